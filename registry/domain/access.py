@@ -1,0 +1,120 @@
+"""Who may do what: permissions, the roles that grant them, and the actor who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from registry.domain.errors import Forbidden
+
+
+class Permission(StrEnum):
+    MODEL_READ = "model:read"
+    MODEL_CREATE = "model:create"
+    MODEL_EDIT = "model:edit"
+    MODEL_DELETE = "model:delete"
+    MODEL_LIFECYCLE = "model:lifecycle"
+    VERSION_REGISTER = "version:register"
+    VERSION_EDIT = "version:edit"
+    VERSION_DELETE = "version:delete"
+    VERSION_STAGE = "version:stage"
+    VERSION_PROMOTE = "version:promote"
+    VERSION_ROLLBACK = "version:rollback"
+    ALIAS_SET = "alias:set"
+    FILE_UPLOAD = "file:upload"
+    FILE_DOWNLOAD = "file:download"
+    AUDIT_READ = "audit:read"
+    TOKEN_CREATE = "token:create"  # noqa: S105 -- a permission's name
+    TOKEN_MANAGE = "token:manage"  # noqa: S105 -- a permission's name
+    SELF_READ = "self:read"
+
+
+class Role(StrEnum):
+    READER = "reader"
+    WRITER = "writer"
+    PROMOTER = "promoter"
+    ADMIN = "admin"
+    AUDITOR = "auditor"
+    BOOTSTRAP = "bootstrap"
+
+
+class ActorKind(StrEnum):
+    USER = "user"
+    SYSTEM = "system"
+    LOCAL_DEV = "local-dev"
+
+
+_READ = frozenset({Permission.MODEL_READ, Permission.SELF_READ})
+_WRITE = frozenset(
+    {
+        Permission.FILE_DOWNLOAD,
+        Permission.MODEL_CREATE,
+        Permission.MODEL_EDIT,
+        Permission.VERSION_REGISTER,
+        Permission.VERSION_EDIT,
+        Permission.VERSION_STAGE,
+        Permission.ALIAS_SET,
+        Permission.FILE_UPLOAD,
+    }
+)
+_DELETE = frozenset({Permission.VERSION_DELETE})
+
+# An admin neither promotes nor rolls back: who hands out the rights does not also use them. Give one token both
+# roles where one person does both. An auditor reads everything but no bytes.
+GRANTS: Mapping[Role, frozenset[Permission]] = {
+    Role.READER: _READ | {Permission.FILE_DOWNLOAD},
+    Role.WRITER: _READ | _WRITE,
+    Role.PROMOTER: _READ | _WRITE | _DELETE | {Permission.VERSION_PROMOTE, Permission.VERSION_ROLLBACK},
+    Role.ADMIN: _READ
+    | _WRITE
+    | _DELETE
+    | {
+        Permission.MODEL_DELETE,
+        Permission.MODEL_LIFECYCLE,
+        Permission.AUDIT_READ,
+        Permission.TOKEN_CREATE,
+        Permission.TOKEN_MANAGE,
+    },
+    Role.AUDITOR: _READ | {Permission.AUDIT_READ},
+    Role.BOOTSTRAP: frozenset({Permission.SELF_READ, Permission.TOKEN_CREATE}),
+}
+GRANTABLE = frozenset(Role) - {Role.BOOTSTRAP}
+
+
+def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
+    """What the *roles* allow together."""
+    return frozenset().union(*(GRANTS[role] for role in roles))
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who asks. ``id`` is a random identifier that the audit log hashes; ``name`` is for people and may be erased."""
+
+    id: str
+    name: str
+    kind: ActorKind
+    roles: frozenset[Role] = frozenset()
+    permissions: frozenset[Permission] = field(default=frozenset())
+    token_id: str | None = None
+    request_id: str | None = None
+
+    def require(self, permission: Permission) -> None:
+        """Raise Forbidden unless the actor has *permission*."""
+        if permission not in self.permissions:
+            raise Forbidden(
+                f"this needs the permission {permission}; {self.name} has the roles: "
+                f"{', '.join(sorted(self.roles)) or 'none'}",
+                permission=permission,
+            )
+
+
+# Fixed identities: their rows are made by the first migration.
+SYSTEM = Actor(id="00000000-0000-0000-0000-000000000001", name="system", kind=ActorKind.SYSTEM)
+LOCAL_DEV = Actor(
+    id="00000000-0000-0000-0000-000000000002",
+    name="local-dev",
+    kind=ActorKind.LOCAL_DEV,
+    roles=frozenset(GRANTABLE),
+    permissions=frozenset(Permission),
+)

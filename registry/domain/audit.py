@@ -1,0 +1,75 @@
+"""An audit entry's bytes and the hash chain that ties the entries of one aggregate together.
+
+The leaf hash is RFC 6962's: SHA-256 over a zero byte and the entry's bytes. Free text stays outside of the hashed
+bytes: they hold a salted commitment to it, so that a text can be erased later without breaking the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import rfc8785
+
+from registry.domain import clock
+from registry.domain.access import Actor
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What happened, before it becomes an entry. ``texts`` are kept beside the hashed bytes, committed to inside."""
+
+    action: str
+    subject: Mapping[str, Any]
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+
+
+def body(
+    happening: Happening,
+    *,
+    id: str,
+    at: datetime,
+    aggregate: str,
+    seq: int,
+    previous: str,
+    actor: Actor,
+    salts: Mapping[str, bytes],
+) -> bytes:
+    """The entry as RFC 8785 bytes, exactly as they are hashed and stored."""
+    return rfc8785.dumps(
+        {
+            "v": FORMAT,
+            "id": id,
+            "ts": clock.wire(at),
+            "agg": aggregate,
+            "seq": seq,
+            "prev": previous,
+            "action": happening.action,
+            "actor": {"id": actor.id, "kind": str(actor.kind), "cred": actor.token_id or ""},
+            "subject": dict(happening.subject),
+            "before": dict(happening.before),
+            "after": dict(happening.after),
+            "digests": dict(happening.digests),
+            "commit": {name: commitment(salts[name], text) for name, text in happening.texts.items()},
+            "req": actor.request_id or "",
+        }
+    )
+
+
+def leaf_hash(entry: bytes) -> str:
+    """RFC 6962 leaf hash of an entry's bytes, as hex."""
+    return hashlib.sha256(b"\x00" + entry).hexdigest()
+
+
+def commitment(salt: bytes, text: str) -> str:
+    """A value that fixes *text* without showing it: HMAC-SHA256 keyed with the salt, as hex."""
+    return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()

@@ -1,0 +1,13 @@
+"""The one place that asks what time it is."""
+
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The current instant, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def wire(instant: datetime) -> str:
+    """RFC 3339 in UTC with microseconds: ``2026-11-21T13:05:02.123456Z``."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,149 @@
+"""Every way in which the registry refuses, as one tree.
+
+    RegistryError
+    ├── Malformed               the request cannot be read
+    ├── Unauthenticated         no valid credential
+    ├── Forbidden               a valid credential that does not allow this
+    ├── NotFound
+    ├── Conflict                the request is fine, the state of things is not
+    │   ├── AlreadyExists
+    │   ├── IllegalTransition   the stage machine has no such edge
+    │   ├── Stale               the caller acted on an outdated picture
+    │   ├── InUse
+    │   ├── NotReady
+    │   ├── NoPrevious          nothing to roll back to
+    │   ├── BlobsMissing        bytes that should be in the store are not
+    │   └── UploadMismatch      other bytes arrived than were announced
+    ├── UploadExpired
+    ├── PreconditionFailed      If-Match names an older state
+    ├── TooLarge
+    ├── Invalid                 readable, but a value breaks a rule
+    ├── IdempotencyMismatch     an Idempotency-Key came back with another request
+    └── Unavailable             the database or the store cannot be reached now
+
+Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
+program can act on. The faces turn the tree into their own dialect: nothing here knows HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class RegistryError(Exception):
+    """A refusal: ``code`` for programs, ``detail`` for people, ``extras`` for both."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, detail: str, **extras: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extras: Mapping[str, Any] = extras
+
+
+class Malformed(RegistryError):
+    code = "malformed"
+
+
+class Unauthenticated(RegistryError):
+    code = "unauthenticated"
+
+
+class Forbidden(RegistryError):
+    code = "forbidden"
+
+    def __init__(self, detail: str, *, permission: str) -> None:
+        super().__init__(detail, permission=permission)
+
+
+class NotFound(RegistryError):
+    code = "not_found"
+
+
+class Conflict(RegistryError):
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
+    code = "already_exists"
+
+
+class IllegalTransition(Conflict):
+    code = "illegal_transition"
+
+    def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(detail, allowed=sorted(allowed))
+
+
+class Stale(Conflict):
+    code = "stale"
+
+    def __init__(self, detail: str, *, holder: int | None) -> None:
+        super().__init__(detail, holder=holder)
+
+
+class InUse(Conflict):
+    code = "in_use"
+
+
+class NotReady(Conflict):
+    code = "not_ready"
+
+
+class NoPrevious(Conflict):
+    code = "no_previous"
+
+
+class BlobsMissing(Conflict):
+    code = "blobs_missing"
+
+    def __init__(self, detail: str, *, missing: Sequence[str]) -> None:
+        super().__init__(detail, missing=sorted(missing))
+
+
+class UploadMismatch(Conflict):
+    code = "upload_mismatch"
+
+
+class UploadExpired(RegistryError):
+    code = "upload_expired"
+
+
+class PreconditionFailed(RegistryError):
+    code = "precondition_failed"
+
+
+class TooLarge(RegistryError):
+    code = "too_large"
+
+    def __init__(self, detail: str, *, limit: int) -> None:
+        super().__init__(detail, limit=limit)
+
+
+class Invalid(RegistryError):
+    """``errors`` maps a field's name to its texts, nested as the body is."""
+
+    code = "invalid"
+
+    def __init__(self, detail: str, *, errors: Mapping[str, Any]) -> None:
+        super().__init__(detail, errors=errors)
+
+    @classmethod
+    def field(cls, name: str, text: str) -> Invalid:
+        """One wrong field."""
+        return cls(f"{name}: {text}", errors={name: [text]})
+
+
+class IdempotencyMismatch(RegistryError):
+    code = "idempotency_mismatch"
+
+
+class Unavailable(RegistryError):
+    """Nothing was written; the same request may succeed after ``retry_after`` seconds."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after: int = 2) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after

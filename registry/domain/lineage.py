@@ -1,0 +1,158 @@
+"""Where a version came from: run, code, environment, datasets and parent versions, as frozen values.
+
+A snapshot is a set of nodes and typed edges around the version. A node's key is the digest of its content, so that
+equal snapshots are one node and nothing can change under a version that refers to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from registry.domain import clock
+from registry.domain.manifest import canonical_digest
+
+_DIGEST = re.compile(r"[a-z0-9][a-z0-9+._-]{0,31}:[0-9a-f]{8,128}\Z")
+
+
+class NodeKind(StrEnum):
+    VERSION = "version"
+    RUN = "run"
+    CODE = "code"
+    ENVIRONMENT = "environment"
+    DATASET = "dataset"
+
+
+class EdgeKind(StrEnum):
+    """How the version (source) relates to the node (target)."""
+
+    PRODUCED_BY = "produced_by"
+    BUILT_FROM = "built_from"
+    RAN_IN = "ran_in"
+    USED = "used"
+    DERIVED_FROM = "derived_from"
+
+
+class DatasetRole(StrEnum):
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The execution that produced the version, as it stood at registration."""
+
+    system: str
+    id: str
+    url: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    repo: str
+    commit: str | None = None
+    path: str | None = None
+    dirty: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    python: str | None = None
+    lock_digest: str | None = None
+    image_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Named data at one or more digests; ``rows`` counts them, ``schema`` is the caller's own description."""
+
+    name: str
+    digests: tuple[str, ...]
+    uri: str | None = None
+    role: DatasetRole = DatasetRole.OTHER
+    rows: int | None = None
+    schema: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A version that this one derives from (fine-tuned, distilled, re-exported…)."""
+
+    model: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    run: Run | None = None
+    code: Code | None = None
+    environment: Environment | None = None
+    datasets: tuple[Dataset, ...] = ()
+    parents: tuple[Parent, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
+        return canonical_digest(_plain(asdict(self)))
+
+    @property
+    def run_key(self) -> str:
+        """What identifies the run for the idempotency of registration; empty without one."""
+        return canonical_digest([self.run.system, self.run.id]) if self.run else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One vertex of the lineage graph: ``name`` is what a person calls it, ``digests`` what finds it again."""
+
+    kind: NodeKind
+    edge: EdgeKind
+    name: str
+    attributes: Mapping[str, Any]
+    digests: tuple[str, ...] = ()
+    role: str = ""
+
+    @property
+    def key(self) -> str:
+        return canonical_digest([self.kind, self.attributes])
+
+
+def digest_problem(text: str) -> str | None:
+    """Why *text* is not ``<algorithm>:<hex>``."""
+    return None if _DIGEST.match(text) else "must be <algorithm>:<lower-case hex>, for example sha256:9f86d0…"
+
+
+def nodes(snapshot: Snapshot) -> Iterator[Node]:
+    """The snapshot's nodes, but for its parents: those are versions, which the registry has already."""
+    if run := snapshot.run:
+        yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _plain(asdict(run)))
+    if code := snapshot.code:
+        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, code.repo, _plain(asdict(code)))
+    if environment := snapshot.environment:
+        found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
+        name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
+        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _plain(asdict(environment)), found)
+    for dataset in snapshot.datasets:
+        attributes = _plain(asdict(dataset))
+        role = attributes.pop("role")
+        yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return clock.wire(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, StrEnum) else value

@@ -1,0 +1,101 @@
+"""What models, aliases, tags and files may be called.
+
+Each rule answers with the sentence that says what is wrong, or None. Names are refused, never repaired: two
+spellings of one name would make two clients talk about different things.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+from registry.domain.errors import Invalid
+
+Rule = Callable[[str], str | None]
+
+MODEL_NAME_LENGTH = 255
+PATH_BYTES = 1024
+TAG_KEY_LENGTH = 128
+STAGE_NAMES = frozenset({"none", "staging", "production", "archived"})
+
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
+_RESERVED_ALIAS = re.compile(r"(?:latest|v?[0-9]+)\Z", re.IGNORECASE)
+# Cc control, Cf format (bidi and zero-width), Cs surrogate, Co private, Cn unassigned, Zl and Zp separators.
+_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def model_name_problem(name: str) -> str | None:
+    """Why *name* cannot name a model."""
+    if not 1 <= len(name) <= MODEL_NAME_LENGTH:
+        return f"must have 1 to {MODEL_NAME_LENGTH} characters"
+    if problem := _unprintable(name):
+        return problem
+    if name != name.strip():
+        return "must not begin or end with a space"
+    if name in {".", ".."}:
+        return "must not be '.' or '..'"
+    if not unicodedata.is_normalized("NFC", name):
+        return "must be in Unicode form NFC"
+    if {"/", ":"} & set(unicodedata.normalize("NFKC", name)):
+        return "must not contain '/' or ':'"
+    return None
+
+
+def name_key(name: str) -> str:
+    """What two names must not share: NFKC with case folded, so that ``Fraud`` and ``fraud`` are one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def alias_problem(alias: str) -> str | None:
+    """Why *alias* cannot point at a version."""
+    if not _ALIAS.match(alias):
+        return "must have 1 to 255 of the characters A-Z a-z 0-9 _ -"
+    if _RESERVED_ALIAS.match(alias):
+        return "must not be 'latest', a number or 'v' and a number: these already name versions"
+    if alias.lower() in STAGE_NAMES:
+        return "must not be the name of a stage"
+    return None
+
+
+def tag_key_problem(key: str) -> str | None:
+    """Why *key* cannot name a tag, a parameter or a metric."""
+    if not 1 <= len(key) <= TAG_KEY_LENGTH:
+        return f"must have 1 to {TAG_KEY_LENGTH} characters"
+    if problem := _unprintable(key):
+        return problem
+    return "must not begin or end with a space" if key != key.strip() else None
+
+
+def path_problem(path: str) -> str | None:
+    """Why *path* cannot be a file's path in a manifest."""
+    if problem := _unprintable(path):
+        return problem
+    if not 1 <= len(path.encode()) <= PATH_BYTES:
+        return f"must have 1 to {PATH_BYTES} bytes in UTF-8"
+    if "\\" in path:
+        return "must separate its parts with '/', not with a backslash"
+    if path.startswith("/"):
+        return "must be relative"
+    if {"", ".", ".."} & set(path.split("/")):
+        return "must not contain an empty part, '.' or '..'"
+    return None
+
+
+def path_key(path: str) -> str:
+    """What two paths of one manifest must not share: on a case-blind file system they would be one file."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def require(rule: Rule, field: str, value: str) -> str:
+    """Return *value*; raise Invalid for *field* when it breaks *rule*."""
+    if problem := rule(value):
+        raise Invalid.field(field, problem)
+    return value
+
+
+def _unprintable(text: str) -> str | None:
+    for character in text:
+        if unicodedata.category(character) in _UNPRINTABLE:
+            return f"must not contain U+{ord(character):04X}: control, invisible and unassigned characters are refused"
+    return None

@@ -1,0 +1,204 @@
+"""The stage machine: which moves exist, whom they displace, and where a rollback leads.
+
+Edges are data; every decision here is a function of its arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Stale
+
+
+class Stage(StrEnum):
+    NONE = "none"
+    STAGING = "staging"
+    PRODUCTION = "production"
+    ARCHIVED = "archived"
+
+
+class Lifecycle(StrEnum):
+    """``enforced`` obeys EDGES; ``open`` allows any move and several production versions, as MLflow did."""
+
+    ENFORCED = "enforced"
+    OPEN = "open"
+
+
+class State(StrEnum):
+    """A version's life, apart from its stage."""
+
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class Kind(StrEnum):
+    """Why a tenure began or ended."""
+
+    PROMOTE = "promote"
+    DEMOTE = "demote"
+    ARCHIVE = "archive"
+    RESTORE = "restore"
+    SUPERSEDE = "supersede"
+    ROLLBACK = "rollback"
+
+
+EDGES: Mapping[Stage, frozenset[Stage]] = {
+    Stage.NONE: frozenset({Stage.STAGING, Stage.ARCHIVED}),
+    Stage.STAGING: frozenset({Stage.PRODUCTION, Stage.NONE, Stage.ARCHIVED}),
+    Stage.PRODUCTION: frozenset({Stage.ARCHIVED}),
+    Stage.ARCHIVED: frozenset({Stage.STAGING}),
+}
+SERVING = frozenset({Stage.STAGING, Stage.PRODUCTION})
+_RANK = {Stage.NONE: 0, Stage.STAGING: 1, Stage.PRODUCTION: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What the stage machine needs to know of a version."""
+
+    number: int
+    stage: Stage
+    state: State
+    rolled_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decided move. ``kind`` is None when the version already holds the stage: nothing is to be written."""
+
+    number: int
+    source: Stage
+    target: Stage
+    kind: Kind | None
+    displaced: int | None = None
+
+    @property
+    def changed(self) -> bool:
+        return self.kind is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Tenure:
+    """One span for which a version held production, as a rollback sees it.
+
+    ``origin`` is the id of the tenure that a rollback brought back, or its own id.
+    """
+
+    id: int
+    number: int
+    origin: int
+    ended_kind: Kind | None
+    state: State
+    rolled_back: bool
+
+
+def plan(
+    version: Candidate, target: Stage, *, lifecycle: Lifecycle, holder: int | None, leave_vacant: bool = False
+) -> Move:
+    """Decide whether *version* may enter *target*; the move says whom it displaces from production.
+
+    Raises IllegalTransition (with the allowed stages) or NotReady.
+    """
+    if version.state is State.DELETED:
+        raise NotReady(f"version {version.number} is deleted; restore it before moving it")
+    if version.stage is target:
+        return Move(version.number, version.stage, target, None)
+    if lifecycle is Lifecycle.OPEN:
+        return Move(version.number, version.stage, target, kind_of(version.stage, target))
+    _check_edge(version, target, leave_vacant=leave_vacant)
+    if target in SERVING and version.state is not State.READY:
+        raise NotReady(f"version {version.number} is {version.state}; only ready versions enter {target}")
+    displaced = holder if target is Stage.PRODUCTION else None
+    return Move(version.number, version.stage, target, kind_of(version.stage, target), displaced)
+
+
+def allowed(version: Candidate) -> frozenset[Stage]:
+    """The stages that *version* may enter next in an enforced lifecycle."""
+    return EDGES[version.stage]
+
+
+def kind_of(source: Stage, target: Stage) -> Kind:
+    """The name of the move from *source* to *target*."""
+    if target is Stage.ARCHIVED:
+        return Kind.ARCHIVE
+    if source is Stage.ARCHIVED and target is not Stage.PRODUCTION:
+        return Kind.RESTORE
+    return Kind.PROMOTE if _RANK[target] > _RANK.get(source, -1) else Kind.DEMOTE
+
+
+def check_expected(expected: int | None, *, holder: int | None) -> None:
+    """Raise Stale unless the holder of production is the one that the caller saw."""
+    if expected != holder:
+        seen = "nobody" if expected is None else f"version {expected}"
+        now = "nobody" if holder is None else f"version {holder}"
+        raise Stale(f"you expected {seen} to hold production, but {now} does; look again and decide", holder=holder)
+
+
+def plan_rollback(past: Iterable[Tenure], *, to: int | None = None) -> Tenure:
+    """Choose the production tenure that a rollback returns to.
+
+    *past* is every production tenure of the model, newest first; it is read only as far as needed. Without *to*,
+    the answer is the latest tenure before the newest one's origin that was superseded and whose version is ready
+    and was not itself rolled back since: after A, B, C that is B, then A, then nothing. With *to*, it is that
+    version's latest tenure.
+
+    Raises NoPrevious, or IllegalTransition or NotReady when *to* names a version that cannot return.
+    """
+    return _previous(past) if to is None else _earlier_holder(past, to)
+
+
+def _previous(past: Iterable[Tenure]) -> Tenure:
+    position: int | None = None
+    for tenure in past:
+        if position is None:
+            position = tenure.origin
+        elif tenure.id < position and _is_good(tenure):
+            return tenure
+    if position is None:
+        raise NoPrevious("no version of this model has ever held production")
+    raise NoPrevious("no earlier version was superseded in production and is still ready; name one with 'to'")
+
+
+def _is_good(tenure: Tenure) -> bool:
+    return tenure.ended_kind is Kind.SUPERSEDE and tenure.state is State.READY and not tenure.rolled_back
+
+
+def _earlier_holder(past: Iterable[Tenure], number: int) -> Tenure:
+    tenure = next((tenure for tenure in past if tenure.number == number), None)
+    if tenure is None:
+        raise NoPrevious(f"version {number} never held production")
+    if tenure.rolled_back:
+        raise IllegalTransition(
+            f"version {number} was rolled back; it re-enters production only through staging", allowed=[Stage.STAGING]
+        )
+    if tenure.state is not State.READY:
+        raise NotReady(f"version {number} is {tenure.state}; only ready versions enter production")
+    return tenure
+
+
+def _check_edge(version: Candidate, target: Stage, *, leave_vacant: bool) -> None:
+    if target not in EDGES[version.stage]:
+        raise IllegalTransition(
+            f"version {version.number} cannot go from {version.stage} to {target}{_advice(version, target)}",
+            allowed=sorted(EDGES[version.stage]),
+        )
+    if version.stage is Stage.PRODUCTION and not leave_vacant:
+        raise IllegalTransition(
+            f"archiving version {version.number} would leave production vacant; "
+            "promote another version, roll back, or say leave_vacant: true",
+            allowed=sorted(EDGES[version.stage]),
+        )
+
+
+def _advice(version: Candidate, target: Stage) -> str:
+    if target is Stage.PRODUCTION and version.stage is Stage.ARCHIVED:
+        return "; move it to staging first, or roll back to it"
+    if target is Stage.PRODUCTION:
+        return "; move it to staging first"
+    if version.stage is Stage.PRODUCTION:
+        return "; promote another version over it, roll back, or archive it with leave_vacant: true"
+    return ""
