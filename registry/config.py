@@ -1,0 +1,258 @@
+"""The settings: read once from REGISTRY_* variables into one frozen value, every mistake reported at once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environs
+
+PREFIX = "REGISTRY_"
+MIB = 1024 * 1024
+CHECKSUM_MODES = ("when_required", "when_supported")
+LIFECYCLES = ("enforced", "open")
+LOG_FORMATS = ("json", "console")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+SECRET_LENGTH = 32
+
+
+class SettingsError(Exception):
+    """``problems`` maps each wrong variable to what is wrong with it."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__("\n".join(f"{name}: {text}" for name, text in sorted(problems.items())))
+
+
+class Secret:
+    """A text that does not show itself: only ``reveal()`` gives it away."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Secret(****)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and secrets.compare_digest(self._text, other._text)
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def reveal(self) -> str:
+        return self._text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How this process runs. Sizes are bytes, spans are seconds."""
+
+    dev: bool = False
+    data_dir: Path = Path("registry-data")
+    database_url: Secret
+    database_pool_size: int = 10
+    storage_url: str
+    s3_endpoint_url: str | None = None
+    s3_public_endpoint_url: str | None = None
+    s3_region: str | None = None
+    s3_path_style: bool = True
+    s3_checksum_mode: str = "when_required"
+    secret_key: Secret = field(default=Secret(""))
+    public_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: int = 0
+    default_lifecycle: str = "enforced"
+    max_body_bytes: int = MIB
+    max_manifest_bytes: int = 8 * MIB
+    max_upload_bytes: int = 64 * MIB
+    upload_expiry: int = 86_400
+    url_expiry: int = 900
+    log_format: str = "json"
+    log_level: str = "info"
+    bind: str = "127.0.0.1:5000"
+    workers: int = 2
+    threads: int = 8
+
+    @property
+    def uses_sqlite(self) -> bool:
+        return self.database_url.reveal().startswith("sqlite")
+
+    @classmethod
+    def load(cls, *, dev: bool = False, data_dir: Path | str | None = None, bind: str | None = None) -> Settings:
+        """Read the environment; arguments win over variables.
+
+        A variable ``REGISTRY_X_FILE`` names a file that holds the value of ``REGISTRY_X``. Raises SettingsError.
+        """
+        return _Reader(dev=dev, data_dir=data_dir, bind=bind).settings()
+
+
+VARIABLES = frozenset(f"{PREFIX}{item.name.upper()}" for item in fields(Settings) if item.name != "dev")
+# Read by the command line and its client, not by the service; see registry.client and registry.cli.
+CLIENT_VARIABLES = frozenset({"REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_INSECURE"})
+
+
+class _Reader:
+    """Reads each variable, collecting what is wrong instead of stopping at the first mistake."""
+
+    def __init__(self, *, dev: bool, data_dir: Path | str | None, bind: str | None) -> None:
+        self.env = environs.FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
+        self.problems: dict[str, str] = {}
+        self.dev = dev
+        self.data_dir = Path(data_dir or self.text("data_dir") or "registry-data").absolute()
+        self.bind = bind
+
+    def settings(self) -> Settings:
+        self._refuse_unknown()
+        database_url = self.text("database_url") or f"sqlite:///{self.data_dir / 'registry.db'}"
+        storage_url = self.text("storage_url") or f"file://{self.data_dir / 'artifacts'}"
+        found: dict[str, Any] = {
+            "dev": self.dev,
+            "data_dir": self.data_dir,
+            "database_url": Secret(self._database_url(database_url)),
+            "database_pool_size": self.number("database_pool_size", 10, least=1, most=200),
+            "storage_url": self.checked("storage_url", storage_url, storage_url_problem),
+            "s3_endpoint_url": self.url("s3_endpoint_url"),
+            "s3_public_endpoint_url": self.url("s3_public_endpoint_url"),
+            "s3_region": self.text("s3_region"),
+            "s3_path_style": self.flag("s3_path_style", default=True),
+            "s3_checksum_mode": self.choice("s3_checksum_mode", CHECKSUM_MODES, "when_required"),
+            "public_url": self.url("public_url"),
+            "allowed_hosts": self.words("allowed_hosts"),
+            "trusted_proxies": self.number("trusted_proxies", 0, least=0, most=10),
+            "default_lifecycle": self.choice("default_lifecycle", LIFECYCLES, "enforced"),
+            "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),
+            "max_manifest_bytes": self.number("max_manifest_bytes", 8 * MIB, least=1024, most=64 * MIB),
+            "max_upload_bytes": self.number("max_upload_bytes", 64 * MIB, least=1, most=64 * MIB),
+            "upload_expiry": self.number("upload_expiry", 86_400, least=1, most=7 * 86_400),
+            "url_expiry": self.number("url_expiry", 900, least=1, most=86_400),
+            "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
+            "log_level": self.choice("log_level", LOG_LEVELS, "info"),
+            "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),
+            "workers": self.number("workers", 1 if database_url.startswith("sqlite") else 2, least=1, most=64),
+            "threads": self.number("threads", 8, least=1, most=256),
+        }
+        found["secret_key"] = self._secret_key(database_url)
+        if self.problems:
+            raise SettingsError(self.problems)
+        return Settings(**found)
+
+    def read(self, name: str, read: Callable[[str, Any], Any], default: Any) -> Any:
+        try:
+            return read(name.upper(), default)
+        except (ValueError, environs.EnvError) as error:
+            self.problems[f"{PREFIX}{name.upper()}"] = str(error)
+            return default
+
+    def text(self, name: str) -> str | None:
+        return self.read(name, self.env.str, None) or None
+
+    def number(self, name: str, default: int, *, least: int, most: int) -> int:
+        value = int(self.read(name, self.env.int, default))
+        if not least <= value <= most:
+            self.problems[f"{PREFIX}{name.upper()}"] = f"must be {least} to {most}, not {value}"
+        return value
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        return bool(self.read(name, self.env.bool, default))
+
+    def words(self, name: str) -> tuple[str, ...]:
+        return tuple(word.strip() for word in (self.text(name) or "").split(",") if word.strip())
+
+    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
+        return self.checked(
+            name, self.text(name) or default, lambda value: None if value in choices else f"must be {_or(choices)}"
+        )
+
+    def url(self, name: str) -> str | None:
+        value = self.text(name)
+        return self.checked(name, value.rstrip("/"), http_url_problem) if value else None
+
+    def checked(self, name: str, value: str, rule: Callable[[str], str | None]) -> str:
+        if problem := rule(value):
+            self.problems[f"{PREFIX}{name.upper()}"] = f"{problem}, not {value!r}"
+        return value
+
+    def _refuse_unknown(self) -> None:
+        known = VARIABLES | CLIENT_VARIABLES
+        for name in os.environ:
+            if name.startswith(PREFIX) and not name.startswith(_KUBERNETES) and name.removesuffix("_FILE") not in known:
+                self.problems[name] = "is not a setting; the README lists them all"
+
+    def _database_url(self, url: str) -> str:
+        scheme = url.split(":", 1)[0]
+        if scheme not in {"sqlite", "postgresql", "postgresql+psycopg"}:
+            self.problems[f"{PREFIX}DATABASE_URL"] = "must begin with sqlite:/// or postgresql://"
+        if url.startswith("sqlite") and not url.startswith("sqlite:////"):
+            self.problems[f"{PREFIX}DATABASE_URL"] = "must name a file by its absolute path: sqlite:////…"
+        if self.dev and scheme != "sqlite":
+            self.problems[f"{PREFIX}DATABASE_URL"] = "--dev has no login and keeps to SQLite; leave this out, or --dev"
+        return "postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url
+
+    def _bind_problem(self, bind: str) -> str | None:
+        host, _, port = bind.rpartition(":")
+        if not host or not port.isdigit() or not 0 <= int(port) <= 65_535:
+            return "must be HOST:PORT"
+        if self.dev and host.strip("[]") not in {"127.0.0.1", "localhost", "::1"}:
+            return "--dev has no login and must stay on the loopback address (127.0.0.1, localhost or [::1])"
+        return None
+
+    def _secret_key(self, database_url: str) -> Secret:
+        given = self.text("secret_key")
+        if given is None and database_url.startswith("sqlite"):
+            return Secret(_own_secret(self.data_dir / "secret-key")) if not self.problems else Secret("")
+        if given is None:
+            self.problems.setdefault(f"{PREFIX}SECRET_KEY", "must be set, the same for every replica: " + _ADVICE)
+        elif len(given) < SECRET_LENGTH:
+            self.problems[f"{PREFIX}SECRET_KEY"] = f"must have {SECRET_LENGTH} characters or more: {_ADVICE}"
+        return Secret(given or "")
+
+
+# Kubernetes sets these in every pod beside a Service that is called "registry".
+_KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
+_ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
+
+
+def storage_url_problem(url: str) -> str | None:
+    """Why *url* cannot name a store."""
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return None
+    if parts.scheme == "s3" and parts.netloc and not parts.query and not parts.fragment:
+        return None
+    return "must be file:///absolute/path or s3://bucket/prefix"
+
+
+def http_url_problem(url: str) -> str | None:
+    """Why *url* cannot be an address of ours."""
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.username:
+            return None
+    return "must be http://host or https://host"
+
+
+def _own_secret(path: Path) -> str:
+    """The secret of a single-node registry: made at first use, kept beside its database, readable by its owner."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        with suppress(FileExistsError):  # another process was first: its secret stands
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()
+
+
+def _or(choices: tuple[str, ...]) -> str:
+    return " or ".join(choices)
