@@ -1,0 +1,31 @@
+"""Every table; importing this package fills the metadata."""
+
+from registry.db.models.access import Account, IdempotencyKey, Token
+from registry.db.models.artifacts import Blob, Upload, VersionFile
+from registry.db.models.audit import AuditEntry, AuditText, Chain
+from registry.db.models.catalog import Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
+from registry.db.models.governance import AliasTenure, Tenure
+from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
+
+__all__ = [
+    "Account",
+    "AliasTenure",
+    "AuditEntry",
+    "AuditText",
+    "Blob",
+    "Chain",
+    "IdempotencyKey",
+    "LineageDigest",
+    "LineageEdge",
+    "LineageNode",
+    "Model",
+    "ModelTag",
+    "Tenure",
+    "Token",
+    "Upload",
+    "Version",
+    "VersionFile",
+    "VersionMetric",
+    "VersionParam",
+    "VersionTag",
+]

@@ -1,0 +1,55 @@
+"""Accounts, their tokens, and the requests that were answered before."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import Date, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.db.base import Base, UuidKey
+
+
+class Account(Base):
+    """Whom an actor's random id stands for. The name is the only personal data; it can be erased here."""
+
+    __tablename__ = "accounts"
+
+    id: Mapped[UuidKey]
+    name: Mapped[str] = mapped_column(String(255), unique=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime]
+
+
+class Token(Base):
+    """An API token: its lookup id and a keyed hash, never the token."""
+
+    __tablename__ = "tokens"
+    __table_args__ = (Index("ix_tokens_account_id", "account_id"),)
+
+    id: Mapped[str] = mapped_column(String(12), primary_key=True)
+    hash: Mapped[str] = mapped_column(String(64))
+    account_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    name: Mapped[str] = mapped_column(String(255))
+    roles: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    expires_at: Mapped[datetime]
+    last_used_on: Mapped[date | None] = mapped_column(Date)
+    revoked_at: Mapped[datetime | None]
+
+
+class IdempotencyKey(Base):
+    """A write that was answered: written in the same transaction as what it did."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
+
+    principal: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    reply: Mapped[str] = mapped_column(Text)
+    etag: Mapped[str | None] = mapped_column(String(128))
+    location: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime]

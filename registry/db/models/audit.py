@@ -1,0 +1,60 @@
+"""The audit log and the heads of the chains that belong to no model."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, Uuid
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.db.base import Base, Chained, SerialKey
+
+
+class AuditEntry(Base):
+    """One immutable line of history; triggers refuse every change.
+
+    ``body`` is the truth, exactly as hashed. The other columns repeat it for searching; verification compares them.
+    """
+
+    __tablename__ = "audit_entries"
+    __table_args__ = (
+        UniqueConstraint("aggregate", "seq"),
+        Index("ix_audit_entries_model", "model_id", "id"),
+        Index("ix_audit_entries_version", "version_id", "id"),
+        Index("ix_audit_entries_related_version", "related_version_id", "id"),
+        Index("ix_audit_entries_actor", "actor_id", "id"),
+        Index("ix_audit_entries_action", "action", "id"),
+        Index("ix_audit_entries_at", "at"),
+    )
+
+    id: Mapped[SerialKey]
+    uid: Mapped[str] = mapped_column(Uuid(as_uuid=False), unique=True)
+    aggregate: Mapped[str] = mapped_column(String(64))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    at: Mapped[datetime]
+    action: Mapped[str] = mapped_column(String(64))
+    actor_id: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    related_version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
+    leaf_hash: Mapped[str] = mapped_column(String(64))
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditText(Base):
+    """A free text that an entry commits to. Kept apart so that it can be erased without breaking the chain."""
+
+    __tablename__ = "audit_texts"
+
+    entry_uid: Mapped[str] = mapped_column(ForeignKey("audit_entries.uid"), primary_key=True)
+    field: Mapped[str] = mapped_column(String(32), primary_key=True)
+    salt: Mapped[bytes] = mapped_column(LargeBinary)
+    text: Mapped[str] = mapped_column(Text)
+
+
+class Chain(Chained, Base):
+    """The head of a chain that belongs to no model: tokens and accounts (``auth``)."""
+
+    __tablename__ = "audit_chains"
+
+    aggregate: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -1,0 +1,116 @@
+"""Models, versions and what is said of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Double, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
+
+
+class Model(Chained, Base):
+    """A name with versions. The row is locked by whoever changes the model or anything under it."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        Index("uq_models_live_name", "name_key", unique=True, sqlite_where=text("deleted_at IS NULL"),
+              postgresql_where=text("deleted_at IS NULL")),
+        Index("ix_models_name_key", "name_key"),
+        Index("ix_models_name", "name"),
+    )  # fmt: skip
+
+    id: Mapped[UuidKey]
+    name: Mapped[str] = mapped_column(Bytewise)
+    name_key: Mapped[str] = mapped_column(Text)
+    description: Mapped[str] = mapped_column(Text, default="")
+    lifecycle: Mapped[str] = mapped_column(String(16))
+    next_number: Mapped[int] = mapped_column(default=1)
+    latest_number: Mapped[int | None]
+    row_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class ModelTag(Base):
+    __tablename__ = "model_tags"
+    __table_args__ = (Index("ix_model_tags_key", "key"),)
+
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class Version(Base):
+    """An immutable numbered snapshot of a model. ``stage`` repeats the open tenure, for reading without a join."""
+
+    __tablename__ = "versions"
+    __table_args__ = (
+        UniqueConstraint("model_id", "number"),
+        Index("ix_versions_natural_key", "model_id", "manifest_digest", "run_key"),
+        Index("ix_versions_stage", "model_id", "stage"),
+    )
+
+    id: Mapped[SerialKey]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(String(16))
+    state_reason: Mapped[str | None] = mapped_column(Text)
+    stage: Mapped[str] = mapped_column(String(16), default="none")
+    rolled_back: Mapped[bool] = mapped_column(default=False)
+    manifest_digest: Mapped[str] = mapped_column(String(71))
+    run_key: Mapped[str] = mapped_column(String(71))
+    lineage_digest: Mapped[str] = mapped_column(String(71))
+    file_count: Mapped[int]
+    size: Mapped[int] = mapped_column(BigInteger)
+    description: Mapped[str] = mapped_column(Text, default="")
+    framework: Mapped[str | None] = mapped_column(String(64))
+    signature: Mapped[dict[str, Any] | None]
+    row_version: Mapped[int] = mapped_column(default=1)
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+
+class VersionTag(Base):
+    __tablename__ = "version_tags"
+    __table_args__ = (Index("ix_version_tags_key", "key"),)
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class VersionParam(Base):
+    """Frozen at registration; a trigger refuses changes."""
+
+    __tablename__ = "version_params"
+    __table_args__ = (Index("ix_version_params_key", "key"),)
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class VersionMetric(Base):
+    """One measurement. Append-only: a later evaluation is a new row, and a trigger refuses changes."""
+
+    __tablename__ = "version_metrics"
+    __table_args__ = (
+        Index("ix_version_metrics_latest", "version_id", "key", "id"),
+        Index("ix_version_metrics_key_value", "key", "value"),
+    )
+
+    id: Mapped[SerialKey]
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
+    key: Mapped[str] = mapped_column(String(128))
+    value: Mapped[float] = mapped_column(Double)
+    step: Mapped[int | None] = mapped_column(BigInteger)
+    dataset_digest: Mapped[str | None] = mapped_column(String(160))
+    recorded_at: Mapped[datetime]
+    recorded_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))

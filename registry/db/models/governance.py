@@ -1,0 +1,67 @@
+"""Who held which stage or alias, and when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.db.base import Base, Bytewise, SerialKey
+
+_OPEN_PRODUCTION = text("stage = 'production' AND ended_at IS NULL AND exclusive")
+
+
+class Tenure(Base):
+    """The half-open span ``[started_at, ended_at)`` during which a version held a stage.
+
+    ``exclusive`` is false only for production under lifecycle ``open``. ``origin_id`` is the tenure that a rollback
+    brought back; it places the tenure in the line of production holders. The entries say who, why and how.
+    """
+
+    __tablename__ = "tenures"
+    __table_args__ = (
+        Index("uq_tenures_one_production", "model_id", unique=True,
+              sqlite_where=_OPEN_PRODUCTION, postgresql_where=_OPEN_PRODUCTION),
+        Index("uq_tenures_one_stage", "version_id", unique=True, sqlite_where=text("ended_at IS NULL"),
+              postgresql_where=text("ended_at IS NULL")),
+        Index("ix_tenures_as_of", "model_id", "stage", "started_at", "id"),
+    )  # fmt: skip
+
+    id: Mapped[SerialKey]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
+    stage: Mapped[str] = mapped_column(String(16))
+    exclusive: Mapped[bool] = mapped_column(default=True)
+    started_at: Mapped[datetime]
+    started_kind: Mapped[str] = mapped_column(String(16))
+    started_entry: Mapped[str] = mapped_column(ForeignKey("audit_entries.uid", deferrable=True, initially="DEFERRED"))
+    ended_at: Mapped[datetime | None]
+    ended_kind: Mapped[str | None] = mapped_column(String(16))
+    ended_entry: Mapped[str | None] = mapped_column(
+        ForeignKey("audit_entries.uid", deferrable=True, initially="DEFERRED")
+    )
+    origin_id: Mapped[int | None] = mapped_column(ForeignKey("tenures.id"))
+
+
+class AliasTenure(Base):
+    """The span during which an alias pointed at a version; the open one is where it points now."""
+
+    __tablename__ = "alias_tenures"
+    __table_args__ = (
+        Index("uq_alias_tenures_current", "model_id", "alias", unique=True, sqlite_where=text("ended_at IS NULL"),
+              postgresql_where=text("ended_at IS NULL")),
+        Index("ix_alias_tenures_as_of", "model_id", "alias", "started_at", "id"),
+        Index("ix_alias_tenures_version_id", "version_id"),
+    )  # fmt: skip
+
+    id: Mapped[SerialKey]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
+    alias: Mapped[str] = mapped_column(Bytewise)
+    started_at: Mapped[datetime]
+    started_entry: Mapped[str] = mapped_column(ForeignKey("audit_entries.uid", deferrable=True, initially="DEFERRED"))
+    ended_at: Mapped[datetime | None]
+    ended_entry: Mapped[str | None] = mapped_column(
+        ForeignKey("audit_entries.uid", deferrable=True, initially="DEFERRED")
+    )

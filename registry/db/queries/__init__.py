@@ -1,0 +1,1 @@
+"""Named queries: what is read and locked, never what is decided."""

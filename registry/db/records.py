@@ -1,0 +1,172 @@
+"""What queries answer with: plain frozen values, complete and safe to use after the session is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; ``next_after`` is the sort key to go on after, None on the last page."""
+
+    items: Sequence[T]
+    next_after: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    id: str
+    name: str
+    description: str
+    tags: Mapping[str, str]
+    lifecycle: str
+    state: str
+    latest_version: int | None
+    stages: Mapping[str, Sequence[int]]
+    aliases: Mapping[str, int]
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    deleted_at: datetime | None
+    row_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineageRecord:
+    """A version's lineage as it was registered; each part is the JSON document of its snapshot."""
+
+    run: Mapping[str, Any] | None
+    code: Mapping[str, Any] | None
+    environment: Mapping[str, Any] | None
+    datasets: Sequence[Mapping[str, Any]]
+    parents: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    model: str
+    number: int
+    state: str
+    state_reason: str | None
+    stage: str
+    rolled_back: bool
+    manifest_digest: str
+    file_count: int
+    size: int
+    description: str
+    tags: Mapping[str, str]
+    aliases: Sequence[str]
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    framework: str | None
+    signature: Mapping[str, Any] | None
+    lineage: LineageRecord
+    created_at: datetime
+    created_by: str
+    updated_at: datetime
+    deleted_at: datetime | None
+    row_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRecord:
+    key: str
+    value: float
+    step: int | None
+    dataset_digest: str | None
+    recorded_at: datetime
+    recorded_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HolderRecord:
+    """A version's tenure in a stage, and who put it there why."""
+
+    tenure: int
+    model: str
+    stage: str
+    number: int
+    manifest_digest: str
+    since: datetime
+    until: datetime | None
+    kind: str
+    actor: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRecord:
+    """Where an alias points or pointed; ``created`` in the reply to the call that made it."""
+
+    tenure: int
+    model: str
+    alias: str
+    number: int
+    manifest_digest: str
+    since: datetime
+    until: datetime | None
+    actor: str
+    reason: str | None
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRecord:
+    """One audit entry, opened: ``body`` holds the hashed bytes, the other fields are read from it."""
+
+    id: str
+    at: datetime
+    action: str
+    actor: Mapping[str, str | None]
+    model: str | None
+    version: int | None
+    related_version: int | None
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
+    digests: Mapping[str, str]
+    reason: str | None
+    texts: Mapping[str, str]
+    request_id: str | None
+    aggregate: str
+    seq: int
+    previous_hash: str
+    leaf_hash: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRecord:
+    id: str | None
+    state: str
+    sha256: str
+    size: int
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """An API token; ``token`` is its text in the one reply that shows it."""
+
+    id: str
+    owner: str
+    name: str
+    roles: Sequence[str]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    last_used_on: date | None
+    revoked_at: datetime | None
+    token: str | None = None
