@@ -1,0 +1,126 @@
+"""The protocol between the registry and whatever holds the bytes.
+
+    StoreError      the store refused or could not be reached
+    └── Missing     the store answers, and has no such object
+
+A driver moves bytes and signs addresses. It raises StoreError or OSError; ``checked`` turns both into the domain's
+errors, once. The value types and the header rules that drivers share are here too.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Protocol, runtime_checkable
+from urllib.parse import quote
+
+from registry.domain.errors import Unavailable
+
+CHUNK = 1024 * 1024
+OCTET_STREAM = "application/octet-stream"
+
+
+class StoreError(Exception):
+    """The store refused or could not be reached; the text is for operators and names no secret."""
+
+
+class Missing(StoreError):
+    """The store answers, and has no object under this key."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where and how a client sends one object: exactly these headers, besides Host and Content-Length."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    expires_at: datetime
+
+
+@dataclass(frozen=True)
+class Stat:
+    """What the store knows of an object; *size* is in bytes."""
+
+    size: int
+
+
+@dataclass(frozen=True)
+class Served:
+    """A complete file on this machine, and what to call it towards the client."""
+
+    path: Path
+    filename: str
+    media_type: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The reply's headers: always a download, never rendered, never guessed at."""
+        return {
+            "Content-Disposition": attachment(self.filename),
+            "Content-Type": self.media_type,
+            "X-Content-Type-Options": "nosniff",
+        }
+
+
+class Driver(Protocol):
+    """A place for immutable objects. A key is never written twice with other bytes."""
+
+    @property
+    def verifies_on_arrival(self) -> bool:
+        """Whether the store itself refuses bytes that are not the announced ones."""
+
+    def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
+        """Let whoever holds the target write this one object until *expires_at*; *sha256* is 64 hex digits."""
+
+    def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
+        """Let whoever holds the URL download the object as *filename* until *expires_at*; Range works there."""
+
+    def stat(self, key: str) -> Stat | None:
+        """Look at an object; None when there is none."""
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """Stream an object in chunks of bounded size. Raises Missing."""
+
+    def delete(self, key: str) -> None:
+        """See to it that there is no such object."""
+
+    def check(self) -> None:
+        """Raise StoreError or OSError, saying why, when the store cannot be used."""
+
+
+@runtime_checkable
+class Transfers(Protocol):
+    """A driver whose signed addresses the service serves itself, at ``/transfer/<token>``."""
+
+    def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
+        """Store the body of a PUT. It is durable and verified when this returns, and absent when it raises."""
+
+    def serve(self, token: str) -> Served:
+        """Find the file that a GET asks for."""
+
+
+def unavailable() -> Unavailable:
+    """Name any failure of the store towards clients: they can only come back."""
+    return Unavailable("the artifact store cannot be used right now; retry the same request", retry_after=5)
+
+
+def download_name(path: str) -> str:
+    """Return the last part of *path* without control, format and surrogate characters; never empty, never a dot."""
+    visible = "".join(c for c in path if not unicodedata.category(c).startswith("C"))
+    return visible.replace("\\", "/").rpartition("/")[2].strip(" .") or "download"
+
+
+def attachment(filename: str) -> str:
+    """Write a Content-Disposition (RFC 6266) that no file name can break out of.
+
+    Names that need it carry RFC 5987's ``filename*`` beside the plain ASCII one.
+    """
+    name = download_name(filename)
+    plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in name)
+    if plain == name:
+        return f'attachment; filename="{plain}"'
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

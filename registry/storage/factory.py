@@ -1,0 +1,99 @@
+"""Open the store that the settings name."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from registry.storage.checked import Store
+from registry.storage.driver import Driver
+from registry.storage.local import LocalDriver
+
+if TYPE_CHECKING:
+    from registry.storage.s3 import ChecksumMode
+
+
+class Revealing(Protocol):
+    """A secret that shows itself only when asked."""
+
+    def reveal(self) -> str:
+        """The text."""
+
+
+class StorageSettings(Protocol):
+    """What of the settings concerns the store."""
+
+    @property
+    def storage_url(self) -> str:
+        """``file:///absolute/path`` or ``s3://bucket/prefix``."""
+
+    @property
+    def secret_key(self) -> Revealing:
+        """Signs the addresses of the local store."""
+
+    @property
+    def s3_endpoint_url(self) -> str | None:
+        """None for AWS."""
+
+    @property
+    def s3_public_endpoint_url(self) -> str | None:
+        """How clients reach the store, where that is another way than the service's."""
+
+    @property
+    def s3_region(self) -> str | None:
+        """None for what boto3 is configured with."""
+
+    @property
+    def s3_path_style(self) -> bool:
+        """Whether the bucket is part of the path, as most servers beside AWS want it."""
+
+    @property
+    def s3_checksum_mode(self) -> str:
+        """``when_required`` or ``when_supported``."""
+
+
+def open_store(settings: StorageSettings) -> Store:
+    """Open the store of ``settings.storage_url``; nothing is connected to before its first use.
+
+    A local directory is made where it can be; ``check`` tells when it could not. Raises ValueError for a URL or a mode
+    that makes no sense, ModuleNotFoundError when boto3 is needed and not installed.
+    """
+    url = urlsplit(settings.storage_url)
+    match url.scheme:
+        case "file":
+            return Store(_local(url, settings))
+        case "s3":
+            return Store(_s3(url, settings))
+    raise ValueError(f"the storage URL starts with file:/// or s3://, not {url.scheme!r}")
+
+
+def _local(url: SplitResult, settings: StorageSettings) -> Driver:
+    root = Path(unquote(url.path))
+    if url.netloc or not url.path.startswith("/"):
+        raise ValueError("a local storage URL has three slashes and an absolute path: file:///srv/registry")
+    with suppress(OSError):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return LocalDriver(root, settings.secret_key.reveal())
+
+
+def _s3(url: SplitResult, settings: StorageSettings) -> Driver:
+    if not url.netloc:
+        raise ValueError("an S3 storage URL names a bucket: s3://bucket/prefix")
+    mode = settings.s3_checksum_mode
+    if mode not in {"when_required", "when_supported"}:
+        raise ValueError(f"the S3 checksum mode is when_required or when_supported, not {mode!r}")
+    try:
+        from registry.storage.s3 import S3Driver
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("s3:// storage needs boto3: pip install 'model-registry[s3]'") from error
+    return S3Driver(
+        url.netloc,
+        url.path,
+        endpoint_url=settings.s3_endpoint_url,
+        public_endpoint_url=settings.s3_public_endpoint_url,
+        region=settings.s3_region,
+        path_style=settings.s3_path_style,
+        checksum_mode=cast("ChecksumMode", mode),
+    )

@@ -1,0 +1,5 @@
+"""The stores under test."""
+
+from tests.support.backends import backend
+
+__all__ = ["backend"]

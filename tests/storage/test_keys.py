@@ -1,0 +1,87 @@
+"""Only keys of our own making reach a driver."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from registry.storage.checked import Store
+from registry.storage.keys import blob_key, digest_of
+from registry.storage.local import LocalDriver
+from tests.support.backends import SECRET
+
+SHA256 = "ab" * 32
+LATER = datetime.now(UTC) + timedelta(minutes=1)
+
+FOREIGN_KEYS = [
+    "",
+    "blobs",
+    "../../etc/passwd",
+    "/etc/passwd",
+    f"blobs/ab/{SHA256}",
+    f"blobs/ab/{SHA256}/",
+    f"blobs/ab/{SHA256}/..",
+    f"blobs/ab/{SHA256}/../x",
+    f"blobs/ab/{SHA256}/a/b",
+    f"blobs/ab/{SHA256}/a\n",
+    f"blobs/ab/{SHA256}/a\x00",
+    f"blobs/cd/{SHA256}/upload",
+    f"blobs/AB/{SHA256.upper()}/upload",
+    f"blobs/ab/{SHA256[:-1]}/upload",
+    f"blobs/ab/{SHA256}0/upload",
+    f"/blobs/ab/{SHA256}/upload",
+    f"blobs/ab/{SHA256}/{'u' * 65}",
+    "probe/0123456789abcdef",
+    "tmp/upload",
+]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(LocalDriver(tmp_path, SECRET))
+
+
+def test_a_key_shows_its_digest() -> None:
+    key = blob_key(SHA256, "0b7e1a52-6d0c-4a57-9df0-000000000000")
+
+    assert key == f"blobs/ab/{SHA256}/0b7e1a52-6d0c-4a57-9df0-000000000000"
+    assert digest_of(key) == SHA256
+
+
+@pytest.mark.parametrize(
+    ("sha256", "upload_id"),
+    [
+        (SHA256.upper(), "u"),
+        (SHA256[1:], "u"),
+        (f"sha256:{SHA256}", "u"),
+        (SHA256, ""),
+        (SHA256, ".."),
+        (SHA256, "a/b"),
+    ],
+)
+def test_no_key_is_made_of_malformed_parts(sha256: str, upload_id: str) -> None:
+    with pytest.raises(ValueError, match=r"^not a"):
+        blob_key(sha256, upload_id)
+
+
+@pytest.mark.parametrize("key", FOREIGN_KEYS)
+def test_a_key_that_is_not_of_our_making_is_refused(store: Store, key: str) -> None:
+    for attempt in (
+        lambda: store.stat(key),
+        lambda: store.read(key),
+        lambda: store.delete(key),
+        lambda: store.verify(key, sha256=SHA256, size=1),
+        lambda: store.absent_or_wrong({key: 1}),
+        lambda: store.sign_get(key, filename="model.bin", expires_at=LATER),
+        lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=LATER),
+    ):
+        with pytest.raises(ValueError, match=r"not a key of this store"):
+            attempt()
+
+
+@pytest.mark.parametrize(("sha256", "size"), [("cd" * 32, 1), (SHA256, -1)])
+def test_a_key_takes_only_the_digest_that_it_names(store: Store, sha256: str, size: int) -> None:
+    with pytest.raises(ValueError, match="cannot hold"):
+        store.sign_put(blob_key(SHA256, "upload"), sha256=sha256, size=size, expires_at=LATER)

@@ -1,0 +1,156 @@
+"""The stores on which one conformance suite runs, each driven over real HTTP, and what each is known to do."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+import requests
+
+from registry.storage.checked import Store
+from registry.storage.driver import Target
+from registry.storage.keys import blob_key
+from registry.storage.local import LocalDriver
+from registry.storage.s3 import S3Driver
+from tests.support.s3_server import S3Server
+from tests.support.transfers import serving, transfer_app
+
+SECRET = "a secret for tests only"
+_HTTP_SECONDS = 20
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A store to test, as data: a test that needs a property runs on the kinds that have it."""
+
+    name: str
+    checks_signatures: bool
+    verifies_on_arrival: bool
+    signature_length: int
+
+
+LOCAL = Kind("local", True, True, 43)
+MOTO = Kind("moto", False, False, 64)
+SWIFT = Kind("swift", True, True, 64)
+KINDS = (LOCAL, MOTO, SWIFT)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Bytes with the key that a fresh upload of them has."""
+
+    data: bytes
+    upload_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    @property
+    def key(self) -> str:
+        return blob_key(self.sha256, self.upload_id)
+
+
+@dataclass(frozen=True)
+class Backend:
+    """An empty store, one without a home, and the HTTP client that uploads to and downloads from the first."""
+
+    kind: Kind
+    store: Store
+    homeless: Store
+    base_url: str
+
+    def target(self, blob: Blob, *, seconds: float = 60) -> Target:
+        return self.store.sign_put(blob.key, sha256=blob.sha256, size=blob.size, expires_at=_in(seconds))
+
+    def download_url(self, blob: Blob, *, filename: str = "model.bin", seconds: float = 60) -> str:
+        return self.store.sign_get(blob.key, filename=filename, expires_at=_in(seconds))
+
+    def put(self, target: Target, data: bytes, *, url: str | None = None) -> requests.Response:
+        where = self.absolute(url or target.url)
+        return requests.request(target.method, where, data=data, headers=target.headers, timeout=_HTTP_SECONDS)
+
+    def get(self, url: str, **headers: str) -> requests.Response:
+        return requests.get(self.absolute(url), headers=headers, timeout=_HTTP_SECONDS)
+
+    def given(self, data: bytes) -> Blob:
+        """Upload *data* as a client does."""
+        blob = Blob(data)
+        assert self.put(self.target(blob), data).ok
+        return blob
+
+    def absolute(self, url: str) -> str:
+        return urljoin(self.base_url, url)
+
+    def graft(self, *, signature_of: str, onto: str) -> str:
+        """Give the URL *onto* the signature of another."""
+        cut = -self.kind.signature_length
+        return onto[:cut] + signature_of[cut:]
+
+
+def tampered(url: str) -> str:
+    """Change one character in the middle of the signature, where each of its bits counts."""
+    at = len(url) - 20
+    return f"{url[:at]}{'0' if url[at] != '0' else '1'}{url[at + 1 :]}"
+
+
+def _in(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def kinds(condition: Callable[[Kind], bool] = lambda _: True) -> pytest.MarkDecorator:
+    """Run a test on every kind of store that meets *condition*; it asks for the fixture ``backend``."""
+    return pytest.mark.parametrize(
+        "backend", [pytest.param(k, id=k.name) for k in KINDS if condition(k)], indirect=True
+    )
+
+
+@pytest.fixture
+def backend(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """An empty store of the kind that the test is parametrised with."""
+    kind: Kind = request.param
+    if kind is LOCAL:
+        opened = local_backend(tmp_path)
+    else:
+        opened = s3_backend(kind, request.getfixturevalue(f"{kind.name}_s3"), monkeypatch)
+    with opened as backend:
+        yield backend
+
+
+@contextmanager
+def local_backend(directory: Path) -> Iterator[Backend]:
+    """Open a store in a new directory below *directory*, and serve its addresses."""
+    root = directory / "store"
+    root.mkdir()
+    store = Store(LocalDriver(root, SECRET))
+    with serving(transfer_app(store)) as base_url:
+        yield Backend(LOCAL, store, Store(LocalDriver(directory / "absent", SECRET)), base_url)
+
+
+@contextmanager
+def s3_backend(kind: Kind, server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Backend]:
+    """Open a store in a new bucket of *server*."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    where = {"endpoint_url": server.endpoint_url, "region": server.region}
+    with (
+        closing(s3_driver(server.new_bucket(), **where)) as home,
+        closing(s3_driver(f"absent-{uuid.uuid4().hex}", **where)) as absent,
+    ):
+        yield Backend(kind, Store(home), Store(absent), server.endpoint_url)
+
+
+def s3_driver(bucket: str, *, endpoint_url: str, region: str) -> S3Driver:
+    """Make a driver as the factory makes it for a server beside AWS."""
+    return S3Driver(bucket, "models", endpoint_url=endpoint_url, region=region, path_style=True)
