@@ -1,0 +1,177 @@
+"""Accounts and their API tokens: create, list, revoke, and the bootstrap token of a first run."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from registry.auth import tokens
+from registry.db.base import Rows
+from registry.db.models import Account, Token
+from registry.db.queries import records
+from registry.db.records import Page, TokenRecord
+from registry.db.session import reading, transaction
+from registry.db.upsert import insert_missing
+from registry.domain import clock, names
+from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.services import audit
+from registry.services.idempotency import answer, unit_of_work
+
+BOOTSTRAP_LIFE = timedelta(hours=1)
+MAX_DAYS = 365
+BOOTSTRAP_NAME = "bootstrap"
+
+
+def create_token(
+    owner: str, roles: Sequence[Role], *, actor: Actor, pepper: bytes, name: str = "", days: int = 90
+) -> TokenRecord:
+    """Issue a token that acts as *owner* with *roles* for *days*.
+
+    A bootstrap token issues one, for an admin, and is used up by that. Raises Invalid or Forbidden.
+    """
+    names.require(names.tag_key_problem, "owner", owner)
+    wanted = _check_roles(roles, actor)
+    if not 1 <= days <= MAX_DAYS:
+        raise Invalid.field("expires_in_days", f"must be 1 to {MAX_DAYS}")
+    with unit_of_work() as session:
+        chain = audit.lock_chain(session, audit.AUTH)
+        event = audit.begin(chain)
+        _use_up_bootstrap(session, actor, event)
+        account = _account(session, owner, event)
+        new = tokens.issue("p", pepper=pepper)
+        token = Token(
+            id=new.id,
+            hash=new.hash,
+            account_id=account.id,
+            name=name,
+            roles=[role.value for role in wanted],
+            created_at=event.at,
+            created_by=actor.id,
+            expires_at=event.at + timedelta(days=days),
+        )
+        session.add(token)
+        after = {"roles": token.roles, "expires_at": clock.wire(token.expires_at), "owner": account.id}
+        happening = Happening("token.created", {"token": token.id}, after=after)
+        audit.record(session, chain, event, happening, actor=actor)
+        record = _read(session, token.id)
+        return answer(session, replace(record, token=new.text), kept=record)
+
+
+def list_tokens(*, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
+    """Every token, without its secret, by id."""
+    statement = _select()
+    if after is not None:
+        statement = statement.where(Token.id > after[0])
+    with reading() as session:
+        found = records.page(session, statement.order_by(Token.id), by=(Token.id,), limit=limit)
+        return Page([_record(row) for row in found.items], found.next_after)
+
+
+def revoke(token_id: str, *, actor: Actor, reason: str | None = None) -> TokenRecord:
+    """Make the token useless from now on. Raises NotFound, or Conflict if it is revoked already."""
+    with unit_of_work() as session:
+        chain = audit.lock_chain(session, audit.AUTH)
+        token = session.get(Token, token_id, populate_existing=True)
+        if token is None:
+            raise NotFound(f"there is no token {token_id!r}")
+        if token.revoked_at is not None:
+            raise Conflict(f"the token {token_id} is revoked already")
+        event = audit.begin(chain)
+        token.revoked_at = event.at
+        happening = Happening("token.revoked", {"token": token.id}, texts=audit.texts(reason=reason))
+        audit.record(session, chain, event, happening, actor=actor)
+        return answer(session, _read(session, token.id))
+
+
+def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
+    """A one-hour, single-use token for the first admin; None where tokens exist already.
+
+    With *force* (an operator on the machine asks for it) it is issued all the same, and an earlier one is revoked.
+    """
+    with transaction() as session:
+        chain = audit.lock_chain(session, audit.AUTH)
+        if not force and session.scalars(select(Token.id).limit(1)).first():
+            return None
+        event = audit.begin(chain)
+        for old in session.scalars(select(Token).where(Token.name == BOOTSTRAP_NAME, Token.revoked_at.is_(None))):
+            old.revoked_at = event.at
+        new = tokens.issue("b", pepper=pepper)
+        session.add(
+            Token(
+                id=new.id,
+                hash=new.hash,
+                account_id=SYSTEM.id,
+                name=BOOTSTRAP_NAME,
+                roles=[Role.BOOTSTRAP.value],
+                created_at=event.at,
+                created_by=SYSTEM.id,
+                expires_at=event.at + BOOTSTRAP_LIFE,
+            )
+        )
+        audit.record(session, chain, event, Happening("bootstrap.issued", {"token": new.id}), actor=SYSTEM)
+        return new.text
+
+
+def _check_roles(roles: Sequence[Role], actor: Actor) -> list[Role]:
+    wanted = sorted(set(roles))
+    if not wanted or not set(wanted) <= GRANTABLE:
+        raise Invalid.field("roles", f"must be one or more of {', '.join(sorted(GRANTABLE))}")
+    if Role.BOOTSTRAP in actor.roles and Role.ADMIN not in wanted:
+        raise Forbidden("the bootstrap token is for the first admin: roles must hold 'admin'",
+                        permission=Permission.TOKEN_MANAGE)  # fmt: skip
+    return wanted
+
+
+def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> None:
+    if Role.BOOTSTRAP not in actor.roles:
+        return
+    token = session.get(Token, actor.token_id, populate_existing=True)
+    if token is None or token.revoked_at is not None:
+        raise Forbidden("the bootstrap token is used up", permission=Permission.TOKEN_CREATE)
+    token.revoked_at = event.at
+
+
+def _account(session: Session, name: str, event: audit.Event) -> Account:
+    row = {"id": str(uuid.uuid4()), "name": name, "kind": ActorKind.USER.value, "created_at": event.at}
+    insert_missing(session, Account, [row], key=["name"])
+    account = session.scalars(select(Account).where(Account.name == name)).one()
+    if account.kind != ActorKind.USER:
+        raise Invalid.field("owner", f"{name!r} is the registry's own account")
+    return account
+
+
+def _select() -> Rows:
+    owner, creator = aliased(Account), aliased(Account)
+    return (
+        select(Token, owner.name, creator.name)
+        .join(owner, owner.id == Token.account_id)
+        .join(creator, creator.id == Token.created_by)
+    )
+
+
+def _read(session: Session, token_id: str) -> TokenRecord:
+    session.flush()  # the token may be new
+    return _record(session.execute(_select().where(Token.id == token_id)).one())
+
+
+def _record(row: Any) -> TokenRecord:
+    token, owner, creator = row
+    return TokenRecord(
+        id=token.id,
+        owner=owner,
+        name=token.name,
+        roles=token.roles,
+        created_at=token.created_at,
+        created_by=creator,
+        expires_at=token.expires_at,
+        last_used_on=token.last_used_on,
+        revoked_at=token.revoked_at,
+    )

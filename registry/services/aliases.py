@@ -1,0 +1,187 @@
+"""Aliases: movable names for one version, moved with compare-and-set, each move recorded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from registry.db.base import Rows
+from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Version
+from registry.db.queries import catalog, records
+from registry.db.queries.governance import covering
+from registry.db.records import AliasRecord, Page
+from registry.db.session import reading
+from registry.domain import clock, names
+from registry.domain.access import Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import NotFound, Stale
+from registry.services import audit
+from registry.services.idempotency import answer, unit_of_work
+
+UNSAID = object()
+
+
+def point(
+    model: str,
+    alias: str,
+    number: int,
+    *,
+    actor: Actor,
+    expected_current: int | object | None = UNSAID,
+    reason: str | None = None,
+) -> AliasRecord:
+    """Let *alias* point at the version. Where it points there already, nothing is written.
+
+    With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere.
+    """
+    names.require(names.alias_problem, "alias", alias)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.live_version(session, held, number)
+        before = _current_number(session, held, alias)
+        if expected_current is not UNSAID and expected_current != before:
+            raise Stale(_stale_text(alias, before), holder=before)
+        if before != number:
+            event = audit.begin(held)
+            move(session, held, alias, found, event=event)
+            happening = Happening(
+                "alias.set",
+                {"model": held.name, "version": number, "alias": alias},
+                before={"version": before},
+                after={"version": number},
+                texts=audit.texts(reason=reason),
+            )
+            audit.record(session, held, event, happening, actor=actor, version=found)
+        return answer(session, replace(_current(session, held, alias), created=before is None))
+
+
+def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> None:
+    """Point *alias* at *version* within the caller's transaction, which also records it."""
+    _end(session, held, alias, event)
+    session.add(
+        AliasTenure(
+            model_id=held.id,
+            version_id=version.id,
+            alias=alias,
+            started_at=event.at,
+            started_entry=event.uid,
+        )
+    )
+    catalog.touch(version, event.at)
+
+
+def remove(model: str, alias: str, *, actor: Actor, reason: str | None = None) -> AliasRecord:
+    """End the alias; its history stays. Raises NotFound."""
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        event = audit.begin(held)
+        gone = _current(session, held, alias)
+        version = _end(session, held, alias, event)
+        happening = Happening(
+            "alias.deleted",
+            {"model": held.name, "version": gone.number, "alias": alias},
+            before={"version": gone.number},
+            after={"version": None},
+            texts=audit.texts(reason=reason),
+        )
+        audit.record(session, held, event, happening, actor=actor, version=version)
+        return answer(session, gone)
+
+
+def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRecord:
+    """Where the alias points, or pointed at *as_of*. Raises NotFound."""
+    with reading() as session:
+        catalog.model(session, model)
+        statement = _select().where(Model.name == model, AliasTenure.alias == alias)
+        return _first(session, covering(statement, AliasTenure, as_of), model, alias, as_of)
+
+
+def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
+    """The model's aliases, by name. Raises NotFound."""
+    with reading() as session:
+        held = catalog.model(session, model)
+        statement = _select().where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+        if after is not None:
+            statement = statement.where(AliasTenure.alias > after[0])
+        found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
+        return Page([_record(row) for row in found.items], found.next_after)
+
+
+def history(model: str, alias: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
+    """Where the alias ever pointed, newest first. Raises NotFound."""
+    with reading() as session:
+        catalog.model(session, model)
+        statement = _select().where(Model.name == model, AliasTenure.alias == alias)
+        if after is not None:
+            statement = statement.where(AliasTenure.id < after[0])
+        found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
+        return Page([_record(row) for row in found.items], found.next_after)
+
+
+def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
+    current = session.scalars(_open(held, alias)).first()
+    if current is None:
+        return None
+    current.ended_at, current.ended_entry = event.at, event.uid
+    left = session.get_one(Version, current.version_id)
+    catalog.touch(left, event.at)
+    session.flush()  # the unique index allows one open tenure at a time
+    return left
+
+
+def _open(held: Model, alias: str) -> Select[AliasTenure]:
+    return select(AliasTenure).where(
+        AliasTenure.model_id == held.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
+    )
+
+
+def _current_number(session: Session, held: Model, alias: str) -> int | None:
+    statement = _open(held, alias).join(Version, Version.id == AliasTenure.version_id)
+    return session.scalar(statement.with_only_columns(Version.number))
+
+
+def _current(session: Session, held: Model, alias: str) -> AliasRecord:
+    statement = _select().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
+    return _first(session, covering(statement, AliasTenure, None), held.name, alias, None)
+
+
+def _first(session: Session, statement: Rows, model: str, alias: str, as_of: datetime | None) -> AliasRecord:
+    if row := session.execute(statement).first():
+        return _record(row)
+    when = f" at {clock.wire(as_of)}" if as_of else ""
+    raise NotFound(f"the model {model!r} has no alias {alias!r}{when}")
+
+
+def _select() -> Rows:
+    return (
+        select(AliasTenure, Model.name, Version.number, Version.manifest_digest, Account.name, AuditText.text)
+        .join(Model, Model.id == AliasTenure.model_id)
+        .join(Version, Version.id == AliasTenure.version_id)
+        .join(AuditEntry, AuditEntry.uid == AliasTenure.started_entry)
+        .join(Account, Account.id == AuditEntry.actor_id)
+        .outerjoin(AuditText, (AuditText.entry_uid == AuditEntry.uid) & (AuditText.field == "reason"))
+    )
+
+
+def _record(row: Any) -> AliasRecord:
+    tenure, model, number, digest, actor, reason = row
+    return AliasRecord(
+        tenure=tenure.id,
+        model=model,
+        alias=tenure.alias,
+        number=number,
+        manifest_digest=digest,
+        since=tenure.started_at,
+        until=tenure.ended_at,
+        actor=actor,
+        reason=reason,
+    )
+
+
+def _stale_text(alias: str, before: int | None) -> str:
+    now = "does not exist" if before is None else f"points at version {before}"
+    return f"the alias {alias!r} {now}, not where you expected it; look again and decide"

@@ -1,0 +1,221 @@
+"""The catalogue of models: create, describe, list, edit, delete, restore."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from registry.db.models import LineageEdge, LineageNode, Model, Tenure, Version
+from registry.db.queries import catalog, records
+from registry.db.records import ModelRecord, Page
+from registry.db.session import reading
+from registry.domain import clock, names
+from registry.domain.access import Actor, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import AlreadyExists, Conflict, InUse
+from registry.domain.stages import SERVING, Lifecycle, Stage
+from registry.services import audit, tags
+from registry.services.idempotency import answer, unit_of_work
+
+
+def create(
+    name: str,
+    *,
+    actor: Actor,
+    description: str = "",
+    labels: Mapping[str, str] | None = None,
+    lifecycle: Lifecycle = Lifecycle.ENFORCED,
+) -> ModelRecord:
+    """Create the model; its numbering goes on where a deleted model of the name stopped.
+
+    Raises Invalid, or AlreadyExists also for a name that differs in case or form only.
+    """
+    names.require(names.model_name_problem, "name", name)
+    if lifecycle is Lifecycle.OPEN:
+        actor.require(Permission.MODEL_LIFECYCLE)
+    with unit_of_work() as session:
+        held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
+        event = audit.begin(held)
+        held.created_at = held.updated_at = event.at
+        tags.change_on_model(session, held, labels or {})
+        said = audit.texts(description=description, tags=json.dumps(labels, sort_keys=True) if labels else None)
+        after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
+        audit.record(
+            session, held, event, Happening("model.created", {"model": name}, after=after, texts=said), actor=actor
+        )
+        return answer(session, records.model_record(session, held))
+
+
+def describe(name: str) -> ModelRecord:
+    """The model of that name, live or deleted last. Raises NotFound."""
+    with reading() as session:
+        return records.model_record(session, catalog.model(session, name))
+
+
+def list_(
+    *, name: str | None = None, deleted: bool = False, after: tuple[Any, ...] | None = None, limit: int
+) -> Page[ModelRecord]:
+    """Live models, or deleted ones, by name."""
+    statement = records.select_models().where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
+    if name is not None:
+        statement = statement.where(Model.name == name)
+    return _page(statement, after=after, limit=limit)
+
+
+def edit(
+    name: str,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    lifecycle: Lifecycle | None = None,
+    reason: str | None = None,
+    if_match: int | None = None,
+) -> ModelRecord:
+    """Change what is given and leave the rest; a tag set to None is removed.
+
+    Raises PreconditionFailed, Forbidden (the lifecycle is for admins), or Conflict when lifecycle ``enforced`` is
+    asked for while several versions hold production.
+    """
+    if lifecycle is not None:
+        actor.require(Permission.MODEL_LIFECYCLE)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, name)
+        catalog.check_match(held, if_match)
+        event = audit.begin(held)
+        before, after = {}, {}
+        if lifecycle is not None and lifecycle != held.lifecycle:
+            before["lifecycle"], after["lifecycle"] = held.lifecycle, lifecycle.value
+            _change_lifecycle(session, held, lifecycle)
+        if description is not None:
+            held.description = description
+        tags.change_on_model(session, held, labels or {})
+        catalog.touch(held, event.at)
+        said = audit.texts(
+            reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
+        )
+        happening = Happening("model.edited", {"model": name}, before=before, after=after, texts=said)
+        audit.record(session, held, event, happening, actor=actor)
+        return answer(session, records.model_record(session, held))
+
+
+def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
+    """Mark the model as deleted; everything it has stays and can be restored.
+
+    Raises InUse while a version holds staging or production, or while another model's version derives from one.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, name)
+        catalog.check_match(held, if_match)
+        _refuse_if_used(session, held)
+        return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
+
+
+def restore(name: str, *, actor: Actor, reason: str | None = None) -> ModelRecord:
+    """Bring the model that was deleted last back. Raises NotFound, or Conflict while a live model has the name."""
+    with unit_of_work() as session:
+        held = catalog.lock_deleted_model(session, name)
+        if _live(session, held.name_key):
+            raise Conflict(f"a live model has the name {name!r}; delete that one first")
+        held.next_number = max(held.next_number, catalog.next_number(session, name))
+        return _mark(session, held, "model.restored", deleted=False, actor=actor, reason=reason)
+
+
+def _mark(
+    session: Session, held: Model, action: str, *, deleted: bool, actor: Actor, reason: str | None
+) -> ModelRecord:
+    event = audit.begin(held)
+    held.deleted_at = event.at if deleted else None
+    catalog.touch(held, event.at)
+    happening = Happening(action, {"model": held.name}, texts=audit.texts(reason=reason))
+    audit.record(session, held, event, happening, actor=actor)
+    return answer(session, records.model_record(session, held))
+
+
+def _insert(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
+    now = clock.now()
+    held = Model(
+        id=str(uuid.uuid4()),
+        name=name,
+        name_key=names.name_key(name),
+        description=description,
+        lifecycle=lifecycle.value,
+        next_number=catalog.next_number(session, name),
+        audit_seq=0,
+        audit_head="",
+        clock_at=now,
+        row_version=1,
+        created_at=now,
+        created_by=actor.id,
+        updated_at=now,
+    )
+    if _live(session, held.name_key):
+        raise _taken(name)
+    session.add(held)
+    try:
+        session.flush()  # the unique index decides between two that create the name at once
+    except IntegrityError as error:
+        raise _taken(name) from error
+    return held
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
+
+
+def _live(session: Session, name_key: str) -> bool:
+    live = select(Model.id).where(Model.name_key == name_key, Model.deleted_at.is_(None))
+    return session.scalars(live).first() is not None
+
+
+def _change_lifecycle(session: Session, held: Model, lifecycle: Lifecycle) -> None:
+    open_tenures = session.scalars(
+        select(Tenure).where(
+            Tenure.model_id == held.id, Tenure.stage == Stage.PRODUCTION.value, Tenure.ended_at.is_(None)
+        )
+    ).all()
+    if lifecycle is Lifecycle.ENFORCED and len(open_tenures) > 1:
+        holding = session.scalars(
+            select(Version.number).where(Version.id.in_([tenure.version_id for tenure in open_tenures]))
+        )
+        listed = ", ".join(str(number) for number in sorted(holding))
+        raise Conflict(f"versions {listed} hold production; archive all but one of them first")
+    for tenure in open_tenures:
+        tenure.exclusive = lifecycle is Lifecycle.ENFORCED
+    held.lifecycle = lifecycle.value
+
+
+def _refuse_if_used(session: Session, held: Model) -> None:
+    serving: Sequence[int] = session.scalars(
+        select(Version.number)
+        .where(Version.model_id == held.id, Version.stage.in_([stage.value for stage in SERVING]))
+        .order_by(Version.number)
+    ).all()
+    if serving:
+        raise InUse(f"versions {', '.join(map(str, serving))} hold staging or production; archive them first")
+    own = select(LineageNode.id).join(Version, Version.id == LineageNode.version_id).where(Version.model_id == held.id)
+    derived = (
+        select(Model.name, Version.number)
+        .join(Version, Version.model_id == Model.id)
+        .join(LineageNode, LineageNode.version_id == Version.id)
+        .join(LineageEdge, LineageEdge.source_id == LineageNode.id)
+        .where(
+            LineageEdge.target_id.in_(own), Model.id != held.id, Model.deleted_at.is_(None), Version.state != "deleted"
+        )
+    )
+    if child := session.execute(derived).first():
+        raise InUse(f"{child[0]}:{child[1]} derives from it; delete that version first")
+
+
+def _page(statement: Any, *, after: tuple[Any, ...] | None, limit: int) -> Page[ModelRecord]:
+    if after is not None:
+        statement = statement.where((Model.name > after[0]) | ((Model.name == after[0]) & (Model.id > after[1])))
+    with reading() as session:
+        found = records.page(session, statement.order_by(Model.name, Model.id), by=(Model.name, Model.id), limit=limit)
+        return Page(records.model_records(session, found.items), found.next_after)

@@ -1,0 +1,172 @@
+"""Register a version: its number, files, metadata, lineage and audit entry at once, or nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Blob, Model, Version, VersionFile, VersionParam
+from registry.db.queries import catalog, records
+from registry.db.records import VersionRecord
+from registry.domain import manifest, names
+from registry.domain.access import Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import BlobsMissing, Invalid
+from registry.domain.lineage import Snapshot
+from registry.domain.manifest import File, Manifest
+from registry.domain.stages import State
+from registry.services import aliases, audit, lineage, tags, versions
+from registry.services.idempotency import answer, unit_of_work
+
+BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a caller says of a new version. A run's params and metrics count as the version's own unless given."""
+
+    files: Sequence[File]
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    framework: str | None = None
+    signature: Mapping[str, Any] | None = None
+    lineage: Snapshot = field(default_factory=Snapshot)
+    aliases: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """``created`` is false when the same files of the same run were registered before: ``version`` is that one."""
+
+    created: bool
+    version: VersionRecord
+
+
+def register(model: str, wanted: Registration, *, actor: Actor) -> Registered:
+    """Give the files the model's next number. The version is ready at once: every blob is verified already.
+
+    Raises NotFound, Invalid, or BlobsMissing (naming what must be uploaded first).
+    """
+    sealed = _check(wanted)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        if twin := _twin(session, held, sealed, wanted.lineage):
+            return answer(session, Registered(False, records.version_record(session, held, twin)))
+        _check_blobs(session, sealed)
+        event = audit.begin(held)
+        version = _insert(session, held, wanted, sealed, event=event, actor=actor)
+        _describe(session, version, wanted, sealed, event=event, actor=actor)
+        lineage.keep(session, held, version, wanted.lineage)
+        for alias in wanted.aliases:
+            aliases.move(session, held, alias, version, event=event)
+        audit.record(session, held, event, _happening(held, version, wanted), actor=actor, version=version)
+        return answer(session, Registered(True, records.version_record(session, held, version)))
+
+
+def _check(wanted: Registration) -> Manifest:
+    for key in wanted.params:
+        names.require(names.tag_key_problem, f"params.{key}", key)
+    for alias in wanted.aliases:
+        names.require(names.alias_problem, "aliases", alias)
+    for index, file in enumerate(wanted.files):
+        if problem := names.path_problem(file.path):
+            raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})
+    return manifest.seal(wanted.files)
+
+
+def _twin(session: Session, held: Model, sealed: Manifest, snapshot: Snapshot) -> Version | None:
+    alike = select(Version).where(
+        Version.model_id == held.id,
+        Version.manifest_digest == sealed.digest,
+        Version.run_key == snapshot.run_key,
+        Version.state.in_([State.PENDING.value, State.READY.value]),
+    )
+    return session.scalars(alike.order_by(Version.number.desc())).first()
+
+
+def _check_blobs(session: Session, sealed: Manifest) -> None:
+    stored: dict[str, int] = {}
+    wanted = sorted({file.sha256 for file in sealed.files})
+    for start in range(0, len(wanted), BATCH):
+        some = wanted[start : start + BATCH]
+        rows = session.execute(select(Blob.sha256, Blob.size).where(Blob.sha256.in_(some)).with_for_update(read=True))
+        stored.update((sha256, size) for sha256, size in rows)
+    if missing := set(wanted) - set(stored):
+        raise BlobsMissing(
+            f"{len(missing)} of the files' bytes are not in the store; upload them, then register again",
+            missing=sorted(missing),
+        )
+    for file in sealed.files:
+        if stored[file.sha256] != file.size:
+            text = f"{file.path!r} has {stored[file.sha256]} bytes in the store, not {file.size}"
+            raise Invalid.field("files", text)
+
+
+def _insert(
+    session: Session, held: Model, wanted: Registration, sealed: Manifest, *, event: audit.Event, actor: Actor
+) -> Version:
+    version = Version(
+        model_id=held.id,
+        number=held.next_number,
+        state=State.READY.value,
+        stage="none",
+        rolled_back=False,
+        manifest_digest=sealed.digest,
+        run_key=wanted.lineage.run_key,
+        lineage_digest=wanted.lineage.digest,
+        file_count=len(sealed.files),
+        size=sealed.size,
+        description=wanted.description,
+        framework=wanted.framework,
+        signature=dict(wanted.signature) if wanted.signature is not None else None,
+        row_version=1,
+        created_at=event.at,
+        created_by=actor.id,
+        updated_at=event.at,
+    )
+    held.latest_number, held.next_number = held.next_number, held.next_number + 1
+    session.add(version)
+    session.flush()  # everything below refers to its id
+    return version
+
+
+def _describe(
+    session: Session,
+    version: Version,
+    wanted: Registration,
+    sealed: Manifest,
+    *,
+    event: audit.Event,
+    actor: Actor,
+) -> None:
+    run = wanted.lineage.run
+    params = {**(run.params if run else {}), **wanted.params}
+    session.add_all(
+        VersionFile(version_id=version.id, path=file.path, size=file.size, sha256=file.sha256,
+                    media_type=file.media_type)
+        for file in sealed.files
+    )  # fmt: skip
+    session.add_all(VersionParam(version_id=version.id, key=key, value=value) for key, value in params.items())
+    measured = {**(run.metrics if run else {}), **wanted.metrics}
+    versions.add_metrics(session, version, measured, event=event, actor=actor)
+    tags.change_on_version(session, version, wanted.tags)
+
+
+def _happening(held: Model, version: Version, wanted: Registration) -> Happening:
+    return Happening(
+        "version.registered",
+        versions.subject(held, version),
+        after={"state": version.state, "files": version.file_count, "size": str(version.size),
+               "aliases": list(wanted.aliases)},
+        digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
+        texts=audit.texts(
+            description=wanted.description, tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None
+        ),
+    )  # fmt: skip

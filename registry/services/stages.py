@@ -1,0 +1,288 @@
+"""Move versions between stages and roll production back: lock, plan, apply, record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model, Tenure, Version
+from registry.db.queries import catalog, governance, records
+from registry.db.records import HolderRecord, VersionRecord
+from registry.db.session import reading
+from registry.domain import clock, stages
+from registry.domain.access import Actor, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Invalid, NotFound
+from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State
+from registry.services import audit, integrity, versions
+from registry.services.idempotency import answer, unit_of_work
+from registry.storage.checked import Store
+
+UNSAID = object()
+CLOCK_SKEW = timedelta(minutes=1)
+REASON_LENGTH = 2000
+ACTIONS = {
+    Kind.PROMOTE: "version.promoted",
+    Kind.DEMOTE: "version.demoted",
+    Kind.ARCHIVE: "version.archived",
+    Kind.RESTORE: "version.restored",
+    Kind.ROLLBACK: "version.rolled_back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which terms a caller wants production to change.
+
+    ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
+    """
+
+    reason: str
+    expected_current: int | object | None = UNSAID
+    leave_vacant: bool = False
+    dry_run: bool = False
+    if_match: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move did, or in a dry run would do. ``at`` is None when nothing was written."""
+
+    move: Move
+    at: datetime | None
+    version: VersionRecord
+    dry_run: bool = False
+
+
+def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store) -> Moved:
+    """Move a version to *target*, displacing the holder of production.
+
+    The move, its tenures and its audit entry commit together or not at all. Raises IllegalTransition, NotReady,
+    Stale, PreconditionFailed, Forbidden, or BlobsMissing when bytes that should go to production are gone.
+    """
+    check_reason(terms.reason)
+    if target is Stage.PRODUCTION:
+        actor.require(Permission.VERSION_PROMOTE)
+        integrity.refuse_damaged(store, model, number)
+    if terms.dry_run:
+        return _rehearse_move(model, number, target, terms, actor=actor)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.version(session, held, number)
+        decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
+        if not decided.changed:
+            return answer(session, Moved(decided, None, records.version_record(session, held, found)))
+
+        event = audit.begin(held)
+        if displaced:
+            _enter(session, held, displaced, Stage.ARCHIVED, Kind.SUPERSEDE, event)
+        _apply(session, held, found, decided, event)
+
+        happening = _happening(held, found, decided, displaced, terms.reason)
+        audit.record(session, held, event, happening, actor=actor, version=found, related=displaced)
+        return answer(session, Moved(decided, event.at, records.version_record(session, held, found)))
+
+
+def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
+    """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
+
+    Gates are skipped, integrity is not: the target's bytes must be in the store. Raises NoPrevious,
+    IllegalTransition, NotReady, Stale, BlobsMissing, or Unavailable when the store cannot be asked.
+    """
+    check_reason(terms.reason)
+    while True:
+        rehearsed = _rehearse_rollback(model, terms, to)
+        checked = rehearsed.move.number
+        integrity.require_bytes(store, model, checked)
+        if terms.dry_run:
+            return rehearsed
+        try:
+            return _roll_back_to(checked, model, terms, to, actor=actor)
+        except _LeadsElsewhere:
+            continue
+
+
+def holders(model: str) -> dict[str, list[HolderRecord]]:
+    """Who holds staging and production now, latest entrant first. Raises NotFound."""
+    with reading() as session:
+        held = catalog.model(session, model)
+        statement = governance.select_holders().where(
+            Tenure.model_id == held.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
+        )
+        found: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
+        for row in session.execute(statement.order_by(Tenure.started_at.desc(), Tenure.id.desc())):
+            holder = governance.holder_record(row)
+            found[holder.stage].append(holder)
+        return found
+
+
+def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> HolderRecord:
+    """The version that holds the stage, or held it *as_of*: its latest entrant. Raises NotFound, or Invalid.
+
+    The past is also that of deleted models of the name.
+    """
+    if as_of is not None and as_of > clock.now() + CLOCK_SKEW:
+        raise Invalid.field("as_of", "lies in the future; who will hold the stage then is not known")
+    with reading() as session:
+        held = catalog.model(session, model)
+        statement = governance.select_holders().where(Tenure.stage == stage.value)
+        statement = statement.where(Tenure.model_id == held.id if as_of is None else Model.name == model)
+        row = session.execute(governance.covering(statement, Tenure, as_of)).first()
+        if row is not None:
+            return governance.holder_record(row)
+        raise NotFound(_nobody(session, model, stage, as_of))
+
+
+def check_reason(reason: str) -> None:
+    """Raise Invalid unless *reason* says something, in fewer than 2,000 characters."""
+    if not reason.strip() or len(reason) > REASON_LENGTH:
+        raise Invalid.field("reason", f"must have 1 to {REASON_LENGTH} characters: history will show it")
+
+
+def _rehearse_move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor) -> Moved:
+    with reading() as session:
+        held = catalog.model(session, model)
+        found = catalog.version(session, held, number)
+        decided, _ = _plan_move(session, held, found, target, terms, actor=actor)
+        return Moved(decided, None, records.version_record(session, held, found), dry_run=True)
+
+
+def _plan_move(
+    session: Session, held: Model, found: Version, target: Stage, terms: Terms, *, actor: Actor
+) -> tuple[Move, Version | None]:
+    _refuse_deleted(held)
+    catalog.check_match(found, terms.if_match)
+    if Stage(found.stage) is Stage.PRODUCTION:
+        actor.require(Permission.VERSION_PROMOTE)
+    incumbent = governance.production_holder(session, held)
+    number = incumbent.number if incumbent else None
+    if terms.expected_current is not UNSAID:
+        stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    decided = stages.plan(
+        _candidate(found), target, lifecycle=Lifecycle(held.lifecycle), holder=number, leave_vacant=terms.leave_vacant
+    )
+    return decided, incumbent if decided.displaced is not None else None
+
+
+def _apply(session: Session, held: Model, found: Version, decided: Move, event: audit.Event) -> None:
+    if decided.kind is None:
+        return
+    _enter(session, held, found, decided.target, decided.kind, event)
+    if decided.target is Stage.PRODUCTION:
+        found.rolled_back = False
+
+
+def _rehearse_rollback(model: str, terms: Terms, to: int | None) -> Moved:
+    with reading() as session:
+        held = catalog.model(session, model)
+        chosen, outgoing = _plan_rollback(session, held, terms, to)
+        target = catalog.version(session, held, chosen.number)
+        decided = _rollback_move(target, outgoing)
+        return Moved(decided, None, records.version_record(session, held, target), dry_run=True)
+
+
+class _LeadsElsewhere(Exception):
+    """Production changed since the rollback's target was checked."""
+
+
+def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, actor: Actor) -> Moved:
+    """Roll back, if that still leads to the version whose bytes were checked."""
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        chosen, outgoing = _plan_rollback(session, held, terms, to)
+        if chosen.number != checked:
+            raise _LeadsElsewhere
+        target = catalog.version(session, held, chosen.number)
+        decided = _rollback_move(target, outgoing)
+        if not decided.changed:
+            return answer(session, Moved(decided, None, records.version_record(session, held, target)))
+
+        event = audit.begin(held)
+        if outgoing:
+            _enter(session, held, outgoing, Stage.ARCHIVED, Kind.ROLLBACK, event)
+            outgoing.rolled_back = True
+        _enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
+
+        happening = _happening(held, target, decided, outgoing, terms.reason)
+        audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
+        return answer(session, Moved(decided, event.at, records.version_record(session, held, target)))
+
+
+def _plan_rollback(session: Session, held: Model, terms: Terms, to: int | None) -> tuple[stages.Tenure, Version | None]:
+    _refuse_deleted(held)
+    outgoing = governance.production_holder(session, held)
+    if terms.expected_current is not UNSAID:
+        number = outgoing.number if outgoing else None
+        stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    return stages.plan_rollback(governance.production_line(session, held), to=to), outgoing
+
+
+def _rollback_move(target: Version, outgoing: Version | None) -> Move:
+    source = Stage(target.stage)
+    if source is Stage.PRODUCTION:
+        return Move(target.number, source, Stage.PRODUCTION, None)
+    return Move(target.number, source, Stage.PRODUCTION, Kind.ROLLBACK, displaced=outgoing.number if outgoing else None)
+
+
+def _enter(
+    session: Session,
+    held: Model,
+    version: Version,
+    stage: Stage,
+    kind: Kind,
+    event: audit.Event,
+    *,
+    origin: int | None = None,
+) -> None:
+    """End the version's tenure and begin the next; stage none has no tenure."""
+    if current := governance.open_tenure(session, version):
+        current.ended_at, current.ended_kind, current.ended_entry = event.at, kind.value, event.uid
+        session.flush()  # the unique indexes allow one open tenure at a time
+    if stage is not Stage.NONE:
+        session.add(
+            Tenure(
+                model_id=held.id,
+                version_id=version.id,
+                stage=stage.value,
+                exclusive=held.lifecycle == Lifecycle.ENFORCED,
+                started_at=event.at,
+                started_kind=kind.value,
+                started_entry=event.uid,
+                origin_id=origin,
+            )
+        )
+    version.stage = stage.value
+    catalog.touch(version, event.at)
+
+
+def _happening(held: Model, version: Version, decided: Move, related: Version | None, reason: str) -> Happening:
+    assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
+    before = {"stage": decided.source.value} | ({"production": related.number} if related else {})
+    return Happening(
+        ACTIONS[decided.kind],
+        versions.subject(held, version, related),
+        before=before,
+        after={"stage": decided.target.value},
+        digests={"manifest": version.manifest_digest},
+        texts=audit.texts(reason=reason),
+    )
+
+
+def _candidate(version: Version) -> Candidate:
+    return Candidate(version.number, Stage(version.stage), State(version.state), version.rolled_back)
+
+
+def _refuse_deleted(held: Model) -> None:
+    if held.deleted_at is not None:
+        raise Conflict(f"the model {held.name!r} is deleted; restore it first")
+
+
+def _nobody(session: Session, model: str, stage: Stage, as_of: datetime | None) -> str:
+    if as_of is None:
+        return f"no version of {model!r} holds {stage}"
+    first: Any = governance.first_tenure(session, model, stage)
+    since = f"; the first to hold it began at {clock.wire(first)}" if first else "; none ever did"
+    return f"no version of {model!r} held {stage} at {clock.wire(as_of)}{since}"

@@ -1,0 +1,41 @@
+"""Tags of models and versions: one way to set and to remove them, within a caller's transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model, ModelTag, Version, VersionTag
+from registry.domain import names
+from registry.domain.errors import Invalid
+
+TAGS = 100
+VALUE_LENGTH = 5000
+
+
+def change_on_model(session: Session, held: Model, labels: Mapping[str, str | None]) -> None:
+    """Set each tag to its value; None removes it. Raises Invalid."""
+    _change(session, ModelTag, {"model_id": held.id}, labels)
+
+
+def change_on_version(session: Session, found: Version, labels: Mapping[str, str | None]) -> None:
+    """Set each tag to its value; None removes it. Raises Invalid."""
+    _change(session, VersionTag, {"version_id": found.id}, labels)
+
+
+def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapping[str, str | None]) -> None:
+    if not labels:
+        return
+    for key, value in labels.items():
+        names.require(names.tag_key_problem, f"tags.{key}", key)
+        if value is not None and len(value) > VALUE_LENGTH:
+            raise Invalid.field(f"tags.{key}", f"must have at most {VALUE_LENGTH} characters")
+    ours = [getattr(table, column) == value for column, value in owner.items()]
+    session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
+    session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)
+    session.flush()  # so that the count below sees them
+    if (session.scalar(select(func.count()).select_from(table).where(*ours)) or 0) > TAGS:
+        raise Invalid.field("tags", f"must be {TAGS} at most")

@@ -1,0 +1,218 @@
+"""Versions: describe, list, edit, measure, delete and restore what was registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Account, AliasTenure, Model, Version, VersionFile, VersionMetric
+from registry.db.queries import catalog, records
+from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
+from registry.db.session import reading
+from registry.domain import names
+from registry.domain.access import Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, InUse
+from registry.domain.stages import SERVING, Stage, State
+from registry.services import audit, lineage, tags
+from registry.services.idempotency import answer, unit_of_work
+
+
+def describe(model: str, number: int) -> VersionRecord:
+    """The version, whatever its state. Raises NotFound."""
+    with reading() as session:
+        catalog.model(session, model)
+        return records.read_version(session, model, number)
+
+
+def list_(
+    model: str,
+    *,
+    stage: str | None = None,
+    state: str | None = None,
+    after: tuple[Any, ...] | None = None,
+    limit: int,
+) -> Page[VersionRecord]:
+    """The model's versions, newest first. Raises NotFound."""
+    with reading() as session:
+        held = catalog.model(session, model)
+        statement = records.select_versions().where(Version.model_id == held.id)
+        if stage is not None:
+            statement = statement.where(Version.stage == stage)
+        if state is not None:
+            statement = statement.where(Version.state == state)
+        if after is not None:
+            statement = statement.where(Version.number < after[0])
+        found = records.page(session, statement.order_by(Version.number.desc()), by=(Version.number,), limit=limit)
+        return Page(records.version_records(session, found.items), found.next_after)
+
+
+def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:
+    """The version's manifest, by path. Raises NotFound."""
+    with reading() as session:
+        found = catalog.any_version(session, model, number)
+        statement = select(VersionFile).where(VersionFile.version_id == found.id)
+        if after is not None:
+            statement = statement.where(VersionFile.path > after[0])
+        rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
+        return Page(
+            [FileRecord(file.path, file.size, file.sha256, file.media_type) for (file,) in rows.items], rows.next_after
+        )
+
+
+def metrics(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[MetricRecord]:
+    """Everything ever measured of the version, oldest first. Raises NotFound."""
+    with reading() as session:
+        found = catalog.any_version(session, model, number)
+        statement = (
+            select(VersionMetric, Account.name)
+            .join(Account, Account.id == VersionMetric.recorded_by)
+            .where(VersionMetric.version_id == found.id)
+        )
+        if after is not None:
+            statement = statement.where(VersionMetric.id > after[0])
+        rows = records.page(session, statement.order_by(VersionMetric.id), by=(VersionMetric.id,), limit=limit)
+        return Page([_metric(row, by) for row, by in rows.items], rows.next_after)
+
+
+def edit(
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    reason: str | None = None,
+    if_match: int | None = None,
+) -> VersionRecord:
+    """Change the description and the tags; the rest of a version is frozen. Raises PreconditionFailed."""
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.live_version(session, held, number)
+        catalog.check_match(found, if_match)
+        event = audit.begin(held)
+        if description is not None:
+            found.description = description
+        tags.change_on_version(session, found, labels or {})
+        catalog.touch(found, event.at)
+        said = audit.texts(
+            reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
+        )
+        happening = Happening("version.edited", subject(held, found), texts=said)
+        audit.record(session, held, event, happening, actor=actor, version=found)
+        return answer(session, records.version_record(session, held, found))
+
+
+def measure(
+    model: str,
+    number: int,
+    values: Mapping[str, float],
+    *,
+    actor: Actor,
+    step: int | None = None,
+    dataset_digest: str | None = None,
+) -> VersionRecord:
+    """Add measurements; earlier ones stay. Raises Conflict for a deleted version."""
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.live_version(session, held, number)
+        event = audit.begin(held)
+        add_metrics(session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest)
+        catalog.touch(found, event.at)
+        after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
+        happening = Happening("version.measured", subject(held, found), after=after)
+        audit.record(session, held, event, happening, actor=actor, version=found)
+        return answer(session, records.version_record(session, held, found))
+
+
+def add_metrics(
+    session: Session,
+    version: Version,
+    values: Mapping[str, float],
+    *,
+    event: audit.Event,
+    actor: Actor,
+    step: int | None = None,
+    dataset_digest: str | None = None,
+) -> None:
+    """Append one row for each value. Raises Invalid."""
+    for key in values:
+        names.require(names.tag_key_problem, f"metrics.{key}", key)
+    session.add_all(
+        VersionMetric(
+            version_id=version.id,
+            key=key,
+            value=float(value),
+            step=step,
+            dataset_digest=dataset_digest,
+            recorded_at=event.at,
+            recorded_by=actor.id,
+        )
+        for key, value in sorted(values.items())
+    )
+
+
+def delete_(
+    model: str, number: int, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+) -> VersionRecord:
+    """Mark the version as deleted; its manifest, lineage and history stay.
+
+    Raises InUse while it holds staging or production, has an alias, or another version derives from it.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.version(session, held, number)
+        catalog.check_match(found, if_match)
+        _refuse_if_used(session, held, found)
+        return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)
+
+
+def restore(model: str, number: int, *, actor: Actor, reason: str | None = None) -> VersionRecord:
+    """Make a deleted version ready again; it returns in the stage that it left. Raises Conflict if not deleted."""
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.version(session, held, number)
+        if found.state != State.DELETED:
+            raise Conflict(f"version {number} of {model!r} is not deleted")
+        return _mark(session, held, found, State.READY, "version.undeleted", actor=actor, reason=reason)
+
+
+def subject(held: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
+    """How an audit entry names the versions that it is about."""
+    named = {"model": held.name, "version": version.number}
+    return named | {"related_version": related.number} if related else named
+
+
+def _mark(
+    session: Session, held: Model, found: Version, state: State, action: str, *, actor: Actor, reason: str | None
+) -> VersionRecord:
+    event = audit.begin(held)
+    before, found.state = {"state": found.state}, state.value
+    found.deleted_at = event.at if state is State.DELETED else None
+    catalog.touch(found, event.at)
+    happening = Happening(
+        action, subject(held, found), before=before, after={"state": state.value}, texts=audit.texts(reason=reason)
+    )
+    audit.record(session, held, event, happening, actor=actor, version=found)
+    return answer(session, records.version_record(session, held, found))
+
+
+def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
+    name = f"{held.name}:{found.number}"
+    if found.state == State.DELETED:
+        raise Conflict(f"{name} is deleted already")
+    if Stage(found.stage) in SERVING:
+        raise InUse(f"{name} holds {found.stage}; archive it first")
+    pointing = select(AliasTenure.alias).where(AliasTenure.version_id == found.id, AliasTenure.ended_at.is_(None))
+    if aliases := session.scalars(pointing).all():
+        raise InUse(f"the aliases {', '.join(sorted(aliases))} point at {name}; move or delete them first")
+    if child := lineage.child_of(session, found):
+        raise InUse(f"{child} derives from {name}; delete that version first")
+
+
+def _metric(row: VersionMetric, by: str) -> MetricRecord:
+    return MetricRecord(row.key, row.value, row.step, row.dataset_digest, row.recorded_at, by)
