@@ -1,0 +1,122 @@
+"""The gate before every view: host, identity, permission. What declares no permission cannot be served."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+from flask import Flask, current_app, g, request
+
+from registry.api.context import adapters
+from registry.auth.authenticate import authenticate
+from registry.domain.access import LOCAL_DEV, Permission
+from registry.domain.errors import Forbidden, Malformed, Unauthenticated
+
+View = TypeVar("View", bound=Callable[..., Any])
+PERMISSION = "__permission__"
+PUBLIC = "public"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
+PROBES = frozenset({"/livez", "/readyz"})
+WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
+
+
+def requires(permission: Permission) -> Callable[[View], View]:
+    """Declare what a caller of the view must be allowed to do."""
+    return _declare(permission)
+
+
+def public(reason: str) -> Callable[[View], View]:
+    """Declare that the view needs no identity; *reason* says why that is safe."""
+    if not reason:
+        raise ValueError("say why")
+    return _declare(PUBLIC)
+
+
+def permission_of(view: Callable[..., Any]) -> Permission | str:
+    """What the view declares. Raises LookupError when it declares nothing."""
+    declared = getattr(view, PERMISSION, None)
+    if declared is None:
+        raise LookupError(f"{view.__module__}.{view.__name__} declares no permission: use @requires or @public")
+    return declared  # type: ignore[no-any-return]  # set by _declare only
+
+
+def check_declared(app: Flask) -> None:
+    """Raise LookupError unless every endpoint of *app* declares its permission."""
+    for rule in app.url_map.iter_rules():
+        permission_of(app.view_functions[rule.endpoint])
+
+
+def register(app: Flask) -> None:
+    """Put the gate before every request of *app*."""
+    app.before_request(_name_request)
+    app.before_request(_check_host)
+    app.before_request(_admit)
+
+
+def _declare(permission: Permission | str) -> Callable[[View], View]:
+    def mark(view: View) -> View:
+        setattr(view, PERMISSION, permission)
+        return view
+
+    return mark
+
+
+def _name_request() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _check_host() -> None:
+    """Refuse names that are not ours: a page that rebinds its DNS name to this address sends its own name."""
+    settings = adapters().settings
+    if request.path in PROBES and not settings.dev:
+        return  # probes come by address
+    host = request.headers.get("Host", "")
+    if not host:
+        raise Malformed("a Host header is needed")
+    name = host.rpartition(":")[0] if re.search(r":\d+\Z", host) else host
+    allowed = LOOPBACK if settings.dev else frozenset(settings.allowed_hosts)
+    if allowed and name.lower() not in allowed:
+        raise Malformed(f"this registry does not answer to the host name {name[:255]!r}")
+    if settings.dev:
+        _check_dev()
+
+
+def _check_dev() -> None:
+    """Without a login, only this machine's own programs may come in: no proxy, no page of another origin."""
+    if any(request.headers.get(name) for name in _FORWARDED):
+        raise Forbidden("--dev has no login and must not stand behind a proxy", permission="local")
+    origin = request.headers.get("Origin")
+    if origin is not None and request.method in WRITES and urlsplit(origin).netloc != request.headers["Host"]:
+        raise Forbidden("--dev takes writes from its own origin only", permission="local")
+
+
+def _admit() -> None:
+    if request.endpoint is None:
+        return  # no such address: nothing to protect
+    permission = permission_of(current_app.view_functions[request.endpoint])
+    if permission == PUBLIC:
+        return
+    g.actor = replace(_identify(), request_id=g.request_id)
+    structlog.contextvars.bind_contextvars(actor=g.actor.name)
+    g.actor.require(Permission(permission))
+
+
+def _identify() -> Any:
+    found = adapters()
+    if found.settings.dev:
+        return LOCAL_DEV
+    headers = request.headers.getlist("Authorization")
+    if len(headers) > 1:
+        raise Unauthenticated("one Authorization header is needed, not several")
+    actor, g.credential = authenticate(headers[0] if headers else None, pepper=found.pepper)
+    return actor

@@ -1,0 +1,232 @@
+"""flask-smorest's blueprint with our manners: strict bodies, documented refusals, idempotent writes, ETags."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NoReturn
+
+import flask_smorest
+from flask import Request, Response, current_app, request
+from marshmallow import Schema, ValidationError
+from webargs.flaskparser import FlaskParser
+from werkzeug import Response as BaseResponse
+from werkzeug.exceptions import UnsupportedMediaType
+
+from registry.api import strict_json
+from registry.api.access import WRITES
+from registry.api.context import current_actor, etag, settings
+from registry.api.schemas.problem import ProblemView
+from registry.domain.errors import Invalid, Malformed
+from registry.services import idempotency
+from registry.services.idempotency import Claim, Replay, Reply
+
+View = Callable[..., Any]
+Decorator = Callable[[View], View]
+BODY_VALUES = 10_000
+MANIFEST_VALUES = 100_000
+_KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_READ_REFUSALS = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not found",
+                  422: "invalid", 503: "unavailable"}  # fmt: skip
+_WRITE_REFUSALS = {409: "conflict", 412: "precondition failed", 413: "too large", 415: "unsupported media type"}
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Visible ASCII, new for each new request. Repeating a request with its key gives the first reply.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that came with the resource: refuses (412) when it has changed since.",
+    "schema": {"type": "string", "pattern": '^("r[0-9]{1,18}"|\\*)$'},
+}
+
+
+class Parser(FlaskParser):
+    """webargs, but a body is what ``strict_json`` says, and a mistake is a domain error."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
+        "json": None,
+        "query": None,
+    }  # the schema's own: RAISE
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        if req.mimetype != "application/json" or req.headers.get("Content-Encoding"):
+            raise UnsupportedMediaType("send the body as Content-Type: application/json, not encoded")
+        values = MANIFEST_VALUES if _takes_manifest(req) else BODY_VALUES
+        return strict_json.loads(req.get_data(cache=True), values=values)
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        for name, values in req.args.lists():
+            if len(values) > 1:
+                raise Invalid.field(name, "is given more than once")
+        return req.args.to_dict()
+
+    def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
+        found = error.messages_dict
+        errors = next(iter(found.values())) if set(found) <= {"json", "query"} else found
+        if isinstance(errors, list):
+            errors = {"_schema": errors}
+        raise Invalid(f"the request breaks a rule: {_first_text(errors)}", errors=errors)
+
+
+class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest is not typed
+    """Every operation documents its refusals; every write is idempotent; every record with a version has its ETag."""
+
+    ARGUMENTS_PARSER = Parser()
+
+    def arguments(self, schema: type[Schema], *, location: str = "json", **kwargs: Any) -> Decorator:
+        """As flask-smorest's."""
+        return super().arguments(schema, location=location, **kwargs)  # type: ignore[no-any-return]  # untyped
+
+    def alt_response(self, status_code: int, response: Any = None, **kwargs: Any) -> Decorator:
+        """As flask-smorest's."""
+        return super().alt_response(status_code, response, **kwargs)  # type: ignore[no-any-return]  # untyped
+
+    def response(
+        self, status_code: int, schema: Any = None, *, unchanged: int | None = None, **kwargs: Any
+    ) -> Decorator:
+        """As flask-smorest's; *unchanged* is the status when the result says ``created: False``."""
+        document = super().response(status_code, schema, **kwargs)
+        shape = schema() if isinstance(schema, type) else schema
+
+        def decorate(view: View) -> View:
+            @functools.wraps(view)
+            def answering(*args: Any, **kwargs: Any) -> Any:
+                def render(result: Any) -> Reply:
+                    return _render(result, shape, status_code if getattr(result, "created", True) else unchanged)
+
+                if shape is None:
+                    return view(*args, **kwargs)
+                return _answer(lambda: view(*args, **kwargs), render)
+
+            documented = document(answering)
+            if unchanged is not None:
+                documented = self.alt_response(unchanged, schema=schema, success=True)(documented)
+            return documented  # type: ignore[no-any-return]  # flask-smorest is not typed
+
+        return decorate
+
+    def route(self, rule: str, *, parameters: Any = None, tags: Any = None, **options: Any) -> Decorator:
+        """As flask-smorest's, with the refusals and headers that every operation of these methods shares."""
+        methods = set(options.get("methods", ["GET"]))
+        register = super().route(rule, parameters=parameters, tags=tags, **options)
+
+        def decorate(view: View) -> View:
+            refusals = dict(_READ_REFUSALS)
+            headers = []
+            if methods & WRITES:
+                refusals |= _WRITE_REFUSALS
+                headers = [IDEMPOTENCY_KEY, *([] if "POST" in methods else [IF_MATCH])]
+            for status, text in sorted(refusals.items()):
+                view = self.alt_response(
+                    status, schema=ProblemView, description=text, content_type="application/problem+json"
+                )(view)
+            return register(self.doc(parameters=headers)(view) if headers else view)  # type: ignore[no-any-return]
+
+        return decorate
+
+
+def takes_manifest(view: View) -> View:
+    """Let the view's body be as large as a manifest of 10,000 files."""
+    view.__takes_manifest__ = True  # type: ignore[attr-defined]  # a mark, read by limit_body
+    return view
+
+
+def limit_body() -> None:
+    """Before each request: how many bytes its body may have."""
+    found = settings()
+    if _takes_manifest(request):
+        request.max_content_length = found.max_manifest_bytes
+    elif request.blueprint == "transfer":
+        request.max_content_length = found.max_upload_bytes
+    else:
+        request.max_content_length = found.max_body_bytes
+
+
+def refuse_unknown_query() -> None:
+    """Before each request: a view that declares no query takes none."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
+    if view and request.args and not any(parameter.get("in") == "query" for parameter in declared):
+        name = next(iter(request.args))
+        raise Invalid.field(name[:64], "is not a query parameter here")
+
+
+def etag_of(result: Any) -> str | None:
+    """The ETag of a record: by row version, or by tenure; None for a result that has no version."""
+    subject = getattr(result, "version", None)
+    subject = result if subject is None or isinstance(subject, int) else subject
+    if (row_version := getattr(subject, "row_version", None)) is not None:
+        return etag("r", row_version)
+    tenure = getattr(subject, "tenure", None)
+    return etag("t", tenure) if tenure is not None else None
+
+
+def _takes_manifest(req: Request) -> bool:
+    return hasattr(current_app.view_functions.get(req.endpoint or ""), "__takes_manifest__")
+
+
+def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResponse:
+    key = request.headers.get("Idempotency-Key") if request.method in WRITES else None
+    if key is None:
+        result = call()
+        return result if isinstance(result, BaseResponse) else _send(render(result))
+    if not _KEY.match(key):
+        raise Malformed("Idempotency-Key takes 1 to 128 visible ASCII characters")
+    claim = Claim(current_actor().id, key, _fingerprint(), render)
+    try:
+        with idempotency.offered(claim):
+            result = call()
+    except Replay as replay:
+        return _send(replay.reply, replayed=True)
+    return _send(claim.reply or render(result))
+
+
+def _render(result: Any, shape: Schema, status: int | None) -> Reply:
+    if isinstance(result, tuple):
+        result, location = result
+        return Reply(status or 200, _dump(shape, result), etag_of(result), location)
+    return Reply(status or 200, _dump(shape, result), etag_of(result))
+
+
+def _dump(shape: Schema, result: Any) -> dict[str, Any]:
+    dumped: dict[str, Any] = shape.dump(result)
+    return dumped
+
+
+def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
+    response = Response(json.dumps(reply.body), reply.status, content_type="application/json")
+    if reply.etag:
+        response.headers["ETag"] = reply.etag
+    if reply.location:
+        response.headers["Location"] = reply.location
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response.make_conditional(request) if request.method in {"GET", "HEAD"} else response
+
+
+def _fingerprint() -> str:
+    parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
+    told = "\n".join(parts).encode() + b"\n" + _canonical(request.get_data(cache=True))
+    return hashlib.sha256(told).hexdigest()
+
+
+def _canonical(body: bytes) -> bytes:
+    """The body without its accidents of spelling; it was parsed strictly before."""
+    if request.mimetype != "application/json" or not body:
+        return body
+    return json.dumps(json.loads(body), sort_keys=True).encode()
+
+
+def _first_text(errors: Mapping[Any, Any] | list[Any], path: str = "") -> str:
+    if isinstance(errors, list):
+        return f"{path}: {errors[0]}"
+    key, value = next(iter(errors.items()))
+    return _first_text(value, f"{path}.{key}" if path else str(key)) if value else path

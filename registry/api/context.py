@@ -1,0 +1,79 @@
+"""What a view knows besides its arguments: who asks, the store, the settings, the conditions in the headers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urljoin
+
+from flask import current_app, g, request
+
+from registry.auth.authenticate import Credential
+from registry.config import Settings
+from registry.domain.access import Actor
+from registry.domain.errors import Malformed
+from registry.services.uploads import Limits
+from registry.storage.checked import Store
+
+EXTENSION = "model-registry"
+_ETAG = re.compile(r'"([a-z])(\d{1,18})"\Z')
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """What the composition root has built for the faces."""
+
+    settings: Settings
+    store: Store
+    pepper: bytes
+
+
+def adapters() -> Adapters:
+    return cast(Adapters, current_app.extensions[EXTENSION])
+
+
+def settings() -> Settings:
+    return adapters().settings
+
+
+def store() -> Store:
+    return adapters().store
+
+
+def limits() -> Limits:
+    found = settings()
+    return Limits(found.max_upload_bytes, found.upload_expiry, found.url_expiry)
+
+
+def current_actor() -> Actor:
+    return cast(Actor, g.actor)
+
+
+def current_credential() -> Credential | None:
+    """The token of the request; None in dev mode."""
+    return cast("Credential | None", g.get("credential"))
+
+
+def absolute(url: str) -> str:
+    """The address as a client can use it: our own are relative until here."""
+    return urljoin(settings().public_url or request.host_url, url)
+
+
+def etag(kind: str, number: int) -> str:
+    """A strong ETag: ``"r7"`` for a row version, ``"t7"`` for a tenure."""
+    return f'"{kind}{number}"'
+
+
+def if_match() -> int | None:
+    """The row version that the caller wants to change; None when it named none, or ``*``. Raises Malformed.
+
+    A tag that is not one of ours can match no row: it gives -1.
+    """
+    header = request.headers.get("If-Match")
+    if header is None or header.strip() == "*":
+        return None
+    if "," in header:
+        raise Malformed("If-Match takes one ETag here: the one that came with the resource")
+    found = _ETAG.match(header.strip())
+    return int(found[2]) if found and found[1] == "r" else -1

@@ -1,0 +1,81 @@
+"""Parts of addresses that can name something; anything else is an address that does not exist."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from flask import Flask
+from flask_smorest import Api
+from werkzeug.routing import BaseConverter, PathConverter, ValidationError
+
+from registry.domain import names
+from registry.domain.names import Rule
+
+LARGEST_NUMBER = 2**31 - 1
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)
+_TOKEN_ID = re.compile(r"[0-9A-Za-z]{12}\Z")
+
+
+class Named(BaseConverter):
+    """A part that obeys ``rule``."""
+
+    rule: ClassVar[tuple[Rule]]  # in a tuple: a bare function would become a method
+
+    def to_python(self, value: str) -> str:
+        if self.rule[0](value) is not None:
+            raise ValidationError
+        return value
+
+
+class ModelName(Named):
+    rule = (names.model_name_problem,)
+
+
+class AliasName(Named):
+    rule = (names.alias_problem,)
+
+
+class ManifestPath(PathConverter):
+    def to_python(self, value: str) -> str:
+        if names.path_problem(value) is not None:
+            raise ValidationError
+        return value
+
+
+class Number(BaseConverter):
+    """A version's number: decimal, without sign or leading zero, within a 32-bit integer."""
+
+    def to_python(self, value: str) -> int:
+        if not _NUMBER.match(value) or int(value) > LARGEST_NUMBER:
+            raise ValidationError
+        return int(value)
+
+
+class TokenId(BaseConverter):
+    def to_python(self, value: str) -> str:
+        if not _TOKEN_ID.match(value):
+            raise ValidationError
+        return value
+
+
+def register(app: Flask) -> None:
+    """Teach *app* the parts, and to take each address as it is written."""
+    app.url_map.converters |= {
+        "model": ModelName,
+        "alias": AliasName,
+        "manifest_path": ManifestPath,
+        "number": Number,
+        "token": TokenId,
+    }
+    app.url_map.merge_slashes = False
+
+
+def document(api: Api) -> None:
+    """Say in the OpenAPI document what the parts take."""
+    text = {"type": "string"}
+    api.register_converter(ModelName, lambda _: text | {"minLength": 1, "maxLength": names.MODEL_NAME_LENGTH})
+    api.register_converter(AliasName, lambda _: text | {"pattern": "^[A-Za-z0-9_-]{1,255}$"})
+    api.register_converter(ManifestPath, lambda _: text | {"minLength": 1, "maxLength": names.PATH_BYTES})
+    api.register_converter(Number, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER})
+    api.register_converter(TokenId, lambda _: text | {"pattern": "^[0-9A-Za-z]{12}$"})

@@ -1,0 +1,88 @@
+"""For operators and tools: liveness, readiness, the OpenAPI document and its reader."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import swagger_ui_bundle
+from flask import Blueprint, Response, jsonify, redirect, render_template_string, send_from_directory
+from flask_smorest import Api
+from werkzeug import Response as Redirect
+
+from registry.api.access import public
+from registry.api.context import settings, store
+from registry.services import health
+
+ASSETS = Path(swagger_ui_bundle.swagger_ui_path)
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8"><title>Model registry API</title>
+<link rel="stylesheet" href="{{ url_for('operations.docs_asset', name='swagger-ui.css') }}">
+<link rel="icon" href="{{ url_for('operations.docs_asset', name='favicon-32x32.png') }}">
+</head>
+<body>
+<div id="ui"></div>
+<script src="{{ url_for('operations.docs_asset', name='swagger-ui-bundle.js') }}"></script>
+<script src="{{ url_for('operations.docs_script') }}"></script>
+</body>
+</html>
+"""
+SCRIPT = """SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", deepLinking: true, validatorUrl: null});
+"""
+
+
+def make_blueprint(api: Api) -> Blueprint:
+    """The operations of an app whose operations *api* documents."""
+    blueprint = Blueprint("operations", __name__)
+
+    @blueprint.get("/livez")
+    @public("says only that the process answers")
+    def livez() -> Response:
+        return jsonify({"status": "ok"})
+
+    @blueprint.get("/readyz")
+    @public("load balancers ask it; it names no secret")
+    def readyz() -> tuple[Response, int]:
+        checks = health.readiness(store())
+        ready = all(check.ok for check in checks.values())
+        document = {
+            "status": "ready" if ready else "not ready",
+            "mode": "dev-no-auth" if settings().dev else "production",
+            "checks": {name: asdict(check) for name, check in checks.items()},
+        }
+        return jsonify(document), 200 if ready else 503
+
+    @blueprint.get("/openapi.json")
+    @public("the API's description is not secret")
+    def openapi() -> Response:
+        return jsonify(_document(api))
+
+    @blueprint.get("/docs")
+    @public("the API's description is not secret")
+    def docs() -> str:
+        return render_template_string(PAGE)
+
+    @blueprint.get("/docs.js")
+    @public("the API's description is not secret")
+    def docs_script() -> Response:
+        return Response(SCRIPT, content_type="text/javascript")
+
+    @blueprint.get("/docs/<any('swagger-ui.css','swagger-ui-bundle.js','favicon-32x32.png'):name>")
+    @public("files of a public package")
+    def docs_asset(name: str) -> Response:
+        return send_from_directory(ASSETS, name)
+
+    @blueprint.get("/")
+    @public("leads to the docs")
+    def index() -> Redirect:
+        return redirect("docs")
+
+    return blueprint
+
+
+def _document(api: Api) -> dict[str, Any]:
+    found: dict[str, Any] = api.spec.to_dict()
+    return found

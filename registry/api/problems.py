@@ -1,0 +1,96 @@
+"""The domain's errors as ``application/problem+json`` (RFC 9457): one table, one shape."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from registry.domain import errors
+from registry.domain.errors import RegistryError
+
+log = structlog.get_logger(__name__)
+MEDIA_TYPE = "application/problem+json"
+
+# A class that is not listed has the status of its nearest ancestor that is.
+STATUS: dict[type[RegistryError], int] = {
+    errors.Malformed: 400,
+    errors.Unauthenticated: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.UploadExpired: 410,
+    errors.PreconditionFailed: 412,
+    errors.TooLarge: 413,
+    errors.Invalid: 422,
+    errors.IdempotencyMismatch: 422,
+    errors.Unavailable: 503,
+}
+FRAMEWORK_CODES = {
+    400: "malformed",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "unsupported_media_type",
+    416: "range_not_satisfiable",
+}
+
+
+def register(app: Flask) -> None:
+    """Let every error of *app* leave as a problem document."""
+    app.register_error_handler(RegistryError, refused)
+    app.register_error_handler(HTTPException, framework)
+    app.register_error_handler(Exception, unexpected)
+
+
+def status_of(error: RegistryError) -> int:
+    """The HTTP status of a domain error."""
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def refused(error: RegistryError) -> Response:
+    """A refusal of the domain."""
+    status = status_of(error)
+    log.info("refused", code=error.code, status=status, detail=error.detail)
+    response = problem(status, error.code, error.detail, **error.extras)
+    if isinstance(error, errors.Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthenticated):
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def framework(error: HTTPException) -> Response | HTTPException:
+    """What Flask or Werkzeug refused before a view was reached."""
+    if error.code is None or error.code < 400:
+        return error
+    code = FRAMEWORK_CODES.get(error.code, HTTP_STATUS_CODES[error.code].lower().replace(" ", "_"))
+    response = problem(error.code, code, error.description or HTTP_STATUS_CODES[error.code])
+    for name, value in error.get_headers():
+        if name not in {"Content-Type", "Content-Length"}:
+            response.headers[name] = value
+    return response
+
+
+def unexpected(error: Exception) -> Response:
+    """A defect of ours: logged with its traceback, told without it."""
+    log.error("internal_error", exc_info=error)
+    return problem(500, "internal", "the registry made a mistake; its log has it under this request id")
+
+
+def problem(status: int, code: str, detail: str, **extras: Any) -> Response:
+    """One problem document."""
+    document = {
+        "type": "about:blank",
+        "title": HTTP_STATUS_CODES[status],
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": g.get("request_id"),
+        **extras,
+    }
+    return Response(json.dumps(document), status, content_type=MEDIA_TYPE)

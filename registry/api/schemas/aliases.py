@@ -1,0 +1,34 @@
+"""Aliases on the wire."""
+
+from __future__ import annotations
+
+from marshmallow import fields
+
+from registry.api.schemas.fields import Instant, Strict, View, reason, version_number
+from registry.api.schemas.paging import page_of
+
+EXPECTED = {"description": "Refuse (409 stale) unless the alias points at this version; null: does not exist."}
+
+
+class AliasBody(Strict):
+    version = version_number(required=True)
+    expected_current = version_number(allow_none=True, metadata=EXPECTED)
+    reason = reason()
+
+
+class AsOfQuery(Strict):
+    as_of = Instant(metadata={"description": "Where it pointed then; by default, now."})
+
+
+class AliasView(View):
+    model = fields.String(required=True)
+    alias = fields.String(required=True)
+    number = fields.Integer(required=True)
+    manifest_digest = fields.String(required=True)
+    since = Instant(required=True)
+    until = Instant(required=True, allow_none=True)
+    actor = fields.String(required=True)
+    reason = fields.String(required=True, allow_none=True)
+
+
+AliasPage = page_of(AliasView, "AliasPage")

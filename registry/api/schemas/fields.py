@@ -1,0 +1,140 @@
+"""Field types that take exactly what they say: no ``"5"`` for a number, no 1 for true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from registry.api.context import absolute
+from registry.domain import clock
+from registry.domain.names import Rule
+
+DESCRIPTION_LENGTH = 65_536
+SHA256 = "^[0-9a-f]{64}$"
+DIGEST = "^sha256:[0-9a-f]{64}$"
+NUMBER_MOST = 2**31 - 1
+
+
+class Strict(Schema):
+    """What a client sends: unknown fields are refused."""
+
+    class Meta:
+        unknown = RAISE
+
+
+class View(Schema):
+    """What a client gets."""
+
+
+class Text(fields.String):
+    """A text that can be stored; by default it may be empty, and has 65,536 characters at most."""
+
+    def __init__(self, *, least: int = 0, most: int = DESCRIPTION_LENGTH, rule: Rule | None = None, **kwargs: Any):
+        checks: list[Any] = [validate.Length(least, most)]
+        if rule is not None:
+            checks.append(_obeys(rule))
+        super().__init__(validate=[*checks, *kwargs.pop("validate", [])], **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise ValidationError("must be a text")
+        if "\x00" in value:
+            raise ValidationError("must not hold U+0000")
+        return value
+
+
+class WholeNumber(fields.Integer):
+    """A JSON integer, not a text, a fraction or a truth value that looks like one."""
+
+    def __init__(self, *, least: int = 0, most: int = 2**53 - 1, **kwargs: Any) -> None:
+        super().__init__(validate=validate.Range(least, most), **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if type(value) is not int:
+            raise ValidationError("must be a whole number")
+        return value
+
+
+class Number(fields.Float):
+    """A finite JSON number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
+        if type(value) not in {int, float} or not math.isfinite(value):
+            raise ValidationError("must be a finite number")
+        return float(value)
+
+
+class Flag(fields.Boolean):
+    """true or false."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if type(value) is not bool:
+            raise ValidationError("must be true or false")
+        return value
+
+
+class Instant(fields.AwareDateTime):
+    """RFC 3339 with a zone; goes out in UTC with microseconds."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="iso", **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
+        try:
+            found = super()._deserialize(value, attr, data, **kwargs)
+            if not isinstance(found, datetime):
+                raise ValidationError("must be an instant")
+            return found.astimezone(UTC)
+        except (ValidationError, OverflowError, ValueError, TypeError) as error:
+            raise ValidationError("must be an RFC 3339 instant with a zone, like 2026-11-21T13:05:02Z") from error
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else clock.wire(value)
+
+
+class Address(fields.String):
+    """A URL of ours or of the store; ours go out absolute."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else absolute(value)
+
+
+class Document(fields.Dict):
+    """A JSON object of the caller's own."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(keys=fields.String(), **kwargs)
+
+
+def labels(*, removable: bool = False, **kwargs: Any) -> fields.Dict:
+    """Tags or params by name."""
+    return fields.Dict(
+        keys=Text(least=1, most=128), values=Text(most=5000, allow_none=removable), validate=validate.Length(max=1000),
+        **kwargs,
+    )  # fmt: skip
+
+
+def measurements(*, least: int = 0, **kwargs: Any) -> fields.Dict:
+    """Metrics by name."""
+    return fields.Dict(keys=Text(least=1, most=128), values=Number(), validate=validate.Length(least, 1000), **kwargs)
+
+
+def reason(*, required: bool = False) -> Text:
+    """Why: history will show it."""
+    return Text(least=1, most=2000, required=required, metadata={"description": "Why; history will show it."})
+
+
+def version_number(**kwargs: Any) -> WholeNumber:
+    return WholeNumber(least=1, most=NUMBER_MOST, **kwargs)
+
+
+def _obeys(rule: Rule) -> Any:
+    def check(value: str) -> None:
+        if problem := rule(value):
+            raise ValidationError(problem)
+
+    return check

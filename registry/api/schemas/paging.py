@@ -1,0 +1,60 @@
+"""Lists in pages: an opaque, signed cursor goes out and comes back."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from flask import request
+from itsdangerous import BadData, URLSafeSerializer
+from marshmallow import Schema, fields, post_load, validate
+
+from registry.api.context import settings
+from registry.api.schemas.fields import Strict, Text, View
+from registry.db.records import Page
+from registry.domain.errors import Malformed
+
+LIMIT = 200
+
+
+class PageQuery(Strict):
+    """``limit`` items after ``cursor``; the services take ``limit`` and ``after``."""
+
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, LIMIT))
+    cursor = Text(least=1, most=4096, metadata={"description": "next_cursor of the page before."})
+
+    @post_load
+    def _open_cursor(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        cursor = data.pop("cursor", None)
+        return data | {"after": None if cursor is None else _open(cursor)}
+
+
+def page_of(view: type[Schema], name: str) -> type[Schema]:
+    """The view of one page of *view*'s."""
+    return View.from_dict(
+        {
+            "items": fields.List(fields.Nested(view), required=True),
+            "next_cursor": fields.String(required=True, allow_none=True),
+        },
+        name=name,
+    )
+
+
+def paged(page: Page[Any]) -> dict[str, Any]:
+    """What a page view shows."""
+    after = None if page.next_after is None else _signer().dumps(list(page.next_after))
+    return {"items": page.items, "next_cursor": after}
+
+
+def _open(cursor: str) -> tuple[Any, ...]:
+    try:
+        return tuple(_signer().loads(cursor))
+    except BadData as error:
+        raise Malformed("this cursor is not one that this list gave out") from error
+
+
+def _signer() -> URLSafeSerializer:
+    """One key a list, so that the cursor of one is refused by another."""
+    return URLSafeSerializer(
+        settings().secret_key.reveal(), salt=f"cursor:{request.path}", signer_kwargs={"digest_method": hashlib.sha256}
+    )

@@ -1,0 +1,152 @@
+"""Versions, their files and their metrics on the wire."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import fields, post_load, validate
+
+from registry.api.schemas.fields import (
+    SHA256,
+    Document,
+    Instant,
+    Strict,
+    Text,
+    View,
+    WholeNumber,
+    labels,
+    measurements,
+    reason,
+)
+from registry.api.schemas.lineage import (
+    CodeBody,
+    DatasetBody,
+    EnvironmentBody,
+    LineageView,
+    ParentBody,
+    RunBody,
+)
+from registry.api.schemas.paging import PageQuery, page_of
+from registry.domain import lineage, manifest, names
+from registry.domain.lineage import Snapshot
+from registry.domain.manifest import File
+from registry.domain.stages import Stage, State
+from registry.services.registration import Registration
+
+MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
+FILES_LIMIT = 1000
+
+
+class FileBody(Strict):
+    """One line of a manifest. Its bytes were uploaded before."""
+
+    path = Text(required=True, least=1, most=1024, rule=names.path_problem)
+    size = WholeNumber(required=True)
+    sha256 = fields.String(required=True, validate=validate.Regexp(SHA256, error="must be 64 lower-case hex digits"))
+    media_type = fields.String(validate=validate.Regexp(MEDIA_TYPE, error="must be like application/json"))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> File:
+        return File(**data)
+
+
+class VersionBody(Strict):
+    """A registration. All but description, tags, aliases and stage is frozen by it."""
+
+    files = fields.List(fields.Nested(FileBody), required=True, validate=validate.Length(1, manifest.FILES))
+    description = Text()
+    tags = labels()
+    params = labels()
+    metrics = measurements()
+    framework = Text(least=1, most=64, allow_none=True)
+    signature = Document(allow_none=True)
+    run = fields.Nested(RunBody, allow_none=True)
+    code = fields.Nested(CodeBody, allow_none=True)
+    environment = fields.Nested(EnvironmentBody, allow_none=True)
+    datasets = fields.List(fields.Nested(DatasetBody), validate=validate.Length(max=100))
+    parents = fields.List(fields.Nested(ParentBody), validate=validate.Length(max=100))
+    aliases = fields.List(Text(least=1, most=255, rule=names.alias_problem), validate=validate.Length(max=20))
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Registration:
+        parts = {name: data.pop(name, None) for name in ("run", "code", "environment")}
+        snapshot = Snapshot(
+            **parts, datasets=tuple(data.pop("datasets", ())), parents=tuple(dict.fromkeys(data.pop("parents", ())))
+        )
+        data["aliases"] = tuple(dict.fromkeys(data.pop("aliases", ())))
+        return Registration(lineage=snapshot, **data)
+
+
+class VersionPatchBody(Strict):
+    description = Text()
+    tags = labels(removable=True, metadata={"description": "Sets each tag; null removes it."})
+    reason = reason()
+
+
+class MetricsBody(Strict):
+    metrics = measurements(least=1, required=True)
+    step = WholeNumber(least=-(2**53) + 1, allow_none=True)
+    dataset_digest = Text(least=1, most=160, rule=lineage.digest_problem, allow_none=True)
+
+
+class VersionsQuery(PageQuery):
+    stage = fields.String(validate=validate.OneOf([stage.value for stage in Stage]))
+    state = fields.String(validate=validate.OneOf([state.value for state in State]))
+
+
+class FilesQuery(PageQuery):
+    limit = fields.Integer(load_default=50, validate=validate.Range(1, FILES_LIMIT))
+
+
+class VersionView(View):
+    model = fields.String(required=True)
+    number = fields.Integer(required=True)
+    state = fields.String(required=True, metadata={"description": "pending, ready, failed or deleted"})
+    state_reason = fields.String(required=True, allow_none=True)
+    stage = fields.String(required=True)
+    rolled_back = fields.Boolean(required=True)
+    manifest_digest = fields.String(required=True)
+    file_count = fields.Integer(required=True)
+    size = fields.Integer(required=True, metadata={"description": "bytes"})
+    description = fields.String(required=True)
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    aliases = fields.List(fields.String(), required=True)
+    params = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    metrics = fields.Dict(
+        keys=fields.String(), values=fields.Float(), required=True, metadata={"description": "the latest of each"}
+    )
+    framework = fields.String(required=True, allow_none=True)
+    signature = fields.Dict(required=True, allow_none=True)
+    lineage = fields.Nested(LineageView, required=True)
+    created_at = Instant(required=True)
+    created_by = fields.String(required=True)
+    updated_at = Instant(required=True)
+    deleted_at = Instant(required=True, allow_none=True)
+
+
+class RegisteredView(View):
+    """``created`` is false when the same files of the same run were registered before."""
+
+    created = fields.Boolean(required=True)
+    version = fields.Nested(VersionView, required=True)
+
+
+class FileView(View):
+    path = fields.String(required=True)
+    size = fields.Integer(required=True)
+    sha256 = fields.String(required=True)
+    media_type = fields.String(required=True)
+
+
+class MetricView(View):
+    key = fields.String(required=True)
+    value = fields.Float(required=True)
+    step = fields.Integer(required=True, allow_none=True)
+    dataset_digest = fields.String(required=True, allow_none=True)
+    recorded_at = Instant(required=True)
+    recorded_by = fields.String(required=True)
+
+
+VersionPage = page_of(VersionView, "VersionPage")
+FilePage = page_of(FileView, "FilePage")
+MetricPage = page_of(MetricView, "MetricPage")

@@ -1,0 +1,93 @@
+"""Read a JSON body as one unambiguous document, or refuse it.
+
+``json.loads`` accepts duplicate keys, NaN, UTF-16, overflowing numbers and lone surrogates: two readers of one body
+could understand different things, or the database refuse what we accepted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from registry.domain.errors import Malformed, TooLarge
+
+DEPTH = 32
+LARGEST_INTEGER = 2**53 - 1
+DIGITS = 17
+
+
+def loads(raw: bytes, *, values: int) -> Any:
+    """The document in *raw*. Raises Malformed, or TooLarge for one of more than *values* values."""
+    try:
+        text = raw.decode("utf-8")
+        document = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_constant, parse_float=_float, parse_int=_int
+        )
+    except UnicodeDecodeError as error:
+        raise Malformed("the body must be UTF-8") from error
+    except json.JSONDecodeError as error:
+        raise Malformed(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+    except RecursionError as error:
+        raise _too_deep() from error
+    _check(document, values)
+    return document
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise Malformed(f"the body names {_shown(twice)} twice in one object")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise Malformed(f"{name} is not JSON")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if number in {float("inf"), float("-inf")}:
+        raise Malformed("a number of the body is too large")
+    return number
+
+
+def _int(text: str) -> int:
+    if len(text) > DIGITS or abs(int(text)) > LARGEST_INTEGER:
+        raise Malformed("an integer of the body is beyond 2^53; not every reader could tell it from its neighbour")
+    return int(text)
+
+
+def _check(document: Any, values: int) -> None:
+    """Walk without recursion: count the values, measure the depth, look at every string."""
+    left, waiting = values, [(document, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        left -= 1
+        if left < 0:
+            raise TooLarge(f"the body has more than {values} values", limit=values)
+        if depth > DEPTH:
+            raise _too_deep()
+        if isinstance(value, str):
+            _check_text(value)
+        elif isinstance(value, dict):
+            for key in value:
+                _check_text(key)
+            waiting += [(item, depth + 1) for item in value.values()]
+        elif isinstance(value, list):
+            waiting += [(item, depth + 1) for item in value]
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise Malformed("a text of the body holds U+0000 or half a surrogate pair; neither can be stored")
+
+
+def _too_deep() -> Malformed:
+    return Malformed(f"the body is nested deeper than {DEPTH} levels")
+
+
+def _shown(key: str) -> str:
+    return repr(key if len(key) <= 64 else key[:61] + "...")

@@ -1,0 +1,28 @@
+"""The signed addresses of the local store: what a presigned URL is to S3."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request, send_file
+
+from registry.api.access import public
+from registry.api.context import store
+
+blueprint = Blueprint("transfer", __name__)
+
+
+@blueprint.put("/transfer/<token>")
+@public("the address is the credential: signed by us for one object, one size and a short time")
+def receive(token: str) -> Response:
+    """Store the body under the key that the address was signed for."""
+    store().receive(token, request.stream, request.content_length)
+    return Response(status=204)
+
+
+@blueprint.get("/transfer/<token>")
+@public("the address is the credential: signed by us for one object and a short time")
+def serve(token: str) -> Response:
+    """Send the object that the address was signed for; Range works."""
+    served = store().serve(token)
+    response = send_file(served.path, mimetype=served.media_type, conditional=True)
+    response.headers.update(served.headers)
+    return response

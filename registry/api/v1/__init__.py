@@ -1,0 +1,14 @@
+"""Version 1 of the API: one module a resource."""
+
+from registry.api.v1 import aliases, audit, files, models, stages, tokens, uploads, versions
+
+BLUEPRINTS = (
+    models.blueprint,
+    versions.blueprint,
+    stages.blueprint,
+    aliases.blueprint,
+    uploads.blueprint,
+    files.blueprint,
+    audit.blueprint,
+    tokens.blueprint,
+)

@@ -1,0 +1,63 @@
+"""Aliases: movable names for versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint
+from registry.api.context import current_actor
+from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery
+from registry.api.schemas.models import ReasonQuery
+from registry.api.schemas.paging import PageQuery, paged
+from registry.db.records import AliasRecord
+from registry.domain.access import Permission
+from registry.services import aliases
+
+blueprint = Blueprint("aliases", __name__, url_prefix="/api/v1", description="Movable names for versions.")
+ALIAS = "/models/<model:model>/aliases/<alias:alias>"
+
+
+@blueprint.route(ALIAS, methods=["PUT"])
+@blueprint.arguments(AliasBody)
+@blueprint.response(201, AliasView, unchanged=200)
+@requires(Permission.ALIAS_SET)
+def put_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
+    """Point an alias at a version."""
+    return aliases.point(model, alias, body.pop("version"), actor=current_actor(), **body)
+
+
+@blueprint.route("/models/<model:model>/aliases")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, AliasPage)
+@requires(Permission.MODEL_READ)
+def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
+    """List a model's aliases."""
+    return paged(aliases.list_(model, **query))
+
+
+@blueprint.route(ALIAS)
+@blueprint.arguments(AsOfQuery, location="query")
+@blueprint.response(200, AliasView)
+@requires(Permission.MODEL_READ)
+def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
+    """Show where an alias points, or pointed at an instant."""
+    return aliases.resolve(model, alias, **query)
+
+
+@blueprint.route(ALIAS, methods=["DELETE"])
+@blueprint.arguments(ReasonQuery, location="query")
+@blueprint.response(200, AliasView)
+@requires(Permission.ALIAS_SET)
+def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
+    """Delete an alias; its history stays."""
+    return aliases.remove(model, alias, actor=current_actor(), **query)
+
+
+@blueprint.route(f"{ALIAS}/history")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, AliasPage)
+@requires(Permission.MODEL_READ)
+def list_alias_history(query: dict[str, Any], model: str, alias: str) -> dict[str, Any]:
+    """List where an alias ever pointed, newest first."""
+    return paged(aliases.history(model, alias, **query))

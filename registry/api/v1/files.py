@@ -1,0 +1,40 @@
+"""Files: bytes out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import redirect
+from werkzeug import Response
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint
+from registry.api.context import absolute, settings, store
+from registry.api.schemas.paging import paged
+from registry.api.schemas.versions import FilePage, FilesQuery
+from registry.domain.access import Permission
+from registry.services import downloads, versions
+
+blueprint = Blueprint("files", __name__, url_prefix="/api/v1", description="Manifests, and bytes out.")
+FILES = "/models/<model:model>/versions/<number:number>/files"
+
+
+@blueprint.route(FILES)
+@blueprint.arguments(FilesQuery, location="query")
+@blueprint.response(200, FilePage)
+@requires(Permission.MODEL_READ)
+def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
+    """List a version's files by path."""
+    return paged(versions.files(model, number, **query))
+
+
+@blueprint.route(f"{FILES}/<manifest_path:path>")
+@blueprint.response(302, description="The file, at a signed URL in Location; Range works there.")
+@blueprint.alt_response(409, description="The version is deleted.")
+@requires(Permission.FILE_DOWNLOAD)
+def get_file(model: str, number: int, path: str) -> Response:
+    """Download a file of a version."""
+    url = downloads.sign(model, number, path, store=store(), expires_in=settings().url_expiry)
+    response = redirect(absolute(url), 302)
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,95 @@
+"""Models: the catalogue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint
+from registry.api.context import current_actor, if_match, settings
+from registry.api.schemas.models import (
+    ModelBody,
+    ModelPage,
+    ModelPatchBody,
+    ModelsQuery,
+    ModelView,
+    ReasonBody,
+    ReasonQuery,
+)
+from registry.api.schemas.paging import paged
+from registry.db.records import ModelRecord
+from registry.domain.access import Permission
+from registry.domain.stages import Lifecycle
+from registry.services import models
+
+blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
+
+
+@blueprint.route("/models", methods=["POST"])
+@blueprint.arguments(ModelBody)
+@blueprint.response(201, ModelView)
+@requires(Permission.MODEL_CREATE)
+def post_model(body: dict[str, Any]) -> tuple[ModelRecord, str]:
+    """Create a model."""
+    lifecycle = Lifecycle(body.get("lifecycle", settings().default_lifecycle))
+    return models.create(
+        body["name"],
+        actor=current_actor(),
+        description=body.get("description", ""),
+        labels=body.get("tags"),
+        lifecycle=lifecycle,
+    ), url_for("models.get_model", model=body["name"])
+
+
+@blueprint.route("/models")
+@blueprint.arguments(ModelsQuery, location="query")
+@blueprint.response(200, ModelPage)
+@requires(Permission.MODEL_READ)
+def list_models(query: dict[str, Any]) -> dict[str, Any]:
+    """List models by name."""
+    return paged(models.list_(**query))
+
+
+@blueprint.route("/models/<model:model>")
+@blueprint.response(200, ModelView)
+@requires(Permission.MODEL_READ)
+def get_model(model: str) -> ModelRecord:
+    """Describe a model; a deleted one too."""
+    return models.describe(model)
+
+
+@blueprint.route("/models/<model:model>", methods=["PATCH"])
+@blueprint.arguments(ModelPatchBody)
+@blueprint.response(200, ModelView)
+@requires(Permission.MODEL_EDIT)
+def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
+    """Edit a model's description, tags or lifecycle."""
+    return models.edit(
+        model,
+        actor=current_actor(),
+        description=body.get("description"),
+        labels=body.get("tags"),
+        lifecycle=Lifecycle(body["lifecycle"]) if "lifecycle" in body else None,
+        reason=body.get("reason"),
+        if_match=if_match(),
+    )
+
+
+@blueprint.route("/models/<model:model>", methods=["DELETE"])
+@blueprint.arguments(ReasonQuery, location="query")
+@blueprint.response(200, ModelView)
+@requires(Permission.MODEL_DELETE)
+def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
+    """Delete a model; it can be restored."""
+    return models.delete_(model, actor=current_actor(), if_match=if_match(), **query)
+
+
+@blueprint.route("/models/<model:model>/restore", methods=["POST"])
+@blueprint.arguments(ReasonBody)
+@blueprint.response(200, ModelView)
+@requires(Permission.MODEL_DELETE)
+def restore_model(body: dict[str, Any], model: str) -> ModelRecord:
+    """Restore the model that was deleted last."""
+    return models.restore(model, actor=current_actor(), **body)

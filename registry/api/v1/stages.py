@@ -1,0 +1,60 @@
+"""Stages: promote, demote, archive, roll back; who holds what, now and then."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint
+from registry.api.context import current_actor, if_match, store
+from registry.api.schemas.stages import HolderQuery, HolderView, MovedView, RollbackBody, StageChangeBody, StagesView
+from registry.db.records import HolderRecord
+from registry.domain.access import Permission
+from registry.domain.stages import Stage
+from registry.services import stages
+from registry.services.stages import Moved, Terms
+
+blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enforced stages and rollback.")
+
+
+@blueprint.route("/models/<model:model>/versions/<number:number>/stage", methods=["PUT"])
+@blueprint.arguments(StageChangeBody)
+@blueprint.response(200, MovedView)
+@requires(Permission.VERSION_STAGE)
+def put_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
+    """Move a version to another stage.
+
+    Into and out of production this needs the permission version:promote.
+    """
+    target, terms = body
+    return stages.move(model, number, target, Terms(**terms, if_match=if_match()), actor=current_actor(), store=store())
+
+
+@blueprint.route("/models/<model:model>/rollback", methods=["POST"])
+@blueprint.arguments(RollbackBody)
+@blueprint.response(200, MovedView)
+@requires(Permission.VERSION_ROLLBACK)
+def post_rollback(body: tuple[Terms, int | None], model: str) -> Moved:
+    """Return production to the previous good holder."""
+    terms, to = body
+    return stages.roll_back(model, terms, actor=current_actor(), store=store(), to=to)
+
+
+@blueprint.route("/models/<model:model>/stages")
+@blueprint.response(200, StagesView)
+@requires(Permission.MODEL_READ)
+def list_stages(model: str) -> dict[str, Any]:
+    """Show who holds staging and production."""
+    return {"model": model, "stages": stages.holders(model)}
+
+
+@blueprint.route("/models/<model:model>/stages/<any(staging,production,archived):stage>")
+@blueprint.arguments(HolderQuery, location="query")
+@blueprint.response(200, HolderView)
+@requires(Permission.MODEL_READ)
+def get_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
+    """Show who holds a stage, or held it at an instant.
+
+    Poll it with If-None-Match: 304 means that the same version still holds it.
+    """
+    return stages.holder(model, Stage(stage), **query)

@@ -1,0 +1,68 @@
+"""Identity: API tokens, and who I am."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint
+from registry.api.context import adapters, current_actor, current_credential, settings
+from registry.api.schemas.models import ReasonQuery
+from registry.api.schemas.paging import PageQuery, paged
+from registry.api.schemas.tokens import IssuedView, MeView, TokenBody, TokenPage, TokenView
+from registry.db.records import TokenRecord
+from registry.domain.access import Permission, Role
+from registry.services import accounts
+
+blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="Identity.")
+
+
+@blueprint.route("/me")
+@blueprint.response(200, MeView)
+@requires(Permission.SELF_READ)
+def get_me() -> dict[str, Any]:
+    """Show who I am and what I may do."""
+    actor = current_actor()
+    return {
+        "id": actor.id,
+        "name": actor.name,
+        "kind": actor.kind,
+        "roles": sorted(actor.roles),
+        "permissions": sorted(actor.permissions),
+        "token": current_credential(),
+        "mode": "dev" if settings().dev else "production",
+    }
+
+
+@blueprint.route("/tokens", methods=["POST"])
+@blueprint.arguments(TokenBody)
+@blueprint.response(201, IssuedView)
+@requires(Permission.TOKEN_CREATE)
+def post_token(body: dict[str, Any]) -> TokenRecord:
+    """Issue an API token."""
+    return accounts.create_token(
+        body["owner"],
+        [Role(role) for role in body["roles"]],
+        actor=current_actor(),
+        pepper=adapters().pepper,
+        name=body.get("name", ""),
+        days=body.get("expires_in_days", 90),
+    )
+
+
+@blueprint.route("/tokens")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, TokenPage)
+@requires(Permission.TOKEN_MANAGE)
+def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
+    """List API tokens."""
+    return paged(accounts.list_tokens(**query))
+
+
+@blueprint.route("/tokens/<token:token>", methods=["DELETE"])
+@blueprint.arguments(ReasonQuery, location="query")
+@blueprint.response(200, TokenView)
+@requires(Permission.TOKEN_MANAGE)
+def delete_token(query: dict[str, Any], token: str) -> TokenRecord:
+    """Revoke an API token."""
+    return accounts.revoke(token, actor=current_actor(), **query)

@@ -1,0 +1,117 @@
+"""Versions: register, describe, edit, measure, delete and restore."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint, takes_manifest
+from registry.api.context import current_actor, if_match
+from registry.api.schemas.lineage import VersionLineageView
+from registry.api.schemas.models import ReasonBody, ReasonQuery
+from registry.api.schemas.paging import PageQuery, paged
+from registry.api.schemas.versions import (
+    MetricPage,
+    MetricsBody,
+    RegisteredView,
+    VersionBody,
+    VersionPage,
+    VersionPatchBody,
+    VersionsQuery,
+    VersionView,
+)
+from registry.db.records import VersionRecord
+from registry.domain.access import Permission
+from registry.services import lineage, registration, versions
+from registry.services.registration import Registered, Registration
+
+blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
+VERSION = "/models/<model:model>/versions/<number:number>"
+
+
+@blueprint.route("/models/<model:model>/versions", methods=["POST"])
+@takes_manifest
+@blueprint.arguments(VersionBody)
+@blueprint.response(201, RegisteredView, unchanged=200)
+@requires(Permission.VERSION_REGISTER)
+def post_version(body: Registration, model: str) -> Registered:
+    """Register a version from uploaded files."""
+    return registration.register(model, body, actor=current_actor())
+
+
+@blueprint.route("/models/<model:model>/versions")
+@blueprint.arguments(VersionsQuery, location="query")
+@blueprint.response(200, VersionPage)
+@requires(Permission.MODEL_READ)
+def list_versions(query: dict[str, Any], model: str) -> dict[str, Any]:
+    """List a model's versions, newest first."""
+    return paged(versions.list_(model, **query))
+
+
+@blueprint.route(VERSION)
+@blueprint.response(200, VersionView)
+@requires(Permission.MODEL_READ)
+def get_version(model: str, number: int) -> VersionRecord:
+    """Describe a version; a deleted one too."""
+    return versions.describe(model, number)
+
+
+@blueprint.route(VERSION, methods=["PATCH"])
+@blueprint.arguments(VersionPatchBody)
+@blueprint.response(200, VersionView)
+@requires(Permission.VERSION_EDIT)
+def patch_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
+    """Edit a version's description or tags."""
+    return versions.edit(
+        model,
+        number,
+        actor=current_actor(),
+        description=body.get("description"),
+        labels=body.get("tags"),
+        reason=body.get("reason"),
+        if_match=if_match(),
+    )
+
+
+@blueprint.route(VERSION, methods=["DELETE"])
+@blueprint.arguments(ReasonQuery, location="query")
+@blueprint.response(200, VersionView)
+@requires(Permission.VERSION_DELETE)
+def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRecord:
+    """Delete a version; it can be restored."""
+    return versions.delete_(model, number, actor=current_actor(), if_match=if_match(), **query)
+
+
+@blueprint.route(f"{VERSION}/restore", methods=["POST"])
+@blueprint.arguments(ReasonBody)
+@blueprint.response(200, VersionView)
+@requires(Permission.VERSION_DELETE)
+def restore_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
+    """Restore a deleted version."""
+    return versions.restore(model, number, actor=current_actor(), **body)
+
+
+@blueprint.route(f"{VERSION}/metrics", methods=["POST"])
+@blueprint.arguments(MetricsBody)
+@blueprint.response(201, VersionView)
+@requires(Permission.VERSION_EDIT)
+def post_metrics(body: dict[str, Any], model: str, number: int) -> VersionRecord:
+    """Add measurements to a version."""
+    return versions.measure(model, number, body.pop("metrics"), actor=current_actor(), **body)
+
+
+@blueprint.route(f"{VERSION}/metrics")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, MetricPage)
+@requires(Permission.MODEL_READ)
+def list_metrics(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
+    """List everything that was measured of a version, oldest first."""
+    return paged(versions.metrics(model, number, **query))
+
+
+@blueprint.route(f"{VERSION}/lineage")
+@blueprint.response(200, VersionLineageView)
+@requires(Permission.MODEL_READ)
+def get_lineage(model: str, number: int) -> VersionRecord:
+    """Show where a version came from."""
+    return lineage.trace(model, number)

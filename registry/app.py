@@ -1,0 +1,84 @@
+"""The composition root: settings in, a Flask app out. The only place that builds adapters."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from importlib.metadata import version
+
+from flask import Flask, Response
+from flask_smorest import Api
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from registry import telemetry
+from registry.api import access, blueprint, context, converters, operations, problems, transfer
+from registry.api.v1 import BLUEPRINTS
+from registry.config import Settings
+from registry.db import session
+from registry.storage.factory import open_store
+
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+}
+
+
+def create_app(settings: Settings) -> Flask:
+    """An app that serves the API. Raises LookupError when an endpoint declares no permission."""
+    app = Flask("registry", static_folder=None)
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    session.attach(app, settings.database_url.reveal(), pool_size=settings.database_pool_size)
+    app.extensions[context.EXTENSION] = context.Adapters(
+        settings=settings, store=open_store(settings), pepper=_derived(settings, "tokens")
+    )
+    _open_gates(app)
+    _add_faces(app)
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    access.check_declared(app)
+    return app
+
+
+def _open_gates(app: Flask) -> None:
+    telemetry.register(app)
+    converters.register(app)
+    access.register(app)
+    app.before_request(blueprint.limit_body)
+    app.before_request(blueprint.refuse_unknown_query)
+    app.after_request(_secure)
+
+
+def _add_faces(app: Flask) -> None:
+    app.config |= {
+        "API_TITLE": "Model registry",
+        "API_VERSION": version("model-registry"),
+        "OPENAPI_VERSION": "3.1.0",
+        "API_SPEC_OPTIONS": {
+            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+            "security": [{"token": []}],
+        },
+    }
+    api = Api()
+    api.DEFAULT_ERROR_RESPONSE_NAME = None  # every operation lists its own
+    converters.document(api)
+    api.init_app(app)
+    for part in BLUEPRINTS:
+        api.register_blueprint(part)
+    app.register_blueprint(transfer.blueprint)
+    app.register_blueprint(operations.make_blueprint(api))
+    problems.register(app)  # flask-smorest has put its own handler in place of ours
+
+
+def _derived(settings: Settings, purpose: str) -> bytes:
+    """A key of its own for each purpose, all from the one secret."""
+    return hmac.new(settings.secret_key.reveal().encode(), purpose.encode(), hashlib.sha256).digest()
+
+
+def _secure(response: Response) -> Response:
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

@@ -1,0 +1,94 @@
+"""Run the service under gunicorn in this process: ``registry serve``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import Application
+
+from registry import telemetry, worker
+from registry.api.context import EXTENSION, Adapters
+from registry.app import create_app
+from registry.config import Settings
+from registry.db import migrate
+from registry.db.session import db
+from registry.services import accounts
+
+# A checkout is looked at first: an editable install would hold a stale copy.
+_CONFIGURATIONS = (
+    Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py",
+    Path(__file__).parent / "_deploy" / "gunicorn.conf.py",
+)
+DEV_BANNER = """Model registry, development mode: no login, this machine only.
+  API       http://{bind}/api/v1      docs http://{bind}/docs
+  data      {data}
+"""
+BOOTSTRAP_BANNER = """
+This registry has no tokens yet. The one below makes the first admin, once, within an hour:
+    {token}
+It is also in {path}, readable by its owner only. For example:
+    registry login --url http://{bind}     (paste it)
+    registry token create --owner you --role admin --role promoter
+"""
+
+
+def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
+    """Prepare what a first start needs, then serve until the process is told to stop."""
+    settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
+    telemetry.configure(settings.log_format, settings.log_level)
+    url = settings.database_url.reveal()
+    if settings.uses_sqlite:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        migrate.upgrade(url)
+    if settings.dev:
+        sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
+    else:
+        offer_bootstrap(create_app(settings))
+    _Server(settings).run()
+
+
+def offer_bootstrap(app: Flask, *, force: bool = False) -> str | None:
+    """Show the token of a first run once, and keep it in a file of the owner's; None where tokens exist."""
+    adapters: Adapters = app.extensions[EXTENSION]
+    with app.app_context():
+        token = accounts.issue_bootstrap(pepper=adapters.pepper, force=force)
+        db.engine.dispose()  # a server that forks must not share this connection with its workers
+    if token is not None:
+        path = adapters.settings.data_dir / "bootstrap-token"
+        _write_private(path, token)
+        sys.stderr.write(BOOTSTRAP_BANNER.format(token=token, path=path, bind=adapters.settings.bind))
+    return token
+
+
+class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        super().__init__(prog="registry serve")
+
+    def init(self, parser: Any, opts: Any, args: Any) -> None:
+        """There is no command line of gunicorn's here."""
+
+    def load_config(self) -> None:
+        os.environ["REGISTRY_LOG_FORMAT"] = self.settings.log_format  # for gunicorn's own lines, in its file
+        self.load_config_from_file(str(next(path for path in _CONFIGURATIONS if path.exists())))
+        self.cfg.set("bind", [self.settings.bind])
+        self.cfg.set("workers", self.settings.workers)
+        self.cfg.set("threads", self.settings.threads)
+
+    def load(self) -> Flask:
+        app = create_app(self.settings)
+        if self.settings.uses_sqlite and self.settings.workers == 1:
+            worker.start_thread(app)
+        return app
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
