@@ -1,0 +1,104 @@
+"""``registry alias``: movable unique names for versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli import output, views
+from registry.cli.options import connected, expected_current, limit, reason
+from registry.cli.output import when
+from registry.cli.params import ALIAS, MODEL, TIME
+from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+
+COLUMNS = ("alias", "version", "since", "until", "by")
+
+
+@click.group()
+def alias() -> None:
+    """Point names such as fraud@champion at versions."""
+
+
+@alias.command("set")
+@click.argument("alias", type=ALIAS)
+@click.argument("number", type=click.IntRange(min=1))
+@reason()
+@expected_current
+@connected
+def set_(session: Session, alias: Reference, number: int, reason: str | None, **expected: Any) -> None:
+    """Point an alias at version NUMBER of its model, from wherever it pointed.
+
+    \b
+    Example:
+      registry alias set fraud@champion 3 --reason "won the comparison" --expected-current 2
+    """
+    pointed = session.registry.aliases.set(alias.model, str(alias.alias), number, reason=reason, **expected)
+    session.show(pointed, lambda: output.line(f"{alias} -> {alias.model}:{pointed['number']}"))
+
+
+@alias.command()
+@click.argument("alias", type=ALIAS)
+@click.option("--as-of", type=TIME, help="What it pointed at then.")
+@connected
+def show(session: Session, alias: Reference, as_of: str | None) -> None:
+    """Show what an alias points at.
+
+    \b
+    Example:
+      registry alias show fraud@champion --as-of 7d
+    """
+    found = session.registry.aliases.get(alias.model, str(alias.alias), as_of=as_of)
+    session.show(found, lambda: views.alias(found))
+
+
+@alias.command("list")
+@click.argument("name", type=MODEL)
+@limit(0)
+@connected
+def list_(session: Session, name: str, limit: int) -> None:
+    """List a model's aliases.
+
+    \b
+    Example:
+      registry alias list fraud
+    """
+    session.list(session.registry.aliases.list(name), COLUMNS, _row, limit=limit)
+
+
+@alias.command()
+@click.argument("alias", type=ALIAS)
+@reason()
+@connected
+def delete(session: Session, alias: Reference, reason: str | None) -> None:
+    """Delete an alias. Its history stays.
+
+    \b
+    Example:
+      registry alias delete fraud@champion --reason "no longer compared"
+    """
+    gone = session.registry.aliases.delete(alias.model, str(alias.alias), reason=reason)
+    session.show(gone, lambda: output.line(f"{alias} deleted"))
+
+
+@alias.command()
+@click.argument("alias", type=ALIAS)
+@limit(100)
+@connected
+def history(session: Session, alias: Reference, limit: int) -> None:
+    """List everything that an alias pointed at, newest first.
+
+    \b
+    Example:
+      registry alias history fraud@champion
+    """
+    pointed = session.registry.aliases.history(alias.model, str(alias.alias))
+    session.list(pointed, COLUMNS, _row, limit=limit)
+
+
+def _row(alias: Any) -> list[object]:
+    name = f"{alias['model']}:{alias['number']}"
+    return [alias["alias"], name, when(alias["since"]), when(alias["until"]), alias["actor"]]

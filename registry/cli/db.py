@@ -1,0 +1,67 @@
+"""``registry db``: the database's schema."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from registry.cli import server
+from registry.cli.exits import Exit
+
+
+@click.group()
+def db() -> None:
+    """Migrate and check the database."""
+
+
+@db.command()
+@server.settings
+def upgrade(**overrides: Any) -> None:
+    """Bring the schema to this release. Safe to run more than once, and from several machines at once.
+
+    \b
+    Example:
+      registry db upgrade
+    """
+    settings = server.load(**overrides)
+    with server.installed():
+        from registry.db import migrate
+    migrate.upgrade(settings)
+    click.echo(f"The database is at {migrate.current(settings)}.")
+
+
+@db.command()
+@server.settings
+def current(**overrides: Any) -> None:
+    """Show the schema's revision, and this release's.
+
+    \b
+    Example:
+      registry db current
+    """
+    settings = server.load(**overrides)
+    with server.installed():
+        from registry.db import migrate
+    found, head = migrate.current(settings), migrate.head()
+    click.echo(f"{found or 'empty'}" + ("" if found == head else f"; this release needs {head}: registry db upgrade"))
+
+
+@db.command()
+@server.settings
+def check(**overrides: Any) -> None:
+    """Compare the database with what this release expects. Exits with 1 when something differs.
+
+    \b
+    Example:
+      registry db check
+    """
+    settings = server.load(**overrides)
+    with server.installed():
+        from registry.db import migrate
+    problems = migrate.check(settings)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        click.get_current_context().exit(Exit.ERROR)
+    click.echo("The database is as this release expects.")

@@ -1,0 +1,106 @@
+"""Options of ``register`` as the facts that are registered with a version."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from registry.cli import ci, git
+
+ROLES = ("train", "validation", "test", "other")
+
+
+def detected(source: Path, *, enabled: bool) -> ci.Detected:
+    """The run and code around this process: from CI, else from a local git repository."""
+    if not enabled:
+        return ci.Detected()
+    found = ci.detect(os.environ)
+    return found if found.run or found.code else ci.Detected(code=git.describe(source, Path.cwd()))
+
+
+def run(
+    found: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None
+) -> dict[str, Any] | None:
+    """The run: as detected, with what the options say in its place; None without an id."""
+    given = {"system": system, "id": id, "url": url}
+    merged = {"system": "manual", **(found or {}), **{key: value for key, value in given.items() if value}}
+    if "id" in merged:
+        return merged
+    if url or system:
+        raise click.UsageError("--run-url and --run-system describe a run: say which with --run-id.")
+    return None
+
+
+def environment(*, lock_file: Path | None, image_digest: str | None, enabled: bool) -> dict[str, str] | None:
+    """What the run's software was: this Python, the digest of a lock file, the digest of an image."""
+    found = {
+        "python": platform.python_version() if enabled else None,
+        "lock_digest": file_digest(lock_file) if lock_file else None,
+        "image_digest": image_digest,
+    }
+    return {key: value for key, value in found.items() if value} or None
+
+
+def dataset(text: str) -> dict[str, Any]:
+    """``[ROLE=]PATH`` as a dataset named after its file; the role is train unless given."""
+    role, equals, path = text.partition("=")
+    if not equals or role not in ROLES:
+        role, path = "train", text
+    file = Path(path)
+    if not file.is_file():
+        raise click.BadParameter(f"{path!r} is not a file.", param_hint="--data")
+    return {"name": file.name, "digests": [file_digest(file)], "role": role}
+
+
+def file_digest(path: Path) -> str:
+    """``sha256:<hex>`` of a file."""
+    from registry.client import sources
+
+    return f"sha256:{sources.digest(path)}"
+
+
+def merged_metrics(path: Path | None, given: Mapping[str, float]) -> dict[str, float] | None:
+    """The numbers of a JSON file, and the options, which win."""
+    numbers: dict[str, float] = {}
+    for key, value in (_object(path) if path else {}).items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise click.BadParameter(f"{path}: {key!r} is not a finite number.", param_hint="--metrics-file")
+        numbers[key] = value
+    return {**numbers, **given} or None
+
+
+def merged_params(path: Path | None, given: Mapping[str, str]) -> dict[str, str] | None:
+    """The scalars of a JSON file as text, and the options, which win."""
+    texts: dict[str, str] = {}
+    for key, value in (_object(path) if path else {}).items():
+        if isinstance(value, dict | list):
+            raise click.BadParameter(f"{path}: {key!r} is not a text, number or flag.", param_hint="--params-file")
+        texts[key] = value if isinstance(value, str) else json.dumps(value)
+    return {**texts, **given} or None
+
+
+def signature(path: Path | None) -> dict[str, Any] | None:
+    """A JSON object that says what goes into the model and what comes out."""
+    return _object(path) if path else None
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{path} is not JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise click.BadParameter(f"{path} holds no JSON object.")
+    return value
+
+
+def some(values: Sequence[Any]) -> list[Any] | None:
+    """The values, or None for none of them."""
+    return list(values) or None

@@ -1,0 +1,104 @@
+"""``registry pull`` and ``registry verify``: a version's files, and whether a directory still holds them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.cli import bars, output
+from registry.cli.exits import Exit
+from registry.cli.options import connected, jobs
+from registry.cli.params import REFERENCE
+from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.downloads import Pulled
+    from registry.client.verification import Verification
+
+DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("-o", "--output", "directory", type=DIRECTORY, required=True, help="The directory to write to.")
+@click.option("--force", is_flag=True, help="Overwrite files there that differ; others stay.")
+@jobs
+@connected
+def pull(session: Session, ref: Reference, directory: Path, force: bool, jobs: int) -> None:
+    """Download a version's files, verified. Files that are there already are not fetched again.
+
+    A model without a selector means its latest version.
+
+    \b
+    Example:
+      registry pull fraud#production -o ./served
+      registry pull fraud:2 -o ./previous --jobs 8
+    """
+    with bars.progress() as progress:
+        done = session.registry.pull(ref, directory, jobs=jobs, force=force, progress=progress)
+    session.show(_pulled(done, directory), lambda: _say_pulled(done, directory))
+
+
+@click.command()
+@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--against", "ref", type=REFERENCE, required=True, help="The version that it should be.")
+@jobs
+@connected
+def verify(session: Session, directory: Path, ref: Reference, jobs: int) -> None:
+    """Compare a directory with a version, byte for byte. Exits with 7 when anything differs.
+
+    \b
+    Example:
+      registry verify ./served --against fraud#production
+    """
+    with bars.progress() as progress:
+        found = session.registry.verify(directory, ref, jobs=jobs, progress=progress)
+    session.show(_verified(found), lambda: _say_verified(found, directory))
+    if not found.ok:
+        click.get_current_context().exit(Exit.INTEGRITY)
+
+
+def _pulled(done: Pulled, directory: Path) -> dict[str, object]:
+    return {
+        "version": done.version,
+        "directory": str(directory),
+        "written": list(done.written),
+        "present": list(done.present),
+        "bytes": done.size,
+    }
+
+
+def _say_pulled(done: Pulled, directory: Path) -> None:
+    version = done.version
+    present = f", {len(done.present)} there already" if done.present else ""
+    files = f"{output.count(len(done.written), 'file')}, {output.size(done.size)}{present}"
+    output.line(f"{version['model']}:{version['number']} -> {directory} ({files})")
+    output.line(f"  {version['manifest_digest']}")
+
+
+def _verified(found: Verification) -> dict[str, object]:
+    return {
+        "ok": found.ok,
+        "version": found.version,
+        "files": found.files,
+        "missing": list(found.missing),
+        "extra": list(found.extra),
+        "changed": dict(found.changed),
+    }
+
+
+def _say_verified(found: Verification, directory: Path) -> None:
+    name = f"{found.version['model']}:{found.version['number']}"
+    if found.ok:
+        output.line(f"{directory} is {name} ({output.count(found.files, 'file')}, all bytes verified)")
+        return
+    output.line(f"{directory} is not {name}:")
+    for path in found.missing:
+        output.line(f"  missing  {path}")
+    for path in found.extra:
+        output.line(f"  extra    {path}")
+    for path, how in found.changed.items():
+        output.line(f"  changed  {path}: {how}")

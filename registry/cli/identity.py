@@ -1,0 +1,110 @@
+"""``registry login``, ``logout`` and ``whoami``: the token on this machine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.cli import config, credentials, output
+from registry.cli import session as sessions
+from registry.cli.options import connected
+from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.client.types import MeView
+
+
+@click.command()
+@click.option("--url", metavar="URL", help="The registry; it becomes the default of this user.")
+@click.option("--token-stdin", is_flag=True, help="Read the token from stdin, without asking.")
+@click.option("--insecure", is_flag=True, help="Send the token over plain http.")
+def login(url: str | None, token_stdin: bool, insecure: bool) -> None:
+    """Save a token for a registry, after trying it. Only this user can read it; only that registry gets it.
+
+    \b
+    Example:
+      registry login --url https://registry.example
+      registry login --url https://registry.example --token-stdin < token.txt
+    """
+    home = config.user_directory()
+    address = _address(url, home)
+    token = _token(address, from_stdin=token_stdin)
+    with sessions.client(config.Target(address, "login", token, insecure)) as registry:
+        me = registry.me()
+    path = credentials.save(home, address_origin(address), token)
+    config.remember_url(home, address)
+    output.line(f"Logged in to {address} as {me['name']} ({', '.join(me['roles']) or 'no roles'}); saved in {path}")
+
+
+@click.command()
+@click.option("--url", metavar="URL", help="The registry; default: this user's.")
+def logout(url: str | None) -> None:
+    """Remove the saved token of a registry from this machine. (Elsewhere it works on: registry token revoke.)
+
+    \b
+    Example:
+      registry logout
+    """
+    home = config.user_directory()
+    address = _address(url, home)
+    gone = credentials.forget(home, address_origin(address))
+    output.line(f"Logged out of {address}" if gone else f"No token was saved for {address}")
+
+
+@click.command()
+@connected
+def whoami(session: Session) -> None:
+    """Show who you are to the registry, and what you may do.
+
+    \b
+    Example:
+      registry whoami
+    """
+    me = session.registry.me()
+    session.show(me, lambda: _say(me, session.registry.url))
+
+
+def address_origin(address: str) -> str:
+    """The origin that a token is bound to."""
+    from registry.client import origins
+
+    return origins.origin(address)
+
+
+def _address(url: str | None, home: Path) -> str:
+    """The registry to log in to; a project file does not choose where a person types a token."""
+    from registry.client import origins
+
+    found, source = config.locate(url=url, environ=os.environ, cwd=Path.cwd(), home=home)
+    if source.endswith(config.PROJECT_FILE):
+        raise click.UsageError(f"{source} names {found}. To log in there, say so: --url {found}")
+    try:
+        return origins.normalised(found)
+    except ValueError as error:
+        raise click.UsageError(f"The registry's URL (from {source}): {error}.") from error
+
+
+def _token(address: str, *, from_stdin: bool) -> str:
+    if from_stdin or not sys.stdin.isatty():
+        token = sys.stdin.read().strip()
+    else:
+        token = click.prompt(f"Token for {address}", hide_input=True, err=True).strip()
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise click.UsageError("That is no token: it begins with mr and has no spaces.")
+    return str(token)
+
+
+def _say(me: MeView, url: str) -> None:
+    output.line(f"{me['name']} ({me['kind']}) at {url}" + (", which runs with --dev" if me["mode"] == "dev" else ""))
+    token = me["token"]
+    output.pairs(
+        [
+            ("roles", ", ".join(me["roles"])),
+            ("permissions", ", ".join(me["permissions"])),
+            ("token", f"{token['id']} {token['name']}, until {output.when(token['expires_at'])}" if token else ""),
+        ]
+    )

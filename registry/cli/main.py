@@ -1,0 +1,135 @@
+"""The ``registry`` command: its subcommands by name, each loaded when it is used, and the exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import click
+
+from registry.cli import failures
+from registry.cli.exits import MEANINGS, Exit
+
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Versions": {
+        "register": "register:register",
+        "pull": "files:pull",
+        "verify": "files:verify",
+        "show": "show:show",
+        "history": "show:history",
+    },
+    "Stages": {
+        "promote": "stages:promote",
+        "rollback": "stages:rollback",
+        "demote": "stages:demote",
+        "archive": "stages:archive",
+    },
+    "Catalogue": {
+        "model": "model:model",
+        "version": "version:version",
+        "alias": "alias:alias",
+        "tag": "tag:tag",
+        "audit": "audit:audit",
+    },
+    "Identity": {
+        "login": "identity:login",
+        "logout": "identity:logout",
+        "whoami": "identity:whoami",
+        "token": "token:token",
+    },
+    "Server": {
+        "serve": "serve:serve",
+        "worker": "serve:worker",
+        "db": "db:db",
+        "admin": "admin:admin",
+    },
+}
+COMMANDS: Mapping[str, str] = {name: where for section in SECTIONS.values() for name, where in section.items()}
+
+
+class Registry(click.Group):
+    """Finds commands in COMMANDS, and lists them by section."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        return cast(click.Command, getattr(importlib.import_module(f"registry.cli.{module}"), attribute))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in SECTIONS.items():
+            rows = [(name, _summary(self.get_command(ctx, name))) for name in names]
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANINGS.items()])
+        with formatter.section("Configuration"):
+            formatter.write_text(
+                "The registry's address: --url, REGISTRY_URL, the user's config.toml (registry login writes it),"
+                ' .registry.toml here or above (url = "…", never a token), http://127.0.0.1:5000.'
+            )
+            formatter.write_text(
+                "The token: --token, REGISTRY_TOKEN or REGISTRY_TOKEN_FILE, the one saved for that address."
+            )
+
+
+@click.command(cls=Registry, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="model-registry", prog_name="registry")
+def cli() -> None:
+    """A registry of models: immutable versions, enforced stages, rollback in one call, a history of everything.
+
+    \b
+    A version is named
+      fraud:7              by its number
+      fraud@champion       by an alias
+      fraud#production     by the stage that it holds
+      models:/fraud/7      as MLflow does (also models:/fraud@champion, models:/fraud/Production)
+
+    \b
+    Example:
+      registry register fraud ./model --data train.csv --metric auc=0.93
+      registry promote fraud:1 --to staging --reason "smoke tests passed"
+      registry rollback fraud --reason "latency regression"
+    """
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        code = cli.main(args=list(arguments), prog_name="registry", standalone_mode=False)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        return failures.interrupted(as_json=as_json)
+    except BrokenPipeError:
+        _discard_output()
+        return Exit.ERROR
+    except Exception as error:
+        return failures.report(error, as_json=as_json)
+    return code if isinstance(code, int) else Exit.OK
+
+
+def _discard_output() -> None:
+    """The reader left (``registry history | head``): keep Python from complaining about it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _summary(command: click.Command | None) -> str:
+    return command.get_short_help_str(limit=80) if command else ""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""What people read: aligned tables, short times, sentences. Nothing from the server reaches the terminal raw."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from registry.client.types import MovedView
+
+# Control, bidi and zero-width characters and lone surrogates: they could repaint the terminal or hide text in it.
+_UNSHOWN = frozenset({"Cc", "Cf", "Cs"})
+
+
+def clean(text: object) -> str:
+    """*text* with everything that a terminal might obey written out."""
+    return "".join(
+        f"\\u{ord(character):04x}" if unicodedata.category(character) in _UNSHOWN else character
+        for character in str(text)
+    )
+
+
+def line(text: object = "") -> None:
+    """One line on stdout."""
+    click.echo(clean(text))
+
+
+def note(text: object) -> None:
+    """One line on stderr: for people only."""
+    click.echo(clean(text), err=True)
+
+
+def document(value: Any) -> None:
+    """One JSON document on stdout, in ASCII, so that every locale can carry it."""
+    click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table: drawn on a terminal, else aligned text with a line of headings."""
+    cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _draw(columns, cells)
+    else:
+        _align([[column.upper() for column in columns], *cells])
+
+
+def pairs(items: Iterable[tuple[str, object]]) -> None:
+    """Labels with values, aligned; without the ones that have none."""
+    present = [(label, value) for label, value in items if value not in (None, "", [], {})]
+    width = max((len(label) for label, _ in present), default=0)
+    for label, value in present:
+        line(f"  {label:<{width}}  {value}")
+
+
+def when(timestamp: str | None) -> str:
+    """``2026-11-21T13:05:02.123456Z`` as ``2026-11-21 13:05:02 UTC``."""
+    return f"{timestamp[:19].replace('T', ' ')} UTC" if timestamp else ""
+
+
+def size(count: int) -> str:
+    """A number of bytes with a unit."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def joined(values: Mapping[str, object]) -> str:
+    """``a=1 b=2``."""
+    return " ".join(f"{key}={value}" for key, value in values.items())
+
+
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def moved(move: MovedView) -> str:
+    """A move as one sentence: who had to leave, who entered, how and when."""
+    name = move["model"]
+    if not move["changed"] and not move["dry_run"]:
+        return f"{name}:{move['number']} is in {move['target']} already; nothing changed"
+    steps = [f"{name}:{move['number']} {move['source']} -> {move['target']}"]
+    if move["displaced"] is not None:
+        steps.insert(0, f"{name}:{move['displaced']} {move['target']} -> archived")
+    how = ", ".join(part for part in (move["kind"], when(move["at"])) if part)
+    would = "dry run, nothing changed: " if move["dry_run"] else ""
+    return f"{would}{', '.join(steps)}" + (f" ({how})" if how else "")
+
+
+def _align(rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell) for cell in row))
+    Console().print(drawn)

@@ -1,0 +1,51 @@
+"""``registry serve`` and ``registry worker``: the service's two processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from registry.cli import server
+
+
+@click.command()
+@server.settings
+@click.option("--bind", metavar="HOST:PORT", help="Where to listen. [default: 127.0.0.1:5000]")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes.")
+@click.option("--threads", type=click.IntRange(1, 256), help="Threads of each process.")
+def serve(workers: int | None, threads: int | None, **overrides: Any) -> None:
+    """Run the registry's HTTP service. Its settings are REGISTRY_* variables.
+
+    With --dev it needs nothing else: SQLite and a directory of files under --data-dir, no login, this machine only.
+
+    \b
+    Example:
+      registry serve --dev
+      registry serve --bind 0.0.0.0:5000 --workers 4
+    """
+    settings = server.load(**overrides)
+    with server.installed():
+        from registry.serve import run
+    with server.refusals():
+        run(settings, workers=workers, threads=threads)
+
+
+@click.command()
+@server.settings
+@click.option("--once", is_flag=True, help="Do what is due, then stop.")
+@click.option(
+    "--interval", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds between rounds."
+)
+def worker(once: bool, interval: float, **overrides: Any) -> None:
+    """Run the registry's background work: expire uploads, verify stored bytes.
+
+    \b
+    Example:
+      registry worker
+      registry worker --once
+    """
+    with server.application(**overrides) as app:
+        from registry.worker import run
+
+        run(app, once=once, interval=interval)

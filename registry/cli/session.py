@@ -1,0 +1,94 @@
+"""One command's registry and its way of answering."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import click
+
+from registry.cli import config, output
+
+if TYPE_CHECKING:
+    from registry.client import Reference, RegistryClient
+
+Item = TypeVar("Item")
+
+
+class Session:
+    """Connects when first used; prints either JSON or text."""
+
+    def __init__(self, *, url: str | None, token: str | None, insecure: bool, as_json: bool) -> None:
+        self._url, self._token, self._insecure = url, token, insecure
+        self.as_json = as_json
+        self._client: RegistryClient | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._client:
+            self._client.close()
+
+    @property
+    def target(self) -> config.Target:
+        """The registry that flags, environment and files point at."""
+        return config.resolve(
+            url=self._url,
+            token=self._token,
+            insecure=self._insecure,
+            environ=os.environ,
+            cwd=Path.cwd(),
+            home=config.user_directory(),
+        )
+
+    @property
+    def registry(self) -> RegistryClient:
+        """The client."""
+        if self._client is None:
+            self._client = client(self.target)
+        return self._client
+
+    def number(self, reference: Reference) -> int:
+        """The version that *reference* means. Raises UsageError for a bare model: changes must say which version."""
+        if reference.bare:
+            name = reference.model
+            raise click.UsageError(f"Say which version: {name}:1, {name}@alias or {name}#production.")
+        return self.registry.number(reference)
+
+    def show(self, value: Any, text: Callable[[], None]) -> None:
+        """Print *value* as JSON, or call *text* to print it for people."""
+        if self.as_json:
+            output.document(value)
+        else:
+            text()
+
+    def list(
+        self,
+        items: Iterable[Item],
+        columns: Sequence[str],
+        row: Callable[[Item], Sequence[object]],
+        *,
+        limit: int = 0,
+    ) -> None:
+        """Print at most *limit* items (0: all); says when there are more."""
+        iterator = iter(items)
+        shown = list(islice(iterator, limit)) if limit else list(iterator)
+        more = limit > 0 and next(iterator, None) is not None
+        if self.as_json:
+            output.document({"items": shown, "more": more})
+            return
+        if shown:
+            output.table(columns, [row(item) for item in shown])
+        if more:
+            output.note(f"There are more than {limit}. Show them: --limit 0")
+
+
+def client(target: config.Target) -> RegistryClient:
+    """A client for *target*."""
+    from registry.client import RegistryClient
+
+    return RegistryClient(target.url, target.token, insecure=target.insecure)

@@ -1,0 +1,79 @@
+"""``registry token``: API tokens for people and jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from registry.cli import output
+from registry.cli.options import connected, limit, reason
+from registry.cli.output import when
+from registry.cli.session import Session
+
+ROLES = click.Choice(["reader", "writer", "promoter", "admin", "auditor"])
+
+
+@click.group()
+def token() -> None:
+    """Create, list and revoke API tokens."""
+
+
+@token.command()
+@click.argument("owner")
+@click.option("--role", "roles", multiple=True, required=True, type=ROLES, help="What it may do; repeatable.")
+@click.option("--name", metavar="TEXT", help="What it is for.")
+@click.option("--expires-in-days", type=click.IntRange(1, 365), help="Default: 90.")
+@connected
+def create(session: Session, owner: str, roles: tuple[str, ...], name: str | None, expires_in_days: int | None) -> None:
+    """Create a token for OWNER. It is printed once, alone on stdout, and cannot be shown again.
+
+    \b
+    Example:
+      registry token create ci-fraud --role writer --name "GitHub Actions" > token.txt
+    """
+    made = session.registry.tokens.create(owner, roles=roles, name=name, expires_in_days=expires_in_days)
+    secret = made["token"]
+    if secret is None:  # the first answer was lost on the way and this is its repetition
+        raise click.ClickException(f"The token {made['id']} was made, but its secret was lost. Revoke it, try again.")
+
+    def say() -> None:
+        output.note(f"{made['id']} for {owner} ({', '.join(made['roles'])}) until {when(made['expires_at'])}")
+        output.line(secret)
+
+    session.show(made, say)
+
+
+@token.command("list")
+@limit(0)
+@connected
+def list_(session: Session, limit: int) -> None:
+    """List tokens, without their secrets.
+
+    \b
+    Example:
+      registry token list
+    """
+    columns = ("id", "owner", "name", "roles", "expires", "last used", "revoked")
+    session.list(session.registry.tokens.list(), columns, _row, limit=limit)
+
+
+@token.command()
+@click.argument("token_id", metavar="ID")
+@reason()
+@connected
+def revoke(session: Session, token_id: str, reason: str | None) -> None:
+    """End a token at once.
+
+    \b
+    Example:
+      registry token revoke 7Qw2eR9tYu1i --reason "seen in a log"
+    """
+    gone = session.registry.tokens.revoke(token_id, reason=reason)
+    session.show(gone, lambda: output.line(f"{token_id} revoked"))
+
+
+def _row(token: Any) -> list[object]:
+    roles = ", ".join(token["roles"])
+    times = [when(token["expires_at"]), token["last_used_on"], when(token["revoked_at"])]
+    return [token["id"], token["owner"], token["name"], roles, *times]

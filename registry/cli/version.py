@@ -1,0 +1,165 @@
+"""``registry version``: immutable numbered snapshots of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli import output, views
+from registry.cli.options import connected, limit, reason
+from registry.cli.output import when
+from registry.cli.params import METRIC, MODEL, REFERENCE, distinct
+from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.types import Stage
+
+STAGE = click.Choice(["none", "staging", "production", "archived"])
+STATE = click.Choice(["pending", "ready", "failed", "deleted"])
+
+
+@click.group()
+def version() -> None:
+    """List, describe, measure and delete versions."""
+
+
+@version.command("list")
+@click.argument("name", type=MODEL)
+@click.option("--stage", type=STAGE, help="Only those in this stage.")
+@click.option("--state", type=STATE, help="Only those in this state.")
+@limit(50)
+@connected
+def list_(session: Session, name: str, stage: Stage | None, state: str | None, limit: int) -> None:
+    """List a model's versions, newest first.
+
+    \b
+    Example:
+      registry version list fraud --stage archived
+    """
+    versions = session.registry.versions.list(name, stage=stage, state=state)
+    session.list(versions, views.VERSION_COLUMNS, views.version_row, limit=limit)
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@connected
+def show(session: Session, ref: Reference) -> None:
+    """Show one version. A model without a selector means its latest.
+
+    \b
+    Example:
+      registry version show fraud:3
+    """
+    found = session.registry.resolve(ref)
+    session.show(found, lambda: views.version(found))
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("--description", metavar="TEXT", required=True, help="The new description.")
+@reason()
+@connected
+def edit(session: Session, ref: Reference, description: str, reason: str | None) -> None:
+    """Change a version's description. (Tags: registry tag.)
+
+    \b
+    Example:
+      registry version edit fraud:3 --description "retrained on October"
+    """
+    number = session.number(ref)
+    changed = session.registry.versions.edit(ref.model, number, description=description, reason=reason)
+    session.show(changed, lambda: output.line(f"{ref.model}:{number} changed"))
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@reason()
+@connected
+def delete(session: Session, ref: Reference, reason: str | None) -> None:
+    """Delete a version that serves nowhere. It can be restored; its lineage and history stay.
+
+    \b
+    Example:
+      registry version delete fraud:1 --reason "trained on wrong labels"
+    """
+    number = session.number(ref)
+    gone = session.registry.versions.delete(ref.model, number, reason=reason)
+    session.show(gone, lambda: output.line(f"{ref.model}:{number} deleted; registry version restore brings it back"))
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@reason()
+@connected
+def restore(session: Session, ref: Reference, reason: str | None) -> None:
+    """Bring a deleted version back.
+
+    \b
+    Example:
+      registry version restore fraud:1
+    """
+    number = session.number(ref)
+    back = session.registry.versions.restore(ref.model, number, reason=reason)
+    session.show(back, lambda: output.line(f"{ref.model}:{number} restored"))
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@limit(0)
+@connected
+def files(session: Session, ref: Reference, limit: int) -> None:
+    """List a version's files with their sizes and digests.
+
+    \b
+    Example:
+      registry version files fraud#production
+    """
+    listed = session.registry.versions.files(ref.model, session.registry.number(ref))
+    session.list(listed, ("path", "bytes", "sha256"), _file_row, limit=limit)
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@limit(100)
+@connected
+def metrics(session: Session, ref: Reference, limit: int) -> None:
+    """List every value that was ever measured.
+
+    \b
+    Example:
+      registry version metrics fraud:3
+    """
+    values = session.registry.versions.metrics(ref.model, session.registry.number(ref))
+    columns = ("metric", "value", "step", "dataset", "time", "by")
+    session.list(values, columns, _metric_row, limit=limit)
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("--metric", "values", multiple=True, required=True, type=METRIC, help="E.g. auc=0.95.")
+@click.option("--step", type=click.IntRange(min=0), help="The training step that it was measured at.")
+@click.option("--dataset-digest", metavar="DIGEST", help="The data that it was measured on, as sha256:…")
+@connected
+def measure(
+    session: Session, ref: Reference, values: tuple[Any, ...], step: int | None, dataset_digest: str | None
+) -> None:
+    """Add an evaluation. Earlier values stay.
+
+    \b
+    Example:
+      registry version measure fraud:3 --metric auc=0.95 --metric f1=0.81
+    """
+    number, measured = session.number(ref), distinct(values, "--metric")
+    changed = session.registry.versions.measure(ref.model, number, measured, step=step, dataset_digest=dataset_digest)
+    session.show(changed, lambda: output.line(f"{ref.model}:{number} {output.joined(measured)}"))
+
+
+def _file_row(file: Any) -> list[object]:
+    return [file["path"], file["size"], file["sha256"]]
+
+
+def _metric_row(metric: Any) -> list[object]:
+    measured = [metric["key"], metric["value"], metric["step"], metric["dataset_digest"]]
+    return [*measured, when(metric["recorded_at"]), metric["recorded_by"]]

@@ -1,0 +1,37 @@
+"""Tokens, and who the caller is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from registry.client.fields import given
+from registry.client.transport import Transport, path
+from registry.client.types import CreatedTokenView, Role, TokenView
+
+
+class Tokens:
+    """API tokens. Their secret is shown once, when they are made."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self,
+        owner: str,
+        *,
+        roles: Sequence[Role | str],
+        name: str | None = None,
+        expires_in_days: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> CreatedTokenView:
+        """Make a token for *owner*; the answer's ``token`` cannot be read again."""
+        body = given(owner=owner, roles=list(roles), name=name, expires_in_days=expires_in_days)
+        return self._transport.one(CreatedTokenView, "POST", "/tokens", body=body, key=idempotency_key)
+
+    def list(self) -> Iterator[TokenView]:
+        """Every token, without its secret."""
+        return self._transport.pages(TokenView, "/tokens")
+
+    def revoke(self, token_id: str, *, reason: str | None = None) -> TokenView:
+        """End a token at once."""
+        return self._transport.one(TokenView, "DELETE", path("tokens", token_id), query={"reason": reason})

@@ -1,0 +1,208 @@
+"""Models and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from registry.client.fields import given
+from registry.client.transport import Transport, path
+from registry.client.types import (
+    EntryView,
+    FileView,
+    Lifecycle,
+    LineageView,
+    MetricView,
+    ModelView,
+    RegisteredView,
+    Stage,
+    VersionView,
+)
+
+FILES_PAGE = 1000
+
+
+class Models:
+    """Names with versions."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        lifecycle: Lifecycle | None = None,
+        idempotency_key: str | None = None,
+    ) -> ModelView:
+        """Create a model; raises AlreadyExists."""
+        body = given(name=name, description=description, tags=tags, lifecycle=lifecycle)
+        return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
+
+    def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
+        """Models in the order of their names; without the deleted ones unless asked for."""
+        return self._transport.pages(ModelView, "/models", query={"name": name, "deleted": deleted})
+
+    def get(self, name: str) -> ModelView:
+        """One model, also a deleted one."""
+        return self._transport.one(ModelView, "GET", path("models", name))
+
+    def edit(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+        lifecycle: Lifecycle | None = None,
+        reason: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ModelView:
+        """Change what is given; a tag whose value is None is removed."""
+        body = given(description=description, tags=tags, lifecycle=lifecycle, reason=reason)
+        return self._transport.one(
+            ModelView, "PATCH", path("models", name), body=body, if_match=if_match, key=idempotency_key
+        )
+
+    def delete(self, name: str, *, reason: str | None = None, if_match: str | None = None) -> ModelView:
+        """Put a tombstone on a model; raises InUse while a version serves."""
+        return self._transport.one(
+            ModelView, "DELETE", path("models", name), query={"reason": reason}, if_match=if_match
+        )
+
+    def restore(self, name: str, *, reason: str | None = None, idempotency_key: str | None = None) -> ModelView:
+        """Take the tombstone away again."""
+        return self._transport.one(
+            ModelView, "POST", path("models", name, "restore"), body=given(reason=reason), key=idempotency_key
+        )
+
+    def history(
+        self,
+        name: str,
+        *,
+        action: str | None = None,
+        actor: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[EntryView]:
+        """What happened to a model and its versions, newest first."""
+        query = {"action": action, "actor": actor, "since": since, "until": until}
+        return self._transport.pages(EntryView, path("models", name, "history"), query=query)
+
+    def etag(self, name: str) -> str | None:
+        """The model's present ETag, for ``if_match``."""
+        with self._transport.send("GET", path("models", name)) as response:
+            return response.headers.get("ETag")
+
+
+class Versions:
+    """Immutable numbered snapshots of a model."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def register(self, model: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> RegisteredView:
+        """Register a version whose bytes are uploaded already; raises BlobsMissing when they are not.
+
+        *body* is the request as the API defines it; ``RegistryClient.register`` makes one from files.
+        """
+        return self._transport.one(
+            RegisteredView, "POST", path("models", model, "versions"), body=body, key=idempotency_key
+        )
+
+    def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
+        """Versions, newest first."""
+        query = {"stage": stage, "state": state}
+        return self._transport.pages(VersionView, path("models", model, "versions"), query=query)
+
+    def get(self, model: str, number: int) -> VersionView:
+        """One version, also a deleted one."""
+        return self._transport.one(VersionView, "GET", _version(model, number))
+
+    def edit(
+        self,
+        model: str,
+        number: int,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+        reason: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> VersionView:
+        """Change what is given; a tag whose value is None is removed."""
+        body = given(description=description, tags=tags, reason=reason)
+        return self._transport.one(
+            VersionView, "PATCH", _version(model, number), body=body, if_match=if_match, key=idempotency_key
+        )
+
+    def delete(self, model: str, number: int, *, reason: str | None = None, if_match: str | None = None) -> VersionView:
+        """Put a tombstone on a version; raises InUse while it serves or others derive from it."""
+        return self._transport.one(
+            VersionView, "DELETE", _version(model, number), query={"reason": reason}, if_match=if_match
+        )
+
+    def restore(
+        self, model: str, number: int, *, reason: str | None = None, idempotency_key: str | None = None
+    ) -> VersionView:
+        """Take the tombstone away again."""
+        return self._transport.one(
+            VersionView, "POST", _version(model, number, "restore"), body=given(reason=reason), key=idempotency_key
+        )
+
+    def files(self, model: str, number: int) -> Iterator[FileView]:
+        """The manifest, by path."""
+        return self._transport.pages(FileView, _version(model, number, "files"), size=FILES_PAGE)
+
+    def file_url(self, model: str, number: int, file: str) -> str:
+        """A signed URL of one file's bytes, good for some minutes and for whoever holds it."""
+        return self._transport.location(_version(model, number, "files", *file.split("/")))
+
+    def measure(
+        self,
+        model: str,
+        number: int,
+        metrics: Mapping[str, float],
+        *,
+        step: int | None = None,
+        dataset_digest: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> VersionView:
+        """Append an evaluation; earlier values stay in ``metrics()``."""
+        body = given(metrics=dict(metrics), step=step, dataset_digest=dataset_digest)
+        return self._transport.one(
+            VersionView, "POST", _version(model, number, "metrics"), body=body, key=idempotency_key
+        )
+
+    def metrics(self, model: str, number: int) -> Iterator[MetricView]:
+        """Every value ever recorded."""
+        return self._transport.pages(MetricView, _version(model, number, "metrics"))
+
+    def lineage(self, model: str, number: int) -> LineageView:
+        """The run, code, environment, datasets and parents that a version came from."""
+        return self._transport.one(LineageView, "GET", _version(model, number, "lineage"))
+
+    def history(
+        self,
+        model: str,
+        number: int,
+        *,
+        action: str | None = None,
+        actor: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[EntryView]:
+        """What happened to one version, newest first."""
+        query = {"action": action, "actor": actor, "since": since, "until": until}
+        return self._transport.pages(EntryView, _version(model, number, "history"), query=query)
+
+    def etag(self, model: str, number: int) -> str | None:
+        """The version's present ETag, for ``if_match``."""
+        with self._transport.send("GET", _version(model, number)) as response:
+            return response.headers.get("ETag")
+
+
+def _version(model: str, number: int, *rest: str) -> str:
+    return path("models", model, "versions", number, *rest)

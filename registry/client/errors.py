@@ -1,0 +1,253 @@
+"""Every way in which a call can fail, as one tree.
+
+    RegistryError
+    ├── Malformed                400  the request could not be read
+    ├── Unauthenticated          401  no valid token
+    ├── Forbidden                403  a valid token that does not allow this
+    ├── NotFound                 404
+    ├── Conflict                 409
+    │   ├── AlreadyExists
+    │   ├── IllegalTransition         extras["allowed"]: the stages it may go to
+    │   ├── GatesUnmet
+    │   ├── Stale                     extras["holder"]: who holds it now
+    │   ├── InUse
+    │   ├── NotReady
+    │   ├── NoPrevious
+    │   ├── BlobsMissing              extras["missing"]: sha256 of each
+    │   └── UploadMismatch
+    ├── UploadExpired            410
+    ├── PreconditionFailed       412
+    ├── TooLarge                 413
+    ├── Invalid                  422  extras["errors"]: texts by field
+    ├── IdempotencyMismatch      422
+    ├── Unavailable              503  nothing was done; try again later
+    │   └── Unreachable               no answer at all
+    ├── UnexpectedReply               an answer, but not a registry's
+    └── (found on this side)
+        ├── InsecureConnection        the token would travel where others can read it
+        ├── UnfitSource               these files cannot be registered
+        │   └── SourceChanged         … because they changed meanwhile
+        ├── UploadRefused             the store did not take the bytes
+        ├── IntegrityError            bytes arrived that are not the registered ones
+        │   └── UnsafePath            … or a path that leaves the directory
+        └── TargetOccupied            the directory to write holds other files
+
+``code`` is stable and for programs, ``detail`` says what to do and is for people, ``extras`` is for both,
+``request_id`` finds the request in the server's log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+
+class RegistryError(Exception):
+    """A call failed; ``status`` is the HTTP status when the registry itself refused."""
+
+    code: str = "error"
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        extras: Mapping[str, Any] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code or type(self).code
+        self.status = status
+        self.extras: Mapping[str, Any] = dict(extras or {})
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return self.detail
+
+    def about(self, subject: str) -> Self:
+        """The same error, whose detail now begins with what it is about."""
+        self.detail = f"{subject}: {self.detail}"
+        return self
+
+
+class Malformed(RegistryError):
+    code = "malformed"
+
+
+class Unauthenticated(RegistryError):
+    code = "unauthenticated"
+
+
+class Forbidden(RegistryError):
+    code = "forbidden"
+
+
+class NotFound(RegistryError):
+    code = "not_found"
+
+
+class Conflict(RegistryError):
+    code = "conflict"
+
+
+class AlreadyExists(Conflict):
+    code = "already_exists"
+
+
+class IllegalTransition(Conflict):
+    code = "illegal_transition"
+
+
+class GatesUnmet(Conflict):
+    code = "gates_unmet"
+
+
+class Stale(Conflict):
+    code = "stale"
+
+
+class InUse(Conflict):
+    code = "in_use"
+
+
+class NotReady(Conflict):
+    code = "not_ready"
+
+
+class NoPrevious(Conflict):
+    code = "no_previous"
+
+
+class BlobsMissing(Conflict):
+    code = "blobs_missing"
+
+
+class UploadMismatch(Conflict):
+    code = "upload_mismatch"
+
+
+class UploadExpired(RegistryError):
+    code = "upload_expired"
+
+
+class PreconditionFailed(RegistryError):
+    code = "precondition_failed"
+
+
+class TooLarge(RegistryError):
+    code = "too_large"
+
+
+class Invalid(RegistryError):
+    code = "invalid"
+
+
+class IdempotencyMismatch(RegistryError):
+    code = "idempotency_mismatch"
+
+
+class Unavailable(RegistryError):
+    code = "unavailable"
+
+
+class Unreachable(Unavailable):
+    """The registry (or its store) gave no answer: refused, timed out, wrong name, bad certificate."""
+
+
+class UnexpectedReply(RegistryError):
+    code = "unexpected_reply"
+
+
+class InsecureConnection(RegistryError):
+    code = "insecure_connection"
+
+
+class UnfitSource(RegistryError):
+    code = "unfit_source"
+
+
+class SourceChanged(UnfitSource):
+    code = "source_changed"
+
+
+class UploadRefused(RegistryError):
+    code = "upload_refused"
+
+
+class IntegrityError(RegistryError):
+    code = "integrity"
+
+
+class UnsafePath(IntegrityError):
+    code = "unsafe_path"
+
+
+class TargetOccupied(RegistryError):
+    code = "target_occupied"
+
+
+_REFUSALS: tuple[type[RegistryError], ...] = (
+    Malformed,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    Conflict,
+    AlreadyExists,
+    IllegalTransition,
+    GatesUnmet,
+    Stale,
+    InUse,
+    NotReady,
+    NoPrevious,
+    BlobsMissing,
+    UploadMismatch,
+    UploadExpired,
+    PreconditionFailed,
+    TooLarge,
+    Invalid,
+    IdempotencyMismatch,
+    Unavailable,
+)
+
+
+_BY_CODE: Mapping[str, type[RegistryError]] = {error.code: error for error in _REFUSALS}
+_BY_STATUS: Mapping[int, type[RegistryError]] = {
+    400: Malformed,
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    412: PreconditionFailed,
+    413: TooLarge,
+    422: Invalid,
+    429: Unavailable,
+    502: Unavailable,
+    503: Unavailable,
+    504: Unavailable,
+}
+# What RFC 9457 and the envelope define; the rest of a problem document is the error's own.
+_STANDARD = frozenset({"type", "title", "status", "code", "detail", "instance", "request_id"})
+
+
+def refusal(status: int, problem: Mapping[str, Any], request_id: str | None) -> RegistryError:
+    """The error that a problem+json document stands for; an unknown code keeps its own name."""
+    code = problem.get("code")
+    known = _BY_CODE.get(code) if isinstance(code, str) else None
+    error = known or _BY_STATUS.get(status, RegistryError)
+    detail = problem.get("detail") or problem.get("title") or f"The registry answered {status}."
+    extras = {key: value for key, value in problem.items() if key not in _STANDARD}
+    return error(
+        str(detail),
+        code=code if isinstance(code, str) else None,
+        status=status,
+        extras=extras,
+        request_id=request_id or problem.get("request_id"),
+    )
+
+
+def unexplained(status: int, detail: str, request_id: str | None) -> RegistryError:
+    """The error for an answer that is no problem+json document: only its status can be trusted to mean something."""
+    error = Unavailable if _BY_STATUS.get(status) is Unavailable else UnexpectedReply
+    return error(detail, status=status, request_id=request_id)

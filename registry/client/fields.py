@@ -1,0 +1,31 @@
+"""Request bodies from keyword arguments, where "not given" and "none" are different words."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+
+class Unset(Enum):
+    """Says that an argument was not given, where None has a meaning of its own."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
+
+Expected = int | None | Unset
+"""The holder that the caller saw: a version's number, None for nobody, UNSET to not compare."""
+
+
+def given(**fields: Any) -> dict[str, Any]:
+    """The fields that are neither None nor UNSET."""
+    return {name: value for name, value in fields.items() if value is not None and value is not UNSET}
+
+
+def expecting(current: Expected, **fields: Any) -> dict[str, Any]:
+    """The given fields, with ``expected_current`` unless it is UNSET; None is sent, and means "nobody"."""
+    body = given(**fields)
+    if not isinstance(current, Unset):
+        body["expected_current"] = current
+    return body

@@ -1,0 +1,157 @@
+"""Who serves and who decided so: stages, rollback, aliases, the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, cast
+
+import requests
+
+from registry.client import transport as wire
+from registry.client.fields import UNSET, Expected, expecting
+from registry.client.transport import Transport, path
+from registry.client.types import AliasView, EntryView, HeldStage, HolderView, MovedView, Stage, StagesView
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What a poll found: ``holder`` is None when it is still the one of the ETag that was sent."""
+
+    holder: HolderView | None
+    etag: str | None
+
+
+class Stages:
+    """Moves between stages, and the answer to "who holds it, and who held it then"."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def promote(
+        self,
+        model: str,
+        number: int,
+        stage: Stage,
+        *,
+        reason: str,
+        expected_current: Expected = UNSET,
+        leave_vacant: bool = False,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Move a version to *stage*; raises IllegalTransition, GatesUnmet, NotReady, BlobsMissing or Stale."""
+        body = expecting(
+            expected_current, stage=stage, reason=reason, leave_vacant=leave_vacant or None, dry_run=dry_run or None
+        )
+        where = path("models", model, "versions", number, "stage")
+        return self._transport.one(MovedView, "PUT", where, body=body, key=idempotency_key)
+
+    def roll_back(
+        self,
+        model: str,
+        *,
+        reason: str,
+        to: int | None = None,
+        expected_current: Expected = UNSET,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Return production to its previous good holder, or to version *to*; raises NoPrevious."""
+        body = expecting(expected_current, reason=reason, to=to, dry_run=dry_run or None)
+        return self._transport.one(MovedView, "POST", path("models", model, "rollback"), body=body, key=idempotency_key)
+
+    def holders(self, model: str) -> StagesView:
+        """Who holds staging and production now."""
+        return self._transport.one(StagesView, "GET", path("models", model, "stages"))
+
+    def holder(self, model: str, stage: HeldStage | str, *, as_of: str | None = None) -> HolderView:
+        """Who holds *stage*, or held it at *as_of* (RFC 3339); raises NotFound when nobody."""
+        return self._transport.one(HolderView, "GET", path("models", model, "stages", stage), query={"as_of": as_of})
+
+    def poll(self, model: str, stage: HeldStage | str, *, etag: str | None = None) -> Polled:
+        """The holder if it is another than at *etag*: the cheap question of a deployer, to be asked often."""
+        headers = {"If-None-Match": etag} if etag else {}
+        with self._transport.send("GET", path("models", model, "stages", stage), headers=headers) as response:
+            if response.status_code == 304:
+                return Polled(None, etag)
+            return Polled(cast(HolderView, response.json()), response.headers.get("ETag"))
+
+
+class Aliases:
+    """Movable unique names for versions."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def set(
+        self,
+        model: str,
+        alias: str,
+        version: int,
+        *,
+        expected_current: Expected = UNSET,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> AliasView:
+        """Point *alias* at a version; raises Stale when *expected_current* is not what it points at."""
+        body = expecting(expected_current, version=version, reason=reason)
+        return self._transport.one(
+            AliasView, "PUT", path("models", model, "aliases", alias), body=body, key=idempotency_key
+        )
+
+    def get(self, model: str, alias: str, *, as_of: str | None = None) -> AliasView:
+        """What *alias* points at, or pointed at when it was *as_of* (RFC 3339)."""
+        return self._transport.one(AliasView, "GET", path("models", model, "aliases", alias), query={"as_of": as_of})
+
+    def list(self, model: str) -> Iterator[AliasView]:
+        """The model's aliases."""
+        return self._transport.pages(AliasView, path("models", model, "aliases"))
+
+    def delete(self, model: str, alias: str, *, reason: str | None = None) -> AliasView:
+        """Remove an alias; its history stays."""
+        return self._transport.one(
+            AliasView, "DELETE", path("models", model, "aliases", alias), query={"reason": reason}
+        )
+
+    def history(self, model: str, alias: str) -> Iterator[AliasView]:
+        """Everything that *alias* pointed at, newest first."""
+        return self._transport.pages(AliasView, path("models", model, "aliases", alias, "history"))
+
+
+class Audit:
+    """Everything that happened, for those who may read it."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def entries(
+        self,
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[EntryView]:
+        """Matching entries, newest first; *since* and *until* are RFC 3339."""
+        query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
+        return self._transport.pages(EntryView, "/audit", query=query)
+
+    def export(
+        self,
+        format: Literal["jsonl", "csv"],
+        *,
+        actor: str | None = None,
+        action: str | None = None,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[bytes]:
+        """The same entries, all of them, oldest first, as pieces of one file."""
+        query = {"format": format, "actor": actor, "action": action, "model": model, "since": since, "until": until}
+        with self._transport.send("GET", "/audit", query=query, headers={"Accept": "*/*"}, stream=True) as response:
+            try:
+                yield from response.iter_content(1 << 16)
+            except requests.RequestException as error:
+                raise wire.unreachable(response.url, error) from error

@@ -1,0 +1,54 @@
+"""How far a transfer is, and whether its threads should stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TypeVar
+
+Progress = Callable[[str, int, int], None]
+"""Called with the step ("hash", "upload", "download", "verify"), the bytes done and the bytes in total."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Stopped(Exception):
+    """Another thread failed, or the user interrupted: this work is no longer wanted."""
+
+
+class Meter:
+    """Counts the bytes of one step over all of its threads."""
+
+    def __init__(self, step: str, total: int, report: Progress | None) -> None:
+        self._step, self._total, self._report = step, total, report
+        self._done = 0
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self.advance(0)
+
+    def advance(self, count: int) -> None:
+        """Count *count* more bytes (fewer when negative: a retry began anew); raises Stopped after ``stop()``."""
+        if self._stopped.is_set():
+            raise Stopped
+        with self._lock:
+            self._done += count
+            if self._report:
+                self._report(self._step, self._done, self._total)
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], *, jobs: int, meter: Meter) -> Iterator[Result]:
+    """Yield the results as they come, from *jobs* threads; the first failure stops the others and is raised."""
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        futures = [pool.submit(work, item) for item in items]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            meter.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -1,0 +1,112 @@
+"""How people name a version: ``fraud:7``, ``fraud@champion``, ``fraud#production``, ``models:/fraud/7``.
+
+A reference is read from the right, and a suffix is a selector only if it can be one: ``team@risk#7`` is a model's
+name, because 7 is no stage. A bare name means the model, or its latest version where a version is needed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+STAGES = ("staging", "production", "archived")
+
+_SCHEME = "models:/"
+_NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z")
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
+_NO_ALIAS = re.compile(r"(?:latest|v?[0-9]+|none|staging|production|archived)\Z", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A model, and at most one way to pick its version; none of them means the latest."""
+
+    model: str
+    version: int | None = None
+    alias: str | None = None
+    stage: str | None = None
+
+    def __str__(self) -> str:
+        if self.version is not None:
+            return f"{self.model}:{self.version}"
+        if self.alias is not None:
+            return f"{self.model}@{self.alias}"
+        return f"{self.model}#{self.stage}" if self.stage is not None else self.model
+
+    @property
+    def bare(self) -> bool:
+        """Whether only the model is named."""
+        return self.version is None and self.alias is None and self.stage is None
+
+
+def parse(text: str) -> Reference:
+    """Read a reference; raises ValueError with the sentence to show."""
+    reference = _parse_uri(text[len(_SCHEME) :]) if text.startswith(_SCHEME) else _parse_short(text)
+    if problem := model_problem(reference.model):
+        raise ValueError(f"{text!r} names no model: {problem}")
+    return reference
+
+
+def model_problem(name: str) -> str | None:
+    """Why *name* cannot be a model's (the registry has the last word on the rest of its rules)."""
+    if not name:
+        return "the name is empty"
+    if name in {".", ".."}:
+        return "'.' and '..' are not names"
+    if ":" in name or "/" in name:
+        return "a name holds no ':' or '/'; write fraud:7, fraud@champion, fraud#production or models:/fraud/7"
+    return None
+
+
+def is_alias(text: str) -> bool:
+    """Whether *text* can be an alias, by the registry's rule."""
+    return bool(_ALIAS.match(text)) and not _NO_ALIAS.match(text)
+
+
+def _parse_short(text: str) -> Reference:
+    if ":" in text:
+        name, _, number = text.rpartition(":")
+        return Reference(name, version=_number(number, text))
+    at, hash_ = text.rfind("@"), text.rfind("#")
+    if hash_ > at:
+        name, stage = text[:hash_], text[hash_ + 1 :]
+        if stage.lower() in {*STAGES, "none"}:
+            return Reference(name, stage=_stage(stage, text))
+    if at > hash_ and is_alias(text[at + 1 :]):
+        return Reference(text[:at], alias=text[at + 1 :])
+    return Reference(text)
+
+
+def _parse_uri(text: str) -> Reference:
+    """MLflow's form. Its users write ``Production``: here, and only here, a stage's case does not matter."""
+    name, slash, selector = text.partition("/")
+    if slash:
+        return _select(name, selector, _SCHEME + text)
+    name, at, alias = text.rpartition("@")
+    if at and is_alias(alias):
+        return Reference(name, alias=alias)
+    return Reference(text)
+
+
+def _select(name: str, selector: str, text: str) -> Reference:
+    if _NUMBER.match(selector):
+        return Reference(name, version=int(selector))
+    if selector.lower() in STAGES:
+        return Reference(name, stage=selector.lower())
+    if selector.lower() == "latest":
+        return Reference(name)
+    raise ValueError(f"{text!r}: {selector!r} is neither a version's number nor one of {', '.join(STAGES)}, latest")
+
+
+def _number(text: str, whole: str) -> int:
+    if not _NUMBER.match(text):
+        raise ValueError(f"{whole!r}: {text!r} is not a version's number; numbers count from 1")
+    return int(text)
+
+
+def _stage(text: str, whole: str) -> str:
+    if text == "none":
+        raise ValueError(f"{whole!r}: 'none' is the absence of a stage, nobody holds it")
+    if text not in STAGES:
+        raise ValueError(f"{whole!r}: stages are written in lower case: {text.lower()}")
+    return text

@@ -1,0 +1,94 @@
+"""A new version from files: hash, upload what is missing, then register. Bytes first, the reference last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.client import errors, sources, uploads
+from registry.client.catalog import Models, Versions
+from registry.client.fields import given
+from registry.client.progress import Progress
+from registry.client.transport import Transport
+from registry.client.types import Code, Dataset, Environment, Parent, RegisteredView, Run, VersionView
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is registered with the files."""
+
+    description: str | None = None
+    tags: Mapping[str, str] | None = None
+    params: Mapping[str, str] | None = None
+    metrics: Mapping[str, float] | None = None
+    framework: str | None = None
+    signature: Mapping[str, Any] | None = None
+    run: Run | None = None
+    code: Code | None = None
+    environment: Environment | None = None
+    datasets: Sequence[Dataset] | None = None
+    parents: Sequence[Parent] | None = None
+    aliases: Sequence[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """The version; ``created`` is False when it was registered before. ``sent`` counts uploaded files, of ``files``."""
+
+    created: bool
+    version: VersionView
+    files: int
+    sent: int
+    sent_bytes: int
+
+
+def register(
+    transport: Transport,
+    model: str,
+    source: Path,
+    facts: Facts,
+    *,
+    jobs: int,
+    idempotency_key: str | None,
+    progress: Progress | None,
+) -> Registered:
+    """Register the files at *source* as a version of *model*, making the model if there is none."""
+    files = sources.hashed(sources.scan(source), jobs=jobs, progress=progress)
+    body = request_body(files, facts)
+    sent = uploads.send(transport, files, jobs=jobs, progress=progress)
+    _ensure_model(Models(transport), model)
+    key = idempotency_key or default_key(model, body)
+    view: RegisteredView = Versions(transport).register(model, body, idempotency_key=key)
+    return Registered(view["created"], view["version"], len(files), len(sent), sum(file.size for file in sent))
+
+
+def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any]:
+    """The body of the registering POST: the manifest, and the facts that are given."""
+    manifest = [_entry(file) for file in files]
+    return {"files": manifest, **given(**{name: getattr(facts, name) for name in Facts.__slots__})}
+
+
+def default_key(model: str, body: Mapping[str, Any]) -> str:
+    """The idempotency key of a registration that names none: equal for equal requests, so that a retried job repeats
+    its request and does not make a new one."""
+    canonical = json.dumps([model, body], sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return "register-" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _entry(file: sources.Hashed) -> dict[str, Any]:
+    """No media type: guessing one depends on the machine, and would give the same files another manifest digest."""
+    return {"path": file.path, "size": file.size, "sha256": file.sha256}
+
+
+def _ensure_model(models: Models, name: str) -> None:
+    """Make the model unless there is one. A deleted one stays deleted: registering must not revive a name unasked."""
+    try:
+        models.get(name)
+    except errors.NotFound:
+        with suppress(errors.AlreadyExists):  # another job may be faster
+            models.create(name)

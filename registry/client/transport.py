@@ -1,0 +1,283 @@
+"""HTTP to one registry: retries, idempotency keys, and where the token may go.
+
+Two sessions. The *API* session carries the token, to the registry's own origin only, and follows no redirect. The
+*store* session moves bytes to and from signed URLs on any host; it has no token, and netrc cannot give it one.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any, TypeVar, cast
+from urllib.parse import quote, urljoin
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3.exceptions import TimeoutError
+from urllib3.response import BaseHTTPResponse
+from urllib3.util.retry import Retry
+
+from registry.client import errors, origins
+
+API = "/api/v1"
+CONNECTIONS = 32
+LONGEST_WAIT = 30.0
+PAGE = 200
+
+View = TypeVar("View")
+Timeout = tuple[float, float]
+Query = Mapping[str, Any]
+
+_WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+class Backoff(Retry):
+    """Retry what may succeed later; never wait longer than LONGEST_WAIT, whatever Retry-After says."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        seconds = super().get_retry_after(response)
+        return None if seconds is None else min(seconds, LONGEST_WAIT)
+
+
+def backoff(retries: int) -> Backoff:
+    """Retry *retries* times, with jitter: connection trouble, 429, 502, 503, 504.
+
+    Every method is retried: reads are safe, and every write carries an Idempotency-Key that the server honours.
+    """
+    return Backoff(
+        total=retries,
+        redirect=0,
+        other=0,
+        allowed_methods=None,
+        status_forcelist={429, 502, 503, 504},
+        backoff_factor=0.3,
+        backoff_max=10,
+        backoff_jitter=0.3,
+        raise_on_status=False,
+    )
+
+
+class Bearer(AuthBase):
+    """Adds the token to requests for one origin, and takes any other credential away."""
+
+    def __init__(self, token: str | None, origin: str) -> None:
+        self._token = token
+        self._origin = origin
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.pop("Authorization", None)
+        if self._token and request.url and origins.origin(request.url) == self._origin:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Transport:
+    """One registry's API and its store. Close it, or use it as a context manager; threads may share it."""
+
+    def __init__(self, url: str, *, token: str | None, timeout: Timeout, retries: int, insecure: bool) -> None:
+        self.url = origins.normalised(url)
+        self._timeout = timeout
+        if token and not insecure and not origins.confidential(self.url):
+            raise errors.InsecureConnection(
+                f"{self.url} is plain http to another machine: the token would travel readable. Use https."
+            )
+        self._api = _session(Bearer(token, origins.origin(self.url)), retries)
+        self._store = _session(Bearer(None, ""), retries)
+
+    def close(self) -> None:
+        self._api.close()
+        self._store.close()
+
+    def one(
+        self,
+        shape: type[View],
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        if_match: str | None = None,
+    ) -> View:
+        """Call and return the JSON object that the registry answers.
+
+        A write gets an Idempotency-Key (*key*, else a new one), the same on every retry of this call.
+        """
+        headers = {"If-Match": if_match} if if_match else {}
+        with self.send(method, path, query=query, body=body, key=key, headers=headers) as response:
+            return cast(View, _object(response))
+
+    def pages(self, shape: type[View], path: str, *, query: Query | None = None, size: int = PAGE) -> Iterator[View]:
+        """Every item of a list, fetched page by page as they are consumed."""
+        cursor: str | None = None
+        while True:
+            page: dict[str, Any] = self.one(dict, "GET", path, query={**(query or {}), "limit": size, "cursor": cursor})
+            yield from page.get("items", ())
+            following = page.get("next_cursor")
+            if following is None:
+                return
+            if following == cursor:
+                raise errors.UnexpectedReply(f"{self.url} answered the same page twice.")
+            cursor = following
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """Call and return the response, of any status below 400; raises RegistryError for the others."""
+        sent = {"Accept": "application/json", "X-Request-Id": uuid.uuid4().hex, **(headers or {})}
+        if method in _WRITES:
+            sent["Idempotency-Key"] = key or str(uuid.uuid4())
+        data = None
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+            data = json.dumps(body, allow_nan=False).encode()
+        response = self._call(
+            self._api, method, self.url + API + path, params=_query(query), data=data, headers=sent, stream=stream
+        )
+        if response.status_code >= 400:
+            with response:
+                raise _refusal(response, self.url)
+        return response
+
+    def location(self, path: str) -> str:
+        """Where the registry's redirect for *path* points: the signed URL of a file's bytes."""
+        with self.send("GET", path, stream=True) as response:
+            target = response.headers.get("Location")
+            if response.status_code not in _REDIRECTS or not target:
+                raise errors.UnexpectedReply(f"{self.url} answered {response.status_code} in place of a redirect.")
+            return urljoin(response.url, target)
+
+    def fetch(self, url: str) -> requests.Response:
+        """Open a signed URL for reading, without any credential; any status is returned."""
+        return self._call(
+            self._store, "GET", _signed(url), headers={"Accept-Encoding": "identity"}, stream=True, follow=True
+        )
+
+    def put(self, url: str, body: Any, headers: Mapping[str, str]) -> requests.Response:
+        """Send bytes to a signed URL with exactly *headers*, without any credential; any status is returned."""
+        return self._call(self._store, "PUT", _signed(url), data=body, headers=headers)
+
+    def _call(
+        self, session: requests.Session, method: str, url: str, *, follow: bool = False, **arguments: Any
+    ) -> requests.Response:
+        try:
+            return session.request(method, url, timeout=self._timeout, allow_redirects=follow, **arguments)
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            raise unreachable(url, error) from error
+        except requests.TooManyRedirects as error:
+            raise errors.UnexpectedReply(f"{origins.origin(url)} redirects in a circle.") from error
+        except requests.RequestException as error:
+            raise errors.UnexpectedReply(f"{origins.origin(url)} cannot be called: {error}") from error
+
+
+def path(*parts: str | int) -> str:
+    """A URL path of *parts*, each quoted whole.
+
+    Raises ValueError for a part that HTTP libraries would resolve away (``..``) rather than send.
+    """
+    for part in parts:
+        if part in ("", ".", ".."):
+            raise ValueError(f"{part!r} cannot be part of a name")
+    return "".join("/" + quote(str(part), safe="") for part in parts)
+
+
+def unreachable(url: str, error: Exception) -> errors.Unreachable:
+    """The error for no answer, with what to look at first. Never shows more of *url* than its origin."""
+    where = origins.origin(url)
+    if isinstance(error, requests.exceptions.SSLError):
+        return errors.Unreachable(f"{where}: the TLS certificate cannot be trusted ({_cause(error)}).")
+    if isinstance(error, requests.Timeout) or isinstance(_reason(error), TimeoutError):
+        return errors.Unreachable(f"{where} did not answer in time.")
+    advice = " Is the server running? registry serve --dev" if origins.loopback(url) else ""
+    return errors.Unreachable(f"{where} cannot be reached ({_cause(error)}).{advice}")
+
+
+def _session(auth: AuthBase, retries: int) -> requests.Session:
+    """A session whose credentials are *auth* alone: an auth object keeps requests from reading netrc."""
+    session = _Session()
+    session.auth = auth
+    session.headers["User-Agent"] = _user_agent()
+    adapter = HTTPAdapter(max_retries=backoff(retries), pool_maxsize=CONNECTIONS)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    return session
+
+
+class _Session(requests.Session):
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Carry nothing over a redirect, and don't ask netrc for the new host."""
+        prepared_request.headers.pop("Authorization", None)
+
+
+def _signed(url: str) -> str:
+    try:
+        origins.origin(url)
+    except ValueError as error:
+        raise errors.UnexpectedReply(f"The registry names a place for the bytes that is none: {error}") from error
+    return url
+
+
+def _user_agent() -> str:
+    try:
+        version = metadata.version("model-registry")
+    except metadata.PackageNotFoundError:
+        version = "0"
+    return f"model-registry/{version} requests/{requests.__version__}"
+
+
+def _query(query: Query | None) -> dict[str, Any]:
+    """Drop what is not given; write booleans as JSON does."""
+    present = {key: value for key, value in (query or {}).items() if value is not None}
+    return {key: str(value).lower() if isinstance(value, bool) else value for key, value in present.items()}
+
+
+def _object(response: requests.Response) -> dict[str, Any]:
+    value = _json(response)
+    if response.status_code >= 300 or not isinstance(value, dict):
+        where = response.headers.get("Location")
+        moved = f", redirecting to {origins.origin(urljoin(response.url, where))}" if where else ""
+        raise errors.UnexpectedReply(
+            f"{origins.origin(response.url)} answered {response.status_code}{moved}, not as a registry does."
+            " Is this its address?"
+        )
+    return value
+
+
+def _refusal(response: requests.Response, url: str) -> errors.RegistryError:
+    problem = _json(response)
+    request_id = response.headers.get("X-Request-Id")
+    if isinstance(problem, dict) and ("code" in problem or "detail" in problem):
+        return errors.refusal(response.status_code, problem, request_id)
+    detail = f"{url} answered {response.status_code} {response.reason}, not as a registry does. Is this its address?"
+    return errors.unexplained(response.status_code, detail, request_id)
+
+
+def _json(response: requests.Response) -> Any:
+    try:
+        return response.json()
+    except (ValueError, requests.RequestException):
+        return None
+
+
+def _reason(error: BaseException) -> Any:
+    """What the library wrapped: the last failure of the retries, or the error itself."""
+    wrapped = error.args[0] if error.args else error
+    return getattr(wrapped, "reason", None) or wrapped
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason, without the library's own wrapping around it."""
+    text = str(_reason(error))
+    return (text.rpartition(": ")[2] or text).strip("'\"() ") or type(error).__name__

@@ -1,0 +1,248 @@
+"""What the registry answers, as typed dictionaries: the JSON itself, with names.
+
+Timestamps are RFC 3339 text in UTC. Digests are ``sha256:<hex>``, except under the key ``sha256``: the hex alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Stage = Literal["none", "staging", "production", "archived"]
+HeldStage = Literal["staging", "production", "archived"]
+Lifecycle = Literal["enforced", "open"]
+Role = Literal["reader", "writer", "promoter", "admin", "auditor"]
+
+
+class ModelView(TypedDict):
+    id: str
+    name: str
+    description: str
+    tags: dict[str, str]
+    lifecycle: Lifecycle
+    state: Literal["active", "deleted"]
+    latest_version: int | None
+    stages: dict[str, list[int]]
+    aliases: dict[str, int]
+    created_at: str
+    created_by: str
+    updated_at: str
+    deleted_at: str | None
+
+
+class Target(TypedDict):
+    """Where the bytes go: PUT them to ``url`` with exactly ``headers``."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+class UploadView(TypedDict):
+    id: str | None
+    state: Literal["pending", "verified", "failed", "expired", "aborted"]
+    sha256: str
+    size: int
+    target: Target | None
+    expires_at: str | None
+
+
+class FileView(TypedDict):
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+
+
+class Run(TypedDict):
+    system: str
+    id: str
+    url: NotRequired[str | None]
+    params: NotRequired[dict[str, str]]
+    metrics: NotRequired[dict[str, float]]
+    started_at: NotRequired[str | None]
+    finished_at: NotRequired[str | None]
+
+
+class Code(TypedDict):
+    repo: str
+    commit: NotRequired[str | None]
+    path: NotRequired[str | None]
+    dirty: NotRequired[bool | None]
+
+
+class Environment(TypedDict):
+    python: NotRequired[str | None]
+    lock_digest: NotRequired[str | None]
+    image_digest: NotRequired[str | None]
+
+
+class Dataset(TypedDict):
+    name: str
+    digests: list[str]
+    uri: NotRequired[str | None]
+    role: NotRequired[Literal["train", "validation", "test", "other"]]
+    rows: NotRequired[int | None]
+    schema: NotRequired[dict[str, Any] | None]
+
+
+class Parent(TypedDict):
+    model: str
+    version: int
+
+
+class Lineage(TypedDict):
+    run: Run | None
+    code: Code | None
+    environment: Environment | None
+    datasets: list[Dataset]
+    parents: list[Parent]
+
+
+class LineageView(TypedDict):
+    model: str
+    number: int
+    lineage: Lineage
+
+
+class VersionView(TypedDict):
+    model: str
+    number: int
+    state: Literal["pending", "ready", "failed", "deleted"]
+    state_reason: str | None
+    stage: Stage
+    rolled_back: bool
+    manifest_digest: str
+    file_count: int
+    size: int
+    description: str
+    tags: dict[str, str]
+    aliases: list[str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    framework: str | None
+    signature: dict[str, Any] | None
+    lineage: Lineage
+    created_at: str
+    created_by: str
+    updated_at: str
+    deleted_at: str | None
+
+
+class RegisteredView(TypedDict):
+    """``created`` is False when the same files from the same run were registered before."""
+
+    created: bool
+    version: VersionView
+
+
+class MetricView(TypedDict):
+    key: str
+    value: float
+    step: int | None
+    dataset_digest: str | None
+    recorded_at: str
+    recorded_by: str
+
+
+class MovedView(TypedDict):
+    """One move; ``displaced`` is the version that had to leave, ``changed`` is False when nothing was to be done."""
+
+    model: str
+    number: int
+    kind: str | None
+    source: Stage
+    target: Stage
+    changed: bool
+    dry_run: bool
+    displaced: int | None
+    at: str | None
+    version: VersionView
+
+
+class HolderView(TypedDict):
+    model: str
+    stage: Stage
+    number: int
+    manifest_digest: str
+    since: str
+    until: str | None
+    kind: str
+    actor: str
+    reason: str | None
+
+
+class StagesView(TypedDict):
+    model: str
+    stages: dict[str, list[HolderView]]
+
+
+class AliasView(TypedDict):
+    model: str
+    alias: str
+    number: int
+    manifest_digest: str
+    since: str
+    until: str | None
+    actor: str
+
+
+class Actor(TypedDict):
+    id: str
+    name: str
+    kind: str
+
+
+class EntryView(TypedDict):
+    """One line of history."""
+
+    id: str
+    at: str
+    action: str
+    actor: Actor
+    model: str | None
+    version: int | None
+    related_version: int | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str | None
+    request_id: str | None
+    aggregate: str
+    seq: int
+    leaf_hash: str
+    previous_hash: str
+    digests: dict[str, str]
+    body: NotRequired[str]
+
+
+class UsedToken(TypedDict):
+    id: str
+    name: str
+    expires_at: str
+
+
+class MeView(TypedDict):
+    id: str
+    name: str
+    kind: str
+    roles: list[str]
+    permissions: list[str]
+    token: UsedToken | None
+    mode: Literal["dev", "production"]
+
+
+class TokenView(TypedDict):
+    id: str
+    owner: str
+    name: str
+    roles: list[str]
+    created_at: str
+    created_by: str
+    expires_at: str
+    last_used_on: str | None
+    revoked_at: str | None
+
+
+class CreatedTokenView(TokenView):
+    """``token`` is shown this once and stored nowhere: None when the answer repeats an earlier request's."""
+
+    token: str | None

@@ -1,0 +1,57 @@
+"""A directory against a version: the same files with the same bytes, or what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.client import sources
+from registry.client.progress import Progress
+from registry.client.types import FileView, VersionView
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What differs, by path; ``changed`` says how."""
+
+    version: VersionView
+    files: int
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    changed: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return not (self.missing or self.extra or self.changed)
+
+
+def compare(
+    directory: Path, version: VersionView, files: Sequence[FileView], *, jobs: int, progress: Progress | None
+) -> Verification:
+    """Compare every file of *directory* with the version's list."""
+    expected = {file["path"]: file for file in files}
+    found = {file.path: file for file in sources.walk(directory)}
+    changed = {
+        path: problem for path in expected if path in found and (problem := _obvious(found[path], expected[path]))
+    }
+    doubtful = [found[path] for path in expected if path in found and path not in changed]
+    for file in sources.hashed(doubtful, jobs=jobs, progress=progress, step="verify"):
+        if file.sha256 != expected[file.path]["sha256"]:
+            changed[file.path] = f"sha256 is {file.sha256}, registered is {expected[file.path]['sha256']}"
+    return Verification(
+        version=version,
+        files=len(expected),
+        missing=tuple(sorted(expected.keys() - found.keys())),
+        extra=tuple(sorted(found.keys() - expected.keys())),
+        changed=dict(sorted(changed.items())),
+    )
+
+
+def _obvious(found: sources.Found, expected: FileView) -> str | None:
+    """A difference that needs no hashing."""
+    if found.problem:
+        return found.problem
+    if found.size != expected["size"]:
+        return f"has {found.size} bytes, registered are {expected['size']}"
+    return None

@@ -1,0 +1,206 @@
+"""A registry and a store on real sockets, with knobs for everything that can go wrong between them and a client."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wrappers import Request, Response
+
+from registry.client import RegistryClient, paths
+
+TOKEN = "mrp_" + "a" * 50
+
+Answer = Callable[[Request], Response | None]
+
+
+class Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@dataclass
+class Site:
+    """A web site that remembers its requests. ``answers`` are asked before ``respond``, each as long as it answers."""
+
+    seen: list[Request] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
+    url: str = ""
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        request = Request(environ)
+        request.get_data(cache=True)
+        self.seen.append(request)
+        return self._answer(request)(environ, start_response)
+
+    def respond(self, request: Request) -> Response:
+        return Response("nothing here", status=404)
+
+    def requests(self, method: str, path: str = "") -> list[Request]:
+        return [request for request in self.seen if request.method == method and path in request.path]
+
+    def _answer(self, request: Request) -> Response:
+        for answer in self.answers:
+            if response := answer(request):
+                return response
+        return self.respond(request)
+
+
+@dataclass
+class Store(Site):
+    """Signed URLs, more or less: PUT and GET of ``/<sha256>``."""
+
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+    def respond(self, request: Request) -> Response:
+        name = request.path.strip("/")
+        if request.method == "PUT":
+            self.blobs[name] = request.get_data()
+            return Response(status=200)
+        if name not in self.blobs:
+            return Response(status=404)
+        return Response(self.blobs[name])
+
+
+@dataclass
+class Registry(Site):
+    """One model with version 1, whose files are ``files``; what is registered is kept in ``registered``."""
+
+    store: Store = field(default_factory=Store)
+    files: dict[str, bytes] = field(default_factory=dict)
+    listed: list[dict[str, Any]] | None = None
+    known: set[str] = field(default_factory=set)
+    model: dict[str, Any] | None = None
+    registered: dict[str, Any] = field(default_factory=dict)
+
+    def hold(self, files: dict[str, bytes]) -> None:
+        """Make *files* the files of version 1, with their bytes in the store."""
+        self.files = files
+        self.store.blobs.update({sha256(content): content for content in files.values()})
+
+    def manifest(self) -> list[dict[str, Any]]:
+        return [
+            {"path": path, "size": len(content), "sha256": sha256(content), "media_type": "application/octet-stream"}
+            for path, content in sorted(self.files.items())
+        ]
+
+    def version(self) -> dict[str, Any]:
+        files = self.manifest() if self.listed is None else self.listed
+        digest = paths.manifest_digest(files)
+        return {"model": "fraud", "number": 1, "file_count": len(files), "manifest_digest": digest, "stage": "staging"}
+
+    def respond(self, request: Request) -> Response:
+        match request.method, request.path.removeprefix("/api/v1").strip("/").split("/"):
+            case "POST", ["uploads"]:
+                return self._begin(request.get_json())
+            case "GET", ["uploads", digest]:
+                return reply({"id": digest, "state": "pending", "target": self._target(digest, fresh=True)})
+            case "POST", ["uploads", digest, "complete"]:
+                self.known.add(digest)
+                return reply({"id": digest, "state": "verified", "target": None})
+            case "GET", ["models", "fraud"]:
+                return reply(self.model) if self.model else problem(404, "not_found", "There is no model fraud.")
+            case "POST", ["models"]:
+                self.model = request.get_json()
+                return reply({"name": "fraud"}, status=201)
+            case "POST", ["models", "fraud", "versions"]:
+                self.registered = request.get_json()
+                return reply({"created": True, "version": self.version()}, status=201)
+            case "GET", ["models", "fraud", "versions", "1"]:
+                return reply(self.version())
+            case "GET", ["models", "fraud", "versions", "1", "files"]:
+                files = self.manifest() if self.listed is None else self.listed
+                return reply({"items": files, "next_cursor": None})
+            case "GET", ["models", "fraud", "versions", "1", "files", *parts]:
+                return Response(status=302, headers={"Location": f"{self.store.url}/{self._digest('/'.join(parts))}"})
+        return problem(404, "not_found", f"There is no {request.path}.")
+
+    def _begin(self, body: Any) -> Response:
+        if body["sha256"] in self.known:
+            return reply({"id": None, "state": "verified", "target": None})
+        return reply({"id": body["sha256"], "state": "pending", "target": self._target(body["sha256"])}, status=201)
+
+    def _target(self, digest: str, *, fresh: bool = False) -> dict[str, Any]:
+        query = "?fresh=1" if fresh else ""
+        return {"method": "PUT", "url": f"{self.store.url}/{digest}{query}", "headers": {"X-Signed": digest}}
+
+    def _digest(self, path: str) -> str:
+        listed = {file["path"]: file["sha256"] for file in self.listed or self.manifest()}
+        return str(listed[path])
+
+
+def reply(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(json.dumps(body), status=status, headers=headers, content_type="application/json")
+
+
+def problem(status: int, code: str, detail: str, **extras: Any) -> Response:
+    body = {"type": "about:blank", "title": code, "status": status, "code": code, "detail": detail, **extras}
+    headers = {"X-Request-Id": "req-1"}
+    return Response(json.dumps(body), status=status, headers=headers, content_type="application/problem+json")
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def once(response: Response) -> Answer:
+    """The answer to one request; later ones are not answered by it."""
+    left = [response]
+    return lambda request: left.pop() if left else None
+
+
+@pytest.fixture
+def online() -> Iterator[Callable[[Site], Site]]:
+    """Put a site on a socket of its own; it is reachable at its ``url`` until the test ends."""
+    running = []
+
+    def start(site: Site) -> Site:
+        server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=Quiet)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        running.append((server, thread))
+        site.url = f"http://127.0.0.1:{server.server_port}"
+        return site
+
+    yield start
+    for server, thread in running:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def store(online: Callable[[Site], Site]) -> Store:
+    site = Store()
+    online(site)
+    return site
+
+
+@pytest.fixture
+def registry(online: Callable[[Site], Site], store: Store) -> Registry:
+    site = Registry(store=store)
+    online(site)
+    return site
+
+
+@pytest.fixture
+def client(registry: Registry) -> Iterator[RegistryClient]:
+    with RegistryClient(registry.url, TOKEN, retries=2) as connected:
+        yield connected
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A directory with a small model in it."""
+    directory = tmp_path / "model"
+    (directory / "weights").mkdir(parents=True)
+    (directory / "MLmodel").write_bytes(b"flavors: {}\n")
+    (directory / "weights" / "model.bin").write_bytes(b"\x00\x01" * 1000)
+    return directory

@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from registry.client import RegistryClient, errors, sources
+
+from .conftest import Registry, Store, once, problem, reply, sha256
+
+MLMODEL = sha256(b"flavors: {}\n")
+WEIGHTS = sha256(b"\x00\x01" * 1000)
+
+
+def test_the_bytes_arrive_before_the_version(
+    registry: Registry, store: Store, client: RegistryClient, source: Path
+) -> None:
+    registered = client.register("fraud", source, metrics={"auc": 0.93}, tags={"team": "risk"})
+
+    assert store.blobs == {MLMODEL: b"flavors: {}\n", WEIGHTS: b"\x00\x01" * 1000}
+    assert registry.registered == {
+        "files": [
+            {"path": "MLmodel", "size": 12, "sha256": MLMODEL},
+            {"path": "weights/model.bin", "size": 2000, "sha256": WEIGHTS},
+        ],
+        "metrics": {"auc": 0.93},
+        "tags": {"team": "risk"},
+    }
+    assert (registered.created, registered.files, registered.sent, registered.sent_bytes) == (True, 2, 2, 2012)
+
+
+def test_uploads_carry_exactly_the_signed_headers_and_a_length(
+    store: Store, registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    (source / "empty").write_bytes(b"")
+
+    client.register("fraud", source)
+
+    lengths = {request.headers["X-Signed"]: request.headers.get("Content-Length") for request in store.seen}
+    assert lengths == {MLMODEL: "12", WEIGHTS: "2000", sha256(b""): "0"}
+    assert all("Transfer-Encoding" not in request.headers for request in store.seen)
+    assert all("Content-Type" not in request.headers for request in store.seen)
+
+
+def test_what_the_registry_has_is_not_sent_again(
+    registry: Registry, store: Store, client: RegistryClient, source: Path
+) -> None:
+    registry.known.add(WEIGHTS)
+
+    registered = client.register("fraud", source)
+
+    assert [request.path for request in store.seen] == [f"/{MLMODEL}"]
+    assert registered.sent == 1
+
+
+def test_equal_files_are_sent_once(registry: Registry, store: Store, client: RegistryClient, source: Path) -> None:
+    (source / "copy.bin").write_bytes(b"\x00\x01" * 1000)
+
+    client.register("fraud", source, jobs=8)
+
+    assert sorted(request.path for request in store.seen) == sorted([f"/{MLMODEL}", f"/{WEIGHTS}"])
+    assert len(registry.registered["files"]) == 3
+
+
+def test_the_same_registration_has_the_same_key_and_another_one_another(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    run = {"system": "manual", "id": "ci-41"}
+    client.register("fraud", source, run=run, metrics={"auc": 0.9})
+    client.register("fraud", source, run=run, metrics={"auc": 0.9})
+    client.register("fraud", source, run=run, metrics={"auc": 0.8})
+    client.register("fraud", source, idempotency_key="mine")
+
+    keys = [request.headers["Idempotency-Key"] for request in registry.requests("POST", "/versions")]
+    assert keys[0] == keys[1] != keys[2]
+    assert keys[3] == "mine"
+
+
+def test_the_model_is_made_when_there_is_none(registry: Registry, client: RegistryClient, source: Path) -> None:
+    client.register("fraud", source)
+    client.register("fraud", source)
+
+    assert [request.get_json() for request in registry.requests("POST", "/models") if "versions" not in request.path] == [
+        {"name": "fraud"}
+    ]
+
+
+def test_another_job_may_make_the_model_first(registry: Registry, client: RegistryClient, source: Path) -> None:
+    taken = problem(409, "already_exists", "There is a model fraud.")
+    registry.answers.append(lambda request: taken if request.path == "/api/v1/models" else None)
+
+    assert client.register("fraud", source).created
+
+
+def test_a_deleted_model_is_not_brought_back(registry: Registry, client: RegistryClient, source: Path) -> None:
+    registry.model = {"name": "fraud", "state": "deleted"}
+
+    client.register("fraud", source)
+
+    assert [request.path for request in registry.requests("POST", "/models")] == ["/api/v1/models/fraud/versions"]
+
+
+@pytest.mark.parametrize("status", [403, 410])
+def test_an_expired_url_is_signed_again(
+    registry: Registry, store: Store, client: RegistryClient, source: Path, status: int
+) -> None:
+    store.answers.append(lambda request: None if request.args.get("fresh") else Response(status=status))
+
+    client.register("fraud", source)
+
+    assert store.blobs.keys() == {MLMODEL, WEIGHTS}
+    assert store.blobs[WEIGHTS] == b"\x00\x01" * 1000
+
+
+def test_an_url_that_is_refused_again_is_an_error_that_names_the_file(
+    store: Store, client: RegistryClient, source: Path
+) -> None:
+    store.answers.append(lambda request: Response(status=403))
+
+    with pytest.raises(errors.UploadRefused, match=r"^(MLmodel|weights/model.bin): the store refused the bytes \(403\)"):
+        client.register("fraud", source)
+
+
+def test_bytes_that_are_there_already_are_completed(
+    registry: Registry, store: Store, client: RegistryClient, source: Path
+) -> None:
+    store.answers.append(lambda request: Response(status=412))
+
+    client.register("fraud", source)
+
+    assert registry.known == {MLMODEL, WEIGHTS}
+
+
+def test_a_store_that_hiccups_gets_the_whole_file_again(store: Store, client: RegistryClient, source: Path) -> None:
+    reports: list[tuple[str, int, int]] = []
+    store.answers.append(once(Response(status=503)))
+
+    client.register("fraud", source, jobs=1, progress=lambda *report: reports.append(report))
+
+    assert store.blobs[WEIGHTS] == b"\x00\x01" * 1000
+    assert reports[-1] == ("upload", 2012, 2012)
+
+
+def test_a_store_that_stays_down_registers_nothing(
+    registry: Registry, store: Store, client: RegistryClient, source: Path
+) -> None:
+    store.answers.append(lambda request: Response(status=503))
+
+    with pytest.raises(errors.Unavailable, match="nothing was registered"):
+        client.register("fraud", source)
+
+    assert registry.registered == {}
+
+
+def test_other_bytes_than_announced_are_refused_with_the_files_name(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    refused = problem(409, "upload_mismatch", "The bytes have another digest.")
+    registry.answers.append(lambda request: refused if request.path.endswith("/complete") else None)
+
+    with pytest.raises(errors.UploadMismatch, match=r"^(MLmodel|weights/model.bin): The bytes have another digest"):
+        client.register("fraud", source)
+
+    assert registry.registered == {}
+
+
+def test_a_file_that_changes_between_hashing_and_upload_is_an_error(
+    registry: Registry, store: Store, client: RegistryClient, source: Path
+) -> None:
+    def overwrite(step: str, done: int, total: int) -> None:
+        if step == "upload" and done == 0:
+            (source / "MLmodel").write_bytes(b"flavors: []\n")
+
+    with pytest.raises(errors.SourceChanged, match="MLmodel changed"):
+        client.register("fraud", source, progress=overwrite)
+
+    assert MLMODEL not in store.blobs
+    assert registry.registered == {}
+
+
+def test_a_file_that_grows_during_the_upload_is_an_error(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    big = source / "weights" / "model.bin"
+    big.write_bytes(b"x" * (4 * sources.CHUNK))
+
+    def grow(step: str, done: int, total: int) -> None:
+        if step == "upload" and done > sources.CHUNK:
+            with open(big, "ab") as file:
+                file.write(b"y")
+
+    with pytest.raises(errors.SourceChanged, match=r"weights/model.bin changed"):
+        client.register("fraud", source, jobs=1, progress=grow)
+
+    assert registry.registered == {}
+
+
+def test_a_lost_answer_is_asked_for_again_and_makes_one_version(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    lost = [True]
+
+    def lose(request: Request) -> Response | None:
+        if request.path.endswith("/versions") and lost.pop() if lost else False:
+            return problem(503, "unavailable", "Try again.")
+        return None
+
+    registry.answers.append(lose)
+
+    assert client.register("fraud", source).version["number"] == 1
+    first, second = registry.requests("POST", "/versions")
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+    assert first.get_data() == second.get_data()
+
+
+def test_a_retried_job_learns_that_its_version_was_there(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    existing = reply({"created": False, "version": registry.version()})
+    registry.answers.append(lambda request: existing if request.path.endswith("/versions") else None)
+
+    assert client.register("fraud", source).created is False

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from registry.client import errors, paths, sources
+
+from .conftest import sha256
+
+
+def test_a_directory_is_its_files_in_the_order_of_their_paths(source: Path) -> None:
+    (source / "weights-old").write_bytes(b"")
+
+    files = sources.hashed(sources.scan(source), jobs=2, progress=None)
+
+    assert [(file.path, file.size, file.sha256) for file in files] == [
+        ("MLmodel", 12, sha256(b"flavors: {}\n")),
+        ("weights-old", 0, sha256(b"")),
+        ("weights/model.bin", 2000, sha256(b"\x00\x01" * 1000)),
+    ]
+
+
+def test_a_file_is_registered_under_its_own_name(source: Path) -> None:
+    assert [file.path for file in sources.scan(source / "weights" / "model.bin")] == ["model.bin"]
+
+
+def test_a_link_inside_the_directory_counts_as_what_it_leads_to(source: Path) -> None:
+    (source / "latest.bin").symlink_to("weights/model.bin")
+    (source / "copy").symlink_to("weights")
+
+    assert [file.path for file in sources.scan(source)] == [
+        "MLmodel",
+        "copy/model.bin",
+        "latest.bin",
+        "weights/model.bin",
+    ]
+
+
+def test_the_directory_itself_may_be_a_link(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "current").symlink_to(source)
+
+    assert [file.path for file in sources.scan(tmp_path / "current")] == ["MLmodel", "weights/model.bin"]
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "says"),
+    [
+        ("passwd", "/etc/passwd", "leaves the directory"),
+        ("up", "../secret", "leaves the directory"),
+        ("etc", "/etc", "leaves the directory"),
+        ("dead", "nowhere", "leads nowhere"),
+        ("self", "self", "leads nowhere"),
+        ("weights/loop", "..", "a directory that it is in"),
+        ("zero", "/dev/zero", "leaves the directory"),
+    ],
+)
+def test_a_link_that_leads_elsewhere_is_refused(source: Path, link: str, target: str, says: str) -> None:
+    (source.parent / "secret").write_text("s")
+    (source / link).symlink_to(target)
+
+    with pytest.raises(errors.UnfitSource, match=f"{link}.*{says}"):
+        sources.scan(source)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(source: Path) -> None:
+    os.mkfifo(source / "pipe")
+
+    with pytest.raises(errors.UnfitSource, match="pipe: it is a device, a pipe or a socket"):
+        sources.scan(source)
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model" / "nested").mkdir(parents=True)
+
+    with pytest.raises(errors.UnfitSource, match="is empty"):
+        sources.scan(tmp_path / "model")
+
+
+def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(errors.UnfitSource, match="cannot be read"):
+        sources.scan(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (b"bad\xff", "is not UTF-8"),
+        (b"line\nbreak", r"U\+000A"),
+        ("rtl\u202egpj".encode(), r"U\+202E"),
+        ("zero\u200bwidth".encode(), r"U\+200B"),
+        (b"back\\slash", "backslash"),
+    ],
+)
+def test_a_name_that_the_registry_would_refuse_is_refused_here(source: Path, name: bytes, says: str) -> None:
+    with open(os.path.join(os.fsencode(source), name), "wb"):
+        pass
+
+    with pytest.raises(errors.UnfitSource, match=says):
+        sources.scan(source)
+
+
+def test_two_names_that_differ_only_in_case_are_refused(source: Path) -> None:
+    (source / "mlMODEL").write_bytes(b"")
+
+    with pytest.raises(errors.UnfitSource, match="where case does not count"):
+        sources.scan(source)
+
+
+@pytest.mark.parametrize(
+    ("names", "clashes"),
+    [
+        (["a", "b"], False),
+        (["a", "A"], True),
+        (["straße", "STRASSE"], True),
+        (["\u00e9", "e\u0301"], True),
+        (["a", "a/b"], True),
+        (["A", "a/b/c"], True),
+        (["a/b", "a/c"], False),
+        (["a/b", "A/b"], True),
+    ],
+)
+def test_paths_that_cannot_stand_side_by_side_are_found(names: list[str], clashes: bool) -> None:
+    assert bool(paths.clash(names)) is clashes
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/a", "a//b", "a/", ".", "..", "../a", "a/../b", "a/./b", "a\\b", "a\x00b", "a\nb", "a\x7fb", "\ud800", "x" * 1025],
+)
+def test_a_hostile_path_is_a_problem(path: str) -> None:
+    assert paths.problem(path)
+
+
+@pytest.mark.parametrize("path", ["a", "a/b", ".hidden", "..a", "a..", "a b", "modèle/poids.bin", "x" * 1024, "a:b", "~"])
+def test_an_unusual_path_is_none(path: str) -> None:
+    assert paths.problem(path) is None
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_an_error(source: Path) -> None:
+    big = source / "weights" / "model.bin"
+    big.write_bytes(b"x" * (3 * sources.CHUNK))
+
+    def grow(step: str, done: int, total: int) -> None:
+        if done:
+            with open(big, "ab") as file:
+                file.write(b"y")
+
+    with pytest.raises(errors.SourceChanged, match=r"weights/model\.bin changed while"):
+        sources.hashed(sources.scan(source), jobs=1, progress=grow)
+
+
+def test_a_file_that_is_replaced_before_it_is_hashed_is_an_error(source: Path) -> None:
+    found = sources.scan(source)
+    (source / "MLmodel").write_bytes(b"flavors: []\n")
+
+    with pytest.raises(errors.SourceChanged, match="MLmodel changed"):
+        sources.hashed(found, jobs=2, progress=None)
+
+
+def test_hashing_reports_every_byte(source: Path) -> None:
+    reports: list[tuple[str, int, int]] = []
+
+    sources.hashed(sources.scan(source), jobs=2, progress=lambda *report: reports.append(report))
+
+    assert reports[0] == ("hash", 0, 2012)
+    assert reports[-1] == ("hash", 2012, 2012)
