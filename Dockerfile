@@ -1,0 +1,62 @@
+# syntax=docker/dockerfile:1
+
+# ---- build: the locked dependencies and the package, in one virtual environment ----
+FROM python:3.12-slim AS build
+
+RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+
+# The modules are compiled now, because the finished image never writes to its root. The interpreter is the image's own:
+# the environment is copied into a stage that has the same one at the same path.
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv \
+    UV_COMPILE_BYTECODE=1 \
+    UV_LINK_MODE=copy \
+    UV_PYTHON_DOWNLOADS=never \
+    UV_PYTHON=/usr/local/bin/python3
+
+WORKDIR /src
+
+# Dependencies change seldom and have a layer of their own; `--frozen` takes exactly what the lock file names, by hash.
+COPY pyproject.toml uv.lock ./
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --all-extras --no-install-project
+
+COPY README.md LICENSE ./
+COPY registry registry
+COPY migrations migrations
+COPY deploy/gunicorn.conf.py deploy/gunicorn.conf.py
+RUN --mount=type=cache,target=/root/.cache/uv \
+    uv sync --frozen --no-dev --all-extras --no-editable
+
+
+# ---- the image that runs ----
+FROM python:3.12-slim
+
+LABEL org.opencontainers.image.title="model-registry" \
+      org.opencontainers.image.description="A model registry service: immutable versions, enforced stages, rollback, lineage and an audit log." \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+# A fixed number, so that Kubernetes can prove `runAsNonRoot` and a volume can be given to it. Only /data is its own.
+RUN groupadd --gid 10001 registry \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin registry \
+ && install --directory --owner=10001 --group=10001 --mode=0700 /data
+
+COPY --from=build /opt/venv /opt/venv
+COPY deploy/healthcheck.py /opt/healthcheck.py
+
+# In a container the service must listen on the container's address; what reaches it is decided by published ports.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    REGISTRY_BIND=0.0.0.0:5000 \
+    REGISTRY_DATA_DIR=/data
+
+USER 10001:10001
+WORKDIR /data
+VOLUME ["/data"]
+EXPOSE 5000
+
+HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
+    CMD ["python", "/opt/healthcheck.py"]
+
+ENTRYPOINT ["registry"]
+CMD ["serve"]

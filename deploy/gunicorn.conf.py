@@ -1,0 +1,115 @@
+"""How gunicorn runs the service: one process group, threads inside each worker, limits before any of our code.
+
+`registry serve` starts gunicorn with this file. It reads what concerns the process from the environment (where to
+listen, how many workers and threads, how log lines look) and nothing else: the application's settings are read by the
+application.
+"""
+
+import json
+import logging
+import os
+from datetime import UTC, datetime
+
+
+def _number(name: str, default: int) -> int:
+    """Return the environment variable *name* as a number of at least one; RuntimeError says which one is wrong."""
+    text = os.environ.get(name) or str(default)
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise RuntimeError(f"{name} must be a whole number of 1 or more, not {text!r}")
+    return int(text)
+
+
+class JsonLine(logging.Formatter):
+    """Write a log record as one JSON object a line, with the keys of the application's own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "event": record.getMessage(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": record.process,
+            "timestamp": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+# Loopback unless told otherwise: a service that holds credentials is not put on every interface by a default.
+bind = os.environ.get("REGISTRY_BIND") or "127.0.0.1:5000"
+
+# Two workers, so that one of them can crash or be replaced while the other serves. Requests wait for the database and
+# the object store far more than for the processor, which is what the threads are for.
+workers = _number("REGISTRY_WORKERS", 2)
+threads = _number("REGISTRY_THREADS", 8)
+worker_class = "gthread"
+
+# Each worker imports the application itself. With preload the connection pools and client sessions would exist before
+# the fork, and two workers would then write to one socket. Broken settings still stop the start: gunicorn ends with
+# status 3 when its first workers cannot boot.
+preload_app = False
+
+# After SIGTERM a worker takes no new request and has this long for those it already holds. It is longer than a request
+# should ever take, and an orchestrator's own grace period must be longer still. New connections hang in the listen
+# queue meanwhile, therefore traffic has to be taken away first.
+graceful_timeout = 30
+
+# A worker that gives no sign of life for this long is replaced. With threads the sign comes from the main loop, so this
+# finds a hung process; it does not end a slow request, for which the timeouts of the database and the store exist.
+timeout = 30
+
+# Longer than the 60 s after which common load balancers close an idle connection. If the server closed first, the
+# balancer would now and then send a request into a closing connection and answer 502. An idle connection costs one
+# of 1000 places and no thread, and on SIGTERM gunicorn closes it early by itself.
+keepalive = 75
+
+# The longest legal URL is longer than 4 KiB: a model name of 255 characters of four bytes and a file path of 1024 bytes
+# are about 6.1 KiB once percent-encoded. 8190 is the most that gunicorn allows without removing the limit.
+limit_request_line = 8190
+limit_request_fields = 100
+limit_request_field_size = 8190
+
+# Nobody is trusted to set the scheme, the script name or the path through headers, not even a neighbour on loopback
+# (gunicorn's default, which an environment variable could widen as well). Which proxies to believe is the application's
+# setting, and it decides there.
+forwarded_allow_ips = ""
+forwarder_headers = ""
+secure_scheme_headers: dict[str, str] = {}
+
+# The limits and refusals of this service are tested with this parser; an installed accelerator must not change them.
+http_parser = "python"
+
+# By default gunicorn opens a socket in the home directory through which workers can be changed. Nothing here uses it,
+# and under a read-only root it has no place.
+control_socket_disable = True
+
+# The heartbeat file belongs in memory: on a slow disk its fchmod can block a worker until it is taken for dead, and the
+# root file system may be read-only.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+proc_name = "registry"
+
+# The application logs each request itself, with the request id; a second line for the same request would only cost.
+accesslog = None
+
+# gunicorn's own lines (start, stop, a worker lost) go to standard error in the format of the application's lines. They
+# are formatted here, because the master process writes most of them and never imports the application. The empty root
+# leaves the root logger as the application configured it; gunicorn would replace its handlers otherwise.
+errorlog = "-"
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "root": {},
+    "formatters": {
+        "json": {"()": JsonLine},
+        "console": {"format": "%(asctime)s [%(process)d] %(levelname)s %(message)s"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "console" if os.environ.get("REGISTRY_LOG_FORMAT") == "console" else "json",
+            "stream": "ext://sys.stderr",
+        },
+    },
+    "loggers": {"gunicorn.error": {"handlers": ["stderr"], "propagate": False}},
+}

@@ -1,0 +1,134 @@
+"""What must hold of deploy/compose.yaml, whatever else changes in it."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+from registry.config import VARIABLES
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+TEXT = (DEPLOY / "compose.yaml").read_text()
+SERVICES = yaml.safe_load(TEXT)["services"]
+OURS = ("registry", "worker", "migrate", "s3-init")
+JOBS = ("migrate", "s3-init")
+
+
+def test_every_variable_of_ours_is_a_setting():
+    named = set(re.findall(r"\bREGISTRY_[A-Z0-9_]+", TEXT + (DEPLOY / "env.example").read_text()))
+
+    assert named
+    assert {name.removesuffix("_FILE") for name in named} <= VARIABLES
+
+
+def test_every_variable_that_compose_requires_is_in_the_example_file():
+    required = set(re.findall(r"\$\{([A-Z0-9_]+):\?", TEXT))
+    example = dict(re.findall(r"^([A-Z0-9_]+)=(.*)$", (DEPLOY / "env.example").read_text(), re.MULTILINE))
+
+    assert required == example.keys()
+    assert set(example.values()) == {""}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_secret_has_no_default_and_no_literal_value(name):
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        if re.search("PASSWORD|SECRET|ACCESS_KEY|DATABASE_URL", variable):
+            assert re.search(r"\$\{[A-Z0-9_]+:\?", value), variable
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned_to_a_version(name):
+    _, _, tag = SERVICES[name]["image"].rpartition(":")
+
+    assert re.match(r"\d", tag)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_container_can_write_only_to_its_volumes_and_gains_no_privilege(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert "/tmp" in service["tmpfs"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "ipc", "devices"}
+    assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_published_port_is_on_loopback(name):
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES[name].get("ports", []))
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_only_a_job_is_not_started_again_when_it_ends(name):
+    assert SERVICES[name]["restart"] == ("no" if name in JOBS else "unless-stopped")
+
+
+@pytest.mark.parametrize("name", ["registry", "worker"])
+def test_the_service_waits_for_its_stores_and_for_the_jobs(name):
+    conditions = {other: wait["condition"] for other, wait in SERVICES[name]["depends_on"].items()}
+
+    assert conditions == {
+        "postgres": "service_healthy",
+        "s3": "service_healthy",
+        "migrate": "service_completed_successfully",
+        "s3-init": "service_completed_successfully",
+    }
+
+
+def test_all_containers_of_ours_have_the_same_image_and_settings():
+    first, *others = (SERVICES[name] for name in OURS)
+
+    for other in others:
+        assert (other["image"], other["build"], other["environment"]) == (
+            first["image"],
+            first["build"],
+            first["environment"],
+        )
+
+
+@pytest.mark.parametrize("name", ["registry", "worker"])
+def test_requests_in_flight_get_longer_than_gunicorn_gives_them(name):
+    graceful = int(re.search(r"^graceful_timeout = (\d+)$", (DEPLOY / "gunicorn.conf.py").read_text(), re.M)[1])
+
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > graceful
+
+
+def test_the_bucket_is_created_once_and_found_afterwards():
+    server = ThreadedMotoServer(port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "REGISTRY_STORAGE_URL": "s3://models-of-ours/artifacts",
+        "REGISTRY_S3_ENDPOINT_URL": endpoint,
+        "REGISTRY_S3_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+    }
+    script = [sys.executable, str(DEPLOY / "seaweedfs" / "create_bucket.py")]
+
+    try:
+        runs = [subprocess.run(script, env=environment, capture_output=True, text=True, check=True) for _ in range(2)]
+        store = boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name="us-east-1",
+            aws_access_key_id="key",
+            aws_secret_access_key="secret",
+        )
+        buckets = [bucket["Name"] for bucket in store.list_buckets()["Buckets"]]
+        store.close()
+    finally:
+        server.stop()
+
+    assert buckets == ["models-of-ours"]
+    assert [run.stdout for run in runs] == ["bucket models-of-ours is ready\n"] * 2

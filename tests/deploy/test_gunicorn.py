@@ -1,0 +1,222 @@
+"""The gunicorn configuration as shipped, on real processes that serve a bare WSGI application."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+CONFIG = Path(__file__).parents[2] / "deploy" / "gunicorn.conf.py"
+PATIENCE = 30.0
+
+# `/held` answers only once the test has written the file `released`, so that a request is in flight for exactly as long
+# as the test wants. Everything else answers with what the application was told about the request.
+APPLICATION = """
+import json
+import pathlib
+import time
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/held":
+        pathlib.Path("entered").touch()
+        while not pathlib.Path("released").exists():
+            time.sleep(0.02)
+    start_response("200 OK", [("Content-Type", "application/json")])
+    seen = {name: environ[name] for name in ("wsgi.url_scheme", "SCRIPT_NAME", "PATH_INFO", "wsgi.multithread")}
+    return [json.dumps(seen).encode()]
+"""
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Return as soon as *condition* holds; fail naming *what* if it never does."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.02)
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[bytes]
+    port: int
+    folder: Path
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path, headers=headers or {})
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "bare.py").write_text(APPLICATION)
+    (tmp_path / "home").mkdir()
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+@pytest.fixture
+def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Server]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(**variables: str) -> Server:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gunicorn", "--config", str(CONFIG), "bare:app"],
+                cwd=tmp_path,
+                env=environment | {"REGISTRY_BIND": f"127.0.0.1:{port}"} | variables,
+                stdout=log,
+                stderr=log,
+            )
+        started.append(process)
+        server = Server(process, port, tmp_path)
+        eventually(lambda: server.log.count("Booting worker") >= int(variables.get("REGISTRY_WORKERS", "2")), "workers")
+        return server
+
+    yield start
+
+    (tmp_path / "released").touch()
+    for process in started:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def check_config(environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--check-config", "--config", str(CONFIG), "bare:app"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_gunicorn_accepts_the_configuration(environment, tmp_path):
+    checked = check_config(environment, tmp_path)
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["REGISTRY_WORKERS", "REGISTRY_THREADS"])
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
+def test_a_count_that_is_no_positive_number_is_refused_by_name(environment, tmp_path, name, value):
+    checked = check_config(environment | {name: value}, tmp_path)
+
+    assert checked.returncode != 0
+    assert f"{name} must be a whole number of 1 or more" in checked.stderr
+
+
+def test_sigterm_lets_the_request_in_flight_finish(serve, tmp_path):
+    server = serve()
+
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(server.get, "/held")
+        eventually((tmp_path / "entered").exists, "the request arrives")
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "Handling signal: term" in server.log, "the signal arrives")
+        (tmp_path / "released").touch()
+        status, _ = answer.result(PATIENCE)
+
+    assert status == 200
+    assert server.process.wait(PATIENCE) == 0
+
+
+def test_a_worker_answers_while_another_request_occupies_one_of_its_threads(serve, tmp_path):
+    server = serve(REGISTRY_WORKERS="1", REGISTRY_THREADS="2")
+
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(server.get, "/held")
+        eventually((tmp_path / "entered").exists, "the request arrives")
+        status, body = server.get("/other")
+        (tmp_path / "released").touch()
+        held.result(PATIENCE)
+
+    assert status == 200
+    assert json.loads(body)["wsgi.multithread"] is True
+
+
+def test_the_longest_legal_url_is_served_and_one_past_the_limit_is_not(serve):
+    server = serve()
+    model, file = "\U00010400" * 255, "\N{GREEK SMALL LETTER ALPHA}" * 512
+    longest = f"/api/v1/models/{quote(model)}/versions/2147483647/files/{quote(file)}"
+
+    served, _ = server.get(longest)
+    refused, _ = server.get("/" + "a" * 8190)
+
+    assert served == 200
+    assert refused in {400, 414}
+
+
+@pytest.mark.parametrize("headers", [{f"X-{n}": "v" for n in range(101)}, {"X-Long": "v" * 8200}])
+def test_too_many_or_too_long_headers_are_refused(serve, headers):
+    server = serve()
+
+    status, _ = server.get("/", headers)
+
+    assert status in {400, 431}
+
+
+def test_a_header_changes_neither_the_scheme_nor_the_path(serve):
+    server = serve(FORWARDED_ALLOW_IPS="*")
+
+    status, body = server.get("/here", {"X-Forwarded-Proto": "https", "Script_Name": "/mounted", "Path_Info": "/there"})
+
+    assert status == 200
+    assert json.loads(body) | {"wsgi.multithread": True} == {
+        "wsgi.url_scheme": "http",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": "/here",
+        "wsgi.multithread": True,
+    }
+
+
+def test_the_lines_of_gunicorn_itself_are_json_objects(serve):
+    server = serve()
+    server.process.terminate()
+    server.process.wait(PATIENCE)
+
+    lines = [json.loads(line) for line in server.log.splitlines()]
+
+    assert all(line.keys() >= {"timestamp", "level", "logger", "event"} for line in lines)
+    assert any(line["event"].startswith("Listening at: ") and line["level"] == "info" for line in lines)
+
+
+def test_the_lines_of_gunicorn_itself_are_plain_when_the_console_format_is_asked_for(serve):
+    server = serve(REGISTRY_LOG_FORMAT="console")
+
+    assert "INFO Listening at: " in server.log
+    assert "{" not in server.log
+
+
+def test_serving_writes_nothing_into_the_home_or_the_working_directory(serve, tmp_path):
+    before = set(tmp_path.rglob("*"))
+    server = serve()
+
+    server.get("/")
+    server.process.terminate()
+    server.process.wait(PATIENCE)
+
+    assert set(tmp_path.rglob("*")) - before == {tmp_path / "log"}
+    assert "Control socket" not in server.log
