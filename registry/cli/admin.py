@@ -18,16 +18,14 @@ def admin() -> None:
 @click.option("--force", is_flag=True, help="Make a new one although there was one; the old one ends.")
 @server.settings
 def bootstrap(force: bool, **overrides: Any) -> None:
-    """Print a token for the first administrator, once.
+    """Print a token for the first administrator, once, and keep it in the data directory.
 
     \b
     Example:
       registry admin bootstrap
     """
-    with server.application(**overrides):
-        from registry.services import accounts
+    with server.application(**overrides) as app:
+        from registry.serve import offer_bootstrap
 
-        token = accounts.issue_bootstrap(force=force)
-    if token is None:
-        raise click.ClickException("There was a bootstrap token already. Lost? --force makes a new one.")
-    click.echo(token)
+        if offer_bootstrap(app, force=force) is None:
+            raise click.ClickException("There are tokens already. --force makes a bootstrap token all the same.")

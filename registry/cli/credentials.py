@@ -18,7 +18,7 @@ def load(directory: Path) -> dict[str, str]:
     """Tokens by origin. Raises UsageError when others can read the file, or it is none of ours."""
     path = directory / FILE
     try:
-        with open(path, encoding="utf-8") as file:
+        with path.open(encoding="utf-8") as file:
             _require_private(path, os.fstat(file.fileno()).st_mode)
             found = json.load(file)
     except FileNotFoundError:
@@ -50,7 +50,7 @@ def _write(directory: Path, tokens: Mapping[str, str]) -> Path:
     path, draft = directory / FILE, directory / f".{FILE}.{uuid.uuid4().hex}"
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         json.dump(dict(tokens), file, indent=2)
-    os.replace(draft, path)
+    draft.replace(path)
     return path
 
 

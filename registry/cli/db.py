@@ -27,8 +27,10 @@ def upgrade(**overrides: Any) -> None:
     settings = server.load(**overrides)
     with server.installed():
         from registry.db import migrate
-    migrate.upgrade(settings)
-    click.echo(f"The database is at {migrate.current(settings)}.")
+    url = settings.database_url.reveal()
+    with server.refusals():
+        migrate.upgrade(url)
+        click.echo(f"The database is at {migrate.current(url)}.")
 
 
 @db.command()
@@ -43,7 +45,8 @@ def current(**overrides: Any) -> None:
     settings = server.load(**overrides)
     with server.installed():
         from registry.db import migrate
-    found, head = migrate.current(settings), migrate.head()
+    with server.refusals():
+        found, head = migrate.current(settings.database_url.reveal()), migrate.head()
     click.echo(f"{found or 'empty'}" + ("" if found == head else f"; this release needs {head}: registry db upgrade"))
 
 
@@ -59,7 +62,8 @@ def check(**overrides: Any) -> None:
     settings = server.load(**overrides)
     with server.installed():
         from registry.db import migrate
-    problems = migrate.check(settings)
+    with server.refusals():
+        problems = migrate.check(settings.database_url.reveal())
     for problem in problems:
         click.echo(problem)
     if problems:

@@ -66,7 +66,7 @@ def register(session: Session, name: str, path: Path, **options: Any) -> None:
             jobs=options["jobs"],
             progress=progress,
         )
-    session.show(_document(done), lambda: _say(done))
+    session.show(done, lambda: _say(done))
 
 
 def _facts(session: Session, path: Path, **options: Any) -> dict[str, Any]:
@@ -94,17 +94,12 @@ def _parent(session: Session, reference: Reference) -> dict[str, Any]:
     return {"model": reference.model, "version": session.number(reference)}
 
 
-def _document(done: Registered) -> dict[str, Any]:
-    sent = {"files": done.files, "sent": done.sent, "sent_bytes": done.sent_bytes}
-    return {"created": done.created, "version": done.version, "uploads": sent}
-
-
 def _say(done: Registered) -> None:
-    version = done.version
+    version, uploads = done["version"], done["uploads"]
     name = f"{version['model']}:{version['number']}"
-    if not done.created:
+    if not done["created"]:
         output.line(f"{name} was registered before, from the same files and run; nothing changed")
         return
     files = f"{output.count(version['file_count'], 'file')}, {output.size(version['size'])}"
-    output.line(f"{name} registered ({files}; {done.sent} sent, {output.size(done.sent_bytes)})")
+    output.line(f"{name} registered ({files}; {uploads['sent']} sent, {output.size(uploads['sent_bytes'])})")
     output.line(f"  {version['manifest_digest']}")

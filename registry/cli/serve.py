@@ -35,10 +35,10 @@ def serve(workers: int | None, threads: int | None, **overrides: Any) -> None:
 @server.settings
 @click.option("--once", is_flag=True, help="Do what is due, then stop.")
 @click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds between rounds."
+    "--interval", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds between rounds."
 )
 def worker(once: bool, interval: float, **overrides: Any) -> None:
-    """Run the registry's background work: expire uploads, verify stored bytes.
+    """Run the registry's background work: close uploads that never came, forget old idempotency keys.
 
     \b
     Example:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from registry.cli.exits import exit_code
+
 if TYPE_CHECKING:
     from flask import Flask
 
@@ -60,6 +62,14 @@ def application(**overrides: Any) -> Iterator[Flask]:
             yield app
 
 
+class _Refused(click.ClickException):
+    """A refusal of the service, with the exit code of its kind."""
+
+    def __init__(self, detail: str, code: int) -> None:
+        super().__init__(detail)
+        self.exit_code = code  # type: ignore[misc]  # click declares it for the class and reads it from the instance
+
+
 @contextmanager
 def refusals() -> Iterator[None]:
     """Show the service's own refusals as sentences."""
@@ -68,7 +78,7 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except RegistryError as error:
-        raise click.ClickException(error.detail) from error
+        raise _Refused(error.detail, exit_code(error.code, None)) from error
 
 
 def verify_audit(**overrides: Any) -> Iterator[ChainReport]:

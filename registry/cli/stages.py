@@ -90,7 +90,7 @@ def rollback(session: Session, name: str, reason: str, to: int | None, dry_run: 
 
 def _move(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
     number = session.number(ref)
-    _say(session, session.registry.stages.promote(ref.model, number, stage, **options))
+    _say(session, session.registry.stages.move(ref.model, number, stage, **options))
 
 
 def _say(session: Session, move: MovedView) -> None:

@@ -4,7 +4,7 @@
 
     with RegistryClient("https://registry.example", token=token) as registry:
         registered = registry.register("fraud", "./model", metrics={"auc": 0.93})
-        registry.stages.promote("fraud", registered.version["number"], "staging", reason="smoke tests passed")
+        registry.stages.move("fraud", registered["version"]["number"], "staging", reason="smoke tests passed")
         registry.pull("fraud#production", "./served")
 
     client       RegistryClient: one object for everything below

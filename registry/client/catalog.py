@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from registry.client.fields import given
-from registry.client.transport import Transport, path
+from registry.client.transport import Transport, path, read
 from registry.client.types import (
     EntryView,
     FileView,
     Lifecycle,
-    LineageView,
     MetricView,
     ModelView,
     RegisteredView,
     Stage,
+    VersionLineageView,
     VersionView,
 )
 
@@ -106,11 +106,14 @@ class Versions:
     def register(self, model: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> RegisteredView:
         """Register a version whose bytes are uploaded already; raises BlobsMissing when they are not.
 
-        *body* is the request as the API defines it; ``RegistryClient.register`` makes one from files.
+        *body* is the request as the API defines it; ``RegistryClient.register`` makes one from files. ``created`` is
+        False for an answer that the registry gave before, to an earlier request with the same key.
         """
-        return self._transport.one(
-            RegisteredView, "POST", path("models", model, "versions"), body=body, key=idempotency_key
-        )
+        where = path("models", model, "versions")
+        with self._transport.send("POST", where, body=body, key=idempotency_key) as response:
+            registered = read(RegisteredView, response)
+            replayed = response.headers.get("Idempotency-Replayed") == "true"
+        return {**registered, "created": registered["created"] and not replayed}
 
     def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
         """Versions, newest first."""
@@ -180,9 +183,9 @@ class Versions:
         """Every value ever recorded."""
         return self._transport.pages(MetricView, _version(model, number, "metrics"))
 
-    def lineage(self, model: str, number: int) -> LineageView:
+    def lineage(self, model: str, number: int) -> VersionLineageView:
         """The run, code, environment, datasets and parents that a version came from."""
-        return self._transport.one(LineageView, "GET", _version(model, number, "lineage"))
+        return self._transport.one(VersionLineageView, "GET", _version(model, number, "lineage"))
 
     def history(
         self,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, Unpack
 
 from registry.client import downloads, registration, verification
 from registry.client.access import Tokens
@@ -16,7 +15,7 @@ from registry.client.progress import Progress
 from registry.client.references import Reference, parse
 from registry.client.registration import Facts, Registered
 from registry.client.transport import Timeout, Transport
-from registry.client.types import Code, Dataset, Environment, MeView, Parent, Run, VersionView
+from registry.client.types import MeView, VersionView
 from registry.client.uploads import Uploads
 from registry.client.verification import Verification
 
@@ -79,41 +78,16 @@ class RegistryClient:
         model: str,
         source: str | Path,
         *,
-        description: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        params: Mapping[str, str] | None = None,
-        metrics: Mapping[str, float] | None = None,
-        framework: str | None = None,
-        signature: Mapping[str, Any] | None = None,
-        run: Run | None = None,
-        code: Code | None = None,
-        environment: Environment | None = None,
-        datasets: Sequence[Dataset] | None = None,
-        parents: Sequence[Parent] | None = None,
-        aliases: Sequence[str] | None = None,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: Progress | None = None,
+        **facts: Unpack[Facts],
     ) -> Registered:
         """Register the files of a directory, or one file under its own name, as a new version of *model*.
 
         Files are hashed and uploaded in *jobs* threads; what the registry has already is not sent. The same files
-        from the same *run* give the version that there is. Raises UnfitSource for files that cannot be registered.
+        from the same ``run`` give the version that there is. Raises UnfitSource for files that cannot be registered.
         """
-        facts = Facts(
-            description=description,
-            tags=tags,
-            params=params,
-            metrics=metrics,
-            framework=framework,
-            signature=signature,
-            run=run,
-            code=code,
-            environment=environment,
-            datasets=datasets,
-            parents=parents,
-            aliases=aliases,
-        )
         return registration.register(
             self._transport,
             model,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -156,11 +155,8 @@ def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, prog
 
 
 def _strange(target: Path, present: set[str]) -> str | None:
-    """The first entry of the directory that is neither one of *present* nor a directory."""
-    for parent, directories, names in os.walk(target):
-        links = [name for name in directories if os.path.islink(os.path.join(parent, name))]
-        for name in sorted([*names, *links]):
-            path = os.path.relpath(os.path.join(parent, name), target).replace(os.sep, "/")
-            if path not in present:
-                return path
-    return None
+    """The first file or link in the directory that is not one of *present*."""
+    found = (
+        path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_symlink() or not path.is_dir()
+    )
+    return min(set(found) - present, default=None)

@@ -28,7 +28,7 @@ class Stages:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    def promote(
+    def move(
         self,
         model: str,
         number: int,

@@ -6,45 +6,46 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from registry.client import errors, sources, uploads
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
 from registry.client.progress import Progress
 from registry.client.transport import Transport
-from registry.client.types import Code, Dataset, Environment, Parent, RegisteredView, Run, VersionView
+from registry.client.types import Code, Dataset, Environment, Parent, RegisteredView, Run
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All that is registered with the files."""
+class Facts(TypedDict, total=False):
+    """What may be registered with the files; None says nothing, like leaving it out."""
 
-    description: str | None = None
-    tags: Mapping[str, str] | None = None
-    params: Mapping[str, str] | None = None
-    metrics: Mapping[str, float] | None = None
-    framework: str | None = None
-    signature: Mapping[str, Any] | None = None
-    run: Run | None = None
-    code: Code | None = None
-    environment: Environment | None = None
-    datasets: Sequence[Dataset] | None = None
-    parents: Sequence[Parent] | None = None
-    aliases: Sequence[str] | None = None
+    description: str | None
+    tags: Mapping[str, str] | None
+    params: Mapping[str, str] | None
+    metrics: Mapping[str, float] | None
+    framework: str | None
+    signature: Mapping[str, Any] | None
+    run: Run | None
+    code: Code | None
+    environment: Environment | None
+    datasets: Sequence[Dataset] | None
+    parents: Sequence[Parent] | None
+    aliases: Sequence[str] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """The version; ``created`` is False when it was registered before. ``sent`` counts uploaded files, of ``files``."""
+class Sent(TypedDict):
+    """How many files the version has, how many of them had to be sent, and their bytes."""
 
-    created: bool
-    version: VersionView
     files: int
     sent: int
     sent_bytes: int
+
+
+class Registered(RegisteredView):
+    """The registry's answer, and what was uploaded for it."""
+
+    uploads: Sent
 
 
 def register(
@@ -63,14 +64,15 @@ def register(
     sent = uploads.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     key = idempotency_key or default_key(model, body)
-    view: RegisteredView = Versions(transport).register(model, body, idempotency_key=key)
-    return Registered(view["created"], view["version"], len(files), len(sent), sum(file.size for file in sent))
+    view = Versions(transport).register(model, body, idempotency_key=key)
+    uploaded: Sent = {"files": len(files), "sent": len(sent), "sent_bytes": sum(file.size for file in sent)}
+    return {**view, "uploads": uploaded}
 
 
 def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any]:
     """The body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_entry(file) for file in files]
-    return {"files": manifest, **given(**{name: getattr(facts, name) for name in Facts.__slots__})}
+    return {"files": manifest, **given(**facts)}
 
 
 def default_key(model: str, body: Mapping[str, Any]) -> str:

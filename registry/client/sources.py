@@ -90,7 +90,7 @@ def digest(location: Path) -> str:
 def opened(file: Found | Hashed) -> BinaryIO:
     """Open a file that was found; raises SourceChanged when it is not the one that was found."""
     try:
-        stream = open(file.location, "rb")  # noqa: SIM115 (the caller closes it)
+        stream = file.location.open("rb")
     except OSError as error:
         raise SourceChanged(f"{file.path}: cannot be read ({error.strerror}).") from error
     try:
@@ -146,10 +146,11 @@ def _file(path: str, location: Path, status: os.stat_result) -> Found:
 
 
 def _hash(file: Found, meter: Meter) -> Hashed:
-    sha256 = hashlib.sha256()
+    sha256, left = hashlib.sha256(), file.size
     with opened(file) as stream:
-        while chunk := stream.read(CHUNK):
+        while left and (chunk := stream.read(min(CHUNK, left))):  # never past the size: a log that grows has no end
             sha256.update(chunk)
+            left -= len(chunk)
             meter.advance(len(chunk))
         unchanged(file, stream)
     return Hashed(file.path, file.location, file.stamp, sha256.hexdigest())

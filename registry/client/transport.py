@@ -16,7 +16,7 @@ from urllib.parse import quote, urljoin
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3.exceptions import TimeoutError
+from urllib3 import exceptions as urllib3
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
@@ -109,7 +109,7 @@ class Transport:
         """
         headers = {"If-Match": if_match} if if_match else {}
         with self.send(method, path, query=query, body=body, key=key, headers=headers) as response:
-            return cast(View, _object(response))
+            return read(shape, response)
 
     def pages(self, shape: type[View], path: str, *, query: Query | None = None, size: int = PAGE) -> Iterator[View]:
         """Every item of a list, fetched page by page as they are consumed."""
@@ -182,6 +182,11 @@ class Transport:
             raise errors.UnexpectedReply(f"{origins.origin(url)} cannot be called: {error}") from error
 
 
+def read(shape: type[View], response: requests.Response) -> View:
+    """The JSON object of a response, as *shape*; raises UnexpectedReply when there is none."""
+    return cast(View, _object(response))
+
+
 def path(*parts: str | int) -> str:
     """A URL path of *parts*, each quoted whole.
 
@@ -198,7 +203,7 @@ def unreachable(url: str, error: Exception) -> errors.Unreachable:
     where = origins.origin(url)
     if isinstance(error, requests.exceptions.SSLError):
         return errors.Unreachable(f"{where}: the TLS certificate cannot be trusted ({_cause(error)}).")
-    if isinstance(error, requests.Timeout) or isinstance(_reason(error), TimeoutError):
+    if _timed_out(error) or _timed_out(_reason(error)):
         return errors.Unreachable(f"{where} did not answer in time.")
     advice = " Is the server running? registry serve --dev" if origins.loopback(url) else ""
     return errors.Unreachable(f"{where} cannot be reached ({_cause(error)}).{advice}")
@@ -269,6 +274,13 @@ def _json(response: requests.Response) -> Any:
         return response.json()
     except (ValueError, requests.RequestException):
         return None
+
+
+def _timed_out(error: BaseException) -> bool:
+    """Whether time ran out; urllib3 counts a refused connection (NewConnectionError) as that, and people do not."""
+    return isinstance(error, requests.Timeout | urllib3.TimeoutError) and not isinstance(
+        error, urllib3.NewConnectionError
+    )
 
 
 def _reason(error: BaseException) -> Any:

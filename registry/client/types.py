@@ -35,6 +35,7 @@ class Target(TypedDict):
     method: str
     url: str
     headers: dict[str, str]
+    expires_at: str
 
 
 class UploadView(TypedDict):
@@ -90,7 +91,7 @@ class Parent(TypedDict):
     version: int
 
 
-class Lineage(TypedDict):
+class LineageView(TypedDict):
     run: Run | None
     code: Code | None
     environment: Environment | None
@@ -98,10 +99,10 @@ class Lineage(TypedDict):
     parents: list[Parent]
 
 
-class LineageView(TypedDict):
+class VersionLineageView(TypedDict):
     model: str
     number: int
-    lineage: Lineage
+    lineage: LineageView
 
 
 class VersionView(TypedDict):
@@ -121,7 +122,7 @@ class VersionView(TypedDict):
     metrics: dict[str, float]
     framework: str | None
     signature: dict[str, Any] | None
-    lineage: Lineage
+    lineage: LineageView
     created_at: str
     created_by: str
     updated_at: str
@@ -184,6 +185,7 @@ class AliasView(TypedDict):
     since: str
     until: str | None
     actor: str
+    reason: str | None
 
 
 class Actor(TypedDict):
@@ -193,7 +195,11 @@ class Actor(TypedDict):
 
 
 class EntryView(TypedDict):
-    """One line of history."""
+    """One line of history.
+
+    ``texts`` are the free texts, which are kept beside the hashed bytes; ``body`` is those bytes in base64, and only in
+    the audit log.
+    """
 
     id: str
     at: str
@@ -202,9 +208,11 @@ class EntryView(TypedDict):
     model: str | None
     version: int | None
     related_version: int | None
+    token: str | None
     before: dict[str, Any]
     after: dict[str, Any]
     reason: str | None
+    texts: dict[str, Any]
     request_id: str | None
     aggregate: str
     seq: int

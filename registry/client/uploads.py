@@ -78,7 +78,7 @@ class _Sender:
 
     def _put(self, file: Hashed, target: Target) -> int:
         with sources.opened(file) as stream:
-            body = _Body(stream, file.size, self._meter) if file.size else b""
+            body = _Body(stream, file, self._meter) if file.size else b""
             with self._transport.put(target["url"], body, target["headers"]) as response:
                 status = response.status_code
             sources.unchanged(file, stream)
@@ -88,17 +88,23 @@ class _Sender:
 
 
 class _Body(io.RawIOBase):
-    """A file that counts what is read from it. Its length is known, so that it is sent with Content-Length."""
+    """A file that counts what is read from it, and ends at the size that was announced for it.
 
-    def __init__(self, stream: BinaryIO, size: int, meter: Meter) -> None:
-        self._stream, self._size, self._meter = stream, size, meter
+    Its length is known, so that it is sent with Content-Length. Raises SourceChanged when the file is shorter by now.
+    """
+
+    def __init__(self, stream: BinaryIO, file: Hashed, meter: Meter) -> None:
+        self._stream, self._file, self._meter = stream, file, meter
         self._position = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self._file.size
 
     def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(size)
+        left = self._file.size - self._position
+        chunk = self._stream.read(left if size < 0 else min(size, left))
+        if left and not chunk:
+            sources.unchanged(self._file, self._stream)
         self._position += len(chunk)
         self._meter.advance(len(chunk))
         return chunk

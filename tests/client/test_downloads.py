@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 from registry.client import RegistryClient, errors, paths
 from registry.client.directory import Directory
 
-from .conftest import Registry, Site, Store, once, sha256
+from .conftest import Registry, Site, Store, once, reply, sha256
 
 FILES = {"MLmodel": b"flavors: {}\n", "weights/model.bin": b"\x00\x01" * 1000, "empty": b""}
 
@@ -201,9 +201,7 @@ def test_a_list_of_files_that_is_not_the_registered_one_writes_nothing(
     registry.hold(FILES)
     version = registry.version()
     registry.hold({**FILES, "extra.py": b"import os"})
-    registry.answers.append(
-        lambda request: Response(__import__("json").dumps(version)) if request.path.endswith("/versions/1") else None
-    )
+    registry.answers.append(lambda request: reply(version) if request.path.endswith("/versions/1") else None)
 
     with pytest.raises(errors.IntegrityError, match="list of files is not the registered one"):
         client.pull("fraud:1", tmp_path / "out")
@@ -237,8 +235,7 @@ def test_a_connection_that_breaks_is_tried_again(
     registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
 ) -> None:
     registry.hold({"weights": b"x" * 100_000})
-    broken = Response(b"x" * 50_000, headers={"Content-Length": "100000"})
-    broken.automatically_set_content_length = False
+    broken = Response(iter([b"x" * 50_000]), headers={"Content-Length": "100000"})
     store.answers.append(once(broken))
 
     client.pull("fraud:1", tmp_path)
@@ -273,9 +270,7 @@ def test_a_name_from_the_store_is_not_used(
     registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
 ) -> None:
     registry.hold({"MLmodel": b"1"})
-    store.answers.append(
-        once(Response(b"1", headers={"Content-Disposition": "attachment; filename=../../.bashrc"}))
-    )
+    store.answers.append(once(Response(b"1", headers={"Content-Disposition": "attachment; filename=../../.bashrc"})))
 
     client.pull("fraud:1", tmp_path / "out")
 
@@ -333,7 +328,7 @@ def test_every_difference_is_reported(registry: Registry, client: RegistryClient
 def test_the_digest_of_a_list_is_the_registrys() -> None:
     from registry.domain import manifest
 
-    files = [("weights/model.bin", b"1"), ("MLmodel", b"2"), ("modèle", b""), ("a\u2028b".replace("\u2028", " "), b"")]
+    files = [("weights/model.bin", b"1"), ("MLmodel", b"2"), ("modèle", b""), ("a b", b"")]
     sealed = manifest.seal([manifest.File(path, len(content), sha256(content)) for path, content in files])
 
     listed = [

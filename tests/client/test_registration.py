@@ -27,7 +27,8 @@ def test_the_bytes_arrive_before_the_version(
         "metrics": {"auc": 0.93},
         "tags": {"team": "risk"},
     }
-    assert (registered.created, registered.files, registered.sent, registered.sent_bytes) == (True, 2, 2, 2012)
+    assert registered["created"]
+    assert registered["uploads"] == {"files": 2, "sent": 2, "sent_bytes": 2012}
 
 
 def test_uploads_carry_exactly_the_signed_headers_and_a_length(
@@ -51,7 +52,7 @@ def test_what_the_registry_has_is_not_sent_again(
     registered = client.register("fraud", source)
 
     assert [request.path for request in store.seen] == [f"/{MLMODEL}"]
-    assert registered.sent == 1
+    assert registered["uploads"]["sent"] == 1
 
 
 def test_equal_files_are_sent_once(registry: Registry, store: Store, client: RegistryClient, source: Path) -> None:
@@ -81,16 +82,16 @@ def test_the_model_is_made_when_there_is_none(registry: Registry, client: Regist
     client.register("fraud", source)
     client.register("fraud", source)
 
-    assert [request.get_json() for request in registry.requests("POST", "/models") if "versions" not in request.path] == [
-        {"name": "fraud"}
-    ]
+    assert [
+        request.get_json() for request in registry.requests("POST", "/models") if "versions" not in request.path
+    ] == [{"name": "fraud"}]
 
 
 def test_another_job_may_make_the_model_first(registry: Registry, client: RegistryClient, source: Path) -> None:
     taken = problem(409, "already_exists", "There is a model fraud.")
     registry.answers.append(lambda request: taken if request.path == "/api/v1/models" else None)
 
-    assert client.register("fraud", source).created
+    assert client.register("fraud", source)["created"]
 
 
 def test_a_deleted_model_is_not_brought_back(registry: Registry, client: RegistryClient, source: Path) -> None:
@@ -118,7 +119,9 @@ def test_an_url_that_is_refused_again_is_an_error_that_names_the_file(
 ) -> None:
     store.answers.append(lambda request: Response(status=403))
 
-    with pytest.raises(errors.UploadRefused, match=r"^(MLmodel|weights/model.bin): the store refused the bytes \(403\)"):
+    with pytest.raises(
+        errors.UploadRefused, match=r"^(MLmodel|weights/model.bin): the store refused the bytes \(403\)"
+    ):
         client.register("fraud", source)
 
 
@@ -187,7 +190,7 @@ def test_a_file_that_grows_during_the_upload_is_an_error(
 
     def grow(step: str, done: int, total: int) -> None:
         if step == "upload" and done > sources.CHUNK:
-            with open(big, "ab") as file:
+            with big.open("ab") as file:
                 file.write(b"y")
 
     with pytest.raises(errors.SourceChanged, match=r"weights/model.bin changed"):
@@ -208,7 +211,7 @@ def test_a_lost_answer_is_asked_for_again_and_makes_one_version(
 
     registry.answers.append(lose)
 
-    assert client.register("fraud", source).version["number"] == 1
+    assert client.register("fraud", source)["version"]["number"] == 1
     first, second = registry.requests("POST", "/versions")
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
     assert first.get_data() == second.get_data()
@@ -220,4 +223,12 @@ def test_a_retried_job_learns_that_its_version_was_there(
     existing = reply({"created": False, "version": registry.version()})
     registry.answers.append(lambda request: existing if request.path.endswith("/versions") else None)
 
-    assert client.register("fraud", source).created is False
+    assert client.register("fraud", source)["created"] is False
+
+
+def test_a_repeated_answer_is_no_new_version(registry: Registry, client: RegistryClient, source: Path) -> None:
+    body = {"created": True, "version": registry.version()}
+    repeated = reply(body, status=201, headers={"Idempotency-Replayed": "true"})
+    registry.answers.append(lambda request: repeated if request.path.endswith("/versions") else None)
+
+    assert client.register("fraud", source)["created"] is False

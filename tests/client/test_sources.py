@@ -94,8 +94,7 @@ def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_name_that_the_registry_would_refuse_is_refused_here(source: Path, name: bytes, says: str) -> None:
-    with open(os.path.join(os.fsencode(source), name), "wb"):
-        pass
+    (source / os.fsdecode(name)).write_bytes(b"")
 
     with pytest.raises(errors.UnfitSource, match=says):
         sources.scan(source)
@@ -127,13 +126,31 @@ def test_paths_that_cannot_stand_side_by_side_are_found(names: list[str], clashe
 
 @pytest.mark.parametrize(
     "path",
-    ["", "/a", "a//b", "a/", ".", "..", "../a", "a/../b", "a/./b", "a\\b", "a\x00b", "a\nb", "a\x7fb", "\ud800", "x" * 1025],
+    [
+        "",
+        "/a",
+        "a//b",
+        "a/",
+        ".",
+        "..",
+        "../a",
+        "a/../b",
+        "a/./b",
+        "a\\b",
+        "a\x00b",
+        "a\nb",
+        "a\x7fb",
+        "\ud800",
+        "x" * 1025,
+    ],
 )
 def test_a_hostile_path_is_a_problem(path: str) -> None:
     assert paths.problem(path)
 
 
-@pytest.mark.parametrize("path", ["a", "a/b", ".hidden", "..a", "a..", "a b", "modèle/poids.bin", "x" * 1024, "a:b", "~"])
+@pytest.mark.parametrize(
+    "path", ["a", "a/b", ".hidden", "..a", "a..", "a b", "modèle/poids.bin", "x" * 1024, "a:b", "~"]
+)
 def test_an_unusual_path_is_none(path: str) -> None:
     assert paths.problem(path) is None
 
@@ -144,7 +161,7 @@ def test_a_file_that_changes_while_it_is_hashed_is_an_error(source: Path) -> Non
 
     def grow(step: str, done: int, total: int) -> None:
         if done:
-            with open(big, "ab") as file:
+            with big.open("ab") as file:
                 file.write(b"y")
 
     with pytest.raises(errors.SourceChanged, match=r"weights/model\.bin changed while"):

@@ -147,10 +147,16 @@ def test_netrc_neither_replaces_the_token_nor_reaches_the_store(
 
 
 def test_a_store_that_redirects_on_gets_no_credentials_either(
-    registry: Registry, store: Store, client: RegistryClient, online: Callable[[Site], Site], tmp_path: Path,
+    registry: Registry,
+    store: Store,
+    client: RegistryClient,
+    online: Callable[[Site], Site],
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\nmachine localhost login a password b\n")
+    (tmp_path / "netrc").write_text(
+        "machine 127.0.0.1 login me password secret\nmachine localhost login a password b\n"
+    )
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     further = online(Site(answers=[lambda request: Response(b"1")]))
     elsewhere = further.url.replace("127.0.0.1", "localhost")
@@ -171,7 +177,9 @@ def test_a_token_is_not_sent_readable_over_the_network(url: str) -> None:
     RegistryClient(url).close()
 
 
-@pytest.mark.parametrize("url", ["", "registry.example", "ftp://x", "file:///etc", "http://", "http://x:y", "http://[1"])
+@pytest.mark.parametrize(
+    "url", ["", "registry.example", "ftp://x", "file:///etc", "http://", "http://x:y", "http://[1"]
+)
 def test_what_is_no_url_is_refused(url: str) -> None:
     with pytest.raises(ValueError):
         RegistryClient(url)
@@ -263,9 +271,9 @@ def test_an_odd_name_arrives_as_it_is(registry: Registry, client: RegistryClient
 def test_what_is_not_given_is_not_sent_and_none_is(registry: Registry, client: RegistryClient) -> None:
     registry.answers.append(lambda request: reply({}))
 
-    client.stages.promote("fraud", 1, "staging", reason="x")
-    client.stages.promote("fraud", 1, "staging", reason="x", expected_current=None)
-    client.stages.promote("fraud", 1, "archived", reason="x", expected_current=3, leave_vacant=True)
+    client.stages.move("fraud", 1, "staging", reason="x")
+    client.stages.move("fraud", 1, "staging", reason="x", expected_current=None)
+    client.stages.move("fraud", 1, "archived", reason="x", expected_current=3, leave_vacant=True)
 
     assert [request.get_json() for request in registry.seen] == [
         {"stage": "staging", "reason": "x"},

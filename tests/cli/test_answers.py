@@ -1,0 +1,326 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+from registry.cli import facts, output, times
+from registry.cli.exits import BY_CODE, Exit, exit_code
+from registry.client import errors
+from registry.domain import errors as domain
+
+from .conftest import URL, Place, Registry
+
+API = f"{URL}/api/v1"
+NOW = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
+MOVED: dict[str, Any] = {
+    "model": "fraud",
+    "number": 2,
+    "kind": "rollback",
+    "source": "archived",
+    "target": "production",
+    "changed": True,
+    "dry_run": False,
+    "displaced": 3,
+    "at": "2026-11-21T13:05:02.123456Z",
+    "version": {},
+}
+
+
+def all_codes(root: type[Exception]) -> set[str]:
+    return {root.code} | {code for child in root.__subclasses__() for code in all_codes(child)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("root", [errors.RegistryError, domain.RegistryError])
+def test_every_error_has_an_exit_code(root: type[Exception]) -> None:
+    assert all_codes(root) - {"error"} <= BY_CODE.keys()
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (400, "malformed", 2),
+        (401, "unauthenticated", 3),
+        (403, "forbidden", 3),
+        (404, "not_found", 4),
+        (409, "conflict", 5),
+        (409, "already_exists", 5),
+        (409, "in_use", 5),
+        (409, "stale", 5),
+        (409, "illegal_transition", 6),
+        (409, "gates_unmet", 6),
+        (409, "not_ready", 6),
+        (409, "no_previous", 6),
+        (409, "blobs_missing", 7),
+        (409, "upload_mismatch", 7),
+        (412, "precondition_failed", 5),
+        (422, "invalid", 2),
+        (422, "idempotency_mismatch", 5),
+        (503, "unavailable", 8),
+        (409, "something_newer", 5),
+        (422, "something_newer", 2),
+        (500, "internal", 1),
+    ],
+)
+def test_a_refusal_ends_with_its_exit_code(
+    registry: Registry, network: responses.RequestsMock, status: int, code: str, expected: int
+) -> None:
+    body = {"code": code, "detail": "This is why.", "status": status, "request_id": "req-9"}
+    network.get(f"{API}/models/fraud", status=status, json=body, headers={"X-Request-Id": "req-9"})
+
+    text, machine = registry("show", "fraud"), registry("show", "fraud", "--json")
+
+    assert (text.code, machine.code, exit_code(code, status)) == (expected, expected, expected)
+    assert (text.out, machine.out) == ("", "")
+    assert text.err.startswith("error: This is why.\n")
+    assert text.err.endswith("  request req-9\n")
+    assert json.loads(machine.err)["error"] == body
+
+
+def test_a_closed_port_ends_with_8_and_advice(registry: Registry) -> None:
+    done = registry("whoami", "--url", "http://127.0.0.1:9")
+
+    assert done.code == Exit.UNAVAILABLE
+    assert "registry serve --dev" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_refused_move_names_the_stages_that_are_open(registry: Registry, network: responses.RequestsMock) -> None:
+    body = {
+        "code": "illegal_transition",
+        "detail": "fraud:1 cannot go to production.",
+        "allowed": ["archived", "staging"],
+    }
+    network.put(f"{API}/models/fraud/versions/1/stage", status=409, json=body)
+
+    done = registry("promote", "fraud:1", "--to", "production", "--reason", "x")
+
+    assert done.err == "error: fraud:1 cannot go to production.\n  Allowed: archived, staging.\n"
+
+
+def test_a_broken_rule_names_its_field(registry: Registry, network: responses.RequestsMock) -> None:
+    nested = {"files": {"0": {"path": ["must be relative"]}}, "tags": ["too many"]}
+    network.post(f"{API}/models", status=422, json={"code": "invalid", "detail": "No.", "errors": nested})
+
+    done = registry("model", "create", "fraud")
+
+    assert done.err == "error: No.\n  files.0.path: must be relative\n  tags: too many\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["promote", "fraud", "--to", "staging", "--reason", "x"], "Say which version"),
+        (["promote", "fraud:1", "--to", "staging"], "--reason"),
+        (["promote", "fraud:1", "--to", "archived", "--reason", "x"], "archived"),
+        (["promote", "fraud:x", "--to", "staging", "--reason", "x"], "is not a version's number"),
+        (["show", "fraud:1", "--as-of", "7d"], "asks about a stage or an alias"),
+        (["show", "fraud#production", "--as-of", "yesterday"], "is no time"),
+        (["alias", "set", "fraud", "3"], "names no alias"),
+        (["rollback", "fraud:3", "--reason", "x"], "a name holds no ':'"),
+        (["register", "fraud", "missing"], "does not exist"),
+        (["register", "fraud", ".", "--metric", "auc"], "is not key=value"),
+        (["register", "fraud", ".", "--metric", "auc=high"], "is not a number"),
+        (["register", "fraud", ".", "--metric", "auc=nan"], "is not a finite number"),
+        (["register", "fraud", ".", "--tag", "a=1", "--tag", "a=2"], "given twice"),
+        (["register", "fraud", ".", "--data", "missing.csv"], "is not a file"),
+        (["register", "fraud", ".", "--run-url", "https://ci.example/1"], "--run-id"),
+        (["register", "fraud", "."], "is empty"),
+        (["alias", "set", "fraud@a", "3", "--expected-current", "x"], "neither a version's number nor 'none'"),
+        (["frobnicate"], "No such command"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_a_reason(registry: Registry, arguments: list[str], says: str) -> None:
+    text, machine = registry(*arguments), registry(*arguments, "--json")
+
+    assert (text.code, machine.code) == (2, 2)
+    assert says in text.err
+    assert says in json.loads(machine.err)["error"]["detail"] or arguments == ["frobnicate"]
+    assert (text.out, machine.out) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({}, "fraud:3 production -> archived, fraud:2 archived -> production (rollback, 2026-11-21 13:05:02 UTC)"),
+        ({"displaced": None}, "fraud:2 archived -> production (rollback, 2026-11-21 13:05:02 UTC)"),
+        ({"changed": False, "at": None, "kind": None}, "fraud:2 is in production already; nothing changed"),
+        (
+            {"dry_run": True, "changed": False, "at": None},
+            "dry run, nothing changed: fraud:3 production -> archived, fraud:2 archived -> production (rollback)",
+        ),
+    ],
+)
+def test_a_move_is_one_sentence(changes: dict[str, Any], sentence: str) -> None:
+    assert output.moved({**MOVED, **changes}) == sentence  # type: ignore[typeddict-item]  # a part is enough
+
+
+def test_a_rollback_sends_what_is_given_and_prints_what_happened(
+    registry: Registry, network: responses.RequestsMock
+) -> None:
+    network.post(f"{API}/models/fraud/rollback", json=MOVED)
+
+    plain = registry("rollback", "fraud", "--reason", "slow")
+    compared = registry("rollback", "fraud", "--reason", "slow", "--to", "2", "--expected-current", "none", "--json")
+
+    assert plain.out == f"{output.moved(MOVED)}\n"  # type: ignore[arg-type]
+    assert json.loads(compared.out) == MOVED
+    assert [json.loads(call.request.body or "") for call in network.calls] == [
+        {"reason": "slow"},
+        {"reason": "slow", "to": 2, "expected_current": None},
+    ]
+
+
+def test_what_the_server_says_cannot_command_the_terminal(registry: Registry, network: responses.RequestsMock) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J\u202e\u200b\ud800"
+    network.get(f"{API}/models/fraud", status=404, body=json.dumps({"code": "not_found", "detail": hostile}))
+
+    done = registry("show", "fraud")
+
+    assert done.err == "error: \\u001b]0;owned\\u0007\\u001b[2J\\u202e\\u200b\\ud800\n"
+
+
+def test_a_list_is_one_object_that_says_whether_there_is_more(
+    registry: Registry, network: responses.RequestsMock
+) -> None:
+    entries = [{"alias": name, "model": "m", "number": 1, "since": None, "until": None, "actor": "a"} for name in "abc"]
+    network.get(f"{API}/models/fraud/aliases", json={"items": entries, "next_cursor": None})
+
+    cut = registry("alias", "list", "fraud", "--limit", "2", "--json")
+    whole = registry("alias", "list", "fraud", "--json")
+    text = registry("alias", "list", "fraud", "--limit", "2")
+
+    assert json.loads(cut.out) == {"items": entries[:2], "more": True}
+    assert json.loads(whole.out) == {"items": entries, "more": False}
+    assert text.out.splitlines()[0].split() == ["ALIAS", "VERSION", "SINCE", "UNTIL", "BY"]
+    assert "--limit 0" in text.err
+
+
+def test_an_export_is_passed_through_as_it_is(registry: Registry, network: responses.RequestsMock) -> None:
+    network.get(f"{API}/audit", body=b'{"id": "1"}\n{"id": "2"}\n', content_type="application/x-ndjson")
+
+    done = registry("audit", "--format", "jsonl", "--since", "2026-11-20")
+
+    assert done.out == '{"id": "1"}\n{"id": "2"}\n'
+    assert network.calls[0].request.params == {"format": "jsonl", "since": "2026-11-20T00:00:00.000000Z"}  # type: ignore[attr-defined]
+
+
+def test_a_tokens_secret_stands_alone_on_stdout(registry: Registry, network: responses.RequestsMock) -> None:
+    made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": "mrp_secret"}
+    network.post(f"{API}/tokens", status=201, json=made)
+
+    done = registry("token", "create", "ci", "--role", "writer")
+
+    assert done.out == "mrp_secret\n"
+    assert "abc for ci (writer) until 2027-02-19 00:00:00 UTC" in done.err
+
+
+def test_a_token_whose_secret_was_lost_is_no_success(registry: Registry, network: responses.RequestsMock) -> None:
+    made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": None}
+    network.post(f"{API}/tokens", status=201, json=made)
+
+    done = registry("token", "create", "ci", "--role", "writer", "--json")
+
+    assert (done.code, done.out) == (1, "")
+    assert "Revoke it" in json.loads(done.err)["error"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-11-20T12:00:00Z", "2026-11-20T12:00:00.000000Z"),
+        ("2026-11-20T12:00:00.5+02:00", "2026-11-20T10:00:00.500000Z"),
+        ("2026-11-20 12:00:00Z", "2026-11-20T12:00:00.000000Z"),
+        ("2026-11-20", "2026-11-20T00:00:00.000000Z"),
+        ("2h", "2026-11-21T11:05:00.000000Z"),
+        ("7d", "2026-11-14T13:05:00.000000Z"),
+        ("7d ago", "2026-11-14T13:05:00.000000Z"),
+        (" 90s ", "2026-11-21T13:03:30.000000Z"),
+        ("2w", "2026-11-07T13:05:00.000000Z"),
+    ],
+)
+def test_a_time_is_read_as_people_write_it(text: str, moment: str) -> None:
+    assert times.read(text, now=NOW) == moment
+
+
+@pytest.mark.parametrize(
+    "text", ["", "now", "12:00", "2026-11-20T12:00:00", "2026-13-01", "7y", "-2h", "999999w", "2h\n3"]
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):
+        times.read(text, now=NOW)
+
+
+def test_metrics_and_params_come_from_files_and_options_win(tmp_path: Path) -> None:
+    (tmp_path / "m.json").write_text('{"auc": 0.9, "f1": 1}')
+    (tmp_path / "p.json").write_text('{"depth": 6, "eta": 0.1, "warm": true, "none": null, "kind": "gbm"}')
+
+    assert facts.merged_metrics(tmp_path / "m.json", {"auc": 0.95}) == {"auc": 0.95, "f1": 1}
+    assert facts.merged_params(tmp_path / "p.json", {"depth": "7"}) == {
+        "depth": "7",
+        "eta": "0.1",
+        "warm": "true",
+        "none": "null",
+        "kind": "gbm",
+    }
+    assert facts.merged_metrics(None, {}) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["[1]", "{", '{"a": "high"}', '{"a": NaN}', '{"a": true}', '{"a": [1]}', "[" * 100_000]
+)
+def test_a_file_that_holds_no_numbers_is_wrong_usage(registry: Registry, place: Place, text: str) -> None:
+    (place.cwd / "m.json").write_text(text)
+
+    done = registry("register", "fraud", ".", "--metrics-file", "m.json")
+
+    assert done.code == 2
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "role"),
+    [
+        ("train.csv", "train.csv", "train"),
+        ("test=train.csv", "train.csv", "test"),
+        ("validation=train.csv", "train.csv", "validation"),
+        ("a=b.csv", "a=b.csv", "train"),
+    ],
+)
+def test_data_is_named_after_its_file(place: Place, text: str, name: str, role: str) -> None:
+    for file in ("train.csv", "a=b.csv"):
+        (place.cwd / file).write_bytes(b"a,b")
+
+    digest = f"sha256:{hashlib.sha256(b'a,b').hexdigest()}"
+    assert facts.dataset(text) == {"name": name, "digests": [digest], "role": role}
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "expected"),
+    [
+        (None, {}, None),
+        (None, {"id": "ci-41"}, {"system": "manual", "id": "ci-41"}),
+        (None, {"id": "ci-41", "system": "airflow"}, {"system": "airflow", "id": "ci-41"}),
+        ({"system": "gitlab_ci", "id": "1", "url": "u"}, {}, {"system": "gitlab_ci", "id": "1", "url": "u"}),
+        ({"system": "gitlab_ci", "id": "1", "url": "u"}, {"id": "2"}, {"system": "gitlab_ci", "id": "2", "url": "u"}),
+        ({"system": "gitlab_ci", "id": "1"}, {"url": "v"}, {"system": "gitlab_ci", "id": "1", "url": "v"}),
+    ],
+)
+def test_options_stand_in_for_what_was_detected(
+    found: dict[str, str] | None, given: dict[str, str], expected: dict[str, str] | None
+) -> None:
+    options: dict[str, Any] = {"id": None, "url": None, "system": None, **given}
+
+    assert facts.run(found, **options) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (3 << 40, "3.0 TiB")]
+)
+def test_sizes_have_units(count: int, text: str) -> None:
+    assert output.size(count) == text

@@ -1,0 +1,275 @@
+"""Every command against a real service, over SQLite and a directory, started as people start it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import SCRIPTS, environment, free_port, serving
+
+from .conftest import Done, Place, Registry
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a development server."""
+    cwd = tmp_path_factory.mktemp("service")
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with serving("--dev", "--bind", f"127.0.0.1:{port}", cwd=cwd, env=environment(), url=url):
+        yield url
+
+
+@pytest.fixture
+def model(place: Place, service: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
+    """A model's name of this test's own, a directory ``model`` to register, and the service as the default."""
+    monkeypatch.setenv("REGISTRY_URL", service)
+    (place.cwd / "model" / "weights").mkdir(parents=True)
+    (place.cwd / "model" / "MLmodel").write_text(f"flavors: {{}} # {request.node.name}")
+    (place.cwd / "model" / "weights" / "model.bin").write_bytes(request.node.name.encode() * 1000)
+    return str(request.node.name)
+
+
+def ok(done: Done) -> Done:
+    assert (done.code, done.err) == (0, "")
+    return done
+
+
+def answer(done: Done) -> Any:
+    """What a command with --json answered."""
+    return json.loads(ok(done).out)
+
+
+def serve(registry: Registry, model: str, number: int) -> None:
+    """Register version *number* from the present files, and bring it to production."""
+    Path("model/number").write_text(str(number))
+    ok(registry("register", model, "model", "--run-id", f"ci-{number}"))
+    ok(registry("promote", f"{model}:{number}", "--to", "staging", "--reason", "smoke tests passed"))
+    ok(registry("promote", f"{model}:{number}", "--to", "production", "--reason", "approved"))
+
+
+def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, model: str, place: Place) -> None:
+    (place.cwd / "train.csv").write_text("a,b\n")
+    (place.cwd / "uv.lock").write_text("version = 1\n")
+    (place.cwd / "signature.json").write_text('{"inputs": ["amount"]}')
+    facts = ["--data", "train.csv", "--metric", "auc=0.93", "--param", "depth=6", "--tag", "team=risk"]
+    more = [
+        "--description",
+        "first",
+        "--framework",
+        "sklearn",
+        "--signature",
+        "signature.json",
+        "--lock-file",
+        "uv.lock",
+    ]
+    run = ["--run-id", "ci-41", "--run-url", "https://ci.example/41", "--alias", "champion"]
+
+    done = answer(registry("register", model, "model", *facts, *more, *run, "--json"))
+
+    version = done["version"]
+    assert (done["created"], version["number"], version["state"], version["stage"]) == (True, 1, "ready", "none")
+    assert done["uploads"]["sent"] == 2
+    assert version["metrics"] == {"auc": 0.93}
+    assert (version["params"], version["tags"], version["aliases"]) == ({"depth": "6"}, {"team": "risk"}, ["champion"])
+    assert (version["framework"], version["signature"]) == ("sklearn", {"inputs": ["amount"]})
+    lineage = version["lineage"]
+    assert (lineage["run"]["system"], lineage["run"]["id"], lineage["run"]["url"]) == (
+        "manual",
+        "ci-41",
+        "https://ci.example/41",
+    )
+    assert lineage["environment"]["lock_digest"].startswith("sha256:")
+    assert [(data["name"], data["role"]) for data in lineage["datasets"]] == [("train.csv", "train")]
+    shown = ok(registry("show", f"{model}@champion")).out
+    assert "run          manual ci-41 https://ci.example/41" in shown
+
+
+def test_a_job_that_runs_again_gets_the_same_version(registry: Registry, model: str) -> None:
+    command = ["register", model, "model", "--run-id", "ci-41"]
+
+    first, again = answer(registry(*command, "--json")), answer(registry(*command, "--json"))
+    other_metric = answer(registry(*command, "--metric", "auc=0.9", "--json"))
+    other_run = answer(registry("register", model, "model", "--run-id", "ci-42", "--json"))
+
+    numbers = [done["version"]["number"] for done in (first, again, other_metric, other_run)]
+    assert numbers == [1, 1, 1, 2]
+    assert [done["created"] for done in (first, again, other_metric, other_run)] == [True, False, False, True]
+    assert [done["uploads"]["sent"] for done in (first, again, other_run)] == [2, 0, 0]
+    assert "was registered before" in ok(registry(*command)).out
+
+
+def test_promotion_rollback_and_what_is_served(registry: Registry, model: str) -> None:
+    refused = registry("register", model, "model", "--run-id", "ci-0")
+    refused = registry("promote", f"{model}:1", "--to", "production", "--reason", "x")
+    assert refused.code == 6
+    assert "staging" in refused.err
+    for number in (2, 3, 4):
+        serve(registry, model, number)
+
+    planned = ok(registry("rollback", model, "--reason", "latency", "--dry-run")).out
+    stale = registry("rollback", model, "--reason", "latency", "--expected-current", "2")
+    back = ok(registry("rollback", model, "--reason", "latency", "--expected-current", "4")).out
+
+    assert planned.startswith("dry run, nothing changed: ")
+    assert stale.code == 5
+    assert back.startswith(f"{model}:4 production -> archived, {model}:3 archived -> production (rollback, ")
+    assert answer(registry("show", f"{model}#production", "--json"))["number"] == 3
+    assert registry("show", f"{model}#production", "--as-of", "7d").code == 4
+    ok(registry("rollback", model, "--reason", "latency"))
+    assert registry("rollback", model, "--reason", "latency").code == 6
+    again = registry("promote", f"{model}:4", "--to", "production", "--reason", "x")
+    assert again.code == 6
+
+
+def test_what_is_pulled_is_what_was_registered(registry: Registry, model: str, place: Place) -> None:
+    serve(registry, model, 1)
+
+    ok(registry("pull", f"{model}#production", "-o", "served"))
+    assert "all bytes verified" in ok(registry("verify", "served", "--against", f"{model}#production")).out
+    assert answer(registry("pull", f"{model}#production", "-o", "served", "--json"))["written"] == []
+    assert ok(registry("verify", "model", "--against", f"models:/{model}/Production"))
+
+    (place.cwd / "served" / "MLmodel").write_text("flavors: []\n")
+    (place.cwd / "served" / "notes").write_text("mine")
+    found = registry("verify", "served", "--against", f"{model}:1", "--json")
+    assert (found.code, json.loads(found.out)["ok"], json.loads(found.out)["extra"]) == (7, False, ["notes"])
+    assert registry("pull", f"{model}:1", "-o", "served").code == 5
+    ok(registry("pull", f"{model}:1", "-o", "served", "--force"))
+    assert (place.cwd / "served" / "MLmodel").read_text() == (place.cwd / "model" / "MLmodel").read_text()
+
+
+def test_versions_leave_and_come_back(registry: Registry, model: str) -> None:
+    serve(registry, model, 1)
+    ok(registry("register", model, "model", "--run-id", "ci-2", "--parent", f"{model}:1"))
+
+    assert registry("version", "delete", f"{model}:1", "--reason", "x").code == 5
+    assert registry("archive", f"{model}#production", "--reason", "x").code == 6
+    ok(registry("archive", f"{model}#production", "--reason", "withdrawn", "--leave-vacant"))
+    assert registry("show", f"{model}#production").code == 4
+    ok(registry("promote", f"{model}:2", "--to", "staging", "--reason", "x"))
+    assert "staging -> none" in ok(registry("demote", f"{model}:2", "--reason", "fails")).out
+    ok(registry("version", "delete", f"{model}:2", "--reason", "x"))
+    assert answer(registry("version", "show", f"{model}:2", "--json"))["state"] == "deleted"
+    ok(registry("version", "restore", f"{model}:2"))
+    ok(registry("version", "edit", f"{model}:2", "--description", "second"))
+    ok(registry("version", "measure", f"{model}:2", "--metric", "auc=0.9", "--step", "1"))
+    ok(registry("version", "measure", f"{model}:2", "--metric", "auc=0.95"))
+    measured = answer(registry("version", "metrics", f"{model}:2", "--json"))["items"]
+    assert [(metric["value"], metric["step"]) for metric in measured] == [(0.9, 1), (0.95, None)]
+    assert ok(registry("version", "list", model)).out.splitlines()[1].startswith(f"{model}:2")
+    assert "weights/model.bin" in ok(registry("version", "files", f"{model}:2")).out
+
+
+def test_aliases_move_by_comparison_and_remember(registry: Registry, model: str) -> None:
+    for run in ("1", "2"):
+        ok(registry("register", model, "model", "--run-id", run))
+
+    ok(registry("alias", "set", f"{model}@champion", "1", "--expected-current", "none"))
+    assert registry("alias", "set", f"{model}@champion", "2", "--expected-current", "none").code == 5
+    ok(registry("alias", "set", f"{model}@champion", "2", "--reason", "better"))
+    assert answer(registry("show", f"{model}@champion", "--json"))["number"] == 2
+    ok(registry("alias", "delete", f"{model}@champion", "--reason", "done"))
+    assert registry("alias", "show", f"{model}@champion").code == 4
+    past = answer(registry("alias", "history", f"{model}@champion", "--json"))["items"]
+    assert [alias["number"] for alias in past] == [2, 1]
+    assert answer(registry("alias", "list", model, "--json"))["items"] == []
+
+
+def test_models_and_their_tags(registry: Registry, model: str) -> None:
+    ok(registry("model", "create", model, "--description", "d", "--tag", "team=risk"))
+    assert registry("model", "create", model.upper()).code == 5
+    ok(registry("model", "edit", model, "--description", "e", "--reason", "clearer"))
+    assert ok(registry("tag", "set", model, "a=1", "b=x=y")).out == f"{model} a=1 b=x=y team=risk\n"
+    assert ok(registry("tag", "remove", model, "a", "team")).out == f"{model} b=x=y\n"
+    ok(registry("model", "lifecycle", model, "open", "--reason", "migration"))
+    ok(registry("model", "delete", model, "--reason", "gone"))
+    shown = answer(registry("model", "show", model, "--json"))
+    assert (shown["state"], shown["description"], shown["lifecycle"]) == ("deleted", "e", "open")
+    assert registry("register", model, "model").code in (4, 5)
+    assert model in ok(registry("model", "list", "--deleted", "--limit", "0")).out
+    ok(registry("model", "restore", model))
+    assert "active" in ok(registry("model", "list", "--limit", "0")).out
+
+
+def test_history_says_who_did_what_and_why(registry: Registry, model: str) -> None:
+    serve(registry, model, 1)
+
+    told = answer(registry("history", model, "--json"))
+    assert [entry["action"] for entry in told["items"]] == [
+        "version.promoted",
+        "version.promoted",
+        "version.registered",
+        "model.created",
+    ]
+    assert "smoke tests passed" in ok(registry("history", f"{model}:1")).out
+    promoted = answer(registry("audit", "--model", model, "--action", "version.promoted", "--since", "1h", "--json"))
+    assert {entry["actor"]["name"] for entry in promoted["items"]} == {"local-dev"}
+    assert answer(registry("audit", "--model", model, "--until", "1h", "--json"))["items"] == []
+    exported = ok(registry("audit", "--model", model, "--format", "jsonl")).out.splitlines()
+    assert json.loads(exported[0])["action"] == "model.created"
+    assert ok(registry("audit", "--model", model, "--format", "csv")).out.startswith("at,")
+
+
+def test_tokens_come_and_go(registry: Registry, model: str) -> None:
+    made = answer(registry("token", "create", "ci-job", "--role", "writer", "--name", "ci", "--json"))
+    assert made["token"].startswith("mrp_")
+    assert made["token"] not in ok(registry("token", "list")).out
+    ok(registry("token", "revoke", made["id"], "--reason", "seen in a log"))
+    listed = answer(registry("token", "list", "--json"))["items"]
+    assert [token["revoked_at"] is not None for token in listed if token["id"] == made["id"]] == [True]
+    assert answer(registry("whoami", "--json"))["mode"] == "dev"
+
+
+def test_the_servers_own_commands(registry: Registry, place: Place) -> None:
+    ok(registry("db", "upgrade", "--data-dir", "data"))
+    assert ok(registry("db", "check", "--data-dir", "data")).out == "The database is as this release expects.\n"
+    assert ok(registry("db", "current", "--data-dir", "data")).out
+    ok(registry("audit", "verify", "--data-dir", "data"))
+    first, again = (
+        registry("admin", "bootstrap", "--data-dir", "data"),
+        registry("admin", "bootstrap", "--data-dir", "data"),
+    )
+    assert (first.code, again.code) == (0, 1)
+    token = (place.cwd / "data" / "bootstrap-token").read_text().strip()
+    assert token in first.err + first.out
+    assert "1 entries, whole" in ok(registry("audit", "verify", "--data-dir", "data")).out
+
+
+@pytest.mark.parametrize("command", [["serve", "--dev"], ["db", "upgrade"], ["audit", "verify"], ["worker", "--once"]])
+def test_wrong_settings_are_all_named_at_once(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("REGISTRY_STORAGE_URL", "http://x")
+    monkeypatch.setenv("REGISTRY_MAX_BODY_BYTES", "many")
+
+    done = registry(*command)
+
+    assert done.code == 2
+    assert "REGISTRY_STORAGE_URL" in done.err
+    assert "REGISTRY_MAX_BODY_BYTES" in done.err
+
+
+def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [SCRIPTS / "registry", "whoami", "--url", url]
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment(HOME=str(tmp_path)), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as process:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                time.sleep(0.1)
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out, err.strip()) == (130, b"", b"Interrupted.")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from registry.cli.exits import MEANINGS
+from registry.cli.main import COMMANDS, cli
+from tests.support.processes import environment
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by what one types."""
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        if not isinstance(command, click.Group) or command.invoke_without_command:
+            yield " ".join((*path, name)), command
+
+
+EVERY = dict(commands(cli))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_command_says_what_it_does_with_an_example(name: str) -> None:
+    text = EVERY[name].help or ""
+
+    assert text.splitlines()[0].rstrip().endswith((".", ".)"))
+    assert f"registry {name}" in text.partition("Example:")[2]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    options = [param for param in EVERY[name].params if isinstance(param, click.Option)]
+
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name.split()[0] not in {"serve", "worker", "db", "admin"}])
+def test_every_command_that_calls_the_registry_answers_programs_too(name: str) -> None:
+    options = {option for param in EVERY[name].params for option in param.opts}
+
+    assert "--json" in options or name in {"login", "logout", "audit verify"}
+
+
+def test_the_first_help_lists_every_command_and_exit_code() -> None:
+    text = cli.get_help(click.Context(cli, info_name="registry"))
+
+    assert [name for name in COMMANDS if f"\n  {name} " not in text] == []
+    assert [meaning for meaning in MEANINGS.values() if meaning not in " ".join(text.split())] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["register", "--help"], ["audit", "--help"]])
+def test_help_loads_neither_the_server_nor_an_http_client(arguments: list[str]) -> None:
+    heavy = ["flask", "sqlalchemy", "boto3", "alembic", "marshmallow", "environs", "requests", "rich"]
+    program = (
+        "import sys; from registry.cli.main import run; code = run(sys.argv[1:]);"
+        f"print(code, [name for name in {heavy!r} if name in sys.modules])"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=True, env=environment()
+    )
+
+    assert done.stdout.splitlines()[-1] == "0 []"

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import typing
+
+import pytest
+
+from registry.api.schemas import aliases, audit, lineage, models, stages, tokens, uploads, versions
+from registry.client import types
+
+PAIRS = [
+    (types.ModelView, models.ModelView),
+    (types.VersionView, versions.VersionView),
+    (types.RegisteredView, versions.RegisteredView),
+    (types.FileView, versions.FileView),
+    (types.MetricView, versions.MetricView),
+    (types.LineageView, lineage.LineageView),
+    (types.VersionLineageView, lineage.VersionLineageView),
+    (types.Run, lineage.RunView),
+    (types.Code, lineage.CodeView),
+    (types.Environment, lineage.EnvironmentView),
+    (types.Dataset, lineage.DatasetView),
+    (types.Parent, lineage.ParentView),
+    (types.MovedView, stages.MovedView),
+    (types.HolderView, stages.HolderView),
+    (types.StagesView, stages.StagesView),
+    (types.AliasView, aliases.AliasView),
+    (types.UploadView, uploads.UploadView),
+    (types.Target, uploads.TargetView),
+    (types.EntryView, audit.AuditEntryView),
+    (types.Actor, audit.ActorView),
+    (types.TokenView, tokens.TokenView),
+    (types.CreatedTokenView, tokens.IssuedView),
+    (types.UsedToken, tokens.CredentialView),
+    (types.MeView, tokens.MeView),
+]
+
+
+@pytest.mark.parametrize(("client", "server"), PAIRS, ids=[pair[0].__name__ for pair in PAIRS])
+def test_the_client_knows_every_field_that_the_server_answers(client: type, server: typing.Any) -> None:
+    assert set(typing.get_type_hints(client)) == set(server._declared_fields)

@@ -1,0 +1,72 @@
+"""Run our own commands as processes that die with the test run."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+SCRIPTS = Path(sys.executable).parent
+START_SECONDS = 60
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without settings of ours and of CI, our commands on its PATH, plus *variables*."""
+    foreign = ("REGISTRY_", "GITHUB_", "GITLAB_", "CI_", "JENKINS_", "BUILD_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) and name != "CI"}
+    return kept | {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"} | variables
+
+
+@contextmanager
+def serving(*arguments: str, cwd: Path, env: Mapping[str, str], url: str) -> Iterator[Path]:
+    """``registry serve`` with *arguments* until the block ends; the file that holds what it printed."""
+    log = cwd / "serve.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [SCRIPTS / "registry", "serve", *arguments],
+            cwd=cwd,
+            env=dict(env),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one system call, safe beside threads
+        )
+        try:
+            _await_ready(process, url, log)
+            yield log
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(40)
+
+
+def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/readyz", timeout=5) as reply:
+                if reply.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"the service did not start: {log.read_text()}")
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
