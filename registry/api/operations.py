@@ -6,16 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import swagger_ui_bundle
 from flask import Blueprint, Response, jsonify, redirect, render_template_string, send_from_directory
 from flask_smorest import Api
+from openapi_ui_bundles import swagger_ui
 from werkzeug import Response as Redirect
 
 from registry.api.access import public
 from registry.api.context import settings, store
 from registry.services import health
 
-ASSETS = Path(swagger_ui_bundle.swagger_ui_path)
+ASSETS = Path(swagger_ui.static_path)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
