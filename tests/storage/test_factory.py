@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
 @dataclass(frozen=True)
 class Settings:
     storage_url: str
-    secret_key: Secret = Secret("a secret for tests only")
+    secret_key: Secret = Secret("a secret for tests only")  # noqa: RUF009 -- a frozen value
     s3_endpoint_url: str | None = None
     s3_public_endpoint_url: str | None = None
     s3_region: str | None = "us-east-1"

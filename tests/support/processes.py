@@ -11,12 +11,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
 START_SECONDS = 60
+SET_PARENT_DEATH_SIGNAL = 1
 
 
 def free_port() -> int:
@@ -45,7 +46,7 @@ def serving(*arguments: str, cwd: Path, env: Mapping[str, str], url: str) -> Ite
             stdout=out,
             stderr=out,
             start_new_session=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 -- one system call, safe beside threads
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
         )
         try:
             _await_ready(process, url, log)
@@ -67,6 +68,11 @@ def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise RuntimeError(f"the service did not start: {log.read_text()}")
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+def die_with_parent(number: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
+    """For ``preexec_fn``: the kernel sends the child *number* when its parent ends, however that ends."""
+
+    def ask() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, number)
+
+    return ask

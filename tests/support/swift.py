@@ -9,7 +9,6 @@ Standard library only: it runs outside the tests' imports.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import getpass
 import http.client
@@ -25,6 +24,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NoReturn
+
+from tests.support.processes import die_with_parent
 
 VERSION = "2.38.3"
 ACCESS_KEY, SECRET_KEY, REGION = "test:tester", "testing", "us-east-1"
@@ -248,13 +249,8 @@ def _spawn(name: str, venv: Path, state: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
         )
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def _await_answer(port: int, servers: list[subprocess.Popen[bytes]], logs: Path) -> None:

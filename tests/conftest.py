@@ -1,0 +1,133 @@
+"""Parts that every suite shares: databases, the app over each, an identity for each role."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from registry.api.context import EXTENSION
+from registry.app import create_app
+from registry.config import Secret, Settings
+from registry.db import migrate
+from registry.db.session import db
+from registry.domain.access import GRANTABLE, LOCAL_DEV
+from registry.services import accounts
+from tests.support.api import Api, Given
+from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
+from tests.support.postgres import running_postgres
+
+pytest_plugins = ["tests.support.fixtures_s3"]
+
+SECRET = "a secret for tests, long enough to be taken"
+for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
+    del os.environ[name]  # the suite's settings are its own
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server on which databases may be created."""
+    with running_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def storage_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+@pytest.fixture(scope="session")
+def make_settings(storage_root: Path) -> Callable[..., Settings]:
+    """Settings over a database's URL; keywords change them."""
+
+    def make(url: str, **changes: object) -> Settings:
+        given = {
+            "database_url": Secret(url),
+            "storage_url": f"file://{storage_root}",
+            "secret_key": Secret(SECRET),
+            "data_dir": storage_root,
+            **changes,
+        }
+        return Settings(**given)  # type: ignore[arg-type]  # the names are the fields'
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def databases(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]
+) -> Callable[[str], Database]:
+    """The database of each kind, made when a test first asks for it."""
+
+    @functools.cache
+    def get(kind: str) -> Database:
+        prepare = functools.partial(_prepare, make_settings)
+        if kind == "sqlite":
+            return SqliteDatabase(tmp_path_factory.mktemp("sqlite"), prepare)
+        return PostgresDatabase(request.getfixturevalue("postgres_server"), prepare)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
+    """The app over each kind of database, made once: making one takes longer than most tests."""
+    return functools.cache(lambda kind: create_app(make_settings(databases(kind).url)))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, databases: Callable[[str], Database]) -> Database:
+    """A migrated database without any model, on each kind; it has the tokens of every role."""
+    found = databases(request.param)
+    found.reset()
+    return found
+
+
+@pytest.fixture
+def app(database: Database, apps: Callable[[str], Flask]) -> Iterator[Flask]:
+    """The app over the test's database, in production mode."""
+    found = apps(database.kind)
+    yield found
+    with found.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def anonymous(app: Flask) -> Api:
+    """A client that sends no token."""
+    return Api(app.test_client(), None)
+
+
+@pytest.fixture
+def api(app: Flask, database: Database) -> Api:
+    """A client that may do everything."""
+    return Api(app.test_client(), database.tokens["all"])
+
+
+@pytest.fixture
+def as_role(app: Flask, database: Database) -> Callable[[str], Api]:
+    """A client with one role."""
+    return lambda role: Api(app.test_client(), database.tokens[role])
+
+
+@pytest.fixture
+def given(api: Api) -> Given:
+    return Given(api)
+
+
+def _prepare(make_settings: Callable[..., Settings], url: str) -> dict[str, str]:
+    migrate.upgrade(url)
+    app = create_app(make_settings(url))
+    wanted = {role.value: [role] for role in sorted(GRANTABLE)} | {"all": sorted(GRANTABLE)}
+    with app.app_context():
+        pepper = app.extensions[EXTENSION].pepper
+        made = {
+            name: accounts.create_token(name, roles, actor=LOCAL_DEV, pepper=pepper).token or ""
+            for name, roles in wanted.items()
+        }
+        db.engine.dispose()
+    return made
