@@ -41,7 +41,7 @@ def loop(app: Flask, stop: threading.Event, *, once: bool = False, interval: flo
         try:
             with app.app_context():
                 done = upkeep.run(store=adapters.store)
-            log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys)
+            log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys, files_swept=done.files)
         except Unavailable as error:
             log.warning("upkeep_postponed", reason=error.detail)
         if once:

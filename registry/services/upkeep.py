@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from registry.db.session import transaction
+from registry.domain import clock
 from registry.services import idempotency, uploads
 from registry.storage.checked import Store
+
+ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
 
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """How many uploads were closed as expired, and how many idempotency keys were past keeping."""
+    """How many uploads were closed as expired, idempotency keys past keeping, and files left by crashes."""
 
     uploads: int
     keys: int
+    files: int
 
 
 def run(*, store: Store) -> Upkeep:
@@ -22,4 +27,4 @@ def run(*, store: Store) -> Upkeep:
     expired = uploads.expire(store=store)
     with transaction() as session:
         forgotten = idempotency.forget_old(session)
-    return Upkeep(expired, forgotten)
+    return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

@@ -111,6 +111,16 @@ class Store:
         with _operation("serve"):
             return self._transfers.serve(token)
 
+    def sweep(self, *, before: datetime) -> int:
+        """Remove what arrivals that crashed before *before* (aware) have left; return how many files.
+
+        Only a driver that takes the bytes itself has any.
+        """
+        if not isinstance(self.driver, Transfers):
+            return 0
+        with _operation("sweep"):
+            return self.driver.sweep(before=before)
+
     @property
     def _transfers(self) -> Transfers:
         if not isinstance(self.driver, Transfers):

@@ -102,6 +102,9 @@ class Transfers(Protocol):
     def serve(self, token: str) -> Served:
         """Find the file that a GET asks for."""
 
+    def sweep(self, *, before: datetime) -> int:
+        """Remove what unfinished PUTs have left since last written before *before*; return how many files."""
+
 
 def unavailable() -> Unavailable:
     """Name any failure of the store towards clients: they can only come back."""

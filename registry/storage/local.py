@@ -111,7 +111,7 @@ class LocalDriver:
 
     def sweep(self, *, before: datetime) -> int:
         """Remove what crashes have left in ``tmp/`` since last written before *before*; return how many files."""
-        stale = [path for path in self._arriving.glob("*") if path.stat().st_mtime < before.timestamp()]
+        stale = [path for path in self._arriving.glob("*") if _written_before(path, before)]
         for path in stale:
             path.unlink(missing_ok=True)
         return len(stale)
@@ -195,6 +195,13 @@ def _copy(stream: IO[bytes], file: IO[bytes], *, size: int, sha256: str) -> None
         raise UploadMismatch(f"{size} bytes were announced, {size - left} arrived")
     if digest.hexdigest() != sha256:
         raise UploadMismatch(f"sha256:{sha256} was announced, sha256:{digest.hexdigest()} arrived")
+
+
+def _written_before(path: Path, instant: datetime) -> bool:
+    try:
+        return path.stat().st_mtime < instant.timestamp()
+    except FileNotFoundError:
+        return False  # its request has ended, or another worker swept it
 
 
 def _sync_directory(path: Path) -> None:
