@@ -23,6 +23,10 @@ _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
 _RESERVED_ALIAS = re.compile(r"(?:latest|v?[0-9]+)\Z", re.IGNORECASE)
 # Cc control, Cf format (bidi and zero-width), Cs surrogate, Co private, Cn unassigned, Zl and Zp separators.
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Characters without ink in other categories: joiners, fillers, inherent vowels, variation selectors, blank Braille.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 def model_name_problem(name: str) -> str | None:
@@ -96,6 +100,6 @@ def require(rule: Rule, field: str, value: str) -> str:
 
 def _unprintable(text: str) -> str | None:
     for character in text:
-        if unicodedata.category(character) in _UNPRINTABLE:
+        if unicodedata.category(character) in _UNPRINTABLE or _INVISIBLE.match(character):
             return f"must not contain U+{ord(character):04X}: control, invisible and unassigned characters are refused"
     return None

@@ -107,12 +107,11 @@ def plan(
         raise NotReady(f"version {version.number} is deleted; restore it before moving it")
     if version.stage is target:
         return Move(version.number, version.stage, target, None)
-    if lifecycle is Lifecycle.OPEN:
-        return Move(version.number, version.stage, target, kind_of(version.stage, target))
-    _check_edge(version, target, leave_vacant=leave_vacant)
+    if lifecycle is Lifecycle.ENFORCED:
+        _check_edge(version, target, leave_vacant=leave_vacant)
     if target in SERVING and version.state is not State.READY:
         raise NotReady(f"version {version.number} is {version.state}; only ready versions enter {target}")
-    displaced = holder if target is Stage.PRODUCTION else None
+    displaced = holder if lifecycle is Lifecycle.ENFORCED and target is Stage.PRODUCTION else None
     return Move(version.number, version.stage, target, kind_of(version.stage, target), displaced)
 
 
@@ -142,9 +141,9 @@ def plan_rollback(past: Iterable[Tenure], *, to: int | None = None) -> Tenure:
     """Choose the production tenure that a rollback returns to.
 
     *past* is every production tenure of the model, newest first; it is read only as far as needed. Without *to*,
-    the answer is the latest tenure before the newest one's origin that was superseded and whose version is ready
-    and was not itself rolled back since: after A, B, C that is B, then A, then nothing. With *to*, it is that
-    version's latest tenure.
+    the answer is the latest tenure before the newest one's origin that was superseded and whose version is ready,
+    was not itself rolled back since, and is neither the newest holder nor in production now: after A, B, C that is
+    B, then A, then nothing. With *to*, it is that version's latest tenure.
 
     Raises NoPrevious, or IllegalTransition or NotReady when *to* names a version that cannot return.
     """
@@ -153,10 +152,13 @@ def plan_rollback(past: Iterable[Tenure], *, to: int | None = None) -> Tenure:
 
 def _previous(past: Iterable[Tenure]) -> Tenure:
     position: int | None = None
+    current: set[int] = set()
     for tenure in past:
+        if position is None or tenure.ended_kind is None:
+            current.add(tenure.number)
         if position is None:
             position = tenure.origin
-        elif tenure.id < position and _is_good(tenure):
+        elif tenure.id < position and tenure.number not in current and _is_good(tenure):
             return tenure
     if position is None:
         raise NoPrevious("no version of this model has ever held production")

@@ -1,0 +1,179 @@
+"""Names and paths: what the rules refuse, what they take, and which spellings are one."""
+
+from __future__ import annotations
+
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from registry.domain import names
+from registry.domain.errors import Invalid
+from tests.api.hostile import names as model_names
+from tests.api.hostile import paths as file_paths
+
+TEXT = st.text(max_size=40)
+ASSIGNED = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
+LEGAL = st.text(ASSIGNED, min_size=1, max_size=20).filter(lambda text: names.model_name_problem(text) is None)
+PART = st.text(ASSIGNED, min_size=1, max_size=12)
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def named(rows: Sequence[tuple[str, Any]]) -> list[Any]:
+    """The rows that hold a text, as parameters with a name that fits in a line."""
+    return [pytest.param(text, id=what) for what, text in rows if isinstance(text, str)]
+
+
+@pytest.mark.parametrize("name", named(model_names.REFUSED))
+def test_a_hostile_model_name_has_a_problem(name: str) -> None:
+    assert names.model_name_problem(name)
+
+
+@pytest.mark.parametrize("name", named(model_names.LEGAL))
+def test_a_legal_model_name_has_none(name: str) -> None:
+    assert names.model_name_problem(name) is None
+
+
+@pytest.mark.parametrize("path", named(file_paths.REFUSED))
+def test_a_hostile_path_has_a_problem(path: str) -> None:
+    assert names.path_problem(path)
+
+
+@pytest.mark.parametrize("path", named(file_paths.LEGAL))
+def test_a_legal_path_has_none(path: str) -> None:
+    assert names.path_problem(path) is None
+
+
+def test_every_character_that_cannot_be_seen_is_refused_wherever_it_stands() -> None:
+    points = [point for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)) in INVISIBLE]
+    few = [point for point in points if unicodedata.category(chr(point)) in {"Cc", "Cf", "Zl", "Zp"}]
+    wrong = [
+        f"U+{point:04X} {rule.__name__}"
+        for point in few + points[::97]  # those of the other categories are a million, in a few long rows
+        for rule in (names.model_name_problem, names.tag_key_problem, names.path_problem)
+        for text in (f"{chr(point)}a", f"a{chr(point)}b", f"a{chr(point)}", chr(point))
+        if rule(text) is None
+    ]
+
+    assert wrong == []
+    assert len(few) > 200
+
+
+@given(TEXT)
+def test_a_name_that_is_taken_keeps_every_promise_of_the_rule(name: str) -> None:
+    assume(names.model_name_problem(name) is None)
+
+    assert 1 <= len(name) <= 255
+    assert name == name.strip() == unicodedata.normalize("NFC", name)
+    assert not {"/", ":", "\x00"} & set(unicodedata.normalize("NFKC", name))
+    assert name not in {".", ".."}
+    assert not {unicodedata.category(character) for character in name} & INVISIBLE
+    name.encode()
+
+
+@given(LEGAL)
+def test_spellings_of_a_name_share_one_key(name: str) -> None:
+    key = names.name_key(name)
+
+    assert names.name_key(key) == key
+    assert names.name_key(name.casefold()) == key
+    for form in ("NFC", "NFD", "NFKC", "NFKD"):
+        assert names.name_key(unicodedata.normalize(form, name)) == key
+
+
+@given(
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789 ._-", min_size=1),
+    st.text("abcdefghijklmnopqrstuvwxyz0123456789 ._-", min_size=1),
+)
+def test_plain_names_share_a_key_only_when_they_are_one(one: str, other: str) -> None:
+    assert (names.name_key(one) == names.name_key(other)) == (one == other)
+    assert names.name_key(one.upper()) == names.name_key(one)
+
+
+def test_names_that_look_alike_but_differ_are_told_apart_by_their_key_or_are_one() -> None:
+    for _, spelling in model_names.TAKEN:
+        assert names.name_key(spelling) == "fraud"
+    assert names.name_key("fr\u0430ud") != "fraud"  # Cyrillic: another letter, and a legal name
+
+
+@given(st.lists(PART, min_size=1, max_size=5))
+def test_a_path_that_is_taken_stays_below_its_directory(parts: list[str]) -> None:
+    path = "/".join(parts)
+    assume(names.path_problem(path) is None)
+
+    walked = path.split("/")
+
+    assert not {"", ".", ".."} & set(walked)
+    assert "\\" not in path
+    assert not path.startswith("/")
+    assert len(path.encode()) <= 1024
+
+
+@given(TEXT)
+def test_no_rule_ever_fails_or_repairs(text: str) -> None:
+    for rule in (names.model_name_problem, names.alias_problem, names.tag_key_problem, names.path_problem):
+        problem = rule(text)
+        assert problem is None or (isinstance(problem, str) and problem)
+        if problem is None:
+            assert names.require(rule, "field", text) is text
+        else:
+            with pytest.raises(Invalid) as refused:
+                names.require(rule, "field", text)
+            assert refused.value.extras["errors"] == {"field": [problem]}
+
+
+@pytest.mark.parametrize(
+    "alias", ["champion", "A", "a_b-c", "v", "vv1", "1a", "latest2", "a" * 255, "prod", "v1a", "-", "_"]
+)
+def test_an_alias_of_the_plain_characters_is_taken(alias: str) -> None:
+    assert names.alias_problem(alias) is None
+
+
+@pytest.mark.parametrize(
+    "alias",
+    ["", "latest", "Latest", "LATEST", "1", "007", "v1", "V42", "none", "staging", "Staging", "production",
+     "PRODUCTION", "archived", "a b", "a.b", "a/b", "a:b", "a@b", "a#b", "a\n", "a\x00", "\u00e9", "\uff41", "\u0661",
+     "a" * 256, "v1\n", "latest\n"],
+)  # fmt: skip
+def test_an_alias_that_names_something_else_or_nothing_is_refused(alias: str) -> None:
+    assert names.alias_problem(alias)
+
+
+@given(st.text("abcXYZ0189_-", min_size=1, max_size=30))
+def test_an_alias_is_refused_exactly_when_it_could_mean_a_version_or_a_stage(alias: str) -> None:
+    lower = alias.lower()
+    reserved = lower in {"latest", *names.STAGE_NAMES} or lower.removeprefix("v").isdigit()
+
+    assert (names.alias_problem(alias) is not None) == reserved
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from(
+        ["a", "/", "\\", ".", " ", "a/", "../", "\u0301", "\u034f", "\ufdfa", "v1", "-", "\x00", "\U0001f98a", "1"]
+    )
+)
+def test_a_hundred_thousand_characters_are_refused_in_no_time(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    started = time.perf_counter()
+
+    problems = [
+        rule(text)
+        for rule in (names.model_name_problem, names.alias_problem, names.tag_key_problem, names.path_problem)
+    ]
+
+    assert all(problems)
+    assert time.perf_counter() - started < 1
+
+
+@given(st.lists(PART, min_size=1, max_size=4))
+def test_paths_that_a_case_blind_file_system_takes_for_one_share_a_key(parts: list[str]) -> None:
+    path = "/".join(parts)
+
+    assert names.path_key(path) == names.path_key(unicodedata.normalize("NFD", path)) == names.path_key(path.casefold())
+    assert names.path_key(path).count("/") == path.count("/")
