@@ -47,8 +47,10 @@ def _open_gates(app: Flask) -> None:
     telemetry.register(app)
     converters.register(app)
     access.register(app)
+    app.before_request(converters.refuse_unnameable)
     app.before_request(blueprint.limit_body)
     app.before_request(blueprint.refuse_unknown_query)
+    app.before_request(blueprint.refuse_idle_conditions)
     app.after_request(_secure)
 
 

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, current_app, g, request
@@ -24,6 +23,7 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PROBES = frozenset({"/livez", "/readyz"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
 
 
@@ -83,6 +83,8 @@ def _check_host() -> None:
     host = request.headers.get("Host", "")
     if not host:
         raise Malformed("a Host header is needed")
+    if not _HOST.match(host):
+        raise Malformed("the Host header is not a host name or an address, with or without a port")
     name = host.rpartition(":")[0] if re.search(r":\d+\Z", host) else host
     allowed = LOOPBACK if settings.dev else frozenset(settings.allowed_hosts)
     if allowed and name.lower() not in allowed:
@@ -96,7 +98,7 @@ def _check_dev() -> None:
     if any(request.headers.get(name) for name in _FORWARDED):
         raise Forbidden("--dev has no login and must not stand behind a proxy", permission="local")
     origin = request.headers.get("Origin")
-    if origin is not None and request.method in WRITES and urlsplit(origin).netloc != request.headers["Host"]:
+    if origin is not None and request.method in WRITES and origin.partition("://")[2] != request.headers["Host"]:
         raise Forbidden("--dev takes writes from its own origin only", permission="local")
 
 

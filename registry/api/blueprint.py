@@ -7,7 +7,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, NoReturn
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, NoReturn
 
 import flask_smorest
 from flask import Request, Response, current_app, request
@@ -20,7 +22,7 @@ from registry.api import strict_json
 from registry.api.access import WRITES
 from registry.api.context import current_actor, etag, settings
 from registry.api.schemas.problem import ProblemView
-from registry.domain.errors import Invalid, Malformed
+from registry.domain.errors import Invalid, Malformed, PreconditionFailed, TooLarge
 from registry.services import idempotency
 from registry.services.idempotency import Claim, Replay, Reply
 
@@ -31,7 +33,8 @@ MANIFEST_VALUES = 100_000
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _READ_REFUSALS = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not found",
                   422: "invalid", 503: "unavailable"}  # fmt: skip
-_WRITE_REFUSALS = {409: "conflict", 412: "precondition failed", 413: "too large", 415: "unsupported media type"}
+_WRITE_REFUSALS = {409: "conflict", 413: "too large", 415: "unsupported media type"}
+_STALE = {412: "precondition failed"}
 IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -44,14 +47,14 @@ IF_MATCH = {
     "in": "header",
     "required": False,
     "description": "The ETag that came with the resource: refuses (412) when it has changed since.",
-    "schema": {"type": "string", "pattern": '^("r[0-9]{1,18}"|\\*)$'},
+    "schema": {"type": "string", "pattern": '^("[rt][0-9]{1,18}"|\\*)$'},
 }
 
 
 class Parser(FlaskParser):
     """webargs, but a body is what ``strict_json`` says, and a mistake is a domain error."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar[dict[str, str | None]] = {
+    DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 -- webargs declares it so
         "json": None,
         "query": None,
     }  # the schema's own: RAISE
@@ -60,7 +63,7 @@ class Parser(FlaskParser):
         if req.mimetype != "application/json" or req.headers.get("Content-Encoding"):
             raise UnsupportedMediaType("send the body as Content-Type: application/json, not encoded")
         values = MANIFEST_VALUES if _takes_manifest(req) else BODY_VALUES
-        return strict_json.loads(req.get_data(cache=True), values=values)
+        return strict_json.loads(_body(req), values=values)
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         for name, values in req.args.lists():
@@ -85,14 +88,27 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         """As flask-smorest's."""
         return super().arguments(schema, location=location, **kwargs)  # type: ignore[no-any-return]  # untyped
 
+    def doc(self, **kwargs: Any) -> Decorator:
+        """As flask-smorest's."""
+        return super().doc(**kwargs)  # type: ignore[no-any-return]  # untyped
+
     def alt_response(self, status_code: int, response: Any = None, **kwargs: Any) -> Decorator:
         """As flask-smorest's."""
         return super().alt_response(status_code, response, **kwargs)  # type: ignore[no-any-return]  # untyped
 
     def response(
-        self, status_code: int, schema: Any = None, *, unchanged: int | None = None, **kwargs: Any
+        self,
+        status_code: int,
+        schema: Any = None,
+        *,
+        unchanged: int | None = None,
+        location: Callable[[Any], str] | None = None,
+        **kwargs: Any,
     ) -> Decorator:
-        """As flask-smorest's; *unchanged* is the status when the result says ``created: False``."""
+        """As flask-smorest's.
+
+        *unchanged* is the status when the result says ``created: False``; *location* tells where a result lives.
+        """
         document = super().response(status_code, schema, **kwargs)
         shape = schema() if isinstance(schema, type) else schema
 
@@ -100,7 +116,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             @functools.wraps(view)
             def answering(*args: Any, **kwargs: Any) -> Any:
                 def render(result: Any) -> Reply:
-                    return _render(result, shape, status_code if getattr(result, "created", True) else unchanged)
+                    status = status_code if getattr(result, "created", True) else unchanged
+                    return _render(result, shape, status, location(result) if location else None)
 
                 if shape is None:
                     return view(*args, **kwargs)
@@ -119,11 +136,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         register = super().route(rule, parameters=parameters, tags=tags, **options)
 
         def decorate(view: View) -> View:
-            refusals = dict(_READ_REFUSALS)
-            headers = []
+            refusals, headers = dict(_READ_REFUSALS), []
             if methods & WRITES:
-                refusals |= _WRITE_REFUSALS
-                headers = [IDEMPOTENCY_KEY, *([] if "POST" in methods else [IF_MATCH])]
+                refusals, headers = refusals | _WRITE_REFUSALS, [IDEMPOTENCY_KEY]
+            if _is_conditional(view):
+                refusals, headers = refusals | _STALE, [*headers, IF_MATCH]
             for status, text in sorted(refusals.items()):
                 view = self.alt_response(
                     status, schema=ProblemView, description=text, content_type="application/problem+json"
@@ -139,15 +156,26 @@ def takes_manifest(view: View) -> View:
     return view
 
 
+def conditional(view: View) -> View:
+    """Let the view take If-Match: its record has a version, and the ETag that came with it still has to be its own."""
+    view.__conditional__ = True  # type: ignore[attr-defined]  # a mark, read by refuse_idle_conditions
+    return view
+
+
+def refuse_idle_conditions() -> None:
+    """Before each write: a condition that nobody will look at must not look as if it held."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    if view and request.method in WRITES and "If-Match" in request.headers and not _is_conditional(view):
+        raise Malformed("If-Match is not taken here: its ETag would protect nothing")
+
+
 def limit_body() -> None:
     """Before each request: how many bytes its body may have."""
-    found = settings()
-    if _takes_manifest(request):
-        request.max_content_length = found.max_manifest_bytes
-    elif request.blueprint == "transfer":
-        request.max_content_length = found.max_upload_bytes
-    else:
-        request.max_content_length = found.max_body_bytes
+    limit = _body_limit(request)
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    # Werkzeug cuts a body of undeclared length off at its limit without a word: see _body for the byte more.
+    request.max_content_length = limit + 1
 
 
 def refuse_unknown_query() -> None:
@@ -165,8 +193,32 @@ def etag_of(result: Any) -> str | None:
     subject = result if subject is None or isinstance(subject, int) else subject
     if (row_version := getattr(subject, "row_version", None)) is not None:
         return etag("r", row_version)
-    tenure = getattr(subject, "tenure", None)
-    return etag("t", tenure) if tenure is not None else None
+    if (tenure := getattr(subject, "tenure", None)) is not None:
+        return etag("t" if subject.until is None else "e", tenure)  # its end changes it once more
+    return None
+
+
+def _is_conditional(view: View) -> bool:
+    return hasattr(view, "__conditional__")
+
+
+def _body(req: Request) -> bytes:
+    """The whole body. Raises TooLarge."""
+    raw, limit = req.get_data(cache=True), _body_limit(req)
+    if len(raw) > limit:
+        raise _too_large(limit)
+    return raw
+
+
+def _body_limit(req: Request) -> int:
+    found = settings()
+    if req.blueprint == "transfer":
+        return found.max_upload_bytes
+    return found.max_manifest_bytes if _takes_manifest(req) else found.max_body_bytes
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body may have {limit} bytes at most", limit=limit)
 
 
 def _takes_manifest(req: Request) -> bool:
@@ -189,11 +241,8 @@ def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResp
     return _send(claim.reply or render(result))
 
 
-def _render(result: Any, shape: Schema, status: int | None) -> Reply:
-    if isinstance(result, tuple):
-        result, location = result
-        return Reply(status or 200, _dump(shape, result), etag_of(result), location)
-    return Reply(status or 200, _dump(shape, result), etag_of(result))
+def _render(result: Any, shape: Schema, status: int | None, location: str | None) -> Reply:
+    return Reply(status or 200, _dump(shape, result), etag_of(result), location)
 
 
 def _dump(shape: Schema, result: Any) -> dict[str, Any]:
@@ -209,20 +258,25 @@ def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
         response.headers["Location"] = reply.location
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    return response.make_conditional(request) if request.method in {"GET", "HEAD"} else response
+    if request.method not in {"GET", "HEAD"}:
+        return response
+    conditional = response.make_conditional(request)
+    if conditional.status_code == HTTPStatus.PRECONDITION_FAILED:
+        raise PreconditionFailed("it is not, or no longer, the one that If-Match names")
+    return conditional
 
 
 def _fingerprint() -> str:
     parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
-    told = "\n".join(parts).encode() + b"\n" + _canonical(request.get_data(cache=True))
+    told = "\n".join(parts).encode() + b"\n" + _canonical(_body(request))
     return hashlib.sha256(told).hexdigest()
 
 
 def _canonical(body: bytes) -> bytes:
-    """The body without its accidents of spelling; it was parsed strictly before."""
-    if request.mimetype != "application/json" or not body:
-        return body
-    return json.dumps(json.loads(body), sort_keys=True).encode()
+    """The body without its accidents of spelling; as it is where no view has read it and it is no JSON."""
+    with suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(body), sort_keys=True).encode()
+    return body
 
 
 def _first_text(errors: Mapping[Any, Any] | list[Any], path: str = "") -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import urljoin
 
 from flask import current_app, g, request
 
@@ -57,7 +56,10 @@ def current_credential() -> Credential | None:
 
 def absolute(url: str) -> str:
     """The address as a client can use it: our own are relative until here."""
-    return urljoin(settings().public_url or request.host_url, url)
+    if not url.startswith("/"):
+        return url
+    # Not request.host_url: it decodes the name, and fails where one is no IDNA.
+    return (settings().public_url or f"{request.scheme}://{request.host}") + url
 
 
 def etag(kind: str, number: int) -> str:
@@ -65,8 +67,8 @@ def etag(kind: str, number: int) -> str:
     return f'"{kind}{number}"'
 
 
-def if_match() -> int | None:
-    """The row version that the caller wants to change; None when it named none, or ``*``. Raises Malformed.
+def if_match(kind: str = "r") -> int | None:
+    """The row version (or tenure) that the caller wants to change; None when it named none, or ``*``. Raises Malformed.
 
     A tag that is not one of ours can match no row: it gives -1.
     """
@@ -76,4 +78,4 @@ def if_match() -> int | None:
     if "," in header:
         raise Malformed("If-Match takes one ETag here: the one that came with the resource")
     found = _ETAG.match(header.strip())
-    return int(found[2]) if found and found[1] == "r" else -1
+    return int(found[2]) if found and found[1] == kind else -1

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-from flask import Flask
+from flask import Flask, current_app, request
 from flask_smorest import Api
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, PathConverter, ValidationError
 
 from registry.domain import names
@@ -69,6 +70,18 @@ def register(app: Flask) -> None:
         "token": TokenId,
     }
     app.url_map.merge_slashes = False
+
+
+def refuse_unnameable() -> None:
+    """Before each request: an address with a part that can name nothing does not exist, whatever the method.
+
+    Werkzeug says 405 there when it has passed a rule of another method before it looks at the part.
+    """
+    refused, adapter = request.routing_exception, current_app.create_url_adapter(request)
+    if adapter is None or not isinstance(refused, MethodNotAllowed):
+        return
+    if not any(adapter.test(method=method) for method in refused.valid_methods or ()):
+        raise NotFound
 
 
 def document(api: Api) -> None:

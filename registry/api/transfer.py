@@ -14,7 +14,10 @@ blueprint = Blueprint("transfer", __name__)
 @public("the address is the credential: signed by us for one object, one size and a short time")
 def receive(token: str) -> Response:
     """Store the body under the key that the address was signed for."""
-    store().receive(token, request.stream, request.content_length)
+    length = request.content_length
+    if length is None and "Transfer-Encoding" not in request.headers:
+        length = 0  # RFC 9112, 6.3: who names neither sends no body
+    store().receive(token, request.stream, length)
     return Response(status=204)
 
 

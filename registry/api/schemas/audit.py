@@ -54,6 +54,9 @@ class EntryView(View):
     related_version = fields.Integer(
         required=True, allow_none=True, metadata={"description": "The version that was displaced or rolled back."}
     )
+    token = fields.String(
+        required=True, allow_none=True, metadata={"description": "The id of the token that was created or revoked."}
+    )
     before = fields.Dict(required=True)
     after = fields.Dict(required=True)
     reason = fields.String(required=True, allow_none=True)

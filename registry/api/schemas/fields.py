@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,11 @@ DESCRIPTION_LENGTH = 65_536
 SHA256 = "^[0-9a-f]{64}$"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 NUMBER_MOST = 2**31 - 1
+_DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,8})\Z")
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z",
+    re.IGNORECASE,
+)
 
 
 class Strict(Schema):
@@ -28,6 +34,15 @@ class Strict(Schema):
 
 class View(Schema):
     """What a client gets."""
+
+
+class Pattern(validate.Regexp):
+    """As marshmallow's, but the whole text has to match: ``$`` alone lets a final newline through."""
+
+    def __call__(self, value: Any) -> Any:
+        if self.regex.fullmatch(value) is None:
+            raise ValidationError(self._format_error(value))
+        return value
 
 
 class Text(fields.String):
@@ -59,6 +74,15 @@ class WholeNumber(fields.Integer):
         return value
 
 
+class QueryNumber(fields.Integer):
+    """A whole number as a query has it: digits, without sign, space or leading zero."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if not _DECIMAL.match(value):
+            raise ValidationError("must be a whole number")
+        return int(value)
+
+
 class Number(fields.Float):
     """A finite JSON number."""
 
@@ -85,6 +109,8 @@ class Instant(fields.AwareDateTime):
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> datetime:
         try:
+            if not _RFC3339.match(value):
+                raise ValidationError("fromisoformat takes more than RFC 3339, a NUL after the Z among it")
             found = super()._deserialize(value, attr, data, **kwargs)
             if not isinstance(found, datetime):
                 raise ValidationError("must be an instant")

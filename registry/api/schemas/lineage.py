@@ -21,6 +21,7 @@ from registry.api.schemas.fields import (
 from registry.domain import lineage, names
 from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
 
+REPO_LENGTH = 512  # it names a node of the graph: PostgreSQL indexes no text of more than 2,700 bytes
 ROLES = validate.OneOf([role.value for role in DatasetRole])
 
 
@@ -45,7 +46,7 @@ class RunBody(Strict):
 
 
 class CodeBody(Strict):
-    repo = Text(required=True, least=1, most=2048)
+    repo = Text(required=True, least=1, most=REPO_LENGTH)
     commit = Text(most=255, allow_none=True)
     path = Text(most=1024, allow_none=True)
     dirty = Flag(allow_none=True)

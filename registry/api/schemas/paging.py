@@ -10,7 +10,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
 from registry.api.context import settings
-from registry.api.schemas.fields import Strict, Text, View
+from registry.api.schemas.fields import QueryNumber, Strict, Text, View
 from registry.db.records import Page
 from registry.domain.errors import Malformed
 
@@ -20,7 +20,7 @@ LIMIT = 200
 class PageQuery(Strict):
     """``limit`` items after ``cursor``; the services take ``limit`` and ``after``."""
 
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, LIMIT))
+    limit = QueryNumber(load_default=50, validate=validate.Range(1, LIMIT))
     cursor = Text(least=1, most=4096, metadata={"description": "next_cursor of the page before."})
 
     @post_load

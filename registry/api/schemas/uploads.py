@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from registry.api.schemas.fields import SHA256, Address, Instant, Strict, View, WholeNumber
+from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber
 
 
 class UploadBody(Strict):
     """What will be sent: *size* in bytes, *sha256* as 64 lower-case hex digits."""
 
-    sha256 = fields.String(required=True, validate=validate.Regexp(SHA256, error="must be 64 lower-case hex digits"))
+    sha256 = fields.String(required=True, validate=Pattern(SHA256, error="must be 64 lower-case hex digits"))
     size = WholeNumber(required=True)
 
 

@@ -10,6 +10,8 @@ from registry.api.schemas.fields import (
     SHA256,
     Document,
     Instant,
+    Pattern,
+    QueryNumber,
     Strict,
     Text,
     View,
@@ -42,8 +44,8 @@ class FileBody(Strict):
 
     path = Text(required=True, least=1, most=1024, rule=names.path_problem)
     size = WholeNumber(required=True)
-    sha256 = fields.String(required=True, validate=validate.Regexp(SHA256, error="must be 64 lower-case hex digits"))
-    media_type = fields.String(validate=validate.Regexp(MEDIA_TYPE, error="must be like application/json"))
+    sha256 = fields.String(required=True, validate=Pattern(SHA256, error="must be 64 lower-case hex digits"))
+    media_type = fields.String(validate=Pattern(MEDIA_TYPE, error="must be like application/json"))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> File:
@@ -95,7 +97,7 @@ class VersionsQuery(PageQuery):
 
 
 class FilesQuery(PageQuery):
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, FILES_LIMIT))
+    limit = QueryNumber(load_default=50, validate=validate.Range(1, FILES_LIMIT))
 
 
 class VersionView(View):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from registry.api.access import requires
-from registry.api.blueprint import Blueprint
-from registry.api.context import current_actor
+from registry.api.blueprint import Blueprint, conditional
+from registry.api.context import current_actor, if_match
 from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery
 from registry.api.schemas.models import ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
@@ -19,12 +19,13 @@ ALIAS = "/models/<model:model>/aliases/<alias:alias>"
 
 
 @blueprint.route(ALIAS, methods=["PUT"])
+@conditional
 @blueprint.arguments(AliasBody)
 @blueprint.response(201, AliasView, unchanged=200)
 @requires(Permission.ALIAS_SET)
 def put_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Point an alias at a version."""
-    return aliases.point(model, alias, body.pop("version"), actor=current_actor(), **body)
+    return aliases.point(model, alias, body.pop("version"), actor=current_actor(), if_match=if_match("t"), **body)
 
 
 @blueprint.route("/models/<model:model>/aliases")
@@ -37,6 +38,8 @@ def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 @blueprint.route(ALIAS)
+@conditional
+@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
 @blueprint.arguments(AsOfQuery, location="query")
 @blueprint.response(200, AliasView)
 @requires(Permission.MODEL_READ)
@@ -46,12 +49,13 @@ def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
 
 
 @blueprint.route(ALIAS, methods=["DELETE"])
+@conditional
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, AliasView)
 @requires(Permission.ALIAS_SET)
 def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Delete an alias; its history stays."""
-    return aliases.remove(model, alias, actor=current_actor(), **query)
+    return aliases.remove(model, alias, actor=current_actor(), if_match=if_match("t"), **query)
 
 
 @blueprint.route(f"{ALIAS}/history")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response, stream_with_context
+from flask import Response, request, stream_with_context
 
 from registry.api.access import requires
 from registry.api.blueprint import Blueprint
@@ -19,8 +19,11 @@ from registry.services import audit
 from registry.services.audit import Criteria
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
-COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "reason", "before", "after", "id",
-           "request_id", "aggregate", "seq", "previous_hash", "leaf_hash", "body")  # fmt: skip
+COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
+           "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
+           "body")  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what a spreadsheet takes for one
+EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
 
 @blueprint.route("/models/<model:model>/history")
@@ -44,10 +47,11 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
 @blueprint.route("/audit")
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(200, AuditPage)
+@blueprint.doc(responses={200: {"content": {media_type: {"schema": {"type": "string"}} for media_type in EXPORTS}}})
 @requires(Permission.AUDIT_READ)
 def list_audit(query: dict[str, Any]) -> Any:
     """Search the audit log, newest first, or export it (format=jsonl or csv), oldest first."""
-    match query.pop("format", None):
+    match query.pop("format", None) or EXPORTS.get(request.accept_mimetypes.best or ""):
         case "jsonl":
             return _stream(_json_lines(query["criteria"]), "application/x-ndjson", "audit.jsonl")
         case "csv":
@@ -83,7 +87,7 @@ def _cell(value: Any) -> Any:
     """A text that a spreadsheet will not run as a formula."""
     if isinstance(value, dict):
         return json.dumps(value, sort_keys=True)
-    if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t", "\r"}:
+    if isinstance(value, str) and value.startswith(FORMULA):
         return "'" + value
     return value
 

@@ -11,6 +11,7 @@ from registry.api.access import requires
 from registry.api.blueprint import Blueprint
 from registry.api.context import absolute, settings, store
 from registry.api.schemas.paging import paged
+from registry.api.schemas.problem import ProblemView
 from registry.api.schemas.versions import FilePage, FilesQuery
 from registry.domain.access import Permission
 from registry.services import downloads, versions
@@ -30,7 +31,7 @@ def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]
 
 @blueprint.route(f"{FILES}/<manifest_path:path>")
 @blueprint.response(302, description="The file, at a signed URL in Location; Range works there.")
-@blueprint.alt_response(409, description="The version is deleted.")
+@blueprint.alt_response(409, schema=ProblemView, description="conflict", content_type="application/problem+json")
 @requires(Permission.FILE_DOWNLOAD)
 def get_file(model: str, number: int, path: str) -> Response:
     """Download a file of a version."""

@@ -7,7 +7,7 @@ from typing import Any
 from flask import url_for
 
 from registry.api.access import requires
-from registry.api.blueprint import Blueprint
+from registry.api.blueprint import Blueprint, conditional
 from registry.api.context import current_actor, if_match, settings
 from registry.api.schemas.models import (
     ModelBody,
@@ -29,9 +29,9 @@ blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Nam
 
 @blueprint.route("/models", methods=["POST"])
 @blueprint.arguments(ModelBody)
-@blueprint.response(201, ModelView)
+@blueprint.response(201, ModelView, location=lambda model: url_for("models.get_model", model=model.name))
 @requires(Permission.MODEL_CREATE)
-def post_model(body: dict[str, Any]) -> tuple[ModelRecord, str]:
+def post_model(body: dict[str, Any]) -> ModelRecord:
     """Create a model."""
     lifecycle = Lifecycle(body.get("lifecycle", settings().default_lifecycle))
     return models.create(
@@ -40,7 +40,7 @@ def post_model(body: dict[str, Any]) -> tuple[ModelRecord, str]:
         description=body.get("description", ""),
         labels=body.get("tags"),
         lifecycle=lifecycle,
-    ), url_for("models.get_model", model=body["name"])
+    )
 
 
 @blueprint.route("/models")
@@ -53,6 +53,8 @@ def list_models(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/models/<model:model>")
+@conditional
+@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_READ)
 def get_model(model: str) -> ModelRecord:
@@ -61,6 +63,7 @@ def get_model(model: str) -> ModelRecord:
 
 
 @blueprint.route("/models/<model:model>", methods=["PATCH"])
+@conditional
 @blueprint.arguments(ModelPatchBody)
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_EDIT)
@@ -78,6 +81,7 @@ def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
 
 
 @blueprint.route("/models/<model:model>", methods=["DELETE"])
+@conditional
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_DELETE)
@@ -87,9 +91,10 @@ def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
 
 
 @blueprint.route("/models/<model:model>/restore", methods=["POST"])
+@conditional
 @blueprint.arguments(ReasonBody)
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_DELETE)
 def restore_model(body: dict[str, Any], model: str) -> ModelRecord:
     """Restore the model that was deleted last."""
-    return models.restore(model, actor=current_actor(), **body)
+    return models.restore(model, actor=current_actor(), if_match=if_match(), **body)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from registry.api.access import requires
-from registry.api.blueprint import Blueprint
+from registry.api.blueprint import Blueprint, conditional
 from registry.api.context import current_actor, if_match, store
 from registry.api.schemas.stages import HolderQuery, HolderView, MovedView, RollbackBody, StageChangeBody, StagesView
 from registry.db.records import HolderRecord
@@ -18,6 +19,7 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/stage", methods=["PUT"])
+@conditional
 @blueprint.arguments(StageChangeBody)
 @blueprint.response(200, MovedView)
 @requires(Permission.VERSION_STAGE)
@@ -31,13 +33,14 @@ def put_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Mo
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
+@conditional
 @blueprint.arguments(RollbackBody)
 @blueprint.response(200, MovedView)
 @requires(Permission.VERSION_ROLLBACK)
 def post_rollback(body: tuple[Terms, int | None], model: str) -> Moved:
     """Return production to the previous good holder."""
     terms, to = body
-    return stages.roll_back(model, terms, actor=current_actor(), store=store(), to=to)
+    return stages.roll_back(model, replace(terms, if_match=if_match()), actor=current_actor(), store=store(), to=to)
 
 
 @blueprint.route("/models/<model:model>/stages")
@@ -49,6 +52,8 @@ def list_stages(model: str) -> dict[str, Any]:
 
 
 @blueprint.route("/models/<model:model>/stages/<any(staging,production,archived):stage>")
+@conditional
+@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
 @blueprint.arguments(HolderQuery, location="query")
 @blueprint.response(200, HolderView)
 @requires(Permission.MODEL_READ)

@@ -30,7 +30,7 @@ def post_upload(body: dict[str, Any]) -> Announced:
 @requires(Permission.FILE_UPLOAD)
 def get_upload(upload: UUID) -> Announced:
     """Describe an upload; a pending one with a fresh target."""
-    return uploads.describe(str(upload), store=store(), limits=limits())
+    return uploads.describe(str(upload), actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/<uuid:upload>/complete", methods=["POST"])
@@ -38,7 +38,7 @@ def get_upload(upload: UUID) -> Announced:
 @requires(Permission.FILE_UPLOAD)
 def complete_upload(upload: UUID) -> Announced:
     """Verify what was sent."""
-    return uploads.complete(str(upload), store=store())
+    return uploads.complete(str(upload), actor=current_actor(), store=store())
 
 
 @blueprint.route("/uploads/<uuid:upload>", methods=["DELETE"])
@@ -46,4 +46,4 @@ def complete_upload(upload: UUID) -> Announced:
 @requires(Permission.FILE_UPLOAD)
 def delete_upload(upload: UUID) -> Announced:
     """Give an upload up."""
-    return uploads.abort(str(upload), store=store())
+    return uploads.abort(str(upload), actor=current_actor(), store=store())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import url_for
+
 from registry.api.access import requires
-from registry.api.blueprint import Blueprint, takes_manifest
+from registry.api.blueprint import Blueprint, conditional, takes_manifest
 from registry.api.context import current_actor, if_match
 from registry.api.schemas.lineage import VersionLineageView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
@@ -29,10 +31,15 @@ blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="I
 VERSION = "/models/<model:model>/versions/<number:number>"
 
 
+def _location(registered: Registered) -> str:
+    found = registered.version
+    return url_for("versions.get_version", model=found.model, number=found.number)
+
+
 @blueprint.route("/models/<model:model>/versions", methods=["POST"])
 @takes_manifest
 @blueprint.arguments(VersionBody)
-@blueprint.response(201, RegisteredView, unchanged=200)
+@blueprint.response(201, RegisteredView, unchanged=200, location=_location)
 @requires(Permission.VERSION_REGISTER)
 def post_version(body: Registration, model: str) -> Registered:
     """Register a version from uploaded files."""
@@ -49,6 +56,8 @@ def list_versions(query: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 @blueprint.route(VERSION)
+@conditional
+@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
 @blueprint.response(200, VersionView)
 @requires(Permission.MODEL_READ)
 def get_version(model: str, number: int) -> VersionRecord:
@@ -57,6 +66,7 @@ def get_version(model: str, number: int) -> VersionRecord:
 
 
 @blueprint.route(VERSION, methods=["PATCH"])
+@conditional
 @blueprint.arguments(VersionPatchBody)
 @blueprint.response(200, VersionView)
 @requires(Permission.VERSION_EDIT)
@@ -74,6 +84,7 @@ def patch_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
 
 
 @blueprint.route(VERSION, methods=["DELETE"])
+@conditional
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, VersionView)
 @requires(Permission.VERSION_DELETE)
@@ -83,21 +94,23 @@ def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRec
 
 
 @blueprint.route(f"{VERSION}/restore", methods=["POST"])
+@conditional
 @blueprint.arguments(ReasonBody)
 @blueprint.response(200, VersionView)
 @requires(Permission.VERSION_DELETE)
 def restore_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Restore a deleted version."""
-    return versions.restore(model, number, actor=current_actor(), **body)
+    return versions.restore(model, number, actor=current_actor(), if_match=if_match(), **body)
 
 
 @blueprint.route(f"{VERSION}/metrics", methods=["POST"])
+@conditional
 @blueprint.arguments(MetricsBody)
 @blueprint.response(201, VersionView)
 @requires(Permission.VERSION_EDIT)
 def post_metrics(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Add measurements to a version."""
-    return versions.measure(model, number, body.pop("metrics"), actor=current_actor(), **body)
+    return versions.measure(model, number, body.pop("metrics"), actor=current_actor(), if_match=if_match(), **body)
 
 
 @blueprint.route(f"{VERSION}/metrics")

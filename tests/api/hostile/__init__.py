@@ -1,0 +1,1 @@
+"""Hostile requests as data, and what every one of them must come to."""

@@ -1,0 +1,256 @@
+"""Bodies: one complete good one for every operation that takes one, and every way to spoil it."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from registry.api.schemas.aliases import AliasBody
+from registry.api.schemas.fields import Flag, Instant, Number, WholeNumber
+from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
+from registry.api.schemas.stages import RollbackBody, StageChangeBody
+from registry.api.schemas.tokens import TokenBody
+from registry.api.schemas.uploads import UploadBody
+from registry.api.schemas.versions import MetricsBody, VersionBody, VersionPatchBody
+from tests.api.hostile.world import STORED
+
+DIGEST = "sha256:" + "ab" * 32
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """``body`` has every field of ``schema``, and is accepted as it stands. ``values`` and ``size``: its limits."""
+
+    method: str
+    path: str
+    schema: type[Schema]
+    body: dict[str, Any]
+    values: int = 10_000
+    size: int = 1024 * 1024
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+OPERATIONS = [
+    Operation("POST", "/models", ModelBody,
+              {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open"}),
+    Operation("PATCH", "/models/fraud", ModelPatchBody,
+              {"description": "text", "tags": {"team": "risk", "old": None}, "lifecycle": "enforced", "reason": "why"}),
+    Operation("POST", "/models/gone/restore", ReasonBody, {"reason": "why"}),
+    Operation("POST", "/models/fraud/versions", VersionBody, {
+        "files": [STORED | {"media_type": "application/json"}],
+        "description": "text",
+        "tags": {"team": "risk"},
+        "params": {"depth": "6"},
+        "metrics": {"auc": 0.93},
+        "framework": "sklearn",
+        "signature": {"inputs": []},
+        "run": {
+            "system": "ci",
+            "id": "41",
+            "url": "https://ci.test/41",
+            "params": {"depth": "6"},
+            "metrics": {"loss": 1},
+            "started_at": "2026-11-20T12:00:00Z",
+            "finished_at": "2026-11-20T14:00:00.5+01:00",
+        },
+        "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "path": "train.py", "dirty": False},
+        "environment": {"python": "3.11.7", "lock_digest": DIGEST, "image_digest": DIGEST},
+        "datasets": [{
+            "name": "train", "digests": [DIGEST], "uri": "s3://data/train", "role": "train", "rows": 10,
+            "schema": {"columns": ["a"]},
+        }],
+        "parents": [{"model": "fraud", "version": 1}],
+        "aliases": ["candidate"],
+    }, values=100_000, size=8 * 1024 * 1024),
+    Operation("PATCH", "/models/fraud/versions/4", VersionPatchBody,
+              {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),
+    Operation("POST", "/models/fraud/versions/5/restore", ReasonBody, {"reason": "why"}),
+    Operation("POST", "/models/fraud/versions/4/metrics", MetricsBody,
+              {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST}),
+    Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
+              {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),
+    Operation("POST", "/models/fraud/rollback", RollbackBody,
+              {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False}),
+    Operation("PUT", "/models/fraud/aliases/champion", AliasBody,
+              {"version": 3, "expected_current": 2, "reason": "why"}),
+    Operation("POST", "/uploads", UploadBody, {"sha256": "cd" * 32, "size": 5}),
+    Operation("POST", "/tokens", TokenBody,
+              {"owner": "ann", "roles": ["reader"], "name": "laptop", "expires_in_days": 1}),
+]  # fmt: skip
+
+# Operations that take no body; each is refused as it stands: (method, path, status, code).
+BODILESS = [
+    ("POST", "/uploads/{upload}/complete", 409, "conflict"),
+    ("DELETE", "/models/fraud", 409, "in_use"),
+    ("DELETE", "/models/fraud/versions/2", 409, "in_use"),
+    ("DELETE", "/models/fraud/aliases/nobody", 404, "not_found"),
+    ("DELETE", "/uploads/00000000-0000-0000-0000-000000000000", 404, "not_found"),
+    ("DELETE", "/tokens/000000000000", 404, "not_found"),
+]
+
+# Bytes that are no document, whatever the operation.
+MALFORMED: list[tuple[str, bytes]] = [
+    ("A050 empty", b""),
+    ("A050 spaces", b" \n\t "),
+    ("A052 trailing comma", b'{"reason": "a",}'),
+    ("A052 trailing comma in a list", b'{"reason": [1,]}'),
+    ("A052 garbage after", b'{"reason": "a"} x'),
+    ("A052 garbage before", b')]}\',{"reason": "a"}'),
+    ("A052 second document", b'{"reason": "a"}{"reason": "b"}'),
+    ("A052 second line", b'{"reason": "a"}\n{"reason": "b"}'),
+    ("A052 single quotes", b"{'reason': 'a'}"),
+    ("A052 comment", b'{"reason": "a" /* b */}'),
+    ("A052 bare key", b'{reason: "a"}'),
+    ("A052 not closed", b'{"reason": "a"'),
+    ("A052 text not closed", b'{"reason": "a'),
+    ("A052 raw newline in a text", b'{"reason": "a\nb"}'),
+    ("A052 bad escape", rb'{"reason": "\x41"}'),
+    ("A052 leading zero", b'{"step": 01}'),
+    ("A052 hexadecimal", b'{"step": 0x1}'),
+    ("A052 plus sign", b'{"step": +1}'),
+    ("A052 form", b"reason=a"),
+    ("A052 XML", b'<?xml version="1.0"?><reason>a</reason>'),
+    ("A052 Python literal", b'{"dry_run": True}'),
+    ("A053 key twice", b'{"reason": "a", "reason": "b"}'),
+    ("A053 key twice, once escaped", rb'{"reason": "a", "\u0072eason": "b"}'),
+    ("A053 key twice, the same value", b'{"reason": "a", "reason": "a"}'),
+    ("A053 key twice below", b'{"tags": {"a": "1", "a": "2"}}'),
+    ("A053 key twice in a list", b'{"files": [{"path": "a", "path": "b"}]}'),
+    ("A054 not a number", b'{"metrics": {"auc": NaN}}'),
+    ("A054 infinite", b'{"metrics": {"auc": Infinity}}'),
+    ("A054 negative infinite", b'{"metrics": {"auc": -Infinity}}'),
+    ("A054 1e400", b'{"metrics": {"auc": 1e400}}'),
+    ("A054 -1e400", b'{"metrics": {"auc": -1e400}}'),
+    ("A055 2^53", b'{"step": 9007199254740992}'),
+    ("A055 2^53 + 1", b'{"step": 9007199254740993}'),
+    ("A055 -2^53", b'{"step": -9007199254740992}'),
+    ("A055 5,000 digits", b'{"step": ' + b"9" * 5000 + b"}"),
+    ("A055 5,000 zeros before", b'{"step": -' + b"1" * 5000 + b"}"),
+    ("A056 33 lists", b'{"x": ' + b"[" * 32 + b"]" * 32 + b"}"),
+    ("A056 33 objects", b'{"x":' * 33 + b"1" + b"}" * 33),
+    ("A056 100,000 lists", b"[" * 100_000 + b"]" * 100_000),
+    ("A056 100,000 lists, not closed", b"[" * 100_000),
+    ("A056 100,000 objects", b'{"x":' * 100_000),
+    ("A058 UTF-16", '{"reason": "a"}'.encode("utf-16")),
+    ("A058 UTF-16, no mark", '{"reason": "a"}'.encode("utf-16-le")),
+    ("A058 UTF-32", '{"reason": "a"}'.encode("utf-32-be")),
+    ("A058 byte order mark", b'\xef\xbb\xbf{"reason": "a"}'),
+    ("A058 overlong", b'{"reason": "\xc0\xaf"}'),
+    ("A058 not UTF-8", b'{"reason": "\xff"}'),
+    ("A058 Latin-1", '{"reason": "\u00e9"}'.encode("latin-1")),
+    ("A058 cut short", b'{"reason": "\xe2\x82"}'),
+    ("A059 NUL", rb'{"reason": "a\u0000b"}'),
+    ("A059 NUL in a key", rb'{"tags": {"a\u0000": "b"}}'),
+    ("A059 raw NUL", b'{"reason": "a\x00"}'),
+    ("A022 half a pair", rb'{"reason": "\ud800"}'),
+    ("A022 half a pair in a key", rb'{"tags": {"\udfff": "b"}}'),
+    ("A061 gzip, not said", gzip.compress(b'{"reason": "a"}', mtime=0)),
+]
+
+# Documents that are no object.
+SHAPELESS: list[tuple[str, bytes]] = [
+    ("A051 list", b"[]"),
+    ("A051 list of an object", b'[{"reason": "a"}]'),
+    ("A051 text", b'"reason"'),
+    ("A051 empty text", b'""'),
+    ("A051 number", b"5"),
+    ("A051 zero", b"0"),
+    ("A051 true", b"true"),
+    ("A051 false", b"false"),
+    ("A051 null", b"null"),
+]
+
+# Headers that say that the body is something else.
+FOREIGN: list[tuple[str, list[tuple[str, str]]]] = [
+    ("A062 no type", []),
+    ("A062 empty type", [("Content-Type", "")]),
+    ("A062 text", [("Content-Type", "text/plain")]),
+    ("A062 text that mentions JSON", [("Content-Type", "text/plain; application/json")]),
+    ("A062 form", [("Content-Type", "application/x-www-form-urlencoded")]),
+    ("A062 parts", [("Content-Type", "multipart/form-data; boundary=x")]),
+    ("A062 patch", [("Content-Type", "application/json-patch+json")]),
+    ("A062 problem", [("Content-Type", "application/problem+json")]),
+    ("A062 lines", [("Content-Type", "application/x-ndjson")]),
+    ("A062 nonsense", [("Content-Type", "nonsense")]),
+    ("A061 gzip", [("Content-Type", "application/json"), ("Content-Encoding", "gzip")]),
+    ("A061 unknown coding", [("Content-Type", "application/json"), ("Content-Encoding", "zip-bomb")]),
+]
+
+READ_ONLY = ["id", "created_by", "created_at", "row_version", "number", "state", "manifest_digest", "actor", "token"]
+
+# Values that no field takes that does not name their kind.
+KINDS: dict[str, list[Any]] = {
+    "null": [None],
+    "truth": [True, False],
+    "whole": [7, 0],
+    "fraction": [1.5, 2.0],
+    "text": ["text", ""],
+    "list": [[], ["text"]],
+    "object": [{}, {"a": "b"}],
+}
+
+
+def wrong_types(operation: Operation) -> Iterator[tuple[str, dict[str, Any], list[Any]]]:
+    """Each field of the body with each value of another type: (what, body, where the error must be)."""
+    yield from _wrong(operation.schema(), operation.body, operation.body, [])
+
+
+def missing(operation: Operation) -> set[str]:
+    """The fields of the schema that the good body does not have, which no spoiled one would try either."""
+    return set(_missing(operation.schema(), operation.body, ""))
+
+
+def _wrong(schema: Schema, body: Any, whole: dict[str, Any], at: list[Any]) -> Iterator[tuple[str, Any, list[Any]]]:
+    for name, field in schema.fields.items():
+        yield from _spoil(field, body[name], whole, [*at, name])
+
+
+def _spoil(
+    field: fields.Field[Any], good: Any, whole: dict[str, Any], at: list[Any]
+) -> Iterator[tuple[str, Any, list[Any]]]:
+    taken = {_kind(field), *(["null"] if field.allow_none else []), *(["whole"] if _kind(field) == "fraction" else [])}
+    for kind, values in KINDS.items():
+        if kind not in taken:
+            for value in values:
+                yield f"A065 {'.'.join(map(str, at))} = {value!r}", _with(whole, at, value), at
+    if isinstance(field, fields.Nested):
+        yield from _wrong(field.schema, good, whole, at)
+    elif isinstance(field, fields.List):
+        yield from _spoil(field.inner, good[0], whole, [*at, 0])
+    elif isinstance(field, fields.Dict) and field.value_field is not None:
+        key = next(iter(good))
+        yield from _spoil(field.value_field, good[key], whole, [*at, key])
+
+
+def _kind(field: fields.Field[Any]) -> str:
+    kinds: list[tuple[type[Any], str]] = [
+        (Flag, "truth"), (WholeNumber, "whole"), (Number, "fraction"), (fields.Nested, "object"),
+        (fields.Dict, "object"), (fields.List, "list"), (fields.String, "text"), (Instant, "text"),
+    ]  # fmt: skip
+    return next(kind for known, kind in kinds if isinstance(field, known))
+
+
+def _with(whole: dict[str, Any], at: list[Any], value: Any) -> dict[str, Any]:
+    spoiled = copy.deepcopy(whole)
+    place: Any = spoiled
+    for step in at[:-1]:
+        place = place[step]
+    place[at[-1]] = value
+    return spoiled
+
+
+def _missing(schema: Schema, body: Any, at: str) -> Iterator[str]:
+    for name, field in schema.fields.items():
+        if name not in body:
+            yield f"{at}{name}"
+        elif isinstance(field, fields.Nested):
+            yield from _missing(field.schema, body[name], f"{at}{name}.")
+        elif isinstance(field, fields.List) and isinstance(field.inner, fields.Nested):
+            yield from _missing(field.inner.schema, body[name][0], f"{at}{name}.0.")

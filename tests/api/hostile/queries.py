@@ -1,0 +1,79 @@
+"""Query arguments: pages, cursors, filters, instants."""
+
+from __future__ import annotations
+
+# Every list, and whether it is one of history.
+LISTS = [
+    "/models", "/models/fraud/versions", "/models/fraud/versions/4/files", "/models/fraud/versions/4/metrics",
+    "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
+    "/models/fraud/versions/2/history", "/audit", "/tokens",
+]  # fmt: skip
+HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
+UNPAGED = [
+    "/models/fraud", "/models/fraud/versions/2", "/models/fraud/versions/2/lineage", "/models/fraud/stages", "/me",
+    "/models/fraud/versions/2/files/model.bin", "/uploads/{upload}",
+]  # fmt: skip
+
+LIMITS = [
+    "0", "-1", "1001", "x", "1e9", "1000000000", "9" * 5000, "1.0", "5.5", "", "%20", "%205", "5%20", "+5", "%2B5",
+    "0x5", "1_0", "null", "true", "%d9%a5", "%ef%bc%95", "%00", "5%00", "5%0a", "[]", "-0", "NaN", "05",
+]  # fmt: skip
+
+CURSORS = [
+    ("text", "next"),
+    ("empty", ""),
+    ("number", "2"),
+    ("not base 64", "%21%21%21"),
+    ("no signature", "WzJd"),
+    ("forged list", "WzJd.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+    ("compressed bomb", ".eJztwTEBAAAAwqD1T20MH6AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.AAAA"),
+    ("4 KB", "a" * 4096),
+    ("non-ASCII", "%c3%a9"),
+    ("not UTF-8", "%ff"),
+    ("newline", "a%0a"),
+    ("traversal", "../../etc/passwd"),
+    ("SQL", "1'%20OR%20'1'='1"),
+]
+
+INSTANTS = [
+    ("no zone", "2026-11-20T12:00:00"),
+    ("date only", "2026-11-20"),
+    ("time only", "12:00:00Z"),
+    ("empty", ""),
+    ("text", "yesterday"),
+    ("seconds", "1763640000"),
+    ("infinite", "Infinity"),
+    ("month 13", "2026-13-01T00:00:00Z"),
+    ("29 February", "2025-02-29T00:00:00Z"),
+    ("hour 25", "2026-11-20T25:00:00Z"),
+    ("year 0", "0000-01-01T00:00:00Z"),
+    ("year 1, east", "0001-01-01T00:00:00%2B14:00"),
+    ("year 9999, west", "9999-12-31T23:59:59-14:00"),
+    ("year 10000", "10000-01-01T00:00:00Z"),
+    ("negative year", "-0001-01-01T00:00:00Z"),
+    ("unescaped plus", "2026-11-20T12:00:00+01:00"),
+    ("zone by name", "2026-11-20T12:00:00Europe/Berlin"),
+    ("offset of 99 hours", "2026-11-20T12:00:00%2B99:00"),
+    ("NUL", "2026-11-20T12:00:00Z%00"),
+    ("newline", "2026-11-20T12:00:00Z%0a"),
+    ("SQL", "2026-11-20T12:00:00Z'--"),
+    ("full-width", "%ef%bc%92026-11-20T12:00:00Z"),
+    ("5 KB", "2" * 5000),
+]
+
+# Far, but instants all the same: nobody held anything then.
+FAR = [
+    "0001-01-01T00:00:00Z",
+    "0001-01-01T00:00:00-14:00",
+    "1900-01-01T00:00:00.000001Z",
+    "1970-01-01T00:00:00%2B00:00",
+]
+
+# Filters that match nothing, because they are compared as they are.
+LITERAL = [
+    ("A144 wildcard", "%25"), ("A144 underscore", "_____"), ("A144 quote", "'"), ("A144 two quotes", "''"),
+    ("A144 SQL", "x'%20OR%20'1'='1"), ("A144 statement", "';DROP%20TABLE%20models;--"), ("A144 double quote", '%22'),
+    ("A144 backslash", "%5c"), ("A144 format", "%25s%25(x)s"), ("A144 braces", "%7b%7d"), ("A144 not UTF-8", "%ff"),
+    ("A144 emoji", "%F0%9F%A6%8A"), ("A144 another case", "FRAUD"), ("A144 space", "%20"), ("A144 list", "a,b"),
+    ("A144 regular expression", "(a%2B)%2B$"), ("A144 newline", "fraud%0a"),
+]  # fmt: skip

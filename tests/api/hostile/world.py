@@ -1,0 +1,69 @@
+"""The registry that hostile requests meet: models, versions in every stage, an alias, uploads, tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import update
+
+from registry.db.models import Token
+from registry.db.session import transaction
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database
+
+CONTENT = b"bytes that are in the store"
+STORED = {"path": "model.bin", "size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()}
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """``parts`` are what a row may name in braces; ``tokens`` those of each role, ``revoked`` and ``expired``."""
+
+    client: FlaskClient
+    tokens: Mapping[str, str]
+    parts: Mapping[str, str]
+    secrets: frozenset[str]
+
+
+def build(app: Flask, database: Database) -> World:
+    """Arrange it: ``fraud`` has 1 archived, 2 in production, 3 in staging, 4 fresh, 5 deleted; ``gone`` is deleted."""
+    api = Api(app.test_client(), database.tokens["all"])
+    given = Given(api)
+    for stage in ("production", "production", "staging", "none", "none"):
+        given.version(stage=stage, files=[given.file(), given.file(path="data/train set.csv")])
+    expect(200, api.delete("/models/fraud/versions/5"))
+    expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
+    given.model("empty")
+    given.model("gone")
+    expect(200, api.delete("/models/gone"))
+    given.blob(CONTENT)
+    upload = expect(201, api.post("/uploads", {"sha256": "ab" * 32, "size": 5}))
+    tokens = dict(database.tokens) | {"revoked": _issue(api, "leaver"), "expired": _issue(api, "sleeper")}
+    expect(200, api.delete(f"/tokens/{tokens['revoked'][4:16]}"))
+    _expire(app, tokens["expired"])
+    parts = {
+        "upload": upload["id"],
+        "target": upload["target"]["url"].partition("/transfer/")[2],
+        "cursor": expect(200, api.get("/models/fraud/versions?limit=1"))["next_cursor"],
+        "etag": api.get("/models/fraud").headers["ETag"],
+        "reader_id": tokens["reader"][4:16],
+        **{f"token_{name}": token for name, token in tokens.items()},
+    }
+    return World(app.test_client(use_cookies=False), tokens, parts, frozenset(tokens.values()))
+
+
+def _issue(api: Api, owner: str) -> str:
+    issued = expect(201, api.post("/tokens", {"owner": owner, "roles": ["writer"]}))
+    token: str = issued["token"]
+    return token
+
+
+def _expire(app: Flask, token: str) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(Token).where(Token.id == token[4:16]).values(expires_at=LONG_AGO))

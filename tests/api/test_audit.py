@@ -1,0 +1,239 @@
+"""The audit log as an auditor reads it: searched, exported whole, and provable."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api, Given, expect
+from tests.support.listing import walk
+
+SECOND = timedelta(seconds=1)
+
+
+def lines(api: Api, query: str = "") -> list[dict[str, Any]]:
+    """The JSON Lines export."""
+    response = api.get(f"/audit?format=jsonl{query}")
+    assert response.status_code == 200
+    return [json.loads(line) for line in response.get_data(as_text=True).splitlines()]
+
+
+def table(api: Api, query: str = "") -> list[dict[str, str]]:
+    """The CSV export."""
+    response = api.get(f"/audit?format=csv{query}")
+    assert response.status_code == 200
+    return list(csv.DictReader(io.StringIO(response.get_data(as_text=True), newline="")))
+
+
+@pytest.mark.parametrize(
+    ("role", "status"),
+    [("auditor", 200), ("admin", 200), ("reader", 403), ("writer", 403), ("promoter", 403)],
+)
+@pytest.mark.parametrize("query", ["", "?format=jsonl", "?format=csv"])
+def test_the_log_is_for_auditors_and_admins(as_role: Callable[[str], Api], role: str, status: int, query: str) -> None:
+    response = as_role(role).get(f"/audit{query}")
+
+    assert response.status_code == status
+    if status == 403:
+        assert response.get_json()["permission"] == "audit:read"
+
+
+@pytest.mark.parametrize("role", ["reader", "auditor"])
+def test_a_models_own_history_is_for_every_reader(given: Given, as_role: Callable[[str], Api], role: str) -> None:
+    given.version()
+
+    response = as_role(role).get("/models/fraud/history")
+
+    assert len(expect(200, response)["items"]) == 2
+
+
+def test_the_log_covers_every_model_and_every_token_newest_first(api: Api, given: Given) -> None:
+    given.version("a")
+    given.version("b")
+    token = expect(201, api.post("/tokens", {"owner": "ci", "roles": ["writer"]}))
+    expect(200, api.delete(f"/tokens/{token['id']}?reason=leaked"))
+
+    items = expect(200, api.get("/audit?limit=6"))["items"]
+
+    assert [(item["action"], item["model"]) for item in items] == [
+        ("token.revoked", None), ("token.created", None),
+        ("version.registered", "b"), ("model.created", "b"), ("version.registered", "a"), ("model.created", "a"),
+    ]  # fmt: skip
+    assert [item["token"] for item in items[:3]] == [token["id"], token["id"], None]
+    assert items[0]["reason"] == "leaked"
+    assert token["token"] not in json.dumps(items)
+
+
+def test_an_entrys_bytes_hash_to_its_leaf_and_link_to_the_one_before(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="production")
+    given.rollback("fraud")
+
+    entries = lines(api, "&model=fraud")
+
+    previous = ""
+    for entry in entries:
+        body = base64.b64decode(entry["body"], validate=True)
+        told = json.loads(body)
+        assert hashlib.sha256(b"\x00" + body).hexdigest() == entry["leaf_hash"]
+        assert told["prev"] == entry["previous_hash"] == previous
+        assert (told["seq"], told["ts"], told["agg"]) == (entry["seq"], entry["at"], entry["aggregate"])
+        assert (told["action"], told["actor"]["id"]) == (entry["action"], entry["actor"]["id"])
+        assert (told["before"], told["after"], told["digests"]) == (entry["before"], entry["after"], entry["digests"])
+        previous = entry["leaf_hash"]
+    assert len(entries) == 8
+
+
+def test_the_hashed_bytes_hold_no_free_text_and_no_name_of_a_person(api: Api, given: Given) -> None:
+    given.version(description="secret words")
+    given.stage("fraud", 1, "staging", reason="secret reason")
+
+    bodies = b"".join(base64.b64decode(entry["body"]) for entry in lines(api, "&model=fraud"))
+
+    assert b"secret" not in bodies
+    assert b'"all"' not in bodies
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("model=fraud", ["model.created", "version.registered", "version.promoted", "version.promoted"]),
+        ("model=fraud&action=version.promoted", ["version.promoted", "version.promoted"]),
+        ("model=fraud&actor=promoter", ["version.promoted"]),
+        ("actor=promoter", ["version.promoted"]),
+        ("action=model.created", ["model.created", "model.created"]),
+        ("model=none", []),
+        ("model=FRAUD", []),
+        ("actor=nobody", []),
+    ],
+)
+def test_the_log_is_narrowed_alike_in_every_form(
+    api: Api, given: Given, as_role: Callable[[str], Api], query: str, expected: list[str]
+) -> None:
+    given.version(stage="staging")
+    given.version("other")
+    expect(200, as_role("promoter").put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "why"}))
+
+    found = [
+        [item["action"] for item in reversed(expect(200, api.get(f"/audit?{query}"))["items"])],
+        [item["action"] for item in lines(api, f"&{query}")],
+        [item["action"] for item in table(api, f"&{query}")],
+    ]
+
+    assert found == [expected] * 3
+
+
+def test_the_log_is_narrowed_to_a_span_of_time(api: Api, given: Given) -> None:
+    given.model("a")
+    created = datetime.fromisoformat(given.model("b")["created_at"])
+    given.model("c")
+
+    def within(since: datetime, until: datetime) -> list[str]:
+        query = {"since": since.isoformat(), "until": until.isoformat(), "action": "model.created"}
+        return [item["model"] for item in expect(200, api.get("/audit", query_string=query))["items"]]
+
+    tick = timedelta(microseconds=1)
+    assert within(created, created + tick) == ["b"]
+    assert within(created - tick, created) == []
+    assert within(created - 60 * SECOND, created + 60 * SECOND) == ["c", "b", "a"]
+
+
+def test_both_exports_are_complete_and_oldest_first(api: Api, given: Given) -> None:
+    given.model()
+    for number in range(260):
+        expect(200, api.patch("/models/fraud", {"description": str(number)}))
+        expect(200, api.patch("/models/fraud", {"tags": {"n": str(number)}}))
+
+    paged = walk(api, "/audit?model=fraud", limit=200)[::-1]
+    exported, tabled = lines(api, "&model=fraud"), table(api, "&model=fraud")
+
+    assert len(paged) == 521
+    assert exported == paged
+    assert [int(row["seq"]) for row in tabled] == list(range(1, 522))
+    assert [row["body"] for row in tabled] == [entry["body"] for entry in paged]
+
+
+def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, given: Given) -> None:
+    given.version(description='of "quotes", commas,\nand lines', stage="staging")
+    given.stage("fraud", 1, "production", reason="überzeugend, “ja”")
+
+    pairs = list(zip(lines(api, "&model=fraud"), table(api, "&model=fraud"), strict=True))
+
+    for entry, row in pairs:
+        assert set(row) == set(entry)
+        for name in ("at", "action", "id", "leaf_hash", "previous_hash", "aggregate"):
+            assert row[name] == entry[name]
+        for name in ("model", "version", "related_version", "token", "reason"):
+            assert row[name] == ("" if entry[name] is None else str(entry[name]))
+        for name in ("before", "after", "digests", "texts"):
+            assert json.loads(row[name]) == entry[name]
+        assert row["actor"] == entry["actor"]["name"]
+    assert json.loads(pairs[1][1]["texts"]) == {"description": 'of "quotes", commas,\nand lines'}
+
+
+@pytest.mark.parametrize(
+    "reason", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠1"]
+)
+def test_no_cell_of_the_table_is_a_formula(api: Api, given: Given, reason: str) -> None:
+    given.version()
+    given.stage("fraud", 1, "staging", reason=reason)
+
+    row, line = table(api, "&action=version.promoted")[0], lines(api, "&action=version.promoted")[0]
+
+    assert row["reason"] == f"'{reason}"
+    assert line["reason"] == reason
+
+
+def test_no_name_in_the_table_is_a_formula(api: Api, given: Given) -> None:
+    given.model("=cmd|'calc'!A1")
+
+    row = table(api, "&action=model.created")[0]
+
+    assert row["model"] == "'=cmd|'calc'!A1"
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "kind"),
+    [
+        ("application/x-ndjson", "", "application/x-ndjson"),
+        ("text/csv", "", "text/csv"),
+        ("application/json", "", "application/json"),
+        ("*/*", "", "application/json"),
+        ("text/html,application/json;q=0.9", "", "application/json"),
+        ("application/x-ndjson", "?format=csv", "text/csv"),
+    ],
+)
+def test_an_export_is_asked_for_by_header_or_by_query(
+    api: Api, given: Given, accept: str, query: str, kind: str
+) -> None:
+    given.version()
+
+    response = api.get(f"/audit{query}", headers={"Accept": accept})
+
+    assert (response.status_code, response.mimetype) == (200, kind)
+    exported = kind != "application/json"
+    assert response.headers.get("Content-Disposition", "").startswith("attachment") is exported
+
+
+def test_an_empty_export_is_empty(api: Api) -> None:
+    query = "&model=none"
+
+    exported = lines(api, query), table(api, query)
+
+    assert exported == ([], [])
+    assert api.get(f"/audit?format=csv{query}").get_data(as_text=True).startswith("at,action,actor,")
+
+
+@pytest.mark.parametrize("query", ["format=xml", "since=yesterday", "until=2026-01-01", "who=me", "limit=201"])
+def test_a_question_that_makes_no_sense_is_refused(api: Api, query: str) -> None:
+    response = api.get(f"/audit?{query}")
+
+    assert expect(422, response)["code"] == "invalid"

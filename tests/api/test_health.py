@@ -1,0 +1,120 @@
+"""What a load balancer is told about this process."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database, empty_postgres
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[Api]:
+    """A client of an app of its own, without any token."""
+    app = create_app(settings)
+    try:
+        yield Api(app.test_client(), None)
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def test_a_process_that_answers_is_alive(anonymous: Api) -> None:
+    response = anonymous.get("/livez")
+
+    assert expect(200, response) == {"status": "ok"}
+
+
+def test_a_process_that_can_work_is_ready(anonymous: Api) -> None:
+    response = anonymous.get("/readyz")
+
+    document = expect(200, response)
+    assert (document["status"], document["mode"]) == ("ready", "production")
+    fine = {"ok": True, "detail": "ok"}
+    assert document["checks"] == {"database": fine, "migrations": fine, "storage": fine}
+
+
+def test_asking_leaves_nothing_behind(anonymous: Api, given: Given, storage_root: Path) -> None:
+    given.version()
+    before = given.entries(), sorted(storage_root.rglob("*"))
+
+    expect(200, anonymous.get("/readyz"))
+
+    assert (given.entries(), sorted(storage_root.rglob("*"))) == before
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_database_without_tables_is_not_ready_and_says_what_to_do(
+    request: pytest.FixtureRequest, make_settings: Callable[..., Settings], tmp_path: Path, kind: str
+) -> None:
+    url = (
+        f"sqlite:///{tmp_path / 'empty.db'}"
+        if kind == "sqlite"
+        else empty_postgres(request.getfixturevalue("postgres_server"))
+    )
+
+    with serving(make_settings(url)) as api:
+        document = expect(503, api.get("/readyz"))
+
+    assert document["status"] == "not ready"
+    assert {name: check["ok"] for name, check in document["checks"].items()} == {
+        "database": True, "migrations": False, "storage": True,
+    }  # fmt: skip
+    assert "registry db upgrade" in document["checks"]["migrations"]["detail"]
+
+
+def test_a_database_of_another_release_is_not_ready(
+    make_settings: Callable[..., Settings], databases: Callable[[str], Database]
+) -> None:
+    database = databases("sqlite")
+    database.reset()
+    connection = sqlite3.connect(database.url.removeprefix("sqlite:///"))
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+
+    with serving(make_settings(database.url)) as api:
+        document = expect(503, api.get("/readyz"))
+
+    assert document["checks"]["migrations"]["ok"] is False
+    assert "9999" in document["checks"]["migrations"]["detail"]
+
+
+def test_a_database_that_cannot_be_reached_is_not_ready(make_settings: Callable[..., Settings]) -> None:
+    url = "postgresql+psycopg://nobody@/nothing?host=/nonexistent"
+
+    with serving(make_settings(url)) as api:
+        document = expect(503, api.get("/readyz"))
+        alive = api.get("/livez")
+
+    assert {name: check["ok"] for name, check in document["checks"].items()} == {
+        "database": False, "migrations": False, "storage": True,
+    }  # fmt: skip
+    assert "nobody" not in str(document)
+    assert alive.status_code == 200
+
+
+def test_a_store_that_is_gone_is_not_ready(
+    make_settings: Callable[..., Settings], app: Flask, database: Database, tmp_path: Path
+) -> None:
+    root = tmp_path / "store"
+
+    with serving(make_settings(database.url, storage_url=f"file://{root}")) as api:
+        before = api.get("/readyz").status_code
+        root.rename(tmp_path / "moved")
+        document = expect(503, api.get("/readyz"))
+
+    assert before == 200
+    assert {name: check["ok"] for name, check in document["checks"].items()} == {
+        "database": True, "migrations": True, "storage": False,
+    }  # fmt: skip
+    assert "does not exist" in document["checks"]["storage"]["detail"]

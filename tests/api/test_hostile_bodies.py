@@ -1,0 +1,243 @@
+"""Bodies that are no document, another document than was meant, or too much of one: for every operation with a body."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.api.conftest import Try
+from tests.api.hostile import bodies
+from tests.api.hostile.bodies import OPERATIONS, Operation
+from tests.api.hostile.case import Case
+from tests.api.hostile.world import World
+from tests.support.api import Api, expect
+
+JSON = [("Content-Type", "application/json")]
+
+
+def everywhere(what: str, status: int, code: str, raw: bytes, **options: Any) -> Iterator[Case]:
+    options = {"headers": JSON} | options
+    for operation in OPERATIONS:
+        yield Case(f"{what}, {operation}", operation.method, operation.path, status, code, raw=raw, **options)
+
+
+def spoiled(operation: Operation, what: str, status: int, code: str, body: Any, **options: Any) -> Case:
+    return Case(f"{what}, {operation}", operation.method, operation.path, status, code, json=body, **options)
+
+
+def test_the_operations_tried_here_are_all_that_take_a_body(api: Api) -> None:
+    paths = api.get("/openapi.json").get_json()["paths"]
+    documented = {
+        (method.upper(), path)
+        for path, item in paths.items()
+        for method, operation in item.items()
+        if "requestBody" in operation
+    }
+
+    found = {
+        (operation.method, path)
+        for operation in OPERATIONS
+        for _, path in documented
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), f"/api/v1{operation.path}")
+    }
+
+    assert found & documented == documented
+    assert len(OPERATIONS) == len(documented)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_the_good_body_of_each_operation_is_complete_and_accepted(operation: Operation, api: Api, world: World) -> None:
+    response = api(operation.method, operation.path, json=operation.body)
+
+    assert response.status_code < 300, response.get_data(as_text=True)
+    assert bodies.missing(operation) == set()
+
+
+def test_what_is_no_document_is_malformed(attempt: Try) -> None:
+    assert attempt(case for what, raw in bodies.MALFORMED for case in everywhere(what, 400, "malformed", raw)) == []
+
+
+def test_a_document_that_is_no_object_is_invalid(attempt: Try) -> None:
+    assert attempt(case for what, raw in bodies.SHAPELESS for case in everywhere(what, 422, "invalid", raw)) == []
+
+
+def test_a_body_of_another_type_is_refused_even_when_it_would_read_well(attempt: Try) -> None:
+    cases = []
+    for operation in OPERATIONS:
+        for what, headers in bodies.FOREIGN:
+            raw = json.dumps(operation.body).encode()
+            raw = gzip.compress(raw) if "gzip" in what else raw
+            cases.append(Case(f"{what}, {operation}", operation.method, operation.path, 415, "unsupported_media_type",
+                              raw=raw, headers=headers))  # fmt: skip
+
+    assert attempt(cases) == []
+
+
+def test_a_body_with_too_many_values_is_too_large(attempt: Try) -> None:
+    cases = []
+    for operation in OPERATIONS:
+        cases.append(spoiled(operation, "A057 list", 413, "too_large", {"x": [0] * operation.values}))
+        wide = {str(index): 0 for index in range(operation.values)}
+        cases.append(spoiled(operation, "A057 object", 413, "too_large", wide))
+
+    assert attempt(cases) == []
+
+
+def test_a_body_with_too_many_bytes_is_too_large_with_or_without_a_length(attempt: Try) -> None:
+    cases = []
+    for operation in OPERATIONS:
+        raw = b'{"reason": "' + b"a" * operation.size + b'"}'
+        chunked = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+        sent = {"method": operation.method, "path": operation.path, "status": 413, "code": "too_large", "headers": JSON}
+        cases.append(Case(f"A060 declared, {operation}", raw=raw, **sent))
+        cases.append(Case(f"A060 chunked, {operation}", raw=b"",
+                          environ=chunked | {"wsgi.input": io.BytesIO(raw)}, **sent))  # fmt: skip
+        cases.append(Case(f"A060 spaces, {operation}", raw=b" " * (operation.size + 1), **sent))
+
+    assert attempt(cases) == []
+
+
+def test_a_refusal_of_size_says_the_limit(api: Api, world: World) -> None:
+    for operation in OPERATIONS:
+        sent = {"data": b" " * (operation.size + 1), "content_type": "application/json"}
+        assert expect(413, api(operation.method, operation.path, **sent))["limit"] == operation.size
+        many = {"x": [0] * operation.values}
+        assert expect(413, api(operation.method, operation.path, json=many))["limit"] == operation.values
+
+
+def test_a_length_that_lies_is_refused(attempt: Try) -> None:
+    cases = []
+    for operation in OPERATIONS:
+        raw = json.dumps(operation.body).encode()
+        cases += [
+            Case(f"A103 length {length}, {operation}", operation.method, operation.path, 400, "malformed",
+                 raw=raw, headers=JSON, environ={"CONTENT_LENGTH": length})
+            for length in (str(len(raw) + 5), str(len(raw) - 5), "-1", "0", "abc", "5, 5", "+5", "1e3", "\u0665")
+        ]  # fmt: skip
+
+    assert attempt(cases) == []
+
+
+def test_a_field_that_is_not_asked_for_is_refused(attempt: Try) -> None:
+    cases = []
+    for operation in OPERATIONS:
+        unknown = ["unknown", "", "__proto__", "__class__", "\u0438", "Reason", "reason ", *bodies.READ_ONLY]
+        cases += [
+            spoiled(operation, f"A063, A064 {name}", 422, "invalid", operation.body | {name: "x"})
+            for name in unknown
+            if name not in operation.body
+        ]
+
+    assert attempt(cases) == []
+
+
+def test_a_field_that_is_needed_is_asked_for(attempt: Try) -> None:
+    cases = []
+    for operation in OPERATIONS:
+        for name, field in operation.schema().fields.items():
+            if field.required:
+                body = {key: value for key, value in operation.body.items() if key != name}
+                cases.append(spoiled(operation, f"A065 without {name}", 422, "invalid", body))
+
+    assert attempt(cases) == []
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_a_value_of_another_type_is_refused_in_every_field(operation: Operation, attempt: Try) -> None:
+    cases = [spoiled(operation, what, 422, "invalid", body) for what, body, _ in bodies.wrong_types(operation)]
+
+    assert attempt(cases) == []
+
+
+def test_a_refused_value_is_named_by_its_place_in_the_body(api: Api, world: World) -> None:
+    wrong = []
+    for operation in OPERATIONS:
+        for what, body, at in bodies.wrong_types(operation):
+            errors: Any = expect(422, api(operation.method, operation.path, json=body))["errors"]
+            for step in at:
+                errors = errors.get(str(step), errors.get("value", {}).get(str(step))) if errors else None
+            if not errors:
+                wrong.append(what)
+
+    assert wrong == []
+
+
+def test_a_body_where_none_is_taken_changes_nothing_about_the_answer(attempt: Try) -> None:
+    raws = [raw for _, raw in bodies.MALFORMED] + [b'{"reason": "a"}', b"[]"]
+    cases = [
+        Case(f"A052 {raw[:20]!r}, {method} {path}", method, path, status, code, raw=raw, headers=[*JSON, *headers])
+        for method, path, status, code in bodies.BODILESS
+        for index, raw in enumerate(raws)
+        for headers in ([], [("Idempotency-Key", f"key-{index}")])
+    ]
+
+    assert attempt(cases) == []
+
+
+def test_keys_that_mean_something_elsewhere_are_plain_text_in_tags(api: Api, world: World) -> None:
+    keys = ["__proto__", "constructor", "__class__", "$ne", "$where", "{{7*7}}", "%s", "a.b[0]", "=1+1", "<b>",
+            "'; DROP TABLE models;--", "\U0001f98a", "{0.__class__}"]  # fmt: skip
+    tags = dict.fromkeys(keys, "x")
+
+    created = expect(201, api.post("/models", {"name": "tagged", "tags": tags, "description": "{{7*7}} ${x} %s"}))
+    registered = expect(201, api.post("/models/tagged/versions", {"files": [bodies.STORED], "tags": tags}))
+
+    assert created["tags"] == registered["version"]["tags"] == tags
+    assert created["description"] == "{{7*7}} ${x} %s"
+
+
+def test_the_longest_values_are_taken_and_one_more_character_is_not(attempt: Try, api: Api, world: World) -> None:
+    wide = "\U0001f98a"
+    longest: list[tuple[str, Any, Any]] = [
+        ("description", wide * 65_536, wide * 65_537),
+        ("tags", {wide * 128: "a" * 5000}, {wide * 128: "a" * 5001}),
+        ("tags", {"a": "b"}, {"a" * 129: "b"}),
+        ("tags", {str(index): "" for index in range(100)}, {str(index): "" for index in range(101)}),
+        ("params", {wide * 128: "a" * 5000}, {wide * 128: "a" * 5001}),
+        ("metrics", {wide * 128: 1.7976931348623157e308}, {wide * 129: 1}),
+        ("metrics", {"tiny": 5e-324, "zero": -0.0}, {"": 1}),
+        ("framework", wide * 64, wide * 65),
+        ("signature", {"x": wide * 1000, "big": 1e308, "small": -1e-308}, "x"),
+        ("run", {"system": wide * 64, "id": varied(255)}, {"system": wide * 65, "id": "1"}),
+        ("run", {"system": "ci", "id": "1", "url": varied(2048)}, {"system": "ci", "id": "1", "url": wide * 2049}),
+        ("code", {"repo": varied(512), "commit": varied(255), "path": varied(1024)}, {"repo": wide * 513}),
+        ("environment", {"python": varied(64)}, {"python": wide * 65}),
+        ("datasets", [{"name": varied(255), "digests": ["md5:" + "0" * 128], "uri": varied(2048), "rows": 2**53 - 1}],
+         [{"name": wide * 256, "digests": ["md5:" + "0" * 8]}]),
+        ("aliases", ["a" * 255, "b" * 255], ["a" * 256]),
+    ]  # fmt: skip
+
+    refused = [
+        Case(
+            f"{name} too long",
+            "POST",
+            "/models/fraud/versions",
+            422,
+            "invalid",
+            json={"files": [bodies.STORED], name: over},
+        )
+        for name, _, over in longest
+    ]
+    taken = [
+        api.post("/models/fraud/versions", {"files": [bodies.STORED | {"path": f"{index}"}], name: value})
+        for index, (name, value, _) in enumerate(longest)
+    ]
+
+    assert [(name, reply.get_data(as_text=True)[:300]) for (name, *_), reply in zip(longest, taken, strict=True)
+            if reply.status_code != 201] == []  # fmt: skip
+    assert attempt(refused) == []
+
+
+def varied(length: int) -> str:
+    """*length* characters of four bytes that no database can compress."""
+    state, text = 1, ""
+    for _ in range(length):
+        state = state * 6364136223846793005 % 2**64 + 1442695040888963407
+        text += chr(0x20000 + (state >> 33) % 0xA000)
+    return text

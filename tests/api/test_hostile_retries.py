@@ -1,0 +1,205 @@
+"""A write that is sent again with its Idempotency-Key: done once, answered alike, for its sender only."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from werkzeug.test import TestResponse
+
+from tests.api.hostile import bodies
+from tests.api.hostile.ledger import Ledger
+from tests.api.hostile.world import World
+from tests.support.api import Api, Given, expect
+
+# What a repetition of a path's write does not show again: it is a credential, and is not kept.
+HIDDEN = {"/tokens": {"token"}, "/uploads": {"target"}}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+
+    def send(self, api: Api, key: str, *, body: Mapping[str, Any] | None = None) -> TestResponse:
+        sent = self.body if body is None else body
+        options = {} if sent is None else {"json": sent}
+        return api(self.method, self.path, headers={"Idempotency-Key": key}, **options)
+
+    def other(self) -> Mapping[str, Any] | None:
+        """Another good body; None where there is no body."""
+        body: Any = copy.deepcopy(self.body)
+        name = next((name for name in ("reason", "description", "name", "step", "size") if name in (body or {})), None)
+        if name is None:
+            return None
+        body[name] = body[name] + 1 if isinstance(body[name], int) else f"{body[name]} after all"
+        return dict(body)
+
+
+WRITES = [
+    *(Write(operation.method, operation.path, operation.body) for operation in bodies.OPERATIONS),
+    Write("POST", "/uploads/{sent}/complete"),
+    Write("DELETE", "/uploads/{upload}"),
+    Write("DELETE", "/models/fraud/versions/5"),
+    Write("DELETE", "/models/fraud/aliases/champion"),
+    Write("DELETE", "/models/empty"),
+    Write("DELETE", "/tokens/{reader_id}"),
+]
+
+
+def arranged(write: Write, given: Given, world: World) -> Write:
+    """*write* at an address of the world; the bytes of the upload that it completes have arrived."""
+    parts = dict(world.parts) | ({"sent": arrived(given)} if "{sent}" in write.path else {})
+    return Write(write.method, write.path.format_map(parts), write.body)
+
+
+def arrived(given: Given) -> str:
+    """An upload whose bytes have arrived."""
+    content = b"sent but not completed"
+    upload = expect(201, given.api.post("/uploads", {"sha256": sha256(content).hexdigest(), "size": len(content)}))
+    given.send(upload["target"], content)
+    return str(upload["id"])
+
+
+def test_the_writes_tried_here_are_all_that_there_are(api: Api) -> None:
+    paths = api.get("/openapi.json").get_json()["paths"]
+    documented = sum(method in {"post", "put", "patch", "delete"} for item in paths.values() for method in item)
+
+    assert len({(write.method, write.path) for write in WRITES}) == len(WRITES) == documented
+
+
+def test_a_write_sent_again_with_its_key_is_answered_alike_and_done_once(
+    api: Api, given: Given, world: World, ledger: Ledger
+) -> None:
+    wrong = []
+    for index, plain in enumerate(WRITES):
+        write, key = arranged(plain, given, world), f"retry-{index}"
+        first = write.send(api, key)
+        after = ledger.digest()
+
+        again = write.send(api, key)
+
+        expected = first.get_json() | dict.fromkeys(HIDDEN.get(write.path, ()))
+        same = {name: first.headers.get(name) for name in ("ETag", "Location", "Content-Type")}
+        if first.status_code >= 300 or "Idempotency-Replayed" in first.headers:
+            wrong.append(f"{write}: first {first.status_code} {first.get_data(as_text=True)}")
+        if (again.status_code, again.get_json()) != (first.status_code, expected):
+            wrong.append(f"{write}: then {again.status_code} {again.get_data(as_text=True)}")
+        if again.headers.get("Idempotency-Replayed") != "true" or same != {n: again.headers.get(n) for n in same}:
+            wrong.append(f"{write}: with {dict(again.headers)}")
+        if ledger.digest() != after:
+            wrong.append(f"{write}: was done twice")
+
+    assert wrong == []
+
+
+def test_a_key_that_comes_back_with_another_request_is_refused(
+    api: Api, given: Given, world: World, ledger: Ledger
+) -> None:
+    wrong, tried = [], 0
+    for index, plain in enumerate(WRITES):
+        write, key = arranged(plain, given, world), f"reuse-{index}"
+        write.send(api, key)
+        after = ledger.digest()
+        others = [write.other()] if write.other() else []
+
+        replies = [write.send(api, key, body=other) for other in others]
+        replies.append(api.post("/models", {"name": "elsewhere"}, headers={"Idempotency-Key": key}))
+        replies.append(api.patch("/models/fraud", {"description": "x"}, headers={"Idempotency-Key": key}))
+
+        for reply in replies:
+            tried += 1
+            if (reply.status_code, reply.get_json().get("code")) != (422, "idempotency_mismatch"):
+                wrong.append(f"{write}: {reply.status_code} {reply.get_data(as_text=True)}")
+        if ledger.digest() != after:
+            wrong.append(f"{write}: something was written")
+
+    assert wrong == []
+    assert tried >= 3 * len(bodies.OPERATIONS)
+
+
+def test_a_key_means_nothing_to_another_principal(api: Api, given: Given, world: World) -> None:
+    roles = ["writer", "promoter", "admin"]
+    stranger = Api(api.client, expect(201, api.post("/tokens", {"owner": "stranger", "roles": roles}))["token"])
+    wrong = []
+    for index, plain in enumerate(WRITES):
+        write, key = arranged(plain, given, world), f"shared-{index}"
+        write.send(api, key)
+
+        theirs = write.send(stranger, key)
+
+        if "Idempotency-Replayed" in theirs.headers or theirs.get_json().get("code") == "idempotency_mismatch":
+            wrong.append(f"{write}: {theirs.status_code} {theirs.get_data(as_text=True)}")
+
+    assert wrong == []
+
+
+def test_the_same_document_spelled_otherwise_is_the_same_request(api: Api) -> None:
+    headers = {"Idempotency-Key": "spelling", "Content-Type": "application/json"}
+    first = api("POST", "/models", data=b'{"name": "caf\xc3\xa9", "description": "x"}', headers=headers)
+
+    again = api("POST", "/models", data=rb'{ "description":"\u0078","name":"caf\u00e9" }', headers=headers)
+
+    assert expect(201, again) == expect(201, first)
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_refusal_is_not_kept_so_the_retry_is_judged_anew(api: Api, given: Given) -> None:
+    given.model()
+    content = b"bytes that come late"
+    line = {"path": "a", "size": len(content), "sha256": sha256(content).hexdigest()}
+    write = Write("POST", "/models/fraud/versions", {"files": [line]})
+
+    early = write.send(api, "late")
+    given.blob(content)
+    retried = write.send(api, "late")
+
+    assert expect(409, early)["code"] == "blobs_missing"
+    assert expect(201, retried)["created"] is True
+    assert "Idempotency-Replayed" not in retried.headers
+
+
+def test_a_rehearsal_uses_no_key_up(api: Api, given: Given) -> None:
+    given.version()
+    move = {"stage": "staging", "reason": "why"}
+    path = "/models/fraud/versions/1/stage"
+
+    rehearsed = Write("PUT", path, move | {"dry_run": True}).send(api, "rehearsal")
+    done = Write("PUT", path, move).send(api, "rehearsal")
+
+    assert expect(200, rehearsed)["dry_run"] is True
+    assert expect(200, done)["changed"] is True
+    assert given.stages() == {1: "staging"}
+
+
+def test_a_repeated_request_must_still_be_allowed(api: Api, world: World, given: Given) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "leaving", "roles": ["writer"]}))
+    leaving = Api(api.client, issued["token"])
+    write = Write("POST", "/models", {"name": "new"})
+    expect(201, write.send(leaving, "mine"))
+
+    expect(200, api.delete(f"/tokens/{issued['id']}"))
+
+    assert expect(401, write.send(leaving, "mine"))["code"] == "unauthenticated"
+
+
+def test_what_is_kept_for_a_repetition_holds_no_credential(api: Api, ledger: Ledger) -> None:
+    token = Write("POST", "/tokens", {"owner": "ann", "roles": ["reader"]}).send(api, "token").get_json()["token"]
+    upload = Write("POST", "/uploads", {"sha256": "cd" * 32, "size": 5}).send(api, "upload").get_json()
+
+    assert token.startswith("mrp_")
+    assert ledger.holds(token) == ledger.holds(token[16:48]) == []
+    assert ledger.holds(upload["target"]["url"].rpartition("/")[2]) == []
+    assert ledger.holds(upload["id"]) != []
+
+
+def test_a_key_of_every_legal_character_and_length_is_taken(api: Api) -> None:
+    visible = "".join(map(chr, range(0x21, 0x7F)))
+    for index, key in enumerate(["a", visible, "a" * 128, '"quoted"', "a,b", "';DROP/**/TABLE/**/models;--"]):
+        write = Write("POST", "/models", {"name": f"m{index}"})
+        first = write.send(api, key)
+        assert expect(201, write.send(api, key)) == expect(201, first)

@@ -1,0 +1,435 @@
+"""Moves between stages through the API: enforced, exclusive, recorded, and answered for any instant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api, Given, expect
+
+START = {"none": "none", "staging": "staging", "production": "production", "archived": "archived"}
+TICK = timedelta(microseconds=1)
+
+
+def move(api: Api, number: int, stage: str, **terms: Any) -> dict[str, Any]:
+    return expect(200, api.put(f"/models/fraud/versions/{number}/stage", {"stage": stage, "reason": "why", **terms}))
+
+
+def refused(status: int, api: Api, number: int, stage: str, **terms: Any) -> dict[str, Any]:
+    body = {"stage": stage, "reason": "why", **terms}
+    return expect(status, api.put(f"/models/fraud/versions/{number}/stage", body))
+
+
+def wire(instant: str, by: timedelta = timedelta()) -> str:
+    """An instant of the wire, moved."""
+    return (datetime.fromisoformat(instant) + by).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def holder(api: Api, stage: str, as_of: str | None = None) -> int | None:
+    """Who held the stage; None for nobody."""
+    query = {"as_of": as_of} if as_of else None
+    response = api.get(f"/models/fraud/stages/{stage}", query_string=query)
+    return None if response.status_code == 404 else expect(200, response)["number"]
+
+
+def test_promoting_to_production_archives_the_incumbent(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+
+    response = api.put("/models/fraud/versions/2/stage", {"stage": "production", "reason": "AUC +2"})
+
+    assert expect(200, response)["displaced"] == 1
+    assert given.stages() == {1: "archived", 2: "production"}
+    assert given.actions()[-1] == "version.promoted"
+
+
+@pytest.mark.parametrize(
+    ("start", "target", "kind", "action"),
+    [
+        ("none", "staging", "promote", "version.promoted"),
+        ("none", "archived", "archive", "version.archived"),
+        ("staging", "production", "promote", "version.promoted"),
+        ("staging", "none", "demote", "version.demoted"),
+        ("staging", "archived", "archive", "version.archived"),
+        ("archived", "staging", "restore", "version.restored"),
+    ],
+)
+def test_an_allowed_transition_is_made_and_recorded(
+    api: Api, given: Given, start: str, target: str, kind: str, action: str
+) -> None:
+    given.version(stage=start)
+
+    moved = move(api, 1, target)
+
+    assert (moved["model"], moved["number"], moved["kind"]) == ("fraud", 1, kind)
+    assert (moved["source"], moved["target"]) == (start, target)
+    assert (moved["changed"], moved["dry_run"], moved["displaced"]) == (True, False, None)
+    assert moved["version"] == expect(200, api.get("/models/fraud/versions/1"))
+    assert moved["version"]["stage"] == target
+    entry = expect(200, api.get("/models/fraud/history"))["items"][0]
+    assert (entry["action"], entry["reason"], entry["at"]) == (action, "why", moved["at"])
+    assert (entry["before"]["stage"], entry["after"]["stage"]) == (start, target)
+    assert entry["digests"]["manifest"] == moved["version"]["manifest_digest"]
+
+
+@pytest.mark.parametrize(
+    ("start", "target", "allowed"),
+    [
+        ("none", "production", ["archived", "staging"]),
+        ("archived", "production", ["staging"]),
+        ("archived", "none", ["staging"]),
+        ("production", "none", ["archived"]),
+        ("production", "staging", ["archived"]),
+        ("production", "archived", ["archived"]),
+    ],
+)
+def test_a_refused_transition_leaves_nothing_behind(
+    api: Api, given: Given, start: str, target: str, allowed: list[str]
+) -> None:
+    given.version(stage=start)
+    before = given.stages(), given.entries()
+
+    problem = refused(409, api, 1, target)
+
+    assert (problem["code"], problem["allowed"]) == ("illegal_transition", allowed)
+    assert (given.stages(), given.entries()) == before
+
+
+@pytest.mark.parametrize("stage", START)
+def test_a_move_to_the_stage_already_held_writes_nothing(api: Api, given: Given, stage: str) -> None:
+    given.version(stage=stage)
+    before = expect(200, api.get("/models/fraud/versions/1")), given.entries()
+
+    moved = move(api, 1, stage)
+
+    assert (moved["changed"], moved["kind"], moved["at"], moved["displaced"]) == (False, None, None, None)
+    assert (moved["source"], moved["target"]) == (stage, stage)
+    assert (moved["version"], given.entries()) == before
+
+
+@pytest.mark.parametrize("start", START)
+@pytest.mark.parametrize("target", START)
+def test_an_open_lifecycle_takes_every_move(api: Api, given: Given, start: str, target: str) -> None:
+    given.model(lifecycle="open")
+    given.version()
+    given.stage("fraud", 1, start)
+
+    moved = move(api, 1, target)
+
+    assert moved["changed"] is (start != target)
+    assert given.stages() == {1: target}
+    assert holder(api, target) == 1 if target != "none" else True
+
+
+def test_an_open_lifecycle_keeps_several_in_production_and_the_latest_entrant_is_the_holder(
+    api: Api, given: Given
+) -> None:
+    given.model(lifecycle="open")
+    for _ in range(3):
+        given.version()
+
+    displaced = [move(api, number, "production")["displaced"] for number in (2, 3, 1)]
+
+    assert displaced == [None, None, None]
+    assert given.stages() == {1: "production", 2: "production", 3: "production"}
+    assert holder(api, "production") == 1
+    listed = expect(200, api.get("/models/fraud/stages"))["stages"]["production"]
+    assert [item["number"] for item in listed] == [1, 3, 2]
+
+
+def test_many_versions_may_be_in_staging_at_once(api: Api, given: Given) -> None:
+    for _ in range(3):
+        given.version(stage="staging")
+
+    stages = expect(200, api.get("/models/fraud/stages"))["stages"]
+
+    assert [item["number"] for item in stages["staging"]] == [3, 2, 1]
+    assert stages["production"] == []
+    assert expect(200, api.get("/models/fraud"))["stages"] == {"staging": [1, 2, 3], "production": []}
+
+
+@pytest.mark.parametrize("reason", [None, "", " ", "\n\t", "x" * 2001])
+def test_a_move_needs_a_reason(api: Api, given: Given, reason: str | None) -> None:
+    given.version()
+    body = {"stage": "staging"} if reason is None else {"stage": "staging", "reason": reason}
+
+    problem = expect(422, api.put("/models/fraud/versions/1/stage", body))
+
+    assert list(problem["errors"]) == ["reason"]
+    assert given.stages() == {1: "none"}
+
+
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+    before = expect(200, api.get("/models/fraud/versions/2")), given.stages(), given.entries()
+
+    rehearsed = move(api, 2, "production", dry_run=True)
+
+    assert (rehearsed["changed"], rehearsed["dry_run"], rehearsed["displaced"]) == (True, True, 1)
+    assert (rehearsed["kind"], rehearsed["at"]) == ("promote", None)
+    assert (rehearsed["version"], given.stages(), given.entries()) == before
+
+
+@pytest.mark.parametrize(
+    ("stage", "terms", "code"),
+    [
+        ("archived", {}, "illegal_transition"),
+        ("archived", {"leave_vacant": True, "expected_current": 2}, "stale"),
+        ("staging", {}, "illegal_transition"),
+    ],
+)
+def test_a_dry_run_refuses_what_the_move_would_refuse(
+    api: Api, given: Given, stage: str, terms: dict[str, Any], code: str
+) -> None:
+    given.version(stage="production")
+
+    problems = [refused(409, api, 1, stage, dry_run=dry_run, **terms) for dry_run in (True, False)]
+
+    assert [problem["code"] for problem in problems] == [code, code]
+
+
+def test_a_dry_run_does_not_use_an_idempotency_key_up(api: Api, given: Given) -> None:
+    given.version()
+    headers = {"Idempotency-Key": "k-1"}
+    body = {"stage": "staging", "reason": "why"}
+    expect(200, api.put("/models/fraud/versions/1/stage", {**body, "dry_run": True}, headers=headers))
+
+    moved = api.put("/models/fraud/versions/1/stage", body, headers=headers)
+
+    assert expect(200, moved)["changed"] is True
+    assert "Idempotency-Replayed" not in moved.headers
+
+
+@pytest.mark.parametrize(
+    ("incumbent", "expected", "fits"),
+    [(True, 1, True), (True, None, False), (True, 2, False), (False, None, True), (False, 1, False)],
+)
+def test_a_move_can_depend_on_the_holder_that_the_caller_saw(
+    api: Api, given: Given, incumbent: bool, expected: int | None, fits: bool
+) -> None:
+    given.version(stage="production" if incumbent else "none")
+    given.version(stage="staging")
+    before = given.entries()
+
+    response = api.put(
+        "/models/fraud/versions/2/stage", {"stage": "production", "reason": "why", "expected_current": expected}
+    )
+
+    if fits:
+        assert expect(200, response)["displaced"] == (1 if incumbent else None)
+    else:
+        problem = expect(409, response)
+        assert (problem["code"], problem["holder"]) == ("stale", 1 if incumbent else None)
+        assert given.entries() == before
+
+
+def test_production_can_be_left_vacant_on_purpose(api: Api, given: Given) -> None:
+    given.version(stage="production")
+
+    moved = move(api, 1, "archived", leave_vacant=True)
+
+    assert (moved["kind"], moved["displaced"]) == ("archive", None)
+    assert holder(api, "production") is None
+    assert "no version of 'fraud' holds production" in expect(404, api.get("/models/fraud/stages/production"))["detail"]
+
+
+def test_both_versions_tell_that_one_took_the_others_place(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+
+    move(api, 2, "production")
+
+    first, second = (expect(200, api.get(f"/models/fraud/versions/{n}/history"))["items"][0] for n in (1, 2))
+    assert first == second
+    assert (first["version"], first["related_version"]) == (2, 1)
+    assert expect(200, api.get("/models/fraud/stages/archived"))["kind"] == "supersede"
+
+
+@pytest.mark.parametrize("role", ["writer", "admin"])
+def test_only_a_promoter_moves_into_and_out_of_production(
+    given: Given, as_role: Callable[[str], Api], role: str
+) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+    api = as_role(role)
+
+    problems = [
+        refused(403, api, 2, "production"),
+        refused(403, api, 2, "production", dry_run=True),
+        refused(403, api, 1, "archived", leave_vacant=True),
+        refused(403, api, 1, "archived", leave_vacant=True, dry_run=True),
+    ]
+
+    assert {problem["permission"] for problem in problems} == {"version:promote"}
+    assert move(api, 2, "none")["changed"] is True
+    assert move(as_role("promoter"), 1, "archived", leave_vacant=True)["changed"] is True
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter"])
+def test_a_version_whose_bytes_are_damaged_does_not_enter_production(
+    api: Api, given: Given, storage_root: Path, damage: str
+) -> None:
+    files = [given.file(path="a"), given.file(path="b")]
+    given.version(stage="staging", files=files)
+    sha256 = files[1]["sha256"]
+    (stored,) = (storage_root / "blobs" / sha256[:2] / sha256).iterdir()
+    stored.unlink() if damage == "gone" else stored.write_bytes(b"?")
+    before = given.entries()
+
+    problems = [refused(409, api, 1, "production", dry_run=dry_run) for dry_run in (True, False)]
+
+    assert [(problem["code"], problem["missing"]) for problem in problems] == [("blobs_missing", [sha256])] * 2
+    assert (given.stages(), given.entries()) == ({1: "staging"}, before)
+
+
+def test_the_holder_is_told_with_who_put_it_there_and_why(api: Api, given: Given) -> None:
+    given.version(stage="staging")
+    moved = move(api, 1, "production", reason="AUC +2")
+
+    found = expect(200, api.get("/models/fraud/stages/production"))
+
+    assert found == {
+        "model": "fraud",
+        "stage": "production",
+        "number": 1,
+        "manifest_digest": moved["version"]["manifest_digest"],
+        "since": moved["at"],
+        "until": None,
+        "kind": "promote",
+        "actor": "all",
+        "reason": "AUC +2",
+    }
+    assert expect(200, api.get("/models/fraud/stages")) == {
+        "model": "fraud",
+        "stages": {"staging": [], "production": [found]},
+    }
+
+
+def test_a_deployer_polls_cheaply_until_the_holder_changes(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+    etag = api.get("/models/fraud/stages/production").headers["ETag"]
+    poll = {"headers": {"If-None-Match": etag}}
+
+    same = api.get("/models/fraud/stages/production", **poll)
+    move(api, 2, "production")
+    other = api.get("/models/fraud/stages/production", **poll)
+
+    assert (same.status_code, same.data, same.headers["ETag"]) == (304, b"", etag)
+    assert expect(200, other)["number"] == 2
+    assert other.headers["ETag"] != etag
+
+
+def test_an_answer_about_the_past_changes_its_etag_when_the_tenure_ends(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+    past = {"as_of": expect(200, api.get("/models/fraud/stages/production"))["since"]}
+    before = api.get("/models/fraud/stages/production", query_string=past)
+    moved = move(api, 2, "production")
+
+    after = api.get(
+        "/models/fraud/stages/production", query_string=past, headers={"If-None-Match": before.headers["ETag"]}
+    )
+
+    assert (expect(200, before)["until"], expect(200, after)["until"]) == (None, moved["at"])
+
+
+def test_a_tenure_covers_its_first_instant_and_not_its_last(api: Api, given: Given) -> None:
+    given.version(stage="staging")
+    started = move(api, 1, "production")["at"]
+    given.version(stage="staging")
+    ended = move(api, 2, "production")["at"]
+
+    answers = {
+        "before": holder(api, "production", wire(started, -TICK)),
+        "start": holder(api, "production", started),
+        "last": holder(api, "production", wire(ended, -TICK)),
+        "end": holder(api, "production", ended),
+        "archived before": holder(api, "archived", wire(ended, -TICK)),
+        "archived": holder(api, "archived", ended),
+        "in staging": holder(api, "staging", wire(started, -TICK)),
+        "out of staging": holder(api, "staging", started),
+    }
+
+    assert answers == {
+        "before": None, "start": 1, "last": 1, "end": 2,
+        "archived before": None, "archived": 1, "in staging": 1, "out of staging": None,
+    }  # fmt: skip
+
+
+def test_an_instant_is_the_same_in_every_zone(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    since = datetime.fromisoformat(expect(200, api.get("/models/fraud/stages/production"))["since"])
+    elsewhere = since.astimezone(datetime.fromisoformat("2026-01-01T00:00:00+05:30").tzinfo)
+
+    found = holder(api, "production", elsewhere.isoformat())
+
+    assert found == 1
+    assert holder(api, "production", (elsewhere - TICK).isoformat()) is None
+
+
+def test_asking_before_the_first_tenure_tells_when_it_began(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    since = expect(200, api.get("/models/fraud/stages/production"))["since"]
+
+    problem = expect(404, api.get("/models/fraud/stages/production?as_of=2020-01-01T00:00:00Z"))
+
+    assert problem["code"] == "not_found"
+    assert since in problem["detail"]
+
+
+@pytest.mark.parametrize("as_of", ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_future_is_not_known(api: Api, given: Given, as_of: str) -> None:
+    given.version(stage="production")
+
+    problem = expect(422, api.get(f"/models/fraud/stages/production?as_of={as_of}"))
+
+    assert list(problem["errors"]) == ["as_of"]
+
+
+def test_the_past_outlives_the_versions_that_made_it(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+    ended = move(api, 2, "production")["at"]
+    expect(200, api.delete("/models/fraud/versions/1"))
+
+    found = holder(api, "production", wire(ended, -TICK))
+
+    assert found == 1
+
+
+def test_the_past_of_a_name_includes_the_models_that_had_it_before(api: Api, given: Given) -> None:
+    given.version(stage="production")
+    ended = move(api, 1, "archived", leave_vacant=True)["at"]
+    deleted = expect(200, api.delete("/models/fraud"))["deleted_at"]
+    while_gone = holder(api, "production", wire(ended, -TICK))
+    given.model()
+    given.version(stage="production")
+
+    then = holder(api, "production", wire(ended, -TICK))
+
+    assert (while_gone, then, holder(api, "production")) == (1, 1, 2)
+    assert (holder(api, "archived", wire(deleted, -TICK)), holder(api, "archived", deleted)) == (1, None)
+    assert holder(api, "archived") is None
+
+
+def test_what_holds_now_also_held_a_moment_ago(api: Api, given: Given) -> None:
+    given.version(stage="production")
+
+    now = holder(api, "production", datetime.now(UTC).isoformat())
+
+    assert now == holder(api, "production") == 1
+
+
+@pytest.mark.parametrize("stage", ["none", "Production", "canary"])
+def test_a_stage_that_nobody_holds_by_name_has_no_address(api: Api, given: Given, stage: str) -> None:
+    given.version()
+
+    problem = expect(404, api.get(f"/models/fraud/stages/{stage}"))
+
+    assert problem["code"] == "not_found"

@@ -1,0 +1,212 @@
+"""API tokens: issued once, stored as a hash, expired, revoked, and the one of the first run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+from flask import Flask
+from sqlalchemy import delete
+
+from registry.api.context import EXTENSION
+from registry.auth import tokens
+from registry.db.models import AuditEntry, Token
+from registry.db.session import transaction
+from registry.services import accounts
+from tests.api.hostile.ledger import watching
+from tests.support.api import Api, expect
+from tests.support.databases import Database
+
+
+@pytest.fixture
+def bootstrap(app: Flask) -> str:
+    """The token of a first run: there is no other yet."""
+    with app.app_context():
+        with transaction() as session:
+            session.execute(delete(Token))
+        token = accounts.issue_bootstrap(pepper=app.extensions[EXTENSION].pepper)
+    assert token is not None
+    return token
+
+
+def as_token(api: Api, token: str) -> Api:
+    return Api(api.client, token)
+
+
+def test_a_token_acts_as_its_owner_with_its_roles(api: Api) -> None:
+    issued = expect(
+        201, api.post("/tokens", {"owner": "ann", "roles": ["writer", "auditor", "writer"], "name": "laptop"})
+    )
+
+    me = expect(200, as_token(api, issued["token"]).get("/me"))
+
+    assert (me["name"], me["kind"], me["roles"], me["mode"]) == ("ann", "user", ["auditor", "writer"], "production")
+    assert me["token"] == {"id": issued["id"], "name": "laptop", "expires_at": issued["expires_at"]}
+    assert {"audit:read", "version:register"} <= set(me["permissions"])
+    assert "version:promote" not in me["permissions"]
+
+
+def test_a_token_is_shown_once_and_only_its_keyed_hash_is_stored(api: Api, database: Database) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+
+    listed = api.get("/tokens?limit=200").get_data(as_text=True)
+
+    assert tokens.lookup_id(issued["token"]) == issued["id"]
+    assert issued["id"] in listed
+    assert issued["token"] not in listed
+    with watching(database.url) as ledger:
+        assert ledger.holds(issued["token"]) == ledger.holds(issued["token"][16:]) == []
+        assert ledger.holds(tokens.keyed_hash(issued["token"], pepper=b"another")) == []
+
+
+def test_the_hash_of_a_token_is_of_no_use_without_the_pepper(api: Api, app: Flask, database: Database) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    pepper = app.extensions[EXTENSION].pepper
+
+    with watching(database.url) as ledger:
+        assert ledger.holds(tokens.keyed_hash(issued["token"], pepper=pepper)) == ["tokens.hash"]
+        assert ledger.holds(pepper.hex()) == []
+
+
+def test_a_revoked_token_opens_nothing_and_is_revoked_once(api: Api) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    ann = as_token(api, issued["token"])
+    expect(200, ann.get("/me"))
+
+    revoked = expect(200, api.delete(f"/tokens/{issued['id']}?reason=lost"))
+
+    assert revoked["revoked_at"] is not None
+    assert expect(401, ann.get("/me"))["code"] == "unauthenticated"
+    assert expect(409, api.delete(f"/tokens/{issued['id']}"))["code"] == "conflict"
+
+
+@pytest.mark.parametrize(("asked", "days"), [({}, 90), ({"expires_in_days": 1}, 1), ({"expires_in_days": 365}, 365)])
+def test_a_token_expires_to_the_second(api: Api, asked: dict[str, int], days: int) -> None:
+    start = datetime.now(UTC) + timedelta(minutes=1)  # later than the entries of the log, whose clock never goes back
+    with time_machine.travel(start, tick=False):
+        issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"], **asked}))
+    ann, end = as_token(api, issued["token"]), datetime.fromisoformat(issued["expires_at"])
+
+    with time_machine.travel(end - timedelta(seconds=1), tick=False):
+        before = ann.get("/me").status_code
+    with time_machine.travel(end, tick=False):
+        after = ann.get("/me").status_code
+
+    assert abs(end - start - timedelta(days=days)) < timedelta(milliseconds=1)
+    assert (before, after) == (200, 401)
+
+
+def test_a_token_lives_a_year_at_most(api: Api) -> None:
+    for days in (0, -1, 366, 2**31, "90", 1.5, None, True):
+        body = {"owner": "ann", "roles": ["reader"], "expires_in_days": days}
+        assert expect(422, api.post("/tokens", body))["errors"].keys() == {"expires_in_days"}, days
+
+
+def test_the_day_of_the_last_use_is_kept(api: Api) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    ann, later = as_token(api, issued["token"]), datetime.now(UTC) + timedelta(days=2)
+    ann.get("/me")
+    with time_machine.travel(later, tick=False):
+        ann.get("/me")
+        ann.get("/me")
+
+    listed = {item["id"]: item["last_used_on"] for item in expect(200, api.get("/tokens?limit=200"))["items"]}
+
+    assert listed[issued["id"]] == later.date().isoformat()
+
+
+def test_roles_that_nobody_can_grant_are_refused(api: Api) -> None:
+    for roles in (
+        ["bootstrap"],
+        ["root"],
+        ["Admin"],
+        [],
+        ["reader", "bootstrap"],
+        "admin",
+        ["admin"] * 11,
+        [None],
+        [[]],
+    ):
+        assert expect(422, api.post("/tokens", {"owner": "ann", "roles": roles}))["errors"].keys() == {"roles"}, roles
+
+
+def test_nobody_gets_a_token_of_the_registrys_own_accounts(api: Api) -> None:
+    for owner in ("system", "local-dev"):
+        assert expect(422, api.post("/tokens", {"owner": owner, "roles": ["reader"]}))["errors"].keys() == {"owner"}
+
+
+def test_an_owner_has_one_account_whatever_the_number_of_tokens(api: Api) -> None:
+    first, second = (
+        expect(201, api.post("/tokens", {"owner": "ann", "roles": [role]})) for role in ("reader", "writer")
+    )
+
+    assert (
+        as_token(api, first["token"]).get("/me").get_json()["id"]
+        == as_token(api, second["token"]).get("/me").get_json()["id"]
+    )
+
+
+def test_issuing_and_revoking_are_in_the_audit_log_without_the_secret(api: Api) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    expect(200, api.delete(f"/tokens/{issued['id']}?reason=lost"))
+
+    log = expect(200, api.get("/audit?limit=2"))["items"]
+
+    assert [entry["action"] for entry in log] == ["token.revoked", "token.created"]
+    assert log[0]["reason"] == "lost"
+    assert issued["token"] not in api.get("/audit?format=jsonl").get_data(as_text=True)
+
+
+def test_the_bootstrap_token_makes_one_admin_and_nothing_else(api: Api, bootstrap: str) -> None:
+    first = as_token(api, bootstrap)
+    admin = {"owner": "ann", "roles": ["admin", "promoter"]}
+
+    assert expect(200, first.get("/me"))["permissions"] == ["self:read", "token:create"]
+    for path in ("/models", "/audit", "/tokens"):
+        assert expect(403, first.get(path))["code"] == "forbidden"
+    assert expect(403, first.post("/models", {"name": "new"}))["permission"] == "model:create"
+    assert expect(403, first.post("/tokens", {"owner": "ann", "roles": ["promoter"]}))["code"] == "forbidden"
+    issued = expect(201, first.post("/tokens", admin))
+    assert expect(401, first.post("/tokens", admin))["code"] == "unauthenticated"
+    assert expect(401, first.get("/me"))["code"] == "unauthenticated"
+    assert expect(201, as_token(api, issued["token"]).post("/tokens", {"owner": "bob", "roles": ["reader"]}))
+
+
+def test_the_bootstrap_token_lives_an_hour(api: Api, bootstrap: str) -> None:
+    now = datetime.now(UTC)
+
+    with time_machine.travel(now + timedelta(minutes=59), tick=False):
+        before = as_token(api, bootstrap).get("/me").status_code
+    with time_machine.travel(now + timedelta(minutes=61), tick=False):
+        after = as_token(api, bootstrap).get("/me").status_code
+
+    assert (before, after) == (200, 401)
+
+
+def test_no_bootstrap_token_is_issued_where_tokens_exist_unless_an_operator_insists(
+    app: Flask, api: Api, bootstrap: str
+) -> None:
+    pepper = app.extensions[EXTENSION].pepper
+
+    with app.app_context():
+        assert accounts.issue_bootstrap(pepper=pepper) is None
+        insisted = accounts.issue_bootstrap(pepper=pepper, force=True)
+
+    assert insisted is not None
+    assert as_token(api, insisted).get("/me").status_code == 200
+    assert as_token(api, bootstrap).get("/me").status_code == 401
+
+
+def test_a_bootstrap_token_that_was_used_in_another_request_meanwhile_is_used_up(
+    app: Flask, api: Api, bootstrap: str
+) -> None:
+    admin = {"owner": "ann", "roles": ["admin"]}
+    key = {"Idempotency-Key": "first"}
+    expect(201, as_token(api, bootstrap).post("/tokens", admin, headers=key))
+
+    replayed = as_token(api, bootstrap).post("/tokens", admin, headers=key)
+
+    assert expect(401, replayed)["code"] == "unauthenticated"
+    with app.app_context(), transaction() as session:
+        assert session.query(AuditEntry).where(AuditEntry.action == "token.created").count() == 7
