@@ -11,16 +11,29 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, exc
 
 import registry.db.models  # noqa: F401 -- fills the metadata that is compared
 from registry.db.base import Base
 from registry.db.engine import open_engine
+from registry.domain.errors import Unavailable
 
 # A checkout is looked at first: an editable install would hold a stale copy.
 _PLACES = (
     Path(__file__).parents[2] / "migrations",
     Path(__file__).parents[1] / "_migrations",
+)
+
+
+# The tables that are written once; triggers refuse every change of them.
+FROZEN = (
+    "audit_entries",
+    "lineage_digests",
+    "lineage_edges",
+    "lineage_nodes",
+    "version_files",
+    "version_metrics",
+    "version_params",
 )
 
 
@@ -53,25 +66,36 @@ def revision_over(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
+def require_head(url: str) -> None:
+    """Raise Unavailable, saying what to do, unless the database is at the schema of this release."""
+    if (found := current(url)) != head():
+        raise Unavailable(_behind(found))
+
+
 def check(url: str) -> list[str]:
     """What keeps this release from working with the database; empty when nothing does."""
     with _connected(url) as connection:
         found = revision_over(connection)
         if found != head():
-            return [f"the database is at {found or 'no revision'}, this release needs {head()}: registry db upgrade"]
+            return [_behind(found)]
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         differences = [f"the schema differs: {found}" for found in compare_metadata(context, Base.metadata)]
         return differences + _missing_triggers(connection)
 
 
+def _behind(found: str | None) -> str:
+    return f"the database is at {found or 'no revision'}, this release needs {head()}: run registry db upgrade"
+
+
 def _missing_triggers(connection: Connection) -> list[str]:
-    query = (
-        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
-        if connection.dialect.name == "sqlite"
-        else "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"
-    )
+    changes = ["update", "delete"]
+    query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+    if connection.dialect.name == "postgresql":
+        changes.append("truncate")
+        query = "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'"  # always, also where a session says "replica"
     found = set(connection.exec_driver_sql(query).scalars())
-    return [] if "audit_entries_keep_update" in found else ["the audit log's triggers are gone: it can be changed"]
+    wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes]
+    return [f"the trigger {name} is gone or disabled: history can be changed" for name in wanted if name not in found]
 
 
 def _run(action: Callable[[Config, str], None], url: str, revision: str) -> None:
@@ -87,6 +111,8 @@ def _connected(url: str) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             yield connection
+    except exc.OperationalError as error:
+        raise Unavailable(f"the database does not answer: {error.orig}") from error
     finally:
         engine.dispose()
 

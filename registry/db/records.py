@@ -134,6 +134,7 @@ class EntryRecord:
     model: str | None
     version: int | None
     related_version: int | None
+    token: str | None
     before: Mapping[str, Any]
     after: Mapping[str, Any]
     digests: Mapping[str, str]

@@ -22,6 +22,7 @@ def insert_missing(
         return 0
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).on_conflict_do_nothing(index_elements=list(key))
+    statement = statement.execution_options(preserve_rowcount=True)  # else psycopg has forgotten it by then
     done = (
         session.connection().execute(statement, list(rows))
         if len(rows) > 1

@@ -92,16 +92,18 @@ def revoke(token_id: str, *, actor: Actor, reason: str | None = None) -> TokenRe
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
-    """A one-hour, single-use token for the first admin; None where tokens exist already.
+    """A one-hour, single-use token for the first admin; None where one is out, or somebody has a token already.
 
-    With *force* (an operator on the machine asks for it) it is issued all the same, and an earlier one is revoked.
+    With *force* (an operator on the machine asks for it) it is issued all the same. Earlier ones are revoked.
     """
     with transaction() as session:
         chain = audit.lock_chain(session, audit.AUTH)
-        if not force and session.scalars(select(Token.id).limit(1)).first():
-            return None
         event = audit.begin(chain)
-        for old in session.scalars(select(Token).where(Token.name == BOOTSTRAP_NAME, Token.revoked_at.is_(None))):
+        bootstraps = Token.account_id == SYSTEM.id  # the registry has no other tokens of its own
+        waiting = (Token.revoked_at.is_(None)) & (Token.expires_at > event.at)
+        if not force and session.scalars(select(Token.id).where(~bootstraps | waiting).limit(1)).first():
+            return None
+        for old in session.scalars(select(Token).where(bootstraps, Token.revoked_at.is_(None))):
             old.revoked_at = event.at
         new = tokens.issue("b", pepper=pepper)
         session.add(

@@ -11,14 +11,14 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Version
-from registry.db.queries import catalog, records
+from registry.db.queries import catalog, governance, records
 from registry.db.queries.governance import covering
 from registry.db.records import AliasRecord, Page
 from registry.db.session import reading
 from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
-from registry.domain.errors import NotFound, Stale
+from registry.domain.errors import NotFound, PreconditionFailed, Stale
 from registry.services import audit
 from registry.services.idempotency import answer, unit_of_work
 
@@ -33,10 +33,12 @@ def point(
     actor: Actor,
     expected_current: int | object | None = UNSAID,
     reason: str | None = None,
+    if_match: int | None = None,
 ) -> AliasRecord:
     """Let *alias* point at the version. Where it points there already, nothing is written.
 
-    With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere.
+    With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
+    with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
     names.require(names.alias_problem, "alias", alias)
     with unit_of_work() as session:
@@ -45,23 +47,24 @@ def point(
         before = _current_number(session, held, alias)
         if expected_current is not UNSAID and expected_current != before:
             raise Stale(_stale_text(alias, before), holder=before)
+        _check_match(session, held, alias, if_match)
         if before != number:
             event = audit.begin(held)
             move(session, held, alias, found, event=event)
             happening = Happening(
                 "alias.set",
                 {"model": held.name, "version": number, "alias": alias},
-                before={"version": before},
-                after={"version": number},
+                before={"aliases": {alias: before}},
+                after={"aliases": {alias: number}},
                 texts=audit.texts(reason=reason),
             )
             audit.record(session, held, event, happening, actor=actor, version=found)
         return answer(session, replace(_current(session, held, alias), created=before is None))
 
 
-def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> None:
-    """Point *alias* at *version* within the caller's transaction, which also records it."""
-    _end(session, held, alias, event)
+def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
+    """Point *alias* at *version* within the caller's transaction, which also records it; returns where it pointed."""
+    left = _end(session, held, alias, event)
     session.add(
         AliasTenure(
             model_id=held.id,
@@ -72,31 +75,39 @@ def move(session: Session, held: Model, alias: str, version: Version, *, event: 
         )
     )
     catalog.touch(version, event.at)
+    catalog.touch(held, event.at)  # its view shows the aliases
+    return left.number if left else None
 
 
-def remove(model: str, alias: str, *, actor: Actor, reason: str | None = None) -> AliasRecord:
-    """End the alias; its history stays. Raises NotFound."""
+def remove(
+    model: str, alias: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+) -> AliasRecord:
+    """End the alias; its history stays. Raises NotFound, or PreconditionFailed when it was moved since."""
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         event = audit.begin(held)
         gone = _current(session, held, alias)
+        _check_match(session, held, alias, if_match)
         version = _end(session, held, alias, event)
+        catalog.touch(held, event.at)
         happening = Happening(
             "alias.deleted",
             {"model": held.name, "version": gone.number, "alias": alias},
-            before={"version": gone.number},
-            after={"version": None},
+            before={"aliases": {alias: gone.number}},
+            after={"aliases": {alias: None}},
             texts=audit.texts(reason=reason),
         )
         audit.record(session, held, event, happening, actor=actor, version=version)
-        return answer(session, gone)
+        return answer(session, replace(gone, until=event.at))
 
 
 def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRecord:
-    """Where the alias points, or pointed at *as_of*. Raises NotFound."""
+    """Where the alias points, or pointed at *as_of*, also under a deleted model. Raises NotFound, or Invalid."""
+    governance.require_past(as_of)
     with reading() as session:
-        catalog.model(session, model)
-        statement = _select().where(Model.name == model, AliasTenure.alias == alias)
+        held = catalog.model(session, model)
+        statement = _select().where(AliasTenure.alias == alias)
+        statement = statement.where(AliasTenure.model_id == held.id if as_of is None else Model.name == model)
         return _first(session, covering(statement, AliasTenure, as_of), model, alias, as_of)
 
 
@@ -137,6 +148,14 @@ def _open(held: Model, alias: str) -> Select[AliasTenure]:
     return select(AliasTenure).where(
         AliasTenure.model_id == held.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
     )
+
+
+def _check_match(session: Session, held: Model, alias: str, if_match: int | None) -> None:
+    if if_match is None:
+        return
+    current = session.scalars(_open(held, alias)).first()
+    if current is None or current.id != if_match:
+        raise PreconditionFailed("the alias was moved since you read it; read it again, then decide")
 
 
 def _current_number(session: Session, held: Model, alias: str) -> int | None:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Chained, Rows
 from registry.db.models import Account, AuditEntry, AuditText, Chain, Model, Version
@@ -109,8 +109,8 @@ def record(
 
 
 def texts(**given: str | None) -> dict[str, str]:
-    """Those of the *given* texts that say something."""
-    return {name: text for name, text in given.items() if text}
+    """Those of the *given* texts that were given; an empty one says that a text was cleared."""
+    return {name: text for name, text in given.items() if text is not None}
 
 
 def lock_chain(session: Session, aggregate: str) -> Chain:
@@ -179,35 +179,66 @@ def _heads(session: Session) -> list[Model | Chain]:
 
 
 def _walk(session: Session, aggregate: str, head: tuple[int, str] | None) -> ChainReport:
-    seq, previous = 0, ""
-    statement = (
-        select(AuditEntry, Version.number)
-        .outerjoin(Version, Version.id == AuditEntry.version_id)
+    seq, last = 0, None
+    try:
+        with session.execute(_chain(aggregate).execution_options(yield_per=1000)) as rows:
+            for entry, *mentioned in rows:
+                seq += 1
+                if problem := _problem(session, entry, mentioned=mentioned, seq=seq, last=last):
+                    return ChainReport(aggregate, seq, f"entry {entry.seq} ({entry.action}): {problem}")
+                last = entry
+    except ValueError as error:  # SQLite keeps whatever it is given
+        return ChainReport(aggregate, seq, f"an entry after {seq} has a column that cannot be read: {error}")
+    return ChainReport(aggregate, seq, _head_problem(head, seq, last.leaf_hash if last else ""))
+
+
+def _chain(aggregate: str) -> Rows:
+    """The entries in their order, each with the model and the number of both versions that its columns name."""
+    version, related = aliased(Version), aliased(Version)
+    return (
+        select(AuditEntry, version.model_id, version.number, related.model_id, related.number)
+        .outerjoin(version, version.id == AuditEntry.version_id)
+        .outerjoin(related, related.id == AuditEntry.related_version_id)
         .where(AuditEntry.aggregate == aggregate)
         .order_by(AuditEntry.seq)
     )
-    for entry, number in session.execute(statement.execution_options(yield_per=1000)):
-        seq += 1
-        if problem := _problem(session, entry, number=number, seq=seq, previous=previous):
-            return ChainReport(aggregate, seq, f"entry {entry.seq} ({entry.action}): {problem}")
-        previous = entry.leaf_hash
+
+
+def _head_problem(head: tuple[int, str] | None, seq: int, last: str) -> str | None:
     if head is None:
-        return ChainReport(aggregate, seq, "no model or chain owns these entries")
-    if head != (seq, previous):
-        return ChainReport(aggregate, seq, f"entry {seq + 1}: missing; the head says {head[0]} entries, {seq} are here")
-    return ChainReport(aggregate, seq, None)
+        return "no model or chain owns these entries"
+    if head[0] > seq:
+        return f"entry {seq + 1}: missing; the head says {head[0]} entries, {seq} are here"
+    if head != (seq, last):
+        return f"entry {seq}: it is not the one that the head names as entry {head[0]}"
+    return None
 
 
-def _problem(session: Session, entry: AuditEntry, *, number: int | None, seq: int, previous: str) -> str | None:
+def _problem(
+    session: Session, entry: AuditEntry, *, mentioned: Sequence[Any], seq: int, last: AuditEntry | None
+) -> str | None:
     if entry.seq != seq:
         return f"entry {seq} is missing before it"
     if audit.leaf_hash(entry.body) != entry.leaf_hash:
         return "its bytes were changed: they do not have the recorded hash"
-    told = json.loads(entry.body)
-    if told["v"] != audit.FORMAT:
-        return f"its format {told['v']} is unknown to this release"
-    if told["prev"] != previous:
-        return "it does not follow the entry before: its link names another hash"
+    try:
+        told = json.loads(entry.body)
+        if told["v"] != audit.FORMAT:
+            return f"its format {told['v']} is unknown to this release"
+        if told["prev"] != (last.leaf_hash if last else ""):
+            return "it does not follow the entry before: its link names another hash"
+        if changed := _changed_column(entry, told, mentioned):
+            return f"its column for the {changed} was changed"
+        if last and entry.id <= last.id:
+            return "its place in the log is before that of the entry that it follows"
+        return _text_problem(session, entry.uid, told["commit"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "its bytes are no audit entry"
+
+
+def _changed_column(entry: AuditEntry, told: Mapping[str, Any], mentioned: Sequence[Any]) -> str | None:
+    subject = told["subject"]
+    version, related = subject.get("version"), subject.get("related_version")
     for name, recorded, column in (
         ("id", told["id"], entry.uid),
         ("time", told["ts"], clock.wire(entry.at)),
@@ -215,12 +246,13 @@ def _problem(session: Session, entry: AuditEntry, *, number: int | None, seq: in
         ("number in the chain", told["seq"], entry.seq),
         ("action", told["action"], entry.action),
         ("actor", told["actor"]["id"], entry.actor_id),
-        ("version", told["subject"].get("version"), number),
         ("model", told["agg"].removeprefix("model:"), entry.model_id or told["agg"]),
+        ("version", [version and entry.model_id, version], mentioned[:2]),
+        ("related version", [related and entry.model_id, related], mentioned[2:]),
     ):
         if recorded != column:
-            return f"its column for the {name} was changed"
-    return _text_problem(session, entry.uid, told["commit"])
+            return name
+    return None
 
 
 def _text_problem(session: Session, uid: str, commitments: Mapping[str, str]) -> str | None:
@@ -276,6 +308,7 @@ def _entry(entry: AuditEntry, actor_name: str, said: Mapping[str, str]) -> Entry
         model=told["subject"].get("model"),
         version=told["subject"].get("version"),
         related_version=told["subject"].get("related_version"),
+        token=told["subject"].get("token"),
         before=told["before"],
         after=told["after"],
         digests=told["digests"],

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from registry.db.models import Blob, VersionFile
+from registry.db.models import Blob, Model, VersionFile
 from registry.db.queries import catalog
 from registry.db.session import reading
 from registry.domain import clock
@@ -18,12 +18,16 @@ from registry.storage.checked import Store
 def sign(model: str, number: int, path: str, *, store: Store, expires_in: int) -> str:
     """A URL that serves the file for *expires_in* seconds, with Range.
 
-    Raises NotFound, or Conflict for a deleted version.
+    Raises NotFound, or Conflict when the version or its model is deleted.
     """
     with reading() as session:
         found = catalog.any_version(session, model, number)
         if found.state == State.DELETED:
             raise Conflict(f"version {number} of {model!r} is deleted; restore it to download its files")
+        if session.get_one(Model, found.model_id).deleted_at is not None:
+            raise Conflict(
+                f"the model {model!r} that had version {number} is deleted; restore it to download its files"
+            )
         statement = (
             select(VersionFile, Blob.key)
             .join(Blob, Blob.sha256 == VersionFile.sha256)

@@ -28,6 +28,7 @@ def trace(model: str, number: int) -> VersionRecord:
 
 def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) -> None:
     """Store the snapshot around a new version. Raises Invalid when a parent is not there."""
+    parents = _parent_nodes(session, snapshot.parents)  # before there is a node of its own: nobody is his own parent
     own = LineageNode(
         kind=NodeKind.VERSION.value,
         key=str(version.id),
@@ -41,7 +42,7 @@ def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) ->
     found = list(lineage.nodes(snapshot))
     ids = _keep_nodes(session, found, version)
     edges = [(ids[node.kind.value, node.key], node.edge, node.role) for node in found]
-    edges += [(node_id, EdgeKind.DERIVED_FROM, "") for node_id in _parent_nodes(session, snapshot.parents)]
+    edges += [(node_id, EdgeKind.DERIVED_FROM, "") for node_id in parents]
     session.add_all(
         LineageEdge(source_id=own.id, target_id=target, kind=kind.value, role=role, created_at=version.created_at)
         for target, kind, role in dict.fromkeys(edges)
@@ -85,6 +86,7 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[int]:
             )
             .with_for_update(of=Version, read=True)  # so that it is not deleted before we commit
         )
+        session.execute(statement)  # waits for a deletion that is under way; the next sees whether it happened
         node_id = session.scalars(statement).first()
         if node_id is None:
             text = f"there is no version {parent.model}:{parent.version}"
@@ -94,7 +96,7 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[int]:
 
 
 def child_of(session: Session, version: Version) -> str | None:
-    """The name of a version, not deleted, that derives from *version*; None without one."""
+    """The name of a version that derives from *version*, neither itself deleted nor its model; None without one."""
     own = select(LineageNode.id).where(LineageNode.version_id == version.id)
     statement = (
         select(Model.name, Version.number)
@@ -105,6 +107,7 @@ def child_of(session: Session, version: Version) -> str | None:
             LineageEdge.kind == EdgeKind.DERIVED_FROM.value,
             LineageEdge.target_id.in_(own),
             Version.state != State.DELETED.value,
+            Model.deleted_at.is_(None),
         )
     )
     child = session.execute(statement).first()

@@ -44,7 +44,8 @@ def create(
         event = audit.begin(held)
         held.created_at = held.updated_at = event.at
         tags.change_on_model(session, held, labels or {})
-        said = audit.texts(description=description, tags=json.dumps(labels, sort_keys=True) if labels else None)
+        tagged = json.dumps(labels, sort_keys=True) if labels else None
+        said = audit.texts(description=description or None, tags=tagged)
         after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
         audit.record(
             session, held, event, Happening("model.created", {"model": name}, after=after, texts=said), actor=actor
@@ -88,6 +89,8 @@ def edit(
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
         catalog.check_match(held, if_match)
+        if description is None and not labels and lifecycle is None:
+            return answer(session, records.model_record(session, held))  # nothing to change, nothing to record
         event = audit.begin(held)
         before, after = {}, {}
         if lifecycle is not None and lifecycle != held.lifecycle:
@@ -113,17 +116,27 @@ def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
         catalog.check_match(held, if_match)
+        catalog.await_children(session, Version.model_id == held.id)
         _refuse_if_used(session, held)
         return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
-def restore(name: str, *, actor: Actor, reason: str | None = None) -> ModelRecord:
-    """Bring the model that was deleted last back. Raises NotFound, or Conflict while a live model has the name."""
+def restore(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
+    """Bring the model that was deleted last back.
+
+    Raises NotFound, PreconditionFailed, or Conflict while a live model has the name.
+    """
     with unit_of_work() as session:
         held = catalog.lock_deleted_model(session, name)
+        catalog.check_match(held, if_match)
         if _live(session, held.name_key):
-            raise Conflict(f"a live model has the name {name!r}; delete that one first")
-        held.next_number = max(held.next_number, catalog.next_number(session, name))
+            raise _restore_blocked(name)
+        held.deleted_at = None
+        try:
+            session.flush()  # the unique index decides between a restoration and a creation at once
+        except IntegrityError as error:
+            raise _restore_blocked(name) from error
+        held.next_number = catalog.next_number(session, name)
         return _mark(session, held, "model.restored", deleted=False, actor=actor, reason=reason)
 
 
@@ -167,6 +180,10 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
 
 def _taken(name: str) -> AlreadyExists:
     return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
+
+
+def _restore_blocked(name: str) -> Conflict:
+    return Conflict(f"a live model has the name {name!r}, or one that differs in case or form only; delete that first")
 
 
 def _live(session: Session, name_key: str) -> bool:

@@ -64,14 +64,14 @@ def register(model: str, wanted: Registration, *, actor: Actor) -> Registered:
         version = _insert(session, held, wanted, sealed, event=event, actor=actor)
         _describe(session, version, wanted, sealed, event=event, actor=actor)
         lineage.keep(session, held, version, wanted.lineage)
-        for alias in wanted.aliases:
-            aliases.move(session, held, alias, version, event=event)
-        audit.record(session, held, event, _happening(held, version, wanted), actor=actor, version=version)
+        left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
+        audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
         return answer(session, Registered(True, records.version_record(session, held, version)))
 
 
 def _check(wanted: Registration) -> Manifest:
-    for key in wanted.params:
+    run = wanted.lineage.run
+    for key in {**(run.params if run else {}), **wanted.params}:
         names.require(names.tag_key_problem, f"params.{key}", key)
     for alias in wanted.aliases:
         names.require(names.alias_problem, "aliases", alias)
@@ -132,6 +132,7 @@ def _insert(
         updated_at=event.at,
     )
     held.latest_number, held.next_number = held.next_number, held.next_number + 1
+    catalog.touch(held, event.at)
     session.add(version)
     session.flush()  # everything below refers to its id
     return version
@@ -159,14 +160,17 @@ def _describe(
     tags.change_on_version(session, version, wanted.tags)
 
 
-def _happening(held: Model, version: Version, wanted: Registration) -> Happening:
+def _happening(held: Model, version: Version, wanted: Registration, left: Mapping[str, int | None]) -> Happening:
+    """*left* tells where each of the aliases pointed before."""
     return Happening(
         "version.registered",
         versions.subject(held, version),
-        after={"state": version.state, "files": version.file_count, "size": str(version.size),
-               "aliases": list(wanted.aliases)},
+        before={"aliases": dict(left)} if left else {},
+        after={"state": version.state, "files": version.file_count, "size": str(version.size)}
+        | ({"aliases": dict.fromkeys(left, version.number)} if left else {}),
         digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
         texts=audit.texts(
-            description=wanted.description, tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None
+            description=wanted.description or None,
+            tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None,
         ),
-    )  # fmt: skip
+    )

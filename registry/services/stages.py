@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -22,7 +22,6 @@ from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
 
 UNSAID = object()
-CLOCK_SKEW = timedelta(minutes=1)
 REASON_LENGTH = 2000
 ACTIONS = {
     Kind.PROMOTE: "version.promoted",
@@ -38,6 +37,7 @@ class Terms:
     """Under which terms a caller wants production to change.
 
     ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
+    ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
     """
 
     reason: str
@@ -124,8 +124,7 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
 
     The past is also that of deleted models of the name.
     """
-    if as_of is not None and as_of > clock.now() + CLOCK_SKEW:
-        raise Invalid.field("as_of", "lies in the future; who will hold the stage then is not known")
+    governance.require_past(as_of)
     with reading() as session:
         held = catalog.model(session, model)
         statement = governance.select_holders().where(Tenure.stage == stage.value)
@@ -213,6 +212,7 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
 
 def _plan_rollback(session: Session, held: Model, terms: Terms, to: int | None) -> tuple[stages.Tenure, Version | None]:
     _refuse_deleted(held)
+    catalog.check_match(held, terms.if_match)
     outgoing = governance.production_holder(session, held)
     if terms.expected_current is not UNSAID:
         number = outgoing.number if outgoing else None
@@ -256,16 +256,20 @@ def _enter(
         )
     version.stage = stage.value
     catalog.touch(version, event.at)
+    catalog.touch(held, event.at)  # its view shows who holds what
 
 
 def _happening(held: Model, version: Version, decided: Move, related: Version | None, reason: str) -> Happening:
     assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
-    before = {"stage": decided.source.value} | ({"production": related.number} if related else {})
+    before: dict[str, Any] = {"stage": decided.source.value}
+    after: dict[str, Any] = {"stage": decided.target.value}
+    if decided.target is Stage.PRODUCTION:
+        before["production"], after["production"] = related.number if related else None, version.number
     return Happening(
         ACTIONS[decided.kind],
         versions.subject(held, version, related),
         before=before,
-        after={"stage": decided.target.value},
+        after=after,
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
     )

@@ -78,21 +78,20 @@ def announce(sha256: str, size: int, *, actor: Actor, store: Store, limits: Limi
         return answer(session, announced, kept=replace(announced, target=None))
 
 
-def describe(upload_id: str, *, store: Store, limits: Limits) -> Announced:
-    """The upload; while it is pending, with a freshly signed target. Raises NotFound."""
+def describe(upload_id: str, *, actor: Actor, store: Store, limits: Limits) -> Announced:
+    """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
     with reading() as session:
-        upload = _find(session, upload_id)
+        upload = _find(session, upload_id, actor.id)
         awaited = upload.state == "pending" and upload.expires_at > clock.now()
         return Announced(_record(upload), _sign(store, upload, limits) if awaited else None)
 
 
-def complete(upload_id: str, *, store: Store) -> Announced:
+def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     """Verify what arrived; afterwards the blob can be registered. Completing twice is completing once.
 
     Raises NotFound, Conflict when nothing arrived, UploadMismatch (the bytes are discarded), UploadExpired.
     """
-    with reading() as session:
-        upload = _find(session, upload_id)
+    upload = _read(upload_id, actor.id)
     if upload.state == "verified":
         return Announced(_record(upload), None)
     _refuse_closed(upload)
@@ -101,16 +100,21 @@ def complete(upload_id: str, *, store: Store) -> Announced:
     except UploadMismatch:
         _discard(store, upload, "failed")
         raise
+    except Conflict:
+        # Nothing is there: perhaps because the upload was completed meanwhile, and its object was spare.
+        if (now := _read(upload_id, actor.id)).state == "verified":
+            return Announced(_record(now), None)
+        raise
     done, spare = _keep(upload)
     if spare:
         _delete_quietly(store, upload.key)
     return done
 
 
-def abort(upload_id: str, *, store: Store) -> Announced:
+def abort(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     """Give the upload up and delete what arrived. Raises NotFound, or Conflict when it is verified."""
     with unit_of_work() as session:
-        upload = _find(session, upload_id)
+        upload = _find(session, upload_id, actor.id, lock=True)
         if upload.state == "verified":
             raise Conflict("the upload is complete; its bytes belong to the registry now")
         if upload.state == "pending":
@@ -144,7 +148,7 @@ def _check_size(size: int, limit: int) -> None:
 def _keep(upload: Upload) -> tuple[Announced, bool]:
     """Record the verified blob. The second part says that another upload was first: this one's object is spare."""
     with unit_of_work() as session:
-        current = session.scalars(select(Upload).where(Upload.id == upload.id).with_for_update()).one()
+        current = _find(session, upload.id, upload.created_by, lock=True)
         if current.state != "verified":
             _refuse_closed(current)
             current.state = "verified"
@@ -175,10 +179,16 @@ def _delete_quietly(store: Store, key: str) -> None:
         log.warning("object_left_behind", key=key, reason=error.detail)
 
 
-def _find(session: Session, upload_id: str) -> Upload:
-    upload = session.scalars(
-        select(Upload).where(Upload.id == upload_id).execution_options(populate_existing=True)
-    ).first()
+def _read(upload_id: str, owner: str) -> Upload:
+    with reading() as session:
+        return _find(session, upload_id, owner)
+
+
+def _find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
+    """The owner's upload as it is now; with *lock*, until the transaction ends. Raises NotFound, also for another's."""
+    statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner)
+    statement = statement.execution_options(populate_existing=True)
+    upload = session.scalars(statement.with_for_update() if lock else statement).first()
     if upload is None:
         raise NotFound(f"there is no upload {upload_id}")
     return upload

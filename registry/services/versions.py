@@ -94,6 +94,8 @@ def edit(
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
         catalog.check_match(found, if_match)
+        if description is None and not labels:
+            return answer(session, records.version_record(session, held, found))  # nothing to change or to record
         event = audit.begin(held)
         if description is not None:
             found.description = description
@@ -115,11 +117,13 @@ def measure(
     actor: Actor,
     step: int | None = None,
     dataset_digest: str | None = None,
+    if_match: int | None = None,
 ) -> VersionRecord:
-    """Add measurements; earlier ones stay. Raises Conflict for a deleted version."""
+    """Add measurements; earlier ones stay. Raises PreconditionFailed, or Conflict for a deleted version."""
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
+        catalog.check_match(found, if_match)
         event = audit.begin(held)
         add_metrics(session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest)
         catalog.touch(found, event.at)
@@ -167,15 +171,22 @@ def delete_(
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
         catalog.check_match(found, if_match)
+        catalog.await_children(session, Version.id == found.id)
         _refuse_if_used(session, held, found)
         return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)
 
 
-def restore(model: str, number: int, *, actor: Actor, reason: str | None = None) -> VersionRecord:
-    """Make a deleted version ready again; it returns in the stage that it left. Raises Conflict if not deleted."""
+def restore(
+    model: str, number: int, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+) -> VersionRecord:
+    """Make a deleted version ready again; it returns in the stage that it left.
+
+    Raises PreconditionFailed, or Conflict if it is not deleted.
+    """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
+        catalog.check_match(found, if_match)
         if found.state != State.DELETED:
             raise Conflict(f"version {number} of {model!r} is not deleted")
         return _mark(session, held, found, State.READY, "version.undeleted", actor=actor, reason=reason)

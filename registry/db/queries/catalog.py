@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Model, Version
@@ -60,6 +60,11 @@ def live_version(session: Session, held: Model, number: int) -> Version:
     if found.state == State.DELETED:
         raise Conflict(f"version {number} of {held.name!r} is deleted; restore it first")
     return found
+
+
+def await_children(session: Session, parents: ColumnElement[bool]) -> None:
+    """Wait for registrations that name one of these versions as a parent; later ones wait until we have ended."""
+    session.execute(select(Version.id).where(parents).order_by(Version.id).with_for_update())
 
 
 def check_match(row: Model | Version, if_match: int | None) -> None:

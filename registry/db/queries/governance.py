@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -12,17 +12,33 @@ from sqlalchemy.orm import Session
 from registry.db.base import Rows
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
 from registry.db.records import HolderRecord
-from registry.domain import stages
+from registry.domain import clock, stages
+from registry.domain.errors import Invalid
 from registry.domain.stages import Kind, Stage, State
+
+CLOCK_SKEW = timedelta(minutes=1)
 
 
 def covering(statement: Rows, table: type[Tenure] | type[AliasTenure], as_of: datetime | None) -> Rows:
-    """Narrow *statement* to the latest tenure that is open, or that covered *as_of*: ``[started_at, ended_at)``."""
+    """Narrow *statement* to the latest tenure that is open, or that covered *as_of*: ``[started_at, ended_at)``.
+
+    With *as_of* the statement joins Model: what a model held ended, to whoever asks by name, when it was deleted.
+    """
     if as_of is None:
         statement = statement.where(table.ended_at.is_(None))
     else:
-        statement = statement.where(table.started_at <= as_of, (table.ended_at.is_(None)) | (table.ended_at > as_of))
+        statement = statement.where(
+            table.started_at <= as_of,
+            (table.ended_at.is_(None)) | (table.ended_at > as_of),
+            (Model.deleted_at.is_(None)) | (Model.deleted_at > as_of),
+        )
     return statement.order_by(table.started_at.desc(), table.id.desc()).limit(1)
+
+
+def require_past(as_of: datetime | None) -> None:
+    """Raise Invalid for an instant to come; clocks may differ by a minute."""
+    if as_of is not None and as_of > clock.now() + CLOCK_SKEW:
+        raise Invalid.field("as_of", "lies in the future; nobody knows what will be then")
 
 
 def open_tenure(session: Session, version: Version) -> Tenure | None:
@@ -48,15 +64,16 @@ def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
         .where(Tenure.model_id == held.id, Tenure.stage == Stage.PRODUCTION.value)
         .order_by(Tenure.started_at.desc(), Tenure.id.desc())
     )
-    for tenure, number, state, rolled_back in session.execute(statement.execution_options(yield_per=100)):
-        yield stages.Tenure(
-            id=tenure.id,
-            number=number,
-            origin=tenure.origin_id or tenure.id,
-            ended_kind=Kind(tenure.ended_kind) if tenure.ended_kind else None,
-            state=State(state),
-            rolled_back=rolled_back,
-        )
+    with session.execute(statement.execution_options(yield_per=100)) as rows:  # its cursor ends with the caller's loop
+        for tenure, number, state, rolled_back in rows:
+            yield stages.Tenure(
+                id=tenure.id,
+                number=number,
+                origin=tenure.origin_id or tenure.id,
+                ended_kind=Kind(tenure.ended_kind) if tenure.ended_kind else None,
+                state=State(state),
+                rolled_back=rolled_back,
+            )
 
 
 def select_holders() -> Rows:

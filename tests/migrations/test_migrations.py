@@ -1,0 +1,343 @@
+"""The schema's way up and down, by several processes at once and through a crash, and the walls that it builds."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import uuid
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from registry.db import migrate
+from registry.db.engine import SQLITE_PRAGMAS
+from tests.support.api import Given
+from tests.support.databases import Database, empty_postgres
+
+ROOT = Path(__file__).parents[2]
+FROZEN = (
+    "audit_entries",
+    "lineage_digests",
+    "lineage_edges",
+    "lineage_nodes",
+    "version_files",
+    "version_metrics",
+    "version_params",
+)
+KINDS = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+# Upgrades in one process for each argument, all at once; a process dies before the statement that its argument says.
+# Prints how each of them ended.
+UPGRADES = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from registry.db import migrate
+
+def upgrade(url, left):
+    def crash(*_):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", crash)
+    migrate.upgrade(url)
+    return 0
+
+processes = []
+for statement in sys.argv[2:]:
+    if (process := os.fork()) == 0:
+        status = 1
+        try:
+            status = upgrade(sys.argv[1], int(statement))
+        finally:
+            os._exit(status)
+    processes.append(process)
+print(*(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) for process in processes))
+"""
+NEVER = 0
+KILLED = -9
+
+
+@pytest.fixture
+def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    """The URL of a database without any table."""
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.db'}"
+    return empty_postgres(request.getfixturevalue("postgres_server"))
+
+
+def upgrade_in_processes(url: str, *die_before: int) -> list[int]:
+    """How each process ended that upgraded at the same time as the others."""
+    command = [sys.executable, "-c", UPGRADES, url, *map(str, die_before)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [int(status) for status in done.stdout.split()]
+
+
+def tables(url: str) -> set[str]:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    return set(sa.inspect(engine).get_table_names())
+
+
+def programs(url: str) -> list[Any]:
+    """The functions and triggers that are left."""
+    queries = {
+        "sqlite": ["SELECT name FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"],
+        "postgresql": [
+            "SELECT tgname FROM pg_trigger WHERE NOT tgisinternal",
+            "SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+            "SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typname !~ 'alembic_version'",
+        ],
+    }
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        return [row[0] for query in queries[engine.dialect.name] for row in connection.exec_driver_sql(query)]
+
+
+@KINDS
+def test_an_upgrade_from_nothing_gives_the_schema_of_the_models(empty: str) -> None:
+    migrate.upgrade(empty)
+
+    assert migrate.current(empty) == migrate.head()
+    assert migrate.check(empty) == []
+
+
+@KINDS
+def test_an_upgrade_may_be_repeated(empty: str) -> None:
+    migrate.upgrade(empty)
+    migrate.upgrade(empty)
+
+    assert migrate.check(empty) == []
+
+
+@KINDS
+def test_a_downgrade_to_base_leaves_nothing_and_the_way_up_is_open_again(empty: str) -> None:
+    migrate.upgrade(empty)
+
+    migrate.downgrade(empty, "base")
+
+    assert tables(empty) == {"alembic_version"}
+    assert programs(empty) == []
+    assert migrate.current(empty) is None
+    migrate.upgrade(empty)
+    assert migrate.check(empty) == []
+
+
+@KINDS
+def test_the_check_names_a_difference(empty: str) -> None:
+    migrate.upgrade(empty)
+    engine = sa.create_engine(empty, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE models ADD COLUMN colour TEXT")
+        connection.exec_driver_sql("DROP INDEX uq_tenures_one_production")
+
+    problems = migrate.check(empty)
+
+    assert any("colour" in problem for problem in problems)
+    assert any("uq_tenures_one_production" in problem for problem in problems)
+
+
+@KINDS
+def test_the_check_misses_each_trigger_that_is_gone(empty: str, kind: str) -> None:
+    migrate.upgrade(empty)
+    engine = sa.create_engine(empty, poolclass=sa.NullPool)
+    changes = ("update", "delete") if kind == "sqlite" else ("update", "delete", "truncate")
+    triggers = {f"{table}_keep_{change}": table for table in FROZEN for change in changes}
+    with engine.begin() as connection:
+        for trigger, table in triggers.items():
+            connection.exec_driver_sql(f"DROP TRIGGER {trigger}" + ("" if kind == "sqlite" else f" ON {table}"))
+
+    problems = "\n".join(migrate.check(empty))
+
+    assert [trigger for trigger in triggers if trigger not in problems] == []
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+@pytest.mark.parametrize("means", ["DISABLE TRIGGER ALL", "ENABLE TRIGGER audit_entries_keep_update"])
+def test_the_check_misses_a_trigger_that_does_not_always_fire(empty: str, means: str) -> None:
+    migrate.upgrade(empty)
+    engine = sa.create_engine(empty, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(f"ALTER TABLE audit_entries {means}")
+
+    assert any("audit_entries_keep_update" in problem for problem in migrate.check(empty))
+
+
+@KINDS
+def test_four_processes_that_upgrade_at_once_all_succeed(empty: str) -> None:
+    ends = upgrade_in_processes(empty, NEVER, NEVER, NEVER, NEVER)
+
+    assert ends == [0] * 4
+    assert migrate.check(empty) == []
+
+
+@KINDS
+def test_an_upgrade_goes_through_beside_five_that_are_killed_on_the_way(empty: str) -> None:
+    ends = upgrade_in_processes(empty, 5, 20, 35, 50, 60, NEVER)
+
+    assert ends[-1] == 0
+    assert KILLED in ends
+    assert migrate.check(empty) == []
+
+
+@KINDS
+def test_an_upgrade_that_was_killed_anywhere_leaves_nothing_and_can_be_run_again(empty: str) -> None:
+    for statement in (7, 30, 60):
+        assert upgrade_in_processes(empty, statement) == [KILLED]
+        assert tables(empty) <= {"alembic_version"}
+
+    migrate.upgrade(empty)
+
+    assert migrate.check(empty) == []
+
+
+@pytest.fixture
+def connection(database: Database, given: Given) -> Iterator[sa.Connection]:
+    """An open connection, tuned as the service's own, to a database in which every frozen table has rows."""
+    given.version(
+        "fraud",
+        params={"depth": "6"},
+        metrics={"auc": 0.9},
+        datasets=[{"name": "train", "digests": ["sha256:" + "a" * 64]}],
+    )
+    given.version("fraud", stage="production")
+    engine = sa.create_engine(database.url, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        if database.kind == "sqlite":
+            for pragma in ("foreign_keys", "recursive_triggers"):
+                connection.exec_driver_sql(f"PRAGMA {pragma}={SQLITE_PRAGMAS[pragma]}")
+        yield connection
+
+
+def refuse_everywhere(connection: sa.Connection, change: str, *, as_replica: bool = False) -> None:
+    """*change* is refused on each frozen table, and nothing of any is lost."""
+    for table in FROZEN:
+        column = sa.inspect(connection).get_columns(table)[0]["name"]
+        before = count(connection, table)
+        assert before > 0
+        connection.commit()
+
+        if as_replica:
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+        with pytest.raises(sa.exc.DBAPIError, match=f"{table} is append-only"):
+            connection.exec_driver_sql(change.format(table=table, column=column))
+        connection.rollback()
+
+        assert count(connection, table) == before
+
+
+def count(connection: sa.Connection, table: str) -> int:
+    return int(connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one())
+
+
+@pytest.mark.parametrize("change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}"])
+def test_what_is_written_once_cannot_be_changed(connection: sa.Connection, change: str) -> None:
+    refuse_everywhere(connection, change)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_is_written_once_cannot_be_replaced(connection: sa.Connection) -> None:
+    refuse_everywhere(connection, "REPLACE INTO {table} SELECT * FROM {table}")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_what_is_written_once_cannot_be_truncated(connection: sa.Connection) -> None:
+    refuse_everywhere(connection, "TRUNCATE {table} CASCADE")
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "change", ["UPDATE {table} SET {column} = {column}", "DELETE FROM {table}", "TRUNCATE {table} CASCADE"]
+)
+def test_a_session_that_calls_itself_a_replica_cannot_change_it_either(connection: sa.Connection, change: str) -> None:
+    refuse_everywhere(connection, change, as_replica=True)
+
+
+def test_a_second_open_production_tenure_is_refused_by_the_index(connection: sa.Connection) -> None:
+    second = (
+        "INSERT INTO tenures (model_id, version_id, stage, exclusive, started_at, started_kind, started_entry) "
+        "SELECT tenures.model_id, versions.id, stage, tenures.exclusive, started_at, started_kind, started_entry "
+        "FROM tenures JOIN versions ON versions.number = 1 WHERE stage = 'production'"
+    )
+
+    with pytest.raises(sa.exc.IntegrityError, match=r"uq_tenures_one_production|tenures\.model_id"):
+        connection.exec_driver_sql(second)
+
+
+# Each takes something that is there, and breaks one rule.
+WALLS = {
+    "a second open tenure of one version": (
+        "INSERT INTO tenures (model_id, version_id, stage, exclusive, started_at, started_kind, started_entry) "
+        "SELECT model_id, version_id, 'staging', exclusive, started_at, started_kind, started_entry FROM tenures "
+        "WHERE ended_at IS NULL"
+    ),
+    "a number given twice": "UPDATE versions SET number = 1",
+    "a live name given twice": (
+        "INSERT INTO models (id, name, name_key, description, lifecycle, next_number, row_version, created_at, "
+        "created_by, updated_at, audit_seq, audit_head, clock_at) "
+        "SELECT '{id}', name, name_key, '', lifecycle, 1, 1, "
+        "created_at, created_by, updated_at, 0, '', clock_at FROM models"
+    ),
+    "a number in a chain given twice": (
+        "INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, leaf_hash, body) "
+        "SELECT '{id}', aggregate, seq, at, action, actor_id, leaf_hash, body FROM audit_entries"
+    ),
+    "an entry's id given twice": (
+        "INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, leaf_hash, body) "
+        "SELECT uid, aggregate, seq + 1000, at, action, actor_id, leaf_hash, body FROM audit_entries"
+    ),
+    "a version of no model": "UPDATE versions SET model_id = '{id}'",
+    "an entry of no actor": (
+        "INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, leaf_hash, body) "
+        "SELECT '{id}', aggregate, seq + 1000, at, action, '{id}', leaf_hash, body FROM audit_entries WHERE seq = 1"
+    ),
+    "a file without bytes": (
+        "INSERT INTO version_files (version_id, path, size, sha256, media_type) "
+        "SELECT version_id, 'other', size, 'nothing', media_type FROM version_files"
+    ),
+    "a path given twice": (
+        "INSERT INTO version_files (version_id, path, size, sha256, media_type) "
+        "SELECT version_id, path, size, sha256, media_type FROM version_files"
+    ),
+    "an edge to nowhere": (
+        "INSERT INTO lineage_edges (source_id, target_id, kind, role, created_at) "
+        "SELECT source_id, 123456, kind, role, created_at FROM lineage_edges"
+    ),
+    "an object given to two blobs": "UPDATE blobs SET key = 'one'",
+    "a model with versions taken away": "DELETE FROM models",
+    "a version with files taken away": "DELETE FROM versions",
+    "a blob in use taken away": "DELETE FROM blobs",
+    "an account with history taken away": "DELETE FROM accounts WHERE name = 'all'",
+}
+
+
+def test_a_row_that_breaks_a_rule_is_refused_by_the_database(connection: sa.Connection, database: Database) -> None:
+    standing = []
+    for wall, statement in WALLS.items():
+        fresh = uuid.uuid4()
+        connection.commit()
+        try:
+            connection.exec_driver_sql(statement.format(id=fresh.hex if database.kind == "sqlite" else fresh))
+            connection.commit()
+        except sa.exc.IntegrityError:
+            connection.rollback()
+            standing.append(wall)
+
+    assert standing == list(WALLS)
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_migrations_and_the_server_configuration(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "uv", "build", "--wheel", "--quiet", "--out-dir", str(tmp_path), str(ROOT)]
+
+    subprocess.run(command, check=True)
+
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        names = set(wheel.namelist())
+    shipped = {path.relative_to(ROOT / "migrations") for path in (ROOT / "migrations").rglob("*.py")}
+    assert {f"registry/_migrations/{path}" for path in shipped} <= names
+    assert {"registry/_migrations/script.py.mako", "registry/_deploy/gunicorn.conf.py"} <= names
+    assert not [name for name in names if "tests" in name or "__pycache__" in name]
