@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -44,7 +45,7 @@ class Secret:
     __str__ = __repr__
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and secrets.compare_digest(self._text, other._text)
+        return isinstance(other, Secret) and secrets.compare_digest(self._text.encode(), other._text.encode())
 
     def __hash__(self) -> int:
         return hash(self._text)
@@ -114,7 +115,7 @@ class _Reader:
     def settings(self) -> Settings:
         self._refuse_unknown()
         database_url = self.text("database_url") or f"sqlite:///{self.data_dir / 'registry.db'}"
-        storage_url = self.text("storage_url") or f"file://{self.data_dir / 'artifacts'}"
+        storage_url = self.text("storage_url") or (self.data_dir / "artifacts").as_uri()
         found: dict[str, Any] = {
             "dev": self.dev,
             "data_dir": self.data_dir,
@@ -127,7 +128,7 @@ class _Reader:
             "s3_path_style": self.flag("s3_path_style", default=True),
             "s3_checksum_mode": self.choice("s3_checksum_mode", CHECKSUM_MODES, "when_required"),
             "public_url": self.url("public_url"),
-            "allowed_hosts": self.words("allowed_hosts"),
+            "allowed_hosts": self.hosts("allowed_hosts"),
             "trusted_proxies": self.number("trusted_proxies", 0, least=0, most=10),
             "default_lifecycle": self.choice("default_lifecycle", LIFECYCLES, "enforced"),
             "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),
@@ -165,8 +166,9 @@ class _Reader:
     def flag(self, name: str, *, default: bool) -> bool:
         return bool(self.read(name, self.env.bool, default))
 
-    def words(self, name: str) -> tuple[str, ...]:
-        return tuple(word.strip() for word in (self.text(name) or "").split(",") if word.strip())
+    def hosts(self, name: str) -> tuple[str, ...]:
+        given = (self.text(name) or "").lower().split(",")
+        return tuple(self.checked(name, host.strip(), host_problem) for host in given if host.strip())
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         return self.checked(
@@ -179,7 +181,8 @@ class _Reader:
 
     def checked(self, name: str, value: str, rule: Callable[[str], str | None]) -> str:
         if problem := rule(value):
-            self.problems[f"{PREFIX}{name.upper()}"] = f"{problem}, not {value!r}"
+            shown = "" if "@" in value else f", not {value!r}"  # before an @ there may be a password
+            self.problems[f"{PREFIX}{name.upper()}"] = problem + shown
         return value
 
     def _refuse_unknown(self) -> None:
@@ -194,13 +197,15 @@ class _Reader:
             self.problems[f"{PREFIX}DATABASE_URL"] = "must begin with sqlite:/// or postgresql://"
         if url.startswith("sqlite") and not url.startswith("sqlite:////"):
             self.problems[f"{PREFIX}DATABASE_URL"] = "must name a file by its absolute path: sqlite:////…"
+        if url.startswith("sqlite") and "?" in url:
+            self.problems[f"{PREFIX}DATABASE_URL"] = "must name a file without a question mark in its path"
         if self.dev and scheme != "sqlite":
             self.problems[f"{PREFIX}DATABASE_URL"] = "--dev has no login and keeps to SQLite; leave this out, or --dev"
         return "postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url
 
     def _bind_problem(self, bind: str) -> str | None:
         host, _, port = bind.rpartition(":")
-        if not host or not port.isdigit() or not 0 <= int(port) <= 65_535:
+        if not host or not _PORT.match(port) or int(port) > 65_535:
             return "must be HOST:PORT"
         if self.dev and host.strip("[]") not in {"127.0.0.1", "localhost", "::1"}:
             return "--dev has no login and must stay on the loopback address (127.0.0.1, localhost or [::1])"
@@ -209,26 +214,44 @@ class _Reader:
     def _secret_key(self, database_url: str) -> Secret:
         given = self.text("secret_key")
         if given is None and database_url.startswith("sqlite"):
-            return Secret(_own_secret(self.data_dir / "secret-key")) if not self.problems else Secret("")
+            return Secret("" if self.problems else self._kept_secret(self.data_dir / "secret-key"))
         if given is None:
             self.problems.setdefault(f"{PREFIX}SECRET_KEY", "must be set, the same for every replica: " + _ADVICE)
         elif len(given) < SECRET_LENGTH:
             self.problems[f"{PREFIX}SECRET_KEY"] = f"must have {SECRET_LENGTH} characters or more: {_ADVICE}"
         return Secret(given or "")
 
+    def _kept_secret(self, path: Path) -> str:
+        try:
+            found = _own_secret(path)
+        except (OSError, ValueError) as error:
+            self.problems[f"{PREFIX}DATA_DIR"] = f"cannot keep the secret key in {path}: {error}"
+            return ""
+        if len(found) < SECRET_LENGTH:
+            self.problems[f"{PREFIX}SECRET_KEY"] = (
+                f"the file {path} has fewer than {SECRET_LENGTH} characters: restore it, or remove it for a new one, "
+                "which voids every token"
+            )
+        return found
+
 
 # Kubernetes sets these in every pod beside a Service that is called "registry".
 _KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])\Z")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+\Z")
 _ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
 
 
 def storage_url_problem(url: str) -> str | None:
     """Why *url* cannot name a store."""
-    parts = urlsplit(url)
-    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
-        return None
-    if parts.scheme == "s3" and parts.netloc and not parts.query and not parts.fragment:
-        return None
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        plain = not parts.query and not parts.fragment
+        if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and plain:
+            return None
+        if parts.scheme == "s3" and _BUCKET.match(parts.netloc) and plain:
+            return None
     return "must be file:///absolute/path or s3://bucket/prefix"
 
 
@@ -236,9 +259,15 @@ def http_url_problem(url: str) -> str | None:
     """Why *url* cannot be an address of ours."""
     with suppress(ValueError):
         parts = urlsplit(url)
-        if parts.scheme in {"http", "https"} and parts.hostname and not parts.query and not parts.username:
+        plain = not parts.query and not parts.fragment and "@" not in parts.netloc
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and plain:
             return None
-    return "must be http://host or https://host"
+    return "must be http://host or https://host, without user, query or fragment"
+
+
+def host_problem(host: str) -> str | None:
+    """Why *host* cannot be the name in a Host header."""
+    return None if _HOST.match(host) else "must be host names without scheme or port, separated by commas"
 
 
 def _own_secret(path: Path) -> str:
