@@ -33,18 +33,22 @@ This registry has no tokens yet. The one below makes the first admin, once, with
     {token}
 It is also in {path}, readable by its owner only. For example:
     registry login --url http://{bind}     (paste it)
-    registry token create --owner you --role admin --role promoter
+    registry token create you --role admin --role promoter
 """
 
 
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
-    """Prepare what a first start needs, then serve until the process is told to stop."""
+    """Prepare what a first start needs, then serve until the process is told to stop.
+
+    Raises Unavailable when the database does not answer or is not at this release's schema.
+    """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
     telemetry.configure(settings.log_format, settings.log_level)
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         migrate.upgrade(url)
+    migrate.require_head(url)
     if settings.dev:
         sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
     else:
