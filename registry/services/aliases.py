@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
-from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Version
+from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.queries.governance import covering
 from registry.db.records import AliasRecord, Page
@@ -106,7 +106,7 @@ def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRe
     governance.require_past(as_of)
     with reading() as session:
         held = catalog.model(session, model)
-        statement = _select().where(AliasTenure.alias == alias)
+        statement = governance.select_told(AliasTenure).where(AliasTenure.alias == alias)
         statement = statement.where(AliasTenure.model_id == held.id if as_of is None else Model.name == model)
         return _first(session, covering(statement, AliasTenure, as_of), model, alias, as_of)
 
@@ -115,7 +115,9 @@ def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Pa
     """The model's aliases, by name. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
-        statement = _select().where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+        statement = governance.select_told(AliasTenure).where(
+            AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None)
+        )
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
@@ -126,7 +128,7 @@ def history(model: str, alias: str, *, after: tuple[Any, ...] | None = None, lim
     """Where the alias ever pointed, newest first. Raises NotFound."""
     with reading() as session:
         catalog.model(session, model)
-        statement = _select().where(Model.name == model, AliasTenure.alias == alias)
+        statement = governance.select_told(AliasTenure).where(Model.name == model, AliasTenure.alias == alias)
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
@@ -164,7 +166,7 @@ def _current_number(session: Session, held: Model, alias: str) -> int | None:
 
 
 def _current(session: Session, held: Model, alias: str) -> AliasRecord:
-    statement = _select().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
+    statement = governance.select_told(AliasTenure).where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
     return _first(session, covering(statement, AliasTenure, None), held.name, alias, None)
 
 
@@ -173,17 +175,6 @@ def _first(session: Session, statement: Rows, model: str, alias: str, as_of: dat
         return _record(row)
     when = f" at {clock.wire(as_of)}" if as_of else ""
     raise NotFound(f"the model {model!r} has no alias {alias!r}{when}")
-
-
-def _select() -> Rows:
-    return (
-        select(AliasTenure, Model.name, Version.number, Version.manifest_digest, Account.name, AuditText.text)
-        .join(Model, Model.id == AliasTenure.model_id)
-        .join(Version, Version.id == AliasTenure.version_id)
-        .join(AuditEntry, AuditEntry.uid == AliasTenure.started_entry)
-        .join(Account, Account.id == AuditEntry.actor_id)
-        .outerjoin(AuditText, (AuditText.entry_uid == AuditEntry.uid) & (AuditText.field == "reason"))
-    )
 
 
 def _record(row: Any) -> AliasRecord:

@@ -109,7 +109,7 @@ def holders(model: str) -> dict[str, list[HolderRecord]]:
     """Who holds staging and production now, latest entrant first. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
-        statement = governance.select_holders().where(
+        statement = governance.select_told(Tenure).where(
             Tenure.model_id == held.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
         )
         found: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
@@ -127,7 +127,7 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
     governance.require_past(as_of)
     with reading() as session:
         held = catalog.model(session, model)
-        statement = governance.select_holders().where(Tenure.stage == stage.value)
+        statement = governance.select_told(Tenure).where(Tenure.stage == stage.value)
         statement = statement.where(Tenure.model_id == held.id if as_of is None else Model.name == model)
         row = session.execute(governance.covering(statement, Tenure, as_of)).first()
         if row is not None:

@@ -76,20 +76,20 @@ def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
             )
 
 
-def select_holders() -> Rows:
-    """Tenures with all that a :class:`HolderRecord` tells."""
+def select_told(table: type[Tenure] | type[AliasTenure]) -> Rows:
+    """Tenures of either kind with model, number, manifest digest, who began them and why."""
     return (
-        select(Tenure, Model.name, Version.number, Version.manifest_digest, Account.name, AuditText.text)
-        .join(Model, Model.id == Tenure.model_id)
-        .join(Version, Version.id == Tenure.version_id)
-        .join(AuditEntry, AuditEntry.uid == Tenure.started_entry)
+        select(table, Model.name, Version.number, Version.manifest_digest, Account.name, AuditText.text)
+        .join(Model, Model.id == table.model_id)
+        .join(Version, Version.id == table.version_id)
+        .join(AuditEntry, AuditEntry.uid == table.started_entry)
         .join(Account, Account.id == AuditEntry.actor_id)
         .outerjoin(AuditText, (AuditText.entry_uid == AuditEntry.uid) & (AuditText.field == "reason"))
     )
 
 
 def holder_record(row: Any) -> HolderRecord:
-    """One row of :func:`select_holders`, opened."""
+    """One row of :func:`select_told` over Tenure, opened."""
     tenure, model, number, digest, actor, reason = row
     return HolderRecord(
         tenure=tenure.id,
