@@ -256,16 +256,13 @@ def test_a_host_that_is_nonsense_is_never_an_error_of_ours(app: Flask, world: Wo
             assert reply.status_code < 400 or reply.mimetype == "application/problem+json", (host, path)
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("X-Forwarded-Host", "evil.test"), ("X-Forwarded-Proto", "gopher"), ("X-Forwarded-For", "6.6.6.6"),
-     ("X-Forwarded-Prefix", "/evil"), ("Forwarded", "host=evil.test;proto=https"), ("X-Original-URL", "/api/v1/audit"),
-     ("X-Rewrite-URL", "/api/v1/audit"), ("X-Host", "evil.test")],
-)  # fmt: skip
-def test_what_a_proxy_would_say_is_ignored_where_none_is_trusted(api: Api, name: str, value: str) -> None:
-    upload = expect(201, api.post("/uploads", {"sha256": "cd" * 32, "size": 5}, headers={name: value}))
-
-    assert upload["target"]["url"].startswith(f"{HOST}/transfer/")
+def test_what_a_proxy_would_say_is_ignored_where_none_is_trusted(api: Api) -> None:
+    said = [("X-Forwarded-Host", "evil.test"), ("X-Forwarded-Proto", "gopher"), ("X-Forwarded-For", "6.6.6.6"),
+            ("X-Forwarded-Prefix", "/evil"), ("Forwarded", "host=evil.test;proto=https"), ("X-Host", "evil.test"),
+            ("X-Original-URL", "/api/v1/audit"), ("X-Rewrite-URL", "/api/v1/audit")]  # fmt: skip
+    for header in said:
+        upload = expect(201, api.post("/uploads", {"sha256": "cd" * 32, "size": 5}, headers=[header]))
+        assert upload["target"]["url"].startswith(f"{HOST}/transfer/"), header
 
 
 def test_a_trusted_proxy_names_the_host_that_clients_see(other_app: Callable[..., Flask], database: Database) -> None:

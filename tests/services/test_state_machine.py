@@ -240,6 +240,10 @@ class Life(RuleBasedStateMachine):
         for _ in range(times):
             self.try_rollback(None, "whoever", {}, rehearse=False)
 
+    @rule(number=NUMBERS)
+    def go_back_to(self, number: int) -> None:
+        self.try_rollback(number, "whoever", {}, rehearse=False)
+
     @rule(
         number=NUMBERS, stage=st.sampled_from(STAGES), expected=st.sampled_from(["whoever", "holder", "nobody", 1, 2]),
         vacant=st.booleans(), rehearse=st.booleans(),
