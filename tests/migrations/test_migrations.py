@@ -259,8 +259,8 @@ def test_a_session_that_calls_itself_a_replica_cannot_change_it_either(connectio
 def test_a_second_open_production_tenure_is_refused_by_the_index(connection: sa.Connection) -> None:
     second = (
         "INSERT INTO tenures (model_id, version_id, stage, exclusive, started_at, started_kind, started_entry) "
-        "SELECT tenures.model_id, versions.id, tenures.stage, tenures.exclusive, started_at, started_kind, started_entry "
-        "FROM tenures JOIN versions ON versions.number = 1 WHERE tenures.stage = 'production'"
+        "SELECT tenures.model_id, versions.id, tenures.stage, tenures.exclusive, started_at, started_kind, "
+        "started_entry FROM tenures JOIN versions ON versions.number = 1 WHERE tenures.stage = 'production'"
     )
 
     with pytest.raises(sa.exc.IntegrityError, match=r"uq_tenures_one_production|tenures\.model_id"):
