@@ -60,7 +60,7 @@ def rollback(caller: Caller, model: str) -> requests.Response:
     return caller("POST", f"/models/{model}/rollback", {"reason": "a test"})
 
 
-@rounds(5, 50)
+@rounds(3, 50)
 def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
     fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
 ) -> None:
@@ -84,7 +84,7 @@ def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
         ledger.assert_chains()
 
 
-@rounds(3, 50)
+@rounds(2, 50)
 def test_of_32_promotions_that_expect_the_same_holder_one_wins(
     fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
 ) -> None:
@@ -109,7 +109,7 @@ def test_of_32_promotions_that_expect_the_same_holder_one_wins(
     ledger.assert_chains()
 
 
-@rounds(4, 50)
+@rounds(2, 50)
 def test_promotions_and_rollbacks_at_once_have_the_result_of_some_order(
     fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
 ) -> None:
