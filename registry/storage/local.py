@@ -77,10 +77,11 @@ class LocalDriver:
         return Served(path, claims["filename"], claims["media_type"])
 
     def stat(self, key: str) -> Stat | None:
-        """Look at an object; None when there is none."""
+        """Look at an object; None when there is none. Raises StoreError when the whole directory is gone."""
         try:
             return Stat(self._path(key).stat().st_size)
         except FileNotFoundError:
+            self._require_root()  # a volume that is not mounted has lost nothing
             return None
 
     def read(self, key: str) -> Iterator[bytes]:
@@ -99,8 +100,7 @@ class LocalDriver:
 
     def check(self) -> None:
         """Raise when the directory is missing, cannot be written or has no hard links, by trying all that."""
-        if not self._root.is_dir():
-            raise StoreError(f"the directory {self._root} does not exist")
+        self._require_root()
         try:
             with self._temporary() as (_, arriving):
                 probe = arriving.with_suffix(".probe")
@@ -115,6 +115,10 @@ class LocalDriver:
         for path in stale:
             path.unlink(missing_ok=True)
         return len(stale)
+
+    def _require_root(self) -> None:
+        if not self._root.is_dir():
+            raise StoreError(f"the directory {self._root} does not exist")
 
     @property
     def _arriving(self) -> Path:

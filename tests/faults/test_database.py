@@ -26,7 +26,7 @@ MODEL = "fraud"
 CRASHES = pytest.mark.parametrize(
     "crashes",
     [
-        pytest.param(4, id="4-crashes"),
+        pytest.param(2, id="2-crashes"),
         pytest.param(30, id="30-crashes", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )

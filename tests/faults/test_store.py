@@ -84,11 +84,7 @@ class S3Outage:
         return requests.put(target["url"], data=content, headers=target["headers"], timeout=20).status_code
 
 
-# The local driver cannot tell a missing root from missing objects: 409 where 503 would be right.
-GONE = pytest.param("directory gone", marks=pytest.mark.xfail(reason="a missing root counts as missing objects"))
-
-
-@pytest.fixture(params=[GONE, "directory replaced", "s3"])
+@pytest.fixture(params=["directory gone", "directory replaced", "s3"])
 def outage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outage]:
     with ExitStack() as stack:
         if request.param == "s3":

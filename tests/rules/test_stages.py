@@ -229,6 +229,14 @@ def test_a_version_that_was_rolled_back_counts_again_once_it_was_promoted_again(
     assert [history.roll_back(), history.roll_back()] == [2, 1]
 
 
+def test_after_a_rollback_to_the_first_holder_there_is_nothing_before_it() -> None:
+    history = line(1, 2, 3)
+    history.roll_back(to=1)
+
+    with pytest.raises(NoPrevious):
+        history.roll_back()
+
+
 def test_a_rollback_never_returns_to_a_version_that_was_rolled_back() -> None:
     history = line(1, 2, 1)
 

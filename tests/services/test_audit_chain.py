@@ -316,7 +316,7 @@ def test_any_flipped_bit_of_any_entry_is_found(
     rows = {seq: bytes(vandal.ask(read.format(seq), chain=chain).body) for seq in range(1, HISTORY + 1)}
     write = "UPDATE audit_entries SET body = :body WHERE aggregate = :chain AND seq = {}"
 
-    @settings(max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.integers(1, HISTORY), st.data())
     def flip(seq: int, data: st.DataObject) -> None:
         place, bit = data.draw(st.integers(0, len(rows[seq]) - 1)), data.draw(st.integers(0, 7))
