@@ -28,6 +28,11 @@ for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
     del os.environ[name]  # the suite's settings are its own
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores: many tests wait for servers, databases and disks."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL server on which databases may be created."""

@@ -136,7 +136,7 @@ def test_the_way_in_leads_to_the_docs(anonymous: Api) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_the_service_keeps_to_its_document(tag: str, app: Flask, world: World) -> None:
-    fuzz(tag, app, world, examples=15)
+    fuzz(tag, app, world, examples=8)
 
 
 @pytest.mark.slow

@@ -28,7 +28,7 @@ SENT_LATER = 0.02
 KILLS = pytest.mark.parametrize(
     "kills",
     [
-        pytest.param(5, id="5-kills"),
+        pytest.param(3, id="3-kills"),
         pytest.param(100, id="100-kills", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],
 )

@@ -175,8 +175,8 @@ def test_four_processes_that_upgrade_at_once_all_succeed(empty: str) -> None:
 
 
 @KINDS
-def test_an_upgrade_goes_through_beside_five_that_are_killed_on_the_way(empty: str) -> None:
-    ends = upgrade_in_processes(empty, 5, 20, 35, 50, 60, NEVER)
+def test_an_upgrade_goes_through_beside_two_that_are_killed_on_the_way(empty: str) -> None:
+    ends = upgrade_in_processes(empty, 20, 50, NEVER)
 
     assert ends[-1] == 0
     assert KILLED in ends
@@ -185,7 +185,7 @@ def test_an_upgrade_goes_through_beside_five_that_are_killed_on_the_way(empty: s
 
 @KINDS
 def test_an_upgrade_that_was_killed_anywhere_leaves_nothing_and_can_be_run_again(empty: str) -> None:
-    for statement in (7, 30, 60):
+    for statement in (7, 60):
         assert upgrade_in_processes(empty, statement) == [KILLED]
         assert tables(empty) <= {"alembic_version"}
 
