@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from registry.domain import names
@@ -152,15 +151,13 @@ def test_an_alias_is_refused_exactly_when_it_could_mean_a_version_or_a_stage(ali
     assert (names.alias_problem(alias) is not None) == reserved
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(
         ["a", "/", "\\", ".", " ", "a/", "../", "\u0301", "\u034f", "\ufdfa", "v1", "-", "\x00", "\U0001f98a", "1"]
     )
 )
-def test_a_hundred_thousand_characters_are_refused_in_no_time(unit: str) -> None:
+def test_a_hundred_thousand_characters_are_refused(unit: str) -> None:
     text = unit * (100_000 // len(unit))
-    started = time.perf_counter()
 
     problems = [
         rule(text)
@@ -168,7 +165,6 @@ def test_a_hundred_thousand_characters_are_refused_in_no_time(unit: str) -> None
     ]
 
     assert all(problems)
-    assert time.perf_counter() - started < 1
 
 
 @given(st.lists(PART, min_size=1, max_size=4))

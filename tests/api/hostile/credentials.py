@@ -21,6 +21,7 @@ def sealed(start: str) -> str:
 def headers(tokens: Mapping[str, str]) -> dict[str, str | None]:
     """Values of the header by what is wrong with them; the good token in them is the one with every role."""
     good = tokens["all"]
+    swap = next(place for place in range(16, 47) if good[place] != good[place + 1])
     other_secret = "".join(ALPHABET[(ALPHABET.index(character) + 1) % 62] for character in good[16:48])
     return {
         "A084 none": None,
@@ -38,7 +39,7 @@ def headers(tokens: Mapping[str, str]) -> dict[str, str | None]:
         "A085 quoted": f'Bearer "{good}"',
         "A085 parameter": f"Bearer token={good}",
         "A086 bad checksum": f"Bearer {good[:-1]}{'A' if good[-1] != 'A' else 'B'}",
-        "A086 two characters exchanged": f"Bearer {good[:20]}{good[21]}{good[20]}{good[22:]}",
+        "A086 two characters exchanged": f"Bearer {good[:swap]}{good[swap + 1]}{good[swap]}{good[swap + 2 :]}",
         "A086 cut short": f"Bearer {good[:-1]}",
         "A086 continued": f"Bearer {good}A",
         "A086 no checksum": f"Bearer {good[:48]}",
