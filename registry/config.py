@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 import environs
 
+from registry.domain import locations, parts
+from registry.domain.parts import MIB
+
 PREFIX = "REGISTRY_"
-MIB = 1024 * 1024
 CHECKSUM_MODES = ("when_required", "when_supported")
 LIFECYCLES = ("enforced", "open")
 LOG_FORMATS = ("json", "console")
@@ -75,9 +77,17 @@ class Settings:
     default_lifecycle: str = "enforced"
     max_body_bytes: int = MIB
     max_manifest_bytes: int = 8 * MIB
-    max_upload_bytes: int = 64 * MIB
+    max_upload_bytes: int = parts.LARGEST
+    single_put_bytes: int = 64 * MIB
+    part_bytes: int = 16 * MIB
+    inline_verify_bytes: int = 64 * MIB
     upload_expiry: int = 86_400
     url_expiry: int = 900
+    gc_grace: int = 7 * 86_400
+    gc_interval: int = 3600
+    purge_retention: int = 30 * 86_400
+    scrub_interval: int = 86_400
+    import_sources: tuple[str, ...] = ()
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
@@ -133,9 +143,17 @@ class _Reader:
             "default_lifecycle": self.choice("default_lifecycle", LIFECYCLES, "enforced"),
             "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),
             "max_manifest_bytes": self.number("max_manifest_bytes", 8 * MIB, least=1024, most=64 * MIB),
-            "max_upload_bytes": self.number("max_upload_bytes", 64 * MIB, least=1, most=64 * MIB),
+            "max_upload_bytes": self.number("max_upload_bytes", parts.LARGEST, least=1, most=parts.LARGEST),
+            "single_put_bytes": self.number("single_put_bytes", 64 * MIB, least=parts.LEAST_PART, most=1024 * MIB),
+            "part_bytes": self.number("part_bytes", 16 * MIB, least=parts.LEAST_PART, most=1024 * MIB),
+            "inline_verify_bytes": self.number("inline_verify_bytes", 64 * MIB, least=0, most=1024 * MIB),
             "upload_expiry": self.number("upload_expiry", 86_400, least=1, most=7 * 86_400),
             "url_expiry": self.number("url_expiry", 900, least=1, most=86_400),
+            "gc_grace": self.number("gc_grace", 7 * 86_400, least=0, most=365 * 86_400),
+            "gc_interval": self.number("gc_interval", 3600, least=60, most=30 * 86_400),
+            "purge_retention": self.number("purge_retention", 30 * 86_400, least=0, most=3650 * 86_400),
+            "scrub_interval": self.number("scrub_interval", 86_400, least=60, most=365 * 86_400),
+            "import_sources": self.sources("import_sources"),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),
@@ -169,6 +187,10 @@ class _Reader:
     def hosts(self, name: str) -> tuple[str, ...]:
         given = (self.text(name) or "").lower().split(",")
         return tuple(self.checked(name, host.strip(), host_problem) for host in given if host.strip())
+
+    def sources(self, name: str) -> tuple[str, ...]:
+        given = (self.text(name) or "").split(",")
+        return tuple(self.checked(name, source.strip(), locations.problem) for source in given if source.strip())
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         return self.checked(

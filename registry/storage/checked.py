@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -14,26 +14,45 @@ import structlog
 
 from registry.domain.errors import BlobsMissing, Conflict, NotFound, Unavailable, UploadMismatch
 from registry.storage import keys
-from registry.storage.driver import Driver, Missing, Served, Stat, StoreError, Target, Transfers, unavailable
+from registry.storage.driver import (
+    MOST_PARTS,
+    Driver,
+    Listed,
+    Missing,
+    Part,
+    Served,
+    Stat,
+    StoreError,
+    Target,
+    Transfers,
+    Unfinished,
+    unavailable,
+)
+
+Pulse = Callable[[int], None]
 
 log = structlog.get_logger(__name__)
 
 _SLOW_SECONDS = 1.0
 _THREADS = 8
+READ_AT_ONCE = 64 * 1024 * 1024
 
 
 class Store:
     """A driver that refuses foreign keys with ValueError, and whose every failure is a domain error.
 
-    Whatever the store cannot do at the moment is Unavailable: nothing has changed and a retry may work.
+    Whatever the store cannot do at the moment is Unavailable: nothing has changed and a retry may work. Only Missing
+    passes as it is, where an upload in parts is asked for that there is not (any more). *read_at_once* is how many
+    bytes may be read back while a client waits.
     """
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, *, read_at_once: int = READ_AT_ONCE) -> None:
         self.driver = driver
+        self.read_at_once = read_at_once
 
     @property
     def verifies_on_arrival(self) -> bool:
-        """Whether an object that is there has the announced bytes without anyone reading them again."""
+        """Whether an object that came in one PUT has the announced bytes without anyone reading them again."""
         with _operation("probe"):
             return self.driver.verifies_on_arrival
 
@@ -81,25 +100,115 @@ class Store:
             log.warning("store.unusable", error=str(error))
             raise Unavailable(f"the artifact store cannot be used: {error}", retry_after=5) from error
 
-    def verify(self, key: str, *, sha256: str, size: int) -> None:
-        """Return only when the stored bytes are known to have this sha256 and this size.
+    def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
+        """Store an object of our own making, in constant memory; after any error nothing is there.
 
-        Reads the whole object where the store does not verify on arrival. Raises Conflict when nothing has arrived,
-        UploadMismatch when something else has.
+        Raises UploadMismatch for bytes that are not *size* or do not have the digest in the key. What *chunks* raise
+        passes unchanged.
         """
+        announced = _announced(chunks, sha256=keys.digest_of(key), size=size)
+        try:
+            with _naming_errors("write", key):
+                self.driver.write(key, announced, size=size)
+        except _SourceFailed as failed:
+            raise failed.error from failed.error.__cause__
+
+    def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
+        """Begin an object whose parts arrive one by one, all but the last of *part_size* bytes; return a handle."""
+        keys.digest_of(key)
+        if size < 1 or part_size < 1 or size > part_size * MOST_PARTS:
+            raise ValueError(f"{size} bytes do not come in at most {MOST_PARTS} parts of {part_size}")
+        with _operation("begin_parts", key):
+            return self.driver.begin_parts(key, size=size, part_size=part_size)
+
+    def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
+        """Let whoever holds the target send exactly these bytes as a part until *expires_at* (aware).
+
+        *sha256* is the part's own. Sending a part again replaces it.
+        """
+        keys.digest_of(key)
+        keys.require_sha256(sha256)
+        if not 1 <= number <= MOST_PARTS or size < 1:
+            raise ValueError(f"there is no part {number} of {size} bytes")
+        with _operation("sign_part", key):
+            return self.driver.sign_part(key, handle, number, sha256=sha256, size=size, expires_at=expires_at)
+
+    def parts(self, key: str, handle: str) -> list[Part]:
+        """Return the parts that have arrived, by number. Raises Missing when there is no such upload.
+
+        Some servers still know an upload that was joined: whether the object is there is told by ``stat``.
+        """
+        keys.digest_of(key)
+        with _operation("parts", key):
+            return self.driver.parts(key, handle)
+
+    def join_parts(self, key: str, handle: str) -> None:
+        """Make the parts that have arrived one object, and only then forget them. Look with ``parts`` first.
+
+        Raises Missing when there is no such upload, as after a join whose answer was lost: look with ``stat`` then.
+        Raises Conflict when the driver knows that parts are absent.
+        """
+        keys.digest_of(key)
+        with _operation("join_parts", key):
+            self.driver.join_parts(key, handle)
+
+    def abort_parts(self, key: str, handle: str) -> None:
+        """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
+        keys.digest_of(key)
+        with _operation("abort_parts", key):
+            self.driver.abort_parts(key, handle)
+
+    def objects(self) -> Iterator[Listed]:
+        """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
+        with _naming_errors("objects", None):
+            yield from (found for found in self.driver.objects() if keys.is_ours(found.key))
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Walk the uploads in parts, of objects of ours, that were neither joined nor aborted."""
+        with _naming_errors("unfinished", None):
+            yield from (found for found in self.driver.unfinished() if keys.is_ours(found.key))
+
+    def digest(self, key: str, *, pulse: Pulse | None = None) -> tuple[str, int]:
+        """Read an object; return the sha256 and the size of what there is. Raises BlobsMissing.
+
+        *pulse* is called with the length of each chunk, at most a mebibyte.
+        """
+        digest, size = hashlib.sha256(), 0
+        for chunk in self.read(key):
+            digest.update(chunk)
+            size += len(chunk)
+            if pulse is not None:
+                pulse(len(chunk))
+        return digest.hexdigest(), size
+
+    def verify(self, key: str, *, sha256: str, size: int, in_parts: bool = False, pulse: Pulse | None = None) -> Stat:
+        """Return only when the stored bytes are known to have this sha256 and this size; say what was looked at.
+
+        Reads the whole object where the store does not verify on arrival, and always when it came *in_parts*: a store
+        that verified each of them knows nothing of the whole. Raises Conflict when nothing has arrived, UploadMismatch
+        when something else has. *pulse* is as for ``digest``.
+        """
+        found = self.require(key, size=size)
+        if in_parts or not self.verifies_on_arrival:
+            actual, _ = self.digest(key, pulse=pulse)
+            if actual != sha256:
+                raise UploadMismatch(f"sha256:{sha256} was announced, sha256:{actual} arrived")
+        return found
+
+    def require(self, key: str, *, size: int) -> Stat:
+        """Return only when there is an object of this size. Raises as ``verify``."""
         found = self.stat(key)
         if found is None:
             raise Conflict("no bytes arrived for this upload; send them to its target, then complete it")
         if found.size != size:
             raise UploadMismatch(f"{size} bytes were announced, {found.size} arrived")
-        if not self.verifies_on_arrival and (actual := self._hash(key)) != sha256:
-            raise UploadMismatch(f"sha256:{sha256} was announced, sha256:{actual} arrived")
+        return found
 
     def absent_or_wrong(self, blobs: Mapping[str, int]) -> list[str]:
         """Return the keys, sorted, under which there is no object of the size that *blobs* maps them to."""
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            found = pool.map(self.stat, blobs)
-            return sorted(key for (key, size), stat in zip(blobs.items(), found, strict=True) if stat != Stat(size))
+            found = dict(zip(blobs, pool.map(self.stat, blobs), strict=True))
+        return sorted(key for key, stat in found.items() if stat is None or stat.size != blobs[key])
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT to ``/transfer/<token>``; see ``LocalDriver.receive``."""
@@ -112,7 +221,7 @@ class Store:
             return self._transfers.serve(token)
 
     def sweep(self, *, before: datetime) -> int:
-        """Remove what arrivals that crashed before *before* (aware) have left; return how many files.
+        """Remove what arrivals that crashed before *before* (aware) have left; return how many files and uploads.
 
         Only a driver that takes the bytes itself has any.
         """
@@ -127,11 +236,35 @@ class Store:
             raise NotFound("this registry's store serves its own addresses")
         return self.driver
 
-    def _hash(self, key: str) -> str:
-        digest = hashlib.sha256()
-        for chunk in self.read(key):
-            digest.update(chunk)
-        return digest.hexdigest()
+
+class _SourceFailed(Exception):
+    """The chunks of a write could not be read, which is no fault of the store."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _announced(chunks: Iterable[bytes], *, sha256: str, size: int) -> Iterator[bytes]:
+    """Pass chunks on, and end only when they were the announced ones."""
+    digest, left = hashlib.sha256(), size
+    for chunk in _reading(chunks):
+        left -= len(chunk)
+        if left < 0:
+            raise UploadMismatch(f"{size} bytes were announced, there are more")
+        digest.update(chunk)
+        yield chunk
+    if left:
+        raise UploadMismatch(f"{size} bytes were announced, there are {size - left}")
+    if digest.hexdigest() != sha256:
+        raise UploadMismatch(f"sha256:{sha256} was announced, the bytes have sha256:{digest.hexdigest()}")
+
+
+def _reading(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        yield from chunks
+    except Exception as error:
+        raise _SourceFailed(error) from error
 
 
 def _rest(key: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:

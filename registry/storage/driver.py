@@ -10,7 +10,7 @@ errors, once. The value types and the header rules that drivers share are here t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from registry.domain.errors import Unavailable
 
 CHUNK = 1024 * 1024
 OCTET_STREAM = "application/octet-stream"
+MOST_PARTS = 10_000
 
 
 class StoreError(Exception):
@@ -33,7 +34,7 @@ class Missing(StoreError):
 
 @dataclass(frozen=True)
 class Target:
-    """Where and how a client sends one object: exactly these headers, besides Host and Content-Length."""
+    """Where and how a client sends one object or one part: exactly these headers, besides Host and Content-Length."""
 
     method: str
     url: str
@@ -43,9 +44,36 @@ class Target:
 
 @dataclass(frozen=True)
 class Stat:
-    """What the store knows of an object; *size* is in bytes."""
+    """What the store knows of an object; *size* is in bytes, *etag* is another after the object was replaced."""
 
     size: int
+    etag: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that has arrived whole; *number* counts from 1."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it; *modified_at* is aware."""
+
+    key: str
+    size: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An upload in parts that was begun, and neither joined nor aborted; *started_at* is aware."""
+
+    key: str
+    handle: str
+    started_at: datetime
 
 
 @dataclass(frozen=True)
@@ -88,6 +116,42 @@ class Driver(Protocol):
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
 
+    def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
+        """Store an object of our own making, in constant memory.
+
+        *chunks* end after *size* bytes, or raise: then nothing is there, and what they raised passes.
+        """
+
+    def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
+        """Begin an object of *size* bytes whose parts arrive one by one, all but the last of *part_size* bytes.
+
+        Return a handle of at most 1,024 characters.
+        """
+
+    def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
+        """Let whoever holds the target send this one part until *expires_at*; what was sent last counts."""
+
+    def parts(self, key: str, handle: str) -> list[Part]:
+        """Return the parts that have arrived, by number. Raises Missing when there is no such upload.
+
+        A server may still know an upload that was joined.
+        """
+
+    def join_parts(self, key: str, handle: str) -> None:
+        """Make the parts one object, durably. Raises Missing when there is no such upload, Conflict without its parts.
+
+        Joining again raises Missing or changes nothing. Only a driver that was told the part size knows its parts.
+        """
+
+    def abort_parts(self, key: str, handle: str) -> None:
+        """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
+
+    def objects(self) -> Iterator[Listed]:
+        """Walk all that lies where objects of ours lie, in constant memory and any order, foreign things included."""
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Walk the uploads in parts that were neither joined nor aborted, foreign ones included."""
+
     def check(self) -> None:
         """Raise StoreError or OSError, saying why, when the store cannot be used."""
 
@@ -97,13 +161,16 @@ class Transfers(Protocol):
     """A driver whose signed addresses the service serves itself, at ``/transfer/<token>``."""
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
-        """Store the body of a PUT. It is durable and verified when this returns, and absent when it raises."""
+        """Store the body of a PUT, an object's or a part's. It is durable and verified when this returns.
+
+        When it raises, nothing has changed.
+        """
 
     def serve(self, token: str) -> Served:
         """Find the file that a GET asks for."""
 
     def sweep(self, *, before: datetime) -> int:
-        """Remove what unfinished PUTs have left since last written before *before*; return how many files."""
+        """Remove what crashes have left, if last written before *before*; return how many files and uploads."""
 
 
 def unavailable() -> Unavailable:

@@ -50,6 +50,10 @@ class StorageSettings(Protocol):
         """Whether the bucket is part of the path, as most servers beside AWS want it."""
 
     @property
+    def inline_verify_bytes(self) -> int:
+        """How many bytes may be read back while a client waits."""
+
+    @property
     def s3_checksum_mode(self) -> str:
         """``when_required`` or ``when_supported``."""
 
@@ -63,9 +67,9 @@ def open_store(settings: StorageSettings) -> Store:
     url = urlsplit(settings.storage_url)
     match url.scheme:
         case "file":
-            return Store(_local(url, settings))
+            return Store(_local(url, settings), read_at_once=settings.inline_verify_bytes)
         case "s3":
-            return Store(_s3(url, settings))
+            return Store(_s3(url, settings), read_at_once=settings.inline_verify_bytes)
     raise ValueError(f"the storage URL starts with file:/// or s3://, not {url.scheme!r}")
 
 

@@ -1,15 +1,15 @@
 """The store in a directory: the embedded default, with signed addresses that the service itself serves.
 
-Below the root, ``blobs/…`` holds complete objects only and ``tmp/`` those that are still arriving.
+Below the root, ``blobs/…`` holds complete objects only, ``tmp/`` what is arriving now, and ``parts/`` the objects some
+of whose parts have arrived.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
@@ -20,14 +20,20 @@ from registry.domain.errors import Forbidden, Malformed, NotFound, UploadExpired
 from registry.storage.driver import (
     CHUNK,
     OCTET_STREAM,
+    Listed,
     Missing,
+    Part,
     Served,
     Stat,
     StoreError,
     Target,
+    Unfinished,
     download_name,
     unavailable,
 )
+from registry.storage.keys import BLOBS
+from registry.storage.local_files import copy, link, temporary, written_before
+from registry.storage.local_parts import PartsDirectory, Plan
 
 
 class LocalDriver:
@@ -39,13 +45,13 @@ class LocalDriver:
         if not secret:
             raise ValueError("the local store needs a secret to sign its addresses with")
         self._root = root
+        self._parts = PartsDirectory(root)
         self._puts = _signer(secret, "put")
         self._gets = _signer(secret, "get")
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
         """Sign an address for one PUT; the URL is relative to the service's own."""
-        token = _sign(self._puts, {"key": key, "sha256": sha256, "size": size}, expires_at)
-        return Target("PUT", f"/transfer/{token}", {"Content-Type": OCTET_STREAM}, expires_at)
+        return self._sign_put({"key": key, "sha256": sha256, "size": size}, expires_at)
 
     def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
         """Sign an address for downloads; the URL is relative to the service's own."""
@@ -53,9 +59,10 @@ class LocalDriver:
         return f"/transfer/{_sign(self._gets, claims, expires_at)}"
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
-        """Store the body of a PUT, which is durable and verified when this returns; after an error nothing is there.
+        """Store the body of a PUT, which is durable and verified when this returns; an error leaves all as it was.
 
-        Reads no more than the signed size. Raises Forbidden, UploadExpired, Malformed, UploadMismatch, Unavailable.
+        Reads no more than the signed size. Raises Forbidden, UploadExpired, Malformed, UploadMismatch, Unavailable, and
+        NotFound for a part of an upload that has ended.
         """
         claims = _claims(self._puts, token)
         if _expired(claims):
@@ -79,10 +86,11 @@ class LocalDriver:
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none. Raises StoreError when the whole directory is gone."""
         try:
-            return Stat(self._path(key).stat().st_size)
+            found = self._path(key).stat()
         except FileNotFoundError:
             self._require_root()  # a volume that is not mounted has lost nothing
             return None
+        return Stat(found.st_size, f"{found.st_mtime_ns:x}-{found.st_ino:x}")
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks. Raises Missing."""
@@ -98,11 +106,59 @@ class LocalDriver:
         """See to it that there is no such object. Its directory stays: another upload may be about to use it."""
         self._path(key).unlink(missing_ok=True)
 
+    def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
+        """Store an object of our own making, durably; after an error nothing is there."""
+        with temporary(self._arriving) as (file, arriving):
+            for chunk in chunks:
+                file.write(chunk)
+            if file.tell() != size:
+                raise UploadMismatch(f"{size} bytes were announced, {file.tell()} arrived")
+            self._keep(file, arriving, key)
+
+    def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
+        """Make room, as holes, for an object whose parts arrive one by one. Raises OSError when there is none."""
+        self._require_root()
+        return self._parts.begin(Plan(key, size, part_size))
+
+    def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
+        """Sign an address for PUTs of one part; the URL is relative to the service's own."""
+        claims = {"key": key, "handle": handle, "number": number, "sha256": sha256, "size": size}
+        return self._sign_put(claims, expires_at)
+
+    def parts(self, key: str, handle: str) -> list[Part]:
+        """Return the parts that have arrived, by number. Raises Missing when there is no such upload any more."""
+        self._require_root()
+        return self._parts.finished(handle, key)
+
+    def join_parts(self, key: str, handle: str) -> None:
+        """Make the parts one object, durably, in a time that does not depend on its size. Raises Missing, Conflict."""
+        self._require_root()
+        self._parts.join(handle, key, self._path(key))
+
+    def abort_parts(self, key: str, handle: str) -> None:
+        """See to it that there is no such upload, and none of its parts."""
+        self._require_root()
+        self._parts.abort(handle, key)
+
+    def objects(self) -> Iterator[Listed]:
+        """Walk all files where objects lie. Raises StoreError when the whole directory is gone."""
+        self._require_root()
+        for path in _files_below(self._root / BLOBS):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                found = path.stat(follow_symlinks=False)
+                modified_at = datetime.fromtimestamp(found.st_mtime, UTC)
+                yield Listed(path.relative_to(self._root).as_posix(), found.st_size, modified_at)
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Walk the uploads in parts that were neither joined nor aborted."""
+        self._require_root()
+        return self._parts.unfinished()
+
     def check(self) -> None:
         """Raise when the directory is missing, cannot be written or has no hard links, by trying all that."""
         self._require_root()
         try:
-            with self._temporary() as (_, arriving):
+            with temporary(self._arriving) as (_, arriving):
                 probe = arriving.with_suffix(".probe")
                 os.link(arriving, probe)
                 probe.unlink()
@@ -110,11 +166,11 @@ class LocalDriver:
             raise StoreError(f"cannot write in the directory {self._root}: {error.strerror}") from error
 
     def sweep(self, *, before: datetime) -> int:
-        """Remove what crashes have left in ``tmp/`` since last written before *before*; return how many files."""
-        stale = [path for path in self._arriving.glob("*") if _written_before(path, before)]
+        """Remove what crashes have left, if last written before *before*; return how many files and uploads."""
+        stale = [path for path in self._arriving.glob("*") if written_before(path, before)]
         for path in stale:
             path.unlink(missing_ok=True)
-        return len(stale)
+        return len(stale) + self._parts.sweep(before=before)
 
     def _require_root(self) -> None:
         if not self._root.is_dir():
@@ -127,35 +183,26 @@ class LocalDriver:
     def _path(self, key: str) -> Path:
         return self._root / key
 
+    def _sign_put(self, claims: dict[str, Any], expires_at: datetime) -> Target:
+        token = _sign(self._puts, claims, expires_at)
+        return Target("PUT", f"/transfer/{token}", {"Content-Type": OCTET_STREAM}, expires_at)
+
     def _store(self, claims: dict[str, Any], stream: IO[bytes]) -> None:
-        """Bytes first, link last: the object appears whole or not at all, and outlives a power cut from then on."""
-        with self._temporary() as (file, arriving):
-            _copy(stream, file, size=claims["size"], sha256=claims["sha256"])
-            file.flush()
-            os.fsync(file.fileno())
-            self._link(arriving, self._path(claims["key"]))
+        """Bytes first, name last: an object or a part appears whole or not at all, and outlives a power cut then."""
+        part = (claims["handle"], claims["number"]) if "handle" in claims else None
+        if part:
+            self._parts.require(*part, claims["size"])
+        with temporary(self._arriving) as (file, arriving):
+            copy(stream, file, size=claims["size"], sha256=claims["sha256"])
+            if part:
+                self._parts.put(*part, claims["sha256"], file)
+            else:
+                self._keep(file, arriving, claims["key"])
 
-    @contextmanager
-    def _temporary(self) -> Iterator[tuple[IO[bytes], Path]]:
-        """Lend a new private file in ``tmp/`` that is gone after the block."""
-        self._arriving.mkdir(mode=0o700, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=self._arriving)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                yield file, Path(name)
-        finally:
-            Path(name).unlink(missing_ok=True)
-
-    def _link(self, arriving: Path, path: Path) -> None:
-        """Give verified bytes their name. Where the name exists already it has the same bytes, and keeps them."""
-        parents = path.parents[: len(path.relative_to(self._root).parts)]
-        for parent in reversed(parents[:-1]):
-            parent.mkdir(mode=0o700, exist_ok=True)
-        with suppress(FileExistsError):
-            os.link(arriving, path)
-        # All of them, also those that another request made a moment ago and may not have synced yet.
-        for parent in parents:
-            _sync_directory(parent)
+    def _keep(self, file: IO[bytes], arriving: Path, key: str) -> None:
+        file.flush()
+        os.fsync(file.fileno())
+        link(arriving, self._path(key), root=self._root)
 
 
 def _signer(secret: str, purpose: str) -> URLSafeSerializer:
@@ -188,29 +235,11 @@ def _check_length(content_length: int | None, size: int) -> None:
         raise UploadMismatch(f"{size} bytes were announced, Content-Length is {content_length}")
 
 
-def _copy(stream: IO[bytes], file: IO[bytes], *, size: int, sha256: str) -> None:
-    """Copy *size* bytes and not one more. Raises UploadMismatch when they are fewer, or others than *sha256* says."""
-    digest, left = hashlib.sha256(), size
-    while left and (chunk := stream.read(min(left, CHUNK))):
-        file.write(chunk)
-        digest.update(chunk)
-        left -= len(chunk)
-    if left:
-        raise UploadMismatch(f"{size} bytes were announced, {size - left} arrived")
-    if digest.hexdigest() != sha256:
-        raise UploadMismatch(f"sha256:{sha256} was announced, sha256:{digest.hexdigest()} arrived")
-
-
-def _written_before(path: Path, instant: datetime) -> bool:
-    try:
-        return path.stat().st_mtime < instant.timestamp()
-    except FileNotFoundError:
-        return False  # its request has ended, or another worker swept it
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _files_below(directory: Path) -> Iterator[Path]:
+    """Walk regular files in constant memory, whatever is added and removed meanwhile; symbolic links are not ours."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files_below(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry.path)

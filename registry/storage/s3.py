@@ -1,7 +1,8 @@
-"""The store in a bucket of any S3-compatible server; the only module that imports boto3.
+"""The store in a bucket of any S3-compatible server; only this module and those it is made of import boto3.
 
 Credentials come from where boto3 finds them: environment, profile, container or instance role. The role needs
-s3:ListBucket beside reading and writing objects: without it S3 answers 403, not 404, for what is absent.
+s3:ListBucket beside reading and writing objects: without it S3 answers 403, not 404, for what is absent. Uploads in
+parts need s3:ListMultipartUploadParts, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads as well.
 """
 
 from __future__ import annotations
@@ -9,31 +10,31 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-import boto3
-import botocore.session
-from botocore.awsrequest import AWSRequest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.httpsession import URLLib3Session
-from botocore.utils import get_environ_proxies
-
-from registry.storage.driver import CHUNK, OCTET_STREAM, Missing, Stat, StoreError, Target, attachment
+from registry.storage.driver import (
+    CHUNK,
+    OCTET_STREAM,
+    Listed,
+    Missing,
+    Part,
+    Stat,
+    StoreError,
+    Target,
+    Unfinished,
+    attachment,
+)
+from registry.storage.keys import BLOBS
+from registry.storage.s3_client import ChecksumMode, Clients, checksum, naming_errors, seconds_until
+from registry.storage.s3_parts import S3Parts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ChecksumMode = Literal["when_required", "when_supported"]
-
-_CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 2, 15, 3
-_CONNECTIONS = 64
-_LONGEST_SECONDS = 7 * 24 * 3600  # the most that signature version 4 allows
-_ABSENT_CODES = frozenset({"404", "NoSuchKey", "NotFound"})
+__all__ = ["ChecksumMode", "S3Driver"]
 
 
 class S3Driver:
@@ -52,13 +53,14 @@ class S3Driver:
     ) -> None:
         self.bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._endpoint_url = endpoint_url
-        self._public_endpoint_url = public_endpoint_url or endpoint_url
-        self._region = region
-        self._config = _config(path_style, checksum_mode)
-        self._session = botocore.session.get_session()
-        self._making = threading.Lock()
-        self._made: dict[str | None, S3Client] = {}
+        self._clients = Clients(
+            endpoint_url=endpoint_url,
+            public_endpoint_url=public_endpoint_url,
+            region=region,
+            path_style=path_style,
+            checksum_mode=checksum_mode,
+        )
+        self._parts = S3Parts(self._clients, bucket, self._prefix, lambda: self.verifies_on_arrival)
         self._probing = threading.Lock()
         self._verifies: bool | None = None
 
@@ -72,92 +74,106 @@ class S3Driver:
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
         """Presign a PUT of exactly these bytes to a key that is free: all of it is under the signature."""
-        return self._sign_put(self._signer, key, sha256=sha256, size=size, expires_at=expires_at)
+        return self._sign_put(self._clients.signer, key, sha256=sha256, size=size, expires_at=expires_at)
 
     def _sign_put(self, signer: S3Client, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
-        checksum = b64encode(bytes.fromhex(sha256)).decode("ascii")
-        with _naming_errors():
+        known = checksum(sha256)
+        with naming_errors():
             url = signer.generate_presigned_url(
                 "put_object",
                 Params={
                     **self._address(key),
-                    "ChecksumSHA256": checksum,
+                    "ChecksumSHA256": known,
                     "ContentLength": size,
                     "ContentType": OCTET_STREAM,
                     "IfNoneMatch": "*",
                 },
-                ExpiresIn=_seconds_until(expires_at),
+                ExpiresIn=seconds_until(expires_at),
             )
-        headers = {"Content-Type": OCTET_STREAM, "If-None-Match": "*", "x-amz-checksum-sha256": checksum}
+        headers = {"Content-Type": OCTET_STREAM, "If-None-Match": "*", "x-amz-checksum-sha256": known}
         return Target("PUT", url, headers, expires_at)
 
     def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
         """Presign a download."""
-        with _naming_errors():
-            return self._signer.generate_presigned_url(
+        with naming_errors():
+            return self._clients.signer.generate_presigned_url(
                 "get_object",
                 Params={
                     **self._address(key),
                     "ResponseContentDisposition": attachment(filename),
                     "ResponseContentType": media_type or OCTET_STREAM,
                 },
-                ExpiresIn=_seconds_until(expires_at),
+                ExpiresIn=seconds_until(expires_at),
             )
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
         try:
-            with _naming_errors():
-                return Stat(self._client.head_object(Bucket=self.bucket, Key=self._prefix + key)["ContentLength"])
+            with naming_errors():
+                found = self._clients.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
         except Missing:
             return None
+        return Stat(found["ContentLength"], found["ETag"].strip('"'))
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks. Raises Missing."""
-        with _naming_errors():
-            body = self._client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
+        with naming_errors():
+            body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
             with body:
                 yield from body.iter_chunks(CHUNK)
 
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
-        with suppress(Missing), _naming_errors():
-            self._client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
+        with suppress(Missing), naming_errors():
+            self._clients.client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
+
+    def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
+        """Store an object of our own making, in constant memory; after an error there is none."""
+        self._parts.write(key, chunks, size=size)
+
+    def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
+        """Begin a multipart upload. The server is not told its size, so it joins whatever has arrived by then."""
+        return self._parts.begin(key)
+
+    def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
+        """Presign a PUT of exactly these bytes as one part."""
+        return self._parts.sign(key, handle, number, sha256=sha256, size=size, expires_at=expires_at)
+
+    def parts(self, key: str, handle: str) -> list[Part]:
+        """Return the parts that have arrived, by number. Raises Missing; some servers know joined uploads still."""
+        return self._parts.finished(key, handle)
+
+    def join_parts(self, key: str, handle: str) -> None:
+        """Make the parts one object. Raises Missing when there is no such upload, Conflict when it has no part."""
+        self._parts.join(key, handle)
+
+    def abort_parts(self, key: str, handle: str) -> None:
+        """See to it that there is no such upload, and none of its parts."""
+        self._parts.abort(key, handle)
+
+    def objects(self) -> Iterator[Listed]:
+        """Walk all objects where ours lie, a page of the listing at a time."""
+        pages = self._clients.client.get_paginator("list_objects_v2")
+        with naming_errors():
+            for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + BLOBS):
+                for found in page.get("Contents", []):
+                    yield Listed(found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"])
+
+    def unfinished(self) -> Iterator[Unfinished]:
+        """Walk the multipart uploads where objects of ours lie."""
+        return self._parts.unfinished(BLOBS)
 
     def check(self) -> None:
         """Raise StoreError when the bucket does not exist, is not ours or cannot be reached."""
         try:
-            with _naming_errors():
-                self._client.head_bucket(Bucket=self.bucket)
+            with naming_errors():
+                self._clients.client.head_bucket(Bucket=self.bucket)
         except Missing as error:
             raise StoreError(f"the bucket {self.bucket} does not exist") from error
 
     def close(self) -> None:
         """Close the connections. The driver stays usable, and opens new ones."""
-        with self._making:
-            for client in self._made.values():
-                client.close()
-            self._made.clear()
-
-    @property
-    def _client(self) -> S3Client:
-        """The client with which this process talks to the store."""
-        return self._client_of(self._endpoint_url)
-
-    @property
-    def _signer(self) -> S3Client:
-        """Signs addresses as clients reach the store, which may be another way than ours; it sends nothing."""
-        return self._client_of(self._public_endpoint_url)
-
-    def _client_of(self, endpoint_url: str | None) -> S3Client:
-        """One client for each endpoint, which threads may share; only making it is not thread-safe."""
-        with self._making:
-            if endpoint_url not in self._made:
-                with _naming_errors(), _naming_settings():
-                    self._made[endpoint_url] = boto3.session.Session(botocore_session=self._session).client(
-                        "s3", endpoint_url=endpoint_url, region_name=self._region, config=self._config
-                    )
-            return self._made[endpoint_url]
+        self._clients.close()
 
     def _address(self, key: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self._prefix + key}
@@ -178,65 +194,12 @@ class S3Driver:
         key = f"probe/{uuid.uuid4().hex}"
         expires_at = datetime.now(UTC) + timedelta(minutes=1)
         digest = hashlib.sha256(announced).hexdigest()
-        target = self._sign_put(self._client, key, sha256=digest, size=len(body), expires_at=expires_at)
+        target = self._sign_put(self._clients.client, key, sha256=digest, size=len(body), expires_at=expires_at)
         headers = {name: value for name, value in target.headers.items() if name != without}
-        status = self._send(target, headers, body)
+        status = self._clients.send(target, headers, body)
         if status == 429 or status >= 500:
             raise StoreError(f"the store answered {status} when it was asked whether it verifies checksums")
         if status < 300:
             with suppress(StoreError):  # a role that may not delete leaves five bytes behind
                 self.delete(key)
         return status < 300
-
-    def _send(self, target: Target, headers: Mapping[str, str], body: bytes) -> int:
-        """Send what a client would, with the certificates and proxies that boto3 would use; return the status."""
-        session = URLLib3Session(
-            verify=self._session.get_config_variable("ca_bundle") or True,
-            proxies=get_environ_proxies(target.url),
-            timeout=(_CONNECT_SECONDS, _READ_SECONDS),  # type: ignore[arg-type]  # the stubs know one number only
-        )
-        request = AWSRequest(target.method, target.url, headers=dict(headers), data=body)
-        try:
-            with _naming_errors():
-                return session.send(request.prepare()).status_code
-        finally:
-            session.close()
-
-
-def _config(path_style: bool, checksum_mode: ChecksumMode) -> Config:
-    return Config(
-        signature_version="s3v4",
-        s3={"addressing_style": "path" if path_style else "auto"},
-        request_checksum_calculation=checksum_mode,
-        response_checksum_validation=checksum_mode,
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": _ATTEMPTS},
-        max_pool_connections=_CONNECTIONS,
-    )
-
-
-def _seconds_until(moment: datetime) -> int:
-    """Round down, so that an address never outlives *moment*; one second is the least that can be signed."""
-    return min(max(int((moment - datetime.now(UTC)).total_seconds()), 1), _LONGEST_SECONDS)
-
-
-@contextmanager
-def _naming_settings() -> Iterator[None]:
-    """Turn boto3's plain ValueError for an endpoint or region that makes no sense into StoreError."""
-    try:
-        yield
-    except ValueError as error:
-        raise StoreError(f"the S3 settings make no sense: {error}") from error
-
-
-@contextmanager
-def _naming_errors() -> Iterator[None]:
-    """Turn what boto3 raises into StoreError, or Missing."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "")
-        raise (Missing if code in _ABSENT_CODES else StoreError)(str(error)) from error
-    except BotoCoreError as error:
-        raise StoreError(str(error)) from error

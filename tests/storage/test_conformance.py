@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from registry.domain.errors import BlobsMissing, Conflict, Unavailable, UploadMismatch
-from registry.storage.driver import CHUNK, Stat
+from registry.storage.driver import CHUNK
 from tests.support.backends import Backend, Blob, kinds, tampered
 
 MEBIBYTE = 1024 * 1024
@@ -49,8 +49,9 @@ def test_bytes_that_were_put_come_back_equal(backend: Backend, data: bytes) -> N
     put = backend.put(backend.target(blob), data)
 
     assert put.ok
-    backend.store.verify(blob.key, sha256=blob.sha256, size=blob.size)
-    assert backend.store.stat(blob.key) == Stat(len(data))
+    found = backend.store.verify(blob.key, sha256=blob.sha256, size=blob.size)
+    assert found.size == len(data)
+    assert backend.store.stat(blob.key) == found
     assert b"".join(backend.store.read(blob.key)) == data
     assert backend.get(backend.download_url(blob)).content == data
 

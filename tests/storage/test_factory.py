@@ -20,9 +20,10 @@ sys.modules["boto3"] = None
 from types import SimpleNamespace
 from registry.config import Secret
 from registry.storage.factory import open_store
-open_store(SimpleNamespace(storage_url=f"file://{sys.argv[1]}", secret_key=Secret("secret")))
+local = {"storage_url": f"file://{sys.argv[1]}", "secret_key": Secret("secret"), "inline_verify_bytes": 1}
+open_store(SimpleNamespace(**local))
 try:
-    open_store(SimpleNamespace(storage_url="s3://bucket", s3_checksum_mode="when_required"))
+    open_store(SimpleNamespace(storage_url="s3://bucket", s3_checksum_mode="when_required", inline_verify_bytes=1))
 except ModuleNotFoundError as error:
     print(error)
 """
@@ -37,6 +38,7 @@ class Settings:
     s3_region: str | None = "us-east-1"
     s3_path_style: bool = True
     s3_checksum_mode: str = "when_required"
+    inline_verify_bytes: int = 1024
 
 
 def test_a_file_url_opens_a_directory_and_makes_it(tmp_path: Path) -> None:
@@ -45,6 +47,7 @@ def test_a_file_url_opens_a_directory_and_makes_it(tmp_path: Path) -> None:
     store = open_store(Settings(root.as_uri()))
 
     assert isinstance(store.driver, LocalDriver)
+    assert store.read_at_once == 1024
     assert root.is_dir()
     store.check()
 

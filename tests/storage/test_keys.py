@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from registry.storage.checked import Store
-from registry.storage.keys import blob_key, digest_of
+from registry.storage.keys import blob_key, digest_of, is_ours
 from registry.storage.local import LocalDriver
 from tests.support.backends import SECRET
 
@@ -48,6 +48,12 @@ def test_a_key_shows_its_digest() -> None:
 
     assert key == f"blobs/ab/{SHA256}/0b7e1a52-6d0c-4a57-9df0-000000000000"
     assert digest_of(key) == SHA256
+    assert is_ours(key)
+
+
+@pytest.mark.parametrize("key", FOREIGN_KEYS)
+def test_a_key_that_is_not_of_our_making_is_known_as_such(key: str) -> None:
+    assert not is_ours(key)
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,13 @@ def test_a_key_that_is_not_of_our_making_is_refused(store: Store, key: str) -> N
         lambda: store.absent_or_wrong({key: 1}),
         lambda: store.sign_get(key, filename="model.bin", expires_at=LATER),
         lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=LATER),
+        lambda: store.write(key, [b"x"], size=1),
+        lambda: store.digest(key),
+        lambda: store.begin_parts(key, size=1, part_size=1),
+        lambda: store.sign_part(key, "handle", 1, sha256=SHA256, size=1, expires_at=LATER),
+        lambda: store.parts(key, "handle"),
+        lambda: store.join_parts(key, "handle"),
+        lambda: store.abort_parts(key, "handle"),
     ):
         with pytest.raises(ValueError, match=r"not a key of this store"):
             attempt()
@@ -85,3 +98,17 @@ def test_a_key_that_is_not_of_our_making_is_refused(store: Store, key: str) -> N
 def test_a_key_takes_only_the_digest_that_it_names(store: Store, sha256: str, size: int) -> None:
     with pytest.raises(ValueError, match="cannot hold"):
         store.sign_put(blob_key(SHA256, "upload"), sha256=sha256, size=size, expires_at=LATER)
+
+
+@pytest.mark.parametrize(("size", "part_size"), [(0, 5), (-1, 5), (5, 0), (10_001, 1)])
+def test_no_object_comes_in_none_or_too_many_parts(store: Store, size: int, part_size: int) -> None:
+    with pytest.raises(ValueError, match="do not come in"):
+        store.begin_parts(blob_key(SHA256, "upload"), size=size, part_size=part_size)
+
+
+@pytest.mark.parametrize(
+    ("number", "sha256", "size"), [(0, SHA256, 1), (10_001, SHA256, 1), (1, SHA256, 0), (1, SHA256.upper(), 1)]
+)
+def test_no_address_is_signed_for_a_part_that_cannot_be(store: Store, number: int, sha256: str, size: int) -> None:
+    with pytest.raises(ValueError, match=r"there is no part|not a sha256"):
+        store.sign_part(blob_key(SHA256, "upload"), "handle", number, sha256=sha256, size=size, expires_at=LATER)

@@ -78,6 +78,13 @@ OPERATIONS: dict[str, Callable[[Store, str], object]] = {
     "check": lambda store, _: store.check(),
     "verifies_on_arrival": lambda store, _: store.verifies_on_arrival,
     "absent_or_wrong": lambda store, key: store.absent_or_wrong({key: 1}),
+    "write": lambda store, key: store.write(key, [b"weights"], size=7),
+    "begin_parts": lambda store, key: store.begin_parts(key, size=7, part_size=7),
+    "parts": lambda store, key: store.parts(key, "upload"),
+    "join_parts": lambda store, key: store.join_parts(key, "upload"),
+    "abort_parts": lambda store, key: store.abort_parts(key, "upload"),
+    "objects": lambda store, _: list(store.objects()),
+    "unfinished": lambda store, _: list(store.unfinished()),
 }
 
 

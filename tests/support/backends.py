@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -15,7 +16,7 @@ import pytest
 import requests
 
 from registry.storage.checked import Store
-from registry.storage.driver import Target
+from registry.storage.driver import Part, Target
 from registry.storage.keys import blob_key
 from registry.storage.local import LocalDriver
 from registry.storage.s3 import S3Driver
@@ -34,11 +35,14 @@ class Kind:
     checks_signatures: bool
     verifies_on_arrival: bool
     signature_length: int
+    knows_its_parts: bool  # and joins no upload of which some are absent
+    forgets_joined_parts: bool  # else they can be sent again, and the object can then not be read any more
+    dates_uploads: bool
 
 
-LOCAL = Kind("local", True, True, 43)
-MOTO = Kind("moto", False, False, 64)
-SWIFT = Kind("swift", True, True, 64)
+LOCAL = Kind("local", True, True, 43, knows_its_parts=True, forgets_joined_parts=True, dates_uploads=True)
+MOTO = Kind("moto", False, False, 64, knows_its_parts=False, forgets_joined_parts=True, dates_uploads=False)
+SWIFT = Kind("swift", True, True, 64, knows_its_parts=False, forgets_joined_parts=False, dates_uploads=True)
 KINDS = (LOCAL, MOTO, SWIFT)
 
 
@@ -70,12 +74,18 @@ class Backend:
     store: Store
     homeless: Store
     base_url: str
+    plant: Callable[[str, bytes], None]
+    """Write a file at a path of the store behind the registry's back, as whoever has the disk or the bucket can."""
 
     def target(self, blob: Blob, *, seconds: float = 60) -> Target:
         return self.store.sign_put(blob.key, sha256=blob.sha256, size=blob.size, expires_at=_in(seconds))
 
     def download_url(self, blob: Blob, *, filename: str = "model.bin", seconds: float = 60) -> str:
         return self.store.sign_get(blob.key, filename=filename, expires_at=_in(seconds))
+
+    def begin(self, blob: Blob, *, part_size: int) -> Parts:
+        """Begin to send *blob* in parts."""
+        return Parts(self, blob, self.store.begin_parts(blob.key, size=blob.size, part_size=part_size), part_size)
 
     def put(self, target: Target, data: bytes, *, url: str | None = None) -> requests.Response:
         where = self.absolute(url or target.url)
@@ -97,6 +107,45 @@ class Backend:
         """Give the URL *onto* the signature of another."""
         cut = -self.kind.signature_length
         return onto[:cut] + signature_of[cut:]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """An upload in parts, as a client makes it."""
+
+    backend: Backend
+    blob: Blob
+    handle: str
+    part_size: int
+
+    def data(self, number: int) -> bytes:
+        """The bytes that the part is to have."""
+        return self.blob.data[(number - 1) * self.part_size : number * self.part_size]
+
+    def target(self, number: int, data: bytes | None = None, *, seconds: float = 60) -> Target:
+        data = self.data(number) if data is None else data
+        sha256, size = hashlib.sha256(data).hexdigest(), len(data)
+        signed = {"sha256": sha256, "size": size, "expires_at": _in(seconds)}
+        return self.backend.store.sign_part(self.blob.key, self.handle, number, **signed)  # type: ignore[arg-type]
+
+    def send(self, number: int, data: bytes | None = None) -> requests.Response:
+        """Send the part, or other bytes in its stead that were announced as they are."""
+        data = self.data(number) if data is None else data
+        return self.backend.put(self.target(number, data), data)
+
+    def send_all(self) -> Parts:
+        for number in range(1, -(-self.blob.size // self.part_size) + 1):
+            assert self.send(number).ok
+        return self
+
+    def arrived(self) -> list[Part]:
+        return self.backend.store.parts(self.blob.key, self.handle)
+
+    def join(self) -> None:
+        self.backend.store.join_parts(self.blob.key, self.handle)
+
+    def abort(self) -> None:
+        self.backend.store.abort_parts(self.blob.key, self.handle)
 
 
 def tampered(url: str) -> str:
@@ -135,7 +184,17 @@ def local_backend(directory: Path) -> Iterator[Backend]:
     root.mkdir()
     store = Store(LocalDriver(root, SECRET))
     with serving(transfer_app(store)) as base_url:
-        yield Backend(LOCAL, store, Store(LocalDriver(directory / "absent", SECRET)), base_url)
+        absent = Store(LocalDriver(directory / "absent", SECRET))
+        yield Backend(LOCAL, store, absent, base_url, partial(_plant_file, root))
+
+
+def _plant_file(root: Path, path: str, data: bytes) -> None:
+    """Always another file than the one that was there, which a rewritten one within the same tick need not seem."""
+    place = root / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    planted = place.with_name("planted")
+    planted.write_bytes(data)
+    planted.rename(place)
 
 
 @contextmanager
@@ -148,7 +207,14 @@ def s3_backend(kind: Kind, server: S3Server, monkeypatch: pytest.MonkeyPatch) ->
         closing(s3_driver(server.new_bucket(), **where)) as home,
         closing(s3_driver(f"absent-{uuid.uuid4().hex}", **where)) as absent,
     ):
-        yield Backend(kind, Store(home), Store(absent), server.endpoint_url)
+        yield Backend(
+            kind, Store(home), Store(absent), server.endpoint_url, partial(_plant_object, server, home.bucket)
+        )
+
+
+def _plant_object(server: S3Server, bucket: str, path: str, data: bytes) -> None:
+    with server.client() as client:
+        client.put_object(Bucket=bucket, Key=f"models/{path}", Body=data)
 
 
 def s3_driver(bucket: str, *, endpoint_url: str, region: str) -> S3Driver:

@@ -23,6 +23,7 @@ _STATUS = {
     errors.Malformed: HTTPStatus.BAD_REQUEST,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.NotFound: HTTPStatus.NOT_FOUND,
+    errors.Conflict: HTTPStatus.CONFLICT,
     errors.UploadMismatch: HTTPStatus.CONFLICT,
     errors.UploadExpired: HTTPStatus.GONE,
     errors.Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,

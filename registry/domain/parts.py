@@ -1,0 +1,27 @@
+"""How a large object is cut into parts, as every S3-compatible server takes them.
+
+Source of the limits: Amazon S3, "Multipart upload limits": 10,000 parts, 5 MiB to 5 GiB each but for the last, 5 TiB.
+"""
+
+from __future__ import annotations
+
+MIB = 1024 * 1024
+MOST_PARTS = 10_000
+LEAST_PART = 5 * MIB
+LARGEST = 5 * 1024 * 1024 * MIB
+
+
+def part_size(size: int, wanted: int) -> int:
+    """Bytes of each part but the last: *wanted*, or as many whole MiB more as 10,000 parts need to hold *size*."""
+    needed = -(-size // MOST_PARTS)
+    return wanted if needed <= wanted else -(-needed // MIB) * MIB
+
+
+def part_count(size: int, part: int) -> int:
+    """How many parts of *part* bytes an object of *size* bytes has; an empty one has one."""
+    return max(1, -(-size // part))
+
+
+def part_length(number: int, size: int, part: int) -> int:
+    """Bytes of part *number*, counted from 1."""
+    return min(part, size - (number - 1) * part)
