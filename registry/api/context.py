@@ -42,7 +42,13 @@ def store() -> Store:
 
 def limits() -> Limits:
     found = settings()
-    return Limits(found.max_upload_bytes, found.upload_expiry, found.url_expiry)
+    return Limits(
+        size=found.max_upload_bytes,
+        single_put=found.single_put_bytes,
+        part=found.part_bytes,
+        upload_expiry=found.upload_expiry,
+        url_expiry=found.url_expiry,
+    )
 
 
 def current_actor() -> Actor:

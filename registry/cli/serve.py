@@ -34,11 +34,11 @@ def serve(workers: int | None, threads: int | None, **overrides: Any) -> None:
 @click.command()
 @server.settings
 @click.option("--once", is_flag=True, help="Do what is due, then stop.")
-@click.option(
-    "--interval", type=click.FloatRange(min=0.1), default=60.0, show_default=True, help="Seconds between rounds."
-)
-def worker(once: bool, interval: float, **overrides: Any) -> None:
-    """Run the registry's background work: close uploads that never came, forget old idempotency keys.
+def worker(once: bool, **overrides: Any) -> None:
+    """Run the registry's background work; any number of workers share it.
+
+    It verifies large uploads, fetches what is to be imported, closes uploads that never came, reads the bytes of
+    production versions again, and collects what nothing refers to.
 
     \b
     Example:
@@ -48,4 +48,4 @@ def worker(once: bool, interval: float, **overrides: Any) -> None:
     with server.application(**overrides) as app:
         from registry.worker import run
 
-        run(app, once=once, interval=interval)
+        run(app, once=once)

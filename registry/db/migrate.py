@@ -94,7 +94,7 @@ def _missing_triggers(connection: Connection) -> list[str]:
         changes.append("truncate")
         query = "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'"  # always, also where a session says "replica"
     found = set(connection.exec_driver_sql(query).scalars())
-    wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes]
+    wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
     return [f"the trigger {name} is gone or disabled: history can be changed" for name in wanted if name not in found]
 
 

@@ -70,6 +70,7 @@ class VersionRecord:
     created_by: str
     updated_at: datetime
     deleted_at: datetime | None
+    purged_at: datetime | None
     row_version: int
 
 
@@ -150,11 +151,15 @@ class EntryRecord:
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
+    """``part_size`` is None for bytes that come in one request; ``reason`` says why they were not taken."""
+
     id: str | None
     state: str
     sha256: str
     size: int
     expires_at: datetime | None
+    part_size: int | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ class Permission(StrEnum):
     VERSION_REGISTER = "version:register"
     VERSION_EDIT = "version:edit"
     VERSION_DELETE = "version:delete"
+    VERSION_PURGE = "version:purge"
     VERSION_STAGE = "version:stage"
     VERSION_PROMOTE = "version:promote"
     VERSION_ROLLBACK = "version:rollback"
@@ -72,6 +73,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     | {
         Permission.MODEL_DELETE,
         Permission.MODEL_LIFECYCLE,
+        Permission.VERSION_PURGE,
         Permission.AUDIT_READ,
         Permission.TOKEN_CREATE,
         Permission.TOKEN_MANAGE,

@@ -1,45 +1,96 @@
-"""Give bytes out: a signed URL for one file of a version."""
+"""Give bytes out: signed URLs for files of a version."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from registry.db.models import Blob, Model, VersionFile
-from registry.db.queries import catalog
+from registry.db.base import Rows
+from registry.db.models import Blob, Model, Version, VersionFile
+from registry.db.queries import catalog, records
+from registry.db.records import Page
 from registry.db.session import reading
 from registry.domain import clock
-from registry.domain.errors import Conflict, NotFound
+from registry.domain.errors import BlobsMissing, Conflict, NotFound, NotReady
 from registry.domain.stages import State
 from registry.storage.checked import Store
+
+
+@dataclass(frozen=True, slots=True)
+class SignedFile:
+    """A file and where to download it for a while, with Range."""
+
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+    url: str
 
 
 def sign(model: str, number: int, path: str, *, store: Store, expires_in: int) -> str:
     """A URL that serves the file for *expires_in* seconds, with Range.
 
-    Raises NotFound, or Conflict when the version or its model is deleted.
+    Raises NotFound, NotReady, or Conflict when the version or its model is deleted.
     """
     with reading() as session:
-        found = catalog.any_version(session, model, number)
-        if found.state == State.DELETED:
-            raise Conflict(f"version {number} of {model!r} is deleted; restore it to download its files")
-        if session.get_one(Model, found.model_id).deleted_at is not None:
-            raise Conflict(
-                f"the model {model!r} that had version {number} is deleted; restore it to download its files"
-            )
-        statement = (
-            select(VersionFile, Blob.key)
-            .join(Blob, Blob.sha256 == VersionFile.sha256)
-            .where(VersionFile.version_id == found.id, VersionFile.path == path)
-        )
-        row = session.execute(statement).first()
+        found = require_readable(session, model, number)
+        row = session.execute(stored_files(found).where(VersionFile.path == path)).first()
     if row is None:
         raise NotFound(f"version {number} of {model!r} has no file {path!r}")
+    return _sign(row, store, expires_in)
+
+
+def sign_page(
+    model: str, number: int, *, store: Store, expires_in: int, after: tuple[Any, ...] | None, limit: int
+) -> Page[SignedFile]:
+    """The version's files by path, each with its URL. Raises as :func:`sign`."""
+    with reading() as session:
+        found = require_readable(session, model, number)
+        statement = stored_files(found)
+        if after is not None:
+            statement = statement.where(VersionFile.path > after[0])
+        rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
+    signed = [
+        SignedFile(file.path, file.size, file.sha256, file.media_type, _sign((file, key), store, expires_in))
+        for file, key in rows.items
+    ]
+    return Page(signed, rows.next_after)
+
+
+def require_readable(session: Session, model: str, number: int) -> Version:
+    """The version, if its bytes may be read. Raises NotFound, NotReady, or Conflict when it is deleted."""
+    found = catalog.any_version(session, model, number)
+    if found.state == State.DELETED:
+        fate = "purged; its bytes are gone" if found.purged_at else "deleted; restore it to download its files"
+        raise Conflict(f"version {number} of {model!r} is {fate}")
+    if found.state != State.READY:
+        raise NotReady(f"version {number} of {model!r} is {found.state}; only a ready one has bytes that are verified")
+    if session.get_one(Model, found.model_id).deleted_at is not None:
+        raise Conflict(f"the model {model!r} that had version {number} is deleted; restore it to download its files")
+    return found
+
+
+def stored_files(found: Version) -> Rows:
+    """The version's files, each with the key of its object, or None for bytes that the registry has not."""
+    return (
+        select(VersionFile, Blob.key)
+        .outerjoin(Blob, Blob.sha256 == VersionFile.sha256)
+        .where(VersionFile.version_id == found.id)
+    )
+
+
+def _sign(row: Sequence[Any], store: Store, expires_in: int) -> str:
     file, key = row
+    if key is None:
+        raise BlobsMissing(f"the bytes of {file.path!r} are gone", missing=[file.sha256])
     return store.sign_get(
         key,
-        filename=path.rsplit("/", 1)[-1],
+        filename=file.path.rsplit("/", 1)[-1],
         media_type=file.media_type,
         expires_at=clock.now() + timedelta(seconds=expires_in),
     )

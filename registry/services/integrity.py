@@ -2,45 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from registry.db.models import Blob, VersionFile
 from registry.db.queries import catalog
-from registry.db.session import reading
-from registry.domain.errors import BlobsMissing, Unavailable
+from registry.db.session import reading, transaction
+from registry.domain.errors import BlobsMissing, NotReady, Unavailable
+from registry.domain.stages import State
+from registry.services.damage import DAMAGED, SUSPECT
 from registry.storage.checked import Store
+from registry.storage.driver import Stat
 
 log = structlog.get_logger(__name__)
+THREADS = 8
 
 
 def require_bytes(store: Store, model: str, number: int) -> None:
-    """Raise BlobsMissing when an object of the version is gone or has another size; Unavailable if nobody can tell."""
-    keys = _keys(model, number)
-    wrong = store.absent_or_wrong({key: size for key, (size, _) in keys.items()})
-    if wrong:
-        raise BlobsMissing(
-            f"{len(wrong)} of the files of {model}:{number} are gone from the store or have another size; "
-            "production needs a version whose bytes are whole",
-            missing=sorted(keys[key][1] for key in wrong),
-        )
+    """Raise BlobsMissing when an object of the version is gone, damaged or has another size; Unavailable if nobody
+    can tell."""
+    blobs = _blobs(model, number)
+    _require_present(_stats(store, blobs), blobs, model, number)
 
 
 def refuse_damaged(store: Store, model: str, number: int) -> None:
-    """As :func:`require_bytes`, but a store that does not answer is no proof of damage: the bytes were verified."""
+    """As :func:`require_bytes`, and read again what was written to since it was verified.
+
+    Of more bytes than can be read while a client waits NotReady says that a worker reads them. A store that does not
+    answer is no proof of damage: the bytes were verified.
+    """
+    blobs = _blobs(model, number)
     try:
-        require_bytes(store, model, number)
+        stats = _stats(store, blobs)
+        _require_present(stats, blobs, model, number)
+        touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
+        if sum(blob.size for blob in touched) > store.read_at_once:
+            _suspect(touched)
+            raise NotReady(
+                f"{len(touched)} of the files of {model}:{number} were written to since they were verified; a worker "
+                "reads them again now. Try again in a while"
+            )
+        wrong = [blob for blob in touched if store.digest(blob.key)[0] != blob.sha256]
     except Unavailable as error:
         log.warning("integrity_unchecked", model=model, version=number, reason=error.detail)
+        return
+    if wrong:
+        _suspect(wrong)
+        raise _damaged([blob.sha256 for blob in wrong], model, number)
 
 
-def _keys(model: str, number: int) -> dict[str, tuple[int, str]]:
+def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        return dict(zip([blob.sha256 for blob in blobs], pool.map(store.stat, [b.key for b in blobs]), strict=True))
+
+
+def _require_present(stats: Mapping[str, Stat | None], blobs: Sequence[Blob], model: str, number: int) -> None:
+    wrong = [
+        blob.sha256
+        for blob in blobs
+        if (stat := stats[blob.sha256]) is None or stat.size != blob.size or blob.damage in DAMAGED
+    ]
+    if wrong:
+        raise _damaged(wrong, model, number)
+
+
+def _damaged(wrong: Sequence[str], model: str, number: int) -> BlobsMissing:
+    return BlobsMissing(
+        f"{len(wrong)} of the files of {model}:{number} are gone from the store or are not what they were; "
+        "production needs a version whose bytes are whole",
+        missing=sorted(wrong),
+    )
+
+
+def _suspect(blobs: Sequence[Blob]) -> None:
+    """Let the scrubber look at them next, and say in the audit log what it finds."""
+    with transaction() as session:
+        whole = update(Blob).where(Blob.sha256.in_([blob.sha256 for blob in blobs]), Blob.damage.is_(None))
+        session.execute(whole.values(damage=SUSPECT))
+
+
+def _blobs(model: str, number: int) -> Sequence[Blob]:
+    """The blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
     with reading() as session:
         found = catalog.any_version(session, model, number)
-        rows = session.execute(
-            select(Blob.key, Blob.size, Blob.sha256)
+        if found.state != State.READY:
+            return []
+        wanted = set(session.scalars(select(VersionFile.sha256).where(VersionFile.version_id == found.id)))
+        blobs = session.scalars(
+            select(Blob)
             .join(VersionFile, VersionFile.sha256 == Blob.sha256)
             .where(VersionFile.version_id == found.id)
             .distinct()
-        )
-        return {key: (size, sha256) for key, size, sha256 in rows}
+        ).all()
+    if gone := wanted - {blob.sha256 for blob in blobs}:
+        raise _damaged(sorted(gone), model, number)
+    return blobs

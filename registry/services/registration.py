@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Blob, Model, Version, VersionFile, VersionParam
-from registry.db.queries import catalog, records
+from registry.db.models import Model, Version, VersionFile, VersionParam
+from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.domain import manifest, names
 from registry.domain.access import Actor
@@ -22,8 +22,6 @@ from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
 from registry.services import aliases, audit, lineage, tags, versions
 from registry.services.idempotency import answer, unit_of_work
-
-BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +48,18 @@ class Registered:
 
 
 def register(model: str, wanted: Registration, *, actor: Actor) -> Registered:
-    """Give the files the model's next number. The version is ready at once: every blob is verified already.
+    """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
 
-    Raises NotFound, Invalid, or BlobsMissing (naming what must be uploaded first).
+    Raises NotFound, Invalid, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
     """
     sealed = _check(wanted)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         if twin := _twin(session, held, sealed, wanted.lineage):
             return answer(session, Registered(False, records.version_record(session, held, twin)))
-        _check_blobs(session, sealed)
+        state = _check_blobs(session, sealed, actor)
         event = audit.begin(held)
-        version = _insert(session, held, wanted, sealed, event=event, actor=actor)
+        version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
         _describe(session, version, wanted, sealed, event=event, actor=actor)
         lineage.keep(session, held, version, wanted.lineage)
         left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
@@ -91,31 +89,39 @@ def _twin(session: Session, held: Model, sealed: Manifest, snapshot: Snapshot) -
     return session.scalars(alike.order_by(Version.number.desc())).first()
 
 
-def _check_blobs(session: Session, sealed: Manifest) -> None:
-    stored: dict[str, int] = {}
-    wanted = sorted({file.sha256 for file in sealed.files})
-    for start in range(0, len(wanted), BATCH):
-        some = wanted[start : start + BATCH]
-        rows = session.execute(select(Blob.sha256, Blob.size).where(Blob.sha256.in_(some)).with_for_update(read=True))
-        stored.update((sha256, size) for sha256, size in rows)
-    if missing := set(wanted) - set(stored):
+def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> State:
+    """Whether all bytes are verified, or some of the actor's are about to be. They stay until the transaction ends."""
+    wanted = {file.sha256 for file in sealed.files}
+    # Those that are being verified first: one that is done by the time it is locked is found among the blobs.
+    awaited = artifacts.awaited_sizes(session, wanted, actor=actor)
+    known = artifacts.known_blobs(session, wanted, actor=actor, locked=True)
+    sizes = awaited | {sha256: blob.size for sha256, blob in known.items()}
+    if missing := wanted - sizes.keys():
         raise BlobsMissing(
             f"{len(missing)} of the files' bytes are not in the store; upload them, then register again",
             missing=sorted(missing),
         )
     for file in sealed.files:
-        if stored[file.sha256] != file.size:
-            text = f"{file.path!r} has {stored[file.sha256]} bytes in the store, not {file.size}"
+        if sizes[file.sha256] != file.size:
+            text = f"{file.path!r} has {sizes[file.sha256]} bytes in the store, not {file.size}"
             raise Invalid.field("files", text)
+    return State.READY if wanted == known.keys() else State.PENDING
 
 
 def _insert(
-    session: Session, held: Model, wanted: Registration, sealed: Manifest, *, event: audit.Event, actor: Actor
+    session: Session,
+    held: Model,
+    wanted: Registration,
+    sealed: Manifest,
+    *,
+    state: State,
+    event: audit.Event,
+    actor: Actor,
 ) -> Version:
     version = Version(
         model_id=held.id,
         number=held.next_number,
-        state=State.READY.value,
+        state=state.value,
         stage="none",
         rolled_back=False,
         manifest_digest=sealed.digest,

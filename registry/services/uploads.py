@@ -1,22 +1,25 @@
-"""Bring bytes in: announce, send to the store, complete. A blob exists once its bytes are verified."""
+"""Announce bytes: which of them the registry needs, where they go, and what becomes of those that never come."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from registry.db.models import Blob, Upload
+from registry.db.queries import artifacts
 from registry.db.records import UploadRecord
 from registry.db.session import reading, transaction
-from registry.db.upsert import insert_missing
-from registry.domain import clock, manifest, names
+from registry.domain import clock, manifest, names, parts
 from registry.domain.access import Actor
-from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired, UploadMismatch
+from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
+from registry.services import damage
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
 from registry.storage.driver import Target
@@ -28,99 +31,77 @@ EXPIRY_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """An upload and where its bytes go; ``target`` is None when there is nothing to send."""
+    """An upload and where its bytes go; ``target`` is None when there is nothing to send, or when it goes in parts."""
 
     upload: UploadRecord
     target: Target | None
+    created: bool = False
 
-    @property
-    def created(self) -> bool:
-        return self.upload.id is not None
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several uploads, in the order in which they were asked for."""
+
+    items: Sequence[Announced]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Bytes that a client has: *sha256* as 64 hex digits, *size* in bytes."""
+
+    sha256: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """``size`` is the most bytes of one upload; the spans are seconds: an upload outlives the URLs signed for it."""
+    """Sizes are bytes: of the largest upload, of what goes in one request, of each part. The spans are seconds: an
+    upload outlives the URLs signed for it."""
 
     size: int
+    single_put: int
+    part: int
     upload_expiry: int
     url_expiry: int
 
 
-def announce(sha256: str, size: int, *, actor: Actor, store: Store, limits: Limits) -> Announced:
-    """Prepare to receive a blob; one that the store has already needs no upload.
+def announce(wanted: Wanted, *, actor: Actor, store: Store, limits: Limits) -> Announced:
+    """Prepare to receive bytes; those that the actor may know to be in the store need no upload.
 
-    Raises Invalid, or TooLarge.
+    An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
     """
-    names.require(manifest.sha256_problem, "sha256", sha256)
-    _check_size(size, limits.size)
-    with unit_of_work() as session:
-        blob = session.get(Blob, sha256)
-        if blob is not None and blob.size != size:
-            raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {size}")
-        if blob is not None:
-            known = Announced(UploadRecord(None, "verified", sha256, size, None), None)
-            return answer(session, known)
-        upload_id, now = str(uuid.uuid4()), clock.now()
-        upload = Upload(
-            id=upload_id,
-            sha256=sha256,
-            size=size,
-            key=blob_key(sha256, upload_id),
-            state="pending",
-            created_at=now,
-            created_by=actor.id,
-            expires_at=now + timedelta(seconds=limits.upload_expiry),
-        )
-        session.add(upload)
-        announced = Announced(_record(upload), _sign(store, upload, limits))
+    with _opened([wanted], actor=actor, store=store, limits=limits) as (session, (announced,)):
         # The target is a credential that expires: a repetition reads the upload to have a fresh one signed.
         return answer(session, announced, kept=replace(announced, target=None))
+
+
+def announce_many(wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits) -> Batch:
+    """As :func:`announce`, for many at once."""
+    if len({item.sha256 for item in wanted}) < len(wanted):
+        raise Invalid.field("uploads", "name each digest once")
+    with _opened(wanted, actor=actor, store=store, limits=limits) as (session, announced):
+        kept = Batch([replace(item, target=None) for item in announced])
+        return answer(session, Batch(announced), kept=kept)
 
 
 def describe(upload_id: str, *, actor: Actor, store: Store, limits: Limits) -> Announced:
     """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
     with reading() as session:
-        upload = _find(session, upload_id, actor.id)
-        awaited = upload.state == "pending" and upload.expires_at > clock.now()
-        return Announced(_record(upload), _sign(store, upload, limits) if awaited else None)
-
-
-def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
-    """Verify what arrived; afterwards the blob can be registered. Completing twice is completing once.
-
-    Raises NotFound, Conflict when nothing arrived, UploadMismatch (the bytes are discarded), UploadExpired.
-    """
-    upload = _read(upload_id, actor.id)
-    if upload.state == "verified":
-        return Announced(_record(upload), None)
-    _refuse_closed(upload)
-    try:
-        store.verify(upload.key, sha256=upload.sha256, size=upload.size)
-    except UploadMismatch:
-        _discard(store, upload, "failed")
-        raise
-    except Conflict:
-        # Nothing is there: perhaps because the upload was completed meanwhile, and its object was spare.
-        if (now := _read(upload_id, actor.id)).state == "verified":
-            return Announced(_record(now), None)
-        raise
-    done, spare = _keep(upload)
-    if spare:
-        _delete_quietly(store, upload.key)
-    return done
+        upload = find(session, upload_id, actor.id)
+    awaited = upload.state == "pending" and upload.expires_at > clock.now()
+    return Announced(record(upload), _target(store, upload, limits) if awaited else None)
 
 
 def abort(upload_id: str, *, actor: Actor, store: Store) -> Announced:
-    """Give the upload up and delete what arrived. Raises NotFound, or Conflict when it is verified."""
+    """Give the upload up and delete what arrived. Raises NotFound, or Conflict when all of it has arrived."""
     with unit_of_work() as session:
-        upload = _find(session, upload_id, actor.id, lock=True)
-        if upload.state == "verified":
+        upload = find(session, upload_id, actor.id, lock=True)
+        if upload.state in {"verified", "uploaded"}:
             raise Conflict("the upload is complete; its bytes belong to the registry now")
         if upload.state == "pending":
             upload.state = "aborted"
-        done = answer(session, Announced(_record(upload), None))
-    _delete_quietly(store, upload.key)
+        done = answer(session, Announced(record(upload), None))
+    discard(store, upload)
     return done
 
 
@@ -134,57 +115,11 @@ def expire(*, store: Store) -> int:
         for upload in closed:
             upload.state = "expired"
     for upload in closed:
-        _delete_quietly(store, upload.key)
+        discard(store, upload)
     return len(closed)
 
 
-def _check_size(size: int, limit: int) -> None:
-    if size < 0:
-        raise Invalid.field("size", "must be 0 or more bytes")
-    if size > limit:
-        raise TooLarge(f"one upload takes at most {limit} bytes, this file has {size}", limit=limit)
-
-
-def _keep(upload: Upload) -> tuple[Announced, bool]:
-    """Record the verified blob. The second part says that another upload was first: this one's object is spare."""
-    with unit_of_work() as session:
-        current = _find(session, upload.id, upload.created_by, lock=True)
-        if current.state != "verified":
-            _refuse_closed(current)
-            current.state = "verified"
-        row = {"sha256": upload.sha256, "size": upload.size, "key": upload.key, "verified_at": clock.now()}
-        insert_missing(session, Blob, [row], key=["sha256"])
-        spare = session.get_one(Blob, upload.sha256).key != upload.key
-        return answer(session, Announced(_record(current), None)), spare
-
-
-def _refuse_closed(upload: Upload) -> None:
-    if upload.state == "expired" or (upload.state == "pending" and upload.expires_at <= clock.now()):
-        raise UploadExpired("the upload was not completed in time; announce it again")
-    if upload.state != "pending":
-        raise Conflict(f"the upload {upload.state}; announce it again")
-
-
-def _discard(store: Store, upload: Upload, state: str) -> None:
-    with transaction() as session:
-        session.execute(update(Upload).where(Upload.id == upload.id, Upload.state == "pending").values(state=state))
-    _delete_quietly(store, upload.key)
-
-
-def _delete_quietly(store: Store, key: str) -> None:
-    """Delete an object that nothing refers to; one that stays behind is for the collector."""
-    try:
-        store.delete(key)
-    except Unavailable as error:
-        log.warning("object_left_behind", key=key, reason=error.detail)
-
-
-def _read(upload_id: str, owner: str) -> Upload:
-    with reading() as session:
-        return _find(session, upload_id, owner)
-
-
-def _find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
+def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
     """The owner's upload as it is now; with *lock*, until the transaction ends. Raises NotFound, also for another's."""
     statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner)
     statement = statement.execution_options(populate_existing=True)
@@ -194,10 +129,146 @@ def _find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -
     return upload
 
 
-def _sign(store: Store, upload: Upload, limits: Limits) -> Target:
-    deadline = min(clock.now() + timedelta(seconds=limits.url_expiry), upload.expires_at)
-    return store.sign_put(upload.key, sha256=upload.sha256, size=upload.size, expires_at=deadline)
+def record(upload: Upload) -> UploadRecord:
+    """What a face may show of an upload."""
+    return UploadRecord(
+        upload.id, upload.state, upload.sha256, upload.size, upload.expires_at, upload.part_size, upload.reason
+    )
 
 
-def _record(upload: Upload) -> UploadRecord:
-    return UploadRecord(upload.id, upload.state, upload.sha256, upload.size, upload.expires_at)
+def refuse_closed(upload: Upload) -> None:
+    """Raise UploadExpired or Conflict unless more bytes may come."""
+    if upload.state == "expired" or (upload.state == "pending" and upload.expires_at <= clock.now()):
+        raise UploadExpired("the upload was not completed in time; announce it again")
+    if upload.state != "pending":
+        reason = f" ({upload.reason})" if upload.reason else ""
+        raise Conflict(f"the upload is {upload.state}{reason}; announce it again")
+
+
+def discard(store: Store, upload: Upload) -> None:
+    """Delete what arrived of an upload that nothing refers to."""
+    delete_quietly(store, upload.key, upload.handle)
+
+
+def delete_quietly(store: Store, key: str, handle: str | None = None) -> None:
+    """Delete an object, and its parts, that nothing refers to; what stays behind is for the collector."""
+    try:
+        if handle:
+            store.abort_parts(key, handle)
+        store.delete(key)
+    except Unavailable as error:
+        log.warning("object_left_behind", key=key, reason=error.detail)
+
+
+def url_deadline(upload: Upload, limits: Limits) -> datetime:
+    """Until when an address signed now is good."""
+    return min(clock.now() + timedelta(seconds=limits.url_expiry), upload.expires_at)
+
+
+@contextmanager
+def _opened(
+    wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits
+) -> Iterator[tuple[Session, list[Announced]]]:
+    """A unit of work in which the uploads are recorded; whatever is slow was done before it began."""
+    for item in wanted:
+        names.require(manifest.sha256_problem, "sha256", item.sha256)
+        _check_size(item.size, limits.size)
+    with reading() as session:
+        known = artifacts.known_blobs(session, [item.sha256 for item in wanted], actor=actor)
+        begun = _unfinished(session, wanted, actor)
+    known = _still_there(known, store)
+    announced, fresh = [], []
+    try:
+        for item in wanted:
+            if blob := known.get(item.sha256):
+                announced.append(_known(blob, item))
+            elif upload := begun.get(item):
+                announced.append(Announced(record(upload), None))
+            else:
+                fresh.append(_draft(item, actor, store, limits))
+                announced.append(Announced(record(fresh[-1]), _target(store, fresh[-1], limits), created=True))
+        with unit_of_work() as session:
+            session.add_all(fresh)
+            _spare(session, known)
+            yield session, announced
+    except BaseException:
+        for upload in fresh:
+            if upload.handle:
+                discard(store, upload)
+        raise
+
+
+def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Mapping[Wanted, Upload]:
+    """The actor's uploads in parts that can be taken up again, the latest of each."""
+    large = {item.sha256 for item in wanted}
+    found = session.scalars(
+        select(Upload)
+        .where(
+            Upload.created_by == actor.id,
+            Upload.sha256.in_(large),
+            Upload.state == "pending",
+            Upload.handle.is_not(None),
+            Upload.expires_at > clock.now(),
+        )
+        .order_by(Upload.created_at)
+    )
+    return {Wanted(upload.sha256, upload.size): upload for upload in found}
+
+
+def _known(blob: Blob, item: Wanted) -> Announced:
+    if blob.size != item.size:
+        raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {item.size}")
+    return Announced(UploadRecord(None, "verified", item.sha256, item.size, None), None)
+
+
+def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
+    """Without those that are gone although the registry knows them, as where an older backup of it was restored.
+
+    The collector marks a blob long before it takes its object: one without a mark needs no look.
+    """
+    marked = [blob for blob in known.values() if blob.unreferenced_since is not None]
+    gone = {blob.sha256 for blob in marked if store.stat(blob.key) is None}
+    if gone:
+        with transaction() as session:
+            rows = session.scalars(select(Blob).where(Blob.sha256.in_(gone)).with_for_update())
+            for blob in rows.all():
+                damage.report(session, blob, damage.MISSING)
+    return {sha256: blob for sha256, blob in known.items() if sha256 not in gone}
+
+
+def _spare(session: Session, known: Mapping[str, Blob]) -> None:
+    """Whoever was told that the registry has some bytes shall find them when it registers them."""
+    marked = [blob.sha256 for blob in known.values() if blob.unreferenced_since is not None]
+    if marked:
+        session.execute(update(Blob).where(Blob.sha256.in_(marked)).values(unreferenced_since=None))
+
+
+def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
+    upload_id, now = str(uuid.uuid4()), clock.now()
+    upload = Upload(
+        id=upload_id,
+        sha256=item.sha256,
+        size=item.size,
+        key=blob_key(item.sha256, upload_id),
+        state="pending",
+        created_at=now,
+        created_by=actor.id,
+        expires_at=now + timedelta(seconds=limits.upload_expiry),
+    )
+    if item.size > limits.single_put:
+        upload.part_size = parts.part_size(item.size, limits.part)
+        upload.handle = store.begin_parts(upload.key, size=item.size, part_size=upload.part_size)
+    return upload
+
+
+def _target(store: Store, upload: Upload, limits: Limits) -> Target | None:
+    if upload.handle:
+        return None
+    return store.sign_put(upload.key, sha256=upload.sha256, size=upload.size, expires_at=url_deadline(upload, limits))
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size < 0:
+        raise Invalid.field("size", "must be 0 or more bytes")
+    if size > limit:
+        raise TooLarge(f"one upload takes at most {limit} bytes, this file has {size}", limit=limit)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Account, AliasTenure, Model, Version, VersionFile, VersionMetric
-from registry.db.queries import catalog, records
+from registry.db.queries import artifacts, catalog, records
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import reading
-from registry.domain import names
+from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, InUse
@@ -179,9 +180,9 @@ def delete_(
 def restore(
     model: str, number: int, *, actor: Actor, reason: str | None = None, if_match: int | None = None
 ) -> VersionRecord:
-    """Make a deleted version ready again; it returns in the stage that it left.
+    """Bring a deleted version back, in the stage that it left; it is ready if it was, and its bytes are all there.
 
-    Raises PreconditionFailed, or Conflict if it is not deleted.
+    Raises PreconditionFailed, or Conflict if it is not deleted or was purged.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
@@ -189,7 +190,42 @@ def restore(
         catalog.check_match(found, if_match)
         if found.state != State.DELETED:
             raise Conflict(f"version {number} of {model!r} is not deleted")
-        return _mark(session, held, found, State.READY, "version.undeleted", actor=actor, reason=reason)
+        if found.purged_at is not None:
+            raise Conflict(f"version {number} of {model!r} was purged; its bytes are gone for good")
+        return _mark(
+            session, held, found, _state_without(session, found), "version.undeleted", actor=actor, reason=reason
+        )
+
+
+def purge(
+    model: str, number: int, *, actor: Actor, retention: timedelta, reason: str, if_match: int | None = None
+) -> VersionRecord:
+    """Give up a deleted version's bytes for good: the collector takes those that no other version needs.
+
+    Manifest, lineage and history stay. Raises Conflict unless it was deleted *retention* ago; doing it again changes
+    nothing.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model_ever(session, model, number)
+        found = catalog.version(session, held, number)
+        catalog.check_match(found, if_match)
+        if found.purged_at is not None:
+            return answer(session, records.version_record(session, held, found))
+        _require_retained(held, found, retention)
+        event = audit.begin(held)
+        found.purged_at = event.at
+        if found.state != State.DELETED:  # its model is: it shall not come back with that
+            found.state, found.deleted_at = State.DELETED.value, event.at
+        catalog.touch(found, event.at)
+        happening = Happening(
+            "version.purged",
+            subject(held, found),
+            after={"files": found.file_count, "size": str(found.size)},
+            digests={"manifest": found.manifest_digest},
+            texts=audit.texts(reason=reason),
+        )
+        audit.record(session, held, event, happening, actor=actor, version=found)
+        return answer(session, records.version_record(session, held, found))
 
 
 def subject(held: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
@@ -210,6 +246,23 @@ def _mark(
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
     return answer(session, records.version_record(session, held, found))
+
+
+def _state_without(session: Session, found: Version) -> State:
+    """The state of a deleted version but for its deletion."""
+    if found.state_reason is not None:
+        return State.FAILED
+    return State.PENDING if artifacts.count_lacking(session, found) else State.READY
+
+
+def _require_retained(held: Model, found: Version, retention: timedelta) -> None:
+    name = f"{held.name}:{found.number}"
+    deleted_at = found.deleted_at or held.deleted_at
+    if deleted_at is None:
+        raise Conflict(f"{name} is not deleted; only deleted versions are purged")
+    if clock.now() < deleted_at + retention:
+        raise Conflict(f"{name} was deleted at {clock.wire(deleted_at)} and is kept until "
+                       f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards")  # fmt: skip
 
 
 def _refuse_if_used(session: Session, held: Model, found: Version) -> None:

@@ -300,10 +300,6 @@ WALLS = {
         "INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, leaf_hash, body) "
         "SELECT '{id}', aggregate, seq + 1000, at, action, '{id}', leaf_hash, body FROM audit_entries WHERE seq = 1"
     ),
-    "a file without bytes": (
-        "INSERT INTO version_files (version_id, path, size, sha256, media_type) "
-        "SELECT version_id, 'other', size, 'nothing', media_type FROM version_files"
-    ),
     "a path given twice": (
         "INSERT INTO version_files (version_id, path, size, sha256, media_type) "
         "SELECT version_id, path, size, sha256, media_type FROM version_files"

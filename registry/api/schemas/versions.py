@@ -8,6 +8,7 @@ from marshmallow import fields, post_load, validate
 
 from registry.api.schemas.fields import (
     SHA256,
+    Address,
     Document,
     Instant,
     Pattern,
@@ -98,6 +99,8 @@ class VersionsQuery(PageQuery):
 
 class FilesQuery(PageQuery):
     limit = QueryNumber(load_default=50, validate=validate.Range(1, FILES_LIMIT))
+    signed = fields.Boolean(truthy={"true"}, falsy={"false"}, load_default=False,
+                            metadata={"description": "Give each file a URL to download it from."})  # fmt: skip
 
 
 class VersionView(View):
@@ -124,6 +127,11 @@ class VersionView(View):
     created_by = fields.String(required=True)
     updated_at = Instant(required=True)
     deleted_at = Instant(required=True, allow_none=True)
+    purged_at = Instant(required=True, allow_none=True, metadata={"description": "when its bytes were given up"})
+
+
+class PurgeBody(Strict):
+    reason = reason(required=True)
 
 
 class RegisteredView(View):
@@ -134,10 +142,13 @@ class RegisteredView(View):
 
 
 class FileView(View):
+    """``url`` is there when signed addresses were asked for: it serves the bytes for a while, with Range."""
+
     path = fields.String(required=True)
     size = fields.Integer(required=True)
     sha256 = fields.String(required=True)
     media_type = fields.String(required=True)
+    url = Address()
 
 
 class MetricView(View):

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from flask import url_for
 
 from registry.api.access import requires
 from registry.api.blueprint import Blueprint, conditional, takes_manifest
-from registry.api.context import current_actor, if_match
+from registry.api.context import current_actor, if_match, settings
 from registry.api.schemas.lineage import VersionLineageView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.versions import (
     MetricPage,
     MetricsBody,
+    PurgeBody,
     RegisteredView,
     VersionBody,
     VersionPage,
@@ -101,6 +103,19 @@ def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRec
 def restore_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Restore a deleted version."""
     return versions.restore(model, number, actor=current_actor(), if_match=if_match(), **body)
+
+
+@blueprint.route(f"{VERSION}/purge", methods=["POST"])
+@conditional
+@blueprint.arguments(PurgeBody)
+@blueprint.response(200, VersionView)
+@requires(Permission.VERSION_PURGE)
+def purge_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
+    """Give up a deleted version's bytes for good; manifest, lineage and history stay."""
+    retention = timedelta(seconds=settings().purge_retention)
+    return versions.purge(
+        model, number, actor=current_actor(), retention=retention, reason=body["reason"], if_match=if_match()
+    )
 
 
 @blueprint.route(f"{VERSION}/metrics", methods=["POST"])

@@ -1,10 +1,11 @@
 """Every table; importing this package fills the metadata."""
 
 from registry.db.models.access import Account, IdempotencyKey, Token
-from registry.db.models.artifacts import Blob, Upload, VersionFile
+from registry.db.models.artifacts import Blob, Stray, Upload, VersionFile
 from registry.db.models.audit import AuditEntry, AuditText, Chain
 from registry.db.models.catalog import Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.governance import AliasTenure, Tenure
+from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
 
 __all__ = [
@@ -15,11 +16,13 @@ __all__ = [
     "Blob",
     "Chain",
     "IdempotencyKey",
+    "Import",
     "LineageDigest",
     "LineageEdge",
     "LineageNode",
     "Model",
     "ModelTag",
+    "Stray",
     "Tenure",
     "Token",
     "Upload",

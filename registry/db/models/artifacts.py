@@ -4,41 +4,73 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, Bytewise, UuidKey
 
 
 class Blob(Base):
-    """Verified bytes: this row, not the object's key, says that the store holds them."""
+    """Verified bytes: this row, not the object's key, says that the store holds them.
+
+    ``etag`` is the store's mark of the object as it was verified. ``damage`` is what was last found wrong (missing,
+    corrupt, or suspect until the scrubber has looked); ``unreferenced_since`` is when the collector first saw that no
+    version needs the blob.
+    """
 
     __tablename__ = "blobs"
+    __table_args__ = (
+        Index("ix_blobs_checked_at", "checked_at"),
+        Index("ix_blobs_unreferenced_since", "unreferenced_since"),
+    )
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(255), unique=True)
     verified_at: Mapped[datetime]
+    etag: Mapped[str | None] = mapped_column(String(255))
+    checked_at: Mapped[datetime | None]
+    damage: Mapped[str | None] = mapped_column(String(16))
+    unreferenced_since: Mapped[datetime | None]
 
 
-class Upload(Base):
-    """An announced blob on its way. ``state``: pending, verified, failed, expired or aborted."""
+class Leased:
+    """Work that one of many workers does at a time: whoever holds ``lease_id``, until ``leased_until``."""
+
+    lease_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    leased_until: Mapped[datetime | None]
+
+
+class Upload(Leased, Base):
+    """An announced blob on its way. ``state``: pending, uploaded, verified, failed, expired or aborted.
+
+    One that comes in parts of ``part_size`` bytes has the store's ``handle`` for them.
+    """
 
     __tablename__ = "uploads"
-    __table_args__ = (Index("ix_uploads_state_expires_at", "state", "expires_at"),)
+    __table_args__ = (
+        Index("ix_uploads_state_expires_at", "state", "expires_at"),
+        Index("ix_uploads_sha256", "sha256", "created_by"),
+    )
 
     id: Mapped[UuidKey]
     sha256: Mapped[str] = mapped_column(String(64))
     size: Mapped[int] = mapped_column(BigInteger)
     key: Mapped[str] = mapped_column(String(255), unique=True)
     state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    part_size: Mapped[int | None] = mapped_column(BigInteger)
+    handle: Mapped[str | None] = mapped_column(String(1024))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     expires_at: Mapped[datetime]
 
 
 class VersionFile(Base):
-    """One line of a version's manifest; a trigger refuses changes."""
+    """One line of a version's manifest; a trigger refuses changes.
+
+    The blob comes when its bytes are verified, and goes when a deleted version is purged: no foreign key holds it.
+    """
 
     __tablename__ = "version_files"
     __table_args__ = (Index("ix_version_files_sha256", "sha256"),)
@@ -46,5 +78,16 @@ class VersionFile(Base):
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
     path: Mapped[str] = mapped_column(Bytewise, primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
-    sha256: Mapped[str] = mapped_column(ForeignKey("blobs.sha256"))
+    sha256: Mapped[str] = mapped_column(String(64))
     media_type: Mapped[str] = mapped_column(String(255))
+
+
+class Stray(Base):
+    """Something in the store that no row knows, since when: an object, or with a ``handle`` an unfinished upload."""
+
+    __tablename__ = "strays"
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    handle: Mapped[str] = mapped_column(String(1024), primary_key=True, default="")
+    size: Mapped[int] = mapped_column(BigInteger)
+    found_at: Mapped[datetime]

@@ -53,7 +53,9 @@ class Version(Base):
         UniqueConstraint("model_id", "number"),
         Index("ix_versions_natural_key", "model_id", "manifest_digest", "run_key"),
         Index("ix_versions_stage", "model_id", "stage"),
-    )
+        Index("ix_versions_pending", "id", sqlite_where=text("state = 'pending'"),
+              postgresql_where=text("state = 'pending'")),
+    )  # fmt: skip
 
     id: Mapped[SerialKey]
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
@@ -75,6 +77,7 @@ class Version(Base):
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
+    purged_at: Mapped[datetime | None]
 
 
 class VersionTag(Base):

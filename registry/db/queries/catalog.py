@@ -40,6 +40,14 @@ def lock_deleted_model(session: Session, name: str) -> Model:
     ).one()
 
 
+def lock_model_ever(session: Session, name: str, number: int) -> Model:
+    """The model that has version *number* under *name*, deleted or not, locked. Raises NotFound."""
+    owner = any_version(session, name, number).model_id
+    return session.scalars(
+        select(Model).where(Model.id == owner).with_for_update().execution_options(populate_existing=True)
+    ).one()
+
+
 def next_number(session: Session, name: str) -> int:
     """The first version number never used under *name*, also by models deleted since."""
     key = names.name_key(name)

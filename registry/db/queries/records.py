@@ -233,5 +233,6 @@ def _version(found: Version, model: str, creator: str, parts: _Parts) -> Version
         created_by=creator,
         updated_at=found.updated_at,
         deleted_at=found.deleted_at,
+        purged_at=found.purged_at,
         row_version=found.row_version,
     )

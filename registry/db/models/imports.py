@@ -1,0 +1,35 @@
+"""Versions whose bytes the registry fetches itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.db.base import Base, UuidKey
+from registry.db.models.artifacts import Leased
+
+
+class Import(Leased, Base):
+    """A version to be made from a location. ``state``: pending, running, done or failed.
+
+    ``facts`` is the body of the request, ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
+    """
+
+    __tablename__ = "imports"
+    __table_args__ = (Index("ix_imports_state", "state", "created_at"),)
+
+    id: Mapped[UuidKey]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    source: Mapped[str] = mapped_column(Text)
+    facts: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str | None] = mapped_column(Text)
+    files: Mapped[int] = mapped_column(default=0)
+    bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    number: Mapped[int | None]
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    finished_at: Mapped[datetime | None]

@@ -1,0 +1,89 @@
+"""Which bytes there are, who may know of them, and which versions need them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sqlalchemy import ColumnElement, exists, false, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from registry.db.models import Blob, Model, Upload, Version, VersionFile
+from registry.domain.access import Actor, Permission
+from registry.domain.stages import State
+
+BATCH = 500
+
+
+def known_blobs(session: Session, sha256s: Iterable[str], *, actor: Actor, locked: bool = False) -> dict[str, Blob]:
+    """Those of the blobs that are whole and that *actor* can read, or has sent itself; nobody learns of others.
+
+    With *locked* the collector cannot take them away before the transaction ends.
+    """
+    statement = select(Blob).where(Blob.damage.is_(None), or_(_sent_by(actor), _readable_by(actor)))
+    statement = statement.order_by(Blob.sha256)
+    if locked:
+        statement = statement.with_for_update(read=True)
+    found: dict[str, Blob] = {}
+    for some in _batches(sha256s):
+        rows = session.scalars(statement.where(Blob.sha256.in_(some)).execution_options(populate_existing=True))
+        found.update((blob.sha256, blob) for blob in rows)
+    return found
+
+
+def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor) -> dict[str, int]:
+    """Those of the digests whose bytes *actor* has sent and a worker is about to verify, with their sizes.
+
+    Their uploads stay as they are until the transaction ends.
+    """
+    found: dict[str, int] = {}
+    for some in _batches(sha256s):
+        rows = session.execute(
+            select(Upload.sha256, Upload.size)
+            .where(Upload.state == "uploaded", Upload.created_by == actor.id, Upload.sha256.in_(some))
+            .with_for_update(read=True)
+        )
+        found.update((sha256, size) for sha256, size in rows)
+    return found
+
+
+def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    """Whether a version refers to the bytes that could still be asked for: one neither purged nor failed."""
+    return exists().where(
+        VersionFile.sha256 == sha256,
+        VersionFile.version_id == Version.id,
+        Version.purged_at.is_(None),
+        Version.state != State.FAILED.value,
+    )
+
+
+def lacking() -> ColumnElement[bool]:
+    """Whether a file of ``VersionFile`` has no verified bytes."""
+    return ~exists().where(Blob.sha256 == VersionFile.sha256)
+
+
+def count_lacking(session: Session, version: Version) -> int:
+    """How many files of the version have no verified bytes."""
+    statement = select(func.count()).select_from(VersionFile).where(VersionFile.version_id == version.id, lacking())
+    return session.scalars(statement).one()
+
+
+def _sent_by(actor: Actor) -> ColumnElement[bool]:
+    return exists().where(Upload.sha256 == Blob.sha256, Upload.created_by == actor.id, Upload.state == "verified")
+
+
+def _readable_by(actor: Actor) -> ColumnElement[bool]:
+    if Permission.FILE_DOWNLOAD not in actor.permissions:
+        return false()
+    return exists().where(
+        VersionFile.sha256 == Blob.sha256,
+        VersionFile.version_id == Version.id,
+        Version.state != State.DELETED.value,
+        Version.model_id == Model.id,
+        Model.deleted_at.is_(None),
+    )
+
+
+def _batches(sha256s: Iterable[str]) -> Iterator[list[str]]:
+    """In one order, so that two callers who lock the same rows do not wait for each other."""
+    distinct = sorted(set(sha256s))
+    return (distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH))

@@ -1,0 +1,61 @@
+"""Stored bytes that are gone or not what they were: say so in the audit log, and say when they are whole again."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Blob, Model, Version, VersionFile
+from registry.domain.access import SYSTEM, Actor
+from registry.domain.audit import Happening
+from registry.services import audit
+
+STORAGE = "storage"
+MISSING, CORRUPT = "missing", "corrupt"
+SUSPECT = "suspect"  # written to since it was verified: the scrubber is to read it again
+DAMAGED = frozenset({MISSING, CORRUPT})
+NAMED = 20
+
+
+def report(session: Session, blob: Blob, found: str) -> None:
+    """Record that a locked blob is MISSING or CORRUPT, once for each time that this changes."""
+    if blob.damage == found:
+        return
+    before, blob.damage = blob.damage, found
+    _record(session, blob, f"blob.{found}", before=before, after=found, actor=SYSTEM)
+
+
+def repair(session: Session, blob: Blob, *, key: str, etag: str | None, actor: Actor) -> None:
+    """Record that a locked blob is whole, in the object *key*."""
+    before, blob.damage = blob.damage, None
+    blob.key, blob.etag, blob.checked_at = key, etag, None
+    if before not in DAMAGED:
+        return  # nobody was told of a suspicion
+    _record(session, blob, "blob.repaired", before=before, after=None, actor=actor)
+
+
+def _record(session: Session, blob: Blob, action: str, *, before: str | None, after: str | None, actor: Actor) -> None:
+    chain = audit.lock_chain(session, STORAGE)
+    event = audit.begin(chain)
+    happening = Happening(
+        action,
+        {},
+        before={"damage": before},
+        after={"damage": after, "key": blob.key, "size": str(blob.size), "versions": _users(session, blob)},
+        digests={"blob": f"sha256:{blob.sha256}"},
+    )
+    audit.record(session, chain, event, happening, actor=actor)
+
+
+def _users(session: Session, blob: Blob) -> list[str]:
+    """Some of the versions that the blob belongs to, for whoever reads the entry."""
+    rows = session.execute(
+        select(Model.name, Version.number)
+        .join(Version, Version.model_id == Model.id)
+        .join(VersionFile, VersionFile.version_id == Version.id)
+        .where(VersionFile.sha256 == blob.sha256)
+        .distinct()
+        .order_by(Model.name, Version.number)
+        .limit(NAMED)
+    )
+    return [f"{name}:{number}" for name, number in rows]

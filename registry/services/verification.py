@@ -1,0 +1,143 @@
+"""Read back what the store did not verify itself, then let the versions that waited for it become ready or failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model, Upload, Version, VersionFile
+from registry.db.queries import artifacts, catalog
+from registry.db.session import reading, transaction
+from registry.domain.access import SYSTEM
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Unavailable
+from registry.domain.stages import State
+from registry.services import audit, completion, leases, uploads, versions
+from registry.services.completion import Arrival
+from registry.services.leases import Lease
+from registry.storage.checked import Store
+from registry.storage.driver import Stat
+
+log = structlog.get_logger(__name__)
+RETRY_AFTER = timedelta(seconds=15)
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many versions became ready and failed."""
+
+    ready: int
+    failed: int
+
+
+def verify_next(*, store: Store) -> bool:
+    """Verify one upload that waits for it; false when none does. Any number of workers may do this at once."""
+    waiting = select(Upload).where(Upload.state == "uploaded").order_by(Upload.expires_at)
+    upload = leases.take(waiting, Upload)
+    if upload is None:
+        return False
+    lease = Lease(upload)
+    try:
+        _verify(upload, lease, store)
+    except Unavailable as error:
+        log.warning("verification_postponed", upload=upload.id, reason=error.detail)
+        lease.release(after=RETRY_AFTER)
+    except leases.Lost:
+        log.warning("verification_lost", upload=upload.id)
+    return True
+
+
+def settle() -> Settled:
+    """Make pending versions ready whose bytes are all verified, and fail those whose bytes will never be."""
+    with reading() as session:
+        pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
+        pending = pending.where(Version.state == State.PENDING.value).order_by(Version.id).limit(BATCH)
+        complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
+        hopeless = session.execute(pending.where(_has_file(_lost()))).all()
+    settled = [_settle(version_id, model_id) for version_id, model_id in [*complete, *hopeless]]
+    return Settled(settled.count(State.READY), settled.count(State.FAILED))
+
+
+def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
+    try:
+        stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=True, pulse=lease.pulse)
+    except Conflict as refusal:
+        _fail(lease, refusal.detail)
+        uploads.discard(store, upload)
+        return
+    for key in _keep(lease, stat):
+        uploads.delete_quietly(store, key)
+
+
+def _keep(lease: Lease[Upload], stat: Stat) -> list[str]:
+    with transaction() as session:
+        upload = lease.lock(session)
+        upload.state = "verified"
+        return completion.keep(session, [Arrival(upload, True, stat.etag)], actor=SYSTEM)
+
+
+def _fail(lease: Lease[Upload], reason: str) -> None:
+    with transaction() as session:
+        upload = lease.lock(session)
+        upload.state, upload.reason = "failed", reason
+
+
+def _settle(version_id: int, model_id: str) -> State | None:
+    """Decide again under the model's lock: registrations and other workers go on meanwhile."""
+    with transaction() as session:
+        held = session.scalars(
+            select(Model).where(Model.id == model_id).with_for_update().execution_options(populate_existing=True)
+        ).one()
+        version = session.get_one(Version, version_id, populate_existing=True)
+        if version.state != State.PENDING:
+            return None
+        if not artifacts.count_lacking(session, version):
+            return _mark(session, held, version, State.READY, None)
+        if reason := _why_hopeless(session, version):
+            return _mark(session, held, version, State.FAILED, reason)
+        return None
+
+
+def _mark(session: Session, held: Model, version: Version, state: State, reason: str | None) -> State:
+    event = audit.begin(held)
+    version.state, version.state_reason = state.value, reason
+    catalog.touch(version, event.at)
+    happening = Happening(
+        "version.verified" if state is State.READY else "version.failed",
+        versions.subject(held, version),
+        before={"state": State.PENDING.value},
+        after={"state": state.value},
+        digests={"manifest": version.manifest_digest},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+    return state
+
+
+def _why_hopeless(session: Session, version: Version) -> str | None:
+    """The first file whose bytes nobody will verify any more, and why."""
+    row = session.execute(
+        select(VersionFile.path, VersionFile.sha256)
+        .where(VersionFile.version_id == version.id, _lost())
+        .order_by(VersionFile.path)
+    ).first()
+    if row is None:
+        return None
+    failed = select(Upload.reason).where(Upload.sha256 == row.sha256, Upload.state == "failed")
+    reason = session.scalars(failed.order_by(Upload.created_at.desc())).first()
+    return f"{row.path}: {reason or 'its bytes were not kept'}; register it again"
+
+
+def _has_file(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(VersionFile.version_id == Version.id, condition)
+
+
+def _lost() -> ColumnElement[bool]:
+    """Whether a file's bytes are neither verified nor waiting for it."""
+    waiting = exists().where(Upload.sha256 == VersionFile.sha256, Upload.state == "uploaded")
+    return and_(artifacts.lacking(), ~waiting)
