@@ -60,6 +60,7 @@ BY_CODE: Mapping[str, Exit] = {
     "integrity": Exit.INTEGRITY,
     "unsafe_path": Exit.INTEGRITY,
     "unavailable": Exit.UNAVAILABLE,
+    "import_failed": Exit.ERROR,
     "unexpected_reply": Exit.ERROR,
 }
 

@@ -9,7 +9,7 @@ import click
 
 from registry.cli import bars, output
 from registry.cli.exits import Exit
-from registry.cli.options import connected, jobs
+from registry.cli.options import connected, jobs, patterns, resumable
 from registry.cli.params import REFERENCE
 from registry.cli.session import Session
 
@@ -30,6 +30,7 @@ DIRECTORY = click.Path(file_okay=False, path_type=Path)
 def pull(session: Session, ref: Reference, directory: Path, force: bool, jobs: int) -> None:
     """Download a version's files, verified. Files that are there already are not fetched again.
 
+    Interrupted, it goes on where it stopped when it is run again. Each file is whole and verified, or not there.
     A model without a selector means its latest version.
 
     \b
@@ -37,7 +38,7 @@ def pull(session: Session, ref: Reference, directory: Path, force: bool, jobs: i
       registry pull fraud#production -o ./served
       registry pull fraud:2 -o ./previous --jobs 8
     """
-    with bars.progress() as progress:
+    with resumable(session), bars.progress(quiet=session.as_json) as progress:
         done = session.registry.pull(ref, directory, jobs=jobs, force=force, progress=progress)
     session.show(_pulled(done, directory), lambda: _say_pulled(done, directory))
 
@@ -45,17 +46,22 @@ def pull(session: Session, ref: Reference, directory: Path, force: bool, jobs: i
 @click.command()
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--against", "ref", type=REFERENCE, required=True, help="The version that it should be.")
+@patterns("exclude", "Leave these out of the comparison, as .gitignore would.")
 @jobs
 @connected
-def verify(session: Session, directory: Path, ref: Reference, jobs: int) -> None:
+def verify(session: Session, directory: Path, ref: Reference, exclude: tuple[str, ...], jobs: int) -> None:
     """Compare a directory with a version, byte for byte. Exits with 7 when anything differs.
+
+    Every file there counts, also what a .registryignore in it names, and that file itself: what is compared must not
+    decide what is looked at. For the directory that was registered, say with --exclude what was left out.
 
     \b
     Example:
       registry verify ./served --against fraud#production
+      registry verify ./model --against fraud:3 --exclude .registryignore --exclude '*.tmp'
     """
-    with bars.progress() as progress:
-        found = session.registry.verify(directory, ref, jobs=jobs, progress=progress)
+    with bars.progress(quiet=session.as_json) as progress:
+        found = session.registry.verify(directory, ref, exclude=exclude, jobs=jobs, progress=progress)
     session.show(_verified(found), lambda: _say_verified(found, directory))
     if not found.ok:
         click.get_current_context().exit(Exit.INTEGRITY)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
 
+from registry.cli import output
+from registry.cli.exits import Exit
 from registry.cli.params import TIME, CurrentParam
 from registry.cli.session import Session
+
+RESUME = "Run the same command again: it goes on where this one stopped."
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -57,11 +64,36 @@ def limit(default: int) -> Callable[[Command], Command]:
 
 
 def jobs(function: Command) -> Command:
-    """--jobs: how many files at once."""
+    """--jobs: how many requests at once, over all files and their parts."""
     option = click.option(
-        "--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Files to move at once."
+        "--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Files and parts to move at once."
     )
     return option(function)
+
+
+def patterns(name: str, text: str) -> Callable[[Command], Command]:
+    """--include or --exclude: patterns as in .gitignore."""
+    return click.option(f"--{name}", multiple=True, metavar="PATTERN", help=text)
+
+
+def wait(what: str) -> Callable[[Command], Command]:
+    """--wait/--no-wait. On a terminal somebody waits."""
+    return click.option(
+        "--wait/--no-wait", default=None, callback=_on_a_terminal, help=f"Wait until {what}. [default: on a terminal]"
+    )
+
+
+@contextmanager
+def resumable(session: Session, advice: str = RESUME) -> Iterator[None]:
+    """Ctrl-C in the block ends the command with the advice: nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = output.clean(f"Interrupted. {advice}")
+        click.echo(
+            json.dumps({"error": {"code": "interrupted", "detail": told}}) if session.as_json else told, err=True
+        )
+        click.get_current_context().exit(Exit.INTERRUPTED)
 
 
 def expected_current(function: Command) -> Command:
@@ -76,6 +108,10 @@ def expected_current(function: Command) -> Command:
         help="Refuse (exit 5) unless this is the holder now.",
     )
     return option(function)
+
+
+def _on_a_terminal(ctx: click.Context, param: click.Parameter, value: bool | None) -> bool:
+    return sys.stderr.isatty() if value is None else value
 
 
 def _only_if_given(ctx: click.Context, param: click.Parameter, value: int | None) -> None:

@@ -72,6 +72,14 @@ def size(count: int) -> str:
     return f"{amount:.1f} TiB"
 
 
+def span(seconds: float) -> str:
+    """``45s``, ``12m``, ``3h 20m``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f}s"
+    return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h {minutes % 60}m"
+
+
 def joined(values: Mapping[str, object]) -> str:
     """``a=1 b=2``."""
     return " ".join(f"{key}={value}" for key, value in values.items())

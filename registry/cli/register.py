@@ -1,4 +1,4 @@
-"""``registry register``: a new version from files."""
+"""``registry register``: a new version from files here, or from a place that the registry copies from."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import bars, facts, output
-from registry.cli.options import connected, jobs
+from registry.cli import bars, facts, output, version
+from registry.cli.options import connected, jobs, patterns, resumable, wait
 from registry.cli.params import METRIC, MODEL, PAIR, REFERENCE, distinct
 from registry.cli.session import Session
 
@@ -16,12 +16,25 @@ if TYPE_CHECKING:
     from registry.client import Reference
     from registry.client.registration import Registered
 
+REMOTE = ("s3://", "https://")
+
+
+class SourceParam(click.Path):
+    """A directory or file that is here, or a URL."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        remote = isinstance(value, str) and value.startswith(REMOTE)
+        return value if remote else super().convert(value, param, ctx)
+
+
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.argument("name", type=MODEL)
-@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", type=SourceParam(exists=True, path_type=Path))
+@patterns("include", "Only these of the directory's files, e.g. '*.onnx'.")
+@patterns("exclude", "Not these, e.g. 'logs/'. See also .registryignore.")
 @click.option("--data", multiple=True, metavar="[ROLE=]FILE", help="Training data to remember by its digest.")
 @click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93.")
 @click.option("--metrics-file", type=FILE, help="JSON object of numbers; --metric wins.")
@@ -40,14 +53,21 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version.")
 @click.option("--no-detect", is_flag=True, help="Do not look at CI variables, git and the Python version.")
 @click.option("--idempotency-key", metavar="KEY", help="Default: made from all of the above.")
+@wait("the bytes are verified, or copied from a URL")
 @jobs
 @connected
-def register(session: Session, name: str, path: Path, **options: Any) -> None:
+def register(session: Session, name: str, path: Path | str, **options: Any) -> None:
     """Register the files at PATH as the next version of the model NAME.
 
-    The model is made if there is none. Files that the registry has already are not sent again. The same files from
-    the same run give the version that there is, so a CI job can be retried. In GitHub Actions, GitLab CI and Jenkins
-    the run and the commit are found by themselves; elsewhere the commit is git's.
+    The model is made if there is none. Files that the registry has already are not sent again; interrupted, the
+    command goes on where it stopped when it is run again. The same files from the same run give the version that
+    there is, so a CI job can be retried. In GitHub Actions, GitLab CI and Jenkins the run and the commit are found by
+    themselves; elsewhere the commit is git's.
+
+    Patterns are as in .gitignore; so is a file .registryignore in the directory, which is not registered itself.
+    Symbolic links are followed inside the directory and refused where they leave it.
+
+    PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that.
 
     ROLE of --data is train (the default), validation, test or other.
 
@@ -55,23 +75,54 @@ def register(session: Session, name: str, path: Path, **options: Any) -> None:
     Example:
       registry register fraud ./model --data train.csv --data test=test.csv \\
         --metric auc=0.93 --param depth=6 --tag team=risk --run-id ci-41
+      registry register fraud ./model --exclude 'checkpoints/' --wait
     """
     described = _facts(session, path, **options)
-    with bars.progress() as progress:
+    if isinstance(path, str):
+        _import(session, name, path, described, options)
+    else:
+        _upload(session, name, path, described, options)
+
+
+def _upload(session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any]) -> None:
+    with resumable(session), bars.progress(quiet=session.as_json) as progress:
         done = session.registry.register(
             name,
             path,
             **described,
+            include=options["include"],
+            exclude=options["exclude"],
             idempotency_key=options["idempotency_key"],
             jobs=options["jobs"],
             progress=progress,
         )
-    session.show(done, lambda: _say(done))
+    if done["version"]["state"] != "pending" or not options["wait"]:
+        session.show(done, lambda: _say(done))
+        return
+    if not session.as_json:
+        _say(done, waits=True)
+    number = f"{name}:{done['version']['number']}"
+    with resumable(session, _goes_on(number)), bars.waiting(f"Verifying {number} …", quiet=session.as_json):
+        verified = session.registry.wait(done["version"])
+    session.show({**done, "version": verified}, lambda: output.line(f"{number} is {verified['state']}"))
 
 
-def _facts(session: Session, path: Path, **options: Any) -> dict[str, Any]:
+def _import(session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any]) -> None:
+    if options["include"] or options["exclude"]:
+        raise click.UsageError("--include and --exclude are for files that are here, not for a URL.")
+    key = options["idempotency_key"]
+    begun = session.registry.import_version(name, source, **described, idempotency_key=key)
+    follow = f"The registry copies on. Follow it: registry version import {begun['id']} --wait"
+    if not options["wait"]:
+        session.show({"import": begun}, lambda: output.line(f"import {begun['id']} of {source} into {name}. {follow}"))
+        return
+    with resumable(session, follow):
+        version.follow(session, begun["id"])
+
+
+def _facts(session: Session, path: Path | str, **options: Any) -> dict[str, Any]:
     detect = not options["no_detect"]
-    found = facts.detected(path, enabled=detect)
+    found = facts.detected(path if isinstance(path, Path) else Path.cwd(), enabled=detect)
     return {
         "description": options["description"],
         "tags": distinct(options["tags"], "--tag") or None,
@@ -94,7 +145,7 @@ def _parent(session: Session, reference: Reference) -> dict[str, Any]:
     return {"model": reference.model, "version": session.number(reference)}
 
 
-def _say(done: Registered) -> None:
+def _say(done: Registered, *, waits: bool = False) -> None:
     version, uploads = done["version"], done["uploads"]
     name = f"{version['model']}:{version['number']}"
     if not done["created"]:
@@ -103,3 +154,9 @@ def _say(done: Registered) -> None:
     files = f"{output.count(version['file_count'], 'file')}, {output.size(version['size'])}"
     output.line(f"{name} registered ({files}; {uploads['sent']} sent, {output.size(uploads['sent_bytes'])})")
     output.line(f"  {version['manifest_digest']}")
+    if version["state"] == "pending" and not waits:
+        output.line(f"  {_goes_on(name)}")
+
+
+def _goes_on(name: str) -> str:
+    return f"The registry reads its bytes back before it is ready. Look: registry show {name}"

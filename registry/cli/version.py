@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import output, views
-from registry.cli.options import connected, limit, reason
+from registry.cli import bars, output, views
+from registry.cli.options import connected, limit, reason, wait
 from registry.cli.output import when
 from registry.cli.params import METRIC, MODEL, REFERENCE, distinct
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
     from registry.client import Reference
-    from registry.client.types import Stage
+    from registry.client.types import ImportView, Stage
 
 STAGE = click.Choice(["none", "staging", "production", "archived"])
 STATE = click.Choice(["pending", "ready", "failed", "deleted"])
@@ -154,6 +157,88 @@ def measure(
     number, measured = session.number(ref), distinct(values, "--metric")
     changed = session.registry.versions.measure(ref.model, number, measured, step=step, dataset_digest=dataset_digest)
     session.show(changed, lambda: output.line(f"{ref.model}:{number} {output.joined(measured)}"))
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("-o", "--output", "target", required=True, metavar="FILE", help="The tar file to write; - for stdout.")
+@connected
+def archive(session: Session, ref: Reference, target: str) -> None:
+    """Download a version as one uncompressed tar file, verified. (As a directory, and resumable: registry pull.)
+
+    A model without a selector means its latest version.
+
+    \b
+    Example:
+      registry version archive fraud#production -o fraud.tar
+      registry version archive fraud:3 -o - | tar -x -C ./served
+    """
+    if target == "-":
+        if session.as_json or sys.stdout.isatty():
+            raise click.UsageError("An archive on stdout goes into a pipe, and leaves no room for --json.")
+        session.registry.archive(ref, sys.stdout.buffer)
+        return
+    file = Path(target)
+    partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
+    try:
+        with bars.progress(quiet=session.as_json) as progress, partial.open("xb") as out:
+            found, size = session.registry.archive(ref, out, progress=progress)
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+    written = {"version": found, "file": target, "bytes": size}
+    session.show(written, lambda: output.line(f"{ref.model}:{found['number']} -> {target} ({output.size(size)})"))
+
+
+@version.command()
+@click.argument("ref", type=REFERENCE)
+@reason(required=True)
+@connected
+def purge(session: Session, ref: Reference, reason: str) -> None:
+    """Give up the bytes of a version that was deleted long enough ago. Its manifest and history stay.
+
+    Files that other versions have too are kept for them.
+
+    \b
+    Example:
+      registry version purge fraud:1 --reason "the customer asked for erasure"
+    """
+    number = session.number(ref)
+    gone = session.registry.versions.purge(ref.model, number, reason=reason)
+    session.show(gone, lambda: output.line(f"{ref.model}:{number} purged; its bytes cannot be brought back"))
+
+
+@version.command("import")
+@click.argument("import_id", metavar="ID")
+@wait("it is done")
+@connected
+def import_(session: Session, import_id: str, wait: bool) -> None:
+    """Show how far an import is that registry register began with a URL.
+
+    \b
+    Example:
+      registry version import 0b8e6a52-6f0e-4a7e-9d8e-0d6f8f6f2a11 --wait
+    """
+    if wait:
+        follow(session, import_id)
+        return
+    found = session.registry.imports.get(import_id)
+    session.show({"import": found}, lambda: _say_import(found))
+
+
+def follow(session: Session, import_id: str) -> None:
+    """Wait for an import, and show the version that it made."""
+    with bars.progress(quiet=session.as_json) as progress:
+        done = session.registry.imports.wait(import_id, progress=progress)
+    made = session.registry.versions.get(done["model"], done["version"] or 0)
+    session.show({"import": done, "version": made}, lambda: _say_import(done))
+
+
+def _say_import(found: ImportView) -> None:
+    number = f"{found['model']}:{found['version']}" if found["version"] else found["model"]
+    reason = f": {found['reason']}" if found["reason"] else ""
+    files = f"{output.count(found['files'], 'file')}, {output.size(found['bytes'])}"
+    output.line(f"{number} from {found['source']} is {found['state']} ({files}){reason}")
 
 
 def _file_row(file: Any) -> list[object]:

@@ -11,9 +11,16 @@
     catalog      models and versions
     governance   stages, rollback, aliases, audit
     access       tokens and the caller's own identity
-    registration the bytes and the entry of a new version    uploads, sources: its parts
-    downloads    a version's files into a directory          directory: writing without leaving it
+    registration the bytes and the entry of a new version
+      sources, selection   the files of a directory, hashed; which of them count
+      sending, parts       small files in groups, large ones in parts; delivery, bodies: one request's bytes
+    downloads    a version's files into a directory
+      fetching, ranges     small files in one request, large ones in ranges; partials: what an interruption leaves
+      directory            writing without leaving it
+    crew         the threads of both; progress: how far they are, and whether they should stop
+    imports      versions from bytes elsewhere; polling: waiting for what the registry does itself
     verification a directory against a version
+    archives     a version as one tar file
     references   fraud:7, fraud@champion, fraud#production, models:/fraud/7
     transport    HTTP: retries, idempotency keys, where the token may go
     types        what the registry answers

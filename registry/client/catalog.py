@@ -155,13 +155,24 @@ class Versions:
             VersionView, "POST", _version(model, number, "restore"), body=given(reason=reason), key=idempotency_key
         )
 
-    def files(self, model: str, number: int) -> Iterator[FileView]:
-        """The manifest, by path."""
-        return self._transport.pages(FileView, _version(model, number, "files"), size=FILES_PAGE)
+    def files(self, model: str, number: int, *, signed: bool = False) -> Iterator[FileView]:
+        """The manifest, by path; *signed*: each with the ``url`` of its bytes, as ``file_url`` gives one."""
+        where = _version(model, number, "files")
+        if signed:
+            return self._transport.pages(FileView, where, query={"signed": True})
+        return self._transport.pages(FileView, where, size=FILES_PAGE)
 
     def file_url(self, model: str, number: int, file: str) -> str:
         """A signed URL of one file's bytes, good for some minutes and for whoever holds it."""
         return self._transport.location(_version(model, number, "files", *file.split("/")))
+
+    def purge(
+        self, model: str, number: int, *, reason: str | None = None, idempotency_key: str | None = None
+    ) -> VersionView:
+        """Give up the bytes of a version that was deleted long enough ago; its manifest and history stay."""
+        return self._transport.one(
+            VersionView, "POST", _version(model, number, "purge"), body=given(reason=reason), key=idempotency_key
+        )
 
     def measure(
         self,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Self, Unpack
+from typing import BinaryIO, Self, Unpack
 
-from registry.client import downloads, registration, verification
+from registry.client import archives, downloads, polling, registration, verification
 from registry.client.access import Tokens
 from registry.client.catalog import Models, Versions
 from registry.client.downloads import Pulled
 from registry.client.errors import NotFound
 from registry.client.governance import Aliases, Audit, Stages
+from registry.client.imports import Imports
 from registry.client.progress import Progress
 from registry.client.references import Reference, parse
 from registry.client.registration import Facts, Registered
+from registry.client.selection import Selection
 from registry.client.transport import Timeout, Transport
-from registry.client.types import MeView, VersionView
+from registry.client.types import ImportView, MeView, VersionView
 from registry.client.uploads import Uploads
 from registry.client.verification import Verification
 
@@ -50,6 +53,7 @@ class RegistryClient:
         self.models = Models(self._transport)
         self.versions = Versions(self._transport)
         self.uploads = Uploads(self._transport)
+        self.imports = Imports(self._transport)
         self.stages = Stages(self._transport)
         self.aliases = Aliases(self._transport)
         self.audit = Audit(self._transport)
@@ -78,6 +82,9 @@ class RegistryClient:
         model: str,
         source: str | Path,
         *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        wait: bool = False,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: Progress | None = None,
@@ -85,18 +92,38 @@ class RegistryClient:
     ) -> Registered:
         """Register the files of a directory, or one file under its own name, as a new version of *model*.
 
-        Files are hashed and uploaded in *jobs* threads; what the registry has already is not sent. The same files
-        from the same ``run`` give the version that there is. Raises UnfitSource for files that cannot be registered.
+        Files are hashed and uploaded with *jobs* requests at once; what the registry has already is not sent, also of
+        a file whose upload was interrupted. *include* and *exclude* are patterns as in ``.gitignore``, and so are the
+        lines of the directory's ``.registryignore``. The same files from the same ``run`` give the version that there
+        is.
+
+        The version is ``pending`` while the registry still reads large files back; *wait* returns when it is
+        ``ready``, or raises IntegrityError. Raises UnfitSource for files that cannot be registered.
         """
-        return registration.register(
+        done = registration.register(
             self._transport,
             model,
             Path(source),
             facts,
+            selection=Selection(tuple(include), tuple(exclude)),
             jobs=jobs,
             idempotency_key=idempotency_key,
             progress=progress,
         )
+        return {**done, "version": self.wait(done["version"])} if wait else done
+
+    def wait(self, version: VersionView) -> VersionView:
+        """Return when a registered version's bytes are verified; raises IntegrityError when they are not its own."""
+        return polling.verified(self._transport, version)
+
+    def import_version(
+        self, model: str, source: str, *, idempotency_key: str | None = None, **facts: Unpack[Facts]
+    ) -> ImportView:
+        """Have the registry itself copy a version's files from ``s3://bucket/prefix`` or ``https://…``.
+
+        It does so only from places that its settings allow. ``imports.wait`` returns when the version is there.
+        """
+        return registration.import_from(self._transport, model, source, facts, idempotency_key=idempotency_key)
 
     def resolve(self, reference: str | Reference, *, as_of: str | None = None) -> VersionView:
         """The version that *reference* means, now or at *as_of*; raises NotFound."""
@@ -126,7 +153,8 @@ class RegistryClient:
         force: bool = False,
         progress: Progress | None = None,
     ) -> Pulled:
-        """Download a version's files into *directory*, verified; files that are there already are not fetched again.
+        """Download a version's files into *directory*, verified; files that are there already are not fetched again,
+        nor what an interrupted pull left of large ones.
 
         Raises TargetOccupied when the directory holds anything else (*force* overwrites what has a registered path
         and leaves the rest), IntegrityError when other bytes than the registered ones arrive.
@@ -134,13 +162,34 @@ class RegistryClient:
         version = self.resolve(reference)
         return downloads.pull(self._transport, version, Path(directory), jobs=jobs, force=force, progress=progress)
 
-    def verify(
-        self, directory: str | Path, reference: str | Reference, *, jobs: int = JOBS, progress: Progress | None = None
-    ) -> Verification:
-        """Compare a directory with a version: names, sizes and digests of all files."""
+    def archive(
+        self, reference: str | Reference, out: BinaryIO, *, progress: Progress | None = None
+    ) -> tuple[VersionView, int]:
+        """Write a version to *out* as one uncompressed tar file, verified; the version, and the size in bytes.
+
+        Raises IntegrityError when other bytes than the registered ones arrive: *out* is then to be thrown away.
+        """
         version = self.resolve(reference)
         files = downloads.manifest(self.versions, version)
-        return verification.compare(Path(directory), version, files, jobs=jobs, progress=progress)
+        return version, archives.download(self._transport, version, files, out, progress=progress)
+
+    def verify(
+        self,
+        directory: str | Path,
+        reference: str | Reference,
+        *,
+        exclude: Sequence[str] = (),
+        jobs: int = JOBS,
+        progress: Progress | None = None,
+    ) -> Verification:
+        """Compare a directory with a version: names, sizes and digests of all files.
+
+        Everything counts that is in the directory, whatever its ``.registryignore`` says: a file there must not be
+        able to hide others. Only *exclude*, patterns as in ``.gitignore``, leaves something out, on both sides.
+        """
+        version = self.resolve(reference)
+        files = downloads.manifest(self.versions, version)
+        return verification.compare(Path(directory), version, files, exclude=exclude, jobs=jobs, progress=progress)
 
 
 def _reference(reference: str | Reference) -> Reference:

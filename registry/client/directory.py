@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from registry.client import paths
 from registry.client.errors import UnsafePath
+from registry.client.partials import PARTIAL, RANGES, Partial
 
-PARTIAL = ".registry-"
-
+_LEFTOVER = re.compile(rf"{re.escape(PARTIAL)}[0-9a-f]{{32}}({re.escape(RANGES)})?")
 _FOLLOW_NOTHING = getattr(os, "O_NOFOLLOW", 0)
 _OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _FOLLOW_NOTHING
 
@@ -33,9 +34,7 @@ class Directory:
 
     def write(self, path: str, fill: Callable[[BinaryIO], None]) -> None:
         """Put a file at *path* when *fill* has written it: whole or not at all. Raises UnsafePath."""
-        if problem := paths.problem(path):
-            raise UnsafePath(f"{path!r}: {problem}.")
-        *parents, name = path.split("/")
+        parents, name = _split(path)
         with self._open(parents, path) as handle:
             partial = f"{PARTIAL}{uuid.uuid4().hex}"
             try:
@@ -45,6 +44,15 @@ class Directory:
             except BaseException:
                 _remove(partial, handle)
                 raise
+
+    def partial(self, path: str, *, sha256: str, size: int, step: int) -> Partial:
+        """What an earlier run left of the file at *path*, which is fetched in ranges of *step* bytes; else nothing.
+
+        Raises UnsafePath.
+        """
+        parents, name = _split(path)
+        with self._open(parents, path) as handle:
+            return Partial(handle, name, sha256=sha256, size=size, step=step)
 
     def regular(self, path: str) -> bool:
         """Whether a regular file, no link, is at *path*, without a link on the way."""
@@ -59,10 +67,11 @@ class Directory:
         except OSError:
             return False
 
-    def sweep(self) -> None:
-        """Remove what an interrupted download left behind."""
-        for leftover in self.root.rglob(f"{PARTIAL}{'[0-9a-f]' * 32}"):
-            if not leftover.is_symlink() and leftover.is_file():
+    def sweep(self, keep: Collection[str] = ()) -> None:
+        """Remove what interrupted downloads left behind, but for the paths in *keep*."""
+        for leftover in self.root.rglob(f"{PARTIAL}{'[0-9a-f]' * 32}*"):
+            kept = leftover.relative_to(self.root).as_posix() in keep
+            if not kept and _LEFTOVER.fullmatch(leftover.name) and not leftover.is_symlink() and leftover.is_file():
                 leftover.unlink(missing_ok=True)
 
     @contextmanager
@@ -77,6 +86,13 @@ class Directory:
             yield handle
         finally:
             os.close(handle)
+
+
+def _split(path: str) -> tuple[list[str], str]:
+    if problem := paths.problem(path):
+        raise UnsafePath(f"{path!r}: {problem}.")
+    *parents, name = path.split("/")
+    return parents, name
 
 
 def _descend(part: str, handle: int, path: str) -> int:

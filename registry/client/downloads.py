@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import requests
-
-from registry.client import errors, paths, sources, transport
+from registry.client import crew, errors, paths, sources
 from registry.client.catalog import Versions
 from registry.client.directory import Directory
-from registry.client.progress import Meter, Progress, in_parallel
+from registry.client.fetching import Fetching
+from registry.client.partials import RANGES, partial_name
+from registry.client.progress import Meter, Progress
+from registry.client.ranges import SPLIT, STEP, Ranged
 from registry.client.transport import Transport
 from registry.client.types import FileView, VersionView
-
-ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,12 @@ class Pulled:
     size: int
 
 
-def manifest(versions: Versions, version: VersionView) -> list[FileView]:
-    """A version's files. Raises IntegrityError when the list is not the one that the version's digest names."""
-    files = list(versions.files(version["model"], version["number"]))
+def manifest(versions: Versions, version: VersionView, *, signed: bool = False) -> list[FileView]:
+    """A version's files, with their URLs if *signed*.
+
+    Raises IntegrityError when the list is not the one that the version's digest names.
+    """
+    files = list(versions.files(version["model"], version["number"], signed=signed))
     if problem := _suspicious(files):
         raise errors.UnsafePath(f"{version['model']}:{version['number']}: {problem}.")
     if paths.manifest_digest(files) != version["manifest_digest"]:
@@ -46,90 +47,46 @@ def manifest(versions: Versions, version: VersionView) -> list[FileView]:
 def pull(
     transport: Transport, version: VersionView, target: Path, *, jobs: int, force: bool, progress: Progress | None
 ) -> Pulled:
-    """Write the version's files below *target*.
+    """Write the version's files below *target*. What an interrupted pull left there is gone on from.
 
     Raises TargetOccupied, before anything is written, when *target* holds anything else and *force* is off;
     IntegrityError when other bytes arrive, and then the file in question does not exist.
     """
-    files = manifest(Versions(transport), version)
+    versions = Versions(transport)
+    files = manifest(versions, version, signed=True)
     if target.exists() and not target.is_dir():
         raise errors.TargetOccupied(f"{target} is a file, not a directory.")
     directory = Directory(target)
-    directory.sweep()
+    unfinished = {name for file in files if file["size"] > SPLIT for name in _partials(file)}
+    directory.sweep(keep=unfinished)
     present = _present(directory, files, jobs=jobs, progress=progress)
-    if not force and (strange := _strange(target, present)):
+    if not force and (strange := _strange(target, present | unfinished)):
         raise errors.TargetOccupied(
             f"{target} holds {strange!r}, which is not this version's. Use another directory, or force."
         )
     missing = [file for file in files if file["path"] not in present]
     meter = Meter("download", sum(file["size"] for file in missing), progress)
-    fetcher = _Fetcher(transport, version, directory, meter)
-    written = sorted(in_parallel(fetcher.fetch, missing, jobs=jobs, meter=meter))
-    return Pulled(version, tuple(written), tuple(sorted(present)), sum(file["size"] for file in missing))
+    fetching = Fetching(transport, version, directory, meter)
+    with ExitStack() as open_files:
+        crew.run([_task(fetching, file, open_files) for file in missing], jobs=jobs, meter=meter)
+    written = tuple(sorted(file["path"] for file in missing))
+    return Pulled(version, written, tuple(sorted(present)), sum(file["size"] for file in missing))
 
 
-class _Fetcher:
-    def __init__(self, transport: Transport, version: VersionView, directory: Directory, meter: Meter) -> None:
-        self._transport = transport
-        self._versions = Versions(transport)
-        self._version = version
-        self._directory = directory
-        self._meter = meter
-
-    def fetch(self, file: FileView) -> str:
-        """Download one file; a broken connection is tried again with a freshly signed URL."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                self._directory.write(file["path"], lambda stream: self._fill(file, stream))
-                return file["path"]
-            except errors.Unavailable as error:
-                if attempt == ATTEMPTS:
-                    raise error.about(file["path"]) from error
-            except IsADirectoryError as error:
-                raise errors.TargetOccupied(f"{file['path']} is a directory in the way of a file.") from error
-        raise AssertionError("unreachable: the last attempt returns or raises")
-
-    def _fill(self, file: FileView, stream: BinaryIO) -> None:
-        url = self._versions.file_url(self._version["model"], self._version["number"], file["path"])
-        with self._transport.fetch(url) as response:
-            _require_bytes(response, file)
-            received, sha256 = self._copy(response, file["size"], stream)
-        if received != file["size"]:
-            self._meter.advance(-received)
-            more = "more" if received > file["size"] else f"{received}"
-            raise errors.IntegrityError(f"{file['path']}: has {file['size']} bytes, but {more} arrived.")
-        if sha256 != file["sha256"]:
-            raise errors.IntegrityError(
-                f"{file['path']}: the bytes are not the registered ones"
-                f" (sha256 {sha256} in place of {file['sha256']}). Nothing was kept of it."
-            )
-
-    def _copy(self, response: requests.Response, size: int, stream: BinaryIO) -> tuple[int, str]:
-        """Write at most *size* bytes and one chunk; returns how many came, and their digest."""
-        sha256, received = hashlib.sha256(), 0
-        try:
-            for chunk in response.iter_content(sources.CHUNK):
-                received += len(chunk)
-                self._meter.advance(len(chunk))
-                if received > size:
-                    break
-                sha256.update(chunk)
-                stream.write(chunk)
-        except requests.RequestException as error:
-            self._meter.advance(-received)
-            raise transport.unreachable(response.url, error) from error
-        return received, sha256.hexdigest()
+def _task(fetching: Fetching, file: FileView, open_files: ExitStack) -> crew.Task:
+    """Fetch a small file in one request, a large one in ranges."""
+    if file["size"] <= SPLIT:
+        return lambda: fetching.whole(file)
+    ranged = Ranged(fetching, file)
+    open_files.callback(ranged.close)
+    return ranged.begin
 
 
-def _require_bytes(response: requests.Response, file: FileView) -> None:
-    status = response.status_code
-    if status == 200:
-        return
-    if status in (403, 410, 429) or status >= 500:  # 403 and 410: the signed URL expired on the way
-        raise errors.Unavailable(f"the store answered {status}.", status=status)
-    if status in (404, 416):
-        raise errors.IntegrityError(f"{file['path']}: its bytes are not in the store ({status}).")
-    raise errors.UnexpectedReply(f"{file['path']}: the store answered {status}.", status=status)
+def _partials(file: FileView) -> tuple[str, str]:
+    """The paths of what an interrupted download leaves of a large file."""
+    folder, slash, _ = file["path"].rpartition("/")
+    name = folder + slash + partial_name(file["path"], sha256=file["sha256"], size=file["size"], step=STEP)
+    return name, name + RANGES
 
 
 def _suspicious(files: Sequence[FileView]) -> str | None:
@@ -154,9 +111,9 @@ def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, prog
     return {file.path for file in hashed if file.sha256 == expected[file.path]["sha256"]}
 
 
-def _strange(target: Path, present: set[str]) -> str | None:
+def _strange(target: Path, present: Collection[str]) -> str | None:
     """The first file or link in the directory that is not one of *present*."""
     found = (
         path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_symlink() or not path.is_dir()
     )
-    return min(set(found) - present, default=None)
+    return min(set(found) - set(present), default=None)

@@ -22,6 +22,7 @@
     ├── IdempotencyMismatch      422
     ├── Unavailable              503  nothing was done; try again later
     │   └── Unreachable               no answer at all
+    ├── ImportFailed                  the registry could not copy the bytes from where they are
     ├── UnexpectedReply               an answer, but not a registry's
     └── (found on this side)
         ├── InsecureConnection        the token would travel where others can read it
@@ -154,6 +155,10 @@ class Unavailable(RegistryError):
 
 class Unreachable(Unavailable):
     """The registry (or its store) gave no answer: refused, timed out, wrong name, bad certificate."""
+
+
+class ImportFailed(RegistryError):
+    code = "import_failed"
 
 
 class UnexpectedReply(RegistryError):

@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 Progress = Callable[[str, int, int], None]
-"""Called with the step ("hash", "upload", "download", "verify"), the bytes done and the bytes in total."""
+"""Called with the step ("hash", "upload", "download", "verify", "import"), the bytes done and the bytes in total.
+
+One call at a time. The total shrinks when bytes turn out to be there already; an import's is 0: nobody knows it yet.
+"""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -28,6 +31,14 @@ class Meter:
         self._stopped = threading.Event()
         self.advance(0)
 
+    @property
+    def done(self) -> int:
+        return self._done
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
     def advance(self, count: int) -> None:
         """Count *count* more bytes (fewer when negative: a retry began anew); raises Stopped after ``stop()``."""
         if self._stopped.is_set():
@@ -36,6 +47,18 @@ class Meter:
             self._done += count
             if self._report:
                 self._report(self._step, self._done, self._total)
+
+    def skip(self, count: int) -> None:
+        """Leave *count* bytes out of the total: they need not move, and the rate and the time left are not theirs."""
+        with self._lock:
+            self._total -= count
+            if self._report:
+                self._report(self._step, self._done, self._total)
+
+    def pause(self, seconds: float) -> None:
+        """Wait before trying again; raises Stopped at once when ``stop()`` is called."""
+        if self._stopped.wait(seconds):
+            raise Stopped
 
     def stop(self) -> None:
         self._stopped.set()

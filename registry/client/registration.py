@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
-from registry.client import errors, sources, uploads
+from registry.client import errors, sending, sources
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
+from registry.client.imports import Imports
 from registry.client.progress import Progress
+from registry.client.selection import Selection
 from registry.client.transport import Transport
-from registry.client.types import Code, Dataset, Environment, Parent, RegisteredView, Run
+from registry.client.types import Code, Dataset, Environment, ImportView, Parent, RegisteredView, Run
 
 
 class Facts(TypedDict, total=False):
@@ -35,7 +37,7 @@ class Facts(TypedDict, total=False):
 
 
 class Sent(TypedDict):
-    """How many files the version has, how many of them had to be sent, and their bytes."""
+    """How many files the version has, how many of them had to be sent, and the bytes that went for it."""
 
     files: int
     sent: int
@@ -54,19 +56,29 @@ def register(
     source: Path,
     facts: Facts,
     *,
+    selection: Selection,
     jobs: int,
     idempotency_key: str | None,
     progress: Progress | None,
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none."""
-    files = sources.hashed(sources.scan(source), jobs=jobs, progress=progress)
+    files = sources.hashed(sources.scan(source, selection), jobs=jobs, progress=progress, parts=True)
     body = request_body(files, facts)
-    sent = uploads.send(transport, files, jobs=jobs, progress=progress)
+    sent = sending.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     key = idempotency_key or default_key(model, body)
     view = Versions(transport).register(model, body, idempotency_key=key)
-    uploaded: Sent = {"files": len(files), "sent": len(sent), "sent_bytes": sum(file.size for file in sent)}
+    uploaded: Sent = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     return {**view, "uploads": uploaded}
+
+
+def import_from(
+    transport: Transport, model: str, source: str, facts: Facts, *, idempotency_key: str | None
+) -> ImportView:
+    """Have the registry copy the files below *source*, making the model if there is none."""
+    _ensure_model(Models(transport), model)
+    body = {"source": source, **given(**facts)}
+    return Imports(transport).start(model, body, idempotency_key=idempotency_key)
 
 
 def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any]:

@@ -9,15 +9,24 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from registry.client import paths
 from registry.client.errors import SourceChanged, UnfitSource
 from registry.client.progress import Meter, Progress, in_parallel
+from registry.client.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
 
 CHUNK = 1 << 20
+AHEAD = 1 << 23
+# What a registry asks for unless it is set up otherwise: larger files go in parts of this size. Their parts are hashed
+# beside the whole, on another core, while the bytes are in the processor's cache; a registry that wants other parts
+# costs another pass over the file.
+SINGLE = 64 << 20
+PART = 16 << 20
+MOST_PARTS = 10_000
 
 Stamp = tuple[int, int, int, int]
 """Device, inode, size and modification time: a file whose stamp is the same has not been written to."""
@@ -39,29 +48,30 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A file with its digest; ``sha256`` is the hex alone."""
+    """A file with its digest; ``sha256`` is the hex alone, ``parts`` the same of each PART bytes of it, if known."""
 
     path: str
     location: Path
     stamp: Stamp
     sha256: str
+    parts: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
         return self.stamp[2]
 
 
-def scan(source: Path) -> list[Found]:
-    """The files to register: all below a directory, in the order of their paths, or the one file *source*.
+def scan(source: Path, selection: Selection = EVERYTHING) -> list[Found]:
+    """The files to register: those below a directory that are selected, in the order of their paths, or one file.
 
     Raises UnfitSource when there is none, or one that the registry would refuse.
     """
-    found = list(walk(source)) if source.is_dir() else [_single(source)]
+    found = list(_selected(source, selection)) if source.is_dir() else [_only(source, selection)]
     for file in found:
         if file.problem:
             raise UnfitSource(f"{file.path}: {file.problem}")
     if not found:
-        raise UnfitSource(f"{source} is empty: there is nothing to register.")
+        raise UnfitSource(f"{source} is empty, or nothing in it is selected: there is nothing to register.")
     if len(found) > paths.MOST_FILES:
         raise UnfitSource(f"{source} holds {len(found)} files; a version has at most {paths.MOST_FILES}.")
     if problem := paths.clash(file.path for file in found):
@@ -69,16 +79,44 @@ def scan(source: Path) -> list[Found]:
     return found
 
 
-def walk(directory: Path) -> Iterator[Found]:
-    """Everything below *directory* but the directories themselves, sorted, unfit entries with their problem."""
+def walk(directory: Path, keep: Keep = lambda path: True) -> Iterator[Found]:
+    """Everything below *directory* but the directories themselves, sorted, unfit entries with their problem.
+
+    Without what *keep* drops; it is asked about ``directory/`` before what is in it.
+    """
     root = directory.resolve()
-    return iter(sorted(_below(root, root, "", (root,)), key=lambda file: file.path.encode("utf-8", "surrogateescape")))
+    found = _below(_Walk(root, keep), root, "", (root,))
+    return iter(sorted(found, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
 
 
-def hashed(found: Sequence[Found], *, jobs: int, progress: Progress | None, step: str = "hash") -> list[Hashed]:
-    """Hash the files, in parallel; the order is kept. Raises SourceChanged for one written to meanwhile."""
+def _selected(source: Path, selection: Selection) -> Iterator[Found]:
+    if not os.path.lexists(source / IGNORE_FILE):
+        return walk(source, selection.rules())
+    ignored = next(walk(source, lambda path: path == IGNORE_FILE))
+    if ignored.problem or not ignored.location.is_file():
+        raise UnfitSource(f"{IGNORE_FILE}: {ignored.problem or 'it is a directory, not a file'}")
+    return walk(source, selection.rules(ignored.location.read_bytes()))
+
+
+def _only(source: Path, selection: Selection) -> Found:
+    if selection != EVERYTHING:
+        raise UnfitSource(f"{source} is a file: there is nothing to include or exclude.")
+    return _single(source)
+
+
+def hashed(
+    found: Sequence[Found], *, jobs: int, progress: Progress | None, step: str = "hash", parts: bool = False
+) -> list[Hashed]:
+    """Hash the files, in parallel; the order is kept. With *parts*, also the parts of those that will go in parts.
+
+    Raises SourceChanged for one written to meanwhile.
+    """
     meter = Meter(step, sum(file.size for file in found), progress)
-    done = {file.path: file for file in in_parallel(lambda file: _hash(file, meter), found, jobs=jobs, meter=meter)}
+
+    def work(file: Found) -> Hashed:
+        return _hash(file, meter, parts=parts and SINGLE < file.size <= PART * MOST_PARTS)
+
+    done = {file.path: file for file in in_parallel(work, found, jobs=jobs, meter=meter)}
     return [done[file.path] for file in found]
 
 
@@ -87,10 +125,10 @@ def digest(location: Path) -> str:
     return _hash(_single(location), Meter("hash", 0, None)).sha256
 
 
-def opened(file: Found | Hashed) -> BinaryIO:
+def opened(file: Found | Hashed) -> FileIO:
     """Open a file that was found; raises SourceChanged when it is not the one that was found."""
     try:
-        stream = file.location.open("rb")
+        stream = file.location.open("rb", buffering=0)
     except OSError as error:
         raise SourceChanged(f"{file.path}: cannot be read ({error.strerror}).") from error
     try:
@@ -101,31 +139,45 @@ def opened(file: Found | Hashed) -> BinaryIO:
     return stream
 
 
-def unchanged(file: Found | Hashed, stream: BinaryIO) -> None:
+def unchanged(file: Found | Hashed, stream: FileIO) -> None:
     """Raises SourceChanged when the open file was written to since it was found."""
     if _stamp(os.fstat(stream.fileno())) != file.stamp:
         raise SourceChanged(f"{file.path} changed while it was being read. Run this again when nothing writes to it.")
 
 
-def _below(root: Path, directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    root: Path
+    keep: Keep
+
+
+def _below(walk: _Walk, directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
     with os.scandir(directory) as entries:
         for entry in entries:
-            yield from _entry(root, Path(entry.path), prefix + entry.name, above)
+            yield from _entry(walk, entry, directory, prefix + entry.name, above)
 
 
-def _entry(root: Path, location: Path, path: str, above: tuple[Path, ...]) -> Iterator[Found]:
+def _entry(
+    walk: _Walk, entry: os.DirEntry[str], directory: Path, path: str, above: tuple[Path, ...]
+) -> Iterator[Found]:
+    location = directory / entry.name
     try:
-        target = location.resolve(strict=True)
+        # *directory* has no link in it, so that only an entry that is one needs resolving.
+        target = location.resolve(strict=True) if entry.is_symlink() else location
         status = target.stat()
     except (OSError, RuntimeError):  # RuntimeError: how Python before 3.13 reports a circle of links
-        yield Found(path, location, problem="it is a symbolic link that leads nowhere")
+        if walk.keep(path):
+            yield Found(path, location, problem="it is a symbolic link that leads nowhere")
         return
-    if not target.is_relative_to(root):
+    folder = stat.S_ISDIR(status.st_mode)
+    if not walk.keep(path + "/" if folder else path):
+        return
+    if not target.is_relative_to(walk.root):
         yield Found(path, location, problem="it is a symbolic link that leaves the directory")
-    elif stat.S_ISDIR(status.st_mode) and target in above:
+    elif folder and target in above:
         yield Found(path, location, problem="it is a symbolic link to a directory that it is in")
-    elif stat.S_ISDIR(status.st_mode):
-        yield from _below(root, target, path + "/", (*above, target))
+    elif folder:
+        yield from _below(walk, target, path + "/", (*above, target))
     else:
         yield _file(path, target, status)
 
@@ -145,15 +197,55 @@ def _file(path: str, location: Path, status: os.stat_result) -> Found:
     return Found(path, location, _stamp(status), paths.problem(path))
 
 
-def _hash(file: Found, meter: Meter) -> Hashed:
-    sha256, left = hashlib.sha256(), file.size
+def _hash(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:
+    whole = hashlib.sha256()
     with opened(file) as stream:
-        while left and (chunk := stream.read(min(CHUNK, left))):  # never past the size: a log that grows has no end
-            sha256.update(chunk)
-            left -= len(chunk)
-            meter.advance(len(chunk))
+        if parts:
+            with ThreadPoolExecutor(1) as beside:
+                digests = _hash_parts(_chunks(file, stream, meter), whole, beside)
+        else:
+            digests = ()
+            for chunk in _chunks(file, stream, meter):
+                whole.update(chunk)
         unchanged(file, stream)
-    return Hashed(file.path, file.location, file.stamp, sha256.hexdigest())
+    return Hashed(file.path, file.location, file.stamp, whole.hexdigest(), digests)
+
+
+def _hash_parts(chunks: Iterator[memoryview], whole: hashlib._Hash, beside: Executor) -> tuple[str, ...]:
+    """Hash the chunks as a whole here and as parts *beside*; the digests of the parts."""
+    digests, part, filled = [], hashlib.sha256(), 0
+    for chunk in chunks:
+        other = beside.submit(part.update, chunk)
+        whole.update(chunk)
+        other.result()
+        filled += len(chunk)
+        if filled == PART:  # a multiple of CHUNK
+            digests.append(part.hexdigest())
+            part, filled = hashlib.sha256(), 0
+    return (*digests, part.hexdigest()) if filled else tuple(digests)
+
+
+def _chunks(file: Found, stream: FileIO, meter: Meter) -> Iterator[memoryview]:
+    """The file's bytes, in a buffer that the next chunk overwrites; never past its size: a log that grows has no end.
+
+    The kernel is told to read ahead, so that the disk works while the bytes are hashed.
+    """
+    buffer, left = memoryview(bytearray(min(CHUNK, file.size))), file.size
+    while left:
+        _read_ahead(stream, file.size - left)
+        wanted, count = min(CHUNK, left), 0
+        while count < wanted and (more := stream.readinto(buffer[count:wanted])):
+            count += more
+        if not count:
+            return
+        yield buffer[:count]
+        left -= count
+        meter.advance(count)
+
+
+def _read_ahead(stream: FileIO, position: int) -> None:
+    if position % AHEAD == 0 and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(stream.fileno(), position + AHEAD, AHEAD, os.POSIX_FADV_WILLNEED)
 
 
 def _stamp(status: os.stat_result) -> Stamp:

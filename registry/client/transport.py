@@ -1,7 +1,8 @@
 """HTTP to one registry: retries, idempotency keys, and where the token may go.
 
 Two sessions. The *API* session carries the token, to the registry's own origin only, and follows no redirect. The
-*store* session moves bytes to and from signed URLs on any host; it has no token, and netrc cannot give it one.
+*store* session moves bytes to and from signed URLs on any host; it has no token, and netrc cannot give it one; it does
+not retry: who moves bytes does, with a freshly signed URL and only as long as they are wanted.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from registry.client import errors, origins
 
 API = "/api/v1"
 CONNECTIONS = 32
+BLOCK = 1 << 18
 LONGEST_WAIT = 30.0
 PAGE = 200
 
@@ -86,7 +88,8 @@ class Transport:
                 f"{self.url} is plain http to another machine: the token would travel readable. Use https."
             )
         self._api = _session(Bearer(token, origins.origin(self.url)), retries)
-        self._store = _session(Bearer(None, ""), retries)
+        self._store = _session(Bearer(None, ""), 0)  # who moves bytes tries again with a fresh URL, and can be stopped
+        self.attempts = max(1, 2 * retries)
 
     def close(self) -> None:
         self._api.close()
@@ -159,14 +162,13 @@ class Transport:
                 raise errors.UnexpectedReply(f"{self.url} answered {response.status_code} in place of a redirect.")
             return urljoin(response.url, target)
 
-    def fetch(self, url: str) -> requests.Response:
-        """Open a signed URL for reading, without any credential; any status is returned."""
-        return self._call(
-            self._store, "GET", _signed(url), headers={"Accept-Encoding": "identity"}, stream=True, follow=True
-        )
+    def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
+        """Open a signed URL for reading, once and without any credential; any status is returned."""
+        wanted = {"Accept-Encoding": "identity", **(headers or {})}
+        return self._call(self._store, "GET", _signed(url), headers=wanted, stream=True, follow=True)
 
     def put(self, url: str, body: Any, headers: Mapping[str, str]) -> requests.Response:
-        """Send bytes to a signed URL with exactly *headers*, without any credential; any status is returned."""
+        """Send bytes to a signed URL once, with exactly *headers* and no credential; any status is returned."""
         return self._call(self._store, "PUT", _signed(url), data=body, headers=headers)
 
     def _call(
@@ -198,6 +200,16 @@ def path(*parts: str | int) -> str:
     return "".join("/" + quote(str(part), safe="") for part in parts)
 
 
+def later(response: requests.Response, advice: str = "") -> errors.Unavailable:
+    """The error for a store that asks to be called again later; extras["retry_after"] are seconds, if it says."""
+    try:
+        seconds = min(float(response.headers.get("Retry-After", 0)), LONGEST_WAIT)
+    except ValueError:
+        seconds = 0
+    extras = {"retry_after": seconds} if seconds > 0 else {}
+    return errors.Unavailable(f"the store answered {response.status_code}{advice}.", extras=extras)
+
+
 def unreachable(url: str, error: Exception) -> errors.Unreachable:
     """The error for no answer, with what to look at first. Never shows more of *url* than its origin."""
     where = origins.origin(url)
@@ -214,13 +226,33 @@ def _session(auth: AuthBase, retries: int) -> requests.Session:
     session = _Session()
     session.auth = auth
     session.headers["User-Agent"] = _user_agent()
-    adapter = HTTPAdapter(max_retries=backoff(retries), pool_maxsize=CONNECTIONS)
+    adapter = _Adapter(max_retries=backoff(retries), pool_maxsize=CONNECTIONS)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
 
 
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        """Send files in larger pieces than http.client's 8 KiB."""
+        super().init_poolmanager(*arguments, blocksize=BLOCK, **options)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, blocksize=BLOCK, **options)
+
+
 class _Session(requests.Session):
+    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
+        """Ask the environment about proxies and certificates once for each place, not for each of 10,000 files."""
+        key = (origins.origin(url), *map(repr, settings))
+        if key not in self._merged:
+            self._merged[key] = super().merge_environment_settings(url, *settings)
+        return dict(self._merged[key])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._merged: dict[Any, Any] = {}
+
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Carry nothing over a redirect, and don't ask netrc for the new host."""
         prepared_request.headers.pop("Authorization", None)

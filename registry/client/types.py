@@ -39,19 +39,40 @@ class Target(TypedDict):
 
 
 class UploadView(TypedDict):
+    """Bytes on their way: to ``target`` in one PUT, or in parts of ``part_size`` bytes when that is not None."""
+
     id: str | None
-    state: Literal["pending", "verified", "failed", "expired", "aborted"]
+    state: Literal["pending", "uploaded", "verified", "failed", "expired", "aborted"]
     sha256: str
     size: int
-    target: Target | None
     expires_at: str | None
+    reason: str | None
+    part_size: int | None
+    target: Target | None
+
+
+class PartView(TypedDict):
+    """``target`` is None when the answer repeats an earlier request's."""
+
+    number: int
+    size: int
+    target: Target | None
+
+
+class PartsView(TypedDict):
+    part_size: int
+    part_count: int
+    finished: list[int]
 
 
 class FileView(TypedDict):
+    """``url`` is there when signed URLs were asked for: where the bytes are, for some minutes."""
+
     path: str
     size: int
     sha256: str
     media_type: str
+    url: NotRequired[str]
 
 
 class Run(TypedDict):
@@ -127,6 +148,7 @@ class VersionView(TypedDict):
     created_by: str
     updated_at: str
     deleted_at: str | None
+    purged_at: str | None
 
 
 class RegisteredView(TypedDict):
@@ -134,6 +156,22 @@ class RegisteredView(TypedDict):
 
     created: bool
     version: VersionView
+
+
+class ImportView(TypedDict):
+    """A version in the making, from bytes elsewhere; ``version`` is its number once it is there."""
+
+    id: str
+    model: str
+    source: str
+    state: Literal["pending", "running", "done", "failed"]
+    reason: str | None
+    files: int
+    bytes: int
+    version: int | None
+    created_at: str
+    created_by: str
+    finished_at: str | None
 
 
 class MetricView(TypedDict):

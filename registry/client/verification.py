@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.client import sources
+from registry.client import selection, sources
 from registry.client.progress import Progress
 from registry.client.types import FileView, VersionView
 
@@ -27,11 +27,18 @@ class Verification:
 
 
 def compare(
-    directory: Path, version: VersionView, files: Sequence[FileView], *, jobs: int, progress: Progress | None
+    directory: Path,
+    version: VersionView,
+    files: Sequence[FileView],
+    *,
+    exclude: Sequence[str] = (),
+    jobs: int,
+    progress: Progress | None,
 ) -> Verification:
-    """Compare every file of *directory* with the version's list."""
-    expected = {file["path"]: file for file in files}
-    found = {file.path: file for file in sources.walk(directory)}
+    """Compare every file of *directory* with the version's list, but for those that match *exclude*."""
+    keep = selection.dropping(exclude)
+    expected = {file["path"]: file for file in files if keep(file["path"])}
+    found = {file.path: file for file in sources.walk(directory, keep)}
     changed = {
         path: problem for path in expected if path in found and (problem := _obvious(found[path], expected[path]))
     }

@@ -55,18 +55,36 @@ class Site:
 
 @dataclass
 class Store(Site):
-    """Signed URLs, more or less: PUT and GET of ``/<sha256>``."""
+    """Signed URLs, more or less: PUT and GET of ``/<sha256>``, with Range; PUT of ``/<sha256>/<part>``."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    ranges: bool = True
 
     def respond(self, request: Request) -> Response:
-        name = request.path.strip("/")
+        name, _, part = request.path.strip("/").partition("/")
+        if request.method == "PUT" and part:
+            return self._receive(name, int(part), request)
         if request.method == "PUT":
             self.blobs[name] = request.get_data()
             return Response(status=200)
         if name not in self.blobs:
             return Response(status=404)
-        return Response(self.blobs[name])
+        response = Response(self.blobs[name])
+        return response.make_conditional(request, True, len(self.blobs[name])) if self.ranges else response
+
+    def fetched(self, path: str = "") -> list[str]:
+        """The ranges that were asked for, in order."""
+        return [request.headers.get("Range", "all") for request in self.requests("GET", path)]
+
+    def _receive(self, name: str, part: int, request: Request) -> Response:
+        if name not in self.parts:
+            return Response(status=404)
+        content = request.get_data()
+        if sha256(content) != request.headers["X-Signed"]:
+            return Response(status=400)
+        self.parts[name][part] = content
+        return Response(status=200)
 
 
 @dataclass
@@ -78,6 +96,10 @@ class Registry(Site):
     listed: list[dict[str, Any]] | None = None
     known: set[str] = field(default_factory=set)
     model: dict[str, Any] | None = None
+    part_size: int | None = None
+    signs: bool = True
+    sizes: dict[str, int] = field(default_factory=dict)
+    states: list[str] = field(default_factory=list)
     registered: dict[str, Any] = field(default_factory=dict)
 
     def hold(self, files: dict[str, bytes]) -> None:
@@ -98,13 +120,20 @@ class Registry(Site):
 
     def respond(self, request: Request) -> Response:
         match request.method, request.path.removeprefix("/api/v1").strip("/").split("/"):
-            case "POST", ["uploads"]:
-                return self._begin(request.get_json())
+            case "POST", ["uploads", "batch"]:
+                return reply({"items": [self._begin(item) for item in request.get_json()["uploads"]]})
+            case "POST", ["uploads", "batch", "complete"]:
+                return reply({"items": [self._complete(digest) for digest in request.get_json()["ids"]]})
             case "GET", ["uploads", digest]:
-                return reply({"id": digest, "state": "pending", "target": self._target(digest, fresh=True)})
+                done = digest in self.known
+                target = None if done or digest in self.store.parts else self._target(digest, fresh=True)
+                return reply(upload(digest, "verified" if done else "pending", target=target))
+            case "GET", ["uploads", digest, "parts"]:
+                return self._parts(digest)
+            case "POST", ["uploads", digest, "parts"]:
+                return self._sign(digest, request.get_json()["parts"])
             case "POST", ["uploads", digest, "complete"]:
-                self.known.add(digest)
-                return reply({"id": digest, "state": "verified", "target": None})
+                return self._join(digest)
             case "GET", ["models", "fraud"]:
                 return reply(self.model) if self.model else problem(404, "not_found", "There is no model fraud.")
             case "POST", ["models"]:
@@ -117,15 +146,70 @@ class Registry(Site):
                 return reply(self.version())
             case "GET", ["models", "fraud", "versions", "1", "files"]:
                 files = self.manifest() if self.listed is None else self.listed
-                return reply({"items": files, "next_cursor": None})
+                return reply({"items": self._signed(files, request), "next_cursor": None})
             case "GET", ["models", "fraud", "versions", "1", "files", *parts]:
                 return Response(status=302, headers={"Location": f"{self.store.url}/{self._digest('/'.join(parts))}"})
         return problem(404, "not_found", f"There is no {request.path}.")
 
-    def _begin(self, body: Any) -> Response:
-        if body["sha256"] in self.known:
-            return reply({"id": None, "state": "verified", "target": None})
-        return reply({"id": body["sha256"], "state": "pending", "target": self._target(body["sha256"])}, status=201)
+    def _begin(self, body: Any) -> dict[str, Any]:
+        digest = body["sha256"]
+        if digest in self.known:
+            return upload(None, "verified")
+        if self.part_size is not None and body["size"] > self.part_size:
+            self.sizes[digest] = body["size"]
+            self.store.parts.setdefault(digest, {})
+            return upload(digest, "pending", part_size=self.part_size)
+        return upload(digest, "pending", target=self._target(digest))
+
+    def _complete(self, digest: str) -> dict[str, Any]:
+        if digest not in self.store.blobs:
+            return upload(digest, "pending", reason="Nothing has arrived.")
+        self.known.add(digest)
+        return upload(digest, "verified")
+
+    def _parts(self, digest: str) -> Response:
+        if digest in self.known:
+            return problem(409, "conflict", "The upload is verified.")
+        finished = sorted(self.store.parts[digest])
+        return reply({"part_size": self.part_size, "part_count": self._count(digest), "finished": finished})
+
+    def _sign(self, digest: str, parts: list[dict[str, Any]]) -> Response:
+        if digest in self.known:
+            return problem(409, "conflict", "The upload is verified.")
+        fresh = "?fresh=1" if len(parts) == 1 else ""
+        signed = [
+            {
+                "number": part["number"],
+                "size": 0,
+                "target": {
+                    "method": "PUT",
+                    "url": f"{self.store.url}/{digest}/{part['number']}{fresh}",
+                    "headers": {"X-Signed": part["sha256"]},
+                },
+            }
+            for part in parts
+        ]
+        return reply({"items": signed})
+
+    def _join(self, digest: str) -> Response:
+        if digest in self.known:
+            return reply(upload(digest, "verified"))
+        parts = self.store.parts[digest]
+        if missing := [number for number in range(1, self._count(digest) + 1) if number not in parts]:
+            return problem(409, "conflict", "Parts are missing.", missing_parts=missing)
+        self.store.blobs[digest] = b"".join(parts[number] for number in sorted(parts))
+        del self.store.parts[digest]
+        self.known.add(digest)
+        return reply(upload(digest, "verified"))
+
+    def _count(self, digest: str) -> int:
+        assert self.part_size is not None
+        return -(-self.sizes[digest] // self.part_size)
+
+    def _signed(self, files: list[dict[str, Any]], request: Request) -> list[dict[str, Any]]:
+        if not self.signs or request.args.get("signed") != "true":
+            return files
+        return [{**file, "url": f"{self.store.url}/{file['sha256']}"} for file in files]
 
     def _target(self, digest: str, *, fresh: bool = False) -> dict[str, Any]:
         query = "?fresh=1" if fresh else ""
@@ -138,6 +222,11 @@ class Registry(Site):
 
 def reply(body: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(json.dumps(body), status=status, headers=headers, content_type="application/json")
+
+
+def upload(digest: str | None, state: str, **facts: Any) -> dict[str, Any]:
+    """An upload as the registry tells of it."""
+    return {"id": digest, "state": state, "reason": None, "part_size": None, "target": None, **facts}
 
 
 def problem(status: int, code: str, detail: str, **extras: Any) -> Response:

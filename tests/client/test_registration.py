@@ -7,7 +7,7 @@ from werkzeug.wrappers import Request, Response
 
 from registry.client import RegistryClient, errors, sources
 
-from .conftest import Registry, Store, once, problem, reply, sha256
+from .conftest import Registry, Store, once, problem, reply, sha256, upload
 
 MLMODEL = sha256(b"flavors: {}\n")
 WEIGHTS = sha256(b"\x00\x01" * 1000)
@@ -128,6 +128,7 @@ def test_an_url_that_is_refused_again_is_an_error_that_names_the_file(
 def test_bytes_that_are_there_already_are_completed(
     registry: Registry, store: Store, client: RegistryClient, source: Path
 ) -> None:
+    store.blobs |= {MLMODEL: b"flavors: {}\n", WEIGHTS: b"\x00\x01" * 1000}
     store.answers.append(lambda request: Response(status=412))
 
     client.register("fraud", source)
@@ -159,8 +160,9 @@ def test_a_store_that_stays_down_registers_nothing(
 def test_other_bytes_than_announced_are_refused_with_the_files_name(
     registry: Registry, client: RegistryClient, source: Path
 ) -> None:
-    refused = problem(409, "upload_mismatch", "The bytes have another digest.")
-    registry.answers.append(lambda request: refused if request.path.endswith("/complete") else None)
+    refused = [upload(digest, "failed", reason="The bytes have another digest.") for digest in (MLMODEL, WEIGHTS)]
+    answer = reply({"items": refused})
+    registry.answers.append(lambda request: answer if request.path.endswith("/complete") else None)
 
     with pytest.raises(errors.UploadMismatch, match=r"^(MLmodel|weights/model.bin): The bytes have another digest"):
         client.register("fraud", source)

@@ -183,3 +183,15 @@ def test_hashing_reports_every_byte(source: Path) -> None:
 
     assert reports[0] == ("hash", 0, 2012)
     assert reports[-1] == ("hash", 2012, 2012)
+
+
+@pytest.mark.parametrize("size", [0, 1, sources.PART, sources.SINGLE, sources.SINGLE + 1, 5 * sources.PART])
+def test_a_large_file_is_hashed_as_a_whole_and_in_parts(tmp_path: Path, size: int) -> None:
+    pattern = bytes(range(251)) * (sources.PART // 251 + 1)
+    content = (pattern * (size // len(pattern) + 1))[:size]
+    (tmp_path / "model.bin").write_bytes(content)
+
+    (file,) = sources.hashed(sources.scan(tmp_path), jobs=2, progress=None, parts=True)
+
+    in_parts = [content[at : at + sources.PART] for at in range(0, size, sources.PART)] if size > sources.SINGLE else []
+    assert (file.sha256, file.parts) == (sha256(content), tuple(map(sha256, in_parts)))

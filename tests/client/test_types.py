@@ -4,7 +4,7 @@ import typing
 
 import pytest
 
-from registry.api.schemas import aliases, audit, lineage, models, stages, tokens, uploads, versions
+from registry.api.schemas import aliases, audit, imports, lineage, models, stages, tokens, uploads, versions
 from registry.client import types
 
 PAIRS = [
@@ -26,6 +26,9 @@ PAIRS = [
     (types.AliasView, aliases.AliasView),
     (types.UploadView, uploads.UploadView),
     (types.Target, uploads.TargetView),
+    (types.PartView, uploads.SignedPartView),
+    (types.PartsView, uploads.ArrivedView),
+    (types.ImportView, imports.ImportView),
     (types.EntryView, audit.AuditEntryView),
     (types.Actor, audit.ActorView),
     (types.TokenView, tokens.TokenView),

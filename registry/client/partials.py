@@ -1,0 +1,149 @@
+"""An unfinished file, and beside it the list of its ranges that are there: what a later run goes on from.
+
+Both lie in the directory where the file will be, under names made from its path, digest and size. The list is appended
+to after each range, one short line a range, so that being killed at any moment costs the ranges under way. Nothing in
+them is trusted: whoever resumes hashes all of it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import uuid
+from contextlib import suppress
+from io import FileIO
+
+PARTIAL = ".registry-"
+RANGES = ".ranges"
+
+_FOLLOW_NOTHING = getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDWR | os.O_CREAT | _FOLLOW_NOTHING
+
+
+def partial_name(path: str, *, sha256: str, size: int, step: int) -> str:
+    """What the unfinished file is called, beside the place of the finished one."""
+    name = path.rpartition("/")[2]
+    return PARTIAL + hashlib.sha256(f"{name}\n{sha256}\n{size}\n{step}".encode()).hexdigest()[:32]
+
+
+class Partial:
+    """The unfinished file *name* in the open directory *handle*; ``finished`` are the ranges that an earlier run left.
+
+    While it is open it is nobody else's: another process that fetches the same file gets one that is its own.
+    """
+
+    def __init__(self, handle: int, name: str, *, sha256: str, size: int, step: int) -> None:
+        self._handle, self._name = os.dup(handle), name
+        self._partial = partial_name(name, sha256=sha256, size=size, step=step)
+        own = _open_own(self._partial, self._handle)
+        if own is None:
+            self._partial = PARTIAL + uuid.uuid4().hex
+            own = _open(self._partial, self._handle)
+        self._file = own
+        self._list = _open(self._partial + RANGES, self._handle)
+        head = f"{sha256} {size} {step}\n".encode()
+        self.finished = _read(self._list, head) if os.fstat(self._file.fileno()).st_size == size else set()
+        if not self.finished:
+            self._begin(head, size)
+
+    def write(self, chunk: bytes, offset: int) -> None:
+        """Put bytes at their place."""
+        view = memoryview(chunk)
+        while view:
+            written = os.pwrite(self._file.fileno(), view, offset)
+            view, offset = view[written:], offset + written
+
+    def read(self, buffer: memoryview, offset: int) -> int:
+        """Fill *buffer* with bytes from *offset* on; returns how many there were."""
+        return os.preadv(self._file.fileno(), [buffer], offset)
+
+    def note(self, number: int) -> None:
+        """Remember that a range is there."""
+        os.write(self._list.fileno(), f"{number}\n".encode())
+
+    def publish(self) -> None:
+        """Give the file its name, in place of what is there."""
+        os.replace(self._partial, self._name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+        self._remove(self._partial + RANGES)
+
+    def discard(self) -> None:
+        """Keep nothing of it."""
+        self._remove(self._partial)
+        self._remove(self._partial + RANGES)
+
+    def close(self) -> None:
+        """Leave what is there to a later run."""
+        if not self._file.closed:
+            self._file.close()
+            self._list.close()
+            os.close(self._handle)
+
+    def _begin(self, head: bytes, size: int) -> None:
+        os.ftruncate(self._list.fileno(), 0)
+        os.ftruncate(self._file.fileno(), 0)  # so that no byte of somebody else's is left in it
+        os.ftruncate(self._file.fileno(), size)
+        os.lseek(self._list.fileno(), 0, os.SEEK_SET)
+        os.write(self._list.fileno(), head)
+
+    def _remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self._handle)
+
+
+def _open(name: str, handle: int) -> FileIO:
+    """Open a regular file of ours that has no other name; anything else in its place is removed first."""
+    while True:
+        try:
+            file = FileIO(os.open(name, _FLAGS, 0o666, dir_fd=handle), "r+")
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # a link
+                raise
+        else:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
+                return file
+            file.close()
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=handle)
+
+
+def _open_own(name: str, handle: int) -> FileIO | None:
+    """Open a file and lock it; None when another process has it.
+
+    That process may have finished it between our opening and our locking: then what we hold is no partial any more.
+    """
+    while True:
+        file = _open(name, handle)
+        if not _lock(file):
+            file.close()
+            return None
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(name, dir_fd=handle, follow_symlinks=False), os.fstat(file.fileno())):
+                return file
+        file.close()
+
+
+def _lock(file: FileIO) -> bool:
+    import fcntl  # only where there are such locks, and directory handles: not on Windows
+
+    try:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(file: FileIO, head: bytes) -> set[int]:
+    """The numbers after *head*, one whole line each; nothing when it is another file's list, or no list.
+
+    The next line goes after the last whole one.
+    """
+    content = file.read()
+    if not content.startswith(head):
+        return set()
+    whole = content[: content.rindex(b"\n") + 1]
+    os.ftruncate(file.fileno(), len(whole))
+    file.seek(len(whole))
+    return {int(line) for line in whole[len(head) :].split() if line.isdigit() and len(line) < 10}

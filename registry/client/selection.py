@@ -1,0 +1,70 @@
+"""Which files of a directory are registered: include and exclude patterns, and ``.registryignore``.
+
+All of them are patterns as in ``.gitignore``: ``*.tmp`` anywhere, ``/build`` at the root only, ``logs/`` for
+directories, ``!keep.tmp`` for exceptions; the last match wins, and what is in an ignored directory cannot be brought
+back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry.client.errors import UnfitSource
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+IGNORE_FILE = ".registryignore"
+
+Keep = Callable[[str], bool]
+"""Whether a path below the directory counts; directories are asked about with a slash at their end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A file is registered when an *include* pattern matches it (if there is any), and neither an *exclude* pattern
+    nor a line of ``.registryignore`` drops it. The ignore file itself is never registered."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def rules(self, ignore_file: bytes = b"") -> Keep:
+        """What to keep, given the content of the ignore file. Raises UnfitSource for a pattern that is none."""
+        try:
+            lines = ignore_file.decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise UnfitSource(f"{IGNORE_FILE} is not UTF-8.") from error
+        if not (lines or self.include or self.exclude):
+            return lambda path: path != IGNORE_FILE
+        dropped, wanted = _patterns([*lines, *self.exclude]), _patterns(self.include)
+
+        def keep(path: str) -> bool:
+            if path == IGNORE_FILE or dropped.match_file(path):
+                return False
+            return not self.include or path.endswith("/") or bool(wanted.match_file(path))
+
+        return keep
+
+
+EVERYTHING = Selection()
+
+
+def dropping(patterns: Sequence[str]) -> Keep:
+    """Keep what matches none of the patterns."""
+    if not patterns:
+        return lambda path: True
+    dropped = _patterns(patterns)
+    return lambda path: not dropped.match_file(path)
+
+
+def _patterns(lines: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    for line in lines:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError as error:
+            raise UnfitSource(f"{line!r} is no pattern as in .gitignore: {error}") from error
+    return GitIgnoreSpec.from_lines(lines)
