@@ -24,6 +24,7 @@ from registry.services import damage, partials, uploads
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import Announced, Batch
 from registry.storage.checked import Store
+from registry.storage.driver import Stat
 
 THREADS = 8
 ARRIVED = frozenset({"uploaded", "verified"})
@@ -69,8 +70,9 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
         by_id = {upload.id: upload for upload in session.scalars(mine)}
     if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
         raise NotFound(f"there is no upload {unknown[0]}")
+    seen = store.glance([upload.key for upload in by_id.values() if upload.state == "pending" and not upload.handle])
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        found = list(pool.map(lambda upload: _look(upload, store), by_id.values()))
+        found = list(pool.map(lambda upload: _look(upload, store, seen.get(upload.key)), by_id.values()))
     if wrong := [arrival for arrival in found if isinstance(arrival.refusal, UploadMismatch)]:
         _refuse(wrong, store)
     with _kept(found, store, actor=actor) as (session, done):
@@ -106,7 +108,7 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
     return spare
 
 
-def _look(upload: Upload, store: Store) -> Arrival:
+def _look(upload: Upload, store: Store, seen: Stat | None = None) -> Arrival:
     """Look at what the store has of an upload, without the database: several may be looked at at once."""
     if upload.state in ARRIVED:
         return Arrival(upload)
@@ -116,7 +118,7 @@ def _look(upload: Upload, store: Store) -> Arrival:
             partials.join(upload, store=store)
         in_parts = upload.handle is not None
         if upload.size <= store.read_at_once or (not in_parts and store.verifies_on_arrival):
-            stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=in_parts)
+            stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=in_parts, seen=seen)
             return Arrival(upload, verified=True, etag=stat.etag)
         store.require(upload.key, size=upload.size)
         return Arrival(upload)

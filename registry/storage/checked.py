@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -181,14 +181,23 @@ class Store:
                 pulse(len(chunk))
         return digest.hexdigest(), size
 
-    def verify(self, key: str, *, sha256: str, size: int, in_parts: bool = False, pulse: Pulse | None = None) -> Stat:
+    def verify(
+        self,
+        key: str,
+        *,
+        sha256: str,
+        size: int,
+        in_parts: bool = False,
+        seen: Stat | None = None,
+        pulse: Pulse | None = None,
+    ) -> Stat:
         """Return only when the stored bytes are known to have this sha256 and this size; say what was looked at.
 
         Reads the whole object where the store does not verify on arrival, and always when it came *in_parts*: a store
         that verified each of them knows nothing of the whole. Raises Conflict when nothing has arrived, UploadMismatch
-        when something else has. *pulse* is as for ``digest``.
+        when something else has. *seen* is what ``glance`` showed a moment ago, *pulse* as for ``digest``.
         """
-        found = self.require(key, size=size)
+        found = seen if seen and seen.size == size else self.require(key, size=size)
         if in_parts or not self.verifies_on_arrival:
             actual, _ = self.digest(key, pulse=pulse)
             if actual != sha256:
@@ -203,6 +212,16 @@ class Store:
         if found.size != size:
             raise UploadMismatch(f"{size} bytes were announced, {found.size} arrived")
         return found
+
+    def glance(self, keys_: Sequence[str]) -> Mapping[str, Stat]:
+        """Those of the objects that can be seen at once; the others are to be looked at one by one.
+
+        What is seen was there, but may have been deleted lately.
+        """
+        for key in keys_:
+            keys.digest_of(key)
+        with _operation("glance"):
+            return self.driver.glance(keys_)
 
     def absent_or_wrong(self, blobs: Mapping[str, int]) -> list[str]:
         """Return the keys, sorted, under which there is no object of the size that *blobs* maps them to."""

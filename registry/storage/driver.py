@@ -10,7 +10,7 @@ errors, once. The value types and the header rules that drivers share are here t
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -109,6 +109,12 @@ class Driver(Protocol):
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
+
+    def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
+        """Those of the objects that can be seen at once, more cheaply than by ``stat`` of each; perhaps none.
+
+        What is seen was there, but may have been deleted lately.
+        """
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks of bounded size. Raises Missing."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["ChecksumMode", "S3Driver"]
+GLANCED = 16  # objects that one page of a listing has to show to be cheaper than looking at each
 
 
 class S3Driver:
@@ -114,6 +115,26 @@ class S3Driver:
         except Missing:
             return None
         return Stat(found["ContentLength"], found["ETag"].strip('"'))
+
+    def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
+        """Those of the objects that a listing shows, as long as each page of it shows several."""
+        found: dict[str, Stat] = {}
+        left = sorted(keys)
+        while len(left) >= GLANCED:
+            with naming_errors():
+                page = self._clients.client.list_objects_v2(
+                    Bucket=self.bucket, Prefix=self._prefix + BLOBS, StartAfter=self._prefix + left[0][:-1]
+                )
+            listed = {item["Key"].removeprefix(self._prefix): item for item in page.get("Contents", [])}
+            last = max(listed, default="") if page.get("IsTruncated") else None
+            beyond = [] if last is None else [key for key in left if key > last]
+            for key in left[: len(left) - len(beyond)]:
+                if key in listed:
+                    found[key] = Stat(listed[key]["Size"], listed[key]["ETag"].strip('"'))
+            if len(left) - len(beyond) < GLANCED:
+                break
+            left = beyond
+        return found
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks. Raises Missing."""

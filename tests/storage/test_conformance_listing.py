@@ -11,7 +11,7 @@ import pytest
 
 from registry.domain.errors import BlobsMissing, UploadMismatch
 from registry.storage.driver import CHUNK
-from tests.support.backends import Backend, Blob, kinds
+from tests.support.backends import LOCAL, Backend, Blob, kinds
 
 every = kinds()
 
@@ -145,3 +145,37 @@ def test_a_digest_says_how_far_it_is(backend: Backend) -> None:
 def test_what_is_absent_has_no_digest(backend: Backend) -> None:
     with pytest.raises(BlobsMissing):
         backend.store.digest(Blob(b"never").key)
+
+
+@every
+def test_what_is_seen_at_a_glance_is_there_as_seen(backend: Backend) -> None:
+    blobs = [backend.given(str(number).encode()) for number in range(20)]
+    absent = [Blob(f"absent {number}".encode()).key for number in range(5)]
+
+    found = backend.store.glance([*absent, *(blob.key for blob in blobs)])
+
+    assert all(found[key] == backend.store.stat(key) for key in found)
+    assert not set(absent) & set(found)
+
+
+@kinds(lambda kind: kind is not LOCAL)
+def test_a_listing_shows_many_objects_at_once(backend: Backend) -> None:
+    blobs = [backend.given(str(number).encode()) for number in range(20)]
+
+    found = backend.store.glance([blob.key for blob in blobs])
+
+    assert set(found) == {blob.key for blob in blobs}
+
+
+@kinds(lambda kind: kind.name == "moto")
+def test_a_listing_of_several_pages_shows_what_is_on_each(backend: Backend) -> None:
+    blobs = [Blob(str(number).encode()) for number in range(1040)]
+    for blob in blobs:
+        backend.store.write(blob.key, [blob.data], size=blob.size)
+    others, wanted = blobs[:100], blobs[100:]
+
+    found = backend.store.glance([blob.key for blob in wanted])
+
+    assert set(found) <= {blob.key for blob in wanted}
+    assert len(found) > 900
+    assert not {blob.key for blob in others} & set(found)
