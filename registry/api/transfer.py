@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, request, send_file
+from werkzeug.wsgi import FileWrapper
 
 from registry.api.access import public
 from registry.api.context import store
 
 blueprint = Blueprint("transfer", __name__)
+BLOCK = 256 * 1024
 
 
 @blueprint.put("/transfer/<token>")
@@ -26,6 +28,8 @@ def receive(token: str) -> Response:
 def serve(token: str) -> Response:
     """Send the object that the address was signed for; Range works."""
     served = store().serve(token)
+    if "Range" in request.headers:  # gunicorn's own wrapper cannot seek: it would read all that is before the range
+        request.environ["wsgi.file_wrapper"] = lambda file, _size: FileWrapper(file, BLOCK)
     response = send_file(served.path, mimetype=served.media_type, conditional=True)
     response.headers.update(served.headers)
     return response

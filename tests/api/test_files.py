@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 import time_machine
 from werkzeug.test import TestResponse
+from werkzeug.wsgi import FileWrapper
 
 from registry.domain import clock
 from tests.support.api import HOST, Api, Given, expect
@@ -60,6 +61,36 @@ def test_a_part_of_a_file_is_had_by_range(api: Api, given: Given, span: str, par
 
     assert (response.status_code, response.data) == (206, content[part])
     assert response.headers["Content-Range"] == content_range
+
+
+class BlindWrapper(FileWrapper):
+    """A server's own wrapper, which as gunicorn's cannot seek; it counts what is read through it."""
+
+    read = 0
+
+    seekable = None
+
+    def __next__(self) -> bytes:
+        block: bytes = super().__next__()
+        BlindWrapper.read += len(block)
+        return block
+
+
+def test_a_part_is_had_without_reading_what_is_before_it(api: Api, given: Given) -> None:
+    content = uuid.uuid4().bytes * 10_000
+    given.version(files=[given.file(content)])
+    url = url_of(api, "model.bin").removeprefix(HOST)
+    BlindWrapper.read = 0
+
+    response = api.client.get(
+        url,
+        base_url=HOST,
+        headers={"Range": "bytes=-16"},
+        environ_overrides={"wsgi.file_wrapper": BlindWrapper},
+        buffered=True,
+    )
+
+    assert (response.data, BlindWrapper.read) == (content[-16:], 0)
 
 
 def test_a_part_beyond_the_end_is_refused(api: Api, given: Given) -> None:
