@@ -16,6 +16,7 @@ from registry.api.v1 import BLUEPRINTS
 from registry.config import Settings
 from registry.db import session
 from registry.storage.factory import open_store
+from registry.storage.sources import open_sources
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -32,7 +33,10 @@ def create_app(settings: Settings) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     session.attach(app, settings.database_url.reveal(), pool_size=settings.database_pool_size)
     app.extensions[context.EXTENSION] = context.Adapters(
-        settings=settings, store=open_store(settings), pepper=_derived(settings, "tokens")
+        settings=settings,
+        store=open_store(settings),
+        sources=open_sources(settings),
+        pepper=_derived(settings, "tokens"),
     )
     _open_gates(app)
     _add_faces(app)

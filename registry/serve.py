@@ -87,7 +87,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
     def load(self) -> Flask:
         app = create_app(self.settings)
         if self.settings.uses_sqlite and self.settings.workers == 1:
-            worker.start_thread(app)
+            worker.start_threads(app)
         return app
 
 

@@ -1,6 +1,7 @@
 """The background loop: verify what arrived, fetch what is to be imported, scrub, collect. Any number of them may run.
 
-What is waited for (verification, imports) is looked for every second; the rest has rounds of its own.
+What is waited for (verification, imports) is looked for every second; the rest has rounds of its own. What may take
+long has a lane of its own.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from types import FrameType
@@ -17,12 +18,14 @@ import structlog
 from flask import Flask
 
 from registry.api.context import EXTENSION, Adapters
+from registry.api.schemas.imports import registration_of
 from registry.domain.errors import Unavailable
-from registry.services import collection, scrubbing, upkeep, verification
+from registry.services import collection, imports, scrubbing, upkeep, verification
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
 UPKEEP_SECONDS = 60.0
+PARTING_SECONDS = 10.0
 
 
 @dataclass
@@ -36,7 +39,10 @@ class Round:
 
 
 def run(app: Flask, *, once: bool = False) -> None:
-    """Work until the process is told to stop (SIGTERM, SIGINT); or until all that is due now is done."""
+    """Work until the process is told to stop (SIGTERM, SIGINT); or until all that is due now is done.
+
+    What is under way when it is told to stop has a few seconds to end; the rest is left to other workers.
+    """
     stop = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
@@ -44,39 +50,57 @@ def run(app: Flask, *, once: bool = False) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    loop(app, stop, once=once)
+    if once:
+        for lane in _lanes(app.extensions[EXTENSION]):
+            _do_what_is_due(app, lane, stop)
+        return
+    threads = _start(app, stop)
+    stop.wait()
+    for thread in threads:
+        thread.join(PARTING_SECONDS / len(threads))
 
 
-def start_thread(app: Flask) -> None:
-    """Work beside the requests of a single-process server; the thread ends with the process."""
-    threading.Thread(target=loop, args=(app, threading.Event()), name="worker", daemon=True).start()
+def start_threads(app: Flask) -> None:
+    """Work beside the requests of a single-process server; the threads end with the process."""
+    _start(app, threading.Event())
 
 
-def loop(app: Flask, stop: threading.Event, *, once: bool = False) -> None:
-    """Do what is due until *stop* is set. What fails is logged and tried again the next time."""
-    rounds = _rounds(app.extensions[EXTENSION])
+def _start(app: Flask, stop: threading.Event) -> list[threading.Thread]:
+    """One thread a lane: a long import holds up no verification. They do not keep the process alive."""
+    lanes = _lanes(app.extensions[EXTENSION])
+    threads = [threading.Thread(target=_work, args=(app, lane, stop), name=lane[0].name, daemon=True) for lane in lanes]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _work(app: Flask, lane: Sequence[Round], stop: threading.Event) -> None:
     while not stop.is_set():
-        for task in rounds:
-            while not stop.is_set() and task.due_at <= time.monotonic() and _more(app, task):
-                pass
-        if once:
-            return
+        _do_what_is_due(app, lane, stop)
         stop.wait(IDLE_SECONDS)
 
 
+def _do_what_is_due(app: Flask, lane: Sequence[Round], stop: threading.Event) -> None:
+    for task in lane:
+        while not stop.is_set() and task.due_at <= time.monotonic() and _more(app, task):
+            pass
+
+
 def _more(app: Flask, task: Round) -> bool:
-    """Do one piece of the work; false when it is to rest until it is due again."""
+    """Do one piece of the work; false when it is to rest until it is due again, as after a failure."""
     try:
         with app.app_context():
             if task.work():
                 return True
     except Unavailable as error:
         log.warning("postponed", work=task.name, reason=error.detail)
+    except Exception:
+        log.exception("failed", work=task.name)  # the other work goes on, and this is tried again
     task.due_at = time.monotonic() + task.seconds
     return False
 
 
-def _rounds(adapters: Adapters) -> list[Round]:
+def _lanes(adapters: Adapters) -> list[list[Round]]:
     store, settings = adapters.store, adapters.settings
 
     def verify() -> bool:
@@ -85,6 +109,9 @@ def _rounds(adapters: Adapters) -> list[Round]:
         if done.ready or done.failed:
             log.info("settled", ready=done.ready, failed=done.failed)
         return more
+
+    def fetch() -> bool:
+        return imports.run_next(store=store, sources=adapters.sources, make=registration_of)
 
     def keep_up() -> bool:
         done = upkeep.run(store=store)
@@ -102,8 +129,8 @@ def _rounds(adapters: Adapters) -> list[Round]:
         return False
 
     return [
-        Round("verification", IDLE_SECONDS, verify),
-        Round("upkeep", UPKEEP_SECONDS, keep_up),
-        Round("scrubbing", UPKEEP_SECONDS, scrub),
-        Round("collection", settings.gc_interval, collect),
+        [Round("verification", IDLE_SECONDS, verify)],
+        [Round("imports", IDLE_SECONDS, fetch)],
+        [Round("upkeep", UPKEEP_SECONDS, keep_up), Round("collection", settings.gc_interval, collect)],
+        [Round("scrubbing", UPKEEP_SECONDS, scrub)],
     ]

@@ -55,6 +55,7 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
             "storage_url": f"file://{storage_root}",
             "secret_key": Secret(SECRET),
             "data_dir": storage_root,
+            "import_sources": ("https://sources.test/models",),  # a name that nobody has
             **changes,
         }
         return Settings(**given)  # type: ignore[arg-type]  # the names are the fields'

@@ -14,6 +14,7 @@ from registry.domain.access import Actor
 from registry.domain.errors import Malformed
 from registry.services.uploads import Limits
 from registry.storage.checked import Store
+from registry.storage.sources import Sources
 
 EXTENSION = "model-registry"
 _ETAG = re.compile(r'"([a-z])(\d{1,18})"\Z')
@@ -25,6 +26,7 @@ class Adapters:
 
     settings: Settings
     store: Store
+    sources: Sources
     pepper: bytes
 
 
@@ -38,6 +40,10 @@ def settings() -> Settings:
 
 def store() -> Store:
     return adapters().store
+
+
+def sources() -> Sources:
+    return adapters().sources
 
 
 def limits() -> Limits:

@@ -163,6 +163,23 @@ class UploadRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportRecord:
+    """``version`` is the number of what was made of it; ``reason`` what is in its way, or was in the end."""
+
+    id: str
+    model: str
+    source: str
+    state: str
+    reason: str | None
+    files: int
+    bytes: int
+    version: int | None
+    created_at: datetime
+    created_by: str
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRecord:
     """An API token; ``token`` is its text in the one reply that shows it."""
 

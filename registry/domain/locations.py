@@ -37,7 +37,7 @@ def problem(text: str) -> str | None:
             return "must have no user, query or fragment: credentials belong into the service's own settings"
         if parts.scheme == "s3" and not _BUCKET.match(parts.netloc):
             return "must name a bucket: s3://bucket/path"
-        if {".", ".."} & set(unquote(unquote(parts.path)).replace("\\", "/").split("/")):
+        if any(step.partition(";")[0] in {".", ".."} for step in _unquoted(parts.path).replace("\\", "/").split("/")):
             return "must not hold the steps . or .."
         return None
     return "must be s3://bucket/path or https://host/path"
@@ -56,6 +56,13 @@ def allowed(location: Location, within: Iterable[Location]) -> bool:
         (location.scheme, location.place) == (base.scheme, base.place) and _below(location.path, base.path)
         for base in within
     )
+
+
+def _unquoted(path: str) -> str:
+    """The path as the most eager of servers would read it."""
+    while (plain := unquote(path)) != path:
+        path = plain
+    return path
 
 
 def _below(path: str, base: str) -> bool:

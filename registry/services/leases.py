@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -40,8 +41,8 @@ class Lease(Generic[Work]):
         self._renewed = time.monotonic()
 
     def release(self, *, after: timedelta) -> None:
-        """Let any worker take the work up again, *after* a while."""
-        with transaction() as session:
+        """Let any worker take the work up again, *after* a while; one that has it already goes on."""
+        with suppress(Lost), transaction() as session:
             self._set(session, now(session) + after)
 
     def lock(self, session: Session) -> Work:
@@ -75,6 +76,8 @@ def take(statement: Select[Work], table: type[Work]) -> Work | None:
         row = session.scalars(statement.where(free).limit(1).with_for_update(skip_locked=True)).first()
         if row is not None:
             row.lease_id, row.leased_until = str(uuid.uuid4()), moment + LENGTH
+            session.flush()
+            session.expunge(row)  # the work goes on with these values, whatever becomes of later transactions
         return row
 
 

@@ -55,7 +55,7 @@ def test_an_alias_that_there_is_not_is_not_found(attempt: Try) -> None:
     assert attempt(cases) == []
 
 
-def test_an_upload_or_a_token_that_there_is_not_is_not_found(attempt: Try) -> None:
+def test_an_upload_an_import_or_a_token_that_there_is_not_is_not_found(attempt: Try) -> None:
     cases = [
         Case(f"{what}, {method} {path}", method, path.replace("*", part), 404, "not_found")
         for what, part in addresses.IDENTIFIERS
@@ -63,6 +63,7 @@ def test_an_upload_or_a_token_that_there_is_not_is_not_found(attempt: Try) -> No
             ("GET", "/uploads/*"),
             ("DELETE", "/uploads/*"),
             ("POST", "/uploads/*/complete"),
+            ("GET", "/imports/*"),
             ("DELETE", "/tokens/*"),
         ]
     ]

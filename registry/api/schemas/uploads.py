@@ -10,6 +10,7 @@ from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Stric
 from registry.domain import parts
 from registry.services.uploads import Wanted
 
+UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 BATCH = 500
 PARTS = 1000
 
@@ -36,11 +37,15 @@ class UploadBatchBody(Strict):
 
 
 class UploadIdsBody(Strict):
-    ids = fields.List(fields.UUID(), required=True, validate=validate.Length(1, BATCH))
+    ids = fields.List(
+        fields.String(validate=Pattern(UUID, error="must be the id of an upload")),
+        required=True,
+        validate=validate.Length(1, BATCH),
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> list[str]:
-        return list(dict.fromkeys(str(upload) for upload in data["ids"]))
+        return list(dict.fromkeys(data["ids"]))
 
 
 class PartBody(Strict):

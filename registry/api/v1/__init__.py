@@ -1,6 +1,6 @@
 """Version 1 of the API: one module a resource."""
 
-from registry.api.v1 import aliases, audit, files, models, stages, tokens, uploads, versions
+from registry.api.v1 import aliases, audit, files, imports, models, stages, tokens, uploads, versions
 
 BLUEPRINTS = (
     models.blueprint,
@@ -9,6 +9,7 @@ BLUEPRINTS = (
     aliases.blueprint,
     uploads.blueprint,
     files.blueprint,
+    imports.blueprint,
     audit.blueprint,
     tokens.blueprint,
 )

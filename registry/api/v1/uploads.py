@@ -8,6 +8,7 @@ from uuid import UUID
 from registry.api.access import requires
 from registry.api.blueprint import Blueprint
 from registry.api.context import current_actor, limits, store
+from registry.api.schemas.problem import ProblemView
 from registry.api.schemas.uploads import (
     ArrivedView,
     PartsBody,
@@ -72,6 +73,7 @@ def sign_parts(body: dict[int, str], upload: UUID) -> SignedParts:
 
 @blueprint.route("/uploads/<uuid:upload>/parts")
 @blueprint.response(200, ArrivedView)
+@blueprint.alt_response(409, schema=ProblemView, description="conflict", content_type="application/problem+json")
 @requires(Permission.FILE_UPLOAD)
 def get_parts(upload: UUID) -> Arrived:
     """Tell which parts of an upload have arrived."""

@@ -62,7 +62,7 @@ BELOW_A_VERSION = [
 ]  # fmt: skip
 BELOW_A_MODEL = [
     ("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/restore"), ("POST", "/versions"), ("GET", "/versions"),
-    ("POST", "/rollback"), ("GET", "/stages"), ("GET", "/stages/production"), ("GET", "/aliases"),
+    ("POST", "/imports"), ("POST", "/rollback"), ("GET", "/stages"), ("GET", "/stages/production"), ("GET", "/aliases"),
     ("PUT", "/aliases/champion"), ("GET", "/aliases/champion"), ("DELETE", "/aliases/champion"),
     ("GET", "/aliases/champion/history"), ("GET", "/history"),
 ]  # fmt: skip
@@ -73,6 +73,7 @@ BODY = {
     "/stage": {"stage": "staging", "reason": "why"},
     "/rollback": {"reason": "why"},
     "/versions": {"files": [{"path": "a", "size": 5, "sha256": "ef" * 32}]},
+    "/imports": {"source": "https://sources.test/models/fraud.bin"},
     "/aliases/champion": {"version": 1},
 }
 

@@ -12,12 +12,13 @@ from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.fields import Flag, Instant, Number, WholeNumber
+from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
 from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
-from registry.api.schemas.uploads import UploadBody
-from registry.api.schemas.versions import MetricsBody, VersionBody, VersionPatchBody
-from tests.api.hostile.world import STORED
+from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
+from registry.api.schemas.versions import MetricsBody, PurgeBody, VersionBody, VersionPatchBody
+from tests.api.hostile.world import LARGE_UPLOAD, SMALL_UPLOAD, STORED
 
 DIGEST = "sha256:" + "ab" * 32
 
@@ -37,6 +38,33 @@ class Operation:
         return f"{self.method} {self.path}"
 
 
+# What a registration says beside its files.
+FACTS: dict[str, Any] = {
+    "description": "text",
+    "tags": {"team": "risk"},
+    "params": {"depth": "6"},
+    "metrics": {"auc": 0.93},
+    "framework": "sklearn",
+    "signature": {"inputs": []},
+    "run": {
+        "system": "ci",
+        "id": "41",
+        "url": "https://ci.test/41",
+        "params": {"depth": "6"},
+        "metrics": {"loss": 1},
+        "started_at": "2026-11-20T12:00:00Z",
+        "finished_at": "2026-11-20T14:00:00.5+01:00",
+    },
+    "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "path": "train.py", "dirty": False},
+    "environment": {"python": "3.11.7", "lock_digest": DIGEST, "image_digest": DIGEST},
+    "datasets": [{
+        "name": "train", "digests": [DIGEST], "uri": "s3://data/train", "role": "train", "rows": 10,
+        "schema": {"columns": ["a"]},
+    }],
+    "parents": [{"model": "fraud", "version": 1}],
+    "aliases": ["candidate"],
+}  # fmt: skip
+
 OPERATIONS = [
     Operation("POST", "/models", ModelBody,
               {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open"}),
@@ -45,33 +73,12 @@ OPERATIONS = [
     Operation("POST", "/models/gone/restore", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/versions", VersionBody, {
         "files": [STORED | {"media_type": "application/json"}],
-        "description": "text",
-        "tags": {"team": "risk"},
-        "params": {"depth": "6"},
-        "metrics": {"auc": 0.93},
-        "framework": "sklearn",
-        "signature": {"inputs": []},
-        "run": {
-            "system": "ci",
-            "id": "41",
-            "url": "https://ci.test/41",
-            "params": {"depth": "6"},
-            "metrics": {"loss": 1},
-            "started_at": "2026-11-20T12:00:00Z",
-            "finished_at": "2026-11-20T14:00:00.5+01:00",
-        },
-        "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "path": "train.py", "dirty": False},
-        "environment": {"python": "3.11.7", "lock_digest": DIGEST, "image_digest": DIGEST},
-        "datasets": [{
-            "name": "train", "digests": [DIGEST], "uri": "s3://data/train", "role": "train", "rows": 10,
-            "schema": {"columns": ["a"]},
-        }],
-        "parents": [{"model": "fraud", "version": 1}],
-        "aliases": ["candidate"],
+        **FACTS,
     }, values=100_000, size=8 * 1024 * 1024),
     Operation("PATCH", "/models/fraud/versions/4", VersionPatchBody,
               {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),
     Operation("POST", "/models/fraud/versions/5/restore", ReasonBody, {"reason": "why"}),
+    Operation("POST", "/models/buried/versions/1/purge", PurgeBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/versions/4/metrics", MetricsBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
@@ -80,7 +87,12 @@ OPERATIONS = [
               {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False}),
     Operation("PUT", "/models/fraud/aliases/champion", AliasBody,
               {"version": 3, "expected_current": 2, "reason": "why"}),
+    Operation("POST", "/models/fraud/imports", ImportBody,
+              {"source": "https://sources.test/models/fraud.bin", **FACTS}),
     Operation("POST", "/uploads", UploadBody, {"sha256": "cd" * 32, "size": 5}),
+    Operation("POST", "/uploads/batch", UploadBatchBody, {"uploads": [{"sha256": "ce" * 32, "size": 5}]}),
+    Operation("POST", "/uploads/batch/complete", UploadIdsBody, {"ids": [SMALL_UPLOAD]}),
+    Operation("POST", f"/uploads/{LARGE_UPLOAD}/parts", PartsBody, {"parts": [{"number": 1, "sha256": "cd" * 32}]}),
     Operation("POST", "/tokens", TokenBody,
               {"owner": "ann", "roles": ["reader"], "name": "laptop", "expires_in_days": 1}),
 ]  # fmt: skip

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from registry.db.models import Token
+from registry.api.context import EXTENSION
+from registry.db.models import Account, Model, Token, Upload
 from registry.db.session import transaction
+from registry.domain import clock
+from registry.storage.keys import blob_key
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
 
 CONTENT = b"bytes that are in the store"
 STORED = {"path": "model.bin", "size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()}
+SMALL_UPLOAD = "00000000-0000-4000-8000-000000000001"
+LARGE_UPLOAD = "00000000-0000-4000-8000-000000000002"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -41,9 +47,12 @@ def build(app: Flask, database: Database) -> World:
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
     given.model("empty")
     given.model("gone")
-    expect(200, api.delete("/models/gone"))
+    given.version("buried")
+    for name in ("gone", "buried"):
+        expect(200, api.delete(f"/models/{name}"))
     given.blob(CONTENT)
     upload = expect(201, api.post("/uploads", {"sha256": "ab" * 32, "size": 5}))
+    _begin_uploads(app)
     tokens = dict(database.tokens) | {"revoked": _issue(api, "leaver"), "expired": _issue(api, "sleeper")}
     expect(200, api.delete(f"/tokens/{tokens['revoked'][4:16]}"))
     _expire(app, tokens["expired"])
@@ -62,6 +71,22 @@ def _issue(api: Api, owner: str) -> str:
     issued = expect(201, api.post("/tokens", {"owner": owner, "roles": ["writer"]}))
     token: str = issued["token"]
     return token
+
+
+def _begin_uploads(app: Flask) -> None:
+    """Two that the client with every role has announced, one of them in parts; and ``buried`` is so for long."""
+    store = app.extensions[EXTENSION].store
+    with app.app_context(), transaction() as session:
+        owner = session.scalars(select(Account.id).where(Account.name == "all")).one()
+        for upload_id, part_size in ((SMALL_UPLOAD, None), (LARGE_UPLOAD, 5)):
+            key = blob_key("ac" * 32, f"{uuid.uuid4()}")
+            handle = store.begin_parts(key, size=10, part_size=part_size) if part_size else None
+            session.add(
+                Upload(id=upload_id, sha256="ac" * 32, size=10, key=key, state="pending", part_size=part_size,
+                       handle=handle, created_at=clock.now(), created_by=owner,
+                       expires_at=clock.now() + timedelta(days=1))
+            )  # fmt: skip
+        session.execute(update(Model).where(Model.name == "buried").values(deleted_at=LONG_AGO))
 
 
 def _expire(app: Flask, token: str) -> None:

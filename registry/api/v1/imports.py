@@ -1,0 +1,39 @@
+"""Imports: versions whose bytes the registry fetches itself."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import url_for
+
+from registry.api.access import requires
+from registry.api.blueprint import Blueprint
+from registry.api.context import current_actor, sources
+from registry.api.schemas.imports import ImportBody, ImportView
+from registry.db.records import ImportRecord
+from registry.domain.access import Permission
+from registry.services import imports
+
+blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")
+
+
+def _location(asked: ImportRecord) -> str:
+    return url_for("imports.get_import", import_id=asked.id)
+
+
+@blueprint.route("/models/<model:model>/imports", methods=["POST"])
+@blueprint.arguments(ImportBody)
+@blueprint.response(202, ImportView, location=_location)
+@requires(Permission.VERSION_REGISTER)
+def post_import(body: dict[str, Any], model: str) -> ImportRecord:
+    """Ask for a version whose files a worker fetches."""
+    return imports.request(model, body["source"], body["facts"], actor=current_actor(), sources=sources())
+
+
+@blueprint.route("/imports/<uuid:import_id>")
+@blueprint.response(200, ImportView)
+@requires(Permission.MODEL_READ)
+def get_import(import_id: UUID) -> ImportRecord:
+    """Tell how far an import is."""
+    return imports.describe(str(import_id))

@@ -1,0 +1,101 @@
+"""Objects in buckets of others, on the server and with the credentials of the store; see ``sources``.
+
+The role needs s3:GetObject where files are fetched from, and s3:ListBucket where a whole prefix is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import ClientError
+
+from registry.domain.locations import Location
+from registry.storage.driver import CHUNK, Missing, StoreError
+from registry.storage.s3_client import ChecksumMode, Clients, naming_errors
+from registry.storage.sources import Found, Refused, check_status
+
+
+class S3Source:
+    """``s3://bucket/key`` is that object, else all objects whose keys begin with ``key/``; keys are taken literally."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+
+    def files(self, location: Location) -> Iterator[Found]:
+        """The object, under the last step of its key; or those below it, under what comes after the prefix."""
+        if location.path and not location.path.endswith("/"):
+            if found := self._object(location):
+                yield found
+                return
+            location = Location(location.scheme, location.place, f"{location.path}/")
+        yield from self._below(location)
+
+    def read(self, found: Found) -> Iterator[bytes]:
+        """Stream the object that was found; Refused when there is another in its place."""
+        pinned = found.etag or "*"
+        with _naming_errors(found.location):
+            body = self._clients.client.get_object(
+                Bucket=found.location.place, Key=found.location.path, IfMatch=pinned
+            )["Body"]
+            with body:
+                yield from body.iter_chunks(CHUNK)
+
+    def _object(self, location: Location) -> Found | None:
+        try:
+            with naming_errors():
+                head = self._clients.client.head_object(Bucket=location.place, Key=location.path)
+        except Missing:
+            return None
+        except StoreError as error:
+            raise _named(error, location) from error
+        return Found(location, location.path.rpartition("/")[2], head["ContentLength"], head["ETag"])
+
+    def _below(self, location: Location) -> Iterator[Found]:
+        pages = self._clients.client.get_paginator("list_objects_v2")
+        with _naming_errors(location):
+            for page in pages.paginate(Bucket=location.place, Prefix=location.path):
+                for item in page.get("Contents", []):
+                    if item["Key"].endswith("/") and not item["Size"]:
+                        continue  # what consoles make where they show a directory
+                    place = Location(location.scheme, location.place, item["Key"])
+                    yield Found(place, item["Key"].removeprefix(location.path), item["Size"], item["ETag"])
+
+
+def open_s3_source(
+    *, endpoint_url: str | None, region: str | None, path_style: bool, checksum_mode: ChecksumMode
+) -> S3Source:
+    """A source on the server of the store's settings; no connection yet."""
+    return S3Source(
+        Clients(
+            endpoint_url=endpoint_url,
+            public_endpoint_url=None,
+            region=region,
+            path_style=path_style,
+            checksum_mode=checksum_mode,
+        )
+    )
+
+
+@contextmanager
+def _naming_errors(location: Location) -> Iterator[None]:
+    try:
+        with naming_errors():
+            yield
+    except StoreError as error:
+        raise _named(error, location) from error
+
+
+def _named(error: StoreError, location: Location) -> Exception:
+    """Refused where the server's answer is one that stays, else the error itself."""
+    answer = error.__cause__
+    if not isinstance(answer, ClientError):
+        return error
+    status = answer.response["ResponseMetadata"]["HTTPStatusCode"]
+    if status == 400:
+        return error  # credentials that have expired among others
+    try:
+        check_status(status, location)
+    except (Refused, StoreError) as named:
+        return named
+    return error

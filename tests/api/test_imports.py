@@ -1,0 +1,493 @@
+"""Imports through the API: what a registry fetches itself becomes a version, and nothing else is ever opened."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import time_machine
+from flask import Flask
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
+from registry.domain import clock
+from registry.services.imports import GIVEN_UP_AFTER
+from tests.api.hostile.bodies import FACTS
+from tests.support.api import expect
+from tests.support.databases import Database
+from tests.support.https_server import HttpsServer, Reply, listening, running_https
+from tests.support.importing import Importing
+from tests.support.s3_server import S3Server
+
+Start = Callable[..., Importing]
+
+
+@pytest.fixture(scope="session")
+def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
+    with running_https(tmp_path_factory.mktemp("https")) as server:
+        yield server
+
+
+@pytest.fixture
+def start(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Start]:
+    """A registry over the test's database with settings of its own."""
+    apps: list[Flask] = []
+
+    def make(*sources: str, **changes: Any) -> Importing:
+        apps.append(create_app(make_settings(database.url, import_sources=sources, **changes)))
+        return Importing(apps[-1], database.tokens)
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def fetching(
+    databases: Callable[[str], Database], make_settings: Callable[..., Settings], https: HttpsServer
+) -> Callable[[str], Flask]:
+    """The app over each kind of database that may fetch from below ``/models`` of the HTTPS server."""
+    sources = (f"https://{https.place}/models",)
+    return functools.cache(
+        lambda kind: create_app(make_settings(databases(kind).url, import_sources=sources, max_upload_bytes=4_000_000))
+    )
+
+
+@pytest.fixture
+def importing(
+    database: Database, fetching: Callable[[str], Flask], https: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Importing]:
+    """A registry with a model that trusts the HTTPS server, which has nothing yet."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(https.certificate))
+    https.replies.clear()
+    https.seen.clear()
+    found = Importing(fetching(database.kind), database.tokens)
+    found.given.model()
+    yield found
+    with found.app.app_context():
+        db.engine.dispose()
+
+
+def some_bytes(size: int = 300_000) -> bytes:
+    return uuid.uuid4().bytes * (size // 16)
+
+
+def test_a_file_behind_https_becomes_a_version_with_all_that_was_said_of_it(
+    importing: Importing, https: HttpsServer
+) -> None:
+    content, url = some_bytes(), ""
+    importing.given.version()
+    url = https.serve("/models/f/model%20v1.bin", Reply(content))
+
+    asked = importing.ask(url, **FACTS)
+
+    assert asked | {"id": "", "created_at": ""} == {
+        "id": "", "model": "fraud", "source": url, "state": "pending", "reason": None, "files": 0, "bytes": 0,
+        "version": None, "created_at": "", "created_by": "all", "finished_at": None,
+    }  # fmt: skip
+    assert https.seen == []
+    assert importing.work()
+    done = importing.now(asked)
+    assert (done["state"], done["version"], done["files"], done["bytes"]) == ("done", 2, 1, len(content))
+    assert done["finished_at"] >= done["created_at"]
+    assert importing.files(2) == {"model v1.bin": content}
+    version = expect(200, importing.api.get("/models/fraud/versions/2"))
+    assert (version["state"], version["created_by"], version["aliases"]) == ("ready", "all", ["candidate"])
+    assert {name: version[name] for name in ("description", "tags", "framework", "signature")} == {
+        name: FACTS[name] for name in ("description", "tags", "framework", "signature")
+    }
+    assert version["lineage"]["run"]["finished_at"] == "2026-11-20T13:00:00.500000Z"
+    assert importing.given.actions()[-2:] == ["import.requested", "version.registered"]
+    assert not importing.work()
+
+
+def test_the_reply_tells_where_the_import_is_followed_and_every_reader_may(
+    importing: Importing, https: HttpsServer
+) -> None:
+    response = importing.api.post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
+
+    assert response.headers["Location"] == f"/api/v1/imports/{response.get_json()['id']}"
+    followed = expect(200, importing.as_role("reader").get(f"/imports/{response.get_json()['id']}"))
+    assert followed == response.get_json()
+
+
+def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
+    start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
+    wanted = {"model.bin": some_bytes(), "data/train set.csv": b"a,b\n", "empty": b""}
+    with moto_s3.client() as client:
+        for path, content in wanted.items():
+            client.put_object(Bucket=bucket, Key=f"models/a/{path}", Body=content)
+        for key in ("models/a/", "models/a/data/", "models/ab/secret.bin", "models/a.bin", "model.bin"):
+            client.put_object(Bucket=bucket, Key=key, Body=b"" if key.endswith("/") else b"beside")
+
+    found = [importing.done(f"s3://{bucket}/models/a{end}") for end in ("", "/")]
+
+    assert [one["state"] for one in found] == ["done", "done"]
+    assert [(one["version"], one["files"], one["bytes"]) for one in found] == [(1, 3, 300_004)] * 2
+    assert importing.files(1) == wanted
+    refused = importing.api.post("/models/fraud/imports", {"source": f"s3://{bucket}/models/ab"})
+    assert expect(422, refused)["code"] == "invalid"
+
+
+def test_a_single_object_becomes_a_version_under_its_own_name(
+    start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models")
+    content = some_bytes()
+    with moto_s3.client() as client:
+        client.put_object(Bucket=bucket, Key="models/a/model%20x.bin", Body=content)
+
+    done = importing.done(f"s3://{bucket}/models/a/model%20x.bin")
+
+    assert (done["state"], importing.files(done["version"])) == ("done", {"model%20x.bin": content})
+
+
+UNFIT = {
+    "nothing": ([], "there are no files below s3://"),
+    "marker": (["", "b/"], "there are no files below s3://"),
+    "step-up": (["../b"], "cannot be in a version"),
+    "empty-step": (["x", "/b"], "cannot be in a version"),
+    "invisible": (["x\u202egpj.exe"], "cannot be in a version"),
+    "case": (["x", "X"], "cannot stand side by side"),
+    "both": (["x", "x/y"], "cannot stand side by side"),
+    "huge": (["x", "huge"], "huge is larger than 1000 bytes"),
+}
+
+
+def test_objects_that_cannot_be_a_version_are_refused_before_any_is_read(
+    start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models", max_upload_bytes=1000)
+    with moto_s3.client() as client:
+        for what, (paths, _) in UNFIT.items():
+            for path in paths:
+                content = b"x" * 1001 if path == "huge" else b"" if path.endswith("/") or not path else b"some"
+                client.put_object(Bucket=bucket, Key=f"models/{what}/{path}", Body=content)
+
+    found = {what: importing.done(f"s3://{bucket}/models/{what}") for what in UNFIT}
+
+    assert {(one["state"], one["files"], one["bytes"]) for one in found.values()} == {("failed", 0, 0)}
+    told = {what: one["reason"] for what, one in found.items()}
+    assert {what: reason for what, reason in told.items() if UNFIT[what][1] not in reason} == {}
+    assert importing.given.stages() == {}
+
+
+def test_a_bucket_that_there_is_not_or_that_is_closed_is_a_refusal_not_a_wait(
+    start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing, _ = with_bucket(start, moto_s3, monkeypatch, "models")
+    absent = f"absent-{uuid.uuid4().hex}"
+    other = start(f"s3://{absent}", s3_endpoint_url=moto_s3.endpoint_url, s3_region=moto_s3.region)
+
+    failed = other.done(f"s3://{absent}/a")
+
+    assert (failed["state"], failed["reason"]) == ("failed", f"s3://{absent}/a/ is not there (404)")
+    assert importing.now(failed) == failed
+
+
+HOSTILE = [
+    "https://{other}/models/a.bin", "https://{place}:443/models/a.bin", "https://{place}./models/a.bin",
+    "https://user@{place}/models/a.bin", "https://user:pass@{place}/models/a.bin",
+    "https://{place}@{other}/models/a.bin", "https://{other}/https://{place}/models/a.bin",
+    "https://{other}\\@{place}/models/a.bin", "https://{place}\\.{other}/models/a.bin",
+    "https://{place}/modelsx/a.bin", "https://{place}/Models/a.bin", "https://{place}/MODELS/a.bin",
+    "https://{place}/models/../secret.bin", "https://{place}/models/%2e%2e/secret.bin",
+    "https://{place}/models/.%2E/secret.bin", "https://{place}/models/%252e%252e/secret.bin",
+    "https://{place}/models/..%2fsecret.bin", "https://{place}/models/..%5csecret.bin",
+    "https://{place}/models/./a.bin", "https://{place}/./models/a.bin", "https://{place}//models/a.bin",
+    "https://{place}/%6dodels/a.bin", "https://{place}/secret.bin", "https://{place}/", "https://{place}",
+    "https://{place}/models/a.bin?to=x", "https://{place}/models/a.bin?", "https://{place}/models/a.bin#x",
+    "https://{place}/models/a.bin#", "https://{place}/models/a b.bin", "https://{place}/models/a.bin\n",
+    "https://{place}/models/a.bin\r\nHost: {other}", "\thttps://{place}/models/a.bin", " https://{place}/models/a.bin",
+    "https:/{place}/models/a.bin", "https:{place}/models/a.bin", "https:///{place}/models/a.bin",
+    "//{place}/models/a.bin", "{place}/models/a.bin", "/models/a.bin", "https://", "https://:443/models/a.bin",
+    "http://{place}/models/a.bin", "HTTP://{place}/models/a.bin", "ftp://{place}/models/a.bin",
+    "http://169.254.169.254/latest/meta-data/", "https://169.254.169.254/latest/meta-data/",
+    "https://[::ffff:127.0.0.1]/models/a.bin", "https://[::1/models/a.bin", "https://2130706433/models/a.bin",
+    "https://0x7f.1/models/a.bin", "https://127.1/models/a.bin", "https://localhost/models/a.bin",
+    "file:///etc/passwd", "file://{place}/models/a.bin", "data:,bytes", "gopher://{place}/models/a.bin",
+    "s3://bucket/ab", "s3://bucket/ab/c", "s3://bucket/A", "s3://bucket", "s3://bucket/", "s3://bucket//a",
+    "s3://bucket/a/../b", "s3://bucket/a/%2e%2e/b", "s3://bucket/a/./b", "s3://bucket/%61/b", "s3://bucket:80/a/b",
+    "s3://user@bucket/a/b", "s3://Bucket/a/b", "s3://bucketx/a/b", "s3://other/a/b", "s3:///a/b", "s3:/bucket/a/b",
+    "S3://bucket/ab", "s3n://bucket/a/b", "s3://bucket/a/b?versionId=1", "s3://bucket/a b",
+    "arn:aws:s3:::bucket/a/b", "https://bucket.s3.amazonaws.com/a/b", "", "a", "https://" + "a" * 3000,
+]  # fmt: skip
+
+
+def test_a_location_that_is_not_allowed_is_refused_in_every_spelling_and_nobody_is_asked(
+    start: Start, https: HttpsServer
+) -> None:
+    with listening() as ear, listening() as other:
+        place, elsewhere = (f"127.0.0.1:{one.getsockname()[1]}" for one in (ear, other))
+        importing = start(f"https://{place}/models", "s3://bucket/a", s3_endpoint_url=f"http://{elsewhere}")
+        importing.given.model()
+        before = importing.given.entries()
+
+        problems = {
+            source: importing.api.post("/models/fraud/imports", {"source": source}).get_json()
+            for source in (text.format(place=place, other=elsewhere) for text in HOSTILE)
+        }
+
+        assert {source: problem["status"] for source, problem in problems.items() if problem["status"] != 422} == {}
+        assert {source for source, problem in problems.items() if set(problem["errors"]) != {"source"}} == set()
+        assert importing.given.entries() == before
+        assert not importing.work()
+        for listener in (ear, other):
+            with pytest.raises(BlockingIOError):
+                listener.accept()
+
+
+def test_the_refusal_does_not_tell_which_locations_are_allowed(importing: Importing, https: HttpsServer) -> None:
+    refused = importing.api.post("/models/fraud/imports", {"source": "https://elsewhere.test/a.bin"})
+
+    assert expect(422, refused)["errors"] == {"source": [
+        "is not below a location that this registry may fetch from (REGISTRY_IMPORT_SOURCES); "
+        "none is allowed by default"
+    ]}  # fmt: skip
+    assert https.place not in refused.get_data(as_text=True)
+
+
+def test_no_location_is_allowed_by_default(start: Start) -> None:
+    importing = start()
+    importing.given.model()
+
+    refused = [importing.api.post("/models/fraud/imports", {"source": source})
+               for source in ("https://sources.test/models/a", "s3://bucket/a")]  # fmt: skip
+
+    assert [expect(422, reply)["code"] for reply in refused] == ["invalid"] * 2
+    assert Settings.__dataclass_fields__["import_sources"].default == ()
+
+
+def test_a_location_that_is_allowed_no_more_is_not_opened(start: Start) -> None:
+    with listening() as ear:
+        place = f"https://127.0.0.1:{ear.getsockname()[1]}"
+        generous, strict = start(f"{place}/models"), start(f"{place}/models/public")
+        generous.given.model()
+        asked = generous.ask(f"{place}/models/secret/a.bin")
+
+        assert strict.work()
+
+        failed = strict.now(asked)
+        assert (failed["state"], failed["version"]) == ("failed", None)
+        assert "is not below a location" in failed["reason"]
+        with pytest.raises(BlockingIOError):
+            ear.accept()
+
+
+@pytest.mark.parametrize("body", [
+    {}, {"source": None}, {"source": 1}, {"source": ["https://x.test/a"]}, {"source": "OK", "files": []},
+    {"source": "OK", "description": 1}, {"source": "OK", "metrics": {"auc": "high"}}, {"source": "OK", "more": 1},
+    {"source": "OK", "aliases": ["latest"]}, {"source": "OK", "run": {"system": "ci"}}, {"source": "https://x\u0000"},
+])  # fmt: skip
+def test_what_is_said_of_the_version_is_checked_when_it_is_said(
+    importing: Importing, https: HttpsServer, body: dict[str, Any]
+) -> None:
+    good = https.serve("/models/a.bin")
+
+    refused = importing.api.post("/models/fraud/imports", {k: good if v == "OK" else v for k, v in body.items()})
+
+    assert refused.status_code in {400, 422}
+    assert not importing.work()
+
+
+def test_who_may_not_register_may_not_import(importing: Importing, https: HttpsServer) -> None:
+    refused = importing.as_role("reader").post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
+
+    assert expect(403, refused)["permission"] == "version:register"
+    assert not importing.work()
+
+
+def test_nothing_is_imported_into_a_model_that_is_deleted_or_not_there(
+    importing: Importing, https: HttpsServer
+) -> None:
+    source = https.serve("/models/a.bin", Reply(some_bytes()))
+    expect(200, importing.api.delete("/models/fraud"))
+
+    assert expect(409, importing.api.post("/models/fraud/imports", {"source": source}))["code"] == "conflict"
+    assert expect(404, importing.api.post("/models/nobody/imports", {"source": source}))["code"] == "not_found"
+    assert expect(404, importing.api.get(f"/imports/{uuid.uuid4()}"))["code"] == "not_found"
+
+
+def test_an_import_does_not_move_to_the_next_model_of_the_name(importing: Importing, https: HttpsServer) -> None:
+    asked = importing.ask(https.serve("/models/a.bin", Reply(some_bytes())))
+    expect(200, importing.api.delete("/models/fraud"))
+    importing.given.model()
+
+    assert importing.work()
+
+    assert importing.now(asked)["reason"] == "the model 'fraud' is deleted"
+    assert importing.given.stages() == {}
+    assert https.seen == []
+
+
+def test_a_request_repeated_with_its_key_is_one_import(importing: Importing, https: HttpsServer) -> None:
+    body, key = {"source": https.serve("/models/a.bin", Reply(b"some"))}, {"Idempotency-Key": "k-1"}
+
+    first, second = (expect(202, importing.api.post("/models/fraud/imports", body, headers=key)) for _ in range(2))
+
+    assert first == second
+    assert (importing.work(), importing.work()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(status=302, headers={"Location": "https://elsewhere.test/a.bin"}), "(302), which is not followed"),
+        (Reply(status=301, headers={"Location": "/models/other.bin"}), "(301), which is not followed"),
+        (Reply(status=308, headers={"Location": "other.bin"}), "(308), which is not followed"),
+        (Reply(status=404), "is not there (404)"),
+        (Reply(status=401), "does not let this registry read it (401)"),
+        (Reply(status=403), "does not let this registry read it (403)"),
+        (Reply(b"some", status=206), "cannot be fetched (206)"),
+        (Reply(status=204), "cannot be fetched (204)"),
+        (Reply(b"some", headers={"Content-Encoding": "gzip"}), "comes encoded"),
+        (Reply([b"x" * 100_000] * 50), "is larger than 4000000 bytes"),
+    ],
+    ids=["redirect", "to an allowed place", "relative", "404", "401", "403", "206", "204", "encoded", "huge"],
+)
+def test_what_a_source_refuses_is_refused_for_good_and_said(
+    importing: Importing, https: HttpsServer, reply: Reply, reason: str
+) -> None:
+    https.serve("/models/other.bin", Reply(b"other"))
+
+    failed = importing.done(https.serve("/models/a.bin", reply))
+
+    assert (failed["state"], failed["version"]) == ("failed", None)
+    assert reason in failed["reason"]
+    assert (https.count("/models/a.bin"), https.count("/models/other.bin")) == (1, 0)
+    assert importing.given.actions() == ["model.created", "import.requested", "import.failed"]
+    entry = expect(200, importing.api.get("/audit?action=import.failed"))["items"][0]
+    assert (entry["actor"]["name"], entry["reason"]) == ("system", failed["reason"])
+    assert not importing.work()
+
+
+@pytest.mark.parametrize("name", ["", "a%2Fb.bin", "%00.bin", "%ff.bin", "%0a.bin", "%E2%80%AE.bin", "%5C"])
+def test_a_last_step_that_can_be_no_file_name_is_refused_and_not_asked_for(
+    importing: Importing, https: HttpsServer, name: str
+) -> None:
+    failed = importing.done(https.serve(f"/models/{name}", Reply(b"some")))
+
+    assert (failed["state"], https.seen) == ("failed", [])
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [Reply(status=503), Reply(status=500), Reply(status=429), Reply(b"only a part", announced=300_000)],
+    ids=["503", "500", "429", "a body that breaks off"],
+)
+def test_trouble_that_may_pass_is_told_and_the_import_is_tried_again_later(
+    importing: Importing, https: HttpsServer, trouble: Reply
+) -> None:
+    content = some_bytes()
+    waiting = importing.done(https.serve("/models/a.bin", trouble, Reply(content)))
+
+    assert waiting["state"] == "running"
+    assert waiting["reason"].endswith("/models/a.bin cannot be read at the moment")
+    assert not importing.work()
+    importing.end_leases()
+    assert importing.work()
+    done = importing.now(waiting)
+    assert (done["state"], done["reason"], importing.files(1)) == ("done", None, {"a.bin": content})
+
+
+def test_a_server_that_nobody_trusts_or_that_is_not_there_is_not_read(
+    importing: Importing, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = importing.ask(https.serve("/models/a.bin", Reply(b"some")))
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+
+    assert importing.work()
+
+    assert (importing.now(asked)["state"], https.seen) == ("running", [])
+
+
+def test_trouble_that_does_not_pass_in_a_day_ends_the_import(importing: Importing, https: HttpsServer) -> None:
+    asked = importing.ask(https.serve("/models/a.bin", Reply(status=503)))
+    assert importing.work()
+    importing.end_leases()
+
+    with time_machine.travel(clock.now() + GIVEN_UP_AFTER):
+        importing.work()
+
+    failed = importing.now(asked)
+    assert failed["state"] == "failed"
+    assert failed["reason"].startswith("it could not be done within 24 hours: https://")
+
+
+def test_bytes_that_change_between_the_two_looks_are_not_taken(
+    importing: Importing, https: HttpsServer, storage_root: Path
+) -> None:
+    first, second = some_bytes(), some_bytes()
+
+    for other in (second, first[:-1], first + b"!"):
+        failed = importing.done(https.serve("/models/a.bin", Reply(first), Reply(other)))
+        https.seen.clear()
+
+        assert failed["state"] == "failed"
+        assert failed["reason"].startswith("a.bin changed while it was read: ")
+    assert importing.given.stages() == {}
+    for content in (first, second):
+        assert list(storage_root.glob(f"blobs/*/{hashlib.sha256(content).hexdigest()}/*")) == []
+
+
+def test_bytes_that_the_registry_has_are_read_once_and_not_stored_again(
+    importing: Importing, https: HttpsServer, storage_root: Path
+) -> None:
+    content = some_bytes()
+    sha256 = importing.given.blob(content)
+
+    done = importing.done(https.serve("/models/a.bin", Reply(content)))
+
+    assert (done["state"], https.count("/models/a.bin")) == ("done", 1)
+    assert len(list(storage_root.glob(f"blobs/*/{sha256}/*"))) == 1
+    assert importing.files(1) == {"a.bin": content}
+
+
+def test_who_imports_bytes_of_others_may_register_them_from_then_on(importing: Importing, https: HttpsServer) -> None:
+    content, writer = some_bytes(), importing.as_role("writer")
+    importing.given.blob(content)
+    source = https.serve("/models/a.bin", Reply(content))
+    asked = expect(202, writer.post("/models/fraud/imports", {"source": source}))
+
+    assert importing.work()
+
+    assert importing.now(asked)["state"] == "done"
+    assert expect(200, importing.api.get("/models/fraud/versions/1"))["created_by"] == "writer"
+    announced = expect(200, writer.post("/uploads", {"sha256": hashlib.sha256(content).hexdigest(),
+                                                     "size": len(content)}))  # fmt: skip
+    assert announced["state"] == "verified"
+
+
+def test_neither_passwords_nor_cookies_are_sent(
+    importing: Importing, https: HttpsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    source = https.serve("/models/a.bin", Reply(some_bytes(), headers={"Set-Cookie": "session=1"}))
+
+    done = importing.done(source)
+
+    assert (done["state"], len(https.seen)) == ("done", 2)
+    assert [{"Authorization", "Cookie"} & set(headers) for _, headers in https.seen] == [set(), set()]
+
+
+def with_bucket(
+    start: Start, server: S3Server, monkeypatch: pytest.MonkeyPatch, prefix: str, **changes: Any
+) -> tuple[Importing, str]:
+    """A registry with a model that may fetch from below *prefix* in a bucket that is not its own."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    bucket = server.new_bucket()
+    settings = {"s3_endpoint_url": server.endpoint_url, "s3_region": server.region, **changes}
+    importing = start(f"s3://{bucket}/{prefix}", storage_url=f"s3://{server.new_bucket()}", **settings)
+    importing.given.model()
+    return importing, bucket

@@ -1,0 +1,263 @@
+"""Imports that are interrupted: a worker dies, loses its hold or meets another, and one whole version comes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from registry.api.context import EXTENSION
+from registry.api.schemas.imports import registration_of
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.models import Upload
+from registry.db.session import db, reading
+from registry.services import collection, imports
+from registry.storage.checked import Store
+from registry.storage.local import LocalDriver
+from tests.conftest import SECRET
+from tests.support.databases import Database
+from tests.support.https_server import HttpsServer, Reply, running_https
+from tests.support.importing import Importing
+from tests.support.processes import SCRIPTS, die_with_parent, environment
+
+PATIENCE = 60
+
+
+class Died(BaseException):
+    """A worker's death, as the work sees it: nothing after it is done, nothing is tidied up."""
+
+
+class Deadly(LocalDriver):
+    """A store beside which the worker dies: *before* a copy is begun, or *after* it is there."""
+
+    def __init__(self, root: Path, when: str) -> None:
+        super().__init__(root, SECRET)
+        self._when = when
+
+    def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
+        if self._when == "before":
+            raise Died
+        super().write(key, chunks, size=size)
+        raise Died
+
+
+class Gate:
+    """A body that stops in its middle until it is let go; ``reached`` is set when it stops."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content, self.reached, self.opened = content, threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[bytes]:
+        half = len(self.content) // 2
+        yield self.content[:half]
+        self.reached.set()
+        assert self.opened.wait(PATIENCE)
+        yield self.content[half:]
+
+    def reply(self) -> Reply:
+        return Reply(self, announced=len(self.content))
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpsServer]:
+    with running_https(tmp_path_factory.mktemp("https")) as server:
+        yield server
+
+
+@pytest.fixture
+def importing(
+    database: Database,
+    make_settings: Callable[..., Settings],
+    https: HttpsServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Importing]:
+    """A registry with a model and a store of its own."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(https.certificate))
+    https.replies.clear()
+    https.seen.clear()
+    sources = (f"https://{https.place}/models",)
+    app = create_app(make_settings(database.url, import_sources=sources, storage_url=f"file://{tmp_path}/store"))
+    found = Importing(app, database.tokens)
+    found.given.model()
+    yield found
+    with app.app_context():
+        db.engine.dispose()
+
+
+def some_bytes(size: int = 3_000_000) -> bytes:
+    return uuid.uuid4().bytes * (size // 16)
+
+
+def work_with(app: Flask, store: Store) -> None:
+    with app.app_context():
+        imports.run_next(store=store, sources=app.extensions[EXTENSION].sources, make=registration_of)
+
+
+def uploads_of(app: Flask, content: bytes) -> list[str]:
+    """The states of the uploads of these bytes, oldest first."""
+    wanted = select(Upload.state).where(Upload.sha256 == hashlib.sha256(content).hexdigest())
+    with app.app_context(), reading() as session:
+        return list(session.scalars(wanted.order_by(Upload.created_at)))
+
+
+def assert_imported_once(importing: Importing, asked: dict[str, Any], content: bytes) -> None:
+    done = importing.now(asked)
+    assert (done["state"], done["version"], done["files"], done["bytes"]) == ("done", 1, 1, len(content))
+    assert importing.files(1) == {"a.bin": content}
+    assert importing.given.actions().count("version.registered") == 1
+    assert importing.given.stages() == {1: "none"}
+    assert not importing.work()
+
+
+@pytest.mark.parametrize("look", ["first", "second"])
+def test_a_worker_that_is_killed_while_it_reads_is_replaced_by_the_next_one(
+    importing: Importing, https: HttpsServer, database: Database, tmp_path: Path, look: str
+) -> None:
+    content = some_bytes()
+    gate = Gate(content)
+    replies = [gate.reply()] if look == "first" else [Reply(content), gate.reply()]
+    asked = importing.ask(https.serve("/models/a.bin", *replies, Reply(content)))
+    variables = environment(
+        REGISTRY_DATABASE_URL=database.url.replace("postgresql+psycopg", "postgresql"),
+        REGISTRY_STORAGE_URL=f"file://{tmp_path}/store",
+        REGISTRY_SECRET_KEY=SECRET,
+        REGISTRY_DATA_DIR=str(tmp_path),
+        REGISTRY_IMPORT_SOURCES=f"https://{https.place}/models",
+    )
+    with (
+        (tmp_path / "worker.log").open("wb") as log,
+        subprocess.Popen(
+            [SCRIPTS / "registry", "worker"],
+            env=variables,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+        ) as worker,
+    ):
+        reached = gate.reached.wait(PATIENCE)
+        worker.kill()
+    gate.opened.set()
+    assert reached, (tmp_path / "worker.log").read_text()
+    assert importing.now(asked)["state"] == "running"
+    assert not importing.work()
+    importing.end_leases()
+
+    assert importing.work()
+
+    assert_imported_once(importing, asked, content)
+    assert importing.files(1) == {"a.bin": content}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_death_around_the_copy_leaves_nothing_that_the_next_worker_trips_over(
+    importing: Importing, https: HttpsServer, tmp_path: Path, when: str
+) -> None:
+    content = some_bytes()
+    asked = importing.ask(https.serve("/models/a.bin", Reply(content)))
+    with pytest.raises(Died):
+        work_with(importing.app, Store(Deadly(tmp_path / "store", when)))
+    importing.end_leases()
+
+    assert importing.work()
+
+    assert_imported_once(importing, asked, content)
+    assert uploads_of(importing.app, content) == ["pending", "verified"]
+
+
+def test_a_death_between_the_registration_and_the_note_of_it_registers_nothing_twice(
+    importing: Importing, https: HttpsServer
+) -> None:
+    content = some_bytes()
+    asked = importing.ask(https.serve("/models/a.bin", Reply(content)))
+    importing.work()
+    importing.change(state="running", number=None, finished_at=None)
+
+    assert importing.work()
+
+    assert_imported_once(importing, asked, content)
+    assert https.count("/models/a.bin") == 3
+
+
+def test_a_worker_that_lost_its_hold_writes_nothing_and_the_other_one_finishes(
+    importing: Importing, https: HttpsServer
+) -> None:
+    content = some_bytes()
+    gate = Gate(content)
+    asked = importing.ask(https.serve("/models/a.bin", gate.reply(), Reply(content)))
+    slow = threading.Thread(target=importing.work)
+    slow.start()
+    assert gate.reached.wait(PATIENCE)
+    importing.end_leases()
+
+    assert importing.work()
+
+    assert_imported_once(importing, asked, content)
+    gate.opened.set()
+    slow.join(PATIENCE)
+    assert_imported_once(importing, asked, content)
+
+
+def test_bytes_that_a_collector_took_meanwhile_are_copied_again(
+    importing: Importing, https: HttpsServer, tmp_path: Path
+) -> None:
+    content = some_bytes()
+    asked = importing.ask(https.serve("/models/a.bin", Reply(content)))
+    store = importing.app.extensions[EXTENSION].store
+
+    def make(facts: Any, files: Any) -> Any:
+        list(collection.collect(store=store, grace=-imports.RETRY_AFTER))
+        return registration_of(facts, files)
+
+    with importing.app.app_context():
+        imports.run_next(store=store, sources=importing.app.extensions[EXTENSION].sources, make=make)
+    assert importing.now(asked)["state"] == "running"
+    assert importing.now(asked)["reason"].startswith("1 of the files' bytes are not in the store")
+    importing.end_leases()
+
+    assert importing.work()
+
+    assert_imported_once(importing, asked, content)
+
+
+def test_a_store_that_is_gone_is_waited_for(importing: Importing, https: HttpsServer, tmp_path: Path) -> None:
+    content = some_bytes()
+    asked = importing.ask(https.serve("/models/a.bin", Reply(content)))
+    away = (tmp_path / "store").rename(tmp_path / "away")
+
+    assert importing.work()
+
+    assert importing.now(asked)["state"] == "running"
+    assert importing.now(asked)["reason"].startswith("the artifact store cannot be used right now")
+    assert uploads_of(importing.app, content) == ["failed"]
+    away.rename(tmp_path / "store")
+    importing.end_leases()
+    assert importing.work()
+    assert_imported_once(importing, asked, content)
+
+
+def test_bytes_that_were_found_damaged_are_repaired_by_an_import(
+    importing: Importing, https: HttpsServer, tmp_path: Path
+) -> None:
+    content = some_bytes()
+    importing.given.version("other", files=[importing.given.file(content)])
+    sha256 = hashlib.sha256(content).hexdigest()
+    for path in (tmp_path / "store").glob(f"blobs/*/{sha256}/*"):
+        os.truncate(path, 10)
+    importing.damage(sha256)
+
+    done = importing.done(https.serve("/models/a.bin", Reply(content)))
+
+    assert done["state"] == "done"
+    assert importing.files(1) == {"a.bin": content}
+    assert importing.files(1, "other") == {"model.bin": content}

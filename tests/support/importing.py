@@ -1,0 +1,79 @@
+"""A registry that may fetch from somewhere, and the worker's part of it, done when a test says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select, update
+
+from registry.api.context import EXTENSION, Adapters
+from registry.api.schemas.imports import registration_of
+from registry.db.models import Blob, Import
+from registry.db.session import reading, transaction
+from registry.services import imports
+from registry.services.damage import CORRUPT
+from tests.support.api import Api, Given, expect
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class Importing:
+    """``api`` may do everything; ``given`` arranges through it."""
+
+    def __init__(self, app: Flask, tokens: Mapping[str, str]) -> None:
+        self.app, self.tokens = app, tokens
+        self.api = self.as_role("all")
+        self.given = Given(self.api)
+
+    def as_role(self, role: str) -> Api:
+        """A client with one role."""
+        return Api(self.app.test_client(), self.tokens[role])
+
+    def ask(self, source: str, model: str = "fraud", **facts: Any) -> dict[str, Any]:
+        """Ask for an import; how it stands."""
+        return expect(202, self.api.post(f"/models/{model}/imports", {"source": source, **facts}))
+
+    def work(self) -> bool:
+        """One import, as a worker does it; false when none waits."""
+        with self.app.app_context():
+            return imports.run_next(store=self._adapters.store, sources=self._adapters.sources, make=registration_of)
+
+    def end_leases(self) -> None:
+        """Let as much time pass as a hold on an import lasts."""
+        self.change(leased_until=LONG_AGO)
+
+    def change(self, **values: Any) -> None:
+        """Change every import behind the registry's back."""
+        with self.app.app_context(), transaction() as session:
+            session.execute(update(Import).values(**values))
+
+    def damage(self, sha256: str) -> None:
+        """Let the scrubber have found that these bytes are not what they were."""
+        with self.app.app_context(), transaction() as session:
+            session.execute(update(Blob).where(Blob.sha256 == sha256).values(damage=CORRUPT))
+
+    def now(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """How an import stands now."""
+        return expect(200, self.api.get(f"/imports/{asked['id']}"))
+
+    def done(self, source: str, **facts: Any) -> dict[str, Any]:
+        """Ask for an import and do it; how it stands then."""
+        asked = self.ask(source, **facts)
+        assert self.work()
+        return self.now(asked)
+
+    def files(self, number: int, model: str = "fraud") -> dict[str, bytes]:
+        """A version's files by path, with the bytes that the store has of them."""
+        items = expect(200, self.api.get(f"/models/{model}/versions/{number}/files"))["items"]
+        with self.app.app_context(), reading() as session:
+            keys = dict(session.execute(select(Blob.sha256, Blob.key)).all())
+        store = self._adapters.store
+        return {item["path"]: b"".join(store.read(keys[item["sha256"]])) for item in items}
+
+    @property
+    def _adapters(self) -> Adapters:
+        found: Adapters = self.app.extensions[EXTENSION]
+        return found
