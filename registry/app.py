@@ -11,7 +11,7 @@ from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from registry import telemetry
-from registry.api import access, blueprint, context, converters, operations, problems, transfer
+from registry.api import access, blueprint, context, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
 from registry.config import Settings
 from registry.db import session
@@ -75,6 +75,7 @@ def _add_faces(app: Flask) -> None:
     for part in BLUEPRINTS:
         api.register_blueprint(part)
     app.register_blueprint(transfer.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.register_blueprint(operations.make_blueprint(api))
     problems.register(app)  # flask-smorest has put its own handler in place of ours
 

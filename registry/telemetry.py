@@ -11,7 +11,7 @@ import structlog
 from flask import Flask, Response, g, request
 
 log = structlog.get_logger("registry.access")
-QUIET = frozenset({"/livez", "/readyz"})
+QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 SHARED: tuple[Any, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,

@@ -20,7 +20,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 PERMISSION = "__permission__"
 PUBLIC = "public"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-PROBES = frozenset({"/livez", "/readyz"})
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")

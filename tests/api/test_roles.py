@@ -20,7 +20,8 @@ from tests.support.api import HOST, Api, Given, expect
 IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expired"]
 # No model of this name exists: whoever is let in is told so, and nothing changes.
 PARTS = {"model": "nobody", "number": "1", "alias": "champion", "stage": "production", "path": "model.bin",
-         "upload": "00000000-0000-0000-0000-000000000000", "name": "swagger-ui.css"}  # fmt: skip
+         "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
+         "name": "swagger-ui.css"}  # fmt: skip
 
 # The table of roles, written out: who is let in. The generated test below trusts GRANTS, this table does not.
 TABLE: dict[str, str] = {
@@ -34,7 +35,14 @@ TABLE: dict[str, str] = {
     "POST /models": "writer promoter admin",
     "PATCH /models/nobody": "writer promoter admin",
     "POST /uploads": "writer promoter admin",
+    "POST /uploads/batch": "writer promoter admin",
+    "POST /uploads/batch/complete": "writer promoter admin",
+    "GET /uploads/00000000-0000-0000-0000-000000000000/parts": "writer promoter admin",
+    "GET /models/nobody/versions/1/archive": "reader writer promoter admin",
+    "POST /models/nobody/versions/1/purge": "admin",
     "POST /models/nobody/versions": "writer promoter admin",
+    "POST /models/nobody/imports": "writer promoter admin",
+    "GET /imports/00000000-0000-0000-0000-000000000000": "reader writer promoter admin auditor",
     "PATCH /models/nobody/versions/1": "writer promoter admin",
     "POST /models/nobody/versions/1/metrics": "writer promoter admin",
     "PUT /models/nobody/versions/1/stage": "writer promoter admin",
@@ -222,7 +230,17 @@ def test_what_needs_no_identity_is_what_was_meant(app: Flask) -> None:
     open_to_all = {rule.rule.split("<")[0] for rule in app.url_map.iter_rules()
                    if permission_of(app.view_functions[rule.endpoint]) == PUBLIC}  # fmt: skip
 
-    assert open_to_all == {"/", "/livez", "/readyz", "/openapi.json", "/docs", "/docs.js", "/docs/", "/transfer/"}
+    assert open_to_all == {
+        "/",
+        "/livez",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+        "/docs",
+        "/docs.js",
+        "/docs/",
+        "/transfer/",
+    }
 
 
 def test_roles_add_up_and_none_takes_away() -> None:
