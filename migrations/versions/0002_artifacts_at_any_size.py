@@ -19,6 +19,7 @@ depends_on = None
 INSTANT = sa.DateTime(timezone=True)
 UUID = sa.Uuid(as_uuid=False)
 DOCUMENT = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+DAMAGED = sa.text("damage IS NOT NULL")
 PENDING = sa.text("state = 'pending'")
 
 BLOB_COLUMNS = ("etag", "checked_at", "damage", "unreferenced_since")
@@ -32,6 +33,7 @@ def upgrade() -> None:
     op.add_column("blobs", sa.Column("unreferenced_since", INSTANT, nullable=True))
     op.create_index("ix_blobs_checked_at", "blobs", ["checked_at"])
     op.create_index("ix_blobs_unreferenced_since", "blobs", ["unreferenced_since"])
+    op.create_index("ix_blobs_damage", "blobs", ["damage"], sqlite_where=DAMAGED, postgresql_where=DAMAGED)
     op.add_column("uploads", sa.Column("reason", sa.Text(), nullable=True))
     op.add_column("uploads", sa.Column("part_size", sa.BigInteger(), nullable=True))
     op.add_column("uploads", sa.Column("handle", sa.String(length=1024), nullable=True))
@@ -93,6 +95,7 @@ def downgrade() -> None:
     op.drop_index("ix_uploads_sha256", "uploads")
     for column in UPLOAD_COLUMNS:
         op.drop_column("uploads", column)
+    op.drop_index("ix_blobs_damage", "blobs")
     op.drop_index("ix_blobs_unreferenced_since", "blobs")
     op.drop_index("ix_blobs_checked_at", "blobs")
     for column in BLOB_COLUMNS:

@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "worker": "serve:worker",
         "db": "db:db",
         "admin": "admin:admin",
+        "doctor": "doctor:doctor",
     },
 }
 COMMANDS: Mapping[str, str] = {name: where for section in SECTIONS.values() for name, where in section.items()}

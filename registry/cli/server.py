@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
     from registry.config import Settings
     from registry.services.audit import ChainReport
+    from registry.services.collection import Waste
+    from registry.services.fsck import Finding
+    from registry.services.health import Check
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -53,13 +57,21 @@ def load(**overrides: Any) -> Settings:
 
 @contextmanager
 def application(**overrides: Any) -> Iterator[Flask]:
-    """The service without its HTTP server, inside its application context."""
+    """The service without its HTTP server, inside its application context; what it logs goes to stderr."""
     with installed():
+        from registry import telemetry
         from registry.app import create_app
+        from registry.db.session import db
     with refusals():
-        app = create_app(load(**overrides))
+        found = load(**overrides)
+        telemetry.configure(found.log_format, found.log_level)
+        app = create_app(found)
         with app.app_context():
-            yield app
+            try:
+                yield app
+            finally:
+                db.session.remove()
+                db.engine.dispose()
 
 
 class _Refused(click.ClickException):
@@ -87,3 +99,32 @@ def verify_audit(**overrides: Any) -> Iterator[ChainReport]:
         from registry.services import audit
 
         yield from audit.verify()
+
+
+def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:
+    """What the collector found and deleted."""
+    with application(**overrides) as app:
+        from registry.api.context import EXTENSION
+        from registry.services import collection
+
+        adapters = app.extensions[EXTENSION]
+        grace = timedelta(seconds=adapters.settings.gc_grace)
+        return list(collection.collect(store=adapters.store, grace=grace, dry_run=dry_run))
+
+
+def check_store(*, deep: bool, **overrides: Any) -> list[Finding]:
+    """What does not agree between database and store."""
+    with application(**overrides) as app:
+        from registry.api.context import EXTENSION
+        from registry.services import fsck
+
+        return list(fsck.check(store=app.extensions[EXTENSION].store, deep=deep))
+
+
+def examine(**overrides: Any) -> Mapping[str, Check]:
+    """What is well and what is not, by what was looked at."""
+    with application(**overrides) as app:
+        from registry.api.context import EXTENSION
+        from registry.services import health
+
+        return health.examination(app.extensions[EXTENSION].store)

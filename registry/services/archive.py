@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from registry.db.models import VersionFile
+from registry.db.models import Blob, VersionFile
 from registry.db.session import reading
 from registry.domain.errors import BlobsMissing
 from registry.services import downloads
+from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 
 
@@ -52,13 +53,15 @@ def open_(model: str, number: int, *, store: Store) -> Archive:
     """
     with reading() as session:
         found = downloads.require_readable(session, model, number)
-        rows = session.execute(downloads.stored_files(found).order_by(VersionFile.path)).all()
+        statement = downloads.stored_files(found).add_columns(Blob.damage).order_by(VersionFile.path)
+        rows = session.execute(statement).all()
         at = found.created_at
-    wrong = [file.sha256 for file, key in rows if key is None]
-    wrong += [key.split("/")[2] for key in store.absent_or_wrong({key: file.size for file, key in rows if key})]
-    if wrong:
-        raise BlobsMissing(f"{len(wrong)} of the files of {model}:{number} are gone from the store", missing=wrong)
-    return Archive(f"{model}-{number}", [Member(file.path, file.size, file.sha256, key) for file, key in rows], at)
+    wrong = {file.sha256 for file, key, damage in rows if key is None or damage in DAMAGED}
+    absent = set(store.absent_or_wrong({key: file.size for file, key, _ in rows if key}))
+    if wrong := wrong | {file.sha256 for file, key, _ in rows if key in absent}:
+        text = f"{len(wrong)} of the files of {model}:{number} are gone from the store or are not what they were"
+        raise BlobsMissing(text, missing=sorted(wrong))
+    return Archive(f"{model}-{number}", [Member(file.path, file.size, file.sha256, key) for file, key, _ in rows], at)
 
 
 def stream(archive: Archive, *, store: Store) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ What the store has not verified itself is read back and hashed: at once when it 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -90,14 +90,9 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
          "verified_at": clock.now()}
         for found in sorted(arrivals, key=lambda found: found.upload.sha256)
     ]  # fmt: skip
-    insert_missing(session, Blob, rows, key=["sha256"])
     by_digest = {row["sha256"]: row for row in rows}
-    blobs = session.scalars(
-        select(Blob).where(Blob.sha256.in_(by_digest)).order_by(Blob.sha256).with_for_update()
-        .execution_options(populate_existing=True)
-    )  # fmt: skip
     spare = []
-    for blob in blobs.all():
+    for blob in _locked(session, rows, by_digest):
         row = by_digest[blob.sha256]
         blob.unreferenced_since = None
         if blob.key != row["key"] and blob.damage is None:
@@ -106,6 +101,18 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
             spare.append(blob.key)
             damage.repair(session, blob, key=row["key"], etag=row["etag"], actor=actor)
     return spare
+
+
+def _locked(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
+    """The blobs of the digests, old or made from *rows*; one that the collector takes away meanwhile is made anew."""
+    while True:
+        insert_missing(session, Blob, rows, key=["sha256"])
+        found = session.scalars(
+            select(Blob).where(Blob.sha256.in_(digests)).order_by(Blob.sha256).with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()  # fmt: skip
+        if len(found) == len(digests):
+            return found
 
 
 def _look(upload: Upload, store: Store, seen: Stat | None = None) -> Arrival:

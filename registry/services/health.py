@@ -1,16 +1,24 @@
-"""Whether this process can do its work: database, schema, store."""
+"""Whether this process can do its work: database, schema, store; and whether the work gets done."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
-from sqlalchemy import text
+from sqlalchemy import exists, func, select, text
 
 from registry.db import migrate
+from registry.db.models import Blob, Upload, Version, VersionFile
 from registry.db.session import reading
+from registry.domain import clock
 from registry.domain.errors import RegistryError
+from registry.domain.stages import State
+from registry.services import leases
+from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
+
+PATIENCE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +34,33 @@ def readiness(store: Store) -> dict[str, Check]:
     return {
         "database": _check(_database),
         "migrations": _check(_migrations),
-        "storage": _check(lambda: _storage(store)),
+        "storage": _told(lambda: _storage(store)),
     }
 
 
+def examination(store: Store) -> dict[str, Check]:
+    """As :func:`readiness`, and what an operator wants to know besides."""
+    found = readiness(store)
+    if found["database"].ok and found["migrations"].ok:
+        found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage)}
+    return found
+
+
 def _check(look: Callable[[], str | None]) -> Check:
+    """*look* tells what is wrong."""
     try:
         problem = look()
     except RegistryError as error:
         return Check(False, error.detail)
     return Check(problem is None, problem or "ok")
+
+
+def _told(look: Callable[[], str]) -> Check:
+    """*look* tells what it saw, and raises what is wrong."""
+    try:
+        return Check(True, look())
+    except RegistryError as error:
+        return Check(False, error.detail)
 
 
 def _database() -> str | None:
@@ -51,6 +76,42 @@ def _migrations() -> str | None:
     return None if found == needed else f"at {found or 'no revision'}, needs {needed}: run registry db upgrade"
 
 
-def _storage(store: Store) -> str | None:
+def _storage(store: Store) -> str:
     store.check()
-    return None
+    if store.verifies_on_arrival:
+        return "the store refuses wrong bytes itself; what comes in parts is read back"
+    return "the store takes any bytes; all of them are read back and hashed"
+
+
+def _backlog() -> str | None:
+    """Uploads that no worker has verified for longer than one takes to notice them."""
+    with reading() as session:
+        moment = leases.now(session)
+        waiting = (Upload.state == "uploaded") & (Upload.leased_until.is_(None) | (Upload.leased_until < moment))
+        count, oldest = session.execute(select(func.count(), func.min(Upload.created_at)).where(waiting)).one()
+    if not count or moment - oldest < PATIENCE:
+        return None
+    return f"{count} uploads wait to be verified, the oldest announced at {clock.wire(oldest)}: run registry worker"
+
+
+def _pending() -> str | None:
+    """Versions that wait, though no worker is reading any of their bytes."""
+    with reading() as session:
+        moment = leases.now(session)
+        old = (Version.state == State.PENDING.value) & (Version.created_at < moment - PATIENCE)
+        read_now = exists().where(
+            VersionFile.version_id == Version.id,
+            VersionFile.sha256 == Upload.sha256,
+            Upload.state == "uploaded",
+            Upload.leased_until >= moment,
+        )
+        count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now)).one()
+    return f"{count} versions are pending for longer than ten minutes: run registry worker" if count else None
+
+
+def _damage() -> str | None:
+    with reading() as session:
+        damaged = select(Blob.damage, func.count()).where(Blob.damage.in_(DAMAGED)).group_by(Blob.damage)
+        found = session.execute(damaged.order_by(Blob.damage)).all()
+    told = [f"{count} {damage} (registry audit --action blob.{damage})" for damage, count in found]
+    return f"stored files are damaged: {', '.join(told)}. Send them again, or restore them" if told else None

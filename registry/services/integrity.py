@@ -32,26 +32,33 @@ def refuse_damaged(store: Store, model: str, number: int) -> None:
     """As :func:`require_bytes`, and read again what was written to since it was verified.
 
     Of more bytes than can be read while a client waits NotReady says that a worker reads them. A store that does not
-    answer is no proof of damage: the bytes were verified.
+    answer is no proof of damage: the bytes were verified. Where it says that they were written to since and does not
+    let them be read, Unavailable is raised.
     """
     blobs = _blobs(model, number)
     try:
         stats = _stats(store, blobs)
-        _require_present(stats, blobs, model, number)
-        touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
-        if sum(blob.size for blob in touched) > store.read_at_once:
-            _suspect(touched)
-            raise NotReady(
-                f"{len(touched)} of the files of {model}:{number} were written to since they were verified; a worker "
-                "reads them again now. Try again in a while"
-            )
-        wrong = [blob for blob in touched if store.digest(blob.key)[0] != blob.sha256]
     except Unavailable as error:
         log.warning("integrity_unchecked", model=model, version=number, reason=error.detail)
         return
-    if wrong:
+    _require_present(stats, blobs, model, number)
+    touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
+    if sum(blob.size for blob in touched) > store.read_at_once:
+        _suspect(touched)
+        raise NotReady(
+            f"{len(touched)} of the files of {model}:{number} were written to since they were verified; a worker "
+            "reads them again now. Try again in a while"
+        )
+    if wrong := [blob for blob in touched if not _is_whole(blob, store)]:
         _suspect(wrong)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
+
+
+def _is_whole(blob: Blob, store: Store) -> bool:
+    try:
+        return store.digest(blob.key)[0] == blob.sha256
+    except BlobsMissing:
+        return False
 
 
 def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
@@ -61,12 +68,13 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
 
 def _require_present(stats: Mapping[str, Stat | None], blobs: Sequence[Blob], model: str, number: int) -> None:
     wrong = [
-        blob.sha256
+        blob
         for blob in blobs
         if (stat := stats[blob.sha256]) is None or stat.size != blob.size or blob.damage in DAMAGED
     ]
     if wrong:
-        raise _damaged(wrong, model, number)
+        _suspect(wrong)
+        raise _damaged([blob.sha256 for blob in wrong], model, number)
 
 
 def _damaged(wrong: Sequence[str], model: str, number: int) -> BlobsMissing:
@@ -78,10 +86,15 @@ def _damaged(wrong: Sequence[str], model: str, number: int) -> BlobsMissing:
 
 
 def _suspect(blobs: Sequence[Blob]) -> None:
-    """Let the scrubber look at them next, and say in the audit log what it finds."""
-    with transaction() as session:
-        whole = update(Blob).where(Blob.sha256.in_([blob.sha256 for blob in blobs]), Blob.damage.is_(None))
-        session.execute(whole.values(damage=SUSPECT))
+    """Let the scrubber look at them next, and say in the audit log what it finds. Whoever has the bytes is asked to
+    send them again."""
+    if digests := sorted(blob.sha256 for blob in blobs if blob.damage is None):
+        with transaction() as session:
+            whole = select(Blob.sha256, Blob.key).where(Blob.sha256.in_(digests), Blob.damage.is_(None))
+            locked = session.execute(whole.order_by(Blob.sha256).with_for_update()).all()
+            looked_at = {blob.key for blob in blobs}  # another object may have taken the place of one of these
+            same = [sha256 for sha256, key in locked if key in looked_at]
+            session.execute(update(Blob).where(Blob.sha256.in_(same)).values(damage=SUSPECT, checked_at=None))
 
 
 def _blobs(model: str, number: int) -> Sequence[Blob]:
@@ -91,11 +104,9 @@ def _blobs(model: str, number: int) -> Sequence[Blob]:
         if found.state != State.READY:
             return []
         wanted = set(session.scalars(select(VersionFile.sha256).where(VersionFile.version_id == found.id)))
+        files = select(VersionFile.sha256).where(VersionFile.version_id == found.id)
         blobs = session.scalars(
-            select(Blob)
-            .join(VersionFile, VersionFile.sha256 == Blob.sha256)
-            .where(VersionFile.version_id == found.id)
-            .distinct()
+            select(Blob).where(Blob.sha256.in_(files)).execution_options(populate_existing=True)
         ).all()
     if gone := wanted - {blob.sha256 for blob in blobs}:
         raise _damaged(sorted(gone), model, number)

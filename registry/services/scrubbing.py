@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.db.models import Blob, Version, VersionFile
@@ -15,82 +17,113 @@ from registry.domain.access import SYSTEM
 from registry.domain.errors import BlobsMissing, Unavailable
 from registry.domain.stages import Stage
 from registry.services import damage, leases
-from registry.services.damage import CORRUPT, MISSING, SUSPECT
+from registry.services.damage import CORRUPT, DAMAGED, MISSING, SUSPECT
 from registry.storage.checked import Store
 
 log = structlog.get_logger(__name__)
-SUSPECT_AGAIN = timedelta(minutes=10)
+AGAIN = timedelta(minutes=10)  # for what could not be read, and what a worker that died was about to read
+BEAT = 60.0
 
 
-def scrub_next(*, store: Store, interval: timedelta, pulse: Callable[[int], None] | None = None) -> bool:
-    """Read one blob again: a suspect, else one of a production version not looked at for *interval*; false without any.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a worker reads, as it was when it was taken: another key means that it was replaced meanwhile."""
 
-    What is found wrong is said once in the audit log, and keeps the version from production until it is whole again.
+    sha256: str
+    size: int
+    key: str
+
+
+def scrub_next(*, store: Store, interval: timedelta) -> bool:
+    """Read one blob again; false when none is due, or when the store does not answer.
+
+    Suspects come first, then what production has and what was found damaged, if not looked at for *interval*. What is
+    wrong is said once in the audit log, and keeps the version from production until it is whole again.
     """
-    blob = _take(interval)
-    if blob is None:
+    taken = _take(interval)
+    if taken is None:
         return False
     try:
-        found, etag = _look(blob, store, pulse)
+        found, etag = _look(taken, store)
     except Unavailable as error:
-        log.warning("scrub_postponed", blob=blob.sha256, reason=error.detail)
-        return True
+        log.warning("scrub_postponed", blob=taken.sha256, reason=error.detail)
+        _postpone(taken, interval)
+        return False
     with transaction() as session:
-        current = session.get(Blob, blob.sha256, with_for_update=True, populate_existing=True)
-        if current is None or current.key != blob.key:
-            return True  # collected or replaced meanwhile
-        note(session, current, found, etag)
+        current = session.get(Blob, taken.sha256, with_for_update=True, populate_existing=True)
+        if current is not None and current.key == taken.key:
+            _note(session, current, found, etag)
     return True
 
 
-def note(session: Session, blob: Blob, found: str | None, etag: str | None) -> None:
+def _note(session: Session, blob: Blob, found: str | None, etag: str | None) -> None:
     """Write down what was found wrong with a locked blob, or that it is whole."""
-    blob.checked_at = leases.now(session)
     if found is not None:
         log.error("blob_damaged", blob=blob.sha256, damage=found, key=blob.key)
         damage.report(session, blob, found)
     elif blob.damage is not None:
         damage.repair(session, blob, key=blob.key, etag=etag, actor=SYSTEM)
-        blob.checked_at = leases.now(session)
     else:
         blob.etag = etag
+    blob.checked_at = leases.now(session)
 
 
-def _take(interval: timedelta) -> Blob | None:
+def _take(interval: timedelta) -> Taken | None:
     with transaction() as session:
         moment = leases.now(session)
-        due = or_(
-            and_(Blob.damage == SUSPECT, _not_since(moment - SUSPECT_AGAIN)),
-            and_(_in_production(), _not_since(moment - interval)),
+        blob = (
+            _first(session, Blob.damage == SUSPECT, moment - AGAIN)
+            or _first(session, _in_production(), moment - interval)
+            or _first(session, Blob.damage.in_(DAMAGED), moment - interval)
         )
-        first = (Blob.damage != SUSPECT, Blob.checked_at.is_not(None), Blob.checked_at)
-        blob = session.scalars(
-            select(Blob).where(due).order_by(*first).limit(1).with_for_update(skip_locked=True)
-        ).first()
-        if blob is not None:
-            blob.checked_at = moment  # others take the next one
-        return blob
+        if blob is None:
+            return None
+        blob.checked_at = moment  # others take the next one
+        return Taken(blob.sha256, blob.size, blob.key)
 
 
-def _look(blob: Blob, store: Store, pulse: Callable[[int], None] | None) -> tuple[str | None, str | None]:
+def _first(session: Session, condition: ColumnElement[bool], before: datetime) -> Blob | None:
+    """The one among those that was not looked at for longest, if that is since *before*; nobody else is at it."""
+    due = select(Blob).where(condition, or_(Blob.checked_at.is_(None), Blob.checked_at < before))
+    longest = due.order_by(Blob.checked_at.is_not(None), Blob.checked_at, Blob.sha256).limit(1)
+    locked = longest.with_for_update(skip_locked=True).execution_options(populate_existing=True)
+    return session.scalars(locked).first()
+
+
+def _look(taken: Taken, store: Store) -> tuple[str | None, str | None]:
     """What is wrong with the blob's object, and the store's mark of it. Raises Unavailable."""
-    stat = store.stat(blob.key)
+    stat = store.stat(taken.key)
     if stat is None:
         return MISSING, None
     try:
-        found = store.digest(blob.key, pulse=pulse)
+        found = store.digest(taken.key, pulse=_beating(taken))
     except BlobsMissing:
         return MISSING, None
-    return (None if found == (blob.sha256, blob.size) else CORRUPT), stat.etag
+    return (None if found == (taken.sha256, taken.size) else CORRUPT), stat.etag
 
 
-def _not_since(moment: object) -> ColumnElement[bool]:
-    return or_(Blob.checked_at.is_(None), Blob.checked_at < moment)
+def _beating(taken: Taken) -> Callable[[int], None]:
+    """As the reading of a large object goes on, see to it that no other worker begins to read it too."""
+    last = time.monotonic()
+
+    def beat(_: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= BEAT:
+            with transaction() as session:
+                looked = update(Blob).where(Blob.sha256 == taken.sha256)
+                session.execute(looked.values(checked_at=leases.now(session)))
+            last = time.monotonic()
+
+    return beat
+
+
+def _postpone(taken: Taken, interval: timedelta) -> None:
+    """Let it be read after a while, and not only when its time comes again. A suspect's comes soon anyway."""
+    with transaction() as session:
+        sure = update(Blob).where(Blob.sha256 == taken.sha256, Blob.damage.is_distinct_from(SUSPECT))
+        session.execute(sure.values(checked_at=leases.now(session) - interval + AGAIN))
 
 
 def _in_production() -> ColumnElement[bool]:
-    return exists().where(
-        VersionFile.sha256 == Blob.sha256,
-        VersionFile.version_id == Version.id,
-        Version.stage == Stage.PRODUCTION.value,
-    )
+    files = select(VersionFile.sha256).join(Version, Version.id == VersionFile.version_id)
+    return Blob.sha256.in_(files.where(Version.stage == Stage.PRODUCTION.value))

@@ -22,7 +22,7 @@ from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavai
 from registry.services import damage
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
-from registry.storage.driver import Target
+from registry.storage.driver import Missing, Target
 from registry.storage.keys import blob_key
 
 log = structlog.get_logger(__name__)
@@ -177,6 +177,7 @@ def _opened(
         known = artifacts.known_blobs(session, [item.sha256 for item in wanted], actor=actor)
         begun = _unfinished(session, wanted, actor)
     known = _still_there(known, store)
+    begun = _still_begun(begun, store)
     announced, fresh = [], []
     try:
         for item in wanted:
@@ -215,6 +216,26 @@ def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Map
     return {Wanted(upload.sha256, upload.size): upload for upload in found}
 
 
+def _still_begun(begun: Mapping[Wanted, Upload], store: Store) -> dict[Wanted, Upload]:
+    """Without those that the store has dropped, as one does that tidies up by rules of its own; they are closed."""
+    dropped = {item for item, upload in begun.items() if _is_dropped(upload, store)}
+    if dropped:
+        ids = [begun[item].id for item in dropped]
+        with transaction() as session:
+            pending = update(Upload).where(Upload.id.in_(ids), Upload.state == "pending")
+            session.execute(pending.values(state="expired"))
+    return {item: upload for item, upload in begun.items() if item not in dropped}
+
+
+def _is_dropped(upload: Upload, store: Store) -> bool:
+    """Whether the store knows nothing of an upload in parts: neither them, nor the object that they were joined to."""
+    try:
+        store.parts(upload.key, upload.handle or "")
+    except Missing:
+        return store.stat(upload.key) is None
+    return False
+
+
 def _known(blob: Blob, item: Wanted) -> Announced:
     if blob.size != item.size:
         raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {item.size}")
@@ -230,7 +251,7 @@ def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
     gone = {blob.sha256 for blob in marked if store.stat(blob.key) is None}
     if gone:
         with transaction() as session:
-            rows = session.scalars(select(Blob).where(Blob.sha256.in_(gone)).with_for_update())
+            rows = session.scalars(select(Blob).where(Blob.sha256.in_(gone)).order_by(Blob.sha256).with_for_update())
             for blob in rows.all():
                 damage.report(session, blob, damage.MISSING)
     return {sha256: blob for sha256, blob in known.items() if sha256 not in gone}
@@ -240,7 +261,9 @@ def _spare(session: Session, known: Mapping[str, Blob]) -> None:
     """Whoever was told that the registry has some bytes shall find them when it registers them."""
     marked = [blob.sha256 for blob in known.values() if blob.unreferenced_since is not None]
     if marked:
-        session.execute(update(Blob).where(Blob.sha256.in_(marked)).values(unreferenced_since=None))
+        rows = select(Blob).where(Blob.sha256.in_(marked)).order_by(Blob.sha256)  # as everybody locks them
+        for blob in session.scalars(rows.with_for_update().execution_options(populate_existing=True)):
+            blob.unreferenced_since = None
 
 
 def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:

@@ -17,7 +17,7 @@ from registry.db.session import reading
 from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
-from registry.domain.errors import Conflict, InUse
+from registry.domain.errors import Conflict, InUse, Invalid
 from registry.domain.stages import SERVING, Stage, State
 from registry.services import audit, lineage, tags
 from registry.services.idempotency import answer, unit_of_work
@@ -202,9 +202,12 @@ def purge(
 ) -> VersionRecord:
     """Give up a deleted version's bytes for good: the collector takes those that no other version needs.
 
-    Manifest, lineage and history stay. Raises Conflict unless it was deleted *retention* ago; doing it again changes
+    Manifest, lineage and history stay. Raises Conflict unless it, or its model, was deleted *retention* ago, InUse when
+    something depends on it that would come back with its model, and Invalid without a reason. Doing it again changes
     nothing.
     """
+    if not reason.strip():
+        raise Invalid.field("reason", "must say why the bytes are given up: history will show it")
     with unit_of_work() as session:
         held = catalog.lock_model_ever(session, model, number)
         found = catalog.version(session, held, number)
@@ -212,15 +215,20 @@ def purge(
         if found.purged_at is not None:
             return answer(session, records.version_record(session, held, found))
         _require_retained(held, found, retention)
-        event = audit.begin(held)
-        found.purged_at = event.at
+        before = {"state": found.state}
         if found.state != State.DELETED:  # its model is: it shall not come back with that
+            catalog.await_children(session, Version.id == found.id)
+            _refuse_if_used(session, held, found)
+        event = audit.begin(held)
+        if found.state != State.DELETED:
             found.state, found.deleted_at = State.DELETED.value, event.at
+        found.purged_at = event.at
         catalog.touch(found, event.at)
         happening = Happening(
             "version.purged",
             subject(held, found),
-            after={"files": found.file_count, "size": str(found.size)},
+            before=before,
+            after={"state": found.state, "files": found.file_count, "size": str(found.size)},
             digests={"manifest": found.manifest_digest},
             texts=audit.texts(reason=reason),
         )

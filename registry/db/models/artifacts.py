@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, Uuid
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, Uuid, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, Bytewise, UuidKey
@@ -22,7 +22,9 @@ class Blob(Base):
     __table_args__ = (
         Index("ix_blobs_checked_at", "checked_at"),
         Index("ix_blobs_unreferenced_since", "unreferenced_since"),
-    )
+        Index("ix_blobs_damage", "damage", sqlite_where=text("damage IS NOT NULL"),
+              postgresql_where=text("damage IS NOT NULL")),
+    )  # fmt: skip
 
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import ColumnElement, exists, false, func, or_, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from registry.db.models import Blob, Model, Upload, Version, VersionFile
 from registry.domain.access import Actor, Permission
@@ -56,13 +56,22 @@ def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
     )
 
 
+def backed() -> ColumnElement[bool]:
+    """Whether the registry has verified bytes for a file of ``VersionFile``."""
+    return exists().where(Blob.sha256 == VersionFile.sha256)
+
+
 def lacking() -> ColumnElement[bool]:
-    """Whether a file of ``VersionFile`` has no verified bytes."""
-    return ~exists().where(Blob.sha256 == VersionFile.sha256)
+    """Whether a file of ``VersionFile`` has no verified bytes that whoever registered it may refer to.
+
+    While his own upload of them waits to be verified, or if it was found to be something else, they may be somebody
+    else's: a name for bytes is no proof of having them.
+    """
+    return or_(~backed(), and_(_sent_by_owner("uploaded", "failed"), ~_sent_by_owner("verified")))
 
 
 def count_lacking(session: Session, version: Version) -> int:
-    """How many files of the version have no verified bytes."""
+    """How many files of the version are ``lacking``."""
     statement = select(func.count()).select_from(VersionFile).where(VersionFile.version_id == version.id, lacking())
     return session.scalars(statement).one()
 
@@ -71,13 +80,25 @@ def _sent_by(actor: Actor) -> ColumnElement[bool]:
     return exists().where(Upload.sha256 == Blob.sha256, Upload.created_by == actor.id, Upload.state == "verified")
 
 
+def _sent_by_owner(*states: str) -> ColumnElement[bool]:
+    """Whether the one who registered the file's version has an upload of its bytes in one of the states."""
+    owned = aliased(Version)
+    sent = exists().where(
+        Upload.sha256 == VersionFile.sha256,
+        Upload.state.in_(states),
+        Upload.created_by == owned.created_by,
+        owned.id == VersionFile.version_id,
+    )
+    return sent.correlate(VersionFile)
+
+
 def _readable_by(actor: Actor) -> ColumnElement[bool]:
     if Permission.FILE_DOWNLOAD not in actor.permissions:
         return false()
     return exists().where(
         VersionFile.sha256 == Blob.sha256,
         VersionFile.version_id == Version.id,
-        Version.state != State.DELETED.value,
+        Version.state == State.READY.value,  # nobody can download the files of others
         Version.model_id == Model.id,
         Model.deleted_at.is_(None),
     )

@@ -1,0 +1,121 @@
+"""Compare database and store, both ways: what is referred to and not there, what is there and not referred to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from registry.db.base import Rows
+from registry.db.models import Blob, Model, Version, VersionFile
+from registry.db.queries import artifacts
+from registry.db.session import reading
+from registry.domain.errors import BlobsMissing
+from registry.domain.stages import State
+from registry.services import collection
+from registry.services.damage import DAMAGED
+from registry.storage.checked import Store
+
+BATCH = 500
+THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``harm`` tells lost or changed bytes from waste, which the collector takes after its grace period."""
+
+    kind: str
+    name: str
+    detail: str
+    harm: bool
+
+
+def check(*, store: Store, deep: bool = False) -> Iterator[Finding]:
+    """Everything that does not agree; *deep* also reads and hashes every object. Writes nothing."""
+    yield from _versions()
+    yield from _blobs(store, deep=deep)
+    yield from _strays(store)
+
+
+def _versions() -> Iterator[Finding]:
+    """Ready versions with files whose bytes the registry does not know."""
+    ready = select(Version.id).where(Version.state == State.READY.value).order_by(Version.id).limit(BATCH)
+    after = 0
+    while True:
+        with reading() as session:
+            ids = session.scalars(ready.where(Version.id > after)).all()
+            rows = session.execute(_unbacked(ids)).all()
+        for name, number, count, path in rows:
+            detail = f"{count} of its files have no blob, {path} for example"
+            yield Finding("unbacked", f"{name}:{number}", detail, harm=True)
+        if len(ids) < BATCH:
+            return
+        after = ids[-1]
+
+
+def _unbacked(ids: Sequence[int]) -> Rows:
+    return (
+        select(Model.name, Version.number, func.count(), func.min(VersionFile.path))
+        .join(Version, Version.model_id == Model.id)
+        .join(VersionFile, VersionFile.version_id == Version.id)
+        .where(Version.id.in_(ids), ~artifacts.backed())
+        .group_by(Model.name, Version.number)
+        .order_by(Model.name, Version.number)
+    )
+
+
+def _blobs(store: Store, *, deep: bool) -> Iterator[Finding]:
+    after = ""
+    while True:
+        with reading() as session:
+            page = select(Blob).where(Blob.sha256 > after).order_by(Blob.sha256).limit(BATCH)
+            found = session.scalars(page.execution_options(populate_existing=True)).all()
+        yield from (finding for blob, finding in _compare(found, store, deep=deep) if _is_current(blob))
+        if len(found) < BATCH:
+            return
+        after = found[-1].sha256
+
+
+def _is_current(blob: Blob) -> bool:
+    """Whether the registry still means this object, now that it was found wanting."""
+    with reading() as session:
+        return session.scalars(select(Blob.key).where(Blob.sha256 == blob.sha256)).first() == blob.key
+
+
+def _compare(blobs: Sequence[Blob], store: Store, *, deep: bool) -> Iterator[tuple[Blob, Finding]]:
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        stats = list(pool.map(store.stat, [blob.key for blob in blobs]))
+    for blob, stat in zip(blobs, stats, strict=True):
+        name = f"sha256:{blob.sha256}"
+        if stat is None:
+            yield blob, Finding("missing", name, f"there is no object {blob.key}", harm=True)
+        elif stat.size != blob.size:
+            yield blob, Finding("size", name, f"{blob.key} has {stat.size} bytes, not {blob.size}", harm=True)
+        elif deep:
+            if problem := _corrupt(blob, store):
+                yield blob, Finding("corrupt", name, problem, harm=True)
+        elif blob.damage in DAMAGED:
+            detail = f"{blob.key} was found {blob.damage} when it was last read; --deep reads it again"
+            yield blob, Finding("corrupt", name, detail, harm=True)
+
+
+def _corrupt(blob: Blob, store: Store) -> str | None:
+    try:
+        actual, _ = store.digest(blob.key)
+    except BlobsMissing:
+        return f"there is no object {blob.key} any more"
+    return None if actual == blob.sha256 else f"{blob.key} holds sha256:{actual}"
+
+
+def _strays(store: Store) -> Iterator[Finding]:
+    for some in collection.stored(store):
+        with reading() as session:
+            strays = collection.unknown(session, some)
+        for key, handle, size in strays:
+            if handle:
+                detail = f"parts of an upload that nothing refers to ({handle[:40]})"
+                yield Finding("unfinished", key, detail, harm=False)
+            else:
+                yield Finding("stray", key, f"an object of {size} bytes that nothing refers to", harm=False)

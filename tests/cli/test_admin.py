@@ -1,0 +1,240 @@
+"""The care of the store and the doctor, on the server's machine, over each database."""
+
+from __future__ import annotations
+
+import json
+import logging
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from flask import Flask
+from sqlalchemy import update
+
+from registry.db.models import Upload, Version
+from registry.db.session import transaction
+from registry.domain import clock
+from tests.conftest import SECRET
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database
+from tests.support.stock import DAY, Stock, register
+
+from .conftest import Done, Registry
+
+
+@pytest.fixture
+def stock(app: Flask, database: Database, storage_root: Path) -> Stock:
+    return Stock(app, database, storage_root)
+
+
+@pytest.fixture
+def _own_logs() -> Iterator[None]:
+    """A command sends its logs to its own standard error; afterwards they go where they went before."""
+    handlers, level = logging.root.handlers, logging.root.level
+    yield
+    logging.root.handlers = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def admin(
+    registry: Registry, stock: Stock, database: Database, monkeypatch: pytest.MonkeyPatch, _own_logs: None
+) -> Registry:
+    """The command line with the settings of the test's registry, and no grace."""
+    monkeypatch.setenv("REGISTRY_DATABASE_URL", database.url.replace("+psycopg", ""))
+    monkeypatch.setenv("REGISTRY_STORAGE_URL", stock.root.as_uri())
+    monkeypatch.setenv("REGISTRY_SECRET_KEY", SECRET)
+    monkeypatch.setenv("REGISTRY_GC_GRACE", "0")
+    return registry
+
+
+def document(done: Done) -> Any:
+    return json.loads(done.out)
+
+
+def lines(done: Done) -> list[str]:
+    return done.out.splitlines()
+
+
+def check(done: Done, name: str) -> dict[str, Any]:
+    """What the doctor says of one thing."""
+    found: dict[str, Any] = document(done)[name]
+    return found
+
+
+def edit(stock: Stock, table: Any, **values: Any) -> None:
+    with stock.app.app_context(), transaction() as session:
+        session.execute(update(table).values(**values))
+
+
+def test_gc_tells_first_and_then_deletes(admin: Registry, stock: Stock, given: Given) -> None:
+    given.version()
+    sha256 = given.blob(uuid.uuid4().bytes)
+
+    told = [admin("admin", "gc", "--dry-run"), admin("admin", "gc"), admin("admin", "gc")]
+
+    assert [done.code for done in told] == [0, 0, 0]
+    assert [lines(done)[-1] for done in told] == [
+        "1 thing would be deleted (16 B); 0 waiting",
+        "1 thing deleted (16 B); 0 waiting",
+        "0 things deleted (0 B); 0 waiting",
+    ]
+    assert all(f"sha256:{sha256}" in done.out for done in told[:2])
+    assert stock.actions() == ["blob.collected"]
+    verified = admin("audit", "verify")
+    assert (verified.code, "storage: 1 entries, whole" in lines(verified)) == (0, True)
+
+
+def test_gc_answers_with_one_document(
+    admin: Registry, stock: Stock, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, key = given.blob(uuid.uuid4().bytes), stock.stray(b"abc")
+    blob = {"kind": "blob", "name": f"sha256:{sha256}", "size": 16}
+    items = [blob, {"kind": "object", "name": key, "size": 3}]
+
+    told = document(admin("admin", "gc", "--dry-run", "--json"))
+    monkeypatch.setenv("REGISTRY_GC_GRACE", "60")
+    waiting = document(admin("admin", "gc", "--json"))
+    monkeypatch.setenv("REGISTRY_GC_GRACE", "0")
+    done = document(admin("admin", "gc", "--json"))
+
+    assert told == {"dry_run": True, "deleted": items, "bytes": 19, "waiting": 0}
+    assert waiting == {"dry_run": False, "deleted": [], "bytes": 0, "waiting": 2}
+    assert done == {"dry_run": False, "deleted": items, "bytes": 19, "waiting": 0}
+
+
+def test_gc_without_a_store_deletes_nothing_and_says_so(
+    admin: Registry, stock: Stock, given: Given, tmp_path: Path
+) -> None:
+    given.version()
+    away = stock.root.rename(tmp_path / "away")
+    stock.root.write_bytes(b"no directory")
+    try:
+        done = admin("admin", "gc")
+    finally:
+        stock.root.unlink()
+        away.rename(stock.root)
+
+    assert (done.code, done.out) == (8, "")
+    assert "the artifact store cannot be used right now" in done.err
+    assert stock.fsck(deep=True) == []
+
+
+def test_fsck_says_that_a_registry_is_whole(admin: Registry, given: Given) -> None:
+    given.version()
+
+    told = [admin("admin", "fsck"), admin("admin", "fsck", "--deep"), admin("admin", "fsck", "--deep", "--json")]
+
+    assert [done.code for done in told] == [0, 0, 0]
+    assert [done.out for done in told[:2]] == [
+        "Whole, 0 strays (sizes only; --deep reads every byte).\n",
+        "Whole, 0 strays (every byte was read).\n",
+    ]
+    assert document(told[2]) == {"ok": True, "deep": True, "findings": []}
+
+
+def test_fsck_names_what_is_lost_or_changed_and_exits_with_7(admin: Registry, stock: Stock, given: Given) -> None:
+    flipped, lost = given.file(path="a.bin"), given.file(path="b.bin")
+    register(given, flipped, lost)
+    stock.flip(flipped["sha256"])
+    stock.object(lost["sha256"]).unlink()
+    stock.stray()
+
+    shallow, deep = admin("admin", "fsck"), admin("admin", "fsck", "--deep", "--json")
+
+    assert (shallow.code, deep.code) == (7, 7)
+    assert lines(shallow)[-1] == "1 damaged, 1 stray (sizes only; --deep reads every byte)."
+    found = document(deep)
+    assert (found["ok"], sorted(item["kind"] for item in found["findings"])) == (False, ["corrupt", "missing", "stray"])
+    assert {item["kind"]: item["harm"] for item in found["findings"]} == {
+        "corrupt": True,
+        "missing": True,
+        "stray": False,
+    }
+
+
+def test_strays_alone_are_no_failure(admin: Registry, stock: Stock) -> None:
+    stock.stray()
+
+    done = admin("admin", "fsck")
+
+    assert (done.code, lines(done)[-1]) == (0, "Whole, 1 stray (sizes only; --deep reads every byte).")
+    assert admin("admin", "gc").code == 0
+    assert document(admin("admin", "fsck", "--json"))["findings"] == []
+
+
+def test_the_doctor_finds_a_registry_well(admin: Registry, given: Given) -> None:
+    given.version()
+
+    done, told = admin("doctor"), admin("doctor", "--json")
+
+    assert (done.code, told.code) == (0, 0)
+    assert "WRONG" not in done.out
+    found = document(told)
+    assert list(found) == ["database", "migrations", "storage", "verification", "versions", "bytes"]
+    assert {item["ok"] for item in found.values()} == {True}
+    assert found["storage"]["detail"].startswith("the store refuses wrong bytes itself")
+
+
+def test_the_doctor_tells_of_work_that_no_worker_does(admin: Registry, stock: Stock, api: Api, given: Given) -> None:
+    given.version()
+    expect(201, api.post("/uploads", {"sha256": "a" * 64, "size": 1}))
+    long_ago = clock.now() - timedelta(minutes=11)
+    edit(stock, Upload, state="uploaded", created_at=long_ago)
+    edit(stock, Version, state="pending", created_at=long_ago)
+
+    waiting = admin("doctor", "--json")
+    edit(stock, Upload, lease_id=str(uuid.uuid4()), leased_until=clock.now() + DAY)
+    worked_on = admin("doctor", "--json")
+
+    assert (waiting.code, worked_on.code) == (8, 0)
+    assert "2 uploads wait to be verified" in check(waiting, "verification")["detail"]
+    assert "1 versions are pending" in check(waiting, "versions")["detail"]
+    assert all("run registry worker" in check(waiting, name)["detail"] for name in ("verification", "versions"))
+
+
+def test_the_doctor_tells_of_damage_and_where_to_read_of_it(admin: Registry, stock: Stock, given: Given) -> None:
+    files = [given.file(path=f"{number}.bin") for number in range(3)]
+    given.stage("fraud", register(given, *files), "staging")
+    given.stage("fraud", 1, "production")
+    stock.object(files[0]["sha256"]).unlink()
+    stock.flip(files[1]["sha256"])
+    stock.scrub()
+
+    done = admin("doctor", "--json")
+
+    assert done.code == 8
+    detail = check(done, "bytes")["detail"]
+    assert "1 corrupt (registry audit --action blob.corrupt)" in detail
+    assert "1 missing (registry audit --action blob.missing)" in detail
+
+
+def test_the_doctor_tells_that_the_store_is_gone(admin: Registry, stock: Stock, given: Given, tmp_path: Path) -> None:
+    given.version()
+    away = stock.root.rename(tmp_path / "away")
+    stock.root.write_bytes(b"no directory")
+    try:
+        done, plain = admin("doctor", "--json"), admin("doctor")
+    finally:
+        stock.root.unlink()
+        away.rename(stock.root)
+
+    assert (done.code, plain.code) == (8, 8)
+    assert check(done, "storage")["ok"] is False
+    assert "the artifact store cannot be used" in check(done, "storage")["detail"]
+    assert check(done, "database")["ok"] is True
+    assert "WRONG" in plain.out
+
+
+def test_the_doctor_refuses_settings_that_make_no_sense(admin: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_GC_GRACE", "soon")
+
+    done = admin("doctor")
+
+    assert done.code == 2
+    assert "REGISTRY_GC_GRACE" in done.err

@@ -1,0 +1,530 @@
+"""What nothing refers to is marked, waits, and is deleted; nothing else ever is."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import delete, update
+from sqlalchemy.exc import IntegrityError
+from werkzeug.test import TestResponse
+
+from registry.db.models import Blob, Upload, Version
+from registry.db.session import transaction
+from registry.domain import clock
+from registry.domain.errors import Unavailable
+from registry.services.collection import Waste
+from registry.storage.checked import Store
+from registry.storage.driver import StoreError
+from registry.storage.keys import blob_key
+from registry.storage.local import LocalDriver
+from tests.conftest import SECRET
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database
+from tests.support.stock import DAY, Stock, register
+
+WEEK = 7 * DAY
+LONG = pytest.mark.timeout(3600)
+
+
+@pytest.fixture
+def stock(app: Flask, database: Database, storage_root: Path) -> Stock:
+    return Stock(app, database, storage_root)
+
+
+def purge(api: Api, stock: Stock, number: int = 1, model: str = "fraud") -> None:
+    """Delete a version and give up its bytes."""
+    expect(200, api.delete(f"/models/{model}/versions/{number}"))
+    with stock.adapted(purge_retention=0):
+        expect(200, api.post(f"/models/{model}/versions/{number}/purge", {"reason": "arranged"}))
+
+
+def edit_version(stock: Stock, **values: Any) -> None:
+    """Write to every version behind the service's back."""
+    with stock.app.app_context(), transaction() as session:
+        session.execute(update(Version).values(**values))
+
+
+def announced(api: Api, sha256: str, size: int = 16) -> str:
+    """The state that an announcement answers."""
+    state: str = expect(None, api.post("/uploads", {"sha256": sha256, "size": size}))["state"]
+    return state
+
+
+def late_uploads(count: int, *, like: Upload) -> Iterator[Upload]:
+    """Uploads that nobody goes on with."""
+    for upload_id in (str(uuid.uuid4()) for _ in range(count)):
+        yield Upload(id=upload_id, sha256=like.sha256, size=1, key=blob_key(like.sha256, upload_id), state="pending",
+                     created_at=like.created_at, created_by=like.created_by, expires_at=like.expires_at)  # fmt: skip
+
+
+class Failing(LocalDriver):
+    """A store that lists and reads, and deletes nothing."""
+
+    def delete(self, key: str) -> None:
+        raise StoreError(f"cannot delete {key}")
+
+
+def test_a_quiet_registry_has_nothing_to_collect(stock: Stock, given: Given) -> None:
+    given.version()
+    before = stock.snapshot()
+
+    found = stock.collect()
+
+    assert found == []
+    assert stock.snapshot() == before
+
+
+def test_bytes_that_no_version_needs_are_marked_wait_and_are_deleted(stock: Stock, given: Given) -> None:
+    sha256 = given.blob(uuid.uuid4().bytes)
+
+    rounds = [stock.collect(grace=WEEK)]
+    stock.pass_(WEEK - timedelta(minutes=1))
+    rounds.append(stock.collect(grace=WEEK))
+    kept = len(stock.objects())
+    stock.pass_(WEEK)
+    rounds.append(stock.collect(grace=WEEK))
+
+    waiting, deleted = (Waste("blob", f"sha256:{sha256}", 16, told) for told in (False, True))
+    assert rounds == [[waiting], [waiting], [deleted]]
+    assert (kept, stock.objects(), stock.rows("SELECT * FROM blobs"), stock.rows("SELECT * FROM strays")) == (
+        1,
+        [],
+        [],
+        [],
+    )
+    assert stock.collect(grace=WEEK) == []
+
+
+def test_without_any_grace_one_round_deletes_what_it_finds(stock: Stock, given: Given) -> None:
+    given.version()
+    sha256, key = given.blob(uuid.uuid4().bytes), stock.stray()
+
+    names = stock.deleted()
+
+    assert sorted(names) == sorted([f"sha256:{sha256}", key])
+    assert len(stock.objects()) == 1
+    assert stock.fsck(deep=True) == []
+
+
+def test_a_version_that_refers_to_marked_bytes_saves_them(stock: Stock, given: Given) -> None:
+    file = given.file()
+    stock.collect(grace=WEEK)
+
+    register(given, file)
+    stock.pass_(2 * WEEK)
+    found = stock.collect(grace=WEEK)
+
+    assert found == []
+    assert stock.rows("SELECT unreferenced_since FROM blobs") == [(None,)]
+    assert stock.object(file["sha256"])
+
+
+def test_whoever_is_told_that_bytes_are_there_has_a_grace_period_to_register_them(
+    stock: Stock, api: Api, given: Given
+) -> None:
+    sha256 = given.blob(uuid.uuid4().bytes)
+    stock.collect(grace=WEEK)
+    stock.pass_(2 * WEEK)
+
+    state = announced(api, sha256)
+    found = stock.deleted(grace=WEEK)
+
+    assert (state, found) == ("verified", [])
+    assert stock.object(sha256)
+
+
+def test_bytes_that_come_again_are_not_deleted_from_under_their_sender(
+    stock: Stock, as_role: Callable[[str], Api], given: Given
+) -> None:
+    content = uuid.uuid4().bytes
+    given.blob(content)
+    stock.collect(grace=WEEK)
+    stock.pass_(2 * WEEK)
+
+    Given(as_role("writer")).blob(content)
+
+    assert stock.deleted(grace=WEEK) == []
+
+
+def test_a_purged_version_loses_its_own_bytes_and_not_those_that_others_share(
+    stock: Stock, api: Api, given: Given
+) -> None:
+    own, shared = given.file(path="own.bin"), given.file(path="shared.bin")
+    register(given, own, shared)
+    register(given, shared)
+    purge(api, stock)
+
+    names = stock.deleted()
+
+    assert names == [f"sha256:{own['sha256']}"]
+    assert (stock.objects(own["sha256"]), len(stock.objects(shared["sha256"]))) == ([], 1)
+
+
+def test_a_deleted_version_keeps_its_bytes_until_it_is_purged(stock: Stock, api: Api, given: Given) -> None:
+    file = given.file()
+    register(given, file)
+    expect(200, api.delete("/models/fraud/versions/1"))
+    expect(200, api.delete("/models/fraud"))
+
+    found = stock.collect()
+
+    assert found == []
+    expect(200, api.post("/models/fraud/restore", {}))
+    expect(200, api.post("/models/fraud/versions/1/restore", {}))
+    assert stock.object(file["sha256"])
+
+
+def test_the_bytes_of_a_failed_version_are_collected(stock: Stock, given: Given) -> None:
+    file = given.file()
+    register(given, file)
+    edit_version(stock, state="failed", state_reason="other bytes arrived")
+
+    assert stock.deleted() == [f"sha256:{file['sha256']}"]
+
+
+def test_the_database_itself_keeps_bytes_that_a_version_needs(stock: Stock, api: Api, given: Given) -> None:
+    given.version()
+
+    def forget() -> int:
+        with stock.app.app_context(), transaction() as session:
+            return session.execute(delete(Blob)).rowcount  # type: ignore[attr-defined, no-any-return]
+
+    for state in ("ready", "pending", "deleted"):
+        edit_version(stock, state=state)
+        with pytest.raises(IntegrityError, match="a version needs this blob"):
+            forget()
+    edit_version(stock, purged_at=clock.now())
+    assert forget() == 1
+
+
+def test_an_object_that_no_row_knows_is_marked_waits_and_is_deleted(stock: Stock, given: Given) -> None:
+    given.version()
+    key = stock.stray(b"abc")
+
+    first = stock.collect(grace=WEEK)
+    stock.pass_(WEEK)
+    second = stock.collect(grace=WEEK)
+
+    assert first == [Waste("object", key, 3, False)]
+    assert second == [Waste("object", key, 3, True)]
+    assert len(stock.objects()) == 1
+    assert stock.rows("SELECT * FROM strays") == []
+
+
+def test_a_stray_that_a_row_comes_to_know_is_one_no_more(stock: Stock, api: Api, given: Given) -> None:
+    key = stock.stray(b"after a restore")
+    stock.collect(grace=WEEK)
+    stock.pass_(2 * WEEK)
+    with stock.app.app_context(), transaction() as session:
+        session.add(Blob(sha256=key.split("/")[2], size=15, key=key, verified_at=clock.now()))
+
+    found = stock.collect(grace=WEEK)
+
+    assert [(waste.kind, waste.deleted) for waste in found] == [("blob", False)]
+    assert stock.rows("SELECT * FROM strays") == []
+
+
+def test_a_stray_that_somebody_else_deleted_is_forgotten(stock: Stock) -> None:
+    key = stock.stray()
+    stock.collect(grace=WEEK)
+    (stock.root / key).unlink()
+    stock.pass_(WEEK)
+
+    found = stock.collect(grace=WEEK)
+
+    assert (found, stock.rows("SELECT * FROM strays"), stock.actions()) == ([], [], [])
+
+
+def test_parts_of_an_upload_that_no_row_knows_are_given_up(stock: Stock) -> None:
+    key = stock.stray()
+    (stock.root / key).unlink()
+    handle = stock.store.begin_parts(key, size=10, part_size=5)
+
+    first = stock.collect(grace=WEEK)
+    stock.pass_(WEEK)
+    second = stock.collect(grace=WEEK)
+
+    assert (first, second) == (
+        [Waste("unfinished upload", key, 0, False)],
+        [Waste("unfinished upload", key, 0, True)],
+    )
+    assert list(stock.store.unfinished()) == []
+    assert stock.actions() == ["upload.collected"]
+    assert handle
+
+
+def test_giving_up_parts_leaves_an_object_of_the_same_name(stock: Stock, given: Given) -> None:
+    file = given.file()
+    register(given, file)
+    key = stock.object(file["sha256"]).relative_to(stock.root).as_posix()
+    stock.store.begin_parts(key, size=10, part_size=5)
+
+    names = stock.deleted()
+
+    assert names == [key]
+    assert stock.fsck(deep=True) == []
+
+
+@pytest.mark.parametrize("state", ["pending", "uploaded"])
+def test_an_upload_that_is_under_way_is_left_alone(stock: Stock, api: Api, given: Given, state: str) -> None:
+    with stock.adapted(single_put_bytes=10, part_bytes=10):
+        upload = expect(201, api.post("/uploads", {"sha256": "a" * 64, "size": 25}))
+    content = uuid.uuid4().bytes
+    sent = expect(201, api.post("/uploads", {"sha256": hashlib.sha256(content).hexdigest(), "size": 16}))
+    given.send(sent["target"], content)
+    with stock.app.app_context(), transaction() as session:
+        session.execute(update(Upload).where(Upload.id == sent["id"]).values(state=state))
+
+    found = stock.collect()
+
+    assert found == []
+    assert len(stock.objects()) == 1
+    assert expect(200, api.get(f"/uploads/{upload['id']}/parts"))["part_count"] == 3
+
+
+def test_uploads_that_expired_are_closed_first_however_many(stock: Stock, api: Api) -> None:
+    with stock.adapted(single_put_bytes=10, part_bytes=10):
+        upload = expect(201, api.post("/uploads", {"sha256": "b" * 64, "size": 25}))
+    with stock.app.app_context(), transaction() as session:
+        session.add_all(late_uploads(1001, like=session.get_one(Upload, upload["id"])))
+        session.execute(update(Upload).values(expires_at=clock.now() - DAY))
+
+    found = stock.collect()
+
+    assert found == []
+    assert stock.rows("SELECT state, count(*) FROM uploads GROUP BY state") == [("expired", 1002)]
+    assert list(stock.store.unfinished()) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["notes.txt", "blobs/notes.txt", "blobs/aa/notes.txt", f"blobs/aa/{'b' * 64}/x", f"blobs/bb/{'b' * 64}/a.b"]
+)
+def test_files_of_others_in_the_store_are_never_touched(stock: Stock, path: str) -> None:
+    foreign = stock.put(stock.root / path, b"mine")
+
+    found = stock.collect()
+
+    assert found == []
+    assert foreign.read_bytes() == b"mine"
+    foreign.unlink()
+
+
+def test_each_deletion_has_one_entry_in_a_chain_that_stays_whole(stock: Stock, api: Api, given: Given) -> None:
+    blobs = [given.blob(uuid.uuid4().bytes) for _ in range(3)]
+    key = stock.stray(b"abc")
+    stored = [stock.object(sha256).relative_to(stock.root).as_posix() for sha256 in sorted(blobs)]
+
+    stock.collect()
+    stock.collect()
+
+    entries = stock.entries()
+    assert [entry["action"] for entry in entries] == ["blob.collected"] * 3 + ["object.collected"]
+    assert [entry["before"] for entry in entries] == [{"key": name, "size": "16"} for name in stored] + [
+        {"key": key, "size": "3"}
+    ]
+    assert [entry["digests"]["blob"] for entry in entries[:3]] == [f"sha256:{sha256}" for sha256 in sorted(blobs)]
+    found = expect(200, api.get("/audit?action=blob.collected"))["items"]
+    assert (len(found), found[0]["actor"]["name"]) == (3, "system")
+    stock.ledger.assert_chains()
+
+
+def test_a_dry_run_writes_nothing_and_tells_what_would_be_deleted(stock: Stock, given: Given) -> None:
+    given.version()
+    given.blob(uuid.uuid4().bytes)
+    stock.stray(b"old")
+    stock.collect(grace=WEEK)
+    stock.pass_(WEEK)
+    given.blob(uuid.uuid4().bytes)
+    stock.stray(b"new")
+    before = stock.snapshot()
+
+    told = stock.collect(grace=WEEK, dry_run=True)
+
+    assert stock.snapshot() == before
+    assert sorted(waste.deleted for waste in told) == [False, False, True, True]
+    assert stock.collect(grace=WEEK) == told
+
+
+def test_a_dry_run_without_grace_tells_the_same_as_the_run(stock: Stock, given: Given) -> None:
+    given.blob(uuid.uuid4().bytes)
+    stock.stray()
+
+    told = stock.collect(dry_run=True)
+
+    assert [waste.deleted for waste in told] == [True, True]
+    assert stock.collect() == told
+
+
+def test_more_than_one_query_can_look_up_are_all_found(stock: Stock, given: Given) -> None:
+    given.version()
+    with stock.app.app_context(), transaction() as session:
+        session.add_all(Blob(sha256=f"{n:064}", size=1, key=f"k{n}", verified_at=clock.now()) for n in range(1001))
+    for n in range(1001):
+        stock.stray(str(n).encode())
+
+    found = [stock.collect(grace=WEEK) for _ in range(2)]
+
+    assert Counter(waste.kind for waste in found[0]) == {"blob": 1001, "object": 1001}
+    assert {waste.deleted for waste in found[0]} == {False}
+    assert found[0] == found[1]
+    assert stock.rows("SELECT count(*) FROM blobs WHERE unreferenced_since IS NOT NULL") == [(1001,)]
+    assert stock.rows("SELECT count(*) FROM strays") == [(1001,)]
+
+
+def test_what_a_collector_that_died_has_left_is_deleted_by_the_next(stock: Stock, given: Given) -> None:
+    sha256 = given.blob(uuid.uuid4().bytes)
+    stock.collect(grace=WEEK)
+    stock.pass_(WEEK)
+    with stock.adapted(store=Store(Failing(stock.root, SECRET))):
+        stock.collect(grace=WEEK)  # as far as a collector gets that dies before it deletes the object
+
+    left, soon = len(stock.objects(sha256)), stock.deleted()
+    stock.pass_(WEEK)
+    later = stock.deleted(grace=WEEK)
+
+    assert (left, soon, len(later)) == (1, [], 1)
+    assert stock.objects(sha256) == []
+    assert stock.fsck() == []
+    assert stock.actions() == ["blob.collected", "object.collected"]
+
+
+def test_a_store_that_deletes_nothing_keeps_the_collector_from_nothing_else(stock: Stock, given: Given) -> None:
+    given.blob(uuid.uuid4().bytes)
+    stock.stray()
+
+    with stock.adapted(store=Store(Failing(stock.root, SECRET))):
+        found = stock.collect()
+
+    assert [waste.deleted for waste in found[:2]] == [False, False]
+    assert len(stock.objects()) == 2
+    stock.ledger.assert_chains()
+
+
+def test_a_store_that_is_gone_loses_nothing_to_the_collector(stock: Stock, given: Given, tmp_path: Path) -> None:
+    given.version()
+    absent = Store(LocalDriver(tmp_path / "absent", SECRET))
+
+    with stock.adapted(store=absent), pytest.raises(Unavailable):
+        stock.collect()
+
+    assert stock.fsck(deep=True) == []
+
+
+def test_two_collectors_at_once_delete_and_tell_of_each_thing_once(stock: Stock, given: Given) -> None:
+    for _ in range(5):
+        blobs = [given.blob(uuid.uuid4().bytes) for _ in range(8)]
+        strays = [stock.stray(uuid.uuid4().bytes) for _ in range(8)]
+        before = len(stock.entries())
+
+        with ThreadPoolExecutor(4) as pool:
+            told = [name for names in pool.map(lambda _: stock.deleted(), range(4)) for name in names]
+
+        assert sorted(told) == sorted([f"sha256:{sha256}" for sha256 in blobs] + strays)
+        assert len(stock.entries()) - before == 16
+        assert stock.objects() == []
+        stock.collect()
+        assert stock.rows("SELECT * FROM strays") == []
+    stock.ledger.assert_chains()
+
+
+def test_bytes_that_are_being_registered_are_passed_over_without_waiting(
+    stock: Stock, given: Given, database: Database
+) -> None:
+    if database.kind == "sqlite":
+        pytest.skip("one writer at a time: there is nobody to wait for")
+    sha256 = given.blob(uuid.uuid4().bytes)
+    stock.collect(grace=WEEK)
+
+    with stock.ledger.engine.connect() as other:
+        other.exec_driver_sql("SELECT * FROM blobs FOR SHARE")
+        found = stock.collect()
+
+    assert [(waste.name, waste.deleted) for waste in found] == [(f"sha256:{sha256}", False)]
+    assert stock.object(sha256)
+
+
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
+)
+def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_not(
+    stock: Stock, api: Api, given: Given, rounds: int
+) -> None:
+    given.model()
+    refused = 0
+
+    for number in range(rounds):
+        content = uuid.uuid4().bytes
+        file = {"path": "model.bin", "size": 16, "sha256": given.blob(content)}
+        chance = random.Random(number)
+        start = threading.Barrier(2)
+
+        def register_it(file: dict[str, Any] = file, start: threading.Barrier = start) -> TestResponse:
+            client = Api(stock.app.test_client(), api.token)
+            start.wait()
+            return client.post("/models/fraud/versions", {"files": [file]})
+
+        def collect_it(start: threading.Barrier = start, wait: float = chance.uniform(0, 0.03)) -> None:
+            start.wait()
+            time.sleep(wait)
+            stock.collect()
+
+        with ThreadPoolExecutor(2) as pool:
+            registration, collecting = pool.submit(register_it), pool.submit(collect_it)
+        collecting.result()
+        response = registration.result()
+
+        if response.status_code == 201:
+            assert stock.object(file["sha256"]).read_bytes() == content
+        else:
+            assert expect(409, response)["code"] == "blobs_missing"
+            assert stock.objects(file["sha256"]) == []
+            refused += 1
+    assert stock.actions() == ["blob.collected"] * refused
+    assert stock.fsck(deep=True) == []
+    stock.ledger.assert_chains()
+
+
+@pytest.mark.parametrize(
+    "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
+)
+def test_bytes_that_come_again_while_they_are_collected_are_kept(
+    stock: Stock, given: Given, database: Database, rounds: int
+) -> None:
+    for number in range(rounds):
+        content = uuid.uuid4().bytes
+        sha256 = given.blob(content)
+        stock.collect(grace=WEEK)
+        stock.pass_(WEEK)
+        other = Given(Api(stock.app.test_client(), database.tokens["writer"]))
+        upload = expect(201, other.api.post("/uploads", {"sha256": sha256, "size": 16}))
+        other.send(upload["target"], content)
+        chance, start = random.Random(number), threading.Barrier(2)
+
+        def complete_it(other: Given = other, upload: Any = upload, start: threading.Barrier = start) -> TestResponse:
+            start.wait()
+            return other.api.post(f"/uploads/{upload['id']}/complete")
+
+        def collect_it(start: threading.Barrier = start, wait: float = chance.uniform(0, 0.02)) -> None:
+            start.wait()
+            time.sleep(wait)
+            stock.collect(grace=WEEK)
+
+        with ThreadPoolExecutor(2) as pool:
+            completion, collecting = pool.submit(complete_it), pool.submit(collect_it)
+        collecting.result()
+
+        assert expect(200, completion.result())["state"] == "verified"
+        (row,) = stock.rows("SELECT key FROM blobs WHERE sha256 = :sha256", sha256=sha256)
+        assert (stock.root / row.key).read_bytes() == content
