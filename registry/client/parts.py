@@ -70,11 +70,26 @@ class Parted:
         if self._over:
             self._delivery.meter.skip(size)
         else:
-            start = (number - 1) * self._part_size
-            self._delivery.deliver(self._file, target, lambda: self._renew(number), start=start, size=size)
+            self._deliver(number, target, size)
         with self._lock:
             self._open -= 1
             return [] if self._open else [self._complete]
+
+    def _deliver(self, number: int, target: Target, size: int) -> None:
+        start = (number - 1) * self._part_size
+        try:
+            self._delivery.deliver(self._file, target, lambda: self._renew(number), start=start, size=size)
+        except errors.UploadRefused:
+            if not self._is_there(number):
+                raise
+            self._delivery.meter.skip(size)
+
+    def _is_there(self, number: int) -> bool:
+        """Whether the store has a part that it refuses: another job of the same owner is completing the upload now."""
+        try:
+            return number in self._uploads.parts(self._id)["finished"]
+        except errors.Conflict:
+            return self._arrived()
 
     def _renew(self, number: int) -> Target | None:
         return next((target for _, target in self._signed([number])), None)

@@ -81,7 +81,8 @@ def arrived(upload_id: str, *, actor: Actor, store: Store) -> Arrived:
     try:
         return Arrived(part_size, count, whole(upload, store.parts(upload.key, handle)))
     except Missing:  # joined by a request that came no further: completing it again does the rest
-        return Arrived(part_size, count, list(range(1, count + 1)))
+        joined = store.stat(upload.key) is not None
+        return Arrived(part_size, count, list(range(1, count + 1)) if joined else [])
 
 
 def whole(upload: Upload, found: Sequence[Part]) -> list[int]:

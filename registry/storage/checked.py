@@ -13,9 +13,9 @@ from typing import IO
 import structlog
 
 from registry.domain.errors import BlobsMissing, Conflict, NotFound, Unavailable, UploadMismatch
+from registry.domain.parts import MOST_PARTS
 from registry.storage import keys
 from registry.storage.driver import (
-    MOST_PARTS,
     Driver,
     Listed,
     Missing,

@@ -21,7 +21,6 @@ from registry.domain.errors import Unavailable
 
 CHUNK = 1024 * 1024
 OCTET_STREAM = "application/octet-stream"
-MOST_PARTS = 10_000
 
 
 class StoreError(Exception):

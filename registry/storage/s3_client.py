@@ -47,6 +47,8 @@ class Clients:
         self._region = region
         self._config = _config(path_style, checksum_mode)
         self._session = botocore.session.get_session()
+        # One for all clients: each registers itself with the session below it, which takes that once.
+        self._boto3 = boto3.session.Session(botocore_session=self._session)
         self._making = threading.Lock()
         self._made: dict[str | None, S3Client] = {}
 
@@ -86,7 +88,7 @@ class Clients:
         with self._making:
             if endpoint_url not in self._made:
                 with naming_errors(), _naming_settings():
-                    self._made[endpoint_url] = boto3.session.Session(botocore_session=self._session).client(
+                    self._made[endpoint_url] = self._boto3.client(
                         "s3", endpoint_url=endpoint_url, region_name=self._region, config=self._config
                     )
             return self._made[endpoint_url]

@@ -17,7 +17,8 @@ from typing import IO, TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from registry.domain.errors import Conflict
-from registry.storage.driver import MOST_PARTS, OCTET_STREAM, Missing, Part, StoreError, Target, Unfinished
+from registry.domain.parts import MOST_PARTS
+from registry.storage.driver import OCTET_STREAM, Missing, Part, StoreError, Target, Unfinished
 from registry.storage.s3_client import Clients, checksum, naming_errors, seconds_until
 
 if TYPE_CHECKING:

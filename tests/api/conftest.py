@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 import pytest
 from flask import Flask
 
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
 from tests.api.hostile import world as worlds
 from tests.api.hostile.case import Case, failures
 from tests.api.hostile.ledger import Ledger, watching
@@ -19,6 +23,22 @@ class Try(Protocol):
     """Sends every case; what is wrong with the replies, one line a fault."""
 
     def __call__(self, cases: Iterable[Case]) -> list[str]: ...
+
+
+@pytest.fixture(scope="session")
+def small_apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
+    """Apps that take more than 1,000 bytes in parts of 1,000, and read back at most 3,000 while a client waits."""
+    sizes = {"single_put_bytes": 1000, "part_bytes": 1000, "inline_verify_bytes": 3000}
+    return functools.cache(lambda kind: create_app(make_settings(databases(kind).url, **sizes)))
+
+
+@pytest.fixture
+def in_parts(database: Database, small_apps: Callable[[str], Flask]) -> Iterator[Flask]:
+    """The app in whose eyes little is large: make it a module's ``app`` by a fixture that returns it."""
+    found = small_apps(database.kind)
+    yield found
+    with found.app_context():
+        db.engine.dispose()
 
 
 @pytest.fixture

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,31 +13,18 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from registry.api.context import EXTENSION
-from registry.app import create_app
-from registry.config import Settings
 from registry.db.models import Version
-from registry.db.session import db, transaction
+from registry.db.session import transaction
 from registry.services import verification
 from tests.support.api import Api, Given, expect
-from tests.support.databases import Database
 from tests.support.stock import register
 
 PART = 1000
 
 
-@pytest.fixture(scope="module")
-def small_apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
-    """Apps that take more than 1,000 bytes in parts, and read nothing back while a client waits."""
-    sizes = {"single_put_bytes": PART, "part_bytes": PART, "inline_verify_bytes": PART}
-    return functools.cache(lambda kind: create_app(make_settings(databases(kind).url, **sizes)))
-
-
 @pytest.fixture
-def app(database: Database, small_apps: Callable[[str], Flask]) -> Iterator[Flask]:
-    found = small_apps(database.kind)
-    yield found
-    with found.app_context():
-        db.engine.dispose()
+def app(in_parts: Flask) -> Flask:
+    return in_parts
 
 
 @pytest.fixture
@@ -195,7 +181,7 @@ def settle(app: Flask, *, verify: bool) -> None:
 @pytest.fixture
 def secret(app: Flask, api: Api) -> bytes:
     """Large bytes that only somebody else has sent."""
-    secret = uuid.uuid4().bytes * 100
+    secret = uuid.uuid4().bytes * 220
     send_in_parts(api, secret, secret)
     settle(app, verify=True)
     return secret

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,16 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from registry.api.context import EXTENSION
-from registry.app import create_app
-from registry.config import Settings
-from registry.db.session import db
 from registry.domain import clock
 from registry.services import upkeep, verification
 from tests.support.api import Api, Given, expect
-from tests.support.databases import Database
 
 PART = 1000
 
 
-@pytest.fixture(scope="module")
-def small_apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
-    """Apps that take more than 1,000 bytes in parts of 1,000, and read back at most 3,000 while a client waits."""
-    sizes = {"single_put_bytes": PART, "part_bytes": PART, "inline_verify_bytes": 3 * PART}
-    return functools.cache(lambda kind: create_app(make_settings(databases(kind).url, **sizes)))
-
-
 @pytest.fixture
-def app(database: Database, small_apps: Callable[[str], Flask]) -> Iterator[Flask]:
-    found = small_apps(database.kind)
-    yield found
-    with found.app_context():
-        db.engine.dispose()
+def app(in_parts: Flask) -> Flask:
+    return in_parts
 
 
 @pytest.fixture
