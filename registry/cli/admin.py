@@ -58,7 +58,7 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
     if deleted:
         output.table(["kind", "name", "size"], [[waste.kind, waste.name, output.size(waste.size)] for waste in deleted])
     verb = "would be deleted" if dry_run else "deleted"
-    output.line(f"{output.count(len(deleted), 'thing')} {verb} ({output.size(freed)}); {waiting} waiting")
+    output.line(f"{output.count(len(deleted), 'item')} {verb} ({output.size(freed)}); {waiting} waiting")
 
 
 @admin.command()

@@ -80,9 +80,9 @@ def test_gc_tells_first_and_then_deletes(admin: Registry, stock: Stock, given: G
 
     assert [done.code for done in told] == [0, 0, 0]
     assert [lines(done)[-1] for done in told] == [
-        "1 thing would be deleted (16 B); 0 waiting",
-        "1 thing deleted (16 B); 0 waiting",
-        "0 things deleted (0 B); 0 waiting",
+        "1 item would be deleted (16 B); 0 waiting",
+        "1 item deleted (16 B); 0 waiting",
+        "0 items deleted (0 B); 0 waiting",
     ]
     assert all(f"sha256:{sha256}" in done.out for done in told[:2])
     assert stock.actions() == ["blob.collected"]
