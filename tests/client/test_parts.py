@@ -140,6 +140,28 @@ def test_an_upload_that_another_job_completed_meanwhile_is_complete(
     assert client.register("fraud", large)["created"]
 
 
+def test_a_part_that_another_job_is_just_completing_need_not_be_sent(
+    registry: Registry, store: Store, client: RegistryClient, large: Path
+) -> None:
+    """The store has joined the parts already, and the registry does not know that yet."""
+    joined = reply({"part_size": PART, "part_count": PARTS, "finished": list(range(1, PARTS + 1))})
+
+    def complete(request: Request) -> Response | None:
+        if part(request) != 20:
+            return None
+        registry.answers.append(
+            lambda request: joined if request.method == "GET" and request.path.endswith("/parts") else None
+        )
+        return Response(status=404)
+
+    store.answers.append(complete)
+    done = reply(upload(WHOLE, "verified"))
+    registry.answers.append(lambda request: done if request.path.endswith(f"{WHOLE}/complete") else None)
+
+    assert client.register("fraud", large)["created"]
+    assert [part(request) for request in store.seen].count(20) == 2
+
+
 def test_an_upload_that_is_gone_is_an_error(
     registry: Registry, store: Store, client: RegistryClient, large: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +11,14 @@ from typing import Any, Protocol
 import pytest
 from flask import Flask
 
+from registry.app import create_app
+from registry.config import Settings
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.ledger import Ledger
+from tests.support.oracle import Oracle
 from tests.support.servers import Caller, Fleet, Launcher, running_fleet
+from tests.support.shelf import Shelf, shelf
 
 
 class StartFleet(Protocol):
@@ -63,3 +68,46 @@ def caller(fleet: Fleet) -> Iterator[Caller]:
 @pytest.fixture
 def ledger(database: Database, apps: Callable[[str], Flask]) -> Ledger:
     return Ledger(database.url, apps(database.kind))
+
+
+@pytest.fixture
+def open_shelf(
+    database: Database,
+    make_settings: Callable[..., Settings],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[..., Shelf]]:
+    """A registry over a new store of a kind ("local", "moto", "swift"); keywords are settings."""
+    with ExitStack() as stack:
+
+        def open_it(kind: str, **settings: Any) -> Shelf:
+            where: dict[str, Any] = {"root": tmp_path / "store"}
+            if kind != "local":
+                where = {"server": request.getfixturevalue(f"{kind}_s3")}
+                for name, value in where["server"].environment.items():
+                    monkeypatch.setenv(name, value)
+            make_app = functools.partial(_make_app, make_settings, database.url)
+            opened = shelf(kind, make_app, database.tokens["all"], database.url, **where, **settings)
+            return stack.enter_context(opened)
+
+        yield open_it
+
+
+def _make_app(make_settings: Callable[..., Settings], url: str, **settings: Any) -> Flask:
+    return create_app(make_settings(url, **settings))
+
+
+@pytest.fixture
+def judge(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Oracle]]:
+    """An oracle over the test's database; keywords are the settings that name the store."""
+    made = []
+
+    def make(**settings: Any) -> Oracle:
+        app = create_app(make_settings(database.url, **settings))
+        made.append(Oracle(app, database.url, database.tokens["all"]))
+        return made[-1]
+
+    yield make
+    for oracle in made:
+        oracle.close()

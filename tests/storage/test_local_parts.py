@@ -24,6 +24,7 @@ from registry.storage.checked import Store
 from registry.storage.driver import CHUNK, Missing, Part
 from registry.storage.local import LocalDriver
 from tests.support.backends import SECRET, Blob
+from tests.support.disks import small_disk
 from tests.support.memory import peak_memory
 
 SIZE = 2 * CHUNK
@@ -342,25 +343,17 @@ def test_large_objects_are_written_and_parts_received_in_constant_memory(driver:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
+def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 12 MiB."""
-    home = tmp_path / "small"
-    home.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(home)]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no small file system can be mounted here: {mounted.stderr.strip()}")
-    try:
+    with small_disk(tmp_path / "small", size="12m") as home:
         yield home
-    finally:
-        subprocess.run(["umount", str(home)], check=True)
 
 
 @pytest.mark.parametrize("free", [1, 3], ids=["while it arrives", "while it is brought to its place"])
-def test_a_full_disk_takes_no_part_and_keeps_those_that_arrived(small_disk: Path, free: int) -> None:
-    driver, blob = LocalDriver(small_disk, SECRET), Blob(os.urandom(2 * SIZE))
+def test_a_full_disk_takes_no_part_and_keeps_those_that_arrived(disk: Path, free: int) -> None:
+    driver, blob = LocalDriver(disk, SECRET), Blob(os.urandom(2 * SIZE))
     first, second = blob.data[:SIZE], blob.data[SIZE:]
-    handle, filler = begun(driver, blob), small_disk / "filler"
+    handle, filler = begun(driver, blob), disk / "filler"
     send(driver, blob, handle, first)
     filler.write_bytes(b"f" * ((10 - free) * CHUNK))
 
@@ -369,17 +362,17 @@ def test_a_full_disk_takes_no_part_and_keeps_those_that_arrived(small_disk: Path
             send(driver, blob, handle, second, number=2)
 
     assert driver.parts(blob.key, handle) == [Part(1, SIZE)]
-    assert files_below(small_disk / "tmp") == []
+    assert files_below(disk / "tmp") == []
     filler.unlink()
     send(driver, blob, handle, second, number=2)
     driver.join_parts(blob.key, handle)
     assert content(driver, blob) == blob.data
 
 
-def test_a_full_disk_begins_and_writes_nothing(small_disk: Path) -> None:
-    blob, store = Blob(b"w" * SIZE), Store(LocalDriver(small_disk, SECRET))
+def test_a_full_disk_begins_and_writes_nothing(disk: Path) -> None:
+    blob, store = Blob(b"w" * SIZE), Store(LocalDriver(disk, SECRET))
     with pytest.raises(OSError, match="No space"):
-        (small_disk / "filler").write_bytes(b"f" * (13 * CHUNK))
+        (disk / "filler").write_bytes(b"f" * (13 * CHUNK))
 
     for attempt in (
         lambda: store.begin_parts(blob.key, size=blob.size, part_size=SIZE),
@@ -388,7 +381,7 @@ def test_a_full_disk_begins_and_writes_nothing(small_disk: Path) -> None:
         with pytest.raises(Unavailable):
             attempt()
 
-    assert files_below(small_disk) == ["filler"]
+    assert files_below(disk) == ["filler"]
     assert list(store.unfinished()) == []
 
 

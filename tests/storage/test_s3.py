@@ -116,6 +116,19 @@ def test_addresses_are_signed_while_the_store_is_down(unreachable: Store) -> Non
     assert urlsplit(url).path == f"/bucket/models/{blob.key}"
 
 
+def test_addresses_are_signed_as_clients_reach_the_store_while_the_service_goes_its_own_way() -> None:
+    expires_at = datetime.now(UTC) + timedelta(minutes=1)
+    blob = Blob(b"weights")
+
+    with serving(answering(404)) as url:
+        where = {"endpoint_url": url, "public_endpoint_url": "https://public.test", "region": "us-east-1"}
+        with closing(S3Driver("bucket", **where, path_style=True)) as driver:
+            assert Store(driver).stat(blob.key) is None
+            signed = Store(driver).sign_put(blob.key, sha256=blob.sha256, size=7, expires_at=expires_at)
+
+    assert signed.url.startswith(f"https://public.test/bucket/{blob.key}?")
+
+
 def test_refusing_everything_is_no_proof_of_verifying(opened: Callable[[str], Store]) -> None:
     with serving(answering(403)) as url:
         assert opened(url).verifies_on_arrival is False

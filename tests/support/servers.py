@@ -17,15 +17,21 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
+from tests.support.crashes import Crash
 from tests.support.processes import die_with_parent
+
+if TYPE_CHECKING:
+    from registry.config import Settings
 
 T = TypeVar("T")
 PATIENCE = 60.0
@@ -38,7 +44,7 @@ UNSAID = object()
 
 
 class Launcher:
-    """A process that forks servers on demand, and takes them along when it ends."""
+    """A process that forks servers and workers on demand, and takes them along when it ends."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
@@ -50,11 +56,15 @@ class Launcher:
             preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
         )
 
-    def launch(self, settings: Mapping[str, Any], log: Path) -> int:
-        """Start a server in a process group of its own; the group's id, which is its master's."""
+    def launch(
+        self, task: str, settings: Mapping[str, Any], log: Path, *, crash: Crash | None, environment: Mapping[str, str]
+    ) -> int:
+        """Start ``registry <task>`` in a process group of its own; the group's id, which is its master's."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"settings": dict(settings), "log": str(log)}) + "\n")
+        order: dict[str, Any] = {"task": task, "settings": dict(settings), "log": str(log)}
+        order |= {"crash": crash and asdict(crash), "environment": dict(environment)}
+        self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
@@ -63,41 +73,42 @@ class Launcher:
             self.process.kill()
 
 
-class Server:
-    """One service on a port that it keeps over restarts."""
+class Program:
+    """A process group of ours, that may be started again when it has ended."""
 
-    def __init__(self, launcher: Launcher, settings: Mapping[str, Any], log: Path) -> None:
+    task = ""
+
+    def __init__(
+        self, launcher: Launcher, settings: Mapping[str, Any], log: Path, *, environment: Mapping[str, str]
+    ) -> None:
         self.launcher, self.log = launcher, log
-        self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.settings = {**settings, "bind": f"127.0.0.1:{self.port}"}
+        self.settings, self.environment = settings, environment
         self.group: int | None = None
         log.touch()
 
-    def start(self) -> None:
-        """Start, and wait until it is ready."""
-        self.group = self.launcher.launch(self.settings, self.log)
-        eventually(self._is_ready, f"the server is ready; its log is {self.log}")
+    def launch(self, *, crash: Crash | None = None) -> None:
+        """Start, and wait for nothing. It ends by itself at the *crash*."""
+        self.group = self.launcher.launch(self.task, self.settings, self.log, crash=crash, environment=self.environment)
 
     def kill(self) -> None:
         """SIGKILL for the master and every worker; returns when none is left."""
         self._signal_group(signal.SIGKILL)
-        eventually(lambda: not self._signal_group(PROBE), "the server's processes are gone")
+        self.await_end()
+
+    def await_end(self) -> None:
+        """Return when no process is left."""
+        eventually(lambda: not self._signal_group(PROBE), f"the processes are gone; their log is {self.log}")
 
     def stop(self) -> None:
         """Stop as an operator would; returns when no process is left."""
         if self.group is not None and self._signal_group(PROBE):
             os.kill(self.group, signal.SIGTERM)
-            eventually(lambda: not self._signal_group(PROBE), "the server stops")
+            self.await_end()
 
-    def workers(self) -> list[int]:
-        """The process ids of the living workers."""
-        found = Path(f"/proc/{self.group}/task/{self.group}/children").read_text()
-        return [int(process) for process in found.split()]
-
-    def kill_worker(self, process: int) -> None:
-        assert process in self.workers()
-        os.kill(process, signal.SIGKILL)
+    def lines(self) -> list[dict[str, Any]]:
+        """What it has logged so far, over restarts."""
+        found = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
+        return [json.loads(line) for line in found]
 
     def _signal_group(self, number: int) -> bool:
         if self.group is None:
@@ -107,6 +118,39 @@ class Server:
         except ProcessLookupError:
             return False
         return True
+
+
+class Worker(Program):
+    """``registry worker`` as a process of its own."""
+
+    task = "worker"
+
+
+class Server(Program):
+    """One service on a port that it keeps over restarts."""
+
+    task = "serve"
+
+    def __init__(
+        self, launcher: Launcher, settings: Mapping[str, Any], log: Path, *, environment: Mapping[str, str]
+    ) -> None:
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(launcher, {**settings, "bind": f"127.0.0.1:{self.port}"}, log, environment=environment)
+
+    def start(self, *, crash: Crash | None = None) -> None:
+        """Start, and wait until it is ready. It ends by itself at the *crash*."""
+        self.launch(crash=crash)
+        eventually(self._is_ready, f"the server is ready; its log is {self.log}")
+
+    def workers(self) -> list[int]:
+        """The process ids of the living workers."""
+        found = Path(f"/proc/{self.group}/task/{self.group}/children").read_text()
+        return [int(process) for process in found.split()]
+
+    def kill_worker(self, process: int) -> None:
+        assert process in self.workers()
+        os.kill(process, signal.SIGKILL)
 
     def _is_ready(self) -> bool:
         if not self._signal_group(PROBE):
@@ -172,10 +216,11 @@ class Caller:
 
 
 class Fleet:
-    """Servers over one database and one store."""
+    """Servers over one database and one store, and the background workers that a test wants beside them."""
 
-    def __init__(self, servers: Sequence[Server], token: str, store: Path) -> None:
+    def __init__(self, servers: Sequence[Server], token: str, store: Path, make_worker: Callable[[], Worker]) -> None:
         self.servers, self.token, self.store = servers, token, store
+        self.worker = make_worker
 
     @property
     def server(self) -> Server:
@@ -211,9 +256,14 @@ def running_fleet(
     token: str,
     secret: str,
     servers: int = 1,
+    crash: Crash | None = None,
+    environment: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> Iterator[Fleet]:
-    """Start *servers* services over the database and a store in *folder*; afterwards none of them is left."""
+    """Start *servers* services over the database and a store in *folder*; afterwards none of them is left.
+
+    The first time they end by themselves at the *crash*.
+    """
     store = folder / "store"
     common = {
         "database_url": database_url,
@@ -223,12 +273,22 @@ def running_fleet(
         "workers": 1,
         **settings,
     }
-    made = [Server(launcher, common, folder / f"server-{number}.log") for number in range(servers)]
+    made = [
+        Server(launcher, common, folder / f"server-{number}.log", environment=environment or {})
+        for number in range(servers)
+    ]
     with ExitStack() as stack:
+
+        def make_worker() -> Worker:
+            log = folder / f"worker-{uuid.uuid4().hex}.log"
+            worker = Worker(launcher, common, log, environment=environment or {})
+            stack.callback(worker.kill)
+            return worker
+
         for server in made:
             stack.callback(server.kill)
-            server.start()
-        yield Fleet(made, token, store)
+            server.start(crash=crash)
+        yield Fleet(made, token, store, make_worker)
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
@@ -257,8 +317,8 @@ def _free_port() -> int:
 
 
 def _launch_on_demand() -> None:
-    """The launcher: one line in starts one server, one line out tells its process id."""
-    import registry.serve  # noqa: F401 -- imported once, for every server
+    """The launcher: one line in starts one program, one line out tells its process id."""
+    import registry.serve  # noqa: F401 -- imported once, for every program
 
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead, and orphaned workers come to us
     if sys.platform == "linux":
@@ -266,27 +326,45 @@ def _launch_on_demand() -> None:
     while line := sys.stdin.readline():
         order = json.loads(line)
         if (process := os.fork()) == 0:
-            _become_server(order["settings"], order["log"])
+            _become(order)
         os.setpgid(process, process)  # here, so that the group is there before anybody asks for it
         sys.stdout.write(f"{process}\n")
         sys.stdout.flush()
 
 
-def _become_server(given: dict[str, Any], log: str) -> None:
+def _become(order: Mapping[str, Any]) -> None:
     from registry.config import Secret, Settings
-    from registry.serve import run
 
     os.setpgid(0, 0)
     die_with_parent()()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    output = os.open(order["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, output), (2, output)):
         os.dup2(source, stream)
+    os.environ.update(order["environment"])
+    given = order["settings"]
     given |= {name: Secret(given[name]) for name in ("database_url", "secret_key")}
+    settings = Settings(**given | {"data_dir": Path(given["data_dir"])})
+    if order["crash"]:
+        Crash(**order["crash"]).arm()
     try:
-        run(Settings(**given | {"data_dir": Path(given["data_dir"])}))
+        {"serve": _serve, "worker": _work}[order["task"]](settings)
     finally:
         os._exit(0)
+
+
+def _serve(settings: Settings) -> None:
+    from registry.serve import run
+
+    run(settings)
+
+
+def _work(settings: Settings) -> None:
+    from registry import telemetry, worker
+    from registry.app import create_app
+
+    telemetry.configure(settings.log_format, settings.log_level)
+    worker.run(create_app(settings))
 
 
 if __name__ == "__main__":

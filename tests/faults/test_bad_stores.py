@@ -1,0 +1,301 @@
+"""A store that answers with errors, not at all, or with other bytes: what cannot be done now is done later."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+from werkzeug.test import TestResponse
+
+from registry.client import RegistryClient, errors
+from registry.db.models import Upload
+from registry.db.session import transaction
+from tests.support.api import expect
+from tests.support.bad_store import BadStore, Fault, bad_store, every, first
+from tests.support.oracle import Oracle
+from tests.support.s3_server import S3Server
+from tests.support.shelf import MIB, Shelf
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+BUSY = Fault(status=503, headers=(("Retry-After", "1"),))
+REFUSALS = {"500": Fault(status=500), "503": BUSY, "closed": Fault(close=True)}
+SLOW = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@dataclass
+class Between:
+    """A registry whose store can misbehave towards the service (``inside``) and towards clients (``outside``)."""
+
+    shelf: Shelf
+    oracle: Oracle
+    inside: BadStore
+    outside: BadStore
+
+    def recover(self) -> None:
+        self.inside.recover()
+        self.outside.recover()
+
+    def end_leases(self) -> None:
+        """Let as much time pass as a worker waits before it tries again."""
+        with self.shelf.app.app_context(), transaction() as session:
+            session.execute(update(Upload).values(leased_until=LONG_AGO))
+
+    def upload_state(self, upload: dict[str, Any]) -> str:
+        found: str = expect(200, self.shelf.api.get(f"/uploads/{upload['id']}"))["state"]
+        return found
+
+
+@pytest.fixture(params=["moto"])
+def between(
+    request: pytest.FixtureRequest, open_shelf: Callable[..., Shelf], judge: Callable[..., Oracle]
+) -> Iterator[Between]:
+    kind: str = request.param
+    server: S3Server = request.getfixturevalue(f"{kind}_s3")
+    with ExitStack() as stack:
+        inside, outside = (stack.enter_context(bad_store(server.endpoint_url)) for _ in range(2))
+        opened = open_shelf(kind, s3_endpoint_url=inside.url, s3_public_endpoint_url=outside.url)
+        opened.given.model()
+        oracle = judge(**opened.place | {"s3_endpoint_url": server.endpoint_url})
+        assert opened.store.verifies_on_arrival == (kind == "swift")  # asked once, while all is well
+        yield Between(opened, oracle, inside, outside)
+
+
+KINDS = pytest.mark.parametrize("between", ["moto", "swift"], indirect=True)
+
+
+def refused_for_now(response: TestResponse) -> bool:
+    problem = expect(503, response)
+    return problem["code"] == "unavailable" and int(response.headers["Retry-After"]) > 0
+
+
+def always(fault: Fault) -> Callable[[str, str], Fault]:
+    return lambda method, path: fault
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param("500", marks=SLOW), "503", "closed", pytest.param("hanging", marks=SLOW)],
+)
+def test_what_needs_a_store_that_fails_waits_and_everything_else_goes_on(between: Between, fault: str) -> None:
+    shelf, api = between.shelf, between.shelf.api
+    content = shelf.small
+    shelf.version(shelf.small, stage="production")
+    shelf.version(shelf.small, stage="production")
+    shelf.version(shelf.small, stage="staging")
+    upload = shelf.sent(content)
+    before = shelf.given.entries()
+    rollback = {"reason": "a test"}
+
+    between.inside.rule = always(REFUSALS.get(fault, Fault(hang=True)))
+    assert refused_for_now(shelf.complete(upload))
+    assert refused_for_now(api.post("/models/fraud/rollback", rollback))
+    assert shelf.given.entries() == before
+    assert shelf.given.stage("fraud", 3, "production")["displaced"] == 2
+    assert api.get("/readyz").status_code == 503
+    assert between.upload_state(upload) == "pending"
+    between.recover()
+
+    assert expect(200, shelf.complete(upload))["state"] == "verified"
+    assert expect(200, api.post("/models/fraud/rollback", rollback))["number"] == 2
+    assert expect(201, shelf.register(content))["version"]["number"] == 4
+    assert between.oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, 5)}
+
+
+@KINDS
+def test_parts_are_not_begun_or_joined_by_a_store_that_fails(between: Between) -> None:
+    shelf, content = between.shelf, os.urandom(5 * MIB + 1)
+    upload = shelf.sent(content)
+    other = {"sha256": "0" * 64, "size": 6 * MIB}
+
+    between.inside.rule = always(BUSY)
+    assert refused_for_now(shelf.complete(upload))
+    assert refused_for_now(shelf.api.get(f"/uploads/{upload['id']}/parts"))
+    assert refused_for_now(shelf.api.post("/uploads", other))
+    between.recover()
+
+    assert expect(200, shelf.complete(upload))["state"] == "uploaded"
+    shelf.work()
+    assert expect(201, shelf.register(content))["version"]["state"] == "ready"
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+def test_a_join_whose_answer_is_lost_is_found_to_be_done(between: Between) -> None:
+    shelf, content = between.shelf, os.urandom(5 * MIB + 1)
+    upload = shelf.sent(content)
+
+    between.inside.rule = lambda method, path: Fault(lose=True) if method == "POST" else None
+    shelf.complete(upload)
+    between.recover()
+
+    assert expect(200, shelf.complete(upload))["state"] == "uploaded"
+    shelf.work()
+    assert expect(201, shelf.register(content))["version"]["state"] == "ready"
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@KINDS
+@pytest.mark.parametrize("fault", [pytest.param("500", marks=SLOW), "503", pytest.param("closed", marks=SLOW)])
+def test_a_store_that_fails_every_third_time_costs_time_only(between: Between, fault: str, tmp_path: Path) -> None:
+    shelf = between.shelf
+    (tmp_path / "model").mkdir()
+    contents = {"large.bin": shelf.large, "small.bin": shelf.small, "other.bin": shelf.small}
+    for name, content in contents.items():
+        (tmp_path / "model" / name).write_bytes(content)
+    failing = Fault(status=503) if fault == "503" else REFUSALS[fault]  # without the second's wait that it asks for
+    between.inside.rule, between.outside.rule = every(3, failing), every(3, failing)
+
+    with shelf.online() as url, RegistryClient(url, shelf.token) as client:
+        done = client.register("fraud", tmp_path / "model", jobs=2)
+        shelf.work()
+        between.end_leases()
+        shelf.work()
+        client.pull("fraud:1", tmp_path / "out")
+
+    assert done["version"]["state"] == "pending"
+    assert between.inside.faults() > 0
+    assert between.outside.faults() > 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == contents
+    between.recover()
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@pytest.mark.parametrize("fault", [Fault(cut=2000), BUSY, Fault(close=True)], ids=["cut", "503", "closed"])
+def test_a_verification_that_the_store_does_not_let_end_is_done_again_later(between: Between, fault: Fault) -> None:
+    shelf, content = between.shelf, between.shelf.large
+    upload = shelf.sent(content)
+    expect(200, shelf.complete(upload))
+    expect(201, shelf.register(content))
+
+    between.inside.rule = lambda method, path: fault if method == "GET" else None
+    shelf.work()
+    assert between.upload_state(upload) == "uploaded"
+    assert expect(200, shelf.api.get("/models/fraud/versions/1"))["state"] == "pending"
+    between.recover()
+    between.end_leases()
+    shelf.work()
+
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+    assert shelf.given.actions() == ["model.created", "version.registered", "version.verified"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_verification_ends_that_the_store_leaves_hanging(between: Between) -> None:
+    shelf, content = between.shelf, os.urandom(3 * MIB)
+    upload = shelf.sent(content)
+    expect(200, shelf.complete(upload))
+    expect(201, shelf.register(content))
+
+    between.inside.rule = lambda method, path: Fault(stall=MIB) if method == "GET" else None
+    shelf.work()
+    assert between.upload_state(upload) == "uploaded"
+    between.recover()
+    between.end_leases()
+    shelf.work()
+
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@pytest.mark.parametrize("fault", [Fault(flip=True), Fault(shorten=True)], ids=["flipped", "shortened"])
+def test_other_bytes_that_the_store_gives_back_make_no_version_ready(between: Between, fault: Fault) -> None:
+    shelf, content = between.shelf, between.shelf.large
+    expect(200, shelf.complete(shelf.sent(content)))
+    expect(201, shelf.register(content))
+
+    between.inside.rule = lambda method, path: fault if method == "GET" else None
+    shelf.work()
+    between.recover()
+
+    assert expect(200, shelf.api.get("/models/fraud/versions/1"))["state"] == "failed"
+    assert shelf.version(content) == 2
+    assert between.oracle.assert_sound() == {"fraud:1": "failed", "fraud:2": "ready"}
+
+
+PUT_FAULTS = {
+    "500": Fault(status=500),
+    "503": BUSY,
+    "closed": Fault(close=True),
+    "answer lost": Fault(lose=True),
+    "hanging": Fault(hang=True),
+    "slow": Fault(slow=0.5),
+}
+
+
+@pytest.mark.parametrize("fault", PUT_FAULTS)
+@pytest.mark.parametrize(
+    ("between", "size"),
+    [("moto", 2000), ("swift", 2000), ("moto", 5 * MIB + 1), ("swift", 5 * MIB + 1)],
+    indirect=["between"],
+    ids=["moto-whole", "swift-whole", "moto-parts", "swift-parts"],
+)
+def test_a_client_sends_again_what_the_store_did_not_take(
+    between: Between, size: int, fault: str, tmp_path: Path
+) -> None:
+    shelf = between.shelf
+    (tmp_path / "model.bin").write_bytes(os.urandom(size))
+    between.outside.rule = first(PUT_FAULTS[fault], "PUT")
+
+    with shelf.online() as url, RegistryClient(url, shelf.token, timeout=5) as client:
+        done = client.register("fraud", tmp_path / "model.bin", jobs=1)
+    shelf.work()
+
+    assert done["version"]["number"] == 1
+    assert between.outside.faults() == 1
+    between.recover()
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@KINDS
+@pytest.mark.parametrize("size", [2000, 5 * MIB + 1], ids=["whole", "parts"])
+def test_a_client_that_the_store_never_lets_send_registers_nothing_and_can_be_run_again(
+    between: Between, size: int, tmp_path: Path
+) -> None:
+    shelf = between.shelf
+    (tmp_path / "model.bin").write_bytes(os.urandom(size))
+    between.outside.rule = always(Fault(status=503))
+
+    with shelf.online() as url, RegistryClient(url, shelf.token, retries=1) as client:
+        with pytest.raises(errors.Unavailable, match=r"^model.bin: the store answered 503; nothing was registered"):
+            client.register("fraud", tmp_path / "model.bin")
+        assert shelf.given.stages() == {}
+        between.recover()
+        client.register("fraud", tmp_path / "model.bin")
+    shelf.work()
+
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@pytest.mark.parametrize("fault", [Fault(cut=1000), Fault(close=True), BUSY], ids=["cut", "closed", "503"])
+def test_a_download_that_breaks_off_is_fetched_again(between: Between, fault: Fault, tmp_path: Path) -> None:
+    shelf, content = between.shelf, between.shelf.small
+    shelf.version(content)
+    between.outside.rule = first(fault, "GET")
+
+    with shelf.online() as url, RegistryClient(url, shelf.token) as client:
+        client.pull("fraud:1", tmp_path / "out")
+
+    assert between.outside.faults() == 1
+    assert (tmp_path / "out" / "model.bin").read_bytes() == content
+
+
+@pytest.mark.parametrize("fault", [Fault(shorten=True), Fault(flip=True)], ids=["shortened", "flipped"])
+def test_other_bytes_than_the_registered_ones_are_not_kept_by_a_download(
+    between: Between, fault: Fault, tmp_path: Path
+) -> None:
+    shelf = between.shelf
+    shelf.version(shelf.small)
+    between.outside.rule = always(fault)
+
+    damaged = pytest.raises(errors.IntegrityError, match=r"^model.bin")
+    with shelf.online() as url, RegistryClient(url, shelf.token) as client, damaged:
+        client.pull("fraud:1", tmp_path / "out")
+
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []

@@ -1,0 +1,97 @@
+"""The local store's disk is full: bytes wait, nothing half written stays, and with room again the client succeeds."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from registry.client import RegistryClient, errors
+from tests.faults.conftest import StartFleet
+from tests.support.disks import small_disk
+from tests.support.oracle import Oracle
+from tests.support.servers import Fleet, eventually
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+KIB = 1024
+PART = 100 * KIB
+SIZES = pytest.mark.parametrize("size", [PART, 5 * PART + 1], ids=["one request", "parts"])
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MiB in the place of the store, and on it a file that leaves no room for a part."""
+    with small_disk(tmp_path / "store", size="2m") as store:
+        (store / "filler").write_bytes(bytes(2048 * KIB - PART // 2))
+        yield store
+
+
+@pytest.fixture
+def fleet(disk: Path, start: StartFleet) -> Iterator[Fleet]:
+    fleet = start(single_put_bytes=PART, part_bytes=PART)
+    yield fleet
+    fleet.server.kill()  # before the disk goes
+
+
+@pytest.fixture
+def file(tmp_path: Path, size: int) -> Path:
+    path = tmp_path / "model.bin"
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+def refused(fleet: Fleet) -> bool:
+    """Whether bytes were put off."""
+    return any(line.get("method") == "PUT" and line["status"] == 503 for line in fleet.server.lines())
+
+
+@SIZES
+def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
+    fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
+) -> None:
+    with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
+        with pytest.raises(errors.Unavailable, match=r"^model.bin: the store answered 503"):
+            client.register("fraud", file)
+        assert refused(fleet)
+        assert list((disk / "tmp").iterdir()) == fleet.objects() == []
+        (disk / "filler").unlink()
+        done = client.register("fraud", file)
+
+    assert done["created"]
+    assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
+
+
+@SIZES
+def test_a_client_goes_on_by_itself_when_there_is_room_again(
+    fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
+) -> None:
+    def make_room() -> None:
+        eventually(lambda: refused(fleet), "the disk is full")
+        (disk / "filler").unlink()
+
+    maker = threading.Thread(target=make_room)
+    maker.start()
+    with RegistryClient(fleet.server.url, fleet.token) as client:
+        done = client.register("fraud", file)
+    maker.join()
+
+    assert done["created"]
+    assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
+
+
+@pytest.mark.parametrize("size", [5 * PART + 1], ids=["parts"])
+def test_parts_that_arrived_before_the_disk_was_full_are_not_sent_again(
+    fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
+) -> None:
+    os.truncate(disk / "filler", 2048 * KIB - 4 * PART)  # room for two parts at their place, and one that arrives
+    with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
+        with pytest.raises(errors.Unavailable):
+            client.register("fraud", file, jobs=1)
+        (disk / "filler").unlink()
+        done = client.register("fraud", file, jobs=1)
+
+    assert 0 < done["uploads"]["sent_bytes"] < 5 * PART
+    assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}

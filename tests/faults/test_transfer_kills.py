@@ -1,0 +1,361 @@
+"""Client, server or worker is killed at a step of an upload: running it again goes on, and there is one version."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from registry.client import RegistryClient, errors
+from registry.client.registration import Registered
+from registry.client.types import Run
+from registry.db.models import Upload
+from registry.db.session import transaction
+from tests.faults.conftest import StartFleet
+from tests.support.bad_store import Fault, bad_store
+from tests.support.crashes import SQL, Crash, begun, command
+from tests.support.oracle import Oracle
+from tests.support.processes import environment
+from tests.support.s3_server import S3Server
+from tests.support.servers import Fleet, eventually
+
+PART, PARTS = 1000, 7
+MIB = 1 << 20
+TINY = {"single_put_bytes": PART, "part_bytes": PART}
+RUN: Run = {"system": "test", "id": "1"}
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+KILLS = pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param(2, id="2-kills"),
+        pytest.param(60, id="60-kills", marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
+)
+
+
+@pytest.fixture
+def oracle(judge: Callable[..., Oracle], tmp_path: Path) -> Oracle:
+    return judge(storage_url=f"file://{tmp_path / 'store'}")
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """A file of seven parts."""
+    return written(tmp_path / "weights.bin", PARTS * PART - 500)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A file that is one request."""
+    return written(tmp_path / "small.bin", PART - 1)
+
+
+def written(path: Path, size: int) -> Path:
+    path.write_bytes(os.urandom(size))
+    return path
+
+
+class Commands:
+    """``registry register`` of one file as a process of its own."""
+
+    def __init__(self, fleet: Fleet, cwd: Path) -> None:
+        self.cwd = cwd
+        home = {"HOME": str(cwd), "XDG_CONFIG_HOME": str(cwd / "config")}
+        self.env = environment(REGISTRY_URL=fleet.server.url, REGISTRY_TOKEN=fleet.token, **home)
+
+    def arguments(self, file: Path) -> list[str]:
+        return ["register", "fraud", file.name, "--run-id", "1", "--no-detect", "--jobs", "1", "--json"]
+
+    def killed(self, file: Path, crash: Crash) -> None:
+        done = command(*self.arguments(file), cwd=self.cwd, env=self.env, crash=crash)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def __call__(self, file: Path) -> Any:
+        done = command(*self.arguments(file), cwd=self.cwd, env=self.env)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def killed_sometime(self, file: Path) -> None:
+        with begun(*self.arguments(file), cwd=self.cwd, env=self.env) as process:
+            time.sleep(random.uniform(0.2, 1.0))
+            process.kill()
+            process.communicate()
+
+
+def register(fleet: Fleet, file: Path) -> Registered:
+    """Register as a client that does not try anything twice."""
+    with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
+        return client.register("fraud", file, run=RUN, jobs=1)
+
+
+def puts(fleet: Fleet) -> int:
+    """How many objects and parts the server has taken."""
+    return sum(line.get("method") == "PUT" and line["status"] == 204 for line in fleet.server.lines())
+
+
+CLIENT_STEPS = {
+    "before the first part": (Crash("http.client.send", "PUT /transfer/"), 0),
+    "between two parts": (Crash("http.client.send", "PUT /transfer/", 4), 3),
+    "before completion": (Crash("http.client.send", "/complete HTTP"), PARTS),
+    "before registration": (Crash("http.client.send", "POST /api/v1/models/fraud/versions HTTP"), PARTS),
+}
+
+
+@SQLITE
+@pytest.mark.parametrize("step", CLIENT_STEPS)
+def test_a_client_killed_while_it_sends_parts_sends_none_of_them_twice(
+    start: StartFleet, oracle: Oracle, large: Path, step: str
+) -> None:
+    fleet = start(**TINY)
+    registry = Commands(fleet, large.parent)
+    crash, arrived = CLIENT_STEPS[step]
+
+    registry.killed(large, crash)
+    before = puts(fleet)
+    done = registry(large)
+    again = registry(large)
+
+    assert (before, puts(fleet)) == (arrived, PARTS)
+    assert (done["created"], again["created"]) == (True, False)
+    assert done["version"]["number"] == again["version"]["number"] == 1
+    assert oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@SQLITE
+@pytest.mark.parametrize("step", ["before the first part", "before completion", "before registration"])
+def test_a_client_killed_around_a_single_request_is_run_again(
+    start: StartFleet, oracle: Oracle, small: Path, step: str
+) -> None:
+    fleet = start(**TINY)
+    registry = Commands(fleet, small.parent)
+    crash, _ = CLIENT_STEPS[step]
+
+    registry.killed(small, crash)
+    done = registry(small)
+
+    assert (done["created"], registry(small)["created"]) == (True, False)
+    assert oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+SERVER_STEPS = {
+    "before the upload is recorded": Crash(SQL, "INSERT INTO uploads"),
+    "before a part has arrived": Crash("open", "/4-"),
+    "before the parts are joined": Crash("os.link", "/blobs/"),
+    "while the parts are joined": Crash("os.remove", "upload.json"),
+    "between the store and the database": Crash(SQL, "INSERT INTO blobs"),
+    "before the version is recorded": Crash(SQL, "INSERT INTO versions "),
+    "before the end of the registration": Crash(SQL, "INSERT INTO audit_entries", 2),  # the first made the model
+}
+
+
+def kinds_and_steps() -> Iterator[Any]:
+    """Each step on SQLite, and on PostgreSQL those that are about the database."""
+    for step, crash in SERVER_STEPS.items():
+        for kind in ["sqlite", "postgresql"] if crash.event == SQL else ["sqlite"]:
+            yield pytest.param(kind, step, id=f"{kind}-{step}")
+
+
+@pytest.mark.parametrize(("database", "step"), list(kinds_and_steps()), indirect=["database"])
+def test_an_upload_in_parts_survives_a_server_killed_at_any_step(
+    start: StartFleet, oracle: Oracle, large: Path, step: str, tmp_path: Path
+) -> None:
+    fleet = start(**TINY, crash=SERVER_STEPS[step])
+
+    with pytest.raises(errors.Unreachable):
+        register(fleet, large)
+    fleet.server.await_end()
+    fleet.server.start()
+    done, again = register(fleet, large), register(fleet, large)
+
+    assert puts(fleet) == PARTS
+    assert (done["created"], again["created"]) == (True, False)
+    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert len(oracle.objects()) == 1
+    assert list((tmp_path / "store" / "parts").iterdir()) == list((tmp_path / "store" / "tmp").iterdir()) == []
+
+
+@SQLITE
+@pytest.mark.parametrize(
+    "step", [Crash("os.link", "/blobs/"), Crash(SQL, "INSERT INTO blobs")], ids=["before it arrived", "at completion"]
+)
+def test_an_upload_in_one_request_survives_a_server_killed_at_any_step(
+    start: StartFleet, oracle: Oracle, small: Path, step: Crash
+) -> None:
+    fleet = start(**TINY, crash=step)
+
+    with pytest.raises(errors.Unreachable):
+        register(fleet, small)
+    fleet.server.await_end()
+    fleet.server.start()
+
+    assert (register(fleet, small)["created"], register(fleet, small)["created"]) == (True, False)
+    assert oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@SQLITE
+@pytest.mark.parametrize("kind", ["moto", "swift"])
+def test_parts_joined_by_a_server_that_was_killed_before_it_noted_that_are_not_sent_again(
+    start: StartFleet,
+    judge: Callable[..., Oracle],
+    tmp_path: Path,
+    kind: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, server = s3_settings(request.getfixturevalue(f"{kind}_s3"), monkeypatch)
+    sizes = {"single_put_bytes": 5 * MIB, "part_bytes": 5 * MIB}
+    crash = Crash(SQL, "INSERT INTO blobs")
+    fleet = start(**settings, **sizes, crash=crash, environment=dict(server.environment))
+    file = written(tmp_path / "weights.bin", 5 * MIB + 1)
+
+    with pytest.raises(errors.Unreachable):
+        register(fleet, file)
+    fleet.server.await_end()
+    fleet.server.start()
+    done = register(fleet, file)
+
+    assert done["created"]
+    assert done["uploads"]["sent_bytes"] == 0
+    oracle = judge(**settings)
+    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert len(oracle.objects()) == 1
+
+
+def s3_settings(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], S3Server]:
+    """What names a new bucket of *server*, whose credentials are this process's from now on."""
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    where = {"s3_endpoint_url": server.endpoint_url, "s3_region": server.region}
+    return {"storage_url": f"s3://{server.new_bucket()}/models", **where}, server
+
+
+@SQLITE
+@KILLS
+def test_uploads_go_through_although_client_and_server_are_killed_at_random(
+    start: StartFleet, oracle: Oracle, tmp_path: Path, kills: int
+) -> None:
+    fleet = start(**TINY)
+    registry = Commands(fleet, tmp_path)
+
+    for kill in range(1, kills + 1):
+        file = written(tmp_path / "weights.bin", PARTS * PART - random.randrange(PART))
+        registry.killed_sometime(file)
+        if kill % 2 == 0:
+            fleet.server.kill()
+            fleet.server.start()
+        assert registry(file)["version"]["number"] == kill
+
+    assert oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, kills + 1)}
+    assert oracle.ledger.count("fraud", "version.registered") == kills
+
+
+WORKER_STEPS = {
+    "while it reads": Crash("open", "/blobs/"),
+    "between reading and the database": Crash(SQL, "INSERT INTO blobs"),
+    "before the version is ready": Crash(SQL, "INSERT INTO audit_entries"),
+}
+
+
+def end_leases(oracle: Oracle) -> None:
+    """Let as much time pass as a worker's hold lasts."""
+    with oracle.app.app_context(), transaction() as session:
+        session.execute(update(Upload).values(leased_until=LONG_AGO))
+
+
+def state(fleet: Fleet, number: int = 1) -> str:
+    with fleet.caller() as caller:
+        found: str = caller.get(f"/models/fraud/versions/{number}")["state"]
+    return found
+
+
+def assert_verified_once(oracle: Oracle, versions: int = 1) -> None:
+    assert oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, versions + 1)}
+    verified = [entry.version for entry in oracle.ledger.entries("fraud") if entry.action == "version.verified"]
+    assert sorted(verified, key=str) == sorted(range(1, versions + 1), key=str)
+
+
+@pytest.mark.parametrize("step", WORKER_STEPS)
+def test_what_a_killed_worker_was_verifying_another_one_verifies_when_its_hold_has_ended(
+    start: StartFleet, oracle: Oracle, large: Path, step: str
+) -> None:
+    fleet = start(**TINY, inline_verify_bytes=0, workers=2)  # two processes, in which no worker's thread runs
+    assert register(fleet, large)["version"]["state"] == "pending"
+
+    first, second = fleet.worker(), fleet.worker()
+    first.launch(crash=WORKER_STEPS[step])
+    first.await_end()
+    assert state(fleet) == "pending"
+    second.launch()
+    if step != "before the version is ready":
+        eventually(lambda: any(line["event"] == "upkeep" for line in second.lines()), "the other worker has looked")
+        assert state(fleet) == "pending"
+        end_leases(oracle)
+
+    eventually(lambda: state(fleet) == "ready", "the version is ready")
+    second.stop()
+    assert_verified_once(oracle)
+
+
+@SQLITE
+def test_a_worker_killed_in_the_middle_of_a_file_is_replaced(
+    start: StartFleet,
+    judge: Callable[..., Oracle],
+    moto_s3: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    settings, server = s3_settings(moto_s3, monkeypatch)
+    file = written(tmp_path / "weights.bin", 3 * MIB)
+    with bad_store(server.endpoint_url) as store:
+        named = {**settings, "s3_endpoint_url": store.url}
+        fleet = start(**named, inline_verify_bytes=0, workers=2, environment=dict(server.environment))
+        assert register(fleet, file)["version"]["state"] == "pending"
+        store.rule = lambda method, path: Fault(stall=2 * MIB) if method == "GET" and "blobs/" in path else None
+
+        first, second = fleet.worker(), fleet.worker()
+        first.launch()
+        store.await_stalled()
+        first.kill()
+        store.recover()
+        oracle = judge(**settings)
+        end_leases(oracle)
+        second.launch()
+
+        eventually(lambda: state(fleet) == "ready", "the version is ready")
+        second.stop()
+    assert_verified_once(oracle)
+
+
+@KILLS
+def test_workers_killed_at_random_verify_each_version_once(
+    start: StartFleet, oracle: Oracle, tmp_path: Path, kills: int
+) -> None:
+    fleet = start(**TINY, inline_verify_bytes=0, workers=2)
+    versions = 4 * kills
+    with RegistryClient(fleet.server.url, fleet.token) as client:
+        for _ in range(versions):
+            client.register("fraud", written(tmp_path / "weights.bin", 2 * PART))
+
+    workers = [fleet.worker() for _ in range(2)]
+    for _ in range(kills):
+        for worker in workers:
+            worker.launch()
+        time.sleep(random.uniform(0.3, 1.2))
+        for worker in workers:
+            worker.kill()
+        end_leases(oracle)
+    workers[0].launch()
+
+    eventually(lambda: all(state(fleet, n) == "ready" for n in range(1, versions + 1)), "all are ready")
+    workers[0].stop()
+    assert_verified_once(oracle, versions)
