@@ -21,14 +21,14 @@ log = structlog.get_logger(__name__)
 THREADS = 8
 
 
-def require_bytes(store: Store, model: str, number: int) -> None:
+def require_bytes(store: Store, model: str, number: int, *, note: bool = True) -> None:
     """Raise BlobsMissing when an object of the version is gone, damaged or has another size; Unavailable if nobody
-    can tell."""
+    can tell. With *note* the scrubber looks at what is wrong next."""
     blobs = _blobs(model, number)
-    _require_present(_stats(store, blobs), blobs, model, number)
+    _require_present(_stats(store, blobs), blobs, model, number, note=note)
 
 
-def refuse_damaged(store: Store, model: str, number: int) -> None:
+def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) -> None:
     """As :func:`require_bytes`, and read again what was written to since it was verified.
 
     Of more bytes than can be read while a client waits NotReady says that a worker reads them. A store that does not
@@ -41,16 +41,16 @@ def refuse_damaged(store: Store, model: str, number: int) -> None:
     except Unavailable as error:
         log.warning("integrity_unchecked", model=model, version=number, reason=error.detail)
         return
-    _require_present(stats, blobs, model, number)
+    _require_present(stats, blobs, model, number, note=note)
     touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
     if sum(blob.size for blob in touched) > store.read_at_once:
-        _suspect(touched)
+        _suspect(touched, note=note)
         raise NotReady(
             f"{len(touched)} of the files of {model}:{number} were written to since they were verified; a worker "
             "reads them again now. Try again in a while"
         )
     if wrong := [blob for blob in touched if not _is_whole(blob, store)]:
-        _suspect(wrong)
+        _suspect(wrong, note=note)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
 
 
@@ -66,14 +66,16 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
         return dict(zip([blob.sha256 for blob in blobs], pool.map(store.stat, [b.key for b in blobs]), strict=True))
 
 
-def _require_present(stats: Mapping[str, Stat | None], blobs: Sequence[Blob], model: str, number: int) -> None:
+def _require_present(
+    stats: Mapping[str, Stat | None], blobs: Sequence[Blob], model: str, number: int, *, note: bool
+) -> None:
     wrong = [
         blob
         for blob in blobs
         if (stat := stats[blob.sha256]) is None or stat.size != blob.size or blob.damage in DAMAGED
     ]
     if wrong:
-        _suspect(wrong)
+        _suspect(wrong, note=note)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
 
 
@@ -85,10 +87,11 @@ def _damaged(wrong: Sequence[str], model: str, number: int) -> BlobsMissing:
     )
 
 
-def _suspect(blobs: Sequence[Blob]) -> None:
+def _suspect(blobs: Sequence[Blob], *, note: bool) -> None:
     """Let the scrubber look at them next, and say in the audit log what it finds. Whoever has the bytes is asked to
     send them again."""
-    if digests := sorted(blob.sha256 for blob in blobs if blob.damage is None):
+    digests = sorted(blob.sha256 for blob in blobs if blob.damage is None)
+    if digests and note:
         with transaction() as session:
             whole = select(Blob.sha256, Blob.key).where(Blob.sha256.in_(digests), Blob.damage.is_(None))
             locked = session.execute(whole.order_by(Blob.sha256).with_for_update()).all()

@@ -66,7 +66,7 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
     check_reason(terms.reason)
     if target is Stage.PRODUCTION:
         actor.require(Permission.VERSION_PROMOTE)
-        integrity.refuse_damaged(store, model, number)
+        integrity.refuse_damaged(store, model, number, note=not terms.dry_run)
     if terms.dry_run:
         return _rehearse_move(model, number, target, terms, actor=actor)
     with unit_of_work() as session:
@@ -96,7 +96,7 @@ def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int |
     while True:
         rehearsed = _rehearse_rollback(model, terms, to)
         checked = rehearsed.move.number
-        integrity.require_bytes(store, model, checked)
+        integrity.require_bytes(store, model, checked, note=not terms.dry_run)
         if terms.dry_run:
             return rehearsed
         try:

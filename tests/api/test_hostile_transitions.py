@@ -26,10 +26,12 @@ def test_a_version_without_its_bytes_enters_production_neither_by_promotion_nor_
     move = {"stage": "production", "reason": "why not"}
 
     cases = [
-        Case("A073 promote", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing", json=move),
+        Case("A073 promote", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing", json=move,
+             writes=True),  # what was found wrong is looked at again
         Case("A073 rehearse", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing",
              json=move | {"dry_run": True}),
-        Case("A081 roll back", "POST", "/models/fraud/rollback", 409, "blobs_missing", json={"reason": "why not"}),
+        Case("A081 roll back", "POST", "/models/fraud/rollback", 409, "blobs_missing", json={"reason": "why not"},
+             writes=True),
         Case("A081 roll back to", "POST", "/models/fraud/rollback", 409, "blobs_missing",
              json={"reason": "why not", "to": 1}),
     ]  # fmt: skip

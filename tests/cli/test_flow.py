@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import SCRIPTS, environment, free_port, serving
+from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port, serving
 
 from .conftest import Done, Place, Registry
 
@@ -258,11 +258,6 @@ def test_wrong_settings_are_all_named_at_once(
     assert "REGISTRY_MAX_BODY_BYTES" in done.err
 
 
-def _listen_to_interrupts() -> None:
-    """A job that a shell has put into the background ignores them, and so would its children."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -273,7 +268,7 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -
             env=environment(HOME=str(tmp_path)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            preexec_fn=_listen_to_interrupts,  # noqa: PLW1509 -- one system call, safe beside threads
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
         ) as process:
             connection, _ = silent.accept()
             with connection:

@@ -72,9 +72,9 @@ def test_an_empty_list_allows_nothing() -> None:
 @given(st.sampled_from(["s3://bucket/a", "s3://bucket", "https://host.test/a/b.bin", "https://host.test:443/a/"]), PATH)
 def test_what_is_allowed_stays_below_however_it_is_decoded(base: str, tail: str) -> None:
     text = base + tail
-    assume(locations.problem(text) is None)
+    if locations.problem(text) or not locations.allowed(locations.parse(text), [locations.parse(base)]):
+        return
     found, within = locations.parse(text), locations.parse(base)
-    assume(locations.allowed(found, [within]))
 
     assert (found.scheme, found.place) == (within.scheme, within.place)
     steps, least = (unquote(unquote(one.path)).strip("/").split("/") for one in (found, within))

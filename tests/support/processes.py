@@ -69,9 +69,13 @@ def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def die_with_parent(number: signal.Signals = signal.SIGKILL) -> Callable[[], None]:
-    """For ``preexec_fn``: the kernel sends the child *number* when its parent ends, however that ends."""
+    """For ``preexec_fn``: the kernel sends the child *number* when its parent ends, however that ends.
+
+    The child also hears interrupts, as the children of a job that a shell has put into the background would not.
+    """
 
     def ask() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, number)
 
