@@ -17,7 +17,7 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
 from registry.db.session import db
-from registry.services import accounts
+from registry.services import accounts, health
 
 # A checkout is looked at first: an editable install would hold a stale copy.
 _CONFIGURATIONS = (
@@ -86,6 +86,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
 
     def load(self) -> Flask:
         app = create_app(self.settings)
+        health.probe(app.extensions[EXTENSION].store)
         if self.settings.uses_sqlite and self.settings.workers == 1:
             worker.start_threads(app)
         return app

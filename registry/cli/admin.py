@@ -63,9 +63,10 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
 
 @admin.command()
 @click.option("--deep", is_flag=True, help="Also read and hash every stored file.")
+@click.option("--mark", is_flag=True, help="Have workers look again at what is wrong, and ask for the bytes anew.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
-def fsck(deep: bool, as_json: bool, **overrides: Any) -> None:
+def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
     """Compare the database with the store, both ways. Exits with 7 when bytes are missing or changed.
 
     Strays are no harm: the collector takes them.
@@ -74,7 +75,7 @@ def fsck(deep: bool, as_json: bool, **overrides: Any) -> None:
     Example:
       registry admin fsck --deep
     """
-    found = server.check_store(deep=deep, **overrides)
+    found = server.check_store(deep=deep, mark=mark, **overrides)
     harm = sum(finding.harm for finding in found)
     if as_json:
         items = [{"kind": item.kind, "name": item.name, "detail": item.detail, "harm": item.harm} for item in found]

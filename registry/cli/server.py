@@ -112,13 +112,13 @@ def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:
         return list(collection.collect(store=adapters.store, grace=grace, dry_run=dry_run))
 
 
-def check_store(*, deep: bool, **overrides: Any) -> list[Finding]:
+def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
     """What does not agree between database and store."""
     with application(**overrides) as app:
         from registry.api.context import EXTENSION
         from registry.services import fsck
 
-        return list(fsck.check(store=app.extensions[EXTENSION].store, deep=deep))
+        return list(fsck.check(store=app.extensions[EXTENSION].store, deep=deep, mark=mark))
 
 
 def examine(**overrides: Any) -> Mapping[str, Check]:

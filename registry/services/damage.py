@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -23,6 +25,18 @@ def report(session: Session, blob: Blob, found: str) -> None:
         return
     before, blob.damage = blob.damage, found
     _record(session, blob, f"blob.{found}", before=before, after=found, actor=SYSTEM)
+
+
+def suspect(session: Session, blobs: Iterable[Blob]) -> None:
+    """Let the scrubber look at *blobs*, as they were read, next, and say in the audit log what it finds.
+
+    Until then whoever has the bytes is asked to send them again. What is known to be damaged stays so.
+    """
+    keys = {blob.sha256: blob.key for blob in blobs if blob.damage is None}
+    rows = select(Blob).where(Blob.sha256.in_(keys), Blob.damage.is_(None)).order_by(Blob.sha256)
+    for blob in session.scalars(rows.with_for_update().execution_options(populate_existing=True)).all():
+        if blob.key == keys[blob.sha256]:  # another object may have taken the place of the one that was looked at
+            blob.damage, blob.checked_at = SUSPECT, None
 
 
 def repair(session: Session, blob: Blob, *, key: str, etag: str | None, actor: Actor) -> None:

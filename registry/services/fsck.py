@@ -11,10 +11,10 @@ from sqlalchemy import func, select
 from registry.db.base import Rows
 from registry.db.models import Blob, Model, Version, VersionFile
 from registry.db.queries import artifacts
-from registry.db.session import reading
+from registry.db.session import reading, transaction
 from registry.domain.errors import BlobsMissing
 from registry.domain.stages import State
-from registry.services import collection
+from registry.services import collection, damage
 from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 
@@ -32,10 +32,14 @@ class Finding:
     harm: bool
 
 
-def check(*, store: Store, deep: bool = False) -> Iterator[Finding]:
-    """Everything that does not agree; *deep* also reads and hashes every object. Writes nothing."""
+def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[Finding]:
+    """Everything that does not agree; *deep* also reads and hashes every object.
+
+    Writes nothing, unless *mark* lets a worker look again at the blobs that were found wanting: it says in the audit
+    log what is wrong with them, and from now on whoever has their bytes is asked to send them.
+    """
     yield from _versions()
-    yield from _blobs(store, deep=deep)
+    yield from _blobs(store, deep=deep, mark=mark)
     yield from _strays(store)
 
 
@@ -66,16 +70,25 @@ def _unbacked(ids: Sequence[int]) -> Rows:
     )
 
 
-def _blobs(store: Store, *, deep: bool) -> Iterator[Finding]:
+def _blobs(store: Store, *, deep: bool, mark: bool) -> Iterator[Finding]:
     after = ""
     while True:
         with reading() as session:
             page = select(Blob).where(Blob.sha256 > after).order_by(Blob.sha256).limit(BATCH)
             found = session.scalars(page.execution_options(populate_existing=True)).all()
-        yield from (finding for blob, finding in _compare(found, store, deep=deep) if _is_current(blob))
+        for blob, finding in _compare(found, store, deep=deep):
+            if _is_current(blob):
+                if mark:
+                    _mark(blob)
+                yield finding
         if len(found) < BATCH:
             return
         after = found[-1].sha256
+
+
+def _mark(blob: Blob) -> None:
+    with transaction() as session:
+        damage.suspect(session, [blob])
 
 
 def _is_current(blob: Blob) -> bool:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from sqlalchemy import exists, func, select, text
 
 from registry.db import migrate
 from registry.db.models import Blob, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
-from registry.domain.errors import RegistryError
+from registry.domain.errors import RegistryError, Unavailable
 from registry.domain.stages import State
 from registry.services import leases
 from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 
+log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
 
 
@@ -44,6 +47,13 @@ def examination(store: Store) -> dict[str, Check]:
     if found["database"].ok and found["migrations"].ok:
         found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage)}
     return found
+
+
+def probe(store: Store) -> None:
+    """Find out, before the first request, whether the store refuses wrong bytes itself; one that is down is asked
+    again when it is needed."""
+    with suppress(Unavailable):
+        log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)
 
 
 def _check(look: Callable[[], str | None]) -> Check:

@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from registry.db.models import Blob, VersionFile
 from registry.db.queries import catalog
 from registry.db.session import reading, transaction
 from registry.domain.errors import BlobsMissing, NotReady, Unavailable
 from registry.domain.stages import State
-from registry.services.damage import DAMAGED, SUSPECT
+from registry.services import damage
+from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 from registry.storage.driver import Stat
 
@@ -44,13 +45,13 @@ def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) 
     _require_present(stats, blobs, model, number, note=note)
     touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
     if sum(blob.size for blob in touched) > store.read_at_once:
-        _suspect(touched, note=note)
+        _tell(touched, note=note)
         raise NotReady(
             f"{len(touched)} of the files of {model}:{number} were written to since they were verified; a worker "
             "reads them again now. Try again in a while"
         )
     if wrong := [blob for blob in touched if not _is_whole(blob, store)]:
-        _suspect(wrong, note=note)
+        _tell(wrong, note=note)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
 
 
@@ -75,7 +76,7 @@ def _require_present(
         if (stat := stats[blob.sha256]) is None or stat.size != blob.size or blob.damage in DAMAGED
     ]
     if wrong:
-        _suspect(wrong, note=note)
+        _tell(wrong, note=note)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
 
 
@@ -87,17 +88,10 @@ def _damaged(wrong: Sequence[str], model: str, number: int) -> BlobsMissing:
     )
 
 
-def _suspect(blobs: Sequence[Blob], *, note: bool) -> None:
-    """Let the scrubber look at them next, and say in the audit log what it finds. Whoever has the bytes is asked to
-    send them again."""
-    digests = sorted(blob.sha256 for blob in blobs if blob.damage is None)
-    if digests and note:
+def _tell(blobs: Sequence[Blob], *, note: bool) -> None:
+    if note:
         with transaction() as session:
-            whole = select(Blob.sha256, Blob.key).where(Blob.sha256.in_(digests), Blob.damage.is_(None))
-            locked = session.execute(whole.order_by(Blob.sha256).with_for_update()).all()
-            looked_at = {blob.key for blob in blobs}  # another object may have taken the place of one of these
-            same = [sha256 for sha256, key in locked if key in looked_at]
-            session.execute(update(Blob).where(Blob.sha256.in_(same)).values(damage=SUSPECT, checked_at=None))
+            damage.suspect(session, blobs)
 
 
 def _blobs(model: str, number: int) -> Sequence[Blob]:

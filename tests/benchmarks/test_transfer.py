@@ -10,9 +10,9 @@ from tests.benchmarks import transfer
 from tests.benchmarks.transfer import MIB
 
 
-@pytest.mark.slow
-def test_every_comparison_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    compared, measured = transfer.run(tmp_path, pairs=1, size=70 * MIB, files=20, memory=[70 * MIB])
+@pytest.mark.parametrize("mib", [8, pytest.param(128, marks=pytest.mark.slow)])
+def test_every_comparison_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str], mib: int) -> None:
+    compared, measured = transfer.run(tmp_path, pairs=1, size=mib * MIB, files=20, memory=[mib * MIB])
 
     transfer.report(compared, measured)
 
@@ -25,5 +25,5 @@ def test_every_comparison_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[
         "local",
     ]
     assert all(found.ours[0] > 0 and found.theirs[0] > 0 for found in compared)
-    assert [use.name for use in measured] == ["upload 0.0683594 GiB", "download 0.0683594 GiB"]
+    assert [use.name.split()[0] for use in measured] == ["upload", "download"]
     assert "boto3 upload_file + sha256" in capsys.readouterr().out

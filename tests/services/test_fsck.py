@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from pathlib import Path
 
@@ -82,6 +83,23 @@ def test_what_the_scrubber_found_is_told_also_without_reading(stock: Stock, give
 
     assert (found.kind, found.name, found.harm) == ("corrupt", f"sha256:{sha256}", True)
     assert "--deep reads it again" in found.detail
+    assert stock.fsck(deep=True) == []
+
+
+def test_what_is_marked_is_told_by_the_scrubber_and_asked_for_again(stock: Stock, api: Api, given: Given) -> None:
+    content = uuid.uuid4().bytes
+    given.version("fraud", files=[given.file(content)])
+    file = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+    stock.object(file["sha256"]).unlink()
+    told = api.post("/uploads", file).status_code
+
+    stock.fsck(mark=True)
+    read = stock.scrub()
+
+    assert (told, read) == (200, 1)
+    assert stock.actions() == ["blob.missing"]
+    given.blob(content)
+    assert stock.actions()[-1] == "blob.repaired"
     assert stock.fsck(deep=True) == []
 
 

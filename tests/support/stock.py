@@ -89,9 +89,9 @@ class Stock:
                 read += 1
         return read
 
-    def fsck(self, *, deep: bool = False) -> list[Finding]:
+    def fsck(self, *, deep: bool = False, mark: bool = False) -> list[Finding]:
         with self.app.app_context():
-            return list(fsck.check(store=self.store, deep=deep))
+            return list(fsck.check(store=self.store, deep=deep, mark=mark))
 
     def pass_(self, time: timedelta) -> None:
         """Let *time* go by since everything was marked and looked at; the database's clock cannot be turned."""
