@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,32 @@ pytest_plugins = ["tests.support.fixtures_s3"]
 SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
     del os.environ[name]  # the suite's settings are its own
+
+
+# Suites whose tests take seconds and have many variants (stores, databases, ways to fail): each test runs in its first
+# variant, and one in so many of the others. ``--every-variant`` runs them all.
+SHARES = {"faults": 4, "races": 2}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-variant", action="store_true", help="run all variants of the long suites, not a share")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not in the share; which that is depends on the tests' names alone."""
+    if config.getoption("--every-variant"):
+        return
+    seen: set[str] = set()
+    left_out = []
+    for item in items:
+        if item.get_closest_marker("slow"):
+            continue
+        test = item.nodeid.partition("[")[0]
+        if test in seen and zlib.crc32(item.nodeid.encode()) % SHARES.get(item.path.parent.name, 1):
+            left_out.append(item)
+        seen.add(test)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 def pytest_xdist_auto_num_workers() -> int:
