@@ -23,7 +23,8 @@ from registry.client.uploads import Uploads
 
 FIRST_GROUP = 40
 GROUP = 200
-COMPLETED = 100
+COMPLETED = 500
+COMPLETED_BYTES = 64 << 20  # the registry may have to read them all back before it answers
 _ARRIVED = frozenset({"verified", "uploaded"})
 
 
@@ -44,7 +45,7 @@ def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: 
     meter = Meter("upload", sum(file.size for file in distinct), progress)
     sending = _Sending(transport, meter)
     crew.run([sending.announcement(distinct, FIRST_GROUP)], jobs=jobs, meter=meter)
-    crew.run(sending.completions(jobs), jobs=jobs, meter=meter)
+    crew.run(sending.completions(), jobs=jobs, meter=meter)
     return Sent(len(sending.sent), meter.done)
 
 
@@ -53,6 +54,7 @@ class _Sending:
         self._uploads = Uploads(transport)
         self._delivery = Delivery(transport, meter)
         self._arrived: list[tuple[str, Hashed]] = []
+        self._waiting = 0
         self._lock = threading.Lock()
         self.sent: list[Hashed] = []
 
@@ -60,11 +62,10 @@ class _Sending:
         """Announce the first *group* of the files, send them, and announce the others in time."""
         return lambda: self._announce(files[:group], files[group:])
 
-    def completions(self, jobs: int) -> list[Task]:
-        """What has arrived and is not completed yet, shared among the threads."""
-        arrived, self._arrived = self._arrived, []
-        share = max(1, -(-len(arrived) // jobs))
-        return [self._completion(arrived[at : at + share]) for at in range(0, len(arrived), share)]
+    def completions(self) -> list[Task]:
+        """What has arrived and is not completed yet: many at once, for a store shows many of them in one look."""
+        arrived, self._arrived, self._waiting = self._arrived, [], 0
+        return [self._completion(arrived)] if arrived else []
 
     def _announce(self, files: Sequence[Hashed], others: Sequence[Hashed]) -> Iterable[Task]:
         following = [self.announcement(others)] if others else []
@@ -102,7 +103,9 @@ class _Sending:
                 self._delivery.deliver(file, target, renew)
         with self._lock:
             self._arrived.append((upload_id, file))
-            return self.completions(1) if len(self._arrived) >= COMPLETED else []
+            self._waiting += file.size
+            full = len(self._arrived) >= COMPLETED or self._waiting >= COMPLETED_BYTES
+            return self.completions() if full else []
 
     def _completion(self, arrived: Sequence[tuple[str, Hashed]]) -> Task:
         return lambda: self._complete(arrived)
