@@ -145,7 +145,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                 view = self.alt_response(
                     status, schema=ProblemView, description=text, content_type="application/problem+json"
                 )(view)
-            return register(self.doc(parameters=headers)(view) if headers else view)  # type: ignore[no-any-return]
+            documented = self.doc(parameters=headers)(view) if headers else view
+            return register(documented)  # type: ignore[no-any-return]  # flask-smorest is not typed
 
         return decorate
 

@@ -14,11 +14,12 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET
+from tests.support import shelf as shelves
 from tests.support.databases import Database
 from tests.support.ledger import Ledger
 from tests.support.oracle import Oracle
 from tests.support.servers import Caller, Fleet, Launcher, running_fleet
-from tests.support.shelf import Shelf, shelf
+from tests.support.shelf import Shelf
 
 
 class StartFleet(Protocol):
@@ -88,7 +89,7 @@ def open_shelf(
                 for name, value in where["server"].environment.items():
                     monkeypatch.setenv(name, value)
             make_app = functools.partial(_make_app, make_settings, database.url)
-            opened = shelf(kind, make_app, database.tokens["all"], database.url, **where, **settings)
+            opened = shelves.shelf(kind, make_app, database.tokens["all"], database.url, **where, **settings)
             return stack.enter_context(opened)
 
         yield open_it
@@ -111,3 +112,16 @@ def judge(database: Database, make_settings: Callable[..., Settings]) -> Iterato
     yield make
     for oracle in made:
         oracle.close()
+
+
+@pytest.fixture
+def shelf(open_shelf: Callable[..., Shelf], request: pytest.FixtureRequest) -> Shelf:
+    """One of the kind that the test is parametrised with, with a model."""
+    opened = open_shelf(request.param)
+    opened.given.model()
+    return opened
+
+
+@pytest.fixture
+def oracle(shelf: Shelf, judge: Callable[..., Oracle]) -> Oracle:
+    return judge(**shelf.place)

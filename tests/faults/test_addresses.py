@@ -27,18 +27,6 @@ EXPIRY = 3  # seconds; a machine under load needs two between signing and sendin
 LOCAL_SIGNATURE, S3_SIGNATURE = 43, 64  # characters at the end of an address
 
 
-@pytest.fixture
-def shelf(open_shelf: Callable[..., Shelf], request: pytest.FixtureRequest) -> Shelf:
-    opened = open_shelf(request.param)
-    opened.given.model()
-    return opened
-
-
-@pytest.fixture
-def oracle(shelf: Shelf, judge: Callable[..., Oracle]) -> Oracle:
-    return judge(**shelf.place)
-
-
 STRICT = pytest.mark.parametrize("shelf", ["local", "swift"], indirect=True)
 
 

@@ -7,7 +7,6 @@ whoever reads next.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +24,6 @@ pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 SHELVES = pytest.mark.parametrize("shelf", KINDS, indirect=True)
 DAMAGED = pytest.mark.parametrize("how", DAMAGES)
 PROMOTION = {"stage": "production", "reason": "a test"}
-
-
-@pytest.fixture
-def shelf(open_shelf: Callable[..., Shelf], request: pytest.FixtureRequest) -> Shelf:
-    opened = open_shelf(request.param)
-    opened.given.model()
-    return opened
-
-
-@pytest.fixture
-def oracle(shelf: Shelf, judge: Callable[..., Oracle]) -> Oracle:
-    return judge(**shelf.place)
 
 
 def code(response: Any, status: int = 409) -> str:
