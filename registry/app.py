@@ -11,10 +11,11 @@ from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from registry import telemetry
-from registry.api import access, blueprint, context, converters, metrics, operations, problems, transfer
+from registry.api import blueprint, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
 from registry.config import Settings
 from registry.db import session
+from registry.http import access, bodies, context
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
 
@@ -53,7 +54,7 @@ def _open_gates(app: Flask) -> None:
     converters.register(app)
     access.register(app)
     app.before_request(converters.refuse_unnameable)
-    app.before_request(blueprint.limit_body)
+    app.before_request(bodies.limit)
     app.before_request(blueprint.refuse_unknown_query)
     app.before_request(blueprint.refuse_idle_conditions)
     app.after_request(_secure)

@@ -12,11 +12,11 @@ from flask import Flask
 from gunicorn.app.base import Application
 
 from registry import telemetry, worker
-from registry.api.context import EXTENSION, Adapters
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
 from registry.db.session import db
+from registry.http.context import EXTENSION, Adapters
 from registry.services import accounts, health
 
 # A checkout is looked at first: an editable install would hold a stale copy.

@@ -17,9 +17,9 @@ from types import FrameType
 import structlog
 from flask import Flask
 
-from registry.api.context import EXTENSION, Adapters
 from registry.api.schemas.imports import registration_of
 from registry.domain.errors import Unavailable
+from registry.http.context import EXTENSION, Adapters
 from registry.services import collection, imports, scrubbing, upkeep, verification
 
 log = structlog.get_logger(__name__)

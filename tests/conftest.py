@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from registry.api.context import EXTENSION
 from registry.app import create_app
 from registry.config import Secret, Settings
 from registry.db import migrate
 from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
+from registry.http.context import EXTENSION
 from registry.services import accounts
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase

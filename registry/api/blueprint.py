@@ -18,18 +18,16 @@ from webargs.flaskparser import FlaskParser
 from werkzeug import Response as BaseResponse
 from werkzeug.exceptions import UnsupportedMediaType
 
-from registry.api import strict_json
-from registry.api.access import WRITES
-from registry.api.context import current_actor, etag, settings
 from registry.api.schemas.problem import ProblemView
-from registry.domain.errors import Invalid, Malformed, PreconditionFailed, TooLarge
+from registry.domain.errors import Invalid, Malformed, PreconditionFailed
+from registry.http import bodies
+from registry.http.access import WRITES
+from registry.http.context import current_actor, etag
 from registry.services import idempotency
 from registry.services.idempotency import Claim, Replay, Reply
 
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
-BODY_VALUES = 10_000
-MANIFEST_VALUES = 100_000
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _READ_REFUSALS = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not found",
                   422: "invalid", 503: "unavailable"}  # fmt: skip
@@ -62,8 +60,7 @@ class Parser(FlaskParser):
     def load_json(self, req: Request, schema: Schema) -> Any:
         if req.mimetype != "application/json" or req.headers.get("Content-Encoding"):
             raise UnsupportedMediaType("send the body as Content-Type: application/json, not encoded")
-        values = MANIFEST_VALUES if _takes_manifest(req) else BODY_VALUES
-        return strict_json.loads(_body(req), values=values)
+        return bodies.load(req)
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
         for name, values in req.args.lists():
@@ -151,12 +148,6 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         return decorate
 
 
-def takes_manifest(view: View) -> View:
-    """Let the view's body be as large as a manifest of 10,000 files."""
-    view.__takes_manifest__ = True  # type: ignore[attr-defined]  # a mark, read by limit_body
-    return view
-
-
 def conditional(view: View) -> View:
     """Let the view take If-Match: its record has a version, and the ETag that came with it still has to be its own."""
     view.__conditional__ = True  # type: ignore[attr-defined]  # a mark, read by refuse_idle_conditions
@@ -168,15 +159,6 @@ def refuse_idle_conditions() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if view and request.method in WRITES and "If-Match" in request.headers and not _is_conditional(view):
         raise Malformed("If-Match is not taken here: its ETag would protect nothing")
-
-
-def limit_body() -> None:
-    """Before each request: how many bytes its body may have."""
-    limit = _body_limit(request)
-    if (request.content_length or 0) > limit:
-        raise _too_large(limit)
-    # Werkzeug cuts a body of undeclared length off at its limit without a word: see _body for the byte more.
-    request.max_content_length = limit + 1
 
 
 def refuse_unknown_query() -> None:
@@ -201,29 +183,6 @@ def etag_of(result: Any) -> str | None:
 
 def _is_conditional(view: View) -> bool:
     return hasattr(view, "__conditional__")
-
-
-def _body(req: Request) -> bytes:
-    """The whole body. Raises TooLarge."""
-    raw, limit = req.get_data(cache=True), _body_limit(req)
-    if len(raw) > limit:
-        raise _too_large(limit)
-    return raw
-
-
-def _body_limit(req: Request) -> int:
-    found = settings()
-    if req.blueprint == "transfer":
-        return found.max_upload_bytes
-    return found.max_manifest_bytes if _takes_manifest(req) else found.max_body_bytes
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"the body may have {limit} bytes at most", limit=limit)
-
-
-def _takes_manifest(req: Request) -> bool:
-    return hasattr(current_app.view_functions.get(req.endpoint or ""), "__takes_manifest__")
 
 
 def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResponse:
@@ -269,7 +228,7 @@ def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
 
 def _fingerprint() -> str:
     parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
-    told = "\n".join(parts).encode() + b"\n" + _canonical(_body(request))
+    told = "\n".join(parts).encode() + b"\n" + _canonical(bodies.read(request))
     return hashlib.sha256(told).hexdigest()
 
 

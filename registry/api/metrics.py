@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from registry.api.access import public
+from registry.http.access import public
 from registry.services import gauges
 
 blueprint = Blueprint("metrics", __name__)

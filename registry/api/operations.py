@@ -11,8 +11,8 @@ from flask_smorest import Api
 from openapi_ui_bundles import swagger_ui
 from werkzeug import Response as Redirect
 
-from registry.api.access import public
-from registry.api.context import settings, store
+from registry.http.access import public
+from registry.http.context import settings, store
 from registry.services import health
 
 ASSETS = Path(swagger_ui.static_path)

@@ -9,14 +9,16 @@ from typing import Any
 from flask import Blueprint, Response, request, send_file
 from werkzeug.wsgi import FileWrapper
 
-from registry.api.access import public
-from registry.api.context import store
+from registry.http.access import public
+from registry.http.bodies import takes_file
+from registry.http.context import store
 
 blueprint = Blueprint("transfer", __name__)
 BLOCK = 256 * 1024
 
 
 @blueprint.put("/transfer/<token>")
+@takes_file
 @public("the address is the credential: signed by us for one object, one size and a short time")
 def receive(token: str) -> Response:
     """Store the body under the key that the address was signed for."""

@@ -104,7 +104,7 @@ def verify_audit(**overrides: Any) -> Iterator[ChainReport]:
 def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:
     """What the collector found and deleted."""
     with application(**overrides) as app:
-        from registry.api.context import EXTENSION
+        from registry.http.context import EXTENSION
         from registry.services import collection
 
         adapters = app.extensions[EXTENSION]
@@ -115,7 +115,7 @@ def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:
 def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
     """What does not agree between database and store."""
     with application(**overrides) as app:
-        from registry.api.context import EXTENSION
+        from registry.http.context import EXTENSION
         from registry.services import fsck
 
         return list(fsck.check(store=app.extensions[EXTENSION].store, deep=deep, mark=mark))
@@ -124,7 +124,7 @@ def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
 def examine(**overrides: Any) -> Mapping[str, Check]:
     """What is well and what is not, by what was looked at."""
     with application(**overrides) as app:
-        from registry.api.context import EXTENSION
+        from registry.http.context import EXTENSION
         from registry.services import health
 
         return health.examination(app.extensions[EXTENSION].store)

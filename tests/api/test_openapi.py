@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from registry.api.access import WRITES
+from registry.http.access import WRITES
 from tests.api.hostile.world import World
 from tests.support.api import Api
 

@@ -12,9 +12,9 @@ from flask import Flask
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from registry.api.context import EXTENSION
 from registry.db.models import Version
 from registry.db.session import transaction
+from registry.http.context import EXTENSION
 from registry.services import verification
 from tests.support.api import Api, Given, expect
 from tests.support.stock import register

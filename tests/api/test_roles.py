@@ -10,10 +10,10 @@ import pytest
 from flask import Blueprint, Flask
 from werkzeug.routing import Rule
 
-from registry.api import access
-from registry.api.access import PUBLIC, permission_of, public, requires
 from registry.domain.access import GRANTABLE, GRANTS, Actor, ActorKind, Permission, Role, permissions_of
 from registry.domain.errors import Forbidden
+from registry.http import access
+from registry.http.access import PUBLIC, permission_of, public, requires
 from tests.api.hostile.world import World
 from tests.support.api import HOST, Api, Given, expect
 

@@ -9,10 +9,10 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete
 
-from registry.api.context import EXTENSION
 from registry.auth import tokens
 from registry.db.models import AuditEntry, Token
 from registry.db.session import transaction
+from registry.http.context import EXTENSION
 from registry.services import accounts
 from tests.api.hostile.ledger import watching
 from tests.support.api import Api, expect

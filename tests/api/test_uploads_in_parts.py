@@ -13,8 +13,8 @@ import time_machine
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from registry.api.context import EXTENSION
 from registry.domain import clock
+from registry.http.context import EXTENSION
 from registry.services import upkeep, verification
 from tests.support.api import Api, Given, expect
 

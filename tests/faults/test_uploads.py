@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from registry.api.context import EXTENSION
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
+from registry.http.context import EXTENSION
 from registry.services import uploads
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.api import strict_json
 from registry.domain.errors import Malformed, TooLarge
+from registry.http import strict_json
 from tests.api.hostile import bodies
 
 VALUES = 1000

@@ -15,12 +15,12 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from registry.api.context import EXTENSION
 from registry.api.schemas.imports import registration_of
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.models import Upload
 from registry.db.session import db, reading
+from registry.http.context import EXTENSION
 from registry.services import collection, imports
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver

@@ -15,10 +15,10 @@ import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
-from registry.api.context import EXTENSION
 from registry.db.models import IdempotencyKey
 from registry.db.session import reading
 from registry.domain import clock
+from registry.http.context import EXTENSION
 from registry.services import upkeep
 from registry.services.upkeep import Upkeep
 from tests.support.api import Api, Given, expect

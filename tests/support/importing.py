@@ -9,10 +9,10 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select, update
 
-from registry.api.context import EXTENSION, Adapters
 from registry.api.schemas.imports import registration_of
 from registry.db.models import Blob, Import
 from registry.db.session import reading, transaction
+from registry.http.context import EXTENSION, Adapters
 from registry.services import imports
 from registry.services.damage import CORRUPT
 from tests.support.api import Api, Given, expect

@@ -10,8 +10,8 @@ from typing import Any
 import requests
 from flask import Flask
 
-from registry.api.context import EXTENSION
 from registry.db.session import db
+from registry.http.context import EXTENSION
 from registry.services import collection, fsck
 from registry.services.fsck import Finding
 from registry.storage.checked import Store

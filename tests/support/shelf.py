@@ -14,8 +14,8 @@ import requests
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from registry.api.context import EXTENSION
 from registry.db.session import db
+from registry.http.context import EXTENSION
 from registry.services import scrubbing, verification
 from registry.storage.checked import Store
 from tests.support.api import HOST, Api, Given, expect

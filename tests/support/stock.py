@@ -16,10 +16,10 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import update
 
-from registry.api.context import EXTENSION, Adapters
 from registry.db.models import Blob, Stray
 from registry.db.session import transaction
 from registry.domain import clock
+from registry.http.context import EXTENSION, Adapters
 from registry.services import collection, fsck, scrubbing
 from registry.services.collection import Waste
 from registry.services.fsck import Finding

@@ -10,9 +10,9 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from registry.api.context import absolute
 from registry.domain import clock
 from registry.domain.names import Rule
+from registry.http.context import absolute
 
 DESCRIPTION_LENGTH = 65_536
 SHA256 = "^[0-9a-f]{64}$"

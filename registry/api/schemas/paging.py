@@ -9,10 +9,10 @@ from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
-from registry.api.context import settings
 from registry.api.schemas.fields import QueryNumber, Strict, Text, View
 from registry.db.records import Page
 from registry.domain.errors import Malformed
+from registry.http.context import settings
 
 LIMIT = 200
 

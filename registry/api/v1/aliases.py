@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint, conditional
-from registry.api.context import current_actor, if_match
 from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery
 from registry.api.schemas.models import ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.db.records import AliasRecord
 from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.context import current_actor, if_match
 from registry.services import aliases
 
 blueprint = Blueprint("aliases", __name__, url_prefix="/api/v1", description="Movable names for versions.")

@@ -10,11 +10,11 @@ from typing import Any
 
 from flask import Response, request, stream_with_context
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint
 from registry.api.schemas.audit import AuditEntryView, AuditPage, AuditQuery, EntryPage, HistoryQuery
 from registry.api.schemas.paging import paged
 from registry.domain.access import Permission
+from registry.http.access import requires
 from registry.services import audit
 from registry.services.audit import Criteria
 

@@ -7,13 +7,13 @@ from typing import Any
 from flask import redirect
 from werkzeug import Response
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint
-from registry.api.context import absolute, current_actor, settings, store
 from registry.api.schemas.paging import paged
 from registry.api.schemas.problem import ProblemView
 from registry.api.schemas.versions import FilePage, FilesQuery
 from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.context import absolute, current_actor, settings, store
 from registry.services import archive, downloads, versions
 from registry.storage.driver import attachment
 

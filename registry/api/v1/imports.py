@@ -7,12 +7,12 @@ from uuid import UUID
 
 from flask import url_for
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint
-from registry.api.context import current_actor, sources
 from registry.api.schemas.imports import ImportBody, ImportView
 from registry.db.records import ImportRecord
 from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.context import current_actor, sources
 from registry.services import imports
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")

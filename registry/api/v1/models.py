@@ -6,9 +6,7 @@ from typing import Any
 
 from flask import url_for
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint, conditional
-from registry.api.context import current_actor, if_match, settings
 from registry.api.schemas.models import (
     ModelBody,
     ModelPage,
@@ -22,6 +20,8 @@ from registry.api.schemas.paging import paged
 from registry.db.records import ModelRecord
 from registry.domain.access import Permission
 from registry.domain.stages import Lifecycle
+from registry.http.access import requires
+from registry.http.context import current_actor, if_match, settings
 from registry.services import models
 
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")

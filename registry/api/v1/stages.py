@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint, conditional
-from registry.api.context import current_actor, if_match, store
 from registry.api.schemas.stages import HolderQuery, HolderView, MovedView, RollbackBody, StageChangeBody, StagesView
 from registry.db.records import HolderRecord
 from registry.domain.access import Permission
 from registry.domain.stages import Stage
+from registry.http.access import requires
+from registry.http.context import current_actor, if_match, store
 from registry.services import stages
 from registry.services.stages import Moved, Terms
 

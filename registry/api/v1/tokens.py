@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint
-from registry.api.context import adapters, current_actor, current_credential, settings
 from registry.api.schemas.models import ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.tokens import IssuedView, MeView, TokenBody, TokenPage, TokenView
 from registry.db.records import TokenRecord
 from registry.domain.access import Permission, Role
+from registry.http.access import requires
+from registry.http.context import adapters, current_actor, current_credential, settings
 from registry.services import accounts
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="Identity.")

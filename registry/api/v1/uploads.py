@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from registry.api.access import requires
 from registry.api.blueprint import Blueprint
-from registry.api.context import current_actor, limits, store
 from registry.api.schemas.problem import ProblemView
 from registry.api.schemas.uploads import (
     ArrivedView,
@@ -20,6 +18,8 @@ from registry.api.schemas.uploads import (
     UploadView,
 )
 from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.context import current_actor, limits, store
 from registry.services import completion, partials, uploads
 from registry.services.partials import Arrived, SignedParts
 from registry.services.uploads import Announced, Batch, Wanted

@@ -7,9 +7,7 @@ from typing import Any
 
 from flask import url_for
 
-from registry.api.access import requires
-from registry.api.blueprint import Blueprint, conditional, takes_manifest
-from registry.api.context import current_actor, if_match, settings
+from registry.api.blueprint import Blueprint, conditional
 from registry.api.schemas.lineage import VersionLineageView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
@@ -26,6 +24,9 @@ from registry.api.schemas.versions import (
 )
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.bodies import takes_manifest
+from registry.http.context import current_actor, if_match, settings
 from registry.services import lineage, registration, versions
 from registry.services.registration import Registered, Registration
 

@@ -12,10 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from registry.api.context import EXTENSION
 from registry.db.models import Account, Model, Token, Upload
 from registry.db.session import transaction
 from registry.domain import clock
+from registry.http.context import EXTENSION
 from registry.storage.keys import blob_key
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database

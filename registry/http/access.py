@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, current_app, g, request
 
-from registry.api.context import adapters
 from registry.auth.authenticate import authenticate
 from registry.domain.access import LOCAL_DEV, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
+from registry.http.context import adapters
 
 View = TypeVar("View", bound=Callable[..., Any])
 PERMISSION = "__permission__"

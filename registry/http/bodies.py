@@ -1,0 +1,67 @@
+"""How large a body may be, and reading one as a strict JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Request, current_app, request
+
+from registry.domain.errors import TooLarge
+from registry.http import strict_json
+from registry.http.context import settings
+
+View = TypeVar("View", bound=Callable[..., Any])
+BODY_VALUES = 10_000
+MANIFEST_VALUES = 100_000
+
+
+def takes_manifest(view: View) -> View:
+    """Let the view's body be as large as a manifest of 10,000 files."""
+    return _mark(view, "manifest")
+
+
+def takes_file(view: View) -> View:
+    """Let the view's body be as large as one file may be; the view streams it."""
+    return _mark(view, "file")
+
+
+def limit() -> None:
+    """Before each request: how many bytes its body may have."""
+    most = _most(request)
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    # Werkzeug cuts a body of undeclared length off at its limit without a word: see read() for the byte more.
+    request.max_content_length = most + 1
+
+
+def read(req: Request) -> bytes:
+    """The whole body. Raises TooLarge."""
+    raw, most = req.get_data(cache=True), _most(req)
+    if len(raw) > most:
+        raise _too_large(most)
+    return raw
+
+
+def load(req: Request) -> Any:
+    """The body's one JSON document. Raises Malformed, or TooLarge."""
+    return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) == "manifest" else BODY_VALUES)
+
+
+def _mark(view: View, kind: str) -> View:
+    view.__body__ = kind  # type: ignore[attr-defined]  # a mark, read by limit
+    return view
+
+
+def _kind(req: Request) -> str | None:
+    return getattr(current_app.view_functions.get(req.endpoint or ""), "__body__", None)
+
+
+def _most(req: Request) -> int:
+    found = settings()
+    sizes = {"file": found.max_upload_bytes, "manifest": found.max_manifest_bytes}
+    return sizes.get(_kind(req) or "", found.max_body_bytes)
+
+
+def _too_large(most: int) -> TooLarge:
+    return TooLarge(f"the body may have {most} bytes at most", limit=most)

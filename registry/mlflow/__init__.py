@@ -1,0 +1,1 @@
+"""The MLflow face: its REST protocol over the same services, so that unmodified MLflow clients use this registry."""
