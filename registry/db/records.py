@@ -32,8 +32,50 @@ class ModelRecord:
     created_at: datetime
     created_by: str
     updated_at: datetime
+    revised_at: datetime
+    claimed: Mapping[str, Any] | None
     deleted_at: datetime | None
     row_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class VersionBrief:
+    """A version without what costs queries of its own: as much as MLflow's protocol shows of it."""
+
+    model: str
+    model_id: str
+    number: int
+    state: str
+    state_reason: str | None
+    stage: str
+    description: str
+    tags: Mapping[str, str]
+    aliases: Sequence[str]
+    manifest_digest: str | None
+    source: str | None
+    location: str | None
+    run_id: str | None
+    run_link: str | None
+    logged_model: str | None
+    created_at: datetime
+    created_by: str
+    revised_at: datetime
+    claimed: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelBrief:
+    """A model, and of each stage in use the version with the highest number: as MLflow's protocol shows it."""
+
+    id: str
+    name: str
+    description: str
+    tags: Mapping[str, str]
+    aliases: Mapping[str, int]
+    latest: Sequence[VersionBrief]
+    created_at: datetime
+    revised_at: datetime
+    claimed: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +91,16 @@ class LineageRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
+    """``manifest_digest`` is None while the files are not known; see ``Version`` for what MLflow's clients say."""
+
     model: str
+    model_id: str
     number: int
     state: str
     state_reason: str | None
     stage: str
     rolled_back: bool
-    manifest_digest: str
+    manifest_digest: str | None
     file_count: int
     size: int
     description: str
@@ -66,9 +111,16 @@ class VersionRecord:
     framework: str | None
     signature: Mapping[str, Any] | None
     lineage: LineageRecord
+    source: str | None
+    location: str | None
+    run_id: str | None
+    run_link: str | None
+    logged_model: str | None
     created_at: datetime
     created_by: str
     updated_at: datetime
+    revised_at: datetime
+    claimed: Mapping[str, Any] | None
     deleted_at: datetime | None
     purged_at: datetime | None
     row_version: int
@@ -100,7 +152,7 @@ class HolderRecord:
     model: str
     stage: str
     number: int
-    manifest_digest: str
+    manifest_digest: str | None
     since: datetime
     until: datetime | None
     kind: str
@@ -116,7 +168,7 @@ class AliasRecord:
     model: str
     alias: str
     number: int
-    manifest_digest: str
+    manifest_digest: str | None
     since: datetime
     until: datetime | None
     actor: str

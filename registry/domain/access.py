@@ -15,7 +15,9 @@ class Permission(StrEnum):
     MODEL_EDIT = "model:edit"
     MODEL_DELETE = "model:delete"
     MODEL_LIFECYCLE = "model:lifecycle"
+    MODEL_RENAME = "model:rename"
     VERSION_REGISTER = "version:register"
+    VERSION_IMPORT = "version:import"
     VERSION_EDIT = "version:edit"
     VERSION_DELETE = "version:delete"
     VERSION_PURGE = "version:purge"
@@ -73,6 +75,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
     | {
         Permission.MODEL_DELETE,
         Permission.MODEL_LIFECYCLE,
+        Permission.MODEL_RENAME,
+        Permission.VERSION_IMPORT,
         Permission.VERSION_PURGE,
         Permission.AUDIT_READ,
         Permission.TOKEN_CREATE,

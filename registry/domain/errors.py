@@ -8,6 +8,7 @@
     ├── Conflict                the request is fine, the state of things is not
     │   ├── AlreadyExists
     │   ├── IllegalTransition   the stage machine has no such edge
+    │   ├── Occupied            another version holds the stage, and was not to be displaced
     │   ├── Stale               the caller acted on an outdated picture
     │   ├── InUse
     │   ├── NotReady
@@ -74,6 +75,13 @@ class IllegalTransition(Conflict):
 
     def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
         super().__init__(detail, allowed=sorted(allowed))
+
+
+class Occupied(Conflict):
+    code = "occupied"
+
+    def __init__(self, detail: str, *, holder: int) -> None:
+        super().__init__(detail, holder=holder)
 
 
 class Stale(Conflict):

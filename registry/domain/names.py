@@ -16,7 +16,7 @@ Rule = Callable[[str], str | None]
 
 MODEL_NAME_LENGTH = 255
 PATH_BYTES = 1024
-TAG_KEY_LENGTH = 128
+TAG_KEY_LENGTH = 250
 STAGE_NAMES = frozenset({"none", "staging", "production", "archived"})
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Stale
+from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Occupied, Stale
 
 
 class Stage(StrEnum):
@@ -27,8 +27,9 @@ class Lifecycle(StrEnum):
 
 
 class State(StrEnum):
-    """A version's life, apart from its stage."""
+    """A version's life, apart from its stage. ``unverified``: its files are elsewhere, nobody here has seen them."""
 
+    UNVERIFIED = "unverified"
     PENDING = "pending"
     READY = "ready"
     FAILED = "failed"
@@ -97,11 +98,18 @@ class Tenure:
 
 
 def plan(
-    version: Candidate, target: Stage, *, lifecycle: Lifecycle, holder: int | None, leave_vacant: bool = False
+    version: Candidate,
+    target: Stage,
+    *,
+    lifecycle: Lifecycle,
+    holder: int | None,
+    leave_vacant: bool = False,
+    displace: bool = True,
 ) -> Move:
     """Decide whether *version* may enter *target*; the move says whom it displaces from production.
 
-    Raises IllegalTransition (with the allowed stages) or NotReady.
+    Raises IllegalTransition (with the allowed stages), NotReady, or without *displace* Occupied when there is somebody
+    to displace.
     """
     if version.state is State.DELETED:
         raise NotReady(f"version {version.number} is deleted; restore it before moving it")
@@ -109,9 +117,15 @@ def plan(
         return Move(version.number, version.stage, target, None)
     if lifecycle is Lifecycle.ENFORCED:
         _check_edge(version, target, leave_vacant=leave_vacant)
-    if target in SERVING and version.state is not State.READY:
-        raise NotReady(f"version {version.number} is {version.state}; only ready versions enter {target}")
+    if target in SERVING:
+        _check_ready(version, target, lifecycle)
     displaced = holder if lifecycle is Lifecycle.ENFORCED and target is Stage.PRODUCTION else None
+    if displaced is not None and not displace:
+        raise Occupied(
+            f"version {displaced} holds production; promote with archive_existing_versions=true to take its place, "
+            "or archive it first",
+            holder=displaced,
+        )
     return Move(version.number, version.stage, target, kind_of(version.stage, target), displaced)
 
 
@@ -180,6 +194,19 @@ def _earlier_holder(past: Iterable[Tenure], number: int) -> Tenure:
     if tenure.state is not State.READY:
         raise NotReady(f"version {number} is {tenure.state}; only ready versions enter production")
     return tenure
+
+
+def _check_ready(version: Candidate, target: Stage, lifecycle: Lifecycle) -> None:
+    if version.state is State.READY:
+        return
+    if version.state is not State.UNVERIFIED:
+        raise NotReady(f"version {version.number} is {version.state}; only ready versions enter {target}")
+    if lifecycle is Lifecycle.ENFORCED:
+        raise NotReady(
+            f"version {version.number} is unverified: its files are elsewhere and the registry has not seen them. "
+            f"Register them as a new version with their bytes (registry register, the MLflow plugin, or an artifact "
+            f"location of this registry), then move that to {target}"
+        )
 
 
 def _check_edge(version: Candidate, target: Stage, *, leave_vacant: bool) -> None:

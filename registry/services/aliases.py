@@ -74,8 +74,8 @@ def move(session: Session, held: Model, alias: str, version: Version, *, event: 
             started_entry=event.uid,
         )
     )
-    catalog.touch(version, event.at)
-    catalog.touch(held, event.at)  # its view shows the aliases
+    catalog.touch(version, event.at, revises=False)
+    catalog.touch(held, event.at, revises=False)  # its view shows the aliases
     return left.number if left else None
 
 
@@ -89,7 +89,7 @@ def remove(
         gone = _current(session, held, alias)
         _check_match(session, held, alias, if_match)
         version = _end(session, held, alias, event)
-        catalog.touch(held, event.at)
+        catalog.touch(held, event.at, revises=False)
         happening = Happening(
             "alias.deleted",
             {"model": held.name, "version": gone.number, "alias": alias},
@@ -101,13 +101,30 @@ def remove(
         return answer(session, replace(gone, until=event.at))
 
 
+def pointing_at(session: Session, version: Version) -> list[str]:
+    """The names of the aliases that point at the version."""
+    open_ = select(AliasTenure.alias).where(AliasTenure.version_id == version.id, AliasTenure.ended_at.is_(None))
+    return list(session.scalars(open_.order_by(AliasTenure.alias)))
+
+
+def end_all(session: Session, held: Model, version: Version, *, event: audit.Event) -> list[str]:
+    """End the version's aliases within the caller's transaction, which also records it; returns their names."""
+    pointing = pointing_at(session, version)
+    for alias in pointing:
+        _end(session, held, alias, event)
+    return pointing
+
+
 def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRecord:
     """Where the alias points, or pointed at *as_of*, also under a deleted model. Raises NotFound, or Invalid."""
     governance.require_past(as_of)
     with reading() as session:
-        held = catalog.model(session, model)
         statement = governance.select_told(AliasTenure).where(AliasTenure.alias == alias)
-        statement = statement.where(AliasTenure.model_id == held.id if as_of is None else Model.name == model)
+        if as_of is None:
+            statement = statement.where(AliasTenure.model_id == catalog.model(session, model).id)
+        else:
+            catalog.require_ever_named(session, model)
+            statement = statement.where(catalog.ever_named(model, after=as_of))
         return _first(session, covering(statement, AliasTenure, as_of), model, alias, as_of)
 
 
@@ -127,8 +144,8 @@ def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Pa
 def history(model: str, alias: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
     """Where the alias ever pointed, newest first. Raises NotFound."""
     with reading() as session:
-        catalog.model(session, model)
-        statement = governance.select_told(AliasTenure).where(Model.name == model, AliasTenure.alias == alias)
+        catalog.require_ever_named(session, model)
+        statement = governance.select_told(AliasTenure).where(catalog.ever_named(model), AliasTenure.alias == alias)
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
@@ -141,7 +158,7 @@ def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Versi
         return None
     current.ended_at, current.ended_entry = event.at, event.uid
     left = session.get_one(Version, current.version_id)
-    catalog.touch(left, event.at)
+    catalog.touch(left, event.at, revises=False)
     session.flush()  # the unique index allows one open tenure at a time
     return left
 
@@ -184,7 +201,7 @@ def _record(row: Any) -> AliasRecord:
         model=model,
         alias=tenure.alias,
         number=number,
-        manifest_digest=digest,
+        manifest_digest=digest or None,
         since=tenure.started_at,
         until=tenure.ended_at,
         actor=actor,

@@ -143,8 +143,9 @@ def export(criteria: Criteria) -> Iterator[EntryRecord]:
 def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
     """What happened to every model that has or had this name, newest first. Raises NotFound."""
     with reading() as session:
-        catalog.model(session, name)
-        statement = _matching(criteria).where(AuditEntry.model_id.in_(select(Model.id).where(Model.name == name)))
+        catalog.require_ever_named(session, name)
+        named = select(Model.id).where(catalog.ever_named(name))
+        statement = _matching(criteria).where(AuditEntry.model_id.in_(named))
         return _page(session, statement, after=after, limit=limit)
 
 

@@ -7,11 +7,11 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry.db.models import LineageEdge, LineageNode, Model, Tenure, Version
+from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenure, Version
 from registry.db.queries import catalog, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
@@ -19,7 +19,7 @@ from registry.domain import clock, names
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
-from registry.domain.stages import SERVING, Lifecycle, Stage
+from registry.domain.stages import SERVING, Lifecycle, Stage, State
 from registry.services import audit, tags
 from registry.services.idempotency import answer, unit_of_work
 
@@ -42,7 +42,7 @@ def create(
     with unit_of_work() as session:
         held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
         event = audit.begin(held)
-        held.created_at = held.updated_at = event.at
+        held.created_at = held.updated_at = held.revised_at = event.at
         tags.change_on_model(session, held, labels or {})
         tagged = json.dumps(labels, sort_keys=True) if labels else None
         said = audit.texts(description=description or None, tags=tagged)
@@ -99,7 +99,7 @@ def edit(
         if description is not None:
             held.description = description
         tags.change_on_model(session, held, labels or {})
-        catalog.touch(held, event.at)
+        catalog.touch(held, event.at, revises=description is not None or lifecycle is not None)
         said = audit.texts(
             reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
         )
@@ -111,13 +111,15 @@ def edit(
 def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
     """Mark the model as deleted; everything it has stays and can be restored.
 
-    Raises InUse while a version holds staging or production, or while another model's version derives from one.
+    Raises InUse while a version holds staging or production, or while another model's version derives from one; not
+    in lifecycle ``open``, where MLflow's rules hold.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
         catalog.check_match(held, if_match)
         catalog.await_children(session, Version.model_id == held.id)
-        _refuse_if_used(session, held)
+        if held.lifecycle != Lifecycle.OPEN:
+            _refuse_if_used(session, held)
         return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
@@ -138,6 +140,45 @@ def restore(name: str, *, actor: Actor, reason: str | None = None, if_match: int
             raise _restore_blocked(name) from error
         held.next_number = catalog.next_number(session, name)
         return _mark(session, held, "model.restored", deleted=False, actor=actor, reason=reason)
+
+
+def rename(name: str, new_name: str, *, actor: Actor, reason: str | None = None) -> ModelRecord:
+    """Give the model another name; its versions, tags, aliases and history stay with it.
+
+    Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
+    Conflict for a name under which another model has numbered versions: one number would mean two things.
+    """
+    names.require(names.model_name_problem, "new_name", new_name)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, name)
+        key = names.name_key(new_name)
+        if new_name == name or (key != held.name_key and _live(session, key)):
+            raise _taken(new_name)
+        if key != held.name_key and (used := catalog.used_before(session, key, by_others_than=held.id)):
+            raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
+        event = audit.begin(held)
+        session.add(
+            FormerName(
+                model_id=held.id, name=name, name_key=held.name_key, next_number=held.next_number, ended_at=event.at
+            )
+        )
+        held.name, held.name_key = new_name, key
+        catalog.touch(held, event.at)
+        try:
+            session.flush()  # the unique index decides between two that take the name at once
+        except IntegrityError as error:
+            raise _taken(new_name) from error
+        ours = update(Version).where(Version.model_id == held.id, Version.state != State.DELETED.value)
+        session.execute(ours.values(revised_at=event.at), execution_options={"synchronize_session": False})
+        happening = Happening(
+            "model.renamed",
+            {"model": new_name},
+            before={"name": name},
+            after={"name": new_name},
+            texts=audit.texts(reason=reason),
+        )
+        audit.record(session, held, event, happening, actor=actor)
+        return answer(session, records.model_record(session, held))
 
 
 def _mark(
@@ -167,6 +208,7 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
         created_at=now,
         created_by=actor.id,
         updated_at=now,
+        revised_at=now,
     )
     if _live(session, held.name_key):
         raise _taken(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +11,13 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Model, Version, VersionFile, VersionParam
+from registry.db.models import Import, Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.domain import manifest, names
-from registry.domain.access import Actor
+from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
-from registry.domain.errors import BlobsMissing, Invalid
+from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
@@ -25,8 +26,26 @@ from registry.services.idempotency import answer, unit_of_work
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """What an MLflow client says of where a version came from: kept as it came, never opened.
+
+    ``location`` is where such a client finds the files when they are not here; None for ``source`` itself.
+    """
+
+    source: str | None = None
+    run_id: str | None = None
+    run_link: str | None = None
+    logged_model: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
-    """What a caller says of a new version. A run's params and metrics count as the version's own unless given."""
+    """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
+
+    ``anew`` asks for a new number even where the same files of the same run have one. ``number`` and ``claimed`` are
+    for versions that another registry has numbered: the number must be free and above all others.
+    """
 
     files: Sequence[File]
     description: str = ""
@@ -37,6 +56,10 @@ class Registration:
     signature: Mapping[str, Any] | None = None
     lineage: Snapshot = field(default_factory=Snapshot)
     aliases: Sequence[str] = ()
+    origin: Origin = field(default_factory=Origin)
+    anew: bool = False
+    number: int | None = None
+    claimed: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,37 +78,83 @@ def register(model: str, wanted: Registration, *, actor: Actor) -> Registered:
     sealed = _check(wanted)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
-        if twin := _twin(session, held, sealed, wanted.lineage):
+        if not wanted.anew and (twin := _twin(session, held, sealed, wanted)):
             return answer(session, Registered(False, records.version_record(session, held, twin)))
         state = _check_blobs(session, sealed, actor)
         event = audit.begin(held)
         version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
         _describe(session, version, wanted, sealed, event=event, actor=actor)
         lineage.keep(session, held, version, wanted.lineage)
+        tags.change_on_version(session, version, wanted.tags)
         left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
         audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
         return answer(session, Registered(True, records.version_record(session, held, version)))
 
 
+def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
+    """Give a version its number whose files the registry has not: unverified, for they are elsewhere.
+
+    With *fetch*, the facts of an import, the version is pending until a worker has fetched its files and what is known
+    of its run; *wanted* then has no params, metrics or lineage of its own. Raises NotFound, or Invalid.
+    """
+    _check_texts(wanted)
+    state = State.UNVERIFIED if fetch is None else State.PENDING
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        event = audit.begin(held)
+        version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
+        if fetch is None:
+            _describe(session, version, wanted, None, event=event, actor=actor)
+            lineage.keep(session, held, version, wanted.lineage)
+        else:
+            session.add(_import(version, fetch, actor=actor))
+        tags.change_on_version(session, version, wanted.tags)
+        left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
+        audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
+        return answer(session, records.version_record(session, held, version))
+
+
+def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Import:
+    return Import(
+        id=str(uuid.uuid4()),
+        model_id=version.model_id,
+        version_id=version.id,
+        number=version.number,
+        source=version.source or "",
+        facts=dict(facts),
+        state="pending",
+        files=0,
+        bytes=0,
+        created_at=version.created_at,
+        created_by=actor.id,
+    )
+
+
 def _check(wanted: Registration) -> Manifest:
-    run = wanted.lineage.run
-    for key in {**(run.params if run else {}), **wanted.params}:
-        names.require(names.tag_key_problem, f"params.{key}", key)
-    for alias in wanted.aliases:
-        names.require(names.alias_problem, "aliases", alias)
+    _check_texts(wanted)
     for index, file in enumerate(wanted.files):
         if problem := names.path_problem(file.path):
             raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})
     return manifest.seal(wanted.files)
 
 
-def _twin(session: Session, held: Model, sealed: Manifest, snapshot: Snapshot) -> Version | None:
+def _check_texts(wanted: Registration) -> None:
+    run = wanted.lineage.run
+    for key in {**(run.params if run else {}), **wanted.params}:
+        names.require(names.tag_key_problem, f"params.{key}", key)
+    for alias in wanted.aliases:
+        names.require(names.alias_problem, "aliases", alias)
+
+
+def _twin(session: Session, held: Model, sealed: Manifest, wanted: Registration) -> Version | None:
     alike = select(Version).where(
         Version.model_id == held.id,
         Version.manifest_digest == sealed.digest,
-        Version.run_key == snapshot.run_key,
+        Version.run_key == wanted.lineage.run_key,
         Version.state.in_([State.PENDING.value, State.READY.value]),
     )
+    if wanted.number is not None:
+        alike = alike.where(Version.number == wanted.number)
     return session.scalars(alike.order_by(Version.number.desc())).first()
 
 
@@ -112,43 +181,64 @@ def _insert(
     session: Session,
     held: Model,
     wanted: Registration,
-    sealed: Manifest,
+    sealed: Manifest | None,
     *,
     state: State,
     event: audit.Event,
     actor: Actor,
 ) -> Version:
+    origin, run = wanted.origin, wanted.lineage.run
     version = Version(
         model_id=held.id,
-        number=held.next_number,
+        number=_number(held, wanted, actor),
         state=state.value,
         stage="none",
         rolled_back=False,
-        manifest_digest=sealed.digest,
+        manifest_digest=sealed.digest if sealed else "",
         run_key=wanted.lineage.run_key,
         lineage_digest=wanted.lineage.digest,
-        file_count=len(sealed.files),
-        size=sealed.size,
+        file_count=len(sealed.files) if sealed else 0,
+        size=sealed.size if sealed else 0,
         description=wanted.description,
         framework=wanted.framework,
         signature=dict(wanted.signature) if wanted.signature is not None else None,
+        source=origin.source,
+        location=origin.location,
+        run_id=origin.run_id or (run.id if run else None),
+        run_link=origin.run_link,
+        logged_model=origin.logged_model,
         row_version=1,
         created_at=event.at,
         created_by=actor.id,
         updated_at=event.at,
+        revised_at=event.at,
+        claimed=dict(wanted.claimed) if wanted.claimed else None,
     )
-    held.latest_number, held.next_number = held.next_number, held.next_number + 1
+    held.latest_number, held.next_number = version.number, version.number + 1
     catalog.touch(held, event.at)
     session.add(version)
     session.flush()  # everything below refers to its id
     return version
 
 
+def _number(held: Model, wanted: Registration, actor: Actor) -> int:
+    """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that is used up."""
+    if wanted.claimed is not None or wanted.number is not None:
+        actor.require(Permission.VERSION_IMPORT)
+    if wanted.number is None or wanted.number == held.next_number:
+        return held.next_number
+    if wanted.number < held.next_number:
+        raise Conflict(
+            f"the number {wanted.number} of {held.name!r} is used up; the next is {held.next_number}; none comes back"
+        )
+    return wanted.number
+
+
 def _describe(
     session: Session,
     version: Version,
     wanted: Registration,
-    sealed: Manifest,
+    sealed: Manifest | None,
     *,
     event: audit.Event,
     actor: Actor,
@@ -158,12 +248,11 @@ def _describe(
     session.add_all(
         VersionFile(version_id=version.id, path=file.path, size=file.size, sha256=file.sha256,
                     media_type=file.media_type)
-        for file in sealed.files
+        for file in (sealed.files if sealed else ())
     )  # fmt: skip
     session.add_all(VersionParam(version_id=version.id, key=key, value=value) for key, value in params.items())
     measured = {**(run.metrics if run else {}), **wanted.metrics}
     versions.add_metrics(session, version, measured, event=event, actor=actor)
-    tags.change_on_version(session, version, wanted.tags)
 
 
 def _happening(held: Model, version: Version, wanted: Registration, left: Mapping[str, int | None]) -> Happening:
@@ -174,7 +263,8 @@ def _happening(held: Model, version: Version, wanted: Registration, left: Mappin
         before={"aliases": dict(left)} if left else {},
         after={"state": version.state, "files": version.file_count, "size": str(version.size)}
         | ({"aliases": dict.fromkeys(left, version.number)} if left else {}),
-        digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
+        digests=({"manifest": version.manifest_digest} if version.manifest_digest else {})
+        | {"lineage": version.lineage_digest},
         texts=audit.texts(
             description=wanted.description or None,
             tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State
-from registry.services import audit, integrity, versions
+from registry.services import audit, integrity, tenures, versions
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
 
@@ -38,6 +38,8 @@ class Terms:
 
     ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
     ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
+    Without ``displace`` nobody is pushed out of production; with ``archive_others`` every other version in the target
+    stage is archived by the same act, also where the lifecycle would let them stay.
     """
 
     reason: str
@@ -45,6 +47,8 @@ class Terms:
     leave_vacant: bool = False
     dry_run: bool = False
     if_match: int | None = None
+    displace: bool = True
+    archive_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +77,22 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
         decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
-        if not decided.changed:
+        others = tenures.others_in(session, held, found, target) if terms.archive_others else []
+        if not decided.changed and not others:
             return answer(session, Moved(decided, None, records.version_record(session, held, found)))
 
         event = audit.begin(held)
         if displaced:
-            _enter(session, held, displaced, Stage.ARCHIVED, Kind.SUPERSEDE, event)
+            tenures.enter(session, held, displaced, Stage.ARCHIVED, Kind.SUPERSEDE, event)
         _apply(session, held, found, decided, event)
-
-        happening = _happening(held, found, decided, displaced, terms.reason)
-        audit.record(session, held, event, happening, actor=actor, version=found, related=displaced)
-        return answer(session, Moved(decided, event.at, records.version_record(session, held, found)))
+        if decided.changed:
+            happening = _happening(held, found, decided, displaced, terms.reason)
+            audit.record(session, held, event, happening, actor=actor, version=found, related=displaced)
+        at = event.at
+        for other in others:
+            if other is not displaced:
+                _archive_beside(session, held, other, found, target, terms.reason, at=at, actor=actor)
+        return answer(session, Moved(decided, at, records.version_record(session, held, found)))
 
 
 def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
@@ -126,9 +135,12 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
     """
     governance.require_past(as_of)
     with reading() as session:
-        held = catalog.model(session, model)
         statement = governance.select_told(Tenure).where(Tenure.stage == stage.value)
-        statement = statement.where(Tenure.model_id == held.id if as_of is None else Model.name == model)
+        if as_of is None:
+            statement = statement.where(Tenure.model_id == catalog.model(session, model).id)
+        else:
+            catalog.require_ever_named(session, model)
+            statement = statement.where(catalog.ever_named(model, after=as_of))
         row = session.execute(governance.covering(statement, Tenure, as_of)).first()
         if row is not None:
             return governance.holder_record(row)
@@ -161,7 +173,12 @@ def _plan_move(
     if terms.expected_current is not UNSAID:
         stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
     decided = stages.plan(
-        _candidate(found), target, lifecycle=Lifecycle(held.lifecycle), holder=number, leave_vacant=terms.leave_vacant
+        _candidate(found),
+        target,
+        lifecycle=Lifecycle(held.lifecycle),
+        holder=number,
+        leave_vacant=terms.leave_vacant,
+        displace=terms.displace,
     )
     return decided, incumbent if decided.displaced is not None else None
 
@@ -169,9 +186,29 @@ def _plan_move(
 def _apply(session: Session, held: Model, found: Version, decided: Move, event: audit.Event) -> None:
     if decided.kind is None:
         return
-    _enter(session, held, found, decided.target, decided.kind, event)
+    tenures.enter(session, held, found, decided.target, decided.kind, event)
     if decided.target is Stage.PRODUCTION:
         found.rolled_back = False
+
+
+def _archive_beside(
+    session: Session,
+    held: Model,
+    other: Version,
+    mover: Version,
+    stage: Stage,
+    reason: str,
+    *,
+    at: datetime,
+    actor: Actor,
+) -> None:
+    """Archive one that stood in the stage which *mover* got to itself; its own entry makes its history complete."""
+    event = replace(audit.begin(held), at=at)
+    kind = Kind.SUPERSEDE if stage is Stage.PRODUCTION else Kind.ARCHIVE
+    tenures.enter(session, held, other, Stage.ARCHIVED, kind, event)
+    archived = Move(other.number, stage, Stage.ARCHIVED, Kind.ARCHIVE)
+    happening = _happening(held, other, archived, mover, reason)
+    audit.record(session, held, event, happening, actor=actor, version=other, related=mover)
 
 
 def _rehearse_rollback(model: str, terms: Terms, to: int | None) -> Moved:
@@ -201,9 +238,9 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
 
         event = audit.begin(held)
         if outgoing:
-            _enter(session, held, outgoing, Stage.ARCHIVED, Kind.ROLLBACK, event)
+            tenures.enter(session, held, outgoing, Stage.ARCHIVED, Kind.ROLLBACK, event)
             outgoing.rolled_back = True
-        _enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
+        tenures.enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
 
         happening = _happening(held, target, decided, outgoing, terms.reason)
         audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
@@ -225,38 +262,6 @@ def _rollback_move(target: Version, outgoing: Version | None) -> Move:
     if source is Stage.PRODUCTION:
         return Move(target.number, source, Stage.PRODUCTION, None)
     return Move(target.number, source, Stage.PRODUCTION, Kind.ROLLBACK, displaced=outgoing.number if outgoing else None)
-
-
-def _enter(
-    session: Session,
-    held: Model,
-    version: Version,
-    stage: Stage,
-    kind: Kind,
-    event: audit.Event,
-    *,
-    origin: int | None = None,
-) -> None:
-    """End the version's tenure and begin the next; stage none has no tenure."""
-    if current := governance.open_tenure(session, version):
-        current.ended_at, current.ended_kind, current.ended_entry = event.at, kind.value, event.uid
-        session.flush()  # the unique indexes allow one open tenure at a time
-    if stage is not Stage.NONE:
-        session.add(
-            Tenure(
-                model_id=held.id,
-                version_id=version.id,
-                stage=stage.value,
-                exclusive=held.lifecycle == Lifecycle.ENFORCED,
-                started_at=event.at,
-                started_kind=kind.value,
-                started_entry=event.uid,
-                origin_id=origin,
-            )
-        )
-    version.stage = stage.value
-    catalog.touch(version, event.at)
-    catalog.touch(held, event.at)  # its view shows who holds what
 
 
 def _happening(held: Model, version: Version, decided: Move, related: Version | None, reason: str) -> Happening:

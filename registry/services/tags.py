@@ -13,7 +13,7 @@ from registry.domain import names
 from registry.domain.errors import Invalid
 
 TAGS = 100
-VALUE_LENGTH = 5000
+VALUE_LENGTH = 100_000
 
 
 def change_on_model(session: Session, held: Model, labels: Mapping[str, str | None]) -> None:

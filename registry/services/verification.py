@@ -56,7 +56,9 @@ def settle() -> Settled:
     """Make pending versions ready whose bytes are all verified, and fail those whose bytes will never be."""
     with reading() as session:
         pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
-        pending = pending.where(Version.state == State.PENDING.value).order_by(Version.id).limit(BATCH)
+        # Without a manifest nobody knows yet which bytes it needs: an import is to fill it.
+        pending = pending.where(Version.state == State.PENDING.value, Version.manifest_digest != "")
+        pending = pending.order_by(Version.id).limit(BATCH)
         complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
         hopeless = session.execute(pending.where(_has_file(_lost()))).all()
     settled = [_settle(version_id, model_id) for version_id, model_id in [*complete, *hopeless]]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Account, AliasTenure, Model, Version, VersionFile, VersionMetric
+from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import reading
@@ -18,8 +18,8 @@ from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, InUse, Invalid
-from registry.domain.stages import SERVING, Stage, State
-from registry.services import audit, lineage, tags
+from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
+from registry.services import aliases, audit, lineage, tags, tenures
 from registry.services.idempotency import answer, unit_of_work
 
 
@@ -101,7 +101,7 @@ def edit(
         if description is not None:
             found.description = description
         tags.change_on_version(session, found, labels or {})
-        catalog.touch(found, event.at)
+        catalog.touch(found, event.at, revises=description is not None)
         said = audit.texts(
             reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
         )
@@ -166,13 +166,16 @@ def delete_(
 ) -> VersionRecord:
     """Mark the version as deleted; its manifest, lineage and history stay.
 
-    Raises InUse while it holds staging or production, has an alias, or another version derives from it.
+    Raises InUse while it holds staging or production, has an alias, or another version derives from it. In lifecycle
+    ``open`` it leaves its stage and loses its aliases instead, as in MLflow.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
         catalog.check_match(found, if_match)
         catalog.await_children(session, Version.id == found.id)
+        if held.lifecycle == Lifecycle.OPEN and found.state != State.DELETED:
+            return _mark_freed(session, held, found, actor=actor, reason=reason)
         _refuse_if_used(session, held, found)
         return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)
 
@@ -249,8 +252,33 @@ def _mark(
     before, found.state = {"state": found.state}, state.value
     found.deleted_at = event.at if state is State.DELETED else None
     catalog.touch(found, event.at)
+    held.revised_at = event.at
     happening = Happening(
         action, subject(held, found), before=before, after={"state": state.value}, texts=audit.texts(reason=reason)
+    )
+    audit.record(session, held, event, happening, actor=actor, version=found)
+    return answer(session, records.version_record(session, held, found))
+
+
+def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, reason: str | None) -> VersionRecord:
+    """Delete a version that may be in use: it leaves its stage and its aliases."""
+    event, stage = audit.begin(held), Stage(found.stage)
+    left = aliases.end_all(session, held, found, event=event)
+    if stage in SERVING:
+        tenures.enter(session, held, found, Stage.NONE, kind_of(stage, Stage.NONE), event)
+    before: dict[str, Any] = {"state": found.state, "stage": stage.value}
+    found.state, found.deleted_at = State.DELETED.value, event.at
+    after: dict[str, Any] = {"state": found.state, "stage": found.stage}
+    if left:
+        before["aliases"], after["aliases"] = dict.fromkeys(left, found.number), dict.fromkeys(left)
+    catalog.touch(found, event.at)
+    catalog.touch(held, event.at)
+    happening = Happening(
+        "version.deleted",
+        subject(held, found),
+        before=before,
+        after=after,
+        texts=audit.texts(reason=reason),
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
     return answer(session, records.version_record(session, held, found))
@@ -260,6 +288,8 @@ def _state_without(session: Session, found: Version) -> State:
     """The state of a deleted version but for its deletion."""
     if found.state_reason is not None:
         return State.FAILED
+    if not found.manifest_digest:
+        return State.UNVERIFIED
     return State.PENDING if artifacts.count_lacking(session, found) else State.READY
 
 
@@ -279,9 +309,8 @@ def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
         raise Conflict(f"{name} is deleted already")
     if Stage(found.stage) in SERVING:
         raise InUse(f"{name} holds {found.stage}; archive it first")
-    pointing = select(AliasTenure.alias).where(AliasTenure.version_id == found.id, AliasTenure.ended_at.is_(None))
-    if aliases := session.scalars(pointing).all():
-        raise InUse(f"the aliases {', '.join(sorted(aliases))} point at {name}; move or delete them first")
+    if pointing := aliases.pointing_at(session, found):
+        raise InUse(f"the aliases {', '.join(pointing)} point at {name}; move or delete them first")
     if child := lineage.child_of(session, found):
         raise InUse(f"{child} derives from {name}; delete that version first")
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry.domain import stages
-from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Stale
+from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Occupied, Stale
 from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State, Tenure
 
 NONE, STAGING, PRODUCTION, ARCHIVED = Stage.NONE, Stage.STAGING, Stage.PRODUCTION, Stage.ARCHIVED
@@ -108,6 +108,19 @@ def test_a_version_that_is_not_ready_can_be_archived(state: State) -> None:
     assert move.kind is Kind.ARCHIVE
 
 
+def test_an_unverified_version_serves_only_where_the_lifecycle_is_open() -> None:
+    move = stages.plan(candidate(NONE, State.UNVERIFIED), PRODUCTION, lifecycle=Lifecycle.OPEN, holder=None)
+
+    assert move.kind is Kind.PROMOTE
+    with pytest.raises(NotReady, match="Register them as a new version with their bytes"):
+        stages.plan(candidate(NONE, State.UNVERIFIED), STAGING, lifecycle=Lifecycle.ENFORCED, holder=None)
+
+
+def test_the_holder_of_production_is_not_displaced_by_whoever_asks_not_to() -> None:
+    with pytest.raises(Occupied, match="version 3 holds production"):
+        stages.plan(candidate(STAGING), PRODUCTION, lifecycle=Lifecycle.ENFORCED, holder=3, displace=False)
+
+
 @pytest.mark.parametrize("lifecycle", Lifecycle)
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_a_deleted_version_does_not_move(source: Stage, target: Stage, lifecycle: Lifecycle) -> None:
@@ -131,7 +144,8 @@ def test_a_plan_is_a_refusal_or_a_move_that_keeps_the_rules(
 
     assert (move.source, move.target) == (source, target)
     assert move.changed == (source is not target)
-    assert not move.changed or target not in {STAGING, PRODUCTION} or state is State.READY
+    serves = {State.READY} if lifecycle is Lifecycle.ENFORCED else {State.READY, State.UNVERIFIED}
+    assert not move.changed or target not in {STAGING, PRODUCTION} or state in serves
     enters = lifecycle is Lifecycle.ENFORCED and move.changed and target is PRODUCTION
     assert move.displaced == (holder if enters else None)
 

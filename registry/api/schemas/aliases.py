@@ -24,7 +24,7 @@ class AliasView(View):
     model = fields.String(required=True)
     alias = fields.String(required=True)
     number = fields.Integer(required=True)
-    manifest_digest = fields.String(required=True)
+    manifest_digest = fields.String(required=True, allow_none=True)
     since = Instant(required=True)
     until = Instant(required=True, allow_none=True)
     actor = fields.String(required=True)

@@ -63,7 +63,7 @@ class HolderView(View):
     model = fields.String(required=True)
     stage = fields.String(required=True)
     number = fields.Integer(required=True)
-    manifest_digest = fields.String(required=True)
+    manifest_digest = fields.String(required=True, allow_none=True)
     since = Instant(required=True)
     until = Instant(required=True, allow_none=True)
     kind = fields.String(required=True)

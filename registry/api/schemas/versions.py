@@ -110,7 +110,7 @@ class VersionView(View):
     state_reason = fields.String(required=True, allow_none=True)
     stage = fields.String(required=True)
     rolled_back = fields.Boolean(required=True)
-    manifest_digest = fields.String(required=True)
+    manifest_digest = fields.String(required=True, allow_none=True)
     file_count = fields.Integer(required=True)
     size = fields.Integer(required=True, metadata={"description": "bytes"})
     description = fields.String(required=True)
@@ -123,6 +123,10 @@ class VersionView(View):
     framework = fields.String(required=True, allow_none=True)
     signature = fields.Dict(required=True, allow_none=True)
     lineage = fields.Nested(LineageView, required=True)
+    source = fields.String(required=True, allow_none=True, metadata={"description": "as an MLflow client named it"})
+    claimed = fields.Dict(
+        required=True, allow_none=True, metadata={"description": "what the registry it came from said"}
+    )
     created_at = Instant(required=True)
     created_by = fields.String(required=True)
     updated_at = Instant(required=True)

@@ -1,9 +1,9 @@
 """Every table; importing this package fills the metadata."""
 
 from registry.db.models.access import Account, IdempotencyKey, Token
-from registry.db.models.artifacts import Blob, Stray, Upload, VersionFile
+from registry.db.models.artifacts import Artifact, Blob, Stray, Upload, VersionFile
 from registry.db.models.audit import AuditEntry, AuditText, Chain
-from registry.db.models.catalog import Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
+from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.governance import AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
@@ -11,10 +11,12 @@ from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
 __all__ = [
     "Account",
     "AliasTenure",
+    "Artifact",
     "AuditEntry",
     "AuditText",
     "Blob",
     "Chain",
+    "FormerName",
     "IdempotencyKey",
     "Import",
     "LineageDigest",

@@ -93,3 +93,28 @@ class Stray(Base):
     handle: Mapped[str] = mapped_column(String(1024), primary_key=True, default="")
     size: Mapped[int] = mapped_column(BigInteger)
     found_at: Mapped[datetime]
+
+
+class Artifact(Leased, Base):
+    """A file under a path that clients may write again: what the path names now. Versions refer to its blob, not to it.
+
+    ``sha256`` is empty until a worker has read the ``object`` that arrived in parts without a digest. ``logged_model``
+    is the id of the MLflow logged model that the path belongs to.
+    """
+
+    __tablename__ = "artifacts"
+    __table_args__ = (
+        Index("ix_artifacts_logged_model", "logged_model"),
+        Index("ix_artifacts_sha256", "sha256"),
+        Index("ix_artifacts_unhashed", "created_at", sqlite_where=text("sha256 IS NULL"),
+              postgresql_where=text("sha256 IS NULL")),
+    )  # fmt: skip
+
+    path: Mapped[str] = mapped_column(Bytewise, primary_key=True)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    size: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str] = mapped_column(String(255))
+    object: Mapped[str | None] = mapped_column(String(255))
+    logged_model: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))

@@ -12,7 +12,11 @@ from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
 
 
 class Model(Chained, Base):
-    """A name with versions. The row is locked by whoever changes the model or anything under it."""
+    """A name with versions. The row is locked by whoever changes the model or anything under it.
+
+    ``revised_at`` is when something other than tags and aliases changed last; ``claimed`` is what another registry said
+    of the model that was imported from it (times, users): nobody here has seen it.
+    """
 
     __tablename__ = "models"
     __table_args__ = (
@@ -33,7 +37,27 @@ class Model(Chained, Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     updated_at: Mapped[datetime]
+    revised_at: Mapped[datetime | None]
+    claimed: Mapped[dict[str, Any] | None]
     deleted_at: Mapped[datetime | None]
+
+
+class FormerName(Base):
+    """A name that a model had until it was renamed; ``next_number`` is where numbering under it goes on."""
+
+    __tablename__ = "former_names"
+    __table_args__ = (
+        Index("ix_former_names_name_key", "name_key"),
+        Index("ix_former_names_name", "name"),
+        Index("ix_former_names_model_id", "model_id"),
+    )
+
+    id: Mapped[SerialKey]
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    name: Mapped[str] = mapped_column(Bytewise)
+    name_key: Mapped[str] = mapped_column(Text)
+    next_number: Mapped[int]
+    ended_at: Mapped[datetime]
 
 
 class ModelTag(Base):
@@ -41,18 +65,25 @@ class ModelTag(Base):
     __table_args__ = (Index("ix_model_tags_key", "key"),)
 
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), primary_key=True)
-    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key: Mapped[str] = mapped_column(String(250), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
 
 
 class Version(Base):
-    """An immutable numbered snapshot of a model. ``stage`` repeats the open tenure, for reading without a join."""
+    """An immutable numbered snapshot of a model. ``stage`` repeats the open tenure, for reading without a join.
+
+    ``manifest_digest`` is empty while nobody knows the files: those of an unverified version are elsewhere, those of
+    one that an import fills are still to be fetched. ``source``, ``run_link`` and ``logged_model`` are an MLflow
+    client's words, kept as they came and never opened; ``location`` is where such a client finds those files.
+    ``run_id`` repeats the run of the lineage. ``revised_at`` and ``claimed`` are as a model's.
+    """
 
     __tablename__ = "versions"
     __table_args__ = (
         UniqueConstraint("model_id", "number"),
         Index("ix_versions_natural_key", "model_id", "manifest_digest", "run_key"),
-        Index("ix_versions_stage", "model_id", "stage"),
+        Index("ix_versions_stage", "model_id", "stage", "number"),
+        Index("ix_versions_run_id", "run_id"),
         Index("ix_versions_pending", "id", sqlite_where=text("state = 'pending'"),
               postgresql_where=text("state = 'pending'")),
     )  # fmt: skip
@@ -72,10 +103,17 @@ class Version(Base):
     description: Mapped[str] = mapped_column(Text, default="")
     framework: Mapped[str | None] = mapped_column(String(64))
     signature: Mapped[dict[str, Any] | None]
+    source: Mapped[str | None] = mapped_column(Text)
+    location: Mapped[str | None] = mapped_column(Text)
+    run_id: Mapped[str | None] = mapped_column(String(255))
+    run_link: Mapped[str | None] = mapped_column(Text)
+    logged_model: Mapped[str | None] = mapped_column(String(64))
     row_version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     updated_at: Mapped[datetime]
+    revised_at: Mapped[datetime | None]
+    claimed: Mapped[dict[str, Any] | None]
     deleted_at: Mapped[datetime | None]
     purged_at: Mapped[datetime | None]
 
@@ -85,7 +123,7 @@ class VersionTag(Base):
     __table_args__ = (Index("ix_version_tags_key", "key"),)
 
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
-    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key: Mapped[str] = mapped_column(String(250), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
 
 
@@ -96,7 +134,7 @@ class VersionParam(Base):
     __table_args__ = (Index("ix_version_params_key", "key"),)
 
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
-    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key: Mapped[str] = mapped_column(String(250), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
 
 
@@ -111,7 +149,7 @@ class VersionMetric(Base):
 
     id: Mapped[SerialKey]
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
-    key: Mapped[str] = mapped_column(String(128))
+    key: Mapped[str] = mapped_column(String(250))
     value: Mapped[float] = mapped_column(Double)
     step: Mapped[int | None] = mapped_column(BigInteger)
     dataset_digest: Mapped[str | None] = mapped_column(String(160))

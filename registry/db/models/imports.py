@@ -16,10 +16,11 @@ class Import(Leased, Base):
     """A version to be made from a location. ``state``: pending, running, done or failed.
 
     ``facts`` is the body of the request, ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
+    With a ``version_id`` that pending version has its number already and is filled; else one is registered at the end.
     """
 
     __tablename__ = "imports"
-    __table_args__ = (Index("ix_imports_state", "state", "created_at"),)
+    __table_args__ = (Index("ix_imports_state", "state", "created_at"), Index("ix_imports_version_id", "version_id"))
 
     id: Mapped[UuidKey]
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
@@ -30,6 +31,7 @@ class Import(Leased, Base):
     files: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     number: Mapped[int | None]
+    version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     finished_at: Mapped[datetime | None]

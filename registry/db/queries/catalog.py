@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Model, Version
+from registry.db.models import FormerName, Model, Version
 from registry.domain import names
 from registry.domain.errors import Conflict, NotFound, PreconditionFailed
 from registry.domain.stages import State
@@ -49,9 +49,33 @@ def lock_model_ever(session: Session, name: str, number: int) -> Model:
 
 
 def next_number(session: Session, name: str) -> int:
-    """The first version number never used under *name*, also by models deleted since."""
+    """The first version number never used under *name*, also by models deleted or renamed since."""
     key = names.name_key(name)
-    return session.scalar(select(func.max(Model.next_number)).where(Model.name_key == key)) or 1
+    highest = (select(func.max(table.next_number)).where(table.name_key == key) for table in (Model, FormerName))
+    return max(session.scalar(one) or 1 for one in highest)
+
+
+def used_before(session: Session, name_key: str, *, by_others_than: str) -> str | None:
+    """A name of that key under which another model, deleted or renamed since, has numbered versions."""
+    for table, owner in ((Model, Model.id), (FormerName, FormerName.model_id)):
+        found = select(table.name).where(table.name_key == name_key, owner != by_others_than, table.next_number > 1)
+        if name := session.scalars(found.limit(1)).first():
+            return name
+    return None
+
+
+def ever_named(name: str, *, after: datetime | None = None) -> ColumnElement[bool]:
+    """Whether ``Model`` has the name, or had it (with *after*: at that instant or later) until it was renamed."""
+    former = select(FormerName.id).where(FormerName.model_id == Model.id, FormerName.name == name)
+    if after is not None:
+        former = former.where(FormerName.ended_at > after)
+    return or_(Model.name == name, former.exists())
+
+
+def require_ever_named(session: Session, name: str) -> None:
+    """Raise NotFound unless a model has the name, or had it."""
+    if session.scalars(select(Model.id).where(ever_named(name)).limit(1)).first() is None:
+        raise NotFound(f"there is no model {name!r}")
 
 
 def version(session: Session, held: Model, number: int) -> Version:
@@ -81,10 +105,15 @@ def check_match(row: Model | Version, if_match: int | None) -> None:
         raise PreconditionFailed("it changed since you read it; read it again, then decide")
 
 
-def touch(row: Model | Version, at: datetime) -> None:
-    """Mark *row* as changed: a new row version, hence a new ETag."""
+def touch(row: Model | Version, at: datetime, *, revises: bool = True) -> None:
+    """Mark *row* as changed: a new row version, hence a new ETag.
+
+    Tags and aliases do not revise: by MLflow's rules they leave its ``last_updated_timestamp`` as it is.
+    """
     row.row_version += 1
     row.updated_at = at
+    if revises:
+        row.revised_at = at
 
 
 def any_version(session: Session, name: str, number: int) -> Version:

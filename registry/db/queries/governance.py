@@ -96,7 +96,7 @@ def holder_record(row: Any) -> HolderRecord:
         model=model,
         stage=tenure.stage,
         number=number,
-        manifest_digest=digest,
+        manifest_digest=digest or None,
         since=tenure.started_at,
         until=tenure.ended_at,
         kind=tenure.started_kind,

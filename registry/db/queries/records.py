@@ -91,13 +91,8 @@ def model_records(session: Session, rows: Iterable[Sequence[Any]]) -> list[Model
     """Complete records for rows of :func:`select_models`, in their order."""
     rows = list(rows)
     ids = [row[0].id for row in rows]
-    tags = _pairs(session, select(ModelTag.model_id, ModelTag.key, ModelTag.value).where(ModelTag.model_id.in_(ids)))
-    aliases = _pairs(
-        session,
-        select(AliasTenure.model_id, AliasTenure.alias, Version.number)
-        .join(Version, Version.id == AliasTenure.version_id)
-        .where(AliasTenure.model_id.in_(ids), AliasTenure.ended_at.is_(None)),
-    )
+    tags = pairs(session, select(ModelTag.model_id, ModelTag.key, ModelTag.value).where(ModelTag.model_id.in_(ids)))
+    aliases = current_aliases(session, ids)
     stages = _stages(session, ids)
     return [_model(held, creator, tags[held.id], stages[held.id], aliases[held.id]) for held, creator in rows]
 
@@ -106,16 +101,16 @@ def version_records(session: Session, rows: Iterable[Sequence[Any]]) -> list[Ver
     """Complete records for rows of :func:`select_versions`, in their order."""
     rows = list(rows)
     ids = [row[0].id for row in rows]
-    tags = _pairs(
+    tags = pairs(
         session, select(VersionTag.version_id, VersionTag.key, VersionTag.value).where(VersionTag.version_id.in_(ids))
     )
-    params = _pairs(
+    params = pairs(
         session,
         select(VersionParam.version_id, VersionParam.key, VersionParam.value)
         .where(VersionParam.version_id.in_(ids))
         .order_by(VersionParam.key),
     )
-    aliases = _pairs(
+    aliases = pairs(
         session,
         select(AliasTenure.version_id, AliasTenure.alias, AliasTenure.id)
         .where(AliasTenure.version_id.in_(ids), AliasTenure.ended_at.is_(None))
@@ -156,7 +151,15 @@ def _lineage(parts: dict[str, list[dict[str, Any]]]) -> LineageRecord:
     )
 
 
-def _pairs(session: Session, statement: Rows) -> Pairs:
+def current_aliases(session: Session, model_ids: Sequence[str]) -> Pairs:
+    """The number that each alias of the models points at, by the model's id."""
+    statement = select(AliasTenure.model_id, AliasTenure.alias, Version.number)
+    statement = statement.join(Version, Version.id == AliasTenure.version_id)
+    return pairs(session, statement.where(AliasTenure.model_id.in_(model_ids), AliasTenure.ended_at.is_(None)))
+
+
+def pairs(session: Session, statement: Rows) -> Pairs:
+    """What rows of owner, key and value say, by owner; an owner without rows has an empty mapping."""
     found: Pairs = defaultdict(dict)
     for owner, key, value in session.execute(statement):
         found[owner][key] = value
@@ -169,7 +172,7 @@ def _latest_metrics(session: Session, version_ids: Sequence[int]) -> Pairs:
         .where(VersionMetric.version_id.in_(version_ids))
         .group_by(VersionMetric.version_id, VersionMetric.key)
     )
-    return _pairs(
+    return pairs(
         session,
         select(VersionMetric.version_id, VersionMetric.key, VersionMetric.value)
         .where(VersionMetric.id.in_(latest))
@@ -205,6 +208,8 @@ def _model(
         created_at=held.created_at,
         created_by=creator,
         updated_at=held.updated_at,
+        revised_at=held.revised_at or held.updated_at,
+        claimed=held.claimed,
         deleted_at=held.deleted_at,
         row_version=held.row_version,
     )
@@ -213,12 +218,13 @@ def _model(
 def _version(found: Version, model: str, creator: str, parts: _Parts) -> VersionRecord:
     return VersionRecord(
         model=model,
+        model_id=found.model_id,
         number=found.number,
         state=found.state,
         state_reason=found.state_reason,
         stage=found.stage,
         rolled_back=found.rolled_back,
-        manifest_digest=found.manifest_digest,
+        manifest_digest=found.manifest_digest or None,
         file_count=found.file_count,
         size=found.size,
         description=found.description,
@@ -229,9 +235,16 @@ def _version(found: Version, model: str, creator: str, parts: _Parts) -> Version
         framework=found.framework,
         signature=found.signature,
         lineage=parts.lineages[found.id],
+        source=found.source,
+        location=found.location,
+        run_id=found.run_id,
+        run_link=found.run_link,
+        logged_model=found.logged_model,
         created_at=found.created_at,
         created_by=creator,
         updated_at=found.updated_at,
+        revised_at=found.revised_at or found.updated_at,
+        claimed=found.claimed,
         deleted_at=found.deleted_at,
         purged_at=found.purged_at,
         row_version=found.row_version,
