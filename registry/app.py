@@ -16,6 +16,7 @@ from registry.api.v1 import BLUEPRINTS
 from registry.config import Settings
 from registry.db import session
 from registry.http import access, bodies, context
+from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
 
@@ -79,6 +80,8 @@ def _add_faces(app: Flask) -> None:
     app.register_blueprint(transfer.blueprint)
     app.register_blueprint(metrics.blueprint)
     app.register_blueprint(operations.make_blueprint(api))
+    for face in MLFLOW:
+        app.register_blueprint(face)
     problems.register(app)  # flask-smorest has put its own handler in place of ours
 
 

@@ -20,6 +20,7 @@ from registry.domain.parts import MIB
 PREFIX = "REGISTRY_"
 CHECKSUM_MODES = ("when_required", "when_supported")
 LIFECYCLES = ("enforced", "open")
+MLFLOW_DOWNLOADS = ("registry", "source")
 LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 SECRET_LENGTH = 32
@@ -88,6 +89,7 @@ class Settings:
     purge_retention: int = 30 * 86_400
     scrub_interval: int = 86_400
     import_sources: tuple[str, ...] = ()
+    mlflow_downloads: str = "registry"
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
@@ -154,6 +156,7 @@ class _Reader:
             "purge_retention": self.number("purge_retention", 30 * 86_400, least=0, most=3650 * 86_400),
             "scrub_interval": self.number("scrub_interval", 86_400, least=60, most=365 * 86_400),
             "import_sources": self.sources("import_sources"),
+            "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),

@@ -49,6 +49,7 @@ WRONG = {
     "REGISTRY_IMPORT_SOURCES": ["/srv/models", "file:///srv", "http://host/a", "s3://", "https://", "https://u:hunter2@host/a",
                                 "s3://bucket/a/../b", "s3://bucket/%2e%2e/b", "https://host/a?b=c", "https://host/a#b",
                                 "s3://bucket/a,ftp://host", "*", "s3://b", "https://host:0/a"],
+    "REGISTRY_MLFLOW_DOWNLOADS": ["s3", "Registry"],
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
     "REGISTRY_LOG_FORMAT": ["xml"],

@@ -28,6 +28,7 @@ STATUS: dict[type[RegistryError], int] = {
     errors.TooLarge: 413,
     errors.Invalid: 422,
     errors.IdempotencyMismatch: 422,
+    errors.Unsupported: 501,
     errors.Unavailable: 503,
 }
 FRAMEWORK_CODES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,9 +29,12 @@ class Credential:
     expires_at: datetime
 
 
-def authenticate(header: str | None, *, pepper: bytes) -> tuple[Actor, Credential]:
-    """The actor that the header's token stands for. Raises Unauthenticated."""
-    text = bearer(header)
+def authenticate(header: str | None, *, pepper: bytes, as_password: bool = False) -> tuple[Actor, Credential]:
+    """The actor that the header's token stands for; with *as_password* it may also come as Basic authentication's.
+
+    Raises Unauthenticated.
+    """
+    text = bearer(header) or (basic(header) if as_password else None)
     token_id = tokens.lookup_id(text) if text else None
     if text is None or token_id is None:
         raise Unauthenticated(REFUSED)
@@ -53,6 +57,18 @@ def bearer(header: str | None) -> str | None:
     """The token in ``Bearer <token>``; None for every other header."""
     scheme, _, text = (header or "").partition(" ")
     return text if scheme.lower() == "bearer" and text.isascii() and "," not in text else None
+
+
+def basic(header: str | None) -> str | None:
+    """The token in ``Basic base64(<anything>:<token>)``, where MLflow's clients have a password; None for others."""
+    scheme, _, text = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        _, colon, token = base64.b64decode(text.encode("ascii"), validate=True).decode("ascii").partition(":")
+    except ValueError:
+        return None
+    return token if colon else None
 
 
 def _is_live(token: Token) -> bool:

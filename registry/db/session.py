@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from registry.db import engine
 from registry.db.base import Base
-from registry.domain.errors import Unavailable
+from registry.domain.errors import Unavailable, Uncertain
 
 log = structlog.get_logger(__name__)
 db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "expire_on_commit": False})
@@ -32,11 +32,19 @@ def attach(app: Flask, url: str, *, pool_size: int) -> None:
 def transaction() -> Iterator[Session]:
     """Run one unit of work: commit when the block returns, roll back when it raises.
 
-    Raises Unavailable when the database cannot be reached or does not answer in time.
+    Raises Unavailable when the database cannot be reached or does not answer in time, and Uncertain when that happens
+    while it commits.
     """
     session: Session = db.session()
-    with _named_errors(), session.begin():
-        yield session
+    worked = False
+    try:
+        with _named_errors(), session.begin():
+            yield session
+            worked = True
+    except Unavailable as error:
+        if worked and error.__cause__ is not None:
+            raise Uncertain(f"{error.detail}; it may have been written", retry_after=error.retry_after) from error
+        raise
 
 
 @contextmanager

@@ -7,6 +7,7 @@
     ├── NotFound
     ├── Conflict                the request is fine, the state of things is not
     │   ├── AlreadyExists
+    │   ├── Deleted             it was there, and can be restored
     │   ├── IllegalTransition   the stage machine has no such edge
     │   ├── Occupied            another version holds the stage, and was not to be displaced
     │   ├── Stale               the caller acted on an outdated picture
@@ -20,7 +21,9 @@
     ├── TooLarge
     ├── Invalid                 readable, but a value breaks a rule
     ├── IdempotencyMismatch     an Idempotency-Key came back with another request
+    ├── Unsupported             this registry, or its store, cannot do that at all
     └── Unavailable             the database or the store cannot be reached now
+        └── Uncertain           the database went away while it was told to commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
 program can act on. The faces turn the tree into their own dialect: nothing here knows HTTP.
@@ -68,6 +71,10 @@ class Conflict(RegistryError):
 
 class AlreadyExists(Conflict):
     code = "already_exists"
+
+
+class Deleted(Conflict):
+    pass
 
 
 class IllegalTransition(Conflict):
@@ -142,9 +149,18 @@ class Invalid(RegistryError):
         """One wrong field."""
         return cls(f"{name}: {text}", errors={name: [text]})
 
+    @classmethod
+    def told(cls, text: str) -> Invalid:
+        """A mistake that *text* tells as a whole, in the words of a face that has its own."""
+        return cls(text, errors={"_schema": [text]})
+
 
 class IdempotencyMismatch(RegistryError):
     code = "idempotency_mismatch"
+
+
+class Unsupported(RegistryError):
+    code = "unsupported"
 
 
 class Unavailable(RegistryError):
@@ -155,3 +171,7 @@ class Unavailable(RegistryError):
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class Uncertain(Unavailable):
+    """Nobody knows whether it was written: look, or repeat it with the same Idempotency-Key."""

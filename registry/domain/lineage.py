@@ -148,6 +148,12 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
         yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
 
 
+def run_of(document: Mapping[str, Any]) -> Run:
+    """The run whose node has these attributes."""
+    times = {name: datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at") if document[name]}
+    return Run(**{**document, **times})
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return clock.wire(value)

@@ -72,16 +72,17 @@ def _check(document: Any, values: int) -> None:
         if depth > DEPTH:
             raise _too_deep()
         if isinstance(value, str):
-            _check_text(value)
+            check_text(value)
         elif isinstance(value, dict):
             for key in value:
-                _check_text(key)
+                check_text(key)
             waiting += [(item, depth + 1) for item in value.values()]
         elif isinstance(value, list):
             waiting += [(item, depth + 1) for item in value]
 
 
-def _check_text(text: str) -> None:
+def check_text(text: str) -> None:
+    """Raise Malformed for a text that no database of ours takes."""
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise Malformed("a text of the body holds U+0000 or half a surrogate pair; neither can be stored")
 

@@ -59,6 +59,12 @@ def describe(name: str) -> ModelRecord:
         return records.model_record(session, catalog.model(session, name))
 
 
+def is_enforced(name: str) -> bool:
+    """Whether the model's moves obey the stage machine. Raises NotFound."""
+    with reading() as session:
+        return catalog.model(session, name).lifecycle == Lifecycle.ENFORCED
+
+
 def list_(
     *, name: str | None = None, deleted: bool = False, after: tuple[Any, ...] | None = None, limit: int
 ) -> Page[ModelRecord]:

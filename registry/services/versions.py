@@ -17,7 +17,8 @@ from registry.db.session import reading
 from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
-from registry.domain.errors import Conflict, InUse, Invalid
+from registry.domain.errors import Conflict, Deleted, InUse, Invalid
+from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
 from registry.services import aliases, audit, lineage, tags, tenures
 from registry.services.idempotency import answer, unit_of_work
@@ -63,6 +64,14 @@ def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limi
         return Page(
             [FileRecord(file.path, file.size, file.sha256, file.media_type) for (file,) in rows.items], rows.next_after
         )
+
+
+def manifest(model: str, number: int) -> list[File]:
+    """The version's whole manifest, by path. Raises NotFound."""
+    with reading() as session:
+        found = catalog.any_version(session, model, number)
+        files = select(VersionFile).where(VersionFile.version_id == found.id).order_by(VersionFile.path)
+        return [File(file.path, file.size, file.sha256, file.media_type) for file in session.scalars(files)]
 
 
 def metrics(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[MetricRecord]:
@@ -306,7 +315,7 @@ def _require_retained(held: Model, found: Version, retention: timedelta) -> None
 def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
     name = f"{held.name}:{found.number}"
     if found.state == State.DELETED:
-        raise Conflict(f"{name} is deleted already")
+        raise Deleted(f"{name} is deleted already")
     if Stage(found.stage) in SERVING:
         raise InUse(f"{name} holds {found.stage}; archive it first")
     if pointing := aliases.pointing_at(session, found):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import FormerName, Model, Version
 from registry.domain import names
-from registry.domain.errors import Conflict, NotFound, PreconditionFailed
+from registry.domain.errors import Conflict, Deleted, NotFound, PreconditionFailed
 from registry.domain.stages import State
 
 
@@ -27,7 +27,7 @@ def lock_model(session: Session, name: str) -> Model:
     if found := session.scalars(live.execution_options(populate_existing=True)).first():
         return found
     model(session, name)
-    raise Conflict(f"the model {name!r} is deleted; restore it first")
+    raise Deleted(f"the model {name!r} is deleted; restore it first")
 
 
 def lock_deleted_model(session: Session, name: str) -> Model:
@@ -90,7 +90,7 @@ def live_version(session: Session, held: Model, number: int) -> Version:
     """As :func:`version`; raises Conflict when it is deleted."""
     found = version(session, held, number)
     if found.state == State.DELETED:
-        raise Conflict(f"version {number} of {held.name!r} is deleted; restore it first")
+        raise Deleted(f"version {number} of {held.name!r} is deleted; restore it first")
     return found
 
 

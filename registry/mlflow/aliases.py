@@ -1,0 +1,64 @@
+"""Aliases. ``latest`` is readable as one, and cannot be set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.db.records import VersionBrief
+from registry.domain.access import Permission
+from registry.domain.errors import Invalid, NotFound
+from registry.domain.stages import Stage
+from registry.http.access import requires
+from registry.http.context import current_actor
+from registry.mlflow import mapping, missing, rules
+from registry.mlflow.arguments import string
+from registry.mlflow.endpoint import endpoint
+from registry.mlflow.models import NAME
+from registry.mlflow.versions import VERSION
+from registry.services import aliases, briefs
+
+ALIAS = string(required=True)
+
+
+@endpoint("POST", "/registered-models/alias", name=NAME, alias=ALIAS, version=VERSION)
+@requires(Permission.ALIAS_SET)
+def set_registered_model_alias(name: str, alias: str, version: str) -> dict[str, Any]:
+    """Point an alias at a version, wherever it pointed before."""
+    rules.settable_alias(alias)
+    with missing.no_version(name, version) as number:
+        aliases.point(name, alias, number, actor=current_actor())
+    return {}
+
+
+@endpoint("DELETE", "/registered-models/alias", name=NAME, alias=ALIAS)
+@requires(Permission.ALIAS_SET)
+def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
+    """Remove an alias; one that is not there is no mistake."""
+    with missing.no_model(name):
+        if briefs.aliased(name, rules.alias(alias)):
+            aliases.remove(name, alias, actor=current_actor())
+    return {}
+
+
+@endpoint("GET", "/registered-models/alias", name=NAME, alias=ALIAS)
+@requires(Permission.MODEL_READ)
+def get_model_version_by_alias(name: str, alias: str) -> dict[str, Any]:
+    """The version that an alias points at."""
+    with missing.no_model(name):
+        return {"model_version": mapping.version(resolve(name, alias))}
+
+
+def resolve(name: str, alias: str) -> VersionBrief:
+    """The version that the alias points at. Raises Invalid: to MLflow an unknown alias is a wrong value."""
+    if rules.alias(alias).lower() == "latest":
+        return newest(name)
+    if found := briefs.aliased(name, alias):
+        return found
+    raise Invalid.told(f"Registered model alias {alias} not found.")
+
+
+def newest(name: str, stages: tuple[Stage, ...] = tuple(Stage)) -> VersionBrief:
+    """The version with the highest number, of all stages or of these. Raises NotFound."""
+    if found := briefs.latest(name, stages):
+        return max(found, key=lambda version: version.number)
+    raise NotFound(f"Latest version not found for model {name}.")

@@ -1,0 +1,149 @@
+"""Read a request's arguments as MLflow's server does: from the query of a GET, else from one JSON object.
+
+Unknown fields are ignored, ``null`` is absent, protobuf's camelCase spelling is taken.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Request
+
+from registry.domain.errors import Invalid
+from registry.http import bodies, strict_json
+
+SEE_DOCS = " See the API docs for more information about request parameters."
+INT64 = 2**63
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One argument. ``read`` turns what came into a value, or raises ValueError for another type."""
+
+    read: Callable[[Any], Any]
+    required: bool = False
+    repeated: bool = False
+
+
+def string(*, required: bool = False) -> Field:
+    return Field(_string, required)
+
+
+def strings() -> Field:
+    return Field(_strings, repeated=True)
+
+
+def boolean() -> Field:
+    return Field(_boolean)
+
+
+def integer() -> Field:
+    return Field(_integer)
+
+
+def tags() -> Field:
+    """``[{"key", "value"}]`` as a mapping; of one key the last value counts."""
+    return Field(_tags)
+
+
+def documents(*, required: bool = False) -> Field:
+    """A list of JSON objects, as they are."""
+    return Field(_documents, required)
+
+
+def read(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
+    """The arguments that were given, by name. Raises Invalid with MLflow's text."""
+    given = _query(request, fields) if request.method == "GET" and request.args else _body(request)
+    return {name: value for name, field in fields.items() if (value := _value(given, name, field)) is not None}
+
+
+def _query(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
+    lists = {name: request.args.getlist(name) for name in request.args}
+    for values in lists.values():
+        for value in values:
+            strict_json.check_text(value)
+    repeated = {name for name, field in fields.items() if field.repeated}
+    return {name: values if name in repeated else values[0] for name, values in lists.items()}
+
+
+def _body(request: Request) -> dict[str, Any]:
+    if request.mimetype != "application/json":
+        raise Invalid.told("Bad Request. Content-Type must be one of ['application/json'].")
+    document: Any = None
+    with suppress(ValueError, RecursionError):
+        json.loads(bodies.read(request))  # what is no JSON at all counts as an empty object
+        document = bodies.load(request)
+    if isinstance(document, str):  # very old clients encode twice
+        with suppress(ValueError, RecursionError):
+            document = json.loads(document)
+    if document is None:
+        return {}
+    if not isinstance(document, dict):
+        raise Invalid.told("The body must be one JSON object.")
+    return document
+
+
+def _value(given: Mapping[str, Any], name: str, field: Field) -> Any:
+    camel = _camel(name)
+    if camel != name and name in given and camel in given:
+        raise Invalid.told(f"Both '{name}' and '{camel}' are given; they are one parameter.")
+    raw = given.get(name, given.get(camel))
+    if raw is None or (field.required and raw == ""):
+        if field.required:
+            raise Invalid.told(f"Missing value for required parameter '{name}'.{SEE_DOCS}")
+        return None
+    try:
+        return field.read(raw)
+    except ValueError as error:
+        shown = json.dumps(raw, sort_keys=True, separators=(",", ":"))[:1000]
+        hint = f" Hint: Value was of type '{type(raw).__name__}'."
+        text = f"Invalid value {shown} for parameter '{name}' supplied: {hint}{SEE_DOCS}"
+        raise Invalid.told(text) from error
+
+
+def _camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.capitalize() for part in rest)
+
+
+def _string(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise ValueError
+    return raw
+
+
+def _strings(raw: Any) -> list[str]:
+    if not isinstance(raw, list):
+        raise ValueError
+    return [_string(item) for item in raw]
+
+
+def _boolean(raw: Any) -> bool:
+    if isinstance(raw, str) and raw.lower() in {"true", "false"}:
+        return raw.lower() == "true"
+    if not isinstance(raw, bool):
+        raise ValueError
+    return raw
+
+
+def _integer(raw: Any) -> int:
+    if isinstance(raw, bool) or not isinstance(raw, int | str):
+        raise ValueError
+    number = int(raw)
+    if not -INT64 <= number < INT64:
+        raise ValueError
+    return number
+
+
+def _tags(raw: Any) -> dict[str, str]:
+    return {_string(tag.get("key") or ""): _string(tag.get("value") or "") for tag in _documents(raw)}
+
+
+def _documents(raw: Any) -> list[dict[str, Any]]:
+    if not isinstance(raw, list) or not all(isinstance(item, dict) for item in raw):
+        raise ValueError
+    return raw

@@ -1,0 +1,191 @@
+"""Where a new version's bytes come from: decided here, opened nowhere.
+
+Whatever a client names as source is a text. Bytes are taken only from what the registry holds; of the rest
+the version is an unverified reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+from registry.db.records import VersionBrief, VersionRecord
+from registry.domain.access import Actor
+from registry.domain.errors import Invalid, NotReady
+from registry.domain.lineage import Parent, Run, Snapshot, run_of
+from registry.domain.stages import State
+from registry.mlflow import aliases, missing, prompts, rules
+from registry.services import briefs, registration, versions
+from registry.services.registration import Origin, Registration
+
+TEXT_LENGTH = 4096
+ID_LENGTH = 64
+RUN_ID_LENGTH = 255
+SYSTEM = "mlflow"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a client says of a version, but for its name and source; None is what it did not say."""
+
+    run_id: str | None = None
+    run_link: str | None = None
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    model_id: str | None = None
+
+
+def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, str]) -> VersionRecord:
+    """Register what is at *source* under the model's next number.
+
+    Raises NotFound for the model, Invalid for a source that no registry would take, or NotReady for a copy of a version
+    whose files are not there.
+    """
+    wish = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
+    _check(source, wish)
+    if prompts.is_prompt(wish.tags):
+        prompts.require_placeholder(source)
+        return _reserve(name, _reference(source, wish), actor=actor)
+    rules.source(source)
+    if scheme(source) == "models" and not _is_logged_model(source):
+        return _copy(name, source, wish, actor=actor)
+    _check_owner(source, wish)
+    return _reserve(name, _reference(source, wish), actor=actor)
+
+
+def scheme(source: str) -> str:
+    """The source's scheme; empty for a path."""
+    try:
+        return urlsplit(source).scheme
+    except ValueError:
+        return ""
+
+
+def _register(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord:
+    with missing.no_model(name):
+        return registration.register(name, wanted, actor=actor).version
+
+
+def _reserve(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord:
+    with missing.no_model(name):
+        return registration.reserve(name, wanted, actor=actor)
+
+
+def _check(source: str, wish: Wish) -> None:
+    rules.tags(wish.tags)
+    limits = (("source", source, TEXT_LENGTH), ("run_link", wish.run_link, TEXT_LENGTH),
+              ("run_id", wish.run_id, RUN_ID_LENGTH), ("model_id", wish.model_id, ID_LENGTH))  # fmt: skip
+    for parameter, text, limit in limits:
+        if text is not None and len(text) > limit:
+            raise Invalid.told(f"'{parameter}' exceeds the maximum length of {limit} characters")
+
+
+def _reference(source: str, wish: Wish) -> Registration:
+    """A version without files of ours: what its client says of it, and its run's id as lineage."""
+    run = Run(SYSTEM, wish.run_id, url=wish.run_link or None) if wish.run_id else None
+    return Registration(
+        files=(),
+        description=wish.description,
+        tags=wish.tags,
+        lineage=Snapshot(run=run),
+        origin=_origin(source, wish),
+    )
+
+
+def _origin(source: str, wish: Wish, *, run_id: str | None = None, location: str | None = None) -> Origin:
+    return Origin(
+        source=source,
+        run_id=wish.run_id or run_id or None,
+        run_link=wish.run_link or None,
+        logged_model=wish.model_id or None,
+        location=location,
+    )
+
+
+def _check_owner(source: str, wish: Wish) -> None:
+    """A run's source needs that run's id, a logged model's that model's."""
+    kind, parts = scheme(source), _parts(source)
+    if kind == "runs" and (not parts or wish.run_id != parts[0]):
+        _refuse_owner(source, "model_id" if wish.model_id else "run_id")
+    if kind == "models" and wish.model_id != parts[0]:
+        _refuse_owner(source, "model_id")
+
+
+def _refuse_owner(source: str, parameter: str) -> NoReturn:
+    raise Invalid.told(
+        f"Invalid model version source: '{source}'. The {parameter} request parameter must identify the resource that "
+        "contains the source."
+    )
+
+
+def _parts(source: str) -> Sequence[str]:
+    """The path's parts of ``scheme:/a/b``."""
+    return source.partition(":")[2].lstrip("/").split("/")
+
+
+def _is_logged_model(source: str) -> bool:
+    parts = _parts(source)
+    return len(parts) == 1 and "@" not in parts[0]
+
+
+def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
+    """A version with the files of another of ours, or with its location where it has none here."""
+    original = _resolve(source)
+    if wish.run_id is not None and wish.run_id != (original.run_id or ""):
+        raise Invalid.told(
+            f"Invalid model version source: '{source}'. The run_id and model_id request parameters must match the "
+            "referenced model version."
+        )
+    plain = f"models:/{original.model}/{original.number}"
+    parent = Parent(original.model, original.number)
+    if original.state == State.UNVERIFIED:
+        there = original.location or original.source
+        origin = _origin(plain, wish, run_id=original.run_id, location=there)
+        lineage = Snapshot(parents=(parent,))
+        wanted = Registration(files=(), description=wish.description, tags=wish.tags, lineage=lineage, origin=origin)
+        return _reserve(name, wanted, actor=actor)
+    if original.state != State.READY:
+        raise NotReady(f"{plain} is {original.state}; copy it when it is ready")
+    whole = versions.describe(original.model, original.number)
+    wanted = Registration(
+        files=versions.manifest(original.model, original.number),
+        description=wish.description,
+        tags=wish.tags,
+        params=whole.params,
+        metrics=whole.metrics,
+        framework=whole.framework,
+        signature=whole.signature,
+        lineage=Snapshot(run=run_of(whole.lineage.run) if whole.lineage.run else None, parents=(parent,)),
+        origin=_origin(plain, wish, run_id=original.run_id),
+        anew=True,
+    )
+    return _register(name, wanted, actor=actor)
+
+
+def _resolve(source: str) -> VersionBrief:
+    """The version that ``models:/name/number``, ``/stage``, ``/latest`` or ``name@alias`` means. Raises Invalid, or
+    NotFound."""
+    parts = _parts(source)
+    if urlsplit(source).netloc or len(parts) > 2 or not all(part.strip() for part in parts):
+        raise Invalid.told(
+            f"Invalid model version source: '{source}'. Registered model sources must be models:/<name>/<version>, "
+            "models:/<name>/<stage>, models:/<name>/latest or models:/<name>@<alias> of this registry."
+        )
+    name, _, alias = parts[0].rpartition("@") if len(parts) == 1 else (parts[0], "", "")
+    with missing.no_model(name):
+        if prompts.is_prompt(briefs.model(name).tags):
+            raise Invalid.told(
+                f"Invalid model version source: '{source}'. Prompt versions cannot be used as model version sources."
+            )
+    return aliases.resolve(name, alias) if alias else _at(name, parts[1])
+
+
+def _at(name: str, place: str) -> VersionBrief:
+    if place.isdecimal():
+        with missing.no_version(name, place) as number:
+            return briefs.version(name, number)
+    if place.lower() == "latest":
+        return aliases.newest(name)
+    return aliases.newest(name, (rules.stage(place),))

@@ -1,0 +1,35 @@
+"""The face's blueprint, and how a view of it is declared: method, path, fields; what it returns is the answer."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from registry.mlflow import arguments, errors
+from registry.mlflow.arguments import Field
+
+View = Callable[..., dict[str, Any]]
+PREFIXES = {"/api/2.0/mlflow": "", "/ajax-api/2.0/mlflow": "ajax_"}
+
+blueprint = Blueprint("mlflow", __name__)
+errors.register(blueprint)
+
+
+def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]:
+    """Serve the view, which gets the fields as named arguments, under both of MLflow's prefixes."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def answering(**parts: Any) -> Response:
+            result = view(**parts, **arguments.read(request, fields))
+            return Response(json.dumps(result), content_type="application/json")
+
+        for prefix, name in PREFIXES.items():
+            blueprint.add_url_rule(prefix + path, f"{name}{view.__name__}", answering, methods=methods.split())
+        return view
+
+    return decorate

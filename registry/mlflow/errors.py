@@ -1,0 +1,76 @@
+"""The domain's errors in MLflow's dialect: ``{"error_code", "message"}``, one table.
+
+Clients up to 3.17 repeat every request that is answered with 5xx, also one that made a version. So a refusal is never
+a 5xx, and what may have been written although nobody knows is ``ABORTED``, which no client repeats.
+"""
+
+from __future__ import annotations
+
+import json
+
+import structlog
+from flask import Blueprint, Response
+from werkzeug.exceptions import HTTPException
+
+from registry.domain import errors
+from registry.domain.errors import RegistryError
+
+log = structlog.get_logger(__name__)
+
+# A class that is not listed is told as its nearest ancestor that is.
+TABLE: dict[type[RegistryError], tuple[int, str]] = {
+    errors.Malformed: (400, "INVALID_PARAMETER_VALUE"),
+    errors.Invalid: (400, "INVALID_PARAMETER_VALUE"),
+    errors.Unauthenticated: (401, "UNAUTHENTICATED"),
+    errors.Forbidden: (403, "PERMISSION_DENIED"),
+    errors.NotFound: (404, "RESOURCE_DOES_NOT_EXIST"),
+    errors.AlreadyExists: (400, "RESOURCE_ALREADY_EXISTS"),
+    errors.Conflict: (409, "RESOURCE_CONFLICT"),
+    errors.IllegalTransition: (400, "INVALID_PARAMETER_VALUE"),
+    errors.NotReady: (400, "INVALID_PARAMETER_VALUE"),
+    errors.UploadExpired: (400, "INVALID_PARAMETER_VALUE"),
+    errors.PreconditionFailed: (409, "RESOURCE_CONFLICT"),
+    errors.IdempotencyMismatch: (409, "RESOURCE_CONFLICT"),
+    errors.TooLarge: (413, "INVALID_PARAMETER_VALUE"),
+    errors.Unsupported: (501, "NOT_IMPLEMENTED"),
+    errors.Unavailable: (503, "TEMPORARILY_UNAVAILABLE"),
+    errors.Uncertain: (409, "ABORTED"),
+}
+_FRAMEWORK = {404: "ENDPOINT_NOT_FOUND", 405: "ENDPOINT_NOT_FOUND"}
+
+
+def register(blueprint: Blueprint) -> None:
+    """Let every error of the blueprint's views, and of the gates before them, leave in MLflow's dialect."""
+    blueprint.register_error_handler(RegistryError, refused)
+    blueprint.register_error_handler(HTTPException, framework)
+    blueprint.register_error_handler(Exception, unexpected)
+
+
+def refused(error: RegistryError) -> Response:
+    """A refusal of the domain."""
+    status, code = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
+    log.info("refused", code=error.code, status=status, detail=error.detail)
+    response = answer(status, code, error.detail)
+    if isinstance(error, errors.Unavailable):
+        response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.Unauthenticated):
+        response.headers["WWW-Authenticate"] = 'Basic realm="model registry", charset="UTF-8", Bearer'
+    return response
+
+
+def framework(error: HTTPException) -> Response | HTTPException:
+    """What Flask or Werkzeug refused before a view was reached."""
+    if error.code is None or error.code < 400:
+        return error
+    return answer(error.code, _FRAMEWORK.get(error.code, "BAD_REQUEST"), error.description or error.name)
+
+
+def unexpected(error: Exception) -> Response:
+    """A defect of ours: logged with its traceback, told without it."""
+    log.error("internal_error", exc_info=error)
+    return answer(500, "INTERNAL_ERROR", "the registry made a mistake; its log has it under this request's id")
+
+
+def answer(status: int, code: str, message: str) -> Response:
+    """One error document."""
+    return Response(json.dumps({"error_code": code, "message": message}), status, content_type="application/json")

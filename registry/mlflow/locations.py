@@ -1,0 +1,24 @@
+"""Where an MLflow client finds a version's files."""
+
+from __future__ import annotations
+
+from registry.db.records import VersionBrief, VersionRecord
+from registry.domain.stages import State
+from registry.http.context import absolute, settings
+
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
+OBJECT_STORES = ("s3://",)
+
+
+def download_uri(found: VersionBrief | VersionRecord) -> str:
+    """The address that any client can load: ours where the registry has the files, else the source's.
+
+    An operator may prefer that clients read an object store themselves (REGISTRY_MLFLOW_DOWNLOADS=source): then a
+    version that came from one is loaded from there, unverified.
+    """
+    there = found.location or found.source
+    if found.manifest_digest is None and found.state != State.PENDING:
+        return there or ""
+    if there and settings().mlflow_downloads == "source" and there.startswith(OBJECT_STORES):
+        return there
+    return absolute(f"{ARTIFACTS}versions/{found.model_id}/{found.number}")

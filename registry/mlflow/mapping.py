@@ -1,0 +1,73 @@
+"""Models and versions as MLflow's entities. Times are milliseconds, numbers are texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from registry.db.records import ModelBrief, ModelRecord, VersionBrief, VersionRecord
+from registry.domain.stages import State
+from registry.mlflow import locations
+from registry.mlflow.rules import STAGES
+
+# Absent or unknown, a client takes the status for pending and polls for minutes.
+STATUS: Mapping[str, str] = {
+    State.UNVERIFIED: "READY",
+    State.PENDING: "PENDING_REGISTRATION",
+    State.READY: "READY",
+    State.FAILED: "FAILED_REGISTRATION",
+}
+
+
+def model(found: ModelBrief | ModelRecord) -> dict[str, Any]:
+    """A RegisteredModel; of a record, which tells of no versions, one without any."""
+    latest = found.latest if isinstance(found, ModelBrief) else ()
+    return _given(
+        name=found.name,
+        creation_timestamp=milliseconds(found.created_at),
+        last_updated_timestamp=milliseconds(found.revised_at),
+        description=found.description,
+        latest_versions=[version(one) for one in latest],
+        tags=_tags(found.tags),
+        aliases=[{"alias": alias, "version": str(number)} for alias, number in sorted(found.aliases.items())],
+    )
+
+
+def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
+    """A ModelVersion."""
+    return _given(
+        name=found.model,
+        version=str(found.number),
+        creation_timestamp=milliseconds(found.created_at),
+        last_updated_timestamp=milliseconds(found.revised_at),
+        user_id=found.created_by,
+        current_stage=STAGES[found.stage],
+        description=found.description,
+        source=found.source or locations.download_uri(found),
+        run_id=found.run_id,
+        run_link=found.run_link,
+        status=STATUS[found.state],
+        status_message=found.state_reason,
+        tags=_tags(found.tags),
+        aliases=sorted(found.aliases),
+    )
+
+
+def versions(found: Sequence[VersionBrief]) -> dict[str, Any]:
+    """A list of them; without any the answer is empty."""
+    return _given(model_versions=[version(one) for one in found])
+
+
+def milliseconds(instant: datetime) -> int:
+    """Milliseconds since the epoch."""
+    return int(instant.timestamp() * 1_000_000) // 1000
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    """What is set: MLflow leaves out what is absent or empty."""
+    return {name: value for name, value in fields.items() if value not in (None, "", [])}

@@ -1,0 +1,118 @@
+"""Registered models: create, get, update, rename, delete, tag."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.domain.access import Permission
+from registry.domain.errors import AlreadyExists, NotFound
+from registry.domain.stages import Lifecycle, Stage
+from registry.http.access import requires
+from registry.http.context import current_actor, settings
+from registry.mlflow import mapping, missing, prompts, rules
+from registry.mlflow.arguments import string, strings, tags
+from registry.mlflow.endpoint import endpoint
+from registry.services import briefs, models
+
+NAME = string(required=True)
+KEY = string(required=True)
+
+
+@endpoint("POST", "/registered-models/create", name=NAME, tags=tags(), description=string())
+@requires(Permission.MODEL_CREATE)
+def create_registered_model(name: str, tags: Mapping[str, str] | None = None, description: str = "") -> dict[str, Any]:
+    """Create a registered model, in the lifecycle that the settings give to new ones."""
+    labels = rules.tags(tags or {})
+    rules.model_name(name)
+    try:
+        made = models.create(
+            name,
+            actor=current_actor(),
+            description=description,
+            labels=labels,
+            lifecycle=Lifecycle(settings().default_lifecycle),
+        )
+    except AlreadyExists as error:
+        raise AlreadyExists(_taken(name, labels) or error.detail) from error
+    return {"registered_model": mapping.model(made)}
+
+
+@endpoint("GET", "/registered-models/get", name=NAME)
+@requires(Permission.MODEL_READ)
+def get_registered_model(name: str) -> dict[str, Any]:
+    """Describe a model; nearly every client call begins with this."""
+    return _shown(name)
+
+
+@endpoint("PATCH", "/registered-models/update", name=NAME, description=string())
+@requires(Permission.MODEL_EDIT)
+def update_registered_model(name: str, description: str = "") -> dict[str, Any]:
+    """Set the description; without one it is cleared."""
+    with missing.no_model(name):
+        models.edit(name, actor=current_actor(), description=description)
+    return _shown(name)
+
+
+@endpoint("POST", "/registered-models/rename", name=NAME, new_name=string(required=True))
+@requires(Permission.MODEL_RENAME)
+def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
+    """Give a model another name; versions, tags and aliases move along."""
+    rules.model_name(new_name, "new_name")
+    with missing.no_model(name):
+        try:
+            models.rename(name, new_name, actor=current_actor())
+        except AlreadyExists as error:
+            raise AlreadyExists(f"Registered Model (name={new_name}) already exists. {error.detail}") from error
+    return _shown(new_name)
+
+
+@endpoint("DELETE", "/registered-models/delete", name=NAME)
+@requires(Permission.MODEL_DELETE)
+def delete_registered_model(name: str) -> dict[str, Any]:
+    """Delete a model; its history stays, and it can be restored by the registry's own API."""
+    with missing.no_model(name):
+        models.delete_(name, actor=current_actor())
+    return {}
+
+
+@endpoint("GET POST", "/registered-models/get-latest-versions", name=NAME, stages=strings())
+@requires(Permission.MODEL_READ)
+def get_latest_versions(name: str, stages: list[str] | None = None) -> dict[str, Any]:
+    """The version with the highest number in each of the stages."""
+    wanted = [rules.stage(stage) for stage in stages or ()] or list(Stage)
+    with missing.no_model(name):
+        return mapping.versions(briefs.latest(name, dict.fromkeys(wanted)))
+
+
+@endpoint("POST", "/registered-models/set-tag", name=NAME, key=KEY, value=string())
+@requires(Permission.MODEL_EDIT)
+def set_registered_model_tag(name: str, key: str, value: str = "") -> dict[str, Any]:
+    """Set a tag."""
+    labels = rules.tags({key: value})
+    with missing.no_model(name):
+        models.edit(name, actor=current_actor(), labels=labels)
+    return {}
+
+
+@endpoint("DELETE", "/registered-models/delete-tag", name=NAME, key=KEY)
+@requires(Permission.MODEL_EDIT)
+def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
+    """Remove a tag; one that is not there is no mistake."""
+    with missing.no_model(name):
+        if rules.tag_key(key) in briefs.model(name).tags:
+            models.edit(name, actor=current_actor(), labels={key: None})
+    return {}
+
+
+def _shown(name: str) -> dict[str, Any]:
+    with missing.no_model(name):
+        return {"registered_model": mapping.model(briefs.model(name))}
+
+
+def _taken(name: str, labels: Mapping[str, str]) -> str | None:
+    """MLflow's text for a name that is taken; None where another spelling of it is."""
+    try:
+        return prompts.taken(name, briefs.model(name), labels)
+    except NotFound:
+        return None

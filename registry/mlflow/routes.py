@@ -1,0 +1,27 @@
+"""All of MLflow's registry endpoints, and an answer in its dialect for those that this registry has not."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from flask import request
+from werkzeug.exceptions import NotFound
+
+from registry.http.access import public
+from registry.mlflow import aliases, models, stages, versions, webhooks
+from registry.mlflow.endpoint import blueprint
+
+MODULES = (models, versions, stages, aliases, webhooks)  # each has put its endpoints on the blueprint
+BLUEPRINTS = (blueprint,)
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+@blueprint.route("/api/<any('2.0','3.0'):release>/mlflow/<path:rest>", methods=METHODS)
+@blueprint.route("/ajax-api/<any('2.0','3.0'):release>/mlflow/<path:rest>", methods=METHODS)
+@public("it says only that there is no such endpoint")
+def unknown(release: str, rest: str) -> NoReturn:
+    """Say that there is no such endpoint: in JSON, or a client would take it for an internal error."""
+    raise NotFound(
+        f"This model registry has no endpoint {request.method} /api/{release}/mlflow/{rest[:200]}. It keeps models, "
+        "not runs: point MLFLOW_TRACKING_URI at a tracking server, and MLFLOW_REGISTRY_URI here."
+    )

@@ -1,0 +1,91 @@
+"""Model versions: create, get, update, delete, tag, and where their files are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.context import current_actor
+from registry.mlflow import creation, locations, mapping, missing, rules
+from registry.mlflow.arguments import string, tags
+from registry.mlflow.endpoint import endpoint
+from registry.mlflow.models import KEY, NAME
+from registry.services import briefs, versions
+
+VERSION = string(required=True)
+
+
+@endpoint(
+    "POST",
+    "/model-versions/create",
+    name=NAME,
+    source=string(required=True),
+    run_id=string(),
+    run_link=string(),
+    description=string(),
+    tags=tags(),
+    model_id=string(),
+)
+@requires(Permission.VERSION_REGISTER)
+def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
+    """Give what is at the source the next number: equal creations are different versions."""
+    with missing.no_model(name):
+        return {"model_version": mapping.version(creation.create(name, source, actor=current_actor(), **said))}
+
+
+@endpoint("GET", "/model-versions/get", name=NAME, version=VERSION)
+@requires(Permission.MODEL_READ)
+def get_model_version(name: str, version: str) -> dict[str, Any]:
+    """Describe a version."""
+    with missing.no_version(name, version) as number:
+        return {"model_version": mapping.version(briefs.version(name, number))}
+
+
+@endpoint("PATCH", "/model-versions/update", name=NAME, version=VERSION, description=string())
+@requires(Permission.VERSION_EDIT)
+def update_model_version(name: str, version: str, description: str = "") -> dict[str, Any]:
+    """Set the description; without one it is cleared."""
+    with missing.no_version(name, version) as number:
+        found = versions.edit(name, number, actor=current_actor(), description=description)
+    return {"model_version": mapping.version(found)}
+
+
+@endpoint("DELETE", "/model-versions/delete", name=NAME, version=VERSION)
+@requires(Permission.VERSION_DELETE)
+def delete_model_version(name: str, version: str) -> dict[str, Any]:
+    """Delete a version; where the lifecycle is enforced, not while it is in use."""
+    with missing.no_version(name, version) as number:
+        versions.delete_(name, number, actor=current_actor())
+    return {}
+
+
+@endpoint("GET", "/model-versions/get-download-uri", name=NAME, version=VERSION)
+@requires(Permission.MODEL_READ)
+def get_download_uri(name: str, version: str) -> dict[str, Any]:
+    """Where the files are."""
+    with missing.no_version(name, version) as number:
+        return {"artifact_uri": locations.download_uri(briefs.version(name, number))}
+
+
+@endpoint("POST", "/model-versions/set-tag", name=NAME, version=VERSION, key=KEY, value=string())
+@requires(Permission.VERSION_EDIT)
+def set_model_version_tag(name: str, version: str, key: str, value: str = "") -> dict[str, Any]:
+    """Set a tag."""
+    return _change_tags(name, version, rules.tags({key: value}))
+
+
+@endpoint("DELETE", "/model-versions/delete-tag", name=NAME, version=VERSION, key=KEY)
+@requires(Permission.VERSION_EDIT)
+def delete_model_version_tag(name: str, version: str, key: str) -> dict[str, Any]:
+    """Remove a tag; one that is not there is no mistake."""
+    with missing.no_version(name, version) as number:
+        known = rules.tag_key(key) in briefs.version(name, number).tags
+    return _change_tags(name, version, {key: None}) if known else {}
+
+
+def _change_tags(name: str, version: str, labels: Mapping[str, str | None]) -> dict[str, Any]:
+    with missing.no_version(name, version) as number:
+        versions.edit(name, number, actor=current_actor(), labels=labels)
+    return {}
