@@ -44,21 +44,24 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 def get_model_version_by_alias(name: str, alias: str) -> dict[str, Any]:
     """The version that an alias points at."""
-    with missing.no_model(name):
-        return {"model_version": mapping.version(resolve(name, alias))}
+    return {"model_version": mapping.version(resolve(name, alias))}
 
 
 def resolve(name: str, alias: str) -> VersionBrief:
-    """The version that the alias points at. Raises Invalid: to MLflow an unknown alias is a wrong value."""
+    """The version that the alias points at. Raises NotFound, or Invalid for an unknown alias, as MLflow does."""
     if rules.alias(alias).lower() == "latest":
         return newest(name)
-    if found := briefs.aliased(name, alias):
+    with missing.no_model(name):
+        found = briefs.aliased(name, alias)
+    if found is not None:
         return found
     raise Invalid.told(f"Registered model alias {alias} not found.")
 
 
 def newest(name: str, stages: tuple[Stage, ...] = tuple(Stage)) -> VersionBrief:
     """The version with the highest number, of all stages or of these. Raises NotFound."""
-    if found := briefs.latest(name, stages):
+    with missing.no_model(name):
+        found = briefs.latest(name, stages)
+    if found:
         return max(found, key=lambda version: version.number)
     raise NotFound(f"Latest version not found for model {name}.")

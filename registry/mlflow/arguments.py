@@ -57,7 +57,7 @@ def documents(*, required: bool = False) -> Field:
 
 def read(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The arguments that were given, by name. Raises Invalid with MLflow's text."""
-    given = _query(request, fields) if request.method == "GET" and request.args else _body(request)
+    given = _query(request, fields) if request.method in {"GET", "HEAD"} else _body(request)
     return {name: value for name, field in fields.items() if (value := _value(given, name, field)) is not None}
 
 

@@ -43,6 +43,7 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     Raises NotFound for the model, Invalid for a source that no registry would take, or NotReady for a copy of a version
     whose files are not there.
     """
+    rules.model_name(name)
     wish = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
     _check(source, wish)
     if prompts.is_prompt(wish.tags):

@@ -31,7 +31,7 @@ def create_registered_model(name: str, tags: Mapping[str, str] | None = None, de
             actor=current_actor(),
             description=description,
             labels=labels,
-            lifecycle=Lifecycle(settings().default_lifecycle),
+            default=Lifecycle(settings().default_lifecycle),
         )
     except AlreadyExists as error:
         raise AlreadyExists(_taken(name, labels) or error.detail) from error

@@ -31,8 +31,7 @@ VERSION = string(required=True)
 @requires(Permission.VERSION_REGISTER)
 def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
     """Give what is at the source the next number: equal creations are different versions."""
-    with missing.no_model(name):
-        return {"model_version": mapping.version(creation.create(name, source, actor=current_actor(), **said))}
+    return {"model_version": mapping.version(creation.create(name, source, actor=current_actor(), **said))}
 
 
 @endpoint("GET", "/model-versions/get", name=NAME, version=VERSION)

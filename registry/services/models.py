@@ -30,14 +30,18 @@ def create(
     actor: Actor,
     description: str = "",
     labels: Mapping[str, str] | None = None,
-    lifecycle: Lifecycle = Lifecycle.ENFORCED,
+    lifecycle: Lifecycle | None = None,
+    default: Lifecycle = Lifecycle.ENFORCED,
 ) -> ModelRecord:
-    """Create the model; its numbering goes on where a deleted model of the name stopped.
+    """Create the model, in the *default* lifecycle unless another is asked for; its numbering goes on where a deleted
+    model of the name stopped.
 
-    Raises Invalid, or AlreadyExists also for a name that differs in case or form only.
+    Raises Invalid, AlreadyExists also for a name that differs in case or form only, or Forbidden: to open what is
+    enforced by default is for admins.
     """
     names.require(names.model_name_problem, "name", name)
-    if lifecycle is Lifecycle.OPEN:
+    lifecycle = lifecycle or default
+    if lifecycle is Lifecycle.OPEN and default is not Lifecycle.OPEN:
         actor.require(Permission.MODEL_LIFECYCLE)
     with unit_of_work() as session:
         held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)

@@ -33,13 +33,13 @@ blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Nam
 @requires(Permission.MODEL_CREATE)
 def post_model(body: dict[str, Any]) -> ModelRecord:
     """Create a model."""
-    lifecycle = Lifecycle(body.get("lifecycle", settings().default_lifecycle))
     return models.create(
         body["name"],
         actor=current_actor(),
         description=body.get("description", ""),
         labels=body.get("tags"),
-        lifecycle=lifecycle,
+        lifecycle=Lifecycle(body["lifecycle"]) if "lifecycle" in body else None,
+        default=Lifecycle(settings().default_lifecycle),
     )
 
 

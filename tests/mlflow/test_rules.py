@@ -1,0 +1,274 @@
+"""MLflow's clients under the registry's rules: what is refused is told with what to do, and never as a 5xx."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.mlflow.conftest import Face
+from tests.support.api import Given, expect
+
+
+def stages(face: Face) -> dict[str, str]:
+    """The stage of each version, as MLflow tells it."""
+    found = {}
+    for number in range(1, 10):
+        response = face("GET", "/model-versions/get", name="fraud", version=str(number))
+        if response.status_code == 200:
+            found[str(number)] = response.get_json()["model_version"]["current_stage"]
+    return found
+
+
+def refusal(response: Any) -> tuple[int, str, str]:
+    document = response.get_json()
+    return response.status_code, document["error_code"], document["message"]
+
+
+def test_a_move_that_the_stage_machine_has_not_is_refused_with_the_way_to_go(face: Face, given: Given) -> None:
+    given.version()
+
+    status, code, message = refusal(face.move(1, "Production"))
+
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert message == "version 1 cannot go from none to production; move it to staging first"
+    assert stages(face) == {"1": "None"}
+
+
+def test_production_is_not_taken_from_its_holder_unless_that_is_asked_for(face: Face, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="staging")
+
+    status, code, message = refusal(face.move(2, "Production"))
+
+    assert (status, code) == (409, "RESOURCE_CONFLICT")
+    assert message.startswith("version 1 holds production; promote with archive_existing_versions=true")
+    assert stages(face) == {"1": "Production", "2": "Staging"}
+    assert expect(200, face.move(2, "Production", archive=True))["model_version"]["current_stage"] == "Production"
+    assert stages(face) == {"1": "Archived", "2": "Production"}
+
+
+def test_an_archived_version_returns_to_production_by_rollback(face: Face, given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="production")
+
+    back = expect(200, face.move(1, "production", archive=True))["model_version"]
+
+    assert back["version"] == "1"
+    assert stages(face) == {"1": "Production", "2": "Archived"}
+    assert given.actions()[-1] == "version.rolled_back"
+    status, code, message = refusal(face.move(2, "Production", archive=True))
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert "re-enters production only through staging" in message
+
+
+def test_a_rollback_by_mlflow_needs_the_permission_to_roll_back(face_of: Callable[[str], Face], given: Given) -> None:
+    given.version(stage="production")
+    given.version(stage="production")
+
+    status, code, message = refusal(face_of("writer").move(1, "Production", archive=True))
+
+    assert (status, code) == (403, "PERMISSION_DENIED")
+    assert "version:rollback" in message
+
+
+def test_what_nobody_here_has_seen_does_not_serve(face: Face, given: Given) -> None:
+    given.model()
+    made = face.version(source="s3://elsewhere/model", run_id="0" * 32)
+
+    status, code, message = refusal(face.move(1, "Staging"))
+
+    assert made["status"] == "READY"
+    assert given.api.get("/models/fraud/versions/1").get_json()["state"] == "unverified"
+    assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+    assert "unverified" in message
+    assert "Register them as a new version with their bytes" in message
+
+
+def test_a_version_in_use_is_not_deleted_and_an_open_lifecycle_lets_it_go(face: Face, given: Given) -> None:
+    given.version(stage="production", aliases=["champion"])
+
+    status, code, message = face.refused("DELETE", "/model-versions/delete", name="fraud", version="1")
+
+    assert (status, code) == (409, "RESOURCE_CONFLICT")
+    assert message == "fraud:1 holds production; archive it first"
+    expect(200, given.api.patch("/models/fraud", {"lifecycle": "open"}))
+    assert face.make("DELETE", "/model-versions/delete", name="fraud", version="1") == {}
+    assert face.refused("GET", "/model-versions/get", name="fraud", version="1") == (
+        404,
+        "RESOURCE_DOES_NOT_EXIST",
+        "Model Version (name=fraud, version=1) not found",
+    )
+    assert "aliases" not in face.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    held = given.api.get("/models/fraud/stages/production")
+    assert held.status_code == 404
+
+
+def test_several_may_be_in_production_where_the_lifecycle_is_open(face: Face, open_model: str) -> None:
+    for _ in range(3):
+        face.version(open_model)
+
+    for number in (1, 2):
+        expect(200, face.move(number, "Production"))
+    moved = expect(200, face.move(3, "Production", archive=True))["model_version"]
+
+    assert stages(face) == {"1": "Archived", "2": "Archived", "3": "Production"}
+    archived = [face.get(number)["last_updated_timestamp"] for number in (1, 2)]
+    assert archived == [moved["last_updated_timestamp"]] * 2
+
+
+def test_archiving_the_others_is_in_the_history_of_each(face: Face, given: Given, open_model: str) -> None:
+    for _ in range(3):
+        face.version(open_model)
+    for number in (1, 2):
+        expect(200, face.move(number, "Staging"))
+
+    expect(200, face.move(3, "Staging", archive=True))
+
+    for number in (1, 2):
+        newest = given.api.get(f"/models/fraud/versions/{number}/history").get_json()["items"][0]
+        assert (newest["action"], newest["related_version"]) == ("version.archived", 3)
+
+
+def test_equal_creations_are_different_versions_and_no_number_comes_back(face: Face, open_model: str) -> None:
+    numbers = [face.version(open_model)["version"] for _ in range(3)]
+    face.make("DELETE", "/model-versions/delete", name=open_model, version="3")
+    numbers.append(face.version(open_model)["version"])
+    face.make("DELETE", "/registered-models/delete", name=open_model)
+    face.model(open_model)
+
+    assert [*numbers, face.version(open_model)["version"]] == ["1", "2", "3", "4", "5"]
+
+
+def test_a_name_that_differs_in_case_only_is_taken(face: Face) -> None:
+    face.model("fraud")
+
+    assert face.refused("POST", "/registered-models/create", name="Fraud") == (
+        400,
+        "RESOURCE_ALREADY_EXISTS",
+        "there is a model 'Fraud', or one whose name differs in case or form only",
+    )
+
+
+def test_a_renamed_model_keeps_what_it_has_and_its_history_is_found_by_both_names(
+    face: Face, given: Given, open_model: str
+) -> None:
+    face.version(open_model)
+    expect(200, face.move(1, "Production"))
+    then = given.api.get("/models/fraud/stages/production").get_json()["since"]
+    face.make("POST", "/registered-models/alias", name=open_model, alias="champion", version="1")
+
+    renamed = face.make("POST", "/registered-models/rename", name="fraud", new_name="swindle")["registered_model"]
+
+    assert renamed["aliases"] == [{"alias": "champion", "version": "1"}]
+    assert [version["name"] for version in renamed["latest_versions"]] == ["swindle"]
+    assert renamed["latest_versions"][0]["last_updated_timestamp"] == renamed["last_updated_timestamp"]
+    for name in ("fraud", "swindle"):
+        held = expect(200, given.api.get(f"/models/{name}/stages/production?as_of={then}"))
+        assert (held["model"], held["number"]) == ("swindle", 1)
+        assert given.actions(name)[-1] == "model.renamed"
+    face.model("fraud")
+    assert face.version("fraud")["version"] == "2"
+    status, code, message = face.refused("POST", "/registered-models/rename", name="swindle", new_name="fraud")
+    assert (status, code) == (400, "RESOURCE_ALREADY_EXISTS")
+    face.make("DELETE", "/registered-models/delete", name="fraud")
+    status, code, message = face.refused("POST", "/registered-models/rename", name="swindle", new_name="fraud")
+    assert (status, code) == (409, "RESOURCE_CONFLICT")
+    assert "choose a new name" in message
+
+
+def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Given) -> None:
+    file = given.file(b"weights")
+    given.version("fraud", stage="production", files=[file], run={"system": "ci", "id": "41"}, params={"depth": "6"})
+    given.model("copies")
+
+    for source in ("models:/fraud/1", "models:/fraud/Production", "models:/fraud/latest"):
+        made = face.version("copies", source=source, run_id="41")
+        assert (made["source"], made["status"]) == ("models:/fraud/1", "READY")
+
+    whole = given.api.get("/models/copies/versions/3").get_json()
+    assert (whole["state"], whole["params"]) == ("ready", {"depth": "6"})
+    assert whole["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
+    assert whole["lineage"]["run"]["id"] == "41"
+    listed = given.api.get("/models/copies/versions/3/files").get_json()["items"]
+    assert [item["sha256"] for item in listed] == [file["sha256"]]
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "text"),
+    [
+        ("models:/nobody/1", 404, "Registered Model with name=nobody not found"),
+        ("models:/fraud/7", 404, "Model Version (name=fraud, version=7) not found"),
+        ("models:/fraud@nobody", 400, "Registered model alias nobody not found."),
+        ("models:/fraud/Staging", 404, "Latest version not found for model fraud."),
+        ("models:/fraud/bogus", 400, "Invalid Model Version stage: bogus."),
+        ("models:/fraud/1/2", 400, "Invalid model version source: 'models:/fraud/1/2'."),
+        ("models:/m-" + "0" * 32, 400, "The model_id request parameter must identify"),
+        ("runs:/" + "0" * 32 + "/model", 400, "The run_id request parameter must identify"),
+    ],
+)
+def test_a_source_that_leads_nowhere_is_refused(face: Face, given: Given, source: str, status: int, text: str) -> None:
+    given.version()
+
+    found = face.refused("POST", "/model-versions/create", name="fraud", source=source)
+
+    assert found[0] == status
+    assert text in found[2]
+    assert len(given.stages()) == 1
+
+
+def test_a_prompt_is_a_model_in_disguise(face: Face) -> None:
+    tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    face.model("greeting", tags=[tag])
+    text = {"key": "mlflow.prompt.text", "value": "Hello {{name}}! " * 5000}
+
+    made = face.version("greeting", source="dummy-source", tags=[tag, text], description="first")
+
+    assert {one["key"] for one in made["tags"]} == {"mlflow.prompt.is_prompt", "mlflow.prompt.text"}
+    refused = face.refused("POST", "/model-versions/create", name="greeting", source="s3://b/k", tags=[tag])
+    assert refused[2].startswith("Invalid prompt source: 's3://b/k'.")
+    taken = face.refused("POST", "/registered-models/create", name="greeting")
+    assert taken[2].startswith("Tried to create a registered model with name 'greeting', but the name is already taken")
+    again = face.refused("POST", "/registered-models/create", name="greeting", tags=[tag])
+    assert again == (400, "RESOURCE_ALREADY_EXISTS", "Prompt (name=greeting) already exists.")
+    too_long = {"key": "mlflow.prompt.text", "value": "x" * 100_001}
+    refused = face.refused("POST", "/model-versions/create", name="greeting", source="dummy-source", tags=[too_long])
+    assert refused[2] == "Prompt text exceeds max length of 100000 characters."
+
+
+def test_webhooks_are_refused_as_an_unsupported_feature(face: Face) -> None:
+    event = {"entity": "MODEL_VERSION", "action": "CREATED"}
+
+    status, code, message = face.refused("POST", "/webhooks", name="ci", url="https://ci.test", events=[event])
+
+    assert (status, code) == (501, "NOT_IMPLEMENTED")
+    assert message.startswith("Webhooks are not supported by this model registry.")
+    assert face.make("GET", "/webhooks") == {}
+    assert face.refused("GET", "/webhooks/7")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+def test_what_this_registry_has_not_is_told_in_json(face: Face) -> None:
+    for method, path in (
+        ("GET", "/experiments/get-by-name"),
+        ("POST", "/runs/create"),
+        ("PUT", "/registered-models/get"),
+    ):
+        status, code, message = face.refused(method, path)
+        assert (status, code) == (404, "ENDPOINT_NOT_FOUND")
+        assert "point MLFLOW_TRACKING_URI at a tracking server" in message
+
+
+def test_a_token_may_come_as_a_password_on_this_face_only(face: Face) -> None:
+    login = base64.b64encode(f"ci:{face.token}".encode()).decode()
+    headers = {"Authorization": f"Basic {login}"}
+
+    admitted = face.client.get("/api/2.0/mlflow/webhooks", headers=headers, base_url="http://registry.test")
+    refused = face.client.get("/api/v1/models", headers=headers, base_url="http://registry.test")
+
+    assert (admitted.status_code, refused.status_code) == (200, 401)
+    for wrong in ("Basic", "Basic %%%", "Basic " + base64.b64encode(b"ci").decode(), "Basic " + "A" * 4000):
+        response = face.client.get("/api/2.0/mlflow/webhooks", headers={"Authorization": wrong})
+        assert response.status_code == 401
+        assert response.get_json()["error_code"] == "UNAUTHENTICATED"
