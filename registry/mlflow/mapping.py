@@ -51,7 +51,7 @@ def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
         status_message=found.state_reason,
         tags=_tags(found.tags),
         aliases=sorted(found.aliases),
-    )
+    ) | {"description": found.description}  # MLflow sends it though it is empty: a prompt's message is text
 
 
 def versions(found: Sequence[VersionBrief]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ ACTIVE = {Stage.STAGING, Stage.PRODUCTION}
 _KEY = re.compile(r"[/\w.\- :]*\Z")
 _ALIAS = re.compile(r"[\w\-]*\Z")
 _VERSION_ALIAS = re.compile(r"[vV]\d+\Z")
-_INTEGER = re.compile(r"\s*[+-]?\d{1,20}\s*\Z")
+_INTEGER = re.compile(r"\s*[+-]?\d{1,4000}\s*\Z")  # Python reads no longer ones
 _MISNAMED = (
     "Names may only contain alphanumerics, underscores (_), dashes (-), periods (.), spaces ( ), colon(:) and slashes "
     "(/)."

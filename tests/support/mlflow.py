@@ -38,7 +38,8 @@ def _cache_directory() -> Path:
 
 
 def _requirements(version: str, *, skinny: bool) -> tuple[str, ...]:
-    return (f"mlflow-skinny=={version}", _PARSER) if skinny else (f"mlflow=={version}", _PARSER, *_WHOLE)
+    needed = (_PARSER, "setuptools<81") if version == MLFLOW_OLD else (_PARSER,)  # it imports pkg_resources
+    return (f"mlflow-skinny=={version}", *needed) if skinny else (f"mlflow=={version}", *needed, *_WHOLE)
 
 
 def _installed(venv: Path, requirements: tuple[str, ...]) -> Path:

@@ -1,0 +1,110 @@
+"""Real MLflow clients make the same calls of MLflow's own server and of this one; the answers are the same.
+
+Where they differ on purpose, the table says why and what ours is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import SECRET
+from tests.support.databases import Database
+from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_server import running_mlflow
+from tests.support.servers import Launcher, running_fleet
+
+CALLS = Path(__file__).with_name("calls.py")
+CLIENTS = {MLFLOW: False, MLFLOW_2: True, MLFLOW_OLD: True}  # whether the client alone is installed
+NO_CRASH = "stock answers 500 to a user's mistake, which clients repeat for minutes; here it is a refusal"
+OPAQUE = "no source is ever opened here, so none can reach into the server: it is kept as a reference"
+NAMES = "an alias that could be taken for a number, a stage or another spelling is refused"
+SPELLING = "stock's text holds its own SQL, or the letters of a set in no order"
+
+# What differs on purpose: why, and what ours answers (a text is how a refusal's message begins).
+DIFFERENCES: dict[str, tuple[str, Any]] = {
+    "rename taken": (SPELLING, "Registered Model (name=fraud) already exists."),
+    "version nul": (OPAQUE, "Invalid model version source: 'https://host/a%00b'."),
+    "version local": (OPAQUE, {"source": "/etc/passwd", "status": "READY"}),
+    "version file": (OPAQUE, {"source": "file:///etc/passwd", "status": "READY"}),
+    "version http": (OPAQUE, {"source": "https://elsewhere.test/model", "status": "READY"}),
+    "get version huge": (NO_CRASH, "Model Version (name=fraud, version=999"),
+    "archive archives nobody": (NO_CRASH, "Model version transition cannot archive existing model versions because"),
+    "none archives nobody": (NO_CRASH, "Model version transition cannot archive existing model versions because"),
+    "alias number": (NAMES, "alias: must not be 'latest', a number"),
+    "alias stage": (NAMES, "alias: must not be the name of a stage"),
+    "alias unicode": (NAMES, "alias: must have 1 to 255 of the characters"),
+    "models refuses null": (NO_CRASH, "Invalid clause(s) in filter string"),
+    "number anew": ("a number never means two versions, not even after the model is deleted and made anew", "6"),
+}
+
+
+@contextmanager
+def ours(database: Database, folder: Path) -> Iterator[str]:
+    """The address of the service on an empty SQLite where new models are in lifecycle open."""
+    database.reset()
+    folder.mkdir()
+    settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
+    with (
+        closing(Launcher()) as launcher,
+        running_fleet(launcher, folder, **settings, default_lifecycle="open") as fleet,
+    ):
+        yield fleet.server.url
+
+
+def made_by(client: str, *urls: str, token: str) -> list[dict[str, Any]]:
+    """What every call gave, one mapping for each of the servers."""
+    python = mlflow_python(client, skinny=CLIENTS[client])
+    environment = {**os.environ, "MLFLOW_TRACKING_TOKEN": token, "GIT_PYTHON_REFRESH": "quiet"}
+    done = subprocess.run(
+        [python, str(CALLS), *urls], env=environment, capture_output=True, text=True, check=False, timeout=240
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def wrong(theirs: dict[str, Any], ours: dict[str, Any]) -> Iterator[str]:
+    """One line for each call whose answers differ, and not as the table has it; or are equal although it has them."""
+    assert theirs.keys() == ours.keys()
+    for label, stock in theirs.items():
+        if label in DIFFERENCES:
+            reason, expected = DIFFERENCES[label]
+            if not is_like(ours[label], expected):
+                yield f"{label}: {ours[label]}, though {reason}"
+        elif plain(stock) != plain(ours[label]):
+            yield f"{label}:\n  stock {stock}\n  ours  {ours[label]}"
+
+
+def is_like(found: Any, expected: Any) -> bool:
+    if isinstance(expected, dict):
+        return isinstance(found, dict) and found.items() >= expected.items()
+    return found == expected or (isinstance(found, dict) and str(found.get("message", "")).startswith(expected))
+
+
+def plain(told: Any) -> Any:
+    """Without the order of a Python set in a message."""
+    if isinstance(told, dict) and "message" in told:
+        return told | {"message": re.sub(r"\{.*?\}", lambda found: str(sorted(found[0].strip("{}").split(", "))),
+                                         told["message"])}  # fmt: skip
+    return told
+
+
+def test_clients_of_three_releases_get_the_answers_of_mlflow_itself(
+    databases: Callable[[str], Database], tmp_path: Path
+) -> None:
+    database, found = databases("sqlite"), []
+    with running_mlflow(tmp_path / "stock") as stock:
+        for client in CLIENTS:
+            stock.forget_models()
+            with ours(database, tmp_path / client) as url:
+                theirs, mine = made_by(client, stock.url, url, token=database.tokens["all"])
+            assert len(theirs) > 100
+            found += [f"{client}: {line}" for line in wrong(theirs, mine)]
+
+    assert found == []
