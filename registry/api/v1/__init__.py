@@ -1,6 +1,6 @@
 """Version 1 of the API: one module a resource."""
 
-from registry.api.v1 import aliases, audit, files, imports, models, stages, tokens, uploads, versions
+from registry.api.v1 import aliases, audit, files, imports, models, search, stages, tokens, uploads, versions
 
 BLUEPRINTS = (
     models.blueprint,
@@ -10,6 +10,7 @@ BLUEPRINTS = (
     uploads.blueprint,
     files.blueprint,
     imports.blueprint,
+    search.blueprint,
     audit.blueprint,
     tokens.blueprint,
 )

@@ -1,0 +1,58 @@
+"""Searches on the wire, and the filter language as the API's document describes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.schemas.fields import Text
+from registry.api.schemas.paging import PageQuery
+from registry.domain.filters import keys, native
+
+_LANGUAGE = """\
+What to find; without it everything is found.
+
+`key operator value`, joined by `AND`, `OR`, `NOT` and parentheses. Words of the language in any case. Operators:
+- texts: `=` `!=` `LIKE` `ILIKE` `NOT LIKE` `NOT ILIKE` `IN (…)` `NOT IN (…)`
+- numbers: `=` `!=` `<` `<=` `>` `>=` `IN (…)` `NOT IN (…)`
+- times: `=` `!=` `<` `<=` `>` `>=`
+- every key: `IS NULL` `IS NOT NULL`
+
+Texts and times stand in `'…'` or `"…"`, where a doubled quote is one. In LIKE `%` is any text and `_` any character;
+ILIKE ignores the case of ASCII letters. A key of any characters stands in backticks: ``tags.`any key` ``. A condition
+on what is absent is false, also with `!=`; one on a key with several values holds if it does for one of them. A metric
+is its latest value.
+At most {characters} characters and {terms} conditions.
+
+Keys: {keys}.
+{synonyms}
+Example: `{example}`"""
+_ORDER = """\
+Keys with `ASC` or `DESC`, separated by commas, at most {orders}; {default} without it. Texts are sorted by code point;
+what has no value comes last. Keys: {keys}."""
+
+
+def _language(vocabulary: keys.Vocabulary, example: str) -> str:
+    synonyms = "; ".join(f"`{short}` is `{name}`" for short, name in sorted(vocabulary.synonyms.items()))
+    return _LANGUAGE.format(
+        characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS, keys=vocabulary.names, example=example,
+        synonyms=f"{synonyms}.\n",
+    )  # fmt: skip
+
+
+def _order(vocabulary: keys.Vocabulary, default: str) -> str:
+    single = keys.Vocabulary({name: field for name, field in vocabulary.fields.items() if not field.many}, {})
+    return _ORDER.format(orders=native.MOST_ORDERS, default=default, keys=single.names)
+
+
+def _text(description: str) -> Any:
+    return Text(most=native.MOST_CHARACTERS, metadata={"description": description})
+
+
+class ModelSearchQuery(PageQuery):
+    filter = _text(_language(keys.MODELS, "tags.team = 'risk' AND name LIKE 'fraud%'"))
+    order_by = _text(_order(keys.MODELS, "by name"))
+
+
+class VersionSearchQuery(PageQuery):
+    filter = _text(_language(keys.VERSIONS, "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"))
+    order_by = _text(_order(keys.VERSIONS, "newest first"))

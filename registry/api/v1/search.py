@@ -1,0 +1,34 @@
+"""Search: models and versions by what is known of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.blueprint import Blueprint
+from registry.api.schemas.models import ModelPage
+from registry.api.schemas.paging import paged
+from registry.api.schemas.search import ModelSearchQuery, VersionSearchQuery
+from registry.api.schemas.versions import VersionPage
+from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.services import search
+
+blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", description="Find models and versions.")
+
+
+@blueprint.route("/models")
+@blueprint.arguments(ModelSearchQuery, location="query")
+@blueprint.response(200, ModelPage)
+@requires(Permission.MODEL_READ)
+def search_models(query: dict[str, Any]) -> dict[str, Any]:
+    """Find models by a filter."""
+    return paged(search.find_models(**query))
+
+
+@blueprint.route("/versions")
+@blueprint.arguments(VersionSearchQuery, location="query")
+@blueprint.response(200, VersionPage)
+@requires(Permission.MODEL_READ)
+def search_versions(query: dict[str, Any]) -> dict[str, Any]:
+    """Find versions of all models by a filter."""
+    return paged(search.find_versions(**query))

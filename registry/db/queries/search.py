@@ -1,0 +1,173 @@
+"""Find the models or versions that a filter describes, in any order, page by page without counting from the start."""
+
+from __future__ import annotations
+
+import functools
+import math
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, false, not_, or_
+from sqlalchemy.orm import Session
+
+from registry.db.base import Rows
+from registry.db.models import Model, Version
+from registry.db.queries import briefs, records, search_fields
+from registry.db.queries.search_terms import Column, Dialect, Related, where
+from registry.domain.filters.terms import Key, Order, Term
+
+Position = tuple[Any, ...]
+Find = Callable[[Key], Column | Related]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """One column of the order, as SQL; ``kind`` says how its values travel in a cursor."""
+
+    expression: Any
+    kind: str
+    descending: bool = False
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One page of a search: what comes ``after`` a position, in an order that tells any two rows apart."""
+
+    term: Term
+    order: Sequence[Order]
+    after: Position | None
+    limit: int
+    hides_prompts: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The rows of one page, and the position of the last of them if there are more."""
+
+    rows: Sequence[Any]
+    position: Position | None
+
+
+def models(session: Session, wanted: Wanted) -> Found:
+    """Live models, as rows of ``records.select_models``. Raises ValueError for a position that is none."""
+    dialect = Dialect(session.get_bind().dialect.name)
+    statement = records.select_models().where(Model.deleted_at.is_(None))
+    if wanted.hides_prompts:
+        statement = statement.where(not_(search_fields.models_that_are_prompts()))
+    find = functools.partial(search_fields.of_models, dialect=dialect)
+    return _page(session, statement, wanted, find, _Sorted(Model.id, kind="uuid"))
+
+
+def versions(session: Session, wanted: Wanted) -> Found:
+    """Live versions of live models, as rows of ``records.select_versions``. Raises ValueError as :func:`models`."""
+    dialect = Dialect(session.get_bind().dialect.name)
+    statement = briefs.select_live()
+    if wanted.hides_prompts:
+        statement = statement.where(not_(search_fields.versions_of_prompts()))
+    find = functools.partial(search_fields.of_versions, dialect=dialect)
+    return _page(session, statement, wanted, find, _Sorted(Version.id, kind="serial"))
+
+
+def _page(session: Session, statement: Rows, wanted: Wanted, find: Find, unique: _Sorted) -> Found:
+    dialect = Dialect(session.get_bind().dialect.name)
+    columns = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), unique]
+    statement = statement.where(where(wanted.term, find, dialect))
+    if wanted.after is not None:
+        statement = statement.where(_beyond(columns, _opened(columns, wanted.after, dialect)))
+    statement = statement.order_by(*_directions(columns)).add_columns(*(column.expression for column in columns))
+    rows = session.execute(statement.limit(wanted.limit + 1)).all()
+    shown = [tuple(row)[: -len(columns)] for row in rows[: wanted.limit]]
+    if len(rows) <= wanted.limit:
+        return Found(shown, None)
+    return Found(shown, tuple(_closed(value) for value in rows[wanted.limit - 1][-len(columns) :]))
+
+
+def _sorted(order: Order, place: Column | Related, dialect: Dialect) -> _Sorted:
+    kind = _KINDS.get(order.key.field, "text")
+    if isinstance(place, Related):
+        expression, nullable = place.statement.limit(1).scalar_subquery(), True
+    else:
+        expression, nullable = place.expression, place.nullable
+    return _Sorted(dialect.bytewise(expression) if kind == "text" else expression, kind, order.descending, nullable)
+
+
+_KINDS = {"version_number": "whole", "created_at": "time", "updated_at": "time", "created_ms": "milliseconds",
+          "revised_ms": "milliseconds", "metrics": "number"}  # fmt: skip
+
+
+def _directions(columns: Sequence[_Sorted]) -> list[Any]:
+    """What has no value comes last, on both databases and in both directions."""
+    found: list[Any] = []
+    for column in columns:
+        if column.nullable:
+            found.append(case((column.expression.is_(None), 1), else_=0))
+        found.append(column.expression.desc() if column.descending else column.expression.asc())
+    return found
+
+
+def _beyond(columns: Sequence[_Sorted], after: Sequence[Any]) -> ColumnElement[bool]:
+    """Rows that come later than the position. The first column is bounded apart, where an index can use it."""
+    later: list[ColumnElement[bool]] = []
+    same: list[ColumnElement[bool]] = []
+    for column, value in zip(columns, after, strict=True):
+        later.append(and_(*same, _later(column, value)))
+        same.append(column.expression.is_(None) if value is None else column.expression == value)
+    first = columns[0]
+    if first.nullable:
+        return or_(*later)
+    bound = first.expression <= after[0] if first.descending else first.expression >= after[0]
+    return and_(bound, or_(*later))
+
+
+def _later(column: _Sorted, value: Any) -> ColumnElement[bool]:
+    if value is None:
+        return false()  # nothing comes after what has no value
+    found: ColumnElement[bool] = column.expression < value if column.descending else column.expression > value
+    return or_(found, column.expression.is_(None)) if column.nullable else found
+
+
+def _closed(value: Any) -> Any:
+    """A value of the order as it travels."""
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "microseconds" if value.tzinfo else "milliseconds")
+    return value
+
+
+def _opened(columns: Sequence[_Sorted], after: Position, dialect: Dialect) -> list[Any]:
+    """The values of a position, which may be a stranger's. Raises ValueError unless each is of its column's kind."""
+    if len(after) != len(columns):
+        raise ValueError("another number of values")
+    return [_value(column, value, dialect) for column, value in zip(columns, after, strict=True)]
+
+
+def _value(column: _Sorted, value: Any, dialect: Dialect) -> Any:
+    if value is None and column.nullable:
+        return None
+    match column.kind, value:
+        case "text", str() if "\x00" not in value and value.encode():
+            return value
+        case "whole", int() if not isinstance(value, bool) and abs(value) < 2**31:
+            return value
+        case "serial", int() if not isinstance(value, bool) and abs(value) < 2**63:
+            return value
+        case "uuid", str():
+            return str(uuid.UUID(value))
+        case "number", int() | float() if not isinstance(value, bool) and not math.isnan(value):
+            return float(value)
+        case "time", str():
+            return _instant(value, aware=True)
+        case "milliseconds", str():
+            found = _instant(value, aware=False)
+            return found if dialect.postgresql else found.isoformat(" ", "milliseconds")
+    raise ValueError("a value of another kind")
+
+
+def _instant(text: str, *, aware: bool) -> datetime:
+    found = datetime.fromisoformat(text)
+    if (found.tzinfo is not None) is not aware:
+        raise ValueError("a time of another kind")
+    return found

@@ -1,0 +1,161 @@
+"""Where the values of each field of the filter language are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, func, literal_column, select
+from sqlalchemy.orm import aliased
+
+from registry.db.models import (
+    Account,
+    AliasTenure,
+    LineageDigest,
+    LineageEdge,
+    LineageNode,
+    Model,
+    ModelTag,
+    Version,
+    VersionMetric,
+    VersionParam,
+    VersionTag,
+)
+from registry.db.queries.search_terms import PREFIX, Column, Dialect, Related
+from registry.domain.filters.terms import Key
+from registry.domain.lineage import NodeKind
+
+_PROMPT_TAG = "mlflow.prompt.is_prompt"
+
+
+def of_models(key: Key, dialect: Dialect) -> Column | Related:
+    """A field of rows that ``records.select_models`` gives."""
+    match key.field:
+        case "name":
+            return Column(Model.name)
+        case "lifecycle":
+            return Column(Model.lifecycle)
+        case "created_at":
+            return Column(Model.created_at)
+        case "updated_at":
+            return Column(Model.updated_at)
+        case "revised_ms":
+            return Column(dialect.milliseconds(func.coalesce(Model.revised_at, Model.updated_at)))
+        case "created_by":
+            return Column(Account.name)
+        case "tags":
+            return _entry(ModelTag, ModelTag.model_id == Model.id, key)
+        case "alias":
+            return _aliases(AliasTenure.model_id == Model.id)
+    raise LookupError(key.field)
+
+
+def of_versions(key: Key, dialect: Dialect) -> Column | Related:
+    """A field of rows that ``records.select_versions`` gives."""
+    if column := _VERSION_COLUMNS.get(key.field):
+        return column
+    match key.field:
+        case "created_ms":
+            return Column(dialect.milliseconds(Version.created_at))
+        case "revised_ms":
+            return Column(dialect.milliseconds(func.coalesce(Version.revised_at, Version.updated_at)))
+        case "tags":
+            return _entry(VersionTag, VersionTag.version_id == Version.id, key)
+        case "params":
+            return _entry(VersionParam, VersionParam.version_id == Version.id, key)
+        case "metrics":
+            return _metric(key)
+        case "alias":
+            return _aliases(AliasTenure.version_id == Version.id)
+    return _LINEAGE[key.field]()
+
+
+_VERSION_COLUMNS = {
+    "name": Column(Model.name),
+    "version_number": Column(Version.number),
+    "stage": Column(Version.stage),
+    "status": Column(Version.state),
+    "created_at": Column(Version.created_at),
+    "updated_at": Column(Version.updated_at),
+    "created_by": Column(Account.name),
+    "framework": Column(Version.framework, nullable=True),
+    "source_path": Column(Version.source, nullable=True),
+    "run.id": Column(Version.run_id, nullable=True),
+}
+
+
+def models_that_are_prompts() -> ColumnElement[bool]:
+    """Whether the model is a prompt in disguise."""
+    own = select(ModelTag.model_id).where(ModelTag.model_id == Model.id, ModelTag.key == _PROMPT_TAG)
+    return own.where(ModelTag.value == "true").exists()
+
+
+def versions_of_prompts() -> ColumnElement[bool]:
+    """Whether the version, or another of its model, is a prompt's: MLflow goes by the name."""
+    other = aliased(Version)
+    marked = (
+        select(other.model_id)
+        .join(VersionTag, VersionTag.version_id == other.id)
+        .where(VersionTag.key == _PROMPT_TAG, VersionTag.value == "true")
+    )
+    return Version.model_id.in_(marked)
+
+
+def _entry(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
+    """The value under a name: one row at most."""
+    statement = select(table.value).where(of_row, table.key == key.entry).correlate(Model, Version)
+    begins = func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())
+    return Related(statement, table.value, beginning=begins)
+
+
+def _metric(key: Key) -> Related:
+    """The latest value under a name."""
+    earlier = aliased(VersionMetric)
+    latest = (
+        select(func.max(earlier.id))
+        .where(earlier.version_id == VersionMetric.version_id, earlier.key == VersionMetric.key)
+        .correlate(VersionMetric)
+        .scalar_subquery()
+    )
+    statement = select(VersionMetric.value).where(
+        VersionMetric.version_id == Version.id, VersionMetric.key == key.entry, VersionMetric.id == latest
+    )
+    return Related(statement.correlate(Version), VersionMetric.value)
+
+
+def _aliases(of_row: ColumnElement[bool]) -> Related:
+    statement = select(AliasTenure.alias).where(of_row, AliasTenure.ended_at.is_(None))
+    return Related(statement.correlate(Model, Version), AliasTenure.alias)
+
+
+def _commit() -> Related:
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    commit = target.attributes["commit"].as_string()
+    statement = select(commit).join(LineageEdge, LineageEdge.target_id == target.id)
+    statement = statement.join(own, own.id == LineageEdge.source_id)
+    statement = statement.where(own.version_id == Version.id, target.kind == NodeKind.CODE.value)
+    return Related(statement.correlate(Version), commit)
+
+
+def _dataset_name() -> Related:
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    statement = select(target.name).join(LineageEdge, LineageEdge.target_id == target.id)
+    statement = statement.join(own, own.id == LineageEdge.source_id)
+    statement = statement.where(own.version_id == Version.id, target.kind == NodeKind.DATASET.value)
+    return Related(statement.correlate(Version), target.name)
+
+
+def _dataset_digest() -> Related:
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    statement = select(LineageDigest.digest).join(target, target.id == LineageDigest.node_id)
+    statement = statement.join(LineageEdge, LineageEdge.target_id == target.id)
+    statement = statement.join(own, own.id == LineageEdge.source_id)
+    statement = statement.where(own.version_id == Version.id, target.kind == NodeKind.DATASET.value)
+    return Related(statement.correlate(Version), LineageDigest.digest)
+
+
+_LINEAGE: dict[str, Callable[[], Related]] = {
+    "code.commit": _commit,
+    "dataset.name": _dataset_name,
+    "dataset.digest": _dataset_digest,
+}

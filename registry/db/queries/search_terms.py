@@ -1,0 +1,148 @@
+"""Turn a filter's tree into SQL that means the same on SQLite and on PostgreSQL. Values are bound, never written.
+
+Every part is true or false, never unknown, so that NOT means what it says: a condition on what is absent is false.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, and_, false, func, literal_column, not_, or_, true
+
+from registry.db.base import Rows
+from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Term, Value
+
+# Values of tags are too long for an index: it holds their beginnings, in this expression and no other.
+PREFIX = 64
+_NUMBER_MOST = 2**31 - 1
+_GLOB = str.maketrans({"%": "*", "_": "?", "*": "[*]", "?": "[?]", "[": "[[]"})
+_LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), ord("Z") + 1)})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one kind of database says what both must mean."""
+
+    name: str
+
+    @property
+    def postgresql(self) -> bool:
+        return self.name == "postgresql"
+
+    def like(self, column: Any, pattern: str) -> ColumnElement[bool]:
+        """``%`` and ``_`` and nothing else; by letter case. LIKE of SQLite knows no case, its GLOB does."""
+        if self.postgresql:
+            matched: ColumnElement[bool] = column.like(pattern, escape="")
+        else:
+            matched = column.op("GLOB", is_comparison=True)(pattern.translate(_GLOB))
+        return matched
+
+    def ilike(self, column: Any, pattern: str) -> ColumnElement[bool]:
+        """As LIKE, whatever the case of ASCII letters: all that SQLite folds, as PostgreSQL does in collation C."""
+        if self.postgresql:
+            return func.lower(self.bytewise(column)).like(pattern.translate(_LOWER), escape="")
+        matched: ColumnElement[bool] = column.like(pattern)
+        return matched
+
+    def bytewise(self, column: Any) -> Any:
+        """The text, ordered by code point."""
+        return column.collate("C") if self.postgresql else column
+
+    def milliseconds(self, column: Any) -> Any:
+        """The instant in UTC without its microseconds, of a type of the database's own."""
+        if self.postgresql:
+            return func.date_trunc(literal_column("'milliseconds'"), func.timezone(literal_column("'UTC'"), column))
+        return func.substr(column, literal_column("1"), literal_column("23"), type_=Text())
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field that is a column of the rows searched."""
+
+    expression: Any
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Related:
+    """A field whose values are in other tables: the statement gives them for the row that is looked at.
+
+    ``beginning`` is the part of a value that an index holds.
+    """
+
+    statement: Rows
+    value: Any
+    beginning: Any = None
+
+
+def where(term: Term, find: Callable[[Key], Column | Related], dialect: Dialect) -> ColumnElement[bool]:
+    """The whole tree; *find* says where a key's values are."""
+    match term:
+        case And(parts):
+            return and_(true(), *(where(part, find, dialect) for part in parts))
+        case Or(parts):
+            return or_(false(), *(where(part, find, dialect) for part in parts))
+        case Not(part):
+            return not_(where(part, find, dialect))
+        case Absent(key):
+            return _absent(find(key))
+        case Condition(key, operator, value):
+            return _holds(find(key), operator, value, dialect)
+
+
+def _absent(place: Column | Related) -> ColumnElement[bool]:
+    if isinstance(place, Related):
+        return not_(place.statement.where(place.value.is_not(None)).exists())
+    return place.expression.is_(None) if place.nullable else false()
+
+
+def _holds(place: Column | Related, operator: Operator, value: Value, dialect: Dialect) -> ColumnElement[bool]:
+    if isinstance(place, Column):
+        found = _compared(place.expression, operator, value, dialect)
+        return and_(place.expression.is_not(None), found) if place.nullable else found
+    test = _compared(place.value, operator, value, dialect)
+    if place.beginning is not None and operator in {Operator.EQ, Operator.IN}:
+        values = value if isinstance(value, tuple) else (value,)
+        test = and_(place.beginning.in_([str(one)[:PREFIX] for one in values]), test)
+    return place.statement.where(test).exists()
+
+
+def _compared(column: Any, operator: Operator, value: Value, dialect: Dialect) -> ColumnElement[bool]:
+    """One comparison with a column that has a value."""
+    match operator:
+        case Operator.IN | Operator.NOT_IN:
+            found = _among(column, value if isinstance(value, tuple) else (value,), dialect)
+            return found if operator is Operator.IN else not_(found)
+        case Operator.LIKE | Operator.NOT_LIKE:
+            found = dialect.like(column, str(value))
+            return found if operator is Operator.LIKE else not_(found)
+        case Operator.ILIKE | Operator.NOT_ILIKE:
+            found = dialect.ilike(column, str(value))
+            return found if operator is Operator.ILIKE else not_(found)
+    if type(value) is int and abs(value) > _NUMBER_MOST:
+        return _beyond(operator, above=value > 0)
+    return _PLAIN[operator](column, value)
+
+
+def _among(column: Any, values: tuple[Any, ...], dialect: Dialect) -> ColumnElement[bool]:
+    fitting = [value for value in values if type(value) is not int or abs(value) <= _NUMBER_MOST]
+    return column.in_(fitting) if fitting else false()
+
+
+def _beyond(operator: Operator, *, above: bool) -> ColumnElement[bool]:
+    """How a number compares with one that no column of it can hold."""
+    if operator in {Operator.EQ, Operator.NE}:
+        return true() if operator is Operator.NE else false()
+    return true() if (operator in {Operator.LT, Operator.LE}) is above else false()
+
+
+_PLAIN: dict[Operator, Callable[[Any, Any], ColumnElement[bool]]] = {
+    Operator.EQ: lambda column, value: column == value,
+    Operator.NE: lambda column, value: column != value,
+    Operator.LT: lambda column, value: column < value,
+    Operator.LE: lambda column, value: column <= value,
+    Operator.GT: lambda column, value: column > value,
+    Operator.GE: lambda column, value: column >= value,
+}

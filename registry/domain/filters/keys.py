@@ -1,0 +1,80 @@
+"""What the native dialect can ask of models and of versions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from registry.domain.filters.terms import Operator
+from registry.domain.stages import Lifecycle, Stage, State
+
+
+class Kind(Enum):
+    """What a field's values are, in the words of an error."""
+
+    TEXT = "a text in quotes"
+    NUMBER = "a number"
+    WHOLE = "a whole number"
+    TIME = "a time in quotes, like '2026-11-21T13:05:02Z' or '2026-11-21'"
+
+
+_EQUAL = frozenset({Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN})
+_LIKE = frozenset({Operator.LIKE, Operator.ILIKE, Operator.NOT_LIKE, Operator.NOT_ILIKE})
+_LESS = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
+OPERATORS: Mapping[Kind, frozenset[Operator]] = {
+    Kind.TEXT: _EQUAL | _LIKE,
+    Kind.NUMBER: _EQUAL | _LESS,
+    Kind.WHOLE: _EQUAL | _LESS,
+    Kind.TIME: frozenset({Operator.EQ, Operator.NE}) | _LESS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """``entries``: has values by name, as tags do. ``many``: has any number of values, so that it gives no order."""
+
+    kind: Kind = Kind.TEXT
+    entries: bool = False
+    many: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    fields: Mapping[str, Field]
+    synonyms: Mapping[str, str]
+
+    @property
+    def names(self) -> str:
+        """The fields as an error lists them."""
+        return ", ".join(f"{name}.<key>" if field.entries else name for name, field in sorted(self.fields.items()))
+
+
+_SYNONYMS = {"tag": "tags", "param": "params", "metric": "metrics"}
+_COMMON: Mapping[str, Field] = {
+    "name": Field(),
+    "tags": Field(entries=True),
+    "alias": Field(many=True),
+    "created_at": Field(Kind.TIME),
+    "created_by": Field(),
+    "updated_at": Field(Kind.TIME),
+}
+MODELS = Vocabulary({**_COMMON, "lifecycle": Field(choices=tuple(Lifecycle))}, _SYNONYMS)
+VERSIONS = Vocabulary(
+    {
+        **_COMMON,
+        "version_number": Field(Kind.WHOLE),
+        "stage": Field(choices=tuple(Stage)),
+        "status": Field(choices=tuple(state for state in State if state is not State.DELETED)),
+        "framework": Field(),
+        "source_path": Field(),
+        "run.id": Field(),
+        "code.commit": Field(),
+        "dataset.name": Field(many=True),
+        "dataset.digest": Field(many=True),
+        "params": Field(entries=True),
+        "metrics": Field(Kind.NUMBER, entries=True),
+    },
+    {**_SYNONYMS, "run_id": "run.id", "version": "version_number"},
+)

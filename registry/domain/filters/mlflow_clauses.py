@@ -1,0 +1,206 @@
+"""Group the words of MLflow's dialect into clauses, as far as its answers depend on it.
+
+What MLflow takes is a comparison; whatever else there is, it names in its refusal, so the groups have their texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from registry.domain.filters.mlflow_words import Kind, Word, words
+
+
+class Group(Enum):
+    IDENTIFIER = auto()  # names joined by dots
+    STRING = auto()
+    WHOLE = auto()
+    FRACTION = auto()
+    LIST = auto()  # anything in parentheses
+    KEYWORD = auto()
+    OPERAND = auto()  # a function, a sum, a placeholder: what compares, and is none of the above
+    COMPARISON = auto()
+    OTHER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One group; a comparison has its parts: left, operator and, but for IS NULL, right."""
+
+    group: Group
+    text: str
+    parts: tuple[Clause, ...] = ()
+
+    def is_keyword(self, *names: str) -> bool:
+        return self.group is Group.KEYWORD and " ".join(self.text.upper().split()) in names
+
+
+_SINGLE = {
+    Kind.STRING: Group.STRING,
+    Kind.WHOLE: Group.WHOLE,
+    Kind.FRACTION: Group.FRACTION,
+    Kind.PLACEHOLDER: Group.OPERAND,
+}
+_ALIASED = {Group.IDENTIFIER, Group.WHOLE, Group.FRACTION, Group.LIST, Group.OPERAND, Group.COMPARISON}
+
+
+def clauses(text: str) -> list[Clause]:
+    """The clauses of *text* without the blanks between them."""
+    grouped = list(_Reader(list(words(text))).clauses())
+    return list(_with_lists(list(_without_aliases(grouped))))
+
+
+def identifier(text: str) -> tuple[Clause | None, list[Word]]:
+    """The identifier that *text* begins with, and the words after it."""
+    found = list(words(text))
+    reader = _Reader(found)
+    made = reader.name(0)
+    return (made[0], found[made[1] :]) if made else (None, found)
+
+
+class _Reader:
+    """Reads groups off a list of words; every method takes a position and answers what begins there and its end."""
+
+    def __init__(self, found: Sequence[Word]) -> None:
+        self.words = found
+        self._closing = _matching(found)
+
+    def clauses(self) -> Iterator[Clause]:
+        position = self._skip(0)
+        while position < len(self.words):
+            clause, position = self._clause(position)
+            yield clause
+            position = self._skip(position)
+
+    def _clause(self, position: int) -> tuple[Clause, int]:
+        left, end = self._operand(position)
+        operator = self._skip(end)
+        if left.group is Group.OTHER or not self._is(operator, Kind.COMPARISON):
+            return left, end
+        right, after = self._operand(self._skip(operator + 1))
+        if right.group in {Group.OTHER, Group.KEYWORD} and not right.is_keyword("NULL"):
+            return left, end
+        if left.group is Group.KEYWORD and not left.is_keyword("NULL"):
+            return left, end
+        parts = (left, Clause(Group.OTHER, self.words[operator].text), right)
+        return Clause(Group.COMPARISON, self._text(position, after), parts), after
+
+    def _operand(self, position: int) -> tuple[Clause, int]:
+        """One value, or several joined by arithmetic."""
+        left, first_end = self._value(position)
+        if left.group in {Group.OTHER, Group.KEYWORD}:
+            return left, first_end
+        end = first_end
+        while self._is(operator := self._skip(end), Kind.ARITHMETIC):
+            right, after = self._value(self._skip(operator + 1))
+            if right.group in {Group.OTHER, Group.KEYWORD}:
+                break
+            end = after
+        return (left if end == first_end else Clause(Group.OPERAND, self._text(position, end))), end
+
+    def _value(self, position: int) -> tuple[Clause, int]:
+        if position >= len(self.words):
+            return Clause(Group.OTHER, ""), position
+        word = self.words[position]
+        if word.kind is Kind.NAME:
+            return self._name_or_function(position)
+        if word.kind is Kind.KEYWORD:
+            return Clause(Group.KEYWORD, word.text), position + 1
+        if close := self._closing.get(position):
+            return Clause(Group.LIST, self._text(position, close + 1)), close + 1
+        return Clause(_SINGLE.get(word.kind, Group.OTHER), word.text), position + 1
+
+    def _name_or_function(self, position: int) -> tuple[Clause, int]:
+        made, end = self.name(position) or (Clause(Group.OTHER, ""), position)
+        if close := self._closing.get(self._skip(end)):
+            return Clause(Group.OPERAND, self._text(position, close + 1)), close + 1
+        return made, end
+
+    def name(self, position: int) -> tuple[Clause, int] | None:
+        """Names joined by dots, with the blanks around these."""
+        if not self._is(position, Kind.NAME):
+            return None
+        end = position + 1
+        while self._is(dot := self._skip(end), Kind.PUNCTUATION) and self.words[dot].text == ".":
+            end = dot + 1
+            member = self._skip(end)
+            if not (self._is(member, Kind.NAME) or self._is(member, Kind.STRING)):
+                break
+            end = member + 1
+        return Clause(Group.IDENTIFIER, self._text(position, end)), end
+
+    def _skip(self, position: int) -> int:
+        while self._is(position, Kind.SPACE):
+            position += 1
+        return position
+
+    def _is(self, position: int, kind: Kind) -> bool:
+        return position < len(self.words) and self.words[position].kind is kind
+
+    def _text(self, start: int, end: int) -> str:
+        return "".join(word.text for word in self.words[start:end])
+
+
+def _matching(found: Sequence[Word]) -> dict[int, int]:
+    """Where each parenthesis that is closed is closed."""
+    opened: list[int] = []
+    pairs = {}
+    for index, word in enumerate(found):
+        if word.kind is Kind.PUNCTUATION and word.text == "(":
+            opened.append(index)
+        elif word.kind is Kind.PUNCTUATION and word.text == ")" and opened:
+            pairs[opened.pop()] = index
+    return pairs
+
+
+def _without_aliases(found: Sequence[Clause]) -> Iterator[Clause]:
+    """SQL takes ``x y`` for x under the name y: the two are one clause."""
+    position = 0
+    while position < len(found):
+        clause = found[position]
+        following = found[position + 1] if position + 1 < len(found) else None
+        if clause.group in _ALIASED and following is not None and following.group is Group.IDENTIFIER:
+            yield Clause(Group.IDENTIFIER, f"{clause.text} {following.text}")
+            position += 2
+        else:
+            yield clause
+            position += 1
+
+
+def _with_lists(found: Sequence[Clause]) -> Iterator[Clause]:
+    """Join ``x IN (…)``, ``x NOT IN (…)`` and ``x IS [NOT] NULL``, three or four clauses at a time as MLflow."""
+    position = 0
+    while position < len(found):
+        ahead = found[position : position + 4]
+        if len(ahead) < 3:
+            taken = len(ahead)
+        elif ahead[0].group is not Group.IDENTIFIER:
+            taken = 1
+        elif taken := _joinable(ahead):
+            yield _joined(ahead[:taken])
+            position += taken
+            continue
+        else:
+            taken = len(ahead)
+        yield from ahead[:taken]
+        position += taken
+
+
+def _joinable(ahead: Sequence[Clause]) -> int:
+    """How many of the words make one comparison; none: they make none."""
+    second, third = ahead[1], ahead[2]
+    if second.is_keyword("IN") and third.group is Group.LIST:
+        return 3
+    if second.is_keyword("IS") and third.is_keyword("NULL", "NOT NULL"):
+        return 3
+    negated = second.is_keyword("NOT") and third.is_keyword("IN")
+    return 4 if negated and len(ahead) == 4 and ahead[3].group is Group.LIST else 0
+
+
+def _joined(found: Sequence[Clause]) -> Clause:
+    text = " ".join(clause.text for clause in found)
+    if found[1].is_keyword("IS"):
+        return Clause(Group.COMPARISON, text, (found[0], Clause(Group.OTHER, f"IS {found[2].text.upper()}")))
+    operator = "IN" if len(found) == 3 else "NOT IN"
+    return Clause(Group.COMPARISON, text, (found[0], Clause(Group.OTHER, operator), found[-1]))

@@ -1,0 +1,57 @@
+"""Values of MLflow's dialect: quoted texts, and lists of them."""
+
+from __future__ import annotations
+
+from registry.domain.errors import Invalid
+from registry.domain.filters.mlflow_words import Kind, Word, words
+
+_NUMBERS = {Kind.WHOLE, Kind.FRACTION, Kind.HEXADECIMAL}
+_LIST = "While parsing a list in the query, expected "
+
+
+def quoted(text: str) -> str:
+    """What is between the quotes, which nothing escapes."""
+    for quote in "'\"":
+        if len(text) >= 2 and text[0] == text[-1] == quote:
+            return text[1:-1]
+    raise _refusal(
+        "Parameter value is either not quoted or unidentified quote types used for string value "
+        f"{text}. Use either single or double quotes."
+    )
+
+
+def list_of_strings(text: str) -> tuple[str, ...]:
+    """The members of a list in parentheses. Raises Invalid unless they are quoted texts, and some."""
+    found = [word for word in words(text[1:-1]) if word.kind is not Kind.SPACE]
+    if not found:
+        raise _refusal(f"{_LIST}a non-empty list of string values, but got empty list")
+    members, commas = found[::2], found[1::2]
+    if any(word.text != "," for word in commas) or any(word.text == "," for word in members):
+        raise _refusal(f"{_LIST}a non-empty list of string values, but got ill-formed list.")
+    if all(_is_text(word) for word in members):
+        return tuple(quoted(word.text) for word in members)
+    shown = ", ".join(_shown(word) for word in members)
+    trailing = "," if len(members) == 1 else ""
+    raise _refusal(
+        f"{_LIST}string value, punctuation, or whitespace, but got different type in list: ({shown}{trailing})"
+    )
+
+
+def _is_text(word: Word) -> bool:
+    return word.kind is Kind.STRING or word.text[:1] == '"'
+
+
+def _shown(word: Word) -> str:
+    """As Python shows the value."""
+    if _is_text(word):
+        return repr(quoted(word.text))
+    if word.kind in _NUMBERS:
+        try:
+            return repr(int(word.text, 0) if word.kind is not Kind.FRACTION else float(word.text))
+        except ValueError:
+            return word.text
+    return word.text
+
+
+def _refusal(text: str) -> Invalid:
+    return Invalid(text, errors={"filter": [text]})

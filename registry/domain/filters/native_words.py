@@ -1,0 +1,92 @@
+"""Split a text of the native dialect into words that know their column."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from registry.domain.errors import Invalid
+
+
+class Kind(Enum):
+    """What a word is, in the words of an error."""
+
+    KEY = "a key"
+    KEYWORD = "a keyword"
+    STRING = "a text"
+    NUMBER = "a number"
+    OPERATOR = "an operator"
+    MARK = "a mark"
+    END = "the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """``column`` counts from 1; ``value`` is what a text or a key in quotes means."""
+
+    kind: Kind
+    text: str
+    column: int
+    value: str = ""
+
+    def __str__(self) -> str:
+        return "the end" if self.kind is Kind.END else self.text
+
+
+KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "LIKE", "ILIKE", "IS", "NULL", "ASC", "DESC"})
+_WORD = re.compile(
+    r"""
+      (?P<space>\s++)
+    | (?P<string>'(?:[^']|'')*+'|"(?:[^"]|"")*+")
+    | (?P<number>[+-]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][+-]?\d++)?(?![\w.]))
+    | (?P<key>[^\W\d]\w*+(?:\.(?:[\w./-]++|`[^`]*+`|"[^"]*+"))?+)
+    | (?P<operator><=|>=|!=|[<>=])
+    | (?P<mark>[(),])
+    """,
+    re.VERBOSE | re.ASCII,
+)
+
+
+def words(text: str, *, field: str) -> list[Word]:
+    """The words of *text*, a last one that stands for its end among them. Raises Invalid for what is none."""
+    found = []
+    position = 0
+    while position < len(text):
+        match = _WORD.match(text, position)
+        if match is None:
+            raise wrong(field, position + 1, _unreadable(text[position]))
+        if match.lastgroup != "space":
+            found.append(_word(match))
+        position = match.end()
+    return [*found, Word(Kind.END, "", len(text) + 1)]
+
+
+def wrong(field: str, column: int, text: str) -> Invalid:
+    """A mistake at a column of the query argument *field*."""
+    return Invalid.field(field, f"column {column}: {text}")
+
+
+def _word(match: re.Match[str]) -> Word:
+    text, column = match[0], match.start() + 1
+    match match.lastgroup:
+        case "string":
+            quote = text[0]
+            return Word(Kind.STRING, text, column, text[1:-1].replace(quote * 2, quote))
+        case "key" if text.upper() in KEYWORDS:
+            return Word(Kind.KEYWORD, text.upper(), column)
+        case "key":
+            return Word(Kind.KEY, text, column)
+        case "number":
+            return Word(Kind.NUMBER, text, column)
+        case "operator":
+            return Word(Kind.OPERATOR, text, column)
+    return Word(Kind.MARK, text, column)
+
+
+def _unreadable(character: str) -> str:
+    if character in "'\"":
+        return f"nothing closes the quote {character}"
+    if character == "`":
+        return "backticks stand around a key after its dot, as in tags.`any key`"
+    return f"cannot read {character!r}; texts stand in quotes, other keys in backticks, as in tags.`any key`"

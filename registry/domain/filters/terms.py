@@ -1,0 +1,92 @@
+"""The tree that a filter becomes, and the order that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Operator(StrEnum):
+    """How a condition compares. LIKE knows ``%`` and ``_`` and no escape; ILIKE takes ASCII letters of both cases."""
+
+    EQ = "="
+    NE = "!="
+    LT = "<"
+    LE = "<="
+    GT = ">"
+    GE = ">="
+    LIKE = "LIKE"
+    ILIKE = "ILIKE"
+    NOT_LIKE = "NOT LIKE"
+    NOT_ILIKE = "NOT ILIKE"
+    IN = "IN"
+    NOT_IN = "NOT IN"
+
+
+Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, ...] | tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is compared: a field, or with ``entry`` one of a field that has many by name, such as a tag."""
+
+    field: str
+    entry: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Holds if a value of the key compares so; never when there is none, whatever the operator."""
+
+    key: Key
+    operator: Operator
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Holds if the key has no value."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: Term
+
+
+Term: TypeAlias = Condition | Absent | And | Or | Not
+EVERYTHING = And(())
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One key to sort by; what has no value for it comes last in either direction."""
+
+    key: Key
+    descending: bool = False
+
+
+def conditions(term: Term) -> Iterator[Condition | Absent]:
+    """The leaves of a tree."""
+    match term:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from conditions(part)
+        case Not(part):
+            yield from conditions(part)
+        case _:
+            yield term

@@ -1,0 +1,165 @@
+"""Search models and versions: in MLflow's dialect for its face, in the native one for ours."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.orm import Session
+
+from registry.db.queries import briefs, records, search
+from registry.db.queries.search import Found, Position, Wanted
+from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
+from registry.db.session import reading
+from registry.domain.errors import Invalid, Malformed
+from registry.domain.filters import keys, mlflow, native
+from registry.domain.filters.terms import Key, Order
+
+MODELS_MOST = 1000
+VERSIONS_MOST = 200_000
+# So many ids fit into one statement on both databases.
+BATCH = 10_000
+
+T = TypeVar("T")
+_BY_NAME = (Order(Key("name")),)
+_NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowPage(Generic[T]):
+    """One page as MLflow's protocol has it; the token is None on the last."""
+
+    items: Sequence[T]
+    next_page_token: str | None
+
+
+def find_models_mlflow(
+    text: str | None, *, order_by: Sequence[str], limit: int, token: str | None
+) -> MlflowPage[ModelBrief]:
+    """Live models that MLflow's filter describes. Raises Invalid with MLflow's own text.
+
+    Prompts are left out unless the filter asks for them.
+    """
+    _check_limit(limit, MODELS_MOST)
+    wanted, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
+    with reading() as session:
+        found = _found(search.models, session, wanted)
+        items = briefs.model_briefs(session, [held for held, _creator in found.rows])
+    return MlflowPage(items, _token(query, found))
+
+
+def find_versions_mlflow(
+    text: str | None, *, order_by: Sequence[str], limit: int, token: str | None
+) -> MlflowPage[VersionBrief]:
+    """Live versions of live models that MLflow's filter describes; as :func:`find_models_mlflow`."""
+    _check_limit(limit, VERSIONS_MOST)
+    wanted, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
+    with reading() as session:
+        found = _found(search.versions, session, wanted)
+        items: list[VersionBrief] = []
+        for start in range(0, len(found.rows), BATCH):
+            items += briefs.version_briefs(session, found.rows[start : start + BATCH])
+    return MlflowPage(items, _token(query, found))
+
+
+def find_models(
+    *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
+) -> Page[ModelRecord]:
+    """Live models that a filter describes, by name unless told otherwise. Raises Invalid."""
+    wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=_BY_NAME, after=after, limit=limit)
+    with reading() as session:
+        found = search.models(session, wanted)
+        return Page(records.model_records(session, found.rows), _position(query, found))
+
+
+def find_versions(
+    *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
+) -> Page[VersionRecord]:
+    """Live versions of live models that a filter describes, newest first unless told otherwise. Raises Invalid."""
+    wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=_NEWEST_FIRST, after=after, limit=limit)
+    with reading() as session:
+        found = search.versions(session, wanted)
+        return Page(records.version_records(session, found.rows), _position(query, found))
+
+
+def _check_limit(limit: int, most: int) -> None:
+    if limit < 1:
+        raise _refused(f"Invalid value for max_results. It must be a positive integer, but got {limit}", "max_results")
+    if limit > most:
+        text = f"Invalid value for request parameter max_results. It must be at most {most}, but got value {limit}"
+        raise _refused(text, "max_results")
+
+
+def _wanted(
+    dialect: mlflow.Dialect, text: str | None, order_by: Sequence[str], *, limit: int, token: str | None
+) -> tuple[Wanted, str]:
+    found = mlflow.parse(dialect, text, order_by)
+    query = _fingerprint(text or "", *order_by)
+    after = _read_token(token, query) if token else None
+    return Wanted(found.where, found.order, after, limit, found.hides_prompts), query
+
+
+def _wanted_natively(
+    vocabulary: keys.Vocabulary,
+    text: str,
+    order_by: str,
+    *,
+    default: Sequence[Order],
+    after: Position | None,
+    limit: int,
+) -> tuple[Wanted, str]:
+    term = native.parse(vocabulary, text)
+    order = native.parse_order(vocabulary, order_by) or default
+    query = _fingerprint(text, order_by)
+    if after is not None and after[:1] != (query,):
+        raise Malformed("this cursor belongs to a search with another filter or order")
+    return Wanted(term, order, None if after is None else after[1:], limit), query
+
+
+def _found(find: Callable[[Session, Wanted], Found], session: Session, wanted: Wanted) -> Found:
+    try:
+        return find(session, wanted)
+    except ValueError as error:
+        raise _refused(f"Invalid page token, {error}", "page_token") from error
+
+
+def _position(query: str, found: Found) -> Position | None:
+    return None if found.position is None else (query, *found.position)
+
+
+def _fingerprint(*texts: str) -> str:
+    """What tells searches apart: a position in the order of one means nothing in another."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+
+
+def _token(query: str, found: Found) -> str | None:
+    if found.position is None:
+        return None
+    return base64.b64encode(json.dumps({"query": query, "after": found.position}).encode()).decode()
+
+
+def _read_token(token: str, query: str) -> Position:
+    """The position that a token stands for; anybody may have made it, so its values are checked where they are used."""
+    try:
+        text = base64.b64decode(token, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refused("Invalid page token, could not base64-decode", "page_token") from error
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refused(f"Invalid page token, decoded value={text!r}", "page_token") from error
+    match found:
+        case {"query": str() as asked, "after": list() as after}:
+            if asked != query:
+                raise _refused("Invalid page token, it belongs to another filter or order_by", "page_token")
+            return tuple(after)
+    raise _refused(f"Invalid page token, parsed value={found}", "page_token")
+
+
+def _refused(text: str, field: str) -> Invalid:
+    return mlflow.refusal(text, field=field)
