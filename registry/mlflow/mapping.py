@@ -23,7 +23,7 @@ STATUS: Mapping[str, str] = {
 def model(found: ModelBrief | ModelRecord) -> dict[str, Any]:
     """A RegisteredModel; of a record, which tells of no versions, one without any."""
     latest = found.latest if isinstance(found, ModelBrief) else ()
-    return _given(
+    return given(
         name=found.name,
         creation_timestamp=milliseconds(found.created_at),
         last_updated_timestamp=milliseconds(found.revised_at),
@@ -36,7 +36,7 @@ def model(found: ModelBrief | ModelRecord) -> dict[str, Any]:
 
 def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
     """A ModelVersion."""
-    return _given(
+    return given(
         name=found.model,
         version=str(found.number),
         creation_timestamp=milliseconds(found.created_at),
@@ -56,7 +56,7 @@ def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
 
 def versions(found: Sequence[VersionBrief]) -> dict[str, Any]:
     """A list of them; without any the answer is empty."""
-    return _given(model_versions=[version(one) for one in found])
+    return given(model_versions=[version(one) for one in found])
 
 
 def milliseconds(instant: datetime) -> int:
@@ -68,6 +68,6 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 
-def _given(**fields: Any) -> dict[str, Any]:
+def given(**fields: Any) -> dict[str, Any]:
     """What is set: MLflow leaves out what is absent or empty."""
     return {name: value for name, value in fields.items() if value not in (None, "", [])}

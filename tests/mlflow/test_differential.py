@@ -25,7 +25,7 @@ CLIENTS = {MLFLOW: False, MLFLOW_2: True, MLFLOW_OLD: True}  # whether the clien
 NO_CRASH = "stock answers 500 to a user's mistake, which clients repeat for minutes; here it is a refusal"
 OPAQUE = "no source is ever opened here, so none can reach into the server: it is kept as a reference"
 NAMES = "an alias that could be taken for a number, a stage or another spelling is refused"
-SPELLING = "stock's text holds its own SQL, or the letters of a set in no order"
+SPELLING = "stock's text holds its own SQL, or a type instead of the limit"
 
 # What differs on purpose: why, and what ours answers (a text is how a refusal's message begins).
 DIFFERENCES: dict[str, tuple[str, Any]] = {
@@ -40,7 +40,8 @@ DIFFERENCES: dict[str, tuple[str, Any]] = {
     "alias number": (NAMES, "alias: must not be 'latest', a number"),
     "alias stage": (NAMES, "alias: must not be the name of a stage"),
     "alias unicode": (NAMES, "alias: must have 1 to 255 of the characters"),
-    "models refuses null": (NO_CRASH, "Invalid clause(s) in filter string"),
+    "models refuses null": (NO_CRASH, "IS NULL is not supported in this filter"),
+    "models refuses too many": (SPELLING, "Invalid value for request parameter max_results. It must be at most 1000"),
     "number anew": ("a number never means two versions, not even after the model is deleted and made anew", "6"),
 }
 

@@ -1,7 +1,7 @@
 """MLflow's own answers to searches: run by the Python of an MLflow environment, JSON in and JSON out.
 
-In: ``models`` and ``versions`` to make, and ``searches``. Out, for each search, the names that were found or the text of
-the refusal. The store is MLflow's own on SQLite, so that this is what a stock server would answer.
+In: ``models`` and ``versions`` to make, and ``searches``. Out, for each search, the names that were found or the text
+of the refusal. The store is MLflow's own on SQLite, so that this is what a stock server would answer.
 """
 
 from __future__ import annotations

@@ -1,0 +1,39 @@
+"""Searches in MLflow's filter language, page by page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.mlflow import mapping
+from registry.mlflow.arguments import integer, string, strings
+from registry.mlflow.endpoint import endpoint
+from registry.services import search
+
+MODELS_PAGE = 100
+VERSIONS_PAGE = 200_000
+
+
+@endpoint("GET", "/registered-models/search", filter=string(), max_results=integer(), order_by=strings(),
+          page_token=string())  # fmt: skip
+@requires(Permission.MODEL_READ)
+def search_registered_models(
+    filter: str | None = None, max_results: int = MODELS_PAGE, order_by: list[str] | None = None, page_token: str = ""
+) -> dict[str, Any]:
+    """Search registered models; prompts are hidden unless they are asked for."""
+    found = search.find_models_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
+    models = [mapping.model(one) for one in found.items]
+    return mapping.given(registered_models=models, next_page_token=found.next_page_token)
+
+
+@endpoint("GET", "/model-versions/search", filter=string(), max_results=integer(), order_by=strings(),
+          page_token=string())  # fmt: skip
+@requires(Permission.MODEL_READ)
+def search_model_versions(
+    filter: str | None = None, max_results: int = VERSIONS_PAGE, order_by: list[str] | None = None, page_token: str = ""
+) -> dict[str, Any]:
+    """Search versions; those of prompts are hidden unless they are asked for."""
+    found = search.find_versions_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
+    versions = [mapping.version(one) for one in found.items]
+    return mapping.given(model_versions=versions, next_page_token=found.next_page_token)
