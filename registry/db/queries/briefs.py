@@ -32,7 +32,7 @@ def version_briefs(session: Session, rows: Iterable[Sequence[Any]]) -> list[Vers
 
 
 def model_briefs(session: Session, models: Iterable[Model]) -> list[ModelBrief]:
-    """Briefs for the models, in their order: six statements, however many there are and however many versions."""
+    """Briefs for the models, in their order: five statements, however many there are and however many versions."""
     models = list(models)
     ids = [held.id for held in models]
     tags = records.pairs(
@@ -77,9 +77,9 @@ def latest_versions(
         .correlate(Model, asked)
         .scalar_subquery()
     )
-    ids = session.scalars(select(highest).select_from(Model).join(asked, true()).where(Model.id.in_(model_ids))).all()
-    rows = session.execute(select_live().where(Version.id.in_(ids)).order_by(Version.model_id, Version.number)).all()
-    return version_briefs(session, rows)
+    ids = select(highest).select_from(Model).join(asked, true()).where(Model.id.in_(model_ids))
+    rows = select_live().where(Version.id.in_(ids)).order_by(Version.model_id, Version.number)
+    return version_briefs(session, session.execute(rows).all())
 
 
 def _of_versions(*columns: Any, ids: Sequence[int]) -> Rows:
