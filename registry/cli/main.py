@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "archive": "stages:archive",
     },
     "Catalogue": {
+        "search": "search:search",
         "model": "model:model",
         "version": "version:version",
         "alias": "alias:alias",

@@ -16,6 +16,7 @@ from registry.client.imports import Imports
 from registry.client.progress import Progress
 from registry.client.references import Reference, parse
 from registry.client.registration import Facts, Registered
+from registry.client.search import Search
 from registry.client.selection import Selection
 from registry.client.transport import Timeout, Transport
 from registry.client.types import ImportView, MeView, VersionView
@@ -57,6 +58,7 @@ class RegistryClient:
         self.stages = Stages(self._transport)
         self.aliases = Aliases(self._transport)
         self.audit = Audit(self._transport)
+        self.search = Search(self._transport)
         self.tokens = Tokens(self._transport)
 
     def __enter__(self) -> Self:

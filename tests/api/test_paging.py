@@ -91,6 +91,12 @@ LISTS = {
     "version history": Listed("/models/fraud/versions/1/history", _edit, lambda item: item["id"]),
     "audit": Listed("/audit", _edit, lambda item: item["id"]),
     "audit of a model": Listed("/audit?model=fraud", _edit, lambda item: item["id"]),
+    "found models": Listed("/search/models?filter=name LIKE 'm%25'", _model, lambda item: item["name"]),
+    "found versions": Listed(
+        "/search/versions?filter=name = 'fraud'&order_by=tags.number,run.id DESC",
+        _version,
+        lambda item: item["number"],
+    ),
     "tokens": Listed("/tokens", _token, lambda item: item["id"]),
 }
 

@@ -51,6 +51,8 @@ TABLE: dict[str, str] = {
     "POST /models/nobody/rollback": "promoter",
     "DELETE /models/nobody": "admin",
     "POST /models/nobody/restore": "admin",
+    "GET /search/models": "reader writer promoter admin auditor",
+    "GET /search/versions": "reader writer promoter admin auditor",
     "GET /audit": "admin auditor",
     "GET /tokens": "admin",
     "POST /tokens": "admin",

@@ -1,0 +1,44 @@
+"""``registry search``: versions, or models, by what is known of them."""
+
+from __future__ import annotations
+
+import click
+
+from registry.cli import views
+from registry.cli.options import connected, limit
+from registry.cli.session import Session
+
+
+@click.command()
+@click.argument("filter", default="", metavar="[FILTER]")
+@click.option("--models", is_flag=True, help="Find models, not versions.")
+@click.option(
+    "--order-by", metavar="KEYS", help='E.g. "metrics.auc DESC, name". Default: newest first; models by name.'
+)
+@limit(50)
+@connected
+def search(session: Session, filter: str, models: bool, order_by: str | None, limit: int) -> None:
+    """Find versions, or models, by what is known of them.
+
+    \b
+    A filter is KEY OPERATOR VALUE, joined by AND, OR, NOT and parentheses.
+      keys        name, version_number, stage, status, created_at, updated_at, created_by, alias, framework,
+                  tags.KEY, params.KEY, metrics.KEY (its latest value), run.id, code.commit,
+                  dataset.name, dataset.digest, source_path; of models name, tags.KEY, alias, lifecycle,
+                  created_at, updated_at, created_by. Any other KEY in backticks: tags.`any key`
+      operators   = != LIKE ILIKE IN (…) of texts, also with NOT; = != < <= > >= of numbers and times;
+                  IS NULL, IS NOT NULL of everything. In LIKE % is any text, _ any character.
+      values      texts and times in quotes: 'risk', "2026-11-21"; numbers without
+
+    \b
+    Example:
+      registry search 'metrics.auc > 0.9 AND stage = "production"'
+      registry search 'name LIKE "fraud%" AND NOT alias IS NULL' --order-by 'metrics.auc DESC'
+      registry search "tags.team = 'risk'" --models --json
+    """
+    if models:
+        found = session.registry.search.models(filter or None, order_by=order_by)
+        session.list(found, views.MODEL_COLUMNS, views.model_row, limit=limit)
+    else:
+        versions = session.registry.search.versions(filter or None, order_by=order_by)
+        session.list(versions, views.VERSION_COLUMNS, views.version_row, limit=limit)
