@@ -20,7 +20,7 @@ from flask import Flask
 from registry.api.schemas.imports import registration_of
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
-from registry.services import collection, imports, scrubbing, upkeep, verification
+from registry.services import collection, gathering, imports, scrubbing, upkeep, verification
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
@@ -113,6 +113,9 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     def fetch() -> bool:
         return imports.run_next(store=store, sources=adapters.sources, make=registration_of)
 
+    def hash_artifacts() -> bool:
+        return gathering.hash_next(store=store)
+
     def keep_up() -> bool:
         done = upkeep.run(store=store)
         log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys, files_swept=done.files)
@@ -131,6 +134,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     return [
         [Round("verification", IDLE_SECONDS, verify)],
         [Round("imports", IDLE_SECONDS, fetch)],
+        [Round("artifacts", IDLE_SECONDS, hash_artifacts)],
         [Round("upkeep", UPKEEP_SECONDS, keep_up), Round("collection", settings.gc_interval, collect)],
         [Round("scrubbing", UPKEEP_SECONDS, scrub)],
     ]

@@ -245,3 +245,11 @@ class TokenRecord:
     last_used_on: date | None
     revoked_at: datetime | None
     token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOfDirectory:
+    """A file or a directory as a listing shows it; ``size``, in bytes, is None for a directory."""
+
+    name: str
+    size: int | None

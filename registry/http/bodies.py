@@ -8,12 +8,15 @@ from typing import Any, TypeVar
 from flask import Request, current_app, request
 
 from registry.domain.errors import TooLarge
+from registry.domain.parts import MOST_PARTS
 from registry.http import strict_json
 from registry.http.context import settings
 
 View = TypeVar("View", bound=Callable[..., Any])
 BODY_VALUES = 10_000
 MANIFEST_VALUES = 100_000
+_LISTS = frozenset({"manifest", "parts"})
+PART_BYTES = 4096  # an address with temporary credentials under its signature, and some more
 
 
 def takes_manifest(view: View) -> View:
@@ -24,6 +27,18 @@ def takes_manifest(view: View) -> View:
 def takes_file(view: View) -> View:
     """Let the view's body be as large as one file may be; the view streams it."""
     return _mark(view, "file")
+
+
+def takes_parts(view: View) -> View:
+    """Let the view's body be as large as the list of an object's 10,000 parts, each with its signed address."""
+    return _mark(view, "parts")
+
+
+def announced_length(req: Request) -> int | None:
+    """How many bytes the body is to have; None where it says so itself, piece by piece."""
+    if req.content_length is None and "Transfer-Encoding" not in req.headers:
+        return 0  # RFC 9112, 6.3: who names neither sends no body
+    return req.content_length
 
 
 def limit() -> None:
@@ -45,7 +60,7 @@ def read(req: Request) -> bytes:
 
 def load(req: Request) -> Any:
     """The body's one JSON document. Raises Malformed, or TooLarge."""
-    return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) == "manifest" else BODY_VALUES)
+    return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
 
 
 def _mark(view: View, kind: str) -> View:
@@ -59,7 +74,7 @@ def _kind(req: Request) -> str | None:
 
 def _most(req: Request) -> int:
     found = settings()
-    sizes = {"file": found.max_upload_bytes, "manifest": found.max_manifest_bytes}
+    sizes = {"file": found.max_upload_bytes, "manifest": found.max_manifest_bytes, "parts": MOST_PARTS * PART_BYTES}
     return sizes.get(_kind(req) or "", found.max_body_bytes)
 
 

@@ -8,11 +8,12 @@ from flask import request
 from werkzeug.exceptions import NotFound
 
 from registry.http.access import public
-from registry.mlflow import aliases, models, search, stages, versions, webhooks
+from registry.mlflow import aliases, artifacts, errors, models, search, stages, versions, webhooks
 from registry.mlflow.endpoint import blueprint
 
 MODULES = (models, versions, stages, aliases, search, webhooks)  # each has put its endpoints on the blueprint
-BLUEPRINTS = (blueprint,)
+BLUEPRINTS = (blueprint, artifacts.blueprint)
+errors.register(artifacts.blueprint)
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 

@@ -1,7 +1,8 @@
 """Take out of the store what nothing refers to: first marked, then after a grace period looked at again and deleted.
 
-Blobs that no version needs are marked in their own rows. Objects and unfinished uploads that no row knows are marked
-as strays when they are first seen, not by their age: after a backup was restored, newer objects are unknown but old.
+Blobs that neither a version nor a path needs are marked in their own rows. Objects and unfinished uploads that no row
+knows are marked as strays when they are first seen, not by their age: after a backup was restored, newer objects are
+unknown but old.
 
 Whatever is deleted is a stray while that is being done. Its row says that somebody is at it, and stays behind when he
 dies: the next collector goes on.
@@ -19,7 +20,7 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry.db.models import Blob, Stray, Upload
+from registry.db.models import Artifact, Blob, Stray, Upload
 from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
 from registry.db.upsert import insert_missing
@@ -65,11 +66,12 @@ def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
     keys = [key for key, _, _ in found]
     live = select(Upload.key, Upload.handle).where(Upload.key.in_(keys), Upload.state.in_(["pending", "uploaded"]))
     handles = dict(session.execute(live).all())
-    blobs = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
+    named = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
+    named |= set(session.scalars(select(Artifact.object).where(Artifact.object.in_(keys))))
     return [
         (key, handle, size)
         for key, handle, size in found
-        if (handles.get(key) != handle if handle else key not in blobs and key not in handles)
+        if (handles.get(key) != handle if handle else key not in named and key not in handles)
     ]
 
 

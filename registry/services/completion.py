@@ -66,7 +66,7 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
     Raises NotFound when the actor has no upload of one of the ids, and Unavailable.
     """
     with reading() as session:
-        mine = select(Upload).where(Upload.id.in_(upload_ids), Upload.created_by == actor.id)
+        mine = select(Upload).where(Upload.id.in_(upload_ids), Upload.created_by == actor.id, Upload.sha256 != "")
         by_id = {upload.id: upload for upload in session.scalars(mine)}
     if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
         raise NotFound(f"there is no upload {unknown[0]}")

@@ -64,7 +64,12 @@ def sign_page(
 
 def require_readable(session: Session, model: str, number: int) -> Version:
     """The version, if its bytes may be read. Raises NotFound, NotReady, or Conflict when it is deleted."""
-    found = catalog.any_version(session, model, number)
+    return readable(session, catalog.any_version(session, model, number), model)
+
+
+def readable(session: Session, found: Version, model: str) -> Version:
+    """*found*, a version of *model*, if its bytes may be read. Raises NotReady, or Conflict when it is deleted."""
+    number = found.number
     if found.state == State.DELETED:
         fate = "purged; its bytes are gone" if found.purged_at else "deleted; restore it to download its files"
         raise Conflict(f"version {number} of {model!r} is {fate}")

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 
 from registry.db.base import Rows
-from registry.db.models import Blob, Model, Version, VersionFile
+from registry.db.models import Artifact, Blob, Model, Version, VersionFile
 from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
 from registry.domain.errors import BlobsMissing
@@ -39,6 +39,7 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
     log what is wrong with them, and from now on whoever has their bytes is asked to send them.
     """
     yield from _versions()
+    yield from _artifacts(store)
     yield from _blobs(store, deep=deep, mark=mark)
     yield from _strays(store)
 
@@ -57,6 +58,29 @@ def _versions() -> Iterator[Finding]:
         if len(ids) < BATCH:
             return
         after = ids[-1]
+
+
+def _artifacts(store: Store) -> Iterator[Finding]:
+    """Paths of the artifact area whose bytes the registry does not know, or has lost before they were hashed."""
+    backed = exists().where(Blob.sha256 == Artifact.sha256)
+    page = select(Artifact.path, Artifact.sha256, Artifact.object, backed).order_by(Artifact.path).limit(BATCH)
+    after = ""
+    while True:
+        with reading() as session:
+            rows = session.execute(page.where(Artifact.path > after)).all()
+        for path, sha256, object_, is_backed in rows:
+            if sha256 is not None and not is_backed:
+                yield Finding("unbacked", path, "this artifact has no blob", harm=True)
+            elif object_ is not None and store.stat(object_) is None and _still_names(path, object_):
+                yield Finding("missing", path, f"there is no object {object_}, which nobody has hashed", harm=True)
+        if len(rows) < BATCH:
+            return
+        after = rows[-1][0]
+
+
+def _still_names(path: str, key: str) -> bool:
+    with reading() as session:
+        return session.scalars(select(Artifact.object).where(Artifact.path == path)).first() == key
 
 
 def _unbacked(ids: Sequence[int]) -> Rows:

@@ -18,8 +18,8 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from registry.db.models import Account, Blob, Import, Model, Upload
-from registry.db.queries import artifacts, catalog, records
+from registry.db.models import Account, Import, Model
+from registry.db.queries import catalog, records
 from registry.db.records import ImportRecord
 from registry.db.session import reading, transaction
 from registry.domain import clock, manifest
@@ -35,13 +35,12 @@ from registry.domain.errors import (
     UploadMismatch,
 )
 from registry.domain.manifest import File
-from registry.services import audit, completion, leases, registration, uploads
-from registry.services.completion import Arrival
+from registry.services import audit, copies, leases, registration
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.leases import Lease
 from registry.services.registration import Registration
+from registry.services.uploads import Wanted
 from registry.storage.checked import Store
-from registry.storage.keys import blob_key
 from registry.storage.sources import Found, Refused, Sources
 
 Make = Callable[[Mapping[str, Any], Sequence[File]], Registration]
@@ -50,7 +49,6 @@ log = structlog.get_logger(__name__)
 OPEN = ("pending", "running")
 RETRY_AFTER = timedelta(seconds=30)
 GIVEN_UP_AFTER = timedelta(hours=24)
-COPY_TIME = timedelta(days=7)  # of one file; what a worker that died has left of it is deleted then
 NOTED_AFTER = 1.0
 
 
@@ -193,85 +191,20 @@ def _fetch(job: _Job, found: Found, store: Store, sources: Sources) -> File:
         size += len(chunk)
         job.pulse(len(chunk))
     file = File(found.path, size, digest.hexdigest())
-    if not _take_over(file, job.requester):
-        _copy(job, found, file, store, sources)
+    try:
+        copies.bring(
+            Wanted(file.sha256, file.size), lambda: _beating(job, sources.read(found)), owner=job.requester, store=store
+        )
+    except UploadMismatch as error:
+        raise Refused(f"{found.path} changed while it was read: {error.detail}") from error
     job.files += 1
     return file
-
-
-def _take_over(file: File, requester: Actor) -> bool:
-    """Let the requester have bytes that are in the store already, whole: they were seen at the source just now."""
-    with transaction() as session:
-        blob = session.scalars(
-            select(Blob).where(Blob.sha256 == file.sha256, Blob.damage.is_(None)).with_for_update()
-            .execution_options(populate_existing=True)
-        ).first()  # fmt: skip
-        if blob is None:
-            return False
-        blob.unreferenced_since = None
-        if not artifacts.known_blobs(session, [file.sha256], actor=requester):
-            session.add(_upload(file, requester, "verified"))
-    return True
-
-
-def _copy(job: _Job, found: Found, file: File, store: Store, sources: Sources) -> None:
-    """Read the file once more into the store, which takes only the bytes that were hashed."""
-    upload = _upload(file, job.requester, "pending")
-    upload_id, key = upload.id, upload.key
-    with transaction() as session:
-        session.add(upload)
-    try:
-        store.write(key, _beating(job, sources.read(found)), size=file.size)
-        spare = _keep(upload_id, store.require(key, size=file.size).etag, job.requester)
-    except Exception as error:
-        reason = error.detail if isinstance(error, RegistryError | Refused) else "the copy was given up"
-        if _close(upload_id, reason, job.requester):
-            uploads.delete_quietly(store, key)
-        if isinstance(error, UploadMismatch):
-            raise Refused(f"{found.path} changed while it was read: {error.detail}") from error
-        raise
-    for one in spare:
-        uploads.delete_quietly(store, one)
 
 
 def _beating(job: _Job, chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         job.pulse()
         yield chunk
-
-
-def _upload(file: File, requester: Actor, state: str) -> Upload:
-    upload_id, now = str(uuid.uuid4()), clock.now()
-    return Upload(
-        id=upload_id,
-        sha256=file.sha256,
-        size=file.size,
-        key=blob_key(file.sha256, upload_id),
-        state=state,
-        created_at=now,
-        created_by=requester.id,
-        expires_at=now + COPY_TIME,
-    )
-
-
-def _keep(upload_id: str, etag: str, requester: Actor) -> list[str]:
-    """Let the registry refer to the copy; returns the keys of objects that are spare."""
-    with transaction() as session:
-        upload = uploads.find(session, upload_id, requester.id, lock=True)
-        if upload.state != "pending":
-            raise Unavailable("the copy took too long and was cleared away")
-        upload.state = "verified"
-        return completion.keep(session, [Arrival(upload, True, etag)], actor=requester)
-
-
-def _close(upload_id: str, reason: str, requester: Actor) -> bool:
-    """Close an upload whose copy came to nothing; false where the registry refers to it already."""
-    with transaction() as session:
-        upload = uploads.find(session, upload_id, requester.id, lock=True)
-        if upload.state != "pending":
-            return False
-        upload.state, upload.reason = "failed", reason
-        return True
 
 
 def _finish(job: _Job, number: int) -> None:

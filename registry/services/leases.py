@@ -8,14 +8,14 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, func, inspect, or_, select, update
 from sqlalchemy.orm import Session
 
-from registry.db.models import Import, Upload
+from registry.db.models import Artifact, Import, Upload
 from registry.db.session import reading, transaction
 from registry.domain import clock
 
-Work = TypeVar("Work", Upload, Import)
+Work = TypeVar("Work", Upload, Import, Artifact)
 LENGTH = timedelta(seconds=90)
 RENEWED_AFTER = 20.0
 
@@ -29,7 +29,8 @@ class Lease(Generic[Work]):
 
     def __init__(self, row: Work) -> None:
         self._table: type[Work] = type(row)
-        self._id, self._lease = row.id, row.lease_id
+        (self._key,) = inspect(self._table).primary_key
+        self._id, self._lease = getattr(row, self._key.name), row.lease_id
         self._renewed = time.monotonic()
 
     def pulse(self, _: int = 0) -> None:
@@ -57,7 +58,7 @@ class Lease(Generic[Work]):
 
     @property
     def _is_mine(self) -> ColumnElement[bool]:
-        return (self._table.id == self._id) & (self._table.lease_id == self._lease)
+        return and_(self._key == self._id, self._table.lease_id == self._lease)
 
     def _set(self, session: Session, until: datetime) -> None:
         done = session.execute(update(self._table).where(self._is_mine).values(leased_until=until))

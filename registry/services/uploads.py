@@ -121,7 +121,7 @@ def expire(*, store: Store) -> int:
 
 def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
     """The owner's upload as it is now; with *lock*, until the transaction ends. Raises NotFound, also for another's."""
-    statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner)
+    statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner, Upload.sha256 != "")
     statement = statement.execution_options(populate_existing=True)
     upload = session.scalars(statement.with_for_update() if lock else statement).first()
     if upload is None:

@@ -12,11 +12,12 @@ from typing import IO
 
 import structlog
 
-from registry.domain.errors import BlobsMissing, Conflict, NotFound, Unavailable, UploadMismatch
+from registry.domain.errors import BlobsMissing, Conflict, NotFound, Unavailable, Unsupported, UploadMismatch
 from registry.domain.parts import MOST_PARTS
 from registry.storage import keys
 from registry.storage.driver import (
     Driver,
+    Gathering,
     Listed,
     Missing,
     Part,
@@ -65,30 +66,31 @@ class Store:
 
     def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
         """Return a URL that downloads the object as *filename* until *expires_at* (aware); it takes Range."""
-        keys.digest_of(key)
+        keys.require_ours(key)
         with _operation("sign_get", key):
             return self.driver.sign_get(key, filename=filename, media_type=media_type, expires_at=expires_at)
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
-        keys.digest_of(key)
+        keys.require_ours(key)
         with _operation("stat", key):
             return self.driver.stat(key)
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object. Raises BlobsMissing at once, not at the first chunk, when there is none."""
-        digest = keys.digest_of(key)
+        keys.require_ours(key)
         chunks = self.driver.read(key)
         try:
             with _operation("read", key):
                 first = next(chunks, b"")
         except Missing as error:
-            raise BlobsMissing("the artifact store has lost these bytes", missing=[digest]) from error
+            missing = [] if keys.is_incoming(key) else [keys.digest_of(key)]
+            raise BlobsMissing("the artifact store has lost these bytes", missing=missing) from error
         return _rest(key, first, chunks)
 
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
-        keys.digest_of(key)
+        keys.require_ours(key)
         with _operation("delete", key):
             self.driver.delete(key)
 
@@ -138,7 +140,7 @@ class Store:
 
         Some servers still know an upload that was joined: whether the object is there is told by ``stat``.
         """
-        keys.digest_of(key)
+        keys.require_ours(key)
         with _operation("parts", key):
             return self.driver.parts(key, handle)
 
@@ -154,9 +156,41 @@ class Store:
 
     def abort_parts(self, key: str, handle: str) -> None:
         """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
-        keys.digest_of(key)
+        keys.require_ours(key)
         with _operation("abort_parts", key):
             self.driver.abort_parts(key, handle)
+
+    def begin_gathering(self, key: str) -> str:
+        """Begin an object of which nobody knows size and digest yet; return a handle. Raises Unsupported."""
+        driver = self._gathering(key)
+        with _operation("begin_gathering", key):
+            return driver.begin_gathering(key)
+
+    def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
+        """Let whoever holds the target send any bytes as a part until *expires_at* (aware). Raises Unsupported."""
+        driver = self._gathering(key)
+        if not 1 <= number <= MOST_PARTS:
+            raise ValueError(f"there is no part {number}")
+        with _operation("sign_any_part", key):
+            return driver.sign_any_part(key, handle, number, expires_at=expires_at)
+
+    def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> Stat:
+        """Make parts one object, each as the store marked it when it arrived; say what became of them.
+
+        Raises Conflict when the store has no such upload or other parts, and Unsupported. Joining again is joining
+        once.
+        """
+        driver = self._gathering(key)
+        try:
+            with _operation("join_named", key):
+                driver.join_named(key, handle, etags)
+        except Missing as error:  # an answer may have been lost
+            if (found := self.stat(key)) is None:
+                raise Conflict("the store knows no such upload any more; begin it again") from error
+            return found
+        if (found := self.stat(key)) is None:
+            raise Unavailable("the store has not yet what was joined; retry the same request", retry_after=5)
+        return found
 
     def objects(self) -> Iterator[Listed]:
         """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
@@ -248,6 +282,25 @@ class Store:
             return 0
         with _operation("sweep"):
             return self.driver.sweep(before=before)
+
+    @property
+    def is_reached_directly(self) -> bool:
+        """Whether clients fetch from a server of its own what ``sign_get`` signs; else this service serves it."""
+        return not isinstance(self.driver, Transfers)
+
+    @property
+    def gathers(self) -> bool:
+        """Whether it takes parts of which nobody has said size or digest."""
+        return isinstance(self.driver, Gathering)
+
+    def _gathering(self, key: str) -> Gathering:
+        if not keys.is_incoming(key):
+            raise ValueError(f"not a key of bytes that nobody has hashed: {key!r}")
+        if not isinstance(self.driver, Gathering):
+            raise Unsupported(
+                "Multipart upload is not supported for the current artifact repository: a local directory"
+            )
+        return self.driver
 
     @property
     def _transfers(self) -> Transfers:

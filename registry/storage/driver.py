@@ -162,6 +162,20 @@ class Driver(Protocol):
 
 
 @runtime_checkable
+class Gathering(Protocol):
+    """A driver whose store makes one object of parts of which nobody has said size or digest."""
+
+    def begin_gathering(self, key: str) -> str:
+        """Begin such an object; return a handle of at most 1,024 characters."""
+
+    def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
+        """Let whoever holds the target send one part until *expires_at*; what was sent last counts."""
+
+    def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> None:
+        """Make the parts of these marks one object. Raises Missing, or Conflict when the store has others."""
+
+
+@runtime_checkable
 class Transfers(Protocol):
     """A driver whose signed addresses the service serves itself, at ``/transfer/<token>``."""
 

@@ -1,4 +1,5 @@
-"""Names of objects in the store: ``blobs/<aa>/<sha256>/<upload id>``.
+"""Names of objects in the store: ``blobs/<aa>/<sha256>/<upload id>``, or ``incoming/<upload id>`` while nobody has
+hashed the bytes.
 
 The digest is readable in the bucket, yet bytes of one upload can never stand in for those of another.
 """
@@ -7,35 +8,58 @@ from __future__ import annotations
 
 import re
 
-BLOBS = "blobs/"
+BLOBS, INCOMING = "blobs/", "incoming/"
+PLACES = (BLOBS, INCOMING)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UPLOAD_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _KEY = re.compile(rf"{BLOBS}(?P<shard>[0-9a-f]{{2}})/(?P<sha256>(?P=shard)[0-9a-f]{{62}})/{_UPLOAD_ID.pattern}")
+_INCOMING = re.compile(rf"{INCOMING}{_UPLOAD_ID.pattern}")
 
 
 def blob_key(sha256: str, upload_id: str) -> str:
     """Name the object that the upload *upload_id* writes. Raises ValueError for a part that is not well-formed."""
     require_sha256(sha256)
-    if not _UPLOAD_ID.fullmatch(upload_id):
-        raise ValueError(f"not an upload id: {upload_id!r}")
+    _require_upload_id(upload_id)
     return f"{BLOBS}{sha256[:2]}/{sha256}/{upload_id}"
 
 
+def incoming_key(upload_id: str) -> str:
+    """Name the object whose bytes nobody has hashed yet. Raises ValueError for an id that is not well-formed."""
+    _require_upload_id(upload_id)
+    return f"{INCOMING}{upload_id}"
+
+
 def digest_of(key: str) -> str:
-    """Return the sha256 in a key. Raises ValueError for a key that ``blob_key`` did not make."""
+    """Return the sha256 in a blob's key. Raises ValueError for a key that ``blob_key`` did not make."""
     match = _KEY.fullmatch(key)
     if match is None:
         raise ValueError(f"not a key of this store: {key!r}")
     return match["sha256"]
 
 
+def is_incoming(key: str) -> bool:
+    """Whether ``incoming_key`` made this key."""
+    return _INCOMING.fullmatch(key) is not None
+
+
 def is_ours(key: str) -> bool:
-    """Whether ``blob_key`` made this key; whatever else lies in a bucket is none of our business."""
-    return _KEY.fullmatch(key) is not None
+    """Whether one of the above made this key; whatever else lies in a bucket is none of our business."""
+    return _KEY.fullmatch(key) is not None or is_incoming(key)
+
+
+def require_ours(key: str) -> None:
+    """Raise ValueError for a key that is not ours."""
+    if not is_ours(key):
+        raise ValueError(f"not a key of this store: {key!r}")
 
 
 def require_sha256(text: str) -> None:
     """Raise ValueError for anything but 64 lower hex digits."""
     if not _SHA256.fullmatch(text):
         raise ValueError(f"not a sha256 of 64 lower hex digits: {text!r}")
+
+
+def _require_upload_id(text: str) -> None:
+    if not _UPLOAD_ID.fullmatch(text):
+        raise ValueError(f"not an upload id: {text!r}")

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -31,7 +32,7 @@ from registry.storage.driver import (
     download_name,
     unavailable,
 )
-from registry.storage.keys import BLOBS
+from registry.storage.keys import PLACES
 from registry.storage.local_files import copy, link, temporary, written_before
 from registry.storage.local_parts import PartsDirectory, Plan
 
@@ -147,7 +148,7 @@ class LocalDriver:
     def objects(self) -> Iterator[Listed]:
         """Walk all files where objects lie. Raises StoreError when the whole directory is gone."""
         self._require_root()
-        for path in _files_below(self._root / BLOBS):
+        for path in chain.from_iterable(_files_below(self._root / place) for place in PLACES):
             with suppress(FileNotFoundError):  # deleted meanwhile
                 found = path.stat(follow_symlinks=False)
                 modified_at = datetime.fromtimestamp(found.st_mtime, UTC)

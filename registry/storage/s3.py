@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from registry.storage.driver import (
@@ -27,7 +28,7 @@ from registry.storage.driver import (
     Unfinished,
     attachment,
 )
-from registry.storage.keys import BLOBS
+from registry.storage.keys import BLOBS, PLACES
 from registry.storage.s3_client import ChecksumMode, Clients, checksum, naming_errors, seconds_until
 from registry.storage.s3_parts import S3Parts
 
@@ -172,17 +173,30 @@ class S3Driver:
         """See to it that there is no such upload, and none of its parts."""
         self._parts.abort(key, handle)
 
+    def begin_gathering(self, key: str) -> str:
+        """Begin a multipart upload without checksums: those who send its parts know of none."""
+        return self._parts.begin(key, checked=False)
+
+    def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
+        """Presign a PUT of any bytes as one part."""
+        return self._parts.sign_any(key, handle, number, expires_at=expires_at)
+
+    def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> None:
+        """Make the parts that have these ETags one object. Raises Missing, Conflict."""
+        self._parts.join_named(key, handle, etags)
+
     def objects(self) -> Iterator[Listed]:
         """Walk all objects where ours lie, a page of the listing at a time."""
         pages = self._clients.client.get_paginator("list_objects_v2")
         with naming_errors():
-            for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + BLOBS):
-                for found in page.get("Contents", []):
-                    yield Listed(found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"])
+            for place in PLACES:
+                for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + place):
+                    for found in page.get("Contents", []):
+                        yield Listed(found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"])
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the multipart uploads where objects of ours lie."""
-        return self._parts.unfinished(BLOBS)
+        return chain.from_iterable(self._parts.unfinished(place) for place in PLACES)
 
     def check(self) -> None:
         """Raise StoreError when the bucket does not exist, is not ours or cannot be reached."""

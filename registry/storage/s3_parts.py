@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _WRITTEN_PART = 16 * 1024 * 1024
 _NOT_UNDERSTOOD = frozenset({400, 501})
+_BAD_PARTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "EntityTooLarge", "MalformedXML"})
 
 
 class S3Parts:
@@ -37,12 +38,12 @@ class S3Parts:
         self._prefix = prefix
         self._verifies = verifies
 
-    def begin(self, key: str) -> str:
-        """Begin an upload; return its id, which is the handle."""
+    def begin(self, key: str, *, checked: bool = True) -> str:
+        """Begin an upload; return its id, which is the handle. *checked* says that each part has its checksum."""
         asked: dict[str, Any] = {**self._address(key), "ContentType": OCTET_STREAM}
         begin = self._clients.client.create_multipart_upload
         with naming_errors():
-            if self._verifies():
+            if checked and self._verifies():
                 try:
                     return begin(**asked, ChecksumAlgorithm="SHA256")["UploadId"]
                 except ClientError as error:  # some verify checksums without being told, and do not know the word
@@ -62,6 +63,15 @@ class S3Parts:
             )
         return Target("PUT", url, headers, expires_at)
 
+    def sign_any(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
+        """Presign one part of which only the number is known."""
+        signed: dict[str, Any] = {**self._upload(key, handle), "PartNumber": number}
+        with naming_errors():
+            url = self._clients.signer.generate_presigned_url(
+                "upload_part", Params=signed, ExpiresIn=seconds_until(expires_at)
+            )
+        return Target("PUT", url, {}, expires_at)
+
     def finished(self, key: str, handle: str) -> list[Part]:
         """Return the parts that have arrived, by number. Raises Missing."""
         return [Part(part["PartNumber"], part["Size"]) for part in self._listed(key, handle)]
@@ -75,6 +85,17 @@ class S3Parts:
         if not parts:
             raise Conflict("none of the parts has arrived", missing_parts=[1])
         self._complete(key, handle, parts)
+
+    def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> None:
+        """Make the parts that have these ETags one object. Raises Missing, or Conflict when the server has others."""
+        parts: list[CompletedPartTypeDef] = [{"PartNumber": number, "ETag": etags[number]} for number in sorted(etags)]
+        try:
+            self._complete(key, handle, parts)
+        except StoreError as error:
+            refused = error.__cause__
+            if not isinstance(refused, ClientError) or refused.response.get("Error", {}).get("Code") not in _BAD_PARTS:
+                raise
+            raise Conflict(f"the store refuses these parts: {refused.response['Error'].get('Message')}") from error
 
     def abort(self, key: str, handle: str) -> None:
         """Drop an upload and its parts; it may be gone already."""

@@ -1,61 +1,19 @@
-"""A client of MLflow's protocol that is not MLflow: the wire as it is."""
+"""Clients of MLflow's protocol over each database: of the registry, and of the artifact area."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from flask import Flask
 
-from tests.support.api import HOST, Api, Given, expect
-
-PREFIX = "/api/2.0/mlflow"
-
-
-class Face:
-    """Sends as MLflow's client does: a GET's arguments in the query, all others in a JSON body."""
-
-    def __init__(self, client: FlaskClient, token: str | None) -> None:
-        self.client, self.token = client, token
-
-    def __call__(self, method: str, path: str, *, prefix: str = PREFIX, **arguments: Any) -> TestResponse:
-        headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
-        given: dict[str, Any] = {"query_string": arguments} if method == "GET" else {"json": arguments}
-        return self.client.open(prefix + path, method=method, base_url=HOST, headers=headers, **given)
-
-    def make(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """The document of a call that succeeds."""
-        return expect(200, self(method, path, **arguments))
-
-    def refused(self, method: str, path: str, **arguments: Any) -> tuple[int, str, str]:
-        """Status, code and message of a call that is refused."""
-        response = self(method, path, **arguments)
-        assert response.status_code >= 400, response.get_data(as_text=True)
-        document = response.get_json()
-        assert set(document) == {"error_code", "message"}
-        return response.status_code, document["error_code"], document["message"]
-
-    def model(self, name: str = "fraud", **fields: Any) -> dict[str, Any]:
-        return self.make("POST", "/registered-models/create", name=name, **fields)["registered_model"]  # type: ignore[no-any-return]  # JSON
-
-    def version(self, name: str = "fraud", source: str = "s3://elsewhere/model", **fields: Any) -> dict[str, Any]:
-        made = self.make("POST", "/model-versions/create", name=name, source=source, **fields)
-        return made["model_version"]  # type: ignore[no-any-return]  # JSON
-
-    def get(self, version: int | str, name: str = "fraud") -> dict[str, Any]:
-        return self.make("GET", "/model-versions/get", name=name, version=str(version))["model_version"]  # type: ignore[no-any-return]  # JSON
-
-    def move(self, version: int | str, stage: str, *, archive: bool = False, name: str = "fraud") -> TestResponse:
-        return self(
-            "POST",
-            "/model-versions/transition-stage",
-            name=name,
-            version=str(version),
-            stage=stage,
-            archive_existing_versions=archive,
-        )
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
+from tests.support.api import Api, Given
+from tests.support.artifacts import Proxy
+from tests.support.databases import Database
+from tests.support.face import Face
 
 
 @pytest.fixture
@@ -80,3 +38,30 @@ def open_model(given: Given) -> str:
     """The name of a model in lifecycle open, where MLflow's rules hold."""
     given.model("fraud", lifecycle="open")
     return "fraud"
+
+
+@pytest.fixture
+def proxy(app: Flask, database: Database) -> Proxy:
+    """A client of the artifact area that may do everything."""
+    return Proxy(app, database.tokens["all"])
+
+
+@pytest.fixture
+def proxy_as(app: Flask, database: Database) -> Callable[[str], Proxy]:
+    """A client of the artifact area with one role."""
+    return lambda role: Proxy(app, database.tokens[role])
+
+
+@pytest.fixture
+def make_small(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Callable[[], Proxy]]:
+    """A client of a registry that takes files of at most 1,000 bytes."""
+    made = []
+
+    def make() -> Proxy:
+        made.append(create_app(make_settings(database.url, max_upload_bytes=1000)))
+        return Proxy(made[-1], database.tokens["all"])
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()

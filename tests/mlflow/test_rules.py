@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.mlflow.conftest import Face
 from tests.support.api import Given, expect
+from tests.support.face import Face
 
 
 def stages(face: Face) -> dict[str, str]:

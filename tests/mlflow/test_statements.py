@@ -11,8 +11,8 @@ from sqlalchemy import select, update
 
 from registry.db.models import Model, Version
 from registry.db.session import transaction
-from tests.mlflow.conftest import Face
 from tests.support.api import Given
+from tests.support.face import Face
 from tests.support.listing import counting
 
 Call = Callable[[Face], Any]

@@ -46,7 +46,8 @@ class Leased:
 class Upload(Leased, Base):
     """An announced blob on its way. ``state``: pending, uploaded, verified, failed, expired or aborted.
 
-    One that comes in parts of ``part_size`` bytes has the store's ``handle`` for them.
+    One that comes in parts of ``part_size`` bytes has the store's ``handle`` for them. One that was not announced has
+    no ``sha256`` until a worker has read it: after pending it is joined, and an ``Artifact`` has its object.
     """
 
     __tablename__ = "uploads"

@@ -1,4 +1,4 @@
-"""Which bytes there are, who may know of them, and which versions need them."""
+"""Which bytes there are, who may know of them, and who needs them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from registry.db.models import Blob, Model, Upload, Version, VersionFile
+from registry.db.models import Artifact, Blob, Model, Upload, Version, VersionFile
 from registry.domain.access import Actor, Permission
 from registry.domain.stages import State
 
@@ -47,13 +47,14 @@ def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor) -> 
 
 
 def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Whether a version refers to the bytes that could still be asked for: one neither purged nor failed."""
-    return exists().where(
+    """Whether the bytes could still be asked for: by a path, or by a version neither purged nor failed."""
+    in_version = exists().where(
         VersionFile.sha256 == sha256,
         VersionFile.version_id == Version.id,
         Version.purged_at.is_(None),
         Version.state != State.FAILED.value,
     )
+    return or_(in_version, exists().where(Artifact.sha256 == sha256))
 
 
 def backed() -> ColumnElement[bool]:
@@ -95,13 +96,14 @@ def _sent_by_owner(*states: str) -> ColumnElement[bool]:
 def _readable_by(actor: Actor) -> ColumnElement[bool]:
     if Permission.FILE_DOWNLOAD not in actor.permissions:
         return false()
-    return exists().where(
+    in_version = exists().where(
         VersionFile.sha256 == Blob.sha256,
         VersionFile.version_id == Version.id,
         Version.state == State.READY.value,  # nobody can download the files of others
         Version.model_id == Model.id,
         Model.deleted_at.is_(None),
     )
+    return or_(in_version, exists().where(Artifact.sha256 == Blob.sha256))
 
 
 def _batches(sha256s: Iterable[str]) -> Iterator[list[str]]:

@@ -1,0 +1,49 @@
+"""Files under paths: what lies in a directory, without reading all that lies below it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from registry.db.base import Rows
+from registry.db.models import Artifact, VersionFile
+from registry.db.records import EntryOfDirectory
+from registry.domain import area
+
+Path = InstrumentedAttribute[str]
+
+
+def entries(
+    session: Session, table: type[Artifact | VersionFile], directory: str, *among: ColumnElement[bool]
+) -> list[EntryOfDirectory]:
+    """What lies right in *directory* (empty for the top), by name: the database folds what lies deeper."""
+    path: Path = table.path
+    rest = func.substr(path, len(directory) + 2 if directory else 1)
+    locate = func.strpos if session.get_bind().dialect.name == "postgresql" else func.instr
+    slash = locate(rest, "/")
+    name = case((slash > 0, func.substr(rest, 1, slash - 1)), else_=rest).label("name")
+    size = case((slash > 0, None), else_=table.size).label("size")
+    found = select(name, size).where(*among, *_below(path, directory)).subquery()
+    folded = select(found.c.name, func.max(found.c.size)).group_by(found.c.name)
+    rows = session.execute(folded).all()
+    return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: str(row[0]).encode())]
+
+
+def inside(path: Path, directory: str) -> Rows:
+    """A statement for the artifacts at any depth below *directory*, by path."""
+    return select(Artifact).where(*_below(path, directory)).order_by(path)
+
+
+def within(directory: str) -> tuple[ColumnElement[bool], ...]:
+    """The conditions for the artifacts at *directory* itself or at any depth below it."""
+    first, end = area.below(directory)
+    return ((Artifact.path == directory) | ((Artifact.path >= first) & (Artifact.path < end)),)
+
+
+def _below(path: Path, directory: str) -> tuple[Any, ...]:
+    if not directory:
+        return ()
+    first, end = area.below(directory)
+    return (path >= first, path < end)

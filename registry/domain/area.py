@@ -1,0 +1,144 @@
+"""The artifact area: what its paths may be, what is reserved in it, and how MLflow's clients write them in addresses.
+
+A path is compared byte by byte. It is taken as it arrived and never decoded again, yet one that would be dangerous to
+a reader who did that is refused, as MLflow's own server does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from registry.domain import names
+from registry.domain.errors import Malformed
+
+VERSIONS = "versions"
+ROOT = "/api/2.0/mlflow-artifacts/artifacts"
+_DRIVE = re.compile(r"[A-Za-z]:")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_LOGGED_MODEL = re.compile(r"(?:^|/)models/(m-[0-9a-f]{32})/artifacts/")
+_LOGGED_SOURCE = re.compile(r"models:/{1,3}(m-[0-9a-f]{32})\Z")
+_VERSION = re.compile(
+    rf"{VERSIONS}/([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})/([1-9][0-9]{{0,9}})(?:/(.+))?\Z"
+)
+_LARGEST_NUMBER = 2**31 - 1
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPath:
+    """A place in the view of versions: *path* is that of a file or directory in the manifest, empty for the top."""
+
+    model_id: str
+    number: int
+    path: str
+
+
+def problem(path: str) -> str | None:
+    """Why *path* cannot name a file or directory of the area."""
+    if wrong := names.path_problem(path):
+        return wrong
+    if {"#", "?"} & set(path):
+        return "must not contain '#' or '?'"
+    if "\N{REPLACEMENT CHARACTER}" in path:
+        return "must be UTF-8"
+    if _DRIVE.match(path) or _SCHEME.match(path):
+        return "must not begin with a drive letter or a scheme"
+    decoded = path
+    while (plain := unquote(decoded)) != decoded:
+        decoded = plain
+    if any(step.partition(";")[0] in {".", ".."} for step in decoded.split("/")):
+        return "must not contain the steps . or .., also not encoded or with parameters"
+    if decoded != path and problem(decoded):
+        return "must not be one that is refused when it is decoded once more"
+    return None
+
+
+def require(path: str) -> str:
+    """Return *path*. Raises Malformed, whose text begins as MLflow's, when it cannot be a path."""
+    if wrong := problem(path):
+        raise Malformed(f"Invalid path: it {wrong}")
+    return path
+
+
+def require_writable(path: str) -> str:
+    """Return *path*. Raises Malformed for one that cannot be, or is in the view of versions."""
+    if require(path).partition("/")[0] == VERSIONS:
+        raise Malformed(
+            f"Invalid path: {VERSIONS}/… shows the files of registered versions, which never change; "
+            "write elsewhere and register a new version from there"
+        )
+    return path
+
+
+def parents(path: str) -> list[str]:
+    """The directories above *path*, the topmost first."""
+    steps = path.split("/")
+    return ["/".join(steps[:depth]) for depth in range(1, len(steps))]
+
+
+def below(directory: str) -> tuple[str, str]:
+    """The paths in *directory*, at any depth, are those from the first text, up to but not including the second."""
+    return f"{directory}/", f"{directory}0"  # 0 is what comes after a slash
+
+
+def logged_model(path: str) -> str | None:
+    """The id of the MLflow logged model to which a file at *path* belongs: it is in the path that clients choose."""
+    found = _LOGGED_MODEL.search(path)
+    return found[1] if found else None
+
+
+def logged_model_root(path: str) -> str:
+    """The directory of the logged model whose file *path* is."""
+    found = _LOGGED_MODEL.search(path)
+    if found is None:
+        raise ValueError(f"{path!r} is no logged model's")
+    return path[: found.end() - 1]
+
+
+def logged_model_named(source: str) -> str | None:
+    """The id in a source of the form ``models:/m-<32 hex digits>``."""
+    found = _LOGGED_SOURCE.match(source)
+    return found[1] if found else None
+
+
+def version_path(path: str) -> VersionPath | None:
+    """Read a path in the view of versions; None for one that shows no version."""
+    found = _VERSION.match(path)
+    if found is None or int(found[2]) > _LARGEST_NUMBER:
+        return None
+    return VersionPath(found[1], int(found[2]), found[3] or "")
+
+
+def path_in(source: str, *, hosts: Collection[str]) -> str | None:
+    """The path that an MLflow source means if it lies in this area, served at *hosts* (``name``, ``name:port``, with
+    the path below which the service is, if any).
+
+    The empty path is the area itself. None for whatever lies elsewhere. Clients quote what they are given, so an
+    address may be written quoted or not.
+    """
+    with suppress(ValueError):
+        address = urlsplit(source)
+        if {"?", "#"} & set(source):
+            return None
+        path = _path_of(address, [host.lower() for host in hosts])
+        return None if path is None else unquote(path).strip("/")
+    return None
+
+
+def _path_of(address: SplitResult, hosts: Collection[str]) -> str | None:
+    place = address.netloc.lower()
+    if address.scheme == "mlflow-artifacts":
+        return address.path if not place or place in {host.partition("/")[0] for host in hosts} else None
+    if address.scheme not in _DEFAULT_PORTS:
+        return None
+    place = place.removesuffix(_DEFAULT_PORTS[address.scheme])
+    for host in hosts:
+        name, slash, prefix = host.removesuffix(_DEFAULT_PORTS[address.scheme]).partition("/")
+        root = f"{slash}{prefix}{ROOT}"
+        if name == place and f"{address.path}/".startswith(f"{root}/"):
+            return address.path[len(root) :]
+    return None

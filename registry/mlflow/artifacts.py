@@ -1,0 +1,239 @@
+"""Files as MLflow's artifact proxy serves them: list, bytes in and out, uploads in parts, signed downloads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Blueprint, Response, jsonify, redirect, request
+from flask.blueprints import BlueprintSetupState
+from werkzeug import Response as BaseResponse
+from werkzeug.routing import BaseConverter
+
+from registry.domain.access import Permission
+from registry.domain.errors import Malformed
+from registry.domain.manifest import DEFAULT_MEDIA_TYPE
+from registry.http import files
+from registry.http.access import requires
+from registry.http.bodies import announced_length, load, takes_file, takes_parts
+from registry.http.context import absolute, current_actor, limits, settings, store
+from registry.services import area, gathering
+from registry.services.area import Signed
+from registry.storage.driver import attachment
+
+View = Callable[..., BaseResponse]
+Decorator = Callable[[View], View]
+PREFIXES = ("/api", "/ajax-api")
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}\Z")
+_ETAG_LENGTH = 256
+
+blueprint = Blueprint("mlflow_artifacts", __name__)
+
+
+class Anything(BaseConverter):
+    """Whatever is left of an address, however it is written: what is wrong with it is said by the service."""
+
+    regex = ".*?"
+    part_isolating = False
+    weight = 300
+
+
+@blueprint.record_once
+def _teach(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["anything"] = Anything
+
+
+def _route(rule: str, *methods: str, version: str = "2.0") -> Decorator:
+    """Serve *rule* to clients and, below another prefix, to browsers."""
+
+    def register(view: View) -> View:
+        for prefix in PREFIXES:
+            blueprint.add_url_rule(f"{prefix}/{version}{rule}", view_func=view, methods=list(methods))
+        return view
+
+    return register
+
+
+@_route("/mlflow-artifacts/artifacts", "GET")
+@requires(Permission.FILE_DOWNLOAD)
+def list_artifacts() -> BaseResponse:
+    """List what lies right in a folder."""
+    found = area.entries(request.args.get("path", "").removesuffix("/"))
+    shown = [
+        {"path": entry.name, "is_dir": True}
+        if entry.size is None
+        else {"path": entry.name, "is_dir": False, "file_size": entry.size}
+        for entry in found
+    ]
+    return jsonify({"files": shown} if shown else {})
+
+
+@_route("/mlflow-artifacts/artifacts/<anything:path>", "PUT")
+@takes_file
+@requires(Permission.FILE_UPLOAD)
+def upload(path: str) -> BaseResponse:
+    """Store the body under a path, whatever that named before."""
+    area.put(
+        path,
+        request.stream,
+        announced=announced_length(request),
+        media_type=_media_type(request.mimetype),
+        actor=current_actor(),
+        store=store(),
+        most=limits().size,
+    )
+    return jsonify({})
+
+
+@_route("/mlflow-artifacts/artifacts/<anything:path>", "GET")
+@requires(Permission.FILE_DOWNLOAD)
+def download(path: str) -> BaseResponse:
+    """Send a file; one that another server holds is fetched there, where Range works too."""
+    signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
+    if signed.url.startswith(files.TRANSFER):
+        return files.send(signed.url.removeprefix(files.TRANSFER))
+    if urlsplit(signed.url).netloc == request.host:
+        return _streamed(signed)  # clients would send their token along, and S3 takes no two credentials
+    response = redirect(absolute(signed.url), 302)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@_route("/mlflow-artifacts/artifacts/<anything:path>", "DELETE")
+@requires(Permission.FILE_UPLOAD)
+def delete(path: str) -> BaseResponse:
+    """Delete a file, or a folder with all that is in it; versions that were made from them keep their bytes."""
+    area.remove(path.removesuffix("/"), actor=current_actor(), store=store())
+    return jsonify({})
+
+
+@_route("/mlflow-artifacts/presigned/<anything:path>", "GET")
+@requires(Permission.FILE_DOWNLOAD)
+def presign(path: str) -> BaseResponse:
+    """Say where a file can be downloaded for a while, and how large it is."""
+    signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
+    return jsonify({"url": absolute(signed.url), "headers": {}, "file_size": signed.size})
+
+
+@_route("/mlflow-artifacts/mpu/create", "POST")
+@_route("/mlflow-artifacts/mpu/create/<anything:directory>", "POST")
+@requires(Permission.FILE_UPLOAD)
+def begin_parts(directory: str = "") -> BaseResponse:
+    """Begin a file that comes in parts: where each of them goes."""
+    body = _body()
+    begun = gathering.begin(
+        _path(directory, body), _number(body, "num_parts"), actor=current_actor(), store=store(), limits=limits()
+    )
+    credentials = [
+        {"url": target.url, "part_number": number, "headers": dict(target.headers)}
+        for number, target in enumerate(begun.targets, start=1)
+    ]
+    return jsonify({"upload_id": begun.id, "credentials": credentials})
+
+
+@_route("/mlflow-artifacts/mpu/complete", "POST")
+@_route("/mlflow-artifacts/mpu/complete/<anything:directory>", "POST")
+@takes_parts
+@requires(Permission.FILE_UPLOAD)
+def complete_parts(directory: str = "") -> BaseResponse:
+    """Make the parts a file."""
+    body = _body()
+    gathering.complete(
+        _path(directory, body),
+        _text(body, "upload_id"),
+        _etags(body),
+        media_type=DEFAULT_MEDIA_TYPE,
+        actor=current_actor(),
+        store=store(),
+        limits=limits(),
+    )
+    return jsonify({})
+
+
+@_route("/mlflow-artifacts/mpu/abort", "POST")
+@_route("/mlflow-artifacts/mpu/abort/<anything:directory>", "POST")
+@requires(Permission.FILE_UPLOAD)
+def abort_parts(directory: str = "") -> BaseResponse:
+    """Give a file up that was to come in parts."""
+    body = _body()
+    _path(directory, body)
+    gathering.abort(_text(body, "upload_id"), actor=current_actor(), store=store())
+    return jsonify({})
+
+
+@_route("/mlflow/server-info", "GET", version="3.0")
+@requires(Permission.SELF_READ)
+def server_info() -> BaseResponse:
+    """Say what of the artifact proxy's abilities this store has."""
+    return jsonify(
+        {
+            "store_type": "SqlStore",
+            "workspaces_enabled": False,
+            "artifact_serving_enabled": True,
+            "artifacts_presigned_only": False,
+            "multipart_uploads_enabled": store().gathers,
+            "multipart_downloads_enabled": store().is_reached_directly,
+        }
+    )
+
+
+def _streamed(signed: Signed) -> BaseResponse:
+    chunks: Iterator[bytes] = store().read(signed.key)
+    response = Response(chunks, content_type=signed.media_type)
+    response.content_length = signed.size
+    response.headers["Content-Disposition"] = attachment(signed.path)
+    response.headers["Accept-Ranges"] = "none"
+    return response
+
+
+def _media_type(given: str) -> str:
+    """Clients guess it by the file's name, and need not: what is none says nothing."""
+    return given if _MEDIA_TYPE.match(given) else DEFAULT_MEDIA_TYPE
+
+
+def _body() -> Mapping[str, Any]:
+    body = load(request)
+    if not isinstance(body, dict):
+        raise Malformed("the body must be one JSON object")
+    return body
+
+
+def _path(directory: str, body: Mapping[str, Any]) -> str:
+    """The file's path; clients before 3.18 send where it is on their disk: its last step counts."""
+    name = _text(body, "path").replace("\\", "/").rpartition("/")[2]
+    directory = directory.removesuffix("/")
+    return f"{directory}/{name}" if directory else name
+
+
+def _etags(body: Mapping[str, Any]) -> dict[int, str]:
+    parts = body.get("parts")
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, dict) for part in parts):
+        raise Malformed("parts must list the parts that were sent, each with its part_number and etag")
+    etags = {_number(part, "part_number"): _text(part, "etag") for part in parts}
+    if len(etags) != len(parts):
+        raise Malformed("parts names a part_number twice")
+    if any(len(etag) > _ETAG_LENGTH for etag in etags.values()):
+        raise Malformed(f"an etag has at most {_ETAG_LENGTH} characters")
+    return etags
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value:
+        raise Malformed(_missing(name, "a text"))
+    return value
+
+
+def _number(body: Mapping[str, Any], name: str) -> int:
+    value = body.get(name)
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value, re.ASCII):
+        value = int(value)  # as protobuf's JSON may write it
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Malformed(_missing(name, "a whole number"))
+    return value
+
+
+def _missing(name: str, kind: str) -> str:
+    return f"Missing value for required parameter '{name}': it must be {kind}"

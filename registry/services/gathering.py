@@ -1,0 +1,218 @@
+"""Files of the artifact area that arrive in parts, of which nobody has said size or digest: a worker hashes them.
+
+Until then a path names the object that arrived; afterwards its bytes are a blob like any other, and that object goes.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Account, Artifact, Upload
+from registry.db.session import reading, transaction
+from registry.domain import area, clock
+from registry.domain.access import SYSTEM, Actor, ActorKind
+from registry.domain.audit import Happening
+from registry.domain.errors import BlobsMissing, Conflict, Malformed, NotFound, TooLarge, Unavailable, UploadMismatch
+from registry.domain.parts import MOST_PARTS
+from registry.services import area as areas
+from registry.services import audit, copies, leases, uploads
+from registry.services.area import Content
+from registry.services.damage import STORAGE
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.leases import Lease
+from registry.services.uploads import Limits, Wanted
+from registry.storage.checked import Store
+from registry.storage.driver import Target
+from registry.storage.keys import incoming_key
+
+log = structlog.get_logger(__name__)
+RETRY_AFTER = timedelta(seconds=15)
+JOINED = "joined"
+_UPLOAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+UNKNOWN = ""  # the digest of bytes that nobody has hashed
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload, and where each of its parts goes, by number."""
+
+    id: str
+    targets: Sequence[Target]
+
+
+def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) -> Begun:
+    """Prepare to receive *path* in *count* parts until the upload expires. Raises Malformed or Unsupported."""
+    area.require_writable(path)
+    if not 1 <= count <= MOST_PARTS:
+        raise Malformed(f"num_parts must be 1 to {MOST_PARTS}: S3 takes no more; send larger parts")
+    upload_id, now = str(uuid.uuid4()), clock.now()
+    key, until = incoming_key(upload_id), now + timedelta(seconds=limits.upload_expiry)
+    upload = Upload(
+        id=upload_id, sha256=UNKNOWN, size=0, key=key, state="pending", created_at=now, created_by=actor.id,
+        expires_at=until, handle=store.begin_gathering(key),
+    )  # fmt: skip
+    handle = upload.handle or ""
+    try:
+        signed = [store.sign_any_part(key, handle, number, expires_at=until) for number in range(1, count + 1)]
+        with unit_of_work() as session:
+            session.add(upload)
+            return answer(session, Begun(upload_id, signed))
+    except BaseException:
+        uploads.delete_quietly(store, key, handle)
+        raise
+
+
+def complete(
+    path: str, upload_id: str, etags: Mapping[int, str], *, media_type: str, actor: Actor, store: Store, limits: Limits
+) -> None:
+    """Join the parts that the store marked so when they arrived: *path* names them from now on.
+
+    Completing twice is completing once. Raises Malformed, NotFound, Conflict, UploadExpired, TooLarge or Unavailable.
+    """
+    area.require_writable(path)
+    with reading() as session:
+        upload = _find(session, upload_id, actor)
+    if _is_joined(upload):
+        return
+    uploads.refuse_closed(upload)
+    size = _join(upload, etags, store, limits)
+    with unit_of_work() as session:
+        current = _find(session, upload_id, actor, lock=True)
+        replaced: list[str] = []
+        if not _is_joined(current):
+            uploads.refuse_closed(current)
+            current.state, current.size, current.handle = JOINED, size, None
+            replaced = areas.write(session, path, Content(size, media_type, object=current.key), actor=actor)
+        answer(session, None)
+    for key in replaced:
+        uploads.delete_quietly(store, key)
+
+
+def abort(upload_id: str, *, actor: Actor, store: Store) -> None:
+    """Give the upload up and delete what arrived. Raises NotFound, or Conflict when it is complete."""
+    with unit_of_work() as session:
+        upload = _find(session, upload_id, actor, lock=True)
+        if _is_joined(upload):
+            raise Conflict("the upload is complete; delete the file that it became")
+        if upload.state == "pending":
+            upload.state = "aborted"
+        answer(session, None)
+    uploads.discard(store, upload)
+
+
+def hash_next(*, store: Store) -> bool:
+    """Hash one file that waits for it; false when none does. Any number of workers may do this at once."""
+    waiting = select(Artifact).where(Artifact.sha256.is_(None)).order_by(Artifact.created_at, Artifact.path)
+    row = leases.take(waiting, Artifact)
+    if row is None:
+        return False
+    lease = Lease(row)
+    try:
+        _attempt(row, lease, store)
+    except (Unavailable, UploadMismatch) as error:
+        log.warning("hashing_postponed", path=row.path, reason=error.detail)
+        lease.release(after=RETRY_AFTER)
+    except leases.Lost:
+        log.info("hashing_lost", path=row.path)  # it was written again, or deleted
+    return True
+
+
+def _attempt(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
+    try:
+        _hash(row, lease, store)
+    except BlobsMissing:
+        _give_up(row, lease)
+
+
+def _hash(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
+    """Read the object, and write it again under its digest: bytes of a digest lie nowhere else."""
+    key = row.object or ""
+    found = Wanted(*store.digest(key, pulse=lease.pulse))
+    with reading() as session:
+        account = session.get_one(Account, row.created_by, populate_existing=True)
+    owner = Actor(account.id, account.name, ActorKind(account.kind))
+
+    def read() -> Iterator[bytes]:
+        for chunk in store.read(key):
+            lease.pulse()
+            yield chunk
+
+    copies.bring(found, read, owner=owner, store=store, also=lambda session: _record(session, lease, key, found))
+    uploads.delete_quietly(store, key)
+    log.info("hashed", path=row.path, size=found.size)
+
+
+def _record(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -> None:
+    chain = audit.lock_chain(session, STORAGE)
+    row = lease.lock(session)
+    event = audit.begin(chain)
+    row.sha256, row.size, row.object = found.sha256, found.size, None
+    arrived = session.scalars(select(Upload).where(Upload.key == key).with_for_update()).first()
+    if arrived is not None:
+        arrived.state, arrived.sha256, arrived.size = "verified", found.sha256, found.size
+    session.flush()  # the entry below is the transaction's last act
+    happening = Happening(
+        "artifact.hashed",
+        {},
+        before={"object": key},
+        after={"size": str(found.size)},
+        digests={"blob": f"sha256:{found.sha256}"},
+        texts=audit.texts(path=row.path),
+    )
+    audit.record(session, chain, event, happening, actor=SYSTEM)
+
+
+def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
+    """Forget a path whose bytes the store has lost before anybody hashed them."""
+    log.error("artifact_lost", path=row.path, key=row.object)
+    with transaction() as session:
+        chain = audit.lock_chain(session, STORAGE)
+        lost = lease.lock(session)
+        event = audit.begin(chain)
+        told = {"object": lost.object, "size": str(lost.size)}
+        session.execute(delete(Artifact).where(Artifact.path == lost.path))
+        happening = Happening("artifact.lost", {}, before=told, texts=audit.texts(path=lost.path))
+        audit.record(session, chain, event, happening, actor=SYSTEM)
+
+
+def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: Limits) -> int:
+    """The size of what the parts became. What is too large is deleted."""
+    size = store.join_named(upload.key, upload.handle or "", etags).size
+    if size > limits.size:
+        _close(upload)
+        uploads.discard(store, upload)
+        raise TooLarge(f"one file has at most {limits.size} bytes, these parts have {size}", limit=limits.size)
+    return size
+
+
+def _close(upload: Upload) -> None:
+    with transaction() as session:
+        found = session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
+        found.state, found.reason = "failed", "it is too large"
+
+
+def _is_joined(upload: Upload) -> bool:
+    """Whether it is a file's, or was, hashed or not."""
+    return upload.state in {JOINED, "verified"}
+
+
+def _find(session: Session, upload_id: str, actor: Actor, *, lock: bool = False) -> Upload:
+    """The actor's upload as it is now; with *lock*, until the transaction ends. Raises NotFound."""
+    if not _UPLOAD_ID.match(upload_id):
+        raise NotFound("there is no such upload")
+    statement = select(Upload).where(
+        Upload.id == upload_id, Upload.created_by == actor.id, Upload.key == incoming_key(upload_id)
+    )
+    statement = statement.execution_options(populate_existing=True)
+    upload = session.scalars(statement.with_for_update() if lock else statement).first()
+    if upload is None:
+        raise NotFound(f"there is no upload {upload_id}")
+    return upload
