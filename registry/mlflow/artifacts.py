@@ -35,7 +35,7 @@ blueprint = Blueprint("mlflow_artifacts", __name__)
 class Anything(BaseConverter):
     """Whatever is left of an address, however it is written: what is wrong with it is said by the service."""
 
-    regex = ".*?"
+    regex = "(?s:.*?)"
     part_isolating = False
     weight = 300
 
@@ -60,7 +60,7 @@ def _route(rule: str, *methods: str, version: str = "2.0") -> Decorator:
 @requires(Permission.FILE_DOWNLOAD)
 def list_artifacts() -> BaseResponse:
     """List what lies right in a folder."""
-    found = area.entries(request.args.get("path", "").removesuffix("/"))
+    found = area.entries(_directory(request.args.get("path", "")))
     shown = [
         {"path": entry.name, "is_dir": True}
         if entry.size is None
@@ -105,7 +105,7 @@ def download(path: str) -> BaseResponse:
 @requires(Permission.FILE_UPLOAD)
 def delete(path: str) -> BaseResponse:
     """Delete a file, or a folder with all that is in it; versions that were made from them keep their bytes."""
-    area.remove(path.removesuffix("/"), actor=current_actor(), store=store())
+    area.remove(_directory(path), actor=current_actor(), store=store())
     return jsonify({})
 
 
@@ -200,10 +200,15 @@ def _body() -> Mapping[str, Any]:
     return body
 
 
+def _directory(path: str) -> str:
+    """Clients may end a folder's path with a slash."""
+    return path[:-1] if len(path) > 1 and path.endswith("/") else path
+
+
 def _path(directory: str, body: Mapping[str, Any]) -> str:
     """The file's path; clients before 3.18 send where it is on their disk: its last step counts."""
     name = _text(body, "path").replace("\\", "/").rpartition("/")[2]
-    directory = directory.removesuffix("/")
+    directory = _directory(directory)
     return f"{directory}/{name}" if directory else name
 
 
