@@ -35,10 +35,11 @@ class Models:
         description: str | None = None,
         tags: Mapping[str, str] | None = None,
         lifecycle: Lifecycle | None = None,
+        claimed: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> ModelView:
-        """Create a model; raises AlreadyExists."""
-        body = given(name=name, description=description, tags=tags, lifecycle=lifecycle)
+        """Create a model; raises AlreadyExists. *claimed* is what another registry said of it, where it is moved."""
+        body = given(name=name, description=description, tags=tags, lifecycle=lifecycle, claimed=claimed)
         return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
 
     def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:

@@ -19,8 +19,20 @@ from registry.client.transport import Transport
 from registry.client.types import Code, Dataset, Environment, ImportView, Parent, RegisteredView, Run
 
 
+class Origin(TypedDict, total=False):
+    """MLflow's words for where a version came from."""
+
+    source: str | None
+    run_link: str | None
+    logged_model: str | None
+
+
 class Facts(TypedDict, total=False):
-    """What may be registered with the files; None says nothing, like leaving it out."""
+    """What may be registered with the files; None says nothing, like leaving it out.
+
+    ``anew`` asks for a new number even where the same files of the same run have one. ``number`` and ``claimed``, what
+    another registry gave and said, need the permission ``version:import``.
+    """
 
     description: str | None
     tags: Mapping[str, str] | None
@@ -34,6 +46,10 @@ class Facts(TypedDict, total=False):
     datasets: Sequence[Dataset] | None
     parents: Sequence[Parent] | None
     aliases: Sequence[str] | None
+    origin: Origin | None
+    anew: bool | None
+    number: int | None
+    claimed: Mapping[str, Any] | None
 
 
 class Sent(TypedDict):
@@ -77,14 +93,14 @@ def import_from(
 ) -> ImportView:
     """Have the registry copy the files below *source*, making the model if there is none."""
     _ensure_model(Models(transport), model)
-    body = {"source": source, **given(**facts)}
+    body = {"source": source, **_said(facts)}
     return Imports(transport).start(model, body, idempotency_key=idempotency_key)
 
 
 def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any]:
     """The body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_entry(file) for file in files]
-    return {"files": manifest, **given(**facts)}
+    return {"files": manifest, **_said(facts)}
 
 
 def default_key(model: str, body: Mapping[str, Any]) -> str:
@@ -92,6 +108,13 @@ def default_key(model: str, body: Mapping[str, Any]) -> str:
     its request and does not make a new one."""
     canonical = json.dumps([model, body], sort_keys=True, separators=(",", ":"), allow_nan=False)
     return "register-" + hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _said(facts: Facts) -> dict[str, Any]:
+    """The facts that are given, as the request has them."""
+    said = given(**facts)
+    origin: Origin = said.pop("origin", {})
+    return {**said, **given(**origin)}
 
 
 def _entry(file: sources.Hashed) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class ModelView(TypedDict):
     latest_version: int | None
     stages: dict[str, list[int]]
     aliases: dict[str, int]
+    claimed: dict[str, Any] | None
     created_at: str
     created_by: str
     updated_at: str
@@ -144,6 +145,8 @@ class VersionView(TypedDict):
     framework: str | None
     signature: dict[str, Any] | None
     lineage: LineageView
+    source: str | None
+    claimed: dict[str, Any] | None
     created_at: str
     created_by: str
     updated_at: str

@@ -32,21 +32,25 @@ def create(
     labels: Mapping[str, str] | None = None,
     lifecycle: Lifecycle | None = None,
     default: Lifecycle = Lifecycle.ENFORCED,
+    claimed: Mapping[str, Any] | None = None,
 ) -> ModelRecord:
     """Create the model, in the *default* lifecycle unless another is asked for; its numbering goes on where a deleted
     model of the name stopped.
 
     Raises Invalid, AlreadyExists also for a name that differs in case or form only, or Forbidden: to open what is
-    enforced by default is for admins.
+    enforced by default is for admins, and so is *claimed*, what another registry said of it.
     """
     names.require(names.model_name_problem, "name", name)
     lifecycle = lifecycle or default
     if lifecycle is Lifecycle.OPEN and default is not Lifecycle.OPEN:
         actor.require(Permission.MODEL_LIFECYCLE)
+    if claimed is not None:
+        actor.require(Permission.VERSION_IMPORT)
     with unit_of_work() as session:
         held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
         event = audit.begin(held)
         held.created_at = held.updated_at = held.revised_at = event.at
+        held.claimed = dict(claimed) if claimed else None
         tags.change_on_model(session, held, labels or {})
         tagged = json.dumps(labels, sort_keys=True) if labels else None
         said = audit.texts(description=description or None, tags=tagged)

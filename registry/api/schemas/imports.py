@@ -21,7 +21,7 @@ class ImportBody(VersionBody):
     ``https://host/path``."""
 
     class Meta(Strict.Meta):
-        exclude = ("files",)
+        exclude = ("files", "run_link", "logged_model", "anew", "number", "claimed")
 
     source = Text(required=True, least=1, most=locations.MOST, rule=locations.problem)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from registry.api.schemas.fields import Instant, Strict, Text, View, labels, reason
+from registry.api.schemas.fields import Document, Instant, Strict, Text, View, labels, reason
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain import names
 
@@ -12,10 +12,13 @@ LIFECYCLES = validate.OneOf(["enforced", "open"])
 
 
 class ModelBody(Strict):
+    """``claimed`` is for models that come from another registry, and needs ``version:import``."""
+
     name = Text(required=True, least=1, most=255, rule=names.model_name_problem)
     description = Text()
     tags = labels()
     lifecycle = fields.String(validate=LIFECYCLES)
+    claimed = Document(allow_none=True, metadata={"description": "What that registry said of it."})
 
 
 class ModelPatchBody(Strict):
@@ -53,6 +56,9 @@ class ModelView(View):
     latest_version = fields.Integer(required=True, allow_none=True)
     stages = fields.Nested(StageNumbersView, required=True)
     aliases = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    claimed = fields.Dict(
+        required=True, allow_none=True, metadata={"description": "what the registry it came from said"}
+    )
     created_at = Instant(required=True)
     created_by = fields.String(required=True)
     updated_at = Instant(required=True)

@@ -10,6 +10,7 @@ from registry.api.schemas.fields import (
     SHA256,
     Address,
     Document,
+    Flag,
     Instant,
     Pattern,
     QueryNumber,
@@ -34,10 +35,13 @@ from registry.domain import lineage, manifest, names
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 from registry.domain.stages import Stage, State
-from registry.services.registration import Registration
+from registry.services.registration import Origin, Registration
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
 FILES_LIMIT = 1000
+LINK_LENGTH = 2048
+IMPORTED_MOST = 10**9  # what another registry can make the last number: as many again are left below int4's end
+ORIGIN = ("source", "run_link", "logged_model")
 
 
 class FileBody(Strict):
@@ -54,7 +58,11 @@ class FileBody(Strict):
 
 
 class VersionBody(Strict):
-    """A registration. All but description, tags, aliases and stage is frozen by it."""
+    """A registration. All but description, tags, aliases and stage is frozen by it.
+
+    ``source``, ``run_link`` and ``logged_model`` are what an MLflow client says of where it came from: kept, and never
+    opened. ``number`` and ``claimed`` are for versions that come from another registry, and need ``version:import``.
+    """
 
     files = fields.List(fields.Nested(FileBody), required=True, validate=validate.Length(1, manifest.FILES))
     description = Text()
@@ -69,6 +77,13 @@ class VersionBody(Strict):
     datasets = fields.List(fields.Nested(DatasetBody), validate=validate.Length(max=100))
     parents = fields.List(fields.Nested(ParentBody), validate=validate.Length(max=100))
     aliases = fields.List(Text(least=1, most=255, rule=names.alias_problem), validate=validate.Length(max=20))
+    source = Text(least=1, most=LINK_LENGTH, allow_none=True)
+    run_link = Text(least=1, most=LINK_LENGTH, allow_none=True)
+    logged_model = Text(least=1, most=64, allow_none=True)
+    anew = Flag(metadata={"description": "A new number even where the same files of the same run have one."})
+    number = WholeNumber(least=1, most=IMPORTED_MOST, allow_none=True,
+                         metadata={"description": "The one that it had elsewhere; above all that were used."})  # fmt: skip
+    claimed = Document(allow_none=True, metadata={"description": "What that registry said of it."})
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Registration:
@@ -77,7 +92,8 @@ class VersionBody(Strict):
             **parts, datasets=tuple(data.pop("datasets", ())), parents=tuple(dict.fromkeys(data.pop("parents", ())))
         )
         data["aliases"] = tuple(dict.fromkeys(data.pop("aliases", ())))
-        return Registration(lineage=snapshot, **data)
+        origin = Origin(**{name: data.pop(name, None) for name in ORIGIN})
+        return Registration(lineage=snapshot, origin=origin, **data)
 
 
 class VersionPatchBody(Strict):

@@ -40,6 +40,7 @@ def post_model(body: dict[str, Any]) -> ModelRecord:
         labels=body.get("tags"),
         lifecycle=Lifecycle(body["lifecycle"]) if "lifecycle" in body else None,
         default=Lifecycle(settings().default_lifecycle),
+        claimed=body.get("claimed"),
     )
 
 

@@ -67,13 +67,15 @@ FACTS: dict[str, Any] = {
 
 OPERATIONS = [
     Operation("POST", "/models", ModelBody,
-              {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open"}),
+              {"name": "new", "description": "text", "tags": {"team": "risk"}, "lifecycle": "open",
+               "claimed": {"system": "mlflow"}}),
     Operation("PATCH", "/models/fraud", ModelPatchBody,
               {"description": "text", "tags": {"team": "risk", "old": None}, "lifecycle": "enforced", "reason": "why"}),
     Operation("POST", "/models/gone/restore", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/versions", VersionBody, {
         "files": [STORED | {"media_type": "application/json"}],
-        **FACTS,
+        **FACTS, "source": "runs:/41/model", "run_link": "https://mlflow.test/41", "logged_model": "m-41",
+        "anew": True, "number": 9, "claimed": {"system": "mlflow"},
     }, values=100_000, size=8 * 1024 * 1024),
     Operation("PATCH", "/models/fraud/versions/4", VersionPatchBody,
               {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),

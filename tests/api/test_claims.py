@@ -1,0 +1,76 @@
+"""What other registries said of a model or version, and the numbers that they gave: kept, as claims, by admins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.api import Given, expect
+
+CLAIMED = {"system": "mlflow", "created_at": "2024-02-29T12:00:00Z", "created_by": "ann", "stage": "Production"}
+
+
+def test_a_version_keeps_what_mlflow_says_of_where_it_came_from(given: Given) -> None:
+    said = {"source": "s3://old/../bucket", "run_link": "https://mlflow.test/41", "logged_model": "m-" + "a" * 32}
+
+    number = given.version(**said)
+
+    shown = expect(200, given.api.get(f"/models/fraud/versions/{number}"))
+    assert shown["source"] == said["source"]
+    assert shown["claimed"] is None
+
+
+def test_a_model_and_its_versions_keep_the_numbers_and_the_claims_of_another_registry(given: Given) -> None:
+    made = given.model("fraud", claimed=CLAIMED)
+    numbers = [given.version(number=number, claimed=CLAIMED) for number in (2, 3, 7)]
+
+    after = given.version()
+
+    assert made["claimed"] == CLAIMED
+    assert numbers == [2, 3, 7]
+    assert after == 8
+    assert expect(200, given.api.get("/models/fraud/versions/7"))["claimed"] == CLAIMED
+    assert expect(404, given.api.get("/models/fraud/versions/4"))["code"] == "not_found"
+
+
+def test_a_number_that_was_used_or_skipped_is_refused_and_the_same_request_finds_its_version(given: Given) -> None:
+    file = given.file()
+    given.version(number=5, files=[file])
+
+    again = given.api.post("/models/fraud/versions", {"files": [file], "number": 5})
+    other = given.api.post("/models/fraud/versions", {"files": [given.file()], "number": 5})
+    skipped = given.api.post("/models/fraud/versions", {"files": [file], "number": 4})
+
+    assert expect(200, again)["version"]["number"] == 5
+    for reply in (other, skipped):
+        assert "the next is 6" in expect(409, reply)["detail"]
+
+
+@pytest.mark.parametrize("said", [{"number": 3}, {"claimed": CLAIMED}, {"claimed": {}}])
+def test_only_admins_say_what_another_registry_said(given: Given, as_role: Any, said: dict[str, Any]) -> None:
+    given.model()
+    callers = [Given(as_role(role)) for role in ("writer", "promoter")]
+
+    versions = [one.api.post("/models/fraud/versions", {"files": [one.file()], **said}) for one in callers]
+    models = [one.api.post("/models", {"name": "new", "claimed": CLAIMED}) for one in callers]
+
+    for reply in versions + models:
+        assert expect(403, reply)["permission"] == "version:import"
+
+
+@pytest.mark.parametrize("number", [0, -1, 10**9 + 1, 2**31 - 1, 2**31, "3", 3.0, True])
+def test_a_number_that_no_registry_gives_is_refused(given: Given, number: Any) -> None:
+    given.model()
+
+    refused = given.api.post("/models/fraud/versions", {"files": [given.file()], "number": number})
+
+    assert "number" in expect(422, refused)["errors"]
+
+
+def test_the_same_files_of_the_same_run_get_a_new_number_where_that_is_asked_for(given: Given) -> None:
+    body = {"files": [given.file()], "run": {"system": "mlflow", "id": "41"}, "anew": True}
+
+    numbers = [given.version(**body), given.version(**body)]
+
+    assert numbers == [1, 2]
