@@ -18,14 +18,14 @@ WORKDIR /src
 # Dependencies change seldom and have a layer of their own; `--frozen` takes exactly what the lock file names, by hash.
 COPY pyproject.toml uv.lock ./
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --all-extras --no-install-project
+    uv sync --frozen --no-dev --all-extras --no-extra mlflow --no-install-project
 
 COPY README.md LICENSE ./
 COPY registry registry
 COPY migrations migrations
 COPY deploy/gunicorn.conf.py deploy/gunicorn.conf.py
 RUN --mount=type=cache,target=/root/.cache/uv \
-    uv sync --frozen --no-dev --all-extras --no-editable
+    uv sync --frozen --no-dev --all-extras --no-extra mlflow --no-editable
 
 
 # ---- the image that runs ----

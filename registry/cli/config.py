@@ -22,8 +22,6 @@ DEFAULT_URL = "http://127.0.0.1:5000"
 USER_FILE = "config.toml"
 PROJECT_FILE = ".registry.toml"
 
-_TRUE = frozenset({"1", "true", "yes", "on"})
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -37,15 +35,16 @@ class Target:
 
 def user_directory() -> Path:
     """Where this user's configuration lives."""
-    import platformdirs
+    from registry.client import credentials as shared
 
-    return Path(platformdirs.user_config_dir("model-registry", appauthor=False))
+    return shared.user_directory()
 
 
 def resolve(
     *, url: str | None, token: str | None, insecure: bool, environ: Mapping[str, str], cwd: Path, home: Path
 ) -> Target:
     """Decide the registry and the token. Raises UsageError for a file or a combination that cannot be meant."""
+    from registry.client import credentials as shared
     from registry.client import origins
 
     found, source = locate(url=url, environ=environ, cwd=cwd, home=home)
@@ -53,14 +52,14 @@ def resolve(
         address = origins.normalised(found)
     except ValueError as error:
         raise click.UsageError(f"The registry's URL (from {source}): {error}.") from error
-    given = token or environment_token(environ)
+    given = token or credentials.from_environment(environ)
     if given and source.endswith(PROJECT_FILE):
         raise click.UsageError(
             f"{source} names the registry {address}. A token from a flag or the environment is not sent to an address"
             " from a project file: name the registry with --url or REGISTRY_URL too."
         )
-    insecure = insecure or environ.get("REGISTRY_INSECURE", "").lower() in _TRUE
-    return Target(address, source, given or credentials.load(home).get(origins.origin(address)), insecure)
+    found_token = given or credentials.load(home).get(origins.origin(address))
+    return Target(address, source, found_token, insecure or shared.insecure(environ))
 
 
 def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path) -> tuple[str, str]:
@@ -75,20 +74,6 @@ def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path
         if named := _url_in(directory / PROJECT_FILE):
             return named, str(directory / PROJECT_FILE)
     return DEFAULT_URL, "the default"
-
-
-def environment_token(environ: Mapping[str, str]) -> str | None:
-    """REGISTRY_TOKEN, or what the file REGISTRY_TOKEN_FILE holds."""
-    token, path = environ.get("REGISTRY_TOKEN"), environ.get("REGISTRY_TOKEN_FILE")
-    if token and path:
-        raise click.UsageError("REGISTRY_TOKEN and REGISTRY_TOKEN_FILE are both set; keep one.")
-    if not path:
-        return token.strip() if token else None
-    try:
-        return Path(path).read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not text"
-        raise click.UsageError(f"REGISTRY_TOKEN_FILE: {path}: {reason}.") from error
 
 
 def remember_url(home: Path, url: str) -> None:

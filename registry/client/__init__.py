@@ -10,7 +10,7 @@
     client       RegistryClient: one object for everything below
     catalog      models and versions
     governance   stages, rollback, aliases, audit
-    access       tokens and the caller's own identity
+    access       tokens and the caller's own identity; credentials: the token that this machine has
     registration the bytes and the entry of a new version
       sources, selection   the files of a directory, hashed; which of them count
       sending, parts       small files in groups, large ones in parts; delivery, bodies: one request's bytes
@@ -18,6 +18,7 @@
       fetching, ranges     small files in one request, large ones in ranges; partials: what an interruption leaves
       directory            writing without leaving it
     crew         the threads of both; progress: how far they are, and whether they should stop
+    tracked      what MLflow's runs and models say, as a version's facts
     imports      versions from bytes elsewhere; polling: waiting for what the registry does itself
     verification a directory against a version
     archives     a version as one tar file

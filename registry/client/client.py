@@ -153,16 +153,18 @@ class RegistryClient:
         *,
         jobs: int = JOBS,
         force: bool = False,
+        only: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> Pulled:
         """Download a version's files into *directory*, verified; files that are there already are not fetched again,
-        nor what an interrupted pull left of large ones.
+        nor what an interrupted pull left of large ones. *only* names files and folders of the version.
 
         Raises TargetOccupied when the directory holds anything else (*force* overwrites what has a registered path
         and leaves the rest), IntegrityError when other bytes than the registered ones arrive.
         """
         version = self.resolve(reference)
-        return downloads.pull(self._transport, version, Path(directory), jobs=jobs, force=force, progress=progress)
+        target = Path(directory)
+        return downloads.pull(self._transport, version, target, only=only, jobs=jobs, force=force, progress=progress)
 
     def archive(
         self, reference: str | Reference, out: BinaryIO, *, progress: Progress | None = None

@@ -45,15 +45,22 @@ def manifest(versions: Versions, version: VersionView, *, signed: bool = False) 
 
 
 def pull(
-    transport: Transport, version: VersionView, target: Path, *, jobs: int, force: bool, progress: Progress | None
+    transport: Transport,
+    version: VersionView,
+    target: Path,
+    *,
+    only: Sequence[str],
+    jobs: int,
+    force: bool,
+    progress: Progress | None,
 ) -> Pulled:
-    """Write the version's files below *target*. What an interrupted pull left there is gone on from.
+    """Write the version's files, or those that *only* names, below *target*; go on from what an interrupted pull left.
 
     Raises TargetOccupied, before anything is written, when *target* holds anything else and *force* is off;
     IntegrityError when other bytes arrive, and then the file in question does not exist.
     """
     versions = Versions(transport)
-    files = manifest(versions, version, signed=True)
+    files = _chosen(manifest(versions, version, signed=True), only)
     if target.exists() and not target.is_dir():
         raise errors.TargetOccupied(f"{target} is a file, not a directory.")
     directory = Directory(target)
@@ -71,6 +78,21 @@ def pull(
         crew.run([_task(fetching, file, open_files) for file in missing], jobs=jobs, meter=meter)
     written = tuple(sorted(file["path"] for file in missing))
     return Pulled(version, written, tuple(sorted(present)), sum(file["size"] for file in missing))
+
+
+def _chosen(files: Sequence[FileView], only: Sequence[str]) -> Sequence[FileView]:
+    """The files that have one of the paths, or lie below it. Raises NotFound for a path with none."""
+    if not only:
+        return files
+    chosen = {file["path"]: file for path in only for file in _below(files, path)}
+    return list(chosen.values())
+
+
+def _below(files: Sequence[FileView], path: str) -> list[FileView]:
+    found = [file for file in files if file["path"] == path or file["path"].startswith(f"{path}/")]
+    if not found:
+        raise errors.NotFound(f"the version has no file {path!r}.", status=404)
+    return found
 
 
 def _task(fetching: Fetching, file: FileView, open_files: ExitStack) -> crew.Task:

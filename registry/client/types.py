@@ -82,6 +82,8 @@ class Run(TypedDict):
     url: NotRequired[str | None]
     params: NotRequired[dict[str, str]]
     metrics: NotRequired[dict[str, float]]
+    unmeasured: NotRequired[dict[str, str]]
+    tags: NotRequired[dict[str, str]]
     started_at: NotRequired[str | None]
     finished_at: NotRequired[str | None]
 

@@ -82,7 +82,7 @@ class VersionBody(Strict):
     logged_model = Text(least=1, most=64, allow_none=True)
     anew = Flag(metadata={"description": "A new number even where the same files of the same run have one."})
     number = WholeNumber(least=1, most=IMPORTED_MOST, allow_none=True,
-                         metadata={"description": "The one that it had elsewhere; above all that were used."})  # fmt: skip
+                         metadata={"description": "The one that it had elsewhere."})  # fmt: skip
     claimed = Document(allow_none=True, metadata={"description": "What that registry said of it."})
 
     @post_load

@@ -1,0 +1,250 @@
+"""What an MLflow run, its logged model and its files say, as the facts of a version: entities in, plain values out.
+
+Nothing of MLflow is imported: whoever calls has the entities. What the registry could not keep is left out: a key that
+it refuses, what is over its limits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from registry.client import sources
+from registry.client.fields import given
+from registry.client.registration import Facts
+from registry.client.types import Code, Dataset, Environment, Run
+
+SYSTEM = "mlflow"
+MOST = 1000
+KEY, PARAM, TAG = 250, 6000, 8000
+_DATASETS = 100
+_YAML_BYTES = 1 << 20
+_ROLES: Mapping[str, Any] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "eval": "validation",
+    "evaluation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Params, metrics and tags. ``unmeasured`` are the metrics that are no finite number: NaN, Infinity, -Infinity."""
+
+    params: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    unmeasured: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+def facts(run: Any, logged_model: Any, files: Path | None, *, run_id: str | None, url: str | None) -> Facts:
+    """Everything that is known of a version. *run* and *logged_model* are entities of MLflow, *files* its directory;
+    each may be None."""
+    model = told_by_model(logged_model)
+    about = manifest(files)
+    found = given(
+        params=model.params or None,
+        metrics=model.metrics or None,
+        framework=framework(about),
+        signature=signature(about),
+        run=snapshot(run, url=url) if run else Run(system=SYSTEM, id=run_id) if run_id else None,
+        code=code(run) if run else None,
+        environment=environment(files, about),
+        datasets=list(datasets(run))[:_DATASETS] or None if run else None,
+    )
+    return cast(Facts, found)
+
+
+def snapshot(run: Any, *, url: str | None = None) -> Run:
+    """A run as it stands now."""
+    told = told_by_run(run)
+    made = given(
+        system=SYSTEM,
+        id=str(run.info.run_id),
+        url=url,
+        params=told.params or None,
+        metrics=told.metrics or None,
+        unmeasured=told.unmeasured or None,
+        tags=told.tags or None,
+        started_at=instant(run.info.start_time),
+        finished_at=instant(run.info.end_time),
+    )
+    return cast(Run, made)
+
+
+def told_by_run(run: Any) -> Told:
+    """What was logged in a run."""
+    metrics, unmeasured = _measured(dict(run.data.metrics).items())
+    return Told(_texts(run.data.params, PARAM), metrics, unmeasured, _texts(run.data.tags, TAG))
+
+
+def told_by_model(logged_model: Any) -> Told:
+    """What was logged for a model of MLflow 3, the latest value of each metric; nothing without a model."""
+    if logged_model is None:
+        return Told()
+    latest = sorted(logged_model.metrics or (), key=lambda metric: (metric.timestamp or 0, metric.step or 0))
+    metrics, unmeasured = _measured({metric.key: metric.value for metric in latest}.items())
+    return Told(_texts(logged_model.params or {}, PARAM), metrics, unmeasured, _texts(logged_model.tags or {}, TAG))
+
+
+def datasets(run: Any) -> Iterator[Dataset]:
+    """The data that a run has read: name, digest, where it is, what for."""
+    inputs = getattr(run, "inputs", None)
+    for one in getattr(inputs, "dataset_inputs", None) or ():
+        dataset = one.dataset
+        name, digest = str(dataset.name or "")[:255], f"{SYSTEM}:{dataset.digest or ''}"
+        if not name or not _digestible(digest):
+            continue
+        context = {tag.key: tag.value for tag in one.tags}.get("mlflow.data.context", "")
+        described = given(
+            name=name,
+            digests=[digest],
+            uri=_place(dataset),
+            role=_ROLES.get(str(context).lower(), "other"),
+            rows=_rows(dataset),
+            schema=_document(dataset.schema),
+        )
+        yield cast(Dataset, described)
+
+
+def code(run: Any) -> Code | None:
+    """The commit, or at least the program, that a run was started from."""
+    tags: Mapping[str, str] = run.data.tags
+    commit, path = tags.get("mlflow.source.git.commit"), tags.get("mlflow.source.name")
+    repo = tags.get("mlflow.source.git.repoURL") or path
+    if not repo or not commit:
+        return None
+    made = given(repo=repo[:512], commit=commit[:255], path=path[:1024] if path else None)
+    return cast(Code, made)
+
+
+def environment(files: Path | None, about: Mapping[str, Any]) -> Environment | None:
+    """The Python of a model, and the digest of the list of its packages."""
+    flavor = _map(_map(about, "flavors"), "python_function")
+    listed = next((files / name for name in ("requirements.txt", "conda.yaml") if _regular(files, name)), None) \
+        if files else None  # fmt: skip
+    python = _map_file(files, "python_env.yaml").get("python") or flavor.get("python_version")
+    made = given(
+        python=str(python)[:64] if python else None,
+        lock_digest=f"sha256:{sources.digest(listed)}" if listed else None,
+    )
+    return cast(Environment, made) if made else None
+
+
+def manifest(files: Path | None) -> dict[str, Any]:
+    """The MLmodel file of a directory; empty without one that can be read."""
+    return _map_file(files, "MLmodel")
+
+
+def framework(about: Mapping[str, Any]) -> str | None:
+    """The flavor that the model was made in."""
+    flavors = [name for name in _map(about, "flavors") if isinstance(name, str)]
+    own = [name for name in flavors if name != "python_function"] or flavors
+    return own[0][:64] if own and own[0] else None
+
+
+def signature(about: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What goes into the model and what comes out, with MLflow's texts read as the JSON that they hold."""
+    found = _map(about, "signature")
+    read = {name: _json(text) for name, text in found.items() if isinstance(name, str)}
+    return {name: value for name, value in read.items() if value is not None} or None
+
+
+def instant(milliseconds: Any) -> str | None:
+    """MLflow's time as RFC 3339."""
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat() if milliseconds else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+def _measured(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, float], dict[str, str]]:
+    metrics, unmeasured = dict[str, float](), dict[str, str]()
+    for key, value in values:
+        if len(metrics) + len(unmeasured) >= MOST or not _keyable(key):
+            continue
+        number = float(value)
+        if math.isfinite(number):
+            metrics[key] = number
+        else:
+            unmeasured[key] = "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+    return metrics, unmeasured
+
+
+def _texts(pairs: Mapping[str, Any], longest: int) -> dict[str, str]:
+    kept = {key: str(value) for key, value in pairs.items() if _keyable(key)}
+    return {key: value for key, value in kept.items() if len(value) <= longest and "\x00" not in value and
+            value.isascii() | _encodable(value)}  # fmt: skip
+
+
+def _keyable(key: Any) -> bool:
+    """Whether the registry takes *key* for the name of a param, metric or tag."""
+    return isinstance(key, str) and 1 <= len(key) <= KEY and key == key.strip() and key.isprintable()
+
+
+def _encodable(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _digestible(digest: str) -> bool:
+    return len(digest) <= 135 and all("!" <= character <= "~" for character in digest) and not digest.endswith(":")
+
+
+def _place(dataset: Any) -> str | None:
+    """Where the data is: what its source says first, else the source as it stands."""
+    source = _document(dataset.source) or {}
+    for name in ("uri", "url", "path", "table_name", "delta_table_name"):
+        if isinstance(place := source.get(name), str) and place:
+            return place[:2048]
+    return str(dataset.source)[:2048] if dataset.source else None
+
+
+def _rows(dataset: Any) -> int | None:
+    rows = (_document(dataset.profile) or {}).get("num_rows")
+    return rows if type(rows) is int and 0 <= rows < 2**53 else None
+
+
+def _document(text: Any) -> dict[str, Any] | None:
+    value = _json(text)
+    return value if isinstance(value, dict) else None
+
+
+def _json(text: Any) -> Any:
+    """The JSON that a text holds, if every JSON reader takes it; what is no text stands for itself."""
+    if not isinstance(text, str):
+        return text if isinstance(text, dict | list) else None
+    try:
+        value = json.loads(text)
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _map_file(files: Path | None, name: str) -> dict[str, Any]:
+    import yaml
+
+    if files is None or not _regular(files, name) or (files / name).stat().st_size > _YAML_BYTES:
+        return {}
+    try:
+        found = yaml.safe_load((files / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _regular(files: Path | None, name: str) -> bool:
+    return files is not None and (files / name).is_file()
+
+
+def _map(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = holder.get(name)
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,94 @@
+"""Which registry a ``registry+http(s)://`` URI means, and the token that it may have.
+
+The variables MLFLOW_TRACKING_* stay the tracking server's: the token is REGISTRY_TOKEN, REGISTRY_TOKEN_FILE or what
+``registry login`` saved for the address.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+from registry.client import RegistryClient, credentials, origins
+
+PREFIX = "registry+"
+_VERSION = re.compile(r"(?P<base>.*)/models/(?P<model>[^/]+)/versions/(?P<number>[1-9][0-9]{0,9})(?:/(?P<path>.*))?\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A version at a registry, and a path in it, which is empty for the whole."""
+
+    registry: str
+    model: str
+    number: int
+    path: str
+
+
+def registry(uri: str) -> str:
+    """The http(s) address of the registry that *uri* names. Raises MlflowException."""
+    try:
+        return origins.normalised(uri.strip().removeprefix(PREFIX))
+    except ValueError as error:
+        raise invalid(f"{uri!r} names no registry: {error}") from error
+
+
+def version_uri(address: str, model: str, number: int) -> str:
+    """A version's own URI, which the artifact repository reads."""
+    return f"{PREFIX}{address}/models/{quote(model, safe='')}/versions/{number}"
+
+
+def place(uri: str) -> Place:
+    """The version that *uri* names. Raises MlflowException."""
+    found = _VERSION.match(uri)
+    if not found:
+        raise invalid(f"{uri!r} names no version; use models:/<name>/<version>, or …/models/<name>/versions/<version>")
+    return Place(
+        registry(found["base"]), unquote(found["model"]), int(found["number"]), (found["path"] or "").strip("/")
+    )
+
+
+def client(address: str, *, trusted: Iterable[str | None]) -> RegistryClient:
+    """A client of the registry at *address*; see ``token``. Raises MlflowException."""
+    try:
+        return RegistryClient(address, token(address, trusted=trusted), insecure=credentials.insecure(os.environ))
+    except ValueError as error:
+        raise invalid(str(error)) from error
+
+
+def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
+    """The token for *address*: the environment's if one of the *trusted* URIs names the same origin, else a saved one.
+
+    An artifact's URI may come from anybody who logs one: alone it must not decide who gets the environment's token.
+    Raises MlflowException.
+    """
+    origin = origins.origin(address)
+    named = (uri for uri in (*trusted, os.environ.get("REGISTRY_URL")) if uri)
+    try:
+        if any(_origin(uri) == origin for uri in named) and (found := credentials.environment_token(os.environ)):
+            return found
+        return credentials.saved(credentials.user_directory()).get(origin)
+    except ValueError as error:
+        raise invalid(str(error)) from error
+
+
+def readable(address: str) -> bool:
+    """Whether a token would travel to *address* readable, against what the environment allows."""
+    return not origins.confidential(address) and not credentials.insecure(os.environ)
+
+
+def invalid(text: str) -> MlflowException:
+    return MlflowException(text, error_code=INVALID_PARAMETER_VALUE)
+
+
+def _origin(uri: str) -> str | None:
+    try:
+        return origins.origin(uri.strip().removeprefix(PREFIX))
+    except ValueError:
+        return None

@@ -1,0 +1,43 @@
+"""The registry's refusals as MLflow's exceptions, with codes that its callers know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos import databricks_pb2 as codes
+
+from registry.client import errors
+
+_CODES: Mapping[type[errors.RegistryError], str] = {
+    errors.AlreadyExists: "RESOURCE_ALREADY_EXISTS",
+    errors.NotFound: "RESOURCE_DOES_NOT_EXIST",
+    errors.Forbidden: "PERMISSION_DENIED",
+    errors.Unauthenticated: "UNAUTHENTICATED",
+    errors.Unavailable: "TEMPORARILY_UNAVAILABLE",
+    errors.UnfitSource: "INVALID_PARAMETER_VALUE",
+    errors.Invalid: "INVALID_PARAMETER_VALUE",
+    errors.Malformed: "INVALID_PARAMETER_VALUE",
+    errors.TooLarge: "INVALID_PARAMETER_VALUE",
+    errors.InsecureConnection: "INVALID_PARAMETER_VALUE",
+    errors.TargetOccupied: "INVALID_PARAMETER_VALUE",
+    errors.Conflict: "RESOURCE_CONFLICT",
+    errors.IntegrityError: "DATA_LOSS",
+}
+
+
+@contextmanager
+def as_mlflow() -> Iterator[None]:
+    """Turn what the client raises into MlflowException, with the same sentence."""
+    try:
+        yield
+    except errors.RegistryError as error:
+        hint = " Log in: registry login, or set REGISTRY_TOKEN." if isinstance(error, errors.Unauthenticated) else ""
+        raise MlflowException(error.detail + hint, error_code=_code(error)) from error
+
+
+def _code(error: errors.RegistryError) -> int:
+    name = next((name for kind, name in _CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
+    known: int = getattr(codes, name, codes.INTERNAL_ERROR)  # older clients know fewer
+    return known

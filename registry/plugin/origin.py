@@ -1,0 +1,97 @@
+"""Where a new version's files are, and what MLflow's tracking knows of the run and the model that they came from."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
+
+from registry.client import tracked
+from registry.client.registration import Facts
+
+_LOGGED = re.compile(r"models:/([^/@]+)/?\Z")
+_RUN = re.compile(r"runs:/+([^/]+)/")
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "ENDPOINT_NOT_FOUND", "NOT_FOUND"})
+
+
+class Origin:
+    """One source as a client names it: ``models:/m-…``, ``runs:/…``, or any place that MLflow can read."""
+
+    def __init__(self, source: str, *, run_id: str | None, model_id: str | None, tracking_uri: str | None) -> None:
+        logged, run = _LOGGED.match(source), _RUN.match(source)
+        self.source = source
+        self.model_id = model_id or (logged[1] if logged else None)
+        self._tracking_uri = tracking_uri
+        self._tracking = mlflow.MlflowClient(tracking_uri=tracking_uri)
+        self.logged_model = self._get_logged_model()
+        self.run_id = run_id or (run[1] if run else None) or getattr(self.logged_model, "source_run_id", None)
+        self.run = self._get_run()
+
+    @contextmanager
+    def files(self, local_path: str | None) -> Iterator[Path]:
+        """The directory, or the one file, while the block runs. Raises MlflowException when it cannot be had."""
+        location = local_path or self._location()
+        if is_local_uri(location, False) and (here := Path(local_file_uri_to_path(location))).exists():
+            yield here
+            return
+        with tempfile.TemporaryDirectory(prefix="registry-") as folder:
+            yield self._download(location, folder)
+
+    def facts(self, files: Path) -> Facts:
+        """What the run, the logged model and the files say."""
+        directory = files if files.is_dir() else None
+        return tracked.facts(self.run, self.logged_model, directory, run_id=self.run_id, url=self._run_url())
+
+    def _location(self) -> str:
+        """Not ``models:/m-…`` itself: a download of that writes a note of its own among the files."""
+        if _LOGGED.match(self.source):
+            if self.logged_model is None:
+                raise MlflowException(
+                    f"{self.source} is not known to the tracking server {self._tracking_uri}",
+                    error_code=INVALID_PARAMETER_VALUE,
+                )
+            return str(self.logged_model.artifact_location)
+        return self.source
+
+    def _download(self, location: str, folder: str) -> Path:
+        try:
+            return Path(mlflow.artifacts.download_artifacts(artifact_uri=location, dst_path=folder))
+        except Exception as error:
+            raise MlflowException(
+                f"the files of {self.source} cannot be read from here: {error}. To register a reference without its"
+                " files, use the registry's https:// address without registry+.",
+                error_code=INVALID_PARAMETER_VALUE,
+            ) from error
+
+    def _get_logged_model(self) -> Any:
+        if self.model_id is None or not hasattr(self._tracking, "get_logged_model"):
+            return None
+        return _known(self._tracking.get_logged_model, self.model_id)
+
+    def _get_run(self) -> Any:
+        return _known(self._tracking.get_run, self.run_id) if self.run_id else None
+
+    def _run_url(self) -> str | None:
+        base = self._tracking_uri or ""
+        if self.run is None or not base.startswith(("http://", "https://")) or "@" in base:
+            return None
+        return f"{base.rstrip('/')}/#/experiments/{self.run.info.experiment_id}/runs/{self.run.info.run_id}"
+
+
+def _known(get: Any, name: str) -> Any:
+    """What the tracking store has of that name, or None: a version may come from elsewhere."""
+    try:
+        return get(name)
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return None
+        raise

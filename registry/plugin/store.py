@@ -1,0 +1,93 @@
+"""MLflow's registry store for ``registry+http(s)://``: the registry's MLflow face, but that versions bring their files.
+
+The arguments are those that MLflow 2.9 to 3.17 pass; its tests for a keyword are on this signature.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.store.model_registry.rest_store import RestStore
+from mlflow.utils.rest_utils import MlflowHostCreds
+
+from registry.client import RegistryClient, errors
+from registry.plugin import address
+from registry.plugin.answers import as_mlflow
+from registry.plugin.origin import Origin
+
+_COPY = re.compile(r"models:/.*[/@].")
+_PROMPT = "mlflow.prompt.is_prompt"
+# What MLflow leaves in a directory into which it has downloaded a version.
+_NOTES = ("/registered_model_meta",)
+
+
+class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
+    """A registry at *store_uri*; files and runs are read through the client's own tracking store."""
+
+    def __init__(self, store_uri: str | None = None, tracking_uri: str | None = None) -> None:
+        self._uri, self._tracking_uri = store_uri, tracking_uri
+        self._address = address.registry(store_uri or "")
+        super().__init__(self._credentials)
+
+    def create_model_version(  # noqa: PLR0917 -- MLflow's own signature
+        self,
+        name: str,
+        source: str,
+        run_id: str | None = None,
+        tags: Any = None,
+        run_link: str | None = None,
+        description: str | None = None,
+        local_model_path: str | None = None,
+        model_id: str | None = None,
+    ) -> Any:
+        """Upload the files and register them with what tracking knows of them. Copies and prompts have none."""
+        labels = {tag.key: str(tag.value) for tag in tags or ()}
+        if _COPY.match(source) or labels.get(_PROMPT, "").lower() == "true":
+            extra = {"model_id": model_id} if model_id else {}
+            return super().create_model_version(name, source, run_id, tags, run_link, description, **extra)
+        with as_mlflow(), self._client() as registry:
+            _require_model(registry, name)
+            origin = Origin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
+            with origin.files(local_model_path) as files:
+                facts = origin.facts(files)
+                facts["anew"] = True
+                facts["tags"] = labels or None
+                facts["description"] = description
+                facts["origin"] = {"source": source, "run_link": run_link or None, "logged_model": origin.model_id}
+                done = registry.register(name, files, exclude=_NOTES, idempotency_key=str(uuid.uuid4()), **facts)
+        return self.get_model_version(name, str(done["version"]["number"]))
+
+    def get_model_version_download_uri(self, name: str, version: Any) -> Any:
+        """Where the version's files can be downloaded from, verified; elsewhere only if the registry has them not."""
+        location = super().get_model_version_download_uri(name, version)
+        with as_mlflow(), self._client() as registry:
+            found = registry.versions.get(name, int(version))
+        if found["state"] != "ready" or not found["manifest_digest"]:
+            return location
+        return address.version_uri(self._address, found["model"], found["number"])
+
+    def _client(self) -> RegistryClient:
+        return address.client(self._address, trusted=(self._uri,))
+
+    def _credentials(self) -> Any:
+        """Asked for before every request, so that a new token is taken up."""
+        token = address.token(self._address, trusted=(self._uri,))
+        if token and address.readable(self._address):
+            raise address.invalid(
+                f"{self._address} is plain http to another machine: the token would travel readable; use registry+https"
+            )
+        return MlflowHostCreds(self._address, token=token)
+
+
+def _require_model(registry: RegistryClient, name: str) -> None:
+    """Raises MlflowException unless there is such a model: in MLflow, registering a version makes none."""
+    try:
+        if registry.models.get(name)["state"] == "active":
+            return
+    except (errors.NotFound, ValueError):
+        pass
+    raise MlflowException(f"Registered Model with name={name} not found", error_code=RESOURCE_DOES_NOT_EXIST)
