@@ -11,8 +11,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from registry.client import sources
 from registry.client.fields import given
@@ -24,15 +26,15 @@ MOST = 1000
 KEY, PARAM, TAG = 250, 6000, 8000
 _DATASETS = 100
 _YAML_BYTES = 1 << 20
+_REPO = "mlflow.source.git.repoURL"
+# MLflow's own word is "training"; the others are what people write.
 _ROLES: Mapping[str, Any] = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "eval": "validation",
-    "evaluation": "validation",
-    "test": "test",
-    "testing": "test",
-}
+    "train": "train", "training": "train",
+    "val": "validation", "validation": "validation", "eval": "validation", "evaluation": "validation",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+# Where the sources that MLflow knows keep their address.
+_ADDRESSES = ("uri", "url", "path", "dataset_source_url", "table_name", "delta_table_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,10 @@ def snapshot(run: Any, *, url: str | None = None) -> Run:
 def told_by_run(run: Any) -> Told:
     """What was logged in a run."""
     metrics, unmeasured = _measured(dict(run.data.metrics).items())
-    return Told(_texts(run.data.params, PARAM), metrics, unmeasured, _texts(run.data.tags, TAG))
+    tags = _texts(run.data.tags, TAG)
+    if repo := tags.get(_REPO):
+        tags[_REPO] = without_password(repo)
+    return Told(_texts(run.data.params, PARAM), metrics, unmeasured, tags)
 
 
 def told_by_model(logged_model: Any) -> Told:
@@ -116,13 +121,17 @@ def datasets(run: Any) -> Iterator[Dataset]:
 
 
 def code(run: Any) -> Code | None:
-    """The commit, or at least the program, that a run was started from."""
+    """The source that a run was started from; a script without a repository is one by itself."""
     tags: Mapping[str, str] = run.data.tags
-    commit, path = tags.get("mlflow.source.git.commit"), tags.get("mlflow.source.name")
-    repo = tags.get("mlflow.source.git.repoURL") or path
-    if not repo or not commit:
+    commit, name = tags.get("mlflow.source.git.commit", ""), tags.get("mlflow.source.name", "")
+    repo = without_password(tags.get(_REPO, ""))
+    if not 0 < len(repo or name) <= 512:
         return None
-    made = given(repo=repo[:512], commit=commit[:255], path=path[:1024] if path else None)
+    made = given(
+        repo=repo or name,
+        commit=commit if 0 < len(commit) <= 255 else None,
+        path=name if repo and 0 < len(name) <= 1024 else None,
+    )
     return cast(Code, made)
 
 
@@ -158,6 +167,17 @@ def signature(about: Mapping[str, Any]) -> dict[str, Any] | None:
     return {name: value for name, value in read.items() if value is not None} or None
 
 
+def without_password(address: str) -> str:
+    """*address* without the user that it may name: lineage is for everybody to read."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    if not parts.scheme or "@" not in parts.netloc:
+        return address
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
 def instant(milliseconds: Any) -> str | None:
     """MLflow's time as RFC 3339."""
     try:
@@ -180,9 +200,8 @@ def _measured(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, float], dict
 
 
 def _texts(pairs: Mapping[str, Any], longest: int) -> dict[str, str]:
-    kept = {key: str(value) for key, value in pairs.items() if _keyable(key)}
-    return {key: value for key, value in kept.items() if len(value) <= longest and "\x00" not in value and
-            value.isascii() | _encodable(value)}  # fmt: skip
+    texts = ((key, str(value)) for key, value in pairs.items() if _keyable(key))
+    return dict(islice(((key, text) for key, text in texts if len(text) <= longest and _storable(text)), MOST))
 
 
 def _keyable(key: Any) -> bool:
@@ -190,8 +209,9 @@ def _keyable(key: Any) -> bool:
     return isinstance(key, str) and 1 <= len(key) <= KEY and key == key.strip() and key.isprintable()
 
 
-def _encodable(text: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+def _storable(text: str) -> bool:
+    """Whether a database can hold *text*."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _digestible(digest: str) -> bool:
@@ -199,12 +219,10 @@ def _digestible(digest: str) -> bool:
 
 
 def _place(dataset: Any) -> str | None:
-    """Where the data is: what its source says first, else the source as it stands."""
+    """Where the data is, by what its source says."""
     source = _document(dataset.source) or {}
-    for name in ("uri", "url", "path", "table_name", "delta_table_name"):
-        if isinstance(place := source.get(name), str) and place:
-            return place[:2048]
-    return str(dataset.source)[:2048] if dataset.source else None
+    texts = [without_password(source[name]) for name in _ADDRESSES if isinstance(source.get(name), str)]
+    return next((text for text in texts if 0 < len(text) <= 2048), None)
 
 
 def _rows(dataset: Any) -> int | None:

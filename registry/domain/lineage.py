@@ -16,7 +16,8 @@ from typing import Any
 from registry.domain import clock
 from registry.domain.manifest import canonical_digest
 
-_DIGEST = re.compile(r"[a-z0-9][a-z0-9+._-]{0,31}:[0-9a-f]{8,128}\Z")
+# MLflow's digests of data are short texts of many kinds (a hash, a version of a table): they are kept as they are.
+_DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9+._-]{0,31}:[0-9a-f]{8,128}|mlflow:[!-~]{1,128})\Z")
 
 
 class NodeKind(StrEnum):
@@ -46,13 +47,18 @@ class DatasetRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The execution that produced the version, as it stood at registration."""
+    """The execution that produced the version, as it stood at registration.
+
+    ``unmeasured`` tells of the metrics that are no finite number what they are: NaN, Infinity or -Infinity.
+    """
 
     system: str
     id: str
     url: str | None = None
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    unmeasured: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -103,7 +109,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
-        return canonical_digest(_plain(asdict(self)))
+        return canonical_digest(_plain(asdict(self)) | {"run": _run(self.run)})
 
     @property
     def run_key(self) -> str:
@@ -135,7 +141,7 @@ def digest_problem(text: str) -> str | None:
 def nodes(snapshot: Snapshot) -> Iterator[Node]:
     """The snapshot's nodes, but for its parents: those are versions, which the registry has already."""
     if run := snapshot.run:
-        yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _plain(asdict(run)))
+        yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run(run) or {})
     if code := snapshot.code:
         yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, code.repo, _plain(asdict(code)))
     if environment := snapshot.environment:
@@ -152,6 +158,14 @@ def run_of(document: Mapping[str, Any]) -> Run:
     """The run whose node has these attributes."""
     times = {name: datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at") if document[name]}
     return Run(**{**document, **times})
+
+
+def _run(run: Run | None) -> dict[str, Any] | None:
+    """A run as a document. Without tags and unmeasured metrics it is, and digests, as before there were any."""
+    if run is None:
+        return None
+    document: dict[str, Any] = _plain(asdict(run))
+    return {name: value for name, value in document.items() if value or name not in {"tags", "unmeasured"}}
 
 
 def _plain(value: Any) -> Any:

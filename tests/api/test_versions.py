@@ -262,7 +262,7 @@ def test_a_versions_own_params_and_metrics_win_over_its_runs(api: Api, given: Gi
 
 
 @pytest.mark.parametrize("field", ["params", "metrics"])
-@pytest.mark.parametrize("key", [" depth", "a\u202eb", "x" * 129])
+@pytest.mark.parametrize("key", [" depth", "a\u202eb", "x" * 251])
 def test_a_run_is_held_to_the_same_names_as_the_version(api: Api, given: Given, field: str, key: str) -> None:
     given.model()
     value = {"params": "1", "metrics": 1.0}[field]

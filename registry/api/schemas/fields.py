@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import clock
-from registry.domain.names import Rule
+from registry.domain.names import TAG_KEY_LENGTH, Rule
 from registry.http.context import absolute
 
 DESCRIPTION_LENGTH = 65_536
@@ -136,17 +136,19 @@ class Document(fields.Dict):
         super().__init__(keys=fields.String(), **kwargs)
 
 
-def labels(*, removable: bool = False, **kwargs: Any) -> fields.Dict:
-    """Tags or params by name."""
+def labels(*, removable: bool = False, longest: int = 5000, **kwargs: Any) -> fields.Dict:
+    """Tags or params by name, no value longer than *longest* characters."""
     return fields.Dict(
-        keys=Text(least=1, most=128), values=Text(most=5000, allow_none=removable), validate=validate.Length(max=1000),
-        **kwargs,
+        keys=Text(least=1, most=TAG_KEY_LENGTH), values=Text(most=longest, allow_none=removable),
+        validate=validate.Length(max=1000), **kwargs,
     )  # fmt: skip
 
 
 def measurements(*, least: int = 0, **kwargs: Any) -> fields.Dict:
     """Metrics by name."""
-    return fields.Dict(keys=Text(least=1, most=128), values=Number(), validate=validate.Length(least, 1000), **kwargs)
+    return fields.Dict(
+        keys=Text(least=1, most=TAG_KEY_LENGTH), values=Number(), validate=validate.Length(least, 1000), **kwargs
+    )
 
 
 def reason(*, required: bool = False) -> Text:

@@ -35,8 +35,15 @@ class RunBody(Strict):
     system = Text(required=True, least=1, most=64, rule=names.tag_key_problem)
     id = Text(required=True, least=1, most=255)
     url = Text(most=2048, allow_none=True)
-    params = labels()
+    params = labels(longest=6000)  # as in MLflow
     metrics = measurements()
+    unmeasured = fields.Dict(
+        keys=Text(least=1, most=names.TAG_KEY_LENGTH),
+        values=fields.String(validate=validate.OneOf(["NaN", "Infinity", "-Infinity"])),
+        validate=validate.Length(max=1000),
+        metadata={"description": "the metrics that are no finite number"},
+    )
+    tags = labels(longest=8000)  # as in MLflow
     started_at = Instant(allow_none=True)
     finished_at = Instant(allow_none=True)
 
@@ -104,6 +111,8 @@ class RunView(View):
     url = fields.String(required=True, allow_none=True)
     params = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     metrics = fields.Dict(keys=fields.String(), values=fields.Float(), required=True)
+    unmeasured = fields.Dict(keys=fields.String(), values=fields.String(), required=True, dump_default=dict)
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), required=True, dump_default=dict)
     started_at = fields.String(required=True, allow_none=True)
     finished_at = fields.String(required=True, allow_none=True)
 

@@ -67,7 +67,7 @@ class VersionBody(Strict):
     files = fields.List(fields.Nested(FileBody), required=True, validate=validate.Length(1, manifest.FILES))
     description = Text()
     tags = labels()
-    params = labels()
+    params = labels(longest=6000)
     metrics = measurements()
     framework = Text(least=1, most=64, allow_none=True)
     signature = Document(allow_none=True)

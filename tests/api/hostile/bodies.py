@@ -52,6 +52,8 @@ FACTS: dict[str, Any] = {
         "url": "https://ci.test/41",
         "params": {"depth": "6"},
         "metrics": {"loss": 1},
+        "unmeasured": {"ratio": "NaN"},
+        "tags": {"team": "risk"},
         "started_at": "2026-11-20T12:00:00Z",
         "finished_at": "2026-11-20T14:00:00.5+01:00",
     },
