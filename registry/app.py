@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from dataclasses import replace
 from importlib.metadata import version
 
 from flask import Flask, Response
@@ -13,12 +14,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from registry import telemetry
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
-from registry.config import Settings
+from registry.config import Settings, Tracking
 from registry.db import session
 from registry.http import access, bodies, context
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
+from registry.services.tracking import Upstream
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
+from registry.tracking.link import Link
+from registry.tracking.server import TrackingServer
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -38,6 +42,7 @@ def create_app(settings: Settings) -> Flask:
         settings=settings,
         store=open_store(settings),
         sources=open_sources(settings),
+        upstreams=[_upstream(settings, tracking) for tracking in settings.mlflow_tracking],
         pepper=_derived(settings, "tokens"),
     )
     _open_gates(app)
@@ -83,6 +88,14 @@ def _add_faces(app: Flask) -> None:
     for face in MLFLOW:
         app.register_blueprint(face)
     problems.register(app)  # flask-smorest has put its own handler in place of ours
+
+
+def _upstream(settings: Settings, tracking: Tracking) -> Upstream:
+    return Upstream(
+        TrackingServer(Link(tracking.url, tracking.authorization), most=settings.max_upload_bytes),
+        open_sources(replace(settings, import_sources=tracking.artifact_roots)),
+        has_roots=bool(tracking.artifact_roots),
+    )
 
 
 def _derived(settings: Settings, purpose: str) -> bytes:

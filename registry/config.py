@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
@@ -58,6 +60,26 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """An upstream MLflow tracking server: its address, our credentials there, and the ``s3://`` locations of its
+    artifacts that are read directly."""
+
+    url: str
+    token: Secret | None = None
+    username: str | None = None
+    password: Secret | None = None
+    artifact_roots: tuple[str, ...] = ()
+
+    def authorization(self) -> str | None:
+        """The header that the server wants; it is made each time, so that it is kept nowhere."""
+        if self.token:
+            return f"Bearer {self.token.reveal()}"
+        if self.username and self.password:
+            return "Basic " + b64encode(f"{self.username}:{self.password.reveal()}".encode()).decode()
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How this process runs. Sizes are bytes, spans are seconds."""
 
@@ -90,6 +112,7 @@ class Settings:
     scrub_interval: int = 86_400
     import_sources: tuple[str, ...] = ()
     mlflow_downloads: str = "registry"
+    mlflow_tracking: tuple[Tracking, ...] = ()
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
@@ -157,6 +180,7 @@ class _Reader:
             "scrub_interval": self.number("scrub_interval", 86_400, least=60, most=365 * 86_400),
             "import_sources": self.sources("import_sources"),
             "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
+            "mlflow_tracking": self.tracking("mlflow_tracking"),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),
@@ -194,6 +218,14 @@ class _Reader:
     def sources(self, name: str) -> tuple[str, ...]:
         given = (self.text(name) or "").split(",")
         return tuple(self.checked(name, source.strip(), locations.problem) for source in given if source.strip())
+
+    def tracking(self, name: str) -> tuple[Tracking, ...]:
+        text = self.text(name)
+        try:
+            return _tracking(text) if text else ()
+        except ValueError as error:
+            self.problems[f"{PREFIX}{name.upper()}"] = str(error)
+            return ()
 
     def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
         return self.checked(
@@ -293,6 +325,44 @@ def http_url_problem(url: str) -> str | None:
 def host_problem(host: str) -> str | None:
     """Why *host* cannot be the name in a Host header."""
     return None if _HOST.match(host) else "must be host names without scheme or port, separated by commas"
+
+
+def _tracking(text: str) -> tuple[Tracking, ...]:
+    """The tracking servers of a JSON object or list. Raises ValueError with what is wrong, but never with what it says:
+    there are passwords in it."""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON: an object with a url, or a list of them") from None
+    items = given if isinstance(given, list) else [given]
+    found = tuple(_one_tracking(item) for item in items)
+    if len({one.url for one in found}) < len(found):
+        raise ValueError("names one url twice")
+    return found
+
+
+def _one_tracking(given: Any) -> Tracking:
+    known = {item.name for item in fields(Tracking)}
+    if not isinstance(given, dict) or not given.keys() <= known:
+        raise ValueError(f"must have objects with no other keys than {', '.join(sorted(known))}")
+    roots = given.get("artifact_roots", [])
+    texts = {name: value for name, value in given.items() if name != "artifact_roots"}
+    if not all(isinstance(value, str) and value.isprintable() for value in texts.values()) or "url" not in given:
+        raise ValueError("must have a url, and a text for each other key but artifact_roots")
+    if problem := http_url_problem(url := given["url"].rstrip("/")):
+        raise ValueError(f"url {problem}: the credentials have keys of their own")
+    if not isinstance(roots, list) or not all(isinstance(root, str) and _s3_problem(root) is None for root in roots):
+        raise ValueError("artifact_roots must be a list of s3://bucket/prefix")
+    if ("username" in texts) != ("password" in texts) or ("token" in texts and "username" in texts):
+        raise ValueError("must have a token, or a username and a password, or none of them")
+    if ":" in texts.get("username", "") or not texts.get("token", "").isascii() or not all(texts.values()):
+        raise ValueError("must have no empty text, no colon in a username, and a token of ASCII characters")
+    secret = {name: Secret(texts[name]) for name in ("token", "password") if name in texts}
+    return Tracking(url=url, username=texts.get("username"), artifact_roots=tuple(roots), **secret)
+
+
+def _s3_problem(text: str) -> str | None:
+    return locations.problem(text) if text.startswith("s3://") else "must be s3://bucket/prefix"
 
 
 def _own_secret(path: Path) -> str:

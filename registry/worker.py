@@ -20,7 +20,7 @@ from flask import Flask
 from registry.api.schemas.imports import registration_of
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
-from registry.services import collection, gathering, imports, scrubbing, upkeep, verification
+from registry.services import collection, filling, gathering, imports, scrubbing, tracking, upkeep, verification
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
@@ -110,8 +110,13 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
             log.info("settled", ready=done.ready, failed=done.failed)
         return more
 
+    kinds = {
+        "location": filling.from_location(adapters.sources),
+        "tracking": tracking.from_tracking(adapters.upstreams, adapters.sources),
+    }
+
     def fetch() -> bool:
-        return imports.run_next(store=store, sources=adapters.sources, make=registration_of)
+        return imports.run_next(store=store, sources=adapters.sources, make=registration_of, kinds=kinds)
 
     def hash_artifacts() -> bool:
         return gathering.hash_next(store=store)

@@ -50,6 +50,20 @@ WRONG = {
                                 "s3://bucket/a/../b", "s3://bucket/%2e%2e/b", "https://host/a?b=c", "https://host/a#b",
                                 "s3://bucket/a,ftp://host", "*", "s3://b", "https://host:0/a"],
     "REGISTRY_MLFLOW_DOWNLOADS": ["s3", "Registry"],
+    "REGISTRY_MLFLOW_TRACKING": [
+        "https://mlflow.test", "{", "{}", "1", "null", "[[]]", '"https://mlflow.test"', "[" * 100_000,
+        '{"url": "mlflow.test"}', '{"url": 1}', '{"url": "https://u:hunter2@mlflow.test"}', '{"url": "file:///srv/mlruns"}',
+        '{"url": "sqlite:///mlflow.db"}', '{"url": "https://a.test", "pasword": "hunter2"}',
+        '{"url": "https://a.test", "token": "hunter2", "username": "u", "password": "hunter2"}',
+        '{"url": "https://a.test", "username": "u"}', '{"url": "https://a.test", "password": "hunter2"}',
+        '{"url": "https://a.test", "username": "u:v", "password": "hunter2"}', '{"url": "https://a.test", "token": ""}',
+        '{"url": "https://a.test", "token": 5}', '{"url": "https://a.test", "token": "hunter2\\nX-Evil: 1"}',
+        '{"url": "https://a.test", "token": "hunter2\u00e9"}', '{"url": "https://a.test", "artifact_roots": "s3://b"}',
+        '{"url": "https://a.test", "artifact_roots": ["/srv"]}',
+        '{"url": "https://a.test", "artifact_roots": ["https://b.test/a"]}',
+        '{"url": "https://a.test", "artifact_roots": ["s3://bucket/a/../b"]}',
+        '[{"url": "https://a.test"}, {"url": "https://a.test/"}]',
+    ],
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
     "REGISTRY_LOG_FORMAT": ["xml"],
@@ -161,6 +175,21 @@ def test_an_empty_variable_is_as_good_as_none(load: Callable[..., Settings]) -> 
     assert settings.uses_sqlite
     assert settings.allowed_hosts == ()
     assert settings.public_url is None
+
+
+def test_tracking_servers_come_as_one_object_or_as_a_list(load: Callable[..., Settings], tmp_path: Path) -> None:
+    one = '{"url": "http://mlflow.test:5000/", "token": "t"}'
+    other = '{"url": "https://b.test/mlflow", "username": "u", "password": "p", "artifact_roots": ["s3://bucket/a"]}'
+    (tmp_path / "tracking.json").write_text(f"[{one}, {other}]\n")
+
+    (alone,) = load({"REGISTRY_MLFLOW_TRACKING": one}).mlflow_tracking
+    both = load({"REGISTRY_MLFLOW_TRACKING": "", "REGISTRY_MLFLOW_TRACKING_FILE": str(tmp_path / "tracking.json")})
+
+    assert (alone.url, alone.authorization(), alone.artifact_roots) == ("http://mlflow.test:5000", "Bearer t", ())
+    assert both.mlflow_tracking[0] == alone
+    assert both.mlflow_tracking[1].authorization() == "Basic dTpw"
+    assert both.mlflow_tracking[1].artifact_roots == ("s3://bucket/a",)
+    assert "p'" not in repr(both.mlflow_tracking)
 
 
 def test_hosts_are_compared_in_lower_case(load: Callable[..., Settings]) -> None:

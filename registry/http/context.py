@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,6 +13,7 @@ from registry.auth.authenticate import Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
+from registry.services.tracking import Upstream
 from registry.services.uploads import Limits
 from registry.storage.checked import Store
 from registry.storage.sources import Sources
@@ -27,6 +29,7 @@ class Adapters:
     settings: Settings
     store: Store
     sources: Sources
+    upstreams: Sequence[Upstream]
     pepper: bytes
 
 
@@ -44,6 +47,11 @@ def store() -> Store:
 
 def sources() -> Sources:
     return adapters().sources
+
+
+def upstreams() -> Sequence[Upstream]:
+    """The MLflow tracking servers that versions may come from."""
+    return adapters().upstreams
 
 
 def limits() -> Limits:

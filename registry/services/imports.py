@@ -1,47 +1,39 @@
-"""Versions from bytes that are elsewhere: asked for by a caller, then fetched, hashed and registered by a worker.
+"""Versions from bytes that are elsewhere: asked for by a caller, then fetched and hashed by a worker.
 
-A worker that dies leaves nothing that the next one could trip over: bytes that were copied are found by their digest,
-and registering the same files of the same run again answers with the version that there is.
+An import either registers a version at its end, or fills one whose number was reserved. A worker that dies leaves
+nothing that the next one could trip over: registering the same files of the same run again answers with the version
+that there is, and a version is filled in the transaction that ends its import.
 """
 
 from __future__ import annotations
 
-import hashlib
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Account, Import, Model
+from registry.db.models import Account, Import, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.records import ImportRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock, manifest
+from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor, ActorKind
 from registry.domain.audit import Happening
-from registry.domain.errors import (
-    BlobsMissing,
-    Conflict,
-    Invalid,
-    NotFound,
-    RegistryError,
-    Unavailable,
-    UploadMismatch,
-)
+from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.domain.manifest import File
-from registry.services import audit, copies, leases, registration
+from registry.domain.stages import State
+from registry.services import audit, fetching, filling, leases, registration, versions
+from registry.services.fetching import Job, Taken
+from registry.services.filling import Kind
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.leases import Lease
 from registry.services.registration import Registration
-from registry.services.uploads import Wanted
 from registry.storage.checked import Store
-from registry.storage.sources import Found, Refused, Sources
+from registry.storage.sources import Refused, Sources
 
 Make = Callable[[Mapping[str, Any], Sequence[File]], Registration]
 
@@ -49,20 +41,6 @@ log = structlog.get_logger(__name__)
 OPEN = ("pending", "running")
 RETRY_AFTER = timedelta(seconds=30)
 GIVEN_UP_AFTER = timedelta(hours=24)
-NOTED_AFTER = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    """What was asked for, and the lease under which it is done: a value, which outlives any transaction."""
-
-    id: str
-    lease_id: str | None
-    model_id: str
-    source: str
-    facts: Mapping[str, Any]
-    created_at: datetime
-    created_by: str
 
 
 def request(model: str, source: str, facts: Mapping[str, Any], *, actor: Actor, sources: Sources) -> ImportRecord:
@@ -104,29 +82,48 @@ def describe(import_id: str) -> ImportRecord:
         return _told(session, found)
 
 
-def run_next(*, store: Store, sources: Sources, make: Make) -> bool:
+def run_next(*, store: Store, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> bool:
     """Do one import; false when none waits. Any number of workers may do this at once.
 
-    *make* turns the facts of the request and the fetched files into a registration, or raises Invalid.
+    *make* turns the facts of the request and the fetched files into a registration, or raises Invalid. A version whose
+    number was reserved is filled as the one of the *kinds* says that its facts name.
     """
     waiting = select(Import).where(Import.state.in_(OPEN)).order_by(Import.created_at, Import.id)
     row = leases.take(waiting, Import)
     if row is None:
         return False
-    taken = _Taken(row.id, row.lease_id, row.model_id, row.source, row.facts, row.created_at, row.created_by)
+    taken = Taken(
+        row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by
+    )
     try:
-        _attempt(taken, Lease(row), store, sources, make)
+        _attempt(taken, Lease(row), store, _way(taken, sources, make, kinds))
     except leases.Lost:
         log.warning("import_lost", id=taken.id)
     return True
 
 
-def _attempt(taken: _Taken, lease: Lease[Import], store: Store, sources: Sources, make: Make) -> None:
+def _way(taken: Taken, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
+    """How to come by the registration that an import is to lead to."""
+    if taken.version_id is None:
+        return lambda job: make(taken.facts, filling.fetch_all(job, sources, taken.source))
+    return kinds.get(str(taken.facts.get("kind")), _unknown)
+
+
+def _unknown(job: Job) -> Registration:
+    raise Conflict(f"this registry does not know how to fetch what is at {job.taken.source}")
+
+
+def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind) -> None:
     """Do it, or write down why not. Raises Lost."""
     try:
-        job = _begin(taken, lease)
-        number = _run(job, store, sources, make)
-        _finish(job, number)
+        job = _begin(taken, lease, store)
+        wanted = way(job)
+        job.note()  # raises where another worker has begun anew meanwhile
+        if taken.version_id is None:
+            number = registration.register(job.model, wanted, actor=job.requester).version.number
+            _finish(job, number)
+        else:
+            number = _fill(job, wanted)
         log.info("imported", id=taken.id, model=job.model, number=number, files=job.files, bytes=job.bytes)
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
         if clock.now() - taken.created_at < GIVEN_UP_AFTER:
@@ -138,108 +135,90 @@ def _attempt(taken: _Taken, lease: Lease[Import], store: Store, sources: Sources
         _fail(taken, lease, refusal.detail)
 
 
-class _Job:
-    """An import that this worker holds: into which model, for whom, and how much of it is there."""
-
-    def __init__(self, taken: _Taken, lease: Lease[Import], *, model: str, requester: Actor) -> None:
-        self.taken, self.lease = taken, lease
-        self.model, self.requester = model, requester
-        self.files = self.bytes = 0
-        self._noted = time.monotonic()
-
-    def pulse(self, length: int = 0) -> None:
-        """Keep the hold, and tell now and then how much was read. Raises Lost."""
-        self.lease.pulse()
-        self.bytes += length
-        if time.monotonic() - self._noted >= NOTED_AFTER:
-            self.note()
-
-    def note(self) -> None:
-        """Tell how much was read. Raises Lost."""
-        with transaction() as session:
-            _write(session, self.taken, files=self.files, bytes=self.bytes)
-        self._noted = time.monotonic()
-
-
-def _begin(taken: _Taken, lease: Lease[Import]) -> _Job:
-    """Start, or start anew. Raises Lost, or Conflict for a model that was deleted meanwhile."""
+def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
+    """Start, or start anew. Raises Lost, or Conflict for a model or a version that was deleted meanwhile."""
     with transaction() as session:
         held = session.get_one(Model, taken.model_id, populate_existing=True)
         if held.deleted_at is not None:
             raise Conflict(f"the model {held.name!r} is deleted")
+        if taken.version_id is not None:
+            _reserved(session, held, taken.version_id)
         account = session.get_one(Account, taken.created_by, populate_existing=True)
-        _write(session, taken, state="running", files=0, bytes=0)
+        fetching.write(session, taken, state="running", files=0, bytes=0)
     requester = Actor(account.id, account.name, ActorKind(account.kind))
-    return _Job(taken, lease, model=held.name, requester=requester)
+    return Job(taken, lease, store, model=held.name, requester=requester)
 
 
-def _run(job: _Job, store: Store, sources: Sources, make: Make) -> int:
-    """Fetch every file, then register them; returns the version's number."""
-    found = sources.files(job.taken.source)
-    manifest.seal([File(one.path, 0, "") for one in found])  # what cannot be registered is not fetched either
-    files = [_fetch(job, one, store, sources) for one in found]
-    wanted = make(job.taken.facts, files)
-    job.note()  # raises where another worker has begun anew meanwhile
-    return registration.register(job.model, wanted, actor=job.requester).version.number
+def _fill(job: Job, wanted: Registration) -> int:
+    """Fill the reserved version and end its import, in one; returns its number. Raises Lost, or Conflict."""
+    with transaction() as session:
+        held = _lock(session, job.taken)
+        done = job.lease.lock(session)
+        if held.deleted_at is not None:
+            raise Conflict(f"the model {held.name!r} is deleted")
+        version = _reserved(session, held, done.version_id or 0)
+        event = audit.begin(held)
+        registration.fill(session, held, version, wanted, event=event, actor=job.requester)
+        done.state, done.reason, done.number, done.finished_at = "done", None, version.number, event.at
+        done.files, done.bytes = job.files, job.bytes
+        return version.number
 
 
-def _fetch(job: _Job, found: Found, store: Store, sources: Sources) -> File:
-    """See to it that the registry has a file's bytes, and that whoever asked for them may register them."""
-    digest, size = hashlib.sha256(), 0
-    for chunk in sources.read(found):
-        digest.update(chunk)
-        size += len(chunk)
-        job.pulse(len(chunk))
-    file = File(found.path, size, digest.hexdigest())
-    try:
-        copies.bring(
-            Wanted(file.sha256, file.size), lambda: _beating(job, sources.read(found)), owner=job.requester, store=store
-        )
-    except UploadMismatch as error:
-        raise Refused(f"{found.path} changed while it was read: {error.detail}") from error
-    job.files += 1
-    return file
+def _reserved(session: Session, held: Model, version_id: int) -> Version:
+    """The version that is to be filled. Raises Conflict when it is no more."""
+    version = session.get_one(Version, version_id, populate_existing=True)
+    if version.manifest_digest or version.state not in {State.PENDING, State.UNVERIFIED}:
+        raise Conflict(f"version {version.number} of {held.name!r} is {version.state} and waits for no files")
+    return version
 
 
-def _beating(job: _Job, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    for chunk in chunks:
-        job.pulse()
-        yield chunk
-
-
-def _finish(job: _Job, number: int) -> None:
+def _finish(job: Job, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
         done.state, done.reason, done.number, done.finished_at = "done", None, number, clock.now()
         done.files, done.bytes = job.files, job.bytes
 
 
-def _postpone(taken: _Taken, lease: Lease[Import], reason: str) -> None:
+def _postpone(taken: Taken, lease: Lease[Import], reason: str) -> None:
     """Let any worker try again in a while; until then the import tells what is in its way."""
     log.warning("import_postponed", id=taken.id, reason=reason)
     with transaction() as session:
-        _write(session, taken, reason=reason)
+        fetching.write(session, taken, reason=reason)
     lease.release(after=RETRY_AFTER)
 
 
-def _fail(taken: _Taken, lease: Lease[Import], reason: str) -> None:
+def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
+    """End the import, and with it the version that waits for it; its reason is what MLflow's clients are told."""
     log.warning("import_failed", id=taken.id, reason=reason)
     with transaction() as session:
-        held = session.scalars(
-            select(Model).where(Model.id == taken.model_id).with_for_update().execution_options(populate_existing=True)
-        ).one()
+        held = _lock(session, taken)
         failed = lease.lock(session)
         event = audit.begin(held)
         failed.state, failed.reason, failed.finished_at = "failed", reason, event.at
-        _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
+        version = session.get_one(Version, taken.version_id, populate_existing=True) if taken.version_id else None
+        if version is not None and version.state == State.PENDING and not version.manifest_digest:
+            _give_up(session, held, version, event, reason)
+        else:
+            _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
 
 
-def _write(session: Session, taken: _Taken, **values: Any) -> None:
-    """Write to an import that this worker still holds. Raises Lost."""
-    mine = update(Import).where(Import.id == taken.id, Import.lease_id == taken.lease_id)
-    done = session.execute(mine.values(**values), execution_options={"synchronize_session": False})
-    if not done.rowcount:  # type: ignore[attr-defined]  # Result is a CursorResult here
-        raise leases.Lost
+def _give_up(session: Session, held: Model, version: Version, event: audit.Event, reason: str) -> None:
+    version.state, version.state_reason = State.FAILED.value, reason
+    catalog.touch(version, event.at)
+    happening = Happening(
+        "version.failed",
+        versions.subject(held, version),
+        before={"state": State.PENDING.value},
+        after={"state": version.state},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+
+
+def _lock(session: Session, taken: Taken) -> Model:
+    return session.scalars(
+        select(Model).where(Model.id == taken.model_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
 
 
 def _record(

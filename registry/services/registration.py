@@ -15,7 +15,7 @@ from registry.db.models import Import, Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.domain import manifest, names
-from registry.domain.access import Actor, Permission
+from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.lineage import Snapshot
@@ -112,6 +112,36 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
         left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
         audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
         return answer(session, records.version_record(session, held, version))
+
+
+def fill(
+    session: Session, held: Model, version: Version, wanted: Registration, *, event: audit.Event, actor: Actor
+) -> None:
+    """Give a version that was reserved by *actor* its files and all that is known of them, under the model's lock.
+
+    It is ready when every blob is verified. Raises Invalid, or BlobsMissing.
+    """
+    sealed = _check(wanted)
+    state = _check_blobs(session, sealed, actor)
+    before, run = version.state, wanted.lineage.run
+    version.state = state.value
+    version.manifest_digest, version.file_count, version.size = sealed.digest, len(sealed.files), sealed.size
+    version.run_key, version.lineage_digest = wanted.lineage.run_key, wanted.lineage.digest
+    version.framework = wanted.framework
+    version.signature = dict(wanted.signature) if wanted.signature is not None else None
+    version.run_id = version.run_id or (run.id if run else None)
+    catalog.touch(version, event.at)
+    _describe(session, version, wanted, sealed, event=event, actor=actor)
+    lineage.keep(session, held, version, wanted.lineage)
+    happening = Happening(
+        "version.fetched",
+        versions.subject(held, version),
+        before={"state": before},
+        after={"state": version.state, "files": version.file_count, "size": str(version.size)},
+        digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
+        texts=audit.texts(source=version.source),
+    )
+    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
 
 
 def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Import:

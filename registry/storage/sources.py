@@ -1,6 +1,7 @@
 """Bytes outside the registry: which files a location has, and what is in them. Nothing off the list is ever opened.
 
     Refused     the location says no, or is nothing that can be fetched; asking again changes nothing
+    └── Empty   there are no files
 
 A source raises Refused, StoreError or OSError; ``Sources`` turns the latter two into Unavailable, once.
 """
@@ -39,6 +40,10 @@ class Refused(Exception):
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
         self.detail = detail
+
+
+class Empty(Refused):
+    """There are no files at a location."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class Sources:
                 if len(found) > manifest.FILES:
                     raise Refused(f"{location} has more than {manifest.FILES} files")
         if not found:
-            raise Refused(f"there are no files below {location}")
+            raise Empty(f"there are no files below {location}")
         return found
 
     def read(self, found: Found) -> Iterator[bytes]:

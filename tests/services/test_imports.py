@@ -101,7 +101,7 @@ def some_bytes(size: int = 3_000_000) -> bytes:
 
 def work_with(app: Flask, store: Store) -> None:
     with app.app_context():
-        imports.run_next(store=store, sources=app.extensions[EXTENSION].sources, make=registration_of)
+        imports.run_next(store=store, sources=app.extensions[EXTENSION].sources, make=registration_of, kinds={})
 
 
 def uploads_of(app: Flask, content: bytes) -> list[str]:
@@ -220,7 +220,7 @@ def test_bytes_that_a_collector_took_meanwhile_are_copied_again(
         return registration_of(facts, files)
 
     with importing.app.app_context():
-        imports.run_next(store=store, sources=importing.app.extensions[EXTENSION].sources, make=make)
+        imports.run_next(store=store, sources=importing.app.extensions[EXTENSION].sources, make=make, kinds={})
     assert importing.now(asked)["state"] == "running"
     assert importing.now(asked)["reason"].startswith("1 of the files' bytes are not in the store")
     importing.end_leases()

@@ -39,7 +39,9 @@ class Importing:
     def work(self) -> bool:
         """One import, as a worker does it; false when none waits."""
         with self.app.app_context():
-            return imports.run_next(store=self._adapters.store, sources=self._adapters.sources, make=registration_of)
+            return imports.run_next(
+                store=self._adapters.store, sources=self._adapters.sources, make=registration_of, kinds={}
+            )
 
     def end_leases(self) -> None:
         """Let as much time pass as a hold on an import lasts."""

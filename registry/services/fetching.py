@@ -1,0 +1,114 @@
+"""Bytes from elsewhere into the store: each file is read and hashed, then copied where the store has it not.
+
+A worker that dies leaves nothing that the next one could trip over: what it copied is found by its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from registry.db.models import Blob, Import
+from registry.db.session import reading, transaction
+from registry.domain.access import Actor
+from registry.domain.errors import UploadMismatch
+from registry.domain.manifest import File
+from registry.services import copies, leases
+from registry.services.leases import Lease
+from registry.services.uploads import Wanted
+from registry.storage.checked import Store
+from registry.storage.sources import Refused
+
+Read = Callable[[], Iterator[bytes]]
+
+NOTED_AFTER = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was asked for, and the lease under which it is done: a value, which outlives any transaction."""
+
+    id: str
+    lease_id: str | None
+    model_id: str
+    version_id: int | None
+    source: str
+    facts: Mapping[str, Any]
+    created_at: datetime
+    created_by: str
+
+
+class Job:
+    """An import that this worker holds: into which model, for whom, and how much of it is there."""
+
+    def __init__(self, taken: Taken, lease: Lease[Import], store: Store, *, model: str, requester: Actor) -> None:
+        self.taken, self.lease, self.store = taken, lease, store
+        self.model, self.requester = model, requester
+        self.files = self.bytes = 0
+        self._noted = time.monotonic()
+
+    def fetch(self, path: str, read: Read) -> File:
+        """See to it that the registry has a file's bytes, and that whoever asked for them may register them.
+
+        *read* gives the bytes anew each time it is called. Raises what it raises, Refused, Unavailable or Lost.
+        """
+        digest, size = hashlib.sha256(), 0
+        for chunk in read():
+            digest.update(chunk)
+            size += len(chunk)
+            self.pulse(len(chunk))
+        file = File(path, size, digest.hexdigest())
+        try:
+            copies.bring(
+                Wanted(file.sha256, file.size), lambda: self._beating(read()), owner=self.requester, store=self.store
+            )
+        except UploadMismatch as error:
+            raise Refused(f"{file.path} changed while it was read: {error.detail}") from error
+        self.files += 1
+        return file
+
+    def take_over(self, file: File) -> bool:
+        """Let the requester have bytes that are in the store already, whole; false where they are not.
+
+        For the caller to know that the requester may have them: they were seen at the source just now.
+        """
+        return copies.take_over(Wanted(file.sha256, file.size), owner=self.requester)
+
+    def read(self, file: File) -> bytes:
+        """The bytes of a small file that was fetched. Raises BlobsMissing or Unavailable."""
+        with reading() as session:
+            key = session.scalars(select(Blob.key).where(Blob.sha256 == file.sha256)).one_or_none()
+        return b"".join(self.store.read(key)) if key else b""
+
+    def pulse(self, length: int = 0) -> None:
+        """Keep the hold, and tell now and then how much was read. Raises Lost."""
+        self.lease.pulse()
+        self.bytes += length
+        if time.monotonic() - self._noted >= NOTED_AFTER:
+            self.note()
+
+    def note(self) -> None:
+        """Tell how much was read. Raises Lost."""
+        with transaction() as session:
+            write(session, self.taken, files=self.files, bytes=self.bytes)
+        self._noted = time.monotonic()
+
+    def _beating(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.pulse()
+            yield chunk
+
+
+def write(session: Session, taken: Taken, **values: Any) -> None:
+    """Write to an import that this worker still holds. Raises Lost."""
+    mine = update(Import).where(Import.id == taken.id, Import.lease_id == taken.lease_id)
+    done = session.execute(mine.values(**values), execution_options={"synchronize_session": False})
+    if not done.rowcount:  # type: ignore[attr-defined]  # Result is a CursorResult here
+        raise leases.Lost
