@@ -20,7 +20,17 @@ from flask import Flask
 from registry.api.schemas.imports import registration_of
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
-from registry.services import collection, filling, gathering, imports, scrubbing, tracking, upkeep, verification
+from registry.services import (
+    artifacts,
+    collection,
+    filling,
+    gathering,
+    imports,
+    scrubbing,
+    tracking,
+    upkeep,
+    verification,
+)
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
@@ -111,6 +121,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         return more
 
     kinds = {
+        artifacts.KIND: filling.from_artifacts(artifacts.files_for),
         "location": filling.from_location(adapters.sources),
         "tracking": tracking.from_tracking(adapters.upstreams, adapters.sources),
     }

@@ -7,17 +7,21 @@ the version is an unverified reference.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NoReturn
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
+
+from flask import request
 
 from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor
 from registry.domain.errors import Invalid, NotReady
 from registry.domain.lineage import Parent, Run, Snapshot, run_of
 from registry.domain.stages import State
+from registry.http.context import settings, sources, store, upstreams
 from registry.mlflow import aliases, missing, prompts, rules
-from registry.services import briefs, registration, versions
+from registry.services import artifacts, briefs, filling, registration, tracking, versions
+from registry.services.artifacts import Found
 from registry.services.registration import Origin, Registration
 
 TEXT_LENGTH = 4096
@@ -53,7 +57,13 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     if scheme(source) == "models" and not _is_logged_model(source):
         return _copy(name, source, wish, actor=actor)
     _check_owner(source, wish)
-    return _reserve(name, _reference(source, wish), actor=actor)
+    if held := artifacts.manifest_at(source, hosts=_hosts()):
+        return _take(name, source, wish, held, actor=actor)
+    facts = tracking.facts_of(
+        source, run_id=wish.run_id, logged_model=wish.model_id, upstreams=upstreams(), sources=sources()
+    )
+    wanted = _awaited(source, wish) if facts else _reference(source, wish)
+    return _reserve(name, wanted, actor=actor, fetch=facts)
 
 
 def scheme(source: str) -> str:
@@ -69,9 +79,29 @@ def _register(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord
         return registration.register(name, wanted, actor=actor).version
 
 
-def _reserve(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord:
+def _reserve(name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
     with missing.no_model(name):
-        return registration.reserve(name, wanted, actor=actor)
+        return registration.reserve(name, wanted, actor=actor, fetch=fetch)
+
+
+def _hosts() -> set[str]:
+    """The names under which clients reach this registry."""
+    public = settings().public_url
+    return {request.host, *([urlsplit(public).netloc] if public else [])}
+
+
+def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> VersionRecord:
+    """A version of files that were sent to the artifact area: verified, or pending until a worker has hashed them."""
+    if held.waiting:
+        return _reserve(name, _awaited(source, wish), actor=actor, fetch=artifacts.wait_facts(held))
+    told = filling.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
+    wanted = replace(told, description=wish.description, tags=wish.tags, origin=_origin(source, wish), anew=True)
+    return _register(name, wanted, actor=actor)
+
+
+def _awaited(source: str, wish: Wish) -> Registration:
+    """A version that a worker will fill with files and lineage."""
+    return Registration(files=(), description=wish.description, tags=wish.tags, origin=_origin(source, wish))
 
 
 def _check(source: str, wish: Wish) -> None:

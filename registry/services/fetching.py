@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from registry.db.models import Blob, Import
-from registry.db.session import reading, transaction
+from registry.db.models import Import
+from registry.db.session import transaction
 from registry.domain.access import Actor
 from registry.domain.errors import UploadMismatch
 from registry.domain.manifest import File
@@ -80,12 +80,6 @@ class Job:
         For the caller to know that the requester may have them: they were seen at the source just now.
         """
         return copies.take_over(Wanted(file.sha256, file.size), owner=self.requester)
-
-    def read(self, file: File) -> bytes:
-        """The bytes of a small file that was fetched. Raises BlobsMissing or Unavailable."""
-        with reading() as session:
-            key = session.scalars(select(Blob.key).where(Blob.sha256 == file.sha256)).one_or_none()
-        return b"".join(self.store.read(key)) if key else b""
 
     def pulse(self, length: int = 0) -> None:
         """Keep the hold, and tell now and then how much was read. Raises Lost."""

@@ -12,12 +12,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from sqlalchemy import select
+
+from registry.db.models import Blob
+from registry.db.session import reading
 from registry.domain import manifest, mlmodel
 from registry.domain.errors import BlobsMissing
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 from registry.services.fetching import Job
 from registry.services.registration import Registration
+from registry.storage.checked import Store
 from registry.storage.sources import Sources
 
 Kind = Callable[[Job], Registration]
@@ -25,7 +30,7 @@ Kind = Callable[[Job], Registration]
 
 def from_location(sources: Sources) -> Kind:
     """Fetch what is at the version's source. Raises Refused or Unavailable."""
-    return lambda job: described(job, fetch_all(job, sources, job.taken.source))
+    return lambda job: described(fetch_all(job, sources, job.taken.source), store=job.store)
 
 
 def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> Kind:
@@ -37,9 +42,15 @@ def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> 
         if missing := [file.sha256 for file in files if not job.take_over(file)]:
             raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
         job.files, job.bytes = len(files), sum(file.size for file in files)
-        return described(job, files)
+        return described(files, store=job.store)
 
     return fill
+
+
+def _read(file: File, store: Store) -> bytes:
+    with reading() as session:
+        key = session.scalars(select(Blob.key).where(Blob.sha256 == file.sha256)).one_or_none()
+    return b"".join(store.read(key)) if key else b""
 
 
 def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
@@ -49,9 +60,12 @@ def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
     return [job.fetch(one.path, partial(sources.read, one)) for one in found]
 
 
-def described(job: Job, files: Sequence[File], *, lineage: Snapshot | None = None, **said: Any) -> Registration:
-    """A registration of the *files*, with what they say of themselves where they are an MLflow model."""
+def described(files: Sequence[File], *, store: Store, lineage: Snapshot | None = None, **said: Any) -> Registration:
+    """A registration of *files* that the store has, with what they say of themselves where they are an MLflow model.
+
+    Raises BlobsMissing or Unavailable.
+    """
     told = next((file for file in files if file.path == mlmodel.NAME and file.size < mlmodel.MOST), None)
-    facts = mlmodel.read(job.read(told)) if told else mlmodel.Facts()
+    facts = mlmodel.read(_read(told, store)) if told else mlmodel.Facts()
     found = replace(lineage or Snapshot(), environment=mlmodel.environment(files, facts.python))
     return Registration(files=files, framework=facts.framework, signature=facts.signature, lineage=found, **said)

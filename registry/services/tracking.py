@@ -148,8 +148,8 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
     if not files:
         raise NotFound(f"there are no files at {job.taken.source}, says {known.upstream.server.url}")
     return filling.described(
-        job,
         files,
+        store=job.store,
         lineage=_snapshot(known),
         params=known.model.told.params if known.model else {},
         metrics=_measured(known),
