@@ -10,10 +10,13 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
+from tests.faults.conftest import judge, launcher, open_shelf, start
 from tests.support.api import Api, Given
 from tests.support.artifacts import Proxy
 from tests.support.databases import Database
 from tests.support.face import Face
+
+__all__ = ["judge", "launcher", "open_shelf", "start"]  # fixtures of the faults, for tests here
 
 
 @pytest.fixture

@@ -1,0 +1,368 @@
+"""Files of the artifact area that come in parts, straight to an S3 store, and are hashed by a worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from sqlalchemy import update
+
+from registry.db.models import Artifact, Upload
+from registry.db.session import transaction
+from registry.domain.errors import Conflict, Unavailable
+from registry.services import artifacts, collection, fsck, upkeep
+from tests.support.api import expect
+from tests.support.artifacts import Proxy
+from tests.support.crashes import Crash, command
+from tests.support.importing import LONG_AGO
+from tests.support.processes import environment
+from tests.support.shelf import MIB, S3Hand, Shelf
+
+SECONDS = 60
+PATH = "0/models/m-00112233445566778899aabbccddeeff/artifacts/model.pkl"
+FOLDER, NAME = PATH.rsplit("/", 1)
+stores = pytest.mark.parametrize("parted", ["moto", "swift"], indirect=True)
+moto = pytest.mark.parametrize("parted", ["moto"], indirect=True)
+sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+class Parted(Proxy):
+    """A registry over an S3 store, and a client that sends it files in parts."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf.app, shelf.token)
+        self.shelf = shelf
+        self.content = os.urandom(5 * MIB) + os.urandom(5 * MIB) + b"the end"
+
+    def begin(self, count: int = 3, name: str = NAME) -> dict[str, Any]:
+        begun: dict[str, Any] = expect(200, self.parts("create", FOLDER, path=name, num_parts=count))
+        return begun
+
+    def send(self, begun: dict[str, Any]) -> list[dict[str, Any]]:
+        """Send every part as MLflow's clients do; what they tell of them."""
+        told = []
+        for at, credential in enumerate(begun["credentials"]):
+            piece = self.content[at * 5 * MIB : (at + 1) * 5 * MIB]
+            reply = requests.put(credential["url"], data=piece, headers=credential["headers"], timeout=SECONDS)
+            assert reply.status_code == 200, reply.text
+            number, url = credential["part_number"], credential["url"]
+            told.append({"part_number": number, "etag": reply.headers["ETag"], "url": url})
+        return told
+
+    def complete(self, begun: dict[str, Any], parts: list[dict[str, Any]], name: str = NAME) -> Any:
+        return self.parts("complete", FOLDER, path=name, upload_id=begun["upload_id"], parts=parts)
+
+    def sent(self) -> str:
+        """Send the file; the key of its object, which nobody has hashed."""
+        begun = self.begin()
+        expect(200, self.complete(begun, self.send(begun)))
+        return f"incoming/{begun['upload_id']}"
+
+    def read(self, path: str = PATH) -> bytes:
+        """The file as a client downloads it."""
+        reply = self.get(path)
+        assert reply.status_code == 302, reply.get_data(as_text=True)
+        found = requests.get(reply.headers["Location"], timeout=SECONDS)
+        assert found.status_code == 200, found.text
+        return found.content
+
+    def row(self) -> Any:
+        """What the database has of the path."""
+        rows = self.shelf.ledger.rows("SELECT sha256, size, object, logged_model FROM artifacts")
+        return rows[0] if rows else None
+
+    def stored(self) -> list[str]:
+        """The keys of all objects and uploads in the store."""
+        store = self.shelf.store
+        return sorted([*(found.key for found in store.objects()), *(found.key for found in store.unfinished())])
+
+    def wrong(self) -> list[Any]:
+        """What fsck finds."""
+        with self.app.app_context():
+            return list(fsck.check(store=self.shelf.store, deep=True))
+
+    def collect(self) -> None:
+        with self.app.app_context():
+            list(collection.collect(store=self.shelf.store, grace=timedelta()))
+
+    def forget_leases(self) -> None:
+        with self.app.app_context(), transaction() as session:
+            session.execute(update(Artifact).values(leased_until=LONG_AGO))
+
+
+@pytest.fixture
+def parted(request: pytest.FixtureRequest, open_shelf: Callable[..., Shelf]) -> Parted:
+    return Parted(open_shelf(request.param))
+
+
+def digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@stores
+def test_a_file_that_comes_in_parts_is_read_before_and_after_a_worker_has_hashed_it(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+    completed = parted.complete(begun, told)
+
+    before, size = parted.read(), parted.presigned(PATH).get_json()["file_size"]
+    unhashed = parted.row()
+    hashed = [parted.hash(), parted.hash()]
+
+    assert (completed.get_json(), size, hashed) == ({}, len(parted.content), [True, False])
+    assert before == parted.read() == parted.content
+    assert (unhashed.sha256, unhashed.object) == (None, f"incoming/{begun['upload_id']}")
+    assert unhashed.logged_model == "m-00112233445566778899aabbccddeeff"
+    assert (parted.row().sha256, parted.row().object) == (digest(parted.content), None)
+    assert [key.split("/")[:3] for key in parted.stored()] == [
+        ["blobs", digest(parted.content)[:2], digest(parted.content)]
+    ]
+    assert parted.wrong() == []
+    parted.shelf.ledger.assert_chains()
+
+
+@moto
+@sqlite
+def test_what_a_client_has_on_its_own_disk_counts_by_its_last_step_only(parted: Parted) -> None:
+    for name in (f"/home/me/{NAME}", f"C:\\models\\{NAME}"):
+        begun = parted.begin(name=name)
+        expect(200, parted.complete(begun, parted.send(begun), name=name))
+
+        assert parted.listed(FOLDER) == {NAME: len(parted.content)}
+
+
+@stores
+def test_completing_twice_is_completing_once(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+
+    replies = [parted.complete(begun, told) for _ in range(2)]
+    parted.hash()
+    replies.append(parted.complete(begun, told))
+
+    assert [(reply.status_code, reply.get_json()) for reply in replies] == [(200, {})] * 3
+    assert parted.row().sha256 == digest(parted.content)
+    assert parted.parts("abort", FOLDER, path=NAME, upload_id=begun["upload_id"]).status_code == 409
+    assert parted.read() == parted.content
+
+
+@stores
+def test_parts_that_the_store_does_not_have_are_refused(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+    told[1]["etag"] = '"00000000000000000000000000000000"'
+
+    refused = parted.complete(begun, told)
+
+    assert refused.status_code == 409, refused.get_data(as_text=True)
+    assert parted.row() is None
+
+
+@stores
+def test_an_upload_that_is_given_up_leaves_nothing(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+
+    aborted = [parted.parts("abort", FOLDER, path=NAME, upload_id=begun["upload_id"]) for _ in range(2)]
+
+    assert [(reply.status_code, reply.get_json()) for reply in aborted] == [(200, {})] * 2
+    assert parted.complete(begun, told).status_code == 409
+    assert (parted.stored(), parted.row(), parted.wrong()) == ([], None, [])
+
+
+@moto
+def test_the_collector_knows_what_is_arriving_and_what_has_arrived(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+
+    parted.collect()
+    assert parted.wrong() == []
+    expect(200, parted.complete(begun, told))
+    parted.collect()
+    assert parted.wrong() == []
+    parted.hash()
+    parted.collect()
+
+    assert parted.read() == parted.content
+    parted.delete(PATH)
+    parted.collect()
+    parted.collect()
+    assert parted.stored() == []
+
+
+@moto
+def test_an_upload_that_is_not_completed_in_time_is_cleared_away(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+    with parted.app.app_context(), transaction() as session:
+        session.execute(update(Upload).values(expires_at=LONG_AGO))
+
+    with parted.app.app_context():
+        upkeep.run(store=parted.shelf.store)
+
+    assert parted.complete(begun, told).status_code == 410
+    assert parted.stored() == []
+
+
+@moto
+@sqlite
+def test_an_object_that_nobody_knows_is_found_and_collected(parted: Parted) -> None:
+    hand = parted.shelf.hand
+    assert isinstance(hand, S3Hand)
+    hand.write("incoming/0123", b"left behind")
+
+    assert [(finding.kind, finding.name) for finding in parted.wrong()] == [("stray", "incoming/0123")]
+    parted.collect()
+    parted.collect()
+    assert parted.stored() == []
+
+
+@moto
+@pytest.mark.parametrize("how", ["written again", "deleted"])
+def test_a_path_that_changes_before_it_was_hashed_keeps_nothing_of_it(parted: Parted, how: str) -> None:
+    parted.sent()
+
+    if how == "deleted":
+        parted.delete(PATH)
+    else:
+        parted.put(PATH, b"other")
+
+    assert not parted.hash()
+    assert [key for key in parted.stored() if key.startswith("incoming/")] == []
+    assert parted.wrong() == []
+    assert parted.get(PATH).status_code == (404 if how == "deleted" else 302)
+
+
+@moto
+@sqlite
+def test_bytes_that_are_there_already_are_not_written_again(parted: Parted) -> None:
+    parted.put("other", parted.content)
+    before = parted.stored()
+
+    parted.sent()
+    parted.hash()
+
+    assert parted.stored() == before
+    assert parted.read() == parted.content
+
+
+@moto
+def test_a_path_whose_bytes_are_lost_before_anybody_hashed_them_is_forgotten_and_said_so(parted: Parted) -> None:
+    parted.shelf.hand.remove(parted.sent())
+    found = [(finding.kind, finding.harm) for finding in parted.wrong()]
+
+    assert parted.hash()
+
+    assert found == [("missing", True)]
+    assert (parted.get(PATH).status_code, parted.hash()) == (404, False)
+    lost = expect(200, parted.shelf.api.get("/audit?action=artifact.lost"))["items"]
+    assert [entry["texts"]["path"] for entry in lost] == [PATH]
+
+
+@moto
+@sqlite
+def test_what_is_larger_than_a_file_may_be_is_not_kept(open_shelf: Callable[..., Shelf], parted: Parted) -> None:
+    parted.shelf.app = open_shelf("moto", max_upload_bytes=6 * MIB).app
+    small = Parted(parted.shelf)
+    begun = small.begin()
+
+    refused = small.complete(begun, small.send(begun))
+
+    assert refused.status_code == 413, refused.get_data(as_text=True)
+    assert (small.stored(), small.row()) == ([], None)
+
+
+@moto
+@sqlite
+def test_the_native_uploads_know_nothing_of_them(parted: Parted) -> None:
+    begun, api = parted.begin(), parted.shelf.api
+    where = f"/uploads/{begun['upload_id']}"
+
+    replies = [api.get(where), api.post(f"{where}/complete"), api.delete(where)]
+    replies.append(api.post("/uploads/batch/complete", {"ids": [begun["upload_id"]]}))
+
+    assert {reply.status_code for reply in replies} == {404}
+    assert expect(200, parted.complete(begun, parted.send(begun))) == {}
+
+
+@moto
+def test_files_that_wait_to_be_hashed_are_those_of_a_version_whatever_becomes_of_the_path(parted: Parted) -> None:
+    parted.put(f"{FOLDER}/MLmodel", b"flavors:")
+    parted.sent()
+    with parted.app.app_context():
+        found = artifacts.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
+        assert found is not None
+        facts = json.loads(json.dumps(artifacts.wait_facts(found)))
+
+        with pytest.raises(Unavailable):
+            artifacts.files_for(facts)
+        parted.hash()
+        parted.put(PATH, b"other")
+        files = artifacts.files_for(facts)
+
+    assert [file.path for file in found.files] == ["MLmodel"]
+    assert [(file.path, file.size) for file in found.waiting] == [(NAME, len(parted.content))]
+    assert {file.path: (file.size, file.sha256) for file in files} == {
+        "MLmodel": (8, digest(b"flavors:")),
+        NAME: (len(parted.content), digest(parted.content)),
+    }
+
+
+@moto
+def test_files_that_are_gone_before_they_were_hashed_are_no_versions(parted: Parted) -> None:
+    parted.sent()
+    with parted.app.app_context():
+        found = artifacts.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
+        assert found is not None
+        parted.delete(PATH)
+
+        with pytest.raises(Conflict, match="register it again"):
+            artifacts.files_for(artifacts.wait_facts(found))
+
+
+STEPS = {
+    "before it has read": Crash("http.client.send", "GET /"),
+    "before it writes": Crash("sql", "INSERT INTO uploads"),
+    "while it writes": Crash("http.client.send", "/blobs/", 1),
+    "before the registry knows": Crash("sql", "INSERT INTO blobs"),
+    "before the path knows": Crash("sql", "UPDATE artifacts SET sha256"),
+    "before the other object goes": Crash("http.client.send", "DELETE /"),
+}
+
+
+@moto
+@pytest.mark.parametrize("step", STEPS)
+def test_a_worker_killed_while_it_hashes_is_followed_by_another(
+    parted: Parted, step: str, tmp_path: Path, database: Any
+) -> None:
+    parted.sent()
+    place = {f"REGISTRY_{name.upper()}": str(value) for name, value in parted.shelf.place.items()}
+    settings = parted.app.extensions["model-registry"].settings
+    env = environment(
+        **place,
+        REGISTRY_DATABASE_URL=settings.database_url.reveal(),
+        REGISTRY_SECRET_KEY=settings.secret_key.reveal(),
+        REGISTRY_DATA_DIR=str(tmp_path),
+    )
+
+    died = command("worker", "--once", cwd=tmp_path, env=env, crash=STEPS[step])
+    parted.forget_leases()
+    followed = command("worker", "--once", cwd=tmp_path, env=env)
+
+    assert (died.returncode, followed.returncode) == (-9, 0), died.stderr + followed.stderr
+    assert parted.read() == parted.content
+    assert parted.row().sha256 == digest(parted.content)
+    assert [finding for finding in parted.wrong() if finding.harm] == []
+    with parted.app.app_context(), transaction() as session:
+        session.execute(update(Upload).values(expires_at=LONG_AGO))
+    parted.collect()
+    parted.collect()
+    assert [key.split("/")[0] for key in parted.stored()] == ["blobs"]
+    parted.shelf.ledger.assert_chains()
