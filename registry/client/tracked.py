@@ -50,11 +50,13 @@ class Told:
 def facts(run: Any, logged_model: Any, files: Path | None, *, run_id: str | None, url: str | None) -> Facts:
     """Everything that is known of a version. *run* and *logged_model* are entities of MLflow, *files* its directory;
     each may be None."""
-    model = told_by_model(logged_model)
+    model, unmeasured = told_by_model(logged_model), told_by_run(run).unmeasured if run else {}
     about = manifest(files)
+    # MLflow's databases keep a logged model's NaN as 0: where the run knows better, it is believed.
+    metrics = {key: value for key, value in model.metrics.items() if key not in unmeasured}
     found = given(
         params=model.params or None,
-        metrics=model.metrics or None,
+        metrics=metrics or None,
         framework=framework(about),
         signature=signature(about),
         run=snapshot(run, url=url) if run else Run(system=SYSTEM, id=run_id) if run_id else None,

@@ -20,6 +20,8 @@ RUN = {
     "url": "https://ci.test/41",
     "params": {"seed": "7"},
     "metrics": {"auc": 0.9},
+    "unmeasured": {"loss": "NaN"},
+    "tags": {"team": "risk"},
     "started_at": "2026-01-02T03:04:05.000000Z",
     "finished_at": "2026-01-02T04:00:00.123456Z",
 }
@@ -55,8 +57,8 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, given: Given) -> Non
     ("part", "given_part", "shown"),
     [
         ("run", {"system": "ci", "id": "1"},
-         {"system": "ci", "id": "1", "url": None, "params": {}, "metrics": {}, "started_at": None,
-          "finished_at": None}),
+         {"system": "ci", "id": "1", "url": None, "params": {}, "metrics": {}, "unmeasured": {}, "tags": {},
+          "started_at": None, "finished_at": None}),
         ("code", {"repo": "r"}, {"repo": "r", "commit": None, "path": None, "dirty": None}),
         ("environment", {"python": "3.12"}, {"python": "3.12", "lock_digest": None, "image_digest": None}),
         ("datasets", [{"name": "d", "digests": [MD5]}],

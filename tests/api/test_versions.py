@@ -26,6 +26,8 @@ FULL: dict[str, Any] = {
         "url": "https://ci.test/runs/41",
         "params": {"seed": "7"},
         "metrics": {"epochs": 12.0},
+        "unmeasured": {"loss": "-Infinity"},
+        "tags": {"team": "risk", "k" * 250: "v" * 8000},
         "started_at": "2026-01-02T03:04:05.678901Z",
         "finished_at": "2026-01-02T04:00:00.000000Z",
     },
