@@ -85,6 +85,8 @@ def parse(dialect: Dialect, text: str | None, order_by: Sequence[str]) -> Search
     """What MLflow would search for. Raises Invalid with MLflow's text."""
     found = _comparisons(dialect, text) if text else []
     terms = [_term(dialect, compared) for compared in found]
+    for compared in found:
+        _check_list(compared)
     hides = not _asks_for_prompts(found)
     kept = [term for term, compared in zip(terms, found, strict=True) if not (hides and _about_prompts(compared))]
     return Search(And(tuple(kept)), _order(dialect, order_by), hides)
@@ -205,10 +207,14 @@ def _term(dialect: Dialect, compared: _Compared) -> Term:
         return _number_term(key, compared)
     if operator not in _TEXT_OPERATORS or (operator in {"IN", "NOT IN"} and compared.key not in dialect.lists):
         raise refusal(f"Invalid comparator for attribute: {operator}")
-    if isinstance(value, tuple) is not (operator in {"IN", "NOT IN"}):
-        raise refusal(f"Invalid value for attribute '{compared.key}': {operator} does not compare with {value!r}")
     found = Condition(key, Operator(operator), value)
     return Or((found, Absent(key))) if _takes_nothing(found) else found
+
+
+def _check_list(compared: _Compared) -> None:
+    if isinstance(compared.value, tuple) is not (compared.operator in {"IN", "NOT IN"}):
+        problem = f"{compared.operator} does not compare with {compared.value!r}"
+        raise refusal(f"Invalid value for attribute '{compared.key}': {problem}")
 
 
 def _number_term(key: Key, compared: _Compared) -> Term:

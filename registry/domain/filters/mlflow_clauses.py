@@ -47,8 +47,7 @@ _ALIASED = {Group.IDENTIFIER, Group.WHOLE, Group.FRACTION, Group.LIST, Group.OPE
 
 def clauses(text: str) -> list[Clause]:
     """The clauses of *text* without the blanks between them."""
-    grouped = list(_Reader(list(words(text))).clauses())
-    return list(_with_lists(list(_without_aliases(grouped))))
+    return list(_with_lists(list(_Reader(list(words(text))).clauses())))
 
 
 def identifier(text: str) -> tuple[Clause | None, list[Word]]:
@@ -69,9 +68,19 @@ class _Reader:
     def clauses(self) -> Iterator[Clause]:
         position = self._skip(0)
         while position < len(self.words):
-            clause, position = self._clause(position)
+            clause, end = self._aliased(position)
             yield clause
-            position = self._skip(position)
+            position = self._skip(end)
+
+    def _aliased(self, position: int) -> tuple[Clause, int]:
+        """SQL takes ``x y`` for x under the name y: the two are one clause."""
+        clause, end = self._clause(position)
+        following = self._skip(end)
+        if clause.group in _ALIASED and self._is(following, Kind.NAME):
+            name, after = self._clause(following)
+            if name.group is Group.IDENTIFIER:
+                return Clause(Group.IDENTIFIER, self._text(position, after)), after
+        return clause, end
 
     def _clause(self, position: int) -> tuple[Clause, int]:
         left, end = self._operand(position)
@@ -152,20 +161,6 @@ def _matching(found: Sequence[Word]) -> dict[int, int]:
         elif word.kind is Kind.PUNCTUATION and word.text == ")" and opened:
             pairs[opened.pop()] = index
     return pairs
-
-
-def _without_aliases(found: Sequence[Clause]) -> Iterator[Clause]:
-    """SQL takes ``x y`` for x under the name y: the two are one clause."""
-    position = 0
-    while position < len(found):
-        clause = found[position]
-        following = found[position + 1] if position + 1 < len(found) else None
-        if clause.group in _ALIASED and following is not None and following.group is Group.IDENTIFIER:
-            yield Clause(Group.IDENTIFIER, f"{clause.text} {following.text}")
-            position += 2
-        else:
-            yield clause
-            position += 1
 
 
 def _with_lists(found: Sequence[Clause]) -> Iterator[Clause]:
