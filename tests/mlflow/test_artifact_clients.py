@@ -203,14 +203,8 @@ def test_a_version_is_downloaded_from_the_address_that_shows_it(
     address = f"{fleet.server.url}/api/2.0/mlflow-artifacts/artifacts/{location_of(model, 1)}"
     env = environment(HOME=str(tmp_path), MLFLOW_TRACKING_TOKEN=fleet.token)
 
-    done = subprocess.run(
-        [python, "-c", READ, address, tmp_path / "got"],
-        env=env,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [python, "-c", READ, address, tmp_path / "got"]
+    done = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert files(tmp_path / "got") == FILES
+    assert files(tmp_path / "got" / "1") == FILES
