@@ -31,6 +31,7 @@ from registry.services import (
     upkeep,
     verification,
 )
+from registry.services.filling import Kind
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
@@ -73,6 +74,15 @@ def run(app: Flask, *, once: bool = False) -> None:
 def start_threads(app: Flask) -> None:
     """Work beside the requests of a single-process server; the threads end with the process."""
     _start(app, threading.Event())
+
+
+def kinds_of(adapters: Adapters) -> dict[str, Kind]:
+    """How to fill the versions whose numbers were reserved, by the kind of the facts that were kept of them."""
+    return {
+        artifacts.KIND: filling.from_artifacts(artifacts.files_for),
+        "location": filling.from_location(adapters.sources),
+        "tracking": tracking.from_tracking(adapters.upstreams, adapters.sources),
+    }
 
 
 def _start(app: Flask, stop: threading.Event) -> list[threading.Thread]:
@@ -120,11 +130,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
             log.info("settled", ready=done.ready, failed=done.failed)
         return more
 
-    kinds = {
-        artifacts.KIND: filling.from_artifacts(artifacts.files_for),
-        "location": filling.from_location(adapters.sources),
-        "tracking": tracking.from_tracking(adapters.upstreams, adapters.sources),
-    }
+    kinds = kinds_of(adapters)
 
     def fetch() -> bool:
         return imports.run_next(store=store, sources=adapters.sources, make=registration_of, kinds=kinds)

@@ -133,7 +133,7 @@ def _special(value: Any) -> str | None:
         try:
             number = float(value)
         except OverflowError:
-            number = math.copysign(math.inf, value)
+            return "Infinity" if value > 0 else "-Infinity"
         if math.isnan(number):
             return "NaN"
         return None if math.isfinite(number) else "Infinity" if number > 0 else "-Infinity"

@@ -39,7 +39,7 @@ class Proxied:
     def entries(self, directory: str) -> Iterator[Entry]:
         """The proxy calls its files by their last step alone."""
         place = _joined(self._root, directory)
-        yield from _entries(self._link, "api/2.0/mlflow-artifacts/artifacts", directory, "", path=place)
+        yield from _entries(self._link, "api/2.0/mlflow-artifacts/artifacts", directory, "", {"path": place})
 
     def read(self, path: str) -> Iterator[bytes]:
         return self._link.stream(f"api/2.0/mlflow-artifacts/artifacts/{_joined(self._root, path)}", f"the file {path}")
@@ -55,11 +55,11 @@ class OfRun:
         query = {"run_id": self._run_id}
         if place := _joined(self._root, directory):
             query["path"] = place
-        yield from _entries(self._link, "api/2.0/mlflow/artifacts/list", directory, self._root, **query)
+        yield from _entries(self._link, "api/2.0/mlflow/artifacts/list", directory, self._root, query)
 
     def read(self, path: str) -> Iterator[bytes]:
         query = {"run_id": self._run_id, "path": _joined(self._root, path)}
-        return self._link.stream("get-artifact", f"the file {path}", **query)
+        return self._link.stream("get-artifact", f"the file {path}", query)
 
 
 class OfLoggedModel:
@@ -73,11 +73,11 @@ class OfLoggedModel:
         if place := _joined(self._root, directory):
             query["artifact_directory_path"] = place
         address = f"api/2.0/mlflow/logged-models/{self._model_id}/artifacts/directories"
-        yield from _entries(self._link, address, directory, self._root, **query)
+        yield from _entries(self._link, address, directory, self._root, query)
 
     def read(self, path: str) -> Iterator[bytes]:
         address = f"ajax-api/2.0/mlflow/logged-models/{self._model_id}/artifacts/files"
-        return self._link.stream(address, f"the file {path}", artifact_file_path=_joined(self._root, path))
+        return self._link.stream(address, f"the file {path}", {"artifact_file_path": _joined(self._root, path)})
 
 
 def walk(folder: Folder, *, pulse: Callable[[], None]) -> list[Entry]:
@@ -105,11 +105,11 @@ def walk(folder: Folder, *, pulse: Callable[[], None]) -> list[Entry]:
     return files
 
 
-def _entries(link: Link, address: str, directory: str, root: str, **query: str) -> Iterator[Entry]:
+def _entries(link: Link, address: str, directory: str, root: str, query: Mapping[str, str]) -> Iterator[Entry]:
     """The pages of a listing, one at least; their paths begin with *root* and the directory, or are the last step."""
     within = f"{_joined(root, directory)}/".lstrip("/") if "mlflow-artifacts" not in address else ""
     while True:
-        answer = link.document(address, f"the list of {directory or 'the files'}", **query)
+        answer = link.document(address, f"the list of {directory or 'the files'}", query)
         found = answer.get("files")
         items = found if isinstance(found, list) else []
         for item in items:
@@ -119,7 +119,7 @@ def _entries(link: Link, address: str, directory: str, root: str, **query: str) 
             return
         if not items:
             raise Conflict(f"the list of {directory or 'the files'} has no end")
-        query["page_token"] = token
+        query = {**query, "page_token": token}
 
 
 def _entry(item: Any, within: str, directory: str) -> Entry:

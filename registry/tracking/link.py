@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 CHUNK = 1024 * 1024
 DOCUMENT_BYTES = 16 * 1024 * 1024
+NOTHING: Mapping[str, str] = {}
 _CONNECT_SECONDS = 5
 _PASSING = frozenset({408, 425, 429})
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "model-registry"}
@@ -49,10 +50,10 @@ class Link:
         self._session.auth = self._sign  # else requests looks for a password in ~/.netrc
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    def document(self, path: str, what: str, **query: str) -> dict[str, Any]:
+    def document(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
         """The JSON object at *path*; *what* names it in errors."""
         body = bytearray()
-        for chunk in self.stream(path, what, **query):
+        for chunk in self.stream(path, what, query):
             body += chunk
             if len(body) > DOCUMENT_BYTES:
                 raise Conflict(f"{self.url} tells more than {DOCUMENT_BYTES} bytes of {what}")
@@ -64,7 +65,7 @@ class Link:
             raise self._no_server(what)
         return found
 
-    def stream(self, path: str, what: str, **query: str) -> Iterator[bytes]:
+    def stream(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> Iterator[bytes]:
         """The bytes at *path*, exactly as many as were announced."""
         address = f"{self.url}/{'/'.join(quote(step, safe='') for step in path.split('/'))}"
         with self._naming_errors(what), self._open(address, query) as reply:

@@ -24,11 +24,11 @@ class TrackingServer:
 
     def check(self) -> None:
         """Whether it answers, and takes the credentials. Raises NotFound, Conflict or Unavailable."""
-        self._link.document("api/2.0/mlflow/experiments/search", "its experiments", max_results="1")
+        self._link.document("api/2.0/mlflow/experiments/search", "its experiments", {"max_results": "1"})
 
     def run(self, run_id: str) -> TrackedRun:
         """What it knows of a run. Raises NotFound, Conflict or Unavailable."""
-        answer = self._link.document("api/2.0/mlflow/runs/get", f"the run {run_id}", run_id=run_id)
+        answer = self._link.document("api/2.0/mlflow/runs/get", f"the run {run_id}", {"run_id": run_id})
         found = answers.run(answer)
         if found.id != run_id:
             raise Conflict(f"{self.url} answers with another run when it is asked for {run_id}")

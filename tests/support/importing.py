@@ -9,12 +9,16 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select, update
 
+from registry import worker
 from registry.api.schemas.imports import registration_of
-from registry.db.models import Blob, Import
+from registry.db.models import Account, Blob, Import
+from registry.db.records import VersionRecord
 from registry.db.session import reading, transaction
+from registry.domain.access import Actor, ActorKind
 from registry.http.context import EXTENSION, Adapters
-from registry.services import imports
+from registry.services import imports, registration, tracking
 from registry.services.damage import CORRUPT
+from registry.services.registration import Origin, Registration
 from tests.support.api import Api, Given, expect
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -39,9 +43,45 @@ class Importing:
     def work(self) -> bool:
         """One import, as a worker does it; false when none waits."""
         with self.app.app_context():
+            found = self._adapters
             return imports.run_next(
-                store=self._adapters.store, sources=self._adapters.sources, make=registration_of, kinds={}
+                store=found.store, sources=found.sources, make=registration_of, kinds=worker.kinds_of(found)
             )
+
+    def reserve(
+        self, source: str, *, model: str = "fraud", run_id: str | None = None, logged_model: str | None = None
+    ) -> VersionRecord:
+        """Reserve a number for what MLflow's clients say is at *source*, as their registration does."""
+        origin = Origin(source=source, run_id=run_id, logged_model=logged_model)
+        with self.app.app_context():
+            found = self._adapters
+            facts = tracking.facts_of(
+                source, run_id=run_id, logged_model=logged_model, upstreams=found.upstreams, sources=found.sources
+            )
+            assert facts is not None
+            return registration.reserve(model, Registration(files=(), origin=origin), actor=self.actor, fetch=facts)
+
+    def version(self, number: int, model: str = "fraud") -> dict[str, Any]:
+        """A version as it stands now."""
+        return expect(200, self.api.get(f"/models/{model}/versions/{number}"))
+
+    def filled(self, source: str, **said: Any) -> dict[str, Any]:
+        """Reserve a version and do what a worker does; the version as it stands then."""
+        number = self.reserve(source, **said).number
+        assert self.work()
+        return self.version(number)
+
+    def reason(self) -> str | None:
+        """What is in the way of the import that is open."""
+        with self.app.app_context(), reading() as session:
+            return session.scalars(select(Import.reason).where(Import.state.in_(imports.OPEN))).one()
+
+    @property
+    def actor(self) -> Actor:
+        """The account of ``api``."""
+        with self.app.app_context(), reading() as session:
+            account = session.scalars(select(Account).where(Account.name == "all")).one()
+            return Actor(account.id, account.name, ActorKind(account.kind))
 
     def end_leases(self) -> None:
         """Let as much time pass as a hold on an import lasts."""
