@@ -34,6 +34,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "alias": "alias:alias",
         "tag": "tag:tag",
         "audit": "audit:audit",
+        "import": "importing:import_",
+        "export": "exporting:export",
     },
     "Identity": {
         "login": "identity:login",

@@ -191,7 +191,7 @@ def instant(milliseconds: Any) -> str | None:
 def _measured(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, float], dict[str, str]]:
     metrics, unmeasured = dict[str, float](), dict[str, str]()
     for key, value in values:
-        if len(metrics) + len(unmeasured) >= MOST or not _keyable(key):
+        if len(metrics) + len(unmeasured) >= MOST or not keyable(key):
             continue
         number = float(value)
         if math.isfinite(number):
@@ -202,11 +202,11 @@ def _measured(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, float], dict
 
 
 def _texts(pairs: Mapping[str, Any], longest: int) -> dict[str, str]:
-    texts = ((key, str(value)) for key, value in pairs.items() if _keyable(key))
+    texts = ((key, str(value)) for key, value in pairs.items() if keyable(key))
     return dict(islice(((key, text) for key, text in texts if len(text) <= longest and _storable(text)), MOST))
 
 
-def _keyable(key: Any) -> bool:
+def keyable(key: Any) -> bool:
     """Whether the registry takes *key* for the name of a param, metric or tag."""
     return isinstance(key, str) and 1 <= len(key) <= KEY and key == key.strip() and key.isprintable()
 

@@ -1,0 +1,350 @@
+"""``registry import mlflow``: what another registry has, with its numbers, and what it says of it as claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from registry.cli import bars
+from registry.cli.moving import Report
+from registry.cli.options import connected, jobs, resumable
+from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.cli.mlflow_library import Library
+    from registry.client import RegistryClient
+    from registry.client.types import Lifecycle, ModelView, VersionView
+
+TAGS = 100
+TAG_LENGTH = 5000
+
+
+@click.group("import")
+def import_() -> None:
+    """Take over what another registry has."""
+
+
+@import_.command("mlflow")
+@click.option("--from", "uri", required=True, metavar="URI", help="http(s)://…, sqlite:///…, a directory: as MLflow's.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
+@click.option("--lifecycle", type=click.Choice(["enforced", "open"]), help="Of the models made. Default: the server's.")
+@click.option("--check", is_flag=True, help="Read the files of versions that are here already too, and compare them.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@jobs
+@connected
+def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+    """Import models, versions, stages, aliases and tags from an MLflow registry, with their files.
+
+    Versions keep their numbers. Their files are read through MLflow, hashed and uploaded; their runs become lineage;
+    times and users are kept as what that registry claimed. Run again, it goes on where it stopped and makes nothing
+    twice; what has changed here since is left alone. A version whose files cannot be read is reported and left out:
+    the exit code is then 1.
+
+    In lifecycle enforced one version holds production: of several the one with the highest number ends there, the
+    others were superseded by it. With --lifecycle open all of them stay.
+
+    The token needs the roles admin, for the numbers, and promoter, for production.
+
+    \b
+    Example:
+      registry import mlflow --from https://mlflow.example --dry-run
+      registry import mlflow --from sqlite:///mlflow.db --model fraud
+    """
+    from registry.cli.mlflow_library import Library
+
+    library = Library(uri)
+    report = Report(library.uri, session.registry.url, dry_run)
+    with resumable(session), bars.progress(quiet=session.as_json) as progress:
+        work = Import(library, session.registry, report, progress=progress, **options)
+        for found in library.models(models):
+            work.take(found)
+        if not models:
+            for name in library.prompts():
+                report.add(name, "prompt", "noted", "prompts are not imported; MLflow's clients can write them here")
+    report.show(session)
+
+
+class Import:
+    """From *library* to *registry*."""
+
+    def __init__(
+        self, library: Library, registry: RegistryClient, report: Report, *, lifecycle: Lifecycle | None, check: bool,
+        jobs: int, progress: bars.Report | None,
+    ) -> None:  # fmt: skip
+        self._library, self._registry, self._report = library, registry, report
+        self._lifecycle, self._check, self._jobs, self._progress = lifecycle, check, jobs, progress
+        self._reason = f"imported from {library.uri}"
+
+    def take(self, found: Any) -> None:
+        """One registered model with all that it has."""
+        with self._reporting(found.name, "model") as allowed:
+            model = self._model(found)
+            allowed.append(True)
+        if not allowed:
+            return
+        versions = self._library.versions(found.name)
+        here: dict[int, VersionView] = {}
+        for version in versions:
+            if (made := self._version(model, version)) is not None:
+                here[int(version.version)] = made
+        if self._report.dry_run:
+            self._foresee(versions)
+        elif model is not None:
+            Stages(self._registry, self._report, found.name, self._reason).set(versions, here)
+        self._aliases(found, model, here)
+
+    def _model(self, found: Any) -> ModelView | None:
+        """The model here, made if need be; None in a dry run that would make it."""
+        from registry.client import errors
+
+        try:
+            model = self._registry.models.get(found.name)
+        except errors.NotFound:
+            model = None
+        except ValueError as error:
+            raise errors.Invalid(str(error)) from error
+        if model is not None:
+            if model["state"] == "deleted":
+                raise errors.Conflict("a model of this name was deleted here; restore it first: registry model restore")
+            self._report.add(found.name, "model", "existing")
+            return model
+        if not self._report.dry_run:
+            claimed = self._claims(found)
+            model = self._registry.models.create(
+                found.name,
+                description=found.description or None,
+                tags=self._tags(found.name, "model", found.tags),
+                lifecycle=self._lifecycle,
+                claimed=claimed,
+            )
+        self._report.add(found.name, "model", "created")
+        return model
+
+    def _version(self, model: ModelView | None, found: Any) -> VersionView | None:
+        """The version here, made if need be; None where there is none then."""
+        from registry.client import errors
+
+        name, number, what = found.name, int(found.version), f"version {found.version}"
+        done: list[VersionView] = []
+        with self._reporting(name, what):
+            try:
+                here = self._registry.versions.get(name, number) if model else None
+            except errors.NotFound:
+                here = None
+            if here is not None and (here["state"] == "deleted" or not self._differs(found, here)):
+                deleted = here["state"] == "deleted"
+                self._report.add(name, what, "existing", "it was deleted here" if deleted else "")
+                return None if deleted else here
+            if here is not None:
+                self._report.add(name, what, "changed", "its files are not those that the number has here")
+                return None
+            if found.status != "READY":
+                raise errors.UnfitSource(f"it is {found.status} there.")
+            if self._report.dry_run:
+                self._readable(found)
+                self._report.add(name, what, "created")
+            else:
+                done.append(self._register(found, number))
+                self._report.add(name, what, "created")
+        return done[0] if done else None
+
+    def _register(self, found: Any, number: int) -> VersionView:
+        from registry.cli.mlflow_library import NOTES
+        from registry.client import tracked
+
+        logged = self._library.known("get_logged_model", _logged_model(found))
+        run_id = found.run_id or getattr(logged, "source_run_id", None)
+        run = self._library.known("get_run", run_id)
+        with self._files(found) as files:
+            facts = tracked.facts(run, logged, files if files.is_dir() else None, run_id=run_id, url=None)
+            facts["number"], facts["claimed"] = number, self._claims(found)
+            facts["description"] = found.description or None
+            facts["tags"] = self._tags(found.name, f"version {number}", found.tags)
+            facts["origin"] = {
+                "source": (found.source or "")[:4096] or None,
+                "run_link": (found.run_link or "")[:4096] or None,
+                "logged_model": _logged_model(found),
+            }
+            done = self._registry.register(
+                found.name, files, exclude=NOTES, jobs=self._jobs, progress=self._progress, **facts
+            )
+        return done["version"]
+
+    def _differs(self, found: Any, here: VersionView) -> bool:
+        """Whether the number has other files here. An import's own claims are believed unless --check is given."""
+        claimed, expected = here["claimed"] or {}, self._claims(found)
+        if not self._check and all(claimed.get(key) == expected.get(key) for key in ("uri", "created_at", "source")):
+            return False
+        from registry.cli.mlflow_library import NOTES
+
+        with self._files(found) as files:
+            compared = self._registry.verify(files, f"{found.name}:{here['number']}", exclude=NOTES, jobs=self._jobs)
+        return not compared.ok
+
+    def _claims(self, found: Any) -> dict[str, Any]:
+        from registry.client import tracked
+        from registry.client.fields import given
+
+        return given(
+            system="mlflow",
+            uri=self._library.uri,
+            created_at=tracked.instant(found.creation_timestamp),
+            updated_at=tracked.instant(found.last_updated_timestamp),
+            created_by=getattr(found, "user_id", None) or None,
+            stage=getattr(found, "current_stage", None),
+            source=getattr(found, "source", None) or None,
+            run_id=getattr(found, "run_id", None) or None,
+            run_link=getattr(found, "run_link", None) or None,
+        )
+
+    def _tags(self, model: str, what: str, tags: Mapping[str, Any]) -> dict[str, str] | None:
+        """The tags that can be kept; the others are reported."""
+        from registry.client import tracked
+
+        kept: dict[str, str] = {}
+        for key, value in tags.items():
+            if tracked.keyable(key) and len(str(value)) <= TAG_LENGTH and len(kept) < TAGS:
+                kept[key] = str(value)
+            else:
+                self._report.add(model, f"{what}, tag {key!r}", "skipped", "too long, too many, or a name refused here")
+        return kept or None
+
+    def _aliases(self, found: Any, model: ModelView | None, here: Mapping[int, VersionView]) -> None:
+        from registry.client import references
+
+        pointing = {} if model is None else self._registry.models.get(found.name)["aliases"]
+        for alias, version in dict(found.aliases or {}).items():
+            what, number = f"alias {alias}", int(version)
+            if not references.is_alias(alias):
+                self._report.add(found.name, what, "skipped", "the name is refused here: no numbers, stages, latest")
+            elif pointing.get(alias) == number:
+                self._report.add(found.name, what, "existing")
+            elif alias in pointing:
+                self._report.add(found.name, what, "changed", f"it points at version {pointing[alias]} here")
+            elif self._report.dry_run:
+                self._report.add(found.name, what, "created")
+            elif number not in here:
+                self._report.add(found.name, what, "skipped", f"version {number} is not here")
+            else:
+                with self._reporting(found.name, what):
+                    self._registry.aliases.set(found.name, alias, number, expected_current=None, reason=self._reason)
+                    self._report.add(found.name, what, "created")
+
+    def _foresee(self, versions: Sequence[Any]) -> None:
+        held = [version for version in versions if version.current_stage == "Production"]
+        if self._lifecycle != "open":
+            for version in held[:-1]:
+                self._report.add(version.name, f"version {version.version}, stage", "noted", _superseded(held[-1]))
+
+    def _readable(self, found: Any) -> None:
+        from registry.client import errors
+
+        try:
+            with self._library.explained():
+                self._library.peek(found)
+        except click.ClickException as error:
+            raise errors.UnfitSource(f"its files cannot be read: {error.message}") from error
+
+    @contextmanager
+    def _files(self, found: Any) -> Iterator[Any]:
+        """The version's files. Raises UnfitSource when MLflow cannot give them."""
+        from registry.cli.mlflow_library import reason
+        from registry.client import errors
+
+        files = self._library.files(found)
+        try:
+            path = files.__enter__()
+        except Exception as error:
+            raise errors.UnfitSource(f"its files cannot be read: {reason(error)}.") from error
+        try:
+            yield path
+        finally:
+            files.__exit__(None, None, None)
+
+    @contextmanager
+    def _reporting(self, model: str, what: str) -> Iterator[list[bool]]:
+        with reporting(self._report, model, what) as marks:
+            yield marks
+
+
+class Stages:
+    """The stages of one model's versions, through the same moves as anybody's."""
+
+    def __init__(self, registry: RegistryClient, report: Report, model: str, reason: str) -> None:
+        self._registry, self._report, self._model, self._reason = registry, report, model, reason
+
+    def set(self, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
+        """Take each version from none to the stage that it has there. One that was moved here since stays."""
+        model = self._registry.models.get(self._model)
+        wanted = {int(version.version): version.current_stage.lower() for version in versions}
+        held = [number for number, stage in wanted.items() if stage == "production" and number in here]
+        single = model["lifecycle"] == "enforced"
+        for number in sorted(here):
+            if number not in wanted or wanted[number] == "none":
+                continue
+            with reporting(self._report, self._model, f"version {number}, stage"):
+                later = [other for other in held if other > number]
+                self._move(here[number], wanted[number], single=single, held=held)
+                if single and wanted[number] == "production" and later:
+                    self._report.add(self._model, f"version {number}, stage", "noted", _superseded_by(later[-1]))
+
+    def _move(self, version: VersionView, target: str, *, single: bool, held: Sequence[int]) -> None:
+        name, number = self._model, version["number"]
+        now = self._registry.versions.get(name, number)
+        if now["stage"] != "none" and not (now["stage"] == "staging" and target == "production" and self._ours(number)):
+            return
+        if target != "archived":
+            self._registry.wait(now)
+        expected: dict[str, Any] = {}
+        if single and target == "production":
+            expected["expected_current"] = self._incumbent(held)
+            if now["stage"] == "none":
+                self._registry.stages.move(name, number, "staging", reason=self._reason)
+        self._registry.stages.move(name, number, cast(Any, target), reason=self._reason, **expected)
+        self._report.add(name, f"version {number}, stage", "created", target)
+
+    def _incumbent(self, held: Sequence[int]) -> int | None:
+        """Who may be displaced: one of the import's own, or nobody."""
+        from registry.client import errors
+
+        current = self._registry.models.get(self._model)["stages"]["production"]
+        if current and current[0] not in held:
+            raise errors.Conflict(f"version {current[0]} holds production here and is not displaced")
+        return current[0] if current else None
+
+    def _ours(self, number: int) -> bool:
+        """Whether the last reasoned move was an import's, which then stopped."""
+        entries = self._registry.versions.history(self._model, number)
+        return next((entry["reason"] for entry in entries if entry["reason"]), None) == self._reason
+
+
+@contextmanager
+def reporting(report: Report, model: str, what: str) -> Iterator[list[bool]]:
+    """Report what the registry refuses, and go on; trouble that concerns everything ends the command."""
+    from registry.client import errors
+
+    try:
+        yield []
+    except (errors.Unavailable, errors.Unauthenticated, errors.UnexpectedReply, errors.InsecureConnection):
+        raise
+    except errors.RegistryError as error:
+        report.add(model, what, "skipped", error.detail)
+
+
+def _logged_model(found: Any) -> str | None:
+    named = getattr(found, "model_id", None) or ""
+    source = str(found.source or "")
+    if not named and source.startswith("models:/m-") and "/" not in source.removeprefix("models:/"):
+        named = source.removeprefix("models:/")
+    return named[:64] or None
+
+
+def _superseded(version: Any) -> str:
+    return _superseded_by(int(version.version))
+
+
+def _superseded_by(number: int) -> str:
+    return f"it held production beside version {number}, which superseded it here"
