@@ -1,0 +1,96 @@
+"""A team that logs to a stock tracking server and registers here: train, promote, load, roll back, load again."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.support.mlflow import MLFLOW, mlflow_python
+from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.processes import environment, free_port, serving
+
+SCRIPTS = Path(__file__).parents[1] / "mlflow"
+
+
+@dataclass(frozen=True)
+class Team:
+    """A tracking server, this registry beside it, and a machine that knows only the registry."""
+
+    tracking: MlflowServer
+    registry: str
+    home: Path
+
+    def train(self, *strengths: str) -> list[dict[str, Any]]:
+        """Train and register one version for each strength, with all that MLflow tells of it."""
+        out = self._python("train.py", self.tracking.url, self.registry, *strengths, env=dict(os.environ))
+        return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+    def load(self, *uris: str) -> dict[str, Any]:
+        """What a machine without any credentials or settings loads."""
+        bare = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
+        out = self._python("serve.py", self.registry, *uris, env=bare)
+        loaded: dict[str, Any] = json.loads(out.splitlines()[-1])
+        return loaded
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """A call of the native API that succeeds."""
+        response = requests.request(method, f"{self.registry}/api/v1{path}", json=body, timeout=60)
+        assert response.status_code < 400, response.text
+        return response.json()
+
+    def _python(self, script: str, *arguments: str, env: dict[str, str]) -> str:
+        command = [str(mlflow_python(MLFLOW)), str(SCRIPTS / script), *arguments]
+        settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "GIT_PYTHON_REFRESH": "quiet"}
+        done = subprocess.run(
+            command, cwd=self.home, env=env | settings, capture_output=True, text=True, timeout=240, check=False
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return done.stdout
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    (tmp_path / "home").mkdir()
+    with running_mlflow(tmp_path / "tracking") as tracking:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        env = environment(REGISTRY_BIND=f"127.0.0.1:{port}", REGISTRY_MLFLOW_TRACKING=json.dumps({"url": tracking.url}))
+        with serving("--dev", cwd=tmp_path, env=env, url=url):
+            yield Team(tracking, url, tmp_path / "home")
+
+
+def test_what_was_promoted_is_what_is_loaded_and_a_rollback_brings_the_former_bytes_back(team: Team) -> None:
+    first, second = team.train("1", "2")
+    for number in (1, 2):
+        for stage in ("staging", "production"):
+            team.ask("PUT", f"/models/fraud/versions/{number}/stage", {"stage": stage, "reason": "approved by risk"})
+    team.ask("PUT", "/models/fraud/aliases/champion", {"version": 2})
+
+    promoted = team.load("models:/fraud/Production", "models:/fraud@champion", "models:/fraud/1")
+    team.ask("POST", "/models/fraud/rollback", {"reason": "latency regression"})
+    returned = team.load("models:/fraud/Production")
+
+    assert [promoted[uri]["C"] for uri in promoted] == [2.0, 2.0, 1.0]
+    assert promoted["models:/fraud/Production"]["files"] == second["files"]
+    assert returned["models:/fraud/Production"] == {"C": 1.0, "files": first["files"]}
+    listed = team.ask("GET", "/models/fraud/versions/1/files")["items"]
+    assert {file["path"]: file["sha256"] for file in listed} == first["files"]
+
+    version = team.ask("GET", "/models/fraud/versions/1")
+    run = version["lineage"]["run"]
+    assert (version["state"], version["framework"]) == ("ready", "sklearn")
+    assert (run["system"], run["id"], run["params"]) == ("mlflow", first["run"], {"C": "1"})
+    assert (run["metrics"], run["unmeasured"]) == ({"auc": 0.9}, {"loss": "NaN"})
+    (dataset,) = version["lineage"]["datasets"]
+    assert (dataset["name"], dataset["role"]) == ("transactions", "train")
+    assert [digest.partition(":")[0] for digest in dataset["digests"]] == ["mlflow"]
+    found = team.ask("GET", f"/search/versions?filter=dataset.digest = '{dataset['digests'][0]}'")["items"]
+    assert {item["number"] for item in found} == {1, 2}
