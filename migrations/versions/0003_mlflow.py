@@ -22,6 +22,11 @@ DOCUMENT = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null
 BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 SERIAL = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 UNHASHED = sa.text("sha256 IS NULL")
+# The expression by which searches in MLflow's order sort.
+REVISED_MS = {
+    "postgresql": "date_trunc('milliseconds', timezone('UTC', coalesce(revised_at, updated_at)))",
+    "sqlite": "substr(coalesce(revised_at, updated_at), 1, 23)",
+}
 KEYED = ("model_tags", "version_tags", "version_params", "version_metrics")
 FROZEN = ("version_params", "version_metrics")
 VERSION_COLUMNS = ("source", "location", "run_id", "run_link", "logged_model", "revised_at", "claimed")
@@ -39,6 +44,7 @@ def upgrade() -> None:
     op.add_column("versions", sa.Column("claimed", DOCUMENT, nullable=True))
     _backfill()
     op.create_index("ix_versions_run_id", "versions", ["run_id"])
+    op.create_index("ix_versions_created_at", "versions", ["created_at", "id"])
     op.drop_index("ix_versions_stage", "versions")
     op.create_index("ix_versions_stage", "versions", ["model_id", "stage", "number"])
     op.create_table(
@@ -80,12 +86,19 @@ def upgrade() -> None:
         imports.create_foreign_key("fk_imports_version_id", "versions", ["version_id"], ["id"])
     op.create_index("ix_imports_version_id", "imports", ["version_id"])
     _resize(128, 250)
+    # Last, and dropped first: SQLite's tables are copied without the indexes that hold expressions.
+    for table in ("model_tags", "version_tags"):
+        op.create_index(f"ix_{table}_value", table, ["key", sa.text("substr(value, 1, 64)")])
+    op.create_index("ix_versions_revised_ms", "versions", [sa.text(REVISED_MS[op.get_bind().dialect.name])])
 
 
 def downgrade() -> None:
     unverified = op.get_bind().execute(sa.text("SELECT count(*) FROM versions WHERE state = 'unverified'")).scalar()
     if unverified:
         raise RuntimeError(f"{unverified} versions are unverified, which the previous release does not know")
+    op.drop_index("ix_versions_revised_ms", "versions")
+    for table in ("model_tags", "version_tags"):
+        op.drop_index(f"ix_{table}_value", table)
     _resize(250, 128)
     op.drop_index("ix_imports_version_id", "imports")
     with op.batch_alter_table("imports") as imports:
@@ -95,6 +108,7 @@ def downgrade() -> None:
     op.drop_table("former_names")
     op.drop_index("ix_versions_stage", "versions")
     op.create_index("ix_versions_stage", "versions", ["model_id", "stage"])
+    op.drop_index("ix_versions_created_at", "versions")
     op.drop_index("ix_versions_run_id", "versions")
     for column in VERSION_COLUMNS:
         op.drop_column("versions", column)

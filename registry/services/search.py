@@ -26,8 +26,8 @@ VERSIONS_MOST = 200_000
 BATCH = 10_000
 
 T = TypeVar("T")
-_BY_NAME = (Order(Key("name")),)
-_NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
+BY_NAME = (Order(Key("name")),)
+NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def find_models(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[ModelRecord]:
     """Live models that a filter describes, by name unless told otherwise. Raises Invalid."""
-    wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=_BY_NAME, after=after, limit=limit)
+    wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
     with reading() as session:
         found = search.models(session, wanted)
         return Page(records.model_records(session, found.rows), _position(query, found))
@@ -81,7 +81,7 @@ def find_versions(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[VersionRecord]:
     """Live versions of live models that a filter describes, newest first unless told otherwise. Raises Invalid."""
-    wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=_NEWEST_FIRST, after=after, limit=limit)
+    wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     with reading() as session:
         found = search.versions(session, wanted)
         return Page(records.version_records(session, found.rows), _position(query, found))
@@ -99,7 +99,7 @@ def _wanted(
     dialect: mlflow.Dialect, text: str | None, order_by: Sequence[str], *, limit: int, token: str | None
 ) -> tuple[Wanted, str]:
     found = mlflow.parse(dialect, text, order_by)
-    query = _fingerprint(text or "", *order_by)
+    query = fingerprint(text or "", *order_by)
     after = _read_token(token, query) if token else None
     return Wanted(found.where, found.order, after, limit, found.hides_prompts), query
 
@@ -115,7 +115,7 @@ def _wanted_natively(
 ) -> tuple[Wanted, str]:
     term = native.parse(vocabulary, text)
     order = native.parse_order(vocabulary, order_by) or default
-    query = _fingerprint(text, order_by)
+    query = fingerprint(text, order_by)
     if after is not None and after[:1] != (query,):
         raise Malformed("this cursor belongs to a search with another filter or order")
     return Wanted(term, order, None if after is None else after[1:], limit), query
@@ -132,7 +132,7 @@ def _position(query: str, found: Found) -> Position | None:
     return None if found.position is None else (query, *found.position)
 
 
-def _fingerprint(*texts: str) -> str:
+def fingerprint(*texts: str) -> str:
     """What tells searches apart: a position in the order of one means nothing in another."""
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 

@@ -140,11 +140,13 @@ def test_the_check_names_a_difference(empty: str) -> None:
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE models ADD COLUMN colour TEXT")
         connection.exec_driver_sql("DROP INDEX uq_tenures_one_production")
+        connection.exec_driver_sql("DROP INDEX ix_version_tags_value")
 
     problems = migrate.check(empty)
 
     assert any("colour" in problem for problem in problems)
     assert any("uq_tenures_one_production" in problem for problem in problems)
+    assert any("ix_version_tags_value" in problem for problem in problems)
 
 
 @KINDS

@@ -84,6 +84,7 @@ class Version(Base):
         Index("ix_versions_natural_key", "model_id", "manifest_digest", "run_key"),
         Index("ix_versions_stage", "model_id", "stage", "number"),
         Index("ix_versions_run_id", "run_id"),
+        Index("ix_versions_created_at", "created_at", "id"),
         Index("ix_versions_pending", "id", sqlite_where=text("state = 'pending'"),
               postgresql_where=text("state = 'pending'")),
     )  # fmt: skip

@@ -6,7 +6,7 @@ import functools
 import math
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -74,7 +74,8 @@ def versions(session: Session, wanted: Wanted) -> Found:
 
 def _page(session: Session, statement: Rows, wanted: Wanted, find: Find, unique: _Sorted) -> Found:
     dialect = Dialect(session.get_bind().dialect.name)
-    columns = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), unique]
+    last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
+    columns = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), last]
     statement = statement.where(where(wanted.term, find, dialect))
     if wanted.after is not None:
         statement = statement.where(_beyond(columns, _opened(columns, wanted.after, dialect)))
