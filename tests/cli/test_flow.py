@@ -200,6 +200,26 @@ def test_models_and_their_tags(registry: Registry, model: str) -> None:
     assert "active" in ok(registry("model", "list", "--limit", "0")).out
 
 
+def test_a_search_finds_versions_and_models(registry: Registry, model: str) -> None:
+    for number, auc in ((1, "0.5"), (2, "0.95")):
+        Path("model/number").write_text(str(number))
+        ok(registry("register", model, "model", "--metric", f"auc={auc}", "--tag", f"team={model}"))
+    own = f"tags.team = '{model}'"
+
+    table = ok(registry("search", f"{own} AND metrics.auc > 0.9")).out
+    newest = answer(registry("search", own, "--json"))
+    best = answer(registry("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
+    models = answer(registry("search", f"name = '{model}'", "--models", "--json"))
+    wrong = registry("search", "colour = 'red'")
+
+    assert f"{model}:2" in table
+    assert f"{model}:1" not in table
+    assert [item["number"] for item in newest["items"]] == [2, 1]
+    assert ([item["number"] for item in best["items"]], best["more"]) == ([1], True)
+    assert [item["name"] for item in models["items"]] == [model]
+    assert (wrong.code, "column 1: there is no key colour" in wrong.err) == (2, True)
+
+
 def test_history_says_who_did_what_and_why(registry: Registry, model: str) -> None:
     serve(registry, model, 1)
 

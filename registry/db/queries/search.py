@@ -149,7 +149,8 @@ def _value(column: _Sorted, value: Any, dialect: Dialect) -> Any:
     if value is None and column.nullable:
         return None
     match column.kind, value:
-        case "text", str() if "\x00" not in value and value.encode():
+        case "text", str() if "\x00" not in value:
+            value.encode()  # a lone surrogate is a ValueError
             return value
         case "whole", int() if not isinstance(value, bool) and abs(value) < 2**31:
             return value

@@ -1,0 +1,84 @@
+"""Searches over HTTP: what a filter finds, and how its mistakes are told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.api import Api, Given, expect
+
+
+def search(api: Api, kind: str, **query: Any) -> dict[str, Any]:
+    return expect(200, api.get(f"/search/{kind}", query_string=query))
+
+
+def test_versions_are_found_by_what_is_known_of_them(api: Api, given: Given) -> None:
+    given.version("fraud", metrics={"auc": 0.95}, tags={"team": "risk"}, stage="production", aliases=["champion"])
+    given.version("fraud", metrics={"auc": 0.5}, tags={"team": "risk"})
+    given.version("spam", metrics={"auc": 0.97})
+
+    page = search(api, "versions", filter="metrics.auc > 0.9 AND stage = 'production'")
+    by_metric = search(api, "versions", filter="NOT tags.team = 'none'", order_by="metrics.auc DESC")
+
+    (found,) = page["items"]
+    assert found == expect(200, api.get("/models/fraud/versions/1"))
+    assert page["next_cursor"] is None
+    assert [(item["model"], item["number"]) for item in by_metric["items"]] == [("spam", 1), ("fraud", 1), ("fraud", 2)]
+
+
+def test_models_are_found_by_what_is_known_of_them(api: Api, given: Given) -> None:
+    given.model("fraud", tags={"team": "risk"})
+    given.model("fraud-eu", tags={"team": "eu"}, lifecycle="open")
+    given.version("spam", aliases=["champion"])
+
+    def names(text: str, order_by: str = "") -> list[str]:
+        return [item["name"] for item in search(api, "models", filter=text, order_by=order_by)["items"]]
+
+    assert names("") == ["fraud", "fraud-eu", "spam"]
+    assert names("name LIKE 'fraud%' AND tags.team IN ('risk', 'eu')", "name DESC") == ["fraud-eu", "fraud"]
+    assert names("alias = 'champion' OR lifecycle = 'open'") == ["fraud-eu", "spam"]
+    assert names("tags.team IS NULL AND created_at > '2020-01-01' AND created_by = 'all'") == ["spam"]
+    assert search(api, "models", filter="name = 'spam'")["items"] == [expect(200, api.get("/models/spam"))]
+
+
+def test_a_mistake_is_told_with_its_column(api: Api) -> None:
+    problem = expect(422, api.get("/search/versions", query_string={"filter": "name = 'a' AND colour = 'red'"}))
+
+    assert problem["code"] == "invalid"
+    assert problem["detail"].startswith("filter: column 16: there is no key colour; keys are alias, code.commit, ")
+    assert list(problem["errors"]) == ["filter"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"filter": "name"}, {"filter": "x" * 1001}, {"filter": "stage = 'x'"}, {"order_by": "colour"},
+     {"order_by": "alias"}, {"filter": "a\x00"}, {"limit": "201"}, {"page_token": "x"}, {"filter": "name = 'a' OR " * 80}],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["models", "versions"])
+def test_a_search_that_is_none_is_refused(api: Api, kind: str, query: dict[str, str]) -> None:
+    assert expect(422, api.get(f"/search/{kind}", query_string=query))["code"] == "invalid"
+
+
+def test_a_cursor_belongs_to_its_search(api: Api, given: Given) -> None:
+    given.model("a")
+    given.model("b")
+    cursor = search(api, "models", filter="name != 'x'", limit=1)["next_cursor"]
+
+    other = [{}, {"filter": "name != 'y'"}, {"filter": "name != 'x'", "order_by": "name"}]
+    refused = [expect(400, api.get("/search/models", query_string={**query, "cursor": cursor})) for query in other]
+    page = search(api, "models", filter="name != 'x'", limit=1, cursor=cursor)
+
+    assert {problem["code"] for problem in refused} == {"malformed"}
+    assert [item["name"] for item in page["items"]] == ["b"]
+
+
+def test_the_document_describes_the_language(api: Api) -> None:
+    paths = expect(200, api.get("/openapi.json"))["paths"]
+
+    for kind, key in (("models", "lifecycle"), ("versions", "metrics.<key>")):
+        parameters = {one["name"]: one for one in paths[f"/api/v1/search/{kind}"]["get"]["parameters"]}
+        assert parameters.keys() >= {"filter", "order_by", "limit", "cursor"}
+        for name in ("filter", "order_by"):
+            assert key in parameters[name]["description"]
+        assert "IS NOT NULL" in parameters["filter"]["description"]
