@@ -113,7 +113,9 @@ class Link:
             raise Conflict(f"{self.url} answered {status} when it was asked for {what}")
         if reply.headers.get("Content-Encoding", "identity") != "identity":
             raise Conflict(f"{self.url} sends {what} encoded, not as it is")
-        if "Content-Length" not in reply.headers and reply.headers.get("Transfer-Encoding", "").lower() != "chunked":
+        announced = reply.headers.get("Content-Length", "")  # of one that is no number urllib3 thinks nothing
+        chunked = reply.headers.get("Transfer-Encoding", "").lower() == "chunked"
+        if not chunked and not (announced.isascii() and announced.isdigit()):
             raise Conflict(f"{self.url} does not say how long {what} is")
 
     def _no_server(self, what: str) -> Conflict:

@@ -1,0 +1,160 @@
+"""What MLflow's clients say of a source, and where a tracking server's artifacts are: decided without a network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from registry.domain import mlmodel, names, tracked
+from registry.domain.errors import Conflict
+from registry.domain.manifest import File
+from registry.domain.tracked import Subject
+from registry.tracking import answers, snapshots
+
+RUN, MODEL = "0123456789abcdef" * 2, "m-" + "0123456789abcdef" * 2
+URL = "https://mlflow.test/base"
+
+
+@pytest.mark.parametrize(
+    ("source", "run_id", "logged_model", "subject"),
+    [
+        (f"models:/{MODEL}", None, None, Subject(logged_model=MODEL)),
+        (f"models:/{MODEL}", RUN, MODEL, Subject(logged_model=MODEL, run_id=RUN)),
+        (f"runs:/{RUN}/a/b", RUN, None, Subject(run_id=RUN, path="a/b")),
+        (f"runs:/{RUN}/a/", None, None, Subject(run_id=RUN, path="a")),
+        (f"s3://b/0/{RUN}/artifacts/m", RUN, None, Subject(run_id=RUN, location=f"s3://b/0/{RUN}/artifacts/m")),
+        (f"mlflow-artifacts:/0/{RUN}/artifacts", RUN, None,
+         Subject(run_id=RUN, location=f"mlflow-artifacts:/0/{RUN}/artifacts")),
+        (f"gs://b/models/{MODEL}/artifacts", None, MODEL,
+         Subject(logged_model=MODEL, location=f"gs://b/models/{MODEL}/artifacts")),
+        (f"s3://b/{RUN}/artifacts/m", None, None, None),
+        ("s3://b/elsewhere", RUN, None, None),
+        (f"/srv/mlruns/0/{RUN}/artifacts/m", RUN, None, None),
+        (f"file:///srv/{RUN}/artifacts/m", RUN, None, None),
+        (f"c:/srv/{RUN}/artifacts/m", RUN, None, None),
+        ("models:/fraud/1", RUN, None, None),
+        (f"models:/{MODEL}/x", None, None, None),
+        (f"models:/{MODEL}\n", None, None, None),
+        (f"models:/{MODEL.upper()}", None, None, None),
+        (f"runs:/{RUN}", RUN, None, None),
+        (f"runs:/{RUN}/../x", RUN, None, None),
+        (f"runs:/{RUN}/a", "f" * 32, None, Subject(run_id=RUN, path="a")),
+        ("runs:/../api/x", None, None, None),
+        ("runs://profile@host/x", None, None, None),
+        ("http://[", RUN, None, None),
+        ("", RUN, MODEL, None),
+    ],
+)  # fmt: skip
+def test_a_source_means_something_on_a_tracking_server_or_nothing(
+    source: str, run_id: str | None, logged_model: str | None, subject: Subject | None
+) -> None:
+    if run_id == "f" * 32:
+        subject = None  # the run that the source names is not the version's
+
+    assert tracked.subject_of(source, run_id=run_id, logged_model=logged_model) == subject
+
+
+@given(st.text(), st.text() | st.none(), st.text() | st.none())
+def test_no_text_is_taken_for_an_id(source: str, run_id: str | None, logged_model: str | None) -> None:
+    for prefix in ("", "models:/", "runs:/", f"runs:/{RUN}/", f"s3://b/{RUN}/artifacts/"):
+        found = tracked.subject_of(prefix + source, run_id=run_id, logged_model=logged_model)
+        if found:
+            assert found.run_id in {None, RUN}
+            assert found.logged_model is None
+            assert not found.path or names.path_problem(found.path) is None
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("mlflow-artifacts:/1/r/artifacts", "1/r/artifacts"),
+        ("mlflow-artifacts:/1/r/artifacts/", "1/r/artifacts"),
+        ("mlflow-artifacts://mlflow.test/1/a b", "1/a b"),
+        (f"{URL}/api/2.0/mlflow-artifacts/artifacts/1/r", "1/r"),
+        ("s3://b/1", None),
+        ("/srv/mlruns", None),
+        ("gs://b/1", None),
+    ],
+)
+def test_only_the_servers_own_proxy_is_used(location: str, path: str | None) -> None:
+    assert tracked.proxied(location, URL) == path
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["mlflow-artifacts://other.test/1", "https://other.test/base/api/2.0/mlflow-artifacts/artifacts/1",
+     "http://mlflow.test/base/api/2.0/mlflow-artifacts/artifacts/1", "https://mlflow.test/base/api/1",
+     "https://mlflow.test:444/base/api/2.0/mlflow-artifacts/artifacts/1", f"{URL}/api/2.0/mlflow-artifacts/artifacts/",
+     "mlflow-artifacts:/", "mlflow-artifacts:/a/../b", "mlflow-artifacts:/a/%2e%2e/b", "mlflow-artifacts:/a?b",
+     "mlflow-artifacts:/a#b", "mlflow-artifacts:/a\\b", "mlflow-artifacts://u@mlflow.test/1", "mlflow-artifacts:/a//b",
+     "https://mlflow.test/base/api/2.0/mlflow-artifacts/artifacts/../../x"],
+)  # fmt: skip
+def test_a_place_on_another_server_is_refused(location: str) -> None:
+    with pytest.raises(ValueError, match=r"it is on another server|it can be read in two ways"):
+        tracked.proxied(location, URL)
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [("s3://b/r", ""), ("s3://b/r/", ""), ("s3://b/r/a/b", "a/b"), ("s3://b/ra", None), ("s3://b/r/../x", None),
+     ("s3://b/r/%2e%2e/x", None), ("s3://b", None), ("s3://b/r//x", None)],
+)  # fmt: skip
+def test_a_location_is_below_a_root_or_not(location: str, path: str | None) -> None:
+    assert tracked.below(location, "s3://b/r") == path
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_no_file_that_calls_itself_an_mlmodel_is_a_failure(content: bytes) -> None:
+    for prefix in (b"", b"flavors: ", b"flavors:\n  python_function: ", b"signature:\n  inputs: "):
+        mlmodel.read(prefix + content)
+
+
+def test_the_flavor_that_is_not_generic_is_the_framework() -> None:
+    assert mlmodel.read(b"flavors: {python_function: {python_version: 3.10}, xgboost: {}}") == mlmodel.Facts(
+        "xgboost", None, "3.10"
+    )
+    assert mlmodel.read(b"flavors: {python_function: {}}").framework == "python_function"
+    assert mlmodel.read(b"a: &a [1]\nb: [*a, *a]\nflavors: !!python/object/apply:os.system ['x']").framework is None
+
+
+def test_the_most_exact_list_of_packages_is_the_lock() -> None:
+    files = [
+        File(name, 1, index * 64) for index, name in zip("abc", ["conda.yaml", "requirements.txt", "x"], strict=True)
+    ]
+    found = mlmodel.environment(files, None)
+
+    assert found is not None
+    assert found.lock_digest == "sha256:" + "b" * 64
+    assert mlmodel.environment(files[2:], None) is None
+
+
+documents = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(
+        st.sampled_from(["info", "data", "metrics", "params", "tags", "key", "value", "inputs", "dataset_inputs",
+                         "dataset", "name", "digest", "schema", "outputs", "model_outputs", "start_time", "run_id",
+                         "timestamp"]),
+        inner,
+        max_size=6,
+    ),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@given(documents)
+def test_whatever_a_server_tells_can_be_kept_or_is_left_out(told: object) -> None:
+    run, model = answers.run({"run": told}), answers.logged_model({"model": told})
+
+    for value in (snapshots.run_of(run, None), snapshots.code_of(run), list(snapshots.datasets_of(run)), model):
+        assert "\x00" not in json.dumps(repr(value))
+
+
+def test_more_than_a_version_keeps_is_refused() -> None:
+    many = [{"key": str(index), "value": "x"} for index in range(answers.PAIRS + 1)]
+
+    with pytest.raises(Conflict, match="keeps 10000 at most"):
+        answers.run({"run": {"data": {"params": many}}})

@@ -1,0 +1,107 @@
+"""HTTP to a tracking server that takes its time: whatever it does, waiting for it has an end."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import closing, suppress
+
+import pytest
+
+from registry.domain.errors import Conflict, Unavailable
+from registry.tracking.link import Link
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+PIECE_SECONDS = 0.02
+
+
+@pytest.fixture
+def dripping() -> Iterator[Dripping]:
+    server = Dripping()
+    yield server
+    server.close()
+
+
+class Dripping:
+    """Answers every request with one endless or early ending, piece by piece."""
+
+    def __init__(self) -> None:
+        self.ear = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.ear.getsockname()[1]}"
+        self.pieces: Iterable[bytes] = ()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.over.set()
+        with suppress(OSError):
+            socket.create_connection(self.ear.getsockname()).close()
+        self.thread.join()
+        self.ear.close()
+
+    def _serve(self) -> None:
+        while not self.over.is_set():
+            caller, _ = self.ear.accept()
+            with closing(caller), suppress(OSError):
+                caller.recv(65_536)
+                for piece in self.pieces:
+                    caller.sendall(piece)
+                    if self.over.wait(PIECE_SECONDS):
+                        return
+
+
+@pytest.mark.parametrize(
+    ("start", "drip"),
+    [
+        (b"", b""),
+        (b"", b"H"),
+        (HEAD, b"X-A: b\r"),
+        (HEAD + b"X-Endless: ", b"a"),
+        (HEAD + b"Content-Length: 1000000\r\n\r\n", b"a"),
+        (HEAD + b"Content-Length: 1000000\r\n\r\n", b""),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"0"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\na\r\n"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n1;x=", b"a"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX-Trailer: ", b"a"),
+    ],
+    ids=["silence", "status line", "headers", "one header", "body", "body that stops", "chunk size", "chunks",
+         "chunk extension", "trailer"],
+)  # fmt: skip
+def test_an_answer_that_drips_is_given_up(dripping: Dripping, start: bytes, drip: bytes) -> None:
+    dripping.pieces = itertools.chain([start], itertools.repeat(drip))
+    link = Link(dripping.url, lambda: None, patience=0.3, pace=1000)
+
+    with pytest.raises(Unavailable):
+        b"".join(link.stream("x", "a file"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        HEAD + b"Content-Length: 5\r\n\r\nab",
+        HEAD + b"Content-Length: -5\r\n\r\nab",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
+        HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nab",
+        HEAD + b"X: y\r\n" * 1000 + b"\r\n",
+    ],
+    ids=["nothing", "half a line", "another protocol", "short", "negative", "short chunk", "no chunk", "many headers"],
+)
+def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(dripping: Dripping, answer: bytes) -> None:
+    dripping.pieces = [answer]
+    link = Link(dripping.url, lambda: None, patience=5)
+
+    with pytest.raises((Unavailable, Conflict)):
+        b"".join(link.stream("x", "a file"))
+
+
+def test_nobody_there_is_no_answer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as ear:
+        url = f"http://127.0.0.1:{ear.getsockname()[1]}"
+    with pytest.raises(Unavailable):
+        Link(url, lambda: None).document("x", "something")
