@@ -1,0 +1,170 @@
+"""A stock MLflow tracking server upstream: what its clients register here becomes verified, with full lineage."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from registry.app import create_app
+from registry.config import Settings, Tracking
+from registry.db.session import db
+from tests.support.databases import Database
+from tests.support.face import Face
+from tests.support.importing import Importing
+from tests.support.mlflow import MLFLOW, mlflow_python
+from tests.support.mlflow_server import MlflowServer, running_mlflow
+
+TRAIN = """
+import json, sys
+import mlflow, mlflow.data, mlflow.sklearn
+import pandas
+from sklearn.linear_model import LogisticRegression
+
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_experiment("fraud")
+data = pandas.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "y": [0, 0, 1, 1]})
+with mlflow.start_run() as run:
+    mlflow.log_params({"C": 0.5, "nested/depth.max": 3})
+    mlflow.log_metrics({"auc": 0.9, "loss": float("nan")})
+    mlflow.set_tag("team", "risk")
+    source = "s3://data/train.parquet"
+    mlflow.log_input(mlflow.data.from_pandas(data, name="train-set", source=source), context="training")
+    model = LogisticRegression(C=0.5).fit(data[["a"]], data["y"])
+    info = mlflow.sklearn.log_model(model, name="model", input_example=data[["a"]])
+    mlflow.log_text("hi", "old/style/model.txt")
+print(json.dumps({"run": run.info.run_id, "model": info.model_id, "artifacts": run.info.artifact_uri}))
+"""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a script has logged to the server: ids, the run's artifact root, and the model's files."""
+
+    server: MlflowServer
+    run: str
+    model: str
+    artifacts: str
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The bytes that the server has of the model."""
+        root = self.server.folder / "artifacts" / "1" / "models" / self.model / "artifacts"
+        return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    with running_mlflow(tmp_path_factory.mktemp("mlflow")) as server:
+        script = server.folder / "train.py"
+        script.write_text(TRAIN)
+        done = subprocess.run(
+            [mlflow_python(MLFLOW), script, server.url], cwd=server.folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        yield Trained(server, **json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def start(
+    database: Database, make_settings: Callable[..., Settings], tmp_path: Path
+) -> Iterator[Callable[[str], tuple[Importing, Face]]]:
+    """A registry with a model, whose upstream is at a URL; and what MLflow's clients see of it."""
+    apps = []
+
+    def make(url: str) -> tuple[Importing, Face]:
+        settings = make_settings(
+            database.url, mlflow_tracking=(Tracking(url=url),), storage_url=f"file://{tmp_path}/store"
+        )
+        apps.append(create_app(settings))
+        found = Importing(apps[-1], database.tokens)
+        found.given.model()
+        return found, Face(found.api.client, found.api.token)
+
+    yield make
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def test_a_logged_model_is_fetched_while_its_client_waits(
+    start: Callable[[str], tuple[Importing, Face]], trained: Trained
+) -> None:
+    importing, face = start(trained.server.url)
+
+    made = face.version(source=f"models:/{trained.model}", model_id=trained.model)
+    assert made["status"] == "PENDING_REGISTRATION"
+    assert importing.work()
+
+    assert face.get(1)["status"] == "READY"
+    assert importing.files(1) == trained.files
+    found = importing.version(1)
+    run = found["lineage"]["run"]
+    assert (run["system"], run["id"], face.get(1)["run_id"]) == ("mlflow", trained.run, trained.run)
+    assert (run["params"], run["tags"]["team"]) == ({"C": "0.5", "nested/depth.max": "3"}, "risk")
+    assert (run["metrics"], run["unmeasured"]) == ({"auc": 0.9}, {"loss": "NaN"})
+    assert found["metrics"] == {"auc": 0.9}
+    assert requests.get(run["url"], timeout=60).status_code == 200
+    assert found["framework"] == "sklearn"
+    assert found["signature"]["inputs"] == [{"type": "double", "name": "a", "required": True}]
+    assert found["lineage"]["code"]["repo"].endswith("train.py")
+    assert found["lineage"]["environment"]["python"].startswith("3.")
+    (dataset,) = found["lineage"]["datasets"]
+    assert (dataset["name"], dataset["uri"], dataset["role"], dataset["rows"]) == (
+        "train-set", "s3://data/train.parquet", "train", 4,
+    )  # fmt: skip
+    assert dataset["digests"][0].startswith("mlflow:")
+    assert dataset["schema"]["mlflow_colspec"][0]["name"] == "a"
+    assert face.move(1, "Staging").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("source", "paths"),
+    [
+        ("{artifacts}/old", ["style/model.txt"]),
+        ("runs:/{run}/old", ["style/model.txt"]),
+        ("runs:/{run}/model", ["MLmodel"]),
+    ],
+)
+def test_what_a_run_has_logged_is_fetched(
+    start: Callable[[str], tuple[Importing, Face]], trained: Trained, source: str, paths: list[str]
+) -> None:
+    importing, face = start(trained.server.url)
+
+    face.version(source=source.format(run=trained.run, artifacts=trained.artifacts), run_id=trained.run)
+    assert importing.work()
+
+    assert face.get(1)["status"] == "READY"
+    assert set(paths) <= importing.files(1).keys()
+    assert importing.version(1)["lineage"]["run"]["id"] == trained.run
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ({"source": "models:/m-" + "0" * 32, "model_id": "m-" + "0" * 32}, "does not know the logged model"),
+        ({"source": "runs:/" + "0" * 32 + "/model", "run_id": "0" * 32}, "does not know the run"),
+        ({"source": "runs:/{run}/nothing", "run_id": "{run}"}, "neither artifacts nor a logged model"),
+        ({"source": "mlflow-artifacts:/1/{run}/artifacts/nothing", "run_id": "{run}"}, "there are no files"),
+        ({"source": "mlflow-artifacts:/9/{run}/artifacts/old", "run_id": "{run}"}, "is not below"),
+    ],
+)
+def test_what_the_server_does_not_have_fails_with_a_message_for_the_client(
+    start: Callable[[str], tuple[Importing, Face]], trained: Trained, sent: dict[str, str], told: str
+) -> None:
+    importing, face = start(trained.server.url)
+    given: dict[str, Any] = {name: value.format(run=trained.run) for name, value in sent.items()}
+
+    face.version(**given)
+    assert importing.work()
+
+    found = face.get(1)
+    assert found["status"] == "FAILED_REGISTRATION"
+    assert told in found["status_message"]
+    assert not importing.work()
