@@ -127,4 +127,5 @@ def examine(**overrides: Any) -> Mapping[str, Check]:
         from registry.http.context import EXTENSION
         from registry.services import health
 
-        return health.examination(app.extensions[EXTENSION].store)
+        adapters = app.extensions[EXTENSION]
+        return health.examination(adapters.store, adapters.upstreams)

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import exists, func, select, text
 
 from registry.db import migrate
-from registry.db.models import Blob, Upload, Version, VersionFile
+from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import RegistryError, Unavailable
 from registry.domain.stages import State
 from registry.services import leases
 from registry.services.damage import DAMAGED
+from registry.services.tracking import Upstream
 from registry.storage.checked import Store
 
 log = structlog.get_logger(__name__)
@@ -41,9 +43,11 @@ def readiness(store: Store) -> dict[str, Check]:
     }
 
 
-def examination(store: Store) -> dict[str, Check]:
+def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """As :func:`readiness`, and what an operator wants to know besides."""
     found = readiness(store)
+    for upstream in upstreams:
+        found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
     if found["database"].ok and found["migrations"].ok:
         found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage)}
     return found
@@ -93,6 +97,11 @@ def _storage(store: Store) -> str:
     return "the store takes any bytes; all of them are read back and hashed"
 
 
+def _upstream(upstream: Upstream) -> str:
+    upstream.server.check()
+    return "it answers, and takes the credentials"
+
+
 def _backlog() -> str | None:
     """Uploads that no worker has verified for longer than one takes to notice them."""
     with reading() as session:
@@ -115,7 +124,9 @@ def _pending() -> str | None:
             Upload.state == "uploaded",
             Upload.leased_until >= moment,
         )
-        count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now)).one()
+        # One import is done after the other: those that wait are well as long as any has been worked on lately.
+        fetched_now = (Version.manifest_digest == "") & exists().where(Import.leased_until >= moment - PATIENCE)
+        count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now, ~fetched_now)).one()
     return f"{count} versions are pending for longer than ten minutes: run registry worker" if count else None
 
 
