@@ -241,8 +241,8 @@ def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[
 def _read(body: IO[bytes]) -> bytes:
     try:
         return body.read(CHUNK)
-    except OSError as error:
-        raise Malformed("the body broke off; send it again") from error
+    except Exception as error:  # each server has errors of its own for a body that breaks off or is no body
+        raise Malformed("the body broke off or cannot be read; send it again") from error
 
 
 @contextmanager
