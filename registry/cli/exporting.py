@@ -51,7 +51,7 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
     """
     from registry.cli.mlflow_library import Library
 
-    library = Library(uri)
+    library = Library(uri, there=False)
     registry = session.registry
     report = Report(registry.url, library.uri, dry_run)
     with resumable(session), bars.progress(quiet=session.as_json) as progress, library.explained():

@@ -55,7 +55,7 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
     """
     from registry.cli.mlflow_library import Library
 
-    library = Library(uri)
+    library = Library(uri, there=True)
     report = Report(library.uri, session.registry.url, dry_run)
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
         work = Import(library, session.registry, report, progress=progress, **options)

@@ -22,11 +22,13 @@ NOTES = ("/registered_model_meta",)
 
 
 class Library:
-    """MLflow at *uri*: any that MLflow's own clients take. Raises ClickException when it cannot be had."""
+    """MLflow at *uri*: any that MLflow's own clients take, which make a database or directory that is not there yet
+    unless *there*. Raises ClickException when it cannot be had."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, there: bool) -> None:
         self.uri = shown(uri)
-        _require_there(uri)
+        if there:
+            _require_there(uri)
         mlflow = _load()
         with self.explained():
             mlflow.set_tracking_uri(uri)
@@ -123,6 +125,7 @@ def reason(error: BaseException) -> str:
 def _load() -> Any:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # its own seven take minutes
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

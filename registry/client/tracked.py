@@ -183,7 +183,9 @@ def without_password(address: str) -> str:
 def instant(milliseconds: Any) -> str | None:
     """MLflow's time as RFC 3339."""
     try:
-        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat() if milliseconds else None
+        if not milliseconds:
+            return None
+        return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat().replace("+00:00", "Z")
     except (TypeError, ValueError, OverflowError, OSError):
         return None
 

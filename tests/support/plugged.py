@@ -1,0 +1,82 @@
+"""An MLflow environment of ``tests.support.mlflow`` with this checkout installed beside it, as its users have it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.mlflow import mlflow_python
+from tests.support.processes import environment
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 240
+# What the client and the command line need and MLflow has not.
+_NEEDS = ("pathspec", "platformdirs", "rich", "click", "PyYAML", "requests")
+
+
+@dataclass(frozen=True)
+class Plugged:
+    """``python`` sees MLflow and the registry's wheel; programs run in ``folder``, which is also their home."""
+
+    python: Path
+    folder: Path
+
+    def run(self, program: str, *arguments: str, **variables: str) -> Any:
+        """The last line that a program prints, which is JSON; it must succeed."""
+        done = self.start("-W", "ignore", "-c", program, *arguments, **variables)
+        out, err = done.communicate(timeout=PATIENCE)
+        assert done.returncode == 0, f"{out}\n{err}"
+        return json.loads(out.splitlines()[-1])
+
+    def registry(self, *arguments: str, **variables: str) -> tuple[int, str, str]:
+        """Exit code, output and errors of one command line."""
+        done = self.start("-W", "ignore", "-m", "registry.cli.main", *arguments, **variables)
+        out, err = done.communicate(timeout=PATIENCE)
+        return done.returncode, out, err
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Python with these arguments, not waited for."""
+        known: Mapping[str, str] = {
+            **environment(),
+            "HOME": str(self.folder),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "GIT_PYTHON_REFRESH": "quiet",
+        }
+        return subprocess.Popen(
+            [str(self.python), *arguments],
+            cwd=self.folder,
+            env={**known, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def plugged(folder: Path, version: str, *, skinny: bool = False) -> Plugged:
+    """Build this checkout's wheel and install it beside that MLflow, in *folder*."""
+    theirs = mlflow_python(version, skinny=skinny)
+    uv, venv = (sys.executable, "-m", "uv"), folder / "venv"
+    python = venv / "bin" / "python"
+    for command in (
+        [*uv, "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)],
+        [*uv, "venv", "--quiet", "--python", sys.executable, str(venv)],
+        [*uv, "pip", "install", "--quiet", "--python", str(python), *_NEEDS],
+    ):
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    install = [*uv, "pip", "install", "--quiet", "--no-deps", "--python", str(python), str(wheel)]
+    subprocess.run(install, check=True, stdout=sys.stderr)
+    (site,) = venv.glob("lib/python*/site-packages")
+    (there,) = theirs.parents[1].glob("lib/python*/site-packages")
+    (site / "mlflow.pth").write_text(f"{there}{os.linesep}")
+    home = folder / "home"
+    home.mkdir()
+    return Plugged(python, home)
