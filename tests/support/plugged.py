@@ -16,8 +16,8 @@ from tests.support.processes import environment
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 240
-# What the client and the command line need and MLflow has not.
-_NEEDS = ("pathspec", "platformdirs", "rich", "click", "PyYAML", "requests")
+# What the client and the command line need and MLflow has not; and what MLflow 2.9 took for granted.
+_NEEDS = ("pathspec", "platformdirs", "rich", "click", "PyYAML", "requests", "setuptools<81")
 
 
 @dataclass(frozen=True)

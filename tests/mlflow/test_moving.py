@@ -1,0 +1,237 @@
+"""Models moved from a real MLflow registry, and to one, by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SECRET
+from tests.support.databases import Database
+from tests.support.mlflow import MLFLOW
+from tests.support.plugged import Plugged, plugged
+from tests.support.servers import Fleet, Launcher, eventually, running_fleet
+
+SEED = """
+import json, math, os, pathlib, sys
+import mlflow
+uri, folder = sys.argv[1], pathlib.Path(sys.argv[2])
+mlflow.set_tracking_uri(uri)
+mlflow.set_registry_uri(uri)
+client = mlflow.MlflowClient()
+experiment = client.create_experiment("training", artifact_location=str(folder / "artifacts"))
+client.create_registered_model("fraud", tags={"team": "risk"}, description="Card fraud")
+client.create_registered_model("it's empty")
+client.create_registered_model("broken")
+runs = {}
+for number in range(1, 8):
+    run = client.create_run(experiment, tags={"kind": "nightly"})
+    runs[number] = run.info.run_id
+    client.log_param(run.info.run_id, "depth", str(number))
+    client.log_metric(run.info.run_id, "auc", 0.9)
+    client.log_metric(run.info.run_id, "bad", math.nan)
+    made = folder / f"made-{number}"
+    made.mkdir(parents=True)
+    (made / "MLmodel").write_text("flavors: {sklearn: {}}")
+    (made / "weights.bin").write_bytes(f"weights {number}".encode() * 1000)
+    client.log_artifacts(run.info.run_id, str(made), "model")
+    client.set_terminated(run.info.run_id)
+    client.create_model_version("fraud", f"{run.info.artifact_uri}/model", run.info.run_id,
+                                tags={"night": str(number)}, description=f"night {number}")
+client.delete_model_version("fraud", "3")
+client.create_model_version("broken", f"{folder}/artifacts/{runs[1]}/artifacts/model", runs[1])
+client.create_model_version("broken", f"{folder}/artifacts/{runs[2]}/artifacts/gone", runs[2])
+for number, stage in ((1, "Archived"), (2, "Production"), (4, "Production"), (5, "Staging")):
+    client.transition_model_version_stage("fraud", str(number), stage)
+client.set_registered_model_alias("fraud", "champion", "4")
+client.set_registered_model_alias("fraud", "12", "4")
+mlflow.genai.register_prompt("greeting", "hello {{name}}")
+print(json.dumps(runs))
+"""
+
+READ = """
+import json, sys
+import mlflow
+mlflow.set_tracking_uri(sys.argv[1])
+mlflow.set_registry_uri(sys.argv[1])
+client = mlflow.MlflowClient()
+model = client.get_registered_model("fraud")
+found = {}
+for one in client.search_model_versions("name = 'fraud'"):
+    run = client.get_run(one.run_id)
+    there = mlflow.artifacts.download_artifacts(f"models:/fraud/{one.version}/weights.bin")
+    found[one.version] = [one.current_stage, one.description, one.tags["registry.manifest_digest"], one.tags["night"],
+                          run.data.params, run.data.metrics, open(there).read()[:9]]
+print(json.dumps({"aliases": model.aliases, "tags": model.tags, "description": model.description, "versions": found}))
+"""
+
+STAGES = {1: "archived", 2: "archived", 4: "production", 5: "staging", 6: "none", 7: "none"}
+
+
+@pytest.fixture(scope="module")
+def launcher() -> Iterator[Launcher]:
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
+
+
+@pytest.fixture
+def fleet(databases: Callable[[str], Database], launcher: Launcher, tmp_path: Path) -> Iterator[Fleet]:
+    database = databases("sqlite")
+    database.reset()
+    token = database.tokens["all"]
+    with running_fleet(launcher, tmp_path, database_url=database.url, token=token, secret=SECRET) as fleet:
+        yield fleet
+
+
+@pytest.fixture(scope="module")
+def newest(tmp_path_factory: pytest.TempPathFactory) -> Plugged:
+    return plugged(tmp_path_factory.mktemp("plugged"), MLFLOW)
+
+
+@pytest.fixture(scope="module")
+def source(newest: Plugged) -> str:
+    """The URI of an MLflow registry with several models."""
+    uri = f"sqlite:///{newest.folder}/source.db"
+    newest.run(SEED, uri, str(newest.folder / "source"))
+    return uri
+
+
+class Mover:
+    """``registry import mlflow`` and ``export`` against one service."""
+
+    def __init__(self, plugged: Plugged, fleet: Fleet) -> None:
+        self._plugged, self.fleet = plugged, fleet
+        self.variables = {"REGISTRY_URL": fleet.server.url, "REGISTRY_TOKEN": fleet.token}
+
+    def __call__(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        """Exit code and report."""
+        code, out, err = self._plugged.registry(*arguments, "--json", **self.variables)
+        assert out, err
+        return code, json.loads(out)
+
+    def begin(self, *arguments: str) -> Any:
+        return self._plugged.start("-W", "ignore", "-m", "registry.cli.main", *arguments, **self.variables)
+
+
+@pytest.fixture
+def move(newest: Plugged, fleet: Fleet) -> Mover:
+    return Mover(newest, fleet)
+
+
+def outcomes(report: dict[str, Any], model: str = "fraud") -> dict[str, str]:
+    """What happened to each thing of a model."""
+    return {item["what"]: item["outcome"] for item in report["items"] if item["model"] == model}
+
+
+def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_is_made_twice(
+    move: Mover, source: str
+) -> None:
+    with move.fleet.caller() as caller:
+        foreseen, planned = move("import", "mlflow", "--from", source, "--dry-run")
+        untouched = caller.get("/models")["items"]
+        code, report = move("import", "mlflow", "--from", source)
+        again, repeated = move("import", "mlflow", "--from", source, "--check")
+        model = caller.get("/models/fraud")
+        versions = {one["number"]: one for one in caller.get("/models/fraud/versions?limit=100")["items"]}
+        entries = len(caller.get("/models/fraud/history?limit=200")["items"])
+        move("import", "mlflow", "--from", source)
+        later = len(caller.get("/models/fraud/history?limit=200")["items"])
+
+    assert untouched == []
+    assert [foreseen, code, again] == [1, 1, 1]
+    assert [planned["dry_run"], report["complete"], repeated["complete"]] == [True, False, False]
+    assert outcomes(report) == {
+        "model": "created", **{f"version {number}": "created" for number in STAGES},
+        "version 1, stage": "created", "version 2, stage": "noted", "version 4, stage": "created",
+        "version 5, stage": "created", "alias champion": "created", "alias 12": "skipped",
+    }  # fmt: skip
+    assert outcomes(report, "broken") == {"model": "created", "version 1": "created", "version 2": "skipped"}
+    assert outcomes(report, "it's empty") == {"model": "created"}
+    assert outcomes(report, "greeting") == {"prompt": "noted"}
+    assert set(outcomes(repeated).values()) == {"existing", "skipped"}
+    assert entries == later
+    assert (model["description"], model["tags"], model["aliases"]) == ("Card fraud", {"team": "risk"}, {"champion": 4})
+    assert model["claimed"]["system"] == "mlflow"
+    assert {number: one["stage"] for number, one in versions.items()} == STAGES
+    fourth = versions[4]
+    assert (fourth["description"], fourth["tags"], fourth["file_count"]) == ("night 4", {"night": "4"}, 2)
+    assert fourth["lineage"]["run"]["params"] == {"depth": "4"}
+    assert fourth["lineage"]["run"]["unmeasured"] == {"bad": "NaN"}
+    assert fourth["claimed"]["stage"] == "Production"
+    assert fourth["claimed"]["run_id"] == fourth["lineage"]["run"]["id"]
+
+
+def test_in_lifecycle_open_several_versions_keep_production(move: Mover, source: str) -> None:
+    move("import", "mlflow", "--from", source, "--model", "fraud", "--lifecycle", "open")
+
+    with move.fleet.caller() as caller:
+        model = caller.get("/models/fraud")
+    assert model["stages"] == {"staging": [5], "production": [2, 4]}
+
+
+def test_what_was_decided_here_stays_and_other_files_under_a_number_are_reported(move: Mover, source: str) -> None:
+    with move.fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        held = caller.version("fraud", caller.blob(b"other weights"), "here", stage="production")
+
+        code, report = move("import", "mlflow", "--from", source, "--model", "fraud")
+
+        model = caller.get("/models/fraud")
+    assert (held, code) == (1, 1)
+    assert outcomes(report)["version 1"] == "changed"
+    assert outcomes(report)["version 4"] == "created"
+    reasons = [item["reason"] for item in report["items"] if item["what"] == "version 4, stage"]
+    assert reasons == ["version 1 holds production here and is not displaced"]
+    assert model["stages"]["production"] == [1]
+
+
+def test_a_killed_import_goes_on(move: Mover, source: str) -> None:
+    with move.fleet.caller() as caller:
+        process = move.begin("import", "mlflow", "--from", source, "--model", "fraud")
+        eventually(lambda: caller("GET", "/models/fraud/versions/2").status_code == 200, "two versions are there")
+        process.kill()
+        process.communicate()
+
+        _, report = move("import", "mlflow", "--from", source, "--model", "fraud")
+
+        versions = {one["number"]: one["stage"] for one in caller.get("/models/fraud/versions?limit=100")["items"]}
+    assert versions == STAGES
+    assert outcomes(report)["version 1"] == "existing"
+
+
+def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice(
+    move: Mover, newest: Plugged, source: str, tmp_path: Path
+) -> None:
+    move("import", "mlflow", "--from", source, "--model", "fraud")
+    target = f"sqlite:///{tmp_path}/target.db"
+
+    code, report = move("export", "mlflow", "--to", target)
+    again, repeated = move("export", "mlflow", "--to", target)
+
+    there = newest.run(READ, target)
+    with move.fleet.caller() as caller:
+        digests = {str(one["number"]): one["manifest_digest"] for one in caller.get("/models/fraud/versions")["items"]}
+    assert [code, again] == [0, 0]
+    assert outcomes(report)["version 3"] == "noted"
+    assert set(outcomes(repeated).values()) == {"existing"}
+    assert {number: found[2] for number, found in there["versions"].items()} == digests
+    assert {int(number): found[0].lower() for number, found in there["versions"].items()} == STAGES
+    assert there["versions"]["4"][3:] == ["4", {"depth": "4"}, {"auc": 0.9}, "weights 4"]
+    assert (there["aliases"], there["tags"], there["description"]) == (
+        {"champion": "4"},
+        {"team": "risk"},
+        "Card fraud",
+    )
+
+
+def test_what_cannot_be_read_is_said_in_a_sentence(move: Mover, newest: Plugged) -> None:
+    for uri, said in ((f"sqlite:///{newest.folder}/none.db", "there is no database"), ("/no/such", "no directory")):
+        code, out, err = newest.registry("import", "mlflow", "--from", uri, **move.variables)
+
+        assert (code, out) == (2, "")
+        assert said in err
+        assert "Traceback" not in err
