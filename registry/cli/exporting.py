@@ -118,11 +118,11 @@ class Export:
         made = self._create(version, run, tags)
         filled = []
         while int(made.version) < number:
-            self._client.delete_model_version(name, made.version)
-            filled.append(made.version)
+            self._client.delete_model_version(name, str(made.version))
+            filled.append(str(made.version))
             made = self._create(version, run, tags)
         if int(made.version) > number:
-            self._client.delete_model_version(name, made.version)
+            self._client.delete_model_version(name, str(made.version))
             self._report.add(name, what, "skipped", f"the number is used up there; the next is {made.version}")
             return
         if filled:
@@ -176,7 +176,7 @@ class Export:
         if stage == there.current_stage:
             return
         if not self._report.dry_run:
-            self._client.transition_model_version_stage(version["model"], there.version, stage)
+            self._client.transition_model_version_stage(version["model"], str(there.version), stage)
         self._report.add(version["model"], f"version {version['number']}, stage", "created", version["stage"])
 
     def _aliases(self, model: ModelView) -> None:

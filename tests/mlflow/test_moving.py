@@ -152,7 +152,7 @@ def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_
     assert outcomes(report, "broken") == {"model": "created", "version 1": "created", "version 2": "skipped"}
     assert outcomes(report, "it's empty") == {"model": "created"}
     assert outcomes(report, "greeting") == {"prompt": "noted"}
-    assert set(outcomes(repeated).values()) == {"existing", "skipped"}
+    assert {what for what, outcome in outcomes(repeated).items() if outcome in {"created", "changed"}} == set()
     assert entries == later
     assert (model["description"], model["tags"], model["aliases"]) == ("Card fraud", {"team": "risk"}, {"champion": 4})
     assert model["claimed"]["system"] == "mlflow"
@@ -222,7 +222,7 @@ def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice
     assert {int(number): found[0].lower() for number, found in there["versions"].items()} == STAGES
     assert there["versions"]["4"][3:] == ["4", {"depth": "4"}, {"auc": 0.9}, "weights 4"]
     assert (there["aliases"], there["tags"], there["description"]) == (
-        {"champion": "4"},
+        {"champion": 4},
         {"team": "risk"},
         "Card fraud",
     )
