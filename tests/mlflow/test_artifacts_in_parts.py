@@ -128,6 +128,33 @@ def test_a_file_that_comes_in_parts_is_read_before_and_after_a_worker_has_hashed
     parted.shelf.ledger.assert_chains()
 
 
+@stores
+@sqlite
+def test_a_file_is_fetched_from_the_store_where_a_part_of_it_can_be_asked_for(parted: Parted) -> None:
+    parted.put("a/b.txt", b"0123456789", headers={"Content-Type": "text/plain"})
+
+    reply = parted.get("a/b.txt")
+    found = requests.get(reply.headers["Location"], headers={"Range": "bytes=2-4"}, timeout=SECONDS)
+    signed = parted.presigned("a/b.txt").get_json()
+
+    assert (reply.status_code, reply.headers["Cache-Control"]) == (302, "no-store")
+    assert (found.status_code, found.content) == (206, b"234")
+    assert found.headers["Content-Disposition"] == 'attachment; filename="b.txt"'
+    assert requests.get(signed["url"], timeout=SECONDS).content == b"0123456789"
+
+
+@stores
+@sqlite
+def test_a_store_on_the_service_s_own_host_and_port_is_not_sent_two_credentials(parted: Parted) -> None:
+    parted.put("a/b.txt", b"0123456789")
+    endpoint = parted.shelf.place["s3_endpoint_url"]
+
+    streamed = parted.get("a/b.txt", base_url=endpoint)
+
+    assert (streamed.status_code, streamed.get_data()) == (200, b"0123456789")
+    assert streamed.headers["Content-Disposition"] == 'attachment; filename="b.txt"'
+
+
 @moto
 @sqlite
 def test_what_a_client_has_on_its_own_disk_counts_by_its_last_step_only(parted: Parted) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from registry.domain.errors import Conflict, Unsupported
 from registry.storage.checked import Store
-from registry.storage.keys import blob_key, digest_of, is_ours
+from registry.storage.keys import blob_key, digest_of, incoming_key, is_incoming, is_ours
 from registry.storage.local import LocalDriver
 from tests.support.backends import SECRET
 
@@ -35,6 +36,11 @@ FOREIGN_KEYS = [
     f"blobs/ab/{SHA256}/{'u' * 65}",
     "probe/0123456789abcdef",
     "tmp/upload",
+    "incoming/",
+    "incoming/..",
+    "incoming/a/b",
+    "incoming/a\n",
+    f"incoming/{'u' * 65}",
 ]
 
 
@@ -49,6 +55,31 @@ def test_a_key_shows_its_digest() -> None:
     assert key == f"blobs/ab/{SHA256}/0b7e1a52-6d0c-4a57-9df0-000000000000"
     assert digest_of(key) == SHA256
     assert is_ours(key)
+
+
+def test_a_key_of_bytes_that_nobody_has_hashed_shows_no_digest_and_takes_none(store: Store) -> None:
+    key = incoming_key("0b7e1a52-6d0c-4a57-9df0-000000000000")
+
+    assert is_ours(key)
+    assert is_incoming(key)
+    assert not is_incoming(blob_key(SHA256, "upload"))
+    for attempt in (
+        lambda: digest_of(key),
+        lambda: store.write(key, [b"x"], size=1),
+        lambda: store.verify(key, sha256=SHA256, size=1, in_parts=True),
+        lambda: store.sign_put(key, sha256=SHA256, size=1, expires_at=LATER),
+        lambda: store.begin_parts(key, size=1, part_size=1),
+        lambda: store.join_parts(key, "handle"),
+        lambda: store.begin_gathering(blob_key(SHA256, "upload")),
+    ):
+        with pytest.raises((ValueError, Conflict)):
+            attempt()
+
+
+def test_a_directory_gathers_no_parts_of_unknown_bytes(store: Store) -> None:
+    assert not store.gathers
+    with pytest.raises(Unsupported):
+        store.begin_gathering(incoming_key("upload"))
 
 
 @pytest.mark.parametrize("key", FOREIGN_KEYS)

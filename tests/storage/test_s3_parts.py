@@ -189,12 +189,17 @@ PAGES = {
 }
 
 
+NOTHING = "<Result><IsTruncated>false</IsTruncated></Result>"
+
+
 class Paged(Server):
-    """A server whose pages hold one thing each."""
+    """A server whose pages hold one thing each, and blobs only."""
 
     def answer(self, request: Request) -> Response:
         if request.method != "GET":
             return super().answer(request)
+        if request.args.get("prefix") == "models/incoming/":
+            return Response(NOTHING)
         return Response(PAGES[tuple(sorted(request.args))])
 
 
