@@ -53,7 +53,8 @@ def test_a_mistake_is_told_with_its_column(api: Api) -> None:
 @pytest.mark.parametrize(
     "query",
     [{"filter": "name"}, {"filter": "x" * 1001}, {"filter": "stage = 'x'"}, {"order_by": "colour"},
-     {"order_by": "alias"}, {"filter": "a\x00"}, {"limit": "201"}, {"page_token": "x"}, {"filter": "name = 'a' OR " * 80}],
+     {"order_by": "alias"}, {"filter": "a\x00"}, {"limit": "201"}, {"page_token": "x"},
+     {"filter": "name = 'a' OR " * 80}],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["models", "versions"])
 def test_a_search_that_is_none_is_refused(api: Api, kind: str, query: dict[str, str]) -> None:
