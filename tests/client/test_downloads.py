@@ -353,3 +353,16 @@ def test_a_model_without_versions_has_no_latest(
 
     with pytest.raises(errors.NotFound, match="no versions yet"):
         client.resolve("fraud")
+
+
+def test_only_named_files_and_folders_are_fetched(
+    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
+) -> None:
+    registry.hold(FILES)
+
+    pulled = client.pull("fraud:1", tmp_path, only=["weights"])
+
+    assert pulled.written == ("weights/model.bin",)
+    assert len(store.seen) == 1
+    with pytest.raises(errors.NotFound, match="no file 'weight'"):
+        client.pull("fraud:1", tmp_path, only=["weight"], force=True)
