@@ -1,0 +1,58 @@
+"""A commit whose outcome nobody knows: MLflow's clients repeat what is answered with 5xx, and would make it twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
+from tests.support.api import Api, Given
+from tests.support.cut_line import Line, line_to
+from tests.support.databases import Database
+from tests.support.face import Face
+
+
+@pytest.fixture
+def line(
+    databases: Callable[[str], Database], make_settings: Callable[..., Settings]
+) -> Iterator[tuple[Line, Face, Given]]:
+    """A breakable line to PostgreSQL, and clients of an app behind it."""
+    database = databases("postgresql")
+    database.reset()
+    with line_to(database.url) as (found, url):
+        app = create_app(make_settings(url))
+        client, token = app.test_client(), database.tokens["all"]
+        yield found, Face(client, token), Given(Api(client, token))
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.mark.parametrize("delivered", [True, False])
+def test_a_version_of_which_nobody_knows_is_not_asked_for_again(
+    line: tuple[Line, Face, Given], delivered: bool
+) -> None:
+    cable, face, given = line
+    given.model()
+    face.version()
+    cable.cut(delivered=delivered)
+
+    status, code, message = face.refused("POST", "/model-versions/create", name="fraud", source="s3://b/k")
+
+    assert (status, code) == (409, "ABORTED")
+    assert message.endswith("it may have been written")
+    assert len(given.stages()) == (2 if delivered else 1)
+
+
+def test_the_native_api_says_that_the_same_request_may_be_sent_again(line: tuple[Line, Face, Given]) -> None:
+    cable, _, given = line
+    cable.cut(delivered=True)
+    key = {"Idempotency-Key": "once"}
+
+    lost = given.api.post("/models", {"name": "fraud"}, headers=key)
+    again = given.api.post("/models", {"name": "fraud"}, headers=key)
+
+    assert (lost.status_code, lost.get_json()["code"]) == (503, "unavailable")
+    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")

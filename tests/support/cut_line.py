@@ -1,0 +1,71 @@
+"""A line to PostgreSQL that breaks at the worst moment: when a COMMIT is on its way."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+
+from sqlalchemy.engine import URL, make_url
+
+COMMIT = b"COMMIT"
+
+
+class Line:
+    """Passes bytes on, both ways. After ``cut`` the next COMMIT is ``delivered`` or not, and is never answered."""
+
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+        self.connect = connect
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listener.getsockname()[1])
+        self.armed = self.delivered = False
+
+    def cut(self, *, delivered: bool) -> None:
+        self.armed, self.delivered = True, delivered
+
+    def serve(self) -> None:
+        """Take connections until the listener is closed."""
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                server = self.connect()
+                for source, sink, asks in ((client, server, True), (server, client, False)):
+                    threading.Thread(target=self._pass_on, args=(source, sink, asks), daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if asks and self.armed and COMMIT in data:
+                    self.armed = False
+                    if self.delivered:
+                        sink.sendall(data)
+                        sink.recv(1, socket.MSG_PEEK)  # it has been done when there is an answer
+                    break
+                sink.sendall(data)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+@contextmanager
+def line_to(url: str) -> Iterator[tuple[Line, str]]:
+    """A line to the database at *url*, and the URL that leads through it."""
+    parts = make_url(url)
+    line = Line(lambda: _connect(parts))
+    with closing(line.listener):
+        threading.Thread(target=line.serve, daemon=True).start()
+        through = parts.set(host="127.0.0.1", port=line.port).difference_update_query(["host", "port"])
+        yield line, through.render_as_string(hide_password=False)
+        line.listener.shutdown(socket.SHUT_RDWR)
+
+
+def _connect(parts: URL) -> socket.socket:
+    """A connection to the server, at its address or at the socket in its directory."""
+    host, port = parts.query.get("host", parts.host), parts.query.get("port", parts.port or 5432)
+    if isinstance(host, str) and host.startswith("/"):
+        found = socket.socket(socket.AF_UNIX)
+        found.connect(f"{host}/.s.PGSQL.{port}")
+        return found
+    return socket.create_connection((str(host or "127.0.0.1"), int(str(port))))
