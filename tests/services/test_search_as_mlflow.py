@@ -98,8 +98,8 @@ def test_every_search_is_answered_as_mlflow_does(filled: Flask, reference: list[
         if not same(theirs, ours) and table.reason(one) is None
     ]
     assert unlike == []
-    assert sum("found" in one and len(one["found"]) > 0 for one in answers) > 300
-    assert sum("refused" in one for one in answers) > 300
+    assert sum("found" in one and len(one["found"]) > 0 for one in answers) > 250
+    assert sum("refused" in one for one in answers) > 250
 
 
 def test_every_difference_in_the_table_is_one(filled: Flask, reference: list[dict[str, Any]]) -> None:
