@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from registry.client.types import Lifecycle, ModelView, VersionView
 
 TAGS = 100
-TAG_LENGTH = 5000
+TAG_LENGTH = 100_000
 
 
 @click.group("import")

@@ -17,6 +17,7 @@ Rule = Callable[[str], str | None]
 MODEL_NAME_LENGTH = 255
 PATH_BYTES = 1024
 TAG_KEY_LENGTH = 250
+TAG_VALUE_LENGTH = 100_000
 STAGE_NAMES = frozenset({"none", "staging", "production", "archived"})
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")

@@ -85,9 +85,9 @@ def _reserve(name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
 
 
 def _hosts() -> set[str]:
-    """The names under which clients reach this registry."""
+    """The names under which clients reach this registry, each with the path in front of ours, if there is one."""
     public = settings().public_url
-    return {request.host, *([urlsplit(public).netloc] if public else [])}
+    return {request.host, *([public.partition("://")[2]] if public else [])}
 
 
 def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> VersionRecord:

@@ -13,11 +13,10 @@ from collections.abc import Mapping
 from urllib.parse import unquote_plus, urlsplit
 
 from registry.domain.errors import Invalid, NotFound
+from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH
 from registry.domain.stages import Stage
 
 LARGEST_NUMBER = 2**31 - 1
-KEY_LENGTH = 250
-VALUE_LENGTH = 100_000
 PROMPT_TEXT = "mlflow.prompt.text"
 STAGES = {"none": "None", "staging": "Staging", "production": "Production", "archived": "Archived"}
 ACTIVE = {Stage.STAGING, Stage.PRODUCTION}
@@ -86,10 +85,10 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
     """Return the tags, or raise Invalid."""
     for key, value in given.items():
         tag_key(key)
-        if len(value) > VALUE_LENGTH:
+        if len(value) > TAG_VALUE_LENGTH:
             if key == PROMPT_TEXT:
-                raise Invalid.told(f"Prompt text exceeds max length of {VALUE_LENGTH} characters.")
-            raise Invalid.told(f"'value' exceeds the maximum length of {VALUE_LENGTH} characters")
+                raise Invalid.told(f"Prompt text exceeds max length of {TAG_VALUE_LENGTH} characters.")
+            raise Invalid.told(f"'value' exceeds the maximum length of {TAG_VALUE_LENGTH} characters")
     return given
 
 
@@ -100,8 +99,8 @@ def tag_key(key: str) -> str:
     if not _KEY.match(key):
         raise Invalid.told(f"Invalid value {json.dumps(key)} for parameter 'key' supplied: {_MISNAMED}")
     _require_plain("key", key)
-    if len(key) > KEY_LENGTH:
-        raise Invalid.told(f"'key' exceeds the maximum length of {KEY_LENGTH} characters")
+    if len(key) > TAG_KEY_LENGTH:
+        raise Invalid.told(f"'key' exceeds the maximum length of {TAG_KEY_LENGTH} characters")
     return key
 
 

@@ -44,7 +44,7 @@ class Registration:
     """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
 
     ``anew`` asks for a new number even where the same files of the same run have one. ``number`` and ``claimed`` are
-    for versions that another registry has numbered: the number must be free and above all others.
+    for versions that another registry has numbered: the number must never have been used under the model's name.
     """
 
     files: Sequence[File]
@@ -220,7 +220,7 @@ def _insert(
     origin, run = wanted.origin, wanted.lineage.run
     version = Version(
         model_id=held.id,
-        number=_number(held, wanted, actor),
+        number=_number(session, held, wanted, actor),
         state=state.value,
         stage="none",
         rolled_back=False,
@@ -244,23 +244,22 @@ def _insert(
         revised_at=event.at,
         claimed=dict(wanted.claimed) if wanted.claimed else None,
     )
-    held.latest_number, held.next_number = version.number, version.number + 1
+    held.latest_number = max(version.number, held.latest_number or 0)
+    held.next_number = max(version.number + 1, held.next_number)
     catalog.touch(held, event.at)
     session.add(version)
     session.flush()  # everything below refers to its id
     return version
 
 
-def _number(held: Model, wanted: Registration, actor: Actor) -> int:
-    """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that is used up."""
+def _number(session: Session, held: Model, wanted: Registration, actor: Actor) -> int:
+    """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that was used."""
     if wanted.claimed is not None or wanted.number is not None:
         actor.require(Permission.VERSION_IMPORT)
-    if wanted.number is None or wanted.number == held.next_number:
+    if wanted.number is None:
         return held.next_number
-    if wanted.number < held.next_number:
-        raise Conflict(
-            f"the number {wanted.number} of {held.name!r} is used up; the next is {held.next_number}; none comes back"
-        )
+    if wanted.number < held.next_number and catalog.number_used(session, held, wanted.number):
+        raise Conflict(f"the number {wanted.number} of {held.name!r} is used up: no number ever means two versions")
     return wanted.number
 
 

@@ -13,7 +13,6 @@ from registry.domain import names
 from registry.domain.errors import Invalid
 
 TAGS = 100
-VALUE_LENGTH = 100_000
 
 
 def change_on_model(session: Session, held: Model, labels: Mapping[str, str | None]) -> None:
@@ -31,8 +30,8 @@ def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapp
         return
     for key, value in labels.items():
         names.require(names.tag_key_problem, f"tags.{key}", key)
-        if value is not None and len(value) > VALUE_LENGTH:
-            raise Invalid.field(f"tags.{key}", f"must have at most {VALUE_LENGTH} characters")
+        if value is not None and len(value) > names.TAG_VALUE_LENGTH:
+            raise Invalid.field(f"tags.{key}", f"must have at most {names.TAG_VALUE_LENGTH} characters")
     ours = [getattr(table, column) == value for column, value in owner.items()]
     session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
     session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)

@@ -34,17 +34,34 @@ def test_a_model_and_its_versions_keep_the_numbers_and_the_claims_of_another_reg
     assert expect(404, given.api.get("/models/fraud/versions/4"))["code"] == "not_found"
 
 
-def test_a_number_that_was_used_or_skipped_is_refused_and_the_same_request_finds_its_version(given: Given) -> None:
+def test_a_number_that_was_used_is_refused_and_the_same_request_finds_its_version(given: Given) -> None:
     file = given.file()
     given.version(number=5, files=[file])
 
     again = given.api.post("/models/fraud/versions", {"files": [file], "number": 5})
     other = given.api.post("/models/fraud/versions", {"files": [given.file()], "number": 5})
-    skipped = given.api.post("/models/fraud/versions", {"files": [file], "number": 4})
 
     assert expect(200, again)["version"]["number"] == 5
-    for reply in (other, skipped):
-        assert "the next is 6" in expect(409, reply)["detail"]
+    assert "used up" in expect(409, other)["detail"]
+
+
+def test_a_number_that_was_left_out_can_be_brought_later_and_the_count_goes_on(given: Given) -> None:
+    given.version(number=5)
+
+    later = given.version(number=4)
+
+    assert (later, given.version()) == (4, 6)
+    assert given.api.get("/models/fraud").get_json()["latest_version"] == 6
+
+
+def test_a_number_of_a_deleted_model_of_the_name_is_used_up(given: Given) -> None:
+    given.version(number=3)
+    expect(200, given.api.delete("/models/fraud"))
+    given.model("fraud")
+
+    refused = given.api.post("/models/fraud/versions", {"files": [given.file()], "number": 3})
+
+    assert "used up" in expect(409, refused)["detail"]
 
 
 @pytest.mark.parametrize("said", [{"number": 3}, {"claimed": CLAIMED}, {"claimed": {}}])

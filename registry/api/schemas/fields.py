@@ -11,7 +11,7 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import clock
-from registry.domain.names import TAG_KEY_LENGTH, Rule
+from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
 from registry.http.context import absolute
 
 DESCRIPTION_LENGTH = 65_536
@@ -136,7 +136,7 @@ class Document(fields.Dict):
         super().__init__(keys=fields.String(), **kwargs)
 
 
-def labels(*, removable: bool = False, longest: int = 5000, **kwargs: Any) -> fields.Dict:
+def labels(*, removable: bool = False, longest: int = TAG_VALUE_LENGTH, **kwargs: Any) -> fields.Dict:
     """Tags or params by name, no value longer than *longest* characters."""
     return fields.Dict(
         keys=Text(least=1, most=TAG_KEY_LENGTH), values=Text(most=longest, allow_none=removable),

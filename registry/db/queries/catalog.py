@@ -64,6 +64,14 @@ def used_before(session: Session, name_key: str, *, by_others_than: str) -> str 
     return None
 
 
+def number_used(session: Session, held: Model, number: int) -> bool:
+    """Whether a version ever had this number under the model's name, also of other models that had the name."""
+    former = select(FormerName.model_id).where(FormerName.name_key == held.name_key)
+    named = select(Model.id).where((Model.name_key == held.name_key) | Model.id.in_(former))
+    used = select(Version.id).where(Version.number == number, Version.model_id.in_(named))
+    return session.scalars(used.limit(1)).first() is not None
+
+
 def ever_named(name: str, *, after: datetime | None = None) -> ColumnElement[bool]:
     """Whether ``Model`` has the name, or had it (with *after*: at that instant or later) until it was renamed."""
     former = select(FormerName.id).where(FormerName.model_id == Model.id, FormerName.name == name)
