@@ -25,7 +25,8 @@ def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answering(**parts: Any) -> Response:
-            result = view(**parts, **arguments.read(request, fields))
+            given = arguments.read(request, fields) if fields else {}  # without any, there need be no body
+            result = view(**parts, **given)
             return Response(json.dumps(result), content_type="application/json")
 
         for prefix, name in PREFIXES.items():

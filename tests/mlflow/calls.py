@@ -136,6 +136,9 @@ def versions(call, client):
     call("update version missing", client.update_model_version, "fraud", "99", "x")
     call("tag version", client.set_model_version_tag, "fraud", "1", "stage of mind", "calm")
     call("tag version empty", client.set_model_version_tag, "fraud", "1", "empty", "")
+    call("tag of a stage", client.set_model_version_tag, "fraud", key="a", value="1", stage="None")
+    call("untag of a stage", client.delete_model_version_tag, "fraud", key="a", stage="None")
+    call("tag of an empty stage", client.set_model_version_tag, "fraud", key="a", value="1", stage="Production")
     call("tag version missing", client.set_model_version_tag, "fraud", "99", "a", "1")
     call("get version tagged", client.get_model_version, "fraud", "1")
     call("untag version", client.delete_model_version_tag, "fraud", "1", "stage of mind")
@@ -292,14 +295,54 @@ def prompts(call, client):
     call("models hide prompts", lambda: [m.name for m in client.search_registered_models("name = 'greet'")])
     call("versions hide prompts", lambda: len(client.search_model_versions("name = 'greet'")))
     call("load no prompt", lambda: text(mlflow.load_prompt("prompts:/nobody/1")))
+    if not hasattr(client, "search_prompts"):
+        return
+    call("get prompt", lambda: client.get_prompt("greet").tags)
+    call("get no prompt", lambda: client.get_prompt("nobody"))
+    call("create prompt", lambda: client.create_prompt("bare", "a text to be", {"team": "risk"}).tags)
+    call("create prompt again", lambda: client.create_prompt("bare").name)
+    call("prompt version", lambda: text(client.create_prompt_version("bare", "Hello", "first", {"a": "b"})))
+    call("register by client", lambda: text(client.register_prompt("bare", "Hello again")))
+    call("load by client", lambda: text(client.load_prompt("prompts:/bare/2")))
+    call("get prompt version", lambda: text(client.get_prompt_version("bare", "1")))
+    call("get no prompt version", lambda: client.get_prompt_version("bare", "9"))
+    call("alias by client", client.set_prompt_alias, "bare", "live", 1)
+    call("prompt by alias", lambda: text(client.get_prompt_version_by_alias("bare", "live")))
+    call("unalias prompt", client.delete_prompt_alias, "bare", "live")
+    call("set prompt tag", client.set_prompt_tag, "bare", "k", "v")
+    call("delete prompt tag", client.delete_prompt_tag, "bare", "k")
+    call("set prompt version tag", client.set_prompt_version_tag, "bare", "1", "k", "v")
+    call("delete prompt version tag", client.delete_prompt_version_tag, "bare", "1", "k")
+    call("search prompts", lambda: sorted(prompt.name for prompt in client.search_prompts()))
+    call("search prompts by name", lambda: [prompt.name for prompt in client.search_prompts("name = 'bare'")])
+    call("search prompts by tag", lambda: [prompt.name for prompt in client.search_prompts("tags.team = 'risk'")])
+    call("delete prompt version", client.delete_prompt_version, "bare", "1")
+    call("delete prompt version again", client.delete_prompt_version, "bare", "1")
+    call("delete prompt with versions", client.delete_prompt, "greet")
+    call("fluent prompts", lambda: sorted(prompt.name for prompt in mlflow.search_prompts()))
+
+
+def webhooks(call, client):
+    if not hasattr(client, "create_webhook"):
+        return
+    call("no webhooks", lambda: len(client.list_webhooks()))
+    call("create webhook", client.create_webhook, "ci", "https://192.0.2.1/hook", ["model_version.created"])
+    call("get no webhook", client.get_webhook, "nothing")
+    call("update no webhook", client.update_webhook, "nothing", name="other")
+    call("delete no webhook", client.delete_webhook, "nothing")
+    call("test no webhook", client.test_webhook, "nothing")
 
 
 def main(urls):
     for url in urls:
         call = Recorder(url)
-        for part in (catalogue, versions, stages, aliases, searches, copies, deletions, prompts):
+        for part in (catalogue, versions, stages, aliases, searches, copies, deletions, prompts,
+                     webhooks):  # fmt: skip
             part(call, call.client)
         sys.stdout.write(json.dumps(call.told) + "\n")
+    words = ("registered_model", "model_version", "latest_versions", "prompt", "webhook")
+    methods = [name for name in dir(MlflowClient) if not name.startswith("_") and any(word in name for word in words)]
+    sys.stdout.write(json.dumps({"methods": methods}) + "\n")
 
 
 if __name__ == "__main__":
