@@ -29,9 +29,13 @@ for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
     del os.environ[name]  # the suite's settings are its own
 
 
-# Suites whose tests take seconds and have many variants (stores, databases, ways to fail): each test runs in its first
-# variant, and one in so many of the others. ``--every-variant`` runs them all.
-SHARES = {"faults": 4, "races": 2}
+# What takes long and has many variants (stores, clients, ways to fail): each test runs in its first variant, and one in
+# so many of the others. ``share(n)`` says so of one module. ``--every-variant`` runs them all.
+SHARES = {"faults": 6, "races": 2, "storage": 2}
+# Of a test that runs over each database one is chosen by its name, and one time in so many the other runs too; all
+# that is hostile or counts statements runs over both.
+PAIRS = {"api": 3, "services": 3, "mlflow": 3}
+BOTH = ("hostile", "statements", "paging", "openapi", "state_machine")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,11 +52,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("slow"):
             continue
         test = item.nodeid.partition("[")[0]
-        if test in seen and zlib.crc32(item.nodeid.encode()) % SHARES.get(item.path.parent.name, 1):
+        if not _is_chosen_of_its_pair(item) or (test in seen and _hash(item.nodeid) % _share(item)):
             left_out.append(item)
-        seen.add(test)
+        else:
+            seen.add(test)
     config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item not in set(left_out)]
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
+
+
+def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("database")  # type: ignore[attr-defined]  # asked for above
+    every = PAIRS.get(item.path.parent.name)
+    if kind not in {"sqlite", "postgresql"} or every is None or any(word in item.path.name for word in BOTH):
+        return True
+    chosen = _hash(item.nodeid.replace(kind, "*"))
+    return chosen // 2 % every == 0 or ("sqlite", "postgresql")[chosen % 2] == kind
+
+
+def _share(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("share")
+    return int(mark.args[0]) if mark else SHARES.get(item.path.parent.name, 1)
+
+
+def _hash(text: str) -> int:
+    return zlib.crc32(text.encode())
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -44,6 +44,7 @@ BY_CODE: Mapping[str, Exit] = {
     "conflict": Exit.CONFLICT,
     "already_exists": Exit.CONFLICT,
     "in_use": Exit.CONFLICT,
+    "occupied": Exit.CONFLICT,
     "stale": Exit.CONFLICT,
     "precondition_failed": Exit.CONFLICT,
     "idempotency_mismatch": Exit.CONFLICT,
@@ -61,6 +62,7 @@ BY_CODE: Mapping[str, Exit] = {
     "unsafe_path": Exit.INTEGRITY,
     "unavailable": Exit.UNAVAILABLE,
     "import_failed": Exit.ERROR,
+    "unsupported": Exit.ERROR,
     "unexpected_reply": Exit.ERROR,
 }
 

@@ -9,6 +9,7 @@
     │   ├── AlreadyExists
     │   ├── IllegalTransition         extras["allowed"]: the stages it may go to
     │   ├── GatesUnmet
+    │   ├── Occupied                  extras["holder"]: who was not to be displaced
     │   ├── Stale                     extras["holder"]: who holds it now
     │   ├── InUse
     │   ├── NotReady
@@ -20,6 +21,7 @@
     ├── TooLarge                 413
     ├── Invalid                  422  extras["errors"]: texts by field
     ├── IdempotencyMismatch      422
+    ├── Unsupported              501  this registry, or its store, cannot do that
     ├── Unavailable              503  nothing was done; try again later
     │   └── Unreachable               no answer at all
     ├── ImportFailed                  the registry could not copy the bytes from where they are
@@ -105,6 +107,10 @@ class GatesUnmet(Conflict):
     code = "gates_unmet"
 
 
+class Occupied(Conflict):
+    code = "occupied"
+
+
 class Stale(Conflict):
     code = "stale"
 
@@ -147,6 +153,10 @@ class Invalid(RegistryError):
 
 class IdempotencyMismatch(RegistryError):
     code = "idempotency_mismatch"
+
+
+class Unsupported(RegistryError):
+    code = "unsupported"
 
 
 class Unavailable(RegistryError):
@@ -202,6 +212,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     AlreadyExists,
     IllegalTransition,
     GatesUnmet,
+    Occupied,
     Stale,
     InUse,
     NotReady,
@@ -213,6 +224,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     TooLarge,
     Invalid,
     IdempotencyMismatch,
+    Unsupported,
     Unavailable,
 )
 

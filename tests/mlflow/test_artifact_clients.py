@@ -19,6 +19,8 @@ from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.processes import environment
 from tests.support.servers import Fleet, Launcher, running_fleet
 
+pytestmark = pytest.mark.share(4)
+
 PROGRAM = Path(__file__).with_name("artifact_client.py")
 PATIENCE = 240
 MIB = 1 << 20

@@ -27,6 +27,8 @@ import mlflow, mlflow.data, mlflow.sklearn
 import pandas
 from sklearn.linear_model import LogisticRegression
 
+pytestmark = pytest.mark.share(3)
+
 mlflow.set_tracking_uri(sys.argv[1])
 mlflow.set_experiment("fraud")
 data = pandas.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "y": [0, 0, 1, 1]})

@@ -177,8 +177,18 @@ class Book:
         if version.deleted:
             raise Refused("conflict")
         pointed_at = any(s.number == number and s.what not in STAGES and s.end is None for s in self.spans)
-        if version.stage in {"staging", "production"} or pointed_at:
+        if self.lifecycle == "enforced" and (version.stage in {"staging", "production"} or pointed_at):
             raise Refused("in_use")
+
+    def delete(self, number: int, at: datetime) -> None:
+        """Where the lifecycle is open, what is deleted leaves its stage and its aliases."""
+        version = self.versions[number]
+        for span in self.spans:
+            if span.number == number and span.what not in STAGES and span.end is None:
+                span.end = at
+        if version.stage in {"staging", "production"}:
+            self.enter(number, "none", at)
+        version.deleted = True
 
     def decide_point(self, alias: str, number: int, expected: Any) -> bool:
         """Whether the alias moves."""
@@ -309,8 +319,9 @@ class Life(RuleBasedStateMachine):
         except Refused as refusal:
             return self.assert_refused(response, refusal)
 
-        assert expect(200, response)["state"] == "deleted"
-        self.book.versions[number].deleted = True
+        gone = expect(200, response)
+        assert gone["state"] == "deleted"
+        self.book.delete(number, self.remember(gone["deleted_at"]))
         return self.book.actions.append("version.deleted")
 
     @rule(number=NUMBERS)

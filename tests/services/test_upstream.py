@@ -27,6 +27,8 @@ from tests.support.processes import SCRIPTS, die_with_parent, environment
 from tests.support.s3_server import S3Server
 from tests.support.upstream import MODEL, PROXY, RUN, Answer, Upstream, document, pairs, running_upstream, sha256
 
+pytestmark = pytest.mark.share(3)
+
 PATIENCE = 60
 SOURCE = f"models:/{MODEL}"
 LOGGED = f"/api/2.0/mlflow/logged-models/{MODEL}"
