@@ -35,7 +35,7 @@ SHARES = {"faults": 6, "races": 2, "storage": 2}
 # Of a test that runs over each database one is chosen by its name, and one time in so many the other runs too; all
 # that is hostile or counts statements runs over both.
 PAIRS = {"api": 3, "services": 3, "mlflow": 3}
-BOTH = ("hostile", "statements", "paging", "openapi", "state_machine")
+BOTH = ("hostile", "statements", "paging", "openapi", "state_machine", "search")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

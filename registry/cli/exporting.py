@@ -114,7 +114,7 @@ class Export:
     def _version(self, version: VersionView) -> None:
         name, number, what = version["model"], version["number"], f"version {version['number']}"
         run = self._run(version)
-        tags = {**version["tags"], DIGEST: version["manifest_digest"]}
+        tags = {**version["tags"], DIGEST: version["manifest_digest"] or ""}
         made = self._create(version, run, tags)
         filled = []
         while int(made.version) < number:

@@ -70,7 +70,8 @@ def version(view: VersionView) -> None:
             ("problem", view["state_reason"]),
             ("aliases", ", ".join(view["aliases"])),
             ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
-            ("files", f"{output.count(view['file_count'], 'file')}, {output.size(view['size'])}"),
+            ("source", view["source"]),
+            ("files", _files(view)),
             ("digest", view["manifest_digest"]),
             ("framework", view["framework"]),
             ("metrics", joined(view["metrics"])),
@@ -80,6 +81,12 @@ def version(view: VersionView) -> None:
             ("deleted", when(view["deleted_at"])),
         ]
     )
+
+
+def _files(view: VersionView) -> str:
+    if view["manifest_digest"] is None:
+        return "not known here" if view["state"] == "unverified" else "still to be fetched"
+    return f"{output.count(view['file_count'], 'file')}, {output.size(view['size'])}"
 
 
 def holder(view: HolderView) -> None:

@@ -132,11 +132,11 @@ class VersionLineageView(TypedDict):
 class VersionView(TypedDict):
     model: str
     number: int
-    state: Literal["pending", "ready", "failed", "deleted"]
+    state: Literal["unverified", "pending", "ready", "failed", "deleted"]
     state_reason: str | None
     stage: Stage
     rolled_back: bool
-    manifest_digest: str
+    manifest_digest: str | None
     file_count: int
     size: int
     description: str
@@ -207,7 +207,7 @@ class HolderView(TypedDict):
     model: str
     stage: Stage
     number: int
-    manifest_digest: str
+    manifest_digest: str | None
     since: str
     until: str | None
     kind: str
@@ -224,7 +224,7 @@ class AliasView(TypedDict):
     model: str
     alias: str
     number: int
-    manifest_digest: str
+    manifest_digest: str | None
     since: str
     until: str | None
     actor: str

@@ -186,7 +186,7 @@ def _is_good(tenure: Tenure) -> bool:
 def _earlier_holder(past: Iterable[Tenure], number: int) -> Tenure:
     tenure = next((tenure for tenure in past if tenure.number == number), None)
     if tenure is None:
-        raise NoPrevious(f"version {number} never held production")
+        raise NoPrevious(f"version {number} never held production; promote it through staging instead")
     if tenure.rolled_back:
         raise IllegalTransition(
             f"version {number} was rolled back; it re-enters production only through staging", allowed=[Stage.STAGING]

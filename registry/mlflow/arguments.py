@@ -66,8 +66,7 @@ def _query(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     for values in lists.values():
         for value in values:
             strict_json.check_text(value)
-    repeated = {name for name, field in fields.items() if field.repeated}
-    return {name: values if name in repeated else values[0] for name, values in lists.items()}
+    return {name: lists[name] if field.repeated else lists[name][0] for name, field in fields.items() if name in lists}
 
 
 def _body(request: Request) -> dict[str, Any]:

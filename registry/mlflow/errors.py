@@ -1,7 +1,7 @@
 """The domain's errors in MLflow's dialect: ``{"error_code", "message"}``, one table.
 
-Clients up to 3.17 repeat every request that is answered with 5xx, also one that made a version. So a refusal is never
-a 5xx, and what may have been written although nobody knows is ``ABORTED``, which no client repeats.
+Clients up to 3.17 repeat every request that is answered with 500, 502, 503 or 504, also one that made a version. So
+no refusal is one of those, and what may have been written although nobody knows is ``ABORTED``, which none repeats.
 """
 
 from __future__ import annotations

@@ -7,14 +7,19 @@ from contextlib import contextmanager
 
 from registry.domain.errors import Deleted, NotFound
 from registry.mlflow import rules
+from registry.services import briefs
 
 
 @contextmanager
 def no_model(name: str) -> Iterator[None]:
     """Whatever is not found, or deleted, is the model: *name* is checked first."""
     rules.model_name(name)
-    with _told_as(rules.no_model(name)):
+    try:
         yield
+    except (NotFound, Deleted) as error:
+        twin = briefs.twin_of(name)
+        advice = f". There is {twin!r}, whose name differs in case or form only: use that" if twin else ""
+        raise NotFound(rules.no_model(name) + advice) from error
 
 
 @contextmanager
@@ -22,13 +27,7 @@ def no_version(name: str, version: str) -> Iterator[int]:
     """The version's number; whatever is not found, or deleted, is the version, also where its model is not there."""
     rules.model_name(name)
     number = rules.version_number(version, name)
-    with _told_as(rules.no_version(name, number)):
-        yield number
-
-
-@contextmanager
-def _told_as(text: str) -> Iterator[None]:
     try:
-        yield
+        yield number
     except (NotFound, Deleted) as error:
-        raise NotFound(text) from error
+        raise NotFound(rules.no_version(name, number)) from error

@@ -42,7 +42,8 @@ def create_registered_model(name: str, tags: Mapping[str, str] | None = None, de
 @requires(Permission.MODEL_READ)
 def get_registered_model(name: str) -> dict[str, Any]:
     """Describe a model; nearly every client call begins with this."""
-    return _shown(name)
+    with missing.no_model(name):
+        return {"registered_model": mapping.model(briefs.model(name))}
 
 
 @endpoint("PATCH", "/registered-models/update", name=NAME, description=string())
@@ -50,8 +51,8 @@ def get_registered_model(name: str) -> dict[str, Any]:
 def update_registered_model(name: str, description: str = "") -> dict[str, Any]:
     """Set the description; without one it is cleared."""
     with missing.no_model(name):
-        models.edit(name, actor=current_actor(), description=description)
-    return _shown(name)
+        found = models.edit(name, actor=current_actor(), description=description, shown=briefs.of)
+    return {"registered_model": mapping.model(found)}
 
 
 @endpoint("POST", "/registered-models/rename", name=NAME, new_name=string(required=True))
@@ -61,10 +62,10 @@ def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
     rules.model_name(new_name, "new_name")
     with missing.no_model(name):
         try:
-            models.rename(name, new_name, actor=current_actor())
+            found = models.rename(name, new_name, actor=current_actor(), shown=briefs.of)
         except AlreadyExists as error:
             raise AlreadyExists(f"Registered Model (name={new_name}) already exists. {error.detail}") from error
-    return _shown(new_name)
+    return {"registered_model": mapping.model(found)}
 
 
 @endpoint("DELETE", "/registered-models/delete", name=NAME)
@@ -91,7 +92,7 @@ def set_registered_model_tag(name: str, key: str, value: str = "") -> dict[str, 
     """Set a tag."""
     labels = rules.tags({key: value})
     with missing.no_model(name):
-        models.edit(name, actor=current_actor(), labels=labels)
+        models.edit(name, actor=current_actor(), labels=labels, shown=models.whole)
     return {}
 
 
@@ -101,13 +102,8 @@ def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
     """Remove a tag; one that is not there is no mistake."""
     with missing.no_model(name):
         if rules.tag_key(key) in briefs.model(name).tags:
-            models.edit(name, actor=current_actor(), labels={key: None})
+            models.edit(name, actor=current_actor(), labels={key: None}, shown=models.whole)
     return {}
-
-
-def _shown(name: str) -> dict[str, Any]:
-    with missing.no_model(name):
-        return {"registered_model": mapping.model(briefs.model(name))}
 
 
 def _taken(name: str, labels: Mapping[str, str]) -> str | None:

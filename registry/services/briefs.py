@@ -11,6 +11,7 @@ from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import briefs
 from registry.db.records import ModelBrief, VersionBrief
 from registry.db.session import reading
+from registry.domain import names
 from registry.domain.errors import NotFound
 from registry.domain.stages import Stage
 
@@ -19,6 +20,18 @@ def model(name: str) -> ModelBrief:
     """The live model of that name. Raises NotFound."""
     with reading() as session:
         return briefs.model_briefs(session, [_live(session, name)])[0]
+
+
+def of(session: Session, held: Model) -> ModelBrief:
+    """The brief of a model that the caller's transaction holds."""
+    return briefs.model_briefs(session, [held])[0]
+
+
+def twin_of(name: str) -> str | None:
+    """The live model whose name differs from *name* in case or form only; None without one."""
+    with reading() as session:
+        alike = select(Model.name).where(Model.name_key == names.name_key(name), Model.deleted_at.is_(None))
+        return session.scalars(alike.where(Model.name != name)).first()
 
 
 def version(name: str, number: int) -> VersionBrief:

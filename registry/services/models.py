@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -22,6 +22,10 @@ from registry.domain.errors import AlreadyExists, Conflict, InUse
 from registry.domain.stages import SERVING, Lifecycle, Stage, State
 from registry.services import audit, tags
 from registry.services.idempotency import answer, unit_of_work
+
+T = TypeVar("T")
+Shown = Callable[[Session, Model], T]
+whole = records.model_record  # what a model is shown as, unless a face has its own way
 
 
 def create(
@@ -92,8 +96,9 @@ def edit(
     lifecycle: Lifecycle | None = None,
     reason: str | None = None,
     if_match: int | None = None,
-) -> ModelRecord:
-    """Change what is given and leave the rest; a tag set to None is removed.
+    shown: Shown[T],
+) -> T:
+    """Change what is given and leave the rest; a tag set to None is removed. *shown* makes the answer of the model.
 
     Raises PreconditionFailed, Forbidden (the lifecycle is for admins), or Conflict when lifecycle ``enforced`` is
     asked for while several versions hold production.
@@ -104,7 +109,7 @@ def edit(
         held = catalog.lock_model(session, name)
         catalog.check_match(held, if_match)
         if description is None and not labels and lifecycle is None:
-            return answer(session, records.model_record(session, held))  # nothing to change, nothing to record
+            return answer(session, shown(session, held))  # nothing to change, nothing to record
         event = audit.begin(held)
         before, after = {}, {}
         if lifecycle is not None and lifecycle != held.lifecycle:
@@ -119,7 +124,7 @@ def edit(
         )
         happening = Happening("model.edited", {"model": name}, before=before, after=after, texts=said)
         audit.record(session, held, event, happening, actor=actor)
-        return answer(session, records.model_record(session, held))
+        return answer(session, shown(session, held))
 
 
 def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
@@ -156,8 +161,8 @@ def restore(name: str, *, actor: Actor, reason: str | None = None, if_match: int
         return _mark(session, held, "model.restored", deleted=False, actor=actor, reason=reason)
 
 
-def rename(name: str, new_name: str, *, actor: Actor, reason: str | None = None) -> ModelRecord:
-    """Give the model another name; its versions, tags, aliases and history stay with it.
+def rename(name: str, new_name: str, *, actor: Actor, reason: str | None = None, shown: Shown[T]) -> T:
+    """Give the model another name; its versions, tags, aliases and history stay with it. *shown* makes the answer.
 
     Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
     Conflict for a name under which another model has numbered versions: one number would mean two things.
@@ -192,7 +197,7 @@ def rename(name: str, new_name: str, *, actor: Actor, reason: str | None = None)
             texts=audit.texts(reason=reason),
         )
         audit.record(session, held, event, happening, actor=actor)
-        return answer(session, records.model_record(session, held))
+        return answer(session, shown(session, held))
 
 
 def _mark(

@@ -317,7 +317,8 @@ def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
     if found.state == State.DELETED:
         raise Deleted(f"{name} is deleted already")
     if Stage(found.stage) in SERVING:
-        raise InUse(f"{name} holds {found.stage}; archive it first")
+        instead = "promote another over it, roll back or " if found.stage == Stage.PRODUCTION else ""
+        raise InUse(f"{name} holds {found.stage}; {instead}archive it first")
     if pointing := aliases.pointing_at(session, found):
         raise InUse(f"the aliases {', '.join(pointing)} point at {name}; move or delete them first")
     if child := lineage.child_of(session, found):

@@ -44,6 +44,8 @@ class Recorder:
 
     def plain(self, value):
         kind = type(value).__name__
+        if kind == "PagedList":
+            return [self.version(item) if type(item).__name__ == "ModelVersion" else self.plain(item) for item in value]
         if kind == "ModelVersion":
             return self.version(value) | {"aliases": sorted(getattr(value, "aliases", ()))}
         if kind == "RegisteredModel":
@@ -203,6 +205,15 @@ def aliases(call, client):
     call("unalias of nobody", client.delete_registered_model_alias, "nobody", "Champion")
 
 
+def pages(search, **options):
+    """All that a search finds, two at a time."""
+    found, token = [], None
+    while not found or token:
+        page = search(max_results=2, page_token=token, **options)
+        found, token = found + list(page), page.token
+    return found
+
+
 def searches(call, client):
     client.delete_registered_model("sources")
     for name, tag in (("alpha", "x"), ("Beta", "x"), ("beta-2", "y"), ("gamma", None)):
@@ -246,6 +257,12 @@ def searches(call, client):
                         ("word", "version_number = 'x'"), ("like", "version_number LIKE '1'")):  # fmt: skip
         found(f"refuses {label}", text)
     found("refuses order", "name = 'fraud'", order_by=["run_id"])
+    call("whole models", client.search_registered_models, "name = 'alpha'")
+    call("whole versions", client.search_model_versions, "name = 'alpha'")
+    call("pages of models", lambda: names(pages(client.search_registered_models)))
+    call("pages of versions", lambda: spots(pages(client.search_model_versions, order_by=["name", "version_number"])))
+    if hasattr(mlflow, "set_model_version_tag"):
+        call("fluent tag", mlflow.set_model_version_tag, "alpha", "1", "a", "b")
     call("fluent models", lambda: names(mlflow.search_registered_models(filter_string="name LIKE '%a%'")))
     if hasattr(mlflow, "search_model_versions"):
         call("fluent versions", lambda: sorted(spots(mlflow.search_model_versions(filter_string="name='fraud'"))))
@@ -313,12 +330,16 @@ def prompts(call, client):
     call("delete prompt tag", client.delete_prompt_tag, "bare", "k")
     call("set prompt version tag", client.set_prompt_version_tag, "bare", "1", "k", "v")
     call("delete prompt version tag", client.delete_prompt_version_tag, "bare", "1", "k")
+    call("prompt versions", lambda: sorted(text(version) for version in client.search_prompt_versions("bare")))
     call("search prompts", lambda: sorted(prompt.name for prompt in client.search_prompts()))
     call("search prompts by name", lambda: [prompt.name for prompt in client.search_prompts("name = 'bare'")])
     call("search prompts by tag", lambda: [prompt.name for prompt in client.search_prompts("tags.team = 'risk'")])
     call("delete prompt version", client.delete_prompt_version, "bare", "1")
     call("delete prompt version again", client.delete_prompt_version, "bare", "1")
     call("delete prompt with versions", client.delete_prompt, "greet")
+    if hasattr(mlflow, "delete_prompt_alias"):
+        call("fluent prompt alias", mlflow.set_prompt_alias, "bare", "fluent", 2)
+        call("fluent prompt unalias", mlflow.delete_prompt_alias, "bare", "fluent")
     call("fluent prompts", lambda: sorted(prompt.name for prompt in mlflow.search_prompts()))
 
 

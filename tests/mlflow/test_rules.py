@@ -93,7 +93,7 @@ def test_a_version_in_use_is_not_deleted_and_an_open_lifecycle_lets_it_go(face: 
     status, code, message = face.refused("DELETE", "/model-versions/delete", name="fraud", version="1")
 
     assert (status, code) == (409, "RESOURCE_CONFLICT")
-    assert message == "fraud:1 holds production; archive it first"
+    assert message == "fraud:1 holds production; promote another over it, roll back or archive it first"
     expect(200, given.api.patch("/models/fraud", {"lifecycle": "open"}))
     assert face.make("DELETE", "/model-versions/delete", name="fraud", version="1") == {}
     assert face.refused("GET", "/model-versions/get", name="fraud", version="1") == (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,14 +11,14 @@ from sqlalchemy import select, update
 
 from registry.db.models import Model, Version
 from registry.db.session import transaction
-from tests.support.api import Given
+from tests.support.api import Given, expect
 from tests.support.face import Face
 from tests.support.listing import counting
 
 Call = Callable[[Face], Any]
 MANY = 10_000
 
-# Statements of each call, those that find the caller's token included. A write's are those of its transaction too.
+# Statements of each call, those that find the caller's token included.
 READS: dict[str, tuple[int, Call]] = {
     "get model": (7, lambda face: face.make("GET", "/registered-models/get", name="fraud")),
     "get version": (4, lambda face: face.make("GET", "/model-versions/get", name="fraud", version="1")),
@@ -27,6 +27,26 @@ READS: dict[str, tuple[int, Call]] = {
     "download uri": (4, lambda face: face.make("GET", "/model-versions/get-download-uri", name="fraud", version="1")),
     "search models": (7, lambda face: face.make("GET", "/registered-models/search")),
     "search versions": (4, lambda face: face.make("GET", "/model-versions/search", max_results=100)),
+}
+
+
+VERSION = {"name": "fraud", "version": "2"}
+WRITES: dict[str, tuple[int, Call]] = {
+    "create model": (16, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
+    "update model": (10, lambda face: face.make("PATCH", "/registered-models/update", name="fraud", description="x")),
+    "tag model": (13, lambda face: face.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1")),
+    "untag model": (18, lambda face: face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a")),
+    "create version": (18, lambda face: face.version("fraud", tags=[{"key": "a", "value": "1"}])),
+    "update version": (13, lambda face: face.make("PATCH", "/model-versions/update", **VERSION, description="x")),
+    "tag version": (17, lambda face: face.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1")),
+    "untag version": (19, lambda face: face.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a")),
+    "set alias": (11, lambda face: face.make("POST", "/registered-models/alias", **VERSION, alias="b")),
+    "delete alias": (14, lambda face: face.make("DELETE", "/registered-models/alias", name="fraud", alias="b")),
+    "promote": (31, lambda face: expect(200, face.move(2, "Production", archive=True))),
+    "roll back": (42, lambda face: expect(200, face.move(1, "Production", archive=True))),
+    "rename": (15, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
+    "delete version": (15, lambda face: face.make("DELETE", "/model-versions/delete", name="fraud", version="3")),
+    "delete model": (11, lambda face: face.make("DELETE", "/registered-models/delete", name="another")),
 }
 
 
@@ -49,11 +69,11 @@ def add_versions(app: Flask, count: int) -> None:
         session.execute(update(Model).values(latest_number=count + 2, next_number=count + 3))
 
 
-def asked(app: Flask, face: Face) -> dict[str, int]:
+def asked(app: Flask, face: Face, calls: Mapping[str, tuple[int, Call]] = READS) -> dict[str, int]:
     """How many statements each call asks."""
     face.make("GET", "/webhooks")  # the token's use today is noted once
     found = {}
-    for name, (_, call) in READS.items():
+    for name, (_, call) in calls.items():
         with counting(app) as statements:
             call(face)
         found[name] = sum(not text.startswith("BEGIN") for text in statements)  # SQLite's is told, PostgreSQL's not
@@ -66,6 +86,11 @@ PINNED = {name: count for name, (count, _) in READS.items()}
 @pytest.mark.usefixtures("stocked")
 def test_each_call_asks_as_often_as_it_did(app: Flask, face: Face) -> None:
     assert asked(app, face) == PINNED
+
+
+@pytest.mark.usefixtures("stocked")
+def test_each_write_asks_as_often_as_it_did(app: Flask, face: Face) -> None:
+    assert asked(app, face, WRITES) == {name: count for name, (count, _) in WRITES.items()}
 
 
 @pytest.mark.usefixtures("stocked")

@@ -21,13 +21,14 @@ from tests.support.importing import Importing
 from tests.support.mlflow import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 
+pytestmark = pytest.mark.share(3)
+
 TRAIN = """
 import json, sys
 import mlflow, mlflow.data, mlflow.sklearn
 import pandas
 from sklearn.linear_model import LogisticRegression
 
-pytestmark = pytest.mark.share(3)
 
 mlflow.set_tracking_uri(sys.argv[1])
 mlflow.set_experiment("fraud")

@@ -40,7 +40,7 @@ SOURCES = (
     "javascript:alert(1)", "data:text/plain,x", "sqlite:////etc/passwd", "${jndi:ldap://evil.test/a}",
     "{{7*7}}", "$(touch /tmp/owned)", "`id`", "a\x00b",
 )  # fmt: skip
-NOWHERE = ("/etc/passwd", "win.ini", "evil.test", "169.254", "owned")
+NOWHERE = ("/etc/passwd", "win.ini", "evil.test", "169.254", "owned", "('127.0.0.1', 1)", "('::1', 1")
 
 
 @contextmanager
@@ -147,8 +147,9 @@ def test_no_name_and_password_that_people_use_lets_anybody_in(app: Flask) -> Non
     client = app.test_client()
     names = ("admin", "root", "mlflow", "user", "test", "guest", "administrator", "ci", "")
     words = ("password1234", "password", "admin", "mlflow", "123456", "changeme", "secret", "root", "", "mrp_", "null")
+    years = tuple(f"{word}{year}" for word in words for year in ("!", "1", "123", 2024, 2025, 2026))
     for name in names:
-        for word in words:
+        for word in words + years:
             login = base64.b64encode(f"{name}:{word}".encode()).decode()
             for header in (f"Basic {login}", f"Bearer {word}"):
                 reply = client.get(
@@ -305,14 +306,7 @@ def test_a_name_is_read_once_and_means_one_model(face: Face, given: Given, name:
     given.version()
 
     assert face.refused("GET", "/registered-models/get", name=name)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
-    for twin in (
-        "FRAUD",
-        "\uff46raud",
-        "fraud\u200b",
-        " fraud",
-        "fraud ",
-        "fra\u0075\u0308d" if name == "" else "\u202efraud",
-    ):
+    for twin in ("FRAUD", "\uff46raud", "fraud\u200b", " fraud", "fraud ", "fra\u0075\u0308d", "\u202efraud"):
         assert face("POST", "/registered-models/create", name=twin).status_code == 400, twin
     assert len(given.api.get("/models").get_json()["items"]) == 1
 

@@ -9,20 +9,24 @@ from contextlib import closing, contextmanager, suppress
 
 from sqlalchemy.engine import URL, make_url
 
-COMMIT = b"COMMIT"
+WRITE, COMMIT = b"INSERT INTO audit_entries", b"COMMIT"
+PATIENCE = 30
 
 
 class Line:
-    """Passes bytes on, both ways. After ``cut`` the next COMMIT is ``delivered`` or not, and is never answered."""
+    """Passes bytes on, both ways. After ``cut`` the COMMIT of the next write is ``delivered`` or not, and not answered."""
 
     def __init__(self, connect: Callable[[], socket.socket]) -> None:
         self.connect = connect
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
-        self.armed = self.delivered = False
+        self.armed = self.writing = self.delivered = False
+        self.silent, self.answered = threading.Event(), threading.Event()
 
     def cut(self, *, delivered: bool) -> None:
-        self.armed, self.delivered = True, delivered
+        self.silent.clear()
+        self.answered.clear()
+        self.armed, self.writing, self.delivered = True, False, delivered
 
     def serve(self) -> None:
         """Take connections until the listener is closed."""
@@ -36,11 +40,16 @@ class Line:
     def _pass_on(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
-                if asks and self.armed and COMMIT in data:
+                self.writing |= asks and WRITE in data
+                if asks and self.armed and self.writing and COMMIT in data:
                     self.armed = False
+                    self.silent.set()
                     if self.delivered:
                         sink.sendall(data)
-                        sink.recv(1, socket.MSG_PEEK)  # it has been done when there is an answer
+                        self.answered.wait(PATIENCE)  # it has been done when there is an answer
+                    break
+                if not asks and self.silent.is_set():
+                    self.answered.set()
                     break
                 sink.sendall(data)
         for end in (source, sink):

@@ -78,6 +78,7 @@ def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
         lifecycle=Lifecycle(body["lifecycle"]) if "lifecycle" in body else None,
         reason=body.get("reason"),
         if_match=if_match(),
+        shown=models.whole,
     )
 
 
