@@ -351,6 +351,8 @@ def _one_tracking(given: Any) -> Tracking:
         raise ValueError("must have a url, and a text for each other key but artifact_roots")
     if problem := http_url_problem(url := given["url"].rstrip("/")):
         raise ValueError(f"url {problem}: the credentials have keys of their own")
+    parts = urlsplit(url)
+    url = parts._replace(netloc=parts.netloc.lower()).geturl()
     if not isinstance(roots, list) or not all(isinstance(root, str) and _s3_problem(root) is None for root in roots):
         raise ValueError("artifact_roots must be a list of s3://bucket/prefix")
     if ("username" in texts) != ("password" in texts) or ("token" in texts and "username" in texts):

@@ -1,10 +1,12 @@
 """What MLflow's clients say of versions, versions without files, files under paths, former names, longer keys.
 
 Phase: expand
-Safe with the previous release: until a version is ``unverified``, which only MLflow's protocol makes.
+Safe with the previous release: until an MLflow client registers a version whose files are not here. The previous
+    release does not know the state ``unverified``, and its workers would call a version ready that is still to be
+    fetched: stop them before MLflow's clients come.
 Locks: on PostgreSQL short ones, but for building indexes on ``versions``; SQLite copies the tags, params and metrics.
-Rollback: ``downgrade`` loses the new columns and tables; it is refused while there are unverified versions, or keys of
-    more than 128 characters on PostgreSQL.
+Rollback: ``downgrade`` loses the new columns and tables; it is refused while there are versions without a
+    manifest, also deleted ones, or keys of more than 128 characters on PostgreSQL.
 """
 
 import sqlalchemy as sa
@@ -93,9 +95,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    unverified = op.get_bind().execute(sa.text("SELECT count(*) FROM versions WHERE state = 'unverified'")).scalar()
-    if unverified:
-        raise RuntimeError(f"{unverified} versions are unverified, which the previous release does not know")
+    bare = op.get_bind().execute(sa.text("SELECT count(*) FROM versions WHERE manifest_digest = ''")).scalar()
+    if bare:
+        raise RuntimeError(f"{bare} versions have no manifest, which the previous release would take for ready ones")
     op.drop_index("ix_versions_revised_ms", "versions")
     for table in ("model_tags", "version_tags"):
         op.drop_index(f"ix_{table}_value", table)

@@ -163,8 +163,6 @@ def refuse_idle_conditions() -> None:
 
 def refuse_unknown_query() -> None:
     """Before each request: a view that declares no query takes none."""
-    if (request.blueprint or "").startswith("mlflow"):
-        return  # that protocol ignores what it does not know
     view = current_app.view_functions.get(request.endpoint or "")
     if (request.blueprint or "").startswith("mlflow"):
         return  # MLflow's protocol ignores what it does not know

@@ -40,8 +40,8 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
 
     Versions keep their numbers. Their files are read through MLflow, hashed and uploaded; their runs become lineage;
     times and users are kept as what that registry claimed. Run again, it goes on where it stopped and makes nothing
-    twice; what has changed here since is left alone. A version whose files cannot be read is reported and left out:
-    the exit code is then 1.
+    twice; what has changed here since is left alone. Whatever is left out (a version whose files cannot be read, a name
+    that is refused here) or differs here is reported; the exit code is then 1. Prompts are not imported.
 
     In lifecycle enforced one version holds production: of several the one with the highest number ends there, the
     others were superseded by it. With --lifecycle open all of them stay.

@@ -87,9 +87,7 @@ def snapshot(run: Any, *, url: str | None = None) -> Run:
 def told_by_run(run: Any) -> Told:
     """What was logged in a run."""
     metrics, unmeasured = _measured(dict(run.data.metrics).items())
-    tags = _texts(run.data.tags, TAG)
-    if repo := tags.get(_REPO):
-        tags[_REPO] = without_password(repo)
+    tags = {key: without_password(text) for key, text in _texts(run.data.tags, TAG).items()}
     return Told(_texts(run.data.params, PARAM), metrics, unmeasured, tags)
 
 
@@ -125,7 +123,7 @@ def datasets(run: Any) -> Iterator[Dataset]:
 def code(run: Any) -> Code | None:
     """The source that a run was started from; a script without a repository is one by itself."""
     tags: Mapping[str, str] = run.data.tags
-    commit, name = tags.get("mlflow.source.git.commit", ""), tags.get("mlflow.source.name", "")
+    commit, name = tags.get("mlflow.source.git.commit", ""), without_password(tags.get("mlflow.source.name", ""))
     repo = without_password(tags.get(_REPO, ""))
     if not 0 < len(repo or name) <= 512:
         return None
@@ -174,7 +172,7 @@ def without_password(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError:
-        return ""
+        return "" if "://" in address else address
     if not parts.scheme or "@" not in parts.netloc:
         return address
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -10,4 +10,4 @@ def now() -> datetime:
 
 def wire(instant: datetime) -> str:
     """RFC 3339 in UTC with microseconds: ``2026-11-21T13:05:02.123456Z``."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"

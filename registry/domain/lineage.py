@@ -157,7 +157,9 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
 def run_of(document: Mapping[str, Any]) -> Run:
     """The run whose node has these attributes."""
     times = {name: datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at") if document[name]}
-    return Run(**{**document, **times})
+    # A database's JSON may give a whole float back as an integer, beyond what canonical JSON takes.
+    metrics = {name: float(value) for name, value in document["metrics"].items()}
+    return Run(**{**document, **times, "metrics": metrics})
 
 
 def _run(run: Run | None) -> dict[str, Any] | None:

@@ -34,7 +34,7 @@ def read(content: bytes) -> Facts:
     """What an ``MLmodel`` file says; nothing where it is broken, which is no reason to refuse the model."""
     try:
         found = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # an escape may name no character there is
         return Facts()
     told = found if isinstance(found, dict) else {}
     flavors = told.get("flavors")

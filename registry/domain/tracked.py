@@ -72,10 +72,10 @@ def proxied(location: str, url: str) -> str | None:
     path = parts.path
     if parts.scheme != "mlflow-artifacts":
         prefix = f"{own.path.rstrip('/')}{_PROXY_PATH}/"
-        if (parts.scheme, parts.netloc) != (own.scheme, own.netloc) or not path.startswith(prefix):
+        if (parts.scheme, parts.netloc.lower()) != (own.scheme, own.netloc.lower()) or not path.startswith(prefix):
             raise ValueError("it is on another server")
         path = path.removeprefix(prefix)
-    elif parts.netloc not in {"", own.netloc}:
+    elif parts.netloc.lower() not in {"", own.netloc.lower()}:
         raise ValueError("it is on another server")
     path = path.strip("/")
     if _ODD.search(location) or names.path_problem(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from registry.db.records import VersionBrief
@@ -36,7 +37,8 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
     """Remove an alias; one that is not there is no mistake."""
     with missing.no_model(name):
         if briefs.aliased(name, rules.alias(alias)):
-            aliases.remove(name, alias, actor=current_actor())
+            with suppress(NotFound):  # somebody else was faster
+                aliases.remove(name, alias, actor=current_actor())
     return {}
 
 

@@ -78,7 +78,7 @@ def _body(request: Request) -> dict[str, Any]:
         document = bodies.load(request)
     if isinstance(document, str):  # very old clients encode twice
         with suppress(ValueError, RecursionError):
-            document = json.loads(document)
+            document = strict_json.loads(document.encode(), values=bodies.BODY_VALUES)
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -13,7 +13,7 @@ from werkzeug import Response as BaseResponse
 from werkzeug.routing import BaseConverter
 
 from registry.domain.access import Permission
-from registry.domain.errors import Malformed
+from registry.domain.errors import Malformed, Unsupported
 from registry.domain.manifest import DEFAULT_MEDIA_TYPE
 from registry.http import files
 from registry.http.access import requires
@@ -94,8 +94,10 @@ def download(path: str) -> BaseResponse:
     signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
     if signed.url.startswith(files.TRANSFER):
         return files.send(signed.url.removeprefix(files.TRANSFER))
-    if urlsplit(signed.url).netloc == request.host:
-        return _streamed(signed)  # clients would send their token along, and S3 takes no two credentials
+    if signed.is_passing or urlsplit(signed.url).netloc == request.host:
+        # An object that is being hashed goes away under its address; and on our own host clients would send their
+        # token along, where S3 takes no two credentials.
+        return _streamed(signed)
     response = redirect(absolute(signed.url), 302)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -114,6 +116,8 @@ def delete(path: str) -> BaseResponse:
 def presign(path: str) -> BaseResponse:
     """Say where a file can be downloaded for a while, and how large it is."""
     signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
+    if signed.is_passing:
+        raise Unsupported("this file has no address of its own until it is hashed; download it through the service")
     return jsonify({"url": absolute(signed.url), "headers": {}, "file_size": signed.size})
 
 

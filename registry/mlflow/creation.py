@@ -27,7 +27,6 @@ from registry.services.registration import Origin, Registration
 TEXT_LENGTH = 4096
 ID_LENGTH = 64
 RUN_ID_LENGTH = 255
-SYSTEM = "mlflow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def _check(source: str, wish: Wish) -> None:
 
 def _reference(source: str, wish: Wish) -> Registration:
     """A version without files of ours: what its client says of it, and its run's id as lineage."""
-    run = Run(SYSTEM, wish.run_id, url=wish.run_link or None) if wish.run_id else None
+    run = Run(registration.MLFLOW, wish.run_id, url=wish.run_link or None) if wish.run_id else None
     return Registration(
         files=(),
         description=wish.description,

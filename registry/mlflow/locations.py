@@ -5,6 +5,7 @@ from __future__ import annotations
 from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.stages import State
 from registry.http.context import absolute, settings
+from registry.services.artifacts import location_of
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 OBJECT_STORES = ("s3://",)
@@ -21,4 +22,4 @@ def download_uri(found: VersionBrief | VersionRecord) -> str:
         return there or ""
     if there and settings().mlflow_downloads == "source" and there.startswith(OBJECT_STORES):
         return there
-    return absolute(f"{ARTIFACTS}versions/{found.model_id}/{found.number}")
+    return absolute(ARTIFACTS + location_of(found.model_id, found.number))

@@ -36,6 +36,7 @@ from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import Wanted
 from registry.storage.checked import Store
 from registry.storage.driver import CHUNK
+from registry.storage.keys import is_incoming
 
 SPOOLED = 1024 * 1024  # of a body that is held in memory; the rest waits on disk until its digest is known
 
@@ -49,6 +50,11 @@ class Signed:
     media_type: str
     key: str
     url: str
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether the object goes away as soon as its bytes are hashed, and the address with it."""
+        return is_incoming(self.key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def complete(
     with reading() as session:
         upload = _find(session, upload_id, actor)
     if _is_joined(upload):
+        _require_named(path, upload)
         return
     uploads.refuse_closed(upload)
     size = _join(upload, etags, store, limits)
@@ -94,6 +95,14 @@ def complete(
         answer(session, None)
     for key in replaced:
         uploads.delete_quietly(store, key)
+
+
+def _require_named(path: str, upload: Upload) -> None:
+    """Raise Conflict unless the path names what the upload became."""
+    with reading() as session:
+        row = session.get(Artifact, path, populate_existing=True)
+    if row is None or (row.object != upload.key and row.sha256 != (upload.sha256 or None)):
+        raise Conflict("this upload was completed before, under another path or one that was written again since")
 
 
 def abort(upload_id: str, *, actor: Actor, store: Store) -> None:

@@ -126,13 +126,23 @@ def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind) -> Non
             number = _fill(job, wanted)
         log.info("imported", id=taken.id, model=job.model, number=number, files=job.files, bytes=job.bytes)
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
-        if clock.now() - taken.created_at < GIVEN_UP_AFTER:
-            _postpone(taken, lease, error.detail)
-        else:
-            hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
-            _fail(taken, lease, f"it could not be done within {hours} hours: {error.detail}")
+        _come_back(taken, lease, error.detail)
     except (Refused, RegistryError) as refusal:
         _fail(taken, lease, refusal.detail)
+    except leases.Lost:
+        raise
+    except Exception:
+        log.exception("import_broke", id=taken.id)
+        _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id")
+
+
+def _come_back(taken: Taken, lease: Lease[Import], reason: str) -> None:
+    """Try again in a while, but not for ever."""
+    if clock.now() - taken.created_at < GIVEN_UP_AFTER:
+        _postpone(taken, lease, reason)
+    else:
+        hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
+        _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
 
 
 def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:

@@ -57,7 +57,11 @@ def create(
         held.claimed = dict(claimed) if claimed else None
         tags.change_on_model(session, held, labels or {})
         tagged = json.dumps(labels, sort_keys=True) if labels else None
-        said = audit.texts(description=description or None, tags=tagged)
+        said = audit.texts(
+            description=description or None,
+            tags=tagged,
+            claimed=json.dumps(claimed, sort_keys=True) if claimed else None,
+        )
         after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
         audit.record(
             session, held, event, Happening("model.created", {"model": name}, after=after, texts=said), actor=actor
@@ -219,7 +223,7 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
         name_key=names.name_key(name),
         description=description,
         lifecycle=lifecycle.value,
-        next_number=catalog.next_number(session, name),
+        next_number=1,
         audit_seq=0,
         audit_head="",
         clock_at=now,
@@ -236,6 +240,7 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
         session.flush()  # the unique index decides between two that create the name at once
     except IntegrityError as error:
         raise _taken(name) from error
+    held.next_number = catalog.next_number(session, name)  # now that nobody else can number under the name
     return held
 
 

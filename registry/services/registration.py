@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -18,11 +18,13 @@ from registry.domain import manifest, names
 from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
-from registry.domain.lineage import Snapshot
+from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
 from registry.services import aliases, audit, lineage, tags, versions
 from registry.services.idempotency import answer, unit_of_work
+
+MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ def fill(
 
     It is ready when every blob is verified. Raises Invalid, or BlobsMissing.
     """
+    if wanted.lineage.run is None and version.run_id:  # nobody was asked about the run: its client named it
+        named = Run(MLFLOW, version.run_id, url=version.run_link)
+        wanted = replace(wanted, lineage=replace(wanted.lineage, run=named))
     sealed = _check(wanted)
     state = _check_blobs(session, sealed, actor)
     before, run = version.state, wanted.lineage.run
@@ -297,5 +302,8 @@ def _happening(held: Model, version: Version, wanted: Registration, left: Mappin
         texts=audit.texts(
             description=wanted.description or None,
             tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None,
+            source=wanted.origin.source,
+            location=wanted.origin.location,
+            claimed=json.dumps(wanted.claimed, sort_keys=True) if wanted.claimed else None,
         ),
     )

@@ -25,9 +25,7 @@ _ADDRESSES = ("uri", "url", "path", "dataset_source_url", "table_name", "delta_t
 
 def run_of(found: TrackedRun, url: str | None) -> Run:
     """The run as it stands; *url* is its page."""
-    tags = dict(found.told.tags)
-    if repo := tags.get(_REPO):
-        tags[_REPO] = _without_password(repo)
+    tags = {key: _without_password(text) for key, text in found.told.tags.items()}
     return Run(
         system=SYSTEM,
         id=found.id,
@@ -44,7 +42,7 @@ def run_of(found: TrackedRun, url: str | None) -> Run:
 def code_of(found: TrackedRun) -> Code | None:
     """The source that the run was started from; a script without a repository is one by itself."""
     tags = found.told.tags
-    commit, name = tags.get(_COMMIT, ""), tags.get(_NAME, "")
+    commit, name = tags.get(_COMMIT, ""), _without_password(tags.get(_NAME, ""))
     repo = _without_password(tags.get(_REPO, ""))
     if not (repo or name) or len(repo or name) > REPO_LENGTH:
         return None
@@ -85,7 +83,7 @@ def _without_password(address: str) -> str:
     try:
         parts = urlsplit(address)
     except ValueError:
-        return ""
+        return "" if "://" in address else address
     if not parts.scheme or "@" not in parts.netloc:
         return address
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

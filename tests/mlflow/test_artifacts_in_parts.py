@@ -114,12 +114,15 @@ def test_a_file_that_comes_in_parts_is_read_before_and_after_a_worker_has_hashed
     told = parted.send(begun)
     completed = parted.complete(begun, told)
 
-    before, size = parted.read(), parted.presigned(PATH).get_json()["file_size"]
+    before, refused = parted.get(PATH), parted.presigned(PATH)
     unhashed = parted.row()
     hashed = [parted.hash(), parted.hash()]
 
-    assert (completed.get_json(), size, hashed) == ({}, len(parted.content), [True, False])
-    assert before == parted.read() == parted.content
+    assert (completed.get_json(), hashed) == ({}, [True, False])
+    assert (before.status_code, before.data) == (200, parted.content)  # by the service: its object is about to go
+    assert (refused.status_code, refused.get_json()["error_code"]) == (501, "NOT_IMPLEMENTED")
+    assert parted.presigned(PATH).get_json()["file_size"] == len(parted.content)
+    assert parted.read() == parted.content
     assert (unhashed.sha256, unhashed.object) == (None, f"incoming/{begun['upload_id']}")
     assert unhashed.logged_model == "m-00112233445566778899aabbccddeeff"
     assert (parted.row().sha256, parted.row().object) == (digest(parted.content), None)

@@ -196,6 +196,17 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Giv
     assert [item["sha256"] for item in listed] == [file["sha256"]]
 
 
+def test_a_run_of_large_numbers_and_long_ago_is_copied_too(face: Face, given: Given) -> None:
+    run = {"system": "ci", "id": "41", "metrics": {"total_flos": 1e17}, "started_at": "0001-01-01T00:00:00Z"}
+    given.version("fraud", run=run)
+    given.model("copies")
+
+    face.version("copies", source="models:/fraud/1")
+
+    copied = given.api.get("/models/copies/versions/1").get_json()["lineage"]["run"]
+    assert (copied["metrics"], copied["started_at"]) == ({"total_flos": 1e17}, "0001-01-01T00:00:00.000000Z")
+
+
 @pytest.mark.parametrize(
     ("source", "status", "text"),
     [

@@ -32,6 +32,13 @@ def test_a_body_that_is_no_object_is_refused(face: Face, body: bytes) -> None:
     assert expect(400, send(face, body))["error_code"] == "INVALID_PARAMETER_VALUE"
 
 
+@pytest.mark.parametrize("name", ["a\x00", "a\ud800"])
+def test_a_body_that_is_encoded_twice_holds_no_more_than_one_that_is_not(face: Face, name: str) -> None:
+    twice = json.dumps(json.dumps({"name": name})).encode()
+
+    assert expect(400, send(face, twice))["error_code"] == "INVALID_PARAMETER_VALUE"
+
+
 def test_a_body_may_be_encoded_twice_and_say_more_than_is_known(face: Face) -> None:
     twice = json.dumps(json.dumps({"name": "fraud", "deployment_job_id": "7", "nobody knows": [1]})).encode()
 

@@ -14,17 +14,16 @@ PATIENCE = 30
 
 
 class Line:
-    """Passes bytes on, both ways. After ``cut`` the COMMIT of the next write is ``delivered`` or not, and not answered."""
+    """Passes bytes on, both ways. After ``cut`` the next write's COMMIT is ``delivered`` or not, never answered."""
 
     def __init__(self, connect: Callable[[], socket.socket]) -> None:
         self.connect = connect
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self.listener.getsockname()[1])
         self.armed = self.writing = self.delivered = False
-        self.silent, self.answered = threading.Event(), threading.Event()
+        self.answered = threading.Event()
 
     def cut(self, *, delivered: bool) -> None:
-        self.silent.clear()
         self.answered.clear()
         self.armed, self.writing, self.delivered = True, False, delivered
 
@@ -33,22 +32,22 @@ class Line:
         with suppress(OSError):
             while True:
                 client, _ = self.listener.accept()
-                server = self.connect()
+                server, silent = self.connect(), threading.Event()
                 for source, sink, asks in ((client, server, True), (server, client, False)):
-                    threading.Thread(target=self._pass_on, args=(source, sink, asks), daemon=True).start()
+                    threading.Thread(target=self._pass_on, args=(source, sink, asks, silent), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
+    def _pass_on(self, source: socket.socket, sink: socket.socket, asks: bool, silent: threading.Event) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
                 self.writing |= asks and WRITE in data
                 if asks and self.armed and self.writing and COMMIT in data:
                     self.armed = False
-                    self.silent.set()
+                    silent.set()
                     if self.delivered:
                         sink.sendall(data)
                         self.answered.wait(PATIENCE)  # it has been done when there is an answer
                     break
-                if not asks and self.silent.is_set():
+                if not asks and silent.is_set():
                     self.answered.set()
                     break
                 sink.sendall(data)

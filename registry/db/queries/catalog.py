@@ -58,7 +58,8 @@ def next_number(session: Session, name: str) -> int:
 def used_before(session: Session, name_key: str, *, by_others_than: str) -> str | None:
     """A name of that key under which another model, deleted or renamed since, has numbered versions."""
     for table, owner in ((Model, Model.id), (FormerName, FormerName.model_id)):
-        found = select(table.name).where(table.name_key == name_key, owner != by_others_than, table.next_number > 1)
+        versions = select(Version.id).where(Version.model_id == owner).exists()
+        found = select(table.name).where(table.name_key == name_key, owner != by_others_than, versions)
         if name := session.scalars(found.limit(1)).first():
             return name
     return None

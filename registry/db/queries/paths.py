@@ -7,7 +7,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.db.base import Rows
 from registry.db.models import Artifact, VersionFile
 from registry.db.records import EntryOfDirectory
 from registry.domain import area
@@ -29,11 +28,6 @@ def entries(
     folded = select(found.c.name, func.max(found.c.size)).group_by(found.c.name)
     rows = session.execute(folded).all()
     return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: str(row[0]).encode())]
-
-
-def inside(path: Path, directory: str) -> Rows:
-    """A statement for the artifacts at any depth below *directory*, by path."""
-    return select(Artifact).where(*_below(path, directory)).order_by(path)
 
 
 def within(directory: str) -> tuple[ColumnElement[bool], ...]:
