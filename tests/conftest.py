@@ -31,10 +31,20 @@ for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
 
 # What takes long and has many variants (stores, clients, ways to fail): each test runs in its first variant, and one in
 # so many of the others. ``share(n)`` says so of one module. ``--every-variant`` runs them all.
-SHARES = {"faults": 6, "races": 2, "storage": 2}
+SHARES = {"faults": 8, "races": 2, "storage": 3}
 # Of a test that runs over each database one is chosen by its name, and one time in so many the other runs too; all
 # that is hostile or counts statements runs over both.
-PAIRS = {"api": 3, "services": 3, "mlflow": 3}
+PAIRS = {"api": 4, "services": 4, "mlflow": 4}
+# Begun first, so that no worker is left with one of them when the others have done.
+LONG = {
+    "test_differential",
+    "test_moving",
+    "test_plugin",
+    "test_readme",
+    "test_mlflow",
+    "test_artifact_clients",
+    "test_transfer",
+}
 BOTH = ("hostile", "statements", "paging", "openapi", "state_machine", "search")
 
 
@@ -58,7 +68,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             seen.add(test)
     config.hook.pytest_deselected(items=left_out)
     gone = set(left_out)
-    items[:] = [item for item in items if item not in gone]
+    items[:] = sorted((item for item in items if item not in gone), key=lambda item: item.path.stem not in LONG)
 
 
 def _is_chosen_of_its_pair(item: pytest.Item) -> bool:

@@ -50,6 +50,7 @@ DIFFERENCES: dict[str, tuple[str, Any]] = {
 
 # They tie prompts to runs and traces, which a tracking server keeps, or read no more than a text.
 OF_TRACKING = {
+    "log_prompt",
     "detach_prompt_from_run",
     "link_prompt_version_to_model",
     "link_prompt_version_to_run",

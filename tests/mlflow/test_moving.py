@@ -165,6 +165,7 @@ def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_
     assert fourth["claimed"]["run_id"] == fourth["lineage"]["run"]["id"]
 
 
+@pytest.mark.slow
 def test_in_lifecycle_open_several_versions_keep_production(move: Mover, source: str) -> None:
     move("import", "mlflow", "--from", source, "--model", "fraud", "--lifecycle", "open")
 
@@ -173,6 +174,7 @@ def test_in_lifecycle_open_several_versions_keep_production(move: Mover, source:
     assert model["stages"] == {"staging": [5], "production": [2, 4]}
 
 
+@pytest.mark.slow
 def test_what_was_decided_here_stays_and_other_files_under_a_number_are_reported(move: Mover, source: str) -> None:
     with move.fleet.caller() as caller:
         caller.make("POST", "/models", {"name": "fraud"})
