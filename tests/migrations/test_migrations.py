@@ -120,6 +120,18 @@ def test_an_upgrade_may_be_repeated(empty: str) -> None:
     assert migrate.check(empty) == []
 
 
+def test_no_way_down_is_open_while_a_version_has_no_manifest(database: Database, given: Given) -> None:
+    """The release before would take such a version for a ready one."""
+    given.version()
+    with sa.create_engine(database.url, poolclass=sa.NullPool).begin() as connection:
+        connection.exec_driver_sql("UPDATE versions SET manifest_digest = '', state = 'deleted'")
+
+    with pytest.raises(RuntimeError, match="1 versions have no manifest"):
+        migrate.downgrade(database.url, "0002")
+
+    assert migrate.check(database.url) == []
+
+
 @KINDS
 def test_a_downgrade_to_base_leaves_nothing_and_the_way_up_is_open_again(empty: str) -> None:
     migrate.upgrade(empty)

@@ -18,10 +18,11 @@ from registry.db.models import Artifact, Upload
 from registry.db.session import transaction
 from registry.domain.errors import Conflict, Unavailable
 from registry.services import artifacts, collection, fsck, upkeep
-from tests.support.api import expect
+from tests.support.api import Api, Given, expect
 from tests.support.artifacts import Proxy
 from tests.support.crashes import Crash, command
-from tests.support.importing import LONG_AGO
+from tests.support.face import Face
+from tests.support.importing import LONG_AGO, Importing
 from tests.support.processes import environment
 from tests.support.shelf import MIB, S3Hand, Shelf
 
@@ -131,6 +132,35 @@ def test_a_file_that_comes_in_parts_is_read_before_and_after_a_worker_has_hashed
     ]
     assert parted.wrong() == []
     parted.shelf.ledger.assert_chains()
+
+
+@stores
+@sqlite
+def test_an_upload_that_was_completed_names_no_second_path(parted: Parted) -> None:
+    begun = parted.begin()
+    told = parted.send(begun)
+    expect(200, parted.complete(begun, told))
+
+    again, other = parted.complete(begun, told), parted.complete(begun, told, name="other.bin")
+
+    assert (again.status_code, other.status_code) == (200, 409)
+    assert parted.get(f"{FOLDER}/other.bin").status_code == 404
+
+
+@stores
+@sqlite
+def test_a_version_of_files_that_wait_keeps_the_run_that_its_client_named(parted: Parted) -> None:
+    parted.sent()
+    given, face = Given(Api(parted.client, parted.token)), Face(parted.client, parted.token)
+    given.model()
+    made = face.version(source=f"mlflow-artifacts:/{FOLDER}", run_id="a" * 32)
+
+    parted.hash()
+    worked = Importing(parted.app, {"all": parted.token or ""}).work()
+
+    version = given.api.get("/models/fraud/versions/1").get_json()
+    assert (made["status"], worked, version["state"]) == ("PENDING_REGISTRATION", True, "ready")
+    assert (version["lineage"]["run"]["system"], version["lineage"]["run"]["id"]) == ("mlflow", "a" * 32)
 
 
 @stores

@@ -179,6 +179,17 @@ def test_a_renamed_model_keeps_what_it_has_and_its_history_is_found_by_both_name
     assert "choose a new name" in message
 
 
+def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(face: Face, open_model: str) -> None:
+    face.version(open_model)
+    rename = "/registered-models/rename"
+    face.make("POST", rename, name="fraud", new_name="swindle")
+    face.model("fraud")
+    face.make("DELETE", "/registered-models/delete", name="fraud")
+
+    assert face.make("POST", rename, name="swindle", new_name="fraud")["registered_model"]["name"] == "fraud"
+    assert face.version("fraud")["version"] == "2"
+
+
 def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Given) -> None:
     file = given.file(b"weights")
     given.version("fraud", stage="production", files=[file], run={"system": "ci", "id": "41"}, params={"depth": "6"})

@@ -159,3 +159,15 @@ def test_more_than_a_version_keeps_is_refused() -> None:
 
     with pytest.raises(Conflict, match="keeps 10000 at most"):
         answers.run({"run": {"data": {"params": many}}})
+
+
+def test_no_password_of_a_run_is_told() -> None:
+    address = "https://ann:hunter2@git.test/fraud"
+    named = dict.fromkeys(("mlflow.source.git.repoURL", "mlflow.gitRepoURL", "mlflow.source.name"), address)
+    run = answers.TrackedRun(RUN, "0", "", answers.Told(tags={**named, "team": "a b"}))
+
+    told = f"{snapshots.run_of(run, None)} {snapshots.code_of(run)}"
+
+    assert "hunter2" not in told
+    assert "https://git.test/fraud" in told
+    assert snapshots.run_of(run, None).tags["team"] == "a b"

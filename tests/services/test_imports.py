@@ -22,12 +22,13 @@ from registry.db.models import Upload
 from registry.db.session import db, reading
 from registry.http.context import EXTENSION
 from registry.services import collection, imports
+from registry.services.registration import Registration
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.https_server import HttpsServer, Reply, running_https
-from tests.support.importing import Importing
+from tests.support.importing import LONG_AGO, Importing
 from tests.support.processes import SCRIPTS, die_with_parent, environment
 
 PATIENCE = 60
@@ -118,6 +119,23 @@ def assert_imported_once(importing: Importing, asked: dict[str, Any], content: b
     assert importing.given.actions().count("version.registered") == 1
     assert importing.given.stages() == {1: "none"}
     assert not importing.work()
+
+
+def test_a_mistake_of_ours_is_tried_again_for_a_day_and_then_given_up(importing: Importing, https: HttpsServer) -> None:
+    def broken(*_: Any) -> Registration:
+        raise ZeroDivisionError
+
+    asked = importing.ask(https.serve("/models/a.bin", *[Reply(some_bytes())] * 4))
+    worked = importing.work(broken)
+    put_off = importing.now(asked)
+    importing.change(leased_until=LONG_AGO, created_at=LONG_AGO)
+    importing.work(broken)
+
+    assert worked
+    assert (put_off["state"], "the registry made a mistake" in put_off["reason"]) == ("running", True)
+    given_up = importing.now(asked)
+    assert given_up["state"] == "failed"
+    assert given_up["reason"].startswith("it could not be done within 24 hours")
 
 
 @pytest.mark.parametrize("look", ["first", "second"])

@@ -18,6 +18,7 @@ from registry.domain.access import Actor, ActorKind
 from registry.http.context import EXTENSION, Adapters
 from registry.services import imports, registration, tracking
 from registry.services.damage import CORRUPT
+from registry.services.imports import Make
 from registry.services.registration import Origin, Registration
 from tests.support.api import Api, Given, expect
 
@@ -40,13 +41,11 @@ class Importing:
         """Ask for an import; how it stands."""
         return expect(202, self.api.post(f"/models/{model}/imports", {"source": source, **facts}))
 
-    def work(self) -> bool:
+    def work(self, make: Make = registration_of) -> bool:
         """One import, as a worker does it; false when none waits."""
         with self.app.app_context():
             found = self._adapters
-            return imports.run_next(
-                store=found.store, sources=found.sources, make=registration_of, kinds=worker.kinds_of(found)
-            )
+            return imports.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found))
 
     def reserve(
         self, source: str, *, model: str = "fraud", run_id: str | None = None, logged_model: str | None = None
