@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 from flask import Flask, Response
 from flask_smorest import Api
@@ -14,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from registry import telemetry
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
+from registry.auth.authenticate import Authenticator
 from registry.config import Settings, Tracking
 from registry.db import session
 from registry.http import access, bodies, context
@@ -33,17 +36,25 @@ SECURITY_HEADERS = {
 }
 
 
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """None of our functions is a coroutine; Flask would look a dozen times a request."""
+        return func
+
+
 def create_app(settings: Settings) -> Flask:
     """An app that serves the API. Raises LookupError when an endpoint declares no permission."""
-    app = Flask("registry", static_folder=None)
+    app = _App("registry", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     session.attach(app, settings.database_url.reveal(), pool_size=settings.database_pool_size)
+    pepper = _derived(settings, "tokens")
     app.extensions[context.EXTENSION] = context.Adapters(
         settings=settings,
         store=open_store(settings),
         sources=open_sources(settings),
         upstreams=[_upstream(settings, tracking) for tracking in settings.mlflow_tracking],
-        pepper=_derived(settings, "tokens"),
+        pepper=pepper,
+        authenticator=Authenticator(pepper=pepper, seconds=settings.token_cache_seconds),
     )
     _open_gates(app)
     _add_faces(app)

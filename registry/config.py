@@ -97,6 +97,7 @@ class Settings:
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: int = 0
+    token_cache_seconds: int = 5
     default_lifecycle: str = "enforced"
     max_body_bytes: int = MIB
     max_manifest_bytes: int = 8 * MIB
@@ -165,6 +166,7 @@ class _Reader:
             "public_url": self.url("public_url"),
             "allowed_hosts": self.hosts("allowed_hosts"),
             "trusted_proxies": self.number("trusted_proxies", 0, least=0, most=10),
+            "token_cache_seconds": self.number("token_cache_seconds", 5, least=0, most=300),
             "default_lifecycle": self.choice("default_lifecycle", LIFECYCLES, "enforced"),
             "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),
             "max_manifest_bytes": self.number("max_manifest_bytes", 8 * MIB, least=1024, most=64 * MIB),

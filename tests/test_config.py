@@ -35,6 +35,7 @@ WRONG = {
     "REGISTRY_ALLOWED_HOSTS": ["https://models.test", "models.test:443", "a b", "a,b/c", "*", "caf\u00e9.test",
                                "[::1]:80"],
     "REGISTRY_TRUSTED_PROXIES": ["-1", "11", "yes"],
+    "REGISTRY_TOKEN_CACHE_SECONDS": ["-1", "301", "x", "1.5"],
     "REGISTRY_DEFAULT_LIFECYCLE": ["closed", "Open"],
     "REGISTRY_MAX_BODY_BYTES": ["1023", "1MB", str(2**40)],
     "REGISTRY_MAX_MANIFEST_BYTES": ["0", str(2**40)],

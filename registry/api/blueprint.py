@@ -18,9 +18,10 @@ from webargs.flaskparser import FlaskParser
 from werkzeug import Response as BaseResponse
 from werkzeug.exceptions import UnsupportedMediaType
 
+from registry.api.dumping import compiled
 from registry.api.schemas.problem import ProblemView
 from registry.domain.errors import Invalid, Malformed, PreconditionFailed
-from registry.http import bodies
+from registry.http import bodies, json_text
 from registry.http.access import WRITES
 from registry.http.context import current_actor, etag
 from registry.services import idempotency
@@ -82,16 +83,22 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
     ARGUMENTS_PARSER = Parser()
 
     def arguments(self, schema: type[Schema], *, location: str = "json", **kwargs: Any) -> Decorator:
-        """As flask-smorest's."""
-        return super().arguments(schema, location=location, **kwargs)  # type: ignore[no-any-return]  # untyped
+        """As flask-smorest's; the schema is made once, not for each request."""
+        return super().arguments(schema(), location=location, **kwargs)  # type: ignore[no-any-return]  # untyped
 
     def doc(self, **kwargs: Any) -> Decorator:
         """As flask-smorest's."""
         return super().doc(**kwargs)  # type: ignore[no-any-return]  # untyped
 
     def alt_response(self, status_code: int, response: Any = None, **kwargs: Any) -> Decorator:
-        """As flask-smorest's."""
-        return super().alt_response(status_code, response, **kwargs)  # type: ignore[no-any-return]  # untyped
+        """As flask-smorest's, whose function around the view only carries the documentation: it is left out."""
+        document = super().alt_response(status_code, response, **kwargs)
+
+        def decorate(view: View) -> View:
+            view._apidoc = document(view)._apidoc  # type: ignore[attr-defined]  # where flask-smorest keeps it
+            return view
+
+        return decorate
 
     def response(
         self,
@@ -107,16 +114,17 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         *unchanged* is the status when the result says ``created: False``; *location* tells where a result lives.
         """
         document = super().response(status_code, schema, **kwargs)
-        shape = schema() if isinstance(schema, type) else schema
+        dump = None if schema is None else compiled(schema() if isinstance(schema, type) else schema)
 
         def decorate(view: View) -> View:
+            def render(result: Any) -> Reply:
+                assert dump is not None  # noqa: S101 -- without a schema nothing is rendered
+                status = status_code if getattr(result, "created", True) else unchanged
+                return Reply(status or 200, dump(result), etag_of(result), location(result) if location else None)
+
             @functools.wraps(view)
             def answering(*args: Any, **kwargs: Any) -> Any:
-                def render(result: Any) -> Reply:
-                    status = status_code if getattr(result, "created", True) else unchanged
-                    return _render(result, shape, status, location(result) if location else None)
-
-                if shape is None:
+                if dump is None:
                     return view(*args, **kwargs)
                 return _answer(lambda: view(*args, **kwargs), render)
 
@@ -203,17 +211,8 @@ def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResp
     return _send(claim.reply or render(result))
 
 
-def _render(result: Any, shape: Schema, status: int | None, location: str | None) -> Reply:
-    return Reply(status or 200, _dump(shape, result), etag_of(result), location)
-
-
-def _dump(shape: Schema, result: Any) -> dict[str, Any]:
-    dumped: dict[str, Any] = shape.dump(result)
-    return dumped
-
-
 def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
-    response = Response(json.dumps(reply.body), reply.status, content_type="application/json")
+    response = Response(json_text.encode(reply.body), reply.status, content_type="application/json")
     if reply.etag:
         response.headers["ETag"] = reply.etag
     if reply.location:

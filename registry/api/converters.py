@@ -77,10 +77,11 @@ def refuse_unnameable() -> None:
 
     Werkzeug says 405 there when it has passed a rule of another method before it looks at the part.
     """
-    refused, adapter = request.routing_exception, current_app.create_url_adapter(request)
-    if adapter is None or not isinstance(refused, MethodNotAllowed):
+    refused = request.routing_exception
+    if not isinstance(refused, MethodNotAllowed):
         return
-    if not any(adapter.test(method=method) for method in refused.valid_methods or ()):
+    adapter = current_app.create_url_adapter(request)
+    if adapter is not None and not any(adapter.test(method=method) for method in refused.valid_methods or ()):
         raise NotFound
 
 

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import base64
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import select, update
+from cachetools import TTLCache
+from sqlalchemy import bindparam, select, update
 
 from registry.auth import tokens
 from registry.db.models import Account, Token
-from registry.db.session import reading, transaction
+from registry.db.session import look_up, transaction
 from registry.domain import clock
 from registry.domain.access import Actor, ActorKind, Role, permissions_of
-from registry.domain.errors import Unauthenticated
+from registry.domain.errors import Unauthenticated, Unavailable
 
 # One text for every refusal: a caller learns nothing about which tokens exist.
 REFUSED = "a valid API token is needed: send 'Authorization: Bearer mrp_…'"
 _NO_HASH = "0" * 64
+_REMEMBERED = 10_000
+_TOKEN = (
+    select(Token.id, Token.hash, Token.name, Token.roles, Token.expires_at, Token.last_used_on,
+           Account.id.label("account_id"), Account.name.label("account"), Account.kind)
+    .join(Account, Account.id == Token.account_id)
+    .where(Token.id == bindparam("id"), Token.revoked_at.is_(None))
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,28 +39,69 @@ class Credential:
     expires_at: datetime
 
 
-def authenticate(header: str | None, *, pepper: bytes, as_password: bool = False) -> tuple[Actor, Credential]:
-    """The actor that the header's token stands for; with *as_password* it may also come as Basic authentication's.
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token as the database had it."""
 
-    Raises Unauthenticated.
+    hash: str
+    actor: Actor
+    credential: Credential
+    last_used_on: date | None
+
+
+class Authenticator:
+    """Knows tokens by their keyed hashes.
+
+    A token that was accepted is believed for *seconds* without asking the database; whoever needs to be sure of it asks
+    for a fresh answer. Nobody's refusal is remembered.
     """
-    text = bearer(header) or (basic(header) if as_password else None)
-    token_id = tokens.lookup_id(text) if text else None
-    if text is None or token_id is None:
-        raise Unauthenticated(REFUSED)
-    with reading() as session:
-        row = session.execute(
-            select(Token, Account).join(Account, Account.id == Token.account_id).where(Token.id == token_id)
-        ).first()
+
+    def __init__(self, *, pepper: bytes, seconds: float) -> None:
+        self.pepper = pepper
+        self._known: TTLCache[str, _Known] = TTLCache(_REMEMBERED, seconds)
+        self._lock = threading.Lock()
+
+    def authenticate(
+        self, header: str | None, *, as_password: bool = False, fresh: bool = False
+    ) -> tuple[Actor, Credential]:
+        """The actor that the header's token stands for; with *as_password* it may also come as Basic authentication's.
+
+        Raises Unauthenticated.
+        """
+        text = bearer(header) or (basic(header) if as_password else None)
+        token_id = tokens.lookup_id(text) if text else None
+        if text is None or token_id is None:
+            raise Unauthenticated(REFUSED)
+        remembered = None if fresh else self._remembered(token_id)
+        known = remembered or _read(token_id)
         # An unknown id costs the same comparison as a wrong secret.
-        matched = tokens.matches(text, row[0].hash if row else _NO_HASH, pepper=pepper)
-    if row is None or not matched or not _is_live(row[0]):
-        raise Unauthenticated(REFUSED)
-    token, account = row
-    _note_use(token)
-    roles = frozenset(Role(role) for role in token.roles)
-    actor = Actor(account.id, account.name, ActorKind(account.kind), roles, permissions_of(roles), token.id)
-    return actor, Credential(token.id, token.name, token.expires_at)
+        matched = tokens.matches(text, known.hash if known else _NO_HASH, pepper=self.pepper)
+        if known is None or not matched or known.credential.expires_at <= clock.now():
+            raise Unauthenticated(REFUSED)
+        if known is not remembered:
+            _note_use(known)
+            with self._lock:
+                self._known[token_id] = known
+        return known.actor, known.credential
+
+    def forget(self, token_id: str) -> None:
+        """Believe the token no longer: it was revoked."""
+        with self._lock:
+            self._known.pop(token_id, None)
+
+    def _remembered(self, token_id: str) -> _Known | None:
+        with self._lock:
+            return self._known.get(token_id)
+
+
+def _read(token_id: str) -> _Known | None:
+    found = look_up(_TOKEN, id=token_id)
+    if not found:
+        return None
+    row = found[0]
+    roles = frozenset(Role(role) for role in row.roles)
+    actor = Actor(row.account_id, row.account, ActorKind(row.kind), roles, permissions_of(roles), row.id)
+    return _Known(row.hash, actor, Credential(row.id, row.name, row.expires_at), row.last_used_on)
 
 
 def bearer(header: str | None) -> str | None:
@@ -71,14 +122,10 @@ def basic(header: str | None) -> str | None:
     return token if colon else None
 
 
-def _is_live(token: Token) -> bool:
-    return token.revoked_at is None and token.expires_at > clock.now()
-
-
-def _note_use(token: Token) -> None:
-    """Remember the day of the last use: one write a day, not one a request."""
+def _note_use(known: _Known) -> None:
+    """Remember the day of the last use: one write a day, not one a request; a database that takes none is read on."""
     today = clock.now().date()
-    if token.last_used_on == today:
+    if known.last_used_on == today:
         return
-    with transaction() as session:
-        session.execute(update(Token).where(Token.id == token.id).values(last_used_on=today))
+    with suppress(Unavailable), transaction() as session:
+        session.execute(update(Token).where(Token.id == known.credential.id).values(last_used_on=today))

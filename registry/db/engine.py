@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
+import time
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, make_url
+from sqlalchemy.pool import ConnectionPoolEntry
 
-READ_ONLY = {"registry_read_only": True}
-SNAPSHOT = READ_ONLY | {"isolation_level": "REPEATABLE READ"}
+_READ_ONLY = {"registry_read_only": True}
+# A connection that was used so many seconds ago is taken to be alive: to ask each time costs a round trip.
+TRUSTED_SECONDS = 1.0
 SQLITE_PRAGMAS = {
     "journal_mode": "WAL",
     "synchronous": "FULL",
@@ -21,6 +25,7 @@ POSTGRES_SETTINGS = {
     "statement_timeout": "10000",
     "lock_timeout": "8000",
     "idle_in_transaction_session_timeout": "15000",
+    "jit": "off",  # it takes longer to compile a search than to run it
 }
 
 
@@ -31,7 +36,6 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     settings = " ".join(f"-c {name}={value}" for name, value in POSTGRES_SETTINGS.items())
     return {
         "connect_args": {"options": settings, "connect_timeout": 5, "application_name": "model-registry"},
-        "pool_pre_ping": True,
         "pool_recycle": 1800,
         "pool_size": pool_size,
         "max_overflow": 5,
@@ -39,15 +43,29 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     }
 
 
-def tune(engine: Engine) -> Engine:
-    """Make a SQLite engine durable, and its transactions honest; other engines are left alone. Returns *engine*.
+def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:
+    """The execution options of a connection that only reads.
 
-    Python's sqlite3 begins a transaction at the first write, so two readers that turn writers deadlock
-    ("database is locked"). Here each writing transaction takes the write lock when it begins.
+    READ COMMITTED gives each statement of PostgreSQL's a snapshot of its own, within a transaction or without one: to
+    begin and to end one would cost a read two more round trips, and give it nothing. With *snapshot* there is one.
+    """
+    if dialect != "postgresql":
+        return _READ_ONLY
+    return _READ_ONLY | {"isolation_level": "REPEATABLE READ" if snapshot else "AUTOCOMMIT"}
+
+
+def tune(engine: Engine) -> Engine:
+    """Make a SQLite engine durable, and its transactions honest; let others find out what connections have died.
+
+    Returns *engine*. Python's sqlite3 begins a transaction at the first write, so two readers that turn writers
+    deadlock ("database is locked"). Here each writing transaction takes the write lock when it begins.
     """
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", functools.partial(_ask_if_idle, engine.dialect))
     return engine
 
 
@@ -64,3 +82,20 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 def _begin(connection: Connection) -> None:
     reads = connection.get_execution_options().get("registry_read_only", False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
+
+
+def _note_use(_connection: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["used_at"] = time.monotonic()
+
+
+def _ask_if_idle(dialect: Dialect, connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
+    """Ask a connection that was idle for longer whether it still lives; the pool opens another in place of a dead one.
+
+    One that died in between costs one request a 503, and the pool all that are as old.
+    """
+    if time.monotonic() - entry.info.get("used_at", time.monotonic()) < TRUSTED_SECONDS:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise exc.InvalidatePoolError("the connection is dead") from error

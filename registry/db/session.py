@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import structlog
-from flask import Flask
+from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import exc
+from sqlalchemy import Engine, Executable, exc
 from sqlalchemy.orm import Session
 
 from registry.db import engine
@@ -17,6 +18,7 @@ from registry.domain.errors import Unavailable, Uncertain
 
 log = structlog.get_logger(__name__)
 db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "expire_on_commit": False})
+_READER = "registry-reader"
 
 
 def attach(app: Flask, url: str, *, pool_size: int) -> None:
@@ -25,7 +27,18 @@ def attach(app: Flask, url: str, *, pool_size: int) -> None:
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, pool_size=pool_size)
     db.init_app(app)
     with app.app_context():
-        engine.tune(db.engine)
+        tuned = engine.tune(db.engine)
+        app.extensions[_READER] = tuned.execution_options(**engine.reading_options(tuned.dialect.name))
+
+
+def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:
+    """The rows of one statement that reads; it needs no session, and no transaction beside it.
+
+    Raises Unavailable when the database cannot be reached or does not answer in time.
+    """
+    reader: Engine = current_app.extensions[_READER]
+    with _named_errors(), reader.connect() as connection:
+        return connection.execute(statement, values).all()
 
 
 @contextmanager
@@ -51,12 +64,13 @@ def transaction() -> Iterator[Session]:
 def reading(*, snapshot: bool = False) -> Iterator[Session]:
     """Run queries that write nothing; on SQLite they do not wait for writers, nor writers for them.
 
-    With *snapshot* all of them see the database as the first one did, which SQLite always grants.
+    On PostgreSQL each of them sees what was committed when it began; with *snapshot* all of them see the database as
+    the first one did, which SQLite always grants. Rows that are read through a cursor need a snapshot.
     """
     session: Session = db.session()
+    options = engine.reading_options(session.get_bind().dialect.name, snapshot=snapshot)
     with _named_errors(), session.begin():
-        frozen = snapshot and session.get_bind().dialect.name == "postgresql"
-        session.connection(execution_options=engine.SNAPSHOT if frozen else engine.READ_ONLY)
+        session.connection(execution_options=options)
         yield session
 
 

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, current_app, g, request
 
-from registry.auth.authenticate import authenticate
 from registry.domain.access import LOCAL_DEV, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
 from registry.http.context import adapters
@@ -108,12 +107,13 @@ def _admit() -> None:
     permission = permission_of(current_app.view_functions[request.endpoint])
     if permission == PUBLIC:
         return
-    g.actor = replace(_identify(), request_id=g.request_id)
+    # What a revoked token may still do for some seconds is to look at models.
+    g.actor = replace(_identify(fresh=permission is not Permission.MODEL_READ), request_id=g.request_id)
     structlog.contextvars.bind_contextvars(actor=g.actor.name)
     g.actor.require(Permission(permission))
 
 
-def _identify() -> Any:
+def _identify(*, fresh: bool) -> Any:
     found = adapters()
     if found.settings.dev:
         return LOCAL_DEV
@@ -121,5 +121,9 @@ def _identify() -> Any:
     if len(headers) > 1:
         raise Unauthenticated("one Authorization header is needed, not several")
     mlflow = (request.blueprint or "").startswith("mlflow")  # its clients know user and password
-    actor, g.credential = authenticate(headers[0] if headers else None, pepper=found.pepper, as_password=mlflow)
+    actor, g.credential = found.authenticator.authenticate(
+        headers[0] if headers else None,
+        as_password=mlflow,
+        fresh=fresh,
+    )
     return actor

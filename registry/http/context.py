@@ -9,7 +9,7 @@ from typing import cast
 
 from flask import current_app, g, request
 
-from registry.auth.authenticate import Credential
+from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
@@ -31,6 +31,7 @@ class Adapters:
     sources: Sources
     upstreams: Sequence[Upstream]
     pepper: bytes
+    authenticator: Authenticator
 
 
 def adapters() -> Adapters:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
 
+from registry.http import json_text
 from registry.mlflow import arguments, errors
 from registry.mlflow.arguments import Field
 
@@ -27,7 +27,7 @@ def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]
         def answering(**parts: Any) -> Response:
             given = arguments.read(request, fields) if fields else {}  # without any, there need be no body
             result = view(**parts, **given)
-            return Response(json.dumps(result), content_type="application/json")
+            return Response(json_text.encode(result), content_type="application/json")
 
         for prefix, name in PREFIXES.items():
             blueprint.add_url_rule(prefix + path, f"{name}{view.__name__}", answering, methods=methods.split())

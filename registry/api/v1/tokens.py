@@ -64,5 +64,10 @@ def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, TokenView)
 @requires(Permission.TOKEN_MANAGE)
 def delete_token(query: dict[str, Any], token: str) -> TokenRecord:
-    """Revoke an API token."""
-    return accounts.revoke(token, actor=current_actor(), **query)
+    """Revoke an API token.
+
+    Other processes may let it read for some seconds yet.
+    """
+    revoked = accounts.revoke(token, actor=current_actor(), **query)
+    adapters().authenticator.forget(token)
+    return revoked

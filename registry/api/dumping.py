@@ -1,0 +1,93 @@
+"""Views turned into plain functions, once: they give what ``Schema.dump`` gives.
+
+marshmallow's schemas stay the contract: a field of a kind that is not known here serializes itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import Schema, fields, missing
+
+from registry.api.schemas.fields import Instant
+from registry.domain import clock
+
+Dump = Callable[[Any], Any]
+
+
+def compiled(schema: Schema) -> Dump:
+    """A function from an object, or a mapping, to what *schema* shows of it."""
+    parts = [(field.data_key or name, _part(name, field)) for name, field in schema.dump_fields.items()]
+
+    def dump(shown: Any) -> dict[str, Any]:
+        return {key: value for key, part in parts if (value := part(shown)) is not missing}
+
+    return dump
+
+
+def _part(name: str, field: fields.Field[Any]) -> Dump:
+    """What one field shows of an object, or ``missing``."""
+    serialize = _serialize(field)
+    if serialize is None:
+        return lambda shown: field.serialize(name, shown)
+    get, default = _get(field.attribute or name), field.dump_default
+
+    def part(shown: Any) -> Any:
+        value = get(shown)
+        if value is missing:
+            value = default() if callable(default) else default
+        return value if value is None or value is missing else serialize(value)
+
+    return part
+
+
+def _get(attribute: str) -> Dump:
+    head, _, rest = attribute.partition(".")
+    after = _get(rest) if rest else None
+
+    def get(shown: Any) -> Any:
+        value = shown.get(head, missing) if isinstance(shown, dict) else getattr(shown, head, missing)
+        return after(value) if after else value
+
+    return get
+
+
+def _serialize(field: fields.Field[Any]) -> Dump | None:
+    """How a value of the field that is not None is shown; None for a kind that is not known."""
+    if isinstance(field, fields.Nested):
+        return compiled(field.schema)
+    if isinstance(field, fields.List):
+        each = _optional(field.inner)
+        return each and (lambda value: [each(one) for one in value])
+    if isinstance(field, fields.Dict):
+        return _mapping(field)
+    # By the method that serializes: a subclass that only reads differently is shown like its base.
+    method: Any = type(field)._serialize
+    if method is fields.Number._serialize and isinstance(field, fields.Number) and not field.as_string:
+        number: Dump = field.num_type
+        return number
+    return _PLAIN.get(method)
+
+
+def _mapping(field: fields.Dict) -> Dump | None:
+    if field.value_field is None:
+        return dict if field.key_field is None else (lambda value: {str(key): one for key, one in value.items()})
+    each = _optional(field.value_field)
+    return each and (lambda value: {str(key): each(one) for key, one in value.items()})
+
+
+def _optional(field: fields.Field[Any]) -> Dump | None:
+    serialize = _serialize(field)
+    return serialize and (lambda value: None if value is None else serialize(value))
+
+
+def _text(value: Any) -> str:
+    return value if type(value) is str else str(value)
+
+
+_PLAIN: dict[Any, Dump] = {
+    fields.Field._serialize: lambda value: value,
+    fields.String._serialize: _text,
+    Instant._serialize: clock.wire,
+}
