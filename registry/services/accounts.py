@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session, aliased
 
 from registry.auth import tokens
 from registry.db.base import Rows
+from registry.db.inserts import insert_missing
 from registry.db.models import Account, Token
 from registry.db.queries import records
 from registry.db.records import Page, TokenRecord
 from registry.db.session import reading, transaction
-from registry.db.upsert import insert_missing
 from registry.domain import clock, names
 from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
 from registry.domain.audit import Happening

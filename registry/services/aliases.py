@@ -6,15 +6,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
-from registry.db.base import Rows
 from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.queries.governance import covering
 from registry.db.records import AliasRecord, Page
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
@@ -23,6 +22,13 @@ from registry.services import audit
 from registry.services.idempotency import answer, unit_of_work
 
 UNSAID = object()
+_POINTED = covering(
+    governance.select_aliases().where(
+        AliasTenure.model_id == catalog.model_id(bindparam("model")), AliasTenure.alias == bindparam("alias")
+    ),
+    AliasTenure,
+    None,
+)
 
 
 def point(
@@ -118,38 +124,40 @@ def end_all(session: Session, held: Model, version: Version, *, event: audit.Eve
 def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRecord:
     """Where the alias points, or pointed at *as_of*, also under a deleted model. Raises NotFound, or Invalid."""
     governance.require_past(as_of)
+    if as_of is None:
+        found = look_up(_POINTED, model=model, alias=alias)
+    else:
+        ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of))
+        found = look_up(covering(ever.where(AliasTenure.alias == alias), AliasTenure, as_of))
+    if found:
+        return AliasRecord(*found[0])
     with reading() as session:
-        statement = governance.select_told(AliasTenure).where(AliasTenure.alias == alias)
         if as_of is None:
-            statement = statement.where(AliasTenure.model_id == catalog.model(session, model).id)
-        else:
-            catalog.require_ever_named(session, model)
-            statement = statement.where(catalog.ever_named(model, after=as_of))
-        return _first(session, covering(statement, AliasTenure, as_of), model, alias, as_of)
+            catalog.model(session, model)
+        catalog.require_ever_named(session, model)
+    raise _no_alias(model, alias, as_of)
 
 
 def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
     """The model's aliases, by name. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
-        statement = governance.select_told(AliasTenure).where(
-            AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None)
-        )
+        statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page([_record(row) for row in found.items], found.next_after)
+        return Page([AliasRecord(*row) for row in found.items], found.next_after)
 
 
 def history(model: str, alias: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
     """Where the alias ever pointed, newest first. Raises NotFound."""
     with reading() as session:
         catalog.require_ever_named(session, model)
-        statement = governance.select_told(AliasTenure).where(catalog.ever_named(model), AliasTenure.alias == alias)
+        statement = governance.select_aliases().where(catalog.ever_named(model), AliasTenure.alias == alias)
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page([_record(row) for row in found.items], found.next_after)
+        return Page([AliasRecord(*row) for row in found.items], found.next_after)
 
 
 def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
@@ -183,30 +191,16 @@ def _current_number(session: Session, held: Model, alias: str) -> int | None:
 
 
 def _current(session: Session, held: Model, alias: str) -> AliasRecord:
-    statement = governance.select_told(AliasTenure).where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
-    return _first(session, covering(statement, AliasTenure, None), held.name, alias, None)
+    statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
+    session.flush()  # it may be new
+    if found := records.rows(session, covering(statement, AliasTenure, None)):
+        return AliasRecord(*found[0])
+    raise _no_alias(held.name, alias, None)
 
 
-def _first(session: Session, statement: Rows, model: str, alias: str, as_of: datetime | None) -> AliasRecord:
-    if row := session.execute(statement).first():
-        return _record(row)
+def _no_alias(model: str, alias: str, as_of: datetime | None) -> NotFound:
     when = f" at {clock.wire(as_of)}" if as_of else ""
-    raise NotFound(f"the model {model!r} has no alias {alias!r}{when}")
-
-
-def _record(row: Any) -> AliasRecord:
-    tenure, model, number, digest, actor, reason = row
-    return AliasRecord(
-        tenure=tenure.id,
-        model=model,
-        alias=tenure.alias,
-        number=number,
-        manifest_digest=digest or None,
-        since=tenure.started_at,
-        until=tenure.ended_at,
-        actor=actor,
-        reason=reason,
-    )
+    return NotFound(f"the model {model!r} has no alias {alias!r}{when}")
 
 
 def _stale_text(alias: str, before: int | None) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Chained, Rows
+from registry.db.inserts import insert_rows
 from registry.db.models import Account, AuditEntry, AuditText, Chain, Model, Version
 from registry.db.queries import catalog
 from registry.db.records import EntryRecord, Page
@@ -56,9 +57,8 @@ class ChainReport:
 
 
 def begin(chain: Chained) -> Event:
-    """Take the next instant of a locked aggregate: now, but always after its latest entry."""
-    chain.clock_at = max(clock.now(), chain.clock_at + TICK)
-    return Event(str(uuid.uuid4()), chain.clock_at)
+    """The next instant of a locked aggregate: now, but always after its latest entry."""
+    return Event(str(uuid.uuid4()), max(clock.now(), chain.clock_at + TICK))
 
 
 def record(
@@ -84,28 +84,27 @@ def record(
         actor=actor,
         salts=salts,
     )
-    chain.audit_head = audit.leaf_hash(entry)
-    session.add(
-        AuditEntry(
-            uid=event.uid,
-            aggregate=aggregate,
-            seq=chain.audit_seq,
-            at=event.at,
-            action=happening.action,
-            actor_id=actor.id,
-            model_id=chain.id if isinstance(chain, Model) else None,
-            version_id=version.id if version else None,
-            related_version_id=related.id if related else None,
-            leaf_hash=chain.audit_head,
-            body=entry,
-        )
-    )
-    session.flush()  # the texts refer to the entry
-    session.add_all(
-        AuditText(entry_uid=event.uid, field=name, salt=salts[name], text=text)
+    chain.audit_head, chain.clock_at = audit.leaf_hash(entry), event.at
+    written = {
+        "uid": event.uid,
+        "aggregate": aggregate,
+        "seq": chain.audit_seq,
+        "at": event.at,
+        "action": happening.action,
+        "actor_id": actor.id,
+        "model_id": chain.id if isinstance(chain, Model) else None,
+        "version_id": version.id if version else None,
+        "related_version_id": related.id if related else None,
+        "leaf_hash": chain.audit_head,
+        "body": entry,
+    }
+    session.flush()  # the entry may refer to rows that are new; and a reply read next must see all of them
+    insert_rows(session, AuditEntry, [written])
+    said = [
+        {"entry_uid": event.uid, "field": name, "salt": salts[name], "text": text}
         for name, text in happening.texts.items()
-    )
-    session.flush()  # a reply read next must see the rows
+    ]
+    insert_rows(session, AuditText, said)
 
 
 def texts(**given: str | None) -> dict[str, str]:

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import AliasTenure, Model, Version
-from registry.db.queries import briefs
+from registry.db.queries import briefs, records
 from registry.db.records import ModelBrief, VersionBrief
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain import names
 from registry.domain.errors import NotFound
 from registry.domain.stages import Stage
+
+_LIVE_MODEL = briefs.select_live_models().where(Model.name == bindparam("name"))
+_MODEL_BY_ID = briefs.select_live_models().where(Model.id == bindparam("id"))
+_LIVE_VERSION = briefs.select_live_versions().where(
+    Model.name == bindparam("name"), Version.number == bindparam("number")
+)
+_ALIASED = (
+    briefs.select_live_versions()
+    .join(AliasTenure, AliasTenure.version_id == Version.id)
+    .where(Model.name == bindparam("name"), AliasTenure.alias == bindparam("alias"), AliasTenure.ended_at.is_(None))
+)
 
 
 def model(name: str) -> ModelBrief:
     """The live model of that name. Raises NotFound."""
     with reading() as session:
-        return briefs.model_briefs(session, [_live(session, name)])[0]
+        found = briefs.model_briefs(session, records.rows(session, _LIVE_MODEL, name=name))
+    if not found:
+        raise _no_model(name)
+    return found[0]
 
 
 def of(session: Session, held: Model) -> ModelBrief:
-    """The brief of a model that the caller's transaction holds."""
-    return briefs.model_briefs(session, [held])[0]
+    """The brief of a model that the caller's transaction holds, as it was flushed."""
+    return briefs.model_briefs(session, records.rows(session, _MODEL_BY_ID, id=held.id))[0]
 
 
 def twin_of(name: str) -> str | None:
@@ -36,9 +50,7 @@ def twin_of(name: str) -> str | None:
 
 def version(name: str, number: int) -> VersionBrief:
     """The live version of that number. Raises NotFound."""
-    with reading() as session:
-        statement = briefs.select_live().where(Model.name == name, Version.number == number)
-        found = briefs.version_briefs(session, session.execute(statement).all())
+    found = briefs.version_briefs(look_up(_LIVE_VERSION, name=name, number=number))
     if not found:
         raise NotFound(f"the model {name!r} has no version {number}")
     return found[0]
@@ -46,23 +58,28 @@ def version(name: str, number: int) -> VersionBrief:
 
 def aliased(name: str, alias: str) -> VersionBrief | None:
     """The version that the alias points at; None without such an alias. Raises NotFound for the model."""
-    with reading() as session:
-        held = _live(session, name)
-        statement = briefs.select_live().join(AliasTenure, AliasTenure.version_id == Version.id)
-        statement = statement.where(
-            AliasTenure.model_id == held.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
-        )
-        return next(iter(briefs.version_briefs(session, session.execute(statement).all())), None)
+    found = briefs.version_briefs(look_up(_ALIASED, name=name, alias=alias))
+    if not found:
+        with reading() as session:
+            _live_id(session, name)
+    return found[0] if found else None
 
 
 def latest(name: str, stages: Iterable[Stage]) -> Sequence[VersionBrief]:
     """The version with the highest number in each of the stages. Raises NotFound for the model."""
-    with reading() as session:
-        return briefs.latest_versions(session, [_live(session, name).id], stages)
+    asked = sorted(set(stages))
+    found = briefs.version_briefs(look_up(briefs.select_latest(*asked), name=name)) if asked else []
+    if not found:
+        with reading() as session:
+            _live_id(session, name)
+    return found
 
 
-def _live(session: Session, name: str) -> Model:
-    statement = select(Model).where(Model.name == name, Model.deleted_at.is_(None))
-    if found := session.scalars(statement).first():
+def _live_id(session: Session, name: str) -> str:
+    if found := session.scalar(select(Model.id).where(Model.name == name, Model.deleted_at.is_(None))):
         return found
-    raise NotFound(f"there is no model {name!r}")
+    raise _no_model(name)
+
+
+def _no_model(name: str) -> NotFound:
+    return NotFound(f"there is no model {name!r}")

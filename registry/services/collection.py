@@ -20,10 +20,10 @@ from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_missing
 from registry.db.models import Artifact, Blob, Stray, Upload
 from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
-from registry.db.upsert import insert_missing
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Unavailable

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_missing
 from registry.db.models import Blob, Upload
 from registry.db.session import reading, transaction
-from registry.db.upsert import insert_missing
 from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch

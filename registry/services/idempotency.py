@@ -6,22 +6,24 @@ to :func:`answer` as its last act. Without a claim both do nothing more than a t
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_missing
 from registry.db.models import IdempotencyKey
-from registry.db.session import reading, transaction
-from registry.db.upsert import insert_missing
+from registry.db.queries.records import rows
+from registry.db.session import look_up, transaction
 from registry.domain import clock
-from registry.domain.errors import IdempotencyMismatch
+from registry.domain.errors import IdempotencyMismatch, RegistryError, Unavailable
 
 T = TypeVar("T")
 KEPT_FOR = timedelta(days=7)
@@ -59,43 +61,65 @@ class Replay(Exception):
 _offered: ContextVar[Claim | None] = ContextVar("claim", default=None)
 
 
+_KEPT = select(
+    IdempotencyKey.fingerprint,
+    IdempotencyKey.status,
+    IdempotencyKey.reply,
+    IdempotencyKey.etag,
+    IdempotencyKey.location,
+).where(IdempotencyKey.principal == bindparam("principal"), IdempotencyKey.key == bindparam("key"))
+
+
 @contextmanager
 def offered(claim: Claim) -> Iterator[None]:
-    """Let the unit of work inside the block take *claim*. Raises Replay when the key was used before."""
-    with reading() as session:
-        _replay_if_known(session, claim)
+    """Let the unit of work inside the block take *claim*. Raises Replay when the key was used before.
+
+    A refusal that met the traces of the same request, which was done in between, becomes its reply.
+    """
+    _replay_if_known(claim, look_up)
     reset = _offered.set(claim)
     try:
         yield
+    except RegistryError:
+        with suppress(Unavailable):
+            _replay_if_known(claim, look_up)
+        raise
     finally:
         _offered.reset(reset)
 
 
 @contextmanager
 def unit_of_work() -> Iterator[Session]:
-    """A transaction that also takes the claim on offer, so that the key stands or falls with the work.
+    """A transaction; :func:`answer` ends it, with the key of the claim on offer, which stands or falls with the work.
 
     Raises Replay, or IdempotencyMismatch when the key came with another request.
     """
     with transaction() as session:
-        if claim := _offered.get():
-            _take(session, claim)
         yield session
 
 
 def answer(session: Session, result: T, *, kept: Any = None) -> T:
     """Keep the reply for *result* with the claim; return *result*.
 
-    ``kept`` is what a repetition shall see instead where the result holds a secret that must not be stored.
+    ``kept`` is what a repetition shall see instead where the result holds a secret that must not be stored. Whoever
+    comes second with the same key waits here for the first, and what he did is undone by the Replay.
     """
     if claim := _offered.get():
         claim.reply = claim.render(result)
         stored = claim.reply if kept is None else claim.render(kept)
-        session.execute(
-            update(IdempotencyKey)
-            .where(IdempotencyKey.principal == claim.principal, IdempotencyKey.key == claim.key)
-            .values(status=stored.status, reply=json.dumps(stored.body), etag=stored.etag, location=stored.location)
-        )
+        row = {
+            "principal": claim.principal,
+            "key": claim.key,
+            "fingerprint": claim.fingerprint,
+            "status": stored.status,
+            "reply": json.dumps(stored.body),
+            "etag": stored.etag,
+            "location": stored.location,
+            "created_at": clock.now(),
+        }
+        session.flush()
+        if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
+            _replay_if_known(claim, functools.partial(rows, session))
     return result
 
 
@@ -105,25 +129,11 @@ def forget_old(session: Session) -> int:
     return int(session.execute(old).rowcount)  # type: ignore[attr-defined]  # Result is a CursorResult here
 
 
-def _take(session: Session, claim: Claim) -> None:
-    row = {
-        "principal": claim.principal,
-        "key": claim.key,
-        "fingerprint": claim.fingerprint,
-        "status": 0,
-        "reply": "",
-        "created_at": clock.now(),
-    }
-    if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
-        _replay_if_known(session, claim)
-
-
-def _replay_if_known(session: Session, claim: Claim) -> None:
-    found = session.scalars(
-        select(IdempotencyKey).where(IdempotencyKey.principal == claim.principal, IdempotencyKey.key == claim.key)
-    ).first()
-    if found is None:
+def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
+    found = read(_KEPT, principal=claim.principal, key=claim.key)
+    if not found:
         return
-    if found.fingerprint != claim.fingerprint:
+    kept = found[0]
+    if kept.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request; use a new key for a new request")
-    raise Replay(Reply(found.status, json.loads(found.reply), found.etag, found.location))
+    raise Replay(Reply(kept.status, json.loads(kept.reply), kept.etag, kept.location))

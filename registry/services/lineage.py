@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_missing, insert_missing_returning, insert_rows
 from registry.db.models import LineageDigest, LineageEdge, LineageNode, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.records import VersionRecord
 from registry.db.session import reading
-from registry.db.upsert import insert_missing
 from registry.domain import lineage
 from registry.domain.errors import Invalid
-from registry.domain.lineage import EdgeKind, Node, NodeKind, Parent, Snapshot
+from registry.domain.lineage import EdgeKind, NodeKind, Parent, Snapshot
 from registry.domain.stages import State
 
 
@@ -22,52 +24,41 @@ def trace(model: str, number: int) -> VersionRecord:
     """The version with its lineage. Raises NotFound."""
     with reading() as session:
         found = catalog.any_version(session, model, number)
-        held = session.get_one(Model, found.model_id)
-        return records.version_record(session, held, found)
+        return records.version_record(session, found)
 
 
 def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) -> None:
     """Store the snapshot around a new version. Raises Invalid when a parent is not there."""
     parents = _parent_nodes(session, snapshot.parents)  # before there is a node of its own: nobody is his own parent
-    own = LineageNode(
-        kind=NodeKind.VERSION.value,
-        key=str(version.id),
-        name=f"{held.name}:{version.number}",
-        attributes={},
-        version_id=version.id,
-        created_at=version.created_at,
-    )
-    session.add(own)
-    session.flush()  # the edges need its id
-    found = list(lineage.nodes(snapshot))
-    ids = _keep_nodes(session, found, version)
-    edges = [(ids[node.kind.value, node.key], node.edge, node.role) for node in found]
-    edges += [(node_id, EdgeKind.DERIVED_FROM, "") for node_id in parents]
-    session.add_all(
-        LineageEdge(source_id=own.id, target_id=target, kind=kind.value, role=role, created_at=version.created_at)
+    found = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
+    own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows[own] = {"name": f"{held.name}:{version.number}", "attributes": {}, "version_id": version.id}
+    rows |= {pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in found}
+    ids = _keep_nodes(session, rows, at=at)
+    digests = sorted({(ids[pair], digest) for pair, node in found for digest in node.digests})
+    found_by = [{"node_id": node_id, "digest": digest} for node_id, digest in digests]
+    insert_missing(session, LineageDigest, found_by, key=["node_id", "digest"])
+    edges = [(ids[pair], node.edge.value, node.role) for pair, node in found]
+    edges += [(node_id, EdgeKind.DERIVED_FROM.value, "") for node_id in parents]
+    drawn = [
+        {"source_id": ids[own], "target_id": target, "kind": kind, "role": role, "created_at": at}
         for target, kind, role in dict.fromkeys(edges)
-    )
-    session.flush()  # a reply read next must see the rows
+    ]
+    insert_rows(session, LineageEdge, drawn)
 
 
-def _keep_nodes(session: Session, nodes: Sequence[Node], version: Version) -> dict[tuple[str, str], int]:
-    wanted = {(node.kind.value, node.key): node for node in nodes}
-    rows = [
-        {"kind": kind, "key": key, "name": node.name, "attributes": dict(node.attributes),
-         "created_at": version.created_at}
-        for (kind, key), node in sorted(wanted.items(), key=lambda item: item[0])
-    ]  # fmt: skip
-    insert_missing(session, LineageNode, rows, key=["kind", "key"])
-    statement = select(LineageNode.kind, LineageNode.key, LineageNode.id)
-    known = session.execute(statement.where(tuple_(LineageNode.kind, LineageNode.key).in_(list(wanted)))).all()
-    ids = {(kind, key): node_id for kind, key, node_id in known}
-    digests = sorted({(ids[pair], digest) for pair, node in wanted.items() for digest in node.digests})
-    insert_missing(
-        session,
-        LineageDigest,
-        [{"node_id": node_id, "digest": digest} for node_id, digest in digests],
-        key=["node_id", "digest"],
-    )
+def _keep_nodes(
+    session: Session, wanted: Mapping[tuple[str, str], Mapping[str, Any]], *, at: datetime
+) -> dict[tuple[str, str], int]:
+    """The ids of all of them, by kind and key; those that are there already keep theirs."""
+    rows = [{"kind": kind, "key": key, "created_at": at, **wanted[kind, key]} for kind, key in sorted(wanted)]
+    columns = (LineageNode.kind, LineageNode.key, LineageNode.id)
+    new = insert_missing_returning(session, LineageNode, rows, columns, key=["kind", "key"])
+    ids = {(kind, key): node_id for kind, key, node_id in new}
+    if known := sorted(wanted.keys() - ids.keys()):
+        found = records.rows(session, select(*columns).where(tuple_(LineageNode.kind, LineageNode.key).in_(known)))
+        ids |= {(kind, key): node_id for kind, key, node_id in found}
     return ids
 
 

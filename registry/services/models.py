@@ -301,4 +301,4 @@ def _page(statement: Any, *, after: tuple[Any, ...] | None, limit: int) -> Page[
         statement = statement.where((Model.name > after[0]) | ((Model.name == after[0]) & (Model.id > after[1])))
     with reading() as session:
         found = records.page(session, statement.order_by(Model.name, Model.id), by=(Model.name, Model.id), limit=limit)
-        return Page(records.model_records(session, found.items), found.next_after)
+        return Page(records.model_records(found.items), found.next_after)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_rows
 from registry.db.models import Import, Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
@@ -81,16 +82,16 @@ def register(model: str, wanted: Registration, *, actor: Actor) -> Registered:
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         if not wanted.anew and (twin := _twin(session, held, sealed, wanted)):
-            return answer(session, Registered(False, records.version_record(session, held, twin)))
+            return answer(session, Registered(False, records.version_record(session, twin)))
         state = _check_blobs(session, sealed, actor)
         event = audit.begin(held)
         version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
         _describe(session, version, wanted, sealed, event=event, actor=actor)
         lineage.keep(session, held, version, wanted.lineage)
-        tags.change_on_version(session, version, wanted.tags)
+        tags.give(session, version, wanted.tags)
         left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
         audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
-        return answer(session, Registered(True, records.version_record(session, held, version)))
+        return answer(session, Registered(True, records.version_record(session, version)))
 
 
 def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
@@ -110,10 +111,10 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
             lineage.keep(session, held, version, wanted.lineage)
         else:
             session.add(_import(version, fetch, actor=actor))
-        tags.change_on_version(session, version, wanted.tags)
+        tags.give(session, version, wanted.tags)
         left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
         audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
-        return answer(session, records.version_record(session, held, version))
+        return answer(session, records.version_record(session, version))
 
 
 def fill(
@@ -182,23 +183,33 @@ def _check_texts(wanted: Registration) -> None:
 
 
 def _twin(session: Session, held: Model, sealed: Manifest, wanted: Registration) -> Version | None:
-    alike = select(Version).where(
-        Version.model_id == held.id,
-        Version.manifest_digest == sealed.digest,
-        Version.run_key == wanted.lineage.run_key,
+    asked = {"model": held.id, "manifest": sealed.digest, "run": wanted.lineage.run_key}
+    alike = _TWINS if wanted.number is None else _TWINS.where(Version.number == wanted.number)
+    found: Version | None = session.scalars(alike, asked).first()
+    return found
+
+
+_TWINS = (
+    select(Version)
+    .where(
+        Version.model_id == bindparam("model"),
+        Version.manifest_digest == bindparam("manifest"),
+        Version.run_key == bindparam("run"),
         Version.state.in_([State.PENDING.value, State.READY.value]),
     )
-    if wanted.number is not None:
-        alike = alike.where(Version.number == wanted.number)
-    return session.scalars(alike.order_by(Version.number.desc())).first()
+    .order_by(Version.number.desc())
+)
 
 
 def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> State:
     """Whether all bytes are verified, or some of the actor's are about to be. They stay until the transaction ends."""
     wanted = {file.sha256 for file in sealed.files}
-    # Those that are being verified first: one that is done by the time it is locked is found among the blobs.
-    awaited = artifacts.awaited_sizes(session, wanted, actor=actor)
     known = artifacts.known_blobs(session, wanted, actor=actor, locked=True)
+    awaited: dict[str, int] = {}
+    if lacking := wanted - known.keys():
+        # Those that are being verified, and then once more: what was done in between is found among the blobs.
+        awaited = artifacts.awaited_sizes(session, lacking, actor=actor)
+        known |= artifacts.known_blobs(session, lacking, actor=actor, locked=True)
     sizes = awaited | {sha256: blob.size for sha256, blob in known.items()}
     if missing := wanted - sizes.keys():
         raise BlobsMissing(
@@ -249,11 +260,11 @@ def _insert(
         revised_at=event.at,
         claimed=dict(wanted.claimed) if wanted.claimed else None,
     )
+    session.add(version)
+    session.flush()  # everything below refers to its id
     held.latest_number = max(version.number, held.latest_number or 0)
     held.next_number = max(version.number + 1, held.next_number)
     catalog.touch(held, event.at)
-    session.add(version)
-    session.flush()  # everything below refers to its id
     return version
 
 
@@ -279,12 +290,17 @@ def _describe(
 ) -> None:
     run = wanted.lineage.run
     params = {**(run.params if run else {}), **wanted.params}
-    session.add_all(
-        VersionFile(version_id=version.id, path=file.path, size=file.size, sha256=file.sha256,
-                    media_type=file.media_type)
+    files = [
+        {"version_id": version.id, "path": file.path, "size": file.size, "sha256": file.sha256,
+         "media_type": file.media_type}
         for file in (sealed.files if sealed else ())
-    )  # fmt: skip
-    session.add_all(VersionParam(version_id=version.id, key=key, value=value) for key, value in params.items())
+    ]  # fmt: skip
+    insert_rows(session, VersionFile, files)
+    insert_rows(
+        session,
+        VersionParam,
+        [{"version_id": version.id, "key": key, "value": value} for key, value in params.items()],
+    )
     measured = {**(run.metrics if run else {}), **wanted.metrics}
     versions.add_metrics(session, version, measured, event=event, actor=actor)
 

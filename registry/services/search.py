@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
+from registry.db.base import Rows
 from registry.db.queries import briefs, records, search
 from registry.db.queries.search import Found, Position, Wanted
 from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
@@ -22,10 +23,9 @@ from registry.domain.filters.terms import Key, Order
 
 MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
-# So many ids fit into one statement on both databases.
-BATCH = 10_000
 
 T = TypeVar("T")
+Find = Callable[[Session, Rows, Wanted], Found]
 BY_NAME = (Order(Key("name")),)
 NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
 
@@ -48,8 +48,8 @@ def find_models_mlflow(
     _check_limit(limit, MODELS_MOST)
     wanted, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        found = _found(search.models, session, wanted)
-        items = briefs.model_briefs(session, [held for held, _creator in found.rows])
+        found = _found(search.models, session, briefs.select_live_models(), wanted)
+        items = briefs.model_briefs(session, found.rows)
     return MlflowPage(items, _token(query, found))
 
 
@@ -60,11 +60,8 @@ def find_versions_mlflow(
     _check_limit(limit, VERSIONS_MOST)
     wanted, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        found = _found(search.versions, session, wanted)
-        items: list[VersionBrief] = []
-        for start in range(0, len(found.rows), BATCH):
-            items += briefs.version_briefs(session, found.rows[start : start + BATCH])
-    return MlflowPage(items, _token(query, found))
+        found = _found(search.versions, session, briefs.select_live_versions(), wanted)
+    return MlflowPage(briefs.version_briefs(found.rows), _token(query, found))
 
 
 def find_models(
@@ -73,8 +70,8 @@ def find_models(
     """Live models that a filter describes, by name unless told otherwise. Raises Invalid."""
     wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
     with reading() as session:
-        found = search.models(session, wanted)
-        return Page(records.model_records(session, found.rows), _position(query, found))
+        found = search.models(session, records.select_live_models(), wanted)
+        return Page(records.model_records(found.rows), _position(query, found))
 
 
 def find_versions(
@@ -83,8 +80,8 @@ def find_versions(
     """Live versions of live models that a filter describes, newest first unless told otherwise. Raises Invalid."""
     wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     with reading() as session:
-        found = search.versions(session, wanted)
-        return Page(records.version_records(session, found.rows), _position(query, found))
+        found = search.versions(session, records.select_live_versions(), wanted)
+        return Page(records.version_records(found.rows), _position(query, found))
 
 
 def _check_limit(limit: int, most: int) -> None:
@@ -121,9 +118,9 @@ def _wanted_natively(
     return Wanted(term, order, None if after is None else after[1:], limit), query
 
 
-def _found(find: Callable[[Session, Wanted], Found], session: Session, wanted: Wanted) -> Found:
+def _found(find: Find, session: Session, statement: Rows, wanted: Wanted) -> Found:
     try:
-        return find(session, wanted)
+        return find(session, statement, wanted)
     except ValueError as error:
         raise _refused(f"Invalid page token, {error}", "page_token") from error
 

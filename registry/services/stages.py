@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 
 from registry.db.models import Model, Tenure, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.records import HolderRecord, VersionRecord
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain import clock, stages
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
@@ -30,6 +31,13 @@ ACTIONS = {
     Kind.RESTORE: "version.restored",
     Kind.ROLLBACK: "version.rolled_back",
 }
+_HOLDER = governance.covering(
+    governance.select_holders().where(
+        Tenure.model_id == catalog.model_id(bindparam("model")), Tenure.stage == bindparam("stage")
+    ),
+    Tenure,
+    None,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
         decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
         others = tenures.others_in(session, held, found, target) if terms.archive_others else []
         if not decided.changed and not others:
-            return answer(session, Moved(decided, None, records.version_record(session, held, found)))
+            return answer(session, Moved(decided, None, records.version_record(session, found)))
 
         event = audit.begin(held)
         if displaced:
@@ -92,7 +100,7 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
         for other in others:
             if other is not displaced:
                 _archive_beside(session, held, other, found, target, terms.reason, at=at, actor=actor)
-        return answer(session, Moved(decided, at, records.version_record(session, held, found)))
+        return answer(session, Moved(decided, at, records.version_record(session, found)))
 
 
 def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
@@ -118,12 +126,12 @@ def holders(model: str) -> dict[str, list[HolderRecord]]:
     """Who holds staging and production now, latest entrant first. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
-        statement = governance.select_told(Tenure).where(
+        statement = governance.select_holders().where(
             Tenure.model_id == held.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
         )
         found: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
-        for row in session.execute(statement.order_by(Tenure.started_at.desc(), Tenure.id.desc())):
-            holder = governance.holder_record(row)
+        for row in records.rows(session, statement.order_by(Tenure.started_at.desc(), Tenure.id.desc())):
+            holder = HolderRecord(*row)
             found[holder.stage].append(holder)
         return found
 
@@ -134,16 +142,15 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
     The past is also that of deleted models of the name.
     """
     governance.require_past(as_of)
+    if as_of is None:
+        found = look_up(_HOLDER, model=model, stage=stage.value)
+    else:
+        ever = governance.select_holders().where(catalog.ever_named(model, after=as_of))
+        found = look_up(governance.covering(ever.where(Tenure.stage == stage.value), Tenure, as_of))
+    if found:
+        return HolderRecord(*found[0])
     with reading() as session:
-        statement = governance.select_told(Tenure).where(Tenure.stage == stage.value)
-        if as_of is None:
-            statement = statement.where(Tenure.model_id == catalog.model(session, model).id)
-        else:
-            catalog.require_ever_named(session, model)
-            statement = statement.where(catalog.ever_named(model, after=as_of))
-        row = session.execute(governance.covering(statement, Tenure, as_of)).first()
-        if row is not None:
-            return governance.holder_record(row)
+        catalog.require_ever_named(session, model)
         raise NotFound(_nobody(session, model, stage, as_of))
 
 
@@ -158,7 +165,7 @@ def _rehearse_move(model: str, number: int, target: Stage, terms: Terms, *, acto
         held = catalog.model(session, model)
         found = catalog.version(session, held, number)
         decided, _ = _plan_move(session, held, found, target, terms, actor=actor)
-        return Moved(decided, None, records.version_record(session, held, found), dry_run=True)
+        return Moved(decided, None, records.version_record(session, found), dry_run=True)
 
 
 def _plan_move(
@@ -168,7 +175,8 @@ def _plan_move(
     catalog.check_match(found, terms.if_match)
     if Stage(found.stage) is Stage.PRODUCTION:
         actor.require(Permission.VERSION_PROMOTE)
-    incumbent = governance.production_holder(session, held)
+    matters = target is Stage.PRODUCTION or terms.expected_current is not UNSAID
+    incumbent = governance.production_holder(session, held) if matters else None
     number = incumbent.number if incumbent else None
     if terms.expected_current is not UNSAID:
         stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
@@ -212,12 +220,12 @@ def _archive_beside(
 
 
 def _rehearse_rollback(model: str, terms: Terms, to: int | None) -> Moved:
-    with reading() as session:
+    with reading(snapshot=True) as session:
         held = catalog.model(session, model)
         chosen, outgoing = _plan_rollback(session, held, terms, to)
         target = catalog.version(session, held, chosen.number)
         decided = _rollback_move(target, outgoing)
-        return Moved(decided, None, records.version_record(session, held, target), dry_run=True)
+        return Moved(decided, None, records.version_record(session, target), dry_run=True)
 
 
 class _LeadsElsewhere(Exception):
@@ -234,7 +242,7 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
         target = catalog.version(session, held, chosen.number)
         decided = _rollback_move(target, outgoing)
         if not decided.changed:
-            return answer(session, Moved(decided, None, records.version_record(session, held, target)))
+            return answer(session, Moved(decided, None, records.version_record(session, target)))
 
         event = audit.begin(held)
         if outgoing:
@@ -244,7 +252,7 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
 
         happening = _happening(held, target, decided, outgoing, terms.reason)
         audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
-        return answer(session, Moved(decided, event.at, records.version_record(session, held, target)))
+        return answer(session, Moved(decided, event.at, records.version_record(session, target)))
 
 
 def _plan_rollback(session: Session, held: Model, terms: Terms, to: int | None) -> tuple[stages.Tenure, Version | None]:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_rows
 from registry.db.models import Model, ModelTag, Version, VersionTag
 from registry.domain import names
 from registry.domain.errors import Invalid
@@ -25,16 +26,33 @@ def change_on_version(session: Session, found: Version, labels: Mapping[str, str
     _change(session, VersionTag, {"version_id": found.id}, labels)
 
 
+def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:
+    """Set the tags of a version that has none yet. Raises Invalid."""
+    _check(labels)
+    if len(labels) > TAGS:
+        raise _too_many()
+    rows = [{"version_id": new.id, "key": key, "value": value} for key, value in labels.items()]
+    insert_rows(session, VersionTag, rows)
+
+
 def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapping[str, str | None]) -> None:
     if not labels:
         return
-    for key, value in labels.items():
-        names.require(names.tag_key_problem, f"tags.{key}", key)
-        if value is not None and len(value) > names.TAG_VALUE_LENGTH:
-            raise Invalid.field(f"tags.{key}", f"must have at most {names.TAG_VALUE_LENGTH} characters")
+    _check(labels)
     ours = [getattr(table, column) == value for column, value in owner.items()]
     session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
     session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)
     session.flush()  # so that the count below sees them
     if (session.scalar(select(func.count()).select_from(table).where(*ours)) or 0) > TAGS:
-        raise Invalid.field("tags", f"must be {TAGS} at most")
+        raise _too_many()
+
+
+def _check(labels: Mapping[str, str | None]) -> None:
+    for key, value in labels.items():
+        names.require(names.tag_key_problem, f"tags.{key}", key)
+        if value is not None and len(value) > names.TAG_VALUE_LENGTH:
+            raise Invalid.field(f"tags.{key}", f"must have at most {names.TAG_VALUE_LENGTH} characters")
+
+
+def _too_many() -> Invalid:
+    return Invalid.field("tags", f"must be {TAGS} at most")

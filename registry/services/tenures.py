@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_rows
 from registry.db.models import Model, Tenure, Version
-from registry.db.queries import catalog, governance
+from registry.db.queries import catalog
 from registry.domain.stages import Kind, Lifecycle, Stage
 from registry.services.audit import Event
+
+_END = (
+    update(Tenure)
+    .where(Tenure.version_id == bindparam("version"), Tenure.ended_at.is_(None))
+    .values(ended_at=bindparam("at"), ended_kind=bindparam("kind"), ended_entry=bindparam("entry"))
+)
 
 
 def enter(
@@ -24,22 +31,21 @@ def enter(
     origin: int | None = None,
 ) -> None:
     """End the version's tenure and begin the next; stage none has no tenure."""
-    if current := governance.open_tenure(session, version):
-        current.ended_at, current.ended_kind, current.ended_entry = event.at, kind.value, event.uid
-        session.flush()  # the unique indexes allow one open tenure at a time
+    if version.stage != Stage.NONE:
+        ended = {"version": version.id, "at": event.at, "kind": kind.value, "entry": event.uid}
+        session.connection().execute(_END, ended)
     if stage is not Stage.NONE:
-        session.add(
-            Tenure(
-                model_id=held.id,
-                version_id=version.id,
-                stage=stage.value,
-                exclusive=held.lifecycle == Lifecycle.ENFORCED,
-                started_at=event.at,
-                started_kind=kind.value,
-                started_entry=event.uid,
-                origin_id=origin,
-            )
-        )
+        begun = {
+            "model_id": held.id,
+            "version_id": version.id,
+            "stage": stage.value,
+            "exclusive": held.lifecycle == Lifecycle.ENFORCED,
+            "started_at": event.at,
+            "started_kind": kind.value,
+            "started_entry": event.uid,
+            "origin_id": origin,
+        }
+        insert_rows(session, Tenure, [begun])
     version.stage = stage.value
     catalog.touch(version, event.at)
     catalog.touch(held, event.at)  # its view shows who holds what

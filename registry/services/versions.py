@@ -10,14 +10,15 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_rows
 from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
-from registry.db.session import reading
+from registry.db.session import look_up, reading
 from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
-from registry.domain.errors import Conflict, Deleted, InUse, Invalid
+from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
 from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
 from registry.services import aliases, audit, lineage, tags, tenures
@@ -26,9 +27,12 @@ from registry.services.idempotency import answer, unit_of_work
 
 def describe(model: str, number: int) -> VersionRecord:
     """The version, whatever its state. Raises NotFound."""
+    found = records.version_records(look_up(records.NAMED_VERSION, model=model, number=number))
+    if found:
+        return found[0]
     with reading() as session:
         catalog.model(session, model)
-        return records.read_version(session, model, number)
+    raise NotFound(f"the model {model!r} has no version {number}")
 
 
 def list_(
@@ -50,7 +54,7 @@ def list_(
         if after is not None:
             statement = statement.where(Version.number < after[0])
         found = records.page(session, statement.order_by(Version.number.desc()), by=(Version.number,), limit=limit)
-        return Page(records.version_records(session, found.items), found.next_after)
+        return Page(records.version_records(found.items), found.next_after)
 
 
 def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:
@@ -105,7 +109,7 @@ def edit(
         found = catalog.live_version(session, held, number)
         catalog.check_match(found, if_match)
         if description is None and not labels:
-            return answer(session, records.version_record(session, held, found))  # nothing to change or to record
+            return answer(session, records.version_record(session, found))  # nothing to change or to record
         event = audit.begin(held)
         if description is not None:
             found.description = description
@@ -116,7 +120,7 @@ def edit(
         )
         happening = Happening("version.edited", subject(held, found), texts=said)
         audit.record(session, held, event, happening, actor=actor, version=found)
-        return answer(session, records.version_record(session, held, found))
+        return answer(session, records.version_record(session, found))
 
 
 def measure(
@@ -140,7 +144,7 @@ def measure(
         after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
         happening = Happening("version.measured", subject(held, found), after=after)
         audit.record(session, held, event, happening, actor=actor, version=found)
-        return answer(session, records.version_record(session, held, found))
+        return answer(session, records.version_record(session, found))
 
 
 def add_metrics(
@@ -156,18 +160,12 @@ def add_metrics(
     """Append one row for each value. Raises Invalid."""
     for key in values:
         names.require(names.tag_key_problem, f"metrics.{key}", key)
-    session.add_all(
-        VersionMetric(
-            version_id=version.id,
-            key=key,
-            value=float(value),
-            step=step,
-            dataset_digest=dataset_digest,
-            recorded_at=event.at,
-            recorded_by=actor.id,
-        )
+    rows = [
+        {"version_id": version.id, "key": key, "value": float(value), "step": step, "dataset_digest": dataset_digest,
+         "recorded_at": event.at, "recorded_by": actor.id}
         for key, value in sorted(values.items())
-    )
+    ]  # fmt: skip
+    insert_rows(session, VersionMetric, rows)
 
 
 def delete_(
@@ -225,7 +223,7 @@ def purge(
         found = catalog.version(session, held, number)
         catalog.check_match(found, if_match)
         if found.purged_at is not None:
-            return answer(session, records.version_record(session, held, found))
+            return answer(session, records.version_record(session, found))
         _require_retained(held, found, retention)
         before = {"state": found.state}
         if found.state != State.DELETED:  # its model is: it shall not come back with that
@@ -245,7 +243,7 @@ def purge(
             texts=audit.texts(reason=reason),
         )
         audit.record(session, held, event, happening, actor=actor, version=found)
-        return answer(session, records.version_record(session, held, found))
+        return answer(session, records.version_record(session, found))
 
 
 def subject(held: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
@@ -266,7 +264,7 @@ def _mark(
         action, subject(held, found), before=before, after={"state": state.value}, texts=audit.texts(reason=reason)
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
-    return answer(session, records.version_record(session, held, found))
+    return answer(session, records.version_record(session, found))
 
 
 def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, reason: str | None) -> VersionRecord:
@@ -290,7 +288,7 @@ def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, 
         texts=audit.texts(reason=reason),
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
-    return answer(session, records.version_record(session, held, found))
+    return answer(session, records.version_record(session, found))
 
 
 def _state_without(session: Session, found: Version) -> State:

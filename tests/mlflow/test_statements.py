@@ -20,33 +20,33 @@ MANY = 10_000
 
 # Statements of each call, those that find the caller's token included.
 READS: dict[str, tuple[int, Call]] = {
-    "get model": (7, lambda face: face.make("GET", "/registered-models/get", name="fraud")),
-    "get version": (4, lambda face: face.make("GET", "/model-versions/get", name="fraud", version="1")),
-    "get by alias": (5, lambda face: face.make("GET", "/registered-models/alias", name="fraud", alias="champion")),
-    "get latest": (5, lambda face: face.make("POST", "/registered-models/get-latest-versions", name="fraud")),
-    "download uri": (4, lambda face: face.make("GET", "/model-versions/get-download-uri", name="fraud", version="1")),
-    "search models": (7, lambda face: face.make("GET", "/registered-models/search")),
-    "search versions": (4, lambda face: face.make("GET", "/model-versions/search", max_results=100)),
+    "get model": (2, lambda face: face.make("GET", "/registered-models/get", name="fraud")),
+    "get version": (1, lambda face: face.make("GET", "/model-versions/get", name="fraud", version="1")),
+    "get by alias": (1, lambda face: face.make("GET", "/registered-models/alias", name="fraud", alias="champion")),
+    "get latest": (1, lambda face: face.make("POST", "/registered-models/get-latest-versions", name="fraud")),
+    "download uri": (1, lambda face: face.make("GET", "/model-versions/get-download-uri", name="fraud", version="1")),
+    "search models": (2, lambda face: face.make("GET", "/registered-models/search")),
+    "search versions": (1, lambda face: face.make("GET", "/model-versions/search", max_results=100)),
 }
 
 
 VERSION = {"name": "fraud", "version": "2"}
 WRITES: dict[str, tuple[int, Call]] = {
-    "create model": (16, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
-    "update model": (10, lambda face: face.make("PATCH", "/registered-models/update", name="fraud", description="x")),
-    "tag model": (13, lambda face: face.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1")),
-    "untag model": (18, lambda face: face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a")),
-    "create version": (18, lambda face: face.version("fraud", tags=[{"key": "a", "value": "1"}])),
-    "update version": (13, lambda face: face.make("PATCH", "/model-versions/update", **VERSION, description="x")),
-    "tag version": (17, lambda face: face.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1")),
-    "untag version": (19, lambda face: face.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a")),
-    "set alias": (11, lambda face: face.make("POST", "/registered-models/alias", **VERSION, alias="b")),
-    "delete alias": (14, lambda face: face.make("DELETE", "/registered-models/alias", name="fraud", alias="b")),
-    "promote": (31, lambda face: expect(200, face.move(2, "Production", archive=True))),
-    "roll back": (42, lambda face: expect(200, face.move(1, "Production", archive=True))),
-    "rename": (15, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
-    "delete version": (15, lambda face: face.make("DELETE", "/model-versions/delete", name="fraud", version="3")),
-    "delete model": (11, lambda face: face.make("DELETE", "/registered-models/delete", name="another")),
+    "create model": (13, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
+    "update model": (7, lambda face: face.make("PATCH", "/registered-models/update", name="fraud", description="x")),
+    "tag model": (9, lambda face: face.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1")),
+    "untag model": (10, lambda face: face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a")),
+    "create version": (9, lambda face: face.version("fraud", tags=[{"key": "a", "value": "1"}])),
+    "update version": (8, lambda face: face.make("PATCH", "/model-versions/update", **VERSION, description="x")),
+    "tag version": (11, lambda face: face.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1")),
+    "untag version": (11, lambda face: face.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a")),
+    "set alias": (10, lambda face: face.make("POST", "/registered-models/alias", **VERSION, alias="b")),
+    "delete alias": (10, lambda face: face.make("DELETE", "/registered-models/alias", name="fraud", alias="b")),
+    "promote": (19, lambda face: expect(200, face.move(2, "Production", archive=True))),
+    "roll back": (26, lambda face: expect(200, face.move(1, "Production", archive=True))),
+    "rename": (12, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
+    "delete version": (10, lambda face: face.make("DELETE", "/model-versions/delete", name="fraud", version="3")),
+    "delete model": (8, lambda face: face.make("DELETE", "/registered-models/delete", name="another")),
 }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 
-from sqlalchemy import ColumnElement, and_, exists, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from registry.db.models import Artifact, Blob, Model, Upload, Version, VersionFile
@@ -19,15 +20,20 @@ def known_blobs(session: Session, sha256s: Iterable[str], *, actor: Actor, locke
 
     With *locked* the collector cannot take them away before the transaction ends.
     """
-    statement = select(Blob).where(Blob.damage.is_(None), or_(_sent_by(actor), _readable_by(actor)))
-    statement = statement.order_by(Blob.sha256)
-    if locked:
-        statement = statement.with_for_update(read=True)
+    statement = _known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
     found: dict[str, Blob] = {}
     for some in _batches(sha256s):
-        rows = session.scalars(statement.where(Blob.sha256.in_(some)).execution_options(populate_existing=True))
-        found.update((blob.sha256, blob) for blob in rows)
+        found.update((blob.sha256, blob) for blob in session.scalars(statement, {"some": some, "actor": actor.id}))
     return found
+
+
+@functools.cache
+def _known(*, downloads: bool, locked: bool) -> Select[Blob]:
+    """Whole blobs among ``some`` that ``actor`` sent, or may read if he *downloads*."""
+    statement = select(Blob).where(Blob.damage.is_(None), Blob.sha256.in_(bindparam("some", expanding=True)))
+    statement = statement.where(or_(_sent_by_actor(), _readable()) if downloads else _sent_by_actor())
+    statement = statement.order_by(Blob.sha256).execution_options(populate_existing=True)
+    return statement.with_for_update(read=True) if locked else statement
 
 
 def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor) -> dict[str, int]:
@@ -77,8 +83,9 @@ def count_lacking(session: Session, version: Version) -> int:
     return session.scalars(statement).one()
 
 
-def _sent_by(actor: Actor) -> ColumnElement[bool]:
-    return exists().where(Upload.sha256 == Blob.sha256, Upload.created_by == actor.id, Upload.state == "verified")
+def _sent_by_actor() -> ColumnElement[bool]:
+    actor = bindparam("actor", type_=Upload.created_by.type)
+    return exists().where(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == "verified")
 
 
 def _sent_by_owner(*states: str) -> ColumnElement[bool]:
@@ -93,9 +100,7 @@ def _sent_by_owner(*states: str) -> ColumnElement[bool]:
     return sent.correlate(VersionFile)
 
 
-def _readable_by(actor: Actor) -> ColumnElement[bool]:
-    if Permission.FILE_DOWNLOAD not in actor.permissions:
-        return false()
+def _readable() -> ColumnElement[bool]:
     in_version = exists().where(
         VersionFile.sha256 == Blob.sha256,
         VersionFile.version_id == Version.id,

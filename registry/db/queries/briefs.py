@@ -2,72 +2,92 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import literal, select, true, union_all
+from sqlalchemy import ColumnElement, bindparam, literal, select, true, union_all
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
-from registry.db.models import AliasTenure, Model, ModelTag, Version, VersionTag
-from registry.db.queries import records
+from registry.db.models import Account, Model, Version
+from registry.db.queries import lists, records
 from registry.db.records import ModelBrief, VersionBrief
 from registry.domain.stages import Stage
 
+_VERSION: dict[str, Any] = {
+    "model": Model.name,
+    "model_id": Version.model_id,
+    "number": Version.number,
+    "state": Version.state,
+    "state_reason": Version.state_reason,
+    "stage": Version.stage,
+    "description": Version.description,
+    "tags": lists.version_tags(),
+    "aliases": lists.version_aliases(),
+    "manifest_digest": Version.manifest_digest,
+    "source": Version.source,
+    "location": Version.location,
+    "run_id": Version.run_id,
+    "run_link": Version.run_link,
+    "logged_model": Version.logged_model,
+    "created_at": Version.created_at,
+    "created_by": Account.name,
+    "revised_at": Version.revised_at,
+    "claimed": Version.claimed,
+    "updated_at": Version.updated_at,
+}
+_MODEL: dict[str, Any] = {
+    "id": Model.id,
+    "name": Model.name,
+    "description": Model.description,
+    "tags": lists.model_tags(),
+    "aliases": lists.model_aliases(),
+    "created_at": Model.created_at,
+    "revised_at": Model.revised_at,
+    "claimed": Model.claimed,
+    "updated_at": Model.updated_at,
+}
 
-def select_live() -> Rows:
-    """Rows of versions that are not deleted, nor their models, for :func:`version_briefs`."""
-    return records.select_versions().where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
+
+def select_live_models() -> Rows:
+    """What is told of models that are not deleted, for :func:`model_briefs`."""
+    return records.of_models(_MODEL).where(Model.deleted_at.is_(None))
 
 
-def version_briefs(session: Session, rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
-    """Briefs for rows of :func:`select_live`, in their order: two statements, however many there are."""
-    rows = list(rows)
-    ids = [row[0].id for row in rows]
-    tags = records.pairs(session, _of_versions(VersionTag.version_id, VersionTag.key, VersionTag.value, ids=ids))
-    pointing = _of_versions(AliasTenure.version_id, AliasTenure.alias, AliasTenure.id, ids=ids)
-    aliases = records.pairs(session, pointing.where(AliasTenure.ended_at.is_(None)).order_by(AliasTenure.alias))
-    return [_version(found, model, creator, tags[found.id], list(aliases[found.id])) for found, model, creator in rows]
+def select_live_versions() -> Rows:
+    """What is told of versions that are not deleted, nor their models, for :func:`version_briefs`."""
+    return records.of_versions(_VERSION).where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
 
 
-def model_briefs(session: Session, models: Iterable[Model]) -> list[ModelBrief]:
-    """Briefs for the models, in their order: five statements, however many there are and however many versions."""
-    models = list(models)
-    ids = [held.id for held in models]
-    tags = records.pairs(
-        session, select(ModelTag.model_id, ModelTag.key, ModelTag.value).where(ModelTag.model_id.in_(ids))
-    )
-    aliases = records.current_aliases(session, ids)
+def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
+    """Briefs for rows of :func:`select_live_versions`, in their order."""
+    return [_version(dict(zip(_VERSION, row, strict=True))) for row in rows]
+
+
+def model_briefs(session: Session, rows: Iterable[Sequence[Any]]) -> list[ModelBrief]:
+    """Briefs for rows of :func:`select_live_models`, in their order: one statement, however many there are."""
+    models = [dict(zip(_MODEL, row, strict=True)) for row in rows]
     latest: dict[str, list[VersionBrief]] = defaultdict(list)
-    for brief in latest_versions(session, ids):
+    for brief in latest_versions(session, [told["id"] for told in models]):
         latest[brief.model_id].append(brief)
-    return [
-        ModelBrief(
-            id=held.id,
-            name=held.name,
-            description=held.description,
-            tags=tags[held.id],
-            aliases=aliases[held.id],
-            latest=latest[held.id],
-            created_at=held.created_at,
-            revised_at=held.revised_at or held.updated_at,
-            claimed=held.claimed,
-        )
-        for held in models
-    ]
+    return [_model(told, latest[told["id"]]) for told in models]
 
 
-def latest_versions(
-    session: Session, model_ids: Sequence[str], stages: Iterable[Stage] = tuple(Stage)
-) -> list[VersionBrief]:
-    """Of each model the version with the highest number in each of the *stages*, by model and number.
+def latest_versions(session: Session, model_ids: Sequence[str]) -> list[VersionBrief]:
+    """Of each model the version with the highest number in each stage, by model and number."""
+    return version_briefs(records.rows(session, _LATEST, ids=model_ids)) if model_ids else []
 
-    The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing.
-    """
-    stages = list(stages)
-    if not model_ids or not stages:
-        return []
+
+@functools.cache
+def select_latest(*stages: Stage) -> Rows:
+    """Of the live model ``name`` the version with the highest number in each of the stages, by number."""
+    return _latest(stages, (Model.name == bindparam("name")) & Model.deleted_at.is_(None))
+
+
+def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
+    """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
     asked = union_all(*(select(literal(stage.value).label("stage")) for stage in stages)).subquery()
     highest = (
         select(Version.id)
@@ -77,34 +97,24 @@ def latest_versions(
         .correlate(Model, asked)
         .scalar_subquery()
     )
-    ids = select(highest).select_from(Model).join(asked, true()).where(Model.id.in_(model_ids))
-    rows = select_live().where(Version.id.in_(ids)).order_by(Version.model_id, Version.number)
-    return version_briefs(session, session.execute(rows).all())
+    ids = select(highest).select_from(Model).join(asked, true()).where(models)
+    return select_live_versions().where(Version.id.in_(ids)).order_by(Version.model_id, Version.number)
 
 
-def _of_versions(*columns: Any, ids: Sequence[int]) -> Rows:
-    return select(*columns).where(columns[0].in_(ids))
+_LATEST = _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True)))
 
 
-def _version(found: Version, model: str, creator: str, tags: dict[str, str], aliases: list[str]) -> VersionBrief:
-    return VersionBrief(
-        model=model,
-        model_id=found.model_id,
-        number=found.number,
-        state=found.state,
-        state_reason=found.state_reason,
-        stage=found.stage,
-        description=found.description,
-        tags=tags,
-        aliases=aliases,
-        manifest_digest=found.manifest_digest or None,
-        source=found.source,
-        location=found.location,
-        run_id=found.run_id,
-        run_link=found.run_link,
-        logged_model=found.logged_model,
-        created_at=found.created_at,
-        created_by=creator,
-        revised_at=found.revised_at or found.updated_at,
-        claimed=found.claimed,
-    )
+def _model(told: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
+    changed_at = told.pop("updated_at")
+    told["revised_at"] = told["revised_at"] or changed_at
+    told["tags"], told["aliases"] = records.mapping(told["tags"]), records.mapping(told["aliases"])
+    return ModelBrief(latest=latest, **told)
+
+
+def _version(told: dict[str, Any]) -> VersionBrief:
+    changed_at = told.pop("updated_at")
+    told["revised_at"] = told["revised_at"] or changed_at
+    told["manifest_digest"] = told["manifest_digest"] or None
+    told["tags"] = records.mapping(told["tags"])
+    told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
+    return VersionBrief(**told)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from registry.db.models import FormerName, Model, Version
 from registry.domain import names
@@ -15,16 +16,36 @@ from registry.domain.stages import State
 
 def model(session: Session, name: str) -> Model:
     """The live model of that name, else the one deleted last. Raises NotFound."""
-    newest = select(Model).where(Model.name == name).order_by(Model.deleted_at.is_not(None), Model.deleted_at.desc())
-    if found := session.scalars(newest.limit(1)).first():
+    found: Model | None = session.scalars(_NEWEST, {"name": name}).first()
+    if found is not None:
         return found
     raise NotFound(f"there is no model {name!r}")
 
 
+def model_id(name: Any) -> ColumnElement[str]:
+    """The id of what :func:`model` finds, for a statement of more; without one it is NULL."""
+    own = aliased(Model)
+    found: ColumnElement[str] = _newest(select(own.id), own, name).correlate(None).scalar_subquery()
+    return found
+
+
+def _newest(statement: Any, own: type[Model], name: Any) -> Any:
+    return statement.where(own.name == name).order_by(own.deleted_at.is_not(None), own.deleted_at.desc()).limit(1)
+
+
+_NEWEST = _newest(select(Model), Model, bindparam("name"))
+_LOCK_LIVE = (
+    select(Model)
+    .where(Model.name == bindparam("name"), Model.deleted_at.is_(None))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_VERSION = select(Version).where(Version.model_id == bindparam("model"), Version.number == bindparam("number"))
+
+
 def lock_model(session: Session, name: str) -> Model:
     """The live model of that name, locked until the transaction ends. Raises NotFound, or Conflict if it is deleted."""
-    live = select(Model).where(Model.name == name, Model.deleted_at.is_(None)).with_for_update()
-    if found := session.scalars(live.execution_options(populate_existing=True)).first():
+    if found := session.scalars(_LOCK_LIVE, {"name": name}).first():
         return found
     model(session, name)
     raise Deleted(f"the model {name!r} is deleted; restore it first")
@@ -89,7 +110,7 @@ def require_ever_named(session: Session, name: str) -> None:
 
 def version(session: Session, held: Model, number: int) -> Version:
     """The model's version of that number, deleted or not. Raises NotFound."""
-    found = session.scalars(select(Version).where(Version.model_id == held.id, Version.number == number)).first()
+    found = session.scalars(_VERSION, {"model": held.id, "number": number}).first()
     if found is None:
         raise NotFound(f"the model {held.name!r} has no version {number}")
     return found

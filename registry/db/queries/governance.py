@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
-from registry.db.records import HolderRecord
 from registry.domain import clock, stages
 from registry.domain.errors import Invalid
 from registry.domain.stages import Kind, Stage, State
@@ -35,25 +34,25 @@ def covering(statement: Rows, table: type[Tenure] | type[AliasTenure], as_of: da
     return statement.order_by(table.started_at.desc(), table.id.desc()).limit(1)
 
 
+_IN_PRODUCTION = covering(
+    select(Version)
+    .join(Tenure, Tenure.version_id == Version.id)
+    .where(Tenure.model_id == bindparam("model"), Tenure.stage == Stage.PRODUCTION.value),
+    Tenure,
+    None,
+)
+
+
 def require_past(as_of: datetime | None) -> None:
     """Raise Invalid for an instant to come; clocks may differ by a minute."""
     if as_of is not None and as_of > clock.now() + CLOCK_SKEW:
         raise Invalid.field("as_of", "lies in the future; nobody knows what will be then")
 
 
-def open_tenure(session: Session, version: Version) -> Tenure | None:
-    """The stage that the version holds now; None for none."""
-    return session.scalars(select(Tenure).where(Tenure.version_id == version.id, Tenure.ended_at.is_(None))).first()
-
-
 def production_holder(session: Session, held: Model) -> Version | None:
     """The version in production: under lifecycle ``open``, the latest entrant."""
-    statement = (
-        select(Version)
-        .join(Tenure, Tenure.version_id == Version.id)
-        .where(Tenure.model_id == held.id, Tenure.stage == Stage.PRODUCTION.value)
-    )
-    return session.scalars(covering(statement, Tenure, None)).first()
+    found: Version | None = session.scalars(_IN_PRODUCTION, {"model": held.id}).first()
+    return found
 
 
 def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
@@ -76,33 +75,28 @@ def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
             )
 
 
-def select_told(table: type[Tenure] | type[AliasTenure]) -> Rows:
-    """Tenures of either kind with model, number, manifest digest, who began them and why."""
+def select_holders() -> Rows:
+    """The fields of ``HolderRecord``: tenures of stages, with who began them and why."""
+    return _told(Tenure, Tenure.stage, Tenure.started_kind)
+
+
+def select_aliases() -> Rows:
+    """The fields of ``AliasRecord``: tenures of aliases, with who began them and why."""
+    return _told(AliasTenure, AliasTenure.alias)
+
+
+def _told(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:
+    digest = func.nullif(Version.manifest_digest, "")
     return (
-        select(table, Model.name, Version.number, Version.manifest_digest, Account.name, AuditText.text)
+        select(table.id, Model.name, what, Version.number, digest, table.started_at, table.ended_at, *more,
+               Account.name, AuditText.text)
+        .select_from(table)
         .join(Model, Model.id == table.model_id)
         .join(Version, Version.id == table.version_id)
         .join(AuditEntry, AuditEntry.uid == table.started_entry)
         .join(Account, Account.id == AuditEntry.actor_id)
         .outerjoin(AuditText, (AuditText.entry_uid == AuditEntry.uid) & (AuditText.field == "reason"))
-    )
-
-
-def holder_record(row: Any) -> HolderRecord:
-    """One row of :func:`select_told` over Tenure, opened."""
-    tenure, model, number, digest, actor, reason = row
-    return HolderRecord(
-        tenure=tenure.id,
-        model=model,
-        stage=tenure.stage,
-        number=number,
-        manifest_digest=digest or None,
-        since=tenure.started_at,
-        until=tenure.ended_at,
-        kind=tenure.started_kind,
-        actor=actor,
-        reason=reason,
-    )
+    )  # fmt: skip
 
 
 def first_tenure(session: Session, model: str, stage: Stage) -> datetime | None:

@@ -1,55 +1,120 @@
-"""Turn rows into complete records, with a number of statements that does not grow with the page."""
+"""Turn rows into complete records: one statement tells all of them, however many there are."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
-from registry.db.models import (
-    Account,
-    AliasTenure,
-    LineageEdge,
-    LineageNode,
-    Model,
-    ModelTag,
-    Version,
-    VersionMetric,
-    VersionParam,
-    VersionTag,
-)
+from registry.db.models import Account, Model, Version
+from registry.db.queries import lists
 from registry.db.records import LineageRecord, ModelRecord, Page, VersionRecord
-from registry.domain.errors import NotFound
 from registry.domain.lineage import NodeKind
-from registry.domain.stages import SERVING
 
-Pairs = dict[Any, dict[str, Any]]
+_VERSION: dict[str, Any] = {
+    "model": Model.name,
+    "model_id": Version.model_id,
+    "number": Version.number,
+    "state": Version.state,
+    "state_reason": Version.state_reason,
+    "stage": Version.stage,
+    "rolled_back": Version.rolled_back,
+    "manifest_digest": Version.manifest_digest,
+    "file_count": Version.file_count,
+    "size": Version.size,
+    "description": Version.description,
+    "tags": lists.version_tags(),
+    "aliases": lists.version_aliases(),
+    "params": lists.version_params(),
+    "metrics": lists.version_metrics(),
+    "framework": Version.framework,
+    "signature": Version.signature,
+    "lineage": lists.version_lineage(),
+    "source": Version.source,
+    "location": Version.location,
+    "run_id": Version.run_id,
+    "run_link": Version.run_link,
+    "logged_model": Version.logged_model,
+    "created_at": Version.created_at,
+    "created_by": Account.name,
+    "updated_at": Version.updated_at,
+    "revised_at": Version.revised_at,
+    "claimed": Version.claimed,
+    "deleted_at": Version.deleted_at,
+    "purged_at": Version.purged_at,
+    "row_version": Version.row_version,
+}
+_MODEL: dict[str, Any] = {
+    "id": Model.id,
+    "name": Model.name,
+    "description": Model.description,
+    "tags": lists.model_tags(),
+    "lifecycle": Model.lifecycle,
+    "latest_version": Model.latest_number,
+    "stages": lists.model_holders(),
+    "aliases": lists.model_aliases(),
+    "created_at": Model.created_at,
+    "created_by": Account.name,
+    "updated_at": Model.updated_at,
+    "revised_at": Model.revised_at,
+    "claimed": Model.claimed,
+    "deleted_at": Model.deleted_at,
+    "row_version": Model.row_version,
+}
 
 
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    """What versions are told of outside of their own rows, by the version's id."""
+def select_models() -> Rows:
+    """What is told of models, for :func:`model_records`."""
+    return of_models(_MODEL)
 
-    tags: Pairs
-    params: Pairs
-    aliases: Pairs
-    metrics: Pairs
-    lineages: dict[int, LineageRecord]
+
+def select_versions() -> Rows:
+    """What is told of versions, for :func:`version_records`."""
+    return of_versions(_VERSION)
+
+
+def select_live_models() -> Rows:
+    """As :func:`select_models`, of those that are not deleted."""
+    return select_models().where(Model.deleted_at.is_(None))
+
+
+def select_live_versions() -> Rows:
+    """As :func:`select_versions`, of those that are not deleted, nor their models."""
+    return select_versions().where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
+
+
+def of_models(columns: dict[str, Any]) -> Rows:
+    """The columns, of models and their creators."""
+    return select(*columns.values()).select_from(Model).join(Account, Account.id == Model.created_by)
+
+
+def of_versions(columns: dict[str, Any]) -> Rows:
+    """The columns, of versions, their models and creators."""
+    return (
+        select(*columns.values())
+        .select_from(Version)
+        .join(Model, Model.id == Version.model_id)
+        .join(Account, Account.id == Version.created_by)
+    )
+
+
+_ONE_MODEL = select_models().where(Model.id == bindparam("id"))
+_ONE_VERSION = select_versions().where(Version.id == bindparam("id"))
+NAMED_VERSION = select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))
 
 
 def model_record(session: Session, held: Model) -> ModelRecord:
-    """The complete record of one model."""
-    return model_records(session, [(held, account_name(session, held.created_by))])[0]
+    """The complete record of one model, as it was flushed."""
+    return model_records(rows(session, _ONE_MODEL, id=held.id))[0]
 
 
-def version_record(session: Session, held: Model, found: Version) -> VersionRecord:
-    """The complete record of one version."""
-    return version_records(session, [(found, held.name, account_name(session, found.created_by))])[0]
+def version_record(session: Session, found: Version) -> VersionRecord:
+    """The complete record of one version, as it was flushed."""
+    return version_records(rows(session, _ONE_VERSION, id=found.id))[0]
 
 
 def account_name(session: Session, account_id: str) -> str:
@@ -57,195 +122,66 @@ def account_name(session: Session, account_id: str) -> str:
     return session.scalar(select(Account.name).where(Account.id == account_id)) or account_id
 
 
-def read_version(session: Session, model: str, number: int) -> VersionRecord:
-    """The version of that number under the name, also of a deleted model. Raises NotFound."""
-    statement = select_versions().where(Model.name == model, Version.number == number)
-    found = version_records(session, session.execute(statement).all())
-    if not found:
-        raise NotFound(f"the model {model!r} has no version {number}")
-    return found[0]
-
-
-def select_models() -> Rows:
-    """Model rows with their creator's name, for :func:`model_records`."""
-    return select(Model, Account.name).join(Account, Account.id == Model.created_by)
-
-
-def select_versions() -> Rows:
-    """Version rows with their model's and creator's names, for :func:`version_records`."""
-    return (
-        select(Version, Model.name, Account.name)
-        .join(Model, Model.id == Version.model_id)
-        .join(Account, Account.id == Version.created_by)
-    )
+def rows(session: Session, statement: Rows, /, **values: Any) -> Sequence[Any]:
+    """All rows of a statement that selects columns. What the session has not flushed is not seen."""
+    return session.connection().execute(statement, values).all()
 
 
 def page(session: Session, statement: Rows, *, by: Sequence[Any], limit: int) -> Page[tuple[Any, ...]]:
     """Run *statement* for *limit* rows; ``by`` are its sort columns, appended to the rows to find the next page."""
-    rows = session.execute(statement.add_columns(*by).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return Page([tuple(row)[: -len(by)] for row in rows[:limit]], tuple(rows[limit - 1][-len(by) :]) if more else None)
+    found = session.execute(statement.add_columns(*by).limit(limit + 1)).all()
+    more = len(found) > limit
+    last = tuple(found[limit - 1][-len(by) :]) if more else None
+    return Page([tuple(row)[: -len(by)] for row in found[:limit]], last)
 
 
-def model_records(session: Session, rows: Iterable[Sequence[Any]]) -> list[ModelRecord]:
+def model_records(found: Iterable[Sequence[Any]]) -> list[ModelRecord]:
     """Complete records for rows of :func:`select_models`, in their order."""
-    rows = list(rows)
-    ids = [row[0].id for row in rows]
-    tags = pairs(session, select(ModelTag.model_id, ModelTag.key, ModelTag.value).where(ModelTag.model_id.in_(ids)))
-    aliases = current_aliases(session, ids)
-    stages = _stages(session, ids)
-    return [_model(held, creator, tags[held.id], stages[held.id], aliases[held.id]) for held, creator in rows]
+    return [_model(dict(zip(_MODEL, row, strict=True))) for row in found]
 
 
-def version_records(session: Session, rows: Iterable[Sequence[Any]]) -> list[VersionRecord]:
+def version_records(found: Iterable[Sequence[Any]]) -> list[VersionRecord]:
     """Complete records for rows of :func:`select_versions`, in their order."""
-    rows = list(rows)
-    ids = [row[0].id for row in rows]
-    tags = pairs(
-        session, select(VersionTag.version_id, VersionTag.key, VersionTag.value).where(VersionTag.version_id.in_(ids))
-    )
-    params = pairs(
-        session,
-        select(VersionParam.version_id, VersionParam.key, VersionParam.value)
-        .where(VersionParam.version_id.in_(ids))
-        .order_by(VersionParam.key),
-    )
-    aliases = pairs(
-        session,
-        select(AliasTenure.version_id, AliasTenure.alias, AliasTenure.id)
-        .where(AliasTenure.version_id.in_(ids), AliasTenure.ended_at.is_(None))
-        .order_by(AliasTenure.alias),
-    )
-    parts = _Parts(tags, params, aliases, _latest_metrics(session, ids), lineage_records(session, ids))
-    return [_version(found, model, creator, parts) for found, model, creator in rows]
+    return [_version(dict(zip(_VERSION, row, strict=True))) for row in found]
 
 
-def lineage_records(session: Session, version_ids: Sequence[int]) -> dict[int, LineageRecord]:
-    """The lineage of each version, as it was registered."""
-    source, target = aliased(LineageNode), aliased(LineageNode)
-    statement = (
-        select(source.version_id, target.kind, LineageEdge.role, target.attributes, Version.number, Model.name)
-        .join(LineageEdge, LineageEdge.source_id == source.id)
-        .join(target, target.id == LineageEdge.target_id)
-        .outerjoin(Version, Version.id == target.version_id)
-        .outerjoin(Model, Model.id == Version.model_id)
-        .where(source.version_id.in_(version_ids))
-        .order_by(LineageEdge.id)
-    )
-    found: dict[int, dict[str, list[dict[str, Any]]]] = defaultdict(lambda: defaultdict(list))
-    for version_id, kind, role, attributes, number, model in session.execute(statement):
+def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
+    """Keys and values of a list, by key."""
+    return dict(sorted((key, value) for key, value in pairs or ()))
+
+
+def _model(told: dict[str, Any]) -> ModelRecord:
+    holders: dict[str, list[int]] = {"staging": [], "production": []}
+    for stage, number in sorted(told["stages"] or ()):
+        holders[stage].append(number)
+    told["stages"] = holders
+    told["tags"], told["aliases"] = mapping(told["tags"]), mapping(told["aliases"])
+    told["state"] = "deleted" if told["deleted_at"] else "active"
+    told["revised_at"] = told["revised_at"] or told["updated_at"]
+    return ModelRecord(**told)
+
+
+def _version(told: dict[str, Any]) -> VersionRecord:
+    told["manifest_digest"] = told["manifest_digest"] or None
+    told["tags"], told["params"] = mapping(told["tags"]), mapping(told["params"])
+    told["metrics"] = {key: float(value) for key, value in mapping(told["metrics"]).items()}
+    told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
+    told["lineage"] = _lineage(told["lineage"] or ())
+    told["revised_at"] = told["revised_at"] or told["updated_at"]
+    return VersionRecord(**told)
+
+
+def _lineage(edges: Iterable[Sequence[Any]]) -> LineageRecord:
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for _place, kind, role, attributes, number, model in sorted(edges, key=lambda edge: edge[0]):
         document = {"model": model, "version": number} if kind == NodeKind.VERSION else dict(attributes)
         if kind == NodeKind.DATASET:
             document["role"] = role
-        found[version_id][kind].append(document)
-    return {version_id: _lineage(found[version_id]) for version_id in version_ids}
-
-
-def _lineage(parts: dict[str, list[dict[str, Any]]]) -> LineageRecord:
+        parts[kind].append(document)
     return LineageRecord(
         run=next(iter(parts[NodeKind.RUN]), None),
         code=next(iter(parts[NodeKind.CODE]), None),
         environment=next(iter(parts[NodeKind.ENVIRONMENT]), None),
         datasets=parts[NodeKind.DATASET],
         parents=parts[NodeKind.VERSION],
-    )
-
-
-def current_aliases(session: Session, model_ids: Sequence[str]) -> Pairs:
-    """The number that each alias of the models points at, by the model's id."""
-    statement = select(AliasTenure.model_id, AliasTenure.alias, Version.number)
-    statement = statement.join(Version, Version.id == AliasTenure.version_id)
-    return pairs(session, statement.where(AliasTenure.model_id.in_(model_ids), AliasTenure.ended_at.is_(None)))
-
-
-def pairs(session: Session, statement: Rows) -> Pairs:
-    """What rows of owner, key and value say, by owner; an owner without rows has an empty mapping."""
-    found: Pairs = defaultdict(dict)
-    for owner, key, value in session.execute(statement):
-        found[owner][key] = value
-    return found
-
-
-def _latest_metrics(session: Session, version_ids: Sequence[int]) -> Pairs:
-    latest = (
-        select(func.max(VersionMetric.id))
-        .where(VersionMetric.version_id.in_(version_ids))
-        .group_by(VersionMetric.version_id, VersionMetric.key)
-    )
-    return pairs(
-        session,
-        select(VersionMetric.version_id, VersionMetric.key, VersionMetric.value)
-        .where(VersionMetric.id.in_(latest))
-        .order_by(VersionMetric.key),
-    )
-
-
-def _stages(session: Session, model_ids: Sequence[str]) -> dict[str, dict[str, list[int]]]:
-    found: dict[str, dict[str, list[int]]] = defaultdict(lambda: {"staging": [], "production": []})
-    statement = (
-        select(Version.model_id, Version.stage, Version.number)
-        .where(Version.model_id.in_(model_ids), Version.stage.in_([str(stage) for stage in SERVING]))
-        .order_by(Version.number)
-    )
-    for model_id, stage, number in session.execute(statement):
-        found[model_id][stage].append(number)
-    return found
-
-
-def _model(
-    held: Model, creator: str, tags: dict[str, str], stages: dict[str, list[int]], aliases: dict[str, int]
-) -> ModelRecord:
-    return ModelRecord(
-        id=held.id,
-        name=held.name,
-        description=held.description,
-        tags=tags,
-        lifecycle=held.lifecycle,
-        state="deleted" if held.deleted_at else "active",
-        latest_version=held.latest_number,
-        stages=stages,
-        aliases=aliases,
-        created_at=held.created_at,
-        created_by=creator,
-        updated_at=held.updated_at,
-        revised_at=held.revised_at or held.updated_at,
-        claimed=held.claimed,
-        deleted_at=held.deleted_at,
-        row_version=held.row_version,
-    )
-
-
-def _version(found: Version, model: str, creator: str, parts: _Parts) -> VersionRecord:
-    return VersionRecord(
-        model=model,
-        model_id=found.model_id,
-        number=found.number,
-        state=found.state,
-        state_reason=found.state_reason,
-        stage=found.stage,
-        rolled_back=found.rolled_back,
-        manifest_digest=found.manifest_digest or None,
-        file_count=found.file_count,
-        size=found.size,
-        description=found.description,
-        tags=parts.tags[found.id],
-        aliases=list(parts.aliases[found.id]),
-        params=parts.params[found.id],
-        metrics=parts.metrics[found.id],
-        framework=found.framework,
-        signature=found.signature,
-        lineage=parts.lineages[found.id],
-        source=found.source,
-        location=found.location,
-        run_id=found.run_id,
-        run_link=found.run_link,
-        logged_model=found.logged_model,
-        created_at=found.created_at,
-        created_by=creator,
-        updated_at=found.updated_at,
-        revised_at=found.revised_at or found.updated_at,
-        claimed=found.claimed,
-        deleted_at=found.deleted_at,
-        purged_at=found.purged_at,
-        row_version=found.row_version,
     )

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Model, Version
-from registry.db.queries import briefs, records, search_fields
+from registry.db.queries import search_fields
 from registry.db.queries.search_terms import Column, Dialect, Related, where
 from registry.domain.filters.terms import Key, Order, Term
 
@@ -52,20 +52,18 @@ class Found:
     position: Position | None
 
 
-def models(session: Session, wanted: Wanted) -> Found:
-    """Live models, as rows of ``records.select_models``. Raises ValueError for a position that is none."""
+def models(session: Session, statement: Rows, wanted: Wanted) -> Found:
+    """Those of the models, as rows of *statement*. Raises ValueError for a position that is none."""
     dialect = Dialect(session.get_bind().dialect.name)
-    statement = records.select_models().where(Model.deleted_at.is_(None))
     if wanted.hides_prompts:
         statement = statement.where(not_(search_fields.models_that_are_prompts()))
     find = functools.partial(search_fields.of_models, dialect=dialect)
     return _page(session, statement, wanted, find, _Sorted(Model.id, kind="uuid"))
 
 
-def versions(session: Session, wanted: Wanted) -> Found:
-    """Live versions of live models, as rows of ``records.select_versions``. Raises ValueError as :func:`models`."""
+def versions(session: Session, statement: Rows, wanted: Wanted) -> Found:
+    """Those of the versions, as rows of *statement*. Raises ValueError as :func:`models`."""
     dialect = Dialect(session.get_bind().dialect.name)
-    statement = briefs.select_live()
     if wanted.hides_prompts:
         statement = statement.where(not_(search_fields.versions_of_prompts()))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
@@ -80,7 +78,7 @@ def _page(session: Session, statement: Rows, wanted: Wanted, find: Find, unique:
     if wanted.after is not None:
         statement = statement.where(_beyond(columns, _opened(columns, wanted.after, dialect)))
     statement = statement.order_by(*_directions(columns)).add_columns(*(column.expression for column in columns))
-    rows = session.execute(statement.limit(wanted.limit + 1)).all()
+    rows = session.connection().execute(statement.limit(wanted.limit + 1)).all()
     shown = [tuple(row)[: -len(columns)] for row in rows[: wanted.limit]]
     if len(rows) <= wanted.limit:
         return Found(shown, None)
