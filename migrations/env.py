@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from registry.db import compatibility
 from registry.db.base import Base
 
 LOCK = 0x6D6F64656C  # "model": one upgrade at a time on PostgreSQL; SQLite's BEGIN IMMEDIATE does the same
@@ -16,3 +17,4 @@ with context.begin_transaction():
             connection.exec_driver_sql(f"SET LOCAL {name} = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
     context.run_migrations()
+    compatibility.record(connection, context.script)

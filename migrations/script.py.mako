@@ -14,6 +14,8 @@ revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
+# The oldest revision whose release works on the schema that this makes; its own where it contracts.
+works_with = ${repr(down_revision)}
 
 
 def upgrade() -> None:

@@ -40,7 +40,7 @@ It is also in {path}, readable by its owner only. For example:
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
     """Prepare what a first start needs, then serve until the process is told to stop.
 
-    Raises Unavailable when the database does not answer or is not at this release's schema.
+    Raises Unavailable when the database does not answer or has a schema that this release does not work with.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
     telemetry.configure(settings.log_format, settings.log_level)
@@ -48,7 +48,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         migrate.upgrade(url)
-    migrate.require_head(url)
+    migrate.require_working(url)
     if settings.dev:
         sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
     else:

@@ -20,6 +20,9 @@ def db() -> None:
 def upgrade(**overrides: Any) -> None:
     """Bring the schema to this release. Safe to run more than once, and from several machines at once.
 
+    Run it before the new release starts: releases that run go on working with it. An older release leaves a newer
+    schema as it is.
+
     \b
     Example:
       registry db upgrade
@@ -36,7 +39,7 @@ def upgrade(**overrides: Any) -> None:
 @db.command()
 @server.settings
 def current(**overrides: Any) -> None:
-    """Show the schema's revision, and this release's.
+    """Show the schema's revision, and whether this release works with it.
 
     \b
     Example:
@@ -46,8 +49,7 @@ def current(**overrides: Any) -> None:
     with server.installed():
         from registry.db import migrate
     with server.refusals():
-        found, head = migrate.current(settings.database_url.reveal()), migrate.head()
-    click.echo(f"{found or 'empty'}" + ("" if found == head else f"; this release needs {head}: registry db upgrade"))
+        click.echo(migrate.describe(settings.database_url.reveal()))
 
 
 @db.command()

@@ -1,7 +1,12 @@
-"""Bring a database to the schema of this release, and tell whether it is there."""
+"""Bring a database to the schema of this release, and tell whether it is there.
+
+Releases change over one after the other while both serve: first the database is brought to the schema of the new one,
+on which the old one still works (``registry.db.compatibility``).
+"""
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, exc
 
 import registry.db.models  # noqa: F401 -- fills the metadata that is compared
+from registry.db import compatibility
 from registry.db.base import Base
 from registry.db.engine import open_engine
 from registry.domain.errors import Unavailable
@@ -41,7 +47,15 @@ EXPRESSED = ("ix_model_tags_value", "ix_version_tags_value", "ix_versions_revise
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply what is missing. Any number of processes may do this at once: one works, the others wait."""
+    """Apply what is missing. Any number of processes may do this at once: one works, the others wait.
+
+    A newer schema stays as it is. Raises Unavailable when this release does not work with it.
+    """
+    with _connected(url) as connection:
+        if _is_newer(found := revision_over(connection)):
+            if problem := _mismatch(connection, found):
+                raise Unavailable(problem)
+            return
     _run(command.upgrade, url, revision)
 
 
@@ -50,9 +64,10 @@ def downgrade(url: str, revision: str) -> None:
     _run(command.downgrade, url, revision)
 
 
+@functools.cache
 def head() -> str:
     """The revision that this release needs."""
-    found = ScriptDirectory.from_config(_config()).get_current_head()
+    found = _scripts().get_current_head()
     if found is None:
         raise RuntimeError("no migrations were found beside the package")
     return found
@@ -69,18 +84,41 @@ def revision_over(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def require_head(url: str) -> None:
-    """Raise Unavailable, saying what to do, unless the database is at the schema of this release."""
-    if (found := current(url)) != head():
-        raise Unavailable(_behind(found))
+def mismatch(connection: Connection) -> str | None:
+    """What keeps this release from working with the schema, and what to do about it; None when nothing does.
+
+    A newer schema is no mismatch as long as it says that this release still works with it.
+    """
+    return _mismatch(connection, revision_over(connection))
+
+
+def describe(url: str) -> str:
+    """Where the database is, and which releases work with it."""
+    with _connected(url) as connection:
+        found = revision_over(connection)
+        if problem := _mismatch(connection, found):
+            return f"{found or 'empty'}: {problem}"
+    return f"{found}, newer than this release ({head()}), which works with it" if found != head() else head()
+
+
+def require_working(url: str) -> None:
+    """Raise Unavailable, saying what to do, unless this release works with the database's schema."""
+    with _connected(url) as connection:
+        if problem := mismatch(connection):
+            raise Unavailable(problem)
 
 
 def check(url: str) -> list[str]:
-    """What keeps this release from working with the database; empty when nothing does."""
+    """What keeps this release from working with the database; empty when nothing does.
+
+    A newer schema has what this release does not know; of it, only the triggers that guard history are looked for.
+    """
     with _connected(url) as connection:
         found = revision_over(connection)
+        if problem := _mismatch(connection, found):
+            return [problem]
         if found != head():
-            return [_behind(found)]
+            return _missing_triggers(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": _comparable})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
@@ -88,8 +126,26 @@ def check(url: str) -> list[str]:
         return differences + _missing_indexes(connection) + _missing_triggers(connection)
 
 
-def _behind(found: str | None) -> str:
-    return f"the database is at {found or 'no revision'}, this release needs {head()}: run registry db upgrade"
+def _mismatch(connection: Connection, found: str | None) -> str | None:
+    if found == head():
+        return None
+    if not _is_newer(found):
+        return f"the database is at {found or 'no revision'}, this release needs {head()}: run registry db upgrade"
+    if compatibility.works(connection, head()):
+        return None
+    return (
+        f"the database is at {found}, on which this release ({head()}) does not work: run the release that migrated it"
+    )
+
+
+def _is_newer(found: str | None) -> bool:
+    return found is not None and found not in _known()
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    """Every revision of this release; it has no other, while it runs."""
+    return frozenset(script.revision for script in _scripts().walk_revisions())
 
 
 def _comparable(_found: object, name: str | None, kind: str, *_: object) -> bool:
@@ -132,6 +188,10 @@ def _connected(url: str) -> Iterator[Connection]:
         raise Unavailable(f"the database does not answer: {error.orig}") from error
     finally:
         engine.dispose()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
 
 
 def _config() -> Config:

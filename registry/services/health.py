@@ -85,9 +85,7 @@ def _database() -> str | None:
 
 def _migrations() -> str | None:
     with reading() as session:
-        found = migrate.revision_over(session.connection())
-    needed = migrate.head()
-    return None if found == needed else f"at {found or 'no revision'}, needs {needed}: run registry db upgrade"
+        return migrate.mismatch(session.connection())
 
 
 def _storage(store: Store) -> str:

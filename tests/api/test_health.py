@@ -80,6 +80,7 @@ def test_a_database_of_another_release_is_not_ready(
     database.reset()
     connection = sqlite3.connect(database.url.removeprefix("sqlite:///"))
     connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("DELETE FROM compatible_releases")
     connection.commit()
     connection.close()
 

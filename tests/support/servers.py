@@ -44,12 +44,15 @@ UNSAID = object()
 
 
 class Launcher:
-    """A process that forks servers and workers on demand, and takes them along when it ends."""
+    """A process that forks servers and workers on demand, and takes them along when it ends.
 
-    def __init__(self) -> None:
+    They are of the release whose code is in *root*.
+    """
+
+    def __init__(self, root: Path = ROOT) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.servers"],
-            cwd=ROOT,
+            cwd=root,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

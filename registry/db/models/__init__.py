@@ -7,6 +7,7 @@ from registry.db.models.catalog import FormerName, Model, ModelTag, Version, Ver
 from registry.db.models.governance import AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
+from registry.db.models.releases import CompatibleRelease
 
 __all__ = [
     "Account",
@@ -16,6 +17,7 @@ __all__ = [
     "AuditText",
     "Blob",
     "Chain",
+    "CompatibleRelease",
     "FormerName",
     "IdempotencyKey",
     "Import",

@@ -1,0 +1,219 @@
+"""Two releases on one PostgreSQL database, under load: migrate, start the new one, go back and forth, end the old one.
+
+The new release is this one with one more migration (``tests/support/releases.py``): of what came before this one, no
+release could start on a schema that is newer than itself.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+from flask import Flask
+
+from registry.app import create_app
+from registry.config import Settings
+from tests.conftest import SECRET
+from tests.support.databases import Database
+from tests.support.oracle import Oracle
+from tests.support.releases import REVISION, Release, next_release
+from tests.support.servers import Caller, Launcher, Server, eventually, running_fleet
+
+CLIENTS = 2
+PAUSE = 0.05
+SHARED = "shared"
+# A promotion or a rollback may lose against another client's: that is an answer, not a failure.
+ANSWERS = {200, 201, 409}
+
+
+class Balancer:
+    """What stands before the replicas: sends each request to one of those in its rota."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.rota: list[Server] = []
+        self.busy: Counter[str] = Counter()
+        self.served: Counter[str] = Counter()
+        self.changed = threading.Condition()
+
+    def add(self, server: Server) -> None:
+        with self.changed:
+            self.rota.append(server)
+
+    def remove(self, server: Server) -> None:
+        """Send it nothing more; returns when it has answered all that it was sent."""
+        with self.changed:
+            self.rota.remove(server)
+            assert self.changed.wait_for(lambda: not self.busy[server.url], 60)
+
+    @contextmanager
+    def caller(self) -> Iterator[Caller]:
+        with self.changed:
+            url = random.choice(self.rota).url
+            self.busy[url] += 1
+        try:
+            with Caller(url, self.token) as caller:
+                yield caller
+        finally:
+            with self.changed:
+                self.busy[url] -= 1
+                self.served[url] += 1
+                self.changed.notify_all()
+
+
+class Client(threading.Thread):
+    """Registers, promotes, rolls back, resolves and searches, through whichever replica; notes all answers."""
+
+    def __init__(self, balancer: Balancer, model: str, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self.balancer, self.model, self.stop = balancer, model, stop
+        self.registered: list[tuple[str, int]] = []
+        self.promoted: list[int] = []
+        self.wrong: list[str] = []
+        self.rounds = 0
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            self.rounds += 1
+            for step in (self.register, self.promote, self.roll_back, self.read):
+                try:
+                    step()
+                except (AssertionError, requests.RequestException) as error:
+                    self.wrong.append(f"{step.__name__}: {error!r}")
+                time.sleep(PAUSE)
+
+    def register(self) -> None:
+        for model in (self.model, SHARED):
+            with self.balancer.caller() as caller:
+                file = caller.blob(random.randbytes(64))
+            with self.balancer.caller() as caller:
+                self.registered.append((model, caller.version(model, file, f"{self.model}-{self.rounds}")))
+
+    def promote(self) -> None:
+        for model, number in self.registered[-2:]:
+            for stage in ("staging", "production"):
+                with self.balancer.caller() as caller:
+                    answer = caller.stage(model, number, stage)
+                self.note(answer, {200} if model == self.model else ANSWERS)
+            if model == self.model:
+                self.promoted.append(number)
+
+    def roll_back(self) -> None:
+        for model in (self.model, SHARED):
+            with self.balancer.caller() as caller:
+                self.note(caller("POST", f"/models/{model}/rollback", {"reason": "a test"}), ANSWERS)
+
+    def read(self) -> None:
+        with self.balancer.caller() as caller:
+            self.note(caller("GET", f"/models/{self.model}/stages/production"), {200})
+        with self.balancer.caller() as caller:
+            self.note(caller("GET", '/search/versions?filter=stage = "production"&limit=5'), {200})
+
+    def note(self, answer: requests.Response, expected: set[int]) -> None:
+        if answer.status_code not in expected:
+            self.wrong.append(f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}")
+
+
+@pytest.fixture
+def server_of(database: Database, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """A started server of the release in *root*, over the test's database and one store."""
+    with ExitStack() as stack:
+
+        def start(root: Path, name: str) -> Server:
+            launcher = Launcher(root)
+            stack.callback(launcher.close)
+            folder = tmp_path / name
+            folder.mkdir()
+            fleet = running_fleet(
+                launcher,
+                folder,
+                database_url=database.url,
+                token=database.tokens["all"],
+                secret=SECRET,
+                storage_url=f"file://{tmp_path / 'store'}",
+            )
+            return stack.enter_context(fleet).server
+
+        yield start
+
+
+@pytest.fixture
+def newer(tmp_path: Path) -> Release:
+    return next_release(tmp_path / "next")
+
+
+@pytest.fixture
+def oracle(database: Database, make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Oracle]:
+    app: Flask = create_app(make_settings(database.url, storage_url=f"file://{tmp_path / 'store'}"))
+    oracle = Oracle(app, database.url, database.tokens["all"])
+    yield oracle
+    oracle.close()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_no_request_fails_while_one_release_takes_over_from_another(
+    database: Database, newer: Release, server_of: Callable[..., Server], oracle: Oracle
+) -> None:
+    old = server_of(Path(__file__).parents[2], "old")
+    balancer = Balancer(database.tokens["all"])
+    balancer.add(old)
+    stop = threading.Event()
+    clients = [Client(balancer, f"model-{number}", stop) for number in range(CLIENTS)]
+    with balancer.caller() as caller:
+        for model in (SHARED, *(client.model for client in clients)):
+            caller.make("POST", "/models", {"name": model})
+    for client in clients:
+        client.start()
+    try:
+        await_rounds(clients, 1)
+        migrated = newer.registry("db", "upgrade", database_url=database.url)
+        assert (migrated.returncode, migrated.stdout) == (0, f"The database is at {REVISION}.\n"), migrated.stderr
+        await_rounds(clients, 1)  # the old release alone, on the new schema
+
+        new = server_of(newer.root, "new")
+        balancer.add(new)
+        await_rounds(clients, 2)
+
+        balancer.remove(old)  # an old replica that is started again finds the new schema
+        old.stop()
+        old.start()
+        balancer.add(old)
+        await_rounds(clients, 2)
+
+        balancer.remove(old)
+        old.stop()
+        await_rounds(clients, 1)
+        with balancer.caller() as caller:
+            caller.make("POST", "/models", {"name": "made-by-the-new-one"})
+    finally:
+        stop.set()
+        for client in clients:
+            client.join(60)
+
+    assert [wrong for client in clients for wrong in client.wrong] == []
+    assert min(balancer.served[server.url] for server in (old, new)) >= 10
+    states = oracle.assert_sound()
+    assert {f"{model}:{number}" for client in clients for model, number in client.registered} == states.keys()
+    for client in clients:
+        oracle.ledger.assert_one_line(client.model)
+        oracle.ledger.assert_serial(client.model)
+        numbers = sorted(number for model, number in client.registered if model == client.model)
+        assert oracle.ledger.numbers(client.model) == numbers == list(range(1, len(numbers) + 1))
+        assert oracle.ledger.count(client.model, "version.promoted", stage="production") == len(client.promoted)
+    oracle.ledger.assert_one_line(SHARED)
+    oracle.ledger.assert_serial(SHARED)
+    shown = {row.name: row.shown_at for row in oracle.ledger.rows("SELECT name, shown_at FROM models")}
+    assert (shown[SHARED], shown["made-by-the-new-one"]) == (None, "the front page")
+
+
+def await_rounds(clients: list[Client], number: int) -> None:
+    """Return when every client has gone *number* whole rounds more."""
+    goals = [(client, client.rounds + number + 1) for client in clients]
+    eventually(lambda: all(client.rounds >= goal for client, goal in goals), "the clients go on")

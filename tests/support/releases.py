@@ -1,0 +1,81 @@
+"""The next release, made of this one: a copy of the code with one more migration, whose column the copy uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry.db import migrate
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("registry", "migrations", "deploy", "tests/__init__.py", "tests/support")
+REVISION = "9000"
+MIGRATION = '''"""Where a model is shown.
+
+Phase: expand
+Safe with the previous release: yes.
+Locks: short ones. Rollback: loses the column and the table.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "{revision}"
+down_revision = "{previous}"
+branch_labels = None
+depends_on = None
+works_with = down_revision
+
+
+def upgrade() -> None:
+    op.add_column("models", sa.Column("shown_at", sa.Text(), nullable=True))
+    op.create_table("screens", sa.Column("id", sa.Integer(), nullable=False), sa.PrimaryKeyConstraint("id"))
+    op.create_index("ix_models_shown_at", "models", ["shown_at"])
+
+
+def downgrade() -> None:
+    op.drop_index("ix_models_shown_at", "models")
+    op.drop_table("screens")
+    op.drop_column("models", "shown_at")
+'''
+# Every statement of the copy that reads or makes a model names the column.
+COLUMN = """
+from sqlalchemy import Text as _Text
+
+Model.shown_at = mapped_column(_Text, default="the front page")
+"""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A copy of the code; its processes import the package from there."""
+
+    root: Path
+
+    def registry(self, *arguments: str, database_url: str) -> subprocess.CompletedProcess[str]:
+        """Run the release's ``registry`` command."""
+        program = [sys.executable, "-m", "registry.cli.main", *arguments]
+        settings = {"REGISTRY_DATABASE_URL": database_url, "REGISTRY_SECRET_KEY": "x" * 32}
+        settings |= {"REGISTRY_DATA_DIR": str(self.root / "data"), "REGISTRY_STORAGE_URL": f"file://{self.root}/data"}
+        environment = {"PATH": os.environ["PATH"], **settings}
+        return subprocess.run(program, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+
+def next_release(folder: Path) -> Release:
+    """The release after this one, in *folder*: its migration expands."""
+    for part in PARTS:
+        source, target = ROOT / part, folder / part
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)  # compiled files too, which saves seconds
+        else:
+            shutil.copyfile(source, target)
+    text = MIGRATION.format(revision=REVISION, previous=migrate.head())
+    (folder / "migrations" / "versions" / f"{REVISION}_next.py").write_text(text)
+    with (folder / "registry" / "db" / "models" / "catalog.py").open("a") as catalog:
+        catalog.write(COLUMN)
+    return Release(folder)
