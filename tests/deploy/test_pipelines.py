@@ -1,0 +1,294 @@
+"""The GitHub action and the GitLab component: their scripts as a runner would run them, against a real service."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import SECRET
+from tests.support import tools
+from tests.support.databases import Database
+from tests.support.processes import environment
+from tests.support.servers import Caller, Fleet, Launcher, running_fleet
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+STEP = DEPLOY / "ci" / "step.sh"
+ACTION = yaml.safe_load((DEPLOY / "github-action" / "action.yml").read_text())
+SPEC, COMPONENT = yaml.safe_load_all((DEPLOY / "gitlab" / "registry.yml").read_text())
+(JOB,) = COMPONENT.values()
+HOSTILE = """it's "fine" $(touch pwned) `touch pwned`; touch pwned | & > pwned \\ %0A ${HOME} *
+--dry-run
+::warning::not ours"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a step left behind."""
+
+    code: int
+    printed: str
+    found: Mapping[str, str]
+    summary: str
+
+
+@pytest.fixture(scope="module")
+def fleet(databases: Callable[[str], Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    database = databases("sqlite")
+    database.reset()
+    launcher = Launcher()
+    settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
+    with running_fleet(launcher, tmp_path_factory.mktemp("fleet"), **settings) as fleet:
+        yield fleet
+    launcher.close()
+
+
+@pytest.fixture
+def caller(fleet: Fleet) -> Iterator[Caller]:
+    with fleet.caller() as caller:
+        yield caller
+
+
+@pytest.fixture
+def github(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
+    """Use the action with these inputs; the run is always the same one."""
+    (tmp_path / "model.bin").write_bytes(os.urandom(16))
+
+    def use(url: str = fleet.server.url, token: str = fleet.token, **given: str) -> Ended:
+        inputs = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()}
+        inputs |= {name.replace("_", "-"): value for name, value in {**given, "url": url, "token": token}.items()}
+        assert inputs.keys() == ACTION["inputs"].keys()
+        step = ACTION["runs"]["steps"][1]
+        told = {name: re.sub(r"\$\{\{ inputs\.(.+?) \}\}", lambda match: inputs[match[1]], value)
+                for name, value in step["env"].items()}  # fmt: skip
+        files = {name: tmp_path / name for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")}
+        for file in files.values():
+            file.write_text("")
+        runner = {
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_RUN_ID": "77",
+            "GITHUB_REPOSITORY": "risk/fraud",
+            "GITHUB_SHA": "a" * 40,
+        }
+        runner |= {
+            "GITHUB_ACTION_PATH": str(DEPLOY / "github-action"),
+            **{name: str(file) for name, file in files.items()},
+        }
+        shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+        return run(shell, tmp_path, runner | told, files["GITHUB_OUTPUT"], files["GITHUB_STEP_SUMMARY"])
+
+    return use
+
+
+@pytest.fixture
+def gitlab(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
+    """Run the component's job with these inputs."""
+    (tmp_path / "model.bin").write_bytes(os.urandom(16))
+
+    def use(**given: str) -> Ended:
+        inputs = {name: str(one.get("default", "")) for name, one in SPEC["spec"]["inputs"].items()}
+        inputs |= {name.replace("_", "-"): value for name, value in given.items()}
+        told = {name: re.sub(r"\$\[\[ inputs\.(.+?) \]\]", lambda match: inputs[match[1]], value)
+                for name, value in JOB["variables"].items()}  # fmt: skip
+        runner = {"GITLAB_CI": "true", "CI_PIPELINE_ID": "88", "CI_COMMIT_SHA": "b" * 40}
+        runner |= {"REGISTRY_URL": fleet.server.url, "REGISTRY_TOKEN": fleet.token, "STEP_PACKAGE": ""}
+        shell = ["bash", "-eo", "pipefail", "-c", "\n".join(JOB["script"])]
+        return run(shell, tmp_path, {**told, **runner}, tmp_path / "registry.env", tmp_path / "none")
+
+    return use
+
+
+def run(shell: list[str], folder: Path, variables: Mapping[str, str], found: Path, summary: Path) -> Ended:
+    done = subprocess.run(shell, cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert not (folder / "pwned").exists()
+    lines = found.read_text().splitlines() if found.exists() else []
+    return Ended(
+        done.returncode,
+        done.stdout,
+        dict(line.split("=", 1) for line in lines),
+        summary.read_text() if summary.exists() else "",
+    )
+
+
+def test_a_version_is_registered_once_by_a_run(github: Callable[..., Ended], caller: Caller) -> None:
+    first = github(command="register", model="once", path="model.bin", metrics="auc=0.9\nloss=0.1", tags="team=risk")
+    again = github(command="register", model="once", path="model.bin", metrics="auc=0.9\nloss=0.1", tags="team=risk")
+
+    assert (first.code, first.printed) == (0, "::notice title=Model registry::Registered: once:1 (none)\n")
+    assert first.found == {"version": "1", "reference": "once:1", "stage": "none", "created": "true", "changed": "true"}
+    assert again.found == {**first.found, "created": "false", "changed": "false"}
+    assert "<code>once:1</code>" in first.summary
+    version = caller.get("/models/once/versions/1")
+    assert (version["metrics"], version["tags"]) == ({"auc": 0.9, "loss": 0.1}, {"team": "risk"})
+    assert version["lineage"]["run"]["id"] == "77"
+
+
+def test_a_gate_fails_with_the_reason_and_changes_nothing(github: Callable[..., Ended], caller: Caller) -> None:
+    github(command="register", model="gated", path="model.bin")
+
+    early = github(command="gate", model="gated", version="1", to="production")
+    allowed = github(command="gate", version="gated:1", to="staging")
+
+    reason = "version 1 cannot go from none to production; move it to staging first"
+    assert (early.code, early.printed) == (6, f"::error title=Model registry::gate: {reason}\n")
+    assert (early.found, reason in early.summary) == ({}, True)
+    assert (allowed.code, allowed.found["stage"], allowed.found["changed"]) == (0, "staging", "true")
+    assert caller.get("/models/gated/versions/1")["stage"] == "none"
+
+
+def test_a_version_is_promoted_unless_another_holds_the_stage(github: Callable[..., Ended], caller: Caller) -> None:
+    github(command="register", model="moved", path="model.bin")
+    staged = github(command="promote", version="moved:1", to="staging", reason=HOSTILE)
+
+    late = github(command="promote", version="moved:1", to="production", expected_current="9")
+
+    assert (staged.code, staged.found["stage"]) == (0, "staging")
+    assert caller.get("/models/moved/history")["items"][0]["reason"] == HOSTILE
+    assert late.code == 5
+    assert late.printed.startswith("::error title=Model registry::promote: ")
+
+
+def test_an_input_is_never_read_as_code(github: Callable[..., Ended], caller: Caller, tmp_path: Path) -> None:
+    odd = tmp_path / "-a $(touch pwned) 'file'"
+    odd.write_text("bytes")
+
+    made = github(
+        command="register",
+        model="- $(touch pwned) `it's`",
+        path=odd.name,
+        description=HOSTILE,
+        tags="a=$(touch pwned)\nb=`x` 'y' \"z\"\n\nc=; touch pwned",
+    )
+
+    assert made.code == 0, made.printed
+    version = caller.get("/models/-%20$(touch%20pwned)%20%60it's%60/versions/1")
+    assert version["description"] == HOSTILE
+    assert version["tags"] == {"a": "$(touch pwned)", "b": "`x` 'y' \"z\"", "c": "; touch pwned"}
+
+
+def test_a_message_cannot_give_orders_to_the_runner(tmp_path: Path) -> None:
+    program = tmp_path / "registry"
+    program.write_text("#!/bin/sh\nprintf 'bad\\n::add-mask::x\\r::warning::100%%\\n' >&2\nexit 7\n")
+    program.chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    told = {"STEP_COMMAND": "gate", "STEP_VERSION": "a:1", "STEP_TO": "staging", "GITHUB_ACTIONS": "true"}
+
+    ended = subprocess.run([STEP], env={"PATH": path, **told}, capture_output=True, check=False)
+
+    message = b"::error title=Model registry::gate: bad%0A::add-mask::x%0A::warning::100%25\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (7, message, b"")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "words"),
+    [
+        ({"command": "gate", "version": "none:1", "to": "staging"}, 4, "none"),
+        ({"command": "gate", "version": "none:1", "to": "staging", "token": "mrp_wrong"}, 3, "gate: "),
+        (
+            {"command": "gate", "version": "none:1", "to": "staging", "url": "http://127.0.0.1:9"},
+            8,
+            "cannot be reached",
+        ),
+        ({"command": "register", "model": "none"}, 2, "the input path is needed for register"),
+        ({"command": "promote", "version": "1", "to": "staging"}, 2, "the input model is needed for promote"),
+        ({"command": "destroy"}, 2, "the input command must be register, promote or gate"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, int) else "",
+)
+def test_a_failure_has_its_exit_code_and_says_why(
+    github: Callable[..., Ended], given: dict[str, str], code: int, words: str
+) -> None:
+    ended = github(**given)
+
+    assert ended.code == code
+    assert ended.printed.startswith("::error title=Model registry::")
+    assert words in ended.printed
+
+
+def test_the_component_registers_and_gates(gitlab: Callable[..., Ended], caller: Caller) -> None:
+    made = gitlab(command="register", model="labelled", path="model.bin", description=HOSTILE)
+    refused = gitlab(command="gate", version="labelled:1", to="production")
+
+    assert (made.code, made.printed) == (0, "Registered: labelled:1 (none)\n")
+    assert made.found["REGISTRY_REFERENCE"] == "labelled:1"
+    assert made.found["REGISTRY_CREATED"] == "true"
+    assert caller.get("/models/labelled/versions/1")["description"] == HOSTILE
+    assert (refused.code, "move it to staging first" in refused.printed) == (6, True)
+
+
+def test_the_component_holds_the_script_line_for_line() -> None:
+    assert JOB["script"][1] == STEP.read_text()
+
+
+def test_no_input_is_written_into_a_script() -> None:
+    assert not any("${{" in step["run"] for step in ACTION["runs"]["steps"])
+    assert not any("$[[" in line for line in JOB["script"])
+
+
+def test_the_action_and_the_component_take_the_same_inputs() -> None:
+    of_the_action = set(ACTION["inputs"]) - {"url", "token"}
+    of_the_component = set(SPEC["spec"]["inputs"]) - {"stage", "job-name", "image"}
+
+    assert of_the_action == of_the_component
+    variables = {name for step in ACTION["runs"]["steps"] for name in step["env"]}
+    assert {f"STEP_{name.upper().replace('-', '_')}" for name in of_the_action} <= variables & JOB["variables"].keys()
+
+
+def test_the_examples_use_only_what_there_is() -> None:
+    workflow = yaml.safe_load((DEPLOY / "github-action" / "example.yml").read_text())
+    steps = [step for step in workflow["jobs"]["train"]["steps"] if "github-action" in step.get("uses", "")]
+    pipeline = yaml.safe_load((DEPLOY / "gitlab" / "example.yml").read_text())
+
+    assert steps
+    assert all(step["with"].keys() <= ACTION["inputs"].keys() for step in steps)
+    assert all(part["inputs"].keys() <= SPEC["spec"]["inputs"].keys() for part in pipeline["include"])
+    outputs = re.findall(r"steps\.registered\.outputs\.(\w+)", str(workflow))
+    assert outputs
+    assert set(outputs) <= ACTION["outputs"].keys()
+
+
+def test_everything_is_as_the_schemas_of_github_and_gitlab_have_it(tmp_path: Path) -> None:
+    component = tmp_path / "component.yml"
+    component.write_text(yaml.dump({"job": JOB}))
+    checks: list[tuple[str, list[str], Path]] = [
+        ("github-actions", [], DEPLOY / "github-action" / "action.yml"),
+        ("github-workflows", [], DEPLOY / "github-action" / "example.yml"),
+        ("gitlab-ci", ["--data-transform", "gitlab-ci"], DEPLOY / "gitlab" / "example.yml"),
+        ("gitlab-ci", ["--data-transform", "gitlab-ci"], component),
+    ]
+
+    for schema, options, path in checks:
+        problems = schema_problems(schema, path, *options)
+        assert problems == "", f"{path.name}: {problems}"
+
+
+def test_the_schema_refuses_a_word_that_github_does_not_know(tmp_path: Path) -> None:
+    wrong: dict[str, Any] = {**ACTION, "runs": {**ACTION["runs"], "usings": "composite"}}
+    (tmp_path / "action.yml").write_text(yaml.dump(wrong))
+
+    assert "usings" in schema_problems("github-actions", tmp_path / "action.yml")
+
+
+def test_shellcheck_finds_nothing_in_any_script() -> None:
+    scripts = [*sorted(DEPLOY.rglob("*.sh")), ROOT / ".ci" / "run"]
+    program = [tools.validator("shellcheck"), *scripts]
+
+    checked = subprocess.run(program, capture_output=True, text=True, check=False)
+
+    assert STEP in scripts
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+
+def schema_problems(schema: str, path: Path, *options: str) -> str:
+    program = [tools.validator("check-jsonschema"), "--builtin-schema", f"vendor.{schema}", *options, path]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
