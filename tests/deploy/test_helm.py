@@ -1,0 +1,126 @@
+"""The Helm chart, linted and rendered by Helm's own library: it makes what deploy/kubernetes says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support import tools
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+CHART = DEPLOY / "helm"
+PLAIN = DEPLOY / "kubernetes"
+SAME = {
+    "Deployment/registry": "base/deployment.yaml",
+    "Deployment/registry-worker": "base/worker.yaml",
+    "Job/registry-migrate": "migrate/job.yaml",
+    "Service/registry": "base/service.yaml",
+    "ServiceAccount/registry": "base/service-account.yaml",
+    "PodDisruptionBudget/registry": "base/disruption-budget.yaml",
+    "NetworkPolicy/registry": "base/network-policy.yaml",
+    "ServiceMonitor/registry": "monitoring/service-monitor.yaml",
+}
+EVERYTHING = {
+    "image": {"repository": "images.example.com/registry", "tag": "0.1.1"},
+    "settings": {"REGISTRY_SINGLE_PUT_BYTES": 67108864, "REGISTRY_S3_PATH_STYLE": True},
+    "serviceMonitor": {"enabled": True},
+    "networkPolicy": {"egress": [{"ports": [{"port": 9000, "protocol": "TCP"}]}]},
+    "ingress": {"host": "registry.example.com", "className": "nginx", "annotations": {"a": "b"}},
+}
+
+
+@cache
+def rendered(values: str = "{}") -> dict[str, Any]:
+    program = [tools.helm_python(), Path(__file__).with_name("render_chart.py"), CHART]
+    done = subprocess.run(program, input=values, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def manifests(values: dict[str, Any]) -> dict[str, Any]:
+    made = rendered(json.dumps(values))["manifests"]
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in made}
+
+
+def without_additions(manifest: Any) -> Any:
+    """The manifest without what only a chart has: the release's label, and annotations."""
+    if isinstance(manifest, list):
+        return [without_additions(one) for one in manifest]
+    if not isinstance(manifest, dict):
+        return manifest
+    added = {"app.kubernetes.io/instance", "annotations"}
+    return {key: without_additions(value) for key, value in manifest.items() if key not in added}
+
+
+@pytest.mark.parametrize("values", [{}, EVERYTHING], ids=["defaults", "everything"])
+def test_helm_finds_nothing_wrong(values: dict[str, Any]) -> None:
+    report = rendered(json.dumps(values))["report"]
+
+    assert [message for message in report["messages"] if message["severity"] > 1] == []
+    assert not report["errors"]
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_the_chart_makes_what_the_plain_files_say(name: str) -> None:
+    plain = yaml.safe_load((PLAIN / SAME[name]).read_text())
+
+    made = manifests({"serviceMonitor": {"enabled": True}})[name]
+
+    assert without_additions(made) == without_additions(plain)
+
+
+def test_the_chart_makes_nothing_else() -> None:
+    optional = {"ServiceMonitor/registry"}
+
+    assert manifests({}).keys() == (SAME.keys() - optional) | {"ConfigMap/registry-settings"}
+    assert manifests(EVERYTHING).keys() - manifests({}).keys() == {"ServiceMonitor/registry", "Ingress/registry"}
+
+
+def test_values_come_where_they_belong() -> None:
+    made = manifests(EVERYTHING)
+    pods = [made[name]["spec"]["template"] for name in ("Deployment/registry", "Deployment/registry-worker")]
+    plain = yaml.safe_load((PLAIN / "overlays/example/ingress.yaml").read_text())["spec"]["rules"][0]["http"]["paths"]
+
+    settings = made["ConfigMap/registry-settings"]["data"]
+    assert settings["REGISTRY_SINGLE_PUT_BYTES"] == "67108864"
+    assert settings["REGISTRY_S3_PATH_STYLE"] == "true"
+    for pod in [*pods, made["Job/registry-migrate"]["spec"]["template"]]:
+        assert pod["spec"]["containers"][0]["image"] == "images.example.com/registry:0.1.1"
+    paths = made["Ingress/registry"]["spec"]["rules"][0]["http"]["paths"]
+    assert sorted(map(str, paths)) == sorted(map(str, plain))
+    assert {"ports": [{"port": 9000, "protocol": "TCP"}]} in made["NetworkPolicy/registry"]["spec"]["egress"]
+
+
+def test_another_setting_is_another_pod() -> None:
+    sums = {
+        manifests({"settings": {"REGISTRY_LOG_LEVEL": level}})["Deployment/registry"]["spec"]["template"]["metadata"][
+            "annotations"
+        ]["checksum/settings"]
+        for level in ("info", "debug")
+    }
+
+    assert len(sums) == 2
+
+
+def test_the_migration_runs_before_a_release_changes_anything() -> None:
+    annotations = manifests({})["Job/registry-migrate"]["metadata"]["annotations"]
+
+    assert annotations["helm.sh/hook"] == "pre-install,pre-upgrade"
+    assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation"
+
+
+def test_what_the_chart_makes_is_as_kubernetes_own_schemas_have_it(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.yaml"
+    made = [one for one in manifests(EVERYTHING).values() if one["kind"] != "ServiceMonitor"]
+    whole.write_text("---\n".join(yaml.dump(one) for one in made))
+    program = [tools.validator("kubernetes-validate"), "--strict", whole]
+
+    validated = subprocess.run(program, capture_output=True, text=True, check=False)
+
+    assert (validated.returncode, "WARN" in validated.stderr) == (0, False), validated.stderr
