@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
 # ---- build: the locked dependencies and the package, in one virtual environment ----
-FROM python:3.12-slim AS build
+FROM python:3.12.12-slim-bookworm AS build
 
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 
@@ -29,7 +29,7 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 
 
 # ---- the image that runs ----
-FROM python:3.12-slim
+FROM python:3.12.12-slim-bookworm
 
 LABEL org.opencontainers.image.title="model-registry" \
       org.opencontainers.image.description="A model registry service: immutable versions, enforced stages, rollback, lineage and an audit log." \

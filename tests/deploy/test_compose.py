@@ -12,6 +12,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 
 from registry.config import VARIABLES
+from tests.support import tools
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
@@ -54,7 +55,7 @@ def test_a_container_can_write_only_to_its_volumes_and_gains_no_privilege(name):
     service = SERVICES[name]
 
     assert service["read_only"] is True
-    assert "/tmp" in service["tmpfs"]
+    assert ("/tmp" in service["tmpfs"]) != (name == "registry")
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert not service.keys() & {"privileged", "cap_add", "network_mode", "pid", "ipc", "devices"}
@@ -99,6 +100,20 @@ def test_requests_in_flight_get_longer_than_gunicorn_gives_them(name):
     graceful = int(re.search(r"^graceful_timeout = (\d+)$", (DEPLOY / "gunicorn.conf.py").read_text(), re.M)[1])
 
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > graceful
+
+
+def test_what_waits_to_be_hashed_waits_on_the_disk():
+    assert "registry-spool:/tmp" in SERVICES["registry"]["volumes"]
+    assert "registry-spool" in yaml.safe_load(TEXT)["volumes"]
+
+
+def test_compose_and_hadolint_find_nothing_wrong():
+    schema = [tools.validator("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml"]
+    programs = [schema, [tools.validator("hadolint"), "--no-color", DEPLOY.parent / "Dockerfile"]]
+
+    found = [subprocess.run(program, capture_output=True, text=True, check=False) for program in programs]
+
+    assert [(done.returncode, done.stdout) for done in found] == [(0, "ok -- validation done\n"), (0, "")]
 
 
 def test_the_bucket_is_created_once_and_found_afterwards():

@@ -63,6 +63,13 @@ def test_the_image_runs_as_a_numbered_user_that_is_not_root():
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
 
 
+def test_an_image_is_pinned_to_a_version():
+    bases = [line.split()[1] for line in INSTRUCTIONS if line.startswith("FROM ")]
+
+    assert bases
+    assert all(re.fullmatch(r"python:\d+\.\d+\.\d+-slim-\w+", base) for base in bases)
+
+
 def test_what_the_image_copies_exists_and_is_not_ignored():
     sources = {
         source
