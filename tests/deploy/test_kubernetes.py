@@ -129,6 +129,13 @@ def test_secrets_are_named_and_nowhere_written(name: str) -> None:
     assert not any(manifest(path)["kind"] == "Secret" for path in PLAIN)
 
 
+def test_the_page_makes_the_secret_that_the_pods_name() -> None:
+    page = (PLACE / "README.md").read_text()
+
+    assert set(re.findall(r"--from-(?:literal|file)=([a-z-]+)=", page)) == SECRETS
+    assert "secret generic registry-secrets" in page
+
+
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_variable_is_a_setting(name: str, secrets: Path) -> None:
     ours = {key.removesuffix("_FILE") for key in variables(name, secrets) if key.startswith("REGISTRY_")}
