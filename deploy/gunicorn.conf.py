@@ -10,12 +10,14 @@ import logging
 import os
 from datetime import UTC, datetime
 
+from registry.telemetry import processes
 
-def _number(name: str, default: int) -> int:
-    """Return the environment variable *name* as a number of at least one; RuntimeError says which one is wrong."""
+
+def _number(name: str, default: int, *, least: int = 1) -> int:
+    """Return the environment variable *name* as a number of *least* or more; RuntimeError says which one is wrong."""
     text = os.environ.get(name) or str(default)
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise RuntimeError(f"{name} must be a whole number of 1 or more, not {text!r}")
+    if not (text.isascii() and text.isdigit() and int(text) >= least):
+        raise RuntimeError(f"{name} must be a whole number of {least} or more, not {text!r}")
     return int(text)
 
 
@@ -49,10 +51,35 @@ worker_class = "gthread"
 # status 3 when its first workers cannot boot.
 preload_app = False
 
-# After SIGTERM a worker takes no new request and has this long for those it already holds. It is longer than a request
-# should ever take, and an orchestrator's own grace period must be longer still. New connections hang in the listen
-# queue meanwhile, therefore traffic has to be taken away first.
+# After SIGTERM everything is served as before for so many seconds, but /readyz answers 503: load balancers have noticed
+# when the listener closes. A second SIGTERM ends the wait; SIGINT and SIGQUIT stop at once. Under systemd say
+# KillMode=mixed: the signal is for the master alone.
+drain_seconds = _number("REGISTRY_DRAIN_SECONDS", 5, least=0)
+
+# Then a worker takes no new request and has this long for those it already holds. It is longer than a request should
+# ever take. An orchestrator's own grace period must be longer than both together.
 graceful_timeout = 30
+
+# The workers count together, in a directory that has to be named before they import the application.
+processes.prepare()
+
+
+def when_ready(server: object) -> None:  # type: ignore[no-untyped-def]
+    """Called in the master when it listens."""
+    processes.drain_first(
+        drain_seconds, announce=lambda: server.log.info("Draining for %s s: /readyz says no", drain_seconds)
+    )
+
+
+def child_exit(server, worker):  # type: ignore[no-untyped-def]
+    """Called in the master when a worker has ended, however that came."""
+    processes.bury(worker.pid)
+
+
+def on_exit(server):  # type: ignore[no-untyped-def]
+    """Called in the master as its last act."""
+    processes.discard()
+
 
 # A worker that gives no sign of life for this long is replaced. With threads the sign comes from the main loop, so this
 # finds a hung process; it does not end a slow request, for which the timeouts of the database and the store exist.

@@ -9,7 +9,7 @@
     services                    one public function for each use case; each opens the one transaction
     storage | auth | tracking   adapters: bytes, identities, MLflow's tracking servers
     db                          rows and named queries; transaction()
-    config | telemetry          settings; logs
+    config | telemetry          settings; logs, counts
     domain                      rules as plain Python
     client                      the SDK: imports none of the above
 

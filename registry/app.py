@@ -13,7 +13,6 @@ from flask import Flask, Response
 from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from registry import telemetry
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
 from registry.auth.authenticate import Authenticator
@@ -24,6 +23,7 @@ from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services.tracking import Upstream
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
+from registry.telemetry import requests
 from registry.tracking.link import Link
 from registry.tracking.server import TrackingServer
 
@@ -67,7 +67,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _open_gates(app: Flask) -> None:
-    telemetry.register(app)
+    requests.register(app)
     converters.register(app)
     access.register(app)
     app.before_request(converters.refuse_unnameable)

@@ -114,6 +114,7 @@ class Settings:
     import_sources: tuple[str, ...] = ()
     mlflow_downloads: str = "registry"
     mlflow_tracking: tuple[Tracking, ...] = ()
+    drain_seconds: int = 0
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
@@ -183,6 +184,7 @@ class _Reader:
             "import_sources": self.sources("import_sources"),
             "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
             "mlflow_tracking": self.tracking("mlflow_tracking"),
+            "drain_seconds": self.number("drain_seconds", 0 if self.dev else 5, least=0, most=600),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),

@@ -11,13 +11,14 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import Application
 
-from registry import telemetry, worker
+from registry import worker
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
-from registry.db.session import db
+from registry.db.session import db, pool_of
 from registry.http.context import EXTENSION, Adapters
 from registry.services import accounts, health
+from registry.telemetry import logs, meters
 
 # A checkout is looked at first: an editable install would hold a stale copy.
 _CONFIGURATIONS = (
@@ -43,7 +44,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     Raises Unavailable when the database does not answer or has a schema that this release does not work with.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
-    telemetry.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level)
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,7 +79,8 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         """There is no command line of gunicorn's here."""
 
     def load_config(self) -> None:
-        os.environ["REGISTRY_LOG_FORMAT"] = self.settings.log_format  # for gunicorn's own lines, in its file
+        os.environ["REGISTRY_LOG_FORMAT"] = self.settings.log_format  # its file reads both from there
+        os.environ["REGISTRY_DRAIN_SECONDS"] = str(self.settings.drain_seconds)
         self.load_config_from_file(str(next(path for path in _CONFIGURATIONS if path.exists())))
         self.cfg.set("bind", [self.settings.bind])
         self.cfg.set("workers", self.settings.workers)
@@ -87,6 +89,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
     def load(self) -> Flask:
         app = create_app(self.settings)
         health.probe(app.extensions[EXTENSION].store)
+        meters.watch(pool_of(app))
         if self.settings.uses_sqlite and self.settings.workers == 1:
             worker.start_threads(app)
         return app

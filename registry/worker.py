@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 
@@ -22,9 +22,11 @@ from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
 from registry.services import (
     artifacts,
+    census,
     collection,
     filling,
     gathering,
+    heartbeats,
     imports,
     scrubbing,
     tracking,
@@ -49,6 +51,14 @@ class Round:
     due_at: float = 0.0
 
 
+@dataclass
+class Standing:
+    """What this process is at, and what it could not do when it last tried: what its heartbeat tells."""
+
+    doing: set[str] = field(default_factory=set)
+    failing: set[str] = field(default_factory=set)
+
+
 def run(app: Flask, *, once: bool = False) -> None:
     """Work until the process is told to stop (SIGTERM, SIGINT); or until all that is due now is done.
 
@@ -63,9 +73,9 @@ def run(app: Flask, *, once: bool = False) -> None:
         signal.signal(number, end)
     if once:
         for lane in _lanes(app.extensions[EXTENSION]):
-            _do_what_is_due(app, lane, stop)
+            _do_what_is_due(app, lane, stop, Standing())
         return
-    threads = _start(app, stop)
+    threads = _start(app, stop, kind="worker")
     stop.wait()
     for thread in threads:
         thread.join(PARTING_SECONDS / len(threads))
@@ -73,7 +83,7 @@ def run(app: Flask, *, once: bool = False) -> None:
 
 def start_threads(app: Flask) -> None:
     """Work beside the requests of a single-process server; the threads end with the process."""
-    _start(app, threading.Event())
+    _start(app, threading.Event(), kind="server")
 
 
 def kinds_of(adapters: Adapters) -> dict[str, Kind]:
@@ -85,37 +95,64 @@ def kinds_of(adapters: Adapters) -> dict[str, Kind]:
     }
 
 
-def _start(app: Flask, stop: threading.Event) -> list[threading.Thread]:
+def _start(app: Flask, stop: threading.Event, *, kind: str) -> list[threading.Thread]:
     """One thread a lane: a long import holds up no verification. They do not keep the process alive."""
-    lanes = _lanes(app.extensions[EXTENSION])
-    threads = [threading.Thread(target=_work, args=(app, lane, stop), name=lane[0].name, daemon=True) for lane in lanes]
+    standing = Standing()
+    threads = [
+        threading.Thread(target=_work, args=(app, lane, stop, standing), name=lane[0].name, daemon=True)
+        for lane in _lanes(app.extensions[EXTENSION])
+    ]
+    threads.append(threading.Thread(target=_beat, args=(app, stop, standing, kind), name="heartbeat", daemon=True))
     for thread in threads:
         thread.start()
     return threads
 
 
-def _work(app: Flask, lane: Sequence[Round], stop: threading.Event) -> None:
+def _beat(app: Flask, stop: threading.Event, standing: Standing, kind: str) -> None:
+    pulse = heartbeats.Pulse(kind)
+    while True:
+        stopped = stop.is_set()
+        try:
+            with app.app_context():
+                pulse.beat(doing=sorted(standing.doing), failing=sorted(standing.failing), stopped=stopped)
+        except Unavailable as error:
+            log.warning("heartbeat_missed", reason=error.detail)
+        if stopped:
+            return
+        stop.wait(heartbeats.EVERY)
+
+
+def _work(app: Flask, lane: Sequence[Round], stop: threading.Event, standing: Standing) -> None:
     while not stop.is_set():
-        _do_what_is_due(app, lane, stop)
+        _do_what_is_due(app, lane, stop, standing)
         stop.wait(IDLE_SECONDS)
 
 
-def _do_what_is_due(app: Flask, lane: Sequence[Round], stop: threading.Event) -> None:
+def _do_what_is_due(app: Flask, lane: Sequence[Round], stop: threading.Event, standing: Standing) -> None:
     for task in lane:
-        while not stop.is_set() and task.due_at <= time.monotonic() and _more(app, task):
+        while not stop.is_set() and task.due_at <= time.monotonic() and _more(app, task, standing):
             pass
 
 
-def _more(app: Flask, task: Round) -> bool:
+def _more(app: Flask, task: Round, standing: Standing) -> bool:
     """Do one piece of the work; false when it is to rest until it is due again, as after a failure."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(work=task.name)
+    standing.doing.add(task.name)
     try:
         with app.app_context():
-            if task.work():
-                return True
+            more = task.work()
+        standing.failing.discard(task.name)
+        if more:
+            return True
     except Unavailable as error:
-        log.warning("postponed", work=task.name, reason=error.detail)
+        standing.failing.add(task.name)
+        log.warning("postponed", reason=error.detail)
     except Exception:
-        log.exception("failed", work=task.name)  # the other work goes on, and this is tried again
+        standing.failing.add(task.name)
+        log.exception("failed")  # the other work goes on, and this is tried again
+    finally:
+        standing.doing.discard(task.name)
     task.due_at = time.monotonic() + task.seconds
     return False
 
@@ -143,6 +180,10 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys, files_swept=done.files)
         return False
 
+    def count() -> bool:
+        census.take()
+        return False
+
     def scrub() -> bool:
         return scrubbing.scrub_next(store=store, interval=timedelta(seconds=settings.scrub_interval))
 
@@ -157,6 +198,10 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         [Round("verification", IDLE_SECONDS, verify)],
         [Round("imports", IDLE_SECONDS, fetch)],
         [Round("artifacts", IDLE_SECONDS, hash_artifacts)],
-        [Round("upkeep", UPKEEP_SECONDS, keep_up), Round("collection", settings.gc_interval, collect)],
+        [
+            Round("upkeep", UPKEEP_SECONDS, keep_up),
+            Round("census", UPKEEP_SECONDS, count),
+            Round("collection", settings.gc_interval, collect),
+        ],
         [Round("scrubbing", UPKEEP_SECONDS, scrub)],
     ]

@@ -1,9 +1,11 @@
 """The target for a WSGI server of your own: ``gunicorn -c deploy/gunicorn.conf.py registry.wsgi:app``."""
 
-from registry import telemetry
 from registry.app import create_app
 from registry.config import Settings
+from registry.db import session
+from registry.telemetry import logs, meters
 
 settings = Settings.load()
-telemetry.configure(settings.log_format, settings.log_level)
+logs.configure(settings.log_format, settings.log_level)
 app = create_app(settings)
+meters.watch(session.pool_of(app))

@@ -67,6 +67,7 @@ WRONG = {
     ],
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
+    "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],
     "REGISTRY_LOG_FORMAT": ["xml"],
     "REGISTRY_LOG_LEVEL": ["verbose", "INFO"],
     "REGISTRY_BIND": ["5000", ":5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1",

@@ -14,18 +14,19 @@ from werkzeug import Response as Redirect
 from registry.http.access import public
 from registry.http.context import settings, store
 from registry.services import health
+from registry.telemetry import processes
 
 ASSETS = Path(swagger_ui.static_path)
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8"><title>Model registry API</title>
-<link rel="stylesheet" href="{{ url_for('operations.docs_asset', name='swagger-ui.css') }}">
-<link rel="icon" href="{{ url_for('operations.docs_asset', name='favicon-32x32.png') }}">
+<link rel="stylesheet" href="{{ url_for('operations.docs_asset', file='swagger-ui.css') }}">
+<link rel="icon" href="{{ url_for('operations.docs_asset', file='favicon-32x32.png') }}">
 </head>
 <body>
 <div id="ui"></div>
-<script src="{{ url_for('operations.docs_asset', name='swagger-ui-bundle.js') }}"></script>
+<script src="{{ url_for('operations.docs_asset', file='swagger-ui-bundle.js') }}"></script>
 <script src="{{ url_for('operations.docs_script') }}"></script>
 </body>
 </html>
@@ -46,11 +47,13 @@ def make_blueprint(api: Api) -> Blueprint:
     @blueprint.get("/readyz")
     @public("load balancers ask it; it names no secret")
     def readyz() -> tuple[Response, int]:
+        if processes.draining():
+            return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503
         checks = health.readiness(store())
         ready = all(check.ok for check in checks.values())
         document = {
             "status": "ready" if ready else "not ready",
-            "mode": "dev-no-auth" if settings().dev else "production",
+            "mode": _mode(),
             "checks": {name: asdict(check) for name, check in checks.items()},
         }
         return jsonify(document), 200 if ready else 503
@@ -70,10 +73,10 @@ def make_blueprint(api: Api) -> Blueprint:
     def docs_script() -> Response:
         return Response(SCRIPT, content_type="text/javascript")
 
-    @blueprint.get("/docs/<any('swagger-ui.css','swagger-ui-bundle.js','favicon-32x32.png'):name>")
+    @blueprint.get("/docs/<any('swagger-ui.css','swagger-ui-bundle.js','favicon-32x32.png'):file>")
     @public("files of a public package")
-    def docs_asset(name: str) -> Response:
-        return send_from_directory(ASSETS, name)
+    def docs_asset(file: str) -> Response:
+        return send_from_directory(ASSETS, file)
 
     @blueprint.get("/")
     @public("leads to the docs")
@@ -81,6 +84,10 @@ def make_blueprint(api: Api) -> Blueprint:
         return redirect("docs")
 
     return blueprint
+
+
+def _mode() -> str:
+    return "dev-no-auth" if settings().dev else "production"
 
 
 def _document(api: Api) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from registry.domain import errors
 from registry.domain.errors import RegistryError
+from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
 MEDIA_TYPE = "application/problem+json"
@@ -85,6 +86,7 @@ def unexpected(error: Exception) -> Response:
 
 def problem(status: int, code: str, detail: str, **extras: Any) -> Response:
     """One problem document."""
+    meters().refusals.labels(code).inc()
     document = {
         "type": "about:blank",
         "title": HTTP_STATUS_CODES[status],

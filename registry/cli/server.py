@@ -59,12 +59,12 @@ def load(**overrides: Any) -> Settings:
 def application(**overrides: Any) -> Iterator[Flask]:
     """The service without its HTTP server, inside its application context; what it logs goes to stderr."""
     with installed():
-        from registry import telemetry
         from registry.app import create_app
         from registry.db.session import db
+        from registry.telemetry import logs
     with refusals():
         found = load(**overrides)
-        telemetry.configure(found.log_format, found.log_level)
+        logs.configure(found.log_format, found.log_level)
         app = create_app(found)
         with app.app_context():
             try:

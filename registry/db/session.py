@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, Executable, exc
+from sqlalchemy import Engine, Executable, Pool, exc
 from sqlalchemy.orm import Session
 
 from registry.db import engine
@@ -39,6 +39,12 @@ def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:
     reader: Engine = current_app.extensions[_READER]
     with _named_errors(), reader.connect() as connection:
         return connection.execute(statement, values).all()
+
+
+def pool_of(app: Flask) -> Pool:
+    """The connections of *app*."""
+    with app.app_context():
+        return db.engine.pool
 
 
 @contextmanager

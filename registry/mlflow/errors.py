@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from registry.domain import errors
 from registry.domain.errors import RegistryError
+from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,7 @@ def refused(error: RegistryError) -> Response:
     """A refusal of the domain."""
     status, code = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
     log.info("refused", code=error.code, status=status, detail=error.detail)
+    meters().refusals.labels(error.code).inc()
     response = answer(status, code, error.detail)
     if isinstance(error, errors.Unavailable):
         response.headers["Retry-After"] = str(error.retry_after)
@@ -62,12 +64,14 @@ def framework(error: HTTPException) -> Response | HTTPException:
     """What Flask or Werkzeug refused before a view was reached."""
     if error.code is None or error.code < 400:
         return error
+    meters().refusals.labels(_FRAMEWORK.get(error.code, "BAD_REQUEST").lower()).inc()
     return answer(error.code, _FRAMEWORK.get(error.code, "BAD_REQUEST"), error.description or error.name)
 
 
 def unexpected(error: Exception) -> Response:
     """A defect of ours: logged with its traceback, told without it."""
     log.error("internal_error", exc_info=error)
+    meters().refusals.labels("internal").inc()
     return answer(500, "INTERNAL_ERROR", "the registry made a mistake; its log has it under this request's id")
 
 

@@ -20,7 +20,7 @@ from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
-from registry.services import damage, partials, uploads
+from registry.services import damage, partials, tallies, uploads
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import Announced, Batch
 from registry.storage.checked import Store
@@ -142,14 +142,16 @@ def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[t
             .with_for_update().execution_options(populate_existing=True)
         )  # fmt: skip
         current = {upload.id: upload for upload in rows}
-        verified = []
+        verified, arrived = [], []
         for arrival in found:
             upload = current[arrival.upload.id]
             if upload.state == "pending" and arrival.refusal is None:
+                arrived.append(upload.size)
                 upload.state, upload.handle = "verified" if arrival.verified else "uploaded", None
                 verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
         spare = keep(session, verified, actor=actor)
         yield session, [_told(current[arrival.upload.id], arrival) for arrival in found]
+    tallies.arrived(arrived)
     for key in spare:
         uploads.delete_quietly(store, key)
 
@@ -164,6 +166,7 @@ def _told(upload: Upload, arrival: Arrival) -> Announced:
 
 def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:
     """Close the uploads of which other bytes arrived, and discard those."""
+    tallies.refused(len(arrivals))
     with transaction() as session:
         for arrival in arrivals:
             reason = arrival.refusal.detail if arrival.refusal else None

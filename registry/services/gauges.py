@@ -1,44 +1,125 @@
-"""What a monitor watches, counted in the database: the same numbers whichever replica answers."""
+"""What a monitor watches, from the database: the same numbers whichever replica answers.
+
+No statement here reads a large table as a whole, however often somebody asks: see ``census`` for what needs that.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.db.models import Blob, Import, Upload, Version
+from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
 from registry.db.session import reading
+from registry.services import bounded, census, heartbeats, leases
 from registry.services.damage import CORRUPT, MISSING, SUSPECT
+
+PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
+STATES = {
+    "versions": ("pending", "ready", "failed", "deleted", "unverified"),
+    "imports": ("pending", "running", "done", "failed"),
+}
+# Literals: a statement whose state is a parameter could be planned without the index over that state.
+UPLOADED, DAMAGED, UNHASHED = (
+    Upload.state == literal_column("'uploaded'"),
+    Blob.damage.is_not(None),
+    Artifact.sha256.is_(None),
+)
+OPEN_IMPORT = Import.state.in_([literal_column("'pending'"), literal_column("'running'")])
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """``values`` by the value of the label, or one under the empty text where there is no label."""
+    """``values`` by the value of the label, or one under the empty text where there is no label. Those of a ``total``
+    never fall."""
 
     name: str
     help: str
     label: str | None = None
-    values: Mapping[str, int] = field(default_factory=dict)
+    values: Mapping[str, float] = field(default_factory=dict)
+    total: bool = False
 
 
-def read() -> list[Gauge]:
-    """Look at everything once."""
+def look() -> list[Gauge]:
+    """Look at everything once, for a few seconds at most. Raises Unavailable."""
+    return bounded.ask("database's count", _read).answer(PATIENCE_SECONDS)
+
+
+def _read() -> list[Gauge]:
     with reading() as session:
-        damaged = dict(session.execute(select(Blob.damage, func.count()).group_by(Blob.damage)).all())
-        uploads = dict(session.execute(select(Upload.state, func.count()).group_by(Upload.state)).all())
-        versions = dict(session.execute(select(Version.state, func.count()).group_by(Version.state)).all())
-        imports = dict(session.execute(select(Import.state, func.count()).group_by(Import.state)).all())
-        stored = session.scalars(select(func.coalesce(func.sum(Blob.size), 0))).one()
+        moment = leases.now(session)
+        return [
+            *_backlog(session, moment),
+            *_damage(session),
+            *_workers(session),
+            Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
+                  {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
+            *_counted(session, moment),
+        ]  # fmt: skip
+
+
+def _backlog(session: Session, moment: datetime) -> list[Gauge]:
+    found = []
+    for name, what, where, since in (
+        ("uploads", "Uploads that wait for a worker to verify them", UPLOADED, Upload.created_at),
+        ("artifacts", "Files of the artifact area that wait for a worker to hash them", UNHASHED, Artifact.created_at),
+        ("imports", "Imports that wait for a worker or are under way", OPEN_IMPORT, Import.created_at),
+    ):
+        count, age = _waiting(session, where, since, moment)
+        found += [
+            Gauge(f"registry_{name}_waiting", f"{what}.", None, {"": count}),
+            Gauge(f"registry_{name}_waiting_oldest_seconds", f"{what}: the age of the oldest, or 0.", None, {"": age}),
+        ]
+    return found
+
+
+def _waiting(
+    session: Session, where: ColumnElement[bool], since: InstrumentedAttribute[Any], moment: datetime
+) -> tuple[int, float]:
+    count, oldest = session.execute(select(func.count(), func.min(since)).where(where)).one()
+    return count, max(0.0, (moment - oldest).total_seconds()) if oldest else 0.0
+
+
+def _damage(session: Session) -> list[Gauge]:
+    found = dict(session.execute(select(Blob.damage, func.count()).where(DAMAGED).group_by(Blob.damage)).all())
     return [
         Gauge("registry_blobs_damaged", "Stored files that are missing, corrupt, or suspected to be.", "damage",
-              {damage: damaged.get(damage, 0) for damage in (MISSING, CORRUPT, SUSPECT)}),
-        Gauge("registry_blobs", "Stored files.", None, {"": sum(damaged.values())}),
-        Gauge("registry_blob_bytes", "Bytes of all stored files.", None, {"": int(stored)}),
-        Gauge("registry_uploads_waiting", "Uploads that wait for a worker to verify them.", None,
-              {"": uploads.get("uploaded", 0)}),
-        Gauge("registry_versions", "Versions.", "state",
-              {state: versions.get(state, 0) for state in ("pending", "ready", "failed", "deleted")}),
-        Gauge("registry_imports", "Imports.", "state",
-              {state: imports.get(state, 0) for state in ("pending", "running", "done", "failed")}),
+              {damage: found.get(damage, 0) for damage in (MISSING, CORRUPT, SUSPECT)})
+    ]  # fmt: skip
+
+
+def _workers(session: Session) -> list[Gauge]:
+    known = heartbeats.workers(session)
+    alive = [worker for worker in known if worker.alive]
+    age = {"": min(worker.silent.total_seconds() for worker in known)} if known else {}
+    failing = Counter(work for worker in alive for work in worker.failing)
+    return [
+        Gauge("registry_workers", "Processes that do the background work now.", None, {"": len(alive)}),
+        Gauge("registry_worker_heartbeat_age_seconds", "Since the latest sign of any worker; none: none in a day.",
+              None, age),
+        Gauge("registry_workers_failing", "Workers that could not do this work when they last tried.", "work", failing),
+    ]  # fmt: skip
+
+
+def _counted(session: Session, moment: datetime) -> list[Gauge]:
+    counted, at = census.latest(session)
+    if at is None:
+        return []
+    gauges = [
+        Gauge(f"registry_{name}", f"{name.capitalize()}, as last counted.", "state",
+              {state: counted.get((name, state), 0) for state in states})
+        for name, states in STATES.items()
+    ]  # fmt: skip
+    return [
+        *gauges,
+        Gauge("registry_blobs", "Stored files, as last counted.", None, {"": counted.get(("blobs", ""), 0)}),
+        Gauge("registry_blob_bytes", "Bytes of all stored files, as last counted.", None,
+              {"": counted.get(("blob_bytes", ""), 0)}),
+        Gauge("registry_census_age_seconds", "Since a worker last counted versions, imports and files.", None,
+              {"": max(0.0, (moment - at).total_seconds())}),
     ]  # fmt: skip

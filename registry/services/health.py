@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
-from sqlalchemy import exists, func, select, text
+from sqlalchemy import exists, func, select
 
 from registry.db import migrate
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
@@ -17,13 +18,14 @@ from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import RegistryError, Unavailable
 from registry.domain.stages import State
-from registry.services import leases
+from registry.services import bounded, leases
 from registry.services.damage import DAMAGED
 from registry.services.tracking import Upstream
 from registry.storage.checked import Store
 
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
+READY_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,14 @@ class Check:
 
 
 def readiness(store: Store) -> dict[str, Check]:
-    """Look at everything a request may need."""
+    """Look at everything a request may need, for two seconds at most."""
+    asked = bounded.ask("database", _schema), bounded.ask("store", partial(_storage, store))
+    end = time.monotonic() + READY_SECONDS
+    database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
     return {
-        "database": _check(_database),
-        "migrations": _check(_migrations),
-        "storage": _told(lambda: _storage(store)),
+        "database": database,
+        "migrations": _check(lambda: _migrations(asked[0].answer(0))),
+        "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
     }
 
 
@@ -60,6 +65,10 @@ def probe(store: Store) -> None:
         log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)
 
 
+def _nothing(_answer: str) -> None:
+    """That there is an answer is what was to be known."""
+
+
 def _check(look: Callable[[], str | None]) -> Check:
     """*look* tells what is wrong."""
     try:
@@ -77,15 +86,14 @@ def _told(look: Callable[[], str]) -> Check:
         return Check(False, error.detail)
 
 
-def _database() -> str | None:
+def _schema() -> str:
+    """What keeps this release from working with the schema; empty when nothing does."""
     with reading() as session:
-        session.execute(text("SELECT 1"))
-    return None
+        return migrate.mismatch(session.connection()) or ""
 
 
-def _migrations() -> str | None:
-    with reading() as session:
-        return migrate.mismatch(session.connection())
+def _migrations(problem: str) -> str | None:
+    return problem or None
 
 
 def _storage(store: Store) -> str:

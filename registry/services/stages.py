@@ -18,7 +18,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State
-from registry.services import audit, integrity, tenures, versions
+from registry.services import audit, integrity, tallies, tenures, versions
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
 
@@ -69,6 +69,7 @@ class Moved:
     dry_run: bool = False
 
 
+@tallies.moves
 def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store) -> Moved:
     """Move a version to *target*, displacing the holder of production.
 
@@ -103,6 +104,7 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
         return answer(session, Moved(decided, at, records.version_record(session, found)))
 
 
+@tallies.rollbacks
 def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
     """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from registry.db.session import transaction
 from registry.domain import clock
-from registry.services import idempotency, uploads
+from registry.services import heartbeats, idempotency, uploads
 from registry.storage.checked import Store
 
 ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
@@ -25,6 +25,7 @@ class Upkeep:
 def run(*, store: Store) -> Upkeep:
     """One round; any number of workers may run it at once."""
     expired = uploads.expire(store=store)
+    heartbeats.sweep()
     with transaction() as session:
         forgotten = idempotency.forget_old(session)
     return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

@@ -1,46 +1,242 @@
-"""Numbers for a monitor: the same from every replica, and without names."""
+"""Numbers for a monitor: what the process counted, what the database knows, without names, and at little cost."""
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
 from flask import Flask
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import update
+from sqlalchemy import event, text, update
 
-from registry.db.models import Blob
-from registry.db.session import transaction
-from tests.support.api import Api, Given
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.models import Blob, Heartbeat, Upload
+from registry.db.session import db, transaction
+from registry.domain import clock
+from registry.services import census, gauges, heartbeats
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database
+
+# What may be read as a whole: a few rows each, however large the registry is.
+SMALL = {"worker_heartbeats", "census"}
+# These have the rows that wait or are damaged, and no others.
+PARTIAL = {"ix_uploads_waiting", "ix_artifacts_unhashed", "ix_blobs_damage"}
+CENSUS = "SELECT state, count(*) FROM versions GROUP BY state"
 
 
 def scrape(api: Api) -> dict[str, float]:
-    """Samples by name and label's value."""
+    """Samples by name and labels' values, in the order of the labels' names."""
     response = api.client.get("/metrics")
     assert response.status_code == 200
     families = text_string_to_metric_families(response.get_data(as_text=True))
     samples = [sample for family in families for sample in family.samples]
-    return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in samples}
+    return {":".join([sample.name, *(sample.labels[key] for key in sorted(sample.labels))]): sample.value
+            for sample in samples}  # fmt: skip
 
 
-def test_a_new_registry_counts_nothing(anonymous: Api) -> None:
-    assert set(scrape(anonymous).values()) == {0}
+@contextmanager
+def counted(api: Api) -> Iterator[dict[str, float]]:
+    """By how much each number grew in the block: a process counts as long as it lives, over all of its tests."""
+    before, grown = scrape(api), {}
+    yield grown
+    after = scrape(api)
+    grown |= {name: value - before.get(name, 0) for name, value in after.items() if value != before.get(name, 0)}
 
 
-def test_what_there_is_is_counted(anonymous: Api, given: Given) -> None:
+def edit(app: Flask, table: Any, **values: Any) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(table).values(**values))
+
+
+def take_census(app: Flask) -> None:
+    with app.app_context():
+        assert census.take(least_age=timedelta())
+
+
+def test_requests_are_counted_by_rule_method_and_code(api: Api, given: Given) -> None:
+    given.model("fraud")
+    given.model("churn")
+
+    with counted(api) as grown:
+        for path in ("/models/fraud", "/models/churn", "/models/nothing"):
+            api.get(path)
+
+    rule = "/api/v1/models/<model:model>"
+    assert (
+        grown[f"registry_http_requests_total:200:GET:{rule}"],
+        grown[f"registry_http_requests_total:404:GET:{rule}"],
+    ) == (2, 1)
+    assert grown[f"registry_http_request_duration_seconds_count:{rule}"] == 3
+    assert 0 < grown[f"registry_http_request_duration_seconds_sum:{rule}"] < 60
+
+
+def test_what_clients_make_up_makes_no_new_number(anonymous: Api) -> None:
+    with counted(anonymous) as grown:
+        for number in range(3):
+            anonymous.client.open(f"/{uuid.uuid4()}", method=f"BREW{number}")
+
+    assert grown["registry_http_requests_total:404:other:unmatched"] == 3
+    assert not any("BREW" in name for name in grown)
+
+
+def test_transitions_are_counted_by_kind_and_outcome(api: Api, given: Given) -> None:
+    given.version("fraud", stage="production")
+    second = given.version("fraud", stage="staging")
+
+    with counted(api) as grown:
+        body = {"stage": "production", "reason": "better"}
+        expect(200, api.put(f"/models/fraud/versions/{second}/stage", body | {"dry_run": True}))
+        expect(200, api.put(f"/models/fraud/versions/{second}/stage", body))
+        expect(200, api.put(f"/models/fraud/versions/{second}/stage", body))
+        expect(409, api.put(f"/models/fraud/versions/{second}/stage", body | {"stage": "staging"}))
+        given.rollback("fraud")
+        expect(409, api.post("/models/fraud/rollback", {"reason": "again"}))
+
+    moves = {name.removeprefix("registry_transitions_total:"): value for name, value in grown.items()
+             if name.startswith("registry_transitions_total")}  # fmt: skip
+    assert moves == {"promote:done": 1, "supersede:done": 1, "promote:unchanged": 1, "promote:refused": 1,
+                     "rollback:done": 1, "rollback:refused": 1}  # fmt: skip
+    assert (grown["registry_refusals_total:illegal_transition"], grown["registry_refusals_total:no_previous"]) == (1, 1)
+
+
+def test_a_repeated_request_counts_no_second_transition(api: Api, given: Given) -> None:
+    given.version("fraud", stage="production")
+    given.version("fraud", stage="production")
+
+    with counted(api) as grown:
+        for _ in range(2):
+            expect(200, api.post("/models/fraud/rollback", {"reason": "slow"}, headers={"Idempotency-Key": "one"}))
+
+    assert grown["registry_transitions_total:rollback:done"] == 1
+
+
+def test_uploads_are_counted_when_their_bytes_arrive_or_are_refused(api: Api, given: Given) -> None:
+    with counted(api) as grown:
+        given.blob(b"sixteen bytes ..")
+        announced = expect(201, api.post("/uploads", {"sha256": "a" * 64, "size": 3}))
+        given.send(announced["target"], b"abc")
+        api.post(f"/uploads/{announced['id']}/complete")
+
+    assert (grown["registry_uploads_total:arrived"], grown["registry_upload_bytes_total"]) == (1, 16)
+    assert sum(value for name, value in grown.items() if name.startswith("registry_refusals_total")) >= 1
+
+
+def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, given: Given) -> None:
     given.version("fraud")
     given.version("fraud")
+    before = scrape(anonymous)
+    take_census(app)
 
     found = scrape(anonymous)
 
+    assert "registry_versions:ready" not in before
     assert (found["registry_versions:ready"], found["registry_blobs"], found["registry_blob_bytes"]) == (2, 2, 32)
+    assert 0 <= found["registry_census_age_seconds"] < 60
+    with app.app_context():
+        assert not census.take()  # this one is young enough
 
 
 def test_damage_is_counted(app: Flask, anonymous: Api, given: Given) -> None:
     given.version("fraud")
-    with app.app_context(), transaction() as session:
-        session.execute(update(Blob).values(damage="corrupt"))
+    edit(app, Blob, damage="corrupt")
 
     found = scrape(anonymous)
 
     assert (found["registry_blobs_damaged:corrupt"], found["registry_blobs_damaged:missing"]) == (1, 0)
+
+
+def test_the_backlog_is_told_with_the_age_of_its_oldest(app: Flask, anonymous: Api, given: Given, api: Api) -> None:
+    given.version("fraud")
+    empty = scrape(anonymous)
+    edit(app, Upload, state="uploaded", created_at=clock.now() - timedelta(hours=1))
+
+    found = scrape(anonymous)
+
+    assert (empty["registry_uploads_waiting"], empty["registry_uploads_waiting_oldest_seconds"]) == (0, 0)
+    assert found["registry_uploads_waiting"] == 1
+    assert 3600 <= found["registry_uploads_waiting_oldest_seconds"] < 3700
+
+
+def test_workers_are_told_by_their_heartbeats(app: Flask, anonymous: Api) -> None:
+    nobody = scrape(anonymous)
+    with app.app_context():
+        heartbeats.Pulse("worker").beat(doing=["imports"], failing=["scrubbing"])
+        heartbeats.Pulse("worker").beat(doing=[], failing=[], stopped=True)
+    found = scrape(anonymous)
+    edit(app, Heartbeat, beat_at=clock.now() - timedelta(minutes=5), stopped_at=None)
+    silent = scrape(anonymous)
+
+    assert (nobody["registry_workers"], found["registry_workers"], silent["registry_workers"]) == (0, 1, 0)
+    assert found["registry_workers_failing:scrubbing"] == 1
+    assert "registry_worker_heartbeat_age_seconds" not in nobody
+    assert found["registry_worker_heartbeat_age_seconds"] < 60
+    assert 300 <= silent["registry_worker_heartbeat_age_seconds"] < 400
+
+
+def test_audit_entries_are_told(anonymous: Api, given: Given) -> None:
+    before = scrape(anonymous)["registry_audit_entries_total"]
+    given.model("fraud")
+
+    assert scrape(anonymous)["registry_audit_entries_total"] == before + 1
+
+
+def test_a_scrape_reads_no_large_table_as_a_whole(app: Flask, database: Database, given: Given) -> None:
+    given.version("fraud")
+    statements: list[tuple[str, Any]] = []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *told: statements.append((told[2], told[3])))
+        gauges.look()
+
+    with app.app_context(), db.engine.connect() as connection:
+        if database.kind == "postgresql":
+            connection.execute(text("SET enable_seqscan = off"))  # the tables of a test are too small for an index
+        read = {sql: _whole(connection, sql, values, database.kind) for sql, values in _selects(statements)}
+        control = _whole(connection, CENSUS, (), database.kind)
+
+    assert control == {"versions"}
+    assert len(read) >= 7
+    assert {sql: tables for sql, tables in read.items() if tables - SMALL} == {}
+
+
+def _selects(statements: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(sql, values) for sql, values in statements if sql.startswith("SELECT") and "FROM" in sql]
+
+
+def _whole(connection: Any, sql: str, values: Any, kind: str) -> set[str]:
+    """The tables that the database would read as a whole, or a whole index of theirs, for a statement."""
+    if kind == "postgresql":
+        plan = connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {sql}", values).scalar_one()[0]["Plan"]
+        return {node["Relation Name"] for node in _nodes(plan) if _reads_all(node)}
+    steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    return {step.split()[1] for step in steps if step.startswith("SCAN") and step.split()[-1] not in PARTIAL}
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The steps of a plan, but for those that are asked for one row only."""
+    yield plan
+    for below in plan.get("Plans", []) if plan["Node Type"] != "Limit" else []:
+        yield from _nodes(below)
+
+
+def _reads_all(node: dict[str, Any]) -> bool:
+    bounded = "Index Cond" in node or "Recheck Cond" in node or node.get("Index Name") in PARTIAL
+    return "Relation Name" in node and not bounded
+
+
+def test_without_its_database_a_server_still_tells_what_it_counted(make_settings: Callable[..., Settings]) -> None:
+    app = create_app(make_settings("postgresql+psycopg://nobody@/nothing?host=/nonexistent"))
+    api = Api(app.test_client(), None)
+
+    api.get("/livez")
+    found = scrape(api)
+
+    assert found["registry_database_reachable"] == 0
+    assert found["registry_http_requests_total:200:GET:/livez"] >= 1
+    assert "registry_uploads_waiting" not in found
 
 
 def test_no_name_is_told(anonymous: Api, given: Given) -> None:

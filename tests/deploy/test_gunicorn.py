@@ -69,7 +69,8 @@ class Server:
 def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "bare.py").write_text(APPLICATION)
     (tmp_path / "home").mkdir()
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1",
+            "REGISTRY_DRAIN_SECONDS": "0"}  # fmt: skip
 
 
 @pytest.fixture

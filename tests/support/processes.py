@@ -31,7 +31,8 @@ def environment(**variables: str) -> dict[str, str]:
     """This process's environment without settings of ours and of CI, our commands on its PATH, plus *variables*."""
     foreign = ("REGISTRY_", "GITHUB_", "GITLAB_", "CI_", "JENKINS_", "BUILD_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) and name != "CI"}
-    return kept | {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"} | variables
+    ours = {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "REGISTRY_DRAIN_SECONDS": "0"}
+    return kept | ours | variables
 
 
 @contextmanager

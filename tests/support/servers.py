@@ -363,10 +363,11 @@ def _serve(settings: Settings) -> None:
 
 
 def _work(settings: Settings) -> None:
-    from registry import telemetry, worker
+    from registry import worker
     from registry.app import create_app
+    from registry.telemetry import logs
 
-    telemetry.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level)
     worker.run(create_app(settings))
 
 

@@ -7,6 +7,7 @@ from registry.db.models.catalog import FormerName, Model, ModelTag, Version, Ver
 from registry.db.models.governance import AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
+from registry.db.models.operations import Census, Heartbeat
 from registry.db.models.releases import CompatibleRelease
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "AuditEntry",
     "AuditText",
     "Blob",
+    "Census",
     "Chain",
     "CompatibleRelease",
     "FormerName",
+    "Heartbeat",
     "IdempotencyKey",
     "Import",
     "LineageDigest",

@@ -54,7 +54,9 @@ class Upload(Leased, Base):
     __table_args__ = (
         Index("ix_uploads_state_expires_at", "state", "expires_at"),
         Index("ix_uploads_sha256", "sha256", "created_by"),
-    )
+        Index("ix_uploads_waiting", "created_at", sqlite_where=text("state = 'uploaded'"),
+              postgresql_where=text("state = 'uploaded'")),
+    )  # fmt: skip
 
     id: Mapped[UuidKey]
     sha256: Mapped[str] = mapped_column(String(64))

@@ -1,0 +1,124 @@
+"""What each process counts as it works, for Prometheus; exact over the workers of one server.
+
+The meters are made when a process first counts: by then it is known whether its counts are shared (see ``processes``).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from registry.telemetry.processes import VARIABLE
+
+if TYPE_CHECKING:
+    from sqlalchemy import Pool
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNMATCHED = "unmatched"
+POOL_SECONDS = 1.0
+
+
+class Meters:
+    """Every meter of a process. ``collector`` has those of all processes that share their counts with it."""
+
+    def __init__(self) -> None:
+        if directory := os.environ.get(VARIABLE):
+            Path(directory).mkdir(parents=True, exist_ok=True)
+        # prometheus_client decides this when it is imported: too early.
+        values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+        self._own = CollectorRegistry(auto_describe=False)
+        self._requests = Counter(
+            "registry_http_requests", "Requests answered, by route.", ["route", "method", "code"], registry=self._own
+        )
+        self._durations = Histogram(
+            "registry_http_request_duration_seconds", "Seconds until a request was answered, by route.", ["route"],
+            registry=self._own, buckets=BUCKETS,
+        )  # fmt: skip
+        self.transitions = Counter(
+            "registry_transitions", "Moves between stages that were asked for.", ["kind", "outcome"], registry=self._own
+        )
+        self.refusals = Counter(
+            "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
+            registry=self._own,
+        )  # fmt: skip
+        self.uploads = Counter(
+            "registry_uploads", "Uploads whose bytes arrived, or were refused as others than announced.", ["outcome"],
+            registry=self._own,
+        )  # fmt: skip
+        self.upload_bytes = Counter("registry_upload_bytes", "Bytes of uploads that arrived.", registry=self._own)
+        self._pool = {
+            name: Gauge(
+                f"registry_database_pool_{name}", text, registry=self._own, multiprocess_mode="livesum"
+            )
+            for name, text in (
+                ("checked_out", "Database connections in use, of all processes of this server."),
+                ("size", "Database connections that the pools keep."),
+                ("overflow", "Database connections beyond those that the pools keep."),
+                ("limit", "Database connections that the pools may have at most."),
+            )
+        }  # fmt: skip
+        self._by_request: dict[tuple[str | None, str, int], tuple[Counter, Histogram]] = {}
+
+    def request(self, route: str | None, method: str, code: int, seconds: float) -> None:
+        """Count one request; *route* is the rule that it matched, if any."""
+        found = self._by_request.get((route, method, code)) or self._meters_of(route, method, code)
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def pool(self, pool: Pool) -> None:
+        """Note how much of a pool of connections is used now."""
+        beyond = getattr(pool, "_max_overflow", 0)
+        size = pool.size()  # type: ignore[attr-defined]  # a QueuePool, as are all of ours
+        self._pool["checked_out"].set(pool.checkedout())  # type: ignore[attr-defined]
+        self._pool["size"].set(size)
+        self._pool["overflow"].set(max(0, pool.overflow()))  # type: ignore[attr-defined]
+        self._pool["limit"].set(size + max(0, beyond))
+
+    def collector(self) -> Collector:
+        """What to scrape: the counts of this server's processes, the dead ones included."""
+        if getattr(values.ValueClass, "_multiprocess", False) and os.environ.get(VARIABLE):
+            return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+        return self._own
+
+    def _meters_of(self, route: str | None, method: str, code: int) -> tuple[Counter, Histogram]:
+        """Looked up once. An unknown method has no name of its own: clients could make up as many as they like."""
+        told = method if method in METHODS else "other"
+        found = self._requests.labels(route or UNMATCHED, told, str(code)), self._durations.labels(route or UNMATCHED)
+        if told == method:
+            self._by_request[route, method, code] = found
+        return found
+
+
+def meters() -> Meters:
+    """The meters of this process. Its threads share them: two sets would write over each other's counts."""
+    return _Made.meters or _make()
+
+
+class _Made:
+    meters: Meters | None = None
+    lock = threading.Lock()
+
+
+def _make() -> Meters:
+    with _Made.lock:
+        _Made.meters = _Made.meters or Meters()
+    return _Made.meters
+
+
+def watch(pool: Pool) -> None:
+    """Note the use of *pool* every second from now on. To be called in the process that serves, after any fork."""
+
+    def look() -> None:
+        while True:
+            meters().pool(pool)
+            time.sleep(POOL_SECONDS)
+
+    threading.Thread(target=look, name="pool", daemon=True).start()

@@ -1,0 +1,165 @@
+"""The service as an operator stops it, and as one of its workers dies: real processes, real connections."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port
+from tests.support.servers import eventually
+
+PATIENCE = 60.0
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[bytes]
+    url: str
+    folder: Path
+    counts: Path
+
+    def get(self, path: str) -> requests.Response:
+        return requests.get(self.url + path, timeout=PATIENCE)
+
+    def answers(self, path: str) -> bool:
+        try:
+            return self.get(path).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def workers(self) -> list[int]:
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Two workers in development mode that drain for as long as a test is willing to wait."""
+    port, counts = free_port(), tmp_path / "counts"
+    counts.mkdir()
+    (counts / "counter_1.db").write_bytes(b"what an earlier server left")
+    variables = environment(REGISTRY_DRAIN_SECONDS="4", PROMETHEUS_MULTIPROC_DIR=str(counts))
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [SCRIPTS / "registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
+            cwd=tmp_path,
+            env=variables,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+        )
+    found = Server(process, f"http://127.0.0.1:{port}", tmp_path, counts)
+    try:
+        eventually(lambda: found.answers("/readyz"), "the server is ready")
+        yield found
+    finally:
+        process.kill()
+        process.wait(PATIENCE)
+
+
+@dataclass
+class Load:
+    """What clients saw who use the service until the load balancer that asks for them has seen it say no."""
+
+    url: str
+    gone: threading.Event = field(default_factory=threading.Event)
+    statuses: list[int] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+    def use(self, *, kept_alive: bool) -> None:
+        with requests.Session() as session:
+            while not self.gone.is_set():
+                if not kept_alive:
+                    session.close()
+                try:
+                    self.statuses.append(session.get(f"{self.url}/api/v1/models", timeout=PATIENCE).status_code)
+                except requests.RequestException as error:
+                    self.failures.append(repr(error))
+                time.sleep(0.01)
+
+
+def test_a_server_that_is_told_to_stop_serves_until_load_balancers_have_noticed(server: Server) -> None:
+    load = Load(server.url)
+    probe = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE)
+    probe.request("GET", "/readyz")
+    assert probe.getresponse().read()
+    before = server.get("/readyz").json()["status"]
+
+    with ThreadPoolExecutor(5) as pool:
+        users = [pool.submit(load.use, kept_alive=number % 2 == 0) for number in range(4)]
+        eventually(lambda: len(load.statuses) > 10, "the load is there")
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: server.get("/readyz").status_code == 503, "a new connection is told")
+        told = server.get("/readyz").json()
+        probe.request("GET", "/readyz")
+        kept = probe.getresponse()
+        kept_told = json.loads(kept.read())
+        served = len(load.statuses)
+        eventually(lambda: len(load.statuses) > served + 10, "it still serves")
+        metrics = server.get("/metrics").text
+        load.gone.set()
+        probe.close()
+        for user in users:
+            user.result(PATIENCE)
+
+    assert server.process.wait(PATIENCE) == 0
+    assert (before, told["status"], kept.status, kept_told["status"]) == ("ready", "draining", 503, "draining")
+    assert "registry_draining 1.0" in metrics
+    assert (load.failures, set(load.statuses)) == ([], {200})
+
+
+def test_a_second_sigterm_ends_the_wait(server: Server) -> None:
+    server.process.send_signal(signal.SIGTERM)
+    eventually(lambda: server.get("/readyz").status_code == 503, "it drains")
+    drained = (server.folder / "log").read_text()
+    server.process.send_signal(signal.SIGTERM)
+    status = server.process.wait(PATIENCE)
+
+    assert status == 0
+    assert "Draining for 4 s" in drained
+    assert "Handling signal: term" not in drained
+
+
+def test_no_count_is_lost_or_falls_when_a_worker_dies(server: Server) -> None:
+    for _ in range(20):
+        assert server.get("/livez").status_code == 200
+    both = server.workers()
+    with_both = counts(server)
+    os.kill(both[0], signal.SIGKILL)
+    eventually(lambda: len(server.workers()) == 2 and both[0] not in server.workers(), "another takes its place")
+    eventually(lambda: not list(server.counts.glob(f"gauge_live*_{both[0]}.db")), "its gauges are forgotten")
+    for _ in range(10):
+        assert server.get("/livez").status_code == 200
+
+    found = counts(server)
+
+    live = "registry_http_requests_total:200:GET:/livez"
+    assert (with_both[live], found[live]) == (20, 30)
+    assert found["registry_http_request_duration_seconds_count:/livez"] == 30
+    assert found["registry_database_pool_limit"] == with_both["registry_database_pool_limit"] > 0
+
+
+def counts(server: Server) -> dict[str, float]:
+    """As every worker tells them: whichever answers."""
+    eventually(
+        lambda: len(list(server.counts.glob("gauge_livesum_*.db"))) == 2, "both workers have told of their pools"
+    )
+    families = text_string_to_metric_families(server.get("/metrics").text)
+    return {
+        ":".join([sample.name, *(sample.labels[key] for key in sorted(sample.labels))]): sample.value
+        for family in families
+        for sample in family.samples
+    }
