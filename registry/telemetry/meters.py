@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, valu
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from registry.domain.stages import Kind
 from registry.telemetry.processes import VARIABLE
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
+OUTCOMES = ("done", "unchanged", "refused", "failed")
 POOL_SECONDS = 1.0
 
 
@@ -45,6 +47,9 @@ class Meters:
         self.transitions = Counter(
             "registry_transitions", "Moves between stages that were asked for.", ["kind", "outcome"], registry=self._own
         )
+        for kind in Kind:
+            for outcome in OUTCOMES:  # from 0 on, or the first of its kind would be no increase
+                self.transitions.labels(kind.value, outcome)
         self.refusals = Counter(
             "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
             registry=self._own,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,6 +104,18 @@ def test_a_database_that_cannot_be_reached_is_not_ready(make_settings: Callable[
     }  # fmt: skip
     assert "nobody" not in str(document)
     assert alive.status_code == 200
+
+
+def test_a_database_that_hangs_is_not_waited_for(make_settings: Callable[..., Settings]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and never says a word
+        url = f"postgresql+psycopg://nobody@127.0.0.1:{silent.getsockname()[1]}/nothing?sslmode=disable"
+
+        with serving(make_settings(url)) as api:
+            document = expect(503, api.get("/readyz"))
+            again = expect(503, api.get("/readyz"))
+
+    assert "has not answered for" in document["checks"]["database"]["detail"]
+    assert (document["checks"]["storage"]["ok"], again["checks"]["storage"]["ok"]) == (True, True)
 
 
 def test_a_store_that_is_gone_is_not_ready(
