@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +53,7 @@ def make_blueprint(api: Api) -> Blueprint:
         document = {
             "status": "ready" if ready else "not ready",
             "mode": _mode(),
-            "checks": {name: asdict(check) for name, check in checks.items()},
+            "checks": {name: {"ok": check.ok, "detail": check.detail} for name, check in checks.items()},
         }
         return jsonify(document), 200 if ready else 503
 

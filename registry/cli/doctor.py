@@ -1,32 +1,87 @@
-"""``registry doctor``: is this installation well?"""
+"""``registry doctor``: is this installation well, or from a client's side, is that registry?"""
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli import output, server
 from registry.cli.exits import Exit
+from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.client.diagnosis import Finding, State
+    from registry.services.health import Check
 
 
 @click.command()
+@click.option("--url", metavar="URL", help="Look at this registry as its client. [env: REGISTRY_URL]")
+@click.option("--token", metavar="TOKEN", help="Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]")
+@click.option("--insecure", is_flag=True, help="Send the token over plain http. [env: REGISTRY_INSECURE]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
-def doctor(as_json: bool, **overrides: Any) -> None:
-    """Look at the settings, the database, the store and the workers' backlog, on the server's machine.
+def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **overrides: Any) -> None:
+    """Look at everything once: on the server's machine, or with --url as a client.
 
-    Exits with 8 when something is wrong, and says what to do about it.
+    On the server's machine: settings, database and its engine, migrations, store, workers, what waits. As a client
+    (also where REGISTRY_URL is set and no database): address, certificate, clock, release, token, and whether bytes
+    come from the store. It writes nothing. Exits with 8 when something is wrong, and says what to do about it.
 
     \b
     Example:
       registry doctor
+      registry doctor --url https://registry.example
     """
-    checks = server.examine(**overrides)
-    if as_json:
-        output.document({name: {"ok": check.ok, "detail": check.detail} for name, check in checks.items()})
+    if url or _is_client(overrides):
+        with Session(url=url, token=token, insecure=insecure, as_json=as_json) as session:
+            findings = list(_as_client(session))
     else:
-        rows = [[name, "ok" if check.ok else "WRONG", check.detail] for name, check in checks.items()]
-        output.table(["what", "state", "detail"], rows)
-    if not all(check.ok for check in checks.values()):
+        findings = _as_server(overrides)
+    _tell(findings, as_json=as_json)
+    if any(finding.state == "wrong" for finding in findings):
         click.get_current_context().exit(Exit.UNAVAILABLE)
+
+
+def _is_client(overrides: dict[str, Any]) -> bool:
+    local = any(overrides.values()) or os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("REGISTRY_DATA_DIR")
+    return bool(os.environ.get("REGISTRY_URL")) and not local
+
+
+def _as_client(session: Session) -> Iterator[Finding]:
+    from registry.client.diagnosis import diagnose
+
+    target = session.target
+    yield from diagnose(target.url, target.token, insecure=target.insecure)
+
+
+def _as_server(overrides: dict[str, Any]) -> list[Finding]:
+    from registry.client.diagnosis import Finding
+
+    return [
+        Finding(name, _state(check), check.detail, check.fix) for name, check in server.examine(**overrides).items()
+    ]
+
+
+def _state(check: Check) -> State:
+    if not check.ok:
+        return "wrong"
+    return "warning" if check.fix else "ok"
+
+
+def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
+    if as_json:
+        output.document(
+            {
+                item.name: {"ok": item.state != "wrong", "state": item.state, "detail": item.detail, "fix": item.fix}
+                for item in findings
+            }
+        )
+        return
+    shown = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
+    output.table(["what", "state", "detail"], [[item.name, shown[item.state], item.detail] for item in findings])
+    for item in findings:
+        if item.fix:
+            output.line(f"{item.name}: {item.fix}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -125,7 +126,16 @@ def examine(**overrides: Any) -> Mapping[str, Check]:
     """What is well and what is not, by what was looked at."""
     with application(**overrides) as app:
         from registry.http.context import EXTENSION
-        from registry.services import health
+        from registry.services import diagnosis
 
         adapters = app.extensions[EXTENSION]
-        return health.examination(adapters.store, adapters.upstreams)
+        settings = adapters.settings
+        url = settings.database_url.reveal()
+        return diagnosis.examine(
+            adapters.store,
+            adapters.upstreams,
+            pool_size=settings.database_pool_size,
+            processes=settings.workers,
+            path=Path(url.removeprefix("sqlite:///")) if settings.uses_sqlite else None,
+            own="registry serve, or registry worker" if settings.uses_sqlite else "registry worker",
+        )

@@ -30,10 +30,14 @@ READY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``detail`` says what is wrong and what to do."""
+    """One thing that was looked at; ``detail`` says what was seen, ``fix`` what to do where it is not well.
+
+    What is ``ok`` and has a fix is a warning.
+    """
 
     ok: bool
     detail: str
+    fix: str = ""
 
 
 def readiness(store: Store) -> dict[str, Check]:
@@ -50,7 +54,7 @@ def readiness(store: Store) -> dict[str, Check]:
 
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """As :func:`readiness`, and what an operator wants to know besides."""
-    found = readiness(store)
+    found = readiness(store) | {"abilities": _told(partial(_abilities, store))}
     for upstream in upstreams:
         found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
     if found["database"].ok and found["migrations"].ok:
@@ -101,6 +105,13 @@ def _storage(store: Store) -> str:
     if store.verifies_on_arrival:
         return "the store refuses wrong bytes itself; what comes in parts is read back"
     return "the store takes any bytes; all of them are read back and hashed"
+
+
+def _abilities(store: Store) -> str:
+    """What the driver knows of its store, for an operator."""
+    where = "clients reach the store directly" if store.is_reached_directly else "bytes pass through this service"
+    parts = "parts of unknown digest too" if store.gathers else "parts of known digests only"
+    return f"{where}; a key is written once (conditional put), large files in parts ({parts}), ranges can be read"
 
 
 def _upstream(upstream: Upstream) -> str:

@@ -15,9 +15,10 @@ import structlog
 from flask import Flask
 from sqlalchemy import update
 
-from registry.db.models import Upload, Version
+from registry.db.models import Heartbeat, Upload, Version
 from registry.db.session import transaction
 from registry.domain import clock
+from registry.services import heartbeats
 from tests.conftest import SECRET
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
@@ -168,7 +169,15 @@ def test_strays_alone_are_no_failure(admin: Registry, stock: Stock) -> None:
     assert document(admin("admin", "fsck", "--json"))["findings"] == []
 
 
-def test_the_doctor_finds_a_registry_well(admin: Registry, given: Given) -> None:
+@pytest.fixture
+def worker(app: Flask) -> None:
+    """There is one that lives."""
+    with app.app_context():
+        heartbeats.Pulse("worker").beat(doing=[], failing=[])
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, given: Given) -> None:
     given.version()
 
     done, told = admin("doctor"), admin("doctor", "--json")
@@ -176,11 +185,15 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, given: Given) -> None
     assert (done.code, told.code) == (0, 0)
     assert "WRONG" not in done.out
     found = document(told)
-    assert list(found) == ["database", "migrations", "storage", "verification", "versions", "bytes"]
+    own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
+    assert list(found) == ["database", "migrations", "storage", "abilities", "verification", "versions", "bytes",
+                           *own, "workers"]  # fmt: skip
+    assert {name for name, item in found.items() if item["fix"]} <= {"engine"}  # the throw-away PostgreSQL has no fsync
     assert {item["ok"] for item in found.values()} == {True}
     assert found["storage"]["detail"].startswith("the store refuses wrong bytes itself")
 
 
+@pytest.mark.usefixtures("worker")
 def test_the_doctor_tells_of_work_that_no_worker_does(admin: Registry, stock: Stock, api: Api, given: Given) -> None:
     given.version()
     expect(201, api.post("/uploads", {"sha256": "a" * 64, "size": 1}))
@@ -196,6 +209,7 @@ def test_the_doctor_tells_of_work_that_no_worker_does(admin: Registry, stock: St
     assert "2 uploads wait to be verified" in check(waiting, "verification")["detail"]
     assert "1 versions are pending" in check(waiting, "versions")["detail"]
     assert all("run registry worker" in check(waiting, name)["detail"] for name in ("verification", "versions"))
+    assert check(waiting, "verification")["fix"] == "Run registry worker, or more of them."
 
 
 def test_the_doctor_tells_of_damage_and_where_to_read_of_it(admin: Registry, stock: Stock, given: Given) -> None:
@@ -229,6 +243,26 @@ def test_the_doctor_tells_that_the_store_is_gone(admin: Registry, stock: Stock, 
     assert "the artifact store cannot be used" in check(done, "storage")["detail"]
     assert check(done, "database")["ok"] is True
     assert "WRONG" in plain.out
+
+
+def test_the_doctor_tells_that_no_worker_lives_and_which_one_fails(admin: Registry, app: Flask) -> None:
+    nobody = admin("doctor", "--json")
+    with app.app_context():
+        heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])
+    failing = admin("doctor", "--json")
+    edit_beats(app)
+    silent = admin("doctor")
+
+    assert (nobody.code, failing.code, silent.code) == (8, 8, 8)
+    assert check(nobody, "workers")["detail"] == "no worker lives, and none did in the last day"
+    assert "registry worker" in check(nobody, "workers")["fix"]
+    assert check(failing, "workers")["detail"].startswith("workers fail at scrubbing on ")
+    assert "gave its last sign 3" in silent.out
+
+
+def edit_beats(app: Flask) -> None:
+    with app.app_context(), transaction() as session:
+        session.execute(update(Heartbeat).values(beat_at=clock.now() - timedelta(minutes=5)))
 
 
 def test_the_doctor_refuses_settings_that_make_no_sense(admin: Registry, monkeypatch: pytest.MonkeyPatch) -> None:

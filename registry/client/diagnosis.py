@@ -1,0 +1,235 @@
+"""Look at a registry from where its client runs: can it be reached, trusted, used, and will bytes arrive?
+
+Nothing is written, but for a registry without any file: there an upload is announced and given up at once.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import certifi
+import requests
+
+from registry.client import errors, origins
+from registry.client.client import RegistryClient
+from registry.client.transport import Transport, unreachable
+
+State = Literal["ok", "warning", "wrong"]
+TIMEOUT = 10.0
+SOON = timedelta(days=14)
+SKEW = timedelta(seconds=60)
+NO_BYTES = "0" * 63 + "1"  # the digest of bytes that nobody has
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was seen of one thing; ``fix`` says what to do where it is not well."""
+
+    name: str
+    state: State
+    detail: str
+    fix: str = ""
+
+
+def diagnose(url: str, token: str | None, *, insecure: bool = False, now: datetime | None = None) -> Iterator[Finding]:
+    """Look at one thing after the other; what cannot be known because of an earlier finding is left out."""
+    if origins.confidential(url) and url.startswith("https"):
+        found = _certificate(url, now or datetime.now(UTC))
+        yield found
+        if found.state == "wrong":
+            return
+    try:
+        reply = requests.get(f"{url}/readyz", timeout=TIMEOUT, allow_redirects=False, auth=_NoAuth())
+    except requests.RequestException as error:
+        yield Finding("address", "wrong", unreachable(url, error).detail, _ADDRESS)
+        return
+    ready = _ready(reply, url)
+    yield ready
+    if ready.name == "address":
+        return
+    yield _clock(reply, now or datetime.now(UTC))
+    yield _release(url)
+    yield from _as_somebody(url, token, insecure=insecure, now=now or datetime.now(UTC))
+
+
+def _ready(reply: requests.Response, url: str) -> Finding:
+    document = _json(reply)
+    if not isinstance(document, dict) or "checks" not in document or "status" not in document:
+        where = f", redirecting to {reply.headers['Location']}" if "Location" in reply.headers else ""
+        return Finding("address", "wrong", f"{url} answered {reply.status_code}{where}, not as a registry does",
+                       "Give the registry's own address, with the path that a proxy puts before it.")  # fmt: skip
+    if reply.status_code == 200:
+        return Finding("registry", "ok", f"{url} is a registry, and ready")
+    failing = [f"{name}: {check.get('detail')}" for name, check in document["checks"].items() if not check.get("ok")]
+    told = "; ".join(failing) or str(document["status"])
+    return Finding("registry", "wrong", f"{url} is a registry, but not ready: {told}",
+                   "Its operator should run registry doctor on its machine.")  # fmt: skip
+
+
+def _certificate(url: str, now: datetime) -> Finding:
+    """Looked at without any proxy; where only a proxy leads there, the other findings tell."""
+    parts = urlsplit(url)
+    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
+    try:
+        context = ssl.create_default_context(cafile=bundle)
+        with (
+            socket.create_connection((parts.hostname or "", parts.port or 443), timeout=TIMEOUT) as plain,
+            context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
+        ):
+            certificate: dict[str, Any] = secured.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        return Finding("certificate", "wrong", f"the TLS certificate cannot be trusted: {error.verify_message}",
+                       "Let REQUESTS_CA_BUNDLE name a file with your CA's certificate; for an expired one or one of "
+                       "another name, the operator has to renew it.")  # fmt: skip
+    except (OSError, ValueError) as error:
+        return Finding("certificate", "warning", f"it could not be looked at directly: {error}",
+                       "Nothing, if a proxy leads to the registry; else look at the name and the port.")  # fmt: skip
+    issuer = ", ".join(value for part in certificate.get("issuer", ()) for name, value in part if name != "countryName")
+    return judge_certificate(str(certificate["notAfter"]), issuer, now)
+
+
+def judge_certificate(until: str, issuer: str, now: datetime) -> Finding:
+    """What a trusted certificate's end (as OpenSSL writes it) means at *now*."""
+    end = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
+    told = f"trusted, from {issuer}, until {end:%Y-%m-%d}"
+    if end - now < SOON:
+        return Finding("certificate", "warning", told, "The operator should renew it in time.")
+    return Finding("certificate", "ok", told)
+
+
+def _clock(reply: requests.Response, now: datetime) -> Finding:
+    try:
+        there = parsedate_to_datetime(reply.headers["Date"])
+    except (KeyError, ValueError):
+        return Finding("clock", "warning", "the registry's answers have no date", "Let its proxy pass Date on.")
+    ahead = (now - (there if there.tzinfo else there.replace(tzinfo=UTC))).total_seconds()
+    if abs(ahead) > SKEW.total_seconds():
+        way = "ahead of" if ahead > 0 else "behind"
+        return Finding("clock", "wrong", f"this machine's clock is {abs(ahead):.0f} s {way} the registry's",
+                       "Set it by NTP: signed addresses and tokens end by the clock.")  # fmt: skip
+    return Finding("clock", "ok", "this machine's clock agrees with the registry's")
+
+
+def _release(url: str) -> Finding:
+    ours = metadata.version("model-registry")
+    try:
+        document = _json(requests.get(f"{url}/openapi.json", timeout=TIMEOUT, auth=_NoAuth()))
+        theirs = str(document["info"]["version"])
+    except (requests.RequestException, TypeError, KeyError):
+        return Finding("release", "warning", f"client {ours}; the registry does not tell its release",
+                       "Let its proxy pass /openapi.json on.")  # fmt: skip
+    return judge_release(ours, theirs)
+
+
+def judge_release(ours: str, theirs: str) -> Finding:
+    """Whether client and registry are of one minor release."""
+    told = f"client {ours}, registry {theirs}"
+    if ours.split(".")[:2] != theirs.split(".")[:2]:
+        return Finding("release", "warning", told, f"Install the client of the registry: model-registry=={theirs}")
+    return Finding("release", "ok", told)
+
+
+def _as_somebody(url: str, token: str | None, *, insecure: bool, now: datetime) -> Iterator[Finding]:
+    try:
+        client = RegistryClient(url, token, timeout=TIMEOUT, retries=0, insecure=insecure)
+    except errors.InsecureConnection as error:
+        yield Finding("token", "wrong", error.detail, "Use https, or --insecure if you mean it.")
+        return
+    with client:
+        try:
+            me = client.me()
+        except errors.RegistryError as error:
+            yield _no_token(token, error)
+            return
+        if not {"name", "roles", "permissions", "token"} <= me.keys():
+            yield Finding("token", "wrong", f"{url} does not tell who asks, as a registry would", _ADDRESS)
+            return
+        yield _token(dict(me), now)
+        transport = Transport(url, token=token, timeout=(TIMEOUT, TIMEOUT), retries=0, insecure=insecure)
+        try:
+            yield _store(client, transport, may_write="file:upload" in me["permissions"])
+        except errors.RegistryError as error:
+            yield Finding("store", "wrong", error.detail, _STORE)
+        finally:
+            transport.close()
+
+
+def _no_token(token: str | None, error: errors.RegistryError) -> Finding:
+    if token is None:
+        return Finding("token", "wrong", "there is none for this registry", "registry login, or set REGISTRY_TOKEN.")
+    return Finding("token", "wrong", f"the registry does not take it: {error.detail}",
+                   "Have a new one made (registry token create), then registry login.")  # fmt: skip
+
+
+def _token(me: dict[str, Any], now: datetime) -> Finding:
+    told = f"{me['name']}, {', '.join(me['roles']) or 'without any role'}"
+    if me["token"] is None:
+        return Finding("token", "ok", f"none is needed here: {told}")
+    end = datetime.fromisoformat(me["token"]["expires_at"])
+    told += f", until {end:%Y-%m-%d}"
+    if not me["roles"]:
+        return Finding("token", "wrong", told, "Have one made that may do something: registry token create --role …")
+    if end - now < SOON:
+        return Finding("token", "warning", told, "Have the next one made in time: registry token create")
+    return Finding("token", "ok", told)
+
+
+_ADDRESS = "Look at the name and the port, at the network, and at proxies (HTTPS_PROXY, NO_PROXY)."
+_STORE = (
+    "From this machine the store must be reachable, under the name that the registry signs for "
+    "(REGISTRY_S3_PUBLIC_ENDPOINT_URL there)."
+)
+
+
+def _store(client: RegistryClient, transport: Transport, *, may_write: bool) -> Finding:
+    """Fetch one byte of a file that there is; else see whether somebody answers where an upload would go."""
+    for version in client.search.versions():
+        if version["state"] != "ready":
+            continue
+        for file in client.versions.files(version["model"], version["number"], signed=True):
+            return _fetched(transport, file["url"])
+        break
+    if not may_write:
+        return Finding("store", "ok", "there is no file yet that could be fetched to see")
+    upload = client.uploads.begin(sha256=NO_BYTES, size=1)
+    try:
+        target = upload["target"]
+        where = origins.origin(target["url"]) if target else ""
+        if target:
+            transport.fetch(target["url"]).close()  # an address to PUT to: any answer says that somebody is there
+        return Finding("store", "ok", f"{where} answers; there is no file yet that could be fetched to see")
+    finally:
+        if upload["id"]:
+            client.uploads.abort(upload["id"])
+
+
+def _fetched(transport: Transport, url: str) -> Finding:
+    where = origins.origin(url)
+    with transport.fetch(url, {"Range": "bytes=0-0"}) as reply:
+        if reply.status_code in {200, 206, 416}:
+            return Finding("store", "ok", f"bytes come from {where}")
+        return Finding("store", "wrong", f"{where} answered {reply.status_code} for a signed address",
+                       "Look at the clocks of client and registry, and at proxies that change addresses.")  # fmt: skip
+
+
+def _json(reply: requests.Response) -> Any:
+    try:
+        return reply.json()
+    except ValueError:
+        return None
+
+
+class _NoAuth(requests.auth.AuthBase):
+    """Keeps requests from sending what netrc has for the host."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request

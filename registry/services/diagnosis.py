@@ -1,0 +1,171 @@
+"""What an operator wants to know of the engine under the service, and of who does its background work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from registry.db.session import reading
+from registry.domain import clock
+from registry.services import health, heartbeats, leases
+from registry.services.health import Check
+from registry.services.heartbeats import Worker
+from registry.services.tracking import Upstream
+from registry.storage.checked import Store
+
+OLDEST_POSTGRES = 13
+SKEW = timedelta(seconds=5)
+OVERFLOW = 5  # connections beyond its pool that each process may open
+NETWORKED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs",
+                       "fuse.glusterfs", "fuse.s3fs", "virtiofs"})  # fmt: skip
+WANTED = {  # what a PostgreSQL that loses nothing has set, and what else would mean
+    "fsync": ("on", "a crash of the machine can destroy the database", "set fsync = on"),
+    "full_page_writes": ("on", "a crash of the machine can destroy the database", "set full_page_writes = on"),
+    "synchronous_commit": ("on", "a crash loses writes that were answered", "set synchronous_commit = on"),
+    "server_encoding": ("UTF8", "names that are not its own are refused", "create the database WITH ENCODING 'UTF8'"),
+    "default_transaction_read_only": ("off", "nothing can be written", "point REGISTRY_DATABASE_URL at the primary"),
+}
+
+
+DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # somebody may mean it
+FIXES = {  # for what does not say so itself
+    "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
+    "migrations": "Run registry db upgrade, with the release that is to serve.",
+    "storage": "Look at REGISTRY_STORAGE_URL, at the store's server, and at the credentials for it.",
+    "verification": "Run registry worker, or more of them.",
+    "versions": "Run registry worker, or more of them.",
+    "bytes": "Send the files again (registry register with the same files), or restore the store from a backup.",
+}
+TRACKING = "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credentials for it."
+
+
+def examine(
+    store: Store, upstreams: Sequence[Upstream], *, pool_size: int, processes: int, path: Path | None, own: str
+) -> dict[str, Check]:
+    """Look at everything; *path* is SQLite's file, *own* says how background work is started here."""
+    found = health.examination(store, upstreams)
+    if found["database"].ok:
+        found |= engine(pool_size=pool_size, processes=processes, path=path)
+    if found["migrations"].ok:
+        found["workers"] = workers(own=own)
+    return {
+        name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
+        for name, check in found.items()
+    }
+
+
+def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Check]:
+    """Look at the database's own settings; *path* is SQLite's file. Raises Unavailable."""
+    with reading() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            return {"engine": _sqlite(session, path)}
+        return {
+            "engine": _postgres(session),
+            "connections": _connections(session, pool_size=pool_size, processes=processes),
+            "clock": judge_clock(clock.now(), leases.now(session)),
+        }
+
+
+def workers(*, own: str) -> Check:
+    """Whether somebody does the background work; *own* says how it is started here. Raises Unavailable."""
+    with reading() as session:
+        known = heartbeats.workers(session)
+    return judge_workers(known, own)
+
+
+def judge_workers(known: Sequence[Worker], own: str) -> Check:
+    """What the heartbeats of the last day mean."""
+    alive = [worker for worker in known if worker.alive]
+    if not alive:
+        return Check(False, f"no worker lives{_last(known)}", f"Start one: {own}")
+    failing = sorted({f"{work} on {worker.host}" for worker in alive for work in worker.failing})
+    told = ", ".join(f"{worker.host} (process {worker.pid}, release {worker.release})" for worker in alive)
+    if failing:
+        return Check(False, f"workers fail at {', '.join(failing)}", "Read their log: lines with that work say why.")
+    return Check(True, told)
+
+
+def _last(known: Sequence[Worker]) -> str:
+    if not known:
+        return ", and none did in the last day"
+    return f"; the latest, on {known[0].host}, gave its last sign {known[0].silent.total_seconds():.0f} s ago"
+
+
+def judge_clock(host: datetime, database: datetime) -> Check:
+    """Whether the clocks of this host and of the database agree well enough for leases and tokens."""
+    ahead = (host - database).total_seconds()
+    if abs(ahead) > SKEW.total_seconds():
+        way = "ahead of" if ahead > 0 else "behind"
+        return Check(False, f"this host's clock is {abs(ahead):.0f} s {way} the database's", "Set both by NTP.")
+    return Check(True, "this host's clock agrees with the database's")
+
+
+def networked(path: Path, mounts: str) -> str | None:
+    """The kind of the network file system that holds *path*, by the text of /proc/mounts."""
+    rows = [line.split() for line in mounts.splitlines() if len(line.split()) > 2]
+    held = [(row[1], row[2]) for row in rows if path.is_relative_to(row[1].replace("\\040", " "))]
+    kind = max(held, key=lambda row: len(row[0]), default=("", ""))[1]
+    return kind if kind in NETWORKED else None
+
+
+def _postgres(session: Session) -> Check:
+    version = int(_shown(session, "server_version_num")) // 10_000
+    wrong = list(_unlike_wanted(session))
+    if version < OLDEST_POSTGRES:
+        wrong.append((f"PostgreSQL {version} is older than {OLDEST_POSTGRES}", "upgrade it"))
+    if _shown(session, "statement_timeout") in {"0", ""}:
+        wrong.append(("there is no statement_timeout: a slow query holds its connection for ever",
+                      "let the pooler between pass startup options on"))  # fmt: skip
+    if wrong:
+        fixes = "; ".join(dict.fromkeys(fix for _, fix in wrong))
+        harmless = all(problem.split()[0] in DURABILITY for problem, _ in wrong)
+        return Check(harmless, "; ".join(problem for problem, _ in wrong), f"{fixes[0].upper()}{fixes[1:]}.")
+    timeouts = ", ".join(f"{name} {_shown(session, name)}" for name in ("statement_timeout", "lock_timeout"))
+    return Check(True, f"PostgreSQL {_shown(session, 'server_version')}, {timeouts}")
+
+
+def _unlike_wanted(session: Session) -> Iterator[tuple[str, str]]:
+    for name, (wanted, meaning, fix) in WANTED.items():
+        found = _shown(session, name)
+        stricter = name == "synchronous_commit" and found in {"remote_write", "remote_apply"}
+        if found != wanted and not stricter:
+            yield f"{name} is {found}: {meaning}", fix
+
+
+def _connections(session: Session, *, pool_size: int, processes: int) -> Check:
+    most = int(_shown(session, "max_connections")) - int(_shown(session, "superuser_reserved_connections"))
+    wanted = (pool_size + OVERFLOW) * processes
+    told = f"this service may open {wanted} ({processes} processes), the database grants {most}"
+    if wanted > most:
+        return Check(False, told, "Lower REGISTRY_DATABASE_POOL_SIZE or REGISTRY_WORKERS, or raise max_connections.")
+    return Check(True, f"{told}; each replica and each worker needs as many again")
+
+
+def _sqlite(session: Session, path: Path | None) -> Check:
+    journal = str(session.execute(text("PRAGMA journal_mode")).scalar())
+    synchronous = str(session.execute(text("PRAGMA synchronous")).scalar())
+    version = str(session.execute(text("SELECT sqlite_version()")).scalar())
+    mounts = Path("/proc/mounts")
+    kind = networked(path, mounts.read_text()) if path and mounts.exists() else None
+    if kind:
+        return Check(False, f"{path} is on a network file system ({kind}), where SQLite's locks do not hold",
+                     "Move REGISTRY_DATA_DIR to a local disk, or use PostgreSQL.")  # fmt: skip
+    if journal != "wal" or synchronous != "2":
+        return Check(False, f"SQLite has journal_mode {journal} and synchronous {synchronous}, not wal and 2",
+                     "Move REGISTRY_DATA_DIR to a file system that SQLite can use in WAL mode.")  # fmt: skip
+    return Check(True, f"SQLite {version}, {journal}, synchronous full, {_free(path)} free")
+
+
+def _free(path: Path | None) -> str:
+    found = os.statvfs(path.parent if path else "/")
+    return f"{found.f_bavail * found.f_frsize // 2**20} MiB"
+
+
+def _shown(session: Session, name: str) -> str:
+    return str(session.execute(text("SELECT current_setting(:name, true)"), {"name": name}).scalar() or "")
