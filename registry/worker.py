@@ -162,9 +162,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
 
     def verify() -> bool:
         more = verification.verify_next(store=store)
-        done = verification.settle()
-        if done.ready or done.failed:
-            log.info("settled", ready=done.ready, failed=done.failed)
+        verification.settle()
         return more
 
     kinds = kinds_of(adapters)

@@ -22,6 +22,7 @@ from registry.db.session import reading
 from registry.domain import audit, clock
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
+from registry.telemetry import logs
 
 TICK = timedelta(microseconds=1)
 AUTH = "auth"
@@ -85,6 +86,7 @@ def record(
         salts=salts,
     )
     chain.audit_head, chain.clock_at = audit.leaf_hash(entry), event.at
+    logs.concerning(happening.subject)
     written = {
         "uid": event.uid,
         "aggregate": aggregate,

@@ -34,6 +34,7 @@ from registry.services.leases import Lease
 from registry.services.registration import Registration
 from registry.storage.checked import Store
 from registry.storage.sources import Refused, Sources
+from registry.telemetry import logs
 
 Make = Callable[[Mapping[str, Any], Sequence[File]], Registration]
 
@@ -124,7 +125,7 @@ def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind) -> Non
             _finish(job, number)
         else:
             number = _fill(job, wanted)
-        log.info("imported", id=taken.id, model=job.model, number=number, files=job.files, bytes=job.bytes)
+        log.info("imported", id=taken.id, model=job.model, version=number, files=job.files, bytes=job.bytes)
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
         _come_back(taken, lease, error.detail)
     except (Refused, RegistryError) as refusal:
@@ -152,7 +153,8 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
         if held.deleted_at is not None:
             raise Conflict(f"the model {held.name!r} is deleted")
         if taken.version_id is not None:
-            _reserved(session, held, taken.version_id)
+            logs.concerning({"model": held.name, "version": _reserved(session, held, taken.version_id).number})
+        logs.concerning({"model": held.name})
         account = session.get_one(Account, taken.created_by, populate_existing=True)
         fetching.write(session, taken, state="running", files=0, bytes=0)
     requester = Actor(account.id, account.name, ActorKind(account.kind))

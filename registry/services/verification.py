@@ -98,11 +98,15 @@ def _settle(version_id: int, model_id: str) -> State | None:
         version = session.get_one(Version, version_id, populate_existing=True)
         if version.state != State.PENDING:
             return None
+        reason = None
         if not artifacts.count_lacking(session, version):
-            return _mark(session, held, version, State.READY, None)
-        if reason := _why_hopeless(session, version):
-            return _mark(session, held, version, State.FAILED, reason)
-        return None
+            state = _mark(session, held, version, State.READY, None)
+        elif reason := _why_hopeless(session, version):
+            state = _mark(session, held, version, State.FAILED, reason)
+        else:
+            return None
+    log.info("version_settled", model=held.name, version=version.number, state=state.value, reason=reason)
+    return state
 
 
 def _mark(session: Session, held: Model, version: Version, state: State, reason: str | None) -> State:

@@ -45,7 +45,12 @@ def configure(log_format: str, level: str) -> None:
 
 
 def concerning(subject: Mapping[str, Any]) -> None:
-    """Let the lines that follow in this request, or in this piece of a worker's work, say what they concern."""
+    """Let the lines that follow in this request, or in this piece of a worker's work, say what they concern.
+
+    What was said first stays: a promotion concerns the version that moves, and then also the one that it displaces.
+    """
+    if "model" in structlog.contextvars.get_contextvars():
+        return
     told = {NAMES.get(name, name): subject[name] for name in CONCERNS if subject.get(name) is not None}
     structlog.contextvars.bind_contextvars(**told)
 
@@ -55,6 +60,8 @@ def of_request() -> dict[str, Any]:
     told: dict[str, Any] = {}
     if request_id := g.get("request_id"):
         told["request_id"] = request_id
+    if trace_id := g.get("trace_id"):
+        told["trace_id"] = trace_id
     if (actor := g.get("actor")) is not None:
         told["actor"] = actor.name
     for name, value in (request.view_args or {}).items():
