@@ -23,7 +23,7 @@ from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services.tracking import Upstream
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
-from registry.telemetry import requests
+from registry.telemetry import requests, tracing
 from registry.tracking.link import Link
 from registry.tracking.server import TrackingServer
 
@@ -63,6 +63,8 @@ def create_app(settings: Settings) -> Flask:
         # Flask's documentation has it so; its types take the attribute for a method.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
     access.check_declared(app)
+    if settings.tracing:
+        tracing.register(app, session.engine_of(app))
     return app
 
 

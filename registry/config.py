@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -115,6 +116,7 @@ class Settings:
     mlflow_downloads: str = "registry"
     mlflow_tracking: tuple[Tracking, ...] = ()
     drain_seconds: int = 0
+    tracing: bool = False
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
@@ -185,6 +187,7 @@ class _Reader:
             "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
             "mlflow_tracking": self.tracking("mlflow_tracking"),
             "drain_seconds": self.number("drain_seconds", 0 if self.dev else 5, least=0, most=600),
+            "tracing": self._tracing(),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),
@@ -264,6 +267,15 @@ class _Reader:
             self.problems[f"{PREFIX}DATABASE_URL"] = "--dev has no login and keeps to SQLite; leave this out, or --dev"
         return "postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url
 
+    def _tracing(self) -> bool:
+        """Asking for traces and not getting any would be found out when they are needed."""
+        wanted = self.flag("tracing", default=False)
+        if wanted and not _installed("opentelemetry.exporter.otlp.proto.http"):
+            self.problems[f"{PREFIX}TRACING"] = "needs the extra otel: pip install 'model-registry[server,otel]'"
+        elif wanted and not any(os.environ.get(name) for name in _OTLP):
+            self.problems[f"{PREFIX}TRACING"] = f"needs {_OTLP[0]}, where the traces go to"
+        return wanted
+
     def _bind_problem(self, bind: str) -> str | None:
         host, _, port = bind.rpartition(":")
         if not host or not _PORT.match(port) or int(port) > 65_535:
@@ -296,12 +308,20 @@ class _Reader:
         return found
 
 
+_OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # Kubernetes sets these in every pod beside a Service that is called "registry".
 _KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])\Z")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+\Z")
 _ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # one of the packages around it
+        return False
 
 
 def storage_url_problem(url: str) -> str | None:

@@ -15,10 +15,10 @@ from registry import worker
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
-from registry.db.session import db, pool_of
+from registry.db.session import db, engine_of
 from registry.http.context import EXTENSION, Adapters
 from registry.services import accounts, health
-from registry.telemetry import logs, meters
+from registry.telemetry import logs, meters, tracing
 
 # A checkout is looked at first: an editable install would hold a stale copy.
 _CONFIGURATIONS = (
@@ -89,7 +89,9 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
     def load(self) -> Flask:
         app = create_app(self.settings)
         health.probe(app.extensions[EXTENSION].store)
-        meters.watch(pool_of(app))
+        meters.watch(engine_of(app).pool)
+        if self.settings.tracing:
+            tracing.start()
         if self.settings.uses_sqlite and self.settings.workers == 1:
             worker.start_threads(app)
         return app

@@ -3,9 +3,11 @@
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import session
-from registry.telemetry import logs, meters
+from registry.telemetry import logs, meters, tracing
 
 settings = Settings.load()
 logs.configure(settings.log_format, settings.log_level)
 app = create_app(settings)
-meters.watch(session.pool_of(app))
+meters.watch(session.engine_of(app).pool)
+if settings.tracing:
+    tracing.start()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import importlib
 import logging
 import pickle
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,7 @@ WRONG = {
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
     "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],
+    "REGISTRY_TRACING": ["maybe", "true"],  # true: without an endpoint
     "REGISTRY_LOG_FORMAT": ["xml"],
     "REGISTRY_LOG_LEVEL": ["verbose", "INFO"],
     "REGISTRY_BIND": ["5000", ":5000", "127.0.0.1", "127.0.0.1:", "127.0.0.1:x", "127.0.0.1:65536", "127.0.0.1:-1",
@@ -315,3 +318,20 @@ def test_settings_cannot_be_changed(load: Callable[..., Settings]) -> None:
 
 def vars_of(settings: Settings) -> dict[str, Any]:
     return {item.name: getattr(settings, item.name) for item in dataclasses.fields(settings)}
+
+
+def test_tracing_that_cannot_work_is_refused_at_the_start(
+    load: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without = problems(load, {"REGISTRY_TRACING": "true"})
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector.test:4318")
+    with_endpoint = load({"REGISTRY_TRACING": "true"})
+    monkeypatch.setattr(sys, "path", [])  # as where the extra is not installed
+    for name in [name for name in sys.modules if name.startswith("opentelemetry")]:
+        monkeypatch.delitem(sys.modules, name)
+    importlib.invalidate_caches()
+    uninstalled = problems(load, {"REGISTRY_TRACING": "true"})
+
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in without["REGISTRY_TRACING"]
+    assert with_endpoint.tracing
+    assert "pip install 'model-registry[server,otel]'" in uninstalled["REGISTRY_TRACING"]

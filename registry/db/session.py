@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from flask import Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Engine, Executable, Pool, exc
+from sqlalchemy import Engine, Executable, exc
 from sqlalchemy.orm import Session
 
 from registry.db import engine
@@ -41,10 +41,10 @@ def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:
         return connection.execute(statement, values).all()
 
 
-def pool_of(app: Flask) -> Pool:
-    """The connections of *app*."""
+def engine_of(app: Flask) -> Engine:
+    """The engine of *app*."""
     with app.app_context():
-        return db.engine.pool
+        return db.engine
 
 
 @contextmanager
