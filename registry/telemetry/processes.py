@@ -74,7 +74,11 @@ def drain_first(seconds: int, *, announce: Callable[[], None]) -> None:
     """
     stop: Handler = signal.getsignal(signal.SIGTERM)  # type: ignore[assignment]  # gunicorn has set one
 
+    master = os.getpid()
+
     def begin(number: int, frame: FrameType | None) -> None:
+        if os.getpid() != master:
+            raise SystemExit(0)  # a worker that was forked a moment ago and has no handler of its own yet
         if _Shared.flag is None or draining() or not seconds:
             stop(number, frame)
             return
