@@ -18,7 +18,7 @@ from tests.support.databases import Database, empty_postgres
 from tests.support.processes import environment
 
 ROOT = Path(__file__).parents[2]
-FIRST_WITH_A_PROMISE = "0007"  # the releases before the table could not read one
+FIRST_WITH_A_PROMISE = "0006"  # the releases before the table could not read one
 KINDS = pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 NEWER = "9999"
 
