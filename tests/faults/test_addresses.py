@@ -48,6 +48,7 @@ def connected(shelf: Shelf) -> Iterator[RegistryClient]:
         yield client
 
 
+@pytest.mark.fault("F33")
 @pytest.mark.parametrize("kind", ["local", "swift"])
 @pytest.mark.parametrize("form", ["one request", "parts"])
 def test_addresses_that_expire_while_a_client_sends_and_fetches_are_renewed(
@@ -211,6 +212,7 @@ S3_ATTEMPTS: Mapping[str, Callable[[Signed], Attempt]] = {
 }
 
 
+@pytest.mark.fault("F33")
 @pytest.mark.parametrize(
     ("shelf", "what"),
     [(kind, what) for kind in ("local", "swift") for what in ATTEMPTS] + [("swift", what) for what in S3_ATTEMPTS],
@@ -230,6 +232,7 @@ def test_an_address_is_good_for_nothing_else(shelf: Shelf, oracle: Oracle, signe
     assert set(oracle.assert_sound().values()) == {"ready"}
 
 
+@pytest.mark.fault("F33")
 @STRICT
 def test_an_address_that_is_used_again_changes_nothing(shelf: Shelf, oracle: Oracle) -> None:
     content, other = os.urandom(500), os.urandom(500)

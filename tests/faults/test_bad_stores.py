@@ -80,6 +80,7 @@ def always(fault: Fault) -> Callable[[str, str], Fault]:
     return lambda method, path: fault
 
 
+@pytest.mark.fault("F27")
 @pytest.mark.parametrize(
     "fault",
     [pytest.param("500", marks=SLOW), "503", "closed", pytest.param("hanging", marks=SLOW)],
@@ -141,6 +142,7 @@ def test_a_join_whose_answer_is_lost_is_found_to_be_done(between: Between) -> No
     assert between.oracle.assert_sound() == {"fraud:1": "ready"}
 
 
+@pytest.mark.fault("F28")
 @KINDS
 @pytest.mark.parametrize("fault", [pytest.param("500", marks=SLOW), "503", pytest.param("closed", marks=SLOW)])
 def test_a_store_that_fails_every_third_time_costs_time_only(between: Between, fault: str, tmp_path: Path) -> None:
@@ -167,6 +169,7 @@ def test_a_store_that_fails_every_third_time_costs_time_only(between: Between, f
     assert between.oracle.assert_sound() == {"fraud:1": "ready"}
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.parametrize("fault", [Fault(cut=2000), BUSY, Fault(close=True)], ids=["cut", "503", "closed"])
 def test_a_verification_that_the_store_does_not_let_end_is_done_again_later(between: Between, fault: Fault) -> None:
     shelf, content = between.shelf, between.shelf.large
@@ -186,6 +189,7 @@ def test_a_verification_that_the_store_does_not_let_end_is_done_again_later(betw
     assert shelf.given.actions() == ["model.created", "version.registered", "version.verified"]
 
 
+@pytest.mark.fault("F29")
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_verification_ends_that_the_store_leaves_hanging(between: Between) -> None:
@@ -273,6 +277,7 @@ def test_a_client_that_the_store_never_lets_send_registers_nothing_and_can_be_ru
     assert between.oracle.assert_sound() == {"fraud:1": "ready"}
 
 
+@pytest.mark.fault("F31")
 @pytest.mark.parametrize("fault", [Fault(cut=1000), Fault(close=True), BUSY], ids=["cut", "closed", "503"])
 def test_a_download_that_breaks_off_is_fetched_again(between: Between, fault: Fault, tmp_path: Path) -> None:
     shelf, content = between.shelf, between.shelf.small

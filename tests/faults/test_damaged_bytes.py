@@ -81,6 +81,7 @@ def test_what_was_damaged_before_a_worker_read_it_fails_the_version(shelf: Shelf
     assert oracle.assert_sound() == {"fraud:1": "failed", "fraud:2": "ready"}
 
 
+@pytest.mark.fault("F30")
 @SHELVES
 @DAMAGED
 def test_what_was_damaged_later_is_refused_by_whoever_pulls_it(
@@ -116,6 +117,7 @@ def test_the_command_line_says_so_with_its_exit_code(shelf: Shelf, how: str, tmp
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
+@pytest.mark.fault("F30")
 @SHELVES
 @DAMAGED
 def test_damaged_bytes_do_not_go_to_production_before_they_were_sent_again(
@@ -156,6 +158,7 @@ def test_damaged_bytes_that_are_many_wait_for_a_worker_before_they_are_refused(
     assert oracle.assert_sound() == {"fraud:1": "ready"}
 
 
+@pytest.mark.fault("F32")
 @SHELVES
 @pytest.mark.parametrize("how", ["truncated", "deleted"])
 def test_a_rollback_does_not_lead_to_lost_bytes(shelf: Shelf, oracle: Oracle, how: str) -> None:
@@ -174,6 +177,7 @@ def test_a_rollback_does_not_lead_to_lost_bytes(shelf: Shelf, oracle: Oracle, ho
     assert oracle.assert_sound() == {"fraud:1": "ready", "fraud:2": "ready"}
 
 
+@pytest.mark.fault("F32")
 @SHELVES
 @DAMAGED
 def test_the_scrubber_finds_what_was_damaged_in_production_and_lets_nobody_else_refer_to_it(

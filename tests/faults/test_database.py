@@ -93,10 +93,16 @@ def assert_put_off(answer: requests.Response) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
+@pytest.mark.fault("F13")
 @CRASHES
 def test_a_database_that_crashes_under_load_costs_retries_and_nothing_else(
-    fleet: Fleet, ledger: Ledger, postgres: ThrowawayPostgres, crashes: int
+    fleet: Fleet,
+    ledger: Ledger,
+    postgres: ThrowawayPostgres,
+    crashes: int,
+    record_property: Callable[[str, object], None],
 ) -> None:
+    record_property("injected", crashes)
     with fleet.caller() as caller:
         caller.make("POST", "/models", {"name": MODEL})
         file = caller.blob(uuid.uuid4().bytes)
@@ -125,6 +131,7 @@ def test_a_database_that_crashes_under_load_costs_retries_and_nothing_else(
             work.result()
 
     acknowledged = sorted(number for registrar in registrars for number in registrar.acknowledged)
+    record_property("lost", len(set(acknowledged) - set(ledger.numbers(MODEL))))
     assert acknowledged == ledger.numbers(MODEL) == list(range(1, len(acknowledged) + 1))
     assert ledger.count(MODEL, "version.registered") == len(acknowledged)
     ledger.assert_chains()

@@ -82,8 +82,12 @@ class Client:
             assert answer.status_code == 200 or answer.json()["code"] == "no_previous", answer.text
 
 
+@pytest.mark.fault("F01", "F02")
 @KILLS
-def test_a_service_killed_at_random_loses_and_doubles_nothing(start: StartFleet, ledger: Ledger, kills: int) -> None:
+def test_a_service_killed_at_random_loses_and_doubles_nothing(
+    start: StartFleet, ledger: Ledger, kills: int, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("injected", kills)
     fleet = start(workers=2)
     with fleet.caller() as caller:
         caller.make("POST", "/models", {"name": MODEL})
@@ -117,6 +121,7 @@ def test_a_service_killed_at_random_loses_and_doubles_nothing(start: StartFleet,
     answers = [answer for client in clients for answer in client.answers if answer.ok]
     told = Counter(_kind(answer) for answer in answers)
     assert sum(client.repeated for client in clients) >= kills
+    record_property("lost", len(set(_numbers(answers)) - set(ledger.numbers(MODEL))))
     assert ledger.numbers(MODEL) == sorted(_numbers(answers)) == list(range(1, told["registered"] + 1))
     assert ledger.count(MODEL, "version.registered") == told["registered"]
     assert ledger.count(MODEL, "version.promoted", stage="staging") == told["staging"]
@@ -185,6 +190,7 @@ def _writes(fleet: Fleet, file: dict[str, Any]) -> dict[str, tuple[Request, str]
     }
 
 
+@pytest.mark.fault("F02")
 @pytest.mark.parametrize("write", ["register", "promote", "roll back"])
 def test_a_write_that_was_committed_but_not_answered_is_answered_by_its_repetition(
     fleet: Fleet, ledger: Ledger, write: str
@@ -206,6 +212,7 @@ def test_a_write_that_was_committed_but_not_answered_is_answered_by_its_repetiti
     ledger.assert_chains()
 
 
+@pytest.mark.fault("F01")
 @pytest.mark.parametrize("write", ["register", "promote", "roll back"])
 def test_a_write_that_was_not_committed_is_done_by_its_repetition(
     fleet: Fleet, ledger: Ledger, database: Database, write: str
@@ -244,6 +251,7 @@ def _await_blocked(ledger: Ledger, database: Database) -> None:
         time.sleep(0.3)  # nobody can see who waits for SQLite's lock; arriving early only makes the kill earlier
 
 
+@pytest.mark.fault("F03")
 def test_an_upload_that_was_cut_off_by_a_kill_leaves_nothing_and_can_be_sent_again(fleet: Fleet) -> None:
     content = random.randbytes(1_000_000)
     with fleet.caller() as caller:
@@ -266,6 +274,7 @@ def test_an_upload_that_was_cut_off_by_a_kill_leaves_nothing_and_can_be_sent_aga
     assert [path.read_bytes() for path in fleet.objects()] == [content]
 
 
+@pytest.mark.fault("F03")
 def test_an_upload_sent_before_a_kill_is_completed_after_it(fleet: Fleet, ledger: Ledger) -> None:
     content = random.randbytes(1000)
     with fleet.caller() as caller:

@@ -117,6 +117,7 @@ def refused_for_now(response: TestResponse) -> bool:
     return int(response.headers["Retry-After"]) > 0
 
 
+@pytest.mark.fault("F27")
 def test_an_upload_waits_for_the_store_and_the_same_requests_succeed_later(
     api: Api, given: Given, outage: Outage
 ) -> None:
@@ -151,6 +152,7 @@ def test_a_rollback_waits_for_the_store_and_writes_nothing_before(api: Api, give
     assert (done["number"], done["displaced"]) == (1, 2)
 
 
+@pytest.mark.fault("F27")
 def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, outage: Outage) -> None:
     given.version(stage="production")
     given.version(stage="staging")

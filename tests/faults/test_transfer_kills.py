@@ -165,6 +165,7 @@ def kinds_and_steps() -> Iterator[Any]:
             yield pytest.param(kind, step, id=f"{kind}-{step}")
 
 
+@pytest.mark.fault("F04")
 @pytest.mark.parametrize(("database", "step"), list(kinds_and_steps()), indirect=["database"])
 def test_an_upload_in_parts_survives_a_server_killed_at_any_step(
     start: StartFleet, oracle: Oracle, large: Path, step: str, tmp_path: Path
@@ -184,6 +185,7 @@ def test_an_upload_in_parts_survives_a_server_killed_at_any_step(
     assert list((tmp_path / "store" / "parts").iterdir()) == list((tmp_path / "store" / "tmp").iterdir()) == []
 
 
+@pytest.mark.fault("F03")
 @SQLITE
 @pytest.mark.parametrize(
     "step", [Crash("os.link", "/blobs/"), Crash(SQL, "INSERT INTO blobs")], ids=["before it arrived", "at completion"]
@@ -202,6 +204,7 @@ def test_an_upload_in_one_request_survives_a_server_killed_at_any_step(
     assert oracle.assert_sound() == {"fraud:1": "ready"}
 
 
+@pytest.mark.fault("F05")
 @SQLITE
 @pytest.mark.parametrize("kind", ["moto", "swift"])
 def test_parts_joined_by_a_server_that_was_killed_before_it_noted_that_are_not_sent_again(

@@ -195,6 +195,7 @@ def test_four_processes_that_upgrade_at_once_all_succeed(empty: str) -> None:
     assert migrate.check(empty) == []
 
 
+@pytest.mark.fault("F43")
 @KINDS
 def test_an_upgrade_goes_through_beside_two_that_are_killed_on_the_way(empty: str) -> None:
     ends = upgrade_in_processes(empty, 20, 50, NEVER)
@@ -203,6 +204,7 @@ def test_an_upgrade_goes_through_beside_two_that_are_killed_on_the_way(empty: st
     assert migrate.check(empty) == []
 
 
+@pytest.mark.fault("F43")
 @KINDS
 def test_an_upgrade_that_was_killed_anywhere_leaves_nothing_and_can_be_run_again(empty: str) -> None:
     for statement in (7, 60):

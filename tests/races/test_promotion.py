@@ -84,6 +84,7 @@ def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
         ledger.assert_chains()
 
 
+@pytest.mark.fault("F06")
 @rounds(2, 50)
 def test_of_32_promotions_that_expect_the_same_holder_one_wins(
     fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
@@ -109,6 +110,7 @@ def test_of_32_promotions_that_expect_the_same_holder_one_wins(
     ledger.assert_chains()
 
 
+@pytest.mark.fault("F07")
 @rounds(2, 50)
 def test_promotions_and_rollbacks_at_once_have_the_result_of_some_order(
     fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int

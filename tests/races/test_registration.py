@@ -44,6 +44,7 @@ def registration(model: str, file: dict[str, Any], run: str | None, **options: A
     return call("POST", f"/models/{model}/versions", body, **options)
 
 
+@pytest.mark.fault("F08")
 def test_100_registrations_at_once_get_the_numbers_1_to_100(
     fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
 ) -> None:
@@ -56,6 +57,7 @@ def test_100_registrations_at_once_get_the_numbers_1_to_100(
     ledger.assert_chains()
 
 
+@pytest.mark.fault("F09")
 def test_100_registrations_with_one_key_make_one_version_and_99_replays(
     fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
 ) -> None:
@@ -81,6 +83,7 @@ def test_32_registrations_of_one_run_without_a_key_make_one_version(
     assert ledger.numbers(model) == [1]
 
 
+@pytest.mark.fault("F10")
 def test_one_key_for_two_requests_at_once_serves_one_and_refuses_the_other(
     fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
 ) -> None:

@@ -455,12 +455,14 @@ def test_bytes_that_are_being_registered_are_passed_over_without_waiting(
     assert stock.object(sha256)
 
 
+@pytest.mark.fault("F34")
 @pytest.mark.parametrize(
     "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
 )
 def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_not(
-    stock: Stock, api: Api, given: Given, rounds: int
+    stock: Stock, api: Api, given: Given, rounds: int, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property("injected", rounds)
     given.model()
     refused = 0
 
@@ -496,12 +498,14 @@ def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_n
     stock.ledger.assert_chains()
 
 
+@pytest.mark.fault("F34")
 @pytest.mark.parametrize(
     "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
 )
 def test_bytes_that_come_again_while_they_are_collected_are_kept(
-    stock: Stock, given: Given, database: Database, rounds: int
+    stock: Stock, given: Given, database: Database, rounds: int, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property("injected", rounds)
     for number in range(rounds):
         content = uuid.uuid4().bytes
         sha256 = given.blob(content)
