@@ -20,6 +20,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from registry.api.dumping import compiled
 from registry.api.schemas.problem import ProblemView
+from registry.db.attempts import persistently
 from registry.domain.errors import Invalid, Malformed, PreconditionFailed
 from registry.http import bodies, json_text
 from registry.http.access import WRITES
@@ -126,7 +127,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             def answering(*args: Any, **kwargs: Any) -> Any:
                 if dump is None:
                     return view(*args, **kwargs)
-                return _answer(lambda: view(*args, **kwargs), render)
+                return persistently(lambda: _answer(lambda: view(*args, **kwargs), render))
 
             documented = document(answering)
             if unchanged is not None:

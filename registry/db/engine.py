@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 _READ_ONLY = {"registry_read_only": True}
 # A connection that was used so many seconds ago is taken to be alive: to ask each time costs a round trip.
 TRUSTED_SECONDS = 1.0
+PING_SECONDS = 3.0
 SQLITE_PRAGMAS = {
     "journal_mode": "WAL",
     "synchronous": "FULL",
@@ -27,6 +28,14 @@ POSTGRES_SETTINGS = {
     "idle_in_transaction_session_timeout": "15000",
     "jit": "off",  # it takes longer to compile a search than to run it
 }
+# A server that is gone without a word is noticed by the kernel, even where nobody waits for an answer.
+POSTGRES_LINE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
 
 
 def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
@@ -35,7 +44,7 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
         return {"connect_args": {"isolation_level": None, "check_same_thread": False}}
     settings = " ".join(f"-c {name}={value}" for name, value in POSTGRES_SETTINGS.items())
     return {
-        "connect_args": {"options": settings, "connect_timeout": 5, "application_name": "model-registry"},
+        "connect_args": {"options": settings, "application_name": "model-registry", **POSTGRES_LINE},
         "pool_recycle": 1800,
         "pool_size": pool_size,
         "max_overflow": 5,
@@ -69,9 +78,21 @@ def tune(engine: Engine) -> Engine:
     return engine
 
 
+def hurry(engine: Engine) -> None:
+    """Let nobody wait for a PostgreSQL that does not answer; for the service, whose statements are short."""
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "do_connect", _connect)
+
+
 def open_engine(url: str) -> Engine:
     """A tuned engine of its own, for migrations and checks."""
     return tune(create_engine(url, **options(url)))
+
+
+def _connect(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> object:
+    from registry.db.patience import Connection  # psycopg is there only where PostgreSQL is used
+
+    return Connection.connect(*arguments, **named)
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
@@ -95,7 +116,10 @@ def _ask_if_idle(dialect: Dialect, connection: Any, entry: ConnectionPoolEntry, 
     """
     if time.monotonic() - entry.info.get("used_at", time.monotonic()) < TRUSTED_SECONDS:
         return
+    patience, connection.seconds = getattr(connection, "seconds", None), PING_SECONDS
     try:
         dialect.do_ping(connection)
     except dialect.loaded_dbapi.Error as error:
         raise exc.InvalidatePoolError("the connection is dead") from error
+    finally:
+        connection.seconds = patience

@@ -12,11 +12,18 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, Executable, exc
 from sqlalchemy.orm import Session
 
-from registry.db import engine
+from registry.db import attempts, engine
 from registry.db.base import Base
-from registry.domain.errors import Unavailable, Uncertain
+from registry.domain.errors import Unavailable, Uncertain, Undone
 
 log = structlog.get_logger(__name__)
+UNDONE = frozenset({"40001", "40P01", "55P03"})  # serialisation failure, deadlock, a lock that was not to be had
+TOLD = {
+    **dict.fromkeys(UNDONE, "other requests hold what this one needs"),
+    "25006": "the database takes no writes at the moment, only reads",
+    "53100": "the database has no room left for this",
+    "53300": "the database takes no more connections at the moment",
+}
 db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "expire_on_commit": False})
 _READER = "registry-reader"
 
@@ -28,6 +35,7 @@ def attach(app: Flask, url: str, *, pool_size: int) -> None:
     db.init_app(app)
     with app.app_context():
         tuned = engine.tune(db.engine)
+        engine.hurry(db.engine)
         app.extensions[_READER] = tuned.execution_options(**engine.reading_options(tuned.dialect.name))
 
 
@@ -51,8 +59,8 @@ def engine_of(app: Flask) -> Engine:
 def transaction() -> Iterator[Session]:
     """Run one unit of work: commit when the block returns, roll back when it raises.
 
-    Raises Unavailable when the database cannot be reached or does not answer in time, and Uncertain when that happens
-    while it commits.
+    Raises Unavailable when the database cannot be reached or does not answer in time, Undone when it took everything
+    back, and Uncertain when nobody knows, because it went away while it was told to commit.
     """
     session: Session = db.session()
     worked = False
@@ -61,9 +69,10 @@ def transaction() -> Iterator[Session]:
             yield session
             worked = True
     except Unavailable as error:
-        if worked and error.__cause__ is not None:
+        if worked and error.__cause__ is not None and not _refused_by_the_server(error.__cause__):
             raise Uncertain(f"{error.detail}; it may have been written", retry_after=error.retry_after) from error
         raise
+    attempts.note_commit()
 
 
 @contextmanager
@@ -86,4 +95,17 @@ def _named_errors() -> Iterator[None]:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         log.error("database_unavailable", error=str(getattr(error, "orig", None) or error))
-        raise Unavailable("the database does not answer; send the same request again", retry_after=2) from error
+        state, lost = _state(error), getattr(error, "connection_invalidated", False)
+        raise (Undone if state in UNDONE or lost else Unavailable)(
+            f"{TOLD.get(state, 'the database does not answer')}; send the same request again", retry_after=2
+        ) from error
+
+
+def _refused_by_the_server(error: BaseException) -> bool:
+    """Whether the server itself has said that it did not do it, and is still there."""
+    return _state(error) != "" and not getattr(error, "connection_invalidated", True)
+
+
+def _state(error: BaseException) -> str:
+    """PostgreSQL's code of the error; empty where there is none."""
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""

@@ -23,6 +23,7 @@
     ├── IdempotencyMismatch     an Idempotency-Key came back with another request
     ├── Unsupported             this registry, or its store, cannot do that at all
     └── Unavailable             the database or the store cannot be reached now
+        ├── Undone              the database took back all that was done, for reasons of its own
         └── Uncertain           the database went away while it was told to commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
@@ -171,6 +172,10 @@ class Unavailable(RegistryError):
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class Undone(Unavailable):
+    """Doing the same again, at once, may work."""
 
 
 class Uncertain(Unavailable):

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from registry.db.attempts import persistently
 from registry.http import json_text
 from registry.mlflow import arguments, errors
 from registry.mlflow.arguments import Field
@@ -26,7 +27,7 @@ def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]
         @functools.wraps(view)
         def answering(**parts: Any) -> Response:
             given = arguments.read(request, fields) if fields else {}  # without any, there need be no body
-            result = view(**parts, **given)
+            result = persistently(lambda: view(**parts, **given))
             return Response(json_text.encode(result), content_type="application/json")
 
         for prefix, name in PREFIXES.items():

@@ -1,0 +1,43 @@
+"""A connection to PostgreSQL that does not wait for an answer for ever.
+
+The limits that the server keeps (``statement_timeout``) do not reach a client whose packets get lost on the way, and
+libpq has none of its own: without this, each request into a black hole would take a thread along.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+import psycopg
+
+T = TypeVar("T")
+STATEMENT_SECONDS = 11.0  # the server gives up after ten
+
+
+class Connection(psycopg.Connection[Any]):
+    """Gives itself up when an answer takes longer than the server would ever work on it.
+
+    ``seconds`` is how long it waits for one.
+    """
+
+    seconds = STATEMENT_SECONDS
+
+    def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
+        """As psycopg's. Raises OperationalError, and is closed then, when there is no answer in time."""
+        return super().wait(self._in_time(gen), *args, **kwargs)
+
+    def _in_time(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        """What *gen* does; psycopg wakes it up at least every tenth of a second."""
+        end = time.monotonic() + self.seconds
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() > end:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"no answer within {self.seconds:g} seconds: it is given up")
+                wanted = gen.send(ready)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]  # a generator's return value is not typed
