@@ -22,7 +22,6 @@ TOLD = {
     **dict.fromkeys(UNDONE, "other requests hold what this one needs"),
     "25006": "the database takes no writes at the moment, only reads",
     "53100": "the database has no room left for this",
-    "53300": "the database takes no more connections at the moment",
 }
 db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "expire_on_commit": False})
 _READER = "registry-reader"

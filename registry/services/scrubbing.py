@@ -96,7 +96,7 @@ def _look(taken: Taken, store: Store) -> tuple[str | None, str | None]:
     if stat is None:
         return MISSING, None
     try:
-        found = store.digest(taken.key, pulse=_beating(taken))
+        found = store.confirmed_digest(taken.key, sha256=taken.sha256, stat=stat, pulse=_beating(taken))
     except BlobsMissing:
         return MISSING, None
     return (None if found == (taken.sha256, taken.size) else CORRUPT), stat.etag

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,9 @@ import structlog
 from registry.domain.errors import BlobsMissing, Conflict, NotFound, Unavailable, Unsupported, UploadMismatch
 from registry.domain.parts import MOST_PARTS
 from registry.storage import keys
+from registry.storage.breaker import Breaker
 from registry.storage.driver import (
+    Down,
     Driver,
     Gathering,
     Listed,
@@ -50,30 +53,31 @@ class Store:
     def __init__(self, driver: Driver, *, read_at_once: int = READ_AT_ONCE) -> None:
         self.driver = driver
         self.read_at_once = read_at_once
+        self._breaker = Breaker()
 
     @property
     def verifies_on_arrival(self) -> bool:
         """Whether an object that came in one PUT has the announced bytes without anyone reading them again."""
-        with _operation("probe"):
+        with self._operation("probe", asks=False):
             return self.driver.verifies_on_arrival
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
         """Let whoever holds the target write the bytes of the key's digest, once, until *expires_at* (aware)."""
         if keys.digest_of(key) != sha256 or size < 0:
             raise ValueError(f"{key} cannot hold {size} bytes with the sha256 {sha256}")
-        with _operation("sign_put", key):
+        with self._operation("sign_put", key, asks=False):
             return self.driver.sign_put(key, sha256=sha256, size=size, expires_at=expires_at)
 
     def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
         """Return a URL that downloads the object as *filename* until *expires_at* (aware); it takes Range."""
         keys.require_ours(key)
-        with _operation("sign_get", key):
+        with self._operation("sign_get", key, asks=False):
             return self.driver.sign_get(key, filename=filename, media_type=media_type, expires_at=expires_at)
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
         keys.require_ours(key)
-        with _operation("stat", key):
+        with self._operation("stat", key):
             return self.driver.stat(key)
 
     def read(self, key: str) -> Iterator[bytes]:
@@ -81,23 +85,24 @@ class Store:
         keys.require_ours(key)
         chunks = self.driver.read(key)
         try:
-            with _operation("read", key):
+            with self._operation("read", key):
                 first = next(chunks, b"")
         except Missing as error:
             missing = [] if keys.is_incoming(key) else [keys.digest_of(key)]
             raise BlobsMissing("the artifact store has lost these bytes", missing=missing) from error
-        return _rest(key, first, chunks)
+        return self._rest(key, first, chunks)
 
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
         keys.require_ours(key)
-        with _operation("delete", key):
+        with self._operation("delete", key):
             self.driver.delete(key)
 
     def check(self) -> None:
         """Raise Unavailable, whose detail tells an operator why, when the store cannot be used."""
         try:
             self.driver.check()
+            self._breaker.succeeded()
         except (StoreError, OSError) as error:
             log.warning("store.unusable", error=str(error))
             raise Unavailable(f"the artifact store cannot be used: {error}", retry_after=5) from error
@@ -110,7 +115,7 @@ class Store:
         """
         announced = _announced(chunks, sha256=keys.digest_of(key), size=size)
         try:
-            with _naming_errors("write", key):
+            with self._naming_errors("write", key):
                 self.driver.write(key, announced, size=size)
         except _SourceFailed as failed:
             raise failed.error from failed.error.__cause__
@@ -120,7 +125,7 @@ class Store:
         keys.digest_of(key)
         if size < 1 or part_size < 1 or size > part_size * MOST_PARTS:
             raise ValueError(f"{size} bytes do not come in at most {MOST_PARTS} parts of {part_size}")
-        with _operation("begin_parts", key):
+        with self._operation("begin_parts", key):
             return self.driver.begin_parts(key, size=size, part_size=part_size)
 
     def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
@@ -132,7 +137,7 @@ class Store:
         keys.require_sha256(sha256)
         if not 1 <= number <= MOST_PARTS or size < 1:
             raise ValueError(f"there is no part {number} of {size} bytes")
-        with _operation("sign_part", key):
+        with self._operation("sign_part", key, asks=False):
             return self.driver.sign_part(key, handle, number, sha256=sha256, size=size, expires_at=expires_at)
 
     def parts(self, key: str, handle: str) -> list[Part]:
@@ -141,7 +146,7 @@ class Store:
         Some servers still know an upload that was joined: whether the object is there is told by ``stat``.
         """
         keys.require_ours(key)
-        with _operation("parts", key):
+        with self._operation("parts", key):
             return self.driver.parts(key, handle)
 
     def join_parts(self, key: str, handle: str) -> None:
@@ -151,19 +156,19 @@ class Store:
         Raises Conflict when the driver knows that parts are absent.
         """
         keys.digest_of(key)
-        with _operation("join_parts", key):
+        with self._operation("join_parts", key):
             self.driver.join_parts(key, handle)
 
     def abort_parts(self, key: str, handle: str) -> None:
         """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
         keys.require_ours(key)
-        with _operation("abort_parts", key):
+        with self._operation("abort_parts", key):
             self.driver.abort_parts(key, handle)
 
     def begin_gathering(self, key: str) -> str:
         """Begin an object of which nobody knows size and digest yet; return a handle. Raises Unsupported."""
         driver = self._gathering(key)
-        with _operation("begin_gathering", key):
+        with self._operation("begin_gathering", key):
             return driver.begin_gathering(key)
 
     def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
@@ -171,7 +176,7 @@ class Store:
         driver = self._gathering(key)
         if not 1 <= number <= MOST_PARTS:
             raise ValueError(f"there is no part {number}")
-        with _operation("sign_any_part", key):
+        with self._operation("sign_any_part", key, asks=False):
             return driver.sign_any_part(key, handle, number, expires_at=expires_at)
 
     def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> Stat:
@@ -182,7 +187,7 @@ class Store:
         """
         driver = self._gathering(key)
         try:
-            with _operation("join_named", key):
+            with self._operation("join_named", key):
                 driver.join_named(key, handle, etags)
         except Missing as error:  # an answer may have been lost
             if (found := self.stat(key)) is None:
@@ -194,12 +199,12 @@ class Store:
 
     def objects(self) -> Iterator[Listed]:
         """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
-        with _naming_errors("objects", None):
+        with self._naming_errors("objects", None):
             yield from (found for found in self.driver.objects() if keys.is_ours(found.key))
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts, of objects of ours, that were neither joined nor aborted."""
-        with _naming_errors("unfinished", None):
+        with self._naming_errors("unfinished", None):
             yield from (found for found in self.driver.unfinished() if keys.is_ours(found.key))
 
     def digest(self, key: str, *, pulse: Pulse | None = None) -> tuple[str, int]:
@@ -214,6 +219,20 @@ class Store:
             if pulse is not None:
                 pulse(len(chunk))
         return digest.hexdigest(), size
+
+    def confirmed_digest(self, key: str, *, sha256: str, stat: Stat, pulse: Pulse | None = None) -> tuple[str, int]:
+        """As ``digest``, but what is not *sha256* was read so twice: one wrong answer is no wrong object.
+
+        Raises Unavailable for answers that differ, and for those that are not as long as the store says the object is.
+        """
+        first = self.digest(key, pulse=pulse)
+        if first == (sha256, stat.size):
+            return first
+        log.warning("store.read_again", key=key, expected=sha256, found=first[0], size=first[1])
+        again = self.digest(key, pulse=pulse)
+        if again == (sha256, stat.size) or (again == first and again[1] == stat.size):
+            return again
+        raise unavailable()
 
     def verify(
         self,
@@ -233,7 +252,7 @@ class Store:
         """
         found = seen if seen and seen.size == size else self.require(key, size=size)
         if in_parts or not self.verifies_on_arrival:
-            actual, _ = self.digest(key, pulse=pulse)
+            actual, _ = self.confirmed_digest(key, sha256=sha256, stat=found, pulse=pulse)
             if actual != sha256:
                 raise UploadMismatch(f"sha256:{sha256} was announced, sha256:{actual} arrived")
         return found
@@ -254,7 +273,7 @@ class Store:
         """
         for key in keys_:
             keys.digest_of(key)
-        with _operation("glance"):
+        with self._operation("glance"):
             return self.driver.glance(keys_)
 
     def absent_or_wrong(self, blobs: Mapping[str, int]) -> list[str]:
@@ -265,12 +284,12 @@ class Store:
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT to ``/transfer/<token>``; see ``LocalDriver.receive``."""
-        with _operation("receive"):
+        with self._operation("receive"):
             self._transfers.receive(token, stream, content_length)
 
     def serve(self, token: str) -> Served:
         """Find the file for a GET of ``/transfer/<token>``; see ``LocalDriver.serve``."""
-        with _operation("serve"):
+        with self._operation("serve"):
             return self._transfers.serve(token)
 
     def sweep(self, *, before: datetime) -> int:
@@ -280,7 +299,7 @@ class Store:
         """
         if not isinstance(self.driver, Transfers):
             return 0
-        with _operation("sweep"):
+        with self._operation("sweep"):
             return self.driver.sweep(before=before)
 
     @property
@@ -307,6 +326,47 @@ class Store:
         if not isinstance(self.driver, Transfers):
             raise NotFound("this registry's store serves its own addresses")
         return self.driver
+
+    def _rest(self, key: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Go on with a stream that has begun. Its time is the reader's, so only its errors are of interest."""
+        if first:
+            yield first
+        with self._naming_errors("read", key):
+            yield from chunks
+
+    @contextmanager
+    def _operation(self, name: str, key: str | None = None, *, asks: bool = True) -> Iterator[None]:
+        """Name the errors of one operation, and log it when it is slow; a store that keeps failing is left alone.
+
+        One that *asks* has an answer of the store when it ends without an error.
+        """
+        start = time.perf_counter()
+        if wait := self._breaker.wait(time.monotonic(), tries=asks):
+            log.warning("store.left_alone", operation=name, key=key, seconds=round(wait, 3))
+            raise unavailable(math.ceil(wait))
+        with self._naming_errors(name, key):
+            yield
+        if asks:
+            self._breaker.succeeded()
+        seconds = time.perf_counter() - start
+        if seconds > _SLOW_SECONDS:
+            log.warning("store.slow", operation=name, key=key, seconds=round(seconds, 3))
+
+    @contextmanager
+    def _naming_errors(self, operation: str, key: str | None) -> Iterator[None]:
+        """Turn a driver's failure into Unavailable; Missing and the domain's own errors pass."""
+        try:
+            yield
+        except (Missing, Conflict):  # an answer, too
+            self._breaker.succeeded()
+            raise
+        except (StoreError, OSError) as error:
+            log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
+            if isinstance(error, Down):
+                self._breaker.failed(time.monotonic())
+            else:
+                self._breaker.succeeded()
+            raise unavailable() from error
 
 
 class _SourceFailed(Exception):
@@ -337,34 +397,3 @@ def _reading(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield from chunks
     except Exception as error:
         raise _SourceFailed(error) from error
-
-
-def _rest(key: str, first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Go on with a stream that has begun. Its time is the reader's, so only its errors are of interest."""
-    if first:
-        yield first
-    with _naming_errors("read", key):
-        yield from chunks
-
-
-@contextmanager
-def _operation(name: str, key: str | None = None) -> Iterator[None]:
-    """Name the errors of one operation, and log it when it is slow."""
-    start = time.perf_counter()
-    with _naming_errors(name, key):
-        yield
-    seconds = time.perf_counter() - start
-    if seconds > _SLOW_SECONDS:
-        log.warning("store.slow", operation=name, key=key, seconds=round(seconds, 3))
-
-
-@contextmanager
-def _naming_errors(operation: str, key: str | None) -> Iterator[None]:
-    """Turn a driver's failure into Unavailable; Missing and the domain's own errors pass."""
-    try:
-        yield
-    except Missing:
-        raise
-    except (StoreError, OSError) as error:
-        log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
-        raise unavailable() from error

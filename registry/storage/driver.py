@@ -1,7 +1,8 @@
 """The protocol between the registry and whatever holds the bytes.
 
     StoreError      the store refused or could not be reached
-    └── Missing     the store answers, and has no such object
+    ├── Missing     the store answers, and has no such object
+    └── Down        the store does not answer, or says itself that it cannot
 
 A driver moves bytes and signs addresses. It raises StoreError or OSError; ``checked`` turns both into the domain's
 errors, once. The value types and the header rules that drivers share are here too.
@@ -25,6 +26,10 @@ OCTET_STREAM = "application/octet-stream"
 
 class StoreError(Exception):
     """The store refused or could not be reached; the text is for operators and names no secret."""
+
+
+class Down(StoreError):
+    """The store does not answer, or says itself that it cannot: asking it again and again will not help it."""
 
 
 class Missing(StoreError):
@@ -192,9 +197,9 @@ class Transfers(Protocol):
         """Remove what crashes have left, if last written before *before*; return how many files and uploads."""
 
 
-def unavailable() -> Unavailable:
+def unavailable(retry_after: int = 5) -> Unavailable:
     """Name any failure of the store towards clients: they can only come back."""
-    return Unavailable("the artifact store cannot be used right now; retry the same request", retry_after=5)
+    return Unavailable("the artifact store cannot be used right now; retry the same request", retry_after=retry_after)
 
 
 def download_name(path: str) -> str:

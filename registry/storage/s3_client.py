@@ -13,11 +13,12 @@ import boto3
 import botocore.session
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from registry.storage.driver import Missing, StoreError, Target
+from registry.storage.driver import Down, Missing, StoreError, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,6 +28,8 @@ ChecksumMode = Literal["when_required", "when_supported"]
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 2, 15, 3
 _CONNECTIONS = 64
 _LONGEST_SECONDS = 7 * 24 * 3600  # the most that signature version 4 allows
+_SERVER_ERROR = 500
+_BUSY_CODES = frozenset({"SlowDown", "RequestTimeout"})
 _ABSENT_CODES = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
@@ -106,12 +109,16 @@ def checksum(sha256: str) -> str:
 
 @contextmanager
 def naming_errors() -> Iterator[None]:
-    """Turn what boto3 raises into StoreError, or Missing."""
+    """Turn what boto3 raises into StoreError, Missing or Down."""
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
-        raise (Missing if code in _ABSENT_CODES else StoreError)(str(error)) from error
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        fails = status >= _SERVER_ERROR or code in _BUSY_CODES
+        raise (Missing if code in _ABSENT_CODES else Down if fails else StoreError)(str(error)) from error
+    except (HTTPClientError, NoConnection) as error:
+        raise Down(str(error)) from error
     except BotoCoreError as error:
         raise StoreError(str(error)) from error
 

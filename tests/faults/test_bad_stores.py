@@ -21,6 +21,7 @@ from tests.support.api import expect
 from tests.support.bad_store import BadStore, Fault, bad_store, every, first
 from tests.support.oracle import Oracle
 from tests.support.s3_server import S3Server
+from tests.support.servers import eventually
 from tests.support.shelf import MIB, Shelf
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -208,19 +209,83 @@ def test_a_verification_ends_that_the_store_leaves_hanging(between: Between) -> 
     assert between.oracle.assert_sound() == {"fraud:1": "ready"}
 
 
-@pytest.mark.parametrize("fault", [Fault(flip=True), Fault(shorten=True)], ids=["flipped", "shortened"])
-def test_other_bytes_that_the_store_gives_back_make_no_version_ready(between: Between, fault: Fault) -> None:
-    shelf, content = between.shelf, between.shelf.large
-    expect(200, shelf.complete(shelf.sent(content)))
-    expect(201, shelf.register(content))
+def given_pending_version(between: Between) -> bytes:
+    """Bytes that arrived, and a version that waits for their verification."""
+    content = between.shelf.large
+    expect(200, between.shelf.complete(between.shelf.sent(content)))
+    expect(201, between.shelf.register(content))
+    return content
 
-    between.inside.rule = lambda method, path: fault if method == "GET" else None
+
+def state(between: Between) -> str:
+    found: str = expect(200, between.shelf.api.get("/models/fraud/versions/1"))["state"]
+    return found
+
+
+@pytest.mark.fault("F30")
+def test_other_bytes_that_the_store_gives_back_every_time_make_no_version_ready(between: Between) -> None:
+    shelf, content = between.shelf, given_pending_version(between)
+
+    between.inside.rule = lambda method, path: Fault(flip=True) if method == "GET" else None
     shelf.work()
     between.recover()
 
-    assert expect(200, shelf.api.get("/models/fraud/versions/1"))["state"] == "failed"
+    assert state(between) == "failed"
     assert shelf.version(content) == 2
     assert between.oracle.assert_sound() == {"fraud:1": "failed", "fraud:2": "ready"}
+
+
+@pytest.mark.fault("F30", "F31")
+@pytest.mark.parametrize("fault", [Fault(flip=True), Fault(shorten=True)], ids=["flipped", "shortened"])
+def test_one_wrong_answer_of_the_store_fails_no_version(between: Between, fault: Fault) -> None:
+    given_pending_version(between)
+
+    between.inside.rule = first(fault, "GET")
+    between.shelf.work()
+
+    assert between.inside.faults() == 1
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@pytest.mark.fault("F31")
+def test_answers_that_are_too_short_every_time_put_the_verification_off(between: Between) -> None:
+    given_pending_version(between)
+
+    between.inside.rule = lambda method, path: Fault(shorten=True) if method == "GET" else None
+    between.shelf.work()
+    assert state(between) == "pending"
+    between.recover()
+    between.end_leases()
+    between.shelf.work()
+
+    assert between.oracle.assert_sound() == {"fraud:1": "ready"}
+
+
+@pytest.mark.fault("F27")
+def test_a_store_that_keeps_failing_is_left_alone_while_everything_else_goes_on(between: Between) -> None:
+    shelf, api = between.shelf, between.shelf.api
+    shelf.version(shelf.small, stage="production")
+    shelf.version(shelf.small, stage="staging")
+    upload = shelf.sent(shelf.small)
+    between.inside.rule = always(Fault(status=500))
+    for _ in range(5):
+        assert refused_for_now(shelf.complete(upload))
+    asked = len(between.inside.seen)
+
+    refused = [
+        shelf.complete(upload),
+        api.post("/uploads", {"sha256": "0" * 64, "size": 10}),
+        api.get("/models/fraud/versions/1/files?signed=true"),
+    ]
+
+    assert all(refused_for_now(response) for response in refused)
+    assert all(int(response.headers["Retry-After"]) <= 5 for response in refused)
+    assert len(between.inside.seen) == asked
+    assert expect(200, api.get("/models/fraud/versions/1"))["stage"] == "production"
+    assert shelf.given.stage("fraud", 2, "production")["displaced"] == 1
+    between.recover()
+    eventually(lambda: shelf.complete(upload).status_code == 200, "the store is tried again")
+    assert between.oracle.assert_sound() == {"fraud:1": "ready", "fraud:2": "ready"}
 
 
 PUT_FAULTS = {
@@ -291,6 +356,7 @@ def test_a_download_that_breaks_off_is_fetched_again(between: Between, fault: Fa
     assert (tmp_path / "out" / "model.bin").read_bytes() == content
 
 
+@pytest.mark.fault("F30", "F31")
 @pytest.mark.parametrize("fault", [Fault(shorten=True), Fault(flip=True)], ids=["shortened", "flipped"])
 def test_other_bytes_than_the_registered_ones_are_not_kept_by_a_download(
     between: Between, fault: Fault, tmp_path: Path
