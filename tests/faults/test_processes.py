@@ -1,0 +1,240 @@
+"""The service's processes: the master is killed, told to stop under load, or has nothing left to work with."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.faults.conftest import StartFleet
+from tests.support.databases import Database
+from tests.support.ledger import Ledger
+from tests.support.servers import Caller, Fleet, eventually
+
+MODEL = "fraud"
+WRITERS = 8
+POSTGRES = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+Record = Callable[[str, object], None]
+
+
+class Registrar:
+    """Registers versions, each with a key and until it is answered; ``statuses`` has every answer's."""
+
+    def __init__(self, fleet: Fleet, file: dict[str, Any], *, at: int = 0) -> None:
+        self.fleet, self.file, self.at = fleet, file, at
+        self.acknowledged: list[int] = []
+        self.statuses: list[int] = []
+
+    def work(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            self.register()
+
+    def register(self) -> None:
+        key = uuid.uuid4().hex
+        body = {"files": [self.file], "run": {"system": "test", "id": key}}
+        while True:
+            try:
+                with self.fleet.caller(self.at) as caller:
+                    answer = caller("POST", f"/models/{MODEL}/versions", body, key=key)
+            except requests.RequestException:
+                time.sleep(0.02)
+                continue
+            self.statuses.append(answer.status_code)
+            if answer.ok:
+                self.acknowledged.append(answer.json()["version"]["number"])
+                return
+            time.sleep(0.05)
+
+
+def given_file(fleet: Fleet) -> dict[str, Any]:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": MODEL})
+        return caller.blob(uuid.uuid4().bytes)
+
+
+@contextmanager
+def registering(fleet: Fleet, number: int) -> Iterator[list[Registrar]]:
+    """*number* clients at work while the block runs; each was answered before it, and is again after it."""
+    file, stop = given_file(fleet), threading.Event()
+    registrars = [Registrar(fleet, file, at=at) for at in range(number)]
+    with ThreadPoolExecutor(number) as pool:
+        working = [pool.submit(registrar.work, stop) for registrar in registrars]
+        try:
+            _await_progress(registrars)
+            yield registrars
+            _await_progress(registrars)
+        finally:
+            stop.set()
+        for work in working:
+            work.result()
+
+
+def _await_progress(registrars: list[Registrar]) -> None:
+    before = [len(registrar.acknowledged) for registrar in registrars]
+    eventually(
+        lambda: all(len(r.acknowledged) > n for r, n in zip(registrars, before, strict=True)), "every client goes on"
+    )
+
+
+def assert_nothing_lost(fleet: Fleet, ledger: Ledger, registrars: list[Registrar], record: Record) -> None:
+    acknowledged = sorted(number for registrar in registrars for number in registrar.acknowledged)
+    found = ledger.numbers(MODEL)
+    record("lost", len(set(acknowledged) - set(found)))
+    assert acknowledged == found == list(range(1, len(found) + 1))
+    assert ledger.count(MODEL, "version.registered") == len(found)
+    ledger.assert_chains()
+    ledger.assert_bytes(fleet.store)
+
+
+def is_alive(process: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.fault("F11")
+@POSTGRES
+def test_a_killed_master_takes_its_workers_along_and_a_supervisor_starts_anew(
+    start: StartFleet, ledger: Ledger, record_property: Record
+) -> None:
+    fleet = start(workers=2)
+    with registering(fleet, 4) as registrars:
+        workers = fleet.server.workers()
+        assert fleet.server.group is not None
+        os.kill(fleet.server.group, signal.SIGKILL)
+        supervise(fleet)
+        eventually(lambda: not any(map(is_alive, workers)), "the orphaned workers end by themselves")
+
+    assert_nothing_lost(fleet, ledger, registrars, record_property)
+
+
+def supervise(fleet: Fleet) -> None:
+    """Start the server as often as it ends: the workers of the one before may still hold the port."""
+    for _ in range(10):
+        try:
+            fleet.server.start()
+        except AssertionError:
+            continue
+        return
+    raise AssertionError("the server never comes back")
+
+
+@pytest.mark.fault("F12")
+@POSTGRES
+def test_a_service_that_is_told_to_stop_ends_what_it_has_begun_and_refuses_nobody(
+    start: StartFleet, ledger: Ledger, record_property: Record
+) -> None:
+    fleet = start(workers=2)
+    with registering(fleet, 4) as registrars:
+        fleet.server.stop()
+        fleet.server.start()
+
+    assert {status for registrar in registrars for status in registrar.statuses} == {201}
+    assert_nothing_lost(fleet, ledger, registrars, record_property)
+
+
+@pytest.mark.fault("F12")
+@POSTGRES
+def test_a_request_that_takes_long_is_answered_after_the_service_was_told_to_stop(
+    start: StartFleet, ledger: Ledger, record_property: Record
+) -> None:
+    fleet = start()
+    registrar = Registrar(fleet, given_file(fleet))
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_entries'::regclass"
+    with ledger.engine.connect() as blocking, ThreadPoolExecutor(1) as pool:
+        blocking.exec_driver_sql("LOCK TABLE audit_entries IN EXCLUSIVE MODE")
+        working = pool.submit(registrar.register)
+        eventually(lambda: ledger.rows(waiting)[0][0] == 1, "the request is under way")
+        assert fleet.server.group is not None
+        os.kill(fleet.server.group, signal.SIGTERM)
+        time.sleep(0.5)
+        blocking.rollback()
+        working.result()
+    fleet.server.await_end()
+
+    assert registrar.statuses == [201]
+    assert_nothing_lost(fleet, ledger, [registrar], record_property)
+
+
+@pytest.mark.fault("F42")
+@SQLITE
+def test_eight_processes_write_to_one_sqlite_while_somebody_reads_for_long(
+    start: StartFleet, ledger: Ledger, database: Database, record_property: Record
+) -> None:
+    fleet = start(workers=WRITERS, threads=1)
+    with ledger.engine.connect() as reading:
+        reading.exec_driver_sql("BEGIN")
+        before = reading.exec_driver_sql("SELECT count(*) FROM versions").scalar_one()
+        with registering(fleet, WRITERS) as registrars:
+            pass
+        assert reading.exec_driver_sql("SELECT count(*) FROM versions").scalar_one() == before
+
+    assert len(fleet.server.workers()) == WRITERS
+    assert {status for registrar in registrars for status in registrar.statuses} == {201}
+    assert "locked" not in fleet.server.log.read_text()
+    assert_nothing_lost(fleet, ledger, registrars, record_property)
+
+
+@contextmanager
+def limited(process: int, what: int, limit: int) -> Iterator[None]:
+    """Let the process have no more than *limit*; it may end of that, and another one takes its place."""
+    before = resource.prlimit(process, what)
+    resource.prlimit(process, what, (limit, before[1]))
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            resource.prlimit(process, what, before)
+
+
+def used(process: int, what: int) -> int:
+    if what == resource.RLIMIT_NOFILE:
+        return max(int(path.name) for path in Path(f"/proc/{process}/fd").iterdir()) + 1
+    return int(Path(f"/proc/{process}/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+@pytest.mark.fault("F44")
+@pytest.mark.parametrize(
+    ("database", "what", "spare"),
+    [
+        ("sqlite", resource.RLIMIT_NOFILE, 1),
+        ("postgresql", resource.RLIMIT_NOFILE, 1),
+        ("postgresql", resource.RLIMIT_AS, 64 * 1024),
+    ],
+    indirect=["database"],
+    ids=["files on SQLite", "files on PostgreSQL", "memory"],
+)
+def test_a_worker_without_files_or_memory_loses_nothing_and_recovers(
+    start: StartFleet, ledger: Ledger, what: int, spare: int, record_property: Record
+) -> None:
+    fleet = start()
+    file = given_file(fleet)
+    registrars = [Registrar(fleet, file) for _ in range(4)]
+    (process,) = fleet.server.workers()
+    stop = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        with limited(process, what, used(process, what) + spare):
+            working = [pool.submit(registrar.work, stop) for registrar in registrars]
+            time.sleep(2)
+        stop.set()
+        for work in working:
+            work.result()
+
+    seen = {status for registrar in registrars for status in registrar.statuses}
+    assert seen <= {201, 503}, fleet.server.log.read_text()[-3000:]
+    with Caller(fleet.server.url, fleet.token) as caller:
+        assert caller.get(f"/models/{MODEL}")["name"] == MODEL
+    assert_nothing_lost(fleet, ledger, registrars, record_property)
