@@ -1,0 +1,33 @@
+"""Files out of Debian's packages, for tests that need what PyPI has not; nothing is installed."""
+
+from __future__ import annotations
+
+import fcntl
+import subprocess
+import tempfile
+from pathlib import Path
+
+CACHE = Path.home() / ".cache" / "model-registry-tests" / "debian"
+
+
+def unpacked(package: str) -> Path:
+    """The root of an unpacked *package* of this machine's release, fetched once."""
+    home = CACHE / package
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{package}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not home.exists():
+            _fetch(package, home)
+    return home
+
+
+def _fetch(package: str, home: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+        download = ["apt-get", "download", "-q", package]
+        done = subprocess.run(download, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:  # the lists may be old, or none
+            subprocess.run(["apt-get", "update", "-q"], capture_output=True, check=True)
+            subprocess.run(download, cwd=folder, capture_output=True, check=True)
+        (archive,) = Path(folder).glob("*.deb")
+        subprocess.run(["dpkg", "-x", archive, Path(folder, "root")], check=True)
+        Path(folder, "root").rename(home)
