@@ -1,0 +1,186 @@
+"""Start what is compared: this service, MLflow's server, and the floor, each with two workers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import requests
+
+from tests.benchmarks.serving import floor
+from tests.benchmarks.serving.calls import Server
+from tests.benchmarks.serving.catalogue import Catalogue
+from tests.benchmarks.serving.database import Database
+from tests.support.mlflow import MLFLOW, mlflow_python
+from tests.support.processes import die_with_parent, environment, free_port
+
+WORKERS, THREADS = 2, 8
+PATIENCE = 180.0
+POLL = 0.01
+ROLES = ["admin", "promoter", "writer"]
+OWNER = "bench"
+DRIVER = "psycopg2-binary==2.9.13"  # what MLflow's documentation has for PostgreSQL
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service: ``root`` is the process that started all the others, ``ready_after`` seconds from its exec."""
+
+    server: Server
+    root: int
+    ready_after: float
+
+
+@contextmanager
+def running_registry(folder: Path, database: Database, *, launch: Sequence[str] = ()) -> Iterator[Service]:
+    """This service as an operator runs it, logged in: migrated, with tokens, its store a directory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    settings = environment(
+        REGISTRY_DATABASE_URL=database.url(),
+        REGISTRY_DATA_DIR=str(folder / "data"),
+        REGISTRY_SECRET_KEY=_secret(folder),
+        REGISTRY_BIND=f"127.0.0.1:{port}",
+        REGISTRY_WORKERS=str(WORKERS),
+        REGISTRY_THREADS=str(THREADS),
+    )
+    registry = [sys.executable, "-m", "registry.cli.main"]
+    subprocess.run([*registry, "db", "upgrade"], env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with _running([*registry, "serve"], settings, folder, f"http://127.0.0.1:{port}/readyz") as (root, seconds):
+        token = _token(folder, port)
+        yield Service(Server(port, {"Authorization": f"Bearer {token}"}), root, seconds)
+
+
+def account(connection: psycopg.Connection[tuple[object, ...]]) -> str:
+    """The id of the account that the benchmark's token acts for."""
+    return str(connection.execute("SELECT id FROM accounts WHERE name = %s", (OWNER,)).fetchall()[0][0])
+
+
+@contextmanager
+def running_mlflow(folder: Path, database: Database) -> Iterator[Service]:
+    """A stock MLflow server with PostgreSQL, without its job runners, which a registry does not need."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python, port = mlflow_python(MLFLOW), free_port()
+    command = [
+        str(python.parent / "mlflow"),
+        "server",
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", str(WORKERS)),
+        *("--backend-store-uri", database.url("psycopg2")),
+        *("--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"),
+    ]
+    settings = environment(
+        PATH=f"{python.parent}:{os.environ['PATH']}",
+        PYTHONPATH=str(_driver(python)),
+        MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
+    )
+    with _running(command, settings, folder, f"http://127.0.0.1:{port}/health") as (root, seconds):
+        yield Service(Server(port, {}), root, seconds)
+
+
+@contextmanager
+def running_floor(folder: Path, database: Database, wanted: Catalogue) -> Iterator[Service]:
+    """Flask and one statement under the same gunicorn."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with database.connection() as connection:
+        for statement in (floor.TABLES % {"rows": wanted.versions}).split(";"):
+            if statement.strip():
+                connection.execute(statement.encode())
+        connection.execute("VACUUM ANALYZE floor")
+    port = free_port()
+    command = [
+        *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}"),
+        *("--workers", str(WORKERS), "--worker-class", "gthread", "--threads", str(THREADS), "--keep-alive", "75"),
+        *("--no-control-socket", "--chdir", str(Path(__file__).parents[3])),
+        "tests.benchmarks.serving.floor:make_app()",
+    ]
+    settings = environment() | {floor.URL: database.url()}
+    with _running(command, settings, folder, f"http://127.0.0.1:{port}/model-000000") as (root, seconds):
+        yield Service(Server(port, {}), root, seconds)
+
+
+@contextmanager
+def _running(
+    command: Sequence[str], settings: Mapping[str, str], folder: Path, url: str
+) -> Iterator[tuple[int, float]]:
+    log = folder / "log"
+    with log.open("ab") as output:
+        begin = time.perf_counter()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=dict(settings),
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+        )
+        try:
+            _await(lambda: _answers(url, process, log), POLL)
+            yield process.pid, time.perf_counter() - begin
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _answers(url: str, process: subprocess.Popen[bytes], log: Path) -> bool:
+    if process.poll() is not None:
+        raise RuntimeError(f"it ended while starting:\n{log.read_text()[-4000:]}")
+    try:
+        return requests.get(url, timeout=PATIENCE).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def _await(condition: Callable[[], bool], pause: float) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError
+        time.sleep(pause)
+
+
+def _secret(folder: Path) -> str:
+    """The same over restarts: tokens are hashed with it."""
+    path = folder / "secret"
+    if not path.exists():
+        path.write_text(secrets.token_urlsafe(48))
+    return path.read_text()
+
+
+def _token(folder: Path, port: int) -> str:
+    kept = folder / "token"
+    if not kept.exists():
+        bootstrap = (folder / "data" / "bootstrap-token").read_text().strip()
+        made = requests.post(
+            f"http://127.0.0.1:{port}/api/v1/tokens",
+            json={"owner": OWNER, "roles": ROLES},
+            headers={"Authorization": f"Bearer {bootstrap}"},
+            timeout=PATIENCE,
+        )
+        made.raise_for_status()
+        kept.write_text(made.json()["token"])
+    return kept.read_text()
+
+
+def _driver(python: Path) -> Path:
+    """A directory with MLflow's driver for PostgreSQL, beside an environment that others share as it is."""
+    place = python.parents[2] / "postgres-driver"
+    complete = place / "complete"
+    if not complete.exists() or complete.read_text() != DRIVER:
+        uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", str(python)]
+        subprocess.run([*uv, "--target", str(place), DRIVER], check=True, stdout=sys.stderr)
+        complete.write_text(DRIVER)
+    return place
