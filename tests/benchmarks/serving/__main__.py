@@ -9,16 +9,20 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from tests.benchmarks.serving import __doc__ as purpose
-from tests.benchmarks.serving import seed_mlflow, seed_registry, services, table
+from tests.benchmarks.serving import scale, seed_mlflow, seed_registry, services, startup, table
 from tests.benchmarks.serving.calls import CALLS
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.database import running_postgres, scratch
-from tests.benchmarks.serving.measuring import Plan, Series, measure
+from tests.benchmarks.serving.measuring import Plan, Series, measure, rivals
 from tests.support.postgres import ThrowawayPostgres
 
+PARTS = ("startup", "serving", "scale")
+VERIFIED = 1000  # at most: reading all history takes long
 BEGIN = time.monotonic()
 
 
@@ -31,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each phase")
     parser.add_argument("--without-mlflow", action="store_true")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS[:2], help="the parts to run (%(default)s)")
+    parser.add_argument("--scale", dest="only", action="store_const", const=["scale"], help="the same as --only scale")
+    parser.add_argument("--scale-to", type=int, default=1_000_000, metavar="VERSIONS", help="with ten entries each")
+    parser.add_argument("--hot", type=int, default=100_000, metavar="VERSIONS", help="of one model, in that part")
+    parser.add_argument("--starts", type=int, default=5, help="of each service, to time them")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     options = parser.parse_args(arguments)
     chosen = [call for call in CALLS if not options.calls or any(text in call.name for text in options.calls)]
@@ -39,14 +48,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = Plan(chosen, options.concurrency, options.rounds, options.seconds)
     kept: dict[str, object] = {}
     missed = 0
-    with tempfile.TemporaryDirectory(prefix="serving-") as folder, running_postgres() as server:
-        for versions in options.versions:
-            found = serve(Path(folder) / str(versions), server, versions, plan, mlflow=not options.without_mlflow)
-            lines = list(table.rows(found, versions))
-            sys.stdout.write(f"{versions:,} versions, {options.rounds} rounds of {options.seconds:g} s\n")
-            table.show([table.HEAD, *lines])
-            missed += sum(line[-1] == "NO" for line in lines)
-            kept[str(versions)] = table.document(found)
+    with tempfile.TemporaryDirectory(prefix="serving-") as name, running_postgres() as server:
+        folder = Path(name)
+        if "startup" in options.only:
+            starts, missed = startup.run(
+                folder / "startup", server, starts=options.starts, seconds=min(options.seconds, 1.0),
+                mlflow=not options.without_mlflow, progress=progress,
+            )  # fmt: skip
+            kept["startup"] = startup.document(starts)
+        if "serving" in options.only:
+            for versions in options.versions:
+                found = serve(folder / str(versions), server, versions, plan, mlflow=not options.without_mlflow)
+                lines = list(table.rows(found, versions))
+                sys.stdout.write(f"{versions:,} versions, {options.rounds} rounds of {options.seconds:g} s\n")
+                table.show([table.HEAD, *lines])
+                missed += sum("NO" in line for line in lines)
+                kept[f"serving {versions}"] = table.document(found)
+        if "scale" in options.only:
+            found, more = scale.run(
+                folder, server, replace(plan, connections=[1]), small=options.versions[0], large=options.scale_to,
+                hot=options.hot, progress=progress,
+            )  # fmt: skip
+            missed += more
+            kept["scale"] = table.document(found)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1))
     return 1 if missed else 0
@@ -59,17 +83,17 @@ def serve(folder: Path, server: ThrowawayPostgres, versions: int, plan: Plan, *,
         running = {}
         ours = stack.enter_context(scratch(server, f"registry_{versions}"))
         running["ours"] = stack.enter_context(services.running_registry(folder / "registry", ours))
-        with ours.connection() as connection:
-            seed_registry.fill(connection, wanted, actor=services.account(connection), progress=progress)
+        seed_registry.fill(ours, wanted, actor=services.account(ours), progress=progress)
+        if versions <= VERIFIED:
+            services.verify_history(folder / "registry", ours)
         if mlflow:
             theirs = stack.enter_context(scratch(server, f"mlflow_{versions}"))
             running["mlflow"] = stack.enter_context(services.running_mlflow(folder / "mlflow", theirs))
-            with theirs.connection() as connection:
-                seed_mlflow.fill(connection, wanted, progress=progress)
+            seed_mlflow.fill(theirs, wanted, progress=progress)
         least = stack.enter_context(scratch(server, f"floor_{versions}"))
         running["floor"] = stack.enter_context(services.running_floor(folder / "floor", least, wanted))
         assert server.process is not None
-        return list(measure(running, server.process.pid, wanted, plan, progress=progress))
+        return list(measure(plan, partial(rivals, running, wanted), server.process.pid, progress=progress))
 
 
 def progress(text: str) -> None:

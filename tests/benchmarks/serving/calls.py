@@ -59,7 +59,7 @@ class Chooser:
         """Models at random, without end."""
         chance = random.Random(f"{self.seed}-{self.connection}")
         while True:
-            yield chance.randrange(self.catalogue.models)
+            yield chance.randrange(self.catalogue.hot if self.hot else self.catalogue.models)
 
     def own(self) -> Iterator[int]:
         """Models at random that no other connection of this phase gets."""

@@ -22,7 +22,7 @@ TEAM = 100
 TIERS = ("gold", "silver", "bronze")
 PREFIX = "model-"
 HOT_NAME = "hot-model"
-WEIGHTS, CONFIGS = 1000, 10
+CONFIGS = 10
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def team(ordinal: int, catalogue: Catalogue) -> str:
 
 
 def files(ordinal: int) -> list[File]:
-    """The manifest's lines: the big file is one of a thousand, the small one of ten."""
-    return [blob("config", ordinal % CONFIGS), blob("weights", ordinal % WEIGHTS)]
+    """A model's manifest: each has weights of its own, and one of ten configurations."""
+    return [blob("config", ordinal % CONFIGS), blob("weights", ordinal)]
 
 
 def blob(kind: str, ordinal: int) -> File:

@@ -15,8 +15,8 @@ MIB = 1024 * 1024
 class Memory:
     """Bytes of all processes: resident, and with shared pages counted once."""
 
-    resident: int
-    proportional: int
+    resident: int = 0
+    proportional: int = 0
 
 
 def tree(root: int) -> list[int]:

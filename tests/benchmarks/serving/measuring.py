@@ -44,6 +44,11 @@ class Series:
     def p(self, share: float) -> float:
         return self.median(lambda one: one.sample.quantile(share))
 
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of service and database together for each request."""
+        return self.median(lambda one: one.server_cpu + one.database_cpu)
+
     def times(self, other: Series) -> float:
         """How many times the other's throughput: the median over the rounds, which ran by turns."""
         pairs = zip(self.rounds, other.rounds, strict=True)
@@ -60,52 +65,55 @@ class Plan:
     seconds: float
 
 
-def measure(
-    services: Mapping[str, Service],
-    postgres: int,
-    wanted: Catalogue,
-    plan: Plan,
-    *,
-    progress: Callable[[str], None],
-    hot: bool = False,
-) -> Iterator[Series]:
-    """Every call on every service, in rounds that go through the services by turns.
+@dataclass(frozen=True)
+class Party:
+    """Who takes part in the rounds of a call: a service with its catalogue, asked one way."""
 
-    *services* are named ours, mlflow and floor; *postgres* is the process that they all share. Raises WrongAnswer.
+    who: str
+    service: Service
+    make: Maker
+    catalogue: Catalogue
+    hot: bool = False
+
+
+def measure(
+    plan: Plan, parties: Callable[[Call], Iterable[Party]], postgres: int, *, progress: Callable[[str], None]
+) -> Iterator[Series]:
+    """Every call by each of its parties, in rounds that go through them by turns.
+
+    *postgres* is the process of the database that they all share. Raises WrongAnswer.
     """
     for connections in plan.connections:
         for call in plan.calls:
-            makers = dict(_makers(call, services))
-            found = {who: Series(call.name, who, connections) for who in makers}
+            asked = list(parties(call))
+            found = {party.who: Series(call.name, party.who, connections) for party in asked}
+            for party in asked:
+                _drive(party, call, 1 if party.hot else WARM_CONNECTIONS, min(WARM_SECONDS, plan.seconds), "warm")
             for number in range(plan.rounds):
-                for who, (service, maker) in makers.items():
-                    seeds = (number, call.name, connections)
-                    if number == 0:
-                        _drive(service, maker, call, wanted, WARM_CONNECTIONS, WARM_SECONDS, seeds, hot)
-                    before = costs.cpu_seconds(service.root), costs.cpu_seconds(postgres)
-                    sample = _drive(service, maker, call, wanted, connections, plan.seconds, seeds, hot)
-                    after = costs.cpu_seconds(service.root), costs.cpu_seconds(postgres)
+                for party in asked:
+                    root = party.service.root
+                    before = costs.cpu_seconds(root), costs.cpu_seconds(postgres)
+                    sample = _drive(party, call, connections, plan.seconds, f"{number} {call.name} {connections}")
+                    after = costs.cpu_seconds(root), costs.cpu_seconds(postgres)
                     spent = [(late - early) / len(sample.latencies) for early, late in zip(before, after, strict=True)]
-                    found[who].rounds.append(Round(sample, *spent))
+                    found[party.who].rounds.append(Round(sample, *spent))
             for series in found.values():
-                progress(f"{call.name}, {connections} connections, {series.who}: {series.throughput:.0f}/s")
+                progress(f"{call.name}, {connections} at once, {series.who}: {series.throughput:.0f}/s")
             yield from found.values()
 
 
-def _makers(call: Call, services: Mapping[str, Service]) -> Iterable[tuple[str, tuple[Service, Maker]]]:
-    yield "native", (services["ours"], call.native)
+def rivals(services: Mapping[str, Service], wanted: Catalogue, call: Call) -> Iterator[Party]:
+    """Both of our faces, MLflow and the floor, as far as they have the call; *services*: ours, mlflow and floor."""
+    yield Party("native", services["ours"], call.native, wanted)
     if call.rest:
-        yield "face", (services["ours"], call.rest)
+        yield Party("face", services["ours"], call.rest, wanted)
         if "mlflow" in services:
-            yield "mlflow", (services["mlflow"], call.rest)
+            yield Party("mlflow", services["mlflow"], call.rest, wanted)
     if call.kind in FLOORS and "floor" in services:
-        yield "floor", (services["floor"], FLOORS[call.kind])
+        yield Party("floor", services["floor"], FLOORS[call.kind], wanted)
 
 
-def _drive(
-    service: Service, maker: Maker, call: Call, wanted: Catalogue, connections: int, seconds: float, seeds: object,
-    hot: bool,
-) -> Sample:  # fmt: skip
-    choosers = [Chooser(wanted, number, connections, repr(seeds), hot) for number in range(connections)]
-    streams = [maker(service.server, chooser) for chooser in choosers]
-    return drive(service.server.port, streams, seconds=seconds, stride=call.stride)
+def _drive(party: Party, call: Call, connections: int, seconds: float, seed: str) -> Sample:
+    choosers = [Chooser(party.catalogue, number, connections, seed, party.hot) for number in range(connections)]
+    streams = [party.make(party.service.server, chooser) for chooser in choosers]
+    return drive(party.service.server.port, streams, seconds=seconds, stride=call.stride)

@@ -58,7 +58,7 @@ FROM generate_series(0, {models} - 1) ordinal;
 INSERT INTO bench_models SELECT {models}, md5('hot')::uuid, '{hot_name}', {hot}, {versions} + 1, 1, '2025-01-01Z'
 WHERE {hot} > 0;
 ALTER TABLE bench_models ADD manifest text;
-UPDATE bench_models SET manifest = digest FROM bench_manifests WHERE k = ordinal % {weights};
+UPDATE bench_models SET manifest = digest FROM bench_manifests WHERE k = ordinal;
 CREATE UNIQUE INDEX ON bench_models (ordinal);
 ANALYZE bench_models;
 CREATE UNLOGGED TABLE bench_versions AS
@@ -137,7 +137,7 @@ SELECT id, key, value, bench_at(first, bench_registered(number)), '{actor}' FROM
 INSERT INTO version_files (version_id, path, size, sha256, media_type)
 SELECT id, path, size, encode(sha256(content::bytea), 'hex'), 'application/octet-stream' FROM bench_versions,
     LATERAL (VALUES ('config.bin', {config_size}, 'config-' || ordinal % {configs}),
-        ('weights.bin', {weights_size}, 'weights-' || ordinal % {weights})) f (path, size, content);
+        ('weights.bin', {weights_size}, 'weights-' || ordinal)) f (path, size, content);
 
 -- tenures
 INSERT INTO tenures (model_id, version_id, stage, exclusive, started_at, started_kind, started_entry,

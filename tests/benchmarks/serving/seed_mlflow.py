@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-
-import psycopg
 
 from tests.benchmarks.serving.catalogue import ALIAS, DESCRIPTION, EACH, Catalogue
-from tests.benchmarks.serving.database import loading
-from tests.benchmarks.serving.seeding import parts, run
+from tests.benchmarks.serving.database import Database, Loader
+from tests.benchmarks.serving.seeding import filled, parts
 
 
-def fill(
-    connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue, *, progress: Callable[[str], None]
-) -> None:
+def fill(database: Database, wanted: Catalogue, *, progress: Callable[[str], None]) -> None:
     """Fill an empty registry with the catalogue, in MLflow's default workspace."""
     words = {"models": wanted.models, "each": EACH, "teams": wanted.teams, "alias": ALIAS, "described": DESCRIPTION}
-    statements = parts("mlflow.sql")
-    with loading(connection, list(statements)):
-        for table, statement in statements.items():
-            progress(f"MLflow's {table}")
-            run(connection, statement, words)
+    jobs = {table: filled(statement, words) for table, statement in parts("mlflow.sql").items()}
+    loader = Loader(database, list(jobs), progress)
+    loader.run(jobs)
+    loader.finish()

@@ -6,8 +6,9 @@ of runs and lineage say nothing, and every reason is committed to with the same 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -15,37 +16,39 @@ import psycopg
 from registry.domain import audit
 from tests.benchmarks.serving import catalogue
 from tests.benchmarks.serving.catalogue import ALIAS, DESCRIPTION, EACH, ENTRIES, HOT_NAME, REASON, Catalogue
-from tests.benchmarks.serving.database import loading
-from tests.benchmarks.serving.seeding import parts, run
+from tests.benchmarks.serving.database import Database, Loader
+from tests.benchmarks.serving.seeding import filled, parts
 
-BATCH = 20_000
+BATCH = 10_000
 SALT = b"benchmark's salt"
 AROUND = ("helpers", "catalogue", "audit_entries", "sequences", "undo")
 
 
-def fill(
-    connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue, *, actor: str, progress: Callable[[str], None]
-) -> None:
+def fill(database: Database, wanted: Catalogue, *, actor: str, progress: Callable[[str], None]) -> None:
     """Fill an empty registry with the catalogue; *actor* is the account that did it all."""
-    words, statements = _words(wanted, actor), parts("registry.sql")
+    words = _words(wanted, actor)
+    statements = parts("registry.sql")
     tables = [name for name in statements if name not in AROUND]
-    run(connection, statements["helpers"], words)
-    _manifests(connection)
-    run(connection, statements["catalogue"], words)
-    with loading(connection, ["audit_entries", "blobs", *tables]):
-        _blobs(connection)
-        for low in range(0, wanted.models, BATCH):
-            progress(f"audit entries of models {low:,} and on")
-            run(connection, statements["audit_entries"], words | {"low": low, "high": min(low + BATCH, wanted.models)})
-        if wanted.hot:
-            progress("audit entries of the hot model")
-            run(connection, statements["audit_entries"], words | {"low": wanted.models, "high": wanted.models + 1})
-        for table in tables:
-            progress(table)
-            run(connection, statements[table], words)
-        progress("indexes and statistics")
-    run(connection, statements["sequences"], words)
-    run(connection, statements["undo"], words)
+    with database.connection() as connection:
+        connection.execute(filled(statements["helpers"], words).encode())
+        _manifests(connection, wanted)
+        connection.execute(filled(statements["catalogue"], words).encode())
+        loader = Loader(database, ["audit_entries", "blobs", "uploads", *tables], progress)
+        loader.run(dict(_history(statements["audit_entries"], wanted, words)))
+        loader.run({table: filled(statements[table], words) for table in tables})
+        _blobs(connection, wanted, actor)
+        loader.finish()
+        connection.execute(filled(statements["sequences"] + statements["undo"], words).encode())
+
+
+def _history(statement: str, wanted: Catalogue, words: dict[str, object]) -> Iterator[tuple[str, str]]:
+    """One job for the hot model, whose entries come one after another, and one for each so many of the others."""
+    if wanted.hot:
+        span = {"low": wanted.models, "high": wanted.models + 1}
+        yield "history of the hot model", filled(statement, words | span)
+    for low in range(0, wanted.models, BATCH):
+        span = {"low": low, "high": min(low + BATCH, wanted.models)}
+        yield f"history of models {low:,} to {span['high']:,}", filled(statement, words | span)
 
 
 def _words(wanted: Catalogue, actor: str) -> dict[str, object]:
@@ -67,26 +70,32 @@ def _words(wanted: Catalogue, actor: str) -> dict[str, object]:
         "size": catalogue.sealed(0).size,
         "configs": catalogue.CONFIGS,
         "config_size": catalogue.blob("config", 0).size,
-        "weights": catalogue.WEIGHTS,
         "weights_size": catalogue.blob("weights", 0).size,
     }
 
 
-def _manifests(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+def _manifests(connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue) -> None:
     connection.execute("CREATE UNLOGGED TABLE bench_manifests (k int PRIMARY KEY, digest text)")
-    rows = [(ordinal, catalogue.sealed(ordinal).digest) for ordinal in range(catalogue.WEIGHTS)]
-    with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO bench_manifests VALUES (%s, %s)", rows)
+    rows = ((ordinal, catalogue.sealed(ordinal).digest) for ordinal in range(wanted.models + 1))
+    _copy(connection, "bench_manifests (k, digest)", rows)
 
 
-def _blobs(connection: psycopg.Connection[tuple[Any, ...]]) -> None:
-    """Rows only: no bytes are behind them."""
-    kinds = [("config", catalogue.CONFIGS), ("weights", catalogue.WEIGHTS)]
+def _blobs(connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue, actor: str) -> None:
+    """Rows only, with the uploads that brought them: no bytes are behind them."""
+    kinds = [("config", catalogue.CONFIGS), ("weights", wanted.models + 1)]
     blobs = [catalogue.blob(kind, ordinal) for kind, count in kinds for ordinal in range(count)]
-    rows = [(blob.sha256, blob.size, f"blobs/{blob.sha256[:2]}/{blob.sha256}/{_upload(blob.sha256)}") for blob in blobs]
-    with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO blobs (sha256, size, key, verified_at) VALUES (%s, %s, %s, now())", rows)
+    keyed = [(blob, str(uuid.uuid5(uuid.NAMESPACE_OID, blob.sha256))) for blob in blobs]
+    keys = [(blob, upload, f"blobs/{blob.sha256[:2]}/{blob.sha256}/{upload}") for blob, upload in keyed]
+    at = datetime(2025, 1, 1, tzinfo=UTC)
+    _copy(connection, "blobs (sha256, size, key, verified_at)", ((b.sha256, b.size, key, at) for b, _, key in keys))
+    _copy(
+        connection,
+        "uploads (id, sha256, size, key, state, created_at, created_by, expires_at)",
+        ((upload, b.sha256, b.size, key, "verified", at, actor, at) for b, upload, key in keys),
+    )
 
 
-def _upload(sha256: str) -> str:
-    return hashlib.md5(sha256.encode(), usedforsecurity=False).hexdigest()
+def _copy(connection: psycopg.Connection[tuple[Any, ...]], into: str, rows: Iterable[tuple[object, ...]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN".encode()) as copy:
+        for row in rows:
+            copy.write_row(row)

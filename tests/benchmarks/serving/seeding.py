@@ -5,9 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import psycopg
 
 _PART = re.compile(r"^-- (\w+)$", re.MULTILINE)
 _WORD = re.compile(r"\{(\w+)\}")
@@ -19,7 +16,6 @@ def parts(name: str) -> dict[str, str]:
     return dict(zip(pieces[::2], pieces[1::2], strict=True))
 
 
-def run(connection: psycopg.Connection[tuple[Any, ...]], statements: str, words: Mapping[str, object]) -> None:
-    """Run *statements* with *words* in place. Raises KeyError for a word that is not given."""
-    filled = _WORD.sub(lambda found: str(words[found[1]]), statements)
-    connection.execute(filled.encode())
+def filled(statements: str, words: Mapping[str, object]) -> str:
+    """*statements* with *words* in place. Raises KeyError for a word that is not given."""
+    return _WORD.sub(lambda found: str(words[found[1]]), statements)

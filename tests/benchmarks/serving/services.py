@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import requests
 
 from tests.benchmarks.serving import floor
@@ -26,6 +25,7 @@ from tests.support.processes import die_with_parent, environment, free_port
 WORKERS, THREADS = 2, 8
 PATIENCE = 180.0
 POLL = 0.01
+REGISTRY = (sys.executable, "-m", "registry.cli.main")
 ROLES = ["admin", "promoter", "writer"]
 OWNER = "bench"
 DRIVER = "psycopg2-binary==2.9.13"  # what MLflow's documentation has for PostgreSQL
@@ -41,28 +41,27 @@ class Service:
 
 
 @contextmanager
-def running_registry(folder: Path, database: Database, *, launch: Sequence[str] = ()) -> Iterator[Service]:
+def running_registry(folder: Path, database: Database) -> Iterator[Service]:
     """This service as an operator runs it, logged in: migrated, with tokens, its store a directory."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    settings = environment(
-        REGISTRY_DATABASE_URL=database.url(),
-        REGISTRY_DATA_DIR=str(folder / "data"),
-        REGISTRY_SECRET_KEY=_secret(folder),
-        REGISTRY_BIND=f"127.0.0.1:{port}",
-        REGISTRY_WORKERS=str(WORKERS),
-        REGISTRY_THREADS=str(THREADS),
-    )
-    registry = [sys.executable, "-m", "registry.cli.main"]
-    subprocess.run([*registry, "db", "upgrade"], env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    with _running([*registry, "serve"], settings, folder, f"http://127.0.0.1:{port}/readyz") as (root, seconds):
+    settings = _settings(folder, database) | {"REGISTRY_BIND": f"127.0.0.1:{port}"}
+    subprocess.run([*REGISTRY, "db", "upgrade"], env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    with _running([*REGISTRY, "serve"], settings, folder, f"http://127.0.0.1:{port}/readyz") as (root, seconds):
         token = _token(folder, port)
         yield Service(Server(port, {"Authorization": f"Bearer {token}"}), root, seconds)
 
 
-def account(connection: psycopg.Connection[tuple[object, ...]]) -> str:
+def verify_history(folder: Path, database: Database) -> None:
+    """Raise CalledProcessError unless every chain of the audit log is whole."""
+    command, settings = [*REGISTRY, "audit", "verify"], _settings(folder, database)
+    subprocess.run(command, env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+
+def account(database: Database) -> str:
     """The id of the account that the benchmark's token acts for."""
-    return str(connection.execute("SELECT id FROM accounts WHERE name = %s", (OWNER,)).fetchall()[0][0])
+    with database.connection() as connection:
+        return str(connection.execute("SELECT id FROM accounts WHERE name = %s", (OWNER,)).fetchall()[0][0])
 
 
 @contextmanager
@@ -150,6 +149,16 @@ def _await(condition: Callable[[], bool], pause: float) -> None:
         if time.monotonic() > end:
             raise TimeoutError
         time.sleep(pause)
+
+
+def _settings(folder: Path, database: Database) -> dict[str, str]:
+    return environment(
+        REGISTRY_DATABASE_URL=database.url(),
+        REGISTRY_DATA_DIR=str(folder / "data"),
+        REGISTRY_SECRET_KEY=_secret(folder),
+        REGISTRY_WORKERS=str(WORKERS),
+        REGISTRY_THREADS=str(THREADS),
+    )
 
 
 def _secret(folder: Path) -> str:

@@ -1,0 +1,97 @@
+"""Show how PostgreSQL runs the statements behind a call: the service's own ones, taken from the server's log."""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tests.benchmarks.serving.calls import Server
+from tests.benchmarks.serving.database import Database
+from tests.benchmarks.serving.driving import Request, ask
+
+LOGGED = re.compile(r"(?:execute [^:]*|statement): (.*)", re.DOTALL)
+PARAMETER = re.compile(r"\$\d+ = (NULL|'(?:[^']|'')*')")
+COLUMNS = re.compile(r"^SELECT \w+\.\w+, .*? FROM", re.DOTALL)
+SETTLE = 0.5
+WIDTH = 160
+PLANNED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+
+
+@dataclass(frozen=True)
+class Statement:
+    """As the service sent it, with the values that it sent."""
+
+    text: str
+    values: tuple[str, ...]
+
+
+class Listener:
+    """Reads the statements that one database is sent."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.log = Path(database.server.data) / "log" / "all.json"
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        self._set("all")
+        try:
+            yield
+        finally:
+            self._set("none")
+
+    def statements(self, server: Server, request: Request) -> list[Statement]:
+        """What the service sends for one request, in order."""
+        begin = self.log.stat().st_size
+        ask(server.port, request)
+        time.sleep(SETTLE)
+        with self.log.open() as lines:
+            lines.seek(begin)
+            records = [json.loads(line) for line in lines]
+        return [found for record in records if (found := self._statement(record))]
+
+    def _statement(self, record: dict[str, str]) -> Statement | None:
+        matched = LOGGED.fullmatch(record["message"])
+        if record.get("dbname") != self.database.name or not matched:
+            return None
+        return Statement(matched[1], tuple(PARAMETER.findall(record.get("detail", ""))))
+
+    def _set(self, which: str) -> None:
+        with self.database.connection() as connection:
+            connection.execute(f"ALTER SYSTEM SET log_statement = '{which}'".encode())
+            connection.execute("SELECT pg_reload_conf()")
+        time.sleep(SETTLE)
+
+
+def explained(database: Database, statements: list[Statement]) -> Iterator[str]:
+    """Each statement with its plan; what a transaction needs besides is left out. Nothing is changed."""
+    for statement in statements:
+        if not statement.text.startswith(PLANNED):
+            continue
+        yield textwrap.shorten(COLUMNS.sub("SELECT ... FROM", statement.text), WIDTH * 6)
+        yield f"  with {textwrap.shorten(', '.join(statement.values), WIDTH * 2) or 'no values'}"
+        yield from (f"    {line}" for line in _plan(database, statement))
+
+
+def _plan(database: Database, statement: Statement) -> list[str]:
+    """An INSERT is not run again: its keys are taken, and it looks for nothing."""
+    runs = "" if statement.text.startswith("INSERT") else "ANALYZE, BUFFERS, SUMMARY OFF, "
+    with database.connection() as connection:
+        connection.execute("BEGIN")
+        connection.execute(f"PREPARE found AS {statement.text}".encode())
+        values = f"({', '.join(statement.values)})" if statement.values else ""
+        try:
+            rows = connection.execute(f"EXPLAIN ({runs}COSTS OFF) EXECUTE found {values}".encode()).fetchall()
+        except psycopg.Error as error:
+            return [f"no plan: {error}"]
+        finally:
+            connection.execute("ROLLBACK")
+    return [str(row[0]) for row in rows]
