@@ -35,9 +35,9 @@ class Request:
 
 @dataclass
 class Sample:
-    """What one client saw in one phase: how long it lasted, and how long each request took that ended within it."""
+    """What one client saw in one phase: seconds until its last answer, and those that each request took."""
 
-    seconds: float
+    seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
     client_cpu: float = 0.0
 
@@ -105,7 +105,7 @@ def _report(sender: Any, port: int, streams: Sequence[Iterator[Request]], second
 
 
 def _run(port: int, streams: Sequence[Iterator[Request]], seconds: float, stride: int) -> Sample:
-    sample, selector = Sample(seconds), selectors.DefaultSelector()
+    sample, selector = Sample(), selectors.DefaultSelector()
     connections = [_Connection(port, stream) for stream in streams]
     begin, used = time.perf_counter(), time.process_time()
     for connection in connections:
@@ -120,10 +120,8 @@ def _run(port: int, streams: Sequence[Iterator[Request]], seconds: float, stride
             if not key.data.receive():
                 continue
             now = time.perf_counter()
-            if now <= end or not sample.latencies:  # a phase that is too short for one request lasts for one
-                sample.latencies.append(now - key.data.sent_at)
-                sample.client_cpu = time.process_time() - used
-                sample.seconds = max(seconds, now - begin)
+            sample.latencies.append(now - key.data.sent_at)
+            sample.seconds = now - begin
             if now >= end and key.data.answered % stride == 0:
                 selector.unregister(key.fileobj)
                 key.data.socket.close()
@@ -133,6 +131,7 @@ def _run(port: int, streams: Sequence[Iterator[Request]], seconds: float, stride
                     key.data.open()
                     selector.register(key.data.socket, selectors.EVENT_READ, key.data)
                 key.data.begin()
+    sample.client_cpu = time.process_time() - used
     return sample
 
 
