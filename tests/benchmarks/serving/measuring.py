@@ -88,7 +88,8 @@ def measure(
             asked = list(parties(call))
             found = {party.who: Series(call.name, party.who, connections) for party in asked}
             for party in asked:
-                _drive(party, call, 1 if party.hot else WARM_CONNECTIONS, min(WARM_SECONDS, plan.seconds), "warm")
+                alone = party.hot or plan.seconds < WARM_SECONDS
+                _drive(party, call, 1 if alone else WARM_CONNECTIONS, min(WARM_SECONDS, plan.seconds), "warm")
             for number in range(plan.rounds):
                 for party in asked:
                     root = party.service.root
