@@ -32,6 +32,10 @@ class Request:
     status: int
     check: Check | None = None
 
+    @property
+    def line(self) -> str:
+        return self.wire.partition(b"\r\n")[0].decode()
+
 
 @dataclass
 class Sample:
@@ -165,7 +169,7 @@ class _Connection:
         if not self._is_complete(status, head):
             return False
         if status != self.request.status:
-            raise WrongAnswer(f"{status} for {self.request.wire[:400]!r}: {self.received[head:][:600]!r}")
+            raise WrongAnswer(f"{status} for {self.request.line}: {self.received[head:][:600]!r}")
         body = self.received[head + len(END) :]
         if self.answered == 0 and self.request.check:
             self._check(self.request.check, body)
@@ -186,5 +190,5 @@ class _Connection:
         try:
             check(json.loads(body))
         except Exception as error:
-            text = f"{self.request.wire[:300]!r} was answered with {body[:600]!r}: {error!r}"
+            text = f"{self.request.line} was answered with {body[:600]!r}: {error!r}"
             raise WrongAnswer(text) from error
