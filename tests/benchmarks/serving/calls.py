@@ -301,6 +301,14 @@ def _tag(item: Any, key: str) -> str:
     return str(tags[key] if isinstance(tags, dict) else {tag["key"]: tag["value"] for tag in tags}[key])
 
 
+def _ten(ordinal: int, among: Catalogue) -> Mapping[str, str]:
+    return {"limit": str(EACH)}
+
+
+def _ten_by_name(ordinal: int, among: Catalogue) -> Mapping[str, str]:
+    return {"filter": f"name = '{catalogue.name(ordinal)}'", "max_results": str(EACH)}
+
+
 def _of_team(item: Any, ordinal: int, among: Catalogue) -> bool:
     return _tag(item, "team") == catalogue.team(ordinal, among)
 
@@ -359,9 +367,9 @@ CALLS = (
             native_order="updated_at DESC", rest_order="last_updated_timestamp DESC"),
     Call(
         "list versions", "page",
-        partial(_native_page, path="/models/{model}/versions", query=lambda ordinal, among: {}, right=_of_model),
+        partial(_native_page, path="/models/{model}/versions", query=_ten, right=_of_model),
         partial(_rest_page, path="/model-versions/search", items="model_versions",
-                query=lambda ordinal, among: {"filter": f"name = '{catalogue.name(ordinal)}'"}, right=_of_model),
+                query=_ten_by_name, right=_of_model),
     ),
     Call(
         "list models", "page",
