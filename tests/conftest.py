@@ -27,6 +27,8 @@ pytest_plugins = ["tests.support.fixtures_s3"]
 SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
     del os.environ[name]  # the suite's settings are its own
+# Images set this. Every server, client and command that a test starts would compile all that it imports anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 # What takes long and has many variants (stores, clients, ways to fail): each test runs in its first variant, and one in
