@@ -169,13 +169,16 @@ def test_both_databases_agree_with_plain_python(app: Flask, things: list[Thing])
     assert sum(0 < len(told(things, text)) < len(things) for text in asked) > 150
 
 
-@pytest.mark.parametrize("order_by", ORDERS)
-def test_pages_of_any_size_make_up_the_whole_order(app: Flask, things: list[Thing], order_by: str) -> None:
-    expected = told(things, "", order_by)
+def test_pages_of_any_size_make_up_the_whole_order(app: Flask, things: list[Thing]) -> None:
+    wrong = [
+        (order_by, limit)
+        for number, order_by in enumerate(ORDERS)
+        for limit in (30, 7, *([100, 1] if number % 3 == 0 else []))
+        if found(app, "", order_by, limit=limit) != told(things, "", order_by)
+    ]
 
-    assert len(expected) == 30
-    for limit in (100, 30, 7, 1):
-        assert found(app, "", order_by, limit=limit) == expected
+    assert len(things) == 30
+    assert wrong == []
 
 
 def test_what_is_added_between_pages_repeats_nothing_and_hides_nothing(app: Flask, given: Given) -> None:
