@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Self
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -25,14 +25,21 @@ _RFC3339 = re.compile(
 )
 
 
-class Strict(Schema):
+class Shape(Schema):
+    """A schema, of which no copy is needed: flask-smorest would make thousands while the service starts."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class Strict(Shape):
     """What a client sends: unknown fields are refused."""
 
     class Meta:
         unknown = RAISE
 
 
-class View(Schema):
+class View(Shape):
     """What a client gets."""
 
 
