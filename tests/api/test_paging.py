@@ -155,13 +155,13 @@ def test_what_is_deleted_between_pages_hides_nothing_else(api: Api, given: Given
 def test_a_longer_page_needs_no_more_statements(app: Flask, api: Api, given: Given, name: str) -> None:
     listed = LISTS[name]
     listed.first(given)
-    arrange(given, listed, 4)
+    arrange(given, listed, 3)
     mark = "&" if "?" in listed.path else "?"
     expect(200, api.get(listed.path))  # the token's last use is noted once a day
 
     counts = []
-    for limit in (3, 30):
-        arrange(given, listed, 30 if limit == 30 else 0, start=4)
+    for limit in (2, 9):
+        arrange(given, listed, 9 if limit == 9 else 0, start=3)
         with counting(app) as statements:
             page = expect(200, api.get(f"{listed.path}{mark}limit={limit}"))
         assert len(page["items"]) == limit
