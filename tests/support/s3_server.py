@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 from tests.support import swift
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_s3 import S3Client
 
 
@@ -46,10 +48,9 @@ class S3Server:
     @contextlib.contextmanager
     def client(self) -> Iterator[S3Client]:
         """Lend a client of our own, to look at the server behind a driver's back."""
-        import boto3
         from botocore.config import Config
 
-        client = boto3.session.Session().client(
+        client = _session().client(
             "s3",
             endpoint_url=self.endpoint_url,
             region_name=self.region,
@@ -87,6 +88,14 @@ def running_s3(home: Path | None = None) -> Iterator[S3Server]:
             fcntl.flock(users, fcntl.LOCK_SH)  # from here on a running server stays; one that is ending has ended
             endpoint_url = _running_at(home) or _start(home)
         yield S3Server(endpoint_url, swift.ACCESS_KEY, swift.SECRET_KEY, swift.REGION)
+
+
+@functools.cache
+def _session() -> boto3.session.Session:
+    """One for all clients: each reads the description of S3 anew, which takes longer than most calls."""
+    import boto3
+
+    return boto3.session.Session()
 
 
 def _from_environment(endpoint_url: str) -> S3Server:
