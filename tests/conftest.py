@@ -33,11 +33,13 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 # What takes long and has many variants (stores, clients, ways to fail): each test runs in its first variant, and one in
-# so many of the others. ``share(n)`` says so of one module. ``--every-variant`` runs them all.
+# so many of the others. ``share(n)`` says so of one module or test; ``share(1)`` means all of them, on both databases.
+# ``--every-variant`` runs them all.
 SHARES = {"faults": 8, "races": 2, "storage": 3}
-# Of a test that runs over each database one is chosen by its name, and one time in so many the other runs too; all
-# that is hostile or counts statements runs over both.
+# Of a test that runs over each database one is chosen by its name, and one time in so many the other runs too. Where
+# the database has a say in the answer, as in what is hostile or is searched for, a test runs over both.
 PAIRS = {"api": 8, "services": 8, "mlflow": 8}
+BOTH = ("hostile", "statements", "state_machine", "search")
 # Begun first, so that no worker is left with one of them when the others have done.
 LONG = {
     "test_differential",
@@ -48,7 +50,6 @@ LONG = {
     "test_artifact_clients",
     "test_transfer",
 }
-BOTH = ("hostile", "statements", "state_machine", "search")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -65,7 +66,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if item.get_closest_marker("slow"):
             continue
         test = item.nodeid.partition("[")[0]
-        if not _is_chosen_of_its_pair(item) or (test in seen and _hash(item.nodeid) % _share(item)):
+        if not _is_chosen_of_its_pair(item) or (
+            test in seen and _hash(item.nodeid) % _share(item, SHARES.get(item.path.parent.name, 1))
+        ):
             left_out.append(item)
         else:
             seen.add(test)
@@ -81,16 +84,16 @@ def pytest_collection_finish() -> None:
 
 def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
     kind = getattr(item, "callspec", None) and item.callspec.params.get("database")  # type: ignore[attr-defined]  # asked for above
-    every = PAIRS.get(item.path.parent.name)
-    if kind not in {"sqlite", "postgresql"} or every is None or any(word in item.path.name for word in BOTH):
+    if kind not in {"sqlite", "postgresql"}:
         return True
+    usual = 1 if any(word in item.path.name for word in BOTH) else PAIRS.get(item.path.parent.name, 1)
     chosen = _hash(item.nodeid.replace(kind, "*"))
-    return chosen // 2 % every == 0 or ("sqlite", "postgresql")[chosen % 2] == kind
+    return chosen // 2 % _share(item, usual) == 0 or ("sqlite", "postgresql")[chosen % 2] == kind
 
 
-def _share(item: pytest.Item) -> int:
+def _share(item: pytest.Item, usual: int) -> int:
     mark = item.get_closest_marker("share")
-    return int(mark.args[0]) if mark else SHARES.get(item.path.parent.name, 1)
+    return int(mark.args[0]) if mark else usual
 
 
 def _hash(text: str) -> int:

@@ -9,12 +9,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.api.conftest import Try
 from tests.api.hostile import bodies
 from tests.api.hostile.bodies import OPERATIONS, Operation
 from tests.api.hostile.case import Case
 from tests.api.hostile.world import World
 from tests.support.api import Api, expect
+
+pytestmark = pytest.mark.share(8)  # these are refused before a database is asked
 
 JSON = [("Content-Type", "application/json")]
 
@@ -181,6 +185,7 @@ def test_a_body_where_none_is_taken_changes_nothing_about_the_answer(attempt: Tr
     assert attempt(cases) == []
 
 
+@pytest.mark.share(1)
 def test_keys_that_mean_something_elsewhere_are_plain_text_in_tags(api: Api, world: World) -> None:
     keys = ["__proto__", "constructor", "__class__", "$ne", "$where", "{{7*7}}", "%s", "a.b[0]", "=1+1", "<b>",
             "'; DROP TABLE models;--", "\U0001f98a", "{0.__class__}"]  # fmt: skip
@@ -193,6 +198,7 @@ def test_keys_that_mean_something_elsewhere_are_plain_text_in_tags(api: Api, wor
     assert created["description"] == "{{7*7}} ${x} %s"
 
 
+@pytest.mark.share(1)
 def test_the_longest_values_are_taken_and_one_more_character_is_not(attempt: Try, api: Api, world: World) -> None:
     wide = "\U0001f98a"
     longest: list[tuple[str, Any, Any]] = [

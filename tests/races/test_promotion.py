@@ -60,7 +60,7 @@ def rollback(caller: Caller, model: str) -> requests.Response:
     return caller("POST", f"/models/{model}/rollback", {"reason": "a test"})
 
 
-@rounds(3, 50)
+@rounds(2, 50)
 def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
     fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
 ) -> None:

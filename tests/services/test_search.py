@@ -155,6 +155,7 @@ def told(things: list[Thing], text: str, order_by: str = "") -> list[str]:
     return [one.label for one in ordered([one for one in things if holds(term, one)], order)]
 
 
+@pytest.mark.share(1)
 def test_both_databases_agree_with_plain_python(app: Flask, things: list[Thing]) -> None:
     chosen = random.Random(6)
     joined = [
@@ -169,6 +170,7 @@ def test_both_databases_agree_with_plain_python(app: Flask, things: list[Thing])
     assert sum(0 < len(told(things, text)) < len(things) for text in asked) > 150
 
 
+@pytest.mark.share(1)
 def test_pages_of_any_size_make_up_the_whole_order(app: Flask, things: list[Thing]) -> None:
     wrong = [
         (order_by, limit)
@@ -311,6 +313,7 @@ def test_the_deleted_is_found_by_nobody(app: Flask, api: Api, given: Given) -> N
         assert [model.name for model in search.find_models(limit=10).items] == ["kept"]
 
 
+@pytest.mark.share(1)
 @pytest.mark.parametrize(
     "attack", ["' OR '1'='1", "x'); DROP TABLE models; --", "%", "_", "\\", "${x}", "%s", ":x", "{0}"]
 )
