@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from hypothesis import settings
 
 from registry.app import create_app
 from registry.config import Secret, Settings
@@ -54,6 +55,13 @@ LONG = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every-variant", action="store_true", help="run all variants of the long suites, not a share")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Generated examples are half of the usual, and have no deadline: on a busy machine it would fail what holds."""
+    examples = 100 if config.getoption("--every-variant") else 50
+    settings.register_profile("registry", deadline=None, max_examples=examples)
+    settings.load_profile("registry")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -63,7 +63,7 @@ def test_every_character_that_cannot_be_seen_is_refused_wherever_it_stands() -> 
     assert len(few) > 200
 
 
-@given(TEXT)
+@given(TEXT | LEGAL)
 def test_a_name_that_is_taken_keeps_every_promise_of_the_rule(name: str) -> None:
     assume(names.model_name_problem(name) is None)
 
