@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,8 +16,18 @@ from tests.support.api import Api, Given
 from tests.support.artifacts import Proxy
 from tests.support.databases import Database
 from tests.support.face import Face
+from tests.support.mlflow import MLFLOW
+from tests.support.plugged import Plugged, plugged
 
 __all__ = ["judge", "launcher", "open_shelf", "start"]  # fixtures of the faults, for tests here
+
+
+@pytest.fixture(scope="session")
+def newest(tmp_path_factory: pytest.TempPathFactory) -> Plugged:
+    """The newest MLflow with our wheel, which all workers of a run share."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return plugged(shared / "plugged", MLFLOW, home=base / "plugged-home")
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW
-from tests.support.plugged import Plugged, plugged
+from tests.support.plugged import Plugged
 from tests.support.servers import Fleet, Launcher, eventually, running_fleet
 
 SEED = """
@@ -85,11 +84,6 @@ def fleet(databases: Callable[[str], Database], launcher: Launcher, tmp_path: Pa
     token = database.tokens["all"]
     with running_fleet(launcher, tmp_path, database_url=database.url, token=token, secret=SECRET) as fleet:
         yield fleet
-
-
-@pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Plugged:
-    return plugged(tmp_path_factory.mktemp("plugged"), MLFLOW)
 
 
 @pytest.fixture(scope="module")

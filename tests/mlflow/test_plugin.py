@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD
+from tests.support.mlflow import MLFLOW_2, MLFLOW_OLD
 from tests.support.plugged import Plugged, plugged
 from tests.support.servers import Fleet, Launcher, running_fleet
 
@@ -100,11 +100,6 @@ def fleet(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[Fl
     token = database.tokens["all"]
     with running_fleet(launcher, tmp_path, database_url=database.url, token=token, secret=SECRET) as fleet:
         yield fleet
-
-
-@pytest.fixture(scope="module")
-def newest(tmp_path_factory: pytest.TempPathFactory) -> Plugged:
-    return plugged(tmp_path_factory.mktemp("plugged"), MLFLOW)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -60,11 +61,25 @@ class Plugged:
         )
 
 
-def plugged(folder: Path, version: str, *, skinny: bool = False) -> Plugged:
-    """Build this checkout's wheel and install it beside that MLflow, in *folder*."""
-    theirs = mlflow_python(version, skinny=skinny)
+def plugged(folder: Path, version: str, *, skinny: bool = False, home: Path | None = None) -> Plugged:
+    """Build this checkout's wheel and install it beside that MLflow, in *folder*, unless that has been done.
+
+    Tests that run at the same time may share the folder; each has then a *home* of its own.
+    """
+    home = home or folder / "home"
+    home.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "install.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        python = folder / "venv" / "bin" / "python"
+        if not (folder / "complete").exists():
+            _install(folder, python, mlflow_python(version, skinny=skinny))
+            (folder / "complete").touch()
+    return Plugged(python, home)
+
+
+def _install(folder: Path, python: Path, theirs: Path) -> None:
     uv, venv = (sys.executable, "-m", "uv"), folder / "venv"
-    python = venv / "bin" / "python"
     for command in (
         [*uv, "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), str(ROOT)],
         [*uv, "venv", "--quiet", "--python", sys.executable, str(venv)],
@@ -77,6 +92,3 @@ def plugged(folder: Path, version: str, *, skinny: bool = False) -> Plugged:
     (site,) = venv.glob("lib/python*/site-packages")
     (there,) = theirs.parents[1].glob("lib/python*/site-packages")
     (site / "mlflow.pth").write_text(f"{there}{os.linesep}")
-    home = folder / "home"
-    home.mkdir()
-    return Plugged(python, home)
