@@ -26,8 +26,8 @@ def at(api: Api, instant: str, by: timedelta = timedelta()) -> int | None:
 
 @pytest.fixture(autouse=True)
 def _two_versions(given: Given) -> None:
-    given.version()
-    given.version()
+    for files in given.others(2):
+        given.version(files=files)
 
 
 def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, given: Given) -> None:

@@ -38,9 +38,10 @@ OF_THE_VERSION: dict[str, Change] = {
 
 @pytest.fixture(autouse=True)
 def _a_model(given: Given) -> None:
-    given.version(aliases=["champion"])
-    given.version(stage="production")
-    given.version(stage="staging")
+    first, second, third = given.others(3)
+    given.version(aliases=["champion"], files=first)
+    given.version(stage="production", files=second)
+    given.version(stage="staging", files=third)
 
 
 @pytest.mark.parametrize("path", [MODEL, VERSION, ALIAS, f"{MODEL}/stages/production"])

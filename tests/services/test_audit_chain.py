@@ -68,9 +68,8 @@ def vandal(database: Database) -> Vandal:
 @pytest.fixture
 def chain(given: Given, vandal: Vandal) -> str:
     """The aggregate of a model with a little history; another model has some too."""
-    given.version("bystander", stage="production")
-    given.version("fraud", stage="production")
-    given.version("fraud", stage="production")
+    for model, files in zip(("bystander", "fraud", "fraud"), given.others(3), strict=True):
+        given.version(model, stage="production", files=files)
     return "model:" + str(uuid.UUID(str(vandal.ask("SELECT id FROM models WHERE name = 'fraud'").id)))
 
 

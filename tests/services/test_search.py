@@ -87,9 +87,9 @@ def body(number: int, chosen: random.Random) -> dict[str, Any]:
 def things(app: Flask, api: Api, given: Given) -> list[Thing]:
     """Thirty versions of three models, and deleted ones that nothing may find."""
     chosen = random.Random(5)
-    for number in range(30):
+    for number, files in enumerate(given.others(30)):
         stage = ["none", "none", "staging", "archived", "none"][number % 5]
-        given.version(f"m{number % 3}", stage=stage, **body(number, chosen))
+        given.version(f"m{number % 3}", stage=stage, files=files, **body(number, chosen))
     expect(201, api.post("/models/m1/versions/1/metrics", {"metrics": {"auc": 2}}))
     expect(201, api.post("/models/m1/versions/1/metrics", {"metrics": {"auc": 0.5}}))
     given.version("m0", tags={"a": "x"})

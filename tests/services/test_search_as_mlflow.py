@@ -41,8 +41,8 @@ def filled(app: Flask, given: Given) -> Flask:
     """The app with the models and versions of the table, as an MLflow client would have made them."""
     for model in table.MODELS:
         given.model(model["name"], tags=model["tags"])
-    for version in table.VERSIONS:
-        given.version(version["model"], tags=version["tags"])
+    for version, files in zip(table.VERSIONS, given.others(len(table.VERSIONS)), strict=True):
+        given.version(version["model"], tags=version["tags"], files=files)
     with app.app_context(), transaction() as session:
         for model in table.MODELS:
             change = update(Model).where(Model.name == model["name"])

@@ -70,12 +70,19 @@ class Given:
         content = uuid.uuid4().bytes if content is None else content
         return {"path": path, "size": len(content), "sha256": self.blob(content)}
 
+    def others(self, count: int) -> list[list[dict[str, Any]]]:
+        """The files of so many versions that differ, and share the bytes: one upload takes longer than all the rest."""
+        file = self.file()
+        return [[file | {"path": f"{number}.bin"}] for number in range(count)]
+
     def version(self, model: str = "fraud", stage: str = "none", **fields: Any) -> int:
         """Register a version, of random bytes by default, and take it to *stage*; its number. Makes the model."""
-        if self.api.get(f"/models/{model}").status_code == 404:
+        path, body = f"/models/{model}/versions", {"files": fields.pop("files", None) or [self.file()], **fields}
+        made = self.api.post(path, body)
+        if made.status_code == 404:
             self.model(model)
-        body = {"files": [self.file()], **fields}
-        number: int = expect(201, self.api.post(f"/models/{model}/versions", body))["version"]["number"]
+            made = self.api.post(path, body)
+        number: int = expect(201, made)["version"]["number"]
         for step in {"none": [], "staging": ["staging"], "production": ["staging", "production"],
                      "archived": ["archived"]}[stage]:  # fmt: skip
             self.stage(model, number, step)
