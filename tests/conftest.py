@@ -1,4 +1,9 @@
-"""Parts that every suite shares: databases, the app over each, an identity for each role."""
+"""Parts that every suite shares: databases, the app over each, an identity for each role; and which variants run.
+
+Every test runs: over one database, chosen by its name, and in its first variant. Of the rest (the other database,
+stores, clients, ways to fail) one in so many runs, the same ones each time. ``SHARES`` and ``PAIRS`` say how many, and
+``share(n)`` of one module or test; ``share(1)`` means all. ``--every-variant`` runs everything.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +28,7 @@ from registry.services import accounts
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.support.postgres import running_postgres
+from tests.support.servers import Launcher
 
 pytest_plugins = ["tests.support.fixtures_s3"]
 
@@ -33,13 +39,10 @@ for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-# What takes long and has many variants (stores, clients, ways to fail): each test runs in its first variant, and one in
-# so many of the others. ``share(n)`` says so of one module or test; ``share(1)`` means all of them, on both databases.
-# ``--every-variant`` runs them all.
-SHARES = {"faults": 8, "races": 2, "storage": 3}
-# Of a test that runs over each database one is chosen by its name, and one time in so many the other runs too. Where
-# the database has a say in the answer, as in what is hostile or is searched for, a test runs over both.
+# Of the variants besides the first, and of the other database, one in so many.
+SHARES = {"faults": 8, "races": 3, "storage": 3}
 PAIRS = {"api": 8, "services": 8, "mlflow": 8}
+# Where the database has a say in the answer, as in what is hostile or is searched for, tests run over both.
 BOTH = ("hostile", "statements", "state_machine", "search")
 # Begun first, so that no worker is left with one of them when the others have done.
 LONG = {
@@ -118,6 +121,14 @@ def postgres_server() -> Iterator[str]:
     """The URL of a PostgreSQL server on which databases may be created."""
     with running_postgres() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def launcher() -> Iterator[Launcher]:
+    """Forks servers and workers of ours; its own start takes longer than theirs."""
+    launcher = Launcher()
+    yield launcher
+    launcher.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
-from tests.faults.conftest import judge, launcher, open_shelf, start
+from tests.faults.conftest import judge, open_shelf, start
 from tests.support.api import Api, Given
 from tests.support.artifacts import Proxy
 from tests.support.databases import Database
@@ -19,7 +19,7 @@ from tests.support.face import Face
 from tests.support.mlflow import MLFLOW
 from tests.support.plugged import Plugged, plugged
 
-__all__ = ["judge", "launcher", "open_shelf", "start"]  # fixtures of the faults, for tests here
+__all__ = ["judge", "open_shelf", "start"]  # fixtures of the faults, for tests here
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +61,12 @@ OF_TRACKING = {
 
 
 @contextmanager
-def ours(database: Database, folder: Path) -> Iterator[str]:
+def ours(launcher: Launcher, database: Database, folder: Path) -> Iterator[str]:
     """The address of the service on an empty SQLite where new models are in lifecycle open."""
     database.reset()
     folder.mkdir()
     settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
-    with (
-        closing(Launcher()) as launcher,
-        running_fleet(launcher, folder, **settings, default_lifecycle="open") as fleet,
-    ):
+    with running_fleet(launcher, folder, **settings, default_lifecycle="open") as fleet:
         yield fleet.server.url
 
 
@@ -113,13 +110,13 @@ def plain(told: Any) -> Any:
 
 
 def test_clients_of_three_releases_get_the_answers_of_mlflow_itself(
-    databases: Callable[[str], Database], tmp_path: Path
+    launcher: Launcher, databases: Callable[[str], Database], tmp_path: Path
 ) -> None:
     database, found = databases("sqlite"), []
     with running_mlflow(tmp_path / "stock") as stock:
         for client in CLIENTS:
             stock.forget_models()
-            with ours(database, tmp_path / client) as url:
+            with ours(launcher, database, tmp_path / client) as url:
                 theirs, mine, told = made_by(client, stock.url, url, token=database.tokens["all"])
             found += [f"{client}: {line}" for line in wrong(theirs, mine)]
             found += [f"{client}: nobody calls {name}" for name in told["methods"] if not is_called(name)]

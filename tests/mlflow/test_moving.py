@@ -70,13 +70,6 @@ print(json.dumps({"aliases": model.aliases, "tags": model.tags, "description": m
 STAGES = {1: "archived", 2: "archived", 4: "production", 5: "staging", 6: "none", 7: "none"}
 
 
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.close()
-
-
 @pytest.fixture
 def fleet(databases: Callable[[str], Database], launcher: Launcher, tmp_path: Path) -> Iterator[Fleet]:
     database = databases("sqlite")

@@ -81,13 +81,6 @@ print(json.dumps([address.token(url, trusted=named) for url in (
 """
 
 
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.close()
-
-
 @pytest.fixture
 def database(databases: Callable[[str], Database]) -> Database:
     found = databases("sqlite")

@@ -29,13 +29,6 @@ DEPLOYMENTS = (
 )
 
 
-@pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.close()
-
-
 @pytest.fixture(scope="module", params=DEPLOYMENTS, ids=lambda deployment: deployment.name)
 def deployment(request: pytest.FixtureRequest) -> Deployment:
     found: Deployment = request.param
