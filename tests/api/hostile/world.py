@@ -41,8 +41,9 @@ def build(app: Flask, database: Database) -> World:
     """Arrange it: ``fraud`` has 1 archived, 2 in production, 3 in staging, 4 fresh, 5 deleted; ``gone`` is deleted."""
     api = Api(app.test_client(), database.tokens["all"])
     given = Given(api)
-    for stage in ("production", "production", "staging", "none", "none"):
-        given.version(stage=stage, files=[given.file(), given.file(path="data/train set.csv")])
+    files = [given.file(), given.file(path="data/train set.csv")]
+    for number, stage in enumerate(("production", "production", "staging", "none", "none")):
+        given.version(stage=stage, files=files, run={"system": "ci", "id": f"{number}"})
     expect(200, api.delete("/models/fraud/versions/5"))
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
     given.model("empty")
