@@ -33,8 +33,10 @@ def main(arguments: list[str]) -> int:
     matrix = Matrix(rows, options.runs)
     flags = ["-q", "-n", "0", "--every-variant", "--timeout", "1800", "-p", "no:cacheprovider", "--no-header"]
     flags += ["-m", "fault"] if options.slow else []
-    status = pytest.main([*flags, *(str(TESTS / place) for place in PLACES)], plugins=[matrix])
-    sys.stdout.write(table(matrix.results) + "\n")
+    try:
+        status = pytest.main([*flags, *(str(TESTS / place) for place in PLACES)], plugins=[matrix])
+    finally:  # also of a run that was interrupted
+        sys.stdout.write(table(matrix.results) + "\n")
     if options.json:
         options.json.write_text(json.dumps(document(matrix.results), indent=2) + "\n")
     return int(status)
