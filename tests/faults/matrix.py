@@ -19,7 +19,7 @@ ROWS = {
     "F03": "kill -9 between the bytes' arrival and their row",
     "F04": "kill -9 during an upload in parts",
     "F05": "kill -9 between joining parts and their row",
-    "F06": "50 promotions at once of each of two versions",
+    "F06": "32 promotions at once that expect the same holder",
     "F07": "promotions and rollbacks at once",
     "F08": "100 registrations at once in one model",
     "F09": "100 registrations at once with one key",
