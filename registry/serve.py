@@ -14,7 +14,7 @@ from gunicorn.app.base import Application
 from registry import worker
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import migrate
+from registry.db import schema
 from registry.db.session import db, engine_of
 from registry.http.context import EXTENSION, Adapters
 from registry.services import accounts, health
@@ -48,8 +48,10 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        from registry.db import migrate  # Alembic is slow to import; with PostgreSQL nobody needs it here
+
         migrate.upgrade(url)
-    migrate.require_working(url)
+    schema.require_working(url)
     if settings.dev:
         sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
     else:

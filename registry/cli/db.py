@@ -29,11 +29,11 @@ def upgrade(**overrides: Any) -> None:
     """
     settings = server.load(**overrides)
     with server.installed():
-        from registry.db import migrate
+        from registry.db import migrate, schema
     url = settings.database_url.reveal()
     with server.refusals():
         migrate.upgrade(url)
-        click.echo(f"The database is at {migrate.current(url)}.")
+        click.echo(f"The database is at {schema.current(url)}.")
 
 
 @db.command()

@@ -46,9 +46,9 @@ def worker(once: bool, **overrides: Any) -> None:
       registry worker --once
     """
     with server.application(**overrides) as app:
-        from registry.db import migrate
+        from registry.db import schema
         from registry.http.context import EXTENSION
         from registry.worker import run
 
-        migrate.require_working(app.extensions[EXTENSION].settings.database_url.reveal())
+        schema.require_working(app.extensions[EXTENSION].settings.database_url.reveal())
         run(app, once=once)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, delete, insert, inspect, select
+from sqlalchemy import Connection, delete, insert, inspect
 
 from registry.db.models import CompatibleRelease
 
@@ -54,14 +54,6 @@ def record(connection: Connection, scripts: ScriptDirectory) -> None:
     connection.execute(delete(CompatibleRelease))
     if rows:
         connection.execute(insert(CompatibleRelease), rows)
-
-
-def works(connection: Connection, release: str) -> bool:
-    """Whether the schema, which is newer than *release* knows, says that it works there."""
-    if not _kept(connection):
-        return False
-    query = select(CompatibleRelease.revision).where(CompatibleRelease.revision == release)
-    return connection.scalar(query) is not None
 
 
 def _kept(connection: Connection) -> bool:

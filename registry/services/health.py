@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from sqlalchemy import exists, func, select
 
-from registry.db import migrate
+from registry.db import schema
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
@@ -93,7 +93,7 @@ def _told(look: Callable[[], str]) -> Check:
 def _schema() -> str:
     """What keeps this release from working with the schema; empty when nothing does."""
     with reading() as session:
-        return migrate.mismatch(session.connection()) or ""
+        return schema.mismatch(session.connection()) or ""
 
 
 def _migrations(problem: str) -> str | None:

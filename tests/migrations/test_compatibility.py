@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from registry.db import migrate
+from registry.db import migrate, schema
 from registry.domain.errors import Unavailable
 from tests.support.api import Api
 from tests.support.crashes import command
@@ -54,17 +54,17 @@ def test_an_upgrade_names_the_releases_that_work_with_the_schema(
 
     migrate.upgrade(url)
 
-    assert migrate.head() in releases(url)
+    assert schema.head() in releases(url)
     assert releases(url) <= {script.revision for script in _scripts()}
 
 
 def test_a_release_goes_on_with_a_newer_schema_that_works_with_it(database: Database, newer: sa.Engine) -> None:
-    migrate.require_working(database.url)
+    schema.require_working(database.url)
     migrate.upgrade(database.url)
 
     assert migrate.check(database.url) == []
-    assert migrate.current(database.url) == NEWER
-    assert migrate.describe(database.url) == f"9999, newer than this release ({migrate.head()}), which works with it"
+    assert schema.current(database.url) == NEWER
+    assert migrate.describe(database.url) == f"9999, newer than this release ({schema.head()}), which works with it"
 
 
 def test_a_service_is_ready_on_a_newer_schema_that_works_with_it(newer: sa.Engine, anonymous: Api) -> None:
@@ -83,12 +83,12 @@ def test_a_service_is_not_ready_on_a_newer_schema_that_does_not_work_with_it(new
 def test_a_release_refuses_a_newer_schema_that_does_not_work_with_it(database: Database, newer: sa.Engine) -> None:
     expel(newer)
 
-    for refused in (migrate.require_working, migrate.upgrade):
+    for refused in (schema.require_working, migrate.upgrade):
         with pytest.raises(Unavailable, match=r"at 9999, on which this release .* does not work"):
             refused(database.url)
 
     assert "9999" in migrate.check(database.url)[0]
-    assert migrate.current(database.url) == NEWER
+    assert schema.current(database.url) == NEWER
 
 
 def test_a_newer_schema_without_the_table_is_refused(database: Database, newer: sa.Engine) -> None:
@@ -96,7 +96,7 @@ def test_a_newer_schema_without_the_table_is_refused(database: Database, newer: 
         connection.exec_driver_sql("DROP TABLE compatible_releases")
 
     with pytest.raises(Unavailable, match="does not work"):
-        migrate.require_working(database.url)
+        schema.require_working(database.url)
 
 
 def test_a_newer_schema_whose_history_can_be_changed_is_reported(database: Database, newer: sa.Engine) -> None:

@@ -9,7 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry.db import migrate
+from registry.db import schema
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("registry", "migrations", "deploy", "tests/__init__.py", "tests/support")
@@ -74,7 +74,7 @@ def next_release(folder: Path) -> Release:
             shutil.copytree(source, target)  # compiled files too, which saves seconds
         else:
             shutil.copyfile(source, target)
-    text = MIGRATION.format(revision=REVISION, previous=migrate.head())
+    text = MIGRATION.format(revision=REVISION, previous=schema.head())
     (folder / "migrations" / "versions" / f"{REVISION}_next.py").write_text(text)
     with (folder / "registry" / "db" / "models" / "catalog.py").open("a") as catalog:
         catalog.write(COLUMN)

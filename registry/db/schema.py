@@ -1,0 +1,111 @@
+"""Which schema a database has, and whether this release works with it; without what it takes to migrate one."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, column, exc, inspect, select, table
+
+from registry.db.engine import open_engine
+from registry.db.models import CompatibleRelease
+from registry.domain.errors import Unavailable
+
+# A checkout is looked at first: an editable install would hold a stale copy.
+_PLACES = (
+    Path(__file__).parents[2] / "migrations",
+    Path(__file__).parents[1] / "_migrations",
+)
+_STEP = re.compile(r'^revision = "(\w+)"\ndown_revision = (?:"(\w+)"|None)$', re.MULTILINE)
+_KEPT = table("alembic_version", column("version_num"))  # Alembic's own
+
+
+@functools.cache
+def migrations() -> Path:
+    """The directory of this release's migrations."""
+    place = next((place for place in _PLACES if (place / "env.py").exists()), None)
+    if place is None:
+        raise RuntimeError("no migrations were found beside the package")
+    return place
+
+
+@functools.cache
+def head() -> str:
+    """The revision that this release needs: the one on which no other builds."""
+    (last,) = _steps().keys() - set(_steps().values())
+    return last
+
+
+def current(url: str) -> str | None:
+    """The revision of the database; None when it is empty."""
+    with connected(url) as connection:
+        return revision_over(connection)
+
+
+def revision_over(connection: Connection) -> str | None:
+    """As :func:`current`, over a connection that is open already."""
+    if not inspect(connection).has_table(_KEPT.name):
+        return None
+    found: str | None = connection.scalar(select(_KEPT.c.version_num))
+    return found
+
+
+def mismatch(connection: Connection) -> str | None:
+    """What keeps this release from working with the schema, and what to do about it; None when nothing does.
+
+    A newer schema is no mismatch as long as it says that this release still works with it.
+    """
+    found = revision_over(connection)
+    if found == head():
+        return None
+    if not is_newer(found):
+        return f"the database is at {found or 'no revision'}, this release needs {head()}: run registry db upgrade"
+    if _works(connection):
+        return None
+    return (
+        f"the database is at {found}, on which this release ({head()}) does not work: run the release that migrated it"
+    )
+
+
+def is_newer(revision: str | None) -> bool:
+    """Whether this release does not know the revision."""
+    return revision is not None and revision not in _steps()
+
+
+def require_working(url: str) -> None:
+    """Raise Unavailable, saying what to do, unless this release works with the database's schema."""
+    with connected(url) as connection:
+        if problem := mismatch(connection):
+            raise Unavailable(problem)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """A connection of its own. Raises Unavailable when the database does not answer."""
+    engine = open_engine(url)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except exc.OperationalError as error:
+        raise Unavailable(f"the database does not answer: {error.orig}") from error
+    finally:
+        engine.dispose()
+
+
+@functools.cache
+def _steps() -> dict[str, str]:
+    """The revision that each of this release's migrations builds on; it gets no other while it runs."""
+    texts = (path.read_text() for path in (migrations() / "versions").glob("*.py"))
+    found = [step for text in texts if (step := _STEP.search(text))]
+    return {step[1]: step[2] or "" for step in found}
+
+
+def _works(connection: Connection) -> bool:
+    """Whether the schema, which is newer than this release knows, says that it works there."""
+    if not inspect(connection).has_table(CompatibleRelease.__tablename__):
+        return False
+    query = select(CompatibleRelease.revision).where(CompatibleRelease.revision == head())
+    return connection.scalar(query) is not None
