@@ -1,53 +1,56 @@
-"""Insert rows at once, of which a session is to know nothing; or those that are not there yet."""
+"""Insert rows at once, of which a session is to know nothing; or those that are not there yet.
+
+What the session has not flushed stays unflushed. The statements are made once: they are the same for all rows.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import Insert, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from registry.db.base import Base
 
+Rows = Sequence[Mapping[str, Any]]
 
-def insert_rows(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert *rows*, each with the same columns; what the session has not flushed stays unflushed."""
+
+def insert_rows(session: Session, table: type[Base], rows: Rows) -> None:
+    """Insert *rows*, each with the same columns."""
     if rows:
-        session.connection().execute(insert(table), rows if len(rows) > 1 else rows[0])
+        session.connection().execute(_insert(table), rows if len(rows) > 1 else rows[0])
 
 
-def insert_missing(
-    session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]], *, key: Sequence[str]
-) -> int:
+def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequence[str]) -> int:
     """Insert *rows* but for those whose *key* exists; returns how many were new.
 
     A row that another transaction is inserting is waited for. Give rows in a fixed order, lest two callers deadlock.
     """
     if not rows:
         return 0
-    statement = _missing(session, table, key).execution_options(preserve_rowcount=True)  # psycopg forgets it by then
-    done = (
-        session.connection().execute(statement, list(rows))
-        if len(rows) > 1
-        else session.execute(statement.values(dict(rows[0])))
-    )
-    return int(done.rowcount)  # type: ignore[attr-defined]  # Result is a CursorResult here
+    statement = _missing(session.get_bind().dialect.name, table, *key)
+    done = session.connection().execute(statement, rows if len(rows) > 1 else rows[0])
+    return int(done.rowcount)
 
 
 def insert_missing_returning(
-    session: Session,
-    table: type[Base],
-    rows: Sequence[Mapping[str, Any]],
-    columns: Sequence[Any],
-    *,
-    key: Sequence[str],
+    session: Session, table: type[Base], rows: Rows, columns: Sequence[Any], *, key: Sequence[str]
 ) -> Sequence[Any]:
     """As :func:`insert_missing`; returns the *columns* of those that were new."""
-    return session.connection().execute(_missing(session, table, key).returning(*columns), list(rows)).all()
+    statement = _missing(session.get_bind().dialect.name, table, *key).returning(*columns)
+    return session.connection().execute(statement, list(rows)).all()
 
 
-def _missing(session: Session, table: type[Base], key: Sequence[str]) -> Any:
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    return dialect.insert(table).on_conflict_do_nothing(index_elements=list(key))
+@functools.cache
+def _insert(table: type[Base]) -> Insert:
+    return insert(table.__table__)  # type: ignore[arg-type]  # a Table, as that of every mapped class of ours
+
+
+@functools.cache
+def _missing(dialect: str, table: type[Base], *key: str) -> Any:
+    made = (postgresql if dialect == "postgresql" else sqlite).insert(table.__table__)
+    # Else psycopg has forgotten by then how many there were.
+    return made.on_conflict_do_nothing(index_elements=list(key)).execution_options(preserve_rowcount=True)

@@ -31,7 +31,12 @@ FROZEN = (
     "version_params",
 )
 # The indexes that hold expressions, which a database does not tell as they were written: looked for by name.
-EXPRESSED = ("ix_model_tags_value", "ix_version_tags_value", "ix_versions_revised_ms")
+EXPRESSED = (
+    "ix_model_tags_value",
+    "ix_version_tags_value",
+    "ix_versions_model_revised_ms",
+    "ix_versions_revised_ms",
+)
 
 
 def upgrade(url: str, revision: str = "head") -> None:

@@ -89,6 +89,23 @@ def reading(*, snapshot: bool = False) -> Iterator[Session]:
 
 
 @contextmanager
+def planned_anew(session: Session) -> Iterator[None]:
+    """Let PostgreSQL plan the statements of the block for their values, as none that are prepared for any values.
+
+    What finds one thing of a million is no way to find every third, and only the values tell which it will be.
+    """
+    connection: Any = session.connection().connection.driver_connection
+    if session.get_bind().dialect.name != "postgresql":
+        yield
+        return
+    threshold, connection.prepare_threshold = connection.prepare_threshold, None
+    try:
+        yield
+    finally:
+        connection.prepare_threshold = threshold
+
+
+@contextmanager
 def _named_errors() -> Iterator[None]:
     try:
         yield

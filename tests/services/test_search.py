@@ -295,7 +295,7 @@ def test_a_longer_page_of_mlflows_needs_no_more_statements(app: Flask, given: Gi
                             order_by=[], limit=limit, token=None).items) == limit  # fmt: skip
         counts.append(sum(one.startswith("SELECT") for one in statements))
 
-    assert counts[0] == counts[1] == {"models": 6, "versions": 3}[kind]
+    assert counts[0] == counts[1] == {"models": 2, "versions": 1}[kind]
 
 
 def test_the_deleted_is_found_by_nobody(app: Flask, api: Api, given: Given) -> None:

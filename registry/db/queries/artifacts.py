@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
@@ -85,7 +86,9 @@ def count_lacking(session: Session, version: Version) -> int:
 
 def _sent_by_actor() -> ColumnElement[bool]:
     actor = bindparam("actor", type_=Upload.created_by.type)
-    return exists().where(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == "verified")
+    return _any(
+        select(Upload.id).where(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == "verified")
+    )
 
 
 def _sent_by_owner(*states: str) -> ColumnElement[bool]:
@@ -101,14 +104,21 @@ def _sent_by_owner(*states: str) -> ColumnElement[bool]:
 
 
 def _readable() -> ColumnElement[bool]:
-    in_version = exists().where(
-        VersionFile.sha256 == Blob.sha256,
-        VersionFile.version_id == Version.id,
-        Version.state == State.READY.value,  # nobody can download the files of others
-        Version.model_id == Model.id,
-        Model.deleted_at.is_(None),
+    in_version = _any(
+        select(VersionFile.version_id).where(
+            VersionFile.sha256 == Blob.sha256,
+            VersionFile.version_id == Version.id,
+            Version.state == State.READY.value,  # nobody can download the files of others
+            Version.model_id == Model.id,
+            Model.deleted_at.is_(None),
+        )
     )
-    return or_(in_version, exists().where(Artifact.sha256 == Blob.sha256))
+    return or_(in_version, _any(select(Artifact.sha256).where(Artifact.sha256 == Blob.sha256)))
+
+
+def _any(rows: Select[Any]) -> ColumnElement[bool]:
+    """As EXISTS, but looked up for each blob: under an OR, PostgreSQL would first hash all the rows that there are."""
+    return rows.correlate(Blob).limit(1).scalar_subquery().is_not(None)
 
 
 def _batches(sha256s: Iterable[str]) -> Iterator[list[str]]:

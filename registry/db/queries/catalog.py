@@ -29,6 +29,13 @@ def model_id(name: Any) -> ColumnElement[str]:
     return found
 
 
+def live_id(name: Any) -> ColumnElement[str]:
+    """The id of the live model of that name, for a statement of more; without one it is NULL."""
+    own = aliased(Model)
+    live = select(own.id).where(own.name == name, own.deleted_at.is_(None))
+    return live.limit(1).correlate(None).scalar_subquery()
+
+
 def _newest(statement: Any, own: type[Model], name: Any) -> Any:
     return statement.where(own.name == name).order_by(own.deleted_at.is_not(None), own.deleted_at.desc()).limit(1)
 

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Model, Version
-from registry.db.queries import search_fields
+from registry.db.queries import catalog, search_fields
 from registry.db.queries.search_terms import Column, Dialect, Related, where
-from registry.domain.filters.terms import Key, Order, Term
+from registry.db.session import planned_anew
+from registry.domain.filters.terms import Key, Order, Term, required
 
 Position = tuple[Any, ...]
 Find = Callable[[Key], Column | Related]
@@ -66,6 +67,9 @@ def versions(session: Session, statement: Rows, wanted: Wanted) -> Found:
     dialect = Dialect(session.get_bind().dialect.name)
     if wanted.hides_prompts:
         statement = statement.where(not_(search_fields.versions_of_prompts()))
+    for name in required(wanted.term, Key("name")):
+        # Said of the version itself, it lets an index give its model's versions in their order.
+        statement = statement.where(Version.model_id == catalog.live_id(name))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
     return _page(session, statement, wanted, find, _Sorted(Version.id, kind="serial"))
 
@@ -78,7 +82,8 @@ def _page(session: Session, statement: Rows, wanted: Wanted, find: Find, unique:
     if wanted.after is not None:
         statement = statement.where(_beyond(columns, _opened(columns, wanted.after, dialect)))
     statement = statement.order_by(*_directions(columns)).add_columns(*(column.expression for column in columns))
-    rows = session.connection().execute(statement.limit(wanted.limit + 1)).all()
+    with planned_anew(session):
+        rows = session.connection().execute(statement.limit(wanted.limit + 1)).all()
     shown = [tuple(row)[: -len(columns)] for row in rows[: wanted.limit]]
     if len(rows) <= wanted.limit:
         return Found(shown, None)

@@ -90,3 +90,13 @@ def conditions(term: Term) -> Iterator[Condition | Absent]:
             yield from conditions(part)
         case _:
             yield term
+
+
+def required(term: Term, key: Key) -> Iterator[Value]:
+    """The values that the key must be equal to, whatever else the tree says."""
+    match term:
+        case And(parts):
+            for part in parts:
+                yield from required(part, key)
+        case Condition(found, Operator.EQ, value) if found == key:
+            yield value
