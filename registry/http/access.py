@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import uuid
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any, TypeVar
 import structlog
 from flask import Flask, current_app, g, request
 
+from registry.db.attempts import persistently
 from registry.domain.access import LOCAL_DEV, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
 from registry.http.context import adapters
@@ -121,9 +123,7 @@ def _identify(*, fresh: bool) -> Any:
     if len(headers) > 1:
         raise Unauthenticated("one Authorization header is needed, not several")
     mlflow = (request.blueprint or "").startswith("mlflow")  # its clients know user and password
-    actor, g.credential = found.authenticator.authenticate(
-        headers[0] if headers else None,
-        as_password=mlflow,
-        fresh=fresh,
-    )
+    header = headers[0] if headers else None
+    known = functools.partial(found.authenticator.authenticate, header, as_password=mlflow, fresh=fresh)
+    actor, g.credential = persistently(known)
     return actor

@@ -21,7 +21,7 @@ IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expir
 # No model of this name exists: whoever is let in is told so, and nothing changes.
 PARTS = {"model": "nobody", "number": "1", "alias": "champion", "stage": "production", "path": "model.bin",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
-         "name": "swagger-ui.css", "webhook": "none", "release": "2.0", "rest": "nothing",
+         "file": "swagger-ui.css", "webhook": "none", "release": "2.0", "rest": "nothing",
          "directory": "x"}  # fmt: skip
 
 # The table of roles, written out: who is let in. The generated test below trusts GRANTS, this table does not.

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry.app import create_app
 from registry.client.diagnosis import judge_certificate, judge_release
@@ -45,8 +45,8 @@ def settled(
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def served(app: Any, handler: type[WSGIRequestHandler] = WSGIRequestHandler) -> Iterator[str]:
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -188,12 +188,15 @@ def test_a_certificate_that_lasts_is_well() -> None:
 
 
 def test_a_clock_that_is_wrong_is_told(registry: Registry) -> None:
-    def late(environ: Any, start_response: Any) -> list[bytes]:
-        there = datetime.now(UTC) - HOUR
-        start_response("200 OK", [("Date", f"{there:%a, %d %b %Y %H:%M:%S GMT}"), ("Content-Type", "application/json")])
+    class Late(WSGIRequestHandler):
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return f"{datetime.now(UTC) - HOUR:%a, %d %b %Y %H:%M:%S GMT}"
+
+    def ready(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "application/json")])
         return [READY]
 
-    with served(late) as url:
+    with served(ready, Late) as url:
         done = registry("doctor", "--url", url, "--json")
 
     assert done.code == 8

@@ -47,7 +47,7 @@ def test_a_version_of_which_nobody_knows_is_not_asked_for_again(
 
 
 @pytest.mark.fault("F15")
-def test_the_native_api_says_that_the_same_request_may_be_sent_again(line: tuple[Line, Face, Given]) -> None:
+def test_a_key_tells_what_became_of_a_commit(line: tuple[Line, Face, Given]) -> None:
     cable, _, given = line
     cable.cut(delivered=True)
     key = {"Idempotency-Key": "once"}
@@ -55,5 +55,15 @@ def test_the_native_api_says_that_the_same_request_may_be_sent_again(line: tuple
     lost = given.api.post("/models", {"name": "fraud"}, headers=key)
     again = given.api.post("/models", {"name": "fraud"}, headers=key)
 
+    for answer in (lost, again):
+        assert (answer.status_code, answer.headers["Idempotency-Replayed"]) == (201, "true")
+
+
+def test_without_a_key_the_native_api_says_that_it_may_have_been_written(line: tuple[Line, Face, Given]) -> None:
+    cable, _, given = line
+    cable.cut(delivered=True)
+
+    lost = given.api.post("/models", {"name": "fraud"})
+
     assert (lost.status_code, lost.get_json()["code"]) == (503, "unavailable")
-    assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
+    assert lost.get_json()["detail"].endswith("it may have been written")
