@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
-_READ_ONLY = {"registry_read_only": True}
+_READ_ONLY = "registry_read_only"
 # A connection that was used so many seconds ago is taken to be alive: to ask each time costs a round trip.
 TRUSTED_SECONDS = 1.0
 PING_SECONDS = 3.0
@@ -38,6 +38,17 @@ POSTGRES_LINE = {
 }
 
 
+# READ COMMITTED gives each statement a snapshot of its own, within a transaction or without one: to begin and to end
+# one would cost a read two more round trips, and give it nothing. Who writes asks for a transaction.
+UNBOUND = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+
+
+def serving_options(url: str, *, pool_size: int) -> dict[str, Any]:
+    """As :func:`options`, for the service: a connection has a transaction only where it is asked for one."""
+    found = options(url, pool_size=pool_size)
+    return found | UNBOUND if make_url(url).get_backend_name() == "postgresql" else found
+
+
 def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     """The arguments of ``create_engine`` for *url*; the driver's own defaults are kept where nothing is said."""
     if make_url(url).get_backend_name() == "sqlite":
@@ -53,14 +64,15 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
 
 
 def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:
-    """The execution options of a connection that only reads.
-
-    READ COMMITTED gives each statement of PostgreSQL's a snapshot of its own, within a transaction or without one: to
-    begin and to end one would cost a read two more round trips, and give it nothing. With *snapshot* there is one.
-    """
+    """The execution options of a connection that only reads; with *snapshot* all it reads is of one moment."""
     if dialect != "postgresql":
-        return _READ_ONLY
-    return _READ_ONLY | {"isolation_level": "REPEATABLE READ" if snapshot else "AUTOCOMMIT"}
+        return {_READ_ONLY: True}
+    return {"isolation_level": "REPEATABLE READ"} if snapshot else {}
+
+
+def writing_options(dialect: str) -> dict[str, Any]:
+    """The execution options of a connection that writes."""
+    return {"isolation_level": "READ COMMITTED"} if dialect == "postgresql" else {}
 
 
 def tune(engine: Engine) -> Engine:
@@ -101,7 +113,7 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reads = connection.get_execution_options().get("registry_read_only", False)
+    reads = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
 
 

@@ -30,7 +30,7 @@ _READER = "registry-reader"
 def attach(app: Flask, url: str, *, pool_size: int) -> None:
     """Give *app* its engine and its sessions."""
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(url, pool_size=pool_size)
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.serving_options(url, pool_size=pool_size)
     db.init_app(app)
     with app.app_context():
         tuned = engine.tune(db.engine)
@@ -65,6 +65,7 @@ def transaction() -> Iterator[Session]:
     worked = False
     try:
         with _named_errors(), session.begin():
+            session.connection(execution_options=engine.writing_options(session.get_bind().dialect.name))
             yield session
             worked = True
     except Unavailable as error:

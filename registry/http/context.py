@@ -88,6 +88,11 @@ def etag(kind: str, number: int) -> str:
     return f'"{kind}{number}"'
 
 
+def etag_of_tenure(tenure: int | None) -> str | None:
+    """The ETag of an open tenure."""
+    return None if tenure is None else etag("t", tenure)
+
+
 def if_match(kind: str = "r") -> int | None:
     """The row version (or tenure) that the caller wants to change; None when it named none, or ``*``. Raises Malformed.
 

@@ -22,13 +22,9 @@ from registry.services import audit
 from registry.services.idempotency import answer, unit_of_work
 
 UNSAID = object()
-_POINTED = covering(
-    governance.select_aliases().where(
-        AliasTenure.model_id == catalog.model_id(bindparam("model")), AliasTenure.alias == bindparam("alias")
-    ),
-    AliasTenure,
-    None,
-)
+_NAMED = (AliasTenure.model_id == catalog.model_id(bindparam("model"))) & (AliasTenure.alias == bindparam("alias"))
+_POINTED = covering(governance.select_aliases().where(_NAMED), AliasTenure, None)
+_TENURE = covering(select(AliasTenure.id).where(_NAMED), AliasTenure, None)
 
 
 def point(
@@ -136,6 +132,12 @@ def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRe
             catalog.model(session, model)
         catalog.require_ever_named(session, model)
     raise _no_alias(model, alias, as_of)
+
+
+def tenure_of(model: str, alias: str) -> int | None:
+    """The id of the tenure that :func:`resolve` tells of now; None without one."""
+    found = look_up(_TENURE, model=model, alias=alias)
+    return found[0][0] if found else None
 
 
 def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:

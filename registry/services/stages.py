@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Model, Tenure, Version
@@ -31,13 +31,9 @@ ACTIONS = {
     Kind.RESTORE: "version.restored",
     Kind.ROLLBACK: "version.rolled_back",
 }
-_HOLDER = governance.covering(
-    governance.select_holders().where(
-        Tenure.model_id == catalog.model_id(bindparam("model")), Tenure.stage == bindparam("stage")
-    ),
-    Tenure,
-    None,
-)
+_HELD = (Tenure.model_id == catalog.model_id(bindparam("model"))) & (Tenure.stage == bindparam("stage"))
+_HOLDER = governance.covering(governance.select_holders().where(_HELD), Tenure, None)
+_TENURE = governance.covering(select(Tenure.id).where(_HELD), Tenure, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +150,12 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
     with reading() as session:
         catalog.require_ever_named(session, model)
         raise NotFound(_nobody(session, model, stage, as_of))
+
+
+def tenure_of(model: str, stage: Stage) -> int | None:
+    """The id of the tenure that :func:`holder` tells of now; None without one."""
+    found = look_up(_TENURE, model=model, stage=stage.value)
+    return found[0][0] if found else None
 
 
 def check_reason(reason: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from registry.api.blueprint import Blueprint, conditional
+from registry.api.blueprint import Blueprint, conditional, polled
 from registry.api.schemas.stages import HolderQuery, HolderView, MovedView, RollbackBody, StageChangeBody, StagesView
 from registry.db.records import HolderRecord
 from registry.domain.access import Permission
 from registry.domain.stages import Stage
 from registry.http.access import requires
-from registry.http.context import current_actor, if_match, store
+from registry.http.context import current_actor, etag_of_tenure, if_match, store
 from registry.services import stages
 from registry.services.stages import Moved, Terms
 
@@ -57,6 +57,7 @@ def list_stages(model: str) -> dict[str, Any]:
 @blueprint.arguments(HolderQuery, location="query")
 @blueprint.response(200, HolderView)
 @requires(Permission.MODEL_READ)
+@polled(lambda model, stage: etag_of_tenure(stages.tenure_of(model, Stage(stage))))
 def get_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
     """Show who holds a stage, or held it at an instant.
 
