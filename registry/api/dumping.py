@@ -5,7 +5,9 @@ marshmallow's schemas stay the contract: a field of a kind that is not known her
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from marshmallow import Schema, fields, missing
@@ -17,11 +19,43 @@ Dump = Callable[[Any], Any]
 
 
 def compiled(schema: Schema) -> Dump:
-    """A function from an object, or a mapping, to what *schema* shows of it."""
-    parts = [(field.data_key or name, _part(name, field)) for name, field in schema.dump_fields.items()]
+    """A function from an object, or a mapping, to what *schema* shows of it.
+
+    All attributes of an object are got at once; one that lacks some, or a mapping, is looked at field by field.
+    """
+    fields_ = {field.data_key or name: (name, field) for name, field in schema.dump_fields.items()}
+    parts = {key: _part(name, field) for key, (name, field) in fields_.items()}
+    at_once = _at_once(fields_)
+
+    def dump(shown: Any) -> Any:
+        if at_once is not None and not isinstance(shown, dict):
+            with suppress(AttributeError):
+                return at_once(shown)
+        return {key: value for key, part in parts.items() if (value := part(shown)) is not missing}
+
+    return dump
+
+
+def _at_once(fields_: Mapping[str, tuple[str, fields.Field[Any]]]) -> Dump | None:
+    """For objects that have every attribute; None for a view with fields that serialize themselves."""
+    serializers = {key: serialize for key, (_, field) in fields_.items() if (serialize := _serialize(field))}
+    if len(fields_) < 2 or len(serializers) < len(fields_):
+        return None
+    keys, get = tuple(fields_), operator.attrgetter(*(field.attribute or name for name, field in fields_.values()))
+    # What is of the type already that its field shows is left as it is.
+    plain = [(key, kind, serialize) for key, serialize in serializers.items() if (kind := _TYPES.get(serialize))]
+    others = [(key, serialize) for key, serialize in serializers.items() if serialize not in _AS_THEY_ARE]
 
     def dump(shown: Any) -> dict[str, Any]:
-        return {key: value for key, part in parts if (value := part(shown)) is not missing}
+        found = dict(zip(keys, get(shown), strict=True))
+        for key, kind, serialize in plain:
+            value = found[key]
+            if type(value) is not kind and value is not None:
+                found[key] = serialize(value)
+        for key, serialize in others:
+            if (value := found[key]) is not None:
+                found[key] = serialize(value)
+        return found
 
     return dump
 
@@ -86,8 +120,14 @@ def _text(value: Any) -> str:
     return value if type(value) is str else str(value)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+_TYPES: dict[Any, type] = {_text: str, int: int, float: float}
+_AS_THEY_ARE = {*_TYPES, _same}
 _PLAIN: dict[Any, Dump] = {
-    fields.Field._serialize: lambda value: value,
+    fields.Field._serialize: _same,
     fields.String._serialize: _text,
     Instant._serialize: clock.wire,
 }

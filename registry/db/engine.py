@@ -7,6 +7,7 @@ import sqlite3
 import time
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -45,7 +46,7 @@ UNBOUND = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
 
 def serving_options(url: str, *, pool_size: int) -> dict[str, Any]:
     """As :func:`options`, for the service: a connection has a transaction only where it is asked for one."""
-    found = options(url, pool_size=pool_size)
+    found = options(url, pool_size=pool_size) | {"json_deserializer": orjson.loads}
     return found | UNBOUND if make_url(url).get_backend_name() == "postgresql" else found
 
 
