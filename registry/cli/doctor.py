@@ -28,7 +28,8 @@ def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **
 
     On the server's machine: settings, database and its engine, migrations, store, workers, what waits. As a client
     (also where REGISTRY_URL is set and no database): address, certificate, clock, release, token, and whether bytes
-    come from the store. It writes nothing. Exits with 8 when something is wrong, and says what to do about it.
+    come from the store: where it holds none yet, one is announced and taken back. Exits with 8 when something is
+    wrong, and says what to do about it.
 
     \b
     Example:

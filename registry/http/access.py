@@ -72,8 +72,7 @@ def _declare(permission: Permission | str) -> Callable[[View], View]:
 def _name_request() -> None:
     given = request.headers.get("X-Request-Id", "")
     g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    structlog.contextvars.clear_contextvars()  # of the thread's request before
 
 
 def _check_host() -> None:
@@ -111,7 +110,6 @@ def _admit() -> None:
         return
     # What a revoked token may still do for some seconds is to look at models.
     g.actor = replace(_identify(fresh=permission is not Permission.MODEL_READ), request_id=g.request_id)
-    structlog.contextvars.bind_contextvars(actor=g.actor.name)
     g.actor.require(Permission(permission))
 
 
