@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Insert, insert
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, make_transient_to_detached
 
 from registry.db.base import Base
 
+Row = TypeVar("Row", bound=Base)
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -22,6 +23,14 @@ def insert_rows(session: Session, table: type[Base], rows: Rows) -> None:
     """Insert *rows*, each with the same columns."""
     if rows:
         session.connection().execute(_insert(table), rows if len(rows) > 1 else rows[0])
+
+
+def insert_whole(session: Session, table: type[Row], row: Mapping[str, Any]) -> Row:
+    """Insert a *row* that names every column but the id, and give it to the session as one that it had read."""
+    found = table(id=session.connection().execute(_insert_for_id(table), row).scalar_one(), **row)
+    make_transient_to_detached(found)
+    session.add(found)
+    return found
 
 
 def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequence[str]) -> int:
@@ -47,6 +56,11 @@ def insert_missing_returning(
 @functools.cache
 def _insert(table: type[Base]) -> Insert:
     return insert(table.__table__)  # type: ignore[arg-type]  # a Table, as that of every mapped class of ours
+
+
+@functools.cache
+def _insert_for_id(table: type[Base]) -> Any:
+    return _insert(table).returning(table.__table__.c.id)
 
 
 @functools.cache

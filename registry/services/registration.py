@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from registry.db.inserts import insert_rows
+from registry.db.inserts import insert_rows, insert_whole
 from registry.db.models import Import, Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
@@ -234,34 +234,33 @@ def _insert(
     actor: Actor,
 ) -> Version:
     origin, run = wanted.origin, wanted.lineage.run
-    version = Version(
-        model_id=held.id,
-        number=_number(session, held, wanted, actor),
-        state=state.value,
-        stage="none",
-        rolled_back=False,
-        manifest_digest=sealed.digest if sealed else "",
-        run_key=wanted.lineage.run_key,
-        lineage_digest=wanted.lineage.digest,
-        file_count=len(sealed.files) if sealed else 0,
-        size=sealed.size if sealed else 0,
-        description=wanted.description,
-        framework=wanted.framework,
-        signature=dict(wanted.signature) if wanted.signature is not None else None,
-        source=origin.source,
-        location=origin.location,
-        run_id=origin.run_id or (run.id if run else None),
-        run_link=origin.run_link,
-        logged_model=origin.logged_model,
-        row_version=1,
-        created_at=event.at,
-        created_by=actor.id,
-        updated_at=event.at,
-        revised_at=event.at,
-        claimed=dict(wanted.claimed) if wanted.claimed else None,
-    )
-    session.add(version)
-    session.flush()  # everything below refers to its id
+    row = {
+        "model_id": held.id,
+        "number": _number(session, held, wanted, actor),
+        "state": state.value,
+        "stage": "none",
+        "rolled_back": False,
+        "manifest_digest": sealed.digest if sealed else "",
+        "run_key": wanted.lineage.run_key,
+        "lineage_digest": wanted.lineage.digest,
+        "file_count": len(sealed.files) if sealed else 0,
+        "size": sealed.size if sealed else 0,
+        "description": wanted.description,
+        "framework": wanted.framework,
+        "signature": dict(wanted.signature) if wanted.signature is not None else None,
+        "source": origin.source,
+        "location": origin.location,
+        "run_id": origin.run_id or (run.id if run else None),
+        "run_link": origin.run_link,
+        "logged_model": origin.logged_model,
+        "row_version": 1,
+        "created_at": event.at,
+        "created_by": actor.id,
+        "updated_at": event.at,
+        "revised_at": event.at,
+        "claimed": dict(wanted.claimed) if wanted.claimed else None,
+    }
+    version = insert_whole(session, Version, row)
     held.latest_number = max(version.number, held.latest_number or 0)
     held.next_number = max(version.number + 1, held.next_number)
     catalog.touch(held, event.at)
