@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import AliasTenure, Model, Version
-from registry.db.queries import briefs, records
+from registry.db.queries import briefs, catalog, records
 from registry.db.records import ModelBrief, VersionBrief
 from registry.db.session import look_up, reading
 from registry.domain import names
@@ -23,7 +23,8 @@ _LIVE_VERSION = briefs.select_live_versions().where(
 _ALIASED = (
     briefs.select_live_versions()
     .join(AliasTenure, AliasTenure.version_id == Version.id)
-    .where(Model.name == bindparam("name"), AliasTenure.alias == bindparam("alias"), AliasTenure.ended_at.is_(None))
+    .where(AliasTenure.model_id == catalog.live_id(bindparam("name")))  # not by way of all of the model's versions
+    .where(AliasTenure.alias == bindparam("alias"), AliasTenure.ended_at.is_(None))
 )
 
 
