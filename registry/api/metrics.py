@@ -13,8 +13,10 @@ from prometheus_client.registry import Collector
 
 from registry.domain.errors import Unavailable
 from registry.http.access import public
-from registry.services import gauges
+from registry.http.context import store
+from registry.services import gauges, health
 from registry.services.gauges import Gauge
+from registry.storage.checked import Store
 from registry.telemetry import processes
 from registry.telemetry.meters import meters
 
@@ -33,6 +35,15 @@ class _Database(Collector):
         yield from map(_family, found)
 
 
+class _Store(Collector):
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def collect(self) -> Iterable[Metric]:
+        reachable = float(health.store_answers(self.store))
+        yield GaugeMetricFamily("registry_store_reachable", "1 when the store answers this replica.", value=reachable)
+
+
 class _Process(Collector):
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily("registry_build_info", "What is running.", labels=["version", "python"])
@@ -46,7 +57,7 @@ class _Process(Collector):
 def metrics() -> Response:
     """What was counted and how much there is, in Prometheus' text format."""
     registry = CollectorRegistry(auto_describe=False)
-    for collector in (meters().collector(), _Process(), _Database()):
+    for collector in (meters().collector(), _Process(), _Database(), _Store(store())):
         registry.register(collector)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 

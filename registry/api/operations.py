@@ -49,13 +49,13 @@ def make_blueprint(api: Api) -> Blueprint:
         if processes.draining():
             return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503
         checks = health.readiness(store())
-        ready = all(check.ok for check in checks.values())
+        state = health.state_of(checks)
         document = {
-            "status": "ready" if ready else "not ready",
+            "status": state,
             "mode": _mode(),
             "checks": {name: {"ok": check.ok, "detail": check.detail} for name, check in checks.items()},
         }
-        return jsonify(document), 200 if ready else 503
+        return jsonify(document), 503 if state == health.NOT_READY else 200
 
     @blueprint.get("/openapi.json")
     @public("the API's description is not secret")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from registry.client.diagnosis import Finding, State
     from registry.services.health import Check
 
+# Who sets one of these speaks of the server's own machine.
+SERVERS = ("REGISTRY_DATABASE_URL", "REGISTRY_DATABASE_URL_FILE", "REGISTRY_DATA_DIR", "REGISTRY_DATA_DIR_FILE")
+
 
 @click.command()
 @click.option("--url", metavar="URL", help="Look at this registry as its client. [env: REGISTRY_URL]")
@@ -26,10 +29,10 @@ if TYPE_CHECKING:
 def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **overrides: Any) -> None:
     """Look at everything once: on the server's machine, or with --url as a client.
 
-    On the server's machine: settings, database and its engine, migrations, store, workers, what waits. As a client
-    (also where REGISTRY_URL is set and no database): address, certificate, clock, release, token, and whether bytes
-    come from the store: where it holds none yet, one is announced and taken back. Exits with 8 when something is
-    wrong, and says what to do about it.
+    On the server's machine: settings, database and its engine, migrations, store, workers, what waits. Where there is
+    no data directory yet, one is made. As a client (also where REGISTRY_URL is set and no database): address,
+    certificate, clock, release, token, and whether bytes come from the store; where it holds none yet, one is announced
+    and taken back. Exits with 8 when something is wrong, and says what to do about it.
 
     \b
     Example:
@@ -47,7 +50,7 @@ def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **
 
 
 def _is_client(overrides: dict[str, Any]) -> bool:
-    local = any(overrides.values()) or os.environ.get("REGISTRY_DATABASE_URL") or os.environ.get("REGISTRY_DATA_DIR")
+    local = any(overrides.values()) or any(os.environ.get(name) for name in SERVERS)
     return bool(os.environ.get("REGISTRY_URL")) and not local
 
 

@@ -48,7 +48,9 @@ def diagnose(url: str, token: str | None, *, insecure: bool = False, now: dateti
         if found.state == "wrong":
             return
     try:
-        reply = requests.get(f"{url}/readyz", timeout=TIMEOUT, allow_redirects=False, auth=_NoAuth())
+        reply = _asked(f"{url}/readyz")
+        if reply.status_code == 404:  # a proxy may keep that inside
+            reply = _asked(f"{url}/livez")
     except requests.RequestException as error:
         yield Finding("address", "wrong", unreachable(url, error).detail, _ADDRESS)
         return
@@ -61,17 +63,23 @@ def diagnose(url: str, token: str | None, *, insecure: bool = False, now: dateti
     yield from _as_somebody(url, token, insecure=insecure, now=now or datetime.now(UTC))
 
 
+def _asked(address: str) -> requests.Response:
+    return requests.get(address, timeout=TIMEOUT, allow_redirects=False, auth=_NoAuth())
+
+
 def _ready(reply: requests.Response, url: str) -> Finding:
     document = _json(reply)
+    if document == {"status": "ok"}:
+        return Finding("registry", "ok", f"{url} is a registry; whether it is ready, it does not tell out here")
     if not isinstance(document, dict) or "checks" not in document or "status" not in document:
         where = f", redirecting to {reply.headers['Location']}" if "Location" in reply.headers else ""
         return Finding("address", "wrong", f"{url} answered {reply.status_code}{where}, not as a registry does",
                        "Give the registry's own address, with the path that a proxy puts before it.")  # fmt: skip
-    if reply.status_code == 200:
+    if reply.status_code == 200 and document["status"] == "ready":
         return Finding("registry", "ok", f"{url} is a registry, and ready")
     failing = [f"{name}: {check.get('detail')}" for name, check in document["checks"].items() if not check.get("ok")]
     told = "; ".join(failing) or str(document["status"])
-    return Finding("registry", "wrong", f"{url} is a registry, but not ready: {told}",
+    return Finding("registry", "wrong", f"{url} is a registry, but {document['status']}: {told}",
                    "Its operator should run registry doctor on its machine.")  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from registry.storage.checked import Store
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
 READY_SECONDS = 2.0
+NOT_READY = "not ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ def readiness(store: Store) -> dict[str, Check]:
     }
 
 
+def state_of(checks: Mapping[str, Check]) -> str:
+    """``ready``, ``degraded`` or ``not ready``.
+
+    Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
+    balancer for that would end all of it.
+    """
+    failing = {name for name, check in checks.items() if not check.ok}
+    if failing <= {"storage"}:
+        return "degraded" if failing else "ready"
+    return NOT_READY
+
+
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """As :func:`readiness`, and what an operator wants to know besides."""
     found = readiness(store) | {"abilities": _told(partial(_abilities, store))}
@@ -60,6 +73,11 @@ def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]
     if found["database"].ok and found["migrations"].ok:
         found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage)}
     return found
+
+
+def store_answers(store: Store) -> bool:
+    """Whether the store is there; looked at for two seconds at most."""
+    return _told(lambda: bounded.ask("store", partial(_storage, store)).answer(READY_SECONDS)).ok
 
 
 def probe(store: Store) -> None:

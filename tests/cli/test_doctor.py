@@ -163,6 +163,33 @@ def test_a_registry_that_is_not_ready_is_told_with_what_it_lacks(
     assert "not ready: database:" in wrong(done)["registry"]["detail"]
 
 
+def test_a_proxy_that_keeps_readiness_inside_is_nothing_wrong(
+    registry: Registry, settled: tuple[Flask, Database]
+) -> None:
+    def proxy(environ: Any, start_response: Any) -> Any:
+        if environ["PATH_INFO"] in {"/readyz", "/metrics"}:
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"not here"]
+        return settled[0].wsgi_app(environ, start_response)
+
+    with served(proxy) as url:
+        done = registry("doctor", "--url", url, "--json")
+
+    assert told(done)["registry"]["state"] == "ok"
+    assert "does not tell out here" in told(done)["registry"]["detail"]
+
+
+def test_who_names_a_database_in_a_file_is_on_the_servers_machine(
+    registry: Registry, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/registry.db")
+    monkeypatch.setenv("REGISTRY_URL", url)
+    monkeypatch.setenv("REGISTRY_DATABASE_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("REGISTRY_SECRET_KEY", "k" * 40)
+
+    assert "database" in told(registry("doctor", "--json"))
+
+
 def test_a_certificate_is_told_that_nobody_vouches_for_and_one_that_ends_soon(
     registry: Registry, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
