@@ -117,6 +117,8 @@ def _beat(app: Flask, stop: threading.Event, standing: Standing, kind: str) -> N
                 pulse.beat(doing=sorted(standing.doing), failing=sorted(standing.failing), stopped=stopped)
         except Unavailable as error:
             log.warning("heartbeat_missed", reason=error.detail)
+        except Exception:
+            log.exception("heartbeat_failed")  # the next may come through
         if stopped:
             return
         stop.wait(heartbeats.EVERY)

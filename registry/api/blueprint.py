@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -128,7 +128,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             def answering(*args: Any, **kwargs: Any) -> Any:
                 if dump is None:
                     return view(*args, **kwargs)
-                return persistently(lambda: _answer(lambda: view(*args, **kwargs), render))
+                return persistently(lambda: _answer(lambda: view(*_afresh(args), **kwargs), render))
 
             documented = document(answering)
             if unchanged is not None:
@@ -210,6 +210,11 @@ def etag_of(result: Any) -> str | None:
     if (tenure := getattr(subject, "tenure", None)) is not None:
         return etag("t" if subject.until is None else "e", tenure)  # its end changes it once more
     return None
+
+
+def _afresh(args: Sequence[Any]) -> Iterator[Any]:
+    """The arguments for one more attempt, whatever the one before took out of them."""
+    return (dict(one) if isinstance(one, dict) else one for one in args)
 
 
 def _is_conditional(view: View) -> bool:

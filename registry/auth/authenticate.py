@@ -59,6 +59,7 @@ class Authenticator:
     def __init__(self, *, pepper: bytes, seconds: float) -> None:
         self.pepper = pepper
         self._known: TTLCache[str, _Known] = TTLCache(_REMEMBERED, seconds)
+        self._forgotten = 0
         self._lock = threading.Lock()
 
     def authenticate(
@@ -72,7 +73,7 @@ class Authenticator:
         token_id = tokens.lookup_id(text) if text else None
         if text is None or token_id is None:
             raise Unauthenticated(REFUSED)
-        remembered = None if fresh else self._remembered(token_id)
+        remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
         known = remembered or _read(token_id)
         # An unknown id costs the same comparison as a wrong secret.
         matched = tokens.matches(text, known.hash if known else _NO_HASH, pepper=self.pepper)
@@ -81,12 +82,14 @@ class Authenticator:
         if known is not remembered:
             _note_use(known)
             with self._lock:
-                self._known[token_id] = known
+                if self._forgotten == forgotten:  # else it may have been revoked since it was read
+                    self._known[token_id] = known
         return known.actor, known.credential
 
     def forget(self, token_id: str) -> None:
         """Believe the token no longer: it was revoked."""
         with self._lock:
+            self._forgotten += 1
             self._known.pop(token_id, None)
 
     def _remembered(self, token_id: str) -> _Known | None:

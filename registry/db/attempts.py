@@ -49,6 +49,12 @@ def persistently(call: Callable[[], T]) -> T:
     return call()
 
 
+def will_be_repeated() -> bool:
+    """Whether the call that is under way is made again if it is undone now."""
+    attempt = _attempt.get()
+    return attempt is not None and not attempt.committed
+
+
 def note_commit() -> None:
     """Something was written: the call that is under way must not be done again."""
     if attempt := _attempt.get():

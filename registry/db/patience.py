@@ -35,7 +35,9 @@ class Connection(psycopg.Connection[Any]):
             wanted = next(gen)
             while True:
                 ready = yield wanted
-                if not ready and time.monotonic() > end:
+                if ready:  # many rows may take longer, as long as there is an answer now and then
+                    end = time.monotonic() + self.seconds
+                elif time.monotonic() > end:
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"no answer within {self.seconds:g} seconds: it is given up")
                 wanted = gen.send(ready)

@@ -19,6 +19,7 @@ from registry.http.context import adapters
 
 View = TypeVar("View", bound=Callable[..., Any])
 PERMISSION = "__permission__"
+SURELY = "__surely__"
 PUBLIC = "public"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -28,9 +29,13 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
 
 
-def requires(permission: Permission) -> Callable[[View], View]:
-    """Declare what a caller of the view must be allowed to do."""
-    return _declare(permission)
+def requires(permission: Permission, *, surely: bool = False) -> Callable[[View], View]:
+    """Declare what a caller of the view must be allowed to do.
+
+    Who may look at models is remembered for some seconds; not where the view is to know it *surely*, because it can
+    give more than a look.
+    """
+    return _declare(permission, surely=surely)
 
 
 def public(reason: str) -> Callable[[View], View]:
@@ -61,9 +66,10 @@ def register(app: Flask) -> None:
     app.before_request(_admit)
 
 
-def _declare(permission: Permission | str) -> Callable[[View], View]:
+def _declare(permission: Permission | str, *, surely: bool = False) -> Callable[[View], View]:
     def mark(view: View) -> View:
         setattr(view, PERMISSION, permission)
+        setattr(view, SURELY, surely)
         return view
 
     return mark
@@ -105,11 +111,13 @@ def _check_dev() -> None:
 def _admit() -> None:
     if request.endpoint is None:
         return  # no such address: nothing to protect
-    permission = permission_of(current_app.view_functions[request.endpoint])
+    view = current_app.view_functions[request.endpoint]
+    permission = permission_of(view)
     if permission == PUBLIC:
         return
     # What a revoked token may still do for some seconds is to look at models.
-    g.actor = replace(_identify(fresh=permission is not Permission.MODEL_READ), request_id=g.request_id)
+    fresh = permission is not Permission.MODEL_READ or getattr(view, SURELY, True)
+    g.actor = replace(_identify(fresh=fresh), request_id=g.request_id)
     g.actor.require(Permission(permission))
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import insert_missing
 from registry.db.models import Blob, Census, Import, Version
 from registry.db.session import reading, transaction
 from registry.services import leases
@@ -25,8 +26,11 @@ def take(*, least_age: timedelta = EVERY) -> bool:
         counted = list(_counted(session))
     with transaction() as session:
         session.execute(delete(Census).where(Census.name.in_(NAMES)))
-        for name, label, value in counted:
-            session.merge(Census(name=name, label=label, value=value, counted_at=moment))
+        rows = [
+            {"name": name, "label": label, "value": value, "counted_at": moment}
+            for name, label, value in sorted(counted)
+        ]
+        insert_missing(session, Census, rows, key=["name", "label"])  # another worker may have counted, too
     return True
 
 

@@ -166,11 +166,11 @@ def _told(upload: Upload, arrival: Arrival) -> Announced:
 
 def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:
     """Close the uploads of which other bytes arrived, and discard those."""
-    tallies.refused(len(arrivals))
     with transaction() as session:
         for arrival in arrivals:
             reason = arrival.refusal.detail if arrival.refusal else None
             pending = update(Upload).where(Upload.id == arrival.upload.id, Upload.state == "pending")
             session.execute(pending.values(state="failed", reason=reason))
+    tallies.refused(len(arrivals))
     for arrival in arrivals:
         uploads.discard(store, arrival.upload)

@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
 from registry.db.session import reading
+from registry.domain.errors import Unavailable
 from registry.services import bounded, census, heartbeats, leases
 from registry.services.damage import CORRUPT, MISSING, SUSPECT
 
@@ -51,6 +53,13 @@ def look() -> list[Gauge]:
 
 
 def _read() -> list[Gauge]:
+    try:
+        return _told()
+    except SQLAlchemyError as error:  # a schema that is older than this release has not all of the tables
+        raise Unavailable(f"the database cannot be counted: {error}", retry_after=5) from error
+
+
+def _told() -> list[Gauge]:
     with reading() as session:
         moment = leases.now(session)
         return [

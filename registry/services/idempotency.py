@@ -23,7 +23,7 @@ from registry.db.models import IdempotencyKey
 from registry.db.queries.records import rows
 from registry.db.session import look_up, transaction
 from registry.domain import clock
-from registry.domain.errors import IdempotencyMismatch, RegistryError, Unavailable
+from registry.domain.errors import IdempotencyMismatch, RegistryError, Unavailable, Uncertain
 
 T = TypeVar("T")
 KEPT_FOR = timedelta(days=7)
@@ -80,9 +80,10 @@ def offered(claim: Claim) -> Iterator[None]:
     reset = _offered.set(claim)
     try:
         yield
-    except RegistryError:
-        with suppress(Unavailable):
-            _replay_if_known(claim, look_up)
+    except RegistryError as error:
+        if not isinstance(error, Unavailable) or isinstance(error, Uncertain):  # else nothing was written
+            with suppress(Unavailable):
+                _replay_if_known(claim, look_up)
         raise
     finally:
         _offered.reset(reset)

@@ -6,7 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from registry.domain.errors import RegistryError, Unavailable
+from registry.db import attempts
+from registry.domain.errors import RegistryError, Unavailable, Undone
 from registry.domain.stages import Kind, Stage
 from registry.telemetry.meters import meters
 
@@ -52,8 +53,9 @@ def _counted(act: Any, sought: Callable[[Any], Kind]) -> Any:
         kind = sought(arguments[2] if len(arguments) > 2 else named.get("target"))
         try:
             moved: Moved = act(*arguments, **named)
-        except Unavailable:
-            _count(kind, "failed")
+        except Unavailable as error:
+            if not (isinstance(error, Undone) and attempts.will_be_repeated()):
+                _count(kind, "failed")
             raise
         except RegistryError:
             _count(kind, "refused")

@@ -101,8 +101,7 @@ class Store:
     def check(self) -> None:
         """Raise Unavailable, whose detail tells an operator why, when the store cannot be used."""
         try:
-            self.driver.check()
-            self._breaker.succeeded()
+            self.driver.check()  # it tells nothing of whether objects can be read: the breaker stays as it is
         except (StoreError, OSError) as error:
             log.warning("store.unusable", error=str(error))
             raise Unavailable(f"the artifact store cannot be used: {error}", retry_after=5) from error

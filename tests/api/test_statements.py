@@ -29,7 +29,7 @@ READS: dict[str, tuple[int, Call]] = {
     "list aliases": (2, lambda api: api.get("/models/fraud/aliases?limit=200")),
     "search versions": (1, lambda api: api.get("/search/versions?limit=200&filter=tags.team='risk'")),
     "search models": (1, lambda api: api.get("/search/models?limit=200")),
-    "files": (3, lambda api: api.get("/models/fraud/versions/1/files?limit=200")),
+    "files": (4, lambda api: api.get("/models/fraud/versions/1/files?limit=200")),
     "metrics": (3, lambda api: api.get("/models/fraud/versions/1/metrics?limit=200")),
     "lineage": (3, lambda api: api.get("/models/fraud/versions/1/lineage")),
     "model history": (3, lambda api: api.get("/models/fraud/history?limit=200")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,13 +10,15 @@ import time_machine
 from flask import Flask
 from sqlalchemy import delete
 
+from registry.app import create_app
 from registry.auth import tokens
+from registry.config import Settings
 from registry.db.models import AuditEntry, Token
-from registry.db.session import transaction
+from registry.db.session import db, transaction
 from registry.http.context import EXTENSION
 from registry.services import accounts
 from tests.api.hostile.ledger import watching
-from tests.support.api import Api, expect
+from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
 
 
@@ -79,6 +82,25 @@ def test_a_revoked_token_opens_nothing_and_is_revoked_once(api: Api) -> None:
     assert revoked["revoked_at"] is not None
     assert expect(401, ann.get("/me"))["code"] == "unauthenticated"
     assert expect(409, api.delete(f"/tokens/{issued['id']}"))["code"] == "conflict"
+
+
+def test_a_token_that_another_process_revoked_may_look_at_models_for_a_while_and_get_no_bytes(
+    api: Api, given: Given, database: Database, make_settings: Callable[..., Settings]
+) -> None:
+    given.version()
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["writer"]}))
+    other = create_app(make_settings(database.url))
+    ann = Api(other.test_client(), issued["token"])
+    expect(200, ann.get("/models/fraud"))
+
+    expect(200, api.delete(f"/tokens/{issued['id']}"))
+
+    expect(200, ann.get("/models/fraud/versions/1"))
+    for path in ("/versions/1/files", "/versions/1/files?signed=true", "/versions/1/files/model.bin"):
+        expect(401, ann.get(f"/models/fraud{path}"))
+    expect(401, ann.post("/models", {"name": "other"}))
+    with other.app_context():
+        db.engine.dispose()
 
 
 @pytest.mark.parametrize(("asked", "days"), [({}, 90), ({"expires_in_days": 1}, 1), ({"expires_in_days": 365}, 365)])

@@ -204,6 +204,36 @@ def test_work_that_the_database_undoes_every_time_is_refused_after_three_repetit
 
 
 @pytest.mark.fault("F20")
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("PUT", f"/models/{MODEL}/aliases/champion", {"version": 1}, 201),
+        ("POST", f"/models/{MODEL}/versions/1/metrics", {"metrics": {"auc": 0.9}}, 201),
+        ("PATCH", f"/models/{MODEL}/versions/1", {"tags": {"a": "1"}, "description": "d"}, 200),
+        ("POST", f"/models/{MODEL}/rollback", {"reason": "a test", "to": 1}, 200),
+    ],
+)
+def test_what_is_done_again_is_the_whole_request(
+    caller: Caller,
+    database: PostgresDatabase,
+    ledger: Ledger,
+    method: str,
+    path: str,
+    body: dict[str, Any],
+    status: int,
+) -> None:
+    if "rollback" in path:
+        assert promote(caller).status_code == 200
+    failing(database, "40001", times=2)
+
+    answer = caller(method, path, body, key="again")
+
+    assert answer.status_code == status, answer.text
+    assert attempts(ledger) == 3
+    ledger.assert_chains()
+
+
+@pytest.mark.fault("F20")
 def test_mlflow_s_face_does_again_what_the_database_undoes(
     caller: Caller, fleet: Fleet, ledger: Ledger, database: PostgresDatabase
 ) -> None:

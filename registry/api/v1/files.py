@@ -24,7 +24,7 @@ FILES = "/models/<model:model>/versions/<number:number>/files"
 @blueprint.route(FILES)
 @blueprint.arguments(FilesQuery, location="query")
 @blueprint.response(200, FilePage)
-@requires(Permission.MODEL_READ)
+@requires(Permission.MODEL_READ, surely=True)
 def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
     """List a version's files by path, if asked to with signed addresses."""
     if not query.pop("signed"):
