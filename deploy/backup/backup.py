@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from registry.cli.main import run as registry
 from registry.config import Settings, SettingsError
-from registry.db import migrate
+from registry.db import schema
 from registry.domain.errors import BlobsMissing, RegistryError
 from registry.storage import keys
 from registry.storage.checked import Store
@@ -66,7 +66,7 @@ def take(settings: Settings, directory: Path) -> int:
     copied is not copied again. The backup counts once its ``backup.json`` is there, which is written last.
     """
     began = datetime.now(UTC)
-    revision = migrate.current(settings.database_url.reveal())
+    revision = schema.current(settings.database_url.reveal())
     place = directory / began.strftime("%Y%m%dT%H%M%SZ")
     place.mkdir(parents=True, mode=0o700)
     database = place / ("database.sqlite3" if settings.uses_sqlite else "database.dump")
