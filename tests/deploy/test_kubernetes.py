@@ -193,6 +193,7 @@ def test_everything_that_selects_pods_selects_ours() -> None:
     assert all(selector == labels["deployment"] for selector in selectors)
     assert all(policy["podSelector"]["matchLabels"].items() <= each.items() for each in labels.values())
     assert monitor["selector"]["matchLabels"] == service["metadata"]["labels"]
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "model-registry"
     assert {endpoint["port"] for endpoint in monitor["endpoints"]} == {
         port["name"] for port in service["spec"]["ports"]
     }
