@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from registry.config import Settings
 from tests.support import tools
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -95,6 +97,34 @@ def test_values_come_where_they_belong() -> None:
     paths = made["Ingress/registry"]["spec"]["rules"][0]["http"]["paths"]
     assert sorted(map(str, paths)) == sorted(map(str, plain))
     assert {"ports": [{"port": 9000, "protocol": "TCP"}]} in made["NetworkPolicy/registry"]["spec"]["egress"]
+
+
+def test_the_command_on_the_page_makes_what_the_example_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (PLAIN / "README.md").read_text()
+    given: dict[str, Any] = {}
+    for kind, path, value in re.findall(r"--set(-string)? ([\w.]+)=(\S+)", page):
+        *parents, name = path.split(".")
+        place = given
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = value if kind else yaml.safe_load(value)
+    (tmp_path / "key").write_text("x" * 40)
+    (tmp_path / "url").write_text("postgresql://registry:secret@postgres/registry")
+
+    made = manifests(given)
+
+    written = (PLAIN / "overlays/example/settings.env").read_text()
+    settings = made["ConfigMap/registry-settings"]["data"]
+    assert settings.items() >= dict(line.split("=", 1) for line in written.splitlines()).items()
+    assert {"Ingress/registry", "ServiceMonitor/registry"} <= made.keys()
+    example = yaml.safe_load((PLAIN / "overlays/example/ingress.yaml").read_text())
+    ingress = made["Ingress/registry"]
+    assert ingress["metadata"]["annotations"] == example["metadata"]["annotations"]
+    assert ingress["spec"]["ingressClassName"] == example["spec"]["ingressClassName"]
+    secrets = {"REGISTRY_SECRET_KEY_FILE": tmp_path / "key", "REGISTRY_DATABASE_URL_FILE": tmp_path / "url"}
+    for name, value in [*settings.items(), *secrets.items()]:
+        monkeypatch.setenv(name, str(value))
+    assert Settings.load().public_url == "https://registry.example.com"
 
 
 def test_another_setting_is_another_pod() -> None:
