@@ -142,7 +142,7 @@ def judge_release(ours: str, theirs: str) -> Finding:
     """Whether client and registry are of one minor release."""
     told = f"client {ours}, registry {theirs}"
     if ours.split(".")[:2] != theirs.split(".")[:2]:
-        return Finding("release", "warning", told, f"Install the client of the registry: model-registry=={theirs}")
+        return Finding("release", "warning", told, f"Install release {theirs}, from where this client came from.")
     return Finding("release", "ok", told)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +42,14 @@ class Ended:
 
 
 @pytest.fixture(scope="module")
-def fleet(databases: Callable[[str], Database], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+def fleet(
+    databases: Callable[[str], Database], launcher: Launcher, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
     database = databases("sqlite")
     database.reset()
-    launcher = Launcher()
     settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
     with running_fleet(launcher, tmp_path_factory.mktemp("fleet"), **settings) as fleet:
         yield fleet
-    launcher.close()
 
 
 @pytest.fixture
@@ -99,7 +100,11 @@ def gitlab(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
         told = {name: re.sub(r"\$\[\[ inputs\.(.+?) \]\]", lambda match: inputs[match[1]], value)
                 for name, value in JOB["variables"].items()}  # fmt: skip
         runner = {"GITLAB_CI": "true", "CI_PIPELINE_ID": "88", "CI_COMMIT_SHA": "b" * 40}
-        runner |= {"REGISTRY_URL": fleet.server.url, "REGISTRY_TOKEN": fleet.token, "STEP_PACKAGE": ""}
+        runner |= {
+            "REGISTRY_URL": fleet.server.url,
+            "REGISTRY_TOKEN": fleet.token,
+            "STEP_PACKAGE": told["STEP_PACKAGE"] or "none",
+        }
         shell = ["bash", "-eo", "pipefail", "-c", "\n".join(JOB["script"])]
         return run(shell, tmp_path, {**told, **runner}, tmp_path / "registry.env", tmp_path / "none")
 
@@ -225,6 +230,50 @@ def test_the_component_registers_and_gates(gitlab: Callable[..., Ended], caller:
     assert (refused.code, "move it to staging first" in refused.printed) == (6, True)
 
 
+def test_the_component_refuses_to_guess_what_to_install(tmp_path: Path) -> None:
+    ended = installing(JOB["script"][0], tmp_path, STEP_PACKAGE="")
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "for example git+https://" in ended.stderr
+
+
+def test_the_action_installs_its_own_release_unless_told(tmp_path: Path) -> None:
+    step, action = ACTION["runs"]["steps"][0], str(DEPLOY / "github-action")
+
+    default = installing(step["run"], tmp_path, STEP_PACKAGE="", GITHUB_ACTION_PATH=action)
+
+    given = default.stdout.splitlines()[-1]
+    assert step["if"] == "inputs.package != 'none'"
+    assert Path(given).resolve() == ROOT
+    assert tomllib.loads((Path(given) / "pyproject.toml").read_text())["project"]["name"] == "model-registry"
+
+
+@pytest.mark.parametrize("script", [ACTION["runs"]["steps"][0]["run"], JOB["script"][0]], ids=["action", "component"])
+def test_what_is_given_is_installed_as_it_is(script: str, tmp_path: Path) -> None:
+    given = "git+https://git.example/model-registry@v0.1.0; $(touch pwned)"
+
+    ended = installing(script, tmp_path, STEP_PACKAGE=given, GITHUB_ACTION_PATH="/none")
+
+    assert ended.stdout.splitlines() == ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--", given]
+
+
+def installing(script: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run *script* where Python only prints its arguments."""
+    python = folder / "python3"
+    python.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    python.chmod(0o755)
+    given = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", **variables}
+    shell = ["bash", "-eo", "pipefail", "-c", script]
+    return subprocess.run(shell, cwd=folder, env=given, capture_output=True, text=True, check=False)
+
+
+def test_nothing_of_ours_is_taken_from_an_index_of_packages() -> None:
+    pages = [ROOT / "README.md", *(path for path in DEPLOY.rglob("*") if path.suffix in {".md", ".yml", ".yaml"})]
+    by_name = re.compile(r"pip install[^`#\n]*[\s'\"]model-registry(?!\S*\s*@)|model-registry==")
+
+    assert [path.name for path in pages if by_name.search(path.read_text())] == []
+
+
 def test_the_component_holds_the_script_line_for_line() -> None:
     assert JOB["script"][1] == STEP.read_text()
 
@@ -251,6 +300,10 @@ def test_the_examples_use_only_what_there_is() -> None:
     assert steps
     assert all(step["with"].keys() <= ACTION["inputs"].keys() for step in steps)
     assert all(part["inputs"].keys() <= SPEC["spec"]["inputs"].keys() for part in pipeline["include"])
+    assert [pipeline["train"]["stage"], *(part["inputs"]["stage"] for part in pipeline["include"])] == pipeline[
+        "stages"
+    ]
+    assert all(part["inputs"]["package"] for part in pipeline["include"])  # the component does not guess it
     outputs = re.findall(r"steps\.registered\.outputs\.(\w+)", str(workflow))
     assert outputs
     assert set(outputs) <= ACTION["outputs"].keys()
