@@ -12,12 +12,14 @@ from registry.cli import server
 @click.command()
 @server.settings
 @click.option("--bind", metavar="HOST:PORT", help="Where to listen. [default: 127.0.0.1:5000]")
-@click.option("--workers", type=click.IntRange(1, 64), help="Processes.")
-@click.option("--threads", type=click.IntRange(1, 256), help="Threads of each process.")
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes. [default: 2, with SQLite 1]")
+@click.option("--threads", type=click.IntRange(1, 256), help="Threads of each process. [default: 8]")
 def serve(workers: int | None, threads: int | None, **overrides: Any) -> None:
     """Run the registry's HTTP service. Its settings are REGISTRY_* variables.
 
     With --dev it needs nothing else: SQLite and a directory of files under --data-dir, no login, this machine only.
+
+    On SIGTERM it serves on for REGISTRY_DRAIN_SECONDS while /readyz says no; a second one ends the wait.
 
     \b
     Example:

@@ -96,10 +96,12 @@ def test_all_containers_of_ours_have_the_same_image_and_settings():
 
 
 @pytest.mark.parametrize("name", ["registry", "worker"])
-def test_requests_in_flight_get_longer_than_gunicorn_gives_them(name):
-    graceful = int(re.search(r"^graceful_timeout = (\d+)$", (DEPLOY / "gunicorn.conf.py").read_text(), re.M)[1])
+def test_a_container_has_the_time_that_it_takes_to_leave(name):
+    text = (DEPLOY / "gunicorn.conf.py").read_text()
+    drain = int(re.search(r'"REGISTRY_DRAIN_SECONDS", (\d+)', text)[1])
+    graceful = int(re.search(r"^graceful_timeout = (\d+)$", text, re.M)[1])
 
-    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > graceful
+    assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > drain + graceful
 
 
 def test_what_waits_to_be_hashed_waits_on_the_disk():

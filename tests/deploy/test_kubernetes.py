@@ -31,7 +31,6 @@ SECRETS = {"database-url", "secret-key", "aws-credentials"}
 OVERLAYS_CHOICE = "CKV_K8S_43,CKV_K8S_15"
 # The namespace, too, is the overlay's: the plain files name none.
 NO_NAMESPACE = "CKV_K8S_21"
-DRAIN_SECONDS = 5  # the service's default
 
 
 def manifest(path: Path) -> dict[str, Any]:
@@ -166,10 +165,13 @@ def test_the_migration_needs_no_more_than_it_is_given(secrets: Path, postgres_se
 
 
 def test_a_replica_has_the_time_that_it_takes_to_leave() -> None:
-    graceful = int(_found(r"^graceful_timeout = (\d+)$", (DEPLOY / "gunicorn.conf.py").read_text()))
+    text = (DEPLOY / "gunicorn.conf.py").read_text()
+    drain, graceful = (
+        int(_found(pattern, text)) for pattern in (r'"REGISTRY_DRAIN_SECONDS", (\d+)', r"^graceful_timeout = (\d+)$")
+    )
     wait = int(container("deployment")["lifecycle"]["preStop"]["exec"]["command"][1])
 
-    assert pod("deployment")["terminationGracePeriodSeconds"] > wait + DRAIN_SECONDS + graceful
+    assert pod("deployment")["terminationGracePeriodSeconds"] > wait + drain + graceful
 
 
 def test_a_database_that_is_away_takes_replicas_out_and_ends_none() -> None:
