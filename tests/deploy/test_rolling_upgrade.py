@@ -1,7 +1,7 @@
 """Two releases on one PostgreSQL database, under load: migrate, start the new one, go back and forth, end the old one.
 
-The new release is this one with one more migration (``tests/support/releases.py``): of what came before this one, no
-release could start on a schema that is newer than itself.
+Once from the release before this one, as the history has it, to this one; and once from this one to one with one more
+migration (``tests/support/releases.py``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,18 @@ from flask import Flask
 
 from registry.app import create_app
 from registry.config import Settings
+from registry.db import migrate, schema
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.oracle import Oracle
-from tests.support.releases import REVISION, Release, next_release
+from tests.support.releases import (
+    REVISION,
+    NoPreviousRelease,
+    Release,
+    next_release,
+    previous_release,
+    this_release,
+)
 from tests.support.servers import Caller, Launcher, Server, eventually, running_fleet
 
 CLIENTS = 2
@@ -144,9 +153,29 @@ def server_of(database: Database, tmp_path: Path) -> Iterator[Callable[..., Serv
         yield start
 
 
-@pytest.fixture
-def newer(tmp_path: Path) -> Release:
-    return next_release(tmp_path / "next")
+@dataclass(frozen=True)
+class Pair:
+    """Two releases, and the schemas of the one and the other."""
+
+    old: Release
+    new: Release
+    before: str
+    after: str
+
+
+@pytest.fixture(params=["from the previous", "to the next"])
+def pair(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Pair:
+    """Two releases one after the other, over the schema of the old one."""
+    this = this_release(tmp_path / "data")
+    if request.param == "to the next":
+        return Pair(this, next_release(tmp_path / "next"), schema.head(), REVISION)
+    try:
+        previous = previous_release(tmp_path / "previous")
+    except NoPreviousRelease as reason:
+        pytest.skip(str(reason))
+    before = max(path.name for path in (previous.root / "migrations" / "versions").glob("*.py")).partition("_")[0]
+    migrate.downgrade(database.url, before)
+    return Pair(previous, this, before, schema.head())
 
 
 @pytest.fixture
@@ -159,9 +188,11 @@ def oracle(database: Database, make_settings: Callable[..., Settings], tmp_path:
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_no_request_fails_while_one_release_takes_over_from_another(
-    database: Database, newer: Release, server_of: Callable[..., Server], oracle: Oracle
+    database: Database, pair: Pair, server_of: Callable[..., Server], oracle: Oracle
 ) -> None:
-    old = server_of(Path(__file__).parents[2], "old")
+    found = pair.old.registry("db", "current", database_url=database.url)
+    assert (found.returncode, found.stdout) == (0, f"{pair.before}\n"), found.stderr
+    old = server_of(pair.old.root, "old")
     balancer = Balancer(database.tokens["all"])
     balancer.add(old)
     stop = threading.Event()
@@ -173,11 +204,11 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         client.start()
     try:
         await_rounds(clients, 1)
-        migrated = newer.registry("db", "upgrade", database_url=database.url)
-        assert (migrated.returncode, migrated.stdout) == (0, f"The database is at {REVISION}.\n"), migrated.stderr
+        migrated = pair.new.registry("db", "upgrade", database_url=database.url)
+        assert (migrated.returncode, migrated.stdout) == (0, f"The database is at {pair.after}.\n"), migrated.stderr
         await_rounds(clients, 1)  # the old release alone, on the new schema
 
-        new = server_of(newer.root, "new")
+        new = server_of(pair.new.root, "new")
         balancer.add(new)
         await_rounds(clients, 2)
 
@@ -209,6 +240,8 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         assert oracle.ledger.count(client.model, "version.promoted", stage="production") == len(client.promoted)
     oracle.ledger.assert_one_line(SHARED)
     oracle.ledger.assert_serial(SHARED)
+    if pair.after != REVISION:
+        return
     shown = {row.name: row.shown_at for row in oracle.ledger.rows("SELECT name, shown_at FROM models")}
     assert (shown[SHARED], shown["made-by-the-new-one"]) == (None, "the front page")
 

@@ -1,11 +1,17 @@
-"""The next release, made of this one: a copy of the code with one more migration, whose column the copy uses."""
+"""The releases before and after this one: the former out of the history, the latter made of this one.
+
+The next one is a copy of the code with one more migration, whose column the copy uses.
+"""
 
 from __future__ import annotations
 
+import io
 import os
+import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,17 +58,45 @@ Model.shown_at = mapped_column(_Text, default="the front page")
 
 @dataclass(frozen=True)
 class Release:
-    """A copy of the code; its processes import the package from there."""
+    """Code in *root*, from where its processes import the package; its commands keep to *data*."""
 
     root: Path
+    data: Path
 
     def registry(self, *arguments: str, database_url: str) -> subprocess.CompletedProcess[str]:
         """Run the release's ``registry`` command."""
         program = [sys.executable, "-m", "registry.cli.main", *arguments]
         settings = {"REGISTRY_DATABASE_URL": database_url, "REGISTRY_SECRET_KEY": "x" * 32}
-        settings |= {"REGISTRY_DATA_DIR": str(self.root / "data"), "REGISTRY_STORAGE_URL": f"file://{self.root}/data"}
+        settings |= {"REGISTRY_DATA_DIR": str(self.data), "REGISTRY_STORAGE_URL": f"file://{self.data}"}
         environment = {"PATH": os.environ["PATH"], **settings}
         return subprocess.run(program, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+
+
+class NoPreviousRelease(Exception):
+    """Why there is none that could serve beside this one."""
+
+
+def this_release(data: Path) -> Release:
+    return Release(ROOT, data)
+
+
+def previous_release(folder: Path) -> Release:
+    """The last commit before the newest migration, in *folder*. Raises NoPreviousRelease."""
+    (newest,) = (schema.migrations() / "versions").glob(f"{schema.head()}_*.py")
+    if runpy.run_path(str(newest))["works_with"] == schema.head():
+        raise NoPreviousRelease(f"{newest.name} contracts: no release before it works beside this one")
+    try:
+        added = _git("log", "-1", "--format=%H", "--diff-filter=AR", "--", str(newest)).decode().strip()
+        archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise NoPreviousRelease(f"the history here does not go back before {newest.name}") from error
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+    return Release(folder, folder / "data")
+
+
+def _git(*arguments: str) -> bytes:
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, check=True).stdout
 
 
 def next_release(folder: Path) -> Release:
@@ -78,4 +112,4 @@ def next_release(folder: Path) -> Release:
     (folder / "migrations" / "versions" / f"{REVISION}_next.py").write_text(text)
     with (folder / "registry" / "db" / "models" / "catalog.py").open("a") as catalog:
         catalog.write(COLUMN)
-    return Release(folder)
+    return Release(folder, folder / "data")
