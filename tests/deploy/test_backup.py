@@ -50,13 +50,6 @@ class Place:
         )
 
 
-@pytest.fixture(scope="module")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.close()
-
-
 @pytest.fixture
 def fleet(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[Fleet]:
     settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}

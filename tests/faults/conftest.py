@@ -27,13 +27,6 @@ class StartFleet(Protocol):
         """Servers over the test's database until the test ends; keywords are settings."""
 
 
-@pytest.fixture(scope="session")
-def launcher() -> Iterator[Launcher]:
-    launcher = Launcher()
-    yield launcher
-    launcher.close()
-
-
 @pytest.fixture
 def start(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[StartFleet]:
     with ExitStack() as stack:
