@@ -271,7 +271,7 @@ class _Reader:
         """Asking for traces and not getting any would be found out when they are needed."""
         wanted = self.flag("tracing", default=False)
         if wanted and not _installed("opentelemetry.exporter.otlp.proto.http"):
-            self.problems[f"{PREFIX}TRACING"] = "needs the extra otel: pip install 'model-registry[server,otel]'"
+            self.problems[f"{PREFIX}TRACING"] = "needs the extra otel: in a checkout, pip install '.[server,otel]'"
         elif wanted and not any(os.environ.get(name) for name in _OTLP):
             self.problems[f"{PREFIX}TRACING"] = f"needs {_OTLP[0]}, where the traces go to"
         return wanted

@@ -334,4 +334,4 @@ def test_tracing_that_cannot_work_is_refused_at_the_start(
 
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in without["REGISTRY_TRACING"]
     assert with_endpoint.tracing
-    assert "pip install 'model-registry[server,otel]'" in uninstalled["REGISTRY_TRACING"]
+    assert "pip install '.[server,otel]'" in uninstalled["REGISTRY_TRACING"]

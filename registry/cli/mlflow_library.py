@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import click
 
-PIP = "pip install 'model-registry[mlflow]'"
+PIP = "in a checkout of the registry, pip install '.[mlflow]'"
 WHOLE = "pip install mlflow"
 PAGE = 100
 # What MLflow leaves in a directory into which it has downloaded a version.

@@ -42,7 +42,7 @@ def installed() -> Iterator[None]:
         if (error.name or "").startswith("registry"):
             raise
         raise click.ClickException(
-            f"The server is not installed here ({error.name} is missing): pip install 'model-registry[server]'"
+            f"The server is not installed here ({error.name} is missing): in a checkout, pip install '.[server]'"
         ) from error
 
 

@@ -91,7 +91,7 @@ def _s3(url: SplitResult, settings: StorageSettings) -> Driver:
     try:
         from registry.storage.s3 import S3Driver
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("s3:// storage needs boto3: pip install 'model-registry[s3]'") from error
+        raise ModuleNotFoundError("s3:// storage needs boto3: in a checkout, pip install '.[s3]'") from error
     return S3Driver(
         url.netloc,
         url.path,

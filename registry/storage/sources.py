@@ -208,7 +208,7 @@ def _s3_source(settings: SourceSettings) -> Source:
     try:
         from registry.storage.s3_source import open_s3_source
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("s3:// sources need boto3: pip install 'model-registry[s3]'") from error
+        raise ModuleNotFoundError("s3:// sources need boto3: in a checkout, pip install '.[s3]'") from error
     return open_s3_source(
         endpoint_url=settings.s3_endpoint_url,
         region=settings.s3_region,

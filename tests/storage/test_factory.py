@@ -77,4 +77,4 @@ def test_without_boto3_only_s3_fails_and_says_what_to_install(tmp_path: Path) ->
 
     done = subprocess.run(command, capture_output=True, text=True, check=True)
 
-    assert done.stdout.strip() == "s3:// storage needs boto3: pip install 'model-registry[s3]'"
+    assert done.stdout.strip() == "s3:// storage needs boto3: in a checkout, pip install '.[s3]'"
