@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -45,6 +46,15 @@ def start(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[St
             )
 
         yield start
+
+
+def with_two_versions(caller: Caller, model: str) -> Caller:
+    """Arrange *model*: its version 1 is in production, version 2 in staging."""
+    caller.make("POST", "/models", {"name": model})
+    file = caller.blob(uuid.uuid4().bytes)
+    caller.version(model, file, "1", stage="production")
+    caller.version(model, file, "2", stage="staging")
+    return caller
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from flask import Flask
 from sqlalchemy.engine import make_url
 
 from tests.conftest import SECRET
+from tests.faults.conftest import with_two_versions
 from tests.support.databases import Database
 from tests.support.ledger import Ledger
 from tests.support.proxy import Proxy, proxy_to
@@ -56,11 +57,7 @@ def fleet(database: Database, line: Proxy, launcher: Launcher, tmp_path: Path) -
 @pytest.fixture
 def caller(fleet: Fleet) -> Iterator[Caller]:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        file = caller.blob(uuid.uuid4().bytes)
-        caller.version(MODEL, file, "1", stage="production")
-        caller.version(MODEL, file, "2", stage="staging")
-        yield caller
+        yield with_two_versions(caller, MODEL)
 
 
 @pytest.fixture

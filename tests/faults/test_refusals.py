@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET, _prepare
+from tests.faults.conftest import with_two_versions
 from tests.support.databases import PostgresDatabase
 from tests.support.disks import small_disk
 from tests.support.ledger import Ledger
@@ -62,11 +63,7 @@ def fleet(database: PostgresDatabase, launcher: Launcher, tmp_path: Path) -> Ite
 @pytest.fixture
 def caller(fleet: Fleet) -> Iterator[Caller]:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        file = caller.blob(uuid.uuid4().bytes)
-        caller.version(MODEL, file, "1", stage="production")
-        caller.version(MODEL, file, "2", stage="staging")
-        yield caller
+        yield with_two_versions(caller, MODEL)
 
 
 @pytest.fixture
