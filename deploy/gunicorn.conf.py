@@ -9,6 +9,7 @@ import json
 import logging
 import os
 from datetime import UTC, datetime
+from typing import Any
 
 from registry.telemetry import processes
 
@@ -64,19 +65,19 @@ graceful_timeout = 30
 processes.prepare()
 
 
-def when_ready(server: object) -> None:  # type: ignore[no-untyped-def]
+def when_ready(server: Any) -> None:
     """Called in the master when it listens."""
     processes.drain_first(
         drain_seconds, announce=lambda: server.log.info("Draining for %s s: /readyz says no", drain_seconds)
     )
 
 
-def child_exit(server, worker):  # type: ignore[no-untyped-def]
+def child_exit(server: Any, worker: Any) -> None:
     """Called in the master when a worker has ended, however that came."""
     processes.bury(worker.pid)
 
 
-def on_exit(server):  # type: ignore[no-untyped-def]
+def on_exit(server: Any) -> None:
     """Called in the master as its last act."""
     processes.discard()
 

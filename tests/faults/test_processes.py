@@ -36,6 +36,7 @@ class Registrar:
         self.fleet, self.file, self.at = fleet, file, at
         self.acknowledged: list[int] = []
         self.statuses: list[int] = []
+        self.broken = 0
 
     def work(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -49,6 +50,7 @@ class Registrar:
                 with self.fleet.caller(self.at) as caller:
                     answer = caller("POST", f"/models/{MODEL}/versions", body, key=key)
             except requests.RequestException:
+                self.broken += 1
                 time.sleep(0.02)
                 continue
             self.statuses.append(answer.status_code)
@@ -235,6 +237,8 @@ def test_a_worker_without_files_or_memory_loses_nothing_and_recovers(
 
     seen = {status for registrar in registrars for status in registrar.statuses}
     assert seen <= {201, 503}, fleet.server.log.read_text()[-3000:]
+    felt = fleet.server.workers() != [process] or 503 in seen or any(registrar.broken for registrar in registrars)
+    assert felt, "the limit has kept nobody from anything"
     with Caller(fleet.server.url, fleet.token) as caller:
         assert caller.get(f"/models/{MODEL}")["name"] == MODEL
     assert_nothing_lost(fleet, ledger, registrars, record_property)
