@@ -22,6 +22,6 @@ A layer imports only those below it; import-linter holds that. Where to look:
     what a filter means         domain/filters/ -> db/queries/search.py
     who verifies them           storage/checked.py (at once), services/verification.py (workers)
     how bytes get out of use    services/collection.py; services/scrubbing.py looks after the others
-    what history holds          domain/audit.py, services/audit.py
+    what history holds          domain/audit.py, services/audit/
     what a table means          db/models/
 """

@@ -1,0 +1,99 @@
+"""Append entries to the audit log inside the caller's transaction."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.base import Chained
+from registry.db.inserts import insert_rows
+from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
+from registry.domain import audit, clock
+from registry.domain.access import Actor
+from registry.domain.audit import Happening
+from registry.telemetry import logs
+
+TICK = timedelta(microseconds=1)
+AUTH = "auth"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The identity and the time of the entry that a unit of work will write."""
+
+    uid: str
+    at: datetime
+
+
+def begin(chain: Chained) -> Event:
+    """The next instant of a locked aggregate: now, but always after its latest entry."""
+    return Event(str(uuid.uuid4()), max(clock.now(), chain.clock_at + TICK))
+
+
+def record(
+    session: Session,
+    chain: Chained,
+    event: Event,
+    happening: Happening,
+    *,
+    actor: Actor,
+    version: Version | None = None,
+    related: Version | None = None,
+) -> None:
+    """Append the entry of this unit of work to the locked aggregate's chain."""
+    salts = {name: secrets.token_bytes(16) for name in happening.texts}
+    aggregate, chain.audit_seq = aggregate_of(chain), chain.audit_seq + 1
+    entry = audit.body(
+        happening,
+        id=event.uid,
+        at=event.at,
+        aggregate=aggregate,
+        seq=chain.audit_seq,
+        previous=chain.audit_head,
+        actor=actor,
+        salts=salts,
+    )
+    chain.audit_head, chain.clock_at = audit.leaf_hash(entry), event.at
+    logs.concerning(happening.subject)
+    written = {
+        "uid": event.uid,
+        "aggregate": aggregate,
+        "seq": chain.audit_seq,
+        "at": event.at,
+        "action": happening.action,
+        "actor_id": actor.id,
+        "model_id": chain.id if isinstance(chain, Model) else None,
+        "version_id": version.id if version else None,
+        "related_version_id": related.id if related else None,
+        "leaf_hash": chain.audit_head,
+        "body": entry,
+    }
+    session.flush()  # the entry may refer to rows that are new; and a reply read next must see all of them
+    insert_rows(session, AuditEntry, [written])
+    said = [
+        {"entry_uid": event.uid, "field": name, "salt": salts[name], "text": text}
+        for name, text in happening.texts.items()
+    ]
+    insert_rows(session, AuditText, said)
+
+
+def texts(**given: str | None) -> dict[str, str]:
+    """Those of the *given* texts that were given; an empty one says that a text was cleared."""
+    return {name: text for name, text in given.items() if text is not None}
+
+
+def lock_chain(session: Session, aggregate: str) -> Chain:
+    """The head of a chain that belongs to no model, locked until the transaction ends."""
+    return session.scalars(
+        select(Chain).where(Chain.aggregate == aggregate).with_for_update().execution_options(populate_existing=True)
+    ).one()
+
+
+def aggregate_of(chain: Chained) -> str:
+    """Return the name of the chain that *chain* is the head of."""
+    return f"model:{chain.id}" if isinstance(chain, Model) else str(getattr(chain, "aggregate"))  # noqa: B009
