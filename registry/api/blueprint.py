@@ -40,7 +40,8 @@ IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "Visible ASCII, new for each new request. Repeating a request with its key gives the first reply.",
+    "description": "Visible ASCII, new for each new request. Repeating a request with its key gives the first reply to "
+    "a caller who holds the permissions that it needed.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
 }
 IF_MATCH = {
@@ -228,7 +229,7 @@ def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResp
         return result if isinstance(result, BaseResponse) else _send(render(result))
     if not _KEY.match(key):
         raise Malformed("Idempotency-Key takes 1 to 128 visible ASCII characters")
-    claim = Claim(current_actor().id, key, _fingerprint(), render)
+    claim = Claim(current_actor(), key, _fingerprint(), render)
     try:
         with idempotency.offered(claim):
             result = call()

@@ -94,6 +94,8 @@ def edit(session: Session, name: str, description: str, reason: str | None) -> N
 def delete(session: Session, name: str, reason: str | None) -> None:
     """Delete a model. It can be restored; its history stays.
 
+    Needs the role admin and, in lifecycle open while a version holds production, also promoter.
+
     \b
     Example:
       registry model delete fraud-old --reason "replaced by fraud"
@@ -107,7 +109,7 @@ def delete(session: Session, name: str, reason: str | None) -> None:
 @reason()
 @connected
 def restore(session: Session, name: str, reason: str | None) -> None:
-    """Bring a deleted model back.
+    """Bring a deleted model back. Needs the role admin; one with a holder of production also needs promoter.
 
     \b
     Example:
@@ -123,7 +125,9 @@ def restore(session: Session, name: str, reason: str | None) -> None:
 @reason()
 @connected
 def lifecycle(session: Session, name: str, lifecycle: Lifecycle, reason: str | None) -> None:
-    """Set a model's rules: "enforced", or "open" where any move is allowed. Needs the role admin.
+    """Set a model's rules: "enforced", or "open" where any move is allowed.
+
+    Needs the role admin and, while a version holds production, also promoter.
 
     \b
     Example:

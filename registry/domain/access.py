@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from registry.domain.errors import Forbidden
@@ -95,7 +95,10 @@ def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks. ``id`` is a random identifier that the audit log hashes; ``name`` is for people and may be erased."""
+    """Who asks. ``id`` is a random identifier that the audit log hashes; ``name`` is for people and may be erased.
+
+    ``exercised`` collects the permissions that the present request was found to need.
+    """
 
     id: str
     name: str
@@ -104,15 +107,22 @@ class Actor:
     permissions: frozenset[Permission] = field(default=frozenset())
     token_id: str | None = None
     request_id: str | None = None
+    exercised: set[Permission] = field(default_factory=set, compare=False, repr=False)
 
-    def require(self, permission: Permission) -> None:
-        """Raise Forbidden unless the actor has *permission*."""
+    def for_request(self, request_id: str) -> Actor:
+        """Return this actor for one request, which has not exercised any permission yet."""
+        return replace(self, request_id=request_id, exercised=set())
+
+    def require(self, permission: Permission, *, because: str = "") -> None:
+        """Record that the request needs *permission*. Raises Forbidden, which says *because*, without it."""
         if permission not in self.permissions:
+            need = f"{because}: this needs" if because else "this needs"
             raise Forbidden(
-                f"this needs the permission {permission}; {self.name} has the roles: "
+                f"{need} the permission {permission}; {self.name} has the roles: "
                 f"{', '.join(sorted(self.roles)) or 'none'}",
                 permission=permission,
             )
+        self.exercised.add(permission)
 
 
 # Fixed identities: their rows are made by the first migration.

@@ -6,14 +6,13 @@ import functools
 import re
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, current_app, g, request
 
 from registry.db.attempts import persistently
-from registry.domain.access import LOCAL_DEV, Permission
+from registry.domain.access import LOCAL_DEV, Actor, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
 from registry.http.context import adapters
 
@@ -117,11 +116,11 @@ def _admit() -> None:
         return
     # What a revoked token may still do for some seconds is to look at models.
     fresh = permission is not Permission.MODEL_READ or getattr(view, SURELY, True)
-    g.actor = replace(_identify(fresh=fresh), request_id=g.request_id)
+    g.actor = _identify(fresh=fresh).for_request(g.request_id)
     g.actor.require(Permission(permission))
 
 
-def _identify(*, fresh: bool) -> Any:
+def _identify(*, fresh: bool) -> Actor:
     found = adapters()
     if found.settings.dev:
         return LOCAL_DEV

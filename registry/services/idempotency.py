@@ -23,6 +23,7 @@ from registry.db.models import IdempotencyKey
 from registry.db.queries.records import rows
 from registry.db.session import look_up, transaction
 from registry.domain import clock
+from registry.domain.access import Actor, Permission
 from registry.domain.errors import IdempotencyMismatch, RegistryError, Unavailable, Uncertain
 
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class Reply:
 class Claim:
     """One caller's key for one request. ``render`` turns the service's result into the reply to keep."""
 
-    principal: str
+    actor: Actor
     key: str
     fingerprint: str
     render: Callable[[Any], Reply]
@@ -67,12 +68,16 @@ _KEPT = select(
     IdempotencyKey.reply,
     IdempotencyKey.etag,
     IdempotencyKey.location,
+    IdempotencyKey.permissions,
 ).where(IdempotencyKey.principal == bindparam("principal"), IdempotencyKey.key == bindparam("key"))
 
 
 @contextmanager
 def offered(claim: Claim) -> Iterator[None]:
     """Let the unit of work inside the block take *claim*. Raises Replay when the key was used before.
+
+    Raises Forbidden instead when the actor lacks a permission that the first request exercised: tokens of one account
+    may differ in roles.
 
     A refusal that met the traces of the same request, which was done in between, becomes its reply.
     """
@@ -109,7 +114,7 @@ def answer(session: Session, result: T, *, kept: Any = None) -> T:
         claim.reply = claim.render(result)
         stored = claim.reply if kept is None else claim.render(kept)
         row = {
-            "principal": claim.principal,
+            "principal": claim.actor.id,
             "key": claim.key,
             "fingerprint": claim.fingerprint,
             "status": stored.status,
@@ -117,6 +122,7 @@ def answer(session: Session, result: T, *, kept: Any = None) -> T:
             "etag": stored.etag,
             "location": stored.location,
             "created_at": clock.now(),
+            "permissions": sorted(claim.actor.exercised),
         }
         session.flush()
         if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
@@ -131,10 +137,12 @@ def forget_old(session: Session) -> int:
 
 
 def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
-    found = read(_KEPT, principal=claim.principal, key=claim.key)
+    found = read(_KEPT, principal=claim.actor.id, key=claim.key)
     if not found:
         return
     kept = found[0]
     if kept.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request; use a new key for a new request")
+    for permission in kept.permissions or ():  # None: the previous release kept it, which knew the route's alone
+        claim.actor.require(Permission(permission), because="the reply to the first request with this Idempotency-Key")
     raise Replay(Reply(kept.status, json.loads(kept.reply), kept.etag, kept.location))

@@ -20,7 +20,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
 from registry.domain.stages import SERVING, Lifecycle, Stage, State
-from registry.services import audit, tags
+from registry.services import audit, authority, tags
 from registry.services.idempotency import answer, unit_of_work
 
 T = TypeVar("T")
@@ -104,8 +104,9 @@ def edit(
 ) -> T:
     """Change what is given and leave the rest; a tag set to None is removed. *shown* makes the answer of the model.
 
-    Raises PreconditionFailed, Forbidden (the lifecycle is for admins), or Conflict when lifecycle ``enforced`` is
-    asked for while several versions hold production.
+    Raises PreconditionFailed, Forbidden (the lifecycle is for admins, who must be allowed to promote as well while a
+    version holds production), or Conflict when lifecycle ``enforced`` is asked for while several versions hold
+    production.
     """
     if lifecycle is not None:
         actor.require(Permission.MODEL_LIFECYCLE)
@@ -117,6 +118,7 @@ def edit(
         event = audit.begin(held)
         before, after = {}, {}
         if lifecycle is not None and lifecycle != held.lifecycle:
+            authority.require_to_change(session, actor, held)
             before["lifecycle"], after["lifecycle"] = held.lifecycle, lifecycle.value
             _change_lifecycle(session, held, lifecycle)
         if description is not None:
@@ -135,7 +137,8 @@ def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int
     """Mark the model as deleted; everything it has stays and can be restored.
 
     Raises InUse while a version holds staging or production, or while another model's version derives from one; not
-    in lifecycle ``open``, where MLflow's rules hold.
+    in lifecycle ``open``, where MLflow's rules hold. There it raises Forbidden while a version holds production and
+    *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
@@ -143,17 +146,21 @@ def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int
         catalog.await_children(session, Version.model_id == held.id)
         if held.lifecycle != Lifecycle.OPEN:
             _refuse_if_used(session, held)
+        else:
+            authority.require_to_change(session, actor, held)
         return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
 def restore(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
     """Bring the model that was deleted last back.
 
-    Raises NotFound, PreconditionFailed, or Conflict while a live model has the name.
+    Raises NotFound, PreconditionFailed, Conflict while a live model has the name, or Forbidden where a version comes
+    back into production and *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_deleted_model(session, name)
         catalog.check_match(held, if_match)
+        authority.require_to_change(session, actor, held)
         if _live(session, held.name_key):
             raise _restore_blocked(name)
         held.deleted_at = None
@@ -169,11 +176,13 @@ def rename(name: str, new_name: str, *, actor: Actor, reason: str | None = None,
     """Give the model another name; its versions, tags, aliases and history stay with it. *shown* makes the answer.
 
     Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
-    Conflict for a name under which another model has numbered versions: one number would mean two things.
+    Conflict for a name under which another model has numbered versions: one number would mean two things. Raises
+    Forbidden while a version holds production and *actor* may not promote: the old name loses its holder.
     """
     names.require(names.model_name_problem, "new_name", new_name)
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
+        authority.require_to_change(session, actor, held)
         key = names.name_key(new_name)
         if new_name == name or (key != held.name_key and _live(session, key)):
             raise _taken(new_name)

@@ -18,7 +18,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State
-from registry.services import audit, integrity, tallies, tenures, versions
+from registry.services import audit, authority, integrity, tallies, tenures, versions
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
 
@@ -104,10 +104,11 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
 def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
     """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
 
-    Gates are skipped, integrity is not: the target's bytes must be in the store. Raises NoPrevious,
+    Gates are skipped, integrity is not: the target's bytes must be in the store. Raises Forbidden, NoPrevious,
     IllegalTransition, NotReady, Stale, BlobsMissing, or Unavailable when the store cannot be asked.
     """
     check_reason(terms.reason)
+    actor.require(Permission.VERSION_ROLLBACK)
     while True:
         rehearsed = _rehearse_rollback(model, terms, to)
         checked = rehearsed.move.number
@@ -177,8 +178,7 @@ def _plan_move(
 ) -> tuple[Move, Version | None]:
     _refuse_deleted(held)
     catalog.check_match(found, terms.if_match)
-    if Stage(found.stage) is Stage.PRODUCTION:
-        actor.require(Permission.VERSION_PROMOTE)
+    authority.require_to_move(actor, held, found)
     matters = target is Stage.PRODUCTION or terms.expected_current is not UNSAID
     incumbent = governance.production_holder(session, held) if matters else None
     number = incumbent.number if incumbent else None

@@ -21,7 +21,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
 from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
-from registry.services import aliases, audit, lineage, tags, tenures
+from registry.services import aliases, audit, authority, lineage, tags, tenures
 from registry.services.idempotency import answer, unit_of_work
 
 
@@ -174,7 +174,8 @@ def delete_(
     """Mark the version as deleted; its manifest, lineage and history stay.
 
     Raises InUse while it holds staging or production, has an alias, or another version derives from it. In lifecycle
-    ``open`` it leaves its stage and loses its aliases instead, as in MLflow.
+    ``open`` it leaves its stage and loses its aliases instead, as in MLflow; raises Forbidden where it holds production
+    and *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
@@ -182,6 +183,7 @@ def delete_(
         catalog.check_match(found, if_match)
         catalog.await_children(session, Version.id == found.id)
         if held.lifecycle == Lifecycle.OPEN and found.state != State.DELETED:
+            authority.require_to_move(actor, held, found)
             return _mark_freed(session, held, found, actor=actor, reason=reason)
         _refuse_if_used(session, held, found)
         return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)

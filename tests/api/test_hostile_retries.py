@@ -8,8 +8,15 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+import pytest
+from flask import Flask
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
+from registry.db.models import IdempotencyKey
+from registry.db.session import transaction
+from registry.domain.access import GRANTABLE, GRANTS, Permission
+from registry.http.access import permission_of
 from tests.api.hostile import bodies
 from tests.api.hostile.ledger import Ledger
 from tests.api.hostile.world import World
@@ -49,6 +56,13 @@ WRITES = [
     Write("DELETE", "/models/empty"),
     Write("DELETE", "/tokens/{reader_id}"),
 ]
+
+# What the services require of these writes beyond their routes' permissions.
+FINER = {
+    ("POST", "/models"): {Permission.MODEL_LIFECYCLE, Permission.VERSION_IMPORT},
+    ("PATCH", "/models/fraud"): {Permission.MODEL_LIFECYCLE},
+    ("POST", "/models/fraud/versions"): {Permission.VERSION_IMPORT},
+}
 
 
 def hidden(told: Any, path: str) -> Any:
@@ -195,6 +209,69 @@ def test_a_repeated_request_must_still_be_allowed(api: Api, world: World, given:
     expect(200, api.delete(f"/tokens/{issued['id']}"))
 
     assert expect(401, write.send(leaving, "mine"))["code"] == "unauthenticated"
+
+
+def test_a_reply_is_sent_again_to_those_tokens_of_its_account_alone_that_may_do_what_it_says(
+    api: Api, given: Given, world: World
+) -> None:
+    """Whatever a service required beyond the route's permission counts as well."""
+    wrong = []
+    tokens = {role: as_token(api, "all", role) for role in sorted(GRANTABLE)}
+    for index, plain in enumerate(WRITES):
+        write, key = arranged(plain, given, world), f"roles-{index}"
+        expect(None, write.send(api, key))
+        needed = FINER.get((plain.method, plain.path), set()) | {route_permission(api, write)}
+        for role, token in tokens.items():
+            again = write.send(token, key)
+            expected = (200, 201, 202) if needed <= GRANTS[role] else (403,)
+            if again.status_code not in expected or (again.status_code != 403) != (
+                "Idempotency-Replayed" in again.headers
+            ):
+                wrong.append(f"{write} as {role}: {again.status_code} {again.get_data(as_text=True)[:200]}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "target"),
+    [("staging", {"stage": "production"}), ("production", {"stage": "archived", "leave_vacant": True})],
+    ids=["into production", "out of production"],
+)
+def test_a_move_that_needed_promotion_needs_it_again_whatever_the_stages_are_by_then(
+    api: Api, given: Given, stage: str, target: Mapping[str, Any]
+) -> None:
+    given.version(stage=stage)
+    promoter, writer, other = (as_token(api, "ci", role) for role in ("promoter", "writer", "writer"))
+    write = Write("PUT", "/models/fraud/versions/1/stage", {"reason": "why", **target})
+    done = expect(200, write.send(promoter, "ours"))
+
+    refused, fresh, repeated = write.send(writer, "ours"), write.send(other, "other"), write.send(promoter, "ours")
+
+    assert expect(403, refused)["permission"] == "version:promote"
+    assert "version" not in refused.get_json()
+    assert fresh.status_code == (403 if stage == "staging" else 200)  # archived already: nothing to do
+    assert expect(200, repeated) == done
+
+
+def test_a_reply_that_a_release_without_permissions_kept_is_sent_again(app: Flask, api: Api) -> None:
+    write = Write("POST", "/models", {"name": "old"})
+    first = expect(201, write.send(api, "old"))
+    with app.app_context(), transaction() as session:
+        session.execute(update(IdempotencyKey).values(permissions=None))
+
+    assert expect(201, write.send(api, "old")) == first
+
+
+def as_token(api: Api, owner: str, role: str) -> Api:
+    """A client with another token of *owner*."""
+    return Api(api.client, expect(201, api.post("/tokens", {"owner": owner, "roles": [role]}))["token"])
+
+
+def route_permission(api: Api, write: Write) -> str:
+    """What the route of the write declares."""
+    routes = api.client.application.url_map.bind("registry.test")
+    endpoint, _ = routes.match(f"/api/v1{write.path}".partition("?")[0], method=write.method)
+    return str(permission_of(api.client.application.view_functions[endpoint]))
 
 
 def test_what_is_kept_for_a_repetition_holds_no_credential(api: Api, ledger: Ledger) -> None:

@@ -44,7 +44,7 @@ WRITES: dict[str, tuple[int, Call]] = {
     "delete alias": (10, lambda face: face.make("DELETE", "/registered-models/alias", name="fraud", alias="b")),
     "promote": (19, lambda face: expect(200, face.move(2, "Production", archive=True))),
     "roll back": (26, lambda face: expect(200, face.move(1, "Production", archive=True))),
-    "rename": (12, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
+    "rename": (13, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
     "delete version": (10, lambda face: face.make("DELETE", "/model-versions/delete", name="fraud", version="3")),
     "delete model": (8, lambda face: face.make("DELETE", "/registered-models/delete", name="another")),
 }

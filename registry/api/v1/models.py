@@ -69,7 +69,10 @@ def get_model(model: str) -> ModelRecord:
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_EDIT)
 def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
-    """Edit a model's description, tags or lifecycle."""
+    """Edit a model's description, tags or lifecycle.
+
+    The lifecycle needs model:lifecycle and, while a version holds production, version:promote.
+    """
     return models.edit(
         model,
         actor=current_actor(),
@@ -88,7 +91,10 @@ def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_DELETE)
 def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
-    """Delete a model; it can be restored."""
+    """Delete a model; it can be restored.
+
+    In lifecycle open, while a version holds production, this needs the permission version:promote.
+    """
     return models.delete_(model, actor=current_actor(), if_match=if_match(), **query)
 
 
@@ -98,5 +104,8 @@ def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_DELETE)
 def restore_model(body: dict[str, Any], model: str) -> ModelRecord:
-    """Restore the model that was deleted last."""
+    """Restore the model that was deleted last.
+
+    Where a version comes back into production, this needs the permission version:promote.
+    """
     return models.restore(model, actor=current_actor(), if_match=if_match(), **body)

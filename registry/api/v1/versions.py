@@ -92,7 +92,10 @@ def patch_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
 @blueprint.response(200, VersionView)
 @requires(Permission.VERSION_DELETE)
 def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRecord:
-    """Delete a version; it can be restored."""
+    """Delete a version; it can be restored.
+
+    In lifecycle open, deleting the holder of production needs the permission version:promote.
+    """
     return versions.delete_(model, number, actor=current_actor(), if_match=if_match(), **query)
 
 

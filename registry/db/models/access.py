@@ -40,7 +40,10 @@ class Token(Base):
 
 
 class IdempotencyKey(Base):
-    """A write that was answered: written in the same transaction as what it did."""
+    """A write that was answered: written in the same transaction as what it did.
+
+    ``permissions`` are those that it exercised, and that a repetition needs; None in rows of releases before 0007.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (Index("ix_idempotency_keys_created_at", "created_at"),)
@@ -53,3 +56,4 @@ class IdempotencyKey(Base):
     etag: Mapped[str | None] = mapped_column(String(128))
     location: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
+    permissions: Mapped[list[str] | None]
