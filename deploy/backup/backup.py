@@ -27,7 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from registry.cli.main import run as registry
 from registry.config import Settings, SettingsError
-from registry.db import schema
+from registry.db import migrate, schema
 from registry.domain.errors import BlobsMissing, RegistryError
 from registry.storage import keys
 from registry.storage.checked import Store
@@ -111,6 +111,7 @@ def restore(settings: Settings, backup: Path, *, deep: bool) -> int:
     _require_empty(url)
     load = _load_sqlite if settings.uses_sqlite else _load_postgres
     load(url, database)
+    migrate.upgrade(url)  # new audit entries follow the restored ones, also in a younger PostgreSQL
 
     store, written = open_store(settings), 0
     objects = backup.parent / "objects"

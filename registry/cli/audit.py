@@ -1,42 +1,103 @@
-"""``registry audit``: everything that happened, and whether the log is whole."""
+"""``registry audit``: everything that happened, read once or incrementally, and whether the log is whole."""
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import click
 
-from registry.cli import server, views
+from registry.cli import output, server, views
 from registry.cli.exits import Exit
 from registry.cli.options import connected, filters
 from registry.cli.session import Session
+
+START = "start"
 
 
 @click.group(invoke_without_command=True)
 @filters
 @click.option("--model", metavar="NAME", help="Only this model and its versions.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
+@click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Export what is new since this file was last written; it keeps the position.",
+)
 @connected
-def audit(session: Session, limit: int, model: str | None, format: Any, **query: Any) -> None:
+def audit(session: Session, limit: int, model: str | None, **query: Any) -> None:
     """Search the audit log, newest first, or export it. Needs the role auditor or admin.
+
+    With --after or --state each entry is read once, however late its transaction was committed; --since can miss some.
 
     \b
     Example:
       registry audit --actor alice --since 2026-11-01 --json
       registry audit --model fraud --format csv > fraud.csv
+      registry audit --state audit.position >> audit.jsonl
       registry audit verify
     """
     if click.get_current_context().invoked_subcommand:
         return
-    if not format:
-        entries = session.registry.audit.entries(model=model, **query)
-        session.list(entries, views.ENTRY_COLUMNS, views.entry_row, limit=limit)
-        return
-    stdout = sys.stdout.buffer
-    for piece in session.registry.audit.export(format, model=model, **query):
-        stdout.write(piece)
-    stdout.flush()
+    form, after, state = query.pop("format"), query.pop("after"), query.pop("state")
+    query["model"] = model
+    if state and after:
+        raise click.UsageError("Give --after or --state, not both.")
+    if state:
+        position = state.read_text().strip() if state.exists() else START
+        _keep(state, _export(session, form or "jsonl", after=position, **query))
+    elif form:
+        if position := _export(session, form, after=after, **query):
+            output.note(f"Go on with: --after {position}")
+    elif after:
+        _changes(session, after, limit, query)
+    else:
+        session.list(session.registry.audit.entries(**query), views.ENTRY_COLUMNS, views.entry_row, limit=limit)
+
+
+def _export(session: Session, form: Any, **query: Any) -> str | None:
+    """Write the file to stdout; return the position after it."""
+    export = session.registry.audit.export(form, **query)
+    _write(export)
+    return export.next_after
+
+
+def _write(pieces: Iterable[bytes]) -> None:
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+def _keep(state: Path, position: str | None) -> None:
+    """Replace the file as a whole: after a crash it has the old position or the new one."""
+    if position is None:
+        raise click.ClickException("This registry is too old for --state: its answer has no position.")
+    fresh = state.with_name(f"{state.name}.new")
+    with fresh.open("w") as file:
+        file.write(f"{position}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(state)
+
+
+def _changes(session: Session, after: str, limit: int, query: dict[str, Any]) -> None:
+    """Show at most *limit* entries (0: all) after a position."""
+    items: list[Any] = []
+    while True:
+        size = min(limit - len(items), 200) if limit else 200
+        found = session.registry.audit.changes(after, limit=size, **query)
+        items += found["items"]
+        after = found["next_after"]
+        if not found["more"] or (limit and len(items) >= limit):
+            break
+    answer = {"items": items, "next_after": after, "more": found["more"], "waiting": found["waiting"]}
+    session.show(answer, lambda: output.table(views.ENTRY_COLUMNS, [views.entry_row(entry) for entry in items]))
+    if not session.as_json:
+        output.note(f"Go on with: --after {after}")
 
 
 @audit.command()

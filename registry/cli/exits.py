@@ -46,6 +46,7 @@ BY_CODE: Mapping[str, Exit] = {
     "in_use": Exit.CONFLICT,
     "occupied": Exit.CONFLICT,
     "stale": Exit.CONFLICT,
+    "position_lost": Exit.CONFLICT,
     "precondition_failed": Exit.CONFLICT,
     "idempotency_mismatch": Exit.CONFLICT,
     "upload_expired": Exit.CONFLICT,

@@ -11,6 +11,7 @@
     │   ├── GatesUnmet
     │   ├── Occupied                  extras["holder"]: who was not to be displaced
     │   ├── Stale                     extras["holder"]: who holds it now
+    │   ├── PositionLost              the audit log has no entry at the position that was given
     │   ├── InUse
     │   ├── NotReady
     │   ├── NoPrevious
@@ -115,6 +116,10 @@ class Stale(Conflict):
     code = "stale"
 
 
+class PositionLost(Conflict):
+    code = "position_lost"
+
+
 class InUse(Conflict):
     code = "in_use"
 
@@ -214,6 +219,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     GatesUnmet,
     Occupied,
     Stale,
+    PositionLost,
     InUse,
     NotReady,
     NoPrevious,

@@ -11,7 +11,9 @@ import requests
 from registry.client import transport as wire
 from registry.client.fields import UNSET, Expected, expecting
 from registry.client.transport import Transport, path
-from registry.client.types import AliasView, EntryView, HeldStage, HolderView, MovedView, Stage, StagesView
+from registry.client.types import AliasView, ChangesView, EntryView, HeldStage, HolderView, MovedView, Stage, StagesView
+
+START = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,19 +140,54 @@ class Audit:
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         return self._transport.pages(EntryView, "/audit", query=query)
 
-    def export(
+    def changes(
         self,
-        format: Literal["jsonl", "csv"],
+        after: str = START,
         *,
+        limit: int = wire.PAGE,
         actor: str | None = None,
         action: str | None = None,
         model: str | None = None,
         since: str | None = None,
         until: str | None = None,
-    ) -> Iterator[bytes]:
-        """The same entries, all of them, oldest first, as pieces of one file."""
-        query = {"format": format, "actor": actor, "action": action, "model": model, "since": since, "until": until}
-        with self._transport.send("GET", "/audit", query=query, headers={"Accept": "*/*"}, stream=True) as response:
+    ) -> ChangesView:
+        """At most *limit* entries after a position, oldest first: each is read once, however late it was committed.
+
+        Keep ``next_after`` and give it as *after* the next time. Raises PositionLost when the log has no such entry.
+        """
+        query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
+        return self._transport.one(ChangesView, "GET", "/audit", query={**query, "after": after, "limit": limit})
+
+    def export(
+        self,
+        format: Literal["jsonl", "csv"],
+        *,
+        after: str | None = None,
+        actor: str | None = None,
+        action: str | None = None,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Export:
+        """The same entries, all of them, oldest first, as pieces of one file.
+
+        With *after* (``start`` or a position) only those that follow it, in commit order.
+        """
+        query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
+        query |= {"format": format, "after": after}
+        response = self._transport.send("GET", "/audit", query=query, headers={"Accept": "*/*"}, stream=True)
+        return Export(response)
+
+
+class Export:
+    """The pieces of a file, read once. ``next_after`` is where to go on, when all pieces have been read."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self.next_after: str | None = response.headers.get("X-Audit-Next-After")
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._response as response:
             try:
                 yield from response.iter_content(1 << 16)
             except requests.RequestException as error:

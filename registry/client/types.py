@@ -265,6 +265,19 @@ class EntryView(TypedDict):
     body: NotRequired[str]
 
 
+class ChangesView(TypedDict):
+    """Entries after a position; ``next_after`` is where to go on.
+
+    ``more``: others can be read now. ``waiting``: committed entries are held back until earlier transactions end.
+    """
+
+    items: list[EntryView]
+    next_cursor: None
+    next_after: str
+    more: bool
+    waiting: bool
+
+
 class UsedToken(TypedDict):
     id: str
     name: str

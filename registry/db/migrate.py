@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 import registry.db.models  # noqa: F401 -- fills the metadata that is compared
-from registry.db import schema
+from registry.db import commit_order, schema
 from registry.db.base import Base
 from registry.domain.errors import Unavailable
 
@@ -30,6 +30,7 @@ FROZEN = (
     "version_metrics",
     "version_params",
 )
+COMMIT_ORDER = "audit_entries_commit_order"  # sets the column of that name, on PostgreSQL
 # The indexes that hold expressions, which a database does not tell as they were written: looked for by name.
 EXPRESSED = (
     "ix_model_tags_value",
@@ -40,7 +41,9 @@ EXPRESSED = (
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply what is missing. Any number of processes may do this at once: one works, the others wait.
+    """Apply what is missing, and let new audit entries follow restored ones in commit order.
+
+    Any number of processes may do this at once: one works, the others wait.
 
     A newer schema stays as it is. Raises Unavailable when this release does not work with it.
     """
@@ -48,9 +51,13 @@ def upgrade(url: str, revision: str = "head") -> None:
         found = schema.revision_over(connection)
         if schema.is_newer(found) and (problem := schema.mismatch(connection)):
             raise Unavailable(problem)
-    if found == schema.head() or schema.is_newer(found):
+    if schema.is_newer(found):
         return
-    _run(command.upgrade, url, revision)
+    if found != schema.head():
+        _run(command.upgrade, url, revision)
+    with schema.connected(url) as connection:
+        if schema.revision_over(connection) == schema.head() and commit_order.rebase(connection):
+            connection.commit()
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -107,7 +114,12 @@ def _missing_triggers(connection: Connection) -> list[str]:
         query = "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'"  # always, also where a session says "replica"
     found = set(connection.exec_driver_sql(query).scalars())
     wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
-    return [f"the trigger {name} is gone or disabled: history can be changed" for name in wanted if name not in found]
+    problems = [
+        f"the trigger {name} is gone or disabled: history can be changed" for name in wanted if name not in found
+    ]
+    if connection.dialect.name == "postgresql" and COMMIT_ORDER not in found:
+        problems.append(f"the trigger {COMMIT_ORDER} is gone or disabled: incremental exports lose entries")
+    return problems
 
 
 def _run(action: Callable[[Config, str], None], url: str, revision: str) -> None:

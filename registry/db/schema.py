@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, column, exc, inspect, select, table
 
+from registry.db import commit_order
 from registry.db.engine import open_engine
 from registry.db.models import CompatibleRelease
 from registry.domain.errors import Unavailable
@@ -60,7 +61,7 @@ def mismatch(connection: Connection) -> str | None:
     """
     found = revision_over(connection)
     if found == head():
-        return None
+        return commit_order.mismatch(connection)
     if not is_newer(found):
         return f"the database is at {found or 'no revision'}, this release needs {head()}: run registry db upgrade"
     if _works(connection):

@@ -11,6 +11,7 @@
     │   ├── IllegalTransition   the stage machine has no such edge
     │   ├── Occupied            another version holds the stage, and was not to be displaced
     │   ├── Stale               the caller acted on an outdated picture
+    │   ├── PositionLost        a reader goes on after an entry that this log does not have
     │   ├── InUse
     │   ├── NotReady
     │   ├── NoPrevious          nothing to roll back to
@@ -97,6 +98,10 @@ class Stale(Conflict):
 
     def __init__(self, detail: str, *, holder: int | None) -> None:
         super().__init__(detail, holder=holder)
+
+
+class PositionLost(Conflict):
+    code = "position_lost"
 
 
 class InUse(Conflict):

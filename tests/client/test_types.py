@@ -30,6 +30,7 @@ PAIRS = [
     (types.PartsView, uploads.ArrivedView),
     (types.ImportView, imports.ImportView),
     (types.EntryView, audit.AuditEntryView),
+    (types.ChangesView, audit.AuditPage),
     (types.Actor, audit.ActorView),
     (types.TokenView, tokens.TokenView),
     (types.CreatedTokenView, tokens.IssuedView),

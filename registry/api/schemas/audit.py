@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from registry.api.schemas.fields import Instant, Text, View
-from registry.api.schemas.paging import PageQuery, page_of
-from registry.services.audit import Criteria
+from registry.api.schemas.paging import PageQuery, page_of, seal, unseal
+from registry.domain.errors import Malformed
+from registry.services.audit import Criteria, Position
 
+START = "start"
+_POSITION = "audit position"
+_FORM = 1  # of what a position holds; sealed positions will be another one
 CRITERIA = ("actor", "action", "model", "since", "until")
 
 
@@ -29,11 +33,34 @@ class HistoryQuery(PageQuery):
 
 
 class AuditQuery(HistoryQuery):
+    """With ``after`` the services take ``position``, which is None for the start of the log."""
+
     model = Text(most=255)
+    resumed = Text(
+        data_key="after",
+        least=1,
+        most=4096,
+        metadata={
+            "description": "Read incrementally: every entry once, in commit order, oldest first. `start`, or the "
+            "`next_after` of an earlier answer (of an export: its header X-Audit-Next-After), which may be kept "
+            "for as long as the database is."
+        },
+    )
     format = fields.String(
         validate=validate.OneOf(["jsonl", "csv"]),
         metadata={"description": "Export every match, oldest first, instead of a page."},
     )
+
+    @validates_schema
+    def _check_cursors(self, data: dict[str, Any], **_: Any) -> None:
+        if "resumed" in data and "cursor" in data:
+            raise ValidationError("cannot be combined with after: pages after a position follow next_after", "cursor")
+
+    @post_load
+    def _open_position(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if (resumed := data.pop("resumed", None)) is None:
+            return data
+        return data | {"position": None if resumed == START else position_in(resumed)}
 
 
 class ActorView(View):
@@ -76,4 +103,30 @@ class AuditEntryView(EntryView):
 
 
 EntryPage: type[Schema] = page_of(EntryView, "EntryPage")
-AuditPage: type[Schema] = page_of(AuditEntryView, "AuditPage")
+
+
+class AuditPage(View):
+    """The last three are there when ``after`` was given; ``next_cursor`` is null then."""
+
+    items = fields.List(fields.Nested(AuditEntryView), required=True)
+    next_cursor = fields.String(required=True, allow_none=True)
+    next_after = fields.String(metadata={"description": "Where to go on reading: `after` of the next request."})
+    more = fields.Boolean(metadata={"description": "Whether other entries can be read now."})
+    waiting = fields.Boolean(
+        metadata={
+            "description": "Whether committed entries are held back until transactions that began before them end."
+        }
+    )
+
+
+def position_text(position: Position | None) -> str:
+    """Return the opaque text of a position."""
+    return START if position is None else seal(_POSITION, [_FORM, position.order, position.id, position.uid])
+
+
+def position_in(text: str) -> Position:
+    """Return the position that *text* stands for. Raises Malformed."""
+    match unseal(_POSITION, text):
+        case [form, order, id, uid] if form == _FORM:
+            return Position(order, id, uid)
+    raise Malformed("this audit position is of a form that this release does not read")

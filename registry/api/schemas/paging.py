@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from flask import request
@@ -46,6 +47,19 @@ def paged(page: Page[Any]) -> dict[str, Any]:
     return {"items": page.items, "next_cursor": after}
 
 
+def seal(purpose: str, values: Sequence[Any]) -> str:
+    """Return an opaque, signed text of *values*, which :func:`unseal` reads for the same purpose."""
+    return str(_signer(purpose).dumps(list(values)))
+
+
+def unseal(purpose: str, text: str) -> list[Any]:
+    """Return the values of :func:`seal`. Raises Malformed."""
+    try:
+        return list(_signer(purpose).loads(text))
+    except BadData as error:
+        raise Malformed(f"this {purpose} is not one that this registry gave out") from error
+
+
 def _open(cursor: str) -> tuple[Any, ...]:
     try:
         return tuple(_signer().loads(cursor))
@@ -53,8 +67,10 @@ def _open(cursor: str) -> tuple[Any, ...]:
         raise Malformed("this cursor is not one that this list gave out") from error
 
 
-def _signer() -> URLSafeSerializer:
-    """One key a list, so that the cursor of one is refused by another."""
+def _signer(purpose: str = "") -> URLSafeSerializer:
+    """One key a list, so that the cursor of one is refused by another; or one for each other purpose."""
     return URLSafeSerializer(
-        settings().secret_key.reveal(), salt=f"cursor:{request.path}", signer_kwargs={"digest_method": hashlib.sha256}
+        settings().secret_key.reveal(),
+        salt=purpose or f"cursor:{request.path}",
+        signer_kwargs={"digest_method": hashlib.sha256},
     )

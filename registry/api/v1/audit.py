@@ -5,24 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from flask import Response, request, stream_with_context
 
 from registry.api.blueprint import Blueprint
-from registry.api.schemas.audit import AuditEntryView, AuditPage, AuditQuery, EntryPage, HistoryQuery
+from registry.api.schemas.audit import (
+    AuditEntryView,
+    AuditPage,
+    AuditQuery,
+    EntryPage,
+    HistoryQuery,
+    position_text,
+)
 from registry.api.schemas.paging import paged
+from registry.db.records import EntryRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
 from registry.services import audit
-from registry.services.audit import Criteria
+from registry.services.audit import Criteria, Position
 
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
 COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
            "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
            "body")  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what a spreadsheet takes for one
+NEXT_AFTER = "X-Audit-Next-After"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
 
@@ -47,35 +56,68 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
 @blueprint.route("/audit")
 @blueprint.arguments(AuditQuery, location="query")
 @blueprint.response(200, AuditPage)
-@blueprint.doc(responses={200: {"content": {media_type: {"schema": {"type": "string"}} for media_type in EXPORTS}}})
+@blueprint.doc(
+    responses={
+        200: {
+            "content": {media_type: {"schema": {"type": "string"}} for media_type in EXPORTS},
+            "headers": {
+                NEXT_AFTER: {
+                    "description": "Of an export with `after`: where to go on, once all of it has arrived.",
+                    "schema": {"type": "string"},
+                }
+            },
+        }
+    }
+)
 @requires(Permission.AUDIT_READ)
 def list_audit(query: dict[str, Any]) -> Any:
-    """Search the audit log, newest first, or export it (format=jsonl or csv), oldest first."""
-    match query.pop("format", None) or EXPORTS.get(request.accept_mimetypes.best or ""):
-        case "jsonl":
-            return _stream(_json_lines(query["criteria"]), "application/x-ndjson", "audit.jsonl")
-        case "csv":
-            return _stream(_csv_lines(query["criteria"]), "text/csv; charset=utf-8", "audit.csv")
+    """Search the audit log, newest first, or export it (format=jsonl or csv), oldest first.
+
+    With `after` it is read incrementally: every entry once, in commit order. `since` alone can miss entries that were
+    committed late.
+    """
+    form = query.pop("format", None) or EXPORTS.get(request.accept_mimetypes.best or "")
+    if form is not None:
+        return _export(form, **query)
+    if "position" in query:
+        return _changes(query["criteria"], query["position"], query["limit"])
     return paged(audit.entries(**query))
 
 
-def _stream(lines: Iterator[str], media_type: str, name: str) -> Response:
-    response = Response(stream_with_context(lines), content_type=media_type)
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
+def _changes(criteria: Criteria, position: Position | None, limit: int) -> dict[str, Any]:
+    found = audit.changes(criteria, after=position, limit=limit)
+    return {
+        "items": found.items,
+        "next_cursor": None,
+        "next_after": position_text(found.position),
+        "more": found.more,
+        "waiting": found.waiting,
+    }
 
 
-def _json_lines(criteria: Criteria) -> Iterator[str]:
+def _export(form: str, *, criteria: Criteria, **query: Any) -> Response:
+    headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
+    if "position" in query:
+        until = audit.newest(query["position"])
+        entries = audit.between(criteria, query["position"], until)
+        headers[NEXT_AFTER] = position_text(until)
+    else:
+        entries = audit.export(criteria)
+    lines, media_type = WRITERS[form]
+    return Response(stream_with_context(lines(entries)), content_type=media_type, headers=headers)
+
+
+def _json_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
     view = AuditEntryView()
-    for entry in audit.export(criteria):
+    for entry in entries:
         yield json.dumps(view.dump(entry)) + "\n"
 
 
-def _csv_lines(criteria: Criteria) -> Iterator[str]:
+def _csv_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
     view, buffer = AuditEntryView(), io.StringIO()
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
-    for entry in audit.export(criteria):
+    for entry in entries:
         shown = view.dump(entry)
         shown["actor"] = shown["actor"]["name"]
         writer.writerow([_cell(shown[column]) for column in COLUMNS])
@@ -97,3 +139,6 @@ def _taken(buffer: io.StringIO) -> str:
     buffer.seek(0)
     buffer.truncate()
     return text
+
+
+WRITERS = {"jsonl": (_json_lines, "application/x-ndjson"), "csv": (_csv_lines, "text/csv; charset=utf-8")}

@@ -25,6 +25,7 @@ class AuditEntry(Base):
         Index("ix_audit_entries_actor", "actor_id", "id"),
         Index("ix_audit_entries_action", "action", "id"),
         Index("ix_audit_entries_at", "at"),
+        Index("ix_audit_entries_commit_order", "commit_order", "id"),
     )
 
     id: Mapped[SerialKey]
@@ -39,6 +40,7 @@ class AuditEntry(Base):
     related_version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
     leaf_hash: Mapped[str] = mapped_column(String(64))
     body: Mapped[bytes] = mapped_column(LargeBinary)
+    commit_order: Mapped[int] = mapped_column(BigInteger, server_default="0")  # PostgreSQL: a trigger sets it
 
 
 class AuditText(Base):
@@ -58,3 +60,12 @@ class Chain(Chained, Base):
     __tablename__ = "audit_chains"
 
     aggregate: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class CommitBase(Base):
+    """The one row with what is added to transaction ids in ``AuditEntry.commit_order``."""
+
+    __tablename__ = "audit_commit_base"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    base: Mapped[int] = mapped_column(BigInteger)

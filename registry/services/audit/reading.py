@@ -34,7 +34,7 @@ class Criteria:
 def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
     """The entries that match, newest first."""
     with reading() as session:
-        return _page(session, _matching(criteria), after=after, limit=limit)
+        return _page(session, matching(criteria), after=after, limit=limit)
 
 
 def export(criteria: Criteria) -> Iterator[EntryRecord]:
@@ -42,9 +42,9 @@ def export(criteria: Criteria) -> Iterator[EntryRecord]:
     last = 0
     while True:
         with reading() as session:
-            statement = _matching(criteria).where(AuditEntry.id > last).order_by(AuditEntry.id).limit(EXPORT_PAGE)
+            statement = matching(criteria).where(AuditEntry.id > last).order_by(AuditEntry.id).limit(EXPORT_PAGE)
             rows = session.execute(statement).all()
-            found = _records(session, rows)
+            found = records(session, rows)
         if not rows:
             return
         yield from found
@@ -56,7 +56,7 @@ def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | Non
     with reading() as session:
         catalog.require_ever_named(session, name)
         named = select(Model.id).where(catalog.ever_named(name))
-        statement = _matching(criteria).where(AuditEntry.model_id.in_(named))
+        statement = matching(criteria).where(AuditEntry.model_id.in_(named))
         return _page(session, statement, after=after, limit=limit)
 
 
@@ -67,10 +67,11 @@ def version_history(
     with reading() as session:
         found = catalog.any_version(session, name, number)
         touching = or_(AuditEntry.version_id == found.id, AuditEntry.related_version_id == found.id)
-        return _page(session, _matching(criteria).where(touching), after=after, limit=limit)
+        return _page(session, matching(criteria).where(touching), after=after, limit=limit)
 
 
-def _matching(criteria: Criteria) -> Rows:
+def matching(criteria: Criteria) -> Rows:
+    """Return the statement for the entries that match, each with its actor's name; unordered."""
     statement = select(AuditEntry, Account.name).join(Account, Account.id == AuditEntry.actor_id)
     if criteria.actor is not None:
         statement = statement.where(Account.name == criteria.actor)
@@ -91,10 +92,11 @@ def _page(session: Session, statement: Rows, *, after: tuple[Any, ...] | None, l
         statement = statement.where(AuditEntry.id < after[0])
     rows = session.execute(statement.order_by(AuditEntry.id.desc()).limit(limit + 1)).all()
     more = len(rows) > limit
-    return Page(_records(session, rows[:limit]), (rows[limit - 1][0].id,) if more else None)
+    return Page(records(session, rows[:limit]), (rows[limit - 1][0].id,) if more else None)
 
 
-def _records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
+def records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
+    """Return the rows of :func:`matching` with their texts."""
     uids = [entry.uid for entry, _ in rows]
     said: dict[str, dict[str, str]] = {uid: {} for uid in uids}
     for row in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(uids))):

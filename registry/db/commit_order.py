@@ -1,0 +1,60 @@
+"""The order in which audit entries became readable, and how far it is final.
+
+On PostgreSQL ``AuditEntry.commit_order`` is ``base`` plus the id of the writing transaction (see migration
+``0008``). An entry is *settled* when every transaction that could write a smaller order has ended: then no entry can
+appear before it. SQLite has one writer at a time, so there the order is 0 and the id decides.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, ColumnElement, Connection, cast, func, select, text, true
+from sqlalchemy.orm import Session
+from sqlalchemy.types import String
+
+from registry.db.models import AuditEntry, CommitBase
+
+_NEWEST = (
+    select(AuditEntry.commit_order).order_by(AuditEntry.commit_order.desc(), AuditEntry.id.desc()).limit(1)
+).scalar_subquery()
+_BASE = select(CommitBase.base).scalar_subquery()
+
+
+def settled(session: Session) -> ColumnElement[bool]:
+    """Return the condition that an entry, and all before it in commit order, are visible for good.
+
+    Any transaction that writes holds it back, also one of another database of the same PostgreSQL cluster.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return true()
+    return AuditEntry.commit_order < _BASE + _number(func.pg_snapshot_xmin(func.pg_current_snapshot()))
+
+
+def mismatch(connection: Connection) -> str | None:
+    """Return what keeps the order from being kept, and what to do about it; None when nothing does.
+
+    A dump that was restored into a cluster with fewer transactions would have new entries sorted before old ones.
+    """
+    if connection.dialect.name != "postgresql" or not connection.scalar(select(_is_behind())):
+        return None
+    return "the database was restored into a PostgreSQL that counts transactions from less: run registry db upgrade"
+
+
+def rebase(connection: Connection) -> bool:
+    """Let new entries follow those that a restored dump brought; return whether that was needed.
+
+    Waits for writers of the audit log, and lets them wait. The caller commits.
+    """
+    if mismatch(connection) is None:
+        return False
+    connection.execute(text("LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE"))
+    connection.execute(CommitBase.__table__.update().values(base=_NEWEST + 1))  # type: ignore[attr-defined]  # a Table
+    return True
+
+
+def _is_behind() -> ColumnElement[bool]:
+    """Whether an entry has an order that no finished transaction of this cluster can have given it."""
+    return _BASE + _number(func.pg_snapshot_xmax(func.pg_current_snapshot())) <= _NEWEST
+
+
+def _number(transaction: ColumnElement[object]) -> ColumnElement[int]:
+    return cast(cast(transaction, String), BigInteger)  # xid8 has no cast to a number

@@ -1,0 +1,56 @@
+"""``registry audit --state``: each run writes what is new, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.processes import environment, free_port, serving
+
+from .conftest import Place, Registry
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a development server that nothing was written to."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    with serving("--dev", "--bind", f"127.0.0.1:{port}", cwd=tmp_path_factory.mktemp("s"), env=environment(), url=url):
+        yield url
+
+
+def test_each_export_goes_on_where_the_one_before_ended(registry: Registry, place: Place, service: str) -> None:
+    def create(name: str) -> None:
+        assert registry("model", "create", name, "--url", service).code == 0
+
+    def export() -> list[str]:
+        done = registry("audit", "--state", "position", "--url", service)
+        assert (done.code, done.err) == (0, "")
+        return [json.loads(line)["model"] for line in done.out.splitlines()]
+
+    create("a")
+    create("b")
+    first, position = export(), (place.cwd / "position").read_text()
+    create("c")
+    shown = registry("audit", "--after", position.strip(), "--json", "--url", service)
+    second, third = export(), export()
+
+    assert (first, second, third) == (["a", "b"], ["c"], [])
+    answer = json.loads(shown.out)
+    assert [item["model"] for item in answer["items"]] == ["c"]
+    assert answer["next_after"] == (place.cwd / "position").read_text().strip()
+    assert (answer["more"], answer["waiting"]) == (False, False)
+
+
+def test_a_position_of_another_registry_is_a_conflict_and_is_kept(
+    registry: Registry, place: Place, service: str
+) -> None:
+    (place.cwd / "position").write_text("nonsense")
+
+    done = registry("audit", "--state", "position", "--url", service)
+
+    assert done.code == 2
+    assert "position" in done.err
+    assert (place.cwd / "position").read_text() == "nonsense"
+    assert registry("audit", "--state", "position", "--after", "start", "--url", service).code == 2
