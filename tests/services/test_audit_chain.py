@@ -129,6 +129,7 @@ CHANGED = {
         "column for the related version",
     ),
     "id": (f"UPDATE audit_entries SET id = 1 - id {WHERE}", "its place in the log"),
+    "commit_order": (f"UPDATE audit_entries SET commit_order = -1 {WHERE}", "its commit order is before"),
     "text": (
         f"UPDATE audit_texts SET text = 'an excuse' WHERE entry_uid = (SELECT uid FROM audit_entries {WHERE})",
         "its text 'reason' was changed",

@@ -99,6 +99,8 @@ def _problem(
             return f"its column for the {changed} was changed"
         if last and entry.id <= last.id:
             return "its place in the log is before that of the entry that it follows"
+        if entry.commit_order < (last.commit_order if last else 0):
+            return "its commit order is before that of the entry that it follows"
         return _text_problem(session, entry.uid, told["commit"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "its bytes are no audit entry"
