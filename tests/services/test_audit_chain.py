@@ -220,8 +220,9 @@ def test_an_entry_made_up_at_the_end_is_not_the_head(
     body = json.dumps(told).encode()
     vandal.do(
         "INSERT INTO audit_entries (uid, aggregate, seq, at, action, actor_id, model_id, version_id, "
-        "related_version_id, leaf_hash, body) SELECT :uid, aggregate, seq + 1, at, action, actor_id, model_id, "
-        f"version_id, related_version_id, :hash, :body FROM audit_entries WHERE aggregate = :chain AND seq = {HISTORY}",
+        "related_version_id, commit_order, leaf_hash, body) SELECT :uid, aggregate, seq + 1, at, action, actor_id, "
+        "model_id, version_id, related_version_id, commit_order, :hash, :body FROM audit_entries "
+        f"WHERE aggregate = :chain AND seq = {HISTORY}",
         uid=forged.hex if vandal.sqlite else forged,
         hash=hashlib.sha256(b"\x00" + body).hexdigest(),
         body=body,
