@@ -12,6 +12,7 @@ from werkzeug.routing import BaseConverter, PathConverter, ValidationError
 
 from registry.domain import names
 from registry.domain.names import Rule
+from registry.rules import paths
 
 LARGEST_NUMBER = 2**31 - 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)
@@ -38,8 +39,10 @@ class AliasName(Named):
 
 
 class ManifestPath(PathConverter):
+    """The path of a registered file, also of one that earlier releases took."""
+
     def to_python(self, value: str) -> str:
-        if names.path_problem(value) is not None:
+        if paths.containment_problem(value) is not None:
             raise ValidationError
         return value
 
@@ -90,6 +93,6 @@ def document(api: Api) -> None:
     text = {"type": "string"}
     api.register_converter(ModelName, lambda _: text | {"minLength": 1, "maxLength": names.MODEL_NAME_LENGTH})
     api.register_converter(AliasName, lambda _: text | {"pattern": "^[A-Za-z0-9_-]{1,255}$"})
-    api.register_converter(ManifestPath, lambda _: text | {"minLength": 1, "maxLength": names.PATH_BYTES})
+    api.register_converter(ManifestPath, lambda _: text | {"minLength": 1, "maxLength": paths.PATH_BYTES})
     api.register_converter(Number, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER})
     api.register_converter(TokenId, lambda _: text | {"pattern": "^[0-9A-Za-z]{12}$"})

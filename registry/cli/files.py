@@ -9,7 +9,7 @@ import click
 
 from registry.cli import bars, output
 from registry.cli.exits import Exit
-from registry.cli.options import connected, jobs, patterns, resumable
+from registry.cli.options import connected, jobs, patterns, resumable, unsafe_paths
 from registry.cli.params import REFERENCE
 from registry.cli.session import Session
 
@@ -25,10 +25,14 @@ DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.argument("ref", type=REFERENCE)
 @click.option("-o", "--output", "directory", type=DIRECTORY, required=True, help="The directory to write to.")
 @click.option("--force", is_flag=True, help="Overwrite files there that differ; others stay.")
+@unsafe_paths
 @jobs
 @connected
-def pull(session: Session, ref: Reference, directory: Path, force: bool, jobs: int) -> None:
+def pull(session: Session, ref: Reference, directory: Path, force: bool, allow_unsafe_paths: bool, jobs: int) -> None:
     """Download a version's files, verified. Files that are there already are not fetched again.
+
+    A version with paths that could harm this machine is refused. Nothing is ever written outside of the directory,
+    nor through a link.
 
     Interrupted, it goes on where it stopped when it is run again. Each file is whole and verified, or not there.
     A model without a selector means its latest version.
@@ -39,7 +43,9 @@ def pull(session: Session, ref: Reference, directory: Path, force: bool, jobs: i
       registry pull fraud:2 -o ./previous --jobs 8
     """
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
-        done = session.registry.pull(ref, directory, jobs=jobs, force=force, progress=progress)
+        done = session.registry.pull(
+            ref, directory, jobs=jobs, force=force, allow_unsafe_paths=allow_unsafe_paths, progress=progress
+        )
     session.show(_pulled(done, directory), lambda: _say_pulled(done, directory))
 
 

@@ -71,6 +71,16 @@ def jobs(function: Command) -> Command:
     return option(function)
 
 
+def unsafe_paths(function: Command) -> Command:
+    """--allow-unsafe-paths: for versions that an earlier release took."""
+    option = click.option(
+        "--allow-unsafe-paths",
+        is_flag=True,
+        help="Also paths that could harm this machine, which earlier releases took (.git, device names, …).",
+    )
+    return option(function)
+
+
 def patterns(name: str, text: str) -> Callable[[Command], Command]:
     """--include or --exclude: patterns as in .gitignore."""
     return click.option(f"--{name}", multiple=True, metavar="PATTERN", help=text)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import bars, output, views
-from registry.cli.options import connected, limit, reason, wait
+from registry.cli.options import connected, limit, reason, unsafe_paths, wait
 from registry.cli.output import when
 from registry.cli.params import METRIC, MODEL, REFERENCE, distinct
 from registry.cli.session import Session
@@ -162,8 +162,9 @@ def measure(
 @version.command()
 @click.argument("ref", type=REFERENCE)
 @click.option("-o", "--output", "target", required=True, metavar="FILE", help="The tar file to write; - for stdout.")
+@unsafe_paths
 @connected
-def archive(session: Session, ref: Reference, target: str) -> None:
+def archive(session: Session, ref: Reference, target: str, allow_unsafe_paths: bool) -> None:
     """Download a version as one uncompressed tar file, verified. (As a directory, and resumable: registry pull.)
 
     A model without a selector means its latest version.
@@ -176,13 +177,13 @@ def archive(session: Session, ref: Reference, target: str) -> None:
     if target == "-":
         if session.as_json or sys.stdout.isatty():
             raise click.UsageError("An archive on stdout goes into a pipe, and leaves no room for --json.")
-        session.registry.archive(ref, sys.stdout.buffer)
+        session.registry.archive(ref, sys.stdout.buffer, allow_unsafe_paths=allow_unsafe_paths)
         return
     file = Path(target)
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         with bars.progress(quiet=session.as_json) as progress, partial.open("xb") as out:
-            found, size = session.registry.archive(ref, out, progress=progress)
+            found, size = session.registry.archive(ref, out, allow_unsafe_paths=allow_unsafe_paths, progress=progress)
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)

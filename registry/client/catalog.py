@@ -18,6 +18,7 @@ from registry.client.types import (
     VersionLineageView,
     VersionView,
 )
+from registry.rules.manifest import MOST_FILES
 
 FILES_PAGE = 1000
 
@@ -160,8 +161,8 @@ class Versions:
         """The manifest, by path; *signed*: each with the ``url`` of its bytes, as ``file_url`` gives one."""
         where = _version(model, number, "files")
         if signed:
-            return self._transport.pages(FileView, where, query={"signed": True})
-        return self._transport.pages(FileView, where, size=FILES_PAGE)
+            return self._transport.pages(FileView, where, query={"signed": True}, most=MOST_FILES)
+        return self._transport.pages(FileView, where, size=FILES_PAGE, most=MOST_FILES)
 
     def file_url(self, model: str, number: int, file: str) -> str:
         """A signed URL of one file's bytes, good for some minutes and for whoever holds it."""

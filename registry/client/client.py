@@ -154,27 +154,45 @@ class RegistryClient:
         jobs: int = JOBS,
         force: bool = False,
         only: Sequence[str] = (),
+        allow_unsafe_paths: bool = False,
         progress: Progress | None = None,
     ) -> Pulled:
         """Download a version's files into *directory*, verified; files that are there already are not fetched again,
         nor what an interrupted pull left of large ones. *only* names files and folders of the version.
 
         Raises TargetOccupied when the directory holds anything else (*force* overwrites what has a registered path
-        and leaves the rest), IntegrityError when other bytes than the registered ones arrive.
+        and leaves the rest), IntegrityError when other bytes than the registered ones arrive, and UnsafePath for paths
+        that could harm this machine. Earlier releases took some of those: *allow_unsafe_paths* writes them, never
+        outside of the directory nor through a link.
         """
         version = self.resolve(reference)
         target = Path(directory)
-        return downloads.pull(self._transport, version, target, only=only, jobs=jobs, force=force, progress=progress)
+        return downloads.pull(
+            self._transport,
+            version,
+            target,
+            only=only,
+            jobs=jobs,
+            force=force,
+            allow_unsafe_paths=allow_unsafe_paths,
+            progress=progress,
+        )
 
     def archive(
-        self, reference: str | Reference, out: BinaryIO, *, progress: Progress | None = None
+        self,
+        reference: str | Reference,
+        out: BinaryIO,
+        *,
+        allow_unsafe_paths: bool = False,
+        progress: Progress | None = None,
     ) -> tuple[VersionView, int]:
         """Write a version to *out* as one uncompressed tar file, verified; the version, and the size in bytes.
 
         Raises IntegrityError when other bytes than the registered ones arrive: *out* is then to be thrown away.
+        Raises UnsafePath as ``pull`` does.
         """
         version = self.resolve(reference)
-        files = downloads.manifest(self.versions, version)
+        files = downloads.manifest(self.versions, version, allow_unsafe_paths=allow_unsafe_paths)
         return version, archives.download(self._transport, version, files, out, progress=progress)
 
     def verify(
@@ -192,7 +210,7 @@ class RegistryClient:
         able to hide others. Only *exclude*, patterns as in ``.gitignore``, leaves something out, on both sides.
         """
         version = self.resolve(reference)
-        files = downloads.manifest(self.versions, version)
+        files = downloads.manifest(self.versions, version, allow_unsafe_paths=True)  # nothing is written
         return verification.compare(Path(directory), version, files, exclude=exclude, jobs=jobs, progress=progress)
 
 

@@ -8,35 +8,41 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import uuid
+import weakref
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from registry.client import paths
 from registry.client.errors import UnsafePath
-from registry.client.partials import PARTIAL, RANGES, Partial
+from registry.client.partials import Partial
+from registry.rules import paths
 
-_LEFTOVER = re.compile(rf"{re.escape(PARTIAL)}[0-9a-f]{{32}}({re.escape(RANGES)})?")
 _FOLLOW_NOTHING = getattr(os, "O_NOFOLLOW", 0)
-_OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _FOLLOW_NOTHING
+_OPEN_DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
 class Directory:
-    """The directory at *root*, which is made if need be."""
+    """The directory at *root*, which is made if need be and stays open.
+
+    Every path starts at the open directory: one that is put at *root* later is not written to.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
+        self._handle = os.open(root, _OPEN_DIRECTORY)
+        # A thread that an interrupted download left behind may still use it: closed early, its number would soon be
+        # that of another directory.
+        weakref.finalize(self, os.close, self._handle)
 
     def write(self, path: str, fill: Callable[[BinaryIO], None]) -> None:
         """Put a file at *path* when *fill* has written it: whole or not at all. Raises UnsafePath."""
         parents, name = _split(path)
         with self._open(parents, path) as handle:
-            partial = f"{PARTIAL}{uuid.uuid4().hex}"
+            partial = f"{paths.UNFINISHED_PREFIX}{uuid.uuid4().hex}"
             try:
                 with _create(partial, handle) as stream:
                     fill(stream)
@@ -56,31 +62,29 @@ class Directory:
 
     def regular(self, path: str) -> bool:
         """Whether a regular file, no link, is at *path*, without a link on the way."""
-        here = self.root
         *parents, name = path.split("/")
-        for part in parents:
-            here /= part
-            if here.is_symlink():
-                return False
         try:
-            return stat.S_ISREG((here / name).lstat().st_mode)
-        except OSError:
+            with self._open(parents, path, make=False) as handle:
+                return _is_regular(name, handle)
+        except (OSError, UnsafePath):
             return False
 
     def sweep(self, keep: Collection[str] = ()) -> None:
-        """Remove what interrupted downloads left behind, but for the paths in *keep*."""
-        for leftover in self.root.rglob(f"{PARTIAL}{'[0-9a-f]' * 32}*"):
-            kept = leftover.relative_to(self.root).as_posix() in keep
-            if not kept and _LEFTOVER.fullmatch(leftover.name) and not leftover.is_symlink() and leftover.is_file():
-                leftover.unlink(missing_ok=True)
+        """Remove what interrupted downloads left behind, but for the paths in *keep*. Follows no links."""
+        for place, _, names, handle in os.fwalk(dir_fd=self._handle):
+            above = place.removeprefix(".").removeprefix("/")
+            for name in names:
+                path = f"{above}/{name}" if above else name
+                if path not in keep and paths.UNFINISHED.fullmatch(name) and _is_regular(name, handle):
+                    _remove(name, handle)
 
     @contextmanager
-    def _open(self, parents: list[str], path: str) -> Iterator[int]:
-        """A handle of the directory at *parents* below the root, made if need be."""
-        handle = os.open(self.root, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
+    def _open(self, parents: list[str], path: str, *, make: bool = True) -> Iterator[int]:
+        """A handle of the directory at *parents* below the root; with *make*, directories are made if need be."""
+        handle = os.dup(self._handle)
         try:
             for part in parents:
-                below = _descend(part, handle, path)
+                below = _descend(part, handle, path, make=make)
                 os.close(handle)
                 handle = below
             yield handle
@@ -89,17 +93,18 @@ class Directory:
 
 
 def _split(path: str) -> tuple[list[str], str]:
-    if problem := paths.problem(path):
-        raise UnsafePath(f"{path!r}: {problem}.")
+    if problem := paths.containment_problem(path):
+        raise UnsafePath(f"{path!r} {problem}.")
     *parents, name = path.split("/")
     return parents, name
 
 
-def _descend(part: str, handle: int, path: str) -> int:
+def _descend(part: str, handle: int, path: str, *, make: bool) -> int:
     with suppress(FileExistsError):
-        os.mkdir(part, dir_fd=handle)
+        if make:
+            os.mkdir(part, dir_fd=handle)
     try:
-        return os.open(part, _OPEN_DIRECTORY, dir_fd=handle)
+        return os.open(part, _OPEN_DIRECTORY | _FOLLOW_NOTHING, dir_fd=handle)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
             raise UnsafePath(
@@ -116,3 +121,9 @@ def _create(name: str, handle: int) -> BinaryIO:
 def _remove(name: str, handle: int) -> None:
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=handle)
+
+
+def _is_regular(name: str, handle: int) -> bool:
+    with suppress(FileNotFoundError):
+        return stat.S_ISREG(os.stat(name, dir_fd=handle, follow_symlinks=False).st_mode)
+    return False

@@ -6,16 +6,24 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from registry.client import crew, errors, paths, sources
+from registry.client import crew, errors, sources
 from registry.client.catalog import Versions
 from registry.client.directory import Directory
 from registry.client.fetching import Fetching
-from registry.client.partials import RANGES, partial_name
+from registry.client.partials import partial_name
 from registry.client.progress import Meter, Progress
 from registry.client.ranges import SPLIT, STEP, Ranged
 from registry.client.transport import Transport
 from registry.client.types import FileView, VersionView
+from registry.rules import paths
+from registry.rules.manifest import LARGEST_FILE, digest
+
+_ADVICE = (
+    "Versions of earlier releases may hold such paths: if you trust this one, allow unsafe paths"
+    " (pull --allow-unsafe-paths, allow_unsafe_paths=True)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +36,25 @@ class Pulled:
     size: int
 
 
-def manifest(versions: Versions, version: VersionView, *, signed: bool = False) -> list[FileView]:
+def manifest(
+    versions: Versions, version: VersionView, *, signed: bool = False, allow_unsafe_paths: bool = False
+) -> list[FileView]:
     """A version's files, with their URLs if *signed*.
 
-    Raises IntegrityError when the list is not the one that the version's digest names.
+    Raises UnsafePath for a path that could harm this machine, with *allow_unsafe_paths* only for one that leaves a
+    directory or clashes with another; IntegrityError when the list is not the one that the version's digest names.
     """
     files = list(versions.files(version["model"], version["number"], signed=signed))
-    if problem := _suspicious(files):
-        raise errors.UnsafePath(f"{version['model']}:{version['number']}: {problem}.")
-    if paths.manifest_digest(files) != version["manifest_digest"]:
+    if not all(map(_is_file, files)):
+        raise errors.UnexpectedReply(
+            f"{version['model']}:{version['number']}: the list of files holds one that is none."
+        )
+    names = [file["path"] for file in files]
+    if problem := _escaping(names):
+        raise errors.UnsafePath(f"{version['model']}:{version['number']}: {problem}. Nothing was written.")
+    if not allow_unsafe_paths and (problem := _harmful(names)):
+        raise errors.UnsafePath(f"{version['model']}:{version['number']}: {problem}. Nothing was written. {_ADVICE}")
+    if digest(files) != version["manifest_digest"]:
         raise errors.IntegrityError(
             f"{version['model']}:{version['number']}: the list of files is not the registered one."
             f" Its digest should be {version['manifest_digest']}."
@@ -52,6 +70,7 @@ def pull(
     only: Sequence[str],
     jobs: int,
     force: bool,
+    allow_unsafe_paths: bool,
     progress: Progress | None,
 ) -> Pulled:
     """Write the version's files, or those that *only* names, below *target*; go on from what an interrupted pull left.
@@ -60,7 +79,7 @@ def pull(
     IntegrityError when other bytes arrive, and then the file in question does not exist.
     """
     versions = Versions(transport)
-    files = _chosen(manifest(versions, version, signed=True), only)
+    files = _chosen(manifest(versions, version, signed=True, allow_unsafe_paths=allow_unsafe_paths), only)
     if target.exists() and not target.is_dir():
         raise errors.TargetOccupied(f"{target} is a file, not a directory.")
     directory = Directory(target)
@@ -108,14 +127,34 @@ def _partials(file: FileView) -> tuple[str, str]:
     """The paths of what an interrupted download leaves of a large file."""
     folder, slash, _ = file["path"].rpartition("/")
     name = folder + slash + partial_name(file["path"], sha256=file["sha256"], size=file["size"], step=STEP)
-    return name, name + RANGES
+    return name, name + paths.UNFINISHED_RANGES
 
 
-def _suspicious(files: Sequence[FileView]) -> str | None:
-    for file in files:
-        if problem := paths.problem(file["path"]):
-            return f"{file['path']!r}: {problem}"
-    return paths.clash([file["path"] for file in files])
+def _is_file(file: Any) -> bool:
+    """Whether an item of the list has all that a file is known by."""
+    return (
+        isinstance(file, dict)
+        and all(isinstance(file.get(name), str) for name in ("path", "sha256", "media_type"))
+        and isinstance(file.get("url", ""), str)
+        and type(file.get("size")) is int
+        and 0 <= file["size"] <= LARGEST_FILE
+    )
+
+
+def _escaping(names: Sequence[str]) -> str | None:
+    """The first path that no option lets through: it leaves the directory, or two files would be written to it."""
+    for name in names:
+        if problem := paths.containment_problem(name):
+            return f"{name!r} {problem}"
+    return next((f"{names[index]!r} {problem}" for index, problem in paths.clashes(names).items()), None)
+
+
+def _harmful(names: Sequence[str]) -> str | None:
+    """The first path that could harm the machine that it is downloaded to."""
+    for name in names:
+        if problem := paths.problem(name):
+            return f"{name!r} {problem}"
+    return next((f"{names[index]!r} {problem}" for index, problem in paths.repositories(names).items()), None)
 
 
 def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, progress: Progress | None) -> set[str]:

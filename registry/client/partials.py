@@ -15,8 +15,8 @@ import uuid
 from contextlib import suppress
 from io import FileIO
 
-PARTIAL = ".registry-"
-RANGES = ".ranges"
+from registry.client.errors import UnsafePath
+from registry.rules.paths import UNFINISHED_PREFIX, UNFINISHED_RANGES
 
 _FOLLOW_NOTHING = getattr(os, "O_NOFOLLOW", 0)
 _FLAGS = os.O_RDWR | os.O_CREAT | _FOLLOW_NOTHING
@@ -25,7 +25,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | _FOLLOW_NOTHING
 def partial_name(path: str, *, sha256: str, size: int, step: int) -> str:
     """What the unfinished file is called, beside the place of the finished one."""
     name = path.rpartition("/")[2]
-    return PARTIAL + hashlib.sha256(f"{name}\n{sha256}\n{size}\n{step}".encode()).hexdigest()[:32]
+    return UNFINISHED_PREFIX + hashlib.sha256(f"{name}\n{sha256}\n{size}\n{step}".encode()).hexdigest()[:32]
 
 
 class Partial:
@@ -39,10 +39,10 @@ class Partial:
         self._partial = partial_name(name, sha256=sha256, size=size, step=step)
         own = _open_own(self._partial, self._handle)
         if own is None:
-            self._partial = PARTIAL + uuid.uuid4().hex
+            self._partial = UNFINISHED_PREFIX + uuid.uuid4().hex
             own = _open(self._partial, self._handle)
         self._file = own
-        self._list = _open(self._partial + RANGES, self._handle)
+        self._list = _open(self._partial + UNFINISHED_RANGES, self._handle)
         head = f"{sha256} {size} {step}\n".encode()
         self.finished = _read(self._list, head) if os.fstat(self._file.fileno()).st_size == size else set()
         if not self.finished:
@@ -64,14 +64,16 @@ class Partial:
         os.write(self._list.fileno(), f"{number}\n".encode())
 
     def publish(self) -> None:
-        """Give the file its name, in place of what is there."""
+        """Give the file its name, in place of what is there. Raises UnsafePath for one that is not ours any more."""
+        if not self._is_named():
+            raise UnsafePath(f"{self._name!r}: another program replaced its unfinished download; it was not kept.")
         os.replace(self._partial, self._name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
-        self._remove(self._partial + RANGES)
+        self._remove(self._partial + UNFINISHED_RANGES)
 
     def discard(self) -> None:
         """Keep nothing of it."""
         self._remove(self._partial)
-        self._remove(self._partial + RANGES)
+        self._remove(self._partial + UNFINISHED_RANGES)
 
     def close(self) -> None:
         """Leave what is there to a later run."""
@@ -86,6 +88,13 @@ class Partial:
         os.ftruncate(self._file.fileno(), size)
         os.lseek(self._list.fileno(), 0, os.SEEK_SET)
         os.write(self._list.fileno(), head)
+
+    def _is_named(self) -> bool:
+        try:
+            found = os.stat(self._partial, dir_fd=self._handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(found, os.fstat(self._file.fileno()))
 
     def _remove(self, name: str) -> None:
         with suppress(FileNotFoundError):

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from registry.client import paths
 from registry.client.errors import SourceChanged, UnfitSource
 from registry.client.progress import Meter, Progress, in_parallel
 from registry.client.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
+from registry.rules import paths
+from registry.rules.manifest import MOST_FILES
 
 CHUNK = 1 << 20
+LEAVE_OUT = f"Rename it, or leave it out (exclude, {IGNORE_FILE})."
 AHEAD = 1 << 23
 # What a registry asks for unless it is set up otherwise: larger files go in parts of this size. Their parts are hashed
 # beside the whole, on another core, while the bytes are in the processor's cache; a registry that wants other parts
@@ -69,13 +71,14 @@ def scan(source: Path, selection: Selection = EVERYTHING) -> list[Found]:
     found = list(_selected(source, selection)) if source.is_dir() else [_only(source, selection)]
     for file in found:
         if file.problem:
-            raise UnfitSource(f"{file.path}: {file.problem}")
+            raise UnfitSource(f"{file.path}: {file.problem}. {LEAVE_OUT}")
     if not found:
         raise UnfitSource(f"{source} is empty, or nothing in it is selected: there is nothing to register.")
-    if len(found) > paths.MOST_FILES:
-        raise UnfitSource(f"{source} holds {len(found)} files; a version has at most {paths.MOST_FILES}.")
-    if problem := paths.clash(file.path for file in found):
-        raise UnfitSource(f"{problem}.")
+    if len(found) > MOST_FILES:
+        raise UnfitSource(f"{source} holds {len(found)} files; a version has at most {MOST_FILES}.")
+    names = [file.path for file in found]
+    for index, problem in (paths.clashes(names) or paths.repositories(names)).items():
+        raise UnfitSource(f"{names[index]!r} {problem}. {LEAVE_OUT}")
     return found
 
 
@@ -194,7 +197,8 @@ def _single(source: Path) -> Found:
 def _file(path: str, location: Path, status: os.stat_result) -> Found:
     if not stat.S_ISREG(status.st_mode):
         return Found(path, location, problem="it is a device, a pipe or a socket, not a file")
-    return Found(path, location, _stamp(status), paths.problem(path))
+    wrong = paths.problem(path)
+    return Found(path, location, _stamp(status), wrong and f"its path {wrong}")
 
 
 def _hash(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:

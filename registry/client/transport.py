@@ -28,6 +28,8 @@ CONNECTIONS = 32
 BLOCK = 1 << 18
 LONGEST_WAIT = 30.0
 PAGE = 200
+EMPTY_PAGES = 20  # that a list may have in a row before it counts as one without an end
+ANSWER_BYTES = 64 << 20
 
 View = TypeVar("View")
 Timeout = tuple[float, float]
@@ -114,17 +116,30 @@ class Transport:
         with self.send(method, path, query=query, body=body, key=key, headers=headers) as response:
             return read(shape, response)
 
-    def pages(self, shape: type[View], path: str, *, query: Query | None = None, size: int = PAGE) -> Iterator[View]:
-        """Every item of a list, fetched page by page as they are consumed."""
+    def pages(
+        self, shape: type[View], path: str, *, query: Query | None = None, size: int = PAGE, most: int | None = None
+    ) -> Iterator[View]:
+        """Every item of a list, fetched page by page as they are consumed.
+
+        Raises UnexpectedReply for a list that does not end: a cursor that comes back, EMPTY_PAGES pages without an
+        item, or more than *most* items.
+        """
         cursor: str | None = None
+        seen, empty, count = set[str](), 0, 0
         while True:
             page: dict[str, Any] = self.one(dict, "GET", path, query={**(query or {}), "limit": size, "cursor": cursor})
-            yield from page.get("items", ())
-            following = page.get("next_cursor")
+            items, following = page.get("items", []), page.get("next_cursor")
+            if not isinstance(items, list) or not isinstance(following, str | None):
+                raise errors.UnexpectedReply(f"{self.url} answered with a list that is none.")
+            count, empty = count + len(items), 0 if items else empty + 1
+            if most is not None and count > most:
+                raise errors.UnexpectedReply(f"{self.url} lists more than {most} items at {path}.")
+            yield from items
             if following is None:
                 return
-            if following == cursor:
-                raise errors.UnexpectedReply(f"{self.url} answered the same page twice.")
+            if following in seen or empty > EMPTY_PAGES:
+                raise errors.UnexpectedReply(f"{self.url} answers with a list at {path} that has no end.")
+            seen.add(following)
             cursor = following
 
     def send(
@@ -151,6 +166,8 @@ class Transport:
         )
         if response.status_code >= 400:
             with response:
+                if stream:
+                    _receive(response)
                 raise _refusal(response, self.url)
         return response
 
@@ -172,16 +189,41 @@ class Transport:
         return self._call(self._store, "PUT", _signed(url), data=body, headers=headers)
 
     def _call(
-        self, session: requests.Session, method: str, url: str, *, follow: bool = False, **arguments: Any
+        self,
+        session: requests.Session,
+        method: str,
+        url: str,
+        *,
+        follow: bool = False,
+        stream: bool = False,
+        **arguments: Any,
     ) -> requests.Response:
         try:
-            return session.request(method, url, timeout=self._timeout, allow_redirects=follow, **arguments)
+            response = session.request(
+                method, url, timeout=self._timeout, allow_redirects=follow, stream=True, **arguments
+            )
+            if not stream:
+                _receive(response)
+            return response
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             raise unreachable(url, error) from error
         except requests.TooManyRedirects as error:
             raise errors.UnexpectedReply(f"{origins.origin(url)} redirects in a circle.") from error
         except requests.RequestException as error:
             raise errors.UnexpectedReply(f"{origins.origin(url)} cannot be called: {error}") from error
+
+
+def _receive(response: requests.Response) -> None:
+    """Read the body into the response. Raises UnexpectedReply, and closes it, when it is longer than ANSWER_BYTES."""
+    body = bytearray()
+    for chunk in response.iter_content(BLOCK):
+        body += chunk
+        if len(body) > ANSWER_BYTES:
+            response.close()
+            raise errors.UnexpectedReply(
+                f"{origins.origin(response.url)} answered with more than {ANSWER_BYTES >> 20} MiB."
+            )
+    response._content = bytes(body)  # where requests keeps what it has read; it reads without a limit itself
 
 
 def read(shape: type[View], response: requests.Response) -> View:
@@ -304,7 +346,7 @@ def _refusal(response: requests.Response, url: str) -> errors.RegistryError:
 def _json(response: requests.Response) -> Any:
     try:
         return response.json()
-    except (ValueError, requests.RequestException):
+    except (ValueError, RecursionError, requests.RequestException):
         return None
 
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from registry.domain import names
 from registry.domain.errors import Malformed
+from registry.rules import paths
 
 VERSIONS = "versions"
 ROOT = "/api/2.0/mlflow-artifacts/artifacts"
@@ -38,8 +38,21 @@ class VersionPath:
 
 
 def problem(path: str) -> str | None:
-    """Why *path* cannot name a file or directory of the area."""
-    if wrong := names.path_problem(path):
+    """Return why *path* cannot name a file or directory of the area, also one that an earlier release took."""
+    if wrong := _problem(path):
+        return wrong
+    plain = paths.decoded(path)
+    if plain is None:
+        return f"must not be percent-encoded more than {paths.DECODINGS} times"
+    if any(step.partition(";")[0] in {".", ".."} for step in plain.split("/")):
+        return "must not contain the steps . or .., also not encoded or with parameters"
+    if plain != path and _problem(plain):
+        return "must not be one that is refused when it is decoded once more"
+    return None
+
+
+def _problem(path: str) -> str | None:
+    if wrong := paths.containment_problem(path):
         return wrong
     if {"#", "?"} & set(path):
         return "must not contain '#' or '?'"
@@ -47,13 +60,6 @@ def problem(path: str) -> str | None:
         return "must be UTF-8"
     if _DRIVE.match(path) or _SCHEME.match(path):
         return "must not begin with a drive letter or a scheme"
-    decoded = path
-    while (plain := unquote(decoded)) != decoded:
-        decoded = plain
-    if any(step.partition(";")[0] in {".", ".."} for step in decoded.split("/")):
-        return "must not contain the steps . or .., also not encoded or with parameters"
-    if decoded != path and problem(decoded):
-        return "must not be one that is refused when it is decoded once more"
     return None
 
 
@@ -65,6 +71,13 @@ def require(path: str) -> str:
 
 
 def require_writable(path: str) -> str:
+    """Return *path*. Raises Malformed for one that no version could have, or that is in the view of versions."""
+    if wrong := paths.problem(require_removable(path)):
+        raise Malformed(f"Invalid path: it {wrong}")
+    return path
+
+
+def require_removable(path: str) -> str:
     """Return *path*. Raises Malformed for one that cannot be, or is in the view of versions."""
     if require(path).partition("/")[0] == VERSIONS:
         raise Malformed(

@@ -1,4 +1,4 @@
-"""What models, aliases, tags and files may be called.
+"""What models, aliases and tags may be called; the rules for files are in ``registry.rules.paths``.
 
 Each rule answers with the sentence that says what is wrong, or None. Names are refused, never repaired: two
 spellings of one name would make two clients talk about different things.
@@ -11,30 +11,24 @@ import unicodedata
 from collections.abc import Callable
 
 from registry.domain.errors import Invalid
+from registry.rules.text import unprintable_problem
 
 Rule = Callable[[str], str | None]
 
 MODEL_NAME_LENGTH = 255
-PATH_BYTES = 1024
 TAG_KEY_LENGTH = 250
 TAG_VALUE_LENGTH = 100_000
 STAGE_NAMES = frozenset({"none", "staging", "production", "archived"})
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
 _RESERVED_ALIAS = re.compile(r"(?:latest|v?[0-9]+)\Z", re.IGNORECASE)
-# Cc control, Cf format (bidi and zero-width), Cs surrogate, Co private, Cn unassigned, Zl and Zp separators.
-_UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# Characters without ink in other categories: joiners, fillers, inherent vowels, variation selectors, blank Braille.
-_INVISIBLE = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
 
 
 def model_name_problem(name: str) -> str | None:
     """Why *name* cannot name a model."""
     if not 1 <= len(name) <= MODEL_NAME_LENGTH:
         return f"must have 1 to {MODEL_NAME_LENGTH} characters"
-    if problem := _unprintable(name):
+    if problem := unprintable_problem(name):
         return problem
     if name != name.strip():
         return "must not begin or end with a space"
@@ -67,29 +61,9 @@ def tag_key_problem(key: str) -> str | None:
     """Why *key* cannot name a tag, a parameter or a metric."""
     if not 1 <= len(key) <= TAG_KEY_LENGTH:
         return f"must have 1 to {TAG_KEY_LENGTH} characters"
-    if problem := _unprintable(key):
+    if problem := unprintable_problem(key):
         return problem
     return "must not begin or end with a space" if key != key.strip() else None
-
-
-def path_problem(path: str) -> str | None:
-    """Why *path* cannot be a file's path in a manifest."""
-    if problem := _unprintable(path):
-        return problem
-    if not 1 <= len(path.encode()) <= PATH_BYTES:
-        return f"must have 1 to {PATH_BYTES} bytes in UTF-8"
-    if "\\" in path:
-        return "must separate its parts with '/', not with a backslash"
-    if path.startswith("/"):
-        return "must be relative"
-    if {"", ".", ".."} & set(path.split("/")):
-        return "must not contain an empty part, '.' or '..'"
-    return None
-
-
-def path_key(path: str) -> str:
-    """What two paths of one manifest must not share: on a case-blind file system they would be one file."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
 def require(rule: Rule, field: str, value: str) -> str:
@@ -97,10 +71,3 @@ def require(rule: Rule, field: str, value: str) -> str:
     if problem := rule(value):
         raise Invalid.field(field, problem)
     return value
-
-
-def _unprintable(text: str) -> str | None:
-    for character in text:
-        if unicodedata.category(character) in _UNPRINTABLE or _INVISIBLE.match(character):
-            return f"must not contain U+{ord(character):04X}: control, invisible and unassigned characters are refused"
-    return None

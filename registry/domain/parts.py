@@ -5,10 +5,12 @@ Source of the limits: Amazon S3, "Multipart upload limits": 10,000 parts, 5 MiB 
 
 from __future__ import annotations
 
+from registry.rules.manifest import LARGEST_FILE
+
 MIB = 1024 * 1024
 MOST_PARTS = 10_000
 LEAST_PART = 5 * MIB
-LARGEST = 5 * 1024 * 1024 * MIB
+LARGEST = LARGEST_FILE
 
 
 def part_size(size: int, wanted: int) -> int:

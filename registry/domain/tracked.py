@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from registry.domain import names
+from registry.rules import paths
 
 RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
 LOGGED_MODEL_ID = re.compile(r"m-[0-9a-f]{32}\Z")
@@ -38,7 +38,7 @@ def subject_of(source: str, *, run_id: str | None, logged_model: str | None) -> 
     if source.startswith("runs:/"):
         named, _, path = source.removeprefix("runs:/").partition("/")
         path = path.strip("/")
-        if not RUN_ID.match(named) or run_id not in {None, named} or names.path_problem(path):
+        if not RUN_ID.match(named) or run_id not in {None, named} or paths.containment_problem(path):
             return None
         return Subject(run_id=named, path=path)
     if not _is_remote(source):
@@ -57,7 +57,7 @@ def below(location: str, root: str) -> str | None:
     if location == root:
         return ""
     path = location.removeprefix(f"{root}/")
-    return None if path == location or "%" in path or names.path_problem(path) else path
+    return None if path == location or "%" in path or paths.containment_problem(path) else path
 
 
 def proxied(location: str, url: str) -> str | None:
@@ -78,7 +78,7 @@ def proxied(location: str, url: str) -> str | None:
     elif parts.netloc.lower() not in {"", own.netloc.lower()}:
         raise ValueError("it is on another server")
     path = path.strip("/")
-    if _ODD.search(location) or names.path_problem(path):
+    if _ODD.search(location) or paths.containment_problem(path):
         raise ValueError("it can be read in two ways")
     return path
 

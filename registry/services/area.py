@@ -116,7 +116,7 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
 
 def remove(path: str, *, actor: Actor, store: Store) -> None:
     """See to it that there is neither a file *path* nor any file below it. Versions keep theirs. Raises Malformed."""
-    area.require_writable(path)
+    area.require_removable(path)
     with unit_of_work() as session:
         chain = audit.lock_chain(session, STORAGE)
         doomed = paths.within(path)

@@ -12,9 +12,10 @@ from sqlalchemy.orm import Session
 from registry.db.models import Artifact, Upload, VersionFile
 from registry.db.queries import paths
 from registry.db.session import reading
-from registry.domain import area, manifest
+from registry.domain import area
 from registry.domain.errors import Conflict, Unavailable
 from registry.domain.manifest import File
+from registry.rules.manifest import MOST_FILES
 from registry.services.area import version_shown
 
 KIND = "artifacts"
@@ -121,7 +122,7 @@ def _logged_model_at(session: Session, model: str) -> str | None:
 def _stored(session: Session, path: str) -> Found:
     """Never more files than one too many: a manifest refuses those."""
     rows = session.scalars(
-        select(Artifact).where(*paths.within(path)).order_by(Artifact.path).limit(manifest.FILES + 1)
+        select(Artifact).where(*paths.within(path)).order_by(Artifact.path).limit(MOST_FILES + 1)
     ).all()
     files = [
         File(_name(row.path, path), row.size, row.sha256, row.media_type) for row in rows if row.sha256 is not None

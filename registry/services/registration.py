@@ -22,6 +22,7 @@ from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
+from registry.rules import paths
 from registry.services import aliases, audit, lineage, tags, versions
 from registry.services.idempotency import answer, unit_of_work
 
@@ -169,7 +170,7 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
 def _check(wanted: Registration) -> Manifest:
     _check_texts(wanted)
     for index, file in enumerate(wanted.files):
-        if problem := names.path_problem(file.path):
+        if problem := paths.problem(file.path):
             raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})
     return manifest.seal(wanted.files)
 

@@ -19,9 +19,11 @@ import requests
 import structlog
 import urllib3
 
-from registry.domain import locations, manifest, names
+from registry.domain import locations
 from registry.domain.errors import Unavailable
 from registry.domain.locations import Location
+from registry.rules import paths
+from registry.rules.manifest import MOST_FILES
 from registry.storage.driver import CHUNK, StoreError
 
 if TYPE_CHECKING:
@@ -116,8 +118,8 @@ class Sources:
             for one in self._open(location.scheme).files(location):
                 self._check(one)
                 found.append(one)
-                if len(found) > manifest.FILES:
-                    raise Refused(f"{location} has more than {manifest.FILES} files")
+                if len(found) > MOST_FILES:
+                    raise Refused(f"{location} has more than {MOST_FILES} files")
         if not found:
             raise Empty(f"there are no files below {location}")
         return found
@@ -135,7 +137,7 @@ class Sources:
                 yield chunk
 
     def _check(self, found: Found) -> None:
-        if problem := names.path_problem(found.path):
+        if problem := paths.problem(found.path):
             raise Refused(f"the file {found.path!r} cannot be in a version: its path {problem}")
         if found.size is not None and found.size > self._most:
             raise self._too_large(found)

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from registry.domain import manifest, names
+from registry.domain import manifest
 from registry.domain.errors import Conflict, NotFound
+from registry.rules import paths
+from registry.rules.manifest import MOST_FILES
 from registry.tracking.link import Link
 
 
@@ -91,9 +93,9 @@ def walk(folder: Folder, *, pulse: Callable[[], None]) -> list[Entry]:
         for entry in folder.entries(directory):
             pulse()
             seen += 1
-            if seen > 2 * manifest.FILES:  # a directory for each file is more than any model has
-                raise Conflict(f"there are more than {manifest.FILES} files")
-            if problem := names.path_problem(entry.path):
+            if seen > 2 * MOST_FILES:  # a directory for each file is more than any model has
+                raise Conflict(f"there are more than {MOST_FILES} files")
+            if problem := paths.problem(entry.path):
                 raise Conflict(f"the file {entry.path!r} cannot be in a version: its path {problem}")
             if entry.is_directory:
                 waiting.append(entry.path)

@@ -30,7 +30,7 @@ from tests.support.stock import Stock, register
 ARCHIVE = "/models/fraud/versions/1/archive"
 MIB = 1024 * 1024
 LONG = "/".join(["a-directory-with-a-long-name"] * 8) + "/model.bin"
-NAMES = ["model.bin", LONG, "modèle/données ☃.bin", "\U0001f600", "x" * 100, "y" * 101, 'say "hi".txt', "-rf"]
+NAMES = ["model.bin", LONG, "modèle/données ☃.bin", "\U0001f600", "x" * 100, "y" * 101, 'say "hi".txt', "a-rf"]
 
 
 @pytest.fixture

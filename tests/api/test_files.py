@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import uuid
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 import time_machine
+from flask import Flask
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 from werkzeug.wsgi import FileWrapper
 
+from registry.db.models import Version, VersionFile
+from registry.db.session import transaction
 from registry.domain import clock
+from tests.api.hostile import paths
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.listing import walk
 
@@ -42,6 +49,27 @@ def test_a_file_is_had_by_a_redirect_to_an_address_that_needs_no_token(api: Api,
     assert response.headers["Content-Length"] == "16000"
     assert response.headers["Content-Disposition"] == 'attachment; filename="weights.bin"'
     assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_what_an_earlier_release_took_is_shown_and_served(app: Flask, api: Api, given: Given) -> None:
+    content = uuid.uuid4().bytes
+    line = given.file(content)
+    number = given.version(files=[line])
+    with app.app_context(), transaction() as session:
+        version = session.scalars(select(Version).where(Version.number == number)).one()
+        for _, path in paths.HARMFUL:
+            file = VersionFile(path=path, size=line["size"], sha256=line["sha256"], media_type="text/plain")
+            file.version_id = version.id
+            session.add(file)
+
+    listed = {file["path"] for file in walk(api, f"/models/fraud/versions/{number}/files", limit=20)}
+    archived = api.get(f"/models/fraud/versions/{number}/archive", buffered=True)
+
+    assert listed == {"model.bin", *(path for _, path in paths.HARMFUL)}
+    assert archived.status_code == 200
+    with tarfile.open(fileobj=io.BytesIO(archived.data)) as archive:
+        assert set(archive.getnames()) == listed
+    assert [path for path in listed if fetch(api, url_of(api, path)).data != content] == []
 
 
 @pytest.mark.parametrize(

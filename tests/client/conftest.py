@@ -14,7 +14,8 @@ import pytest
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
-from registry.client import RegistryClient, paths
+from registry.client import RegistryClient
+from registry.rules.manifest import digest as manifest_digest
 
 TOKEN = "mrp_" + "a" * 50
 
@@ -115,7 +116,7 @@ class Registry(Site):
 
     def version(self) -> dict[str, Any]:
         files = self.manifest() if self.listed is None else self.listed
-        digest = paths.manifest_digest(files)
+        digest = manifest_digest(files)
         return {"model": "fraud", "number": 1, "file_count": len(files), "manifest_digest": digest, "stage": "staging"}
 
     def respond(self, request: Request) -> Response:

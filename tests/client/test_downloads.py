@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Response
 
-from registry.client import RegistryClient, errors, paths
+from registry.client import RegistryClient, errors
 from registry.client.directory import Directory
+from registry.rules.manifest import digest
 
 from .conftest import Registry, Site, Store, once, reply, sha256
 
@@ -336,7 +337,7 @@ def test_the_digest_of_a_list_is_the_registrys() -> None:
         {"path": file.path, "size": file.size, "sha256": file.sha256, "media_type": file.media_type}
         for file in sealed.files
     ]
-    assert paths.manifest_digest(reversed(listed)) == sealed.digest
+    assert digest(reversed(listed)) == sealed.digest
 
 
 def test_a_reference_without_a_version_is_the_latest(registry: Registry, client: RegistryClient) -> None:

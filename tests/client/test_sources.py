@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.client import errors, paths, sources
+from registry.client import errors, sources
+from registry.client.selection import Selection
+from tests.api.hostile import paths
 
 from .conftest import sha256
 
@@ -86,7 +88,7 @@ def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        (b"bad\xff", "is not UTF-8"),
+        (b"bad\xff", "must be UTF-8"),
         (b"line\nbreak", r"U\+000A"),
         ("rtl\u202egpj".encode(), r"U\+202E"),
         ("zero\u200bwidth".encode(), r"U\+200B"),
@@ -107,52 +109,31 @@ def test_two_names_that_differ_only_in_case_are_refused(source: Path) -> None:
         sources.scan(source)
 
 
-@pytest.mark.parametrize(
-    ("names", "clashes"),
-    [
-        (["a", "b"], False),
-        (["a", "A"], True),
-        (["straße", "STRASSE"], True),
-        (["\u00e9", "e\u0301"], True),
-        (["a", "a/b"], True),
-        (["A", "a/b/c"], True),
-        (["a/b", "a/c"], False),
-        (["a/b", "A/b"], True),
-    ],
-)
-def test_paths_that_cannot_stand_side_by_side_are_found(names: list[str], clashes: bool) -> None:
-    assert bool(paths.clash(names)) is clashes
+@pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL if max(map(len, path.encode().split(b"/"))) < 256])
+def test_a_file_that_would_harm_who_downloads_it_is_not_registered(tmp_path: Path, path: str) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_bytes(b"")
+
+    with pytest.raises(errors.UnfitSource, match="Rename it, or leave it out"):
+        sources.scan(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "",
-        "/a",
-        "a//b",
-        "a/",
-        ".",
-        "..",
-        "../a",
-        "a/../b",
-        "a/./b",
-        "a\\b",
-        "a\x00b",
-        "a\nb",
-        "a\x7fb",
-        "\ud800",
-        "x" * 1025,
-    ],
-)
-def test_a_hostile_path_is_a_problem(path: str) -> None:
-    assert paths.problem(path)
+def test_what_is_left_out_does_no_harm(source: Path) -> None:
+    (source / ".git").mkdir()
+    (source / ".git" / "config").write_bytes(b"[core]")
+
+    found = sources.scan(source, Selection(exclude=(".git/",)))
+
+    assert [file.path for file in found] == ["MLmodel", "weights/model.bin"]
 
 
-@pytest.mark.parametrize(
-    "path", ["a", "a/b", ".hidden", "..a", "a..", "a b", "modèle/poids.bin", "x" * 1024, "a:b", "~"]
-)
-def test_an_unusual_path_is_none(path: str) -> None:
-    assert paths.problem(path) is None
+def test_files_that_make_a_repository_are_not_registered(tmp_path: Path) -> None:
+    for path in ("m/HEAD", "m/config", "m/objects/a", "m/refs/a"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(b"")
+
+    with pytest.raises(errors.UnfitSource, match="'m/HEAD' makes its directory a git repository"):
+        sources.scan(tmp_path)
 
 
 def test_a_file_that_changes_while_it_is_hashed_is_an_error(source: Path) -> None:

@@ -115,7 +115,7 @@ def tarred(files: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
-FILES = {"MLmodel": b"flavors: {}\n", "weights/" + "x" * 300: b"\x00\x01" * 100_000}
+FILES = {"MLmodel": b"flavors: {}\n", "weights/" + "x" * 100 + "/" + "y" * 200: b"\x00\x01" * 100_000}
 
 
 def test_an_archive_is_what_was_registered(registry: Registry, client: RegistryClient) -> None:

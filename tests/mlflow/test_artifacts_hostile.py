@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.api.hostile import paths
 from tests.rules.test_area import REFUSED
 from tests.support.api import Given
 from tests.support.artifacts import AREA, Proxy
@@ -54,6 +55,24 @@ def test_a_path_that_could_lead_elsewhere_is_refused_everywhere(proxy: Proxy, gi
 
     assert wrong == []
     assert given.entries() == entries
+    assert proxy.listed() == {}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_path_that_would_harm_who_downloads_it_is_not_written(proxy: Proxy) -> None:
+    wrong = []
+    for what, path in paths.HARMFUL:
+        directory, _, name = path.rpartition("/")
+        part = {"part_number": 1, "etag": "e"}
+        replies = [
+            proxy.put(quote(path), b"x"),
+            proxy.parts("create", quote(directory), path=name, num_parts=1),
+            proxy.parts("complete", quote(directory), path=name, upload_id="x", parts=[part]),
+        ]
+        told = [(reply.status_code, reply.get_json()["message"]) for reply in replies]
+        wrong += [(what, answer) for answer in told if answer[0] != 400 or "Invalid path" not in answer[1]]
+
+    assert wrong == []
     assert proxy.listed() == {}
 
 

@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from registry.domain import names
 from registry.domain.errors import Invalid
 from tests.api.hostile import names as model_names
-from tests.api.hostile import paths as file_paths
 
 TEXT = st.text(max_size=40)
 ASSIGNED = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"])
 LEGAL = st.text(ASSIGNED, min_size=1, max_size=20).filter(lambda text: names.model_name_problem(text) is None)
-PART = st.text(ASSIGNED, min_size=1, max_size=12)
 INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
@@ -38,23 +36,13 @@ def test_a_legal_model_name_has_none(name: str) -> None:
     assert names.model_name_problem(name) is None
 
 
-@pytest.mark.parametrize("path", named(file_paths.REFUSED))
-def test_a_hostile_path_has_a_problem(path: str) -> None:
-    assert names.path_problem(path)
-
-
-@pytest.mark.parametrize("path", named(file_paths.LEGAL))
-def test_a_legal_path_has_none(path: str) -> None:
-    assert names.path_problem(path) is None
-
-
 def test_every_character_that_cannot_be_seen_is_refused_wherever_it_stands() -> None:
     points = [point for point in range(sys.maxunicode + 1) if unicodedata.category(chr(point)) in INVISIBLE]
     few = [point for point in points if unicodedata.category(chr(point)) in {"Cc", "Cf", "Zl", "Zp"}]
     wrong = [
         f"U+{point:04X} {rule.__name__}"
         for point in few + points[::97]  # those of the other categories are a million, in a few long rows
-        for rule in (names.model_name_problem, names.tag_key_problem, names.path_problem)
+        for rule in (names.model_name_problem, names.tag_key_problem)
         for text in (f"{chr(point)}a", f"a{chr(point)}b", f"a{chr(point)}", chr(point))
         if rule(text) is None
     ]
@@ -100,22 +88,9 @@ def test_names_that_look_alike_but_differ_are_told_apart_by_their_key_or_are_one
     assert names.name_key("fr\u0430ud") != "fraud"  # Cyrillic: another letter, and a legal name
 
 
-@given(st.lists(PART, min_size=1, max_size=5))
-def test_a_path_that_is_taken_stays_below_its_directory(parts: list[str]) -> None:
-    path = "/".join(parts)
-    assume(names.path_problem(path) is None)
-
-    walked = path.split("/")
-
-    assert not {"", ".", ".."} & set(walked)
-    assert "\\" not in path
-    assert not path.startswith("/")
-    assert len(path.encode()) <= 1024
-
-
 @given(TEXT)
 def test_no_rule_ever_fails_or_repairs(text: str) -> None:
-    for rule in (names.model_name_problem, names.alias_problem, names.tag_key_problem, names.path_problem):
+    for rule in (names.model_name_problem, names.alias_problem, names.tag_key_problem):
         problem = rule(text)
         assert problem is None or (isinstance(problem, str) and problem)
         if problem is None:
@@ -159,17 +134,6 @@ def test_an_alias_is_refused_exactly_when_it_could_mean_a_version_or_a_stage(ali
 def test_a_hundred_thousand_characters_are_refused(unit: str) -> None:
     text = unit * (100_000 // len(unit))
 
-    problems = [
-        rule(text)
-        for rule in (names.model_name_problem, names.alias_problem, names.tag_key_problem, names.path_problem)
-    ]
+    problems = [rule(text) for rule in (names.model_name_problem, names.alias_problem, names.tag_key_problem)]
 
     assert all(problems)
-
-
-@given(st.lists(PART, min_size=1, max_size=4))
-def test_paths_that_a_case_blind_file_system_takes_for_one_share_a_key(parts: list[str]) -> None:
-    path = "/".join(parts)
-
-    assert names.path_key(path) == names.path_key(unicodedata.normalize("NFD", path)) == names.path_key(path.casefold())
-    assert names.path_key(path).count("/") == path.count("/")

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.domain import mlmodel, names, tracked
+from registry.domain import mlmodel, tracked
 from registry.domain.errors import Conflict
 from registry.domain.manifest import File
 from registry.domain.tracked import Subject
+from registry.rules import paths
 from registry.tracking import answers, snapshots
 
 RUN, MODEL = "0123456789abcdef" * 2, "m-" + "0123456789abcdef" * 2
@@ -64,7 +65,7 @@ def test_no_text_is_taken_for_an_id(source: str, run_id: str | None, logged_mode
         if found:
             assert found.run_id in {None, RUN}
             assert found.logged_model is None
-            assert not found.path or names.path_problem(found.path) is None
+            assert not found.path or paths.containment_problem(found.path) is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from registry.domain.locations import Location
 from registry.storage.driver import StoreError
 from registry.storage.s3_source import S3Source, open_s3_source
 from registry.storage.sources import Found, Refused, Sources
+from tests.api.hostile import paths
 from tests.support.s3_server import S3Server
 
 HOME = Location("https", "host.test", "models")
@@ -66,6 +67,12 @@ def test_a_file_that_is_not_on_the_list_is_not_read_whoever_found_it() -> None:
         list(sources(shelf).read(found))
 
     assert shelf.opened == []
+
+
+@pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL])
+def test_a_path_that_would_harm_who_downloads_it_is_refused(path: str) -> None:
+    with pytest.raises(Refused, match="cannot be in a version"):
+        sources(Shelf([Found(HOME, path, 1)])).files(str(HOME))
 
 
 def test_as_many_files_as_a_version_holds_are_taken_and_no_more() -> None:

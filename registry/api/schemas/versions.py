@@ -31,10 +31,12 @@ from registry.api.schemas.lineage import (
     RunBody,
 )
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.domain import lineage, manifest, names
+from registry.domain import lineage, names
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 from registry.domain.stages import Stage, State
+from registry.rules import paths
+from registry.rules.manifest import MOST_FILES
 from registry.services.registration import Origin, Registration
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
@@ -47,7 +49,7 @@ ORIGIN = ("source", "run_link", "logged_model")
 class FileBody(Strict):
     """One line of a manifest. Its bytes were uploaded before."""
 
-    path = Text(required=True, least=1, most=1024, rule=names.path_problem)
+    path = Text(required=True, least=1, most=paths.PATH_BYTES, rule=paths.problem)
     size = WholeNumber(required=True)
     sha256 = fields.String(required=True, validate=Pattern(SHA256, error="must be 64 lower-case hex digits"))
     media_type = fields.String(validate=Pattern(MEDIA_TYPE, error="must be like application/json"))
@@ -64,7 +66,7 @@ class VersionBody(Strict):
     opened. ``number`` and ``claimed`` are for versions that come from another registry, and need ``version:import``.
     """
 
-    files = fields.List(fields.Nested(FileBody), required=True, validate=validate.Length(1, manifest.FILES))
+    files = fields.List(fields.Nested(FileBody), required=True, validate=validate.Length(1, MOST_FILES))
     description = Text()
     tags = labels()
     params = labels(longest=6000)
