@@ -17,7 +17,7 @@ from registry.config import Settings
 from registry.db import schema
 from registry.db.session import db, engine_of
 from registry.http.context import EXTENSION, Adapters
-from registry.services import accounts, health
+from registry.services import accounts, health, ownership
 from registry.telemetry import logs, meters, tracing
 
 # A checkout is looked at first: an editable install would hold a stale copy.
@@ -41,7 +41,8 @@ It is also in {path}, readable by its owner only. For example:
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
     """Prepare what a first start needs, then serve until the process is told to stop.
 
-    Raises Unavailable when the database does not answer or has a schema that this release does not work with.
+    Raises Unavailable when the database does not answer or has a schema that this release does not work with, and
+    ForeignStore when the store is another registry's.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
     logs.configure(settings.log_format, settings.log_level)
@@ -52,11 +53,20 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
 
         migrate.upgrade(url)
     schema.require_working(url)
+    app = create_app(settings)
+    check_store(app)
     if settings.dev:
         sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
     else:
-        offer_bootstrap(create_app(settings))
+        offer_bootstrap(app)
     _Server(settings).run()
+
+
+def check_store(app: Flask) -> None:
+    """Raise ForeignStore when the store is another registry's; one that does not answer is no obstacle."""
+    with app.app_context():
+        ownership.confirm_at_start(app.extensions[EXTENSION].store)
+        db.engine.dispose()  # a server that forks must not share this connection with its workers
 
 
 def offer_bootstrap(app: Flask, *, force: bool = False) -> str | None:

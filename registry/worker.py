@@ -28,6 +28,7 @@ from registry.services import (
     gathering,
     heartbeats,
     imports,
+    ownership,
     scrubbing,
     tracking,
     upkeep,
@@ -62,8 +63,11 @@ class Standing:
 def run(app: Flask, *, once: bool = False) -> None:
     """Work until the process is told to stop (SIGTERM, SIGINT); or until all that is due now is done.
 
-    What is under way when it is told to stop has a few seconds to end; the rest is left to other workers.
+    What is under way when it is told to stop has a few seconds to end; the rest is left to other workers. Raises
+    ForeignStore when the store is another registry's.
     """
+    with app.app_context():
+        ownership.confirm_at_start(app.extensions[EXTENSION].store)
     stop = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:

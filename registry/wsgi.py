@@ -3,11 +3,13 @@
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import session
+from registry.serve import check_store
 from registry.telemetry import logs, meters, tracing
 
 settings = Settings.load()
 logs.configure(settings.log_format, settings.log_level)
 app = create_app(settings)
+check_store(app)
 meters.watch(session.engine_of(app).pool)
 if settings.tracing:
     tracing.start()

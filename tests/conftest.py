@@ -27,6 +27,7 @@ from registry.http.context import EXTENSION
 from registry.services import accounts
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
+from tests.support.identity import claim, identify
 from tests.support.postgres import running_postgres
 from tests.support.servers import Launcher
 
@@ -177,10 +178,11 @@ def apps(databases: Callable[[str], Database], make_settings: Callable[..., Sett
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, databases: Callable[[str], Database]) -> Database:
+def database(request: pytest.FixtureRequest, databases: Callable[[str], Database], storage_root: Path) -> Database:
     """A migrated database without any model, on each kind; it has the tokens of every role."""
     found = databases(request.param)
     found.reset()
+    claim(storage_root)
     return found
 
 
@@ -219,6 +221,7 @@ def given(api: Api) -> Given:
 def _prepare(make_settings: Callable[..., Settings], url: str) -> dict[str, str]:
     migrate.upgrade(url)
     app = create_app(make_settings(url))
+    identify(app)
     wanted = {role.value: [role] for role in sorted(GRANTABLE)} | {"all": sorted(GRANTABLE)}
     with app.app_context():
         pepper = app.extensions[EXTENSION].pepper

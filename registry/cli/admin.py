@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli import output, server
 from registry.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from registry.services.ownership import Adoption
 
 
 @click.group()
@@ -69,7 +72,8 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
 def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
     """Compare the database with the store, both ways. Exits with 7 when bytes are missing or changed.
 
-    Strays are no harm: the collector takes them.
+    Strays are no harm: the collector takes them. With --mark, what was found damaged before and is whole is repaired;
+    it needs a store that belongs to this registry.
 
     \b
     Example:
@@ -84,7 +88,52 @@ def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
         if found:
             output.table(["kind", "name", "detail"], [[item.kind, item.name, item.detail] for item in found])
         read = "every byte was read" if deep else "sizes only; --deep reads every byte"
-        strays = output.count(len(found) - harm, "stray")
-        output.line(f"{'Whole' if not harm else f'{harm} damaged'}, {strays} ({read}).")
+        repaired = sum(finding.kind == "repaired" for finding in found)
+        strays = output.count(len(found) - harm - repaired, "stray")
+        healed = f", {repaired} repaired" if repaired else ""
+        output.line(f"{'Whole' if not harm else f'{harm} damaged'}{healed}, {strays} ({read}).")
     if harm:
         click.get_current_context().exit(Exit.INTEGRITY)
+
+
+@admin.command(name="adopt-store")
+@click.option("--dry-run", is_flag=True, help="Only show whose the store is and what adopting it would mean.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout; needs --yes or --dry-run.")
+@server.settings
+def adopt_store(dry_run: bool, yes: bool, as_json: bool, **overrides: Any) -> None:
+    """Let the store belong to this registry, whichever registry it belongs to now.
+
+    A store carries the id of its registry. Another one does not start with it, and collects and marks nothing in it.
+    Adopt a store after a restore, or when its registry is gone for good: a registry that still uses it is refused from
+    then on. What this database does not refer to is deleted after REGISTRY_GC_GRACE seconds. It is in the audit log.
+
+    \b
+    Example:
+      registry admin adopt-store --dry-run
+      registry admin adopt-store
+    """
+    if as_json and not (yes or dry_run):
+        raise click.UsageError("--json asks no question: give --yes or --dry-run too.")
+    adoption = server.adopt_store(dry_run=True, **overrides)
+    if not as_json:
+        _show_adoption(adoption)
+    if not dry_run:
+        if not yes:
+            click.confirm("Adopt the store?", abort=True, err=True)
+        adoption = server.adopt_store(dry_run=False, **overrides)
+    if as_json:
+        document = {"adopted": adoption.adopted, "reason": adoption.before.detail, "sampled": adoption.sampled,
+                    "present": adoption.present, "listed": adoption.listed, "unknown": adoption.unknown}  # fmt: skip
+        output.document(document)
+    elif adoption.adopted:
+        output.line(f"The store belongs to this registry ({adoption.before.own.registry}) now.")
+
+
+def _show_adoption(adoption: Adoption) -> None:
+    output.line(f"Now: {adoption.before.detail}.")
+    output.line(f"Of {adoption.sampled} objects that this database refers to, it has {adoption.present}.")
+    output.line(
+        f"Of the first {adoption.listed} objects in it, this database refers to {adoption.listed - adoption.unknown}; "
+        f"the other {adoption.unknown} would be deleted after the grace period."
+    )

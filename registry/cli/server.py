@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry.services.collection import Waste
     from registry.services.fsck import Finding
     from registry.services.health import Check
+    from registry.services.ownership import Adoption
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -120,6 +121,15 @@ def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
         from registry.services import fsck
 
         return list(fsck.check(store=app.extensions[EXTENSION].store, deep=deep, mark=mark))
+
+
+def adopt_store(*, dry_run: bool, **overrides: Any) -> Adoption:
+    """What adopting the store means, done unless *dry_run*."""
+    with application(**overrides) as app:
+        from registry.http.context import EXTENSION
+        from registry.services import ownership
+
+        return ownership.adopt(app.extensions[EXTENSION].store, dry_run=dry_run)
 
 
 def examine(**overrides: Any) -> Mapping[str, Check]:

@@ -25,6 +25,7 @@
     ├── Unsupported             this registry, or its store, cannot do that at all
     └── Unavailable             the database or the store cannot be reached now
         ├── Undone              the database took back all that was done, for reasons of its own
+        ├── ForeignStore        the store is not known to be this registry's
         └── Uncertain           the database went away while it was told to commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
@@ -185,3 +186,7 @@ class Undone(Unavailable):
 
 class Uncertain(Unavailable):
     """Nobody knows whether it was written: look, or repeat it with the same Idempotency-Key."""
+
+
+class ForeignStore(Unavailable):
+    """The store belongs to another registry, or to another state of this one: nothing in it is changed or judged."""

@@ -27,7 +27,7 @@ from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Unavailable
-from registry.services import audit, leases, uploads
+from registry.services import audit, leases, ownership, uploads
 from registry.services.damage import STORAGE
 from registry.storage.checked import Store
 from registry.storage.driver import Missing
@@ -52,8 +52,13 @@ def collect(*, store: Store, grace: timedelta, actor: Actor = SYSTEM, dry_run: b
     """Mark what nothing needs, and delete what has been marked for *grace*; tell of each.
 
     Safe beside registrations and other collectors. Uploads that begin in parts are unknown for a moment, so without
-    any grace nobody else should be uploading. A dry run tells what would be deleted now and writes nothing.
+    any grace nobody else should be uploading. A dry run tells what would be deleted now and writes nothing. Raises
+    ForeignStore, before anything is marked, for a store that is not this registry's.
     """
+    if dry_run:
+        ownership.require(store)
+    else:
+        ownership.confirm(store, renew=True)
     while not dry_run and uploads.expire(store=store):
         pass
     yield from _blobs(store, grace, actor, dry_run=dry_run)
@@ -232,6 +237,7 @@ def _while_deleting(session: Session) -> datetime:
 def _destroy(store: Store, key: str, handle: str) -> bool:
     """Delete what a mark in the database says to be at the end; false when the store cannot do it now."""
     try:
+        ownership.confirm(store, within=ownership.RECENT)  # a round may take hours
         if handle:
             store.abort_parts(key, handle)
         else:

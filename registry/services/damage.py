@@ -14,7 +14,8 @@ from registry.services import audit
 
 STORAGE = "storage"
 MISSING, CORRUPT = "missing", "corrupt"
-SUSPECT = "suspect"  # written to since it was verified: the scrubber is to read it again
+SUSPECT = "suspect"  # written to since it was verified, or looked for in vain: the scrubber is to read it again
+ABSENT = "absent"  # the scrubber has looked for it in vain once, and is to look again before it is MISSING
 DAMAGED = frozenset({MISSING, CORRUPT})
 NAMED = 20
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.session import reading
 from registry.domain import clock
-from registry.services import health, heartbeats, leases
+from registry.services import health, heartbeats, leases, ownership
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
 from registry.services.tracking import Upstream
@@ -38,9 +38,11 @@ FIXES = {  # for what does not say so itself
     "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
     "migrations": "Run registry db upgrade, with the release that is to serve.",
     "storage": "Look at REGISTRY_STORAGE_URL, at the store's server, and at the credentials for it.",
+    "identity": f"{ownership.FIX}.",
     "verification": "Run registry worker, or more of them.",
     "versions": "Run registry worker, or more of them.",
-    "bytes": "Send the files again (registry register with the same files), or restore the store from a backup.",
+    "bytes": "Send the files again (registry register with the same files), or restore the store from a backup. Files "
+    "that are back are found whole by a worker within a minute, or at once by registry admin fsck --mark.",
 }
 TRACKING = "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credentials for it."
 

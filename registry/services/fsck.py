@@ -12,9 +12,10 @@ from registry.db.base import Rows
 from registry.db.models import Artifact, Blob, Model, Version, VersionFile
 from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
+from registry.domain.access import SYSTEM
 from registry.domain.errors import BlobsMissing
 from registry.domain.stages import State
-from registry.services import collection, damage
+from registry.services import collection, damage, ownership
 from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 
@@ -24,7 +25,7 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``harm`` tells lost or changed bytes from waste, which the collector takes after its grace period."""
+    """``harm`` tells lost or changed bytes from waste, which the collector takes, and from what was repaired."""
 
     kind: str
     name: str
@@ -36,8 +37,13 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
     """Everything that does not agree; *deep* also reads and hashes every object.
 
     Writes nothing, unless *mark* lets a worker look again at the blobs that were found wanting: it says in the audit
-    log what is wrong with them, and from now on whoever has their bytes is asked to send them.
+    log what is wrong with them, and from now on whoever has their bytes is asked to send them. With *mark*, what was
+    found damaged before and is whole is repaired. Raises ForeignStore, before anything is marked.
     """
+    if mark:
+        ownership.confirm(store)
+    elif (whose := ownership.examine(store)).state is ownership.State.FOREIGN:
+        yield Finding("foreign", "registry-id", whose.detail, harm=True)
     yield from _versions()
     yield from _artifacts(store)
     yield from _blobs(store, deep=deep, mark=mark)
@@ -100,9 +106,9 @@ def _blobs(store: Store, *, deep: bool, mark: bool) -> Iterator[Finding]:
         with reading() as session:
             page = select(Blob).where(Blob.sha256 > after).order_by(Blob.sha256).limit(BATCH)
             found = session.scalars(page.execution_options(populate_existing=True)).all()
-        for blob, finding in _compare(found, store, deep=deep):
+        for blob, finding in _compare(found, store, deep=deep, mark=mark):
             if _is_current(blob):
-                if mark:
+                if mark and finding.harm:
                     _mark(blob)
                 yield finding
         if len(found) < BATCH:
@@ -121,7 +127,16 @@ def _is_current(blob: Blob) -> bool:
         return session.scalars(select(Blob.key).where(Blob.sha256 == blob.sha256)).first() == blob.key
 
 
-def _compare(blobs: Sequence[Blob], store: Store, *, deep: bool) -> Iterator[tuple[Blob, Finding]]:
+def _heal(blob: Blob, etag: str) -> Finding:
+    """Record that what was found damaged is whole."""
+    with transaction() as session:
+        current = session.get(Blob, blob.sha256, with_for_update=True, populate_existing=True)
+        if current is not None and current.key == blob.key and current.damage is not None:
+            damage.repair(session, current, key=blob.key, etag=etag, actor=SYSTEM)
+    return Finding("repaired", f"sha256:{blob.sha256}", f"{blob.key} was found {blob.damage}, and is whole", harm=False)
+
+
+def _compare(blobs: Sequence[Blob], store: Store, *, deep: bool, mark: bool) -> Iterator[tuple[Blob, Finding]]:
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         stats = list(pool.map(store.stat, [blob.key for blob in blobs]))
     for blob, stat in zip(blobs, stats, strict=True):
@@ -130,9 +145,11 @@ def _compare(blobs: Sequence[Blob], store: Store, *, deep: bool) -> Iterator[tup
             yield blob, Finding("missing", name, f"there is no object {blob.key}", harm=True)
         elif stat.size != blob.size:
             yield blob, Finding("size", name, f"{blob.key} has {stat.size} bytes, not {blob.size}", harm=True)
-        elif deep:
+        elif deep or (mark and blob.damage in DAMAGED):
             if problem := _corrupt(blob, store):
                 yield blob, Finding("corrupt", name, problem, harm=True)
+            elif mark and blob.damage in DAMAGED:
+                yield blob, _heal(blob, stat.etag)
         elif blob.damage in DAMAGED:
             detail = f"{blob.key} was found {blob.damage} when it was last read; --deep reads it again"
             yield blob, Finding("corrupt", name, detail, harm=True)

@@ -23,7 +23,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Malformed, NotFound, TooLarge, Unavailable, UploadMismatch
 from registry.domain.parts import MOST_PARTS
 from registry.services import area as areas
-from registry.services import audit, copies, leases, uploads
+from registry.services import audit, copies, leases, ownership, uploads
 from registry.services.area import Content
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
@@ -138,6 +138,9 @@ def _attempt(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     try:
         _hash(row, lease, store)
     except BlobsMissing:
+        ownership.confirm(store)  # else it may be there, elsewhere
+        if store.stat(row.object or "") is not None:
+            raise Unavailable("the store has an object that it had not a moment ago", retry_after=5) from None
         _give_up(row, lease)
 
 

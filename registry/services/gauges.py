@@ -19,7 +19,7 @@ from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
 from registry.services import bounded, census, heartbeats, leases
-from registry.services.damage import CORRUPT, MISSING, SUSPECT
+from registry.services.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 
 PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
 STATES = {
@@ -96,6 +96,7 @@ def _waiting(
 
 def _damage(session: Session) -> list[Gauge]:
     found = dict(session.execute(select(Blob.damage, func.count()).where(DAMAGED).group_by(Blob.damage)).all())
+    found[SUSPECT] = found.get(SUSPECT, 0) + found.get(ABSENT, 0)
     return [
         Gauge("registry_blobs_damaged", "Stored files that are missing, corrupt, or suspected to be.", "damage",
               {damage: found.get(damage, 0) for damage in (MISSING, CORRUPT, SUSPECT)})

@@ -16,9 +16,9 @@ from registry.db import schema
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
-from registry.domain.errors import RegistryError, Unavailable
+from registry.domain.errors import ForeignStore, RegistryError, Unavailable
 from registry.domain.stages import State
-from registry.services import bounded, leases
+from registry.services import bounded, leases, ownership
 from registry.services.damage import DAMAGED
 from registry.services.tracking import Upstream
 from registry.storage.checked import Store
@@ -26,6 +26,7 @@ from registry.storage.checked import Store
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
 READY_SECONDS = 2.0
+IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
 
 
@@ -46,21 +47,25 @@ def readiness(store: Store) -> dict[str, Check]:
     asked = bounded.ask("database", _schema), bounded.ask("store", partial(_storage, store))
     end = time.monotonic() + READY_SECONDS
     database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
-    return {
+    found = {
         "database": database,
         "migrations": _check(lambda: _migrations(asked[0].answer(0))),
         "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
     }
+    if all(check.ok for check in found.values()):
+        whose = bounded.ask("store's identity", partial(_identity, store))
+        found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
+    return found
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
     """``ready``, ``degraded`` or ``not ready``.
 
     Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
-    balancer for that would end all of it.
+    balancer for that would end all of it. In another registry's store it changes nothing.
     """
     failing = {name for name, check in checks.items() if not check.ok}
-    if failing <= {"storage"}:
+    if failing <= {"storage", "identity"}:
         return "degraded" if failing else "ready"
     return NOT_READY
 
@@ -123,6 +128,15 @@ def _storage(store: Store) -> str:
     if store.verifies_on_arrival:
         return "the store refuses wrong bytes itself; what comes in parts is read back"
     return "the store takes any bytes; all of them are read back and hashed"
+
+
+def _identity(store: Store) -> str:
+    """Whose the store is. Raises ForeignStore, or Unavailable."""
+    if not (store.standing.own and store.standing.age() < IDENTITY_SECONDS):
+        finding = ownership.examine(store)
+        if finding.state is ownership.State.FOREIGN:
+            raise ForeignStore(finding.detail)
+    return "the store belongs to this registry" if store.standing.own else "the store is free; its first use claims it"
 
 
 def _abilities(store: Store) -> str:

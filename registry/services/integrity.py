@@ -13,7 +13,7 @@ from registry.db.queries import catalog
 from registry.db.session import reading, transaction
 from registry.domain.errors import BlobsMissing, NotReady, Unavailable
 from registry.domain.stages import State
-from registry.services import damage
+from registry.services import damage, ownership
 from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 from registry.storage.driver import Stat
@@ -26,7 +26,7 @@ def require_bytes(store: Store, model: str, number: int, *, note: bool = True) -
     """Raise BlobsMissing when an object of the version is gone, damaged or has another size; Unavailable if nobody
     can tell. With *note* the scrubber looks at what is wrong next."""
     blobs = _blobs(model, number)
-    _require_present(_stats(store, blobs), blobs, model, number, note=note)
+    _require_present(store, _stats(store, blobs), blobs, model, number, note=note)
 
 
 def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) -> None:
@@ -42,7 +42,7 @@ def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) 
     except Unavailable as error:
         log.warning("integrity_unchecked", model=model, version=number, reason=error.detail)
         return
-    _require_present(stats, blobs, model, number, note=note)
+    _require_present(store, stats, blobs, model, number, note=note)
     touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
     if sum(blob.size for blob in touched) > store.read_at_once:
         _tell(touched, note=note)
@@ -68,7 +68,7 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
 
 
 def _require_present(
-    stats: Mapping[str, Stat | None], blobs: Sequence[Blob], model: str, number: int, *, note: bool
+    store: Store, stats: Mapping[str, Stat | None], blobs: Sequence[Blob], model: str, number: int, *, note: bool
 ) -> None:
     wrong = [
         blob
@@ -76,6 +76,7 @@ def _require_present(
         if (stat := stats[blob.sha256]) is None or stat.size != blob.size or blob.damage in DAMAGED
     ]
     if wrong:
+        ownership.require(store)  # in another registry's store nothing of ours can be expected
         _tell(wrong, note=note)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
 

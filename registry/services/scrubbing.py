@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import ColumnElement, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.db.models import Blob, Version, VersionFile
@@ -16,12 +16,15 @@ from registry.db.session import transaction
 from registry.domain.access import SYSTEM
 from registry.domain.errors import BlobsMissing, Unavailable
 from registry.domain.stages import Stage
-from registry.services import damage, leases
-from registry.services.damage import CORRUPT, DAMAGED, MISSING, SUSPECT
+from registry.services import damage, leases, ownership
+from registry.services.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.storage.checked import Store
 
 log = structlog.get_logger(__name__)
 AGAIN = timedelta(minutes=10)  # for what could not be read, and what a worker that died was about to read
+APART = timedelta(seconds=45)  # between the two looks that make an object missing
+SOON = timedelta(seconds=55)  # what is missing is looked for again in each round: it may be back
+FEW = 20  # of those, in each round; as one of them is back, all the others are due
 BEAT = 60.0
 
 
@@ -32,19 +35,25 @@ class Taken:
     sha256: str
     size: int
     key: str
+    damage: str | None
 
 
 def scrub_next(*, store: Store, interval: timedelta) -> bool:
     """Read one blob again; false when none is due, or when the store does not answer.
 
     Suspects come first, then what production has and what was found damaged, if not looked at for *interval*. What is
-    wrong is said once in the audit log, and keeps the version from production until it is whole again.
+    wrong is said once in the audit log, and keeps the version from production until it is whole again. An object is
+    missing when it was looked for in vain twice, APART, in a store that is known to be this registry's. Raises
+    ForeignStore.
     """
+    ownership.confirm(store, within=ownership.RECENT)
     taken = _take(interval)
     if taken is None:
         return False
     try:
         found, etag = _look(taken, store)
+        if found is not None:
+            ownership.confirm(store)
     except Unavailable as error:
         log.warning("scrub_postponed", blob=taken.sha256, reason=error.detail)
         _postpone(taken, interval)
@@ -52,17 +61,24 @@ def scrub_next(*, store: Store, interval: timedelta) -> bool:
     with transaction() as session:
         current = session.get(Blob, taken.sha256, with_for_update=True, populate_existing=True)
         if current is not None and current.key == taken.key:
-            _note(session, current, found, etag)
+            _note(session, current, taken, found, etag)
     return True
 
 
-def _note(session: Session, blob: Blob, found: str | None, etag: str | None) -> None:
+def _note(session: Session, blob: Blob, taken: Taken, found: str | None, etag: str | None) -> None:
     """Write down what was found wrong with a locked blob, or that it is whole."""
-    if found is not None:
+    if found == MISSING and taken.damage in {None, SUSPECT}:
+        log.warning("blob_absent", blob=blob.sha256, key=blob.key)
+        if blob.damage in {None, SUSPECT}:
+            blob.damage = ABSENT
+    elif found is not None:
         log.error("blob_damaged", blob=blob.sha256, damage=found, key=blob.key)
         damage.report(session, blob, found)
     elif blob.damage is not None:
+        was_missing = blob.damage == MISSING
         damage.repair(session, blob, key=blob.key, etag=etag, actor=SYSTEM)
+        if was_missing:
+            _look_for_all(session)
     else:
         blob.etag = etag
     blob.checked_at = leases.now(session)
@@ -73,13 +89,30 @@ def _take(interval: timedelta) -> Taken | None:
         moment = leases.now(session)
         blob = (
             _first(session, Blob.damage == SUSPECT, moment - AGAIN)
+            or _first(session, Blob.damage == ABSENT, moment - APART)
+            or _some_missing(session, moment)
             or _first(session, _in_production(), moment - interval)
-            or _first(session, Blob.damage.in_(DAMAGED), moment - interval)
+            or _first(session, Blob.damage == CORRUPT, moment - interval)
         )
         if blob is None:
             return None
         blob.checked_at = moment  # others take the next one
-        return Taken(blob.sha256, blob.size, blob.key)
+        return Taken(blob.sha256, blob.size, blob.key, blob.damage)
+
+
+def _some_missing(session: Session, moment: datetime) -> Blob | None:
+    """One that is missing, unless FEW of them were looked for lately: a lost bucket is no reason to ask all day."""
+    missing = Blob.damage == MISSING
+    lately = select(func.count()).select_from(Blob).where(missing, Blob.checked_at >= moment - SOON)
+    if session.scalars(lately).one() >= FEW:
+        missing = and_(missing, Blob.checked_at.is_(None))
+    return _first(session, missing, moment - SOON)
+
+
+def _look_for_all(session: Session) -> None:
+    """Let all that is missing be due: one of them was back."""
+    missing = update(Blob).where(Blob.damage == MISSING)
+    session.execute(missing.values(checked_at=None), execution_options={"synchronize_session": False})
 
 
 def _first(session: Session, condition: ColumnElement[bool], before: datetime) -> Blob | None:
@@ -125,5 +158,7 @@ def _postpone(taken: Taken, interval: timedelta) -> None:
 
 
 def _in_production() -> ColumnElement[bool]:
+    """Whether production has the blob, and no other rule says when it is looked at."""
     files = select(VersionFile.sha256).join(Version, Version.id == VersionFile.version_id)
-    return Blob.sha256.in_(files.where(Version.stage == Stage.PRODUCTION.value))
+    of_interest = or_(Blob.damage.is_(None), Blob.damage == CORRUPT)
+    return and_(of_interest, Blob.sha256.in_(files.where(Version.stage == Stage.PRODUCTION.value)))

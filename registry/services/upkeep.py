@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from registry.db.session import transaction
 from registry.domain import clock
-from registry.services import heartbeats, idempotency, uploads
+from registry.services import heartbeats, idempotency, ownership, uploads
 from registry.storage.checked import Store
 
 ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
@@ -28,4 +28,5 @@ def run(*, store: Store) -> Upkeep:
     heartbeats.sweep()
     with transaction() as session:
         forgotten = idempotency.forget_old(session)
+    ownership.confirm(store, within=ownership.RECENT)
     return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

@@ -19,7 +19,7 @@ from registry.db.session import reading, transaction
 from registry.domain import clock, manifest, names, parts
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
-from registry.services import damage
+from registry.services import damage, ownership
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
 from registry.storage.driver import Missing, Target
@@ -153,6 +153,7 @@ def discard(store: Store, upload: Upload) -> None:
 def delete_quietly(store: Store, key: str, handle: str | None = None) -> None:
     """Delete an object, and its parts, that nothing refers to; what stays behind is for the collector."""
     try:
+        ownership.confirm(store, within=ownership.RECENT)
         if handle:
             store.abort_parts(key, handle)
         store.delete(key)
@@ -250,10 +251,9 @@ def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
     marked = [blob for blob in known.values() if blob.unreferenced_since is not None]
     gone = {blob.sha256 for blob in marked if store.stat(blob.key) is None}
     if gone:
+        ownership.require(store)
         with transaction() as session:
-            rows = session.scalars(select(Blob).where(Blob.sha256.in_(gone)).order_by(Blob.sha256).with_for_update())
-            for blob in rows.all():
-                damage.report(session, blob, damage.MISSING)
+            damage.suspect(session, [blob for blob in marked if blob.sha256 in gone])
     return {sha256: blob for sha256, blob in known.items() if sha256 not in gone}
 
 

@@ -14,9 +14,9 @@ from registry.db.queries import artifacts, catalog
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
-from registry.domain.errors import Conflict, Unavailable
+from registry.domain.errors import Conflict, Unavailable, UploadMismatch
 from registry.domain.stages import State
-from registry.services import audit, completion, leases, uploads, versions
+from registry.services import audit, completion, leases, ownership, uploads, versions
 from registry.services.completion import Arrival
 from registry.services.leases import Lease
 from registry.storage.checked import Store
@@ -69,6 +69,8 @@ def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
     try:
         stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=True, pulse=lease.pulse)
     except Conflict as refusal:
+        if not isinstance(refusal, UploadMismatch):
+            ownership.confirm(store)  # else it may have arrived, elsewhere
         _fail(lease, refusal.detail)
         uploads.discard(store, upload)
         return

@@ -8,12 +8,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
 import structlog
 
-from registry.domain.errors import BlobsMissing, Conflict, NotFound, Unavailable, Unsupported, UploadMismatch
+from registry.domain import ownership
+from registry.domain.errors import (
+    BlobsMissing,
+    Conflict,
+    ForeignStore,
+    NotFound,
+    Unavailable,
+    Unsupported,
+    UploadMismatch,
+)
 from registry.domain.parts import MOST_PARTS
 from registry.storage import keys
 from registry.storage.breaker import Breaker
@@ -38,8 +48,25 @@ Pulse = Callable[[int], None]
 log = structlog.get_logger(__name__)
 
 _SLOW_SECONDS = 1.0
+_FOREIGN_SECONDS = 60.0  # for which a store that was found to be another registry's is not written to
 _THREADS = 8
 READ_AT_ONCE = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What this process found out last about whose the store is; *known_at* is of the monotonic clock.
+
+    *own* says that it is this registry's, *foreign* why it is not; neither holds for one that belongs to no registry.
+    """
+
+    known_at: float = -math.inf
+    own: bool = False
+    foreign: str | None = None
+
+    def age(self) -> float:
+        """Return for how many seconds this has been known."""
+        return time.monotonic() - self.known_at
 
 
 class Store:
@@ -53,6 +80,7 @@ class Store:
     def __init__(self, driver: Driver, *, read_at_once: int = READ_AT_ONCE) -> None:
         self.driver = driver
         self.read_at_once = read_at_once
+        self.standing = Standing()
         self._breaker = Breaker()
 
     @property
@@ -65,7 +93,7 @@ class Store:
         """Let whoever holds the target write the bytes of the key's digest, once, until *expires_at* (aware)."""
         if keys.digest_of(key) != sha256 or size < 0:
             raise ValueError(f"{key} cannot hold {size} bytes with the sha256 {sha256}")
-        with self._operation("sign_put", key, asks=False):
+        with self._operation("sign_put", key, asks=False, changes=True):
             return self.driver.sign_put(key, sha256=sha256, size=size, expires_at=expires_at)
 
     def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
@@ -95,8 +123,18 @@ class Store:
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
         keys.require_ours(key)
-        with self._operation("delete", key):
+        with self._operation("delete", key, changes=True):
             self.driver.delete(key)
+
+    def identity(self) -> bytes | None:
+        """Return what the store carries to name its registry, as it is; None when it carries nothing."""
+        with self._operation("identity"):
+            return self.driver.read_identity(max_bytes=ownership.MAX_BYTES)
+
+    def claim(self, content: bytes, *, replace: bool = False) -> None:
+        """Let the store carry *content*. Without *replace* what it carries stays: read ``identity`` afterwards."""
+        with self._operation("claim"):
+            self.driver.write_identity(content, replace=replace)
 
     def check(self) -> None:
         """Raise Unavailable, whose detail tells an operator why, when the store cannot be used."""
@@ -113,6 +151,7 @@ class Store:
         passes unchanged.
         """
         announced = _announced(chunks, sha256=keys.digest_of(key), size=size)
+        self._refuse_foreign()
         try:
             with self._naming_errors("write", key):
                 self.driver.write(key, announced, size=size)
@@ -124,7 +163,7 @@ class Store:
         keys.digest_of(key)
         if size < 1 or part_size < 1 or size > part_size * MOST_PARTS:
             raise ValueError(f"{size} bytes do not come in at most {MOST_PARTS} parts of {part_size}")
-        with self._operation("begin_parts", key):
+        with self._operation("begin_parts", key, changes=True):
             return self.driver.begin_parts(key, size=size, part_size=part_size)
 
     def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
@@ -136,7 +175,7 @@ class Store:
         keys.require_sha256(sha256)
         if not 1 <= number <= MOST_PARTS or size < 1:
             raise ValueError(f"there is no part {number} of {size} bytes")
-        with self._operation("sign_part", key, asks=False):
+        with self._operation("sign_part", key, asks=False, changes=True):
             return self.driver.sign_part(key, handle, number, sha256=sha256, size=size, expires_at=expires_at)
 
     def parts(self, key: str, handle: str) -> list[Part]:
@@ -161,13 +200,13 @@ class Store:
     def abort_parts(self, key: str, handle: str) -> None:
         """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
         keys.require_ours(key)
-        with self._operation("abort_parts", key):
+        with self._operation("abort_parts", key, changes=True):
             self.driver.abort_parts(key, handle)
 
     def begin_gathering(self, key: str) -> str:
         """Begin an object of which nobody knows size and digest yet; return a handle. Raises Unsupported."""
         driver = self._gathering(key)
-        with self._operation("begin_gathering", key):
+        with self._operation("begin_gathering", key, changes=True):
             return driver.begin_gathering(key)
 
     def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
@@ -175,7 +214,7 @@ class Store:
         driver = self._gathering(key)
         if not 1 <= number <= MOST_PARTS:
             raise ValueError(f"there is no part {number}")
-        with self._operation("sign_any_part", key, asks=False):
+        with self._operation("sign_any_part", key, asks=False, changes=True):
             return driver.sign_any_part(key, handle, number, expires_at=expires_at)
 
     def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> Stat:
@@ -283,7 +322,7 @@ class Store:
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT to ``/transfer/<token>``; see ``LocalDriver.receive``."""
-        with self._operation("receive"):
+        with self._operation("receive", changes=True):
             self._transfers.receive(token, stream, content_length)
 
     def serve(self, token: str) -> Served:
@@ -298,7 +337,7 @@ class Store:
         """
         if not isinstance(self.driver, Transfers):
             return 0
-        with self._operation("sweep"):
+        with self._operation("sweep", changes=True):
             return self.driver.sweep(before=before)
 
     @property
@@ -333,12 +372,21 @@ class Store:
         with self._naming_errors("read", key):
             yield from chunks
 
+    def _refuse_foreign(self) -> None:
+        if self.standing.foreign and self.standing.age() < _FOREIGN_SECONDS:
+            raise ForeignStore(self.standing.foreign, retry_after=5)
+
     @contextmanager
-    def _operation(self, name: str, key: str | None = None, *, asks: bool = True) -> Iterator[None]:
+    def _operation(
+        self, name: str, key: str | None = None, *, asks: bool = True, changes: bool = False
+    ) -> Iterator[None]:
         """Name the errors of one operation, and log it when it is slow; a store that keeps failing is left alone.
 
-        One that *asks* has an answer of the store when it ends without an error.
+        One that *asks* has an answer of the store when it ends without an error. One that *changes* something is
+        refused in a store that was found to be another registry's.
         """
+        if changes:
+            self._refuse_foreign()
         start = time.perf_counter()
         if wait := self._breaker.wait(time.monotonic(), tries=asks):
             log.warning("store.left_alone", operation=name, key=key, seconds=round(wait, 3))

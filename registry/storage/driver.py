@@ -162,6 +162,12 @@ class Driver(Protocol):
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts that were neither joined nor aborted, foreign ones included."""
 
+    def read_identity(self, *, max_bytes: int) -> bytes | None:
+        """Return at most *max_bytes* of the object that names the store's registry; None when there is none."""
+
+    def write_identity(self, content: bytes, *, replace: bool) -> None:
+        """Write that object durably. Without *replace* one that exists stays, where the store can compare: read it."""
+
     def check(self) -> None:
         """Raise StoreError or OSError, saying why, when the store cannot be used."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 BLOBS, INCOMING = "blobs/", "incoming/"
+IDENTITY = "registry-id"  # which registry the store belongs to; no listing of objects has it
 PLACES = (BLOBS, INCOMING)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")

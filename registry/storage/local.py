@@ -32,8 +32,8 @@ from registry.storage.driver import (
     download_name,
     unavailable,
 )
-from registry.storage.keys import PLACES
-from registry.storage.local_files import copy, link, temporary, written_before
+from registry.storage.keys import IDENTITY, PLACES
+from registry.storage.local_files import copy, link, sync_directory, temporary, written_before
 from registry.storage.local_parts import PartsDirectory, Plan
 
 
@@ -158,6 +158,30 @@ class LocalDriver:
         """Walk the uploads in parts that were neither joined nor aborted."""
         self._require_root()
         return self._parts.unfinished()
+
+    def read_identity(self, *, max_bytes: int) -> bytes | None:
+        """Return the file that names the registry; None when there is none. Raises StoreError without a directory."""
+        try:
+            with self._path(IDENTITY).open("rb") as file:
+                return file.read(max_bytes)
+        except FileNotFoundError:
+            self._require_root()
+            return None
+
+    def write_identity(self, content: bytes, *, replace: bool) -> None:
+        """Write that file, whole and durably; without *replace* the first of several writers succeeds."""
+        self._require_root()
+        with temporary(self._arriving) as (file, arriving):
+            file.write(content)
+            if replace:
+                file.flush()
+                os.fsync(file.fileno())
+                spare = arriving.with_suffix(".identity")
+                os.link(arriving, spare)  # the file that was lent is removed by its lender
+                spare.replace(self._path(IDENTITY))
+                sync_directory(self._root)
+            else:
+                self._keep(file, arriving, IDENTITY)
 
     def check(self) -> None:
         """Raise when the directory is missing, cannot be written or has no hard links, by trying all that."""

@@ -13,8 +13,11 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
 
 from registry.storage.driver import (
     CHUNK,
@@ -28,7 +31,7 @@ from registry.storage.driver import (
     Unfinished,
     attachment,
 )
-from registry.storage.keys import BLOBS, PLACES
+from registry.storage.keys import BLOBS, IDENTITY, PLACES
 from registry.storage.s3_client import ChecksumMode, Clients, checksum, naming_errors, seconds_until
 from registry.storage.s3_parts import S3Parts
 
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 __all__ = ["ChecksumMode", "S3Driver"]
+_EXISTS = frozenset({409, 412})  # the condition does not hold, or another conditional write is under way
 GLANCED = 16  # objects that one page of a listing has to show to be cheaper than looking at each
 
 
@@ -197,6 +201,33 @@ class S3Driver:
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the multipart uploads where objects of ours lie."""
         return chain.from_iterable(self._parts.unfinished(place) for place in PLACES)
+
+    def read_identity(self, *, max_bytes: int) -> bytes | None:
+        """Return the object that names the registry; None when there is none."""
+        try:
+            with naming_errors():
+                body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + IDENTITY)["Body"]
+                with body:
+                    return body.read(max_bytes)
+        except Missing:
+            self.check()  # a bucket that does not exist is no bucket without an identity
+            return None
+
+    def write_identity(self, content: bytes, *, replace: bool) -> None:
+        """Write that object; without *replace* on condition that there is none, where the server knows conditions."""
+        put = partial(
+            self._clients.client.put_object,
+            Bucket=self.bucket, Key=self._prefix + IDENTITY, Body=content, ContentType="application/json",
+        )  # fmt: skip
+        with naming_errors():
+            if replace:
+                put()
+                return
+            try:
+                put(IfNoneMatch="*")
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _EXISTS:
+                    raise
 
     def check(self) -> None:
         """Raise StoreError when the bucket does not exist, is not ours or cannot be reached."""

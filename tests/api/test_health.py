@@ -42,7 +42,8 @@ def test_a_process_that_can_work_is_ready(anonymous: Api) -> None:
     assert (document["status"], document["mode"]) == ("ready", "production")
     fine = {"ok": True, "detail": "ok"}
     storage = {"ok": True, "detail": "the store refuses wrong bytes itself; what comes in parts is read back"}
-    assert document["checks"] == {"database": fine, "migrations": fine, "storage": storage}
+    identity = {"ok": True, "detail": "the store belongs to this registry"}
+    assert document["checks"] == {"database": fine, "migrations": fine, "storage": storage, "identity": identity}
 
 
 def test_asking_leaves_nothing_behind(anonymous: Api, given: Given, storage_root: Path) -> None:

@@ -186,8 +186,8 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     assert "WRONG" not in done.out
     found = document(told)
     own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
-    assert list(found) == ["database", "migrations", "storage", "abilities", "verification", "versions", "bytes",
-                           *own, "workers"]  # fmt: skip
+    assert list(found) == ["database", "migrations", "storage", "identity", "abilities", "verification", "versions",
+                           "bytes", *own, "workers"]  # fmt: skip
     assert {name for name, item in found.items() if item["fix"]} <= {"engine"}  # the throw-away PostgreSQL has no fsync
     assert {item["ok"] for item in found.values()} == {True}
     assert found["storage"]["detail"].startswith("the store refuses wrong bytes itself")
@@ -218,7 +218,7 @@ def test_the_doctor_tells_of_damage_and_where_to_read_of_it(admin: Registry, sto
     given.stage("fraud", 1, "production")
     stock.object(files[0]["sha256"]).unlink()
     stock.flip(files[1]["sha256"])
-    stock.scrub()
+    stock.scrub_twice()
 
     done = admin("doctor", "--json")
 

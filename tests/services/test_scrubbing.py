@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from registry.db.models import Blob
 from registry.db.session import reading, transaction
@@ -19,7 +20,7 @@ from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
-from tests.support.stock import DAY, Stock, register
+from tests.support.stock import DAY, MINUTE, Stock, register
 
 DAMAGES = {"missing": "blob.missing", "corrupt": "blob.corrupt", "truncated": "blob.corrupt"}
 
@@ -83,9 +84,9 @@ def test_damage_of_production_is_told_once_and_keeps_it_from_production(
     sha256 = serve(given, uuid.uuid4().bytes)
     harm(stock, sha256, how)
 
-    stock.scrub()
+    stock.scrub_twice()
     stock.pass_(2 * DAY)
-    stock.scrub()
+    stock.scrub_twice()
 
     (entry,) = stock.entries()
     assert entry["action"] == DAMAGES[how]
@@ -106,7 +107,7 @@ def test_damaged_bytes_are_asked_for_again_and_mended_by_sending_them(
     sha256 = serve(given, content)
     before = stock.object(sha256)
     harm(stock, sha256, how)
-    stock.scrub()
+    stock.scrub_twice()
 
     given.blob(content)
 
@@ -126,15 +127,51 @@ def test_bytes_that_an_operator_restored_are_found_whole_again(stock: Stock, giv
     sha256 = serve(given, content)
     path = stock.object(sha256)
     path.unlink()
-    stock.scrub()
+    stock.scrub_twice()
     given.stage("fraud", 1, "archived", leave_vacant=True)
 
     stock.put(path, content)
-    stock.pass_(2 * DAY)
+    stock.pass_(MINUTE)
     stock.scrub()
 
     assert stock.actions() == ["blob.missing", "blob.repaired"]
     assert damage(stock, sha256) is None
+
+
+def test_one_look_in_vain_marks_nothing_and_an_object_that_is_back_leaves_no_trace(stock: Stock, given: Given) -> None:
+    content = uuid.uuid4().bytes
+    sha256 = serve(given, content)
+    path = stock.object(sha256)
+    path.unlink()
+
+    counts = [stock.scrub(), stock.scrub()]
+    states = [damage(stock, sha256)]
+    stock.put(path, content)
+    stock.pass_(MINUTE)
+    stock.scrub()
+
+    assert (counts, states) == ([1, 0], ["absent"])
+    assert (stock.actions(), damage(stock, sha256)) == ([], None)
+
+
+def test_as_one_missing_object_is_back_all_are_looked_for(stock: Stock, given: Given) -> None:
+    files = [given.file(path=f"{number}.bin") for number in range(25)]
+    register(given, *files)
+    paths = [stock.object(file["sha256"]) for file in files]
+    with stock.app.app_context(), transaction() as session:
+        session.execute(update(Blob).values(damage="missing", checked_at=leases.now(session)))
+    stock.pass_(MINUTE)
+    for path in paths:
+        path.rename(path.with_name("away"))
+    looked = stock.scrub()
+
+    for path in paths:
+        path.with_name("away").rename(path)
+    stock.pass_(MINUTE)
+    stock.scrub()
+
+    assert looked == scrubbing.FEW
+    assert stock.rows("SELECT DISTINCT damage FROM blobs") == [(None,)]
 
 
 def test_bytes_are_read_again_when_their_time_has_come_and_not_before(stock: Stock, given: Given) -> None:

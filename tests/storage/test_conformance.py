@@ -319,3 +319,24 @@ def test_a_large_object_is_read_in_small_chunks(backend: Backend) -> None:
 
     assert digest.hexdigest() == blob.sha256
     assert largest <= CHUNK
+
+
+@every
+def test_a_store_carries_the_identity_of_the_first_that_claims_it(backend: Backend) -> None:
+    before = backend.store.identity()
+
+    backend.store.claim(b"first")
+    backend.store.claim(b"second")
+    claimed = backend.store.identity()
+    backend.store.claim(b"third", replace=True)
+
+    assert (before, claimed, backend.store.identity()) == (None, b"first", b"third")
+    assert list(backend.store.objects()) == []
+
+
+@every
+def test_a_store_that_cannot_be_used_is_not_one_without_an_identity(backend: Backend) -> None:
+    with pytest.raises(Unavailable):
+        backend.homeless.identity()
+    with pytest.raises(Unavailable):
+        backend.homeless.claim(b"first")

@@ -8,6 +8,7 @@ from registry.db.models.governance import AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
 from registry.db.models.operations import Census, Heartbeat
+from registry.db.models.registry import Registry
 from registry.db.models.releases import CompatibleRelease
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "LineageNode",
     "Model",
     "ModelTag",
+    "Registry",
     "Stray",
     "Tenure",
     "Token",
