@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import environs
 
-from registry.domain import locations, parts
+from registry.domain import locations, names, parts
 from registry.domain.parts import MIB
 
 PREFIX = "REGISTRY_"
@@ -100,6 +100,7 @@ class Settings:
     trusted_proxies: int = 0
     token_cache_seconds: int = 5
     default_lifecycle: str = "enforced"
+    protected_aliases: tuple[str, ...] = ()
     max_body_bytes: int = MIB
     max_manifest_bytes: int = 8 * MIB
     max_upload_bytes: int = parts.LARGEST
@@ -171,6 +172,7 @@ class _Reader:
             "trusted_proxies": self.number("trusted_proxies", 0, least=0, most=10),
             "token_cache_seconds": self.number("token_cache_seconds", 5, least=0, most=300),
             "default_lifecycle": self.choice("default_lifecycle", LIFECYCLES, "enforced"),
+            "protected_aliases": self.listed("protected_aliases", names.alias_problem),
             "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),
             "max_manifest_bytes": self.number("max_manifest_bytes", 8 * MIB, least=1024, most=64 * MIB),
             "max_upload_bytes": self.number("max_upload_bytes", parts.LARGEST, least=1, most=parts.LARGEST),
@@ -183,7 +185,7 @@ class _Reader:
             "gc_interval": self.number("gc_interval", 3600, least=60, most=30 * 86_400),
             "purge_retention": self.number("purge_retention", 30 * 86_400, least=0, most=3650 * 86_400),
             "scrub_interval": self.number("scrub_interval", 86_400, least=60, most=365 * 86_400),
-            "import_sources": self.sources("import_sources"),
+            "import_sources": self.listed("import_sources", locations.problem),
             "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
             "mlflow_tracking": self.tracking("mlflow_tracking"),
             "drain_seconds": self.number("drain_seconds", 0 if self.dev else 5, least=0, most=600),
@@ -222,9 +224,10 @@ class _Reader:
         given = (self.text(name) or "").lower().split(",")
         return tuple(self.checked(name, host.strip(), host_problem) for host in given if host.strip())
 
-    def sources(self, name: str) -> tuple[str, ...]:
+    def listed(self, name: str, rule: Callable[[str], str | None]) -> tuple[str, ...]:
+        """The values of a list with commas, each by the *rule*."""
         given = (self.text(name) or "").split(",")
-        return tuple(self.checked(name, source.strip(), locations.problem) for source in given if source.strip())
+        return tuple(self.checked(name, value.strip(), rule) for value in given if value.strip())
 
     def tracking(self, name: str) -> tuple[Tracking, ...]:
         text = self.text(name)

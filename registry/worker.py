@@ -168,13 +168,19 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
 
     def verify() -> bool:
         more = verification.verify_next(store=store)
-        verification.settle()
+        verification.settle(protected=settings.protected_aliases)
         return more
 
     kinds = kinds_of(adapters)
 
     def fetch() -> bool:
-        return imports.run_next(store=store, sources=adapters.sources, make=registration_of, kinds=kinds)
+        return imports.run_next(
+            store=store,
+            sources=adapters.sources,
+            make=registration_of,
+            kinds=kinds,
+            protected=settings.protected_aliases,
+        )
 
     def hash_artifacts() -> bool:
         return gathering.hash_next(store=store)

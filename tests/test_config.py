@@ -39,6 +39,7 @@ WRONG = {
     "REGISTRY_TRUSTED_PROXIES": ["-1", "11", "yes"],
     "REGISTRY_TOKEN_CACHE_SECONDS": ["-1", "301", "x", "1.5"],
     "REGISTRY_DEFAULT_LIFECYCLE": ["closed", "Open"],
+    "REGISTRY_PROTECTED_ALIASES": ["latest", "champion,7", "champion stable"],
     "REGISTRY_MAX_BODY_BYTES": ["1023", "1MB", str(2**40)],
     "REGISTRY_MAX_MANIFEST_BYTES": ["0", str(2**40)],
     "REGISTRY_MAX_UPLOAD_BYTES": ["0", str(5 * 1024**4 + 1)],

@@ -15,7 +15,14 @@ from registry.cli.session import Session
 if TYPE_CHECKING:
     from registry.client import Reference
 
-COLUMNS = ("alias", "version", "since", "until", "by")
+COLUMNS = ("alias", "version", "since", "until", "by", "notes")
+
+
+def _named(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Reference:
+    """Return the alias that ``fraud@champion``, or ``fraud champion``, names."""
+    if len(value) > 2:
+        raise click.UsageError("Name one alias: fraud@champion.")
+    return ALIAS.convert("@".join(value), param, ctx)
 
 
 @click.group()
@@ -85,6 +92,39 @@ def delete(session: Session, alias: Reference, reason: str | None) -> None:
 
 
 @alias.command()
+@click.argument("alias", nargs=-1, required=True, metavar="MODEL@ALIAS", callback=_named)
+@reason()
+@connected
+def protect(session: Session, alias: Reference, reason: str | None) -> None:
+    """Protect an alias: it points at ready versions only, and only a promoter moves or deletes it.
+
+    It need not exist yet. Needs the role promoter, as unprotect does.
+
+    \b
+    Example:
+      registry alias protect fraud@champion --reason "served from it"
+      registry alias protect fraud champion
+    """
+    done = session.registry.aliases.protect(alias.model, str(alias.alias), reason=reason)
+    session.show(done, lambda: output.line(f"{alias} is protected" + ("" if done["changed"] else " already")))
+
+
+@alias.command()
+@click.argument("alias", nargs=-1, required=True, metavar="MODEL@ALIAS", callback=_named)
+@reason()
+@connected
+def unprotect(session: Session, alias: Reference, reason: str | None) -> None:
+    """Let a protected alias move as any other.
+
+    \b
+    Example:
+      registry alias unprotect fraud@champion --reason "no longer served from"
+    """
+    done = session.registry.aliases.unprotect(alias.model, str(alias.alias), reason=reason)
+    session.show(done, lambda: output.line(f"{alias} is not protected" + ("" if done["changed"] else " anyway")))
+
+
+@alias.command()
 @click.argument("alias", type=ALIAS)
 @limit(100)
 @connected
@@ -101,4 +141,5 @@ def history(session: Session, alias: Reference, limit: int) -> None:
 
 def _row(alias: Any) -> list[object]:
     name = f"{alias['model']}:{alias['number']}"
-    return [alias["alias"], name, when(alias["since"]), when(alias["until"]), alias["actor"]]
+    notes = ", ".join(views.alias_notes(alias))
+    return [alias["alias"], name, when(alias["since"]), when(alias["until"]), alias["actor"], notes]

@@ -50,7 +50,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--lock-file", type=FILE, help="The environment's lock file, to remember by its digest.")
 @click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
 @click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this derives from.")
-@click.option("--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version.")
+@click.option(
+    "--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version once it is ready."
+)
 @click.option("--no-detect", is_flag=True, help="Do not look at CI variables, git and the Python version.")
 @click.option("--idempotency-key", metavar="KEY", help="Default: made from all of the above.")
 @wait("the bytes are verified, or copied from a URL")
@@ -155,7 +157,7 @@ def _say(done: Registered, *, waits: bool = False) -> None:
     output.line(f"{name} registered ({files}; {uploads['sent']} sent, {output.size(uploads['sent_bytes'])})")
     output.line(f"  {version['manifest_digest']}")
     if version["state"] == "pending" and not waits:
-        output.line(f"  {_goes_on(name)}")
+        output.line(f"  {_goes_on(name)} Aliases are set then, unless they were moved since.")
 
 
 def _goes_on(name: str) -> str:

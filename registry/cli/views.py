@@ -51,6 +51,7 @@ def model(view: ModelView) -> None:
             *((stage, ", ".join(map(str, numbers))) for stage, numbers in view["stages"].items()),
             ("latest", view["latest_version"]),
             ("aliases", joined(view["aliases"])),
+            ("protected", ", ".join(view.get("protected_aliases", ()))),
             ("tags", joined(view["tags"])),
             ("lifecycle", view["lifecycle"]),
             ("created", f"{when(view['created_at'])} by {view['created_by']}"),
@@ -97,10 +98,17 @@ def holder(view: HolderView) -> None:
     output.line(f"  since {when(view['since'])}{until} ({view['kind']} by {view['actor']}{reason})")
 
 
+def alias_notes(view: AliasView) -> list[str]:
+    """What is special about an alias: that it is protected, or that its version is not ready."""
+    state = view.get("state", "ready")  # an older registry does not say
+    return ["protected"] * bool(view.get("protected")) + [state] * (state != "ready")
+
+
 def alias(view: AliasView) -> None:
     """What an alias points at."""
     until = f" until {when(view['until'])}" if view["until"] else ""
-    output.line(f"{view['model']}@{view['alias']} is {view['model']}:{view['number']}")
+    notes = f" ({', '.join(found)})" if (found := alias_notes(view)) else ""
+    output.line(f"{view['model']}@{view['alias']} is {view['model']}:{view['number']}{notes}")
     output.line(f"  since {when(view['since'])}{until} (by {view['actor']})")
 
 

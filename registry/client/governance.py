@@ -9,9 +9,19 @@ from typing import Literal, cast
 import requests
 
 from registry.client import transport as wire
-from registry.client.fields import UNSET, Expected, expecting
+from registry.client.fields import UNSET, Expected, expecting, given
 from registry.client.transport import Transport, path
-from registry.client.types import AliasView, ChangesView, EntryView, HeldStage, HolderView, MovedView, Stage, StagesView
+from registry.client.types import (
+    AliasView,
+    ChangesView,
+    EntryView,
+    HeldStage,
+    HolderView,
+    MovedView,
+    ProtectionView,
+    Stage,
+    StagesView,
+)
 
 START = "start"
 
@@ -96,7 +106,11 @@ class Aliases:
         reason: str | None = None,
         idempotency_key: str | None = None,
     ) -> AliasView:
-        """Point *alias* at a version; raises Stale when *expected_current* is not what it points at."""
+        """Point *alias* at a version.
+
+        Raises Stale when *expected_current* is not what it points at, NotReady for a version that it may not point at,
+        or Forbidden for a protected alias without ``version:promote``.
+        """
         body = expecting(expected_current, version=version, reason=reason)
         return self._transport.one(
             AliasView, "PUT", path("models", model, "aliases", alias), body=body, key=idempotency_key
@@ -115,6 +129,16 @@ class Aliases:
         return self._transport.one(
             AliasView, "DELETE", path("models", model, "aliases", alias), query={"reason": reason}
         )
+
+    def protect(self, model: str, alias: str, *, reason: str | None = None) -> ProtectionView:
+        """Let *alias* point at ready versions only, and move with ``version:promote`` only; it need not exist yet."""
+        where = path("models", model, "aliases", alias, "protection")
+        return self._transport.one(ProtectionView, "PUT", where, body=given(reason=reason))
+
+    def unprotect(self, model: str, alias: str, *, reason: str | None = None) -> ProtectionView:
+        """Let *alias* move as any other; raises Conflict where the registry protects it in every model."""
+        where = path("models", model, "aliases", alias, "protection")
+        return self._transport.one(ProtectionView, "DELETE", where, query={"reason": reason})
 
     def history(self, model: str, alias: str) -> Iterator[AliasView]:
         """Everything that *alias* pointed at, newest first."""

@@ -23,6 +23,7 @@ class ModelView(TypedDict):
     latest_version: int | None
     stages: dict[str, list[int]]
     aliases: dict[str, int]
+    protected_aliases: list[str]
     claimed: dict[str, Any] | None
     created_at: str
     created_by: str
@@ -221,6 +222,8 @@ class StagesView(TypedDict):
 
 
 class AliasView(TypedDict):
+    """``state`` is that of the version now: ``unverified`` when the registry has never seen its files."""
+
     model: str
     alias: str
     number: int
@@ -229,6 +232,15 @@ class AliasView(TypedDict):
     until: str | None
     actor: str
     reason: str | None
+    state: Literal["unverified", "pending", "ready", "failed", "deleted"]
+    protected: bool
+
+
+class ProtectionView(TypedDict):
+    model: str
+    alias: str
+    protected: bool
+    changed: bool
 
 
 class Actor(TypedDict):

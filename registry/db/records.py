@@ -29,6 +29,7 @@ class ModelRecord:
     latest_version: int | None
     stages: Mapping[str, Sequence[int]]
     aliases: Mapping[str, int]
+    protected_aliases: Sequence[str]
     created_at: datetime
     created_by: str
     updated_at: datetime
@@ -162,7 +163,10 @@ class HolderRecord:
 
 @dataclass(frozen=True, slots=True)
 class AliasRecord:
-    """Where an alias points or pointed; ``created`` in the reply to the call that made it."""
+    """Where an alias points or pointed; ``created`` in the reply to the call that made it.
+
+    ``state`` is that of the version, and ``protected`` that of the alias, as they are now.
+    """
 
     tenure: int
     model: str
@@ -173,6 +177,8 @@ class AliasRecord:
     until: datetime | None
     actor: str
     reason: str | None
+    state: str
+    protected: bool
     created: bool = False
 
 

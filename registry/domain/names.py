@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from registry.domain.errors import Invalid
 from registry.rules.text import unprintable_problem
@@ -55,6 +55,11 @@ def alias_problem(alias: str) -> str | None:
     if alias.lower() in STAGE_NAMES:
         return "must not be the name of a stage"
     return None
+
+
+def lists_alias(alias: str, *lists: Collection[str] | None) -> bool:
+    """Return whether one of the *lists* has *alias*, in any case: ``Champion`` shall not pass for ``champion``."""
+    return any(alias.lower() == each.lower() for names in lists if names for each in names)
 
 
 def tag_key_problem(key: str) -> str | None:

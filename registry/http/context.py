@@ -55,6 +55,11 @@ def upstreams() -> Sequence[Upstream]:
     return adapters().upstreams
 
 
+def protected_aliases() -> Sequence[str]:
+    """The aliases that are protected in every model."""
+    return settings().protected_aliases
+
+
 def limits() -> Limits:
     found = settings()
     return Limits(

@@ -10,7 +10,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import Invalid, NotFound
 from registry.domain.stages import Stage
 from registry.http.access import requires
-from registry.http.context import current_actor
+from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import mapping, missing, rules
 from registry.mlflow.arguments import string
 from registry.mlflow.endpoint import endpoint
@@ -27,7 +27,7 @@ def set_registered_model_alias(name: str, alias: str, version: str) -> dict[str,
     """Point an alias at a version, wherever it pointed before."""
     rules.settable_alias(alias)
     with missing.no_version(name, version) as number:
-        aliases.point(name, alias, number, actor=current_actor())
+        aliases.point(name, alias, number, actor=current_actor(), protected=protected_aliases())
     return {}
 
 
@@ -38,7 +38,7 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
     with missing.no_model(name):
         if briefs.aliased(name, rules.alias(alias)):
             with suppress(NotFound):  # somebody else was faster
-                aliases.remove(name, alias, actor=current_actor())
+                aliases.remove(name, alias, actor=current_actor(), protected=protected_aliases())
     return {}
 
 

@@ -18,7 +18,7 @@ from registry.domain.access import Actor
 from registry.domain.errors import Invalid, NotReady
 from registry.domain.lineage import Parent, Run, Snapshot, run_of
 from registry.domain.stages import State
-from registry.http.context import settings, sources, store, upstreams
+from registry.http.context import protected_aliases, settings, sources, store, upstreams
 from registry.mlflow import aliases, missing, prompts, rules
 from registry.services import artifacts, briefs, filling, registration, tracking, versions
 from registry.services.artifacts import Found
@@ -75,7 +75,7 @@ def scheme(source: str) -> str:
 
 def _register(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord:
     with missing.no_model(name):
-        return registration.register(name, wanted, actor=actor).version
+        return registration.register(name, wanted, actor=actor, protected=protected_aliases()).version
 
 
 def _reserve(name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:

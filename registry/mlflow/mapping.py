@@ -8,7 +8,7 @@ from typing import Any
 
 from registry.db.records import ModelBrief, ModelRecord, VersionBrief, VersionRecord
 from registry.domain.stages import State
-from registry.mlflow import locations
+from registry.mlflow import locations, prompts
 from registry.mlflow.rules import STAGES
 
 # Absent or unknown, a client takes the status for pending and polls for minutes.
@@ -48,10 +48,17 @@ def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
         run_id=found.run_id,
         run_link=found.run_link,
         status=STATUS[found.state],
-        status_message=found.state_reason,
+        status_message=found.state_reason or _caution(found),
         tags=_tags(found.tags),
         aliases=sorted(found.aliases),
     ) | {"description": found.description}  # MLflow sends it though it is empty: a prompt's message is text
+
+
+def _caution(found: VersionBrief | VersionRecord) -> str | None:
+    """The warning on a version that is READY to MLflow, is named by an alias, and was never verified here."""
+    if found.state != State.UNVERIFIED or not found.aliases or prompts.is_prompt(found.tags):
+        return None
+    return "unverified: the registry has not seen these files; clients load them from where they were said to be"
 
 
 def versions(found: Sequence[VersionBrief]) -> dict[str, Any]:

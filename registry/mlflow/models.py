@@ -9,7 +9,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import AlreadyExists, NotFound
 from registry.domain.stages import Lifecycle, Stage
 from registry.http.access import requires
-from registry.http.context import current_actor, settings
+from registry.http.context import current_actor, protected_aliases, settings
 from registry.mlflow import mapping, missing, prompts, rules
 from registry.mlflow.arguments import string, strings, tags
 from registry.mlflow.endpoint import endpoint
@@ -62,7 +62,7 @@ def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
     rules.model_name(new_name, "new_name")
     with missing.no_model(name):
         try:
-            found = models.rename(name, new_name, actor=current_actor(), shown=briefs.of)
+            found = models.rename(name, new_name, actor=current_actor(), protected=protected_aliases(), shown=briefs.of)
         except AlreadyExists as error:
             raise AlreadyExists(f"Registered Model (name={new_name}) already exists. {error.detail}") from error
     return {"registered_model": mapping.model(found)}
@@ -73,7 +73,7 @@ def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
 def delete_registered_model(name: str) -> dict[str, Any]:
     """Delete a model; its history stays, and it can be restored by the registry's own API."""
     with missing.no_model(name):
-        models.delete_(name, actor=current_actor())
+        models.delete_(name, actor=current_actor(), protected=protected_aliases())
     return {}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from registry.domain.access import Permission
 from registry.http.access import requires
-from registry.http.context import current_actor
+from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import creation, locations, mapping, missing, rules
 from registry.mlflow.arguments import string, tags
 from registry.mlflow.endpoint import endpoint
@@ -56,7 +56,7 @@ def update_model_version(name: str, version: str, description: str = "") -> dict
 def delete_model_version(name: str, version: str) -> dict[str, Any]:
     """Delete a version; where the lifecycle is enforced, not while it is in use."""
     with missing.no_version(name, version) as number:
-        versions.delete_(name, number, actor=current_actor())
+        versions.delete_(name, number, actor=current_actor(), protected=protected_aliases())
     return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ from registry.domain import clock, names
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import NotFound, PreconditionFailed, Stale
-from registry.services import audit
+from registry.services import audit, authority
 from registry.services.idempotency import answer, unit_of_work
 
 UNSAID = object()
@@ -33,12 +34,14 @@ def point(
     number: int,
     *,
     actor: Actor,
+    protected: Collection[str],
     expected_current: int | object | None = UNSAID,
     reason: str | None = None,
     if_match: int | None = None,
 ) -> AliasRecord:
     """Let *alias* point at the version. Where it points there already, nothing is written.
 
+    Raises Forbidden for a protected alias when *actor* may not promote, or NotReady (see ``authority``).
     With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
@@ -46,6 +49,8 @@ def point(
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
+        authority.require_to_point(actor, held, alias, protected)
+        authority.require_fit(held, alias, found, protected)
         before = _current_number(session, held, alias)
         if expected_current is not UNSAID and expected_current != before:
             raise Stale(_stale_text(alias, before), holder=before)
@@ -61,7 +66,7 @@ def point(
                 texts=audit.texts(reason=reason),
             )
             audit.record(session, held, event, happening, actor=actor, version=found)
-        return answer(session, replace(_current(session, held, alias), created=before is None))
+        return answer(session, replace(_current(session, held, alias, protected), created=before is None))
 
 
 def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
@@ -82,13 +87,24 @@ def move(session: Session, held: Model, alias: str, version: Version, *, event: 
 
 
 def remove(
-    model: str, alias: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+    model: str,
+    alias: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    if_match: int | None = None,
 ) -> AliasRecord:
-    """End the alias; its history stays. Raises NotFound, or PreconditionFailed when it was moved since."""
+    """End the alias; its history stays.
+
+    Raises NotFound, PreconditionFailed when it was moved since, or Forbidden for a protected alias when *actor* may not
+    promote.
+    """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
+        authority.require_to_point(actor, held, alias, protected)
         event = audit.begin(held)
-        gone = _current(session, held, alias)
+        gone = _current(session, held, alias, protected)
         _check_match(session, held, alias, if_match)
         version = _end(session, held, alias, event)
         catalog.touch(held, event.at, revises=False)
@@ -117,7 +133,12 @@ def end_all(session: Session, held: Model, version: Version, *, event: audit.Eve
     return pointing
 
 
-def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRecord:
+def pointing(names: Collection[str], number: int | None) -> dict[str, Any]:
+    """The part of an audit entry that says that the aliases point at version *number*; empty without any."""
+    return {"aliases": dict.fromkeys(names, number)} if names else {}
+
+
+def resolve(model: str, alias: str, *, protected: Collection[str], as_of: datetime | None = None) -> AliasRecord:
     """Where the alias points, or pointed at *as_of*, also under a deleted model. Raises NotFound, or Invalid."""
     governance.require_past(as_of)
     if as_of is None:
@@ -126,7 +147,7 @@ def resolve(model: str, alias: str, *, as_of: datetime | None = None) -> AliasRe
         ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of))
         found = look_up(covering(ever.where(AliasTenure.alias == alias), AliasTenure, as_of))
     if found:
-        return AliasRecord(*found[0])
+        return _record(found[0], protected)
     with reading() as session:
         if as_of is None:
             catalog.model(session, model)
@@ -140,7 +161,9 @@ def tenure_of(model: str, alias: str) -> int | None:
     return found[0][0] if found else None
 
 
-def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
+def list_(
+    model: str, *, protected: Collection[str], after: tuple[Any, ...] | None = None, limit: int
+) -> Page[AliasRecord]:
     """The model's aliases, by name. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
@@ -148,10 +171,12 @@ def list_(model: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Pa
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page([AliasRecord(*row) for row in found.items], found.next_after)
+        return Page([_record(row, protected) for row in found.items], found.next_after)
 
 
-def history(model: str, alias: str, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[AliasRecord]:
+def history(
+    model: str, alias: str, *, protected: Collection[str], after: tuple[Any, ...] | None = None, limit: int
+) -> Page[AliasRecord]:
     """Where the alias ever pointed, newest first. Raises NotFound."""
     with reading() as session:
         catalog.require_ever_named(session, model)
@@ -159,7 +184,7 @@ def history(model: str, alias: str, *, after: tuple[Any, ...] | None = None, lim
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page([AliasRecord(*row) for row in found.items], found.next_after)
+        return Page([_record(row, protected) for row in found.items], found.next_after)
 
 
 def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
@@ -179,6 +204,11 @@ def _open(held: Model, alias: str) -> Select[AliasTenure]:
     )
 
 
+def tenure_id(session: Session, held: Model, alias: str) -> int | None:
+    """The id of the alias's open tenure; None without one."""
+    return session.scalar(_open(held, alias).with_only_columns(AliasTenure.id))
+
+
 def _check_match(session: Session, held: Model, alias: str, if_match: int | None) -> None:
     if if_match is None:
         return
@@ -192,12 +222,18 @@ def _current_number(session: Session, held: Model, alias: str) -> int | None:
     return session.scalar(statement.with_only_columns(Version.number))
 
 
-def _current(session: Session, held: Model, alias: str) -> AliasRecord:
+def _current(session: Session, held: Model, alias: str, protected: Collection[str]) -> AliasRecord:
     statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
     session.flush()  # it may be new
     if found := records.rows(session, covering(statement, AliasTenure, None)):
-        return AliasRecord(*found[0])
+        return _record(found[0], protected)
     raise _no_alias(held.name, alias, None)
+
+
+def _record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
+    """The record of a row of ``select_aliases``, whose last column lists the model's protected aliases."""
+    fields = [*row[:-1], names.lists_alias(row[2], row[-1], protected)]
+    return AliasRecord(*fields)
 
 
 def _no_alias(model: str, alias: str, as_of: datetime | None) -> NotFound:

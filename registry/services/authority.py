@@ -1,13 +1,21 @@
-"""The permission that every way into or out of production needs, whatever the route requires."""
+"""The permission that production and protected aliases need, whatever the route requires.
+
+``protected`` are the aliases that the settings protect in every model; a model can protect others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.models import Model, Version
+from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import governance
+from registry.domain import names
 from registry.domain.access import Actor, Permission
-from registry.domain.stages import Stage
+from registry.domain.errors import NotReady
+from registry.domain.stages import Stage, State
 
 
 def require_to_move(actor: Actor, held: Model, version: Version) -> None:
@@ -19,8 +27,46 @@ def require_to_move(actor: Actor, held: Model, version: Version) -> None:
 def require_to_change(session: Session, actor: Actor, held: Model) -> None:
     """Raise Forbidden when a version of the locked model holds production and *actor* may not promote.
 
-    For what changes the holder that a name resolves to, or the rules for it: deletion, restoration, renaming,
-    lifecycles. Costs one statement.
+    Costs one statement.
     """
     if holder := governance.production_holder(session, held):
         require_to_move(actor, held, holder)
+
+
+def require_to_rename(session: Session, actor: Actor, held: Model, protected: Collection[str]) -> None:
+    """Raise Forbidden when the model's name leads to production or by a protected alias, and *actor* may not promote.
+
+    For what changes where a name leads: deletion, restoration, renaming. Costs one statement, and another one where any
+    aliases are protected.
+    """
+    require_to_change(session, actor, held)
+    require_to_release(session, actor, held, protected)
+
+
+def require_to_release(session: Session, actor: Actor, held: Model, protected: Collection[str]) -> None:
+    """Raise Forbidden when a protected alias of the locked model is set and *actor* may not promote."""
+    if protected or held.protected_aliases:
+        current = select(AliasTenure.alias).where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+        for alias in session.scalars(current.order_by(AliasTenure.alias)):
+            require_to_point(actor, held, alias, protected)
+
+
+def require_to_point(actor: Actor, held: Model, alias: str, protected: Collection[str]) -> None:
+    """Raise Forbidden when the alias is protected and *actor* may not promote."""
+    if names.lists_alias(alias, held.protected_aliases, protected):
+        actor.require(Permission.VERSION_PROMOTE, because=f"the alias {alias!r} of {held.name!r} is protected")
+
+
+def require_fit(held: Model, alias: str, version: Version, protected: Collection[str]) -> None:
+    """Raise NotReady unless the alias may point at the version: a ready one, or an unverified one if not protected."""
+    if version.state == State.READY:
+        return
+    if version.state != State.UNVERIFIED:
+        raise NotReady(
+            f"version {version.number} of {held.name!r} is {version.state}; an alias points at it once it is ready"
+        )
+    if names.lists_alias(alias, held.protected_aliases, protected):
+        raise NotReady(
+            f"the alias {alias!r} of {held.name!r} is protected and points at ready versions only; version "
+            f"{version.number} is unverified: its files are elsewhere. Register them with their bytes first"
+        )

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import Import
 from registry.db.session import transaction
-from registry.domain.access import Actor
+from registry.domain.access import Actor, Permission
 from registry.domain.errors import UploadMismatch
 from registry.domain.manifest import File
 from registry.services import copies, leases
@@ -43,6 +43,7 @@ class Taken:
     facts: Mapping[str, Any]
     created_at: datetime
     created_by: str
+    permissions: frozenset[Permission] = frozenset()
 
 
 class Job:

@@ -8,7 +8,7 @@ that there is, and a version is filled in the transaction that ends its import.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -21,12 +21,22 @@ from registry.db.queries import catalog, records
 from registry.db.records import ImportRecord
 from registry.db.session import reading, transaction
 from registry.domain import clock
-from registry.domain.access import SYSTEM, Actor, ActorKind
+from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.domain.manifest import File
 from registry.domain.stages import State
-from registry.services import audit, fetching, filling, leases, registration, versions
+from registry.services import (
+    alias_requests,
+    aliases,
+    audit,
+    authority,
+    fetching,
+    filling,
+    leases,
+    registration,
+    versions,
+)
 from registry.services.fetching import Job, Taken
 from registry.services.filling import Kind
 from registry.services.idempotency import answer, unit_of_work
@@ -44,10 +54,19 @@ RETRY_AFTER = timedelta(seconds=30)
 GIVEN_UP_AFTER = timedelta(hours=24)
 
 
-def request(model: str, source: str, facts: Mapping[str, Any], *, actor: Actor, sources: Sources) -> ImportRecord:
+def request(
+    model: str,
+    source: str,
+    facts: Mapping[str, Any],
+    *,
+    actor: Actor,
+    sources: Sources,
+    protected: Collection[str],
+) -> ImportRecord:
     """Ask for a version of the files at *source*; *facts* are all else that its registration says, as it was sent.
 
-    Raises Invalid for a location that is not allowed, NotFound, or Conflict for a deleted model.
+    Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or Forbidden for a
+    protected alias when *actor* may not promote.
     """
     if not sources.allows(source):
         text = (
@@ -57,6 +76,8 @@ def request(model: str, source: str, facts: Mapping[str, Any], *, actor: Actor, 
         raise Invalid.field("source", text)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
+        for alias in facts.get("aliases", ()):
+            authority.require_to_point(actor, held, alias, protected)
         event = audit.begin(held)
         wanted = Import(
             id=str(uuid.uuid4()),
@@ -68,6 +89,7 @@ def request(model: str, source: str, facts: Mapping[str, Any], *, actor: Actor, 
             bytes=0,
             created_at=event.at,
             created_by=actor.id,
+            permissions=sorted(actor.exercised),
         )
         session.add(wanted)
         _record(session, held, wanted, event, "import.requested", actor=actor, source=source)
@@ -83,21 +105,25 @@ def describe(import_id: str) -> ImportRecord:
         return _told(session, found)
 
 
-def run_next(*, store: Store, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> bool:
+def run_next(
+    *, store: Store, sources: Sources, make: Make, kinds: Mapping[str, Kind], protected: Collection[str]
+) -> bool:
     """Do one import; false when none waits. Any number of workers may do this at once.
 
     *make* turns the facts of the request and the fetched files into a registration, or raises Invalid. A version whose
-    number was reserved is filled as the one of the *kinds* says that its facts name.
+    number was reserved is filled as the one of the *kinds* says that its facts name. ``protected`` are as in
+    ``authority``.
     """
     waiting = select(Import).where(Import.state.in_(OPEN)).order_by(Import.created_at, Import.id)
     row = leases.take(waiting, Import)
     if row is None:
         return False
     taken = Taken(
-        row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by
-    )
+        row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by,
+        frozenset(Permission(permission) for permission in row.permissions or ()),
+    )  # fmt: skip
     try:
-        _attempt(taken, Lease(row), store, _way(taken, sources, make, kinds))
+        _attempt(taken, Lease(row), store, _way(taken, sources, make, kinds), protected)
     except leases.Lost:
         log.warning("import_lost", id=taken.id)
     return True
@@ -114,14 +140,14 @@ def _unknown(job: Job) -> Registration:
     raise Conflict(f"this registry does not know how to fetch what is at {job.taken.source}")
 
 
-def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind) -> None:
+def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind, protected: Collection[str]) -> None:
     """Do it, or write down why not. Raises Lost."""
     try:
         job = _begin(taken, lease, store)
         wanted = way(job)
         job.note()  # raises where another worker has begun anew meanwhile
         if taken.version_id is None:
-            number = registration.register(job.model, wanted, actor=job.requester).version.number
+            number = registration.register(job.model, wanted, actor=job.requester, protected=protected).version.number
             _finish(job, number)
         else:
             number = _fill(job, wanted)
@@ -157,7 +183,7 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
         logs.concerning({"model": held.name})
         account = session.get_one(Account, taken.created_by, populate_existing=True)
         fetching.write(session, taken, state="running", files=0, bytes=0)
-    requester = Actor(account.id, account.name, ActorKind(account.kind))
+    requester = Actor(account.id, account.name, ActorKind(account.kind), permissions=taken.permissions)
     return Job(taken, lease, store, model=held.name, requester=requester)
 
 
@@ -217,11 +243,12 @@ def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
 def _give_up(session: Session, held: Model, version: Version, event: audit.Event, reason: str) -> None:
     version.state, version.state_reason = State.FAILED.value, reason
     catalog.touch(version, event.at)
+    left = alias_requests.abandon(session, held, version, event=event)
     happening = Happening(
         "version.failed",
         versions.subject(held, version),
-        before={"state": State.PENDING.value},
-        after={"state": version.state},
+        before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
+        after={"state": version.state} | aliases.pointing(left, None),
         texts=audit.texts(reason=reason),
     )
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import select, update
@@ -133,12 +133,14 @@ def edit(
         return answer(session, shown(session, held))
 
 
-def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
+def delete_(
+    name: str, *, actor: Actor, protected: Collection[str], reason: str | None = None, if_match: int | None = None
+) -> ModelRecord:
     """Mark the model as deleted; everything it has stays and can be restored.
 
     Raises InUse while a version holds staging or production, or while another model's version derives from one; not
-    in lifecycle ``open``, where MLflow's rules hold. There it raises Forbidden while a version holds production and
-    *actor* may not promote.
+    in lifecycle ``open``, where MLflow's rules hold. Raises Forbidden while a version holds production there, or a
+    protected alias is set, and *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
@@ -146,21 +148,24 @@ def delete_(name: str, *, actor: Actor, reason: str | None = None, if_match: int
         catalog.await_children(session, Version.model_id == held.id)
         if held.lifecycle != Lifecycle.OPEN:
             _refuse_if_used(session, held)
+            authority.require_to_release(session, actor, held, protected)
         else:
-            authority.require_to_change(session, actor, held)
+            authority.require_to_rename(session, actor, held, protected)
         return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
-def restore(name: str, *, actor: Actor, reason: str | None = None, if_match: int | None = None) -> ModelRecord:
+def restore(
+    name: str, *, actor: Actor, protected: Collection[str], reason: str | None = None, if_match: int | None = None
+) -> ModelRecord:
     """Bring the model that was deleted last back.
 
     Raises NotFound, PreconditionFailed, Conflict while a live model has the name, or Forbidden where a version comes
-    back into production and *actor* may not promote.
+    back into production, or a protected alias, and *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_deleted_model(session, name)
         catalog.check_match(held, if_match)
-        authority.require_to_change(session, actor, held)
+        authority.require_to_rename(session, actor, held, protected)
         if _live(session, held.name_key):
             raise _restore_blocked(name)
         held.deleted_at = None
@@ -172,17 +177,26 @@ def restore(name: str, *, actor: Actor, reason: str | None = None, if_match: int
         return _mark(session, held, "model.restored", deleted=False, actor=actor, reason=reason)
 
 
-def rename(name: str, new_name: str, *, actor: Actor, reason: str | None = None, shown: Shown[T]) -> T:
+def rename(
+    name: str,
+    new_name: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    shown: Shown[T],
+) -> T:
     """Give the model another name; its versions, tags, aliases and history stay with it. *shown* makes the answer.
 
     Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
     Conflict for a name under which another model has numbered versions: one number would mean two things. Raises
-    Forbidden while a version holds production and *actor* may not promote: the old name loses its holder.
+    Forbidden while a version holds production or a protected alias is set, and *actor* may not promote: the old name
+    loses them.
     """
     names.require(names.model_name_problem, "new_name", new_name)
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
-        authority.require_to_change(session, actor, held)
+        authority.require_to_rename(session, actor, held, protected)
         key = names.name_key(new_name)
         if new_name == name or (key != held.name_key and _live(session, key)):
             raise _taken(new_name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
 from registry.rules import paths
-from registry.services import aliases, audit, lineage, tags, versions
+from registry.services import alias_requests, audit, authority, lineage, tags, versions
 from registry.services.idempotency import answer, unit_of_work
 
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
@@ -74,23 +74,26 @@ class Registered:
     version: VersionRecord
 
 
-def register(model: str, wanted: Registration, *, actor: Actor) -> Registered:
+def register(model: str, wanted: Registration, *, actor: Actor, protected: Collection[str]) -> Registered:
     """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
 
-    Raises NotFound, Invalid, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
+    Aliases are set when it is ready. Raises NotFound, Invalid, Forbidden for a protected alias when *actor* may not
+    promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
     """
     sealed = _check(wanted)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         if not wanted.anew and (twin := _twin(session, held, sealed, wanted)):
             return answer(session, Registered(False, records.version_record(session, twin)))
+        for alias in wanted.aliases:
+            authority.require_to_point(actor, held, alias, protected)
         state = _check_blobs(session, sealed, actor)
         event = audit.begin(held)
         version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
         _describe(session, version, wanted, sealed, event=event, actor=actor)
         lineage.keep(session, held, version, wanted.lineage)
         tags.give(session, version, wanted.tags)
-        left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
+        left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
         audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
         return answer(session, Registered(True, records.version_record(session, version)))
 
@@ -99,7 +102,8 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
     """Give a version its number whose files the registry has not: unverified, for they are elsewhere.
 
     With *fetch*, the facts of an import, the version is pending until a worker has fetched its files and what is known
-    of its run; *wanted* then has no params, metrics or lineage of its own. Raises NotFound, or Invalid.
+    of its run; *wanted* then has no params, metrics or lineage of its own. It asks for no aliases. Raises NotFound, or
+    Invalid.
     """
     _check_texts(wanted)
     state = State.UNVERIFIED if fetch is None else State.PENDING
@@ -113,8 +117,7 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
         else:
             session.add(_import(version, fetch, actor=actor))
         tags.give(session, version, wanted.tags)
-        left = {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted.aliases}
-        audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
+        audit.record(session, held, event, _happening(held, version, wanted, {}), actor=actor, version=version)
         return answer(session, records.version_record(session, version))
 
 
@@ -312,7 +315,8 @@ def _happening(held: Model, version: Version, wanted: Registration, left: Mappin
         versions.subject(held, version),
         before={"aliases": dict(left)} if left else {},
         after={"state": version.state, "files": version.file_count, "size": str(version.size)}
-        | ({"aliases": dict.fromkeys(left, version.number)} if left else {}),
+        | ({"aliases": dict.fromkeys(left, version.number)} if left else {})
+        | ({"requested_aliases": sorted(requested)} if (requested := wanted.aliases) and not left else {}),
         digests=({"manifest": version.manifest_digest} if version.manifest_digest else {})
         | {"lineage": version.lineage_digest},
         texts=audit.texts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -16,7 +17,7 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Unavailable, UploadMismatch
 from registry.domain.stages import State
-from registry.services import audit, completion, leases, ownership, uploads, versions
+from registry.services import alias_requests, aliases, audit, completion, leases, ownership, uploads, versions
 from registry.services.completion import Arrival
 from registry.services.leases import Lease
 from registry.storage.checked import Store
@@ -52,8 +53,11 @@ def verify_next(*, store: Store) -> bool:
     return True
 
 
-def settle() -> Settled:
-    """Make pending versions ready whose bytes are all verified, and fail those whose bytes will never be."""
+def settle(*, protected: Collection[str]) -> Settled:
+    """Make pending versions ready whose bytes are all verified, and fail those whose bytes will never be.
+
+    What becomes ready gets the aliases that wait for it; ``protected`` are as in ``authority``.
+    """
     with reading() as session:
         pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
         # Without a manifest nobody knows yet which bytes it needs: an import is to fill it.
@@ -61,7 +65,7 @@ def settle() -> Settled:
         pending = pending.order_by(Version.id).limit(BATCH)
         complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
         hopeless = session.execute(pending.where(_has_file(_lost()))).all()
-    settled = [_settle(version_id, model_id) for version_id, model_id in [*complete, *hopeless]]
+    settled = [_settle(version_id, model_id, protected) for version_id, model_id in [*complete, *hopeless]]
     return Settled(settled.count(State.READY), settled.count(State.FAILED))
 
 
@@ -91,7 +95,7 @@ def _fail(lease: Lease[Upload], reason: str) -> None:
         upload.state, upload.reason = "failed", reason
 
 
-def _settle(version_id: int, model_id: str) -> State | None:
+def _settle(version_id: int, model_id: str, protected: Collection[str]) -> State | None:
     """Decide again under the model's lock: registrations and other workers go on meanwhile."""
     with transaction() as session:
         held = session.scalars(
@@ -103,6 +107,7 @@ def _settle(version_id: int, model_id: str) -> State | None:
         reason = None
         if not artifacts.count_lacking(session, version):
             state = _mark(session, held, version, State.READY, None)
+            alias_requests.grant(session, held, version, protected=protected)
         elif reason := _why_hopeless(session, version):
             state = _mark(session, held, version, State.FAILED, reason)
         else:
@@ -115,11 +120,12 @@ def _mark(session: Session, held: Model, version: Version, state: State, reason:
     event = audit.begin(held)
     version.state, version.state_reason = state.value, reason
     catalog.touch(version, event.at)
+    left = alias_requests.abandon(session, held, version, event=event) if state is State.FAILED else []
     happening = Happening(
         "version.verified" if state is State.READY else "version.failed",
         versions.subject(held, version),
-        before={"state": State.PENDING.value},
-        after={"state": state.value},
+        before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
+        after={"state": state.value} | aliases.pointing(left, None),
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
     )

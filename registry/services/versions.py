@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
 from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
-from registry.services import aliases, audit, authority, lineage, tags, tenures
+from registry.services import alias_requests, aliases, audit, authority, lineage, tags, tenures
 from registry.services.idempotency import answer, unit_of_work
 
 
@@ -169,21 +169,31 @@ def add_metrics(
 
 
 def delete_(
-    model: str, number: int, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    if_match: int | None = None,
 ) -> VersionRecord:
     """Mark the version as deleted; its manifest, lineage and history stay.
 
     Raises InUse while it holds staging or production, has an alias, or another version derives from it. In lifecycle
     ``open`` it leaves its stage and loses its aliases instead, as in MLflow; raises Forbidden where it holds production
-    and *actor* may not promote.
+    or has a protected alias, and *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
         catalog.check_match(found, if_match)
         catalog.await_children(session, Version.id == found.id)
+        if found.state == State.PENDING:
+            alias_requests.forget(session, found)
         if held.lifecycle == Lifecycle.OPEN and found.state != State.DELETED:
             authority.require_to_move(actor, held, found)
+            for alias in aliases.pointing_at(session, found):
+                authority.require_to_point(actor, held, alias, protected)
             return _mark_freed(session, held, found, actor=actor, reason=reason)
         _refuse_if_used(session, held, found)
         return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)
@@ -275,11 +285,9 @@ def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, 
     left = aliases.end_all(session, held, found, event=event)
     if stage in SERVING:
         tenures.enter(session, held, found, Stage.NONE, kind_of(stage, Stage.NONE), event)
-    before: dict[str, Any] = {"state": found.state, "stage": stage.value}
+    before = {"state": found.state, "stage": stage.value} | aliases.pointing(left, found.number)
     found.state, found.deleted_at = State.DELETED.value, event.at
-    after: dict[str, Any] = {"state": found.state, "stage": found.stage}
-    if left:
-        before["aliases"], after["aliases"] = dict.fromkeys(left, found.number), dict.fromkeys(left)
+    after = {"state": found.state, "stage": found.stage} | aliases.pointing(left, None)
     catalog.touch(found, event.at)
     catalog.touch(held, event.at)
     happening = Happening(

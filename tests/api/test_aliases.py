@@ -44,6 +44,8 @@ def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, given: Given) -> 
         "until": None,
         "actor": "all",
         "reason": "because 2",
+        "state": "ready",
+        "protected": False,
     }
     assert expect(200, api.get(CHAMPION)) == moved.get_json()
     assert expect(200, api.get("/models/fraud"))["aliases"] == {"champion": 2}

@@ -53,6 +53,7 @@ WRITES = [
     Write("DELETE", "/uploads/{upload}"),
     Write("DELETE", "/models/fraud/versions/5"),
     Write("DELETE", "/models/fraud/aliases/champion"),
+    Write("DELETE", "/models/fraud/aliases/stable/protection"),
     Write("DELETE", "/models/empty"),
     Write("DELETE", "/tokens/{reader_id}"),
 ]

@@ -48,6 +48,8 @@ TABLE: dict[str, str] = {
     "POST /models/nobody/versions/1/metrics": "writer promoter admin",
     "PUT /models/nobody/versions/1/stage": "writer promoter admin",
     "PUT /models/nobody/aliases/champion": "writer promoter admin",
+    "PUT /models/nobody/aliases/champion/protection": "promoter",
+    "DELETE /models/nobody/aliases/champion/protection": "promoter",
     "DELETE /models/nobody/versions/1": "promoter admin",
     "POST /models/nobody/rollback": "promoter",
     "DELETE /models/nobody": "admin",

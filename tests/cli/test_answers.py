@@ -197,7 +197,7 @@ def test_a_list_is_one_object_that_says_whether_there_is_more(
 
     assert json.loads(cut.out) == {"items": entries[:2], "more": True}
     assert json.loads(whole.out) == {"items": entries, "more": False}
-    assert text.out.splitlines()[0].split() == ["ALIAS", "VERSION", "SINCE", "UNTIL", "BY"]
+    assert text.out.splitlines()[0].split() == ["ALIAS", "VERSION", "SINCE", "UNTIL", "BY", "NOTES"]
     assert "--limit 0" in text.err
 
 

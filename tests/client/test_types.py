@@ -24,6 +24,7 @@ PAIRS = [
     (types.HolderView, stages.HolderView),
     (types.StagesView, stages.StagesView),
     (types.AliasView, aliases.AliasView),
+    (types.ProtectionView, aliases.ProtectionView),
     (types.UploadView, uploads.UploadView),
     (types.Target, uploads.TargetView),
     (types.PartView, uploads.SignedPartView),

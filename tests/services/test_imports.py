@@ -26,6 +26,7 @@ from registry.services.registration import Registration
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
+from tests.support.api import expect
 from tests.support.databases import Database
 from tests.support.https_server import HttpsServer, Reply, running_https
 from tests.support.importing import LONG_AGO, Importing
@@ -102,7 +103,9 @@ def some_bytes(size: int = 3_000_000) -> bytes:
 
 def work_with(app: Flask, store: Store) -> None:
     with app.app_context():
-        imports.run_next(store=store, sources=app.extensions[EXTENSION].sources, make=registration_of, kinds={})
+        imports.run_next(
+            store=store, sources=app.extensions[EXTENSION].sources, make=registration_of, kinds={}, protected=()
+        )
 
 
 def uploads_of(app: Flask, content: bytes) -> list[str]:
@@ -119,6 +122,39 @@ def assert_imported_once(importing: Importing, asked: dict[str, Any], content: b
     assert importing.given.actions().count("version.registered") == 1
     assert importing.given.stages() == {1: "none"}
     assert not importing.work()
+
+
+def test_an_import_sets_a_protected_alias_for_those_who_might_promote_when_they_asked(
+    importing: Importing, https: HttpsServer
+) -> None:
+    """A worker acts with what the request exercised."""
+    address = "/models/fraud/aliases/champion"
+    expect(200, importing.api.put(f"{address}/protection", {}))
+    asked = {"source": https.serve("/models/a.bin", *[Reply(some_bytes(16_000))] * 4), "aliases": ["champion"]}
+
+    refused = importing.as_role("writer").post("/models/fraud/imports", asked)
+    accepted = importing.as_role("promoter").post("/models/fraud/imports", asked)
+    worked = importing.work()
+
+    assert expect(403, refused)["permission"] == "version:promote"
+    assert expect(202, accepted)["state"] == "pending"
+    assert worked
+    assert expect(200, importing.api.get(address))["number"] == 1
+
+
+def test_an_import_fails_whose_alias_was_protected_since_from_those_who_may_not_promote(
+    importing: Importing, https: HttpsServer
+) -> None:
+    body = {"source": https.serve("/models/a.bin", *[Reply(some_bytes(16_000))] * 4), "aliases": ["champion"]}
+    asked = expect(202, importing.as_role("writer").post("/models/fraud/imports", body))
+    expect(200, importing.api.put("/models/fraud/aliases/champion/protection", {}))
+
+    assert importing.work()
+
+    failed = importing.now(asked)
+    assert failed["state"] == "failed"
+    assert "the alias 'champion' of 'fraud' is protected" in failed["reason"]
+    assert importing.api.get("/models/fraud/aliases/champion").status_code == 404
 
 
 def test_a_mistake_of_ours_is_tried_again_for_a_day_and_then_given_up(importing: Importing, https: HttpsServer) -> None:
@@ -238,7 +274,9 @@ def test_bytes_that_a_collector_took_meanwhile_are_copied_again(
         return registration_of(facts, files)
 
     with importing.app.app_context():
-        imports.run_next(store=store, sources=importing.app.extensions[EXTENSION].sources, make=make, kinds={})
+        imports.run_next(
+            store=store, sources=importing.app.extensions[EXTENSION].sources, make=make, kinds={}, protected=()
+        )
     assert importing.now(asked)["state"] == "running"
     assert importing.now(asked)["reason"].startswith("1 of the files' bytes are not in the store")
     importing.end_leases()

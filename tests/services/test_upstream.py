@@ -487,7 +487,7 @@ def test_facts_of_a_kind_that_is_not_known_fail_the_version(importing: Importing
 def work(importing: Importing, **kinds: Any) -> None:
     adapters = importing.app.extensions["model-registry"]
     with importing.app.app_context():
-        assert imports.run_next(store=adapters.store, sources=adapters.sources, make=nothing, kinds=kinds)
+        assert imports.run_next(store=adapters.store, sources=adapters.sources, make=nothing, kinds=kinds, protected=())
 
 
 def nothing(*_: Any) -> Registration:

@@ -45,7 +45,13 @@ class Importing:
         """One import, as a worker does it; false when none waits."""
         with self.app.app_context():
             found = self._adapters
-            return imports.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found))
+            return imports.run_next(
+                store=found.store,
+                sources=found.sources,
+                make=make,
+                kinds=worker.kinds_of(found),
+                protected=found.settings.protected_aliases,
+            )
 
     def reserve(
         self, source: str, *, model: str = "fraud", run_id: str | None = None, logged_model: str | None = None

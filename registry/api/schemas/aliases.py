@@ -29,6 +29,22 @@ class AliasView(View):
     until = Instant(required=True, allow_none=True)
     actor = fields.String(required=True)
     reason = fields.String(required=True, allow_none=True)
+    state = fields.String(
+        required=True,
+        metadata={"description": "of the version, now: unverified when the registry has never seen its files"},
+    )
+    protected = fields.Boolean(
+        required=True, metadata={"description": "Whether it points at ready versions only, moved by version:promote."}
+    )
+
+
+class ProtectionView(View):
+    """``changed`` is false when it was so before."""
+
+    model = fields.String(required=True)
+    alias = fields.String(required=True)
+    protected = fields.Boolean(required=True)
+    changed = fields.Boolean(required=True)
 
 
 AliasPage = page_of(AliasView, "AliasPage")

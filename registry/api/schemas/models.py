@@ -56,6 +56,9 @@ class ModelView(View):
     latest_version = fields.Integer(required=True, allow_none=True)
     stages = fields.Nested(StageNumbersView, required=True)
     aliases = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True)
+    protected_aliases = fields.List(
+        fields.String(), required=True, metadata={"description": "besides those that the settings protect"}
+    )
     claimed = fields.Dict(
         required=True, allow_none=True, metadata={"description": "what the registry it came from said"}
     )

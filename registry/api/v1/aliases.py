@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from registry.api.blueprint import Blueprint, conditional, polled
-from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery
-from registry.api.schemas.models import ReasonQuery
+from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery, ProtectionView
+from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.db.records import AliasRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
-from registry.http.context import current_actor, etag_of_tenure, if_match
-from registry.services import aliases
+from registry.http.context import current_actor, etag_of_tenure, if_match, protected_aliases
+from registry.services import aliases, protection
+from registry.services.protection import Protection
 
 blueprint = Blueprint("aliases", __name__, url_prefix="/api/v1", description="Movable names for versions.")
 ALIAS = "/models/<model:model>/aliases/<alias:alias>"
@@ -24,8 +25,20 @@ ALIAS = "/models/<model:model>/aliases/<alias:alias>"
 @blueprint.response(201, AliasView, unchanged=200)
 @requires(Permission.ALIAS_SET)
 def put_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
-    """Point an alias at a version."""
-    return aliases.point(model, alias, body.pop("version"), actor=current_actor(), if_match=if_match("t"), **body)
+    """Point an alias at a version.
+
+    At a pending or failed version none points. A protected alias points at ready versions only, and moving it needs the
+    permission version:promote.
+    """
+    return aliases.point(
+        model,
+        alias,
+        body.pop("version"),
+        actor=current_actor(),
+        protected=protected_aliases(),
+        if_match=if_match("t"),
+        **body,
+    )
 
 
 @blueprint.route("/models/<model:model>/aliases")
@@ -34,7 +47,7 @@ def put_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
 @requires(Permission.MODEL_READ)
 def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
     """List a model's aliases."""
-    return paged(aliases.list_(model, **query))
+    return paged(aliases.list_(model, protected=protected_aliases(), **query))
 
 
 @blueprint.route(ALIAS)
@@ -46,7 +59,7 @@ def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
 @polled(lambda model, alias: etag_of_tenure(aliases.tenure_of(model, alias)))
 def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Show where an alias points, or pointed at an instant."""
-    return aliases.resolve(model, alias, **query)
+    return aliases.resolve(model, alias, protected=protected_aliases(), **query)
 
 
 @blueprint.route(ALIAS, methods=["DELETE"])
@@ -55,8 +68,31 @@ def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
 @blueprint.response(200, AliasView)
 @requires(Permission.ALIAS_SET)
 def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
-    """Delete an alias; its history stays."""
-    return aliases.remove(model, alias, actor=current_actor(), if_match=if_match("t"), **query)
+    """Delete an alias; its history stays.
+
+    A protected alias needs the permission version:promote.
+    """
+    return aliases.remove(
+        model, alias, actor=current_actor(), protected=protected_aliases(), if_match=if_match("t"), **query
+    )
+
+
+@blueprint.route(f"{ALIAS}/protection", methods=["PUT"])
+@blueprint.arguments(ReasonBody)
+@blueprint.response(200, ProtectionView)
+@requires(Permission.VERSION_PROMOTE)
+def put_protection(body: dict[str, Any], model: str, alias: str) -> Protection:
+    """Protect an alias: it points at ready versions only, and moves with version:promote only."""
+    return protection.protect(model, alias, actor=current_actor(), protected=protected_aliases(), **body)
+
+
+@blueprint.route(f"{ALIAS}/protection", methods=["DELETE"])
+@blueprint.arguments(ReasonQuery, location="query")
+@blueprint.response(200, ProtectionView)
+@requires(Permission.VERSION_PROMOTE)
+def delete_protection(query: dict[str, Any], model: str, alias: str) -> Protection:
+    """Stop protecting an alias."""
+    return protection.unprotect(model, alias, actor=current_actor(), protected=protected_aliases(), **query)
 
 
 @blueprint.route(f"{ALIAS}/history")
@@ -65,4 +101,4 @@ def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
 @requires(Permission.MODEL_READ)
 def list_alias_history(query: dict[str, Any], model: str, alias: str) -> dict[str, Any]:
     """List where an alias ever pointed, newest first."""
-    return paged(aliases.history(model, alias, **query))
+    return paged(aliases.history(model, alias, protected=protected_aliases(), **query))

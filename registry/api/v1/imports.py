@@ -12,7 +12,7 @@ from registry.api.schemas.imports import ImportBody, ImportView
 from registry.db.records import ImportRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
-from registry.http.context import current_actor, sources
+from registry.http.context import current_actor, protected_aliases, sources
 from registry.services import imports
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")
@@ -28,7 +28,14 @@ def _location(asked: ImportRecord) -> str:
 @requires(Permission.VERSION_REGISTER)
 def post_import(body: dict[str, Any], model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""
-    return imports.request(model, body["source"], body["facts"], actor=current_actor(), sources=sources())
+    return imports.request(
+        model,
+        body["source"],
+        body["facts"],
+        actor=current_actor(),
+        sources=sources(),
+        protected=protected_aliases(),
+    )
 
 
 @blueprint.route("/imports/<uuid:import_id>")

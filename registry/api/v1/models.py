@@ -21,7 +21,7 @@ from registry.db.records import ModelRecord
 from registry.domain.access import Permission
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
-from registry.http.context import current_actor, if_match, settings
+from registry.http.context import current_actor, if_match, protected_aliases, settings
 from registry.services import models
 
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
@@ -93,9 +93,9 @@ def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
 def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
     """Delete a model; it can be restored.
 
-    In lifecycle open, while a version holds production, this needs the permission version:promote.
+    While a protected alias is set, or a version holds production in lifecycle open, this needs version:promote.
     """
-    return models.delete_(model, actor=current_actor(), if_match=if_match(), **query)
+    return models.delete_(model, actor=current_actor(), protected=protected_aliases(), if_match=if_match(), **query)
 
 
 @blueprint.route("/models/<model:model>/restore", methods=["POST"])
@@ -106,6 +106,6 @@ def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
 def restore_model(body: dict[str, Any], model: str) -> ModelRecord:
     """Restore the model that was deleted last.
 
-    Where a version comes back into production, this needs the permission version:promote.
+    Where a version comes back into production, or a protected alias, this needs the permission version:promote.
     """
-    return models.restore(model, actor=current_actor(), if_match=if_match(), **body)
+    return models.restore(model, actor=current_actor(), protected=protected_aliases(), if_match=if_match(), **body)

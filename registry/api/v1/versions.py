@@ -26,7 +26,7 @@ from registry.db.records import VersionRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
-from registry.http.context import current_actor, if_match, settings
+from registry.http.context import current_actor, if_match, protected_aliases, settings
 from registry.services import lineage, registration, versions
 from registry.services.registration import Registered, Registration
 
@@ -45,8 +45,11 @@ def _location(registered: Registered) -> str:
 @blueprint.response(201, RegisteredView, unchanged=200, location=_location)
 @requires(Permission.VERSION_REGISTER)
 def post_version(body: Registration, model: str) -> Registered:
-    """Register a version from uploaded files."""
-    return registration.register(model, body, actor=current_actor())
+    """Register a version from uploaded files.
+
+    Aliases are set when the version is ready, unless they were moved since. Protected ones need version:promote.
+    """
+    return registration.register(model, body, actor=current_actor(), protected=protected_aliases())
 
 
 @blueprint.route("/models/<model:model>/versions")
@@ -94,9 +97,11 @@ def patch_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
 def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Delete a version; it can be restored.
 
-    In lifecycle open, deleting the holder of production needs the permission version:promote.
+    In lifecycle open, one that holds production or has a protected alias needs the permission version:promote.
     """
-    return versions.delete_(model, number, actor=current_actor(), if_match=if_match(), **query)
+    return versions.delete_(
+        model, number, actor=current_actor(), protected=protected_aliases(), if_match=if_match(), **query
+    )
 
 
 @blueprint.route(f"{VERSION}/restore", methods=["POST"])

@@ -4,7 +4,7 @@ from registry.db.models.access import Account, IdempotencyKey, Token
 from registry.db.models.artifacts import Artifact, Blob, Stray, Upload, VersionFile
 from registry.db.models.audit import AuditEntry, AuditText, Chain, CommitBase
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
-from registry.db.models.governance import AliasTenure, Tenure
+from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
 from registry.db.models.operations import Census, Heartbeat
@@ -13,6 +13,7 @@ from registry.db.models.releases import CompatibleRelease
 
 __all__ = [
     "Account",
+    "AliasRequest",
     "AliasTenure",
     "Artifact",
     "AuditEntry",

@@ -14,7 +14,8 @@ from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
 class Model(Chained, Base):
     """A name with versions. The row is locked by whoever changes the model or anything under it.
 
-    ``revised_at`` is when something other than tags and aliases changed last; ``claimed`` is what another registry said
+    ``protected_aliases`` move with ``version:promote`` only; None and empty mean the same. ``revised_at`` is when
+    something other than tags and aliases changed last; ``claimed`` is what another registry said
     of the model that was imported from it (times, users): nobody here has seen it.
     """
 
@@ -40,6 +41,7 @@ class Model(Chained, Base):
     revised_at: Mapped[datetime | None]
     claimed: Mapped[dict[str, Any] | None]
     deleted_at: Mapped[datetime | None]
+    protected_aliases: Mapped[list[str] | None]
 
 
 class FormerName(Base):

@@ -44,6 +44,25 @@ class Tenure(Base):
     origin_id: Mapped[int | None] = mapped_column(ForeignKey("tenures.id"))
 
 
+class AliasRequest(Base):
+    """An alias that was asked for at the registration of a version that is not ready yet.
+
+    It is set when the version is ready, unless it moved since: ``tenure_id`` is the tenure that it had then.
+    """
+
+    __tablename__ = "alias_requests"
+    __table_args__ = (Index("ix_alias_requests_version_id", "version_id"),)
+
+    id: Mapped[SerialKey]
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
+    alias: Mapped[str] = mapped_column(Bytewise)
+    tenure_id: Mapped[int | None] = mapped_column(ForeignKey("alias_tenures.id"))
+    may_promote: Mapped[bool]
+    requested_at: Mapped[datetime]
+    requested_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    token_id: Mapped[str | None] = mapped_column(String(12))
+
+
 class AliasTenure(Base):
     """The span during which an alias pointed at a version; the open one is where it points now."""
 

@@ -16,6 +16,7 @@ class Import(Leased, Base):
     """A version to be made from a location. ``state``: pending, running, done or failed.
 
     ``facts`` is the body of the request, ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
+    ``permissions`` are those that the request exercised: the worker acts with them and no others.
     With a ``version_id`` that pending version has its number already and is filled; else one is registered at the end.
     """
 
@@ -35,3 +36,4 @@ class Import(Leased, Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     finished_at: Mapped[datetime | None]
+    permissions: Mapped[list[str] | None]

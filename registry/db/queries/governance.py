@@ -81,8 +81,8 @@ def select_holders() -> Rows:
 
 
 def select_aliases() -> Rows:
-    """The fields of ``AliasRecord``: tenures of aliases, with who began them and why."""
-    return _told(AliasTenure, AliasTenure.alias)
+    """Tenures of aliases, with who began them and why; last the version's state and the model's protected aliases."""
+    return _told(AliasTenure, AliasTenure.alias).add_columns(Version.state, Model.protected_aliases)
 
 
 def _told(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:

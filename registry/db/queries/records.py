@@ -57,6 +57,7 @@ _MODEL: dict[str, Any] = {
     "latest_version": Model.latest_number,
     "stages": lists.model_holders(),
     "aliases": lists.model_aliases(),
+    "protected_aliases": Model.protected_aliases,
     "created_at": Model.created_at,
     "created_by": Account.name,
     "updated_at": Model.updated_at,
@@ -156,6 +157,7 @@ def _model(told: dict[str, Any]) -> ModelRecord:
         holders[stage].append(number)
     told["stages"] = holders
     told["tags"], told["aliases"] = mapping(told["tags"]), mapping(told["aliases"])
+    told["protected_aliases"] = told["protected_aliases"] or []
     told["state"] = "deleted" if told["deleted_at"] else "active"
     told["revised_at"] = told["revised_at"] or told["updated_at"]
     return ModelRecord(**told)

@@ -91,6 +91,7 @@ OPERATIONS = [
               {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False}),
     Operation("PUT", "/models/fraud/aliases/champion", AliasBody,
               {"version": 3, "expected_current": 2, "reason": "why"}),
+    Operation("PUT", "/models/fraud/aliases/stable/protection", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/imports", ImportBody,
               {"source": "https://sources.test/models/fraud.bin", **FACTS}),
     Operation("POST", "/uploads", UploadBody, {"sha256": "cd" * 32, "size": 5}),

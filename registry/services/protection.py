@@ -1,0 +1,101 @@
+"""Protected aliases of one model: they point at ready versions only, and move with ``version:promote``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.models import AliasTenure, Model, Version
+from registry.db.queries import catalog
+from registry.domain import names
+from registry.domain.access import Actor, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Invalid, NotReady
+from registry.domain.stages import State
+from registry.services import audit
+from registry.services.idempotency import answer, unit_of_work
+
+MOST = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Whether an alias of a model is protected now; ``changed`` is false when it was so before."""
+
+    model: str
+    alias: str
+    protected: bool
+    changed: bool
+
+
+def protect(
+    model: str, alias: str, *, actor: Actor, protected: Collection[str], reason: str | None = None
+) -> Protection:
+    """Protect the alias, which need not exist yet. Raises NotFound, Forbidden, Invalid for one alias too many, or
+    NotReady while it points at a version that is not ready."""
+    names.require(names.alias_problem, "alias", alias)
+    actor.require(Permission.VERSION_PROMOTE)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        if names.lists_alias(alias, held.protected_aliases, protected):
+            return answer(session, Protection(model, alias, True, False))
+        if len(held.protected_aliases or ()) >= MOST:
+            raise Invalid.field("alias", f"a model protects at most {MOST} aliases; unprotect another one first")
+        _require_ready(session, held, alias)
+        after = sorted([*(held.protected_aliases or ()), alias])
+        _record(session, held, alias, after, "alias.protected", actor=actor, reason=reason)
+        return answer(session, Protection(model, alias, True, True))
+
+
+def unprotect(
+    model: str, alias: str, *, actor: Actor, protected: Collection[str], reason: str | None = None
+) -> Protection:
+    """End the model's own protection of the alias.
+
+    Raises NotFound, Forbidden, or Conflict where the settings protect it in every model.
+    """
+    actor.require(Permission.VERSION_PROMOTE)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        if names.lists_alias(alias, protected):
+            raise Conflict(f"REGISTRY_PROTECTED_ALIASES protects {alias!r} in every model; an operator can change that")
+        before = held.protected_aliases or []
+        after = [one for one in before if not names.lists_alias(one, [alias])]
+        if after == before:
+            return answer(session, Protection(model, alias, False, False))
+        _record(session, held, alias, after, "alias.unprotected", actor=actor, reason=reason)
+        return answer(session, Protection(model, alias, False, True))
+
+
+def _record(
+    session: Session, held: Model, alias: str, after: list[str], action: str, *, actor: Actor, reason: str | None
+) -> None:
+    event = audit.begin(held)
+    before, held.protected_aliases = held.protected_aliases or [], after
+    catalog.touch(held, event.at, revises=False)
+    happening = Happening(
+        action,
+        {"model": held.name, "alias": alias},
+        before={"protected_aliases": before},
+        after={"protected_aliases": after},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=actor)
+
+
+def _require_ready(session: Session, held: Model, alias: str) -> None:
+    """Raise NotReady while an alias of that name, in any case, points at a version that is not ready."""
+    pointed = (
+        select(AliasTenure.alias, Version.number, Version.state)
+        .join(Version, Version.id == AliasTenure.version_id)
+        .where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None), Version.state != State.READY.value)
+    )
+    for name, number, state in session.execute(pointed.order_by(AliasTenure.alias)):
+        if names.lists_alias(name, [alias]):
+            raise NotReady(
+                f"the alias {name!r} of {held.name!r} points at version {number}, which is {state}; "
+                "point it at a ready version or delete it, then protect it"
+            )

@@ -1,0 +1,336 @@
+"""What an alias may point at, who moves a protected one, and aliases that wait for their version."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import func, select, update
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.models import AliasRequest, Upload, Version
+from registry.db.session import db, transaction
+from registry.domain.access import GRANTABLE
+from tests.api.test_uploads_in_parts import register, whole, work
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database
+from tests.support.face import Face
+
+CHAMPION = "/models/fraud/aliases/champion"
+PROTECTION = f"{CHAMPION}/protection"
+
+
+@pytest.fixture
+def app(in_parts: Flask) -> Flask:
+    return in_parts
+
+
+@pytest.fixture
+def settled(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Flask]]:
+    """Makes an app in which ``champion`` is protected in every model; keywords change its settings."""
+    made = []
+
+    def make(**changes: Any) -> Flask:
+        made.append(create_app(make_settings(database.url, protected_aliases=("champion",), **changes)))
+        return made[-1]
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def pending(api: Api, given: Given, **fields: Any) -> int:
+    """Register a version whose bytes a worker is to read back; its number."""
+    content = uuid.uuid4().bytes * 220
+    whole(api, given, content)
+    version = expect(201, register(api, content, **fields))["version"]
+    assert version["state"] == "pending"
+    number: int = version["number"]
+    return number
+
+
+def be(app: Flask, number: int, state: str) -> None:
+    """Give a version a state, as a worker would have done."""
+    with app.app_context(), transaction() as session:
+        session.execute(update(Version).where(Version.number == number).values(state=state))
+
+
+def lose(app: Flask) -> None:
+    """Let the bytes of every upload that waits turn out wrong."""
+    with app.app_context(), transaction() as session:
+        session.execute(update(Upload).where(Upload.state == "uploaded").values(state="failed", reason="other bytes"))
+
+
+def waiting(app: Flask) -> int:
+    with app.app_context(), transaction() as session:
+        return session.scalar(select(func.count()).select_from(AliasRequest)) or 0
+
+
+def champion(api: Api) -> int | None:
+    """Where the alias points."""
+    found = api.get(CHAMPION)
+    return None if found.status_code == 404 else expect(200, found)["number"]
+
+
+def entries(api: Api, action: str) -> list[dict[str, Any]]:
+    items = expect(200, api.get(f"/models/fraud/history?limit=200&action={action}"))["items"]
+    return list(reversed(items))
+
+
+# What each state of a version gets: (an alias, a protected alias).
+FATES = {"ready": (201, 201), "unverified": (201, 409), "pending": (409, 409), "failed": (409, 409)}
+
+
+@pytest.mark.parametrize("state", FATES)
+@pytest.mark.parametrize("protected", [False, True])
+def test_an_alias_points_at_no_failed_or_pending_version_and_a_protected_one_at_ready_ones_only(
+    app: Flask, api: Api, given: Given, state: str, protected: bool
+) -> None:
+    given.version()
+    given.version()
+    if protected:
+        expect(200, api.put(PROTECTION, {}))
+    be(app, 1, state)
+    face, entries = Face(api.client, api.token), given.entries()
+
+    reply = api.put(CHAMPION, {"version": 1})
+    told = face("POST", "/registered-models/alias", name="fraud", alias="champion", version="1")
+
+    assert reply.status_code == FATES[state][protected]
+    assert (reply.get_json().get("code") == "not_ready") == (reply.status_code == 409)
+    assert told.status_code == {201: 200, 409: 400}[reply.status_code]
+    assert champion(api) == (1 if reply.status_code == 201 else None)
+    assert given.entries() == entries + (reply.status_code == 201)
+
+
+def test_an_alias_on_an_unverified_version_is_shown_as_such_wherever_it_is_resolved(api: Api, given: Given) -> None:
+    face = Face(api.client, api.token)
+    given.model()
+    assert "status_message" not in face.version()
+    expect(201, api.put(CHAMPION, {"version": 1}))
+
+    shown, [listed] = expect(200, api.get(CHAMPION)), expect(200, api.get("/models/fraud/aliases"))["items"]
+    resolved = face.make("GET", "/registered-models/alias", name="fraud", alias="champion")["model_version"]
+
+    assert (shown["state"], listed["state"]) == ("unverified", "unverified")
+    assert resolved["status_message"].startswith("unverified: ")
+    assert face.get(1)["status_message"] == resolved["status_message"]
+
+
+def test_an_alias_asked_for_with_a_pending_version_is_set_when_it_is_ready(app: Flask, api: Api, given: Given) -> None:
+    given.version(aliases=["champion"])
+
+    number = pending(api, given, aliases=["champion", "new"])
+    before = champion(api), expect(200, api.get(f"/models/fraud/versions/{number}"))["aliases"]
+    work(app)
+
+    assert before == (1, [])
+    assert champion(api) == number
+    assert expect(200, api.get(f"/models/fraud/versions/{number}"))["aliases"] == ["champion", "new"]
+    assert entries(api, "version.registered")[-1]["after"]["requested_aliases"] == ["champion", "new"]
+    told = [(entry["actor"]["name"], entry["before"], entry["after"]) for entry in entries(api, "alias.set")]
+    assert told == [
+        ("all", {"aliases": {"champion": 1}}, {"aliases": {"champion": number}}),
+        ("all", {"aliases": {"new": None}}, {"aliases": {"new": number}}),
+    ]
+    assert waiting(app) == 0
+
+
+def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Api, given: Given) -> None:
+    given.version()
+    number = pending(api, given, aliases=["champion"])
+    expect(201, api.put(CHAMPION, {"version": 1}))
+
+    work(app)
+
+    assert champion(api) == 1
+    [dropped] = entries(api, "alias.dropped")
+    assert (dropped["version"], dropped["reason"]) == (number, "the alias was moved since it was asked for")
+
+
+@pytest.mark.parametrize(("role", "where"), [("writer", 1), ("promoter", 2)])
+def test_an_alias_that_was_protected_meanwhile_is_set_for_those_who_may_promote(
+    app: Flask, api: Api, given: Given, as_role: Any, role: str, where: int
+) -> None:
+    given.version(aliases=["champion"])
+    caller = as_role(role)
+    pending(caller, Given(caller), aliases=["champion"])
+    expect(200, api.put(PROTECTION, {}))
+
+    work(app)
+
+    assert champion(api) == where
+    assert len(entries(api, "alias.dropped")) == (where == 1)
+
+
+@pytest.mark.parametrize("fate", ["it fails", "it is deleted"])
+def test_an_alias_that_waits_for_a_version_in_vain_is_forgotten(app: Flask, api: Api, given: Given, fate: str) -> None:
+    given.model()
+    number = pending(api, given, aliases=["champion"])
+    assert waiting(app) == 1
+
+    if fate == "it fails":
+        lose(app)
+    else:
+        expect(200, api.delete(f"/models/fraud/versions/{number}"))
+    work(app)
+
+    assert champion(api) is None
+    assert waiting(app) == 0
+
+
+def test_an_alias_that_an_earlier_release_pointed_at_a_pending_version_ends_when_that_fails(
+    app: Flask, api: Api, given: Given
+) -> None:
+    given.model()
+    number = pending(api, given)
+    be(app, number, "ready")
+    expect(201, api.put(CHAMPION, {"version": number}))
+    be(app, number, "pending")
+    lose(app)
+
+    work(app)
+
+    assert champion(api) is None
+    [failed] = entries(api, "version.failed")
+    assert (failed["before"]["aliases"], failed["after"]["aliases"]) == ({"champion": number}, {"champion": None})
+    assert [past["number"] for past in expect(200, api.get(f"{CHAMPION}/history"))["items"]] == [number]
+
+
+# Each tries to move, create or end the alias ``champion`` of fraud, which points at 1, or to end its protection.
+ATTEMPTS: dict[str, Callable[[Api, Face, Given], Any]] = {
+    "move": lambda api, face, given: api.put(CHAMPION, {"version": 2}),
+    "stay": lambda api, face, given: api.put(CHAMPION, {"version": 1}),
+    "delete": lambda api, face, given: api.delete(CHAMPION),
+    "another case": lambda api, face, given: api.put("/models/fraud/aliases/Champion", {"version": 2}),
+    "register": lambda api, face, given: api.post(
+        "/models/fraud/versions", {"files": [given.file()], "aliases": ["champion"]}
+    ),
+    "import": lambda api, face, given: api.post(
+        "/models/fraud/imports", {"source": "https://sources.test/models/a", "aliases": ["champion"]}
+    ),
+    "MLflow: move": lambda api, face, given: face(
+        "POST", "/registered-models/alias", name="fraud", alias="champion", version="2"
+    ),
+    "MLflow: delete": lambda api, face, given: face(
+        "DELETE", "/registered-models/alias", name="fraud", alias="champion"
+    ),
+    "MLflow: rename": lambda api, face, given: face(
+        "POST", "/registered-models/rename", name="fraud", new_name="renamed"
+    ),
+    "MLflow: delete the model": lambda api, face, given: face("DELETE", "/registered-models/delete", name="fraud"),
+    "MLflow: delete the version": lambda api, face, given: face(
+        "DELETE", "/model-versions/delete", name="fraud", version="1"
+    ),
+    "delete the version": lambda api, face, given: api.delete("/models/fraud/versions/1"),
+    "delete the model": lambda api, face, given: api.delete("/models/fraud"),
+    "protect": lambda api, face, given: api.put(PROTECTION, {}),
+    "unprotect": lambda api, face, given: api.delete(PROTECTION),
+}
+
+
+@pytest.mark.parametrize("everywhere", [False, True], ids=["in the model", "by the settings"])
+@pytest.mark.parametrize("lifecycle", ["enforced", "open"])
+def test_a_protected_alias_is_moved_by_those_alone_who_may_promote(
+    api: Api, given: Given, database: Database, settled: Any, lifecycle: str, everywhere: bool
+) -> None:
+    given.model(lifecycle=lifecycle)
+    given.version(aliases=["champion"])
+    given.version()
+    client = settled().test_client() if everywhere else api.client
+    if not everywhere:
+        expect(200, api.put(PROTECTION, {"reason": "served from it"}))
+    before, models, wrong = expect(200, api.get(CHAMPION)), expect(200, api.get("/models"))["items"], []
+
+    for role in sorted(GRANTABLE - {"promoter"}):
+        caller = Api(client, database.tokens[role])
+        for what, attempt in ATTEMPTS.items():
+            reply = attempt(caller, Face(client, caller.token), given)
+            in_use = "delete the version" in what and lifecycle == "enforced" and role == "admin"
+            if reply.status_code not in ({400, 409} if in_use else {403}):
+                wrong.append(f"{what} as {role}: {reply.status_code} {reply.get_data(as_text=True)}")
+
+    assert wrong == []
+    assert expect(200, api.get(CHAMPION)) == before
+    assert expect(200, api.get("/models"))["items"] == models
+    promoter = Api(client, database.tokens["promoter"])
+    shown = expect(200, promoter.get(CHAMPION))
+    assert (shown["protected"], shown["number"]) == (True, 1)
+    assert expect(200, promoter.put(CHAMPION, {"version": 2}))["number"] == 2
+    expect(200, promoter.delete(CHAMPION))
+    expect(201, promoter.post("/models/fraud/versions", {"files": [Given(promoter).file()], "aliases": ["champion"]}))
+
+
+def test_a_model_with_a_protected_alias_comes_back_by_those_who_may_promote(
+    api: Api, given: Given, as_role: Any
+) -> None:
+    given.version(aliases=["champion"])
+    expect(200, api.put(PROTECTION, {}))
+    expect(200, api.delete("/models/fraud"))
+
+    refused = as_role("admin").post("/models/fraud/restore", {})
+
+    assert "the alias 'champion' of 'fraud' is protected" in expect(403, refused)["detail"]
+    expect(200, api.post("/models/fraud/restore", {}))
+
+
+def test_protection_is_told_recorded_and_ended(api: Api, given: Given) -> None:
+    given.version(aliases=["champion"])
+
+    done = [
+        expect(200, api.put(PROTECTION, {"reason": "served"})),
+        expect(200, api.put(PROTECTION, {})),
+        expect(200, api.put("/models/fraud/aliases/stable/protection", {})),
+    ]
+    told = expect(200, api.get("/models/fraud"))["protected_aliases"]
+    ended = [expect(200, api.delete(f"{PROTECTION}?reason=retired")), expect(200, api.delete(PROTECTION))]
+
+    assert [(one["alias"], one["protected"], one["changed"]) for one in done] == [
+        ("champion", True, True), ("champion", True, False), ("stable", True, True),
+    ]  # fmt: skip
+    assert told == ["champion", "stable"]
+    assert [(one["protected"], one["changed"]) for one in ended] == [(False, True), (False, False)]
+    assert expect(200, api.get("/models/fraud"))["protected_aliases"] == ["stable"]
+    assert [
+        (entry["before"], entry["after"], entry["reason"])
+        for action in ("alias.protected", "alias.unprotected")
+        for entry in entries(api, action)
+    ] == [
+        ({"protected_aliases": []}, {"protected_aliases": ["champion"]}, "served"),
+        ({"protected_aliases": ["champion"]}, {"protected_aliases": ["champion", "stable"]}, None),
+        ({"protected_aliases": ["champion", "stable"]}, {"protected_aliases": ["stable"]}, "retired"),
+    ]
+
+
+@pytest.mark.parametrize("state", ["unverified", "pending", "failed"])
+def test_an_alias_on_a_version_that_is_not_ready_is_not_protected(
+    app: Flask, api: Api, given: Given, state: str
+) -> None:
+    given.version(aliases=["Champion"])
+    be(app, 1, state)
+
+    refused = expect(409, api.put(PROTECTION, {}))
+
+    assert refused["code"] == "not_ready"
+    assert f"'Champion' of 'fraud' points at version 1, which is {state}" in refused["detail"]
+
+
+def test_what_the_settings_protect_no_model_gives_up(given: Given, database: Database, settled: Any) -> None:
+    given.model()
+    api = Api(settled().test_client(), database.tokens["promoter"])
+
+    assert expect(200, api.put(PROTECTION, {}))["changed"] is False
+    assert "REGISTRY_PROTECTED_ALIASES" in expect(409, api.delete(PROTECTION))["detail"]
+
+
+def test_a_model_protects_a_hundred_aliases_at_most(api: Api, given: Given) -> None:
+    given.model()
+    for number in range(100):
+        expect(200, api.put(f"/models/fraud/aliases/a{number}/protection", {}))
+
+    assert "at most 100" in expect(422, api.put(PROTECTION, {}))["detail"]

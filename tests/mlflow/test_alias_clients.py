@@ -1,0 +1,55 @@
+"""Unmodified MLflow clients and protected aliases, which the settings name for every model."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SECRET
+from tests.support.databases import Database
+from tests.support.mlflow import MLFLOW, MLFLOW_OLD, mlflow_python
+from tests.support.servers import Launcher, running_fleet
+
+PROGRAM = Path(__file__).with_name("alias_client.py")
+CLIENTS = pytest.mark.parametrize("client", [MLFLOW, MLFLOW_OLD])
+
+
+@pytest.mark.share(2)
+@CLIENTS
+def test_a_client_moves_a_protected_alias_with_the_role_and_to_verified_versions_only(
+    launcher: Launcher, database: Database, tmp_path: Path, client: str
+) -> None:
+    python, found = mlflow_python(client, skinny=client != MLFLOW), {}
+    settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
+    with running_fleet(launcher, tmp_path, **settings, protected_aliases=("champion", "stable")) as fleet:
+        with fleet.caller() as caller:
+            caller.make("POST", "/models", {"name": "fraud"})
+            caller.version("fraud", caller.blob(b"bytes"), "1")
+            caller.make("PUT", "/models/fraud/aliases/stable", {"version": 1})
+        for role in ("writer", "promoter"):
+            token = database.tokens[role]
+            env = {**os.environ, "MLFLOW_TRACKING_TOKEN": token, "GIT_PYTHON_REFRESH": "quiet"}
+            done = subprocess.run(
+                [python, PROGRAM, fleet.server.url], env=env, capture_output=True, text=True, check=False, timeout=240
+            )
+            assert done.returncode == 0, done.stderr[-4000:]
+            found[role] = json.loads(done.stdout.splitlines()[-1])
+
+    denied, refused = "PERMISSION_DENIED", "INVALID_PARAMETER_VALUE"
+    number, message = found["promoter"].pop("resolved")
+    assert found["writer"].pop("resolved")[0] == "2"
+    assert number == "3"
+    assert message.startswith("unverified: ")
+    assert found == {
+        "writer": {
+            "protected": denied,
+            "protected, unverified": denied,
+            "unverified": None,
+            "delete protected": denied,
+        },
+        "promoter": {"protected": None, "protected, unverified": refused, "unverified": None, "delete protected": None},
+    }
