@@ -11,7 +11,8 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from registry.telemetry import processes
+from registry.telemetry import line_writer, processes
+from registry.telemetry.scrubbing import scrub
 
 
 def _number(name: str, default: int, *, least: int = 1) -> int:
@@ -27,15 +28,22 @@ class JsonLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "event": record.getMessage(),
+            "event": scrub(record.getMessage()),
             "level": record.levelname.lower(),
             "logger": record.name,
             "pid": record.process,
             "timestamp": datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = scrub(self.formatException(record.exc_info))
         return json.dumps(line)
+
+
+class PlainLine(logging.Formatter):
+    """Write a log record as text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return scrub(super().format(record))
 
 
 # Loopback unless told otherwise: a service that holds credentials is not put on every interface by a default.
@@ -72,6 +80,16 @@ def when_ready(server: Any) -> None:
     )
 
 
+def post_fork(server: Any, worker: Any) -> None:
+    """Called in a new worker: what it prints takes the way of the log lines, without secrets and without waiting."""
+    line_writer.take_over()
+
+
+def worker_exit(server: Any, worker: Any) -> None:
+    """Called in a worker as its last act."""
+    line_writer.writer.flush()
+
+
 def child_exit(server: Any, worker: Any) -> None:
     """Called in the master when a worker has ended, however that came."""
     processes.bury(worker.pid)
@@ -80,6 +98,7 @@ def child_exit(server: Any, worker: Any) -> None:
 def on_exit(server: Any) -> None:
     """Called in the master as its last act."""
     processes.discard()
+    line_writer.writer.flush()
 
 
 # A worker that gives no sign of life for this long is replaced. With threads the sign comes from the main loop, so this
@@ -121,8 +140,9 @@ proc_name = "registry"
 accesslog = None
 
 # gunicorn's own lines (start, stop, a worker lost) go to standard error in the format of the application's lines. They
-# are formatted here, because the master process writes most of them and never imports the application. The empty root
-# leaves the root logger as the application configured it; gunicorn would replace its handlers otherwise.
+# are formatted here, because the master process writes most of them and never imports the application. A full disk or
+# a log reader that hangs must not stop the master either: its lines are queued as all others are. The empty root leaves
+# the root logger as the application configured it; gunicorn would replace its handlers otherwise.
 errorlog = "-"
 logconfig_dict = {
     "version": 1,
@@ -130,13 +150,12 @@ logconfig_dict = {
     "root": {},
     "formatters": {
         "json": {"()": JsonLine},
-        "console": {"format": "%(asctime)s [%(process)d] %(levelname)s %(message)s"},
+        "console": {"()": PlainLine, "fmt": "%(asctime)s [%(process)d] %(levelname)s %(message)s"},
     },
     "handlers": {
         "stderr": {
-            "class": "logging.StreamHandler",
+            "class": "registry.telemetry.line_writer.LineHandler",
             "formatter": "console" if os.environ.get("REGISTRY_LOG_FORMAT") == "console" else "json",
-            "stream": "ext://sys.stderr",
         },
     },
     "loggers": {"gunicorn.error": {"handlers": ["stderr"], "propagate": False}},

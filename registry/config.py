@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import environs
 
@@ -123,6 +123,13 @@ class Settings:
     bind: str = "127.0.0.1:5000"
     workers: int = 2
     threads: int = 8
+
+    def secrets(self) -> list[str]:
+        """Return what no log may show: the key, and the passwords and tokens of other services."""
+        password = urlsplit(self.database_url.reveal()).password
+        upstream = [secret for one in self.mlflow_tracking for secret in (one.token, one.password) if secret]
+        found = [self.secret_key.reveal(), unquote(password or ""), *(secret.reveal() for secret in upstream)]
+        return [*found, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
 
     @property
     def uses_sqlite(self) -> bool:
@@ -314,6 +321,7 @@ class _Reader:
 _OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 # Kubernetes sets these in every pod beside a Service that is called "registry".
 _KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
+_STORE_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # boto3's own variables
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])\Z")
 _BUCKET = re.compile(r"[A-Za-z0-9._-]+\Z")

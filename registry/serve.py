@@ -45,7 +45,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     ForeignStore when the store is another registry's.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
-    logs.configure(settings.log_format, settings.log_level)
+    logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -7,7 +7,7 @@ from registry.serve import check_store
 from registry.telemetry import logs, meters, tracing
 
 settings = Settings.load()
-logs.configure(settings.log_format, settings.log_level)
+logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
 app = create_app(settings)
 check_store(app)
 meters.watch(session.engine_of(app).pool)

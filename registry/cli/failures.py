@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,15 +11,20 @@ import click
 
 from registry.cli.exits import Exit, exit_code
 from registry.cli.output import clean
+from registry.telemetry.scrubbing import scrub
 
 
-def report(error: Exception, *, as_json: bool) -> int:
-    """Say on stderr what went wrong and return the exit code; raises *error* again when it is a bug."""
+def report(error: Exception, *, as_json: bool, debug: bool) -> int:
+    """Say on stderr what went wrong and return the exit code; with *debug* also where.
+
+    A traceback names files, lines and functions. The values of variables are not in it, nor are credentials.
+    """
+    if debug:
+        for line in scrub("".join(traceback.format_exception(error))).splitlines():
+            click.echo(clean(line), err=True)
     if isinstance(error, click.ClickException):
         return _usage(error, as_json=as_json)
-    described = _described(error)
-    if described is None:
-        raise error
+    described = _described(error) or _unexpected(error)
     if as_json:
         _document(described)
     else:
@@ -42,6 +48,16 @@ def _described(error: Exception) -> dict[str, Any] | None:
         where = f"{error.filename}: " if error.filename else ""
         return {"code": "os_error", "detail": f"{where}{error.strerror or error}"}
     return None
+
+
+def _unexpected(error: Exception) -> dict[str, Any]:
+    """A defect of ours."""
+    kind, text = type(error).__name__, scrub(str(error))
+    return {
+        "code": "internal",
+        "detail": f"unexpected {kind}: {text}. This is a defect of the registry command; "
+        "run it again as registry --debug … and report what it shows",
+    }
 
 
 def _explain(described: Mapping[str, Any]) -> None:

@@ -87,6 +87,7 @@ class Registry(click.Group):
 
 @click.command(cls=Registry, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="model-registry", prog_name="registry")
+@click.option("--debug", is_flag=True, expose_value=False, help="Show where a command failed, without any values.")
 def cli() -> None:
     """A registry of models: immutable versions, enforced stages, rollback in one call, a history of everything.
 
@@ -112,7 +113,7 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    as_json = "--json" in arguments
+    as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
         code = cli.main(args=list(arguments), prog_name="registry", standalone_mode=False)
         sys.stdout.flush()
@@ -122,7 +123,7 @@ def run(arguments: Sequence[str]) -> int:
         _discard_output()
         return Exit.ERROR
     except Exception as error:
-        return failures.report(error, as_json=as_json)
+        return failures.report(error, as_json=as_json, debug=debug)
     return code if isinstance(code, int) else Exit.OK
 
 

@@ -66,7 +66,7 @@ def application(**overrides: Any) -> Iterator[Flask]:
         from registry.telemetry import logs
     with refusals():
         found = load(**overrides)
-        logs.configure(found.log_format, found.log_level)
+        logs.configure(found.log_format, found.log_level, secrets=found.secrets())
         app = create_app(found)
         with app.app_context():
             try:

@@ -53,9 +53,10 @@ def serving_options(url: str, *, pool_size: int) -> dict[str, Any]:
 def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     """The arguments of ``create_engine`` for *url*; the driver's own defaults are kept where nothing is said."""
     if make_url(url).get_backend_name() == "sqlite":
-        return {"connect_args": {"isolation_level": None, "check_same_thread": False}}
+        return {"hide_parameters": True, "connect_args": {"isolation_level": None, "check_same_thread": False}}
     settings = " ".join(f"-c {name}={value}" for name, value in POSTGRES_SETTINGS.items())
     return {
+        "hide_parameters": True,  # the values of a failed statement are names, hashes and texts: not for the log
         "connect_args": {"options": settings, "application_name": "model-registry", **POSTGRES_LINE},
         "pool_recycle": 1800,
         "pool_size": pool_size,

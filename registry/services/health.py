@@ -22,12 +22,14 @@ from registry.services import bounded, leases, ownership
 from registry.services.damage import DAMAGED
 from registry.services.tracking import Upstream
 from registry.storage.checked import Store
+from registry.telemetry.line_writer import writer
 
 log = structlog.get_logger(__name__)
 PATIENCE = timedelta(minutes=10)
 READY_SECONDS = 2.0
 IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
+DISPENSABLE = frozenset({"storage", "identity", "logs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +45,26 @@ class Check:
 
 
 def readiness(store: Store) -> dict[str, Check]:
-    """Look at everything a request may need, for two seconds at most."""
-    asked = bounded.ask("database", _schema), bounded.ask("store", partial(_storage, store))
-    end = time.monotonic() + READY_SECONDS
-    database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
-    found = {
-        "database": database,
-        "migrations": _check(lambda: _migrations(asked[0].answer(0))),
-        "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
-    }
-    if all(check.ok for check in found.values()):
-        whose = bounded.ask("store's identity", partial(_identity, store))
-        found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
-    return found
+    """Look at everything a request may need, for two seconds at most, and at the log of this process."""
+    return _needed(store) | {"logs": _check(writer.problem)}
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
     """``ready``, ``degraded`` or ``not ready``.
 
     Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
-    balancer for that would end all of it. In another registry's store it changes nothing.
+    balancer for that would end all of it. In another registry's store it changes nothing. Lines that cannot be written
+    are dropped; requests do not need them.
     """
     failing = {name for name, check in checks.items() if not check.ok}
-    if failing <= {"storage", "identity"}:
+    if failing <= DISPENSABLE:
         return "degraded" if failing else "ready"
     return NOT_READY
 
 
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
-    """As :func:`readiness`, and what an operator wants to know besides."""
-    found = readiness(store) | {"abilities": _told(partial(_abilities, store))}
+    """Look at everything a request may need, and at what an operator wants to know besides."""
+    found = _needed(store) | {"abilities": _told(partial(_abilities, store))}
     for upstream in upstreams:
         found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
     if found["database"].ok and found["migrations"].ok:
@@ -90,6 +82,21 @@ def probe(store: Store) -> None:
     again when it is needed."""
     with suppress(Unavailable):
         log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)
+
+
+def _needed(store: Store) -> dict[str, Check]:
+    asked = bounded.ask("database", _schema), bounded.ask("store", partial(_storage, store))
+    end = time.monotonic() + READY_SECONDS
+    database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
+    found = {
+        "database": database,
+        "migrations": _check(lambda: _migrations(asked[0].answer(0))),
+        "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
+    }
+    if all(check.ok for check in found.values()):
+        whose = bounded.ask("store's identity", partial(_identity, store))
+        found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
+    return found
 
 
 def _nothing(_answer: str) -> None:

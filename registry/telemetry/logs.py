@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
-import sys
-from collections.abc import Mapping, MutableMapping
-from contextlib import suppress
+import os
+from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any
 
 import structlog
 from flask import g, has_request_context, request
+
+from registry.telemetry import scrubbing
+from registry.telemetry.line_writer import STANDARD_ERROR, LineHandler, writer
 
 ACCESS = "registry.access"
 # What a line may say it concerns, of the arguments of a route and of an audit entry's subject. Never a token.
@@ -19,17 +22,25 @@ CONCERNS = ("model", "version", "related_version", "alias", "stage", "import_id"
 NAMES = {"name": "model", "number": "version", "model_name": "model", "import_id": "import"}
 
 
-def configure(log_format: str, level: str) -> None:
-    """Send our lines and those of the libraries through one handler, as JSON or for a person's eyes."""
+def configure(log_format: str, level: str, *, secrets: Iterable[str] = ()) -> None:
+    """Send our lines and those of the libraries through one handler, as JSON or for a person's eyes.
+
+    No line has the *secrets*, the values of local variables, or what has the form of a credential.
+    """
+    scrubbing.protect(secrets)
     final: list[Any] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_TRACEBACK), _scrub, structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.processors.ExceptionRenderer(_plain_traceback),
+            _scrub,
+            structlog.dev.ConsoleRenderer(colors=os.isatty(STANDARD_ERROR)),
+        ]
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=SHARED, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *final]
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LineHandler()
     handler.setFormatter(formatter)
     logging.root.handlers = [handler]
     logging.root.setLevel(level.upper())
@@ -41,7 +52,7 @@ def configure(log_format: str, level: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    _Access.stream = sys.stderr if log_format == "json" else None
+    _Access.is_direct = log_format == "json"
 
 
 def concerning(subject: Mapping[str, Any]) -> None:
@@ -72,16 +83,15 @@ def of_request() -> dict[str, Any]:
 
 
 class _Access:
-    """Where the line of each request goes at once; without a stream it takes the way of all others."""
+    """Whether the line of each request is made here, or takes the way of all others."""
 
-    stream: TextIO | None = None
+    is_direct = False
     log = logging.getLogger(ACCESS)
 
 
 def access(facts: dict[str, Any]) -> None:
     """Log the end of a request. It is most of what is logged, so it is written in the shortest way."""
-    stream = _Access.stream
-    if stream is None:
+    if not _Access.is_direct:
         structlog.get_logger(ACCESS).info("request", **facts)
         return
     if not _Access.log.isEnabledFor(logging.INFO):
@@ -89,8 +99,7 @@ def access(facts: dict[str, Any]) -> None:
     moment = datetime.now(UTC).isoformat(timespec="microseconds").removesuffix("+00:00")
     line = {**facts, **structlog.contextvars.get_contextvars(), **of_request(),
             "event": "request", "level": "info", "logger": ACCESS, "timestamp": f"{moment}Z"}  # fmt: skip
-    with suppress(OSError, ValueError):  # nobody reads our lines any more; requests are answered all the same
-        stream.write(json.dumps(line, default=str) + "\n")
+    writer.put(scrubbing.scrub_line(json.dumps(line, default=str)))
 
 
 def _add_request(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -107,3 +116,17 @@ SHARED: tuple[Any, ...] = (
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 )
+
+
+def _scrub(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: scrubbing.scrub_value(value) for name, value in event.items()}
+
+
+def _plain_traceback(exc_info: Any) -> str:
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    return text.getvalue()
+
+
+# structlog's default renders the locals of every frame: tokens, bodies, keys.
+_TRACEBACK = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)

@@ -16,6 +16,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import Kind
+from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
 
 if TYPE_CHECKING:
@@ -59,6 +60,15 @@ class Meters:
             registry=self._own,
         )  # fmt: skip
         self.upload_bytes = Counter("registry_upload_bytes", "Bytes of uploads that arrived.", registry=self._own)
+        self._lines_lost = Counter(
+            "registry_log_lines_lost", "Log lines that were dropped: their reader hangs, or the disk is full.",
+            registry=self._own,
+        )  # fmt: skip
+        self._log_failing = Gauge(
+            "registry_log_failing", "Processes of this server that cannot write their log lines.", registry=self._own,
+            multiprocess_mode="livesum",
+        )  # fmt: skip
+        self._lines_counted = 0
         self._pool = {
             name: Gauge(
                 f"registry_database_pool_{name}", text, registry=self._own, multiprocess_mode="livesum"
@@ -86,6 +96,13 @@ class Meters:
         self._pool["size"].set(size)
         self._pool["overflow"].set(max(0, pool.overflow()))  # type: ignore[attr-defined]
         self._pool["limit"].set(size + max(0, beyond))
+
+    def log(self) -> None:
+        """Note whether this process's log lines are written now, and how many were lost."""
+        lost = writer.lost
+        self._lines_lost.inc(lost - self._lines_counted)
+        self._lines_counted = lost
+        self._log_failing.set(writer.problem() is not None)
 
     def collector(self) -> Collector:
         """What to scrape: the counts of this server's processes, the dead ones included."""
@@ -119,11 +136,15 @@ def _make() -> Meters:
 
 
 def watch(pool: Pool) -> None:
-    """Note the use of *pool* every second from now on. To be called in the process that serves, after any fork."""
+    """Note the use of *pool* and the state of the log every second from now on.
+
+    To be called in the process that serves, after any fork.
+    """
 
     def look() -> None:
         while True:
             meters().pool(pool)
+            meters().log()
             time.sleep(POOL_SECONDS)
 
-    threading.Thread(target=look, name="pool", daemon=True).start()
+    threading.Thread(target=look, name="watch", daemon=True).start()

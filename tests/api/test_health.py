@@ -43,7 +43,9 @@ def test_a_process_that_can_work_is_ready(anonymous: Api) -> None:
     fine = {"ok": True, "detail": "ok"}
     storage = {"ok": True, "detail": "the store refuses wrong bytes itself; what comes in parts is read back"}
     identity = {"ok": True, "detail": "the store belongs to this registry"}
-    assert document["checks"] == {"database": fine, "migrations": fine, "storage": storage, "identity": identity}
+    assert document["checks"] == {
+        "database": fine, "migrations": fine, "storage": storage, "identity": identity, "logs": fine,
+    }  # fmt: skip
 
 
 def test_asking_leaves_nothing_behind(anonymous: Api, given: Given, storage_root: Path) -> None:
@@ -70,7 +72,7 @@ def test_a_database_without_tables_is_not_ready_and_says_what_to_do(
 
     assert document["status"] == "not ready"
     assert {name: check["ok"] for name, check in document["checks"].items()} == {
-        "database": True, "migrations": False, "storage": True,
+        "database": True, "migrations": False, "storage": True, "logs": True,
     }  # fmt: skip
     assert "registry db upgrade" in document["checks"]["migrations"]["detail"]
 
@@ -101,7 +103,7 @@ def test_a_database_that_cannot_be_reached_is_not_ready(make_settings: Callable[
         alive = api.get("/livez")
 
     assert {name: check["ok"] for name, check in document["checks"].items()} == {
-        "database": False, "migrations": False, "storage": True,
+        "database": False, "migrations": False, "storage": True, "logs": True,
     }  # fmt: skip
     assert "nobody" not in str(document)
     assert alive.status_code == 200
@@ -131,6 +133,6 @@ def test_without_its_store_a_replica_stays_and_says_what_it_lacks(
 
     assert (before, document["status"]) == (200, "degraded")
     assert {name: check["ok"] for name, check in document["checks"].items()} == {
-        "database": True, "migrations": True, "storage": False,
+        "database": True, "migrations": True, "storage": False, "logs": True,
     }  # fmt: skip
     assert "does not exist" in document["checks"]["storage"]["detail"]

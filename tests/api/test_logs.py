@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,24 +16,21 @@ from registry import worker
 from registry.db.models import Version
 from registry.db.session import transaction
 from registry.telemetry import logs
+from registry.telemetry.line_writer import writer
 from tests.support.api import Api, Given, expect
 
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
+def lines(capfd: pytest.CaptureFixture[str]) -> Iterator[Lines]:
     """The lines since the last call."""
     handlers, level = logging.root.handlers, logging.root.level
-    written = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", written)
     logs.configure("json", "info")
 
     def read() -> list[dict[str, Any]]:
-        text = written.getvalue()
-        written.seek(0)
-        written.truncate()
-        return [json.loads(line) for line in text.splitlines()]
+        assert writer.flush(30)
+        return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
 
     yield read
     logs.configure("console", "info")  # which takes no shorter way for requests

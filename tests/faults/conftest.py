@@ -33,11 +33,12 @@ def start(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[St
     with ExitStack() as stack:
 
         def start(*, servers: int = 1, **settings: Any) -> Fleet:
+            url = settings.pop("database_url", database.url)
             return stack.enter_context(
                 running_fleet(
                     launcher,
                     tmp_path,
-                    database_url=database.url,
+                    database_url=url,
                     token=database.tokens["all"],
                     secret=SECRET,
                     servers=servers,

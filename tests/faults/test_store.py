@@ -173,6 +173,7 @@ def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, 
         "database": True,
         "migrations": True,
         "storage": False,
+        "logs": True,
     }
     outage.end()
     assert api.get("/readyz").get_json()["status"] == "ready"

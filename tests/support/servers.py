@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import logging
 import os
 import random
 import select
@@ -356,6 +357,7 @@ def _become(order: Mapping[str, Any]) -> None:
     try:
         {"serve": _serve, "worker": _work}[order["task"]](settings)
     finally:
+        logging.shutdown()  # as at the end of any other process
         os._exit(0)
 
 
@@ -368,9 +370,10 @@ def _serve(settings: Settings) -> None:
 def _work(settings: Settings) -> None:
     from registry import worker
     from registry.app import create_app
-    from registry.telemetry import logs
+    from registry.telemetry import line_writer, logs
 
-    logs.configure(settings.log_format, settings.log_level)
+    line_writer.take_over()
+    logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
     worker.run(create_app(settings))
 
 

@@ -1,0 +1,234 @@
+"""No secret is in any output, whatever breaks: each layer meets data that it cannot expect, in real processes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import socket
+import subprocess
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from tests.conftest import SECRET
+from tests.faults.conftest import StartFleet
+from tests.support.databases import Database
+from tests.support.processes import SCRIPTS, environment
+from tests.support.servers import Fleet, eventually
+
+PASSWORD = "the-password-of-the-database"
+BODY = "what-only-the-body-of-a-request-says"
+FILE = "/api/v1/models/fraud/versions/1/files/model.bin"
+PEPPER = hmac.new(SECRET.encode(), b"tokens", hashlib.sha256).digest()
+TRIGGERS = {
+    "sqlite": "CREATE TRIGGER broken BEFORE INSERT ON audit_texts BEGIN SELECT RAISE(ABORT, 'a broken trigger'); END",
+    "postgresql": "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    "RAISE EXCEPTION 'a broken trigger' USING DETAIL = format('row %s', NEW); END $$; "
+    "CREATE TRIGGER broken BEFORE INSERT ON audit_texts FOR EACH ROW EXECUTE FUNCTION broken()",
+}
+
+
+class Secrets:
+    """What was used so far, and the search for it."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = {SECRET, PASSWORD, BODY, PEPPER.hex(), repr(PEPPER)[2:-1], base64.b64encode(PEPPER).decode()}
+        self.texts.update(texts)
+
+    def leaked(self, output: str) -> set[str]:
+        """The secrets in *output*; of a token, half of it is enough."""
+        forms = {form for text in self.texts for form in (text, text[-len(text) // 2 :], json.dumps(text)[1:-1])}
+        return {form for form in forms if len(form) > 8 and form in output}
+
+
+@pytest.fixture
+def fleet(start: StartFleet, database: Database) -> Fleet:
+    """A server whose database has a password in its address, over a version whose bytes are stored."""
+    url = make_url(database.url)
+    if database.kind == "postgresql":
+        url = url.set(username=url.username or "postgres", password=PASSWORD)
+    return start(database_url=url.render_as_string(hide_password=False), log_level="debug")
+
+
+@pytest.fixture
+def corrupt(database: Database) -> Iterator[Callable[[str], None]]:
+    """Run one statement behind the registry's back."""
+    engine = sa.create_engine(database.url, poolclass=sa.NullPool)
+
+    def execute(statement: str) -> None:
+        with engine.begin() as connection:
+            connection.execute(sa.text(statement))
+
+    yield execute
+    engine.dispose()
+
+
+def events(fleet: Fleet) -> list[str]:
+    return [line["event"] for line in fleet.server.lines()]
+
+
+def request_of(fleet: Fleet, method: str, path: str, token: str, **options: Any) -> requests.Response:
+    return requests.request(
+        method, f"{fleet.server.url}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=60, **options
+    )
+
+
+def test_what_breaks_in_a_server_shows_no_secret(
+    fleet: Fleet, database: Database, corrupt: Callable[[str], None]
+) -> None:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        number = caller.version("fraud", caller.blob(uuid.uuid4().bytes), "1", stage="staging")
+        other = caller.make("POST", "/tokens", {"owner": "ci", "roles": ["reader"]})["token"]
+        upload = caller.make("POST", "/uploads", {"sha256": "b" * 64, "size": 3})
+    found = request_of(fleet, "GET", FILE, fleet.token, allow_redirects=False)
+    signed = [url.rpartition("/")[2] for url in (upload["target"]["url"], found.headers["Location"])]
+    secrets = Secrets(fleet.token, other, *signed)
+
+    def breaks(method: str, path: str, token: str = fleet.token, **options: Any) -> None:
+        assert request_of(fleet, method, path, token, **options).status_code == 500
+
+    # The gate: a role that no release has.
+    corrupt(f"UPDATE tokens SET roles = '[\"nonsense\"]' WHERE id = '{other[4:16]}'")
+    breaks("GET", "/api/v1/me", other)
+    breaks("GET", "/api/2.0/mlflow/registered-models/get?name=fraud", other)
+    # The database: a trigger that nothing expects, with the row's values in the statement and in its message.
+    corrupt(TRIGGERS[database.kind])
+    breaks("POST", "/api/v1/models", json={"name": "other", "description": BODY})
+    breaks("POST", "/api/2.0/mlflow/registered-models/create", json={"name": "other", "description": BODY})
+    # Services: a stage that no release has.
+    corrupt("UPDATE models SET lifecycle = 'nonsense'")
+    body = {"stage": "production", "reason": BODY}
+    breaks("PUT", f"/api/v1/models/fraud/versions/{number}/stage", json=body)
+    # The store: a key that none of its objects has.
+    corrupt("UPDATE blobs SET key = 'nonsense'")
+    breaks("GET", FILE)
+    breaks("GET", f"/api/v1/models/fraud/versions/{number}/archive")
+    # gunicorn: headers that it refuses, and says how they read.
+    for header in (f"Authorization : Bearer {fleet.token}", f"X-A: b\r\n Bearer {fleet.token}"):
+        raw(fleet, f"GET /api/v1/me HTTP/1.1\r\nHost: a\r\n{header}\r\n\r\n")
+    raw(fleet, f"GET /{fleet.token} HTTP/1.1\r\nHost: a\r\nX\0: b\r\n\r\n")
+    raw(fleet, f"GET /transfer/{signed[1]} HTTP/{fleet.token}\r\nHost: a\r\n\r\n")
+    fleet.server.stop()
+
+    output = fleet.server.log.read_text()
+    assert events(fleet).count("internal_error") == 7
+    assert secrets.leaked(output) == set()
+    assert '"locals"' not in output
+
+
+def raw(fleet: Fleet, text: str) -> None:
+    """Send *text* as it is, and wait for the end of the answer."""
+    with socket.create_connection(("127.0.0.1", fleet.server.port), timeout=60) as connection:
+        connection.sendall(text.encode())
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+
+
+def test_what_breaks_in_a_worker_shows_no_secret(
+    fleet: Fleet, database: Database, corrupt: Callable[[str], None]
+) -> None:
+    address = "https://sources.test/models/model.bin?X-Amz-Signature=0123456789abcdef0123456789abcdef"
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        caller.blob(uuid.uuid4().bytes)
+    # Verification: an upload whose key no object has. Imports: asked for by a kind of account that no release has.
+    corrupt("UPDATE uploads SET state = 'uploaded', key = 'nonsense'")
+    corrupt(
+        "INSERT INTO imports (id, model_id, source, facts, state, files, bytes, created_at, created_by) "
+        f"""SELECT '{uuid.uuid4().hex}', id, '{address}', '{{"kind": "{BODY}", "run": 5}}', 'pending', 0, 0, """
+        "created_at, created_by FROM models"
+    )
+    corrupt("UPDATE accounts SET kind = 'nonsense'")
+    worker = fleet.worker()
+    worker.launch()
+    wanted = {"failed", "import_broke"}
+    eventually(lambda: wanted <= {line["event"] for line in worker.lines()}, "verification and import break")
+    worker.stop()
+
+    output = worker.log.read_text()
+    assert Secrets(fleet.token, address.partition("=")[2]).leaked(output) == set()
+    assert '"locals"' not in output
+
+
+def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPTS / "registry", "--debug", *arguments],
+        cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_breaks_in_a_command_of_the_server_shows_no_secret(
+    fleet: Fleet, database: Database, corrupt: Callable[[str], None], tmp_path: Path
+) -> None:
+    with fleet.caller() as caller:
+        caller.blob(uuid.uuid4().bytes)
+    corrupt("UPDATE blobs SET key = 'nonsense'")
+    settings = {"REGISTRY_DATABASE_URL": database.url, "REGISTRY_SECRET_KEY": SECRET,
+                "REGISTRY_STORAGE_URL": f"file://{fleet.store}", "REGISTRY_DATA_DIR": str(tmp_path)}  # fmt: skip
+
+    broken = run("admin", "fsck", "--deep", folder=tmp_path, **settings)
+    unreachable = f"postgresql://registry:{PASSWORD}@127.0.0.1:1/registry?connect_timeout=2"
+    refused = run("db", "upgrade", folder=tmp_path, **settings | {"REGISTRY_DATABASE_URL": unreachable})
+
+    assert (broken.returncode, refused.returncode != 0) == (1, True)
+    assert "Traceback" in broken.stderr
+    assert "ValueError" in broken.stderr
+    for done in (broken, refused):
+        assert Secrets(fleet.token).leaked(done.stdout + done.stderr) == set()
+
+
+@contextmanager
+def nonsense() -> Iterator[str]:
+    """The address of a registry whose answers no release of it gives."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps({"items": [{"number": [5]}], "next_cursor": None}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Keep standard error for the command under test."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_what_breaks_in_a_client_command_shows_no_secret(tmp_path: Path) -> None:
+    token = "mrp_" + "b" * 50
+    variables: Mapping[str, str] = {"REGISTRY_TOKEN": token, "HOME": str(tmp_path)}
+    with nonsense() as url:
+        broken = run("history", "fraud", "--url", url, folder=tmp_path, **variables)
+        plain = subprocess.run(
+            [SCRIPTS / "registry", "history", "fraud", "--url", url, "--json"],
+            cwd=tmp_path, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    assert (broken.returncode, plain.returncode) == (1, 0)
+    assert "Traceback" in broken.stderr
+    assert "run it again as registry --debug" in broken.stderr
+    assert Secrets(token).leaked(broken.stdout + broken.stderr + plain.stderr) == set()
