@@ -16,10 +16,12 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
 from registry.auth.authenticate import Authenticator
+from registry.auth.login_failures import LoginFailures
 from registry.config import Settings, Tracking
 from registry.db import session
 from registry.http import access, bodies, context
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
+from registry.services.refusals import Counts
 from registry.services.tracking import Upstream
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
@@ -54,7 +56,16 @@ def create_app(settings: Settings) -> Flask:
         sources=open_sources(settings),
         upstreams=[_upstream(settings, tracking) for tracking in settings.mlflow_tracking],
         pepper=pepper,
-        authenticator=Authenticator(pepper=pepper, seconds=settings.token_cache_seconds),
+        authenticator=Authenticator(
+            pepper=pepper,
+            seconds=settings.token_cache_seconds,
+            failures=LoginFailures(
+                per_address=settings.login_failures_per_address,
+                per_token=settings.login_failures_per_token,
+                period_seconds=settings.login_failures_period,
+            ),
+        ),
+        refusals=Counts(),
     )
     _open_gates(app)
     _add_faces(app)

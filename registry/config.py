@@ -99,6 +99,9 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: int = 0
     token_cache_seconds: int = 5
+    login_failures_per_address: int = 20
+    login_failures_per_token: int = 10
+    login_failures_period: int = 300
     default_lifecycle: str = "enforced"
     protected_aliases: tuple[str, ...] = ()
     max_body_bytes: int = MIB
@@ -178,6 +181,9 @@ class _Reader:
             "allowed_hosts": self.hosts("allowed_hosts"),
             "trusted_proxies": self.number("trusted_proxies", 0, least=0, most=10),
             "token_cache_seconds": self.number("token_cache_seconds", 5, least=0, most=300),
+            "login_failures_per_address": self.number("login_failures_per_address", 20, least=0, most=1_000_000),
+            "login_failures_per_token": self.number("login_failures_per_token", 10, least=0, most=1_000_000),
+            "login_failures_period": self.number("login_failures_period", 300, least=1, most=86_400),
             "default_lifecycle": self.choice("default_lifecycle", LIFECYCLES, "enforced"),
             "protected_aliases": self.listed("protected_aliases", names.alias_problem),
             "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),

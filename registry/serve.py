@@ -16,6 +16,7 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db import schema
 from registry.db.session import db, engine_of
+from registry.http import refusals
 from registry.http.context import EXTENSION, Adapters
 from registry.services import accounts, health, ownership
 from registry.telemetry import logs, meters, tracing
@@ -102,6 +103,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         app = create_app(self.settings)
         health.probe(app.extensions[EXTENSION].store)
         meters.watch(engine_of(app).pool)
+        refusals.watch(app)
         if self.settings.tracing:
             tracing.start()
         if self.settings.uses_sqlite and self.settings.workers == 1:

@@ -3,6 +3,7 @@
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import session
+from registry.http import refusals
 from registry.serve import check_store
 from registry.telemetry import logs, meters, tracing
 
@@ -11,5 +12,6 @@ logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets
 app = create_app(settings)
 check_store(app)
 meters.watch(session.engine_of(app).pool)
+refusals.watch(app)
 if settings.tracing:
     tracing.start()

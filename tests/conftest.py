@@ -147,6 +147,8 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
             "storage_url": f"file://{storage_root}",
             "secret_key": Secret(SECRET),
             "data_dir": storage_root,
+            "login_failures_per_address": 0,  # one address tries what is hostile; see test_login_failures
+            "login_failures_per_token": 0,
             "import_sources": ("https://sources.test/models",),  # a name that nobody has
             **changes,
         }

@@ -12,6 +12,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from registry.domain import errors
 from registry.domain.errors import RegistryError
+from registry.http import refusals
 from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
@@ -29,6 +30,7 @@ STATUS: dict[type[RegistryError], int] = {
     errors.TooLarge: 413,
     errors.Invalid: 422,
     errors.IdempotencyMismatch: 422,
+    errors.RateLimited: 429,
     errors.Unsupported: 501,
     errors.Unavailable: 503,
 }
@@ -59,7 +61,8 @@ def refused(error: RegistryError) -> Response:
     status = status_of(error)
     log.info("refused", code=error.code, status=status, detail=error.detail)
     response = problem(status, error.code, error.detail, **error.extras)
-    if isinstance(error, errors.Unavailable):
+    refusals.note(error)
+    if isinstance(error, errors.Unavailable | errors.RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"

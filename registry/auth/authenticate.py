@@ -12,6 +12,7 @@ from cachetools import TTLCache
 from sqlalchemy import bindparam, select, update
 
 from registry.auth import tokens
+from registry.auth.login_failures import LoginFailures
 from registry.db.models import Account, Token
 from registry.db.session import look_up, transaction
 from registry.domain import clock
@@ -56,29 +57,34 @@ class Authenticator:
     for a fresh answer. Nobody's refusal is remembered.
     """
 
-    def __init__(self, *, pepper: bytes, seconds: float) -> None:
+    def __init__(self, *, pepper: bytes, seconds: float, failures: LoginFailures) -> None:
         self.pepper = pepper
+        self._failures = failures
         self._known: TTLCache[str, _Known] = TTLCache(_REMEMBERED, seconds)
         self._forgotten = 0
         self._lock = threading.Lock()
 
     def authenticate(
-        self, header: str | None, *, as_password: bool = False, fresh: bool = False
+        self, header: str | None, *, address: str, as_password: bool = False, fresh: bool = False
     ) -> tuple[Actor, Credential]:
         """The actor that the header's token stands for; with *as_password* it may also come as Basic authentication's.
 
-        Raises Unauthenticated.
+        A failure is counted for the *address*, and for the token's id where it has one; without a header nothing is.
+        Raises Unauthenticated, or RateLimited when too many failed before.
         """
+        if not header:
+            raise Unauthenticated(REFUSED)
         text = bearer(header) or (basic(header) if as_password else None)
         token_id = tokens.lookup_id(text) if text else None
         if text is None or token_id is None:
-            raise Unauthenticated(REFUSED)
+            raise self._failed(address, None)
+        self._failures.refuse_blocked(address, token_id)
         remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
         known = remembered or _read(token_id)
         # An unknown id costs the same comparison as a wrong secret.
         matched = tokens.matches(text, known.hash if known else _NO_HASH, pepper=self.pepper)
         if known is None or not matched or known.credential.expires_at <= clock.now():
-            raise Unauthenticated(REFUSED)
+            raise self._failed(address, token_id)
         if known is not remembered:
             _note_use(known)
             with self._lock:
@@ -91,6 +97,11 @@ class Authenticator:
         with self._lock:
             self._forgotten += 1
             self._known.pop(token_id, None)
+
+    def _failed(self, address: str, token_id: str | None) -> Unauthenticated:
+        """Count a failure. Raises RateLimited beyond a limit."""
+        self._failures.count(address, token_id)
+        return Unauthenticated(REFUSED)
 
     def _remembered(self, token_id: str) -> _Known | None:
         with self._lock:

@@ -101,6 +101,25 @@ def _changes(session: Session, after: str, limit: int, query: dict[str, Any]) ->
 
 
 @audit.command()
+@filters
+@click.option("--address", metavar="ADDRESS", help="Only from this address.")
+@click.option("--code", metavar="CODE", help="Only this, e.g. unauthenticated, rate_limited, forbidden.")
+@connected
+def refusals(session: Session, limit: int, **query: Any) -> None:
+    """Count refused logins, permissions and transitions by hour, the latest first. Needs the role auditor or admin.
+
+    --action is the permission that was needed, e.g. version:promote.
+
+    \b
+    Example:
+      registry audit refusals --since 1d
+      registry audit refusals --code rate_limited --json
+    """
+    found = session.registry.audit.refusals(**query)
+    session.list(found, views.REFUSAL_COLUMNS, views.refusal_row, limit=limit)
+
+
+@audit.command()
 @server.settings
 def verify(**overrides: Any) -> None:
     """Walk every chain of the audit log, on the server's machine. Exits with 1 when an entry does not fit.

@@ -40,6 +40,7 @@ BY_CODE: Mapping[str, Exit] = {
     "insecure_connection": Exit.USAGE,
     "unauthenticated": Exit.AUTH,
     "forbidden": Exit.AUTH,
+    "rate_limited": Exit.AUTH,
     "not_found": Exit.NOT_FOUND,
     "conflict": Exit.CONFLICT,
     "already_exists": Exit.CONFLICT,

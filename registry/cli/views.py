@@ -9,9 +9,10 @@ from registry.cli import output
 from registry.cli.output import joined, when
 
 if TYPE_CHECKING:
-    from registry.client.types import AliasView, Dataset, EntryView, HolderView, ModelView, VersionView
+    from registry.client.types import AliasView, Dataset, EntryView, HolderView, ModelView, RefusalView, VersionView
 
 ENTRY_COLUMNS = ("time", "actor", "action", "version", "change", "reason")
+REFUSAL_COLUMNS = ("hour", "code", "action", "actor", "address", "count", "last")
 MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
 VERSION_COLUMNS = ("version", "stage", "state", "registered", "by", "aliases", "metrics")
 
@@ -21,6 +22,13 @@ def entry_row(entry: EntryView) -> list[object]:
     model, number = entry["model"] or "", entry["version"]
     subject = f"{model}:{number}" if number is not None else model
     return [when(entry["at"]), entry["actor"]["name"], entry["action"], subject, _change(entry), entry["reason"] or ""]
+
+
+def refusal_row(refusal: RefusalView) -> list[object]:
+    """One line of what was refused."""
+    actor = refusal["actor"]["name"] if refusal["actor"] else ""
+    hour, last = when(refusal["hour"]), when(refusal["last_at"])
+    return [hour, refusal["code"], refusal["action"], actor, refusal["address"], refusal["count"], last]
 
 
 def model_row(model: ModelView) -> list[object]:

@@ -22,6 +22,7 @@
     ├── TooLarge                 413
     ├── Invalid                  422  extras["errors"]: texts by field
     ├── IdempotencyMismatch      422
+    ├── RateLimited              429  too many logins failed before
     ├── Unsupported              501  this registry, or its store, cannot do that
     ├── Unavailable              503  nothing was done; try again later
     │   └── Unreachable               no answer at all
@@ -160,6 +161,10 @@ class IdempotencyMismatch(RegistryError):
     code = "idempotency_mismatch"
 
 
+class RateLimited(RegistryError):
+    code = "rate_limited"
+
+
 class Unsupported(RegistryError):
     code = "unsupported"
 
@@ -230,6 +235,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     TooLarge,
     Invalid,
     IdempotencyMismatch,
+    RateLimited,
     Unsupported,
     Unavailable,
 )

@@ -19,6 +19,7 @@ from registry.client.types import (
     HolderView,
     MovedView,
     ProtectionView,
+    RefusalView,
     Stage,
     StagesView,
 )
@@ -163,6 +164,20 @@ class Audit:
         """Matching entries, newest first; *since* and *until* are RFC 3339."""
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         return self._transport.pages(EntryView, "/audit", query=query)
+
+    def refusals(
+        self,
+        *,
+        actor: str | None = None,
+        address: str | None = None,
+        action: str | None = None,
+        code: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[RefusalView]:
+        """Refused logins, permissions and transitions, counted by the hour, the latest first."""
+        query = {"actor": actor, "address": address, "action": action, "code": code, "since": since, "until": until}
+        return self._transport.pages(RefusalView, "/refusals", query=query)
 
     def changes(
         self,

@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 from urllib.parse import quote, urljoin
 
 import requests
@@ -40,7 +40,23 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class Backoff(Retry):
-    """Retry what may succeed later; never wait longer than LONGEST_WAIT, whatever Retry-After says."""
+    """Retry what may succeed later; never wait longer than LONGEST_WAIT, whatever Retry-After says.
+
+    A limit on requests (429) that lasts longer than that is reported at once.
+    """
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: Any = None,
+        _stacktrace: Any = None,
+    ) -> Self:
+        if response is not None and response.status == 429 and (super().get_retry_after(response) or 0) > LONGEST_WAIT:
+            raise urllib3.MaxRetryError(_pool, url or "")  # urllib3 returns the response then
+        return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         seconds = super().get_retry_after(response)

@@ -277,6 +277,23 @@ class EntryView(TypedDict):
     body: NotRequired[str]
 
 
+class RefusedActor(TypedDict):
+    id: str
+    name: str
+
+
+class RefusalView(TypedDict):
+    """How often one actor (None: without a valid token) at one address was refused one action in an hour."""
+
+    hour: str
+    actor: RefusedActor | None
+    address: str
+    action: str
+    code: str
+    count: int
+    last_at: str
+
+
 class ChangesView(TypedDict):
     """Entries after a position; ``next_after`` is where to go on.
 

@@ -22,6 +22,7 @@
     ├── TooLarge
     ├── Invalid                 readable, but a value breaks a rule
     ├── IdempotencyMismatch     an Idempotency-Key came back with another request
+    ├── RateLimited             too many failed before; later requests may be answered
     ├── Unsupported             this registry, or its store, cannot do that at all
     └── Unavailable             the database or the store cannot be reached now
         ├── Undone              the database took back all that was done, for reasons of its own
@@ -164,6 +165,16 @@ class Invalid(RegistryError):
 
 class IdempotencyMismatch(RegistryError):
     code = "idempotency_mismatch"
+
+
+class RateLimited(RegistryError):
+    """``retry_after`` is in seconds."""
+
+    code = "rate_limited"
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Unsupported(RegistryError):

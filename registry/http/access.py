@@ -129,6 +129,12 @@ def _identify(*, fresh: bool) -> Actor:
         raise Unauthenticated("one Authorization header is needed, not several")
     mlflow = (request.blueprint or "").startswith("mlflow")  # its clients know user and password
     header = headers[0] if headers else None
-    known = functools.partial(found.authenticator.authenticate, header, as_password=mlflow, fresh=fresh)
+    known = functools.partial(
+        found.authenticator.authenticate,
+        header,
+        address=request.remote_addr or "",
+        as_password=mlflow,
+        fresh=fresh,
+    )
     actor, g.credential = persistently(known)
     return actor

@@ -13,6 +13,7 @@ from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
+from registry.services.refusals import Counts
 from registry.services.tracking import Upstream
 from registry.services.uploads import Limits
 from registry.storage.checked import Store
@@ -32,6 +33,7 @@ class Adapters:
     upstreams: Sequence[Upstream]
     pepper: bytes
     authenticator: Authenticator
+    refusals: Counts
 
 
 def adapters() -> Adapters:

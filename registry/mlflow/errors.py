@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 
 from registry.domain import errors
 from registry.domain.errors import RegistryError
+from registry.http import refusals
 from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
@@ -33,6 +34,7 @@ TABLE: dict[type[RegistryError], tuple[int, str]] = {
     errors.PreconditionFailed: (409, "RESOURCE_CONFLICT"),
     errors.IdempotencyMismatch: (409, "RESOURCE_CONFLICT"),
     errors.TooLarge: (413, "INVALID_PARAMETER_VALUE"),
+    errors.RateLimited: (429, "REQUEST_LIMIT_EXCEEDED"),
     errors.Unsupported: (501, "NOT_IMPLEMENTED"),
     errors.Unavailable: (503, "TEMPORARILY_UNAVAILABLE"),
     errors.Uncertain: (409, "ABORTED"),
@@ -53,7 +55,8 @@ def refused(error: RegistryError) -> Response:
     log.info("refused", code=error.code, status=status, detail=error.detail)
     meters().refusals.labels(error.code).inc()
     response = answer(status, code, error.detail)
-    if isinstance(error, errors.Unavailable):
+    refusals.note(error)
+    if isinstance(error, errors.Unavailable | errors.RateLimited):
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthenticated):
         response.headers["WWW-Authenticate"] = 'Basic realm="model registry", charset="UTF-8", Bearer'

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from registry.auth import login_failures
 from registry.db.session import transaction
 from registry.domain import clock
-from registry.services import heartbeats, idempotency, ownership, uploads
+from registry.services import heartbeats, idempotency, ownership, refusals, uploads
 from registry.storage.checked import Store
 
 ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
@@ -28,5 +29,7 @@ def run(*, store: Store) -> Upkeep:
     heartbeats.sweep()
     with transaction() as session:
         forgotten = idempotency.forget_old(session)
+        login_failures.forget_old(session)
+        refusals.forget_old(session)
     ownership.confirm(store, within=ownership.RECENT)
     return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

@@ -55,6 +55,7 @@ class Meters:
             "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
             registry=self._own,
         )  # fmt: skip
+        self.refusals.labels("rate_limited")
         self.uploads = Counter(
             "registry_uploads", "Uploads whose bytes arrived, or were refused as others than announced.", ["outcome"],
             registry=self._own,

@@ -35,7 +35,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "search", "audit", "tokens"]
+TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "search", "audit", "refusals",
+        "tokens"]  # fmt: skip
 # What a generated path may name instead of what was generated, so that more than 404 is seen.
 REAL = {"model": ["fraud", "fraud", "empty", "gone"], "number": [1, 2, 3, 4, 5], "alias": ["champion", "fresh"],
         "path": ["model.bin", "data/train set.csv"]}  # fmt: skip

@@ -29,6 +29,17 @@ def test_a_write_is_retried_with_the_same_key_after_the_time_that_the_server_ask
     assert time.monotonic() - began >= 1
 
 
+def test_a_limit_that_lasts_is_reported_at_once(registry: Registry, client: RegistryClient) -> None:
+    limited = problem(429, "rate_limited", "Too many logins failed.")
+    limited.headers["Retry-After"] = "290"
+    registry.answers.append(lambda request: limited)
+
+    with pytest.raises(errors.RateLimited, match="Too many logins failed"):
+        client.models.get("fraud")
+
+    assert len(registry.requests("GET", "/models/fraud")) == 1
+
+
 def test_two_writes_have_two_keys_and_a_given_key_is_kept(registry: Registry, client: RegistryClient) -> None:
     client.models.create("fraud")
     client.models.create("fraud")

@@ -4,7 +4,7 @@ import typing
 
 import pytest
 
-from registry.api.schemas import aliases, audit, imports, lineage, models, stages, tokens, uploads, versions
+from registry.api.schemas import aliases, audit, imports, lineage, models, refusals, stages, tokens, uploads, versions
 from registry.client import types
 
 PAIRS = [
@@ -31,6 +31,8 @@ PAIRS = [
     (types.PartsView, uploads.ArrivedView),
     (types.ImportView, imports.ImportView),
     (types.EntryView, audit.AuditEntryView),
+    (types.RefusalView, refusals.RefusalView),
+    (types.RefusedActor, refusals.RefusedActorView),
     (types.ChangesView, audit.AuditPage),
     (types.Actor, audit.ActorView),
     (types.TokenView, tokens.TokenView),

@@ -1,6 +1,6 @@
 """Version 1 of the API: one module a resource."""
 
-from registry.api.v1 import aliases, audit, files, imports, models, search, stages, tokens, uploads, versions
+from registry.api.v1 import aliases, audit, files, imports, models, refusals, search, stages, tokens, uploads, versions
 
 BLUEPRINTS = (
     models.blueprint,
@@ -12,5 +12,6 @@ BLUEPRINTS = (
     imports.blueprint,
     search.blueprint,
     audit.blueprint,
+    refusals.blueprint,
     tokens.blueprint,
 )

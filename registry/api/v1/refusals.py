@@ -1,0 +1,27 @@
+"""What was refused, by the hour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.api.blueprint import Blueprint
+from registry.api.schemas.paging import paged
+from registry.api.schemas.refusals import RefusalPage, RefusalQuery
+from registry.domain.access import Permission
+from registry.http.access import requires
+from registry.http.context import adapters
+from registry.services import refusals
+
+blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="What was refused to whom.")
+
+
+@blueprint.route("/refusals")
+@blueprint.arguments(RefusalQuery, location="query")
+@blueprint.response(200, RefusalPage)
+@requires(Permission.AUDIT_READ)
+def list_refusals(query: dict[str, Any]) -> dict[str, Any]:
+    """Count refused logins, permissions and transitions by hour, actor and address, the latest hour first.
+
+    Other processes of the service add what they refused every few seconds. Counts are kept for 30 days.
+    """
+    return paged(refusals.entries(adapters().refusals, **query))

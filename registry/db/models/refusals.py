@@ -1,0 +1,44 @@
+"""Failed logins, which limit further ones, and what was refused: counts that are deleted after a while."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from registry.db.base import Base
+
+
+class LoginFailure(Base):
+    """How often logins failed in a period: from one ``address``, or with one ``token`` id, as ``kind`` says.
+
+    ``period`` is when it began, in seconds since 1970.
+    """
+
+    __tablename__ = "login_failures"
+    __table_args__ = (Index("ix_login_failures_period", "period"),)
+
+    kind: Mapped[str] = mapped_column(String(8), primary_key=True)
+    subject: Mapped[str] = mapped_column(String(64), primary_key=True)
+    period: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    failures: Mapped[int] = mapped_column(BigInteger)
+
+
+class Refusal(Base):
+    """How often one actor at one address was refused one action for one reason in an hour.
+
+    ``key`` is a digest of all of these. Without an actor the request had no valid credential.
+    """
+
+    __tablename__ = "refusals"
+    __table_args__ = (Index("ix_refusals_hour", "hour", "key"),)
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hour: Mapped[datetime]
+    actor_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
+    address: Mapped[str] = mapped_column(String(64))
+    action: Mapped[str] = mapped_column(String(64))
+    code: Mapped[str] = mapped_column(String(32))
+    count: Mapped[int] = mapped_column(BigInteger)
+    last_at: Mapped[datetime]

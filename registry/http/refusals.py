@@ -1,0 +1,57 @@
+"""Note what was refused to whom, for the record of refusals."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from contextlib import suppress
+
+import structlog
+from flask import Flask, current_app, g, request
+
+from registry.domain.errors import (
+    Forbidden,
+    IllegalTransition,
+    RateLimited,
+    RegistryError,
+    Unauthenticated,
+    Unavailable,
+)
+from registry.http import access
+from registry.http.context import EXTENSION, Adapters, adapters
+from registry.services.refusals import FLUSH_SECONDS, Counts
+
+log = structlog.get_logger(__name__)
+RECORDED = (Unauthenticated, Forbidden, RateLimited, IllegalTransition)
+
+
+def note(error: RegistryError) -> None:
+    """Count the refusal when it is of a kind that is recorded; writes nothing yet."""
+    if not isinstance(error, RECORDED) or request.endpoint is None:
+        return
+    action = str(access.permission_of(current_app.view_functions[request.endpoint]))
+    if isinstance(error, Forbidden):
+        action = str(error.extras["permission"])  # a view may need more than it declares
+    actor = g.get("actor")
+    adapters().refusals.add(
+        actor=actor.id if actor else None, address=request.remote_addr or "", action=action, code=error.code
+    )
+
+
+def watch(app: Flask) -> None:
+    """Write the counts down every few seconds and at exit. Call in the process that serves, after any fork."""
+    found: Adapters = app.extensions[EXTENSION]
+
+    def run() -> None:
+        while True:
+            time.sleep(FLUSH_SECONDS)
+            _flush(app, found.refusals)
+
+    threading.Thread(target=run, name="refusals", daemon=True).start()
+    atexit.register(_flush, app, found.refusals)
+
+
+def _flush(app: Flask, counts: Counts) -> None:
+    with suppress(Unavailable), app.app_context():  # it is tried again, and the session has logged why
+        counts.flush()
