@@ -269,6 +269,7 @@ class EntryView(TypedDict):
     reason: str | None
     texts: dict[str, Any]
     request_id: str | None
+    client_request_id: str | None
     aggregate: str
     seq: int
     leaf_hash: str

@@ -200,6 +200,7 @@ class EntryRecord:
     reason: str | None
     texts: Mapping[str, str]
     request_id: str | None
+    client_request_id: str | None
     aggregate: str
     seq: int
     previous_hash: str

@@ -107,11 +107,15 @@ class Actor:
     permissions: frozenset[Permission] = field(default=frozenset())
     token_id: str | None = None
     request_id: str | None = None
+    client_request_id: str | None = None
     exercised: set[Permission] = field(default_factory=set, compare=False, repr=False)
 
-    def for_request(self, request_id: str) -> Actor:
-        """Return this actor for one request, which has not exercised any permission yet."""
-        return replace(self, request_id=request_id, exercised=set())
+    def for_request(self, request_id: str, client_request_id: str | None = None) -> Actor:
+        """Return this actor for one request, which has not exercised any permission yet.
+
+        *client_request_id* is the client's own name for it, if any.
+        """
+        return replace(self, request_id=request_id, client_request_id=client_request_id, exercised=set())
 
     def require(self, permission: Permission, *, because: str = "") -> None:
         """Record that the request needs *permission*. Raises Forbidden, which says *because*, without it."""

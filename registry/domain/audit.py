@@ -61,6 +61,7 @@ def body(
             "digests": dict(happening.digests),
             "commit": {name: commitment(salts[name], text) for name, text in happening.texts.items()},
             "req": actor.request_id or "",
+            **({"client_req": actor.client_request_id} if actor.client_request_id else {}),
         }
     )
 

@@ -14,7 +14,9 @@ from flask import Flask, current_app, g, request
 from registry.db.attempts import persistently
 from registry.domain.access import LOCAL_DEV, Actor, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
+from registry.http import proxy_headers
 from registry.http.context import adapters
+from registry.telemetry.scrubbing import scrub_line
 
 View = TypeVar("View", bound=Callable[..., Any])
 PERMISSION = "__permission__"
@@ -25,7 +27,6 @@ PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto")
 
 
 def requires(permission: Permission, *, surely: bool = False) -> Callable[[View], View]:
@@ -75,8 +76,11 @@ def _declare(permission: Permission | str, *, surely: bool = False) -> Callable[
 
 
 def _name_request() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+    """Give the request an id of ours, and keep the client's own where it is harmless: it may repeat, or be made up."""
+    g.request_id = uuid.uuid4().hex
+    given = request.headers.get("X-Request-Id")
+    if given and _REQUEST_ID.match(given) and scrub_line(given) == given:
+        g.client_request_id = given
     structlog.contextvars.clear_contextvars()  # of the thread's request before
 
 
@@ -100,8 +104,11 @@ def _check_host() -> None:
 
 def _check_dev() -> None:
     """Without a login, only this machine's own programs may come in: no proxy, no page of another origin."""
-    if any(request.headers.get(name) for name in _FORWARDED):
-        raise Forbidden("--dev has no login and must not stand behind a proxy", permission="local")
+    if name := proxy_headers.first_of(request.headers.keys()):
+        raise Forbidden(
+            f"--dev has no login and must not stand behind a proxy, which has added the header {name}",
+            permission="local",
+        )
     origin = request.headers.get("Origin")
     if origin is not None and request.method in WRITES and origin.partition("://")[2] != request.headers["Host"]:
         raise Forbidden("--dev takes writes from its own origin only", permission="local")
@@ -116,7 +123,7 @@ def _admit() -> None:
         return
     # What a revoked token may still do for some seconds is to look at models.
     fresh = permission is not Permission.MODEL_READ or getattr(view, SURELY, True)
-    g.actor = _identify(fresh=fresh).for_request(g.request_id)
+    g.actor = _identify(fresh=fresh).for_request(g.request_id, g.get("client_request_id"))
     g.actor.require(Permission(permission))
 
 

@@ -71,6 +71,8 @@ def of_request() -> dict[str, Any]:
     told: dict[str, Any] = {}
     if request_id := g.get("request_id"):
         told["request_id"] = request_id
+    if client_request_id := g.get("client_request_id"):
+        told["client_request_id"] = client_request_id
     if trace_id := g.get("trace_id"):
         told["trace_id"] = trace_id
     if (actor := g.get("actor")) is not None:

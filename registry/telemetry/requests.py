@@ -28,6 +28,8 @@ def register(app: Flask) -> None:
         meters().request(rule.rule if rule is not None else None, current.method, response.status_code, seconds)
         if "request_id" in told:
             response.headers["X-Request-Id"] = told["request_id"]
+        if "client_request_id" in told:
+            response.headers["X-Client-Request-Id"] = told["client_request_id"]
         if current.path not in QUIET:
             logs.access(
                 {

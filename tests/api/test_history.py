@@ -113,7 +113,8 @@ def test_an_entry_says_who_when_what_and_why(api: Api, given: Given) -> None:
     assert (entry["model"], entry["version"], entry["related_version"]) == ("fraud", 1, None)
     assert (entry["before"], entry["after"]) == ({"stage": "none"}, {"stage": "staging"})
     assert (entry["reason"], entry["texts"]) == ("naïve “reason”\nof two lines", {})
-    assert (entry["request_id"], entry["token"]) == ("deploy-7", None)
+    assert (entry["client_request_id"], entry["token"]) == ("deploy-7", None)
+    assert entry["request_id"] == moved.headers["X-Request-Id"]
     assert entry["digests"] == {"manifest": version["manifest_digest"]}
 
 

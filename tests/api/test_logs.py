@@ -48,10 +48,10 @@ def test_a_request_is_one_line_that_says_who_did_what_to_which_version(api: Api,
     )
 
     (line,) = lines()
-    assert response.headers["X-Request-Id"] == "abc"
-    said = ("event", "level", "method", "status", "request_id", "actor", "model", "version")
+    assert (response.headers["X-Request-Id"], response.headers["X-Client-Request-Id"]) == (line["request_id"], "abc")
+    said = ("event", "level", "method", "status", "client_request_id", "actor", "model", "version")
     assert {name: line[name] for name in said} == {
-        "event": "request", "level": "info", "method": "PUT", "status": 200, "request_id": "abc", "actor": "all",
+        "event": "request", "level": "info", "method": "PUT", "status": 200, "client_request_id": "abc", "actor": "all",
         "model": "fraud", "version": 1,
     }  # fmt: skip
     assert line["timestamp"].endswith("Z")

@@ -90,6 +90,9 @@ class EntryView(View):
     texts = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     digests = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     request_id = fields.String(required=True, allow_none=True)
+    client_request_id = fields.String(
+        required=True, allow_none=True, metadata={"description": "The client's own X-Request-Id."}
+    )
     aggregate = fields.String(required=True, metadata={"description": "The chain that the entry is part of."})
     seq = fields.Integer(required=True)
     previous_hash = fields.String(required=True)

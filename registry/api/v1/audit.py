@@ -29,7 +29,7 @@ from registry.services.audit import Criteria, Position
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
 COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
            "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
-           "body")  # fmt: skip
+           "body", "client_request_id")  # fmt: skip
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what a spreadsheet takes for one
 NEXT_AFTER = "X-Audit-Next-After"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}

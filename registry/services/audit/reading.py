@@ -121,6 +121,7 @@ def _entry(entry: AuditEntry, actor_name: str, said: Mapping[str, str]) -> Entry
         reason=said.get("reason"),
         texts={name: text for name, text in said.items() if name != "reason"},
         request_id=told["req"] or None,
+        client_request_id=told.get("client_req"),
         aggregate=entry.aggregate,
         seq=entry.seq,
         previous_hash=told["prev"],
