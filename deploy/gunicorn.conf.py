@@ -8,6 +8,7 @@ application.
 import json
 import logging
 import os
+import select
 from datetime import UTC, datetime
 from typing import Any
 
@@ -53,7 +54,21 @@ bind = os.environ.get("REGISTRY_BIND") or "127.0.0.1:5000"
 # the object store far more than for the processor, which is what the threads are for.
 workers = _number("REGISTRY_WORKERS", 2)
 threads = _number("REGISTRY_THREADS", 8)
-worker_class = "gthread"
+
+# Slow clients must not take the threads: the loop of this worker reads each request before a thread gets it, keeps the
+# deadlines, and leaves only a share of the threads to uploads and downloads. Elsewhere than on Linux, which is for
+# development only, gunicorn's own threaded worker serves without any of that.
+worker_class: Any = "gthread"
+if hasattr(select, "epoll"):
+    from registry.front import limits, worker
+
+    worker_class = worker.make(
+        limits.Limits(
+            header_seconds=_number("REGISTRY_HEADER_SECONDS", 10),
+            stall_seconds=_number("REGISTRY_STALL_SECONDS", 30),
+            transfers=_number("REGISTRY_TRANSFERS", max(1, threads // 2)),
+        )
+    )
 
 # Each worker imports the application itself. With preload the connection pools and client sessions would exist before
 # the fork, and two workers would then write to one socket. Broken settings still stop the start: gunicorn ends with
@@ -107,8 +122,9 @@ timeout = 30
 
 # Longer than the 60 s after which common load balancers close an idle connection. If the server closed first, the
 # balancer would now and then send a request into a closing connection and answer 502. An idle connection costs one
-# of 1000 places and no thread, and on SIGTERM gunicorn closes it early by itself.
+# place and no thread, gives way when all places are taken, and is closed early on SIGTERM.
 keepalive = 75
+worker_connections = 1000
 
 # The longest legal URL is longer than 4 KiB: a model name of 255 characters of four bytes and a file path of 1024 bytes
 # are about 6.1 KiB once percent-encoded. 8190 is the most that gunicorn allows without removing the limit.

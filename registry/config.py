@@ -120,12 +120,15 @@ class Settings:
     mlflow_downloads: str = "registry"
     mlflow_tracking: tuple[Tracking, ...] = ()
     drain_seconds: int = 0
+    header_seconds: int = 10
+    stall_seconds: int = 30
     tracing: bool = False
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
     workers: int = 2
     threads: int = 8
+    transfers: int = 4
 
     def secrets(self) -> list[str]:
         """Return what no log may show: the key, and the passwords and tokens of other services."""
@@ -202,6 +205,8 @@ class _Reader:
             "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
             "mlflow_tracking": self.tracking("mlflow_tracking"),
             "drain_seconds": self.number("drain_seconds", 0 if self.dev else 5, least=0, most=600),
+            "header_seconds": self.number("header_seconds", 10, least=1, most=600),
+            "stall_seconds": self.number("stall_seconds", 30, least=1, most=3600),
             "tracing": self._tracing(),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
@@ -209,6 +214,7 @@ class _Reader:
             "workers": self.number("workers", 1 if database_url.startswith("sqlite") else 2, least=1, most=64),
             "threads": self.number("threads", 8, least=1, most=256),
         }
+        found["transfers"] = self.number("transfers", max(1, found["threads"] // 2), least=1, most=256)
         found["secret_key"] = self._secret_key(database_url)
         if self.problems:
             raise SettingsError(self.problems)

@@ -92,8 +92,9 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         """There is no command line of gunicorn's here."""
 
     def load_config(self) -> None:
-        os.environ["REGISTRY_LOG_FORMAT"] = self.settings.log_format  # its file reads both from there
-        os.environ["REGISTRY_DRAIN_SECONDS"] = str(self.settings.drain_seconds)
+        os.environ["REGISTRY_LOG_FORMAT"] = self.settings.log_format  # its file reads all of these from there
+        for name in ("drain_seconds", "header_seconds", "stall_seconds", "transfers"):
+            os.environ[f"REGISTRY_{name.upper()}"] = str(getattr(self.settings, name))
         self.load_config_from_file(str(next(path for path in _CONFIGURATIONS if path.exists())))
         self.cfg.set("bind", [self.settings.bind])
         self.cfg.set("workers", self.settings.workers)

@@ -33,7 +33,7 @@ Decorator = Callable[[View], View]
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _READ_REFUSALS = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not found",
                   422: "invalid", 429: "rate limited", 503: "unavailable"}  # fmt: skip
-_WRITE_REFUSALS = {409: "conflict", 413: "too large", 415: "unsupported media type"}
+_WRITE_REFUSALS = {408: "request timeout", 409: "conflict", 413: "too large", 415: "unsupported media type"}
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
 _STALE = {412: "precondition failed"}
 IDEMPOTENCY_KEY = {

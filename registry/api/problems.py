@@ -24,6 +24,7 @@ STATUS: dict[type[RegistryError], int] = {
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
+    errors.BodyTimeout: 408,
     errors.Conflict: 409,
     errors.UploadExpired: 410,
     errors.PreconditionFailed: 412,

@@ -247,6 +247,7 @@ _BY_STATUS: Mapping[int, type[RegistryError]] = {
     401: Unauthenticated,
     403: Forbidden,
     404: NotFound,
+    408: Unavailable,
     409: Conflict,
     412: PreconditionFailed,
     413: TooLarge,

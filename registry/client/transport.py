@@ -64,7 +64,7 @@ class Backoff(Retry):
 
 
 def backoff(retries: int) -> Backoff:
-    """Retry *retries* times, with jitter: connection trouble, 429, 502, 503, 504.
+    """Retry *retries* times, with jitter: connection trouble, 408, 429, 502, 503, 504.
 
     Every method is retried: reads are safe, and every write carries an Idempotency-Key that the server honours.
     """
@@ -73,7 +73,7 @@ def backoff(retries: int) -> Backoff:
         redirect=0,
         other=0,
         allowed_methods=None,
-        status_forcelist={429, 502, 503, 504},
+        status_forcelist={408, 429, 502, 503, 504},
         backoff_factor=0.3,
         backoff_max=10,
         backoff_jitter=0.3,

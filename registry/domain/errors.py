@@ -18,6 +18,7 @@
     │   ├── BlobsMissing        bytes that should be in the store are not
     │   └── UploadMismatch      other bytes arrived than were announced
     ├── UploadExpired
+    ├── BodyTimeout             the body did not arrive in time
     ├── PreconditionFailed      If-Match names an older state
     ├── TooLarge
     ├── Invalid                 readable, but a value breaks a rule
@@ -131,6 +132,10 @@ class UploadMismatch(Conflict):
 
 class UploadExpired(RegistryError):
     code = "upload_expired"
+
+
+class BodyTimeout(RegistryError):
+    code = "request_timeout"
 
 
 class PreconditionFailed(RegistryError):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from flask import Request, current_app, request
 
-from registry.domain.errors import TooLarge
+from registry.domain.errors import BodyTimeout, Malformed, TooLarge
 from registry.domain.parts import MOST_PARTS
 from registry.http import strict_json
 from registry.http.context import settings
@@ -17,6 +17,30 @@ BODY_VALUES = 10_000
 MANIFEST_VALUES = 100_000
 _LISTS = frozenset({"manifest", "parts"})
 PART_BYTES = 4096  # an address with temporary credentials under its signature, and some more
+
+
+class Readable(Protocol):
+    """The body as the server hands it over."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return up to *size* bytes, none at the end."""
+
+
+class _Body:
+    """The request's body, whose errors are the client's: whatever the server raises while it reads is a refusal."""
+
+    def __init__(self, body: Readable) -> None:
+        self._body = body
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read as the server does. Raises BodyTimeout or Malformed."""
+        try:
+            return self._body.read(size)
+        except TimeoutError as error:
+            raise BodyTimeout("the rest of the body did not arrive in time; send the request again") from error
+        except Exception as error:
+            text = "the body ended before its announced end, or its chunks are malformed; send the request again"
+            raise Malformed(text) from error
 
 
 def takes_manifest(view: View) -> View:
@@ -46,8 +70,12 @@ def limit() -> None:
     most = _most(request)
     if (request.content_length or 0) > most:
         raise _too_large(most)
+    if request.content_length or "Transfer-Encoding" in request.headers:
+        request.environ["wsgi.input"] = _Body(request.environ["wsgi.input"])
     # Werkzeug cuts a body of undeclared length off at its limit without a word: see read() for the byte more.
     request.max_content_length = most + 1
+    if "Transfer-Encoding" in request.headers and _kind(request) != "file":
+        read(request)  # whether its chunks are well-formed is known at their end only: before anything is done
 
 
 def read(req: Request) -> bytes:

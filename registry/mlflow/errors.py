@@ -26,6 +26,7 @@ TABLE: dict[type[RegistryError], tuple[int, str]] = {
     errors.Unauthenticated: (401, "UNAUTHENTICATED"),
     errors.Forbidden: (403, "PERMISSION_DENIED"),
     errors.NotFound: (404, "RESOURCE_DOES_NOT_EXIST"),
+    errors.BodyTimeout: (408, "REQUEST_TIMEOUT"),
     errors.AlreadyExists: (400, "RESOURCE_ALREADY_EXISTS"),
     errors.Conflict: (409, "RESOURCE_CONFLICT"),
     errors.IllegalTransition: (400, "INVALID_PARAMETER_VALUE"),

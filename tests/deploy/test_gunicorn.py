@@ -1,23 +1,18 @@
 """The gunicorn configuration as shipped, on real processes that serve a bare WSGI application."""
 
-import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
-CONFIG = Path(__file__).parents[2] / "deploy" / "gunicorn.conf.py"
-PATIENCE = 30.0
+from tests.support.bare_server import CONFIG, PATIENCE, BareServer, eventually, running
 
 # `/held` answers only once the test has written the file `released`, so that a request is in flight for exactly as long
 # as the test wants. Everything else answers with what the application was told about the request.
@@ -37,69 +32,18 @@ def app(environ, start_response):
 """
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Return as soon as *condition* holds; fail naming *what* if it never does."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.02)
-
-
-@dataclass
-class Server:
-    process: subprocess.Popen[bytes]
-    port: int
-    folder: Path
-
-    def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-        try:
-            connection.request("GET", path, headers=headers or {})
-            response = connection.getresponse()
-            return response.status, response.read()
-        finally:
-            connection.close()
-
-    @property
-    def log(self) -> str:
-        return (self.folder / "log").read_text()
-
-
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    (tmp_path / "bare.py").write_text(APPLICATION)
+    (tmp_path / "bare.py").write_text(APPLICATION)  # also where the configuration is only checked
     (tmp_path / "home").mkdir()
     return {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1",
             "REGISTRY_DRAIN_SECONDS": "0"}  # fmt: skip
 
 
 @pytest.fixture
-def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Server]]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(**variables: str) -> Server:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        with (tmp_path / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "--config", str(CONFIG), "bare:app"],
-                cwd=tmp_path,
-                env=environment | {"REGISTRY_BIND": f"127.0.0.1:{port}"} | variables,
-                stdout=log,
-                stderr=log,
-            )
-        started.append(process)
-        server = Server(process, port, tmp_path)
-        eventually(lambda: server.log.count("Booting worker") >= int(variables.get("REGISTRY_WORKERS", "2")), "workers")
-        return server
-
-    yield start
-
-    (tmp_path / "released").touch()
-    for process in started:
-        process.terminate()
-        process.wait(PATIENCE)
+def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., BareServer]]:
+    with running(tmp_path, APPLICATION, environment) as start:
+        yield start
 
 
 def check_config(environment: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -120,7 +64,10 @@ def test_gunicorn_accepts_the_configuration(environment, tmp_path):
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("name", ["REGISTRY_WORKERS", "REGISTRY_THREADS"])
+COUNTS = ["REGISTRY_WORKERS", "REGISTRY_THREADS", "REGISTRY_TRANSFERS", "REGISTRY_HEADER_SECONDS"]
+
+
+@pytest.mark.parametrize("name", [*COUNTS, "REGISTRY_STALL_SECONDS"])
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5", "²"])
 def test_a_count_that_is_no_positive_number_is_refused_by_name(environment, tmp_path, name, value):
     checked = check_config(environment | {name: value}, tmp_path)

@@ -1,0 +1,54 @@
+"""Where the head of a request ends, and what it says of the body: enough to schedule the request, not to serve it.
+
+The parser of gunicorn reads the same bytes again and decides what is valid.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+# A bare LF is malformed. It ends the head here too, so that the parser refuses it at once.
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_LENGTH = b"\ncontent-length:"
+_OTHER_FRAMING = b"\ntransfer-encoding"
+_EXPECTATION = b"\nexpect:"
+
+
+class Head(NamedTuple):
+    """``size`` includes the blank line; ``body`` is the announced size, None where only reading shows the end."""
+
+    size: int
+    method: bytes
+    path: bytes
+    body: int | None
+
+
+def find(received: bytearray, *, start: int = 0) -> Head | None:
+    """Return the head that *received* begins with, None while it is incomplete.
+
+    *start* is how many bytes an earlier call has searched.
+    """
+    blank = _BLANK_LINE.search(received, max(0, start - 2))
+    if blank is None:
+        return None
+    size = blank.end()
+    head = bytes(memoryview(received)[:size])
+    method, _, rest = head.lstrip(b"\r\n").partition(b" ")
+    return Head(size, method, rest.split(b" ", 1)[0].partition(b"?")[0], _body(head.lower()))
+
+
+def is_hopeless(received: bytearray) -> bool:
+    """Whether no request begins like this: a method has capital letters; TLS, for example, begins with 0x16."""
+    first = received.lstrip(b"\r\n")[:1]
+    return bool(first) and not b"A" <= first <= b"Z"
+
+
+def _body(head: bytes) -> int | None:
+    if _OTHER_FRAMING in head or _EXPECTATION in head:
+        return None  # who expects 100 (Continue) sends nothing before a thread has answered that
+    at = head.find(_LENGTH)
+    if at < 0:
+        return 0
+    value = head[at + len(_LENGTH) : head.index(b"\n", at + 1)].strip()
+    return int(value) if value.isdigit() and len(value) < 16 else None

@@ -1,0 +1,31 @@
+"""What a client may take of a worker process: seconds, bytes and threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB, MIB = 1024, 1024 * 1024
+
+HEAD_BYTES = 64 * KIB  # of a request line and its headers; gunicorn limits each line
+BODY_BYTES = MIB  # larger request bodies are read by a thread of the transfers' share
+BODIES_BYTES = 32 * MIB  # of all request bodies that the loop is receiving
+SMALL_RESPONSE_BYTES = 64 * KIB  # always kept in memory until the client has taken it
+RESPONSE_BYTES = 4 * MIB  # larger responses are sent by a thread of the transfers' share
+RESPONSES_BYTES = 64 * MIB  # of all larger responses that wait in memory for their clients
+BYTES_PER_SECOND = KIB  # the least average rate of a body, in both directions
+
+WAITING_TRANSFERS = 64  # that wait for a thread; more are refused
+WAITING_SECONDS = 30.0  # then they are refused
+RETRY_AFTER_SECONDS = 5
+LINGER_SECONDS = 2.0  # from a last response until the connection is closed (RFC 9112, 9.6)
+LINGER_BYTES = 4 * MIB  # that are read and thrown away in that time
+WAITING_PROBES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an operator may tune. ``transfers`` is a number of threads, None means half of them."""
+
+    header_seconds: float = 10.0
+    stall_seconds: float = 30.0
+    transfers: int | None = None

@@ -1,0 +1,69 @@
+"""The responses that the front gives by itself, without the application: refusals, in the dialect of the path."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.http import errors
+
+from registry.front.limits import RETRY_AFTER_SECONDS
+
+_CODES = {
+    400: ("malformed", "INVALID_PARAMETER_VALUE"),
+    408: ("request_timeout", "REQUEST_TIMEOUT"),
+    414: ("malformed", "INVALID_PARAMETER_VALUE"),
+    417: ("malformed", "INVALID_PARAMETER_VALUE"),
+    431: ("malformed", "INVALID_PARAMETER_VALUE"),
+    500: ("internal", "INTERNAL_ERROR"),
+    501: ("unsupported", "NOT_IMPLEMENTED"),
+    503: ("unavailable", "TEMPORARILY_UNAVAILABLE"),
+}
+# A kind that is not listed is 400. The messages of these errors quote the request, which may hold credentials.
+_MALFORMED: tuple[tuple[type[Exception], int, str], ...] = (
+    (errors.LimitRequestLine, 414, "the request line is too long"),
+    (errors.LimitRequestHeaders, 431, "the headers are too many or too long"),
+    (errors.UnsupportedTransferCoding, 501, "the only transfer coding is chunked"),
+    (errors.ExpectationFailed, 417, "the only expectation is 100-continue"),
+    (errors.InvalidRequestLine, 400, "the request line is malformed"),
+    (errors.InvalidRequestMethod, 400, "the request method is malformed"),
+    (errors.InvalidHTTPVersion, 400, "the only protocol versions are HTTP/1.0 and HTTP/1.1"),
+    (errors.ObsoleteFolding, 400, "a header is folded over several lines"),
+)
+
+
+def malformed(error: Exception, path: bytes) -> tuple[str, bytes]:
+    """The code and the response for a request that the parser refused."""
+    for kind, status, detail in _MALFORMED:
+        if isinstance(error, kind):
+            return refusal(status, detail, path)
+    return refusal(400, "a header, or the way in which the body is announced, is malformed", path)
+
+
+def late(path: bytes) -> tuple[str, bytes]:
+    """The code and the response for a request that did not arrive in time."""
+    return refusal(408, "the request did not arrive in time; send it again", path)
+
+
+def crowded(path: bytes) -> tuple[str, bytes]:
+    """The code and the response for an upload or a download that finds no thread."""
+    detail = "too many uploads and downloads pass through this service now; retry later"
+    return refusal(503, detail, path, retry_after=RETRY_AFTER_SECONDS)
+
+
+def refusal(status: int, detail: str, path: bytes, *, retry_after: int | None = None) -> tuple[str, bytes]:
+    """The code and the whole response, after which the connection is closed."""
+    code, mlflow_code = _CODES[status]
+    reason = HTTPStatus(status).phrase
+    document: dict[str, Any]
+    if b"/mlflow" in path:
+        media_type, document = "application/json", {"error_code": mlflow_code, "message": detail}
+    else:
+        media_type = "application/problem+json"
+        document = {"type": "about:blank", "title": reason, "status": status, "code": code, "detail": detail}
+    body = json.dumps(document).encode()
+    lines = [f"HTTP/1.1 {status} {reason}", "Connection: close", f"Content-Type: {media_type}"]
+    lines += [f"Content-Length: {len(body)}", "X-Content-Type-Options: nosniff"]
+    lines += [f"Retry-After: {retry_after}"] if retry_after else []
+    return code, "\r\n".join([*lines, "", ""]).encode() + body

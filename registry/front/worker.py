@@ -1,0 +1,389 @@
+"""The worker class that gunicorn's configuration names: the loop that owns all connections no thread has."""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import queue
+import resource
+import select
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from gunicorn.workers import base
+
+from registry.front import head, refusals
+from registry.front.budget import Budget
+from registry.front.connection import Connection, State
+from registry.front.exchange import Exchange
+from registry.front.limits import (
+    BODIES_BYTES,
+    BODY_BYTES,
+    HEAD_BYTES,
+    LINGER_BYTES,
+    LINGER_SECONDS,
+    RESPONSES_BYTES,
+    WAITING_PROBES,
+    Limits,
+)
+from registry.front.transfers import Admission, Transfers
+
+PROBES = (b"/livez", b"/readyz")
+_TICK_SECONDS = 0.5
+_RECEIVE_BYTES = 256 * 1024
+_SPARE_FILES = 256  # for the database, the store and the interpreter
+_READ, _WRITE = select.EPOLLIN | select.EPOLLONESHOT, select.EPOLLOUT | select.EPOLLONESHOT
+_NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def make(limits: Limits) -> type[Worker]:
+    """Return the worker class with these limits, for ``worker_class``."""
+    return type("Worker", (Worker,), {"limits": limits})
+
+
+class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
+    """A process that serves HTTP/1 in the clear, for Linux.
+
+    A connection is armed in the poller for one event at a time (EPOLLONESHOT). Thus the loop and a thread never have
+    it at once, and a thread hands it back without waking the loop. gunicorn's access log and its request hooks are not
+    used: the application logs each request.
+    """
+
+    limits: ClassVar[Limits] = Limits()
+    alive: bool  # gunicorn's: until the process is told to stop
+
+    @classmethod
+    def check_config(cls, cfg: Any, _log: Any) -> None:
+        """Called by gunicorn before it starts. Raises RuntimeError for settings that this worker does not serve."""
+        if cfg.is_ssl:
+            raise RuntimeError("this worker serves HTTP in the clear: terminate TLS at a proxy in front of it")
+
+    def init_process(self) -> None:
+        places = self.limits.transfers or max(1, self.cfg.threads // 2)
+        self.connections: dict[int, Connection] = {}
+        self.bodies, self.responses = Budget(BODIES_BYTES), Budget(RESPONSES_BYTES)
+        self._jobs: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
+        self._probes: dict[bytes, queue.SimpleQueue[Exchange]] = {path: queue.SimpleQueue() for path in PROBES}
+        self.transfers: Transfers[Exchange] = Transfers(places, self._jobs.put)
+        self._poller = select.epoll()
+        self._listeners: dict[int, socket.socket] = {sock.fileno(): sock.sock for sock in self.sockets}
+        self._accepting = False
+        self._ended: Counter[str] = Counter()
+        self._most_connections = _connections(self.cfg.worker_connections)
+        self._threads = max(self.cfg.threads, places + 1)  # one is left for what is no transfer
+        self._stopping_at: float | None = None
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until the process is told to stop, then end what was begun within the grace period."""
+        for jobs in [self._jobs] * self._threads + list(self._probes.values()):
+            threading.Thread(target=_work, args=(jobs,), daemon=True).start()
+        self._poller.register(self.PIPE[0], select.EPOLLIN)
+        self._accept_connections(True)
+        while self.alive:
+            self._turn(_TICK_SECONDS)
+            if self.ppid != os.getppid():
+                self.log.info("Parent changed, shutting down: %s", self)
+                break
+        self._accept_connections(False)
+        self._stopping_at = time.monotonic()
+        while self.connections and time.monotonic() < self._stopping_at + self.cfg.graceful_timeout:
+            self._turn(_TICK_SECONDS / 10)
+        for sock in self.sockets:
+            sock.close()
+
+    # What a thread calls, for a connection that it has.
+
+    def count_request(self) -> bool:
+        """Count one request; return whether its connection may be kept."""
+        self.nr += 1
+        if self.nr >= self.max_requests and self.alive:
+            self.log.info("Autorestarting worker after current request.")
+            self.alive = False
+        return bool(self.alive and self.cfg.keepalive)
+
+    def settle(self, connection: Connection, *, keep: bool) -> None:
+        """End a response: send what the client takes now, and hand the connection to the loop."""
+        connection.keep = keep
+        try:
+            if connection.flush():
+                self._after_response(connection)
+            else:
+                connection.measure(0)
+                connection.state, connection.since = State.WRITING, time.monotonic()
+                self._arm(connection, _WRITE)
+        except OSError as error:
+            self.abandon(connection, error)
+
+    def refuse(self, connection: Connection, code: str, response: bytes) -> None:
+        """Answer without the application, and close the connection."""
+        from registry.telemetry.meters import meters  # after the fork: it opens files
+
+        with suppress(Exception):  # to answer is more important than to count
+            meters().refusals.labels(code).inc()
+        connection.unsent += response
+        self.settle(connection, keep=False)
+
+    def abandon(self, connection: Connection, error: OSError) -> None:
+        """Close a connection whose client is gone or makes no progress."""
+        if isinstance(error, TimeoutError):
+            self._ended["made no progress with a body"] += 1
+            connection.abort()
+        self._discard(connection)
+
+    # The loop.
+
+    def _turn(self, seconds: float) -> None:
+        now = time.monotonic()
+        if now >= self._next_tick:
+            self._next_tick = now + _TICK_SECONDS
+            self._tick(now)
+        for fd, _ in self._poller.poll(seconds):
+            connection = self.connections.get(fd)
+            if connection is not None:
+                self._advance(connection)
+            elif fd in self._listeners:
+                self._accept(self._listeners[fd])
+            elif fd == self.PIPE[0]:
+                with suppress(BlockingIOError):
+                    os.read(fd, 4096)
+
+    _next_tick = -math.inf
+
+    def _tick(self, now: float) -> None:
+        """Look at every deadline, a few times a second."""
+        self.notify()
+        for connection in list(self.connections.values()):
+            with suppress(OSError):
+                self._expire(connection, now)
+        for transfer in self.transfers.expired(now):
+            transfer.refuse()
+        ended, self._ended = self._ended, Counter()
+        for reason, count in list(ended.items()):
+            self.log.info("Closed %d connections: the client %s", count, reason)
+        if self.alive:
+            self._accept_connections(len(self.connections) < self._most_connections)
+
+    def _expire(self, connection: Connection, now: float) -> None:
+        if connection.state is State.BUSY:
+            return
+        if connection.state is State.WRITING:
+            connection.measure(now - connection.since)
+            connection.since = now
+            if connection.writing.is_exhausted:
+                self._ended["took no bytes of its response"] += 1
+                connection.abort()
+                self._discard(connection)
+            return
+        idle = connection.state is State.READING and not connection.received
+        if idle and self._stopping_at is not None:
+            connection.deadline = min(connection.deadline, self._stopping_at + LINGER_SECONDS)
+        if now < connection.deadline:
+            return
+        if connection.state is State.LINGERING or idle or not connection.received.strip():
+            self._discard(connection)
+        else:
+            self._ended["did not complete its request"] += 1
+            connection.state = State.BUSY
+            self.refuse(connection, *refusals.late(connection.head.path if connection.head else b""))
+
+    def _accept_connections(self, enabled: bool) -> None:
+        if enabled == self._accepting:
+            return
+        for fd in self._listeners:
+            if enabled:
+                self._listeners[fd].setblocking(False)
+                self._poller.register(fd, select.EPOLLIN)
+            else:
+                self._poller.unregister(fd)
+        self._accepting = enabled
+
+    def _accept(self, listener: socket.socket) -> None:
+        if len(self.connections) >= self._most_connections and not self._make_room():
+            self._accept_connections(False)  # until the next tick
+            return
+        try:
+            sock, client = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # another worker was faster, or the client is gone
+        except OSError as error:
+            if error.errno not in _NO_FILES:
+                raise
+            if not self._make_room():
+                self._accept_connections(False)
+            return
+        sock.setblocking(False)
+        connection = Connection(sock, client, listener.getsockname(), self.cfg, stall_seconds=self.limits.stall_seconds)
+        connection.deadline = time.monotonic() + self.limits.header_seconds
+        self.connections[connection.fd] = connection
+        self._poller.register(connection.fd, _READ)
+
+    def _make_room(self) -> bool:
+        """Close the connection that is missed least: one that ends, is idle, or has the oldest incomplete request."""
+        ranked = [
+            (connection.state is not State.LINGERING, bool(connection.received), connection.deadline, fd)
+            for fd, connection in list(self.connections.items())
+            if connection.state in (State.LINGERING, State.READING)
+        ]
+        if not ranked:
+            return False
+        self._ended["gave way to others"] += 1
+        self._discard(self.connections[min(ranked)[-1]])
+        return True
+
+    def _advance(self, connection: Connection) -> None:
+        """Go on with a connection that can be read or written."""
+        try:
+            if connection.state is State.READING:
+                self._receive(connection)
+            elif connection.state is State.WRITING:
+                self._go_on_writing(connection)
+            elif connection.state is State.LINGERING:
+                self._linger(connection)
+        except OSError:
+            self._discard(connection)
+        except Exception:
+            self.log.exception("Error on a connection")
+            self._discard(connection)
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            data = connection.sock.recv(_RECEIVE_BYTES)
+        except BlockingIOError:
+            if not connection.received:
+                self._arm(connection, _READ)
+                return
+            data = b""  # the next request was received with the one before
+        else:
+            if not data:
+                self._end_early(connection)
+                return
+        now = time.monotonic()
+        if data and connection.head is not None:
+            connection.reading.add(waited=now - connection.since, moved=len(data))
+        elif not connection.searched:
+            connection.deadline = now + self.limits.header_seconds
+        connection.received += data
+        self._schedule(connection, now)
+
+    def _end_early(self, connection: Connection) -> None:
+        """The client sends no more; if that is in the middle of a request, it may still read what is wrong."""
+        if not connection.received.strip():
+            self._discard(connection)
+            return
+        connection.state = State.BUSY
+        path = connection.head.path if connection.head else b""
+        self.refuse(connection, *refusals.refusal(400, "the request ended before it was complete", path))
+
+    def _schedule(self, connection: Connection, now: float) -> None:
+        """Give a request to a thread when it is complete, or when its body is not to be kept in memory."""
+        if connection.head is None:
+            connection.head = head.find(connection.received, start=connection.searched)
+            connection.searched = len(connection.received)
+            if connection.head is None:
+                self._await_head(connection)
+                return
+        found = connection.head
+        if found.body is None:
+            self._start_transfer(connection)
+            return
+        missing = found.size + found.body - len(connection.received)
+        if missing <= 0:
+            connection.give_back(self.bodies, self.responses)
+            self._start(connection)
+        elif connection.taken_in or (found.body <= BODY_BYTES and self.bodies.take(found.body)):
+            connection.taken_in = found.body
+            connection.since, connection.deadline = now, now + connection.reading.seconds_left
+            self._arm(connection, _READ)
+        else:
+            self._start_transfer(connection)
+
+    def _await_head(self, connection: Connection) -> None:
+        if connection.searched <= HEAD_BYTES and not head.is_hopeless(connection.received):
+            self._arm(connection, _READ)
+            return
+        connection.state = State.BUSY
+        if connection.searched > HEAD_BYTES:
+            self.refuse(connection, *refusals.refusal(431, "the headers are too long", b""))
+        else:
+            self.refuse(connection, *refusals.refusal(400, "the request line is malformed", b""))
+
+    def _start(self, connection: Connection) -> None:
+        connection.state = State.BUSY
+        exchange = Exchange(self, connection)
+        jobs = self._jobs
+        if connection.head and connection.head.path in self._probes:
+            jobs = self._probes[connection.head.path]
+            if jobs.qsize() > WAITING_PROBES:
+                exchange.refuse()
+                return
+        jobs.put(exchange)
+
+    def _start_transfer(self, connection: Connection) -> None:
+        connection.state, connection.streams = State.BUSY, True
+        exchange = Exchange(self, connection)
+        admission = self.transfers.enter(exchange)
+        if admission is Admission.NOW:
+            exchange.holds_place = True
+            self._jobs.put(exchange)
+        elif admission is Admission.NEVER:
+            exchange.refuse()
+
+    def _go_on_writing(self, connection: Connection) -> None:
+        if connection.flush():
+            self._after_response(connection)
+        else:
+            self._arm(connection, _WRITE)
+
+    def _after_response(self, connection: Connection) -> None:
+        now = time.monotonic()
+        connection.give_back(self.bodies, self.responses)
+        if connection.keep:
+            connection.next_request()
+            connection.state, connection.deadline = State.READING, now + self.cfg.keepalive
+            # A socket can be written at once: so the loop looks at what was received already.
+            self._arm(connection, _READ | (select.EPOLLOUT if connection.received else 0))
+        else:
+            connection.sock.shutdown(socket.SHUT_WR)
+            connection.state, connection.deadline = State.LINGERING, now + LINGER_SECONDS
+            self._arm(connection, _READ)
+
+    def _linger(self, connection: Connection) -> None:
+        """Read what the client still sends: closing at once would take the response from it."""
+        data = connection.sock.recv(_RECEIVE_BYTES)
+        connection.lingered += len(data)
+        if data and connection.lingered <= LINGER_BYTES:
+            self._arm(connection, _READ)
+        else:
+            self._discard(connection)
+
+    def _arm(self, connection: Connection, events: int) -> None:
+        """Let the loop have the connection; the caller must not touch it afterwards."""
+        self._poller.modify(connection.fd, events)
+
+    def _discard(self, connection: Connection) -> None:
+        if self.connections.get(connection.fd) is connection:  # before the number is used again
+            del self.connections[connection.fd]
+        connection.give_back(self.bodies, self.responses)
+        connection.sock.close()
+
+
+def _work(jobs: queue.SimpleQueue[Exchange]) -> None:
+    while True:
+        jobs.get()()
+
+
+def _connections(wanted: int) -> int:
+    """How many connections this process may have open, after raising the limit of files as far as needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(1, min(wanted, soft - _SPARE_FILES))
+    return wanted

@@ -1,0 +1,78 @@
+"""Which requests may take threads: probes have their own, uploads and downloads a share."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.front.conftest import LARGE
+from tests.support.bare_server import BareServer, eventually
+
+UPLOAD = b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
+DOWNLOAD = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
+LONG = {"REGISTRY_STALL_SECONDS": "600", "REGISTRY_HEADER_SECONDS": "600"}
+WAITING = 64
+
+
+@contextmanager
+def stalled(server: BareServer, request: bytes, number: int) -> Iterator[list[socket.socket]]:
+    """Clients that send *request* and then do nothing."""
+    with ExitStack() as stack:
+        connections = [stack.enter_context(server.connect()) for _ in range(number)]
+        for connection in connections:
+            connection.sendall(request)
+        yield connections
+
+
+def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., BareServer], tmp_path: Path) -> None:
+    server = serve(**LONG)
+    with ThreadPoolExecutor() as pool:
+        held = [pool.submit(server.get, f"/held?{number}") for number in range(2)]
+        eventually(lambda: len(list(tmp_path.glob("entered-*"))) == 2, "both threads are busy")
+        answers = [server.get(path)[0] for path in ("/livez", "/readyz", "/livez?verbose", "/livez")]
+        (tmp_path / "released").touch()
+        statuses = [answer.result()[0] for answer in held]
+
+    assert answers == [200] * 4
+    assert statuses == [200] * 2
+
+
+def test_stalled_uploads_and_downloads_leave_threads_to_others(serve: Callable[..., BareServer]) -> None:
+    server = serve(**LONG)
+
+    with stalled(server, UPLOAD, 10), stalled(server, DOWNLOAD, 10), stalled(server, UPLOAD[:-2], 10):
+        answers = [server.get("/echo") for _ in range(20)]
+
+    assert answers == [(200, b"GET /echo 0")] * 20
+
+
+def test_a_download_waits_for_its_turn(serve: Callable[..., BareServer]) -> None:
+    server = serve(**LONG)
+    with ThreadPoolExecutor() as pool, stalled(server, UPLOAD, 1) as (upload,):
+        waiting = [pool.submit(server.get, "/large") for _ in range(3)]
+        others = [server.get("/echo")[0] for _ in range(3)]
+        upload.sendall(bytes(8_000_000))
+        downloads = [answer.result() for answer in waiting]
+
+    assert others == [200] * 3
+    assert [(status, len(body)) for status, body in downloads] == [(200, LARGE)] * 3
+
+
+def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..., BareServer]) -> None:
+    server = serve(**LONG)
+
+    with stalled(server, UPLOAD, 1 + WAITING):
+        upload = server.send(UPLOAD.replace(b"/echo", b"/api/2.0/mlflow-artifacts/artifacts/a"))
+        download = server.send(DOWNLOAD)
+        other = server.get("/echo")
+
+    for answer, code in ((upload, ("error_code", "TEMPORARILY_UNAVAILABLE")), (download, ("code", "unavailable"))):
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 5" in head
+        assert code in json.loads(body).items()
+    assert other == (200, b"GET /echo 0")
