@@ -74,6 +74,8 @@ WRONG = {
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
     "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],
+    "REGISTRY_HEADER_SECONDS": ["0", "601", "1.5"],
+    "REGISTRY_STALL_SECONDS": ["0", "3601"],
     "REGISTRY_TRACING": ["maybe", "true"],  # true: without an endpoint
     "REGISTRY_LOG_FORMAT": ["xml"],
     "REGISTRY_LOG_LEVEL": ["verbose", "INFO"],
@@ -81,6 +83,7 @@ WRONG = {
                       "127.0.0.1:\u00b2", "127.0.0.1:\u0665", "127.0.0.1:" + "9" * 5000],
     "REGISTRY_WORKERS": ["0", "65"],
     "REGISTRY_THREADS": ["0", "257"],
+    "REGISTRY_TRANSFERS": ["0", "257"],
 }  # fmt: skip
 FREE = {"REGISTRY_DATA_DIR", "REGISTRY_S3_REGION"}  # every text will do
 

@@ -233,7 +233,7 @@ def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[
     """Lend a file of the body's bytes, with what is known of them."""
     with _naming_errors(), tempfile.SpooledTemporaryFile(max_size=SPOOLED) as file:
         digest, size = hashlib.sha256(), 0
-        while chunk := _read(body):
+        while chunk := body.read(CHUNK):
             size += len(chunk)
             if size > most:
                 raise TooLarge(f"one file has at most {most} bytes, this body has more", limit=most)
@@ -242,13 +242,6 @@ def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[
         if announced is not None and size != announced:
             raise UploadMismatch(f"{announced} bytes were announced, {size} arrived")
         yield Wanted(digest.hexdigest(), size), file
-
-
-def _read(body: IO[bytes]) -> bytes:
-    try:
-        return body.read(CHUNK)
-    except Exception as error:  # each server has errors of its own for a body that breaks off or is no body
-        raise Malformed("the body broke off or cannot be read; send it again") from error
 
 
 @contextmanager

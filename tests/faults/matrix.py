@@ -48,6 +48,11 @@ ROWS = {
     "F42": "SQLite: eight processes write, one reads long",
     "F43": "migration killed midway",
     "F44": "memory or file descriptors used up",
+    "F45": "200 connections on which nothing is sent",
+    "F46": "200 clients that send a byte now and then",
+    "F47": "50 clients that stop in the middle of a body",
+    "F48": "readers of archives and files that stop reading",
+    "F49": "requests whose framing is malformed",
     "soak": "mixed load, random kills of server, worker, database",
 }
 LEFT_OUT = {

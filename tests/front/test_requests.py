@@ -161,6 +161,16 @@ def test_a_malformed_request_is_refused_and_the_connection_closed(server: BareSe
     assert b"smuggled" not in answer
 
 
+def test_what_follows_a_body_is_another_request(server: BareServer) -> None:
+    chunked = b"POST /a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
+
+    answer = server.send(chunked + b"GARBAGE\r\n\r\nGET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n")
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.count(b"HTTP/1.1 400 ") == 1
+    assert b"smuggled" not in answer
+
+
 def test_headers_without_end_are_refused(server: BareServer) -> None:
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(90))
 
