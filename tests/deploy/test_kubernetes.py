@@ -209,12 +209,18 @@ def test_metrics_and_readiness_are_not_for_the_outside() -> None:
     assert not any(inside.startswith(path) for path in paths for inside in ("/metrics", "/readyz"))
 
 
-def test_files_of_any_size_come_through_the_way_in() -> None:
+def test_files_of_any_size_come_through_the_way_in_and_slow_readers_wait_there() -> None:
     ingress = manifest(PLACE / "overlays/example/ingress.yaml")
     annotations = {name.rpartition("/")[2]: value for name, value in ingress["metadata"]["annotations"].items()}
 
     assert ingress["spec"]["ingressClassName"] == "nginx"
-    assert annotations == {"proxy-body-size": "0", "proxy-request-buffering": "off"}
+    assert annotations == {
+        "proxy-body-size": "0",
+        "proxy-request-buffering": "off",
+        "proxy-buffering": "on",
+        "proxy-max-temp-file-size": "1024m",
+        "limit-connections": "100",
+    }
 
 
 def test_the_files_are_as_kubernetes_own_schemas_have_them() -> None:
