@@ -253,7 +253,7 @@ def _await_blocked(ledger: Ledger, database: Database) -> None:
 
 @pytest.mark.fault("F03")
 def test_an_upload_that_was_cut_off_by_a_kill_leaves_nothing_and_can_be_sent_again(fleet: Fleet) -> None:
-    content = random.randbytes(1_000_000)
+    content = random.randbytes(3_000_000)  # more than is kept in memory until all of it is here
     with fleet.caller() as caller:
         file = {"sha256": _sha256(content), "size": len(content)}
         upload = caller.make("POST", "/uploads", file)
