@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenure, Version
-from registry.db.queries import catalog, records
+from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
 from registry.domain import clock, names
@@ -85,10 +85,13 @@ def list_(
     *, name: str | None = None, deleted: bool = False, after: tuple[Any, ...] | None = None, limit: int
 ) -> Page[ModelRecord]:
     """Live models, or deleted ones, by name."""
-    statement = records.select_models().where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
-    if name is not None:
-        statement = statement.where(Model.name == name)
-    return _page(statement, after=after, limit=limit)
+    narrowing = {} if name is None else {"name": name}
+    if after is not None:
+        narrowing |= {"after": after[0], "after_id": after[1]}
+    statement = records.select_model_page(*narrowing, deleted=deleted)
+    with reading() as session:
+        found = pages.read(session, statement, records.BY_NAME, limit=limit, **narrowing)
+        return Page(records.model_records(found.items), found.next_after)
 
 
 def edit(
@@ -317,11 +320,3 @@ def _refuse_if_used(session: Session, held: Model) -> None:
     )
     if child := session.execute(derived).first():
         raise InUse(f"{child[0]}:{child[1]} derives from it; delete that version first")
-
-
-def _page(statement: Any, *, after: tuple[Any, ...] | None, limit: int) -> Page[ModelRecord]:
-    if after is not None:
-        statement = statement.where((Model.name > after[0]) | ((Model.name == after[0]) & (Model.id > after[1])))
-    with reading() as session:
-        found = records.page(session, statement.order_by(Model.name, Model.id), by=(Model.name, Model.id), limit=limit)
-        return Page(records.model_records(found.items), found.next_after)

@@ -12,8 +12,8 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
-from registry.db.base import Rows
-from registry.db.queries import briefs, records, search
+from registry.db.queries import briefs, pages, records, search, weights
+from registry.db.queries.pages import Details
 from registry.db.queries.search import Found, Position, Wanted
 from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
 from registry.db.session import reading
@@ -25,7 +25,8 @@ MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
 
 T = TypeVar("T")
-Find = Callable[[Session, Rows, Wanted], Found]
+Find = Callable[[Session, Details, Wanted], Found]
+MOST_ON_PAGE = pages.BUDGET // weights.LEAST  # no more could fit
 BY_NAME = (Order(Key("name")),)
 NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
 
@@ -48,7 +49,7 @@ def find_models_mlflow(
     _check_limit(limit, MODELS_MOST)
     wanted, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        found = _found(search.models, session, briefs.select_live_models(), wanted)
+        found = _found(search.models, session, briefs.MODELS, wanted)
         items = briefs.model_briefs(session, found.rows)
     return MlflowPage(items, _token(query, found))
 
@@ -60,7 +61,7 @@ def find_versions_mlflow(
     _check_limit(limit, VERSIONS_MOST)
     wanted, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        found = _found(search.versions, session, briefs.select_live_versions(), wanted)
+        found = _found(search.versions, session, briefs.VERSIONS, wanted)
     return MlflowPage(briefs.version_briefs(found.rows), _token(query, found))
 
 
@@ -70,7 +71,7 @@ def find_models(
     """Live models that a filter describes, by name unless told otherwise. Raises Invalid."""
     wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
     with reading() as session:
-        found = search.models(session, records.select_live_models(), wanted)
+        found = search.models(session, records.MODELS, wanted)
         return Page(records.model_records(found.rows), _position(query, found))
 
 
@@ -80,7 +81,7 @@ def find_versions(
     """Live versions of live models that a filter describes, newest first unless told otherwise. Raises Invalid."""
     wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     with reading() as session:
-        found = search.versions(session, records.select_live_versions(), wanted)
+        found = search.versions(session, records.VERSIONS, wanted)
         return Page(records.version_records(found.rows), _position(query, found))
 
 
@@ -98,7 +99,7 @@ def _wanted(
     found = mlflow.parse(dialect, text, order_by)
     query = fingerprint(text or "", *order_by)
     after = _read_token(token, query) if token else None
-    return Wanted(found.where, found.order, after, limit, found.hides_prompts), query
+    return Wanted(found.where, found.order, after, min(limit, MOST_ON_PAGE), found.hides_prompts), query
 
 
 def _wanted_natively(
@@ -118,9 +119,9 @@ def _wanted_natively(
     return Wanted(term, order, None if after is None else after[1:], limit), query
 
 
-def _found(find: Find, session: Session, statement: Rows, wanted: Wanted) -> Found:
+def _found(find: Find, session: Session, details: Details, wanted: Wanted) -> Found:
     try:
-        return find(session, statement, wanted)
+        return find(session, details, wanted)
     except ValueError as error:
         raise _refused(f"Invalid page token, {error}", "page_token") from error
 

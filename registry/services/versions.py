@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_rows
 from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
-from registry.db.queries import artifacts, catalog, records
+from registry.db.queries import artifacts, catalog, pages, records
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock, names
@@ -46,14 +46,10 @@ def list_(
     """The model's versions, newest first. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
-        statement = records.select_versions().where(Version.model_id == held.id)
-        if stage is not None:
-            statement = statement.where(Version.stage == stage)
-        if state is not None:
-            statement = statement.where(Version.state == state)
-        if after is not None:
-            statement = statement.where(Version.number < after[0])
-        found = records.page(session, statement.order_by(Version.number.desc()), by=(Version.number,), limit=limit)
+        said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
+        narrowing = {name: value for name, value in said.items() if value is not None}
+        statement = records.select_version_page(*narrowing)
+        found = pages.read(session, statement, records.NEWEST, limit=limit, model=held.id, **narrowing)
         return Page(records.version_records(found.items), found.next_after)
 
 

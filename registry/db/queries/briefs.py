@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, literal, select, true, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, true, union_all
+from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
-from registry.db.queries import lists, records
+from registry.db.queries import lists, pages, records, weights
 from registry.db.records import ModelBrief, VersionBrief
 from registry.domain.stages import Stage
 
@@ -53,12 +53,12 @@ _MODEL: dict[str, Any] = {
 
 def select_live_models() -> Rows:
     """What is told of models that are not deleted, for :func:`model_briefs`."""
-    return records.of_models(_MODEL).where(Model.deleted_at.is_(None))
+    return MODELS.statement.where(Model.deleted_at.is_(None))
 
 
 def select_live_versions() -> Rows:
     """What is told of versions that are not deleted, nor their models, for :func:`version_briefs`."""
-    return records.of_versions(_VERSION).where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
+    return VERSIONS.statement.where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
 
 
 def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
@@ -88,17 +88,32 @@ def select_latest(*stages: Stage) -> Rows:
 
 def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
     """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
-    asked = union_all(*(select(literal(stage.value).label("stage")) for stage in stages)).subquery()
-    highest = (
-        select(Version.id)
-        .where(Version.model_id == Model.id, Version.stage == asked.c.stage, Version.deleted_at.is_(None))
-        .order_by(Version.number.desc())
-        .limit(1)
-        .correlate(Model, asked)
-        .scalar_subquery()
-    )
-    ids = select(highest).select_from(Model).join(asked, true()).where(models)
+    asked = _stages(stages)
+    ids = select(_highest(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
     return select_live_versions().where(Version.id.in_(ids)).order_by(Version.model_id, Version.number)
+
+
+def _stages(stages: Sequence[Stage]) -> Any:
+    return union_all(*(select(literal_column(f"'{stage.value}'").label("stage")) for stage in stages)).subquery()
+
+
+def _highest(model_id: Any, stage: Any) -> ColumnElement[int]:
+    """The id of the model's version with the highest number in the stage."""
+    own = aliased(Version)
+    newest = select(own.id).where(own.model_id == model_id, own.stage == stage, own.deleted_at.is_(None))
+    return newest.order_by(own.number.desc()).limit(1).correlate_except(own).scalar_subquery()
+
+
+def _weigh_model(key: Any) -> ColumnElement[int]:
+    """A model with its latest versions."""
+    asked = _stages(tuple(Stage))
+    latest = select(_highest(key, asked.c.stage).label("id")).correlate_except(asked).subquery()
+    versions = select(func.sum(weights.version_brief(latest.c.id))).where(latest.c.id.is_not(None))
+    return weights.model(key) + func.coalesce(versions.scalar_subquery(), literal_column("0"))
+
+
+MODELS = pages.details(records.of_models(_MODEL), Model.id, _weigh_model, name="model briefs")
+VERSIONS = pages.details(records.of_versions(_VERSION), Version.id, weights.version_brief, name="version briefs")
 
 
 _LATEST = _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True)))

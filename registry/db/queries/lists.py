@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Text, func, select
+from sqlalchemy import JSON, ColumnElement, Text, func, literal_column, or_, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import GenericFunction
@@ -24,6 +24,7 @@ from registry.db.models import (
     VersionParam,
     VersionTag,
 )
+from registry.db.queries.fixed import Fixed
 from registry.domain.stages import SERVING
 
 
@@ -67,12 +68,17 @@ def _exact_sqlite(element: _Exact, compiler: Any, **options: Any) -> str:
 
 def version_tags() -> ColumnElement[Any]:
     """``[key, value]`` of the tags of ``Version``."""
-    return _listed(select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id))
+    return _listed(
+        "version_tags", select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
+    )
 
 
 def version_params() -> ColumnElement[Any]:
     """``[key, value]`` of the params of ``Version``."""
-    return _listed(select(_Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id))
+    return _listed(
+        "version_params",
+        select(_Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
+    )
 
 
 def version_metrics() -> ColumnElement[Any]:
@@ -80,13 +86,13 @@ def version_metrics() -> ColumnElement[Any]:
     measured = aliased(VersionMetric)
     latest = select(func.max(measured.id)).where(measured.version_id == Version.id).group_by(measured.key)
     told = select(_Listed(VersionMetric.key, _Exact(VersionMetric.value)))
-    return _listed(told.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
+    return _listed("version_metrics", told.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
 
 
 def version_aliases() -> ColumnElement[Any]:
     """``[alias]`` for those that point at ``Version``."""
     told = select(_Listed(AliasTenure.alias))
-    return _listed(told.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None)))
+    return _listed("version_aliases", told.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None)))
 
 
 def version_lineage() -> ColumnElement[Any]:
@@ -100,27 +106,33 @@ def version_lineage() -> ColumnElement[Any]:
         .outerjoin(parent, parent.id == target.version_id)
         .outerjoin(its_model, its_model.id == parent.model_id)
     )
-    return _listed(told.where(own.version_id == Version.id))
+    return _listed("version_lineage", told.where(own.version_id == Version.id))
 
 
 def model_tags() -> ColumnElement[Any]:
     """``[key, value]`` of the tags of ``Model``."""
-    return _listed(select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id))
+    return _listed("model_tags", select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id))
 
 
 def model_aliases() -> ColumnElement[Any]:
     """``[alias, number]`` of the aliases of ``Model``."""
     pointed = aliased(Version)
     told = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
-    return _listed(told.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
+    return _listed("model_aliases", told.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
 
 
 def model_holders() -> ColumnElement[Any]:
     """``[stage, number]`` of the versions of ``Model`` that serve."""
     holder = aliased(Version)
     told = select(_Listed(holder.stage, holder.number))
-    return _listed(told.where(holder.model_id == Model.id, holder.stage.in_([stage.value for stage in SERVING])))
+    return _listed(
+        "model_holders",
+        told.where(
+            holder.model_id == Model.id,
+            or_(*(holder.stage == literal_column(f"'{stage.value}'") for stage in sorted(SERVING))),
+        ),
+    )
 
 
-def _listed(told: Rows) -> ColumnElement[Any]:
-    return told.correlate(Version, Model).scalar_subquery()
+def _listed(name: str, told: Rows) -> ColumnElement[Any]:
+    return Fixed(name, told.correlate(Version, Model).scalar_subquery()).label(name)  # without one it has no type

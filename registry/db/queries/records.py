@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
-from registry.db.queries import lists
+from registry.db.queries import lists, pages, weights
+from registry.db.queries.pages import Sorted
 from registry.db.records import LineageRecord, ModelRecord, Page, VersionRecord
 from registry.domain.lineage import NodeKind
 
@@ -78,16 +80,6 @@ def select_versions() -> Rows:
     return of_versions(_VERSION)
 
 
-def select_live_models() -> Rows:
-    """As :func:`select_models`, of those that are not deleted."""
-    return select_models().where(Model.deleted_at.is_(None))
-
-
-def select_live_versions() -> Rows:
-    """As :func:`select_versions`, of those that are not deleted, nor their models."""
-    return select_versions().where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
-
-
 def of_models(columns: dict[str, Any]) -> Rows:
     """The columns, of models and their creators."""
     return select(*columns.values()).select_from(Model).join(Account, Account.id == Model.created_by)
@@ -103,9 +95,39 @@ def of_versions(columns: dict[str, Any]) -> Rows:
     )
 
 
+MODELS = pages.details(select_models(), Model.id, weights.model, name="models")
+VERSIONS = pages.details(select_versions(), Version.id, weights.version, name="versions")
 _ONE_MODEL = select_models().where(Model.id == bindparam("id"))
 _ONE_VERSION = select_versions().where(Version.id == bindparam("id"))
 NAMED_VERSION = select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))
+
+
+NEWEST = (Sorted(Version.number, descending=True),)
+BY_NAME = (Sorted(Model.name), Sorted(Model.id))
+
+
+@functools.cache
+def select_version_page(*narrowing: str) -> Rows:
+    """A page of the versions of ``model``, in the order ``NEWEST``, with conditions on what *narrowing* names."""
+    conditions = {
+        "stage": Version.stage == bindparam("stage"),
+        "state": Version.state == bindparam("state"),
+        "after": Version.number < bindparam("after"),
+    }
+    matching = select(Version.id).where(Version.model_id == bindparam("model"))
+    return pages.bounded(VERSIONS, matching.where(*(conditions[name] for name in narrowing)), NEWEST)
+
+
+@functools.cache
+def select_model_page(*narrowing: str, deleted: bool) -> Rows:
+    """A page of the models, live or deleted, in the order ``BY_NAME``, with conditions on what *narrowing* names."""
+    matching = select(Model.id).where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
+    if "name" in narrowing:
+        matching = matching.where(Model.name == bindparam("name"))
+    if "after" in narrowing:
+        name, after = Model.name, bindparam("after")
+        matching = matching.where(or_(name > after, and_(name == after, Model.id > bindparam("after_id"))))
+    return pages.bounded(MODELS, matching, BY_NAME)
 
 
 def model_record(session: Session, held: Model) -> ModelRecord:

@@ -10,28 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, false, not_, or_
+from sqlalchemy import ColumnElement, and_, false, not_, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
-from registry.db.models import Model, Version
-from registry.db.queries import catalog, search_fields
+from registry.db.models import Account, Model, Version
+from registry.db.queries import catalog, pages, search_fields
+from registry.db.queries.pages import Details, Sorted
 from registry.db.queries.search_terms import Column, Dialect, Related, where
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import Key, Order, Term, required
 
 Position = tuple[Any, ...]
 Find = Callable[[Key], Column | Related]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """One column of the order, as SQL; ``kind`` says how its values travel in a cursor."""
-
-    expression: Any
-    kind: str
-    descending: bool = False
-    nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,67 +44,68 @@ class Found:
     position: Position | None
 
 
-def models(session: Session, statement: Rows, wanted: Wanted) -> Found:
-    """Those of the models, as rows of *statement*. Raises ValueError for a position that is none."""
+def models(session: Session, details: Details, wanted: Wanted) -> Found:
+    """Those of the live models, with *details*. Raises ValueError for a position that is none."""
     dialect = Dialect(session.get_bind().dialect.name)
+    matching = _LIVE_MODELS
     if wanted.hides_prompts:
-        statement = statement.where(not_(search_fields.models_that_are_prompts()))
+        matching = matching.where(not_(search_fields.models_that_are_prompts()))
     find = functools.partial(search_fields.of_models, dialect=dialect)
-    return _page(session, statement, wanted, find, _Sorted(Model.id, kind="uuid"))
+    return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))
 
 
-def versions(session: Session, statement: Rows, wanted: Wanted) -> Found:
-    """Those of the versions, as rows of *statement*. Raises ValueError as :func:`models`."""
+def versions(session: Session, details: Details, wanted: Wanted) -> Found:
+    """Those of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
     dialect = Dialect(session.get_bind().dialect.name)
+    matching = _LIVE_VERSIONS
     if wanted.hides_prompts:
-        statement = statement.where(not_(search_fields.versions_of_prompts()))
+        matching = matching.where(not_(search_fields.versions_of_prompts()))
     for name in required(wanted.term, Key("name")):
         # Said of the version itself, it lets an index give its model's versions in their order.
-        statement = statement.where(Version.model_id == catalog.live_id(name))
+        matching = matching.where(Version.model_id == catalog.live_id(name))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
-    return _page(session, statement, wanted, find, _Sorted(Version.id, kind="serial"))
+    return _page(session, details, matching, wanted, find, Sorted(Version.id, kind="serial"))
 
 
-def _page(session: Session, statement: Rows, wanted: Wanted, find: Find, unique: _Sorted) -> Found:
+_LIVE_MODELS: Rows = (
+    select(Model.id).select_from(Model).join(Account, Account.id == Model.created_by).where(Model.deleted_at.is_(None))
+)
+_LIVE_VERSIONS: Rows = (
+    select(Version.id)
+    .select_from(Version)
+    .join(Model, Model.id == Version.model_id)
+    .join(Account, Account.id == Version.created_by)
+    .where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
+)
+
+
+def _page(session: Session, details: Details, matching: Rows, wanted: Wanted, find: Find, unique: Sorted) -> Found:
     dialect = Dialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
-    columns = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), last]
-    statement = statement.where(where(wanted.term, find, dialect))
+    order = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), last]
+    matching = matching.where(where(wanted.term, find, dialect))
     if wanted.after is not None:
-        statement = statement.where(_beyond(columns, _opened(columns, wanted.after, dialect)))
-    statement = statement.order_by(*_directions(columns)).add_columns(*(column.expression for column in columns))
+        matching = matching.where(_beyond(order, _opened(order, wanted.after, dialect)))
     with planned_anew(session):
-        rows = session.connection().execute(statement.limit(wanted.limit + 1)).all()
-    shown = [tuple(row)[: -len(columns)] for row in rows[: wanted.limit]]
-    if len(rows) <= wanted.limit:
-        return Found(shown, None)
-    return Found(shown, tuple(_closed(value) for value in rows[wanted.limit - 1][-len(columns) :]))
+        found = pages.read(session, pages.bounded(details, matching, order), order, limit=wanted.limit)
+    position = found.next_after
+    return Found(found.items, None if position is None else tuple(_closed(value) for value in position))
 
 
-def _sorted(order: Order, place: Column | Related, dialect: Dialect) -> _Sorted:
+def _sorted(order: Order, place: Column | Related, dialect: Dialect) -> Sorted:
     kind = _KINDS.get(order.key.field, "text")
     if isinstance(place, Related):
         expression, nullable = place.statement.limit(1).scalar_subquery(), True
     else:
         expression, nullable = place.expression, place.nullable
-    return _Sorted(dialect.bytewise(expression) if kind == "text" else expression, kind, order.descending, nullable)
+    return Sorted(dialect.bytewise(expression) if kind == "text" else expression, kind, order.descending, nullable)
 
 
 _KINDS = {"version_number": "whole", "created_at": "time", "updated_at": "time", "created_ms": "milliseconds",
           "revised_ms": "milliseconds", "metrics": "number"}  # fmt: skip
 
 
-def _directions(columns: Sequence[_Sorted]) -> list[Any]:
-    """What has no value comes last, on both databases and in both directions."""
-    found: list[Any] = []
-    for column in columns:
-        if column.nullable:
-            found.append(case((column.expression.is_(None), 1), else_=0))
-        found.append(column.expression.desc() if column.descending else column.expression.asc())
-    return found
-
-
-def _beyond(columns: Sequence[_Sorted], after: Sequence[Any]) -> ColumnElement[bool]:
+def _beyond(columns: Sequence[Sorted], after: Sequence[Any]) -> ColumnElement[bool]:
     """Rows that come later than the position. The first column is bounded apart, where an index can use it."""
     later: list[ColumnElement[bool]] = []
     same: list[ColumnElement[bool]] = []
@@ -127,7 +119,7 @@ def _beyond(columns: Sequence[_Sorted], after: Sequence[Any]) -> ColumnElement[b
     return and_(bound, or_(*later))
 
 
-def _later(column: _Sorted, value: Any) -> ColumnElement[bool]:
+def _later(column: Sorted, value: Any) -> ColumnElement[bool]:
     if value is None:
         return false()  # nothing comes after what has no value
     found: ColumnElement[bool] = column.expression < value if column.descending else column.expression > value
@@ -141,14 +133,14 @@ def _closed(value: Any) -> Any:
     return value
 
 
-def _opened(columns: Sequence[_Sorted], after: Position, dialect: Dialect) -> list[Any]:
+def _opened(columns: Sequence[Sorted], after: Position, dialect: Dialect) -> list[Any]:
     """The values of a position, which may be a stranger's. Raises ValueError unless each is of its column's kind."""
     if len(after) != len(columns):
         raise ValueError("another number of values")
     return [_value(column, value, dialect) for column, value in zip(columns, after, strict=True)]
 
 
-def _value(column: _Sorted, value: Any, dialect: Dialect) -> Any:
+def _value(column: Sorted, value: Any, dialect: Dialect) -> Any:
     if value is None and column.nullable:
         return None
     match column.kind, value:

@@ -10,12 +10,14 @@ from sqlalchemy.orm import Session
 
 from registry.db import commit_order
 from registry.db.models import AuditEntry
+from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord
 from registry.db.session import reading
 from registry.domain.errors import PositionLost
-from registry.services.audit.reading import EXPORT_PAGE, Criteria, matching, records
+from registry.services.audit.reading import EXPORT_PAGE, Criteria, fetch, matching
 
 _PLACE = (AuditEntry.commit_order, AuditEntry.id)
+_ORDER = tuple(Sorted(column) for column in _PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,10 @@ def changes(criteria: Criteria, *, after: Position | None, limit: int) -> Change
     with reading(snapshot=True) as session:
         _require_present(session, after)
         settled = commit_order.settled(session)
-        statement = matching(criteria).where(settled, _beyond(after)).order_by(*_PLACE).limit(limit + 1)
-        rows = session.execute(statement).all()
-        more = len(rows) > limit
-        position = _position(rows[limit - 1][0]) if more else _newest(session, settled) or after
+        items, last, more = fetch(session, matching(criteria).where(settled, _beyond(after)), _ORDER, limit=limit)
+        position = _position(last) if more and last else _newest(session, settled) or after
         waiting = session.scalars(select(AuditEntry.id).where(not_(settled)).limit(1)).first() is not None
-        return Changes(records(session, rows[:limit]), position, more, waiting)
+        return Changes(items, position, more, waiting)
 
 
 def newest(after: Position | None) -> Position | None:
@@ -70,12 +70,11 @@ def between(criteria: Criteria, after: Position | None, until: Position | None) 
     while until is not None:
         with reading() as session:
             statement = matching(criteria).where(_beyond(after), not_(_beyond(until)))
-            rows = session.execute(statement.order_by(*_PLACE).limit(EXPORT_PAGE)).all()
-            found = records(session, rows)
-        if not rows:
+            items, last, _ = fetch(session, statement, _ORDER, limit=EXPORT_PAGE)
+        if last is None:
             return
-        yield from found
-        after = _position(rows[-1][0])
+        yield from items
+        after = _position(last)
 
 
 def _beyond(position: Position | None) -> ColumnElement[bool]:

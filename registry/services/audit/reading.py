@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, AuditEntry, AuditText, Model
-from registry.db.queries import catalog
+from registry.db.queries import catalog, pages, weights
+from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord, Page
 from registry.db.session import reading
 
@@ -39,16 +40,12 @@ def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) ->
 
 def export(criteria: Criteria) -> Iterator[EntryRecord]:
     """Every entry that matches, oldest first, read in pages so that memory stays constant."""
-    last = 0
-    while True:
+    last: Any = 0
+    while last is not None:
         with reading() as session:
-            statement = matching(criteria).where(AuditEntry.id > last).order_by(AuditEntry.id).limit(EXPORT_PAGE)
-            rows = session.execute(statement).all()
-            found = records(session, rows)
-        if not rows:
-            return
-        yield from found
-        last = rows[-1][0].id
+            page = _read(session, matching(criteria).where(AuditEntry.id > last), _OLDEST_FIRST, limit=EXPORT_PAGE)
+        yield from page.items
+        last = page.next_after and page.next_after[0]
 
 
 def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
@@ -71,8 +68,8 @@ def version_history(
 
 
 def matching(criteria: Criteria) -> Rows:
-    """Return the statement for the entries that match, each with its actor's name; unordered."""
-    statement = select(AuditEntry, Account.name).join(Account, Account.id == AuditEntry.actor_id)
+    """Return the statement for the ids of the entries that match, with the tables of entries and actors; unordered."""
+    statement = select(AuditEntry.id).select_from(AuditEntry).join(Account, Account.id == AuditEntry.actor_id)
     if criteria.actor is not None:
         statement = statement.where(Account.name == criteria.actor)
     if criteria.action is not None:
@@ -90,13 +87,34 @@ def matching(criteria: Criteria) -> Rows:
 def _page(session: Session, statement: Rows, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
     if after is not None:
         statement = statement.where(AuditEntry.id < after[0])
-    rows = session.execute(statement.order_by(AuditEntry.id.desc()).limit(limit + 1)).all()
-    more = len(rows) > limit
-    return Page(records(session, rows[:limit]), (rows[limit - 1][0].id,) if more else None)
+    return _read(session, statement, _NEWEST_FIRST, limit=limit)
 
 
-def records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
-    """Return the rows of :func:`matching` with their texts."""
+_NEWEST_FIRST = (Sorted(AuditEntry.id, descending=True),)
+_OLDEST_FIRST = (Sorted(AuditEntry.id),)
+_ENTRIES = pages.details(
+    select(AuditEntry, Account.name).select_from(AuditEntry).join(Account, Account.id == AuditEntry.actor_id),
+    AuditEntry.id,
+    weights.entry,
+    name="entries",
+)
+
+
+def fetch(
+    session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int
+) -> tuple[list[EntryRecord], AuditEntry | None, bool]:
+    """Return one page of what :func:`matching` finds, its last row, and whether there are more."""
+    rows = session.execute(pages.bounded(_ENTRIES, matched, order), {"limit": limit}).all()
+    found = pages.page(rows, order)
+    return _records(session, found.items), rows[-1][0] if rows else None, found.next_after is not None
+
+
+def _read(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int) -> Page[EntryRecord]:
+    items, last, more = fetch(session, matched, order, limit=limit)
+    return Page(items, (last.id,) if more and last else None)
+
+
+def _records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
     uids = [entry.uid for entry, _ in rows]
     said: dict[str, dict[str, str]] = {uid: {} for uid in uids}
     for row in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(uids))):

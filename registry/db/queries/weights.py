@@ -1,0 +1,126 @@
+"""How many bytes a row shows of itself, measured in the database without reading them.
+
+Each function takes the key of a row and gives the sum of its texts in UTF-8, with ``LEAST`` for what every row has.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.functions import GenericFunction
+
+from registry.db.models import (
+    AliasTenure,
+    AuditEntry,
+    AuditText,
+    LineageEdge,
+    LineageNode,
+    Model,
+    ModelTag,
+    Version,
+    VersionMetric,
+    VersionParam,
+    VersionTag,
+)
+
+LEAST = 512
+
+
+class Octets(GenericFunction[int]):
+    """The length of a text, or of a document as a text, in bytes."""
+
+    name = "registry_octets"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(Octets, "postgresql")
+def _octets_postgresql(element: Octets, compiler: Any, **options: Any) -> str:
+    (text,) = element.clauses
+    inner = compiler.process(text, **options)
+    return f"octet_length({inner})" if _is_plain(text) else f"octet_length(CAST({inner} AS TEXT))"
+
+
+@compiles(Octets, "sqlite")
+def _octets_sqlite(element: Octets, compiler: Any, **options: Any) -> str:
+    (text,) = element.clauses
+    return f"length(CAST({compiler.process(text, **options)} AS BLOB))"
+
+
+def _is_plain(text: Any) -> bool:
+    """Whether it is a text or bytes, whose length PostgreSQL has without unpacking the value."""
+    return text.type.python_type in {str, bytes}
+
+
+def version(key: Any) -> ColumnElement[int]:
+    """A version in full."""
+    return _version(key, (*_SAID, "signature", "claimed")) + _params(key) + _metrics(key) + _lineage(key)
+
+
+def version_brief(key: Any) -> ColumnElement[int]:
+    """A version as MLflow's protocol shows it."""
+    return _version(key, _SAID)
+
+
+def model(key: Any) -> ColumnElement[int]:
+    """A model."""
+    own = aliased(Model)
+    said = select(_octets(own, ("description", "claimed"))).where(own.id == key)
+    tags = select(_sum(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == key)
+    pointing = (AliasTenure.model_id == key, AliasTenure.ended_at.is_(None))
+    aliases = select(_sum(AliasTenure.alias)).where(*pointing)
+    return LEAST + _one(said) + _one(tags) + _one(aliases)
+
+
+def entry(key: Any) -> ColumnElement[int]:
+    """An audit entry and its texts. Its body goes out twice: taken apart, and in base 64."""
+    own, said = aliased(AuditEntry), aliased(AuditText)
+    body = select(Octets(own.body) * literal_column("3")).where(own.id == key)
+    texts = select(_sum(said.text)).join(own, own.uid == said.entry_uid).where(own.id == key)
+    return LEAST + _one(body) + _one(texts)
+
+
+_SAID = ("description", "state_reason", "source", "location", "run_link")
+
+
+def _version(key: Any, columns: Sequence[str]) -> ColumnElement[int]:
+    own = aliased(Version)
+    said = select(_octets(own, columns)).where(own.id == key)
+    tags = select(_sum(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == key)
+    return LEAST + _one(said) + _one(tags)
+
+
+def _params(key: Any) -> ColumnElement[int]:
+    return _one(select(_sum(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == key))
+
+
+def _metrics(key: Any) -> ColumnElement[int]:
+    names = select(VersionMetric.key).where(VersionMetric.version_id == key).distinct().correlate_except(VersionMetric)
+    each = names.subquery("measured_names")
+    return _one(select(func.sum(Octets(each.c.key) + literal_column("24"))))
+
+
+def _lineage(key: Any) -> ColumnElement[int]:
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    told = select(_sum(target.attributes)).select_from(own).join(LineageEdge, LineageEdge.source_id == own.id)
+    return _one(told.join(target, target.id == LineageEdge.target_id).where(own.version_id == key))
+
+
+def _octets(own: Any, columns: Sequence[str]) -> ColumnElement[int]:
+    parts = (func.coalesce(Octets(getattr(own, name)), literal_column("0")) for name in columns)
+    return functools.reduce(lambda left, right: left + right, parts)
+
+
+def _sum(*columns: Any) -> ColumnElement[int]:
+    total = functools.reduce(lambda left, right: left + right, (Octets(column) for column in columns))
+    return func.sum(total + literal_column("8"))
+
+
+def _one(statement: Any) -> ColumnElement[int]:
+    found: ColumnElement[int] = func.coalesce(statement.scalar_subquery(), literal_column("0"))
+    return found
