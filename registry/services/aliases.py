@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import AliasTenure, Model, Version
@@ -15,10 +15,10 @@ from registry.db.queries import catalog, governance, records
 from registry.db.queries.governance import covering
 from registry.db.records import AliasRecord, Page
 from registry.db.session import look_up, reading
-from registry.domain import clock, names
+from registry.domain import clock, names, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
-from registry.domain.errors import NotFound, PreconditionFailed, Stale
+from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
 from registry.services import audit, authority
 from registry.services.idempotency import answer, unit_of_work
 
@@ -72,6 +72,8 @@ def point(
 def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
     """Point *alias* at *version* within the caller's transaction, which also records it; returns where it pointed."""
     left = _end(session, held, alias, event)
+    if left is None:
+        _require_room(session, held)
     session.add(
         AliasTenure(
             model_id=held.id,
@@ -84,6 +86,13 @@ def move(session: Session, held: Model, alias: str, version: Version, *, event: 
     catalog.touch(version, event.at, revises=False)
     catalog.touch(held, event.at, revises=False)  # its view shows the aliases
     return left.number if left else None
+
+
+def _require_room(session: Session, held: Model) -> None:
+    """Raise Conflict unless the model may have one more alias: each answer about it lists them all."""
+    pointing = select(func.count()).where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+    if (session.scalar(pointing) or 0) >= sizes.ALIASES:
+        raise Conflict(f"the model {held.name!r} has {sizes.ALIASES} aliases already; delete some first")
 
 
 def remove(

@@ -15,7 +15,7 @@ from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenu
 from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
-from registry.domain import clock, names
+from registry.domain import clock, names, sizes
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
@@ -45,6 +45,8 @@ def create(
     enforced by default is for admins, and so is *claimed*, what another registry said of it.
     """
     names.require(names.model_name_problem, "name", name)
+    sizes.require_description(description)
+    sizes.require_facts(claimed)
     lifecycle = lifecycle or default
     if lifecycle is Lifecycle.OPEN and default is not Lifecycle.OPEN:
         actor.require(Permission.MODEL_LIFECYCLE)
@@ -111,6 +113,7 @@ def edit(
     version holds production), or Conflict when lifecycle ``enforced`` is asked for while several versions hold
     production.
     """
+    sizes.require_description(description)
     if lifecycle is not None:
         actor.require(Permission.MODEL_LIFECYCLE)
     with unit_of_work() as session:

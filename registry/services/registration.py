@@ -15,7 +15,7 @@ from registry.db.inserts import insert_rows, insert_whole
 from registry.db.models import Import, Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
-from registry.domain import manifest, names
+from registry.domain import manifest, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
@@ -180,6 +180,9 @@ def _check(wanted: Registration) -> Manifest:
 
 def _check_texts(wanted: Registration) -> None:
     run = wanted.lineage.run
+    sizes.require_description(wanted.description)
+    said = (wanted.params, wanted.metrics, wanted.signature, wanted.claimed, wanted.lineage, wanted.origin)
+    sizes.require_facts(*said, wanted.description)
     for key in {**(run.params if run else {}), **wanted.params}:
         names.require(names.tag_key_problem, f"params.{key}", key)
     for alias in wanted.aliases:

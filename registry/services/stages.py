@@ -24,6 +24,7 @@ from registry.storage.checked import Store
 
 UNSAID = object()
 REASON_LENGTH = 2000
+HOLDERS = 400
 ACTIONS = {
     Kind.PROMOTE: "version.promoted",
     Kind.DEMOTE: "version.demoted",
@@ -122,14 +123,15 @@ def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int |
 
 
 def holders(model: str) -> dict[str, list[HolderRecord]]:
-    """Who holds staging and production now, latest entrant first. Raises NotFound."""
+    """Who holds staging and production now, latest entrant first, ``HOLDERS`` at most. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
         statement = governance.select_holders().where(
             Tenure.model_id == held.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
         )
         found: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
-        for row in records.rows(session, statement.order_by(Tenure.started_at.desc(), Tenure.id.desc())):
+        order = (Tenure.stage, Tenure.started_at.desc(), Tenure.id.desc())  # production first
+        for row in records.rows(session, statement.order_by(*order).limit(HOLDERS)):
             holder = HolderRecord(*row)
             found[holder.stage].append(holder)
         return found

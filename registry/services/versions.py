@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_rows
@@ -15,7 +15,7 @@ from registry.db.models import Account, Model, Version, VersionFile, VersionMetr
 from registry.db.queries import artifacts, catalog, pages, records
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
-from registry.domain import clock, names
+from registry.domain import clock, names, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
@@ -100,6 +100,7 @@ def edit(
     if_match: int | None = None,
 ) -> VersionRecord:
     """Change the description and the tags; the rest of a version is frozen. Raises PreconditionFailed."""
+    sizes.require_description(description)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
@@ -135,6 +136,7 @@ def measure(
         found = catalog.live_version(session, held, number)
         catalog.check_match(found, if_match)
         event = audit.begin(held)
+        _require_room(session, found, values)
         add_metrics(session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest)
         catalog.touch(found, event.at)
         after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
@@ -162,6 +164,17 @@ def add_metrics(
         for key, value in sorted(values.items())
     ]  # fmt: skip
     insert_rows(session, VersionMetric, rows)
+
+
+def _require_room(session: Session, version: Version, values: Mapping[str, float]) -> None:
+    """Raise Invalid unless the version may have these measurements, too."""
+    others = case((VersionMetric.key.not_in(list(values)), VersionMetric.key))
+    told = select(func.count(), func.count(others.distinct())).where(VersionMetric.version_id == version.id)
+    count, keys = session.execute(told).one()
+    if count + len(values) > sizes.MEASUREMENTS:
+        raise Invalid.field("metrics", f"must be {sizes.MEASUREMENTS} measurements of one version at most")
+    if keys + len(values) > sizes.METRIC_KEYS:
+        raise Invalid.field("metrics", f"must have {sizes.METRIC_KEYS} names for one version at most")
 
 
 def delete_(

@@ -39,8 +39,14 @@ WRITES: dict[str, tuple[int, Call]] = {
     "create model": (8, lambda api: api.post("/models", {"name": "other"})),
     "edit model": (6, lambda api: api.patch("/models/fraud", {"description": "x"})),
     "edit version": (11, lambda api: api.patch(VERSION, {"tags": {"a": "1"}})),
-    "measure": (8, lambda api: api.post(f"{VERSION}/metrics", {"metrics": {"auc": 0.9}})),
-    "set alias": (10, lambda api: api.put("/models/fraud/aliases/a", {"version": 2})),
+    "measure": (
+        9,  # one counts what the version has already
+        lambda api: api.post(f"{VERSION}/metrics", {"metrics": {"auc": 0.9}}),
+    ),
+    "set alias": (
+        11,  # a new one: one counts those that there are
+        lambda api: api.put("/models/fraud/aliases/a", {"version": 2}),
+    ),
     "move to staging": (9, lambda api: api.put(f"{VERSION}/stage", {"stage": "staging", **REASON})),
     "promote": (17, lambda api: api.put(f"{VERSION}/stage", {"stage": "production", **REASON})),
     "roll back": (24, lambda api: api.post("/models/fraud/rollback", REASON)),

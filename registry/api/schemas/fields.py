@@ -12,9 +12,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import clock
 from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
+from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.context import absolute
 
-DESCRIPTION_LENGTH = 65_536
 SHA256 = "^[0-9a-f]{64}$"
 DIGEST = "^sha256:[0-9a-f]{64}$"
 NUMBER_MOST = 2**31 - 1

@@ -72,6 +72,8 @@ class HolderView(View):
 
 
 class HoldersView(View):
+    """The latest entrants, 400 at most: ``GET /models/{model}/versions?stage=staging`` lists all, in pages."""
+
     staging = fields.List(fields.Nested(HolderView), required=True)
     production = fields.List(fields.Nested(HolderView), required=True)
 

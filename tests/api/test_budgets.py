@@ -1,0 +1,152 @@
+"""No answer is larger than its budget, however large its items are; the rest comes with the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from registry.db.queries.pages import BUDGET
+from registry.domain import sizes
+from registry.domain.names import TAG_VALUE_LENGTH
+from tests.support.api import Api, Given, expect
+from tests.support.face import Face
+
+COUNT = 6
+SLACK = 1.1  # for the names of fields, and what every item has
+
+
+def tags(count: int = 10) -> dict[str, str]:
+    """Tags at MLflow's limit for each, which ten of them all but fill."""
+    return {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(count)}
+
+
+@pytest.fixture
+def large(given: Given) -> Given:
+    """Versions and models of which no more than four fit on a page, and their history."""
+    for files in given.others(COUNT):
+        given.version(files=files, tags=tags())
+    for number in range(COUNT):
+        given.model(f"model-{number}", tags=tags())
+    return given
+
+
+def pages(api: Api, path: str) -> Iterator[tuple[int, list[Any]]]:
+    """Each page's length in bytes, and its items."""
+    separator = "&" if "?" in path else "?"
+    cursor: str | None = ""
+    while cursor is not None:
+        response = api.get(f"{path}{separator}limit=200" + (f"&cursor={cursor}" if cursor else ""))
+        document = expect(200, response)
+        yield len(response.data), document["items"]
+        cursor = document["next_cursor"]
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "count"),
+    [
+        ("/models", "name", COUNT + 1),
+        ("/models/fraud/versions", "number", COUNT),
+        ("/search/models?filter=name LIKE 'model-%25'", "name", COUNT),
+        ("/search/versions?filter=tags.t1 != 'x'&order_by=version_number", "number", COUNT),
+        ("/models/fraud/history", "seq", COUNT + 1),
+        ("/audit?model=fraud", "seq", COUNT + 1),
+    ],
+)
+def test_a_page_ends_where_its_bytes_would_exceed_the_budget(
+    large: Given, api: Api, path: str, key: str, count: int
+) -> None:
+    found = list(pages(api, path))
+
+    assert len(found) > 1
+    assert max(length for length, _ in found) <= BUDGET * SLACK
+    assert all(items for _, items in found)
+    keys = [item[key] for _, items in found for item in items]
+    assert len(keys) == len(set(keys)) == count
+
+
+@pytest.mark.parametrize(("path", "count"), [("registered-models", COUNT + 1), ("model-versions", COUNT)])
+def test_mlflows_pages_have_the_same_budget(large: Given, api: Api, path: str, count: int) -> None:
+    face, token, found, lengths = Face(api.client, api.token), "", [], []
+
+    while token is not None:
+        response = face("GET", f"/{path}/search", max_results="1000", page_token=token, filter="name LIKE '%'")
+        document = expect(200, response)
+        found += [item["name"] + item.get("version", "") for item in document[path.replace("-", "_")]]
+        lengths.append(len(response.data))
+        token = document.get("next_page_token")
+
+    assert len(lengths) > 1
+    assert max(lengths) <= BUDGET * SLACK
+    assert len(found) == len(set(found)) == count
+
+
+def test_the_tags_of_a_version_or_a_model_are_bounded_in_total(given: Given, api: Api) -> None:
+    face = Face(api.client, api.token)
+    number = given.version(tags=tags())
+    registration = {"files": [given.file()], "tags": tags(11)}
+    last = {"key": "last", "value": "y" * TAG_VALUE_LENGTH}
+
+    refused = [
+        api.post("/models/fraud/versions", registration),
+        api.patch(f"/models/fraud/versions/{number}", {"tags": {last["key"]: last["value"]}}),
+        face("POST", "/model-versions/set-tag", name="fraud", version=str(number), **last),
+    ]
+    api.patch("/models/fraud", {"tags": tags()})
+    refused += [
+        api.patch("/models/fraud", {"tags": {last["key"]: last["value"]}}),
+        face("POST", "/registered-models/set-tag", name="fraud", **last),
+    ]
+
+    assert [response.status_code for response in refused] == [422, 422, 400, 422, 400]
+    assert all(f"{sizes.TAGS_BYTES} bytes in total" in response.get_data(as_text=True) for response in refused)
+    expect(200, api.patch(f"/models/fraud/versions/{number}", {"tags": {"t0": None, **dict([last.values()])}}))
+
+
+def test_what_a_registration_says_is_bounded_in_total(given: Given, api: Api) -> None:
+    given.model()
+    params = {f"p{number}": "x" * 6000 for number in range(200)}
+    body = {"files": [given.file()]}
+
+    for said in ({"params": params}, {"run": {"system": "ci", "id": "1", "params": params}}, {"claimed": params},
+                 {"signature": params}, {"datasets": [{"name": "d", "digests": ["sha256:" + "0" * 64],
+                                                       "schema": params}]}):  # fmt: skip
+        refusal = expect(422, api.post("/models/fraud/versions", {**body, **said}))
+        assert f"{sizes.FACTS_BYTES} bytes in total" in refusal["detail"]
+
+
+def test_the_names_of_metrics_are_bounded_in_number(given: Given, api: Api) -> None:
+    number = given.version(metrics={f"a{key}": 1.0 for key in range(1000)})
+    path = f"/models/fraud/versions/{number}/metrics"
+    expect(None, api.post(path, {"metrics": {f"b{key}": 1.0 for key in range(1000)}}))
+
+    refusal = expect(422, api.post(path, {"metrics": {"c": 1.0}}))
+
+    assert f"{sizes.METRIC_KEYS} names" in refusal["errors"]["metrics"][0]
+    expect(None, api.post(path, {"metrics": {"a1": 2.0}}))
+
+
+def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api) -> None:
+    face, text = Face(api.client, api.token), "x" * (sizes.DESCRIPTION_LENGTH + 1)
+    number = given.version()
+
+    for call, path, said in (
+        ("POST", "/registered-models/create", {"name": "other"}),
+        ("PATCH", "/registered-models/update", {"name": "fraud"}),
+        ("POST", "/model-versions/create", {"name": "fraud", "source": "s3://elsewhere/model"}),
+        ("PATCH", "/model-versions/update", {"name": "fraud", "version": str(number)}),
+    ):
+        status, code, message = face.refused(call, path, description=text, **said)
+        assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
+        assert "description" in message
+
+
+def test_the_aliases_of_a_model_are_bounded_in_number(given: Given, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sizes, "ALIASES", 2)  # a thousand would take longer than all other tests here
+    given.version(aliases=["a", "b"])
+
+    refusal = expect(409, api.put("/models/fraud/aliases/c", {"version": 1}))
+
+    assert "2 aliases" in refusal["detail"]
+    expect(200, api.put("/models/fraud/aliases/a", {"version": 1, "expected_current": 1}))
