@@ -6,6 +6,7 @@ long has a lane of its own.
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 import time
@@ -28,6 +29,7 @@ from registry.services import (
     gathering,
     heartbeats,
     imports,
+    leases,
     ownership,
     scrubbing,
     tracking,
@@ -83,11 +85,22 @@ def run(app: Flask, *, once: bool = False) -> None:
     stop.wait()
     for thread in threads:
         thread.join(PARTING_SECONDS / len(threads))
+    _give_back(app)
 
 
 def start_threads(app: Flask) -> None:
     """Work beside the requests of a single-process server; the threads end with the process."""
     _start(app, threading.Event(), kind="server")
+    atexit.register(_give_back, app)
+
+
+def _give_back(app: Flask) -> None:
+    """Let other workers take up what this process was at."""
+    try:
+        with app.app_context():
+            leases.give_back()
+    except Unavailable as error:
+        log.warning("work_not_given_back", reason=error.detail)  # it is taken up when its lease has run out
 
 
 def kinds_of(adapters: Adapters) -> dict[str, Kind]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,6 +11,7 @@ from registry.cli import output, server
 from registry.cli.exits import Exit
 
 if TYPE_CHECKING:
+    from registry.db.records import JobRecord
     from registry.services.ownership import Adoption
 
 
@@ -137,3 +139,56 @@ def _show_adoption(adoption: Adoption) -> None:
         f"Of the first {adoption.listed} objects in it, this database refers to {adoption.listed - adoption.unknown}; "
         f"the other {adoption.unknown} would be deleted after the grace period."
     )
+
+
+@admin.command()
+@click.option("--all", "every", is_flag=True, help="Also those that wait or run.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@server.settings
+def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
+    """List background jobs that were parked: three attempts ended without a result.
+
+    An attempt ends so when its worker is killed (as for want of memory) or meets a defect; the workers' log says which.
+
+    \b
+    Example:
+      registry admin jobs
+    """
+    found = server.open_jobs(state=None if every else "parked", **overrides)
+    if as_json:
+        output.document({"jobs": [_job(job) for job in found]})
+        return
+    if found:
+        output.table(
+            ["id", "kind", "state", "attempts", "subject"],
+            [[job.id, job.kind, job.state, str(job.attempts), job.subject] for job in found],
+        )
+    for job in found:
+        if job.state == "parked":
+            output.line(f"{job.id}: {job.reason}")
+    output.line(f"{output.count(len(found), 'job')}.")
+
+
+@admin.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@server.settings
+def retry(job_id: str, as_json: bool, **overrides: Any) -> None:
+    """Let workers take up a parked job again, with three more attempts.
+
+    \b
+    Example:
+      registry admin retry 5f2c9d1e-0000-4000-8000-000000000000
+    """
+    job = server.retry_job(job_id, **overrides)
+    if as_json:
+        output.document({"job": _job(job)})
+    else:
+        output.line(f"Workers take up {job.kind} {job.id} again.")
+
+
+def _job(job: JobRecord) -> dict[str, Any]:
+    return {
+        name: value.isoformat() if isinstance(value := getattr(job, name), datetime) else value
+        for name in job.__slots__
+    }

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from registry.config import Settings
+    from registry.db.records import JobRecord
     from registry.services.audit import ChainReport
     from registry.services.collection import Waste
     from registry.services.fsck import Finding
     from registry.services.health import Check
     from registry.services.ownership import Adoption
 
+JOBS = 200
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -112,6 +114,29 @@ def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:
         adapters = app.extensions[EXTENSION]
         grace = timedelta(seconds=adapters.settings.gc_grace)
         return list(collection.collect(store=adapters.store, grace=grace, dry_run=dry_run))
+
+
+def open_jobs(*, state: str | None, **overrides: Any) -> list[JobRecord]:
+    """Background jobs that are not done."""
+    with application(**overrides):
+        from registry.services import jobs
+
+        found: list[JobRecord] = []
+        page = jobs.list_(state=state, limit=JOBS)
+        while True:
+            found += page.items
+            if page.next_after is None:
+                return found
+            page = jobs.list_(state=state, after=page.next_after, limit=JOBS)
+
+
+def retry_job(job_id: str, **overrides: Any) -> JobRecord:
+    """A parked job that workers take up again."""
+    with application(**overrides):
+        from registry.domain.access import SYSTEM
+        from registry.services import jobs
+
+        return jobs.retry(job_id, actor=SYSTEM)
 
 
 def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:

@@ -13,6 +13,7 @@ from registry.client.downloads import Pulled
 from registry.client.errors import NotFound
 from registry.client.governance import Aliases, Audit, Stages
 from registry.client.imports import Imports
+from registry.client.jobs import Jobs
 from registry.client.progress import Progress
 from registry.client.references import Reference, parse
 from registry.client.registration import Facts, Registered
@@ -55,6 +56,7 @@ class RegistryClient:
         self.versions = Versions(self._transport)
         self.uploads = Uploads(self._transport)
         self.imports = Imports(self._transport)
+        self.jobs = Jobs(self._transport)
         self.stages = Stages(self._transport)
         self.aliases = Aliases(self._transport)
         self.audit = Audit(self._transport)

@@ -32,7 +32,7 @@ class Imports:
             view = self.get(import_id)
             if progress:
                 progress("import", view["bytes"], 0)
-            if view["state"] == "failed":
+            if view["state"] in {"failed", "parked"}:
                 reason = view["reason"] or "it does not say why."
                 raise errors.ImportFailed(f"{view['source']}: {reason}", extras={"import": view})
             if view["state"] == "done":

@@ -170,7 +170,7 @@ class ImportView(TypedDict):
     id: str
     model: str
     source: str
-    state: Literal["pending", "running", "done", "failed"]
+    state: Literal["pending", "running", "parked", "done", "failed"]
     reason: str | None
     files: int
     bytes: int
@@ -178,6 +178,25 @@ class ImportView(TypedDict):
     created_at: str
     created_by: str
     finished_at: str | None
+
+
+JobState = Literal["parked", "running", "waiting"]
+
+
+class JobView(TypedDict):
+    """Background work that is not done; ``reason`` is what was last in its way."""
+
+    id: str
+    kind: Literal["import", "upload", "artifact"]
+    state: JobState
+    subject: str
+    model: str | None
+    version: int | None
+    attempts: int
+    reason: str | None
+    created_at: str
+    created_by: str
+    parked_at: str | None
 
 
 class MetricView(TypedDict):

@@ -239,6 +239,26 @@ class ImportRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class JobRecord:
+    """A background job. ``kind``: import, upload (to be verified) or artifact (to be hashed).
+
+    ``subject`` is the import's source, the upload's digest or the file's path; ``state`` parked, running or waiting.
+    """
+
+    id: str
+    kind: str
+    state: str
+    subject: str
+    model: str | None
+    version: int | None
+    attempts: int
+    reason: str | None
+    created_at: datetime
+    created_by: str
+    parked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRecord:
     """An API token; ``token`` is its text in the one reply that shows it."""
 

@@ -30,6 +30,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit:read"
     TOKEN_CREATE = "token:create"  # noqa: S105 -- a permission's name
     TOKEN_MANAGE = "token:manage"  # noqa: S105 -- a permission's name
+    JOB_MANAGE = "job:manage"
     SELF_READ = "self:read"
 
 
@@ -79,6 +80,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.VERSION_IMPORT,
         Permission.VERSION_PURGE,
         Permission.AUDIT_READ,
+        Permission.JOB_MANAGE,
         Permission.TOKEN_CREATE,
         Permission.TOKEN_MANAGE,
     },

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from flask import request
 
 from registry.db.records import VersionBrief, VersionRecord
-from registry.domain.access import Actor
+from registry.domain.access import Actor, Permission
 from registry.domain.errors import Invalid, NotReady
 from registry.domain.lineage import Parent, Run, Snapshot, run_of
 from registry.domain.stages import State
@@ -59,7 +59,11 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     if held := artifacts.manifest_at(source, hosts=_hosts()):
         return _take(name, source, wish, held, actor=actor)
     facts = tracking.facts_of(
-        source, run_id=wish.run_id, logged_model=wish.model_id, upstreams=upstreams(), sources=sources()
+        source,
+        run_id=wish.run_id,
+        logged_model=wish.model_id,
+        upstreams=upstreams(),
+        sources=sources() if Permission.VERSION_IMPORT in actor.permissions else None,
     )
     wanted = _awaited(source, wish) if facts else _reference(source, wish)
     return _reserve(name, wanted, actor=actor, fetch=facts)

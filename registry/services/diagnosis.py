@@ -41,6 +41,7 @@ FIXES = {  # for what does not say so itself
     "identity": f"{ownership.FIX}.",
     "verification": "Run registry worker, or more of them.",
     "versions": "Run registry worker, or more of them.",
+    "jobs": "registry admin jobs says why; registry admin retry lets workers take one up again.",
     "bytes": "Send the files again (registry register with the same files), or restore the store from a backup. Files "
     "that are back are found whole by a worker within a minute, or at once by registry admin fsck --mark.",
 }

@@ -23,7 +23,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Malformed, NotFound, TooLarge, Unavailable, UploadMismatch
 from registry.domain.parts import MOST_PARTS
 from registry.services import area as areas
-from registry.services import audit, copies, leases, ownership, uploads
+from registry.services import audit, copies, jobs, leases, ownership, uploads
 from registry.services.area import Content
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
@@ -124,13 +124,18 @@ def hash_next(*, store: Store) -> bool:
     if row is None:
         return False
     lease = Lease(row)
+    if lease.is_spent:
+        jobs.park_artifact(lease)
+        return True
     try:
         _attempt(row, lease, store)
     except (Unavailable, UploadMismatch) as error:
         log.warning("hashing_postponed", path=row.path, reason=error.detail)
-        lease.release(after=RETRY_AFTER)
+        lease.release(after=RETRY_AFTER, counts=isinstance(error, UploadMismatch))
     except leases.Lost:
         log.info("hashing_lost", path=row.path)  # it was written again, or deleted
+    finally:
+        lease.abandon()
     return True
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
-from registry.services import bounded, census, heartbeats, leases
+from registry.services import bounded, census, heartbeats, jobs, leases
 from registry.services.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 
 PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
@@ -66,6 +66,8 @@ def _told() -> list[Gauge]:
             *_backlog(session, moment),
             *_damage(session),
             *_workers(session),
+            Gauge("registry_jobs_parked", "Jobs that were given up after several attempts.", "kind",
+                  jobs.parked(session)),
             Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
                   {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
             *_counted(session, moment),

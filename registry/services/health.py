@@ -18,7 +18,7 @@ from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import ForeignStore, RegistryError, Unavailable
 from registry.domain.stages import State
-from registry.services import bounded, leases, ownership
+from registry.services import bounded, jobs, leases, ownership
 from registry.services.damage import DAMAGED
 from registry.services.tracking import Upstream
 from registry.storage.checked import Store
@@ -68,7 +68,8 @@ def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]
     for upstream in upstreams:
         found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
     if found["database"].ok and found["migrations"].ok:
-        found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage)}
+        found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage),
+                  "jobs": _check(_parked)}  # fmt: skip
     return found
 
 
@@ -184,6 +185,13 @@ def _pending() -> str | None:
         fetched_now = (Version.manifest_digest == "") & exists().where(Import.leased_until >= moment - PATIENCE)
         count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now, ~fetched_now)).one()
     return f"{count} versions are pending for longer than ten minutes: run registry worker" if count else None
+
+
+def _parked() -> str | None:
+    with reading() as session:
+        found = {kind: count for kind, count in jobs.parked(session).items() if count}
+    told = ", ".join(f"{count} of kind {kind}" for kind, count in found.items())
+    return f"jobs are parked after several attempts: {told}" if found else None
 
 
 def _damage() -> str | None:

@@ -33,6 +33,7 @@ from registry.services import (
     authority,
     fetching,
     filling,
+    jobs,
     leases,
     registration,
     versions,
@@ -122,10 +123,16 @@ def run_next(
         row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by,
         frozenset(Permission(permission) for permission in row.permissions or ()),
     )  # fmt: skip
+    lease = Lease(row)
     try:
-        _attempt(taken, Lease(row), store, _way(taken, sources, make, kinds), protected)
+        if lease.is_spent:
+            jobs.park_import(lease)
+        else:
+            _attempt(taken, lease, store, _way(taken, sources, make, kinds), protected)
     except leases.Lost:
         log.warning("import_lost", id=taken.id)
+    finally:
+        lease.abandon()
     return True
 
 
@@ -160,13 +167,13 @@ def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind, protec
         raise
     except Exception:
         log.exception("import_broke", id=taken.id)
-        _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id")
+        _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id", counts=True)
 
 
-def _come_back(taken: Taken, lease: Lease[Import], reason: str) -> None:
+def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
     """Try again in a while, but not for ever."""
     if clock.now() - taken.created_at < GIVEN_UP_AFTER:
-        _postpone(taken, lease, reason)
+        _postpone(taken, lease, reason, counts=counts)
     else:
         hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
         _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
@@ -217,12 +224,12 @@ def _finish(job: Job, number: int) -> None:
         done.files, done.bytes = job.files, job.bytes
 
 
-def _postpone(taken: Taken, lease: Lease[Import], reason: str) -> None:
+def _postpone(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
     """Let any worker try again in a while; until then the import tells what is in its way."""
     log.warning("import_postponed", id=taken.id, reason=reason)
+    lease.release(after=RETRY_AFTER, counts=counts)
     with transaction() as session:
         fetching.write(session, taken, reason=reason)
-    lease.release(after=RETRY_AFTER)
 
 
 def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
@@ -274,8 +281,8 @@ def _told(session: Session, found: Import) -> ImportRecord:
         id=found.id,
         model=session.get_one(Model, found.model_id).name,
         source=found.source,
-        state=found.state,
-        reason=found.reason,
+        state=found.state if found.parked_at is None else jobs.PARKED,
+        reason=found.parked_reason or found.reason,
         files=found.files,
         bytes=found.bytes,
         version=found.number,

@@ -57,16 +57,17 @@ class _Known:
 
 
 def facts_of(
-    source: str, *, run_id: str | None, logged_model: str | None, upstreams: Sequence[Upstream], sources: Sources
+    source: str, *, run_id: str | None, logged_model: str | None, upstreams: Sequence[Upstream], sources: Sources | None
 ) -> Mapping[str, Any] | None:
     """The facts with which a version of this source is to be reserved; None where no worker could fetch its files.
 
-    Nothing is asked: that a server may have it does not mean that it has.
+    Nothing is asked: that a server may have it does not mean that it has. *sources* is None for a caller who may not
+    import.
     """
     subject = tracked.subject_of(source, run_id=run_id, logged_model=logged_model)
     if subject and any(upstream.may_have(subject) for upstream in upstreams):
-        return {"kind": "tracking", **asdict(subject)}
-    return {"kind": "location"} if sources.allows(source) else None
+        return {"kind": "tracking", **asdict(subject), "may_import": sources is not None}
+    return {"kind": "location"} if sources is not None and sources.allows(source) else None
 
 
 def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
@@ -81,7 +82,7 @@ def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
         try:
             known = _find(subject, upstreams)
         except NotFound:
-            if not sources.allows(job.taken.source):
+            if not facts.get("may_import", True) or not sources.allows(job.taken.source):
                 raise
             return filling.from_location(sources)(job)
         return _fill(job, known, subject)

@@ -17,7 +17,7 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Unavailable, UploadMismatch
 from registry.domain.stages import State
-from registry.services import alias_requests, aliases, audit, completion, leases, ownership, uploads, versions
+from registry.services import alias_requests, aliases, audit, completion, jobs, leases, ownership, uploads, versions
 from registry.services.completion import Arrival
 from registry.services.leases import Lease
 from registry.storage.checked import Store
@@ -43,6 +43,9 @@ def verify_next(*, store: Store) -> bool:
     if upload is None:
         return False
     lease = Lease(upload)
+    if lease.is_spent:
+        jobs.park_upload(lease)
+        return True
     try:
         _verify(upload, lease, store)
     except Unavailable as error:
@@ -50,6 +53,8 @@ def verify_next(*, store: Store) -> bool:
         lease.release(after=RETRY_AFTER)
     except leases.Lost:
         log.warning("verification_lost", upload=upload.id)
+    finally:
+        lease.abandon()
     return True
 
 

@@ -303,10 +303,11 @@ def test_what_is_said_of_the_version_is_checked_when_it_is_said(
     assert not importing.work()
 
 
-def test_who_may_not_register_may_not_import(importing: Importing, https: HttpsServer) -> None:
-    refused = importing.as_role("reader").post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
+@pytest.mark.parametrize("role", ["reader", "writer", "promoter", "auditor"])
+def test_only_an_admin_may_import(importing: Importing, https: HttpsServer, role: str) -> None:
+    refused = importing.as_role(role).post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
 
-    assert expect(403, refused)["permission"] == "version:register"
+    assert expect(403, refused)["permission"] == "version:import"
     assert not importing.work()
 
 
@@ -457,16 +458,16 @@ def test_bytes_that_the_registry_has_are_read_once_and_not_stored_again(
 
 
 def test_who_imports_bytes_of_others_may_register_them_from_then_on(importing: Importing, https: HttpsServer) -> None:
-    content, writer = some_bytes(), importing.as_role("writer")
+    content, admin = some_bytes(), importing.as_role("admin")
     importing.given.blob(content)
     source = https.serve("/models/a.bin", Reply(content))
-    asked = expect(202, writer.post("/models/fraud/imports", {"source": source}))
+    asked = expect(202, admin.post("/models/fraud/imports", {"source": source}))
 
     assert importing.work()
 
     assert importing.now(asked)["state"] == "done"
-    assert expect(200, importing.api.get("/models/fraud/versions/1"))["created_by"] == "writer"
-    announced = expect(200, writer.post("/uploads", {"sha256": hashlib.sha256(content).hexdigest(),
+    assert expect(200, importing.api.get("/models/fraud/versions/1"))["created_by"] == "admin"
+    announced = expect(200, admin.post("/uploads", {"sha256": hashlib.sha256(content).hexdigest(),
                                                      "size": len(content)}))  # fmt: skip
     assert announced["state"] == "verified"
 

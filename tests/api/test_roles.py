@@ -21,6 +21,7 @@ IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expir
 # No model of this name exists: whoever is let in is told so, and nothing changes.
 PARTS = {"model": "nobody", "number": "1", "alias": "champion", "stage": "production", "path": "model.bin",
          "upload": "00000000-0000-0000-0000-000000000000", "import_id": "00000000-0000-0000-0000-000000000000",
+         "job_id": "00000000-0000-0000-0000-000000000000",
          "file": "swagger-ui.css", "webhook": "none", "release": "2.0", "rest": "nothing",
          "directory": "x"}  # fmt: skip
 
@@ -42,7 +43,7 @@ TABLE: dict[str, str] = {
     "GET /models/nobody/versions/1/archive": "reader writer promoter admin",
     "POST /models/nobody/versions/1/purge": "admin",
     "POST /models/nobody/versions": "writer promoter admin",
-    "POST /models/nobody/imports": "writer promoter admin",
+    "POST /models/nobody/imports": "admin",
     "GET /imports/00000000-0000-0000-0000-000000000000": "reader writer promoter admin auditor",
     "PATCH /models/nobody/versions/1": "writer promoter admin",
     "POST /models/nobody/versions/1/metrics": "writer promoter admin",
@@ -57,6 +58,8 @@ TABLE: dict[str, str] = {
     "GET /search/models": "reader writer promoter admin auditor",
     "GET /search/versions": "reader writer promoter admin auditor",
     "GET /audit": "admin auditor",
+    "GET /jobs": "admin",
+    "POST /jobs/00000000-0000-0000-0000-000000000000/retry": "admin",
     "GET /tokens": "admin",
     "POST /tokens": "admin",
     "DELETE /tokens/000000000000": "admin",

@@ -187,7 +187,7 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     found = document(told)
     own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "identity", "abilities", "verification", "versions",
-                           "bytes", *own, "workers"]  # fmt: skip
+                           "bytes", "jobs", *own, "workers"]  # fmt: skip
     assert {name for name, item in found.items() if item["fix"]} <= {"engine"}  # the throw-away PostgreSQL has no fsync
     assert {item["ok"] for item in found.values()} == {True}
     assert found["storage"]["detail"].startswith("the store refuses wrong bytes itself")

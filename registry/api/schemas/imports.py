@@ -31,8 +31,8 @@ class ImportBody(VersionBody):
 
 
 class ImportView(View):
-    """``state``: pending, running, done or failed. ``reason`` tells what is in its way, or was in the end; ``files``
-    and ``bytes`` how much was fetched; ``version`` the number of what was made of it."""
+    """``state``: pending, running, parked (see ``/jobs``), done or failed. ``reason`` tells what is in its way, or was
+    in the end; ``files`` and ``bytes`` how much was fetched; ``version`` the number of what was made of it."""
 
     id = fields.String(required=True)
     model = fields.String(required=True)

@@ -1,6 +1,19 @@
 """Version 1 of the API: one module a resource."""
 
-from registry.api.v1 import aliases, audit, files, imports, models, refusals, search, stages, tokens, uploads, versions
+from registry.api.v1 import (
+    aliases,
+    audit,
+    files,
+    imports,
+    jobs,
+    models,
+    refusals,
+    search,
+    stages,
+    tokens,
+    uploads,
+    versions,
+)
 
 BLUEPRINTS = (
     models.blueprint,
@@ -10,6 +23,7 @@ BLUEPRINTS = (
     uploads.blueprint,
     files.blueprint,
     imports.blueprint,
+    jobs.blueprint,
     search.blueprint,
     audit.blueprint,
     refusals.blueprint,

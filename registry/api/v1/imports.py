@@ -25,7 +25,7 @@ def _location(asked: ImportRecord) -> str:
 @blueprint.route("/models/<model:model>/imports", methods=["POST"])
 @blueprint.arguments(ImportBody)
 @blueprint.response(202, ImportView, location=_location)
-@requires(Permission.VERSION_REGISTER)
+@requires(Permission.VERSION_IMPORT)
 def post_import(body: dict[str, Any], model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""
     return imports.request(

@@ -37,10 +37,23 @@ class Blob(Base):
 
 
 class Leased:
-    """Work that one of many workers does at a time: whoever holds ``lease_id``, until ``leased_until``."""
+    """Work that one of many workers does at a time: whoever holds ``lease_id``, until ``leased_until``.
+
+    ``attempts`` counts how often it was begun and not given back. One that is parked waits for an operator, who finds
+    the ``parked_reason``.
+    """
 
     lease_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     leased_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0, server_default="0")
+    parked_at: Mapped[datetime | None]
+    parked_reason: Mapped[str | None] = mapped_column(Text)
+
+
+def parked_index(table: str) -> Index:
+    """The index that finds the few jobs of *table* that are parked."""
+    parked = text("parked_at IS NOT NULL")
+    return Index(f"ix_{table}_parked", "parked_at", sqlite_where=parked, postgresql_where=parked)
 
 
 class Upload(Leased, Base):
@@ -56,6 +69,7 @@ class Upload(Leased, Base):
         Index("ix_uploads_sha256", "sha256", "created_by"),
         Index("ix_uploads_waiting", "created_at", sqlite_where=text("state = 'uploaded'"),
               postgresql_where=text("state = 'uploaded'")),
+        parked_index("uploads"),
     )  # fmt: skip
 
     id: Mapped[UuidKey]
@@ -111,6 +125,7 @@ class Artifact(Leased, Base):
         Index("ix_artifacts_sha256", "sha256"),
         Index("ix_artifacts_unhashed", "created_at", sqlite_where=text("sha256 IS NULL"),
               postgresql_where=text("sha256 IS NULL")),
+        parked_index("artifacts"),
     )  # fmt: skip
 
     path: Mapped[str] = mapped_column(Bytewise, primary_key=True)

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base, UuidKey
-from registry.db.models.artifacts import Leased
+from registry.db.models.artifacts import Leased, parked_index
 
 
 class Import(Leased, Base):
@@ -21,7 +21,11 @@ class Import(Leased, Base):
     """
 
     __tablename__ = "imports"
-    __table_args__ = (Index("ix_imports_state", "state", "created_at"), Index("ix_imports_version_id", "version_id"))
+    __table_args__ = (
+        Index("ix_imports_state", "state", "created_at"),
+        Index("ix_imports_version_id", "version_id"),
+        parked_index("imports"),
+    )
 
     id: Mapped[UuidKey]
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))

@@ -125,8 +125,8 @@ def select_model_page(*narrowing: str, deleted: bool) -> Rows:
     if "name" in narrowing:
         matching = matching.where(Model.name == bindparam("name"))
     if "after" in narrowing:
-        name, after = Model.name, bindparam("after")
-        matching = matching.where(or_(name > after, and_(name == after, Model.id > bindparam("after_id"))))
+        same_name = and_(Model.name == bindparam("after"), Model.id > bindparam("after_id"))
+        matching = matching.where(or_(Model.name > bindparam("after"), same_name))
     return pages.bounded(MODELS, matching, BY_NAME)
 
 

@@ -5,7 +5,6 @@ Each function takes the key of a row and gives the sum of its texts in UTF-8, wi
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,13 +111,17 @@ def _lineage(key: Any) -> ColumnElement[int]:
 
 
 def _octets(own: Any, columns: Sequence[str]) -> ColumnElement[int]:
-    parts = (func.coalesce(Octets(getattr(own, name)), literal_column("0")) for name in columns)
-    return functools.reduce(lambda left, right: left + right, parts)
+    total: ColumnElement[int] = literal_column("0")
+    for name in columns:
+        total = total + func.coalesce(Octets(getattr(own, name)), literal_column("0"))
+    return total
 
 
 def _sum(*columns: Any) -> ColumnElement[int]:
-    total = functools.reduce(lambda left, right: left + right, (Octets(column) for column in columns))
-    return func.sum(total + literal_column("8"))
+    total: ColumnElement[int] = literal_column("8")
+    for column in columns:
+        total = total + Octets(column)
+    return func.sum(total)
 
 
 def _one(statement: Any) -> ColumnElement[int]:
