@@ -132,8 +132,8 @@ def test_an_import_sets_a_protected_alias_for_those_who_might_promote_when_they_
     expect(200, importing.api.put(f"{address}/protection", {}))
     asked = {"source": https.serve("/models/a.bin", *[Reply(some_bytes(16_000))] * 4), "aliases": ["champion"]}
 
-    refused = importing.as_role("writer").post("/models/fraud/imports", asked)
-    accepted = importing.as_role("promoter").post("/models/fraud/imports", asked)
+    refused = importing.as_role("admin").post("/models/fraud/imports", asked)
+    accepted = importing.as_role("all").post("/models/fraud/imports", asked)
     worked = importing.work()
 
     assert expect(403, refused)["permission"] == "version:promote"
@@ -146,7 +146,7 @@ def test_an_import_fails_whose_alias_was_protected_since_from_those_who_may_not_
     importing: Importing, https: HttpsServer
 ) -> None:
     body = {"source": https.serve("/models/a.bin", *[Reply(some_bytes(16_000))] * 4), "aliases": ["champion"]}
-    asked = expect(202, importing.as_role("writer").post("/models/fraud/imports", body))
+    asked = expect(202, importing.as_role("admin").post("/models/fraud/imports", body))
     expect(200, importing.api.put("/models/fraud/aliases/champion/protection", {}))
 
     assert importing.work()

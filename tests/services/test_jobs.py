@@ -45,7 +45,7 @@ app = create_app(Settings.load())
 found = app.extensions[EXTENSION]
 with app.app_context():
     make = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    imports.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found))
+    imports.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found), protected=())
 """
 
 
@@ -232,7 +232,7 @@ def verify(importing: Importing) -> None:
     with importing.app.app_context():
         while verification.verify_next(store=importing.app.extensions[EXTENSION].store):
             pass
-        verification.settle()
+        verification.settle(protected=())
 
 
 def hash_all(importing: Importing) -> None:
