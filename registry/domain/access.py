@@ -27,6 +27,7 @@ class Permission(StrEnum):
     ALIAS_SET = "alias:set"
     FILE_UPLOAD = "file:upload"
     FILE_DOWNLOAD = "file:download"
+    ARTIFACT_OVERRIDE = "artifact:override"
     AUDIT_READ = "audit:read"
     TOKEN_CREATE = "token:create"  # noqa: S105 -- a permission's name
     TOKEN_MANAGE = "token:manage"  # noqa: S105 -- a permission's name
@@ -79,6 +80,7 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.MODEL_RENAME,
         Permission.VERSION_IMPORT,
         Permission.VERSION_PURGE,
+        Permission.ARTIFACT_OVERRIDE,
         Permission.AUDIT_READ,
         Permission.JOB_MANAGE,
         Permission.TOKEN_CREATE,

@@ -98,7 +98,9 @@ def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> V
     if held.waiting:
         return _reserve(name, _awaited(source, wish), actor=actor, fetch=artifacts.wait_facts(held))
     told = filling.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
-    wanted = replace(told, description=wish.description, tags=wish.tags, origin=_origin(source, wish), anew=True)
+    wanted = replace(
+        told, description=wish.description, tags=wish.tags, origin=_origin(source, wish), anew=True, area=held.area
+    )
     return _register(name, wanted, actor=actor)
 
 

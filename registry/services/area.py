@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import IO
 
-from sqlalchemy import and_, delete, func, or_, select
+from sqlalchemy import and_, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Artifact, Blob, Model, Version, VersionFile
@@ -30,7 +30,7 @@ from registry.domain.errors import (
     Unavailable,
     UploadMismatch,
 )
-from registry.services import audit, copies, downloads, uploads
+from registry.services import artifact_owners, audit, copies, downloads, uploads
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import Wanted
@@ -73,9 +73,9 @@ def put(
     """Store the bytes of *body* under *path*, in constant memory; what it named before is left to its versions.
 
     *announced* is how many bytes there should be, if that is known, *most* how many there may be. Raises Malformed,
-    Conflict, TooLarge, UploadMismatch or Unavailable; nothing has changed then.
+    Forbidden, Conflict, TooLarge, UploadMismatch or Unavailable; nothing has changed then.
     """
-    area.require_writable(path)
+    require_own(path, actor=actor)
     replaced: list[str] = []
     with _received(body, announced=announced, most=most) as (found, file):
         content = Content(found.size, media_type, sha256=found.sha256)
@@ -90,15 +90,24 @@ def put(
         uploads.delete_quietly(store, key)
 
 
+def require_own(path: str, *, actor: Actor) -> None:
+    """Raise Malformed or Forbidden where *actor* could not write *path* as it is now, before any byte is taken."""
+    area.require_writable(path)
+    with reading() as session:
+        artifact_owners.require_free(session, path, actor=actor)
+
+
 def write(session: Session, path: str, content: Content, *, actor: Actor) -> list[str]:
     """Let *path* name *content* from now on; the keys of objects that nothing refers to any more.
 
-    Whoever locks blobs or uploads does so before. Raises Conflict where a directory would also be a file.
+    Lock order: blobs and uploads first, then paths. Raises Conflict where a directory would also be a file, Forbidden
+    where the path belongs to another account.
     """
     chain = audit.lock_chain(session, STORAGE)  # before any path: all who write them wait here, in no other order
     _refuse_clash(session, path)
+    artifact_owners.require_free(session, path, actor=actor)
     row = session.get(Artifact, path, with_for_update=True, populate_existing=True)
-    if row and content.sha256 and (row.sha256, row.media_type) == (content.sha256, content.media_type):
+    if row and _is_same(row, content, actor):
         return []
     event = audit.begin(chain)
     before, replaced = _told(row), [row.object] if row and row.object else []
@@ -107,7 +116,7 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
         session.add(row)
     row.sha256, row.size, row.media_type, row.object = content.sha256, content.size, content.media_type, content.object
     row.created_at, row.created_by = event.at, actor.id
-    row.lease_id = row.leased_until = None
+    row.lease_id = row.leased_until = row.registered_at = None
     session.flush()  # the entry below is the transaction's last act
     happening = Happening("artifact.written", {}, before=before, after=_told(row), texts=audit.texts(path=path))
     audit.record(session, chain, event, happening, actor=actor)
@@ -115,12 +124,20 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
 
 
 def remove(path: str, *, actor: Actor, store: Store) -> None:
-    """See to it that there is neither a file *path* nor any file below it. Versions keep theirs. Raises Malformed."""
+    """See to it that there is neither a file *path* nor any file below it. Versions keep theirs.
+
+    Raises Malformed, or Forbidden when one of them belongs to another account; then nothing is deleted.
+    """
     area.require_removable(path)
     with unit_of_work() as session:
         chain = audit.lock_chain(session, STORAGE)
         doomed = paths.within(path)
-        files, size = session.execute(select(func.count(), func.sum(Artifact.size)).where(*doomed)).one()
+        others = func.min(case((artifact_owners.foreign(actor), Artifact.path)))
+        files, size, foreign = session.execute(
+            select(func.count(), func.sum(Artifact.size), others).where(*doomed)
+        ).one()
+        if foreign is not None:
+            artifact_owners.refuse(session, foreign)
         objects = session.scalars(select(Artifact.object).where(*doomed, Artifact.object.is_not(None))).all()
         if files:
             event = audit.begin(chain)
@@ -217,6 +234,12 @@ def _refuse_clash(session: Session, path: str) -> None:
     if clash := session.scalars(select(Artifact.path).where(beside).limit(1)).first():
         folder, file = sorted((path, clash), key=len)
         raise Conflict(f"{folder!r} cannot be a file and a folder, which {file!r} needs; delete it, or write elsewhere")
+
+
+def _is_same(row: Artifact, content: Content, actor: Actor) -> bool:
+    """Whether nothing would change: the same bytes, and the path is the actor's already."""
+    mine = row.created_by == actor.id and row.registered_at is None
+    return mine and bool(content.sha256) and (row.sha256, row.media_type) == (content.sha256, content.media_type)
 
 
 def _told(row: Artifact | None) -> dict[str, str]:

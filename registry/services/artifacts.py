@@ -16,6 +16,7 @@ from registry.domain import area
 from registry.domain.errors import Conflict, Unavailable
 from registry.domain.manifest import File
 from registry.rules.manifest import MOST_FILES
+from registry.services import artifact_owners
 from registry.services.area import version_shown
 
 KIND = "artifacts"
@@ -39,6 +40,11 @@ class Found:
     files: Sequence[File]
     waiting: Sequence[Waiting] = ()
 
+    @property
+    def area(self) -> str | None:
+        """The directory, or file, of the area whose paths a registration frees; None for the files of a version."""
+        return None if self.path.partition("/")[0] == area.VERSIONS else self.path
+
 
 def location_of(model_id: str, number: int) -> str:
     """The path at which the area shows a version's files."""
@@ -50,7 +56,7 @@ def manifest_at(source: str, *, hosts: Collection[str]) -> Found | None:
 
     Understood are addresses of the area, ``mlflow-artifacts:`` and ``models:/m-<id>`` of a logged model whose files
     were sent here. Raises Conflict where those of one logged model lie at several places, or for a deleted version;
-    NotReady for a version without verified files.
+    NotReady for a version without verified files. Raises Conflict where several accounts have written the files.
     """
     with reading() as session:
         if (model := area.logged_model_named(source)) is not None:
@@ -120,10 +126,11 @@ def _logged_model_at(session: Session, model: str) -> str | None:
 
 
 def _stored(session: Session, path: str) -> Found:
-    """Never more files than one too many: a manifest refuses those."""
+    """Never more files than one too many: a manifest refuses those. Raises Conflict for files of several accounts."""
     rows = session.scalars(
         select(Artifact).where(*paths.within(path)).order_by(Artifact.path).limit(MOST_FILES + 1)
     ).all()
+    artifact_owners.require_one(session, (row.created_by for row in rows), path)
     files = [
         File(_name(row.path, path), row.size, row.sha256, row.media_type) for row in rows if row.sha256 is not None
     ]

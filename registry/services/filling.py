@@ -42,7 +42,7 @@ def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> 
         if missing := [file.sha256 for file in files if not job.take_over(file)]:
             raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
         job.files, job.bytes = len(files), sum(file.size for file in files)
-        return described(files, store=job.store)
+        return described(files, store=job.store, area=job.taken.facts["path"])
 
     return fill
 

@@ -23,7 +23,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Malformed, NotFound, TooLarge, Unavailable, UploadMismatch
 from registry.domain.parts import MOST_PARTS
 from registry.services import area as areas
-from registry.services import audit, copies, jobs, leases, ownership, uploads
+from registry.services import artifact_owners, audit, copies, jobs, leases, ownership, uploads
 from registry.services.area import Content
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
@@ -49,8 +49,11 @@ class Begun:
 
 
 def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) -> Begun:
-    """Prepare to receive *path* in *count* parts until the upload expires. Raises Malformed or Unsupported."""
-    area.require_writable(path)
+    """Prepare to receive *path* in *count* parts until the upload expires.
+
+    Raises Malformed, Forbidden or Unsupported.
+    """
+    areas.require_own(path, actor=actor)
     if not 1 <= count <= MOST_PARTS:
         raise Malformed(f"num_parts must be 1 to {MOST_PARTS}: S3 takes no more; send larger parts")
     upload_id, now = str(uuid.uuid4()), clock.now()
@@ -75,11 +78,14 @@ def complete(
 ) -> None:
     """Join the parts that the store marked so when they arrived: *path* names them from now on.
 
-    Completing twice is completing once. Raises Malformed, NotFound, Conflict, UploadExpired, TooLarge or Unavailable.
+    Completing twice is completing once. Raises Malformed, Forbidden, NotFound, Conflict, UploadExpired, TooLarge or
+    Unavailable.
     """
     area.require_writable(path)
     with reading() as session:
         upload = _find(session, upload_id, actor)
+        if not _is_joined(upload):
+            artifact_owners.require_free(session, path, actor=actor)  # again when it is written: now nothing is joined
     if _is_joined(upload):
         _require_named(path, upload)
         return

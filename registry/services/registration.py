@@ -23,7 +23,7 @@ from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
 from registry.rules import paths
-from registry.services import alias_requests, audit, authority, lineage, tags, versions
+from registry.services import alias_requests, artifact_owners, audit, authority, lineage, tags, versions
 from registry.services.idempotency import answer, unit_of_work
 
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
@@ -49,6 +49,7 @@ class Registration:
 
     ``anew`` asks for a new number even where the same files of the same run have one. ``number`` and ``claimed`` are
     for versions that another registry has numbered: the number must never have been used under the model's name.
+    ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
     """
 
     files: Sequence[File]
@@ -64,6 +65,7 @@ class Registration:
     anew: bool = False
     number: int | None = None
     claimed: Mapping[str, Any] | None = None
+    area: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,8 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
         lineage.keep(session, held, version, wanted.lineage)
         tags.give(session, version, wanted.tags)
         left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
+        if wanted.area is not None:
+            artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
         audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
         return answer(session, Registered(True, records.version_record(session, version)))
 
@@ -143,6 +147,8 @@ def fill(
     catalog.touch(version, event.at)
     _describe(session, version, wanted, sealed, event=event, actor=actor)
     lineage.keep(session, held, version, wanted.lineage)
+    if wanted.area is not None:
+        artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
     happening = Happening(
         "version.fetched",
         versions.subject(held, version),

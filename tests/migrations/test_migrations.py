@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 
 from registry.db import migrate, schema
 from registry.db.engine import SQLITE_PRAGMAS
 from tests.support.api import Given
+from tests.support.artifacts import Proxy
 from tests.support.databases import Database, empty_postgres
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +132,23 @@ def test_no_way_down_is_open_while_a_version_has_no_manifest(database: Database,
         migrate.downgrade(database.url, "0002")
 
     assert migrate.check(database.url) == []
+
+
+def test_files_of_the_artifact_area_that_a_version_has_are_free_after_an_upgrade(
+    app: Flask, database: Database, given: Given
+) -> None:
+    proxy = Proxy(app, given.api.token)
+    line = given.file(b"registered")
+    given.version("fraud", files=[line])
+    for path, content in {"a/registered": b"registered", "a/open": b"open"}.items():
+        assert proxy.put(path, content).status_code == 200
+
+    migrate.downgrade(database.url, "0012")
+    migrate.upgrade(database.url)
+
+    with sa.create_engine(database.url, poolclass=sa.NullPool).connect() as connection:
+        rows = connection.execute(sa.text("SELECT path FROM artifacts WHERE registered_at IS NOT NULL")).all()
+    assert [row.path for row in rows] == ["a/registered"]
 
 
 @KINDS

@@ -21,6 +21,7 @@ from registry.services import artifacts, collection, fsck, upkeep
 from tests.support.api import Api, Given, expect
 from tests.support.artifacts import Proxy
 from tests.support.crashes import Crash, command
+from tests.support.databases import Database
 from tests.support.face import Face
 from tests.support.importing import LONG_AGO, Importing
 from tests.support.processes import environment
@@ -428,3 +429,34 @@ def test_a_worker_killed_while_it_hashes_is_followed_by_another(
     parted.collect()
     assert [key.split("/")[0] for key in parted.stored()] == ["blobs"]
     parted.shelf.ledger.assert_chains()
+
+
+@moto
+def test_a_path_belongs_to_who_completed_it_first_until_its_registration_is_filled(
+    parted: Parted, database: Database, given: Given
+) -> None:
+    given.model("fraud", lifecycle="open")
+    parted.token = database.tokens["writer"]
+    other = Parted(parted.shelf)
+    other.token = database.tokens["promoter"]
+    mine, others = parted.begin(), other.begin()
+    parts, others_parts = parted.send(mine), other.send(others)
+    expect(200, parted.complete(mine, parts))
+
+    def refusals() -> list[int]:
+        replies = [other.complete(others, others_parts), other.put(PATH, b"evil"), other.delete(PATH),
+                   other.parts("create", FOLDER, path=NAME, num_parts=1)]  # fmt: skip
+        assert all("belongs to writer" in reply.get_json()["message"] for reply in replies)
+        return [reply.status_code for reply in replies]
+
+    unhashed = refusals()
+    Face(parted.client, parted.token).version("fraud", source=f"mlflow-artifacts:/{FOLDER}")
+    waiting = refusals()
+    assert parted.hash()
+    hashed = refusals()
+    assert Importing(parted.app, {"all": parted.token}).work()
+
+    assert (unhashed, waiting, hashed) == ([403] * 4, [403] * 4, [403] * 4)
+    assert other.put(PATH, b"later").status_code == 200
+    (file,) = expect(200, parted.shelf.api.get("/models/fraud/versions/1/files"))["items"]
+    assert file["sha256"] == digest(parted.content)

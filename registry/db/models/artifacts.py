@@ -116,7 +116,8 @@ class Artifact(Leased, Base):
     """A file under a path that clients may write again: what the path names now. Versions refer to its blob, not to it.
 
     ``sha256`` is empty until a worker has read the ``object`` that arrived in parts without a digest. ``logged_model``
-    is the id of the MLflow logged model that the path belongs to.
+    is the id of the MLflow logged model that the path belongs to. Until ``registered_at`` the path belongs to
+    ``created_by``, who wrote it last.
     """
 
     __tablename__ = "artifacts"
@@ -136,3 +137,4 @@ class Artifact(Leased, Base):
     logged_model: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    registered_at: Mapped[datetime | None]
