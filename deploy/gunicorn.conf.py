@@ -107,7 +107,7 @@ def worker_exit(server: Any, worker: Any) -> None:
 
 def child_exit(server: Any, worker: Any) -> None:
     """Called in the master when a worker has ended, however that came."""
-    processes.bury(worker.pid)
+    processes.bury()
 
 
 def on_exit(server: Any) -> None:
@@ -147,8 +147,8 @@ http_parser = "python"
 control_socket_disable = True
 
 # The heartbeat file belongs in memory: on a slow disk its fchmod can block a worker until it is taken for dead, and the
-# root file system may be read-only.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# root file system may be read-only. Where the memory's file system is full, a disk has to do.
+worker_tmp_dir = str(memory) if (memory := processes.memory()) else None
 
 proc_name = "registry"
 

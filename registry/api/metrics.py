@@ -17,7 +17,7 @@ from registry.http.context import store
 from registry.services import gauges, health
 from registry.services.gauges import Gauge
 from registry.storage.checked import Store
-from registry.telemetry import processes
+from registry.telemetry import processes, shared_values
 from registry.telemetry.meters import meters
 
 blueprint = Blueprint("metrics", __name__)
@@ -49,6 +49,10 @@ class _Process(Collector):
         build = GaugeMetricFamily("registry_build_info", "What is running.", labels=["version", "python"])
         build.add_metric([version("model-registry"), platform.python_version()], 1)
         yield build
+        yield GaugeMetricFamily(
+            "registry_metrics_incomplete", "1 when counts of the process that answers are missing: no room for them.",
+            value=float(shared_values.problem() is not None),
+        )  # fmt: skip
         yield GaugeMetricFamily("registry_draining", "1 from SIGTERM to the end.", value=float(processes.draining()))
 
 

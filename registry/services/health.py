@@ -22,6 +22,7 @@ from registry.services import bounded, jobs, leases, ownership
 from registry.services.damage import DAMAGED
 from registry.services.tracking import Upstream
 from registry.storage.checked import Store
+from registry.telemetry import shared_values
 from registry.telemetry.line_writer import writer
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,7 @@ PATIENCE = timedelta(minutes=10)
 READY_SECONDS = 2.0
 IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
-DISPENSABLE = frozenset({"storage", "identity", "logs"})
+DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +46,16 @@ class Check:
 
 
 def readiness(store: Store) -> dict[str, Check]:
-    """Look at everything a request may need, for two seconds at most, and at the log of this process."""
-    return _needed(store) | {"logs": _check(writer.problem)}
+    """Look at everything a request may need, for two seconds at most, and at log and counts of this process."""
+    return _needed(store) | {"logs": _check(writer.problem), "metrics": _check(shared_values.problem)}
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
     """``ready``, ``degraded`` or ``not ready``.
 
     Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
-    balancer for that would end all of it. In another registry's store it changes nothing. Lines that cannot be written
-    are dropped; requests do not need them.
+    balancer for that would end all of it. In another registry's store it changes nothing. Requests do not need log
+    lines or counts.
     """
     failing = {name for name, check in checks.items() if not check.ok}
     if failing <= DISPENSABLE:

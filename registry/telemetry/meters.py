@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import Kind
+from registry.telemetry import shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
 
@@ -33,10 +32,9 @@ class Meters:
     """Every meter of a process. ``collector`` has those of all processes that share their counts with it."""
 
     def __init__(self) -> None:
-        if directory := os.environ.get(VARIABLE):
-            Path(directory).mkdir(parents=True, exist_ok=True)
         # prometheus_client decides this when it is imported: too early.
-        values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]
+        self._is_shared = bool(os.environ.get(VARIABLE))
+        values.ValueClass = shared_values.make if self._is_shared else values.MutexValue
         self._own = CollectorRegistry(auto_describe=False)
         self._requests = Counter(
             "registry_http_requests", "Requests answered, by route.", ["route", "method", "code"], registry=self._own
@@ -99,17 +97,20 @@ class Meters:
         self._pool["limit"].set(size + max(0, beyond))
 
     def log(self) -> None:
-        """Note whether this process's log lines are written now, and how many were lost."""
+        """Note whether this process's log lines are written now, and how many were lost.
+
+        Shares the numbers for which there was no room.
+        """
         lost = writer.lost
         self._lines_lost.inc(lost - self._lines_counted)
         self._lines_counted = lost
         self._log_failing.set(writer.problem() is not None)
+        if shared_values.problem() is not None:
+            shared_values.heal()
 
     def collector(self) -> Collector:
         """What to scrape: the counts of this server's processes, the dead ones included."""
-        if getattr(values.ValueClass, "_multiprocess", False) and os.environ.get(VARIABLE):
-            return MultiProcessCollector(None)  # type: ignore[no-untyped-call]
-        return self._own
+        return shared_values.Shared() if self._is_shared else self._own
 
     def _meters_of(self, route: str | None, method: str, code: int) -> tuple[Counter, Histogram]:
         """Looked up once. An unknown method has no name of its own: clients could make up as many as they like."""

@@ -5,20 +5,27 @@ gunicorn's master calls :func:`prepare` before it forks. Standard library only: 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import mmap
 import os
+import secrets
 import shutil
 import signal
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from registry.telemetry import slots
+
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for it
 PREFIX = "model-registry-counts-"
 LOCK = "in-use"
+LEAST_ROOM_BYTES = 16 * 1024 * 1024
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 MEMORY = Path("/dev/shm")  # noqa: S108 -- each directory below it is private
 
 Handler = Callable[[int, FrameType | None], Any]
@@ -36,7 +43,8 @@ def prepare() -> None:
     """Let the workers that this process will fork count together; once, also when a configuration is read again.
 
     The directory that PROMETHEUS_MULTIPROC_DIR names is emptied of earlier counts; without it a private one is made.
-    Raises RuntimeError when neither can be used.
+    Where there is no room for it, the workers count by themselves until there is. Raises RuntimeError when the
+    directory cannot be used for another reason.
     """
     if _Shared.flag is not None:
         return
@@ -44,9 +52,10 @@ def prepare() -> None:
         if given := os.environ.get(VARIABLE):
             _empty(Path(given))
         else:
-            os.environ[VARIABLE] = str(_make_own())
+            _make_own()
     except OSError as error:
-        raise RuntimeError(f"{VARIABLE} must be a directory that can be written: {error}") from error
+        if error.errno not in NO_ROOM:
+            raise RuntimeError(f"{VARIABLE} must be a directory that can be written: {error}") from error
     _Shared.flag = mmap.mmap(-1, 1)
 
 
@@ -56,10 +65,20 @@ def discard() -> None:
         shutil.rmtree(_Shared.own, ignore_errors=True)
 
 
-def bury(pid: int) -> None:
-    """Forget the gauges of a worker that has ended; what it counted stays, so that no count ever falls."""
-    for file in Path(os.environ.get(VARIABLE, os.devnull)).glob(f"gauge_live*_{pid}.db"):
-        file.unlink(missing_ok=True)
+def bury() -> None:
+    """Forget the gauges of workers that have ended; what they counted stays, so that no count ever falls."""
+    with suppress(OSError):
+        slots.forget_gauges(Path(os.environ[VARIABLE]))
+
+
+def memory() -> Path | None:
+    """Return the file system in memory, where there is one with some room."""
+    try:
+        room = os.statvfs(MEMORY)
+    except OSError:
+        return None
+    has_room = room.f_bavail * room.f_frsize >= LEAST_ROOM_BYTES and (room.f_favail or not room.f_files)
+    return MEMORY if has_room and os.access(MEMORY, os.W_OK) else None
 
 
 def draining() -> bool:
@@ -96,17 +115,22 @@ def drain_first(seconds: int, *, announce: Callable[[], None]) -> None:
 def _empty(directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for file in directory.glob("*.db"):
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
-def _make_own() -> Path:
-    """In memory where there is a file system for that: the counts are written at each request."""
-    parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+def _make_own() -> None:
+    """Name a directory in memory where there is room for that, else on the disk, and make it.
+
+    The counts are written at each request.
+    """
+    _sweep(MEMORY)
+    parent = memory() or Path(tempfile.gettempdir())
     _sweep(parent)
-    _Shared.own = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+    _Shared.own = parent / f"{PREFIX}{os.getpid()}-{secrets.token_hex(8)}"
+    os.environ[VARIABLE] = str(_Shared.own)
+    _Shared.own.mkdir(mode=0o700)
     _Shared.held = os.open(_Shared.own / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(_Shared.held, fcntl.LOCK_EX)
-    return _Shared.own
 
 
 def _sweep(parent: Path) -> None:

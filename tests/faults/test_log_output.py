@@ -7,81 +7,19 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
+from tests.support.dev_server import Server, serving
 from tests.support.disks import small_disk
-from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port
-from tests.support.servers import PATIENCE, eventually
+from tests.support.servers import eventually
 
 PIPE_BYTES = 4096  # the least that a pipe can have: a dozen lines
-
-
-@dataclass
-class Server:
-    """``registry serve --dev`` with two processes, whose log lines go to a descriptor of the test's."""
-
-    process: subprocess.Popen[bytes]
-    url: str
-
-    def get(self, path: str) -> requests.Response:
-        return requests.get(self.url + path, timeout=PATIENCE)
-
-    def is_up(self) -> bool:
-        assert self.process.poll() is None
-        try:
-            return self.get("/livez").ok
-        except requests.ConnectionError:
-            return False
-
-    def logs(self) -> tuple[int, str, bool]:
-        """The status of /readyz, its word for the state, and whether the log is well."""
-        response = self.get("/readyz")
-        document = response.json()
-        return response.status_code, document["status"], document["checks"]["logs"]["ok"]
-
-    def lost(self) -> float:
-        """How many lines the server has counted as lost."""
-        lines = self.get("/metrics").text.splitlines()
-        return float(next(line for line in lines if line.startswith("registry_log_lines_lost_total")).split()[1])
-
-    def workers(self) -> set[int]:
-        pid = self.process.pid
-        return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(PATIENCE) == 0
-
-
-@contextmanager
-def serving(folder: Path, descriptor: int) -> Iterator[Server]:
-    port = free_port()
-    process = subprocess.Popen(
-        [SCRIPTS / "registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
-        cwd=folder,
-        env=environment(REGISTRY_LOG_FORMAT="json"),
-        stdout=subprocess.DEVNULL,
-        stderr=descriptor,
-        start_new_session=True,
-        preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
-    )
-    server = Server(process, f"http://127.0.0.1:{port}")
-    try:
-        eventually(server.is_up, "the server answers")
-        yield server
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(PATIENCE)
 
 
 class Reader:
@@ -123,7 +61,7 @@ def complete(text: str) -> Iterator[dict[str, Any]]:
 
 
 def hanging(server: Server) -> Callable[[], bool]:
-    return lambda: server.logs() == (200, "degraded", False)
+    return lambda: server.readiness("logs") == (200, "degraded", False)
 
 
 def test_a_log_reader_that_hangs_stops_nothing(tmp_path: Path, reader: Reader) -> None:
@@ -135,7 +73,7 @@ def test_a_log_reader_that_hangs_stops_nothing(tmp_path: Path, reader: Reader) -
         os.kill(gone, signal.SIGKILL)  # the master logs that too, and must go on all the same
         eventually(lambda: len(server.workers() - {gone}) == 2, "the master replaces a worker")
         reader.go_on()
-        eventually(lambda: server.logs() == (200, "ready", True), "the log is read again")
+        eventually(lambda: server.readiness("logs") == (200, "ready", True), "the log is read again")
         server.stop()
 
     assert answers == {404}
@@ -158,9 +96,9 @@ def test_a_full_disk_under_the_log_stops_nothing(tmp_path: Path) -> None:
                 (disk / "filler").write_bytes(bytes(512 * 1024))
             answers = {server.get(f"/nothing/{number}").status_code for number in range(60)}
             eventually(hanging(server), "a process says that its lines are not written")
-            eventually(lambda: server.lost() > 0, "the lost lines are counted")
+            eventually(lambda: server.metric("registry_log_lines_lost_total") > 0, "the lost lines are counted")
             (disk / "filler").unlink()
-            eventually(lambda: server.logs() == (200, "ready", True), "lines are written again")
+            eventually(lambda: server.readiness("logs") == (200, "ready", True), "lines are written again")
             assert server.get("/nothing/at/the/end").status_code == 404
             server.stop()
         lines = list(complete((disk / "log").read_text()))

@@ -174,6 +174,7 @@ def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, 
         "migrations": True,
         "storage": False,
         "logs": True,
+        "metrics": True,
     }
     outage.end()
     assert api.get("/readyz").get_json()["status"] == "ready"
