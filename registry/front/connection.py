@@ -9,6 +9,7 @@ import socket
 import struct
 import termios
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from typing import IO, Any
@@ -32,6 +33,10 @@ class State(Enum):
     LINGERING = auto()
 
 
+def _never() -> bool:
+    return False
+
+
 class TooSlow(TimeoutError):
     """The client made no progress for too long."""
 
@@ -41,13 +46,14 @@ class Connection:
 
     ``streams`` is set for a request whose body a thread reads from the socket; otherwise all of it was received.
     ``direct`` is set while a thread sends to the socket and waits for the client; otherwise the response is kept in
-    memory, in ``unsent``.
+    memory, in ``unsent``. ``crowded`` says whether others wait for that thread.
     """
 
     __slots__ = (
         "_acknowledged",
         "_sent",
         "client",
+        "crowded",
         "deadline",
         "direct",
         "fd",
@@ -81,6 +87,7 @@ class Connection:
         self.reading, self.writing = Pace(stall_seconds), Pace(stall_seconds)
         self.since = self.deadline = 0.0
         self.streams = self.direct = self.keep = False
+        self.crowded: Callable[[], bool] = _never
         self.patient = True
         self.taken_in = self.taken_out = self.lingered = 0
         self._sent = self._acknowledged = 0
@@ -109,7 +116,7 @@ class Connection:
                 continue
             if not data:
                 raise ConnectionError("the client closed the connection within the body")
-            self.reading.add(waited=0, moved=len(data))
+            self.reading.add(waited=0, moved=len(data), crowded=self.crowded())
             return data
 
     def send(self, data: bytes) -> int:
@@ -158,7 +165,7 @@ class Connection:
         """
         answer = fcntl.ioctl(self.fd, termios.TIOCOUTQ, bytes(4))
         acknowledged = self._sent - int(struct.unpack("i", answer)[0])
-        self.writing.add(waited=waited, moved=acknowledged - self._acknowledged)
+        self.writing.add(waited=waited, moved=acknowledged - self._acknowledged, crowded=self.crowded())
         self._acknowledged = acknowledged
 
     def next_request(self) -> None:
@@ -166,6 +173,7 @@ class Connection:
         self.received[:0] = self.parser.unreader.take_buffered()
         self.head, self.searched = None, 0
         self.streams = self.direct = False
+        self.crowded = _never
         self.patient = True
         self.reading.reset()
         self.writing.reset()

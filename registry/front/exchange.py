@@ -84,6 +84,8 @@ class Exchange:
         self._worker.refuse(self._connection, *refusals.crowded(self._path))
 
     def _proceed(self) -> None:
+        if self.holds_place:
+            self._connection.crowded = self._worker.transfers.is_crowded
         reply = self._reply or self._context.run(self._call_application)
         if reply is None:
             return self._leave()
@@ -96,6 +98,7 @@ class Exchange:
                 if admission is Admission.NEVER:
                     return self.refuse()
                 self.holds_place = True
+                self._connection.crowded = self._worker.transfers.is_crowded
             self._connection.direct = True
         self._context.run(self._send, reply)
         return self._leave()

@@ -13,6 +13,7 @@ SMALL_RESPONSE_BYTES = 64 * KIB  # always kept in memory until the client has ta
 RESPONSE_BYTES = 4 * MIB  # larger responses are sent by a thread of the transfers' share
 RESPONSES_BYTES = 64 * MIB  # of all larger responses that wait in memory for their clients
 BYTES_PER_SECOND = KIB  # the least average rate of a body, in both directions
+CROWDED_BYTES_PER_SECOND = 64 * KIB  # that of a transfer while others wait for its thread
 
 WAITING_TRANSFERS = 64  # that wait for a thread; more are refused
 WAITING_SECONDS = 30.0  # then they are refused

@@ -47,8 +47,8 @@ def late(path: bytes) -> tuple[str, bytes]:
 
 
 def crowded(path: bytes) -> tuple[str, bytes]:
-    """The code and the response for an upload or a download that finds no thread."""
-    detail = "too many uploads and downloads pass through this service now; retry later"
+    """The code and the response for an upload, a download or a probe that finds no thread."""
+    detail = "too many requests of this kind wait already; retry later"
     return refusal(503, detail, path, retry_after=RETRY_AFTER_SECONDS)
 
 

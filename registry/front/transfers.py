@@ -65,6 +65,10 @@ class Transfers(Generic[T]):
             transfer.holds_place = True
         self._resume(transfer)
 
+    def is_crowded(self) -> bool:
+        """Whether any waits for a place."""
+        return bool(self._queue)
+
     def expired(self, now: float) -> list[T]:
         """Remove from the queue, and return, those that have waited too long."""
         found = []

@@ -126,6 +126,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
         with suppress(Exception):  # to answer is more important than to count
             meters().refusals.labels(code).inc()
+        self._ended[f"was refused ({code})"] += 1
         connection.unsent += response
         self.settle(connection, keep=False)
 
@@ -188,7 +189,6 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if connection.state is State.LINGERING or idle or not connection.received.strip():
             self._discard(connection)
         else:
-            self._ended["did not complete its request"] += 1
             connection.state = State.BUSY
             self.refuse(connection, *refusals.late(connection.head.path if connection.head else b""))
 

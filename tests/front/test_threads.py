@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.front.conftest import LARGE
@@ -76,3 +77,24 @@ def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..
         assert b"\r\nRetry-After: 5" in head
         assert code in json.loads(body).items()
     assert other == (200, b"GET /echo 0")
+
+
+def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., BareServer]) -> None:
+    server = serve()
+
+    with stalled(server, UPLOAD, 1) as (trickle,), ThreadPoolExecutor() as pool:
+        for _ in range(8):
+            trickle.sendall(bytes(4000))
+            time.sleep(0.3)
+        alone = server.log.count("made no progress")
+        waiting = pool.submit(server.get, "/large")
+        for _ in range(40):
+            with suppress(OSError):
+                trickle.sendall(bytes(4000))
+            if waiting.done():
+                break
+            time.sleep(0.3)
+        status, _ = waiting.result()
+
+    assert (alone, status) == (0, 200)
+    eventually(lambda: server.log.count("made no progress") == 1, "the trickle is ended")
