@@ -10,35 +10,31 @@ pg_restore of the server's version or newer. See README.md beside it.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import os
-import shutil
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import create_engine, inspect, make_url, pool
+import copies
+import databases
+import seal
+from seal import Refused
 from sqlalchemy.exc import SQLAlchemyError
 
+from registry.app import create_app
 from registry.cli.main import run as registry
-from registry.config import Settings, SettingsError
+from registry.config import Secret, Settings, SettingsError
 from registry.db import migrate, schema
-from registry.domain.errors import BlobsMissing, RegistryError
-from registry.storage import keys
+from registry.db.session import db
+from registry.domain import ownership as identities
+from registry.domain.errors import ForeignStore, RegistryError
+from registry.services import ownership, restoration
 from registry.storage.checked import Store
 from registry.storage.factory import open_store
 
-CHUNK = 1024 * 1024
 CHECKS = (["db", "check"], ["audit", "verify"], ["admin", "fsck"])
-
-
-class Refused(Exception):
-    """What cannot be done, for whoever called."""
+SAMPLE = 500
 
 
 def main() -> int:
@@ -46,78 +42,88 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     take_parser = commands.add_parser("take", help="back up what REGISTRY_* names, below a directory")
     take_parser.add_argument("directory", type=Path)
+    take_parser.add_argument("--deep", action="store_true", help="read every object and every copy again, not a sample")
     restore_parser = commands.add_parser("restore", help="restore into the empty database that REGISTRY_* names")
     restore_parser.add_argument("backup", type=Path)
     restore_parser.add_argument("--deep", action="store_true", help="also read and hash every object afterwards")
+    restore_parser.add_argument("--keep-tokens", action="store_true", help="do not revoke the tokens in the backup")
+    restore_parser.add_argument("--adopt-store", action="store_true", help="take over a store that is in use")
+    restore_parser.add_argument("--without-mac", action="store_true", help="trust a backup that has no MAC")
+    for command in (take_parser, restore_parser):
+        command.add_argument("--key-file", type=Path, help="the key of the MAC, in place of REGISTRY_SECRET_KEY")
     given = parser.parse_args()
     try:
         settings = Settings.load()
+        key = seal.key(settings, given.key_file)
         if given.command == "take":
-            return take(settings, given.directory)
-        return restore(settings, given.backup, deep=given.deep)
+            return take(settings, given.directory, key=key, deep=given.deep)
+        return restore(
+            settings,
+            seal.read(given.backup, None if given.without_mac else key),
+            deep=given.deep,
+            keep_tokens=given.keep_tokens,
+            adopts=given.adopt_store,
+        )
     except (Refused, SettingsError, RegistryError, OSError, SQLAlchemyError, sqlite3.Error) as error:
         return _fail(str(error))
 
 
-def take(settings: Settings, directory: Path) -> int:
+def take(settings: Settings, directory: Path, *, key: bytes, deep: bool) -> int:
     """Make ``directory/<time>`` with the database, and bring ``directory/objects`` up to date.
 
     Objects are never changed: what was added after the database was read does no harm, and what a backup before has
-    copied is not copied again. The backup counts once its ``backup.json`` is there, which is written last.
+    copied is not copied again. The copies that were not read for longest, and their objects, are read again: SAMPLE of
+    them, or all with *deep*. The backup counts once its ``backup.json`` is there, which is written last.
     """
     began = datetime.now(UTC)
-    revision = schema.current(settings.database_url.reveal())
+    url = settings.database_url.reveal()
+    schema.require_working(url)
+    store = open_store(settings)
+    identity = _require_own(settings)
     place = directory / began.strftime("%Y%m%dT%H%M%SZ")
     place.mkdir(parents=True, mode=0o700)
-    database = place / ("database.sqlite3" if settings.uses_sqlite else "database.dump")
-    dump = _dump_sqlite if settings.uses_sqlite else _dump_postgres
-    dump(settings.database_url.reveal(), database)
+    database = databases.dump(url, place)
 
-    copied, problems = 0, 0
-    store = open_store(settings)
-    for found in store.objects():
-        target = directory / "objects" / found.key
-        if target.exists() and target.stat().st_size == found.size:
-            continue
-        try:
-            is_whole = _copy_in(store, found.key, target)
-        except BlobsMissing:
-            continue  # collected meanwhile: nothing has referred to it for as long as the grace period
-        copied += 1
-        if not is_whole:
-            problems += 1
-            _fail(f"{found.key} does not have its digest in the store: a copy was kept, look at registry admin fsck")
+    copier = copies.Copier(store, directory / "objects", report=_fail)
+    copied = copier.copy_new()
+    looked = copier.look_again(None if deep else SAMPLE)
 
     description = {
         "taken_at": began.isoformat(),
-        "revision": revision,
+        "revision": schema.current(url),
+        "registry": identity.registry,
+        "epoch": identity.epoch,
         "database": database.name,
-        "sha256": _sha256(database),
+        "sha256": seal.sha256(database),
+        "incoming": copier.incoming,
     }
-    _write_durably(place / "backup.json", [json.dumps(description, indent=2).encode() + b"\n"])
-    print(f"{place}: the database at {revision}, {copied} objects copied")
-    return 1 if problems else 0
+    seal.write(place, description, key)
+    print(f"{place}: the database at {description['revision']}, {copied} objects copied, {looked} read again")
+    return 1 if copier.problems else 0
 
 
-def restore(settings: Settings, backup: Path, *, deep: bool) -> int:
-    """Fill an empty database and the store from *backup*, then look whether everything is there and unchanged."""
-    description = _read_description(backup)
-    database = backup / description["database"]
-    if _sha256(database) != description["sha256"]:
-        raise Refused(f"{database} is not what was backed up: its digest differs")
-    if settings.uses_sqlite != (database.suffix == ".sqlite3"):
-        raise Refused(f"{database} is of the other kind of database than REGISTRY_DATABASE_URL")
-    url = settings.database_url.reveal()
-    _require_empty(url)
-    load = _load_sqlite if settings.uses_sqlite else _load_postgres
-    load(url, database)
-    migrate.upgrade(url)  # new audit entries follow the restored ones, also in a younger PostgreSQL
+def restore(settings: Settings, backup: seal.Backup, *, deep: bool, keep_tokens: bool, adopts: bool) -> int:
+    """Fill an empty database and the store from *backup*, then look whether everything is there and unchanged.
 
-    store, written = open_store(settings), 0
-    objects = backup.parent / "objects"
-    for source in sorted(path for path in objects.rglob("*") if path.is_file() and not path.name.endswith(".partial")):
-        written += _copy_out(source, store, source.relative_to(objects).as_posix())
-    print(f"restored the database at {description['revision']} and {written} objects; now looking at them", flush=True)
+    It may be killed at any moment and run again. The database counts once the epoch of the restore has begun.
+    """
+    url, digest = settings.database_url.reveal(), backup.digest
+    if settings.uses_sqlite != (backup.database.suffix == ".sqlite3"):
+        raise Refused(f"{backup.database} is of the other kind of database than REGISTRY_DATABASE_URL")
+    is_done = databases.holds(url, digest)
+    store = open_store(settings)
+    _require_free(settings, store, is_done=is_done, adopts=adopts)
+    if is_done:
+        print("this backup was restored here before; now completing it", flush=True)
+    else:
+        databases.require_empty(url, digest)
+        with databases.loading(url, backup.database, digest) as loaded:
+            migrate.upgrade(loaded)
+            written = copies.bring(backup.objects, backup.incoming, store, report=_fail)
+            _begin_epoch(settings, loaded, keep_tokens=keep_tokens, digest=digest)
+        print(f"restored the database at {backup.revision} and {written} objects; now looking at them", flush=True)
+    _own_store(settings, adopts=adopts)
+    _offer_token(settings)
     checks = [[*check, *(["--deep"] if deep and "fsck" in check else [])] for check in CHECKS]
     failed = [check for check in checks if registry(check)]
     for check in failed:
@@ -125,116 +131,71 @@ def restore(settings: Settings, backup: Path, *, deep: bool) -> int:
     return 1 if failed else 0
 
 
-def _dump_sqlite(url: str, target: Path) -> None:
-    """SQLite's own copy of a database that is written to meanwhile."""
-    with (
-        closing(sqlite3.connect(f"file:{_path(url)}?mode=ro", uri=True)) as source,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        source.backup(copy)
+def _require_own(settings: Settings) -> identities.Identity:
+    """The identity of the registry. Raises Refused unless the store is its own: the objects would be another's."""
+    app = create_app(settings)
+    with app.app_context():
+        try:
+            finding = ownership.examine(app.extensions["model-registry"].store)
+        finally:
+            db.engine.dispose()
+    if finding.state is ownership.State.FOREIGN:
+        raise Refused(f"{finding.detail}. {ownership.FIX}")
+    return finding.own
 
 
-def _dump_postgres(url: str, target: Path) -> None:
-    _run_postgres("pg_dump", url, "--format=custom", "--no-owner", "--no-privileges", f"--file={target}")
-
-
-def _load_sqlite(url: str, source: Path) -> None:
-    target = _path(url)
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    shutil.copyfile(source, target)
-
-
-def _load_postgres(url: str, source: Path) -> None:
-    options = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
-    _run_postgres("pg_restore", url, *options, str(source))
-
-
-def _run_postgres(program: str, url: str, *arguments: str) -> None:
-    """The password goes in as a variable: arguments are for everybody on the machine to see."""
-    parsed = make_url(url)
-    address = parsed.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
-    # The password of a URL is of a type of its own, with the text inside.
-    environment = {**os.environ, **({"PGPASSWORD": str(parsed.password)} if parsed.password else {})}
-    try:
-        done = subprocess.run([program, f"--dbname={address}", *arguments], env=environment)
-    except FileNotFoundError as error:
-        raise Refused(f"{program} is not installed: it comes with PostgreSQL's client programs") from error
-    if done.returncode:
-        raise Refused(f"{program} failed, see above")
-
-
-def _require_empty(url: str) -> None:
-    if make_url(url).get_backend_name() == "sqlite":
-        if _path(url).exists():
-            raise Refused(f"{_path(url)} exists: a backup is restored where no database is")
+def _require_free(settings: Settings, store: Store, *, is_done: bool, adopts: bool) -> None:
+    """Raise Refused when another registry, or the lost state of this one, may use the store."""
+    if adopts or (content := store.identity()) is None:
         return
-    engine = create_engine(url, poolclass=pool.NullPool)
-    with engine.connect() as connection:
-        if inspect(connection).get_table_names():
-            raise Refused("the database has tables: a backup is restored into an empty one")
-
-
-def _copy_in(store: Store, key: str, target: Path) -> bool:
-    """Copy an object out of the store; whether it has the digest that its key says."""
-    digest = hashlib.sha256()
-
-    def told() -> Iterator[bytes]:
-        for chunk in store.read(key):
-            digest.update(chunk)
-            yield chunk
-
-    _write_durably(target, told())
-    return keys.is_incoming(key) or digest.hexdigest() == keys.digest_of(key)
-
-
-def _copy_out(source: Path, store: Store, key: str) -> int:
-    """Copy an object into the store unless it is there; how many were written."""
-    size, there = source.stat().st_size, store.stat(key)
-    if there is not None and there.size == size:
-        return 0
-    # Of what nobody had hashed yet the key has no digest, which the store would compare.
-    writer = store.driver if keys.is_incoming(key) else store
+    if is_done:
+        _require_own(settings)
+        return
     try:
-        writer.write(key, _chunks(source), size=size)
-    except RegistryError as error:
-        _fail(f"{source}: {error}")
-        return 0
-    return 1
+        owner = identities.parse(content).registry
+    except ValueError:
+        owner = "an identity that cannot be read"
+    raise Refused(
+        f"the store is in use ({owner}): restore into an empty one; or give --adopt-store, and the registry that uses "
+        "it is refused from then on"
+    )
 
 
-def _read_description(backup: Path) -> dict[str, str]:
-    try:
-        found: dict[str, str] = json.loads((backup / "backup.json").read_text())
-    except FileNotFoundError as error:
-        raise Refused(f"{backup} is no backup, or one that was not finished: it has no backup.json") from error
-    return found
+def _begin_epoch(settings: Settings, url: str, *, keep_tokens: bool, digest: str) -> None:
+    app = create_app(replace(settings, database_url=Secret(url)))
+    with app.app_context():
+        try:
+            epoch = restoration.begin_epoch(keep_tokens=keep_tokens, backup=digest)
+        finally:
+            db.engine.dispose()
+    print(f"epoch {epoch.id}: {epoch.models} models renumbered, {epoch.tokens} tokens revoked", flush=True)
 
 
-def _write_durably(target: Path, chunks: Iterable[bytes]) -> None:
-    """A file appears when it is whole and on the disk."""
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    partial = target.with_name(f"{target.name}.partial")
-    with partial.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(target)
+def _own_store(settings: Settings, *, adopts: bool) -> None:
+    """Let the store carry the identity of the restored registry. Raises Refused."""
+    app = create_app(settings)
+    store = app.extensions["model-registry"].store
+    with app.app_context():
+        try:
+            ownership.confirm(store)
+        except ForeignStore as error:
+            if not adopts:
+                raise Refused(error.detail) from error
+            ownership.adopt(store, dry_run=False)
+        finally:
+            db.engine.dispose()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            yield chunk
-
-
-def _path(url: str) -> Path:
-    return Path(make_url(url).database or "")
+def _offer_token(settings: Settings) -> None:
+    """Show a bootstrap token where no token is valid."""
+    app = create_app(settings)
+    with app.app_context():
+        try:
+            needed = not restoration.has_tokens()
+        finally:
+            db.engine.dispose()
+    if needed:
+        registry(["admin", "bootstrap", "--force"])
 
 
 def _fail(text: str) -> int:

@@ -98,6 +98,30 @@ def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
         click.get_current_context().exit(Exit.INTEGRITY)
 
 
+@admin.command(name="new-epoch")
+@click.option("--keep-tokens", is_flag=True, help="Do not revoke the tokens.")
+@click.option("--skip", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, metavar="N",
+              help="How many version numbers of each model to leave out.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@server.settings
+def new_epoch(keep_tokens: bool, skip: int, yes: bool, **overrides: Any) -> None:
+    """Record that the database was restored from a backup that deploy/backup/backup.py did not restore.
+
+    What the lost state has shown is not used again: the next version of each model is numbered N later, ETags and
+    positions of the audit log go on later, too. All tokens are revoked, because the backup has forgotten which of them
+    were; a bootstrap token is made. Then the store has to be adopted: registry admin adopt-store.
+
+    \b
+    Example:
+      registry admin new-epoch
+    """
+    if not yes:
+        click.confirm("Skip version numbers and begin a new epoch of this registry?", abort=True, err=True)
+    epoch = server.begin_epoch(keep_tokens=keep_tokens, skip=skip, **overrides)
+    models, tokens = output.count(epoch.models, "model"), output.count(epoch.tokens, "token")
+    output.line(f"Epoch {epoch.id} has begun: {models} renumbered, {tokens} revoked.")
+
+
 @admin.command(name="adopt-store")
 @click.option("--dry-run", is_flag=True, help="Only show whose the store is and what adopting it would mean.")
 @click.option("--yes", is_flag=True, help="Do not ask.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from registry.services.fsck import Finding
     from registry.services.health import Check
     from registry.services.ownership import Adoption
+    from registry.services.restoration import Epoch
 
 JOBS = 200
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -155,6 +156,18 @@ def adopt_store(*, dry_run: bool, **overrides: Any) -> Adoption:
         from registry.services import ownership
 
         return ownership.adopt(app.extensions[EXTENSION].store, dry_run=dry_run)
+
+
+def begin_epoch(*, keep_tokens: bool, skip: int, **overrides: Any) -> Epoch:
+    """The epoch that began. Unless tokens are kept, shows a bootstrap token."""
+    with application(**overrides) as app:
+        from registry.serve import offer_bootstrap
+        from registry.services import restoration
+
+        epoch = restoration.begin_epoch(keep_tokens=keep_tokens, skip=skip)
+        if not restoration.has_tokens():
+            offer_bootstrap(app, force=True)
+        return epoch
 
 
 def examine(**overrides: Any) -> Mapping[str, Check]:

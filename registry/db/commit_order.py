@@ -13,6 +13,7 @@ from sqlalchemy.types import String
 
 from registry.db.models import AuditEntry, CommitBase
 
+SKIPPED = 10**10
 _NEWEST = (
     select(AuditEntry.commit_order).order_by(AuditEntry.commit_order.desc(), AuditEntry.id.desc()).limit(1)
 ).scalar_subquery()
@@ -49,6 +50,18 @@ def rebase(connection: Connection) -> bool:
     connection.execute(text("LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE"))
     connection.execute(CommitBase.__table__.update().values(base=_NEWEST + 1))  # type: ignore[attr-defined]  # a Table
     return True
+
+
+def skip(session: Session) -> None:
+    """Let new entries follow any that a lost state of the database may have had.
+
+    Leaves out more than any database has used since its backup. Other writers wait until the transaction ends.
+    """
+    if session.get_bind().dialect.name != "postgresql":
+        return
+    session.execute(text("LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE"))
+    reached = func.greatest(CommitBase.base, _NEWEST)
+    session.execute(CommitBase.__table__.update().values(base=reached + SKIPPED))  # type: ignore[attr-defined]  # a Table
 
 
 def _is_behind() -> ColumnElement[bool]:

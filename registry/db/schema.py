@@ -21,6 +21,7 @@ _PLACES = (
     Path(__file__).parents[1] / "_migrations",
 )
 _STEP = re.compile(r'^revision = "(\w+)"\ndown_revision = (?:"(\w+)"|None)$', re.MULTILINE)
+UNFINISHED_RESTORE = "unfinished_restore"  # a table that deploy/backup/backup.py makes first and drops last
 _KEPT = table("alembic_version", column("version_num"))  # Alembic's own
 
 
@@ -60,6 +61,8 @@ def mismatch(connection: Connection) -> str | None:
     A newer schema is no mismatch as long as it says that this release still works with it.
     """
     found = revision_over(connection)
+    if inspect(connection).has_table(UNFINISHED_RESTORE):
+        return "a restore into this database has not finished: run it again, with the same backup"
     if found == head():
         return commit_order.mismatch(connection)
     if not is_newer(found):

@@ -6,26 +6,42 @@ import hashlib
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from registry.app import create_app
 from registry.config import Settings
+from registry.db import schema
+from registry.db.session import db
 from tests.conftest import SECRET
+from tests.support.api import Api, Given, expect
+from tests.support.crashes import Crash
 from tests.support.databases import Database, empty_postgres
 from tests.support.oracle import Oracle
 from tests.support.postgres import find_binaries
 from tests.support.processes import environment
 from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
-SCRIPT = Path(__file__).parents[2] / "deploy" / "backup" / "backup.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "deploy" / "backup" / "backup.py"
+# Runs the script as Python does, and ends at the moment that the first argument describes.
+CRASHING = """
+import json, os, runpy, sys
+from tests.support.crashes import Crash
+Crash(**json.loads(sys.argv[1])).arm()
+sys.argv = sys.argv[2:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 WRITERS = 2
 PAUSE = 0.1
 
@@ -37,17 +53,26 @@ class Place:
     database_url: str
     store: Path
 
-    def run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    secret: str = SECRET
+
+    def run(self, *arguments: str | Path, crash: Crash | None = None) -> subprocess.CompletedProcess[str]:
         path = f"{find_binaries()}{os.pathsep}{os.environ['PATH']}"
         settings = {"REGISTRY_DATABASE_URL": self.database_url, "REGISTRY_STORAGE_URL": f"file://{self.store}"}
-        settings |= {"REGISTRY_SECRET_KEY": SECRET, "REGISTRY_DATA_DIR": str(self.store.parent)}
+        settings |= {"REGISTRY_SECRET_KEY": self.secret, "REGISTRY_DATA_DIR": str(self.store.parent)}
+        program = [str(SCRIPT)] if crash is None else ["-c", CRASHING, json.dumps(asdict(crash)), str(SCRIPT)]
         return subprocess.run(
-            [sys.executable, SCRIPT, *arguments],
-            env={**environment(**settings), "PATH": path},
+            [sys.executable, *program, *map(str, arguments)],
+            env={**environment(**settings), "PATH": path, "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             check=False,
+            start_new_session=True,
         )
+
+    @property
+    def bootstrap_token(self) -> str:
+        """The token that the last restore has left."""
+        return (self.store.parent / "bootstrap-token").read_text().strip()
 
 
 @pytest.fixture
@@ -126,7 +151,7 @@ def test_a_backup_taken_under_load_restores_to_a_sound_registry(
         writer.stop.set()
         writer.join(60)
 
-    restored = scratch.run("restore", backup_of(taken, tmp_path / "backups"), "--deep")
+    restored = scratch.run("restore", backup_of(taken, tmp_path / "backups"), "--deep", "--keep-tokens")
 
     assert (restored.returncode, restored.stderr.count("backup.py:")) == (0, 0), restored.stdout + restored.stderr
     judge = oracle()
@@ -150,7 +175,10 @@ def test_a_second_backup_copies_only_what_is_new(fleet: Fleet, source: Place, tm
 
     second = source.run("take", tmp_path / "backups")
 
-    assert [done.stdout.rpartition(", ")[2] for done in (first, second)] == ["1 objects copied\n"] * 2
+    assert [done.stdout.split(", ", 1)[1] for done in (first, second)] == [
+        "1 objects copied, 0 read again\n",
+        "1 objects copied, 1 read again\n",
+    ]
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
@@ -195,26 +223,180 @@ def test_what_is_missing_or_changed_in_a_backup_is_found(
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_restore_refuses_what_it_cannot_do_right(fleet: Fleet, source: Place, scratch: Place, tmp_path: Path) -> None:
-    backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
-    with (backup / "database.sqlite3").open("ab") as database:
-        database.write(b"x")
-
+    key = ("--key-file", tmp_path / "key")
+    (tmp_path / "key").write_text("k" * 40)
+    backup = backup_of(source.run("take", tmp_path / "backups", *key), tmp_path / "backups")
+    described = (backup / "backup.json").read_text()
+    there = replace(source, store=scratch.store)
     attempts = {
-        "its digest differs": scratch.run("restore", backup),
-        "exists: a backup is restored where no database is": source.run("restore", _mended(backup)),
+        "exists: a backup is restored where no database is": there.run("restore", backup, *key),
+        "was written with another key": scratch.run("restore", backup),
     }
 
+    (backup / "backup.json").write_text(json.dumps({**json.loads(described), "mac": None}))
+    attempts |= {"has no MAC": scratch.run("restore", backup, *key)}
+    (backup / "backup.json").write_text(described)
+    with (backup / "database.sqlite3").open("ab") as database:
+        database.write(b"x")
+    attempts |= {"its digest differs": scratch.run("restore", backup, *key)}
+    (backup / "backup.json").write_text(json.dumps(_mended(backup)))
+    attempts |= {"was changed, or": scratch.run("restore", backup, *key)}
     (backup / "backup.json").unlink()
-    attempts |= {"has no backup.json": scratch.run("restore", backup)}
+    attempts |= {"has no backup.json": scratch.run("restore", backup, *key)}
 
     for words, refused in attempts.items():
-        assert (refused.returncode, words in refused.stderr, "Traceback" in refused.stderr) == (1, True, False)
-    assert not (tmp_path / "scratch" / "registry.db").exists()
+        assert (refused.returncode, words in refused.stderr, "Traceback" in refused.stderr) == (1, True, False), refused
+    assert list((tmp_path / "scratch").rglob("registry.db*")) == []
 
 
-def _mended(backup: Path) -> Path:
-    """The backup with the digest of the database as it is now."""
-    description = json.loads((backup / "backup.json").read_text())
+def _mended(backup: Path) -> dict[str, Any]:
+    """The description with the digest of the database as it is now."""
+    description: dict[str, Any] = json.loads((backup / "backup.json").read_text())
     description["sha256"] = hashlib.sha256((backup / "database.sqlite3").read_bytes()).hexdigest()
-    (backup / "backup.json").write_text(json.dumps(description))
-    return backup
+    return description
+
+
+@pytest.mark.share(8)
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
+def test_a_restored_registry_shows_no_number_again_and_takes_no_old_token(
+    fleet: Fleet,
+    source: Place,
+    scratch: Place,
+    database: Database,
+    tmp_path: Path,
+    make_settings: Callable[..., Settings],
+) -> None:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        register(caller, "fraud")
+        backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
+        caller.make("POST", "/models", {"name": "lost"})
+        numbers = [register(caller, "fraud"), register(caller, "lost")]
+        lost = {caller("GET", f"/models/{name}/stages/production").headers["ETag"] for name in ("fraud", "lost")}
+        newest = max(caller.get("/audit?limit=1")["items"], key=lambda entry: entry["at"])
+
+    restored = scratch.run("restore", backup)
+
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    app = create_app(make_settings(scratch.database_url, storage_url=f"file://{scratch.store}"))
+    try:
+        assert Api(app.test_client(), database.tokens["all"]).get("/models").status_code == 401
+        first = Api(app.test_client(), scratch.bootstrap_token)
+        roles = {"owner": "you", "roles": ["admin", "promoter", "auditor"]}
+        api = Api(app.test_client(), expect(201, first.post("/tokens", roles))["token"])
+        given = Given(api)
+        assert given.version("fraud", stage="production") == 1002
+        assert given.version("lost", stage="production") == 1001
+        assert numbers == [2, 1]
+        files = {"files": [given.file()]}
+        used = api.post("/models/fraud/versions", files | {"number": 2})
+        assert (used.status_code, "is used up" in used.get_json()["detail"]) == (409, True)
+        found = {api.get(f"/models/{name}/stages/production").headers["ETag"] for name in ("fraud", "lost")}
+        assert not found & lost
+        actions = [entry["action"] for entry in expect(200, api.get("/audit?limit=200"))["items"]]
+        assert actions.count("registry.restored") == 1
+        assert newest["id"] not in json.dumps(expect(200, api.get("/audit?limit=200")))
+    finally:
+        with app.app_context():
+            db.engine.dispose()
+    assert scratch.run("restore", backup).returncode == 0  # it says so, and looks at it once more
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_store_in_use_is_taken_over_only_on_purpose(
+    fleet: Fleet, source: Place, scratch: Place, tmp_path: Path
+) -> None:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        register(caller, "fraud")
+    backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
+    target = replace(scratch, store=source.store)
+
+    refused = target.run("restore", backup)
+    fresh = not Path(scratch.database_url.removeprefix("sqlite:///")).exists()
+    adopted = target.run("restore", backup, "--adopt-store")
+
+    assert (refused.returncode, "the store is in use" in refused.stderr, fresh) == (1, True, True)
+    assert adopted.returncode == 0, adopted.stderr
+    eventually(lambda: readiness(fleet) == "degraded", "the registry that used it is told")
+
+
+def readiness(fleet: Fleet) -> str:
+    with fleet.caller() as caller:
+        return str(caller.session.get(f"{fleet.server.url}/readyz", timeout=60).json()["status"])
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_rotten_objects_and_rotten_copies_are_told_again_until_they_are_whole(
+    fleet: Fleet, source: Place, tmp_path: Path
+) -> None:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        register(caller, "fraud")
+    folder = tmp_path / "backups"
+    backup_of(take(source, folder), folder)
+    (stored,) = fleet.objects()
+    (copy,) = [path for path in (folder / "objects").rglob("*") if path.is_file()]
+    content = stored.read_bytes()
+
+    stored.write_bytes(bytes(64))
+    rotten = take(source, folder)
+    stored.write_bytes(content)
+    copy.write_bytes(bytes(64))
+    copied_again, clean = take(source, folder), take(source, folder, "--deep")
+
+    assert (rotten.returncode, "does not have its digest in the store" in rotten.stderr) == (1, True)
+    assert (copied_again.returncode, "the copy of blobs/" in copied_again.stderr) == (1, True)
+    assert (clean.returncode, clean.stderr, copy.read_bytes()) == (0, "", content)
+
+
+def take(place: Place, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """A backup; the one before gets another name, lest both are of one second."""
+    for earlier in folder.glob("2*"):
+        earlier.rename(earlier.with_name(f"earlier-{earlier.name}-{random.random()}"))
+    return place.run("take", folder, *options)
+
+
+KILLS = {
+    "an object is written": Crash("os.link", "blobs/"),
+    "the epoch begins": Crash("sql", "UPDATE registry SET"),
+    "the epoch is committed": Crash("sql", "UPDATE blobs SET checked_at"),
+    "the database counts": Crash("sql", "DROP TABLE unfinished_restore"),
+    "the store is claimed": Crash("os.link", "registry-id"),
+}
+
+
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"], indirect=True)
+@pytest.mark.parametrize("moment", KILLS)
+@pytest.mark.share(8)
+def test_a_restore_that_was_killed_is_run_again(
+    fleet: Fleet, source: Place, scratch: Place, database: Database, tmp_path: Path, moment: str
+) -> None:
+    crash = KILLS[moment]
+    if database.kind == "sqlite" and moment == "the database counts":
+        crash = Crash("os.rename", "registry.db.restoring")
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        register(caller, "fraud")
+    backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
+
+    killed = scratch.run("restore", backup, crash=crash)
+    between = problem_of(scratch)
+    again = scratch.run("restore", backup, "--deep")
+
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    if moment != "the store is claimed":
+        assert "a restore into this database has not finished" in between or between == "there is no database"
+    assert again.returncode == 0, again.stdout + again.stderr
+    with sa.create_engine(scratch.database_url, poolclass=sa.NullPool).connect() as connection:
+        actions = connection.exec_driver_sql("SELECT action FROM audit_entries").scalars().all()
+        assert connection.exec_driver_sql("SELECT next_number FROM models").scalars().all() == [1002]
+    assert actions.count("registry.restored") == 1
+
+
+def problem_of(place: Place) -> str:
+    """What keeps a service from starting over the place's database."""
+    if place.database_url.startswith("sqlite") and not Path(place.database_url.removeprefix("sqlite:///")).exists():
+        return "there is no database"
+    with schema.connected(place.database_url) as connection:
+        return schema.mismatch(connection) or ""

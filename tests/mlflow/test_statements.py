@@ -32,7 +32,7 @@ READS: dict[str, tuple[int, Call]] = {
 
 VERSION = {"name": "fraud", "version": "2"}
 WRITES: dict[str, tuple[int, Call]] = {
-    "create model": (13, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
+    "create model": (12, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
     "update model": (7, lambda face: face.make("PATCH", "/registered-models/update", name="fraud", description="x")),
     "tag model": (9, lambda face: face.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1")),
     "untag model": (10, lambda face: face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a")),

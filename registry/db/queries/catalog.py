@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
-from registry.db.models import FormerName, Model, Version
+from registry.db.models import AuditEntry, FormerName, Model, Registry, Version
 from registry.domain import names
 from registry.domain.errors import Conflict, Deleted, NotFound, PreconditionFailed
 from registry.domain.stages import State
+
+RENUMBERED = "model.renumbered"  # by a restore
 
 
 def model(session: Session, name: str) -> Model:
@@ -77,10 +80,12 @@ def lock_model_ever(session: Session, name: str, number: int) -> Model:
 
 
 def next_number(session: Session, name: str) -> int:
-    """The first version number never used under *name*, also by models deleted or renamed since."""
+    """The first version number never used under *name*, also by models deleted, renamed or lost by a restore since."""
     key = names.name_key(name)
-    highest = (select(func.max(table.next_number)).where(table.name_key == key) for table in (Model, FormerName))
-    return max(session.scalar(one) or 1 for one in highest)
+    used = [select(table.next_number).where(table.name_key == key) for table in (Model, FormerName)]
+    numbers = union_all(select(Registry.first_number), *used).subquery()
+    highest: int = session.scalars(select(func.max(numbers.c[0]))).one()
+    return highest
 
 
 def used_before(session: Session, name_key: str, *, by_others_than: str) -> str | None:
@@ -94,11 +99,18 @@ def used_before(session: Session, name_key: str, *, by_others_than: str) -> str 
 
 
 def number_used(session: Session, held: Model, number: int) -> bool:
-    """Whether a version ever had this number under the model's name, also of other models that had the name."""
+    """Whether a version ever had this number under the model's name, also of other models that had the name.
+
+    A number that a restore skipped may have been used in the state that was lost.
+    """
     former = select(FormerName.model_id).where(FormerName.name_key == held.name_key)
     named = select(Model.id).where((Model.name_key == held.name_key) | Model.id.in_(former))
     used = select(Version.id).where(Version.number == number, Version.model_id.in_(named))
-    return session.scalars(used.limit(1)).first() is not None
+    if session.scalars(used.limit(1)).first() is not None:
+        return True
+    skips = select(AuditEntry.body).where(AuditEntry.action == RENUMBERED, AuditEntry.model_id.in_(named))
+    bodies = [json.loads(body) for body in session.scalars(skips)]
+    return any(body["before"]["next_number"] <= number < body["after"]["next_number"] for body in bodies)
 
 
 def ever_named(name: str, *, after: datetime | None = None) -> ColumnElement[bool]:

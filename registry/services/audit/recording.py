@@ -44,8 +44,12 @@ def record(
     actor: Actor,
     version: Version | None = None,
     related: Version | None = None,
+    position: int | None = None,
 ) -> None:
-    """Append the entry of this unit of work to the locked aggregate's chain."""
+    """Append the entry of this unit of work to the locked aggregate's chain.
+
+    *position* is its id, greater than any before; the next one by default.
+    """
     salts = {name: secrets.token_bytes(16) for name in happening.texts}
     aggregate, chain.audit_seq = aggregate_of(chain), chain.audit_seq + 1
     entry = audit.body(
@@ -73,6 +77,8 @@ def record(
         "leaf_hash": chain.audit_head,
         "body": entry,
     }
+    if position is not None:
+        written["id"] = position
     session.flush()  # the entry may refer to rows that are new; and a reply read next must see all of them
     insert_rows(session, AuditEntry, [written])
     said = [
