@@ -27,6 +27,7 @@ MLFLOW_DOWNLOADS = ("registry", "source")
 LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 SECRET_LENGTH = 32
+METRICS_TOKEN_LENGTH = 16
 
 
 class SettingsError(Exception):
@@ -123,6 +124,8 @@ class Settings:
     header_seconds: int = 10
     stall_seconds: int = 30
     tracing: bool = False
+    metrics_token: Secret | None = None
+    metrics_cache_seconds: int = 0
     log_format: str = "json"
     log_level: str = "info"
     bind: str = "127.0.0.1:5000"
@@ -135,6 +138,7 @@ class Settings:
         password = urlsplit(self.database_url.reveal()).password
         upstream = [secret for one in self.mlflow_tracking for secret in (one.token, one.password) if secret]
         found = [self.secret_key.reveal(), unquote(password or ""), *(secret.reveal() for secret in upstream)]
+        found.append(self.metrics_token.reveal() if self.metrics_token else "")
         return [*found, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
 
     @property
@@ -208,6 +212,8 @@ class _Reader:
             "header_seconds": self.number("header_seconds", 10, least=1, most=600),
             "stall_seconds": self.number("stall_seconds", 30, least=1, most=3600),
             "tracing": self._tracing(),
+            "metrics_token": self._metrics_token(),
+            "metrics_cache_seconds": self.number("metrics_cache_seconds", 2, least=0, most=60),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),
@@ -297,6 +303,16 @@ class _Reader:
         elif wanted and not any(os.environ.get(name) for name in _OTLP):
             self.problems[f"{PREFIX}TRACING"] = f"needs {_OTLP[0]}, where the traces go to"
         return wanted
+
+    def _metrics_token(self) -> Secret | None:
+        token = self.text("metrics_token")
+        if token is None:
+            return None
+        if len(token) < METRICS_TOKEN_LENGTH or not re.fullmatch(r"[!-~]+", token):
+            self.problems[f"{PREFIX}METRICS_TOKEN"] = (
+                f"must have {METRICS_TOKEN_LENGTH} or more visible ASCII characters: {_ADVICE}"
+            )
+        return Secret(token)
 
     def _bind_problem(self, bind: str) -> str | None:
         host, _, port = bind.rpartition(":")

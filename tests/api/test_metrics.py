@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -13,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import event, text, update
 
 from registry.app import create_app
-from registry.config import Settings
+from registry.config import Secret, Settings
 from registry.db.models import Blob, Heartbeat, Upload
 from registry.db.session import db, transaction
 from registry.domain import clock
@@ -244,3 +245,40 @@ def test_no_name_is_told(anonymous: Api, given: Given) -> None:
     given.version("fraud-detection")
 
     assert "fraud" not in anonymous.client.get("/metrics").get_data(as_text=True)
+
+
+def test_with_a_token_the_numbers_are_for_those_who_have_it(
+    make_settings: Callable[..., Settings], database: Database
+) -> None:
+    token = "a-token-of-the-monitor"
+    app = create_app(make_settings(database.url, metrics_token=Secret(token)))
+    client = app.test_client()
+
+    def ask(header: str | None) -> int:
+        return client.get("/metrics", headers={} if header is None else {"Authorization": header}).status_code
+
+    refused = [None, "", token, f"Basic {token}", f"Bearer {token}x", f"Bearer {token[:-1]}", "Bearer", "Bearer é",
+               f"Bearer {database.tokens['all']}"]  # fmt: skip
+    assert {header: ask(header) for header in refused} == dict.fromkeys(refused, 401)
+    assert (ask(f"Bearer {token}"), ask(f"bearer {token}")) == (200, 200)
+    assert client.get("/livez").status_code == 200
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_a_second_scrape_within_the_cached_time_asks_neither_database_nor_store(
+    make_settings: Callable[..., Settings], database: Database, tmp_path: Path
+) -> None:
+    app = create_app(make_settings(database.url, metrics_cache_seconds=60, storage_url=f"file://{tmp_path / 'store'}"))
+    api = Api(app.test_client(), None)
+    first = scrape(api)
+    statements: list[Any] = []
+    with app.app_context():
+        event.listen(db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    (tmp_path / "store").rename(tmp_path / "elsewhere")
+    second = scrape(api)
+    with app.app_context():
+        db.engine.dispose()
+
+    assert (statements, first) == ([], second)
+    assert first["registry_store_reachable"] == 1

@@ -154,3 +154,12 @@ def test_what_the_chart_makes_is_as_kubernetes_own_schemas_have_it(tmp_path: Pat
     validated = subprocess.run(program, capture_output=True, text=True, check=False)
 
     assert (validated.returncode, "WARN" in validated.stderr) == (0, False), validated.stderr
+
+
+def test_a_token_for_the_metrics_goes_to_the_service_and_to_its_monitor() -> None:
+    made = manifests({"metrics": {"token": True}, "serviceMonitor": {"enabled": True}, "secretName": "kept"})
+
+    (container,) = made["Deployment/registry"]["spec"]["template"]["spec"]["containers"]
+    (endpoint,) = made["ServiceMonitor/registry"]["spec"]["endpoints"]
+    assert {"name": "REGISTRY_METRICS_TOKEN_FILE", "value": "/etc/registry/secrets/metrics-token"} in container["env"]
+    assert endpoint["authorization"] == {"credentials": {"name": "kept", "key": "metrics-token"}}

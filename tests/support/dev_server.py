@@ -60,7 +60,7 @@ def serving(folder: Path, descriptor: int, **variables: str) -> Iterator[Server]
     process = subprocess.Popen(
         [SCRIPTS / "registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
         cwd=folder,
-        env=environment(REGISTRY_LOG_FORMAT="json", **variables),
+        env=environment(REGISTRY_LOG_FORMAT="json", **({"REGISTRY_METRICS_CACHE_SECONDS": "0"} | variables)),
         stdout=subprocess.DEVNULL,
         stderr=descriptor,
         start_new_session=True,
