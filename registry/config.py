@@ -440,6 +440,9 @@ def _own_secret(path: Path) -> str:
         with suppress(FileExistsError):  # another process was first: its secret stands
             os.link(draft, path)
         draft.unlink()
+    with suppress(PermissionError):  # the mode of another's file is not ours to change
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
     return path.read_text().strip()
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import functools
+import os
 import sqlite3
+import stat
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,6 +16,7 @@ from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, m
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _READ_ONLY = "registry_read_only"
+PRIVATE = 0o600
 # A connection that was used so many seconds ago is taken to be alive: to ask each time costs a round trip.
 TRUSTED_SECONDS = 1.0
 PING_SECONDS = 3.0
@@ -84,6 +89,7 @@ def tune(engine: Engine) -> Engine:
     deadlock ("database is locked"). Here each writing transaction takes the write lock when it begins.
     """
     if engine.dialect.name == "sqlite":
+        _keep_private(engine.url.database)
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin)
     else:
@@ -107,6 +113,22 @@ def _connect(_dialect: object, _record: object, arguments: list[Any], named: dic
     from registry.db.patience import Connection  # psycopg is there only where PostgreSQL is used
 
     return Connection.connect(*arguments, **named)
+
+
+def _keep_private(database: str | None) -> None:
+    """Let nobody but the owner read the file *database*, which is made if its directory is there.
+
+    SQLite gives its log and its shared memory the mode of the database. An existing file is not opened here: closing
+    it would release the locks that other connections of this process hold.
+    """
+    if not database or database.startswith((":", "file:")):
+        return
+    with suppress(OSError):  # SQLite itself says what is wrong with the place
+        os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
+    for path in map(Path, (database, *(f"{database}-{suffix}" for suffix in ("wal", "shm", "journal")))):
+        with suppress(FileNotFoundError, PermissionError):  # the mode of another's file is not ours to change
+            if (mode := stat.S_IMODE(path.stat().st_mode)) & ~PRIVATE:
+                path.chmod(mode & PRIVATE)
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
