@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +60,8 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
 def _export(session: Session, form: Any, **query: Any) -> str | None:
     """Write the file to stdout; return the position after it."""
     export = session.registry.audit.export(form, **query)
-    _write(export)
+    output.pass_on(export)
     return export.next_after
-
-
-def _write(pieces: Iterable[bytes]) -> None:
-    for piece in pieces:
-        sys.stdout.buffer.write(piece)
-    sys.stdout.buffer.flush()
 
 
 def _keep(state: Path, position: str | None) -> None:
@@ -131,6 +123,6 @@ def verify(**overrides: Any) -> None:
     broken = 0
     for report in server.verify_audit(**overrides):
         broken += report.problem is not None
-        click.echo(f"{report.aggregate}: {report.problem or f'{report.entries} entries, whole'}")
+        output.line(f"{report.aggregate}: {report.problem or f'{report.entries} entries, whole'}")
     if broken:
         click.get_current_context().exit(Exit.ERROR)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from registry.cli import server
+from registry.cli import output, server
 from registry.cli.exits import Exit
 
 
@@ -49,7 +49,7 @@ def current(**overrides: Any) -> None:
     with server.installed():
         from registry.db import migrate
     with server.refusals():
-        click.echo(migrate.describe(settings.database_url.reveal()))
+        output.line(migrate.describe(settings.database_url.reveal()))
 
 
 @db.command()
@@ -67,7 +67,7 @@ def check(**overrides: Any) -> None:
     with server.refusals():
         problems = migrate.check(settings.database_url.reveal())
     for problem in problems:
-        click.echo(problem)
+        output.line(problem)
     if problems:
         click.get_current_context().exit(Exit.ERROR)
     click.echo("The database is as this release expects.")

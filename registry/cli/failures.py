@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from registry.cli.exits import Exit, exit_code
-from registry.cli.output import clean
+from registry.cli.output import clean, encoded, lines
 from registry.telemetry.scrubbing import scrub
 
 
@@ -102,9 +102,11 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
         code = "usage" if isinstance(error, click.UsageError) else "error"
         _document({"code": code, "detail": error.format_message()})
     else:
-        error.show()
+        shown = io.StringIO()
+        error.show(file=shown)
+        click.echo(lines(shown.getvalue()), err=True, nl=False)
     return error.exit_code
 
 
 def _document(described: Mapping[str, Any]) -> None:
-    click.echo(json.dumps({"error": described}), err=True)
+    click.echo(encoded({"error": described}), err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,9 +99,8 @@ def resumable(session: Session, advice: str = RESUME) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         told = output.clean(f"Interrupted. {advice}")
-        click.echo(
-            json.dumps({"error": {"code": "interrupted", "detail": told}}) if session.as_json else told, err=True
-        )
+        document = output.encoded({"error": {"code": "interrupted", "detail": told}})
+        click.echo(document if session.as_json else told, err=True)
         click.get_current_context().exit(Exit.INTERRUPTED)
 
 

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.rules.text import escape
+
 if TYPE_CHECKING:
     from registry.client.types import MovedView
-
-# Control, bidi and zero-width characters and lone surrogates: they could repaint the terminal or hide text in it.
-_UNSHOWN = frozenset({"Cc", "Cf", "Cs"})
 
 
 def clean(text: object) -> str:
     """*text* with everything that a terminal might obey written out."""
-    return "".join(
-        f"\\u{ord(character):04x}" if unicodedata.category(character) in _UNSHOWN else character
-        for character in str(text)
-    )
+    return escape(str(text))
+
+
+def lines(text: str) -> str:
+    """The same of a text of several lines, which stay lines."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
+def encoded(value: Any, *, indent: int | None = None) -> str:
+    """*value* as JSON in ASCII, so that every locale can carry it, without a character that a terminal might obey."""
+    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+
+
+def pass_on(pieces: Iterable[bytes]) -> None:
+    """Write a file in UTF-8 to stdout: as it is, or on a terminal as text that it does not obey."""
+    out, decoder = sys.stdout.buffer, codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for piece in pieces:
+        if sys.stdout.isatty():
+            piece = lines(decoder.decode(piece).replace("\r", "")).encode()  # noqa: PLW2901 -- the same, made safe
+        out.write(piece)
+    out.flush()
 
 
 def line(text: object = "") -> None:
@@ -36,8 +52,8 @@ def note(text: object) -> None:
 
 
 def document(value: Any) -> None:
-    """One JSON document on stdout, in ASCII, so that every locale can carry it."""
-    click.echo(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+    """One JSON document on stdout."""
+    click.echo(encoded(value, indent=2 if sys.stdout.isatty() else None))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

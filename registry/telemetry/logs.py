@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 from flask import g, has_request_context, request
 
+from registry.rules.text import escape
 from registry.telemetry import scrubbing
 from registry.telemetry.line_writer import STANDARD_ERROR, LineHandler, writer
 
@@ -34,6 +35,7 @@ def configure(log_format: str, level: str, *, secrets: Iterable[str] = ()) -> No
         else [
             structlog.processors.ExceptionRenderer(_plain_traceback),
             _scrub,
+            _escape,
             structlog.dev.ConsoleRenderer(colors=os.isatty(STANDARD_ERROR)),
         ]
     )
@@ -102,6 +104,14 @@ def access(facts: dict[str, Any]) -> None:
     line = {**facts, **structlog.contextvars.get_contextvars(), **of_request(),
             "event": "request", "level": "info", "logger": ACCESS, "timestamp": f"{moment}Z"}  # fmt: skip
     writer.put(scrubbing.scrub_line(json.dumps(line, default=str)))
+
+
+def _escape(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what a terminal would obey in the texts of a line, which clients choose; keep a traceback's lines."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = "\n".join(map(escape, value.split("\n"))) if name == "exception" else escape(value)
+    return event
 
 
 def _add_request(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -180,15 +181,24 @@ def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, given: Given) -> N
 
 
 @pytest.mark.parametrize(
-    "reason", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠1"]
+    ("reason", "shown"),
+    [
+        *((reason, f"'{reason}") for reason in ("=1+1", "+1", "-1", "@SUM(A1)", "＝1+1", "＋1", "－1", "＠1")),
+        (" =1", "' =1"),
+        ("\t=1", "'\t'=1"),
+        ("\n=1", "'\n'=1"),
+        ("\r=1", "'\\u000d=1"),
+        ("AUC +2, F1 -1; up", "AUC +2, F1 -1; up"),
+        ("up;-1", "up;'-1"),
+    ],
 )
-def test_no_cell_of_the_table_is_a_formula(api: Api, given: Given, reason: str) -> None:
+def test_no_cell_of_the_table_is_a_formula(api: Api, given: Given, reason: str, shown: str) -> None:
     given.version()
     given.stage("fraud", 1, "staging", reason=reason)
 
     row, line = table(api, "&action=version.promoted")[0], lines(api, "&action=version.promoted")[0]
 
-    assert row["reason"] == f"'{reason}"
+    assert row["reason"] == shown
     assert line["reason"] == reason
 
 
@@ -198,6 +208,39 @@ def test_no_name_in_the_table_is_a_formula(api: Api, given: Given) -> None:
     row = table(api, "&action=model.created")[0]
 
     assert row["model"] == "'=cmd|'calc'!A1"
+
+
+FORMULAS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+SEPARATORS = (";", "\t", "|", "\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029")
+
+
+@pytest.mark.parametrize("separator", SEPARATORS, ids=ascii)
+def test_no_cell_is_a_formula_whatever_the_table_is_split_at(api: Api, given: Given, separator: str) -> None:
+    given.version()
+    hostile = "".join(f"{separator}{space}{formula}cmd" for formula in FORMULAS for space in ("", " ", "\u00a0"))
+    given.stage("fraud", 1, "staging", reason=f"x{hostile}")
+    given.stage("fraud", 1, "none", reason=hostile)
+    expect(200, api.patch("/models/fraud", {"description": f"y{hostile}", "tags": {"k": hostile}}))
+
+    text = api.get("/audit?format=csv").get_data(as_text=True)
+
+    split = [cell.strip(' "') for line in text.splitlines() for cell in re.split(f"[{re.escape(separator)}]", line)]
+    assert [cell for cell in split if cell.lstrip().startswith(FORMULAS)] == []
+
+
+def test_the_table_holds_nothing_that_a_terminal_obeys_and_its_documents_read_the_same(api: Api, given: Given) -> None:
+    hostile = "a;b|c\x1b]0;owned\x07\x9b2J\x7f\r\x08"
+    given.model(description=hostile, tags={"k;1": hostile})
+
+    text = api.get("/audit?format=csv&action=model.created").get_data(as_text=True)
+    (row,) = table(api, "&action=model.created")
+    (line,) = lines(api, "&action=model.created")
+
+    assert {character for character in text if not character.isprintable()} == {"\r", "\n"}
+    assert text.count("\r") == text.count("\r\n")
+    assert {column: json.loads(row[column]) for column in ("texts", "after", "before")} == {
+        column: line[column] for column in ("texts", "after", "before")
+    }
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 from flask import Response, request, stream_with_context
 
 from registry.api.blueprint import Blueprint
+from registry.api.csv_cells import cell
 from registry.api.schemas.audit import (
     AuditEntryView,
     AuditPage,
@@ -30,7 +31,6 @@ blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who 
 COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
            "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
            "body", "client_request_id")  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")  # what a spreadsheet takes for one
 NEXT_AFTER = "X-Audit-Next-After"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
@@ -120,18 +120,9 @@ def _csv_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
     for entry in entries:
         shown = view.dump(entry)
         shown["actor"] = shown["actor"]["name"]
-        writer.writerow([_cell(shown[column]) for column in COLUMNS])
+        writer.writerow([cell(shown[column]) for column in COLUMNS])
         yield _taken(buffer)
     yield _taken(buffer)
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet will not run as a formula."""
-    if isinstance(value, dict):
-        return json.dumps(value, sort_keys=True)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
-    return value
 
 
 def _taken(buffer: io.StringIO) -> str:

@@ -1,0 +1,31 @@
+"""Cells of CSV files that no spreadsheet runs and that no terminal obeys.
+
+A spreadsheet may be told to split a file at other characters than commas: then a formula inside a cell begins a cell.
+So an apostrophe stands before each character that begins a formula, at the start of a text and after a separator.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from registry.rules.text import escape
+
+_FORMULA = "=+@\uff1d\uff0b\uff0d\uff20-"
+# At the start, spaces do not help: some spreadsheets trim them. A comma is no separator here: it makes a cell quoted.
+_STARTS = re.compile(rf"\A\s*[{_FORMULA}]|\A[\t\r\n]")
+_FOLLOWS = re.compile(rf"([;\t|\n\u2028\u2029]\s*)(?=[{_FORMULA}])")
+_CONTROLS = re.compile(r"[^\t\n -~\xa0-\uffff\U00010000-\U0010ffff]")
+_ESCAPED = {";": "\\u003b", "|": "\\u007c", "\x7f": "\\u007f"}
+
+
+def cell(value: Any) -> Any:
+    """Return *value* as the writer of a CSV file takes it; a document as JSON, which reads the same."""
+    if isinstance(value, dict):
+        text = json.dumps(value, sort_keys=True)
+        return re.sub("[;|\x7f]", lambda found: _ESCAPED[found[0]], text)
+    if not isinstance(value, str):
+        return value
+    text = _CONTROLS.sub(lambda found: escape(found[0]), value)
+    return ("'" if _STARTS.search(value) else "") + _FOLLOWS.sub(r"\1'", text)
