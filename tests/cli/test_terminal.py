@@ -145,7 +145,7 @@ def test_a_server_that_logs_for_people_writes_out_what_clients_send(tmp_path: Pa
     url = f"http://127.0.0.1:{port}"
     with serving("--dev", "--bind", f"127.0.0.1:{port}", cwd=tmp_path, env=environment(), url=url) as log:
         for path in ("/%1b]0;owned%07", "/api/v1/models/%1b[2J%c2%9bowned"):
-            assert requests.get(f"{url}{path}", headers={"User-Agent": "a\x7fb"}, timeout=60).status_code == 404
+            assert requests.get(f"{url}{path}", timeout=60).status_code == 404
         end = time.monotonic() + 30
         while log.read_text().count("owned") < 2 and time.monotonic() < end:
             time.sleep(0.05)
