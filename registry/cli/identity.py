@@ -106,5 +106,8 @@ def _say(me: MeView, url: str) -> None:
             ("roles", ", ".join(me["roles"])),
             ("permissions", ", ".join(me["permissions"])),
             ("token", f"{token['id']} {token['name']}, until {output.when(token['expires_at'])}" if token else ""),
+            ("issued by", token.get("issued_by") if token else ""),
         ]
     )
+    if foreign := me.get("foreign_tokens"):  # an older registry does not say
+        output.note(f"{output.count(foreign, 'token')} in your name came from others. Look: registry token list --mine")

@@ -45,17 +45,18 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
 
 
 @token.command("list")
+@click.option("--mine", is_flag=True, help="Those that act as you, whoever issued them; no role needed.")
 @limit(0)
 @connected
-def list_(session: Session, limit: int) -> None:
-    """List tokens, without their secrets.
+def list_(session: Session, mine: bool, limit: int) -> None:
+    """List tokens with their issuers, without their secrets.
 
     \b
     Example:
-      registry token list
+      registry token list --mine
     """
-    columns = ("id", "owner", "name", "roles", "expires", "last used", "revoked")
-    session.list(session.registry.tokens.list(), columns, _row, limit=limit)
+    columns = ("id", "owner", "issued by", "name", "roles", "expires", "last used", "revoked")
+    session.list(session.registry.tokens.list(mine=mine), columns, _row, limit=limit)
 
 
 @token.command()
@@ -76,4 +77,4 @@ def revoke(session: Session, token_id: str, reason: str | None) -> None:
 def _row(token: Any) -> list[object]:
     roles = ", ".join(token["roles"])
     times = [when(token["expires_at"]), token["last_used_on"], when(token["revoked_at"])]
-    return [token["id"], token["owner"], token["name"], roles, *times]
+    return [token["id"], token["owner"], token["created_by"], token["name"], roles, *times]

@@ -28,9 +28,9 @@ class Tokens:
         body = given(owner=owner, roles=list(roles), name=name, expires_in_days=expires_in_days)
         return self._transport.one(CreatedTokenView, "POST", "/tokens", body=body, key=idempotency_key)
 
-    def list(self) -> Iterator[TokenView]:
-        """Every token, without its secret."""
-        return self._transport.pages(TokenView, "/tokens")
+    def list(self, *, mine: bool = False) -> Iterator[TokenView]:
+        """Every token, or those that act as the caller, without its secret; ``created_by`` is its issuer."""
+        return self._transport.pages(TokenView, "/me/tokens" if mine else "/tokens")
 
     def revoke(self, token_id: str, *, reason: str | None = None) -> TokenView:
         """End a token at once."""

@@ -331,6 +331,7 @@ class UsedToken(TypedDict):
     id: str
     name: str
     expires_at: str
+    issued_by: str
 
 
 class MeView(TypedDict):
@@ -340,6 +341,7 @@ class MeView(TypedDict):
     roles: list[str]
     permissions: list[str]
     token: UsedToken | None
+    foreign_tokens: int
     mode: Literal["dev", "production"]
 
 

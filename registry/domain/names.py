@@ -16,6 +16,7 @@ from registry.rules.text import unprintable_problem
 Rule = Callable[[str], str | None]
 
 MODEL_NAME_LENGTH = 255
+ACCOUNT_NAME_LENGTH = 128
 TAG_KEY_LENGTH = 250
 TAG_VALUE_LENGTH = 100_000
 STAGE_NAMES = frozenset({"none", "staging", "production", "archived"})
@@ -26,8 +27,17 @@ _RESERVED_ALIAS = re.compile(r"(?:latest|v?[0-9]+)\Z", re.IGNORECASE)
 
 def model_name_problem(name: str) -> str | None:
     """Why *name* cannot name a model."""
-    if not 1 <= len(name) <= MODEL_NAME_LENGTH:
-        return f"must have 1 to {MODEL_NAME_LENGTH} characters"
+    return _name_problem(name, MODEL_NAME_LENGTH)
+
+
+def account_name_problem(name: str) -> str | None:
+    """Why *name* cannot name a new account."""
+    return _name_problem(name, ACCOUNT_NAME_LENGTH)
+
+
+def _name_problem(name: str, longest: int) -> str | None:
+    if not 1 <= len(name) <= longest:
+        return f"must have 1 to {longest} characters"
     if problem := unprintable_problem(name):
         return problem
     if name != name.strip():

@@ -8,17 +8,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.auth import tokens
 from registry.db.base import Rows
-from registry.db.inserts import insert_missing
 from registry.db.models import Account, Token
 from registry.db.queries import records
 from registry.db.records import Page, TokenRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock, names
+from registry.domain import clock, confusables, names
 from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
@@ -28,6 +27,9 @@ from registry.services.idempotency import answer, unit_of_work
 BOOTSTRAP_LIFE = timedelta(hours=1)
 MAX_DAYS = 365
 BOOTSTRAP_NAME = "bootstrap"
+RESERVED = frozenset({"system", "local-dev", BOOTSTRAP_NAME, "registry", "worker"})  # in no spelling an account
+# Names that roles suggest: an account may have one, but none may only look like it.
+OFFICIAL = frozenset({"admin", "administrator", "root", *(role.value for role in GRANTABLE)})
 
 
 def create_token(
@@ -35,9 +37,9 @@ def create_token(
 ) -> TokenRecord:
     """Issue a token that acts as *owner* with *roles* for *days*.
 
-    A bootstrap token issues one, for an admin, and is used up by that. Raises Invalid or Forbidden.
+    A bootstrap token issues one, for an admin, and is used up by that. Raises Invalid or Forbidden. The name of a new
+    account obeys the rules of models' names, and looks like that of no other account.
     """
-    names.require(names.tag_key_problem, "owner", owner)
     wanted = _check_roles(roles, actor)
     if not 1 <= days <= MAX_DAYS:
         raise Invalid.field("expires_in_days", f"must be 1 to {MAX_DAYS}")
@@ -65,14 +67,33 @@ def create_token(
         return answer(session, replace(record, token=new.text), kept=record)
 
 
-def list_tokens(*, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
-    """Every token, without its secret, by id."""
-    statement = _select()
+def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
+    """Every token, or those of the account *owner_id*, without its secret, by id."""
+    statement = _select() if owner_id is None else _select().where(Token.account_id == owner_id)
     if after is not None:
         statement = statement.where(Token.id > after[0])
     with reading() as session:
         found = records.page(session, statement.order_by(Token.id), by=(Token.id,), limit=limit)
         return Page([_record(row) for row in found.items], found.next_after)
+
+
+def issuer_of(token_id: str) -> str | None:
+    """The name of the account that issued the token."""
+    issuer = select(Account.name).join(Token, Token.created_by == Account.id)
+    with reading() as session:
+        return session.scalar(issuer.where(Token.id == token_id))
+
+
+def count_foreign(account_id: str) -> int:
+    """How many valid tokens act as the account and were issued by another one."""
+    foreign = select(func.count()).where(
+        Token.account_id == account_id,
+        Token.created_by != account_id,
+        Token.revoked_at.is_(None),
+        Token.expires_at > clock.now(),
+    )
+    with reading() as session:
+        return session.scalar(foreign) or 0
 
 
 def revoke(token_id: str, *, actor: Actor, reason: str | None = None) -> TokenRecord:
@@ -142,12 +163,37 @@ def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> Non
 
 
 def _account(session: Session, name: str, event: audit.Event) -> Account:
-    row = {"id": str(uuid.uuid4()), "name": name, "kind": ActorKind.USER.value, "created_at": event.at}
-    insert_missing(session, Account, [row], key=["name"])
-    account = session.scalars(select(Account).where(Account.name == name)).one()
-    if account.kind != ActorKind.USER:
+    """The account of that name, old or new, under the lock of the chain of accounts. Raises Invalid."""
+    found = session.scalars(select(Account).where(Account.name == name)).first()
+    if found is not None and found.kind != ActorKind.USER:
         raise Invalid.field("owner", f"{name!r} is the registry's own account")
+    if found is not None:
+        return found  # whatever its name: the rules may be younger
+    names.require(names.account_name_problem, "owner", name)
+    _refuse_impostor(session, name)
+    account = Account(
+        id=str(uuid.uuid4()),
+        name=name,
+        kind=ActorKind.USER.value,
+        created_at=event.at,
+        look=confusables.look(name),
+    )
+    session.add(account)
+    session.flush()  # a token refers to it
     return account
+
+
+def _refuse_impostor(session: Session, name: str) -> None:
+    """Raise Invalid for a new name that looks like that of an account, or like one that speaks for the registry."""
+    wanted = confusables.looks(name)
+    alike = select(Account.name).where(or_(Account.look.in_(wanted), Account.look.is_(None)))
+    others = [other for other in session.scalars(alike.order_by(Account.name)) if confusables.look(other) in wanted]
+    reserved = [one for one in sorted(RESERVED) if confusables.look(one) in wanted]
+    official = [one for one in sorted(OFFICIAL) if confusables.look(one) in wanted and names.name_key(name) != one]
+    if taken := [*others, *reserved, *official]:
+        written = f" ({confusables.foreign(name)})" if confusables.foreign(name) else ""
+        what = "the account" if others else "the reserved name"
+        raise Invalid.field("owner", f"{name!r}{written} looks like {what} {taken[0]!r}; choose another name")
 
 
 def _select() -> Rows:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -15,7 +15,7 @@ from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenu
 from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
-from registry.domain import clock, names, sizes
+from registry.domain import clock, confusables, names, sizes
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
@@ -23,6 +23,7 @@ from registry.domain.stages import SERVING, Lifecycle, Stage, State
 from registry.services import audit, authority, tags
 from registry.services.idempotency import answer, unit_of_work
 
+NAMING = "registry"  # the chain whose lock orders those who name models
 T = TypeVar("T")
 Shown = Callable[[Session, Model], T]
 whole = records.model_record  # what a model is shown as, unless a face has its own way
@@ -41,8 +42,9 @@ def create(
     """Create the model, in the *default* lifecycle unless another is asked for; its numbering goes on where a deleted
     model of the name stopped.
 
-    Raises Invalid, AlreadyExists also for a name that differs in case or form only, or Forbidden: to open what is
-    enforced by default is for admins, and so is *claimed*, what another registry said of it.
+    Raises Invalid, AlreadyExists also for a name that differs in case or form only, Conflict for one that looks like
+    another model's in other scripts, or Forbidden: to open what is enforced by default is for admins, and so is
+    *claimed*, what another registry said of it.
     """
     names.require(names.model_name_problem, "name", name)
     sizes.require_description(description)
@@ -53,6 +55,7 @@ def create(
     if claimed is not None:
         actor.require(Permission.VERSION_IMPORT)
     with unit_of_work() as session:
+        _refuse_rivals(session, name)
         held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
         event = audit.begin(held)
         held.created_at = held.updated_at = held.revised_at = event.at
@@ -174,6 +177,7 @@ def restore(
         authority.require_to_rename(session, actor, held, protected)
         if _live(session, held.name_key):
             raise _restore_blocked(name)
+        _refuse_rivals(session, name, besides=held.id)
         held.deleted_at = None
         try:
             session.flush()  # the unique index decides between a restoration and a creation at once
@@ -204,8 +208,9 @@ def rename(
         held = catalog.lock_model(session, name)
         authority.require_to_rename(session, actor, held, protected)
         key = names.name_key(new_name)
-        if new_name == name or (key != held.name_key and _live(session, key)):
+        if new_name == name:
             raise _taken(new_name)
+        _refuse_rivals(session, new_name, besides=held.id)
         if key != held.name_key and (used := catalog.used_before(session, key, by_others_than=held.id)):
             raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
         event = audit.begin(held)
@@ -214,7 +219,7 @@ def rename(
                 model_id=held.id, name=name, name_key=held.name_key, next_number=held.next_number, ended_at=event.at
             )
         )
-        held.name, held.name_key = new_name, key
+        held.name, held.name_key, held.look = new_name, key, confusables.look(new_name)
         catalog.touch(held, event.at)
         try:
             session.flush()  # the unique index decides between two that take the name at once
@@ -250,6 +255,7 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
         id=str(uuid.uuid4()),
         name=name,
         name_key=names.name_key(name),
+        look=confusables.look(name),
         description=description,
         lifecycle=lifecycle.value,
         next_number=1,
@@ -262,8 +268,6 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
         updated_at=now,
         revised_at=now,
     )
-    if _live(session, held.name_key):
-        raise _taken(name)
     session.add(held)
     try:
         session.flush()  # the unique index decides between two that create the name at once
@@ -279,6 +283,28 @@ def _taken(name: str) -> AlreadyExists:
 
 def _restore_blocked(name: str) -> Conflict:
     return Conflict(f"a live model has the name {name!r}, or one that differs in case or form only; delete that first")
+
+
+def _refuse_rivals(session: Session, name: str, *, besides: str | None = None) -> None:
+    """Raise AlreadyExists when a live model other than *besides* has the name, in any case or form.
+
+    Raises Conflict when one has a name of other scripts that looks the same.
+
+    Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
+    """
+    audit.lock_chain(session, NAMING)
+    key, wanted = names.name_key(name), confusables.looks(name)
+    alike = or_(Model.name_key == key, Model.look.in_(wanted), Model.look.is_(None))
+    rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
+    found = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
+    if any(rival.name_key == key for rival in found):
+        raise _taken(name)
+    for _, other, _ in found:
+        if confusables.look(other) in wanted and confusables.mix_scripts(name, other):
+            raise Conflict(
+                f"the name {name!r} looks like that of the model {other!r} but is written with other characters: "
+                f"{confusables.foreign(name + other)}. Use that model, or choose another name"
+            )
 
 
 def _live(session: Session, name_key: str) -> bool:

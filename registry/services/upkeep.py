@@ -8,7 +8,7 @@ from datetime import timedelta
 from registry.auth import login_failures
 from registry.db.session import transaction
 from registry.domain import clock
-from registry.services import heartbeats, idempotency, ownership, refusals, uploads
+from registry.services import heartbeats, idempotency, looks, ownership, refusals, uploads
 from registry.storage.checked import Store
 
 ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
@@ -27,6 +27,7 @@ def run(*, store: Store) -> Upkeep:
     """One round; any number of workers may run it at once."""
     expired = uploads.expire(store=store)
     heartbeats.sweep()
+    looks.fill()
     with transaction() as session:
         forgotten = idempotency.forget_old(session)
         login_failures.forget_old(session)

@@ -36,7 +36,7 @@ READS: dict[str, tuple[int, Call]] = {
     "audit": (3, lambda api: api.get("/audit?limit=200")),
 }
 WRITES: dict[str, tuple[int, Call]] = {
-    "create model": (7, lambda api: api.post("/models", {"name": "other"})),
+    "create model": (8, lambda api: api.post("/models", {"name": "other"})),
     "edit model": (6, lambda api: api.patch("/models/fraud", {"description": "x"})),
     "edit version": (11, lambda api: api.patch(VERSION, {"tags": {"a": "1"}})),
     "measure": (

@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from registry.app import create_app
 from registry.auth import tokens
 from registry.config import Settings
-from registry.db.models import AuditEntry, Token
+from registry.db.models import Account, AuditEntry, Token
 from registry.db.session import db, transaction
 from registry.http.context import EXTENSION
 from registry.services import accounts
@@ -45,7 +45,10 @@ def test_a_token_acts_as_its_owner_with_its_roles(api: Api) -> None:
     me = expect(200, as_token(api, issued["token"]).get("/me"))
 
     assert (me["name"], me["kind"], me["roles"], me["mode"]) == ("ann", "user", ["auditor", "writer"], "production")
-    assert me["token"] == {"id": issued["id"], "name": "laptop", "expires_at": issued["expires_at"]}
+    assert me["token"] == {
+        "id": issued["id"], "name": "laptop", "expires_at": issued["expires_at"], "issued_by": "all",
+    }  # fmt: skip
+    assert me["foreign_tokens"] == 1
     assert {"audit:read", "version:register"} <= set(me["permissions"])
     assert "version:promote" not in me["permissions"]
 
@@ -232,3 +235,57 @@ def test_a_bootstrap_token_that_was_used_in_another_request_meanwhile_is_used_up
     assert expect(401, replayed)["code"] == "unauthenticated"
     with app.app_context(), transaction() as session:
         assert session.query(AuditEntry).where(AuditEntry.action == "token.created").count() == 7
+
+
+IMPOSTORS = ["System", "SYSTEM", "syst\u0435m", "local-dev", "Local-Dev", "Bootstrap", "bootstr\u0430p", "registry",
+             "\u0430dmin", "adm\u0456n", "Writer\u200b", "wr\u0456ter", "\u0430nn", "Ann", "ANN", "an\u0578", "annl",
+             "w0rker", "\uff41nn", "auditor ", "a/b", "a:b", "cafe\u0301", "adrnin", "x" * 129]  # fmt: skip
+
+
+@pytest.mark.parametrize("owner", IMPOSTORS)
+def test_no_account_passes_for_another_one_or_for_the_registry(api: Api, given: Given, owner: str) -> None:
+    for name in ("ann", "ann1"):
+        expect(201, api.post("/tokens", {"owner": name, "roles": ["reader"]}))
+    before = given.entries()
+
+    refused = expect(422, api.post("/tokens", {"owner": owner, "roles": ["promoter"]}))
+
+    assert list(refused["errors"]) == ["owner"]
+    assert given.entries() == before
+
+
+@pytest.mark.parametrize(
+    "owner", ["J\u00fcrgen Gro\u00df", "\u0438\u0432\u0430\u043d", "ann@corp.example", "ci-fraud", "Owner"]
+)
+def test_an_honest_name_gets_an_account(api: Api, owner: str) -> None:
+    assert expect(201, api.post("/tokens", {"owner": owner, "roles": ["reader"]}))["owner"] == owner
+    assert expect(201, api.post("/tokens", {"owner": owner, "roles": ["writer"]}))["owner"] == owner
+
+
+def test_an_account_that_is_older_than_the_rule_still_gets_tokens(api: Api, app: Flask) -> None:
+    expect(201, api.post("/tokens", {"owner": "old", "roles": ["reader"]}))
+    with app.app_context(), transaction() as session:
+        session.execute(update(Account).where(Account.name == "old").values(name="team/old", look=None))
+
+    assert expect(201, api.post("/tokens", {"owner": "team/old", "roles": ["reader"]}))["owner"] == "team/old"
+
+
+def test_the_owner_of_a_token_that_another_account_issued_can_see_it_and_who_did(
+    api: Api, as_role: Callable[[str], Api]
+) -> None:
+    """An admin may issue a token that acts as another account; not without a trace."""
+    mine = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    ann = as_token(api, mine["token"])
+    expect(201, api.post("/tokens", {"owner": "bob", "roles": ["reader"]}))
+    forged = expect(201, as_role("admin").post("/tokens", {"owner": "ann", "roles": ["promoter"], "name": "forged"}))
+
+    listed = expect(200, ann.get("/me/tokens"))["items"]
+    me = expect(200, ann.get("/me"))
+    theirs = expect(200, as_token(api, forged["token"]).get("/me"))
+
+    assert {(one["id"], one["created_by"]) for one in listed} == {(mine["id"], "all"), (forged["id"], "admin")}
+    assert (me["token"]["issued_by"], me["foreign_tokens"]) == ("all", 2)
+    assert (theirs["name"], theirs["token"]["issued_by"]) == ("ann", "admin")
+    assert forged["token"] not in ann.get("/me/tokens").get_data(as_text=True)
+    expect(200, api.delete(f"/tokens/{forged['id']}"))
+    assert expect(200, ann.get("/me"))["foreign_tokens"] == 1

@@ -32,7 +32,7 @@ READS: dict[str, tuple[int, Call]] = {
 
 VERSION = {"name": "fraud", "version": "2"}
 WRITES: dict[str, tuple[int, Call]] = {
-    "create model": (12, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
+    "create model": (13, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
     "update model": (7, lambda face: face.make("PATCH", "/registered-models/update", name="fraud", description="x")),
     "tag model": (9, lambda face: face.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1")),
     "untag model": (10, lambda face: face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a")),
@@ -40,11 +40,14 @@ WRITES: dict[str, tuple[int, Call]] = {
     "update version": (8, lambda face: face.make("PATCH", "/model-versions/update", **VERSION, description="x")),
     "tag version": (11, lambda face: face.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1")),
     "untag version": (11, lambda face: face.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a")),
-    "set alias": (10, lambda face: face.make("POST", "/registered-models/alias", **VERSION, alias="b")),
+    "set alias": (
+        11,  # a new one: one counts those that there are
+        lambda face: face.make("POST", "/registered-models/alias", **VERSION, alias="b"),
+    ),
     "delete alias": (10, lambda face: face.make("DELETE", "/registered-models/alias", name="fraud", alias="b")),
     "promote": (19, lambda face: expect(200, face.move(2, "Production", archive=True))),
     "roll back": (26, lambda face: expect(200, face.move(1, "Production", archive=True))),
-    "rename": (13, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
+    "rename": (14, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
     "delete version": (10, lambda face: face.make("DELETE", "/model-versions/delete", name="fraud", version="3")),
     "delete model": (8, lambda face: face.make("DELETE", "/registered-models/delete", name="another")),
 }

@@ -85,7 +85,9 @@ def test_plain_names_share_a_key_only_when_they_are_one(one: str, other: str) ->
 def test_names_that_look_alike_but_differ_are_told_apart_by_their_key_or_are_one() -> None:
     for _, spelling in model_names.TAKEN:
         assert names.name_key(spelling) == "fraud"
-    assert names.name_key("fr\u0430ud") != "fraud"  # Cyrillic: another letter, and a legal name
+    for _, spelling in model_names.ALIKE:
+        assert names.name_key(spelling) != "fraud"
+        assert names.model_name_problem(spelling) is None
 
 
 @given(TEXT)

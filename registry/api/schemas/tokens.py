@@ -46,6 +46,7 @@ class CredentialView(View):
     id = fields.String(required=True)
     name = fields.String(required=True)
     expires_at = Instant(required=True)
+    issued_by = fields.String(required=True, metadata={"description": "the account that created the token"})
 
 
 class MeView(View):
@@ -55,6 +56,9 @@ class MeView(View):
     roles = fields.List(fields.String(), required=True)
     permissions = fields.List(fields.String(), required=True)
     token = fields.Nested(CredentialView, required=True, allow_none=True)
+    foreign_tokens = fields.Integer(
+        required=True, metadata={"description": "Valid tokens that act as this account and that another one issued."}
+    )
     mode = fields.String(required=True, metadata={"description": "dev or production"})
 
 

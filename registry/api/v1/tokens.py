@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from registry.api.blueprint import Blueprint
@@ -22,16 +23,26 @@ blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="Ide
 @requires(Permission.SELF_READ)
 def get_me() -> dict[str, Any]:
     """Show who I am and what I may do."""
-    actor = current_actor()
+    actor, credential = current_actor(), current_credential()
     return {
         "id": actor.id,
         "name": actor.name,
         "kind": actor.kind,
         "roles": sorted(actor.roles),
         "permissions": sorted(actor.permissions),
-        "token": current_credential(),
+        "token": credential and {**asdict(credential), "issued_by": accounts.issuer_of(credential.id)},
+        "foreign_tokens": accounts.count_foreign(actor.id),
         "mode": "dev" if settings().dev else "production",
     }
+
+
+@blueprint.route("/me/tokens")
+@blueprint.arguments(PageQuery, location="query")
+@blueprint.response(200, TokenPage)
+@requires(Permission.SELF_READ)
+def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
+    """List the API tokens that act as me, whoever created them."""
+    return paged(accounts.list_tokens(owner_id=current_actor().id, **query))
 
 
 @blueprint.route("/tokens", methods=["POST"])

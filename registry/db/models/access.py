@@ -11,14 +11,19 @@ from registry.db.base import Base, UuidKey
 
 
 class Account(Base):
-    """Whom an actor's random id stands for. The name is the only personal data; it can be erased here."""
+    """Whom an actor's random id stands for. The name is the only personal data; it can be erased here, with ``look``.
+
+    ``look`` is what the name looks like; None in rows of earlier releases, until a worker fills it in.
+    """
 
     __tablename__ = "accounts"
+    __table_args__ = (Index("ix_accounts_look", "look"),)
 
     id: Mapped[UuidKey]
     name: Mapped[str] = mapped_column(String(255), unique=True)
     kind: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime]
+    look: Mapped[str | None] = mapped_column(String(64))
 
 
 class Token(Base):

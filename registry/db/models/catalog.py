@@ -14,8 +14,9 @@ from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
 class Model(Chained, Base):
     """A name with versions. The row is locked by whoever changes the model or anything under it.
 
-    ``protected_aliases`` move with ``version:promote`` only; None and empty mean the same. ``revised_at`` is when
-    something other than tags and aliases changed last; ``claimed`` is what another registry said
+    ``look`` is what the name looks like (``domain.confusables``); None in rows of earlier releases, until a worker
+    fills it in. ``protected_aliases`` move with ``version:promote`` only; None and empty mean the same.
+    ``revised_at`` is when something other than tags and aliases changed last; ``claimed`` is what another registry said
     of the model that was imported from it (times, users): nobody here has seen it.
     """
 
@@ -25,6 +26,7 @@ class Model(Chained, Base):
               postgresql_where=text("deleted_at IS NULL")),
         Index("ix_models_name_key", "name_key"),
         Index("ix_models_name", "name"),
+        Index("ix_models_look", "look"),
     )  # fmt: skip
 
     id: Mapped[UuidKey]
@@ -42,6 +44,7 @@ class Model(Chained, Base):
     claimed: Mapped[dict[str, Any] | None]
     deleted_at: Mapped[datetime | None]
     protected_aliases: Mapped[list[str] | None]
+    look: Mapped[str | None] = mapped_column(String(64))
 
 
 class FormerName(Base):

@@ -90,6 +90,15 @@ TAKEN: list[tuple[str, str]] = [
     ("A016 mathematical letters", "\U0001d41f\U0001d42b\U0001d41a\U0001d42e\U0001d41d"),
 ]
 
+# Other letters that look like a model that exists.
+ALIKE: list[tuple[str, str]] = [
+    ("A017 Cyrillic a", "fr\u0430ud"),
+    ("A017 Cyrillic capital a", "FR\u0410UD"),
+    ("A017 Armenian u", "fra\u057dd"),
+    ("A017 Cyrillic komi de", "frau\u0501"),
+    ("A017 several scripts", "fr\u0430\u057d\u0501"),
+]
+
 LEGAL: list[tuple[str, str]] = [
     ("A002 255 characters", "a" * 255),
     ("A002 255 characters of four bytes", "\U0001f98a" * 255),
@@ -107,8 +116,11 @@ LEGAL: list[tuple[str, str]] = [
     ("A015 question mark", "a?b=c"),
     ("A015 ampersand and plus", "a&b+c"),
     ("A007 backslash", "..\\a"),
-    ("A017 Cyrillic a", "fr\u0430ud"),
+    ("A017 Cyrillic throughout", "\u0431\u0435\u0442\u0430"),
+    ("A017 Latin letter and digit", "m0del1"),
+    ("A017 Latin letters for the digits", "mOdell"),
     ("A018 composed", "caf\u00e9"),
+    ("A018 without its accent", "cafe"),
     ("A021 emoji", "\U0001f98a"),
     ("A021 Japanese", "\u4e0d\u6b63\u691c\u77e5"),
     ("A021 dotted I", "\u0130stanbul"),
