@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from functools import partial
 from itertools import islice
 
 import structlog
@@ -26,13 +27,14 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, ForeignStore, Unavailable
 from registry.domain.ownership import Identity
-from registry.services import audit, leases
+from registry.services import audit, bounded, leases
 from registry.services.damage import STORAGE
 from registry.storage.checked import Standing, Store
 
 log = structlog.get_logger(__name__)
 RECENT = 30.0  # seconds for which a confirmation serves what is done often
 RENEWED_AFTER = timedelta(minutes=10)
+START_SECONDS = 5.0  # for which a start waits for the store
 SAMPLE = 50
 THREADS = 8
 FIX = (
@@ -117,12 +119,12 @@ def require(store: Store) -> None:
 
 
 def confirm_at_start(store: Store) -> None:
-    """Refuse to start with another registry's store. One that does not answer is asked again before it matters.
+    """Refuse to start with another registry's store. One that does not answer in time is asked again before it matters.
 
     Raises ForeignStore.
     """
     try:
-        confirm(store)
+        bounded.ask("store", partial(confirm, store)).answer(START_SECONDS)
     except ForeignStore:
         raise
     except (Unavailable, SQLAlchemyError) as error:  # a database without this release's schema is reported elsewhere

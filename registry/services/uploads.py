@@ -221,6 +221,7 @@ def _still_begun(begun: Mapping[Wanted, Upload], store: Store) -> dict[Wanted, U
     """Without those that the store has dropped, as one does that tidies up by rules of its own; they are closed."""
     dropped = {item for item, upload in begun.items() if _is_dropped(upload, store)}
     if dropped:
+        ownership.require(store)  # else they may be there, elsewhere
         ids = [begun[item].id for item in dropped]
         with transaction() as session:
             pending = update(Upload).where(Upload.id.in_(ids), Upload.state == "pending")
