@@ -113,27 +113,28 @@ class Exchange:
         worker, connection = self._worker, self._connection
         try:
             request = next(connection.parser)
-        except Exception as error:  # whatever the parser makes of it, the client has sent it
-            worker.refuse(connection, *refusals.malformed(error, self._path))
-            return None
-        try:
             if not connection.streams:
                 request._expected_100_continue = False  # its body is here
             response, environ = wsgi.create(
                 request, connection, connection.client, connection.server, worker.cfg, response_class=Response
             )
-            environ["wsgi.multithread"] = True
-            file_wrapper = environ["wsgi.file_wrapper"]
+        except Exception as error:  # whatever the parser makes of it, the client has sent it
+            worker.refuse(connection, *refusals.malformed(error, self._path))
+            return None
+        environ["wsgi.multithread"] = True
+        file_wrapper = environ["wsgi.file_wrapper"]
+        try:
             body = worker.wsgi(environ, response.start_response)
-            if not worker.count_request():
-                response.force_close()
-            return _Reply(response, body, isinstance(body, file_wrapper))
-        except OSError as error:
-            worker.abandon(connection, error)
-        except Exception:
-            worker.log.exception("Error handling request %s", request.method)
-            worker.refuse(connection, *refusals.refusal(500, "the registry made a mistake; see its log", self._path))
-        return None
+        except Exception as error:
+            if request.body.failed:  # the application has let the error of reading it pass
+                worker.refuse(connection, *refusals.unreadable(error, self._path))
+            else:
+                worker.log.exception("Error handling request %s", request.method)
+                worker.refuse(connection, *refusals.defect(self._path))
+            return None
+        if not worker.count_request():
+            response.force_close()
+        return _Reply(response, body, isinstance(body, file_wrapper))
 
     def _is_kept_in_memory(self, reply: _Reply) -> bool:
         """Whether the loop can send the response without a thread; takes its share of the memory for that."""

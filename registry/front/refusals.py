@@ -46,6 +46,18 @@ def late(path: bytes) -> tuple[str, bytes]:
     return refusal(408, "the request did not arrive in time; send it again", path)
 
 
+def unreadable(error: Exception, path: bytes) -> tuple[str, bytes]:
+    """The code and the response for a body that ended early, came too slowly, or has malformed chunks."""
+    if isinstance(error, TimeoutError):
+        return late(path)
+    return refusal(400, "the body ended before its announced end, or its chunks are malformed", path)
+
+
+def defect(path: bytes) -> tuple[str, bytes]:
+    """The code and the response where the application raised an exception."""
+    return refusal(500, "the registry made a mistake; see its log", path)
+
+
 def crowded(path: bytes) -> tuple[str, bytes]:
     """The code and the response for an upload, a download or a probe that finds no thread."""
     detail = "too many requests of this kind wait already; retry later"

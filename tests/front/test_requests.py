@@ -161,6 +161,17 @@ def test_a_malformed_request_is_refused_and_the_connection_closed(server: BareSe
     assert b"smuggled" not in answer
 
 
+def test_a_malformed_body_is_no_defect_of_the_application(server: BareServer) -> None:
+    head = b"POST /a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    errors = server.log.count("Error handling request")
+
+    answers = [server.send(head + body) for body in (b"a-secret\r\n", b"2\r\na-secret", b"1;\ra-secret\r\na\r\n")]
+
+    assert [answer[:13] for answer in answers] == [b"HTTP/1.1 400 "] * 3
+    assert "a-secret" not in server.log
+    assert server.log.count("Error handling request") == errors
+
+
 def test_what_follows_a_body_is_another_request(server: BareServer) -> None:
     chunked = b"POST /a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
 
