@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -105,6 +108,26 @@ def test_readers_that_stop_harm_none(fleet: Fleet, path: str, record_property: R
     record_property("injected", len(stopped.connections))
     assert answers == [b"H", b"H"]
     assert_unharmed(seen, record_property)
+
+
+def test_an_export_that_waited_for_a_thread_is_complete(start: StartFleet) -> None:
+    fleet = start(workers=1, threads=2, transfers=1)
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": MODEL})
+    export = "/audit?format=jsonl"
+    holder = HALF_FILE.replace(b"%b", fleet.token.encode())
+
+    with crowd(fleet.server.port, 1, holder) as held, ThreadPoolExecutor() as pool:
+        waiting = pool.submit(fleet.caller(), "GET", export)
+        wait([waiting], timeout=0.5)
+        waited = not waiting.done()
+        held.connections[0].shutdown(socket.SHUT_WR)
+        answer = waiting.result()
+
+    assert waited
+    assert answer.status_code == 200
+    assert [json.loads(line)["action"] for line in answer.text.splitlines()][-1:] == ["model.created"]
+    assert [line for line in fleet.server.lines() if line.get("level") == "error"] == []
 
 
 def signed(caller: Caller) -> str:
