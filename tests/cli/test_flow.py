@@ -177,6 +177,14 @@ def test_aliases_move_by_comparison_and_remember(registry: Registry, model: str)
     assert registry("alias", "set", f"{model}@champion", "2", "--expected-current", "none").code == 5
     ok(registry("alias", "set", f"{model}@champion", "2", "--reason", "better"))
     assert answer(registry("show", f"{model}@champion", "--json"))["number"] == 2
+    assert "protected" in ok(registry("alias", "protect", model, "champion", "--reason", "served")).out
+    assert ok(registry("alias", "show", f"{model}@champion")).out.startswith(
+        f"{model}@champion is {model}:2 (protected)"
+    )
+    assert ok(registry("alias", "list", model)).out.splitlines()[1].split()[-1] == "protected"
+    assert answer(registry("show", model, "--json"))["protected_aliases"] == ["champion"]
+    assert answer(registry("alias", "unprotect", f"{model}@champion", "--json"))["changed"] is True
+    assert registry("alias", "protect", model, "champion", "more").code == 2
     ok(registry("alias", "delete", f"{model}@champion", "--reason", "done"))
     assert registry("alias", "show", f"{model}@champion").code == 4
     past = answer(registry("alias", "history", f"{model}@champion", "--json"))["items"]
@@ -242,7 +250,10 @@ def test_history_says_who_did_what_and_why(registry: Registry, model: str) -> No
 def test_tokens_come_and_go(registry: Registry, model: str) -> None:
     made = answer(registry("token", "create", "ci-job", "--role", "writer", "--name", "ci", "--json"))
     assert made["token"].startswith("mrp_")
-    assert made["token"] not in ok(registry("token", "list")).out
+    listed = ok(registry("token", "list")).out
+    assert made["token"] not in listed
+    assert "ISSUED BY" in listed
+    assert answer(registry("token", "list", "--mine", "--json"))["items"] == []
     ok(registry("token", "revoke", made["id"], "--reason", "seen in a log"))
     listed = answer(registry("token", "list", "--json"))["items"]
     assert [token["revoked_at"] is not None for token in listed if token["id"] == made["id"]] == [True]
