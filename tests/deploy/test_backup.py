@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from tests.support.databases import Database, empty_postgres
 from tests.support.oracle import Oracle
 from tests.support.postgres import find_binaries
 from tests.support.processes import environment
+from tests.support.s3_server import S3Server
 from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,13 @@ class Place:
     store: Path
 
     secret: str = SECRET
+    bucket: Mapping[str, str] = field(default_factory=dict)
+    """The settings of a store in a bucket, in place of the directory."""
 
     def run(self, *arguments: str | Path, crash: Crash | None = None) -> subprocess.CompletedProcess[str]:
         path = f"{find_binaries()}{os.pathsep}{os.environ['PATH']}"
         settings = {"REGISTRY_DATABASE_URL": self.database_url, "REGISTRY_STORAGE_URL": f"file://{self.store}"}
-        settings |= {"REGISTRY_SECRET_KEY": self.secret, "REGISTRY_DATA_DIR": str(self.store.parent)}
+        settings |= {"REGISTRY_SECRET_KEY": self.secret, "REGISTRY_DATA_DIR": str(self.store.parent), **self.bucket}
         program = [str(SCRIPT)] if crash is None else ["-c", CRASHING, json.dumps(asdict(crash)), str(SCRIPT)]
         return subprocess.run(
             [sys.executable, *program, *map(str, arguments)],
@@ -324,6 +327,34 @@ def test_a_store_in_use_is_taken_over_only_on_purpose(
 def readiness(fleet: Fleet) -> str:
     with fleet.caller() as caller:
         return str(caller.session.get(f"{fleet.server.url}/readyz", timeout=60).json()["status"])
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_registry_moves_into_a_bucket_and_is_backed_up_there(
+    fleet: Fleet, source: Place, scratch: Place, swift_s3: S3Server, tmp_path: Path
+) -> None:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        register(caller, "fraud")
+    bucket = swift_s3.new_bucket()
+    place = {
+        "STORAGE_URL": f"s3://{bucket}/models",
+        "S3_ENDPOINT_URL": swift_s3.endpoint_url,
+        "S3_REGION": swift_s3.region,
+    }
+    settings = {**{f"REGISTRY_{name}": value for name, value in place.items()}, **swift_s3.environment}
+    target = replace(scratch, bucket=settings)
+
+    restored = target.run(
+        "restore", backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups"), "--deep"
+    )
+    taken = target.run("take", tmp_path / "second")
+
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert taken.stdout.endswith(", 1 objects copied, 0 read again\n"), taken.stderr
+    with swift_s3.client() as client:
+        listed = client.list_objects_v2(Bucket=bucket)["Contents"]
+    assert sorted(item["Key"].split("/")[1] for item in listed) == ["blobs", "registry-id"]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
