@@ -46,7 +46,7 @@ def is_hopeless(received: bytearray) -> bool:
 
 def _body(head: bytes) -> int | None:
     if _OTHER_FRAMING in head or _EXPECTATION in head:
-        return None  # who expects 100 (Continue) sends nothing before a thread has answered that
+        return None  # a client that expects 100 (Continue) sends its body after that answer
     at = head.find(_LENGTH)
     if at < 0:
         return 0

@@ -55,7 +55,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     """
 
     limits: ClassVar[Limits] = Limits()
-    alive: bool  # gunicorn's: until the process is told to stop
+    alive: bool  # gunicorn's: false from SIGTERM on
 
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
@@ -80,7 +80,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         super().init_process()
 
     def run(self) -> None:
-        """Serve until the process is told to stop, then end what was begun within the grace period."""
+        """Serve until SIGTERM, then end what was begun within the grace period."""
         for jobs in [self._jobs] * self._threads + list(self._probes.values()):
             threading.Thread(target=_work, args=(jobs,), daemon=True).start()
         self._poller.register(self.PIPE[0], select.EPOLLIN)
