@@ -21,6 +21,7 @@ from registry.config import Settings, Tracking
 from registry.db import session
 from registry.http import access, bodies, context
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
+from registry.services import audit
 from registry.services.refusals import Counts
 from registry.services.tracking import Upstream
 from registry.storage.factory import open_store
@@ -49,6 +50,7 @@ def create_app(settings: Settings) -> Flask:
     app = _App("registry", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     session.attach(app, settings.database_url.reveal(), pool_size=settings.database_pool_size)
+    audit.attach(app, _derived(settings, "audit"))
     pepper = _derived(settings, "tokens")
     app.extensions[context.EXTENSION] = context.Adapters(
         settings=settings,

@@ -23,6 +23,7 @@ from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
 from registry.services import (
     artifacts,
+    audit,
     census,
     collection,
     filling,
@@ -41,6 +42,7 @@ from registry.services.filling import Kind
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
 UPKEEP_SECONDS = 60.0
+CHECKPOINT_SECONDS = 600.0
 PARTING_SECONDS = 10.0
 
 
@@ -207,6 +209,9 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         census.take()
         return False
 
+    def checkpoint() -> bool:
+        return audit.checkpoint()
+
     def scrub() -> bool:
         return scrubbing.scrub_next(store=store, interval=timedelta(seconds=settings.scrub_interval))
 
@@ -225,6 +230,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
             Round("upkeep", UPKEEP_SECONDS, keep_up),
             Round("census", UPKEEP_SECONDS, count),
             Round("collection", settings.gc_interval, collect),
+            Round("checkpoint", CHECKPOINT_SECONDS, checkpoint, due_at=time.monotonic() + CHECKPOINT_SECONDS),
         ],
         [Round("scrubbing", UPKEEP_SECONDS, scrub)],
     ]

@@ -24,7 +24,7 @@ REFUSED = "a valid API token is needed: send 'Authorization: Bearer mrp_…'"
 _NO_HASH = "0" * 64
 _REMEMBERED = 10_000
 _TOKEN = (
-    select(Token.id, Token.hash, Token.name, Token.roles, Token.expires_at, Token.last_used_on,
+    select(Token.id, Token.hash, Token.name, Token.roles, Token.expires_at, Token.last_used_on, Token.created_by,
            Account.id.label("account_id"), Account.name.label("account"), Account.kind)
     .join(Account, Account.id == Token.account_id)
     .where(Token.id == bindparam("id"), Token.revoked_at.is_(None))
@@ -114,7 +114,15 @@ def _read(token_id: str) -> _Known | None:
         return None
     row = found[0]
     roles = frozenset(Role(role) for role in row.roles)
-    actor = Actor(row.account_id, row.account, ActorKind(row.kind), roles, permissions_of(roles), row.id)
+    actor = Actor(
+        row.account_id,
+        row.account,
+        ActorKind(row.kind),
+        roles,
+        permissions_of(roles),
+        row.id,
+        issuer_id=row.created_by,
+    )
     return _Known(row.hash, actor, Credential(row.id, row.name, row.expires_at), row.last_used_on)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +12,9 @@ from registry.cli import output, server, views
 from registry.cli.exits import Exit
 from registry.cli.options import connected, filters
 from registry.cli.session import Session
+
+if TYPE_CHECKING:
+    from registry.services.audit import ChainReport
 
 START = "start"
 
@@ -112,17 +115,68 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
 
 
 @audit.command()
+@click.option("--model", metavar="NAME", help="Only the models that have or had this name.")
+@click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
+@click.option("--accept-unsealed", is_flag=True, help="With --baseline: also where an earlier release wrote meanwhile.")
 @server.settings
-def verify(**overrides: Any) -> None:
-    """Walk every chain of the audit log, on the server's machine. Exits with 1 when an entry does not fit.
+def verify(model: str | None, baseline: bool, accept_unsealed: bool, **overrides: Any) -> None:
+    """Replay the audit log and compare it with what answers are read from, on the server's machine.
+
+    Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be told:
+    the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then on; it
+    proves nothing of what was done before it.
 
     \b
     Example:
       registry audit verify
+      registry audit verify --model fraud
+      registry audit verify --baseline
     """
-    broken = 0
-    for report in server.verify_audit(**overrides):
-        broken += report.problem is not None
-        output.line(f"{report.aggregate}: {report.problem or f'{report.entries} entries, whole'}")
-    if broken:
+    if baseline:
+        if model is not None:
+            raise click.UsageError("--baseline is for all chains; leave --model out.")
+        for report in server.record_baselines(accept_unsealed=accept_unsealed, **overrides):
+            output.line(f"{_named(report)}: baseline recorded")
+    elif accept_unsealed:
+        raise click.UsageError("--accept-unsealed needs --baseline.")
+    chains = entries = wrong = unknown = 0
+    for report in server.verify_audit(model=model, **overrides):
+        chains, entries = chains + bool(report.entries), entries + report.entries
+        wrong, unknown = wrong + bool(report.problems), unknown + bool(report.uncovered)
+        _show(report)
+    what = f"{entries} entries in {output.count(chains, 'chain')}"
+    if wrong:
+        output.line(f"Not as the log says: {output.count(wrong, 'chain')} ({what} read).")
         click.get_current_context().exit(Exit.ERROR)
+    if unknown or not entries:
+        why = f"{output.count(unknown, 'chain')} not covered; see --baseline" if unknown else "the log is empty"
+        output.line(f"Cannot tell: {why} ({what} read).")
+        click.get_current_context().exit(Exit.USAGE)
+    output.line(f"Everything is as the log says ({what}).")
+
+
+@audit.command()
+@server.settings
+def checkpoint(**overrides: Any) -> None:
+    """Record the heads of all chains in the log now. Workers do it every ten minutes; on the server's machine.
+
+    \b
+    Example:
+      registry audit checkpoint
+    """
+    server.checkpoint(**overrides)
+    output.line("The log names the heads of all chains.")
+
+
+def _named(report: ChainReport) -> str:
+    return f"{report.aggregate} ({report.label})" if report.label else report.aggregate
+
+
+def _show(report: ChainReport) -> None:
+    since = f", facts of earlier releases covered since {report.baseline}" if report.baseline else ""
+    if report.is_whole:
+        output.line(f"{_named(report)}: {report.entries} entries, whole{since}")
+    for problem in report.problems:
+        output.line(f"{_named(report)}: {problem}")
+    for gap in report.uncovered:
+        output.line(f"{_named(report)}: not covered: {gap}{since}")

@@ -98,12 +98,40 @@ def refusals() -> Iterator[None]:
         raise _Refused(error.detail, exit_code(error.code, None)) from error
 
 
-def verify_audit(**overrides: Any) -> Iterator[ChainReport]:
+def verify_audit(*, model: str | None = None, **overrides: Any) -> Iterator[ChainReport]:
     """One report per chain of the audit log."""
     with application(**overrides):
         from registry.services import audit
 
-        yield from audit.verify()
+        yield from audit.verify(model=model)
+
+
+def record_baselines(*, accept_unsealed: bool, **overrides: Any) -> Iterator[ChainReport]:
+    """The report of each chain that got a baseline."""
+    with application(**overrides):
+        from registry.services import audit
+
+        yield from audit.record_baseline(accept_unsealed=accept_unsealed)
+
+
+def checkpoint(**overrides: Any) -> None:
+    """Record the heads of all chains."""
+    with application(**overrides):
+        from registry.services import audit
+
+        while audit.checkpoint():
+            pass
+
+
+def erase(*, entry: str | None, field: str, account: str | None, reason: str, **overrides: Any) -> str:
+    """Erase a text of an entry or the name of an account; returns what stands in its place."""
+    with application(**overrides):
+        from registry.services import audit
+
+        if account is not None:
+            return audit.erase_account(account, reason=reason)
+        audit.erase_text(entry or "", field, reason=reason)
+        return "nothing"
 
 
 def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:

@@ -9,9 +9,18 @@ from registry.cli import output
 from registry.cli.output import joined, when
 
 if TYPE_CHECKING:
-    from registry.client.types import AliasView, Dataset, EntryView, HolderView, ModelView, RefusalView, VersionView
+    from registry.client.types import (
+        AliasView,
+        Dataset,
+        EntryActor,
+        EntryView,
+        HolderView,
+        ModelView,
+        RefusalView,
+        VersionView,
+    )
 
-ENTRY_COLUMNS = ("time", "actor", "action", "version", "change", "reason")
+ENTRY_COLUMNS = ("time", "actor", "credential", "action", "version", "change", "reason")
 REFUSAL_COLUMNS = ("hour", "code", "action", "actor", "address", "count", "last")
 MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
 VERSION_COLUMNS = ("version", "stage", "state", "registered", "by", "aliases", "metrics")
@@ -21,7 +30,22 @@ def entry_row(entry: EntryView) -> list[object]:
     """One line of history."""
     model, number = entry["model"] or "", entry["version"]
     subject = f"{model}:{number}" if number is not None else model
-    return [when(entry["at"]), entry["actor"]["name"], entry["action"], subject, _change(entry), entry["reason"] or ""]
+    actor, change = entry["actor"], _change(entry)
+    return [
+        when(entry["at"]),
+        actor["name"],
+        _credential(actor),
+        entry["action"],
+        subject,
+        change,
+        entry["reason"] or "",
+    ]
+
+
+def _credential(actor: EntryActor) -> str:
+    """The token's id, and who issued it where that is another account; an older server does not say."""
+    token, issuer = actor.get("credential") or "", actor.get("issuer")
+    return f"{token} by {issuer}" if issuer else token
 
 
 def refusal_row(refusal: RefusalView) -> list[object]:

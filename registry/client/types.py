@@ -268,6 +268,13 @@ class Actor(TypedDict):
     kind: str
 
 
+class EntryActor(Actor):
+    """Who did it: with which token, and who created that where it was another account."""
+
+    credential: NotRequired[str | None]
+    issuer: NotRequired[str | None]
+
+
 class EntryView(TypedDict):
     """One line of history.
 
@@ -278,7 +285,7 @@ class EntryView(TypedDict):
     id: str
     at: str
     action: str
-    actor: Actor
+    actor: EntryActor
     model: str | None
     version: int | None
     related_version: int | None

@@ -16,7 +16,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
 import registry.db.models  # noqa: F401 -- fills the metadata that is compared
-from registry.db import commit_order, schema
+from registry.db import commit_order, grants, schema
 from registry.db.base import Base
 from registry.domain.errors import Unavailable
 
@@ -40,24 +40,48 @@ EXPRESSED = (
 )
 
 
-def upgrade(url: str, revision: str = "head") -> None:
+def upgrade(
+    url: str, revision: str = "head", *, app_role: str | None = None, app_password: str | None = None
+) -> list[str]:
     """Apply what is missing, and let new audit entries follow restored ones in commit order.
 
     Any number of processes may do this at once: one works, the others wait.
 
-    A newer schema stays as it is. Raises Unavailable when this release does not work with it.
+    On PostgreSQL *app_role*, and every role that was named in an earlier upgrade, gets the application's rights on the
+    schema as it is then; returns those roles. With *app_password* that role is made where it is not there. A newer
+    schema stays as it is. Raises Unavailable when this release does not work with it, or when a role is not fit.
     """
     with schema.connected(url) as connection:
         found = schema.revision_over(connection)
         if schema.is_newer(found) and (problem := schema.mismatch(connection)):
             raise Unavailable(problem)
     if schema.is_newer(found):
-        return
+        return []
     if found != schema.head():
         _run(command.upgrade, url, revision)
     with schema.connected(url) as connection:
         if schema.revision_over(connection) == schema.head() and commit_order.rebase(connection):
             connection.commit()
+    return _grant(url, app_role, app_password)
+
+
+def _grant(url: str, app_role: str | None, app_password: str | None) -> list[str]:
+    with schema.connected(url) as connection:
+        if connection.dialect.name != "postgresql":
+            if app_role is not None:
+                raise Unavailable("SQLite has no roles: leave --app-role out")
+            return []
+        if grants.power(connection) is None:
+            if app_role is not None:
+                raise Unavailable("only the owner of the tables gives rights: use the owner's REGISTRY_DATABASE_URL")
+            return []
+        if app_role is not None and app_password is not None:
+            grants.ensure_role(connection, app_role, app_password)
+        roles = sorted({*grants.roles(connection), *filter(None, [app_role])})
+        for role in roles:
+            grants.grant(connection, role)
+        connection.commit()
+        return roles
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -91,7 +115,9 @@ def check(url: str) -> list[str]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
             differences = [f"the schema differs: {found}" for found in compare_metadata(context, Base.metadata)]
-        return differences + _missing_indexes(connection) + _missing_triggers(connection)
+        found_missing = _missing_indexes(connection) + _missing_triggers(connection)
+        unfit = grants.problems(connection) if connection.dialect.name == "postgresql" else []
+        return differences + found_missing + unfit
 
 
 def _comparable(_found: object, name: str | None, kind: str, *_: object) -> bool:
@@ -114,6 +140,8 @@ def _missing_triggers(connection: Connection) -> list[str]:
         query = "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'"  # always, also where a session says "replica"
     found = set(connection.exec_driver_sql(query).scalars())
     wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
+    if connection.dialect.name == "sqlite":  # where REPLACE need not run the trigger of a deletion
+        wanted += [f"{table}_keep_insert" for table in (*FROZEN, "audit_texts") if table != "lineage_digests"]
     problems = [
         f"the trigger {name} is gone or disabled: history can be changed" for name in wanted if name not in found
     ]

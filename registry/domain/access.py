@@ -101,6 +101,7 @@ def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
 class Actor:
     """Who asks. ``id`` is a random identifier that the audit log hashes; ``name`` is for people and may be erased.
 
+    ``issuer_id`` is the account that created the token; it differs from ``id`` where an admin issued it for another.
     ``exercised`` collects the permissions that the present request was found to need.
     """
 
@@ -112,7 +113,13 @@ class Actor:
     token_id: str | None = None
     request_id: str | None = None
     client_request_id: str | None = None
+    issuer_id: str | None = None
     exercised: set[Permission] = field(default_factory=set, compare=False, repr=False)
+
+    @property
+    def is_issued_by_another(self) -> bool:
+        """Whether the credential was created by another account than the one that it acts as."""
+        return self.issuer_id is not None and self.issuer_id != self.id
 
     def for_request(self, request_id: str, client_request_id: str | None = None) -> Actor:
         """Return this actor for one request, which has not exercised any permission yet.

@@ -1,11 +1,13 @@
-"""An audit entry's bytes and the hash chain that ties the entries of one aggregate together.
+"""An audit entry's bytes, the hash chain over the entries of one aggregate, and the seal of each entry.
 
 The leaf hash is RFC 6962's: SHA-256 over a zero byte and the entry's bytes. Free text stays outside of the hashed
-bytes: they hold a salted commitment to it, so that a text can be erased later without breaking the chain.
+bytes: they hold a salted commitment to it, so that a text can be erased later without breaking the chain. The seal is
+keyed with the service's secret: without that, SQL alone cannot append an entry or rewrite a chain.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -23,7 +25,10 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """What happened, before it becomes an entry. ``texts`` are kept beside the hashed bytes, committed to inside."""
+    """What happened, before it becomes an entry. ``texts`` are kept beside the hashed bytes, committed to inside.
+
+    ``facts`` are for verification only: digests of the rows that this entry wrote (``registry.domain.facts``).
+    """
 
     action: str
     subject: Mapping[str, Any]
@@ -31,6 +36,7 @@ class Happening:
     after: Mapping[str, Any] = field(default_factory=dict)
     digests: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def body(
@@ -54,12 +60,14 @@ def body(
             "seq": seq,
             "prev": previous,
             "action": happening.action,
-            "actor": {"id": actor.id, "kind": str(actor.kind), "cred": actor.token_id or ""},
+            "actor": {"id": actor.id, "kind": str(actor.kind), "cred": actor.token_id or ""}
+            | ({"issuer": actor.issuer_id} if actor.is_issued_by_another else {}),
             "subject": dict(happening.subject),
             "before": dict(happening.before),
             "after": dict(happening.after),
             "digests": dict(happening.digests),
             "commit": {name: commitment(salts[name], text) for name, text in happening.texts.items()},
+            "facts": dict(happening.facts),
             "req": actor.request_id or "",
             **({"client_req": actor.client_request_id} if actor.client_request_id else {}),
         }
@@ -74,3 +82,14 @@ def leaf_hash(entry: bytes) -> str:
 def commitment(salt: bytes, text: str) -> str:
     """A value that fixes *text* without showing it: HMAC-SHA256 keyed with the salt, as hex."""
     return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()
+
+
+def seal(key: bytes, leaf: str) -> str:
+    """Return ``<key id>:<HMAC-SHA256>`` over a leaf hash, both in hex."""
+    return f"{key_id(key)}:{hmac.new(key, leaf.encode(), hashlib.sha256).hexdigest()}"
+
+
+@functools.cache
+def key_id(key: bytes) -> str:
+    """Return the name of a sealing key: eight hex digits that do not reveal it."""
+    return hashlib.sha256(b"audit key id\x00" + key).hexdigest()[:8]

@@ -154,6 +154,23 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
         yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
 
 
+def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
+    """Return the node that a stored row of *kind*, but for a version's, must be. Raises KeyError or ValueError."""
+    match NodeKind(kind):
+        case NodeKind.RUN:
+            (node,) = nodes(Snapshot(run=run_of(attributes)))
+        case NodeKind.CODE:
+            (node,) = nodes(Snapshot(code=Code(**attributes)))
+        case NodeKind.ENVIRONMENT:
+            (node,) = nodes(Snapshot(environment=Environment(**attributes)))
+        case NodeKind.DATASET:
+            digests = tuple(attributes["digests"])
+            (node,) = nodes(Snapshot(datasets=(Dataset(**{**attributes, "digests": digests}),)))
+        case NodeKind.VERSION:
+            raise ValueError("a version's node has no content")
+    return node
+
+
 def run_of(document: Mapping[str, Any]) -> Run:
     """The run whose node has these attributes."""
     times = {name: datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at") if document[name]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -55,7 +55,16 @@ def seal(files: Sequence[File]) -> Manifest:
         errors = {index: {"path": [text]} for index, text in found.items()}
         raise Invalid("Two files of the manifest cannot stand side by side.", errors={"files": errors})
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    return Manifest(ordered, manifest.digest(asdict(file) for file in ordered))
+    return Manifest(ordered, _digest(ordered))
+
+
+def digest_of(files: Iterable[File]) -> str:
+    """Return the digest that the manifest of *files* has, without checking them."""
+    return _digest(sorted(files, key=lambda file: file.path.encode()))
+
+
+def _digest(ordered: Sequence[File]) -> str:
+    return manifest.digest(asdict(file) for file in ordered)
 
 
 def sha256_problem(text: str) -> str | None:

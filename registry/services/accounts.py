@@ -17,7 +17,7 @@ from registry.db.models import Account, Token
 from registry.db.queries import records
 from registry.db.records import Page, TokenRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock, confusables, names
+from registry.domain import clock, confusables, facts, names
 from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
@@ -61,7 +61,13 @@ def create_token(
         )
         session.add(token)
         after = {"roles": token.roles, "expires_at": clock.wire(token.expires_at), "owner": account.id}
-        happening = Happening("token.created", {"token": token.id}, after=after)
+        happening = Happening(
+            "token.created",
+            {"token": token.id},
+            after=after,
+            texts=audit.texts(owner=account.name),
+            facts={"token": facts.token(token.hash, token.name)},
+        )
         audit.record(session, chain, event, happening, actor=actor)
         record = _read(session, token.id)
         return answer(session, replace(record, token=new.text), kept=record)
@@ -139,7 +145,10 @@ def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
                 expires_at=event.at + BOOTSTRAP_LIFE,
             )
         )
-        audit.record(session, chain, event, Happening("bootstrap.issued", {"token": new.id}), actor=SYSTEM)
+        happening = Happening(
+            "bootstrap.issued", {"token": new.id}, facts={"token": facts.token(new.hash, BOOTSTRAP_NAME)}
+        )
+        audit.record(session, chain, event, happening, actor=SYSTEM)
         return new.text
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -43,13 +44,23 @@ def suspect(session: Session, blobs: Iterable[Blob]) -> None:
 def repair(session: Session, blob: Blob, *, key: str, etag: str | None, actor: Actor) -> None:
     """Record that a locked blob is whole, in the object *key*."""
     before, blob.damage = blob.damage, None
-    blob.key, blob.etag, blob.checked_at = key, etag, None
-    if before not in DAMAGED:
-        return  # nobody was told of a suspicion
-    _record(session, blob, "blob.repaired", before=before, after=None, actor=actor)
+    key_before, blob.key, blob.etag, blob.checked_at = blob.key, key, etag, None
+    if before not in DAMAGED and key == key_before:
+        return  # a suspicion was never recorded
+    facts = {"key_before": key_before}
+    _record(session, blob, "blob.repaired", before=before, after=None, actor=actor, facts=facts)
 
 
-def _record(session: Session, blob: Blob, action: str, *, before: str | None, after: str | None, actor: Actor) -> None:
+def _record(
+    session: Session,
+    blob: Blob,
+    action: str,
+    *,
+    before: str | None,
+    after: str | None,
+    actor: Actor,
+    facts: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     chain = audit.lock_chain(session, STORAGE)
     event = audit.begin(chain)
     happening = Happening(
@@ -58,6 +69,7 @@ def _record(session: Session, blob: Blob, action: str, *, before: str | None, af
         before={"damage": before},
         after={"damage": after, "key": blob.key, "size": str(blob.size), "versions": _users(session, blob)},
         digests={"blob": f"sha256:{blob.sha256}"},
+        facts=facts,
     )
     audit.record(session, chain, event, happening, actor=actor)
 

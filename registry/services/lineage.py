@@ -16,6 +16,7 @@ from registry.db.records import VersionRecord
 from registry.db.session import reading
 from registry.domain import lineage
 from registry.domain.errors import Invalid
+from registry.domain.facts import Edge
 from registry.domain.lineage import EdgeKind, NodeKind, Parent, Snapshot
 from registry.domain.stages import State
 
@@ -27,8 +28,8 @@ def trace(model: str, number: int) -> VersionRecord:
         return records.version_record(session, found)
 
 
-def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) -> None:
-    """Store the snapshot around a new version. Raises Invalid when a parent is not there."""
+def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) -> list[Edge]:
+    """Store the snapshot around a new version; returns its edges. Raises Invalid when a parent is not there."""
     parents = _parent_nodes(session, snapshot.parents)  # before there is a node of its own: nobody is his own parent
     found = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
@@ -39,13 +40,15 @@ def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) ->
     digests = sorted({(ids[pair], digest) for pair, node in found for digest in node.digests})
     found_by = [{"node_id": node_id, "digest": digest} for node_id, digest in digests]
     insert_missing(session, LineageDigest, found_by, key=["node_id", "digest"])
-    edges = [(ids[pair], node.edge.value, node.role) for pair, node in found]
-    edges += [(node_id, EdgeKind.DERIVED_FROM.value, "") for node_id in parents]
+    edges = [(ids[pair], node.edge.value, node.role, pair) for pair, node in found]
+    edges += [(node_id, EdgeKind.DERIVED_FROM.value, "", (NodeKind.VERSION.value, key)) for node_id, key in parents]
+    edges = list(dict.fromkeys(edges))
     drawn = [
         {"source_id": ids[own], "target_id": target, "kind": kind, "role": role, "created_at": at}
-        for target, kind, role in dict.fromkeys(edges)
+        for target, kind, role, _ in edges
     ]
     insert_rows(session, LineageEdge, drawn)
+    return [(kind, role, *pair) for _, kind, role, pair in edges]
 
 
 def _keep_nodes(
@@ -62,11 +65,12 @@ def _keep_nodes(
     return ids
 
 
-def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[int]:
+def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int, str]]:
+    """Return the id and the key of each parent's node."""
     found = []
     for index, parent in enumerate(parents):
         statement = (
-            select(LineageNode.id)
+            select(LineageNode.id, LineageNode.key)
             .join(Version, Version.id == LineageNode.version_id)
             .join(Model, Model.id == Version.model_id)
             .where(
@@ -78,11 +82,11 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[int]:
             .with_for_update(of=Version, read=True)  # so that it is not deleted before we commit
         )
         session.execute(statement)  # waits for a deletion that is under way; the next sees whether it happened
-        node_id = session.scalars(statement).first()
-        if node_id is None:
+        node = session.execute(statement).first()
+        if node is None:
             text = f"there is no version {parent.model}:{parent.version}"
             raise Invalid(f"parents: {text}", errors={"parents": {index: [text]}})
-        found.append(node_id)
+        found.append((node.id, node.key))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from sqlalchemy import or_, select, update
@@ -184,7 +185,15 @@ def restore(
         except IntegrityError as error:
             raise _restore_blocked(name) from error
         held.next_number = catalog.next_number(session, name)
-        return _mark(session, held, "model.restored", deleted=False, actor=actor, reason=reason)
+        return _mark(
+            session,
+            held,
+            "model.restored",
+            deleted=False,
+            actor=actor,
+            reason=reason,
+            facts={"next_number": held.next_number},
+        )
 
 
 def rename(
@@ -239,12 +248,19 @@ def rename(
 
 
 def _mark(
-    session: Session, held: Model, action: str, *, deleted: bool, actor: Actor, reason: str | None
+    session: Session,
+    held: Model,
+    action: str,
+    *,
+    deleted: bool,
+    actor: Actor,
+    reason: str | None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelRecord:
     event = audit.begin(held)
     held.deleted_at = event.at if deleted else None
     catalog.touch(held, event.at)
-    happening = Happening(action, {"model": held.name}, texts=audit.texts(reason=reason))
+    happening = Happening(action, {"model": held.name}, texts=audit.texts(reason=reason), facts=facts)
     audit.record(session, held, event, happening, actor=actor)
     return answer(session, records.model_record(session, held))
 

@@ -15,10 +15,11 @@ from registry.db.inserts import insert_rows, insert_whole
 from registry.db.models import Import, Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
-from registry.domain import manifest, names, sizes
+from registry.domain import facts, manifest, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
+from registry.domain.facts import Edge, Measured
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File, Manifest
 from registry.domain.stages import State
@@ -89,16 +90,16 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
             return answer(session, Registered(False, records.version_record(session, twin)))
         for alias in wanted.aliases:
             authority.require_to_point(actor, held, alias, protected)
-        state = _check_blobs(session, sealed, actor)
+        state, keys = _check_blobs(session, sealed, actor)
         event = audit.begin(held)
         version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
-        _describe(session, version, wanted, sealed, event=event, actor=actor)
-        lineage.keep(session, held, version, wanted.lineage)
+        written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
         tags.give(session, version, wanted.tags)
         left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
         if wanted.area is not None:
             artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
-        audit.record(session, held, event, _happening(held, version, wanted, left), actor=actor, version=version)
+        happening = _happening(held, version, wanted, left, written | _blobs(keys))
+        audit.record(session, held, event, happening, actor=actor, version=version)
         return answer(session, Registered(True, records.version_record(session, version)))
 
 
@@ -116,12 +117,13 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
         event = audit.begin(held)
         version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
         if fetch is None:
-            _describe(session, version, wanted, None, event=event, actor=actor)
-            lineage.keep(session, held, version, wanted.lineage)
+            written = _describe(session, held, version, wanted, None, event=event, actor=actor)
         else:
+            written = _facts(version, params={}, metrics=[], edges=[])
             session.add(_import(version, fetch, actor=actor))
         tags.give(session, version, wanted.tags)
-        audit.record(session, held, event, _happening(held, version, wanted, {}), actor=actor, version=version)
+        happening = _happening(held, version, wanted, {}, written)
+        audit.record(session, held, event, happening, actor=actor, version=version)
         return answer(session, records.version_record(session, version))
 
 
@@ -136,7 +138,7 @@ def fill(
         named = Run(MLFLOW, version.run_id, url=version.run_link)
         wanted = replace(wanted, lineage=replace(wanted.lineage, run=named))
     sealed = _check(wanted)
-    state = _check_blobs(session, sealed, actor)
+    state, keys = _check_blobs(session, sealed, actor)
     before, run = version.state, wanted.lineage.run
     version.state = state.value
     version.manifest_digest, version.file_count, version.size = sealed.digest, len(sealed.files), sealed.size
@@ -145,8 +147,7 @@ def fill(
     version.signature = dict(wanted.signature) if wanted.signature is not None else None
     version.run_id = version.run_id or (run.id if run else None)
     catalog.touch(version, event.at)
-    _describe(session, version, wanted, sealed, event=event, actor=actor)
-    lineage.keep(session, held, version, wanted.lineage)
+    written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
     if wanted.area is not None:
         artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
     happening = Happening(
@@ -156,6 +157,7 @@ def fill(
         after={"state": version.state, "files": version.file_count, "size": str(version.size)},
         digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
         texts=audit.texts(source=version.source),
+        facts=written | _blobs(keys),
     )
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)
 
@@ -214,8 +216,11 @@ _TWINS = (
 )
 
 
-def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> State:
-    """Whether all bytes are verified, or some of the actor's are about to be. They stay until the transaction ends."""
+def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[State, Mapping[str, str] | None]:
+    """Return READY and the objects that hold the bytes by sha256, or PENDING while some are yet to be verified.
+
+    The bytes stay until the transaction ends. Raises Invalid, or BlobsMissing.
+    """
     wanted = {file.sha256 for file in sealed.files}
     known = artifacts.known_blobs(session, wanted, actor=actor, locked=True)
     awaited: dict[str, int] = {}
@@ -233,7 +238,9 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> State:
         if sizes[file.sha256] != file.size:
             text = f"{file.path!r} has {sizes[file.sha256]} bytes in the store, not {file.size}"
             raise Invalid.field("files", text)
-    return State.READY if wanted == known.keys() else State.PENDING
+    if wanted != known.keys():
+        return State.PENDING, None
+    return State.READY, {sha256: blob.key for sha256, blob in known.items()}
 
 
 def _insert(
@@ -293,13 +300,15 @@ def _number(session: Session, held: Model, wanted: Registration, actor: Actor) -
 
 def _describe(
     session: Session,
+    held: Model,
     version: Version,
     wanted: Registration,
     sealed: Manifest | None,
     *,
     event: audit.Event,
     actor: Actor,
-) -> None:
+) -> dict[str, str]:
+    """Insert a version's files, params, metrics and lineage; returns their digests for the audit entry."""
     run = wanted.lineage.run
     params = {**(run.params if run else {}), **wanted.params}
     files = [
@@ -314,10 +323,33 @@ def _describe(
         [{"version_id": version.id, "key": key, "value": value} for key, value in params.items()],
     )
     measured = {**(run.metrics if run else {}), **wanted.metrics}
-    versions.add_metrics(session, version, measured, event=event, actor=actor)
+    metrics = versions.add_metrics(session, version, measured, event=event, actor=actor)
+    edges = lineage.keep(session, held, version, wanted.lineage)
+    return _facts(version, params=params, metrics=metrics, edges=edges)
 
 
-def _happening(held: Model, version: Version, wanted: Registration, left: Mapping[str, int | None]) -> Happening:
+def _facts(
+    version: Version, *, params: Mapping[str, str], metrics: Sequence[Measured], edges: Sequence[Edge]
+) -> dict[str, str]:
+    return {
+        "frozen": facts.frozen(version),
+        "params": facts.params(params),
+        "metrics": facts.metrics(metrics),
+        "edges": facts.edges(edges),
+    }
+
+
+def _blobs(keys: Mapping[str, str] | None) -> dict[str, str]:
+    return {} if keys is None else {"blobs": facts.blobs(keys)}
+
+
+def _happening(
+    held: Model,
+    version: Version,
+    wanted: Registration,
+    left: Mapping[str, int | None],
+    written: Mapping[str, str],
+) -> Happening:
     """*left* tells where each of the aliases pointed before."""
     return Happening(
         "version.registered",
@@ -335,4 +367,5 @@ def _happening(held: Model, version: Version, wanted: Registration, left: Mappin
             location=wanted.origin.location,
             claimed=json.dumps(wanted.claimed, sort_keys=True) if wanted.claimed else None,
         ),
+        facts=written,
     )

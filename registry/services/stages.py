@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -256,7 +258,7 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
             outgoing.rolled_back = True
         tenures.enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
 
-        happening = _happening(held, target, decided, outgoing, terms.reason)
+        happening = _happening(held, target, decided, outgoing, terms.reason, facts={"origin": chosen.origin})
         audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
         return answer(session, Moved(decided, event.at, records.version_record(session, target)))
 
@@ -278,7 +280,15 @@ def _rollback_move(target: Version, outgoing: Version | None) -> Move:
     return Move(target.number, source, Stage.PRODUCTION, Kind.ROLLBACK, displaced=outgoing.number if outgoing else None)
 
 
-def _happening(held: Model, version: Version, decided: Move, related: Version | None, reason: str) -> Happening:
+def _happening(
+    held: Model,
+    version: Version,
+    decided: Move,
+    related: Version | None,
+    reason: str,
+    *,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> Happening:
     assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
     before: dict[str, Any] = {"stage": decided.source.value}
     after: dict[str, Any] = {"stage": decided.target.value}
@@ -291,6 +301,7 @@ def _happening(held: Model, version: Version, decided: Move, related: Version | 
         after=after,
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
+        facts=facts,
     )
 
 

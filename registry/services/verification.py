@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from registry.db.models import Model, Upload, Version, VersionFile
 from registry.db.queries import artifacts, catalog
 from registry.db.session import reading, transaction
+from registry.domain import facts
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Unavailable, UploadMismatch
@@ -133,6 +134,7 @@ def _mark(session: Session, held: Model, version: Version, state: State, reason:
         after={"state": state.value} | aliases.pointing(left, None),
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
+        facts={"blobs": facts.blobs(artifacts.keys(session, version))} if state is State.READY else {},
     )
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)
     return state

@@ -15,10 +15,11 @@ from registry.db.models import Account, Model, Version, VersionFile, VersionMetr
 from registry.db.queries import artifacts, catalog, pages, records
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
-from registry.domain import clock, names, sizes
+from registry.domain import clock, facts, names, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
+from registry.domain.facts import Measured
 from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
 from registry.services import alias_requests, aliases, audit, authority, lineage, tags, tenures
@@ -137,10 +138,14 @@ def measure(
         catalog.check_match(found, if_match)
         event = audit.begin(held)
         _require_room(session, found, values)
-        add_metrics(session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest)
+        measured = add_metrics(
+            session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest
+        )
         catalog.touch(found, event.at)
         after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
-        happening = Happening("version.measured", subject(held, found), after=after)
+        happening = Happening(
+            "version.measured", subject(held, found), after=after, facts={"metrics": facts.metrics(measured)}
+        )
         audit.record(session, held, event, happening, actor=actor, version=found)
         return answer(session, records.version_record(session, found))
 
@@ -154,8 +159,8 @@ def add_metrics(
     actor: Actor,
     step: int | None = None,
     dataset_digest: str | None = None,
-) -> None:
-    """Append one row for each value. Raises Invalid."""
+) -> list[Measured]:
+    """Append one row for each value; returns what was written. Raises Invalid."""
     for key in values:
         names.require(names.tag_key_problem, f"metrics.{key}", key)
     rows = [
@@ -164,6 +169,7 @@ def add_metrics(
         for key, value in sorted(values.items())
     ]  # fmt: skip
     insert_rows(session, VersionMetric, rows)
+    return [(key, float(value), step, dataset_digest, actor.id) for key, value in values.items()]
 
 
 def _require_room(session: Session, version: Version, values: Mapping[str, float]) -> None:
@@ -282,7 +288,12 @@ def _mark(
     catalog.touch(found, event.at)
     held.revised_at = event.at
     happening = Happening(
-        action, subject(held, found), before=before, after={"state": state.value}, texts=audit.texts(reason=reason)
+        action,
+        subject(held, found),
+        before=before,
+        after={"state": state.value},
+        texts=audit.texts(reason=reason),
+        facts={"blobs": facts.blobs(artifacts.keys(session, found))} if state is State.READY else {},
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
     return answer(session, records.version_record(session, found))

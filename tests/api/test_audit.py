@@ -169,14 +169,16 @@ def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, given: Given) -> N
     pairs = list(zip(lines(api, "&model=fraud"), table(api, "&model=fraud"), strict=True))
 
     for entry, row in pairs:
-        assert set(row) == set(entry)
+        assert set(row) == {*entry, "credential", "issuer"}
         for name in ("at", "action", "id", "leaf_hash", "previous_hash", "aggregate"):
             assert row[name] == entry[name]
         for name in ("model", "version", "related_version", "token", "reason"):
             assert row[name] == ("" if entry[name] is None else str(entry[name]))
         for name in ("before", "after", "digests", "texts"):
             assert json.loads(row[name]) == entry[name]
-        assert row["actor"] == entry["actor"]["name"]
+        assert [row[name] for name in ("actor", "credential", "issuer")] == [
+            entry["actor"][name] or "" for name in ("name", "credential", "issuer")
+        ]
     assert json.loads(pairs[1][1]["texts"]) == {"description": 'of "quotes", commas,\nand lines'}
 
 

@@ -108,7 +108,8 @@ def test_an_entry_says_who_when_what_and_why(api: Api, given: Given) -> None:
     entry = history(api)[0]
 
     version = expect(200, moved)["version"]
-    assert entry["actor"] == {"id": me["id"], "name": "all", "kind": "user"}
+    credential = {"credential": me["token"]["id"], "issuer": "local-dev"}
+    assert entry["actor"] == {"id": me["id"], "name": "all", "kind": "user"} | credential
     assert (entry["at"], entry["action"]) == (moved.get_json()["at"], "version.promoted")
     assert (entry["model"], entry["version"], entry["related_version"]) == ("fraud", 1, None)
     assert (entry["before"], entry["after"]) == ({"stage": "none"}, {"stage": "staging"})

@@ -185,10 +185,11 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     assert (done.code, told.code) == (0, 0)
     assert "WRONG" not in done.out
     found = document(told)
-    own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
+    own = {"sqlite": ["engine"], "postgresql": ["engine", "privileges", "connections", "clock"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "identity", "abilities", "verification", "versions",
                            "bytes", "jobs", *own, "workers"]  # fmt: skip
-    assert {name for name, item in found.items() if item["fix"]} <= {"engine"}  # the throw-away PostgreSQL has no fsync
+    # The throw-away PostgreSQL has no fsync, and its superuser serves.
+    assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}
     assert {item["ok"] for item in found.values()} == {True}
     assert found["storage"]["detail"].startswith("the store refuses wrong bytes itself")
 
@@ -272,3 +273,55 @@ def test_the_doctor_refuses_settings_that_make_no_sense(admin: Registry, monkeyp
 
     assert done.code == 2
     assert "REGISTRY_GC_GRACE" in done.err
+
+
+def test_verification_tells_whole_from_falsified_from_not_covered(
+    admin: Registry, given: Given, stock: Stock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given.version("fraud", stage="production")
+    whole = admin("audit", "verify")
+    one = admin("audit", "verify", "--model", "fraud")
+    checkpoint = admin("audit", "checkpoint")
+
+    with stock.app.app_context(), transaction() as session:
+        session.execute(update(Version).values(description="another"))
+    falsified = admin("audit", "verify")
+    monkeypatch.setenv("REGISTRY_SECRET_KEY", "another secret, as long as it must be")
+    unknown = admin("audit", "verify", "--model", "fraud")
+
+    assert (whole.code, checkpoint.code, falsified.code, unknown.code) == (0, 0, 1, 1)
+    assert lines(whole)[-1].startswith("Everything is as the log says (")
+    assert "(fraud): 4 entries, whole" in one.out
+    assert "its description is 'another', the log says ''" in falsified.out
+    assert "not covered: its first 4 entries have no seal of this service" in unknown.out
+
+
+def test_a_secret_that_sealed_nothing_proves_nothing_until_a_baseline(
+    admin: Registry, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given.version("fraud", stage="production")
+    monkeypatch.setenv("REGISTRY_SECRET_KEY", "another secret, as long as it must be")
+
+    before, recorded = admin("audit", "verify"), admin("audit", "verify", "--baseline")
+    after = admin("audit", "verify")
+
+    assert (before.code, recorded.code, after.code) == (2, 0, 0)
+    assert lines(before)[-1].startswith("Cannot tell: ")
+    assert "(fraud): baseline recorded" in recorded.out
+    assert "(fraud): 5 entries, whole, facts of earlier releases covered since " in after.out
+
+
+def test_an_operator_erases_a_text_and_a_name(admin: Registry, given: Given, api: Api) -> None:
+    given.version("fraud", stage="production")
+    entry = expect(200, api.get("/models/fraud/history"))["items"][0]
+    made = expect(201, api.post("/tokens", {"owner": "dave", "roles": ["reader"]}))
+    expect(200, api.delete(f"/tokens/{made['id']}"))
+
+    text = admin("admin", "erase", "--entry", entry["id"], "--reason", "a request")
+    name = admin("admin", "erase", "--account", "dave", "--reason", "a request")
+    neither = admin("admin", "erase", "--reason", "a request")
+
+    assert (text.code, name.code, neither.code) == (0, 0, 2)
+    assert name.out.startswith("Erased; erased-")
+    assert expect(200, api.get("/models/fraud/history"))["items"][1]["reason"] is None
+    assert admin("audit", "verify").code == 0

@@ -19,13 +19,14 @@ TEXT = (DEPLOY / "compose.yaml").read_text()
 SERVICES = yaml.safe_load(TEXT)["services"]
 OURS = ("registry", "worker", "migrate", "s3-init")
 JOBS = ("migrate", "s3-init")
+APP_PASSWORD = "REGISTRY_DATABASE_APP_PASSWORD"
 
 
 def test_every_variable_of_ours_is_a_setting():
     named = set(re.findall(r"\bREGISTRY_[A-Z0-9_]+", TEXT + (DEPLOY / "env.example").read_text()))
 
     assert named
-    assert {name.removesuffix("_FILE") for name in named} <= VARIABLES
+    assert {name.removesuffix("_FILE") for name in named} - {APP_PASSWORD} <= VARIABLES
 
 
 def test_every_variable_that_compose_requires_is_in_the_example_file():
@@ -88,11 +89,17 @@ def test_all_containers_of_ours_have_the_same_image_and_settings():
     first, *others = (SERVICES[name] for name in OURS)
 
     for other in others:
-        assert (other["image"], other["build"], other["environment"]) == (
-            first["image"],
-            first["build"],
-            first["environment"],
-        )
+        environment = {name: value for name, value in other["environment"].items() if name != APP_PASSWORD}
+        if other is SERVICES["migrate"]:  # which connects as the owner of the tables
+            environment["REGISTRY_DATABASE_URL"] = first["environment"]["REGISTRY_DATABASE_URL"]
+        assert (other["image"], other["build"], environment) == (first["image"], first["build"], first["environment"])
+
+
+def test_only_the_migration_connects_as_the_owner_of_the_tables():
+    users = {name: SERVICES[name]["environment"]["REGISTRY_DATABASE_URL"].split("//")[1].split(":")[0] for name in OURS}
+
+    assert users == dict.fromkeys(OURS, "registry_app") | {"migrate": "registry"}
+    assert SERVICES["migrate"]["command"] == ["db", "upgrade", "--app-role", "registry_app"]
 
 
 @pytest.mark.parametrize("name", ["registry", "worker"])

@@ -19,6 +19,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from registry.db.session import db
+from registry.services import audit
 from tests.support.api import Api, Given, expect
 
 STAGES = ["none", "staging", "production", "archived"]
@@ -408,6 +410,10 @@ class Life(RuleBasedStateMachine):
         assert [item["seq"] for item in reversed(items)] == list(range(1, len(items) + 1))
         for instant in self.instants[-10:]:
             self.assert_past("production", instant)
+        with self.api.client.application.app_context():
+            unlike = [report for report in audit.verify(model=self.path.rpartition("/")[2]) if not report.is_whole]
+            db.session.remove()
+        assert unlike == []
 
     def expectation(self, what: str, told: Any) -> tuple[Any, dict[str, Any]]:
         """What the caller claims to have seen, and how it is sent."""

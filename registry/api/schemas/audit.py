@@ -67,6 +67,14 @@ class ActorView(View):
     id = fields.String(required=True)
     name = fields.String(required=True)
     kind = fields.String(required=True)
+    credential = fields.String(
+        required=True, allow_none=True, metadata={"description": "The id of the token with which it was done."}
+    )
+    issuer = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The account that created the token, where that is another than the actor."},
+    )
 
 
 class EntryView(View):

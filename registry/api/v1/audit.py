@@ -30,7 +30,7 @@ from registry.services.audit import Criteria, Position
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
 COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
            "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
-           "body", "client_request_id")  # fmt: skip
+           "body", "client_request_id", "credential", "issuer")  # fmt: skip
 NEXT_AFTER = "X-Audit-Next-After"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
@@ -119,7 +119,8 @@ def _csv_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
     writer.writerow(COLUMNS)
     for entry in entries:
         shown = view.dump(entry)
-        shown["actor"] = shown["actor"]["name"]
+        actor = shown["actor"]
+        shown |= {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}
         writer.writerow([cell(shown[column]) for column in COLUMNS])
         yield _taken(buffer)
     yield _taken(buffer)

@@ -2,7 +2,7 @@
 
 from registry.db.models.access import Account, IdempotencyKey, Token
 from registry.db.models.artifacts import Artifact, Blob, Stray, Upload, VersionFile
-from registry.db.models.audit import AuditEntry, AuditText, Chain, CommitBase
+from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedHead, CommitBase
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
@@ -22,6 +22,7 @@ __all__ = [
     "Blob",
     "Census",
     "Chain",
+    "CheckpointedHead",
     "CommitBase",
     "CompatibleRelease",
     "FormerName",

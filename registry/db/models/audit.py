@@ -7,13 +7,15 @@ from datetime import datetime
 from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
-from registry.db.base import Base, Chained, SerialKey
+from registry.db.base import Base, Chained, SerialKey, UuidKey
 
 
 class AuditEntry(Base):
     """One immutable line of history; triggers refuse every change.
 
     ``body`` is the truth, exactly as hashed. The other columns repeat it for searching; verification compares them.
+    ``issuer_id`` is the account that created the credential, where that is not the actor. ``seal`` is keyed with the
+    service's secret; entries of earlier releases have none.
     """
 
     __tablename__ = "audit_entries"
@@ -41,6 +43,8 @@ class AuditEntry(Base):
     leaf_hash: Mapped[str] = mapped_column(String(64))
     body: Mapped[bytes] = mapped_column(LargeBinary)
     commit_order: Mapped[int] = mapped_column(BigInteger, server_default="0")  # PostgreSQL: a trigger sets it
+    issuer_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    seal: Mapped[str | None] = mapped_column(String(80))
 
 
 class AuditText(Base):
@@ -55,7 +59,8 @@ class AuditText(Base):
 
 
 class Chain(Chained, Base):
-    """The head of a chain that belongs to no model: tokens and accounts (``auth``)."""
+    """The head of a chain that belongs to no model: accounts and tokens (``auth``), stored bytes (``storage``), and
+    the checkpoints of all chains (``log``)."""
 
     __tablename__ = "audit_chains"
 
@@ -69,3 +74,15 @@ class CommitBase(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     base: Mapped[int] = mapped_column(BigInteger)
+
+
+class CheckpointedHead(Base):
+    """The number of the entry of a model that the latest checkpoint names, to find the chains that grew since.
+
+    Verification does not read this table: it replays the checkpoints.
+    """
+
+    __tablename__ = "audit_checkpointed"
+
+    model_id: Mapped[UuidKey]
+    seq: Mapped[int] = mapped_column(BigInteger)

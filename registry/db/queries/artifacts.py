@@ -84,6 +84,13 @@ def count_lacking(session: Session, version: Version) -> int:
     return session.scalars(statement).one()
 
 
+def keys(session: Session, version: Version) -> dict[str, str]:
+    """Return the objects that hold the version's bytes, by sha256. They stay until the transaction ends."""
+    files = select(VersionFile.sha256).where(VersionFile.version_id == version.id)
+    stored = select(Blob.sha256, Blob.key).where(Blob.sha256.in_(files)).order_by(Blob.sha256)
+    return {row.sha256: row.key for row in session.execute(stored.with_for_update(read=True))}
+
+
 def _sent_by_actor() -> ColumnElement[bool]:
     actor = bindparam("actor", type_=Upload.created_by.type)
     return _any(

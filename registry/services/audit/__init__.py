@@ -1,8 +1,12 @@
 """The audit log: append to it (recording), read it (reading, incremental), prove it unchanged (verification)."""
 
+from registry.services.audit.baseline import record_baseline
+from registry.services.audit.checkpoints import checkpoint
+from registry.services.audit.erasure import erase_account, erase_text
 from registry.services.audit.incremental import Changes, Position, between, changes, newest
 from registry.services.audit.reading import Criteria, entries, export, model_history, version_history
 from registry.services.audit.recording import AUTH, Event, begin, lock_chain, record, texts
+from registry.services.audit.sealing import attach
 from registry.services.audit.verification import ChainReport, verify
 
 __all__ = [
@@ -12,15 +16,20 @@ __all__ = [
     "Criteria",
     "Event",
     "Position",
+    "attach",
     "begin",
     "between",
     "changes",
+    "checkpoint",
     "entries",
+    "erase_account",
+    "erase_text",
     "export",
     "lock_chain",
     "model_history",
     "newest",
     "record",
+    "record_baseline",
     "texts",
     "verify",
     "version_history",

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
 from registry.db.models import Account, AuditEntry, AuditText, Model
@@ -19,6 +19,7 @@ from registry.db.records import EntryRecord, Page
 from registry.db.session import reading
 
 EXPORT_PAGE = 500
+_ISSUER = aliased(Account)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,10 @@ def _page(session: Session, statement: Rows, *, after: tuple[Any, ...] | None, l
 _NEWEST_FIRST = (Sorted(AuditEntry.id, descending=True),)
 _OLDEST_FIRST = (Sorted(AuditEntry.id),)
 _ENTRIES = pages.details(
-    select(AuditEntry, Account.name).select_from(AuditEntry).join(Account, Account.id == AuditEntry.actor_id),
+    select(AuditEntry, Account.name, _ISSUER.name)
+    .select_from(AuditEntry)
+    .join(Account, Account.id == AuditEntry.actor_id)
+    .outerjoin(_ISSUER, _ISSUER.id == AuditEntry.issuer_id),
     AuditEntry.id,
     weights.entry,
     name="entries",
@@ -115,20 +119,26 @@ def _read(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: in
 
 
 def _records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
-    uids = [entry.uid for entry, _ in rows]
+    uids = [entry.uid for entry, *_ in rows]
     said: dict[str, dict[str, str]] = {uid: {} for uid in uids}
     for row in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(uids))):
         said[row.entry_uid][row.field] = row.text
-    return [_entry(entry, name, said[entry.uid]) for entry, name in rows]
+    return [_entry(entry, name, issuer, said[entry.uid]) for entry, name, issuer in rows]
 
 
-def _entry(entry: AuditEntry, actor_name: str, said: Mapping[str, str]) -> EntryRecord:
+def _entry(entry: AuditEntry, actor_name: str, issuer: str | None, said: Mapping[str, str]) -> EntryRecord:
     told = json.loads(entry.body)
     return EntryRecord(
         id=entry.uid,
         at=entry.at,
         action=entry.action,
-        actor={"id": entry.actor_id, "name": actor_name, "kind": told["actor"]["kind"]},
+        actor={
+            "id": entry.actor_id,
+            "name": actor_name,
+            "kind": told["actor"]["kind"],
+            "credential": told["actor"]["cred"] or None,
+            "issuer": issuer,
+        },
         model=told["subject"].get("model"),
         version=told["subject"].get("version"),
         related_version=told["subject"].get("related_version"),

@@ -16,10 +16,11 @@ from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
 from registry.domain import audit, clock
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
+from registry.services.audit import sealing
 from registry.telemetry import logs
 
 TICK = timedelta(microseconds=1)
-AUTH = "auth"
+AUTH, LOG = "auth", "log"  # chains that belong to no model: accounts and tokens, and checkpoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def record(
         "related_version_id": related.id if related else None,
         "leaf_hash": chain.audit_head,
         "body": entry,
+        "issuer_id": actor.issuer_id if actor.is_issued_by_another else None,
+        "seal": sealing.seal(chain.audit_head),
     }
     if position is not None:
         written["id"] = position

@@ -1,132 +1,263 @@
-"""Verify the audit log: walk every hash chain and compare it with what is stored beside it."""
+"""Verify the registry: walk every chain, replay it, and compare what answers are read from with the outcome.
+
+Does not detect a database that was put back as a whole to an earlier state, the log and the checkpoints with it.
+"""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from registry.db.base import Rows
-from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
+from registry.db.base import Chained
+from registry.db.models import AuditEntry, Chain, LineageDigest, LineageNode, Model
+from registry.db.queries import catalog
 from registry.db.session import reading
-from registry.domain import audit, clock
-from registry.services.audit.recording import aggregate_of
+from registry.domain import lineage
+from registry.domain.lineage import NodeKind
+from registry.domain.replay import access as access_log
+from registry.domain.replay import checkpoints as checkpoint_log
+from registry.domain.replay import model as model_log
+from registry.domain.replay import restorations as restoration_log
+from registry.domain.replay import storage as storage_log
+from registry.domain.replay.checkpoints import Checkpoints
+from registry.domain.replay.entry import Unreplayable
+from registry.domain.replay.storage import Storage
+from registry.services.audit import comparison, holdings
+from registry.services.audit.chains import Broken, Head, Walk, stream
+from registry.services.audit.comparison import Comparison
+from registry.services.audit.recording import AUTH, LOG, aggregate_of
+from registry.services.audit.streams import FETCHED, Cursors, ModelRows, Stream
+
+STORAGE, REGISTRY = "storage", "registry"
+LINEAGE = "lineage"
+BATCH_ENTRIES, BATCH_MODELS = 2_000, 100
+SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What the walk over one chain found; ``problem`` names the first bad entry, or is None."""
+    """What verification found of one chain and of the rows that it accounts for.
+
+    ``problem`` is the first thing wrong, or None; ``problems`` has the first SHOWN of them. ``uncovered`` says what
+    entries of earlier releases do not hold: with any of it the chain is neither proved nor disproved. ``intruder`` is
+    the problem of entries that this service did not seal; ``baseline`` is when the latest baseline was recorded.
+    """
 
     aggregate: str
     entries: int
-    problem: str | None
+    problems: Sequence[str] = ()
+    uncovered: Sequence[str] = ()
+    label: str = ""
+    baseline: str | None = None
+    intruder: str | None = None
+    comparison: Comparison = field(default_factory=Comparison, compare=False, repr=False)
+
+    @property
+    def problem(self) -> str | None:
+        """The first thing wrong."""
+        return self.problems[0] if self.problems else None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether everything is accounted for."""
+        return not self.problems and not self.uncovered
 
 
-def verify() -> Iterator[ChainReport]:
-    """Walk every chain: each entry's hash, its link to the one before, its columns, its texts, and the head.
+def verify(*, model: str | None = None) -> Iterator[ChainReport]:
+    """Verify every chain, or the chains of the models that have or had the name *model*. Raises NotFound.
 
-    What this cannot see is a log rewritten as a whole together with its heads, or an old backup put in its place.
+    Reads one snapshot, through cursors. Memory grows with the number of versions and tenures of one model, of tokens,
+    of paths in the artifact area and of models, never with the number of entries.
     """
     with reading(snapshot=True) as session:
-        heads = {aggregate_of(head): (head.audit_seq, head.audit_head) for head in _heads(session)}
-        walked = set()
-        for aggregate in session.scalars(select(AuditEntry.aggregate).distinct().order_by(AuditEntry.aggregate)).all():
-            walked.add(aggregate)
-            yield _walk(session, aggregate, heads.get(aggregate))
-        for aggregate, (seq, _) in sorted(heads.items()):
-            if aggregate not in walked and seq:
-                yield ChainReport(aggregate, 0, f"all of its {seq} entries are gone")
+        if model is not None:
+            catalog.require_ever_named(session, model)
+        yield from _Verification(session).run(model)
 
 
-def _heads(session: Session) -> list[Model | Chain]:
-    return [*session.scalars(select(Model)), *session.scalars(select(Chain))]
+def verify_locked(session: Session, chain: Chained) -> ChainReport:
+    """Verify the one chain whose head *session* has locked, but for what checkpoints and repairs say of it."""
+    verification = _Verification(session)
+    if not isinstance(chain, Model):
+        aggregate = aggregate_of(chain)
+        return verification.own(aggregate, Head(aggregate, chain.audit_seq, chain.audit_head))
+    session.flush()
+    row = session.execute(select(*Model.__table__.columns).where(Model.id == chain.id)).one()
+    return verification.models([row])[0]
 
 
-def _walk(session: Session, aggregate: str, head: tuple[int, str] | None) -> ChainReport:
-    seq, last = 0, None
+class _Verification:
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._checkpoints = Checkpoints()
+        self._storage: Storage | None = None
+        self._walked: set[str] = set()
+
+    def run(self, model: str | None) -> Iterator[ChainReport]:
+        chains = {
+            chain.aggregate: Head(chain.aggregate, chain.audit_seq, chain.audit_head)
+            for chain in self._session.scalars(select(Chain))
+        }
+        yield self.own(LOG, chains.pop(LOG, None))
+        yield self.own(STORAGE, chains.pop(STORAGE, None))
+        if model is None:
+            yield self.own(AUTH, chains.pop(AUTH, None))
+            yield self.own(REGISTRY, chains.pop(REGISTRY, None))
+            for aggregate, head in sorted(chains.items()):
+                yield self.own(aggregate, head)
+            yield _lineage_nodes(self._session)
+        for batch in self._batches(model):
+            yield from self.models(batch)
+        if model is None:
+            yield from self._left_over()
+
+    def own(self, aggregate: str, head: Head | None) -> ChainReport:
+        """Verify one of the chains that belong to no model."""
+        self._walked.add(aggregate)
+        walk = Walk(aggregate, self._checkpoints.heads.get(aggregate))
+        found, baseline = Comparison(), None
+        try:
+            with Cursors(self._session) as cursors:
+                entries, texts = stream(cursors, [aggregate])
+                steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
+                if aggregate == LOG:
+                    self._checkpoints = checkpoint_log.replay(steps)
+                elif aggregate == STORAGE:
+                    storage = self._storage = storage_log.replay(steps)
+                    holdings.check_blobs(cursors, storage, found)
+                    holdings.check_artifacts(cursors, storage, found)
+                    baseline = storage.baseline
+                elif aggregate == AUTH:
+                    access = access_log.replay(steps)
+                    holdings.check_access(cursors, access, found)
+                    baseline = access.baseline
+                elif aggregate == REGISTRY:
+                    holdings.check_registry(cursors, restoration_log.replay(steps), found)
+                elif next(steps, None) is not None:
+                    raise Unreplayable("this release does not know the chain")
+                walk.end(head)
+        except (Broken, Unreplayable) as problem:
+            return ChainReport(aggregate, walk.seq, [str(problem)])
+        except ValueError as error:  # SQLite stores any value in any column
+            return ChainReport(aggregate, walk.seq, [_unreadable(walk, error)])
+        return _report(walk, found, baseline=baseline)
+
+    def _batches(self, model: str | None) -> Iterator[list[Any]]:
+        """Return the models in the order of their ids, few enough at once to be read through shared cursors."""
+        statement = select(*Model.__table__.columns).order_by(Model.id).limit(FETCHED)
+        if model is not None:
+            statement = statement.where(catalog.ever_named(model))
+        batch: list[Any] = []
+        rows = self._session.execute(statement).all()
+        while rows:
+            for row in rows:
+                batch.append(row)
+                if len(batch) >= BATCH_MODELS or sum(one.audit_seq for one in batch) >= BATCH_ENTRIES:
+                    yield batch
+                    batch = []
+            rows = self._session.execute(statement.where(Model.id > rows[-1].id)).all()
+        if batch:
+            yield batch
+
+    def models(self, batch: Sequence[Any]) -> list[ChainReport]:
+        """Verify the chains of some models, in the order of their ids."""
+        aggregates = [f"model:{row.id}" for row in batch]
+        self._walked.update(aggregates)
+        try:
+            with Cursors(self._session) as cursors:
+                entries, texts = stream(cursors, aggregates)
+                rows = ModelRows(cursors, [row.id for row in batch])
+                return [self._model(row, entries, texts, rows) for row in batch]
+        except ValueError as error:  # SQLite stores any value in any column
+            if len(batch) > 1:
+                return [report for row in batch for report in self.models([row])]
+            return [
+                ChainReport(aggregates[0], 0, [f"a row has a column that cannot be read: {error}"], label=batch[0].name)
+            ]
+
+    def _model(self, row: Any, entries: Stream, texts: Stream, rows: ModelRows) -> ChainReport:
+        aggregate = f"model:{row.id}"
+        head = Head(aggregate, row.audit_seq, row.audit_head, row.name)
+        walk = Walk(aggregate, self._checkpoints.heads.get(aggregate))
+        try:
+            steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
+            log: model_log.Model | None
+            try:
+                log = model_log.replay(steps)
+            except Unreplayable as error:
+                if walk.seq:
+                    raise Broken(f"entry {walk.seq}: {error}") from error
+                log = None
+            walk.end(head)
+        except Broken as problem:
+            return ChainReport(aggregate, walk.seq, [str(problem)], label=row.name)
+        if log is None:
+            return ChainReport(aggregate, 0, ["it has no entries, and every model has one"], label=row.name)
+        found = comparison.model(row, rows, log, self._storage)
+        return _report(walk, found, label=row.name, baseline=log.baseline)
+
+    def _left_over(self) -> Iterator[ChainReport]:
+        """Report chains without an owner: entries of models that are gone, and heads that only checkpoints know."""
+        for aggregate in self._session.scalars(select(AuditEntry.aggregate).distinct()).all():
+            if aggregate not in self._walked:
+                self._walked.add(aggregate)
+                yield ChainReport(aggregate, 0, ["no model or chain owns these entries"])
+        for aggregate, (seq, _) in sorted(self._checkpoints.heads.items()):
+            if aggregate not in self._walked:
+                yield ChainReport(aggregate, 0, [f"the chain and its owner are gone; a checkpoint names entry {seq}"])
+
+
+def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | None = None) -> ChainReport:
+    problems = found.differences[:SHOWN]
+    if len(found.differences) > SHOWN:
+        problems.append(f"and {len(found.differences) - SHOWN} more")
+    if walk.intruder:
+        problems.insert(0, walk.intruder)
+    uncovered = list(_uncovered(walk, found))
+    return ChainReport(walk.aggregate, walk.seq, problems, uncovered, label, baseline, walk.intruder, found)
+
+
+def _uncovered(walk: Walk, found: Comparison) -> Iterator[str]:
+    if walk.unsealed:
+        yield f"its first {walk.unsealed} entries have no seal of this service: an earlier release wrote them"
+    if found.lacking:
+        some = ", ".join(map(str, found.lacking[:SHOWN])) + ("…" if len(found.lacking) > SHOWN else "")
+        yield f"an earlier release did not record all facts of {some}"
+    if found.origins or found.number_unknown:
+        yield "an earlier release did not record the target of a rollback or the numbering after a restoration"
+
+
+def _unreadable(walk: Walk, error: ValueError) -> str:
+    return f"an entry after {walk.seq} has a column that cannot be read: {error}"
+
+
+def _lineage_nodes(session: Session) -> ChainReport:
+    """Compare the nodes of runs, code, environments and datasets with their keys, which are digests of them."""
+    found, count = Comparison(), 0
+    nodes = select(LineageNode.id, LineageNode.kind, LineageNode.key, LineageNode.name, LineageNode.attributes,
+                   LineageNode.version_id).order_by(LineageNode.id)  # fmt: skip
+    listed = select(LineageDigest.node_id, LineageDigest.digest).order_by(LineageDigest.node_id)
     try:
-        with session.execute(_chain(aggregate).execution_options(yield_per=1000)) as rows:
-            for entry, *mentioned in rows:
-                seq += 1
-                if problem := _problem(session, entry, mentioned=mentioned, seq=seq, last=last):
-                    return ChainReport(aggregate, seq, f"entry {entry.seq} ({entry.action}): {problem}")
-                last = entry
-    except ValueError as error:  # SQLite keeps whatever it is given
-        return ChainReport(aggregate, seq, f"an entry after {seq} has a column that cannot be read: {error}")
-    return ChainReport(aggregate, seq, _head_problem(head, seq, last.leaf_hash if last else ""))
+        with Cursors(session) as cursors:
+            digests = Stream(cursors, listed, lambda row: (row.node_id,))
+            for row in cursors.rows(nodes):
+                count += 1
+                carried = {each.digest for each in digests.of((row.id,))}
+                found.check(f"the lineage node {row.id}", (row.key, row.name, carried), _node(row))
+    except ValueError as error:
+        found.differences.append(f"a lineage node cannot be read: {error}")
+    return ChainReport(LINEAGE, 0, found.differences[:SHOWN], label=f"{count} nodes")
 
 
-def _chain(aggregate: str) -> Rows:
-    """The entries in their order, each with the model and the number of both versions that its columns name."""
-    version, related = aliased(Version), aliased(Version)
-    return (
-        select(AuditEntry, version.model_id, version.number, related.model_id, related.number)
-        .outerjoin(version, version.id == AuditEntry.version_id)
-        .outerjoin(related, related.id == AuditEntry.related_version_id)
-        .where(AuditEntry.aggregate == aggregate)
-        .order_by(AuditEntry.seq)
-    )
-
-
-def _head_problem(head: tuple[int, str] | None, seq: int, last: str) -> str | None:
-    if head is None:
-        return "no model or chain owns these entries"
-    if head[0] > seq:
-        return f"entry {seq + 1}: missing; the head says {head[0]} entries, {seq} are here"
-    if head != (seq, last):
-        return f"entry {seq}: it is not the one that the head names as entry {head[0]}"
-    return None
-
-
-def _problem(
-    session: Session, entry: AuditEntry, *, mentioned: Sequence[Any], seq: int, last: AuditEntry | None
-) -> str | None:
-    if entry.seq != seq:
-        return f"entry {seq} is missing before it"
-    if audit.leaf_hash(entry.body) != entry.leaf_hash:
-        return "its bytes were changed: they do not have the recorded hash"
+def _node(row: Any) -> Any:
+    if row.kind == NodeKind.VERSION:
+        return str(row.version_id), row.name, set()
     try:
-        told = json.loads(entry.body)
-        if told["v"] != audit.FORMAT:
-            return f"its format {told['v']} is unknown to this release"
-        if told["prev"] != (last.leaf_hash if last else ""):
-            return "it does not follow the entry before: its link names another hash"
-        if changed := _changed_column(entry, told, mentioned):
-            return f"its column for the {changed} was changed"
-        if last and entry.id <= last.id:
-            return "its place in the log is before that of the entry that it follows"
-        if entry.commit_order < (last.commit_order if last else 0):
-            return "its commit order is before that of the entry that it follows"
-        return _text_problem(session, entry.uid, told["commit"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "its bytes are no audit entry"
-
-
-def _changed_column(entry: AuditEntry, told: Mapping[str, Any], mentioned: Sequence[Any]) -> str | None:
-    subject = told["subject"]
-    version, related = subject.get("version"), subject.get("related_version")
-    for name, recorded, column in (
-        ("id", told["id"], entry.uid),
-        ("time", told["ts"], clock.wire(entry.at)),
-        ("aggregate", told["agg"], entry.aggregate),
-        ("number in the chain", told["seq"], entry.seq),
-        ("action", told["action"], entry.action),
-        ("actor", told["actor"]["id"], entry.actor_id),
-        ("model", told["agg"].removeprefix("model:"), entry.model_id or told["agg"]),
-        ("version", [version and entry.model_id, version], mentioned[:2]),
-        ("related version", [related and entry.model_id, related], mentioned[2:]),
-    ):
-        if recorded != column:
-            return name
-    return None
-
-
-def _text_problem(session: Session, uid: str, commitments: Mapping[str, str]) -> str | None:
-    for row in session.scalars(select(AuditText).where(AuditText.entry_uid == uid)):
-        if audit.commitment(row.salt, row.text) != commitments.get(row.field):
-            return f"its text {row.field!r} was changed"
-    return None
+        node = lineage.node_of(row.kind, row.attributes)
+        return node.key, node.name, set(node.digests)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return "a snapshot with this content"

@@ -1,0 +1,222 @@
+"""What the application's own role may do on PostgreSQL: add to history, never change it.
+
+The owner of the tables migrates; the application connects as another role. A table that is not named here may be read
+and written freely: only what history and answers rest on is restricted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from registry.db.base import Base
+from registry.domain.errors import Unavailable
+
+LOCK = 0x6D6F64656C  # that of the migrations: one upgrade at a time
+VERSION_TABLE = "alembic_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What may be done besides reading; nothing may be deleted.
+
+    ``given`` are columns that the database fills on insert. ``update`` names the columns that may change; with ``kept``
+    all may but those.
+    """
+
+    insert: bool = True
+    given: tuple[str, ...] = ()
+    update: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+
+    def insertable(self, table: str) -> set[str]:
+        """Return the columns that an insert may fill."""
+        return _columns(table) - set(self.given) if self.insert else set()
+
+    def changeable(self, table: str) -> set[str]:
+        """Return the columns that an update may change."""
+        return _columns(table) - set(self.kept) if self.kept else set(self.update)
+
+
+APPEND = Rights()
+NUMBERED = Rights(given=("id",))  # ids cannot be dated back
+READ = Rights(insert=False)
+RESTRICTED: Mapping[str, Rights] = {
+    VERSION_TABLE: READ,
+    "compatible_releases": READ,
+    "accounts": Rights(update=("look",)),
+    "tokens": Rights(update=("last_used_on", "revoked_at")),
+    "audit_chains": Rights(insert=False, update=("audit_seq", "audit_head", "clock_at")),
+    "audit_commit_base": READ,
+    "audit_entries": Rights(given=("id", "commit_order")),
+    "audit_texts": APPEND,
+    "former_names": NUMBERED,
+    "lineage_digests": APPEND,
+    "lineage_edges": NUMBERED,
+    "lineage_nodes": NUMBERED,
+    "tenures": Rights(given=("id",), update=("exclusive", "ended_at", "ended_kind", "ended_entry")),
+    "alias_tenures": Rights(given=("id",), update=("ended_at", "ended_entry")),
+    "version_files": APPEND,
+    "version_metrics": NUMBERED,
+    "version_params": APPEND,
+    "models": Rights(kept=("id", "created_by")),
+    "versions": Rights(
+        given=("id",),
+        kept=("id", "model_id", "number", "source", "location", "run_link", "logged_model", "created_at", "created_by"),
+    ),
+}
+
+
+def ensure_role(connection: Connection, role: str, password: str) -> None:
+    """Make the role *role* that logs in with *password*, or give it that password; does not commit.
+
+    The server gets a SCRAM verifier, so that its log never has the password. Raises Unavailable for a role that owns
+    the tables or is a superuser.
+    """
+    driver: Any = connection.connection.driver_connection
+    verifier = driver.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    there = connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role})
+    if there:
+        _require_modest(connection, role)
+    verb = "ALTER" if there else "CREATE"
+    connection.exec_driver_sql(f"{verb} ROLE {quoted} LOGIN PASSWORD '{verifier}'")
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Give *role* what the application needs, and take everything else from it. May be repeated; does not commit.
+
+    Raises Unavailable when there is no such role, or when it could take back what is refused to it.
+    """
+    _require_modest(connection, role)
+    quoted = connection.dialect.identifier_preparer.quote(role)
+    schema = connection.dialect.identifier_preparer.quote(
+        connection.scalar(text("SELECT current_schema()")) or "public"
+    )
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+    for statement in _statements(connection, quoted, schema):
+        connection.exec_driver_sql(statement)
+
+
+def roles(connection: Connection) -> list[str]:
+    """Return the roles that were given the application's rights."""
+    found = text(
+        "SELECT DISTINCT grantee FROM information_schema.column_privileges JOIN pg_tables"
+        " ON schemaname = table_schema AND tablename = table_name WHERE table_schema = current_schema()"
+        " AND table_name = 'audit_entries' AND privilege_type = 'INSERT' AND grantee NOT IN (tableowner, 'PUBLIC')"
+        " AND NOT pg_has_role(grantee::name, tableowner, 'MEMBER') ORDER BY grantee"
+    )
+    return list(connection.scalars(found))
+
+
+def power(connection: Connection) -> str | None:
+    """Return why the connected role can change history, or None when it cannot."""
+    row = connection.execute(
+        text(
+            "SELECT rolname, rolsuper, pg_has_role(rolname, tableowner, 'MEMBER') AS owns FROM pg_roles, pg_tables"
+            " WHERE rolname = current_user AND schemaname = current_schema() AND tablename = 'audit_entries'"
+        )
+    ).first()
+    if row is None or not (row.rolsuper or row.owns):
+        return None
+    return f"{row.rolname} is a superuser" if row.rolsuper else f"{row.rolname} owns the tables"
+
+
+def problems(connection: Connection) -> list[str]:
+    """Return what the application's roles may do beyond their rights, and what they lack."""
+    checked = roles(connection) if power(connection) else [connection.scalar(text("SELECT current_user")) or ""]
+    return [problem for role in checked for problem in _problems(connection, role)]
+
+
+def _require_modest(connection: Connection, role: str) -> None:
+    row = connection.execute(
+        text(
+            "SELECT rolsuper, rolname = current_user AS own, pg_has_role(rolname, current_user, 'MEMBER') AS member"
+            " FROM pg_roles WHERE rolname = :role"
+        ),
+        {"role": role},
+    ).first()
+    if row is None:
+        raise Unavailable(f"there is no role {role!r}; make it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
+    if row.rolsuper or row.own or row.member:
+        reason = "is a superuser" if row.rolsuper else "owns the tables" if row.own else "is a member of their owner"
+        raise Unavailable(f"the role {role!r} {reason}: the application needs a role that cannot change history")
+
+
+def _statements(connection: Connection, role: str, schema: str) -> Iterator[str]:
+    database = connection.dialect.identifier_preparer.quote(connection.scalar(text("SELECT current_database()")) or "")
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}"
+    yield f"REVOKE ALL ON ALL SEQUENCES IN SCHEMA {schema} FROM {role}"
+    yield f"REVOKE ALL ON SCHEMA {schema} FROM {role}"
+    yield f"REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC"
+    yield f"GRANT CONNECT ON DATABASE {database} TO {role}"
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
+    yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}"
+    for table, rights in _tables(connection):
+        name = connection.dialect.identifier_preparer.quote(table)
+        if rights is None:
+            yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {role}"
+            continue
+        yield f"GRANT SELECT ON {name} TO {role}"
+        for right, columns in (("INSERT", rights.insertable(table)), ("UPDATE", rights.changeable(table))):
+            if columns:
+                yield f"GRANT {right} ({_listed(columns)}) ON {name} TO {role}"
+
+
+def _tables(connection: Connection) -> Iterator[tuple[str, Rights | None]]:
+    there = set(connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")))
+    for table in sorted(there & {*Base.metadata.tables, VERSION_TABLE}):
+        yield table, RESTRICTED.get(table)
+
+
+def _columns(table: str) -> set[str]:
+    return {column.name for column in Base.metadata.tables[table].columns}
+
+
+def _listed(columns: Iterable[str]) -> str:
+    return ", ".join(f'"{column}"' for column in sorted(columns))
+
+
+_HAS = text(
+    "SELECT has_table_privilege(:role, :table, 'SELECT') AS reads, has_table_privilege(:role, :table, 'DELETE') AS"
+    " deletes, has_table_privilege(:role, :table, 'TRUNCATE') OR has_table_privilege(:role, :table, 'TRIGGER') AS"
+    " structure, ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0"
+    " AND NOT attisdropped AND has_column_privilege(:role, attrelid, attnum, 'UPDATE')) AS updates,"
+    " ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = CAST(:table AS regclass) AND attnum > 0"
+    " AND NOT attisdropped AND has_column_privilege(:role, attrelid, attnum, 'INSERT')) AS inserts"
+)
+
+
+def _problems(connection: Connection, role: str) -> Iterator[str]:
+    creates = text("SELECT has_schema_privilege(:role, current_schema(), 'CREATE')")
+    if connection.scalar(creates, {"role": role}):
+        yield f"the role {role} may create objects in the schema: run registry db upgrade --app-role {role}"
+    for table, rights in _tables(connection):
+        has = connection.execute(_HAS, {"role": role, "table": table}).one()
+        if rights is not None and (excess := _excess(table, rights, has)):
+            yield f"the role {role} may {excess} {table}: history can be changed"
+        if _lacks(table, rights, has):
+            yield f"the role {role} lacks rights on {table}: run registry db upgrade --app-role {role}"
+
+
+def _excess(table: str, rights: Rights, has: Any) -> str | None:
+    if has.structure:
+        return "truncate or put triggers on"
+    if has.deletes:
+        return "delete from"
+    if more := set(has.updates) - rights.changeable(table):
+        return f"update {min(more)} of"
+    if more := set(has.inserts) - rights.insertable(table):
+        return f"insert {min(more)} into"
+    return None
+
+
+def _lacks(table: str, rights: Rights | None, has: Any) -> bool:
+    if rights is None:
+        columns = _columns(table)
+        return not has.reads or not has.deletes or bool(columns - set(has.inserts) or columns - set(has.updates))
+    lacking = rights.insertable(table) - set(has.inserts) or rights.changeable(table) - set(has.updates)
+    return not has.reads or bool(lacking)

@@ -1,0 +1,77 @@
+"""Digests of the rows that an audit entry accounts for; writers record them, verification computes them again.
+
+Each is ``sha256:<hex>`` over one spelling of the rows, so that both databases and every JSON parser agree on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+FROZEN = ("framework", "signature", "run_key", "run_id", "run_link", "logged_model")
+Measured = tuple[str, float, int | None, str | None, str]  # key, value, step, dataset digest, account
+Edge = tuple[str, str, str, str]  # kind and role of the edge, kind and key of its target
+
+
+def frozen(version: Any) -> str:
+    """Return the digest of what registration fixes in a version's own row."""
+    return _digest([getattr(version, name) for name in FROZEN])
+
+
+def params(values: Mapping[str, str]) -> str:
+    """Return the digest of a version's params."""
+    return _digest(values)
+
+
+def metrics(rows: Iterable[Measured]) -> str:
+    """Return the digest of measurements that were recorded together, in any order."""
+    return _digest(sorted([key, repr(float(value)), "" if step is None else str(step), dataset or "", account]
+                          for key, value, step, dataset, account in rows))  # fmt: skip
+
+
+def edges(rows: Iterable[Edge]) -> str:
+    """Return the digest of a version's lineage edges, in any order."""
+    return _digest(sorted(rows))
+
+
+def blobs(keys: Mapping[str, str]) -> str:
+    """Return the digest of the objects, by sha256, that hold a version's bytes."""
+    digest = hashlib.sha256()
+    for sha256, key in sorted(keys.items()):
+        digest.update(f"{sha256} {key}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def token(hash: str, name: str) -> str:
+    """Return the digest of a token's keyed hash and its name."""
+    return _digest([hash, name])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two documents are equal, however a database spells their numbers."""
+    return bool(_plain(one) == _plain(other))
+
+
+def _digest(value: Any) -> str:
+    spelled = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return "sha256:" + hashlib.sha256(spelled.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return *value* with one spelling of each number: PostgreSQL gives 1.0 back as 1."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return repr(_float(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value]
+
+
+def _float(number: float) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")

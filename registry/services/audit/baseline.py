@@ -1,0 +1,98 @@
+"""Baselines: entries that record what earlier releases left out, so that verification covers it from then on.
+
+A baseline records the rows as they are; it proves nothing of what was done to them before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.base import Chained
+from registry.db.models import Account, Model, Token
+from registry.db.session import transaction
+from registry.domain import facts
+from registry.domain.access import SYSTEM
+from registry.domain.audit import Happening
+from registry.domain.replay.entry import BASELINE
+from registry.services.audit.recording import AUTH, begin, lock_chain, record
+from registry.services.audit.verification import ChainReport, verify, verify_locked
+
+VERSIONS = 200  # in one entry
+
+
+def record_baseline(*, accept_unsealed: bool = False) -> Iterator[ChainReport]:
+    """Record a baseline in each chain that has something uncovered and no problem; returns what it found of them.
+
+    With *accept_unsealed* also in chains whose only problem are entries without this service's seal.
+    """
+    found = [report for report in verify() if _may(report, accept_unsealed)]
+    for report in found:
+        with transaction() as session:
+            _record(session, report.aggregate, accept_unsealed)
+        yield report
+
+
+def _may(report: ChainReport, accept_unsealed: bool) -> bool:
+    if report.problems:
+        return accept_unsealed and list(report.problems) == [report.intruder]
+    return bool(report.uncovered)
+
+
+def _record(session: Session, aggregate: str, accept_unsealed: bool) -> None:
+    """Verify the chain again under its lock, then record what it lacks."""
+    chain = _lock(session, aggregate)
+    report = verify_locked(session, chain)
+    if not _may(report, accept_unsealed):
+        return
+    for happening in _happenings(session, chain, report):
+        record(session, chain, begin(chain), happening, actor=SYSTEM)
+
+
+def _lock(session: Session, aggregate: str) -> Chained:
+    if not aggregate.startswith("model:"):
+        return lock_chain(session, aggregate)
+    one = select(Model).where(Model.id == aggregate.removeprefix("model:"))
+    return session.scalars(one.with_for_update().execution_options(populate_existing=True)).one()
+
+
+def _happenings(session: Session, chain: Chained, report: ChainReport) -> Iterator[Happening]:
+    found = report.comparison
+    if isinstance(chain, Model):
+        rest: dict[str, Any] = {"next_number": chain.next_number}
+        rest |= {"origins": {str(row): origin for row, origin in found.origins.items()}}
+        for some in _pieces(sorted(found.recorded)):
+            versions = {str(number): found.recorded[number] for number in some}
+            yield Happening(BASELINE, {"model": chain.name}, facts={"versions": versions} | rest)
+        if not found.recorded:
+            yield Happening(BASELINE, {"model": chain.name}, facts=rest)
+    elif report.aggregate == AUTH:
+        for names in [*_pieces(found.lacking)] or [[]]:
+            yield _of_access(session, [str(name) for name in names])
+    else:
+        yield Happening(BASELINE, {})
+
+
+def _pieces(items: Sequence[Any]) -> Iterator[list[Any]]:
+    rest = iter(items)
+    while some := list(islice(rest, VERSIONS)):
+        yield some
+
+
+def _of_access(session: Session, lacking: Sequence[str]) -> Happening:
+    tokens: Mapping[str, str] = {
+        token.id: facts.token(token.hash, token.name)
+        for token in session.scalars(select(Token).where(Token.id.in_([name for name in lacking if len(name) == 12])))
+    }
+    accounts = session.scalars(select(Account).where(Account.id.in_([name for name in lacking if len(name) == 36])))
+    named = {account.id: account.name for account in accounts}
+    return Happening(
+        BASELINE,
+        {},
+        facts={"tokens": tokens, "accounts": sorted(named)},
+        texts={account.replace("-", ""): name for account, name in named.items()},
+    )

@@ -1,0 +1,224 @@
+"""Walk the entries of one chain: check hash, link, seal, columns and texts, and hand each on for replay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, aliased
+
+from registry.db.base import Rows
+from registry.db.models import AuditEntry, AuditText, Version
+from registry.domain import audit, clock
+from registry.domain.replay.entry import BASELINE, Entry
+from registry.services.audit import sealing
+from registry.services.audit.streams import Cursors, Stream
+
+_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
+
+
+class Broken(Exception):
+    """The first entry of a chain that does not fit; the text says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a chain's owner says of it. ``label`` is what a person calls the owner."""
+
+    aggregate: str
+    seq: int
+    leaf: str
+    label: str = ""
+
+
+@dataclass(slots=True)
+class Walk:
+    """The state of a walk over one chain; :meth:`entries` does it.
+
+    ``unsealed`` counts the entries before the first seal of this service that no baseline covers, ``intruder`` is the
+    first entry without such a seal after one that has it. ``checkpoint`` is what the checkpoints say of the chain.
+    """
+
+    aggregate: str
+    checkpoint: tuple[int, str] | None = None
+    seq: int = 0
+    leaf: str = ""
+    sealed: int = 0
+    unsealed: int = 0
+    intruder: str | None = None
+    last_id: int = 0
+    last_order: int = 0
+    missing: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def entries(self, rows: Iterator[Any], texts: Callable[[int], Iterator[Any]]) -> Iterator[Entry]:
+        """Check the *rows* of the chain in their order. Raises Broken."""
+        for row in rows:
+            self.seq += 1
+            try:
+                problem = self._problem(row)
+                if problem is None:
+                    entry = self._entry(row, {text.field: text for text in texts(row.seq)})
+            except _MALFORMED as error:
+                raise Broken(f"entry {row.seq} ({row.action}): its bytes are no audit entry") from error
+            if problem:
+                raise Broken(f"entry {row.seq} ({row.action}): {problem}")
+            self.leaf, self.last_id, self.last_order = row.leaf_hash, row.id, row.commit_order
+            yield entry
+
+    def end(self, head: Head | None) -> None:
+        """Compare the end of the walk with the head, the checkpoint and the erasures. Raises Broken."""
+        if self.missing:
+            raise Broken(next(iter(self.missing.values())))
+        if head is None:
+            raise Broken("no model or chain owns these entries")
+        if head.seq and not self.seq:
+            raise Broken(f"all of its {head.seq} entries are gone")
+        if head.seq > self.seq:
+            raise Broken(f"entry {self.seq + 1}: missing; the head says {head.seq} entries, {self.seq} are here")
+        if (head.seq, head.leaf) != (self.seq, self.leaf):
+            raise Broken(f"entry {self.seq}: it is not the one that the head names as entry {head.seq}")
+        if self.checkpoint and self.checkpoint[0] > self.seq:
+            raise Broken(f"entry {self.checkpoint[0]}: missing; a checkpoint names it, {self.seq} are here")
+
+    def _problem(self, row: Any) -> str | None:
+        if row.seq != self.seq:
+            return f"entry {self.seq} is missing before it"
+        if audit.leaf_hash(row.body) != row.leaf_hash:
+            return "its bytes were changed: they do not have the recorded hash"
+        told = json.loads(row.body)
+        if told["v"] != audit.FORMAT:
+            return f"its format {told['v']} is unknown to this release"
+        if told["prev"] != self.leaf:
+            return "it does not follow the entry before: its link names another hash"
+        if changed := _changed_column(row, told):
+            return f"its column for the {changed} was changed"
+        if row.id <= self.last_id:
+            return "its place in the log is before that of the entry that it follows"
+        if row.commit_order < self.last_order:
+            return "its commit order is before that of the entry that it follows"
+        if self.checkpoint and self.checkpoint[0] == row.seq and self.checkpoint[1] != row.leaf_hash:
+            return "a checkpoint names another entry in its place"
+        return self._seal_problem(row)
+
+    def _seal_problem(self, row: Any) -> str | None:
+        if row.seal is not None and row.seal.partition(":")[0] == sealing.key_id():
+            if row.seal != sealing.seal(row.leaf_hash):
+                return "its seal is false: the service did not write it"
+            self.sealed += 1
+            if row.action == BASELINE:
+                self.unsealed, self.intruder = 0, None
+        elif self.sealed and self.intruder is None:
+            kind = "has no seal" if row.seal is None else "is sealed with another key"
+            self.intruder = (
+                f"entry {row.seq} ({row.action}): it {kind}, and follows entries that this service sealed. It was "
+                "forged, or an earlier release that served meanwhile wrote it; for the latter, record a baseline with "
+                "--baseline --accept-unsealed"
+            )
+        elif not self.sealed:
+            self.unsealed += 1
+        return None
+
+    def _entry(self, row: Any, stored: Mapping[str, Any]) -> Entry:
+        told = json.loads(row.body)
+        texts: dict[str, str | None] = {}
+        for name, commitment in told["commit"].items():
+            text = stored.get(name)
+            if text is None:
+                self.missing[told["id"], name] = (
+                    f"entry {row.seq} ({row.action}): its text {name!r} is gone, and no entry records its erasure"
+                )
+            elif audit.commitment(text.salt, text.text) != commitment:
+                raise Broken(f"entry {row.seq} ({row.action}): its text {name!r} was changed")
+            texts[name] = None if text is None else text.text
+        if foreign := stored.keys() - told["commit"].keys():
+            raise Broken(f"entry {row.seq} ({row.action}): its text {min(foreign)!r} was changed")
+        facts = told.get("facts", {})
+        for uid, name in facts.get("erased", []):
+            self.missing.pop((uid, name), None)
+        return Entry(
+            id=row.id,
+            uid=told["id"],
+            at=told["ts"],
+            action=told["action"],
+            actor=told["actor"],
+            subject=told["subject"],
+            before=told["before"],
+            after=told["after"],
+            digests=told["digests"],
+            facts=facts,
+            texts=texts,
+        )
+
+
+def stream(cursors: Cursors, aggregates: Sequence[str]) -> tuple[Stream, Stream]:
+    """Return the entries of the chains by aggregate, and their texts by aggregate and number."""
+    entries = _ordered(cursors.session, _entries().where(AuditEntry.aggregate.in_(aggregates)), aggregates)
+    texts = (
+        select(AuditEntry.aggregate, AuditEntry.seq, AuditText.field, AuditText.salt, AuditText.text)
+        .join(AuditEntry, AuditEntry.uid == AuditText.entry_uid)
+        .where(AuditEntry.aggregate.in_(aggregates))
+    )
+    return (
+        Stream(cursors, entries, lambda row: (row.aggregate,)),
+        Stream(cursors, _ordered(cursors.session, texts, aggregates), lambda row: (row.aggregate, row.seq)),
+    )
+
+
+def _ordered(session: Session, statement: Rows, aggregates: Sequence[str]) -> Rows:
+    if len(aggregates) == 1:
+        return statement.order_by(AuditEntry.seq)
+    bytewise: Any = AuditEntry.aggregate
+    if session.get_bind().dialect.name == "postgresql":
+        bytewise = bytewise.collate("C")
+    return statement.order_by(bytewise, AuditEntry.seq)
+
+
+def _entries() -> Rows:
+    """The entries, each with the model and the number of both versions that its columns name."""
+    version, related = aliased(Version), aliased(Version)
+    return (
+        select(
+            AuditEntry.id,
+            AuditEntry.uid,
+            AuditEntry.aggregate,
+            AuditEntry.seq,
+            AuditEntry.at,
+            AuditEntry.action,
+            AuditEntry.actor_id,
+            AuditEntry.issuer_id,
+            AuditEntry.model_id,
+            AuditEntry.leaf_hash,
+            AuditEntry.body,
+            AuditEntry.seal,
+            AuditEntry.commit_order,
+            version.model_id.label("version_of"),
+            version.number.label("version"),
+            related.model_id.label("related_of"),
+            related.number.label("related"),
+        )
+        .outerjoin(version, version.id == AuditEntry.version_id)
+        .outerjoin(related, related.id == AuditEntry.related_version_id)
+    )
+
+
+def _changed_column(row: Any, told: Mapping[str, Any]) -> str | None:
+    subject, aggregate = told["subject"], told["agg"]
+    version, related = subject.get("version"), subject.get("related_version")
+    for name, recorded, column in (
+        ("id", told["id"], row.uid),
+        ("time", told["ts"], clock.wire(row.at)),
+        ("aggregate", aggregate, row.aggregate),
+        ("number in the chain", told["seq"], row.seq),
+        ("action", told["action"], row.action),
+        ("actor", told["actor"]["id"], row.actor_id),
+        ("issuer", told["actor"].get("issuer"), row.issuer_id),
+        ("model", aggregate.removeprefix("model:"), row.model_id or aggregate),
+        ("version", [version and row.model_id, version], [row.version_of, row.version]),
+        ("related version", [related and row.model_id, related], [row.related_of, row.related]),
+    ):
+        if recorded != column:
+            return name
+    return None

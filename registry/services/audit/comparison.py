@@ -1,0 +1,247 @@
+"""Compare the rows that answers are read from with what the replayed log says they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from registry.domain import clock, facts, names
+from registry.domain.errors import Invalid
+from registry.domain.manifest import File, digest_of
+from registry.domain.replay import model as replayed
+from registry.domain.replay.entry import UNKNOWN, Unknown
+from registry.domain.replay.storage import Storage
+from registry.domain.stages import State
+from registry.services.audit.streams import ModelRows
+from registry.storage import keys
+
+SHOWN = 60
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What differs, and of which versions, tokens and accounts the log lacks facts.
+
+    ``recorded`` has the facts of those versions as they are stored now, ``origins`` the rollbacks' tenures likewise.
+    """
+
+    differences: list[str] = field(default_factory=list)
+    lacking: list[int | str] = field(default_factory=list)
+    recorded: dict[int, dict[str, str]] = field(default_factory=dict)
+    origins: dict[int, int | None] = field(default_factory=dict)
+    number_unknown: bool = False
+
+    def check(self, what: str, found: Any, expected: Any) -> None:
+        """Note a difference unless the values are equal or the log does not know."""
+        if not isinstance(expected, Unknown) and found != expected:
+            self.differences.append(f"{what} is {_shown(found)}, the log says {_shown(expected)}")
+
+
+def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | None) -> Comparison:
+    """Compare a model's row and everything under it. *storage* has the repairs of blobs."""
+    found, own = Comparison(), (row.id,)
+    check = found.check
+    check("its name", row.name, log.name)
+    check("the key of its name", row.name_key, names.name_key(log.name))
+    check("its description", row.description, log.description)
+    check("its lifecycle", row.lifecycle, log.lifecycle)
+    check("its creation", (clock.wire(row.created_at), row.created_by), (log.created_at, log.created_by))
+    check("its deletion", _time(row.deleted_at), log.deleted_at)
+    check("its protected aliases", list(row.protected_aliases or ()), log.protected_aliases)
+    check("its latest number", row.latest_number, log.latest_number)
+    if log.numbers_known or row.next_number < log.next_number:
+        check("its next number", row.next_number, log.next_number)
+    found.number_unknown = not log.numbers_known
+    _check_document(found, "what another registry said of it", row.claimed, log.claimed)
+    check("its tags", {tag.key: tag.value for tag in rows.tags.of(own)}, log.tags)
+    former = [(name.name, name.next_number, clock.wire(name.ended_at)) for name in rows.former_names.of(own)]
+    check("its former names", former, log.former)
+    _check_versions(found, row.id, rows, log, storage)
+    _check_tenures(found, rows.tenures.of(own), log)
+    _check_aliases(found, rows.aliases.of(own), log)
+    return found
+
+
+def _check_versions(
+    found: Comparison, model_id: str, rows: ModelRows, log: replayed.Model, storage: Storage | None
+) -> None:
+    seen = set()
+    for row in rows.versions.of((model_id,)):
+        seen.add(row.number)
+        version = log.versions.get(row.number)
+        if version is None:
+            found.differences.append(f"version {row.number} was never registered")
+        else:
+            _check_version(found, row, rows, version, storage)
+    found.differences += [f"version {number} is gone" for number in sorted(log.versions.keys() - seen)]
+
+
+def _check_version(
+    found: Comparison, row: Any, rows: ModelRows, log: replayed.Version, storage: Storage | None
+) -> None:
+    own, name = (row.model_id, row.number), f"version {row.number}: its"
+
+    def check(what: str, stored: Any, expected: Any) -> None:
+        found.check(f"{name} {what}", stored, expected)
+
+    check("state", row.state, log.state)
+    check("reason", row.state_reason, log.state_reason)
+    check("stage", row.stage, log.stage)
+    check("mark of a rollback", bool(row.rolled_back), log.rolled_back)
+    check("manifest digest", row.manifest_digest, log.manifest)
+    check("lineage digest", row.lineage_digest, log.lineage)
+    check("files", (row.file_count, str(row.size)), (log.files, log.size))
+    check("description", row.description, log.description)
+    check("source", row.source, log.source)
+    check("location", row.location, log.location)
+    check("registration", (clock.wire(row.created_at), row.created_by), (log.created_at, log.created_by))
+    check("deletion", _time(row.deleted_at), log.deleted_at)
+    check("purge", _time(row.purged_at), log.purged_at)
+    _check_document(found, f"{name} claim", row.claimed, log.claimed)
+    check("tags", {tag.key: tag.value for tag in rows.version_tags.of(own)}, log.tags)
+    measured = [
+        (clock.wire(metric.recorded_at), (metric.key, metric.value, metric.step, metric.dataset_digest,
+                                          metric.recorded_by))
+        for metric in rows.metrics.of(own)
+    ]  # fmt: skip
+    recorded = {
+        "frozen": facts.frozen(row),
+        "params": facts.params({param.key: param.value for param in rows.params.of(own)}),
+        "metrics": facts.metrics(batch for _, batch in measured),
+        "edges": facts.edges((edge.kind, edge.role, edge.target_kind, edge.key) for edge in rows.edges.of(own)),
+    }
+    check("framework, signature or run", recorded["frozen"], log.frozen)
+    check("params", recorded["params"], log.params)
+    check("lineage", recorded["edges"], log.edges)
+    unknown = _check_metrics(found, name, measured, log)
+    stored = _check_files(found, name, list(rows.files.of(own)), log, storage)
+    needs_blobs = log.state == State.READY and bool(log.manifest) and log.purged_at is None
+    if unknown or UNKNOWN in (log.frozen, log.params, log.edges) or (needs_blobs and log.blobs is None):
+        found.lacking.append(row.number)
+        found.recorded[row.number] = recorded | ({"blobs": facts.blobs(stored)} if needs_blobs else {})
+
+
+def _check_metrics(found: Comparison, name: str, measured: list[Any], log: replayed.Version) -> bool:
+    """Compare measurements by the time of their recording; returns whether the log does not know of some."""
+    batches: dict[str, list[Any]] = {}
+    for at, metric in measured:
+        batches.setdefault("" if at <= log.measured_until else at, []).append(metric)
+    found.check(f"{name} metrics until {log.measured_until}", facts.metrics(batches.pop("", [])),
+                log.measured_before if log.measured_until else facts.metrics([]))  # fmt: skip
+    unknown = False
+    for at, expected in log.metrics.items():
+        batch = batches.pop(at, [])
+        if isinstance(expected, Unknown):
+            unknown = True
+        elif isinstance(expected, Mapping):  # an earlier release recorded the values alone
+            found.check(f"{name} metrics of {at}", {key: repr(float(value)) for key, value, *_ in batch}, expected)
+            unknown = True
+        else:
+            found.check(f"{name} metrics of {at}", facts.metrics(batch), expected)
+    found.differences += [f"{name} metrics of {at} are in no entry" for at in sorted(batches)]
+    return unknown
+
+
+def _check_files(
+    found: Comparison, name: str, files: list[Any], log: replayed.Version, storage: Storage | None
+) -> dict[str, str]:
+    """Compare the manifest's rows and the objects that hold their bytes; returns those objects by sha256."""
+    if files or log.manifest:
+        try:
+            digest = digest_of(File(file.path, file.size, file.sha256, file.media_type) for file in files)
+        except (Invalid, ValueError, TypeError) as error:
+            digest = f"no digest ({error})"
+        found.check(f"{name} list of files", digest, log.manifest)
+    stored = {file.sha256: file.object for file in files if file.object is not None}
+    if log.purged_at is not None or log.state in {State.FAILED, State.PENDING}:
+        return stored
+    for file in files:
+        if file.object is not None and (file.stored != file.size or not _names(file.object, file.sha256)):
+            found.differences.append(f"{name} file {_shown(file.path)} points at {file.object}, of {file.stored} bytes")
+    if log.blobs and storage:
+        at = log.blobs.entry
+        then = {sha256: storage.key_at(sha256, key, at) for sha256, key in stored.items()}
+        if facts.blobs(then) != log.blobs.digest:
+            found.differences.append(f"{name} bytes are in other objects than the log says, or not in the registry")
+    return stored
+
+
+def _check_tenures(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
+    numbers: dict[int, int] = {}
+    for row, tenure in zip_longest(rows, log.tenures):
+        stored, expected = _tenure(row), _tenure(tenure)
+        if stored != expected:
+            found.differences.append(_misplaced("tenure", stored, expected))
+            return  # those that follow would differ, too
+        numbers[row.id] = row.number
+        origin = log.origins.get(row.id, UNKNOWN) if tenure.origin is UNKNOWN else tenure.origin
+        if isinstance(origin, int) and origin not in numbers and numbers.get(row.origin_id or 0) == row.number:
+            origin = row.origin_id  # a restoration gave the last tenure another id
+        found.check(f"version {row.number}: the tenure that its rollback brought back", row.origin_id, origin)
+        if origin is UNKNOWN:
+            found.origins[row.id] = row.origin_id
+
+
+def _tenure(tenure: Any) -> tuple[Any, ...] | None:
+    if tenure is None:
+        return None
+    return (tenure.number, tenure.stage, bool(tenure.exclusive), _time(tenure.started_at), tenure.started_kind,
+            tenure.started_entry, _time(tenure.ended_at), tenure.ended_kind, tenure.ended_entry)  # fmt: skip
+
+
+def _check_aliases(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
+    expected = sorted(_alias(alias) for alias in log.aliases)
+    for one, other in zip_longest(sorted(_alias(row) for row in rows), expected):
+        if one != other:
+            found.differences.append(_misplaced("alias", one, other))
+            return
+
+
+def _alias(alias: Any) -> tuple[str, ...]:
+    return (_time(alias.started_at) or "", alias.alias, str(alias.number), alias.started_entry,
+            _time(alias.ended_at) or "", alias.ended_entry or "")  # fmt: skip
+
+
+def _misplaced(what: str, found: tuple[Any, ...] | None, expected: tuple[Any, ...] | None) -> str:
+    if found is None:
+        return f"the {what} {_spell(expected)} of the log is gone"
+    if expected is None:
+        return f"the {what} {_spell(found)} is in no entry"
+    return f"the {what} {_spell(found)} should be {_spell(expected)}"
+
+
+def _spell(values: Iterable[Any] | None) -> str:
+    return "(" + ", ".join(str(value) for value in values or () if value not in {None, ""}) + ")"
+
+
+def _check_document(found: Comparison, what: str, stored: Any, expected: Any) -> None:
+    if not isinstance(expected, Unknown) and not facts.same(stored, expected):
+        found.check(what, stored, expected)
+
+
+def _names(key: str, sha256: str) -> bool:
+    try:
+        return keys.digest_of(key) == sha256
+    except ValueError:
+        return False
+
+
+def _time(value: Any) -> str | None:
+    """A time as the log has it; replayed ones are that already."""
+    return value if value is None or isinstance(value, str) else clock.wire(value)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+
+
+def unlike(what: str, stored: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
+    """Return what differs between two mappings whose keys name things of one kind."""
+    for name in sorted(stored.keys() | expected.keys()):
+        if name not in expected:
+            yield f"the {what} {_shown(name)} is in no entry"
+        elif name not in stored:
+            yield f"the {what} {_shown(name)} of the log is gone"

@@ -1,0 +1,179 @@
+"""Attacks with plain SQL by the database user of the service, as data: what is done, and how it fails.
+
+An outcome is REFUSED (the database does not do it) or a part of what verification says. SQLite has one user, who owns
+everything; on PostgreSQL it is the application's role.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    name: str
+    sql: tuple[str, ...]
+    sqlite: str
+    postgresql: str
+
+
+def both(name: str, outcome: str, *sql: str) -> Attack:
+    """An attack that ends alike on both."""
+    return Attack(name, sql, outcome, outcome)
+
+
+def denied(name: str, sqlite: str, *sql: str) -> Attack:
+    """An attack that PostgreSQL's role may not do, and that verification detects on SQLite."""
+    return Attack(name, sql, sqlite, REFUSED)
+
+
+PAST = "'2020-01-01 00:00:00.000000'"
+FRAUD = "(SELECT id FROM models WHERE name = 'fraud')"
+V1 = f"(SELECT id FROM versions WHERE model_id = {FRAUD} AND number = 1)"
+V2 = f"(SELECT id FROM versions WHERE model_id = {FRAUD} AND number = 2)"
+BOB = "(SELECT id FROM accounts WHERE name = 'bob')"
+FIRST = f"(SELECT min(id) FROM tenures WHERE model_id = {FRAUD} AND ended_at IS NOT NULL)"
+ROLLED_BACK = f"(SELECT min(id) FROM tenures WHERE model_id = {FRAUD} AND origin_id IS NOT NULL)"
+REVOKED = "(SELECT min(id) FROM tokens WHERE revoked_at IS NOT NULL AND name <> 'bootstrap')"
+BLOB = f"(SELECT sha256 FROM version_files WHERE version_id = {V1})"
+CHURN = "(SELECT id FROM models WHERE name = 'churn')"
+LAST = f"(SELECT max(seq) FROM audit_entries WHERE model_id = {CHURN})"
+NODE = "(SELECT min(id) FROM lineage_nodes WHERE kind = 'code')"
+DIGEST = "'sha256:" + "0" * 64 + "'"
+COLUMNS = (
+    "model_id, version_id, stage, exclusive, started_at, started_kind, started_entry, ended_at, ended_kind, ended_entry"
+)
+
+ATTACKS = [
+    denied("an account is renamed", "the name of account", "UPDATE accounts SET name = 'mallory' WHERE name = 'bob'"),
+    denied(
+        "two accounts swap their names", "the name of account", "UPDATE accounts SET name = 'x' WHERE name = 'bob'",
+        "UPDATE accounts SET name = 'bob' WHERE name = 'carol'", "UPDATE accounts SET name = 'carol' WHERE name = 'x'",
+    ),
+    denied("an account becomes the registry's own", "the kind of account",
+           "UPDATE accounts SET kind = 'system' WHERE name = 'bob'"),
+    denied("a tenure begins earlier", "the tenure", f"UPDATE tenures SET started_at = {PAST} WHERE id = {FIRST}"),
+    both("a tenure ends earlier", "the tenure", f"UPDATE tenures SET ended_at = {PAST} WHERE id = {FIRST}"),
+    both("a tenure ends for another reason", "the tenure",
+         f"UPDATE tenures SET ended_kind = 'rollback' WHERE id = {FIRST}"),
+    denied("a tenure goes to another version", "the tenure",
+           f"UPDATE tenures SET version_id = {V2} WHERE id = {FIRST}"),
+    denied("a tenure is removed", "the tenure", f"DELETE FROM tenures WHERE id = {FIRST}"),
+    both("a tenure is made up", "is in no entry",
+         f"INSERT INTO tenures ({COLUMNS}) SELECT {COLUMNS} FROM tenures WHERE id = {FIRST}"),
+    denied("a rollback returned to another tenure", "rollback brought back",
+           f"UPDATE tenures SET origin_id = id WHERE id = {ROLLED_BACK}"),
+    denied("an alias points elsewhere", "the alias",
+           f"UPDATE alias_tenures SET version_id = {V2} WHERE model_id = {FRAUD} AND ended_at IS NULL"),
+    both("an alias has ended", "the alias",
+         f"UPDATE alias_tenures SET ended_at = {PAST} WHERE model_id = {FRAUD} AND ended_at IS NULL"),
+    both("a version claims a stage", "its stage", f"UPDATE versions SET stage = 'production' WHERE id = {V1}"),
+    both("a version that was never verified is ready", "its state",
+         "UPDATE versions SET state = 'ready' WHERE state = 'unverified'"),
+    both("a rolled back version is good again", "mark of a rollback",
+         "UPDATE versions SET rolled_back = (1 = 0) WHERE rolled_back"),
+    both("a manifest digest is another", "its manifest digest",
+         f"UPDATE versions SET manifest_digest = {DIGEST} WHERE id = {V1}"),
+    both("a file of a manifest is another", REFUSED,
+         f"UPDATE version_files SET sha256 = '{'0' * 64}' WHERE version_id = {V1}"),
+    Attack("a file of a manifest is replaced", (
+        "INSERT OR REPLACE INTO version_files SELECT version_id, path, size + 1, sha256, media_type FROM version_files",
+    ), REFUSED, REFUSED),
+    Attack("a file of a manifest is another, its trigger dropped", (
+        "DROP TRIGGER version_files_keep_update",
+        f"UPDATE version_files SET media_type = 'text/html' WHERE version_id = {V1}",
+    ), "its list of files", REFUSED),
+    both("a blob's object is that of other bytes", "points at",
+         f"UPDATE blobs SET key = 'blobs/00/{'0' * 64}/x' WHERE sha256 = {BLOB}"),
+    both("a blob's object is another of the same name", "its bytes are in other objects",
+         f"UPDATE blobs SET key = substr(key, 1, 74) || 'planted' WHERE sha256 = {BLOB}"),
+    both("a blob has another size", "points at", f"UPDATE blobs SET size = size + 1 WHERE sha256 = {BLOB}"),
+    both("a blob counts as damaged", "damage of blob", f"UPDATE blobs SET damage = 'missing' WHERE sha256 = {BLOB}"),
+    both("a param is another", REFUSED, f"UPDATE version_params SET value = '4' WHERE version_id = {V1}"),
+    both("a param is made up", "its params", f"INSERT INTO version_params VALUES ({V1}, 'made', 'up')"),
+    Attack("a param is replaced", ("REPLACE INTO version_params SELECT version_id, key, '4' FROM version_params",),
+           REFUSED, REFUSED),
+    both("the metrics are gone", REFUSED, "DELETE FROM version_metrics"),
+    both("a metric is made up", "metrics of", "INSERT INTO version_metrics (version_id, key, value, recorded_at, "
+         f"recorded_by) VALUES ({V1}, 'auc', 0.99, {PAST}, {BOB})"),
+    both("a tag is another", "its tags", f"UPDATE version_tags SET value = 'x' WHERE version_id = {V1}"),
+    both("a model's tag is gone", "its tags", f"DELETE FROM model_tags WHERE model_id = {FRAUD}"),
+    both("a lineage edge is made up", "its lineage", "INSERT INTO lineage_edges (source_id, target_id, kind, role, "
+         f"created_at) SELECT id, {NODE}, 'used', 'x', {PAST} FROM lineage_nodes WHERE version_id = {V2}"),
+    Attack("a lineage node is replaced", (
+        "REPLACE INTO lineage_nodes SELECT id, kind, key, 'other', attributes, version_id, created_at FROM "
+        "lineage_nodes WHERE kind = 'code'",
+    ), REFUSED, REFUSED),
+    both("a description is another", "its description", f"UPDATE versions SET description = 'x' WHERE id = {V1}"),
+    both("a framework is another", "framework", f"UPDATE versions SET framework = 'x' WHERE id = {V1}"),
+    denied("a version comes from elsewhere", "its source",
+           "UPDATE versions SET source = 's3://evil/m' WHERE source IS NOT NULL"),
+    denied("a version was registered by another", "its registration",
+           f"UPDATE versions SET created_by = {BOB} WHERE id = {V1}"),
+    denied("a token has more roles", "the roles of token",
+           f"UPDATE tokens SET roles = '[\"admin\"]' WHERE account_id = {BOB}"),
+    both("a revocation is undone", "the revocation of token",
+         f"UPDATE tokens SET revoked_at = NULL WHERE id = {REVOKED}"),
+    denied("a token has another secret", "the secret or name of token",
+           f"UPDATE tokens SET hash = '{'0' * 64}' WHERE account_id = {BOB}"),
+    denied("a token lives longer", "the expiry of token",
+           f"UPDATE tokens SET expires_at = '2050-01-01 00:00:00.000000' WHERE account_id = {BOB}"),
+    both("a token is made up", "the token 'made-up'", "INSERT INTO tokens SELECT 'made-up', hash, account_id, name, "
+         "roles, created_at, created_by, expires_at, last_used_on, revoked_at FROM tokens WHERE id = "
+         "(SELECT min(id) FROM tokens WHERE name <> 'bootstrap')"),
+    both("a lifecycle is open", "its lifecycle", f"UPDATE models SET lifecycle = 'open' WHERE id = {FRAUD}"),
+    both("a model has another name", "its name",
+         "UPDATE models SET name = 'frau', name_key = 'frau' WHERE name = 'fraud'"),
+    denied("a former name is gone", "its former names", "DELETE FROM former_names"),
+    both("a deletion is undone", "its deletion", "UPDATE models SET deleted_at = NULL WHERE name = 'doomed'"),
+    both("a purge is undone", "its purge", "UPDATE versions SET purged_at = NULL WHERE purged_at IS NOT NULL"),
+    both("a number is given again", "its next number", f"UPDATE models SET next_number = 2 WHERE id = {FRAUD}"),
+    denied("all reasons are gone", "is gone, and no entry records its erasure", "DELETE FROM audit_texts"),
+    denied("a reason is another", "was changed", "UPDATE audit_texts SET text = 'an excuse' WHERE field = 'reason'"),
+    both("an entry is another", REFUSED, "UPDATE audit_entries SET action = 'model.edited'"),
+    Attack("an entry is replaced", (
+        "REPLACE INTO audit_entries (id, uid, aggregate, seq, at, action, actor_id, model_id, leaf_hash, body) SELECT "
+        "id, uid, aggregate, seq, at, 'model.edited', actor_id, model_id, leaf_hash, body FROM audit_entries",
+    ), REFUSED, REFUSED),
+    Attack("the last entries are cut off, head and all", (
+        "DROP TRIGGER audit_entries_keep_delete",
+        f"UPDATE models SET audit_seq = {LAST} - 1, audit_head = (SELECT leaf_hash FROM audit_entries WHERE model_id = "
+        f"models.id AND seq = {LAST} - 1) WHERE name = 'churn'",
+        f"DELETE FROM audit_entries WHERE model_id = {CHURN} AND seq = {LAST}",
+    ), "a checkpoint names it", REFUSED),
+    Attack("a model is gone with its chain", (
+        "DROP TRIGGER audit_entries_keep_delete",
+        "DELETE FROM alias_tenures WHERE model_id = (SELECT id FROM models WHERE name = 'empty')",
+        "DELETE FROM audit_entries WHERE model_id = (SELECT id FROM models WHERE name = 'empty')",
+        "DELETE FROM versions WHERE model_id = (SELECT id FROM models WHERE name = 'empty')",
+        "DELETE FROM models WHERE name = 'empty'",
+    ), "the chain and its owner are gone", REFUSED),
+    both("a path names other bytes", "the artifact", "UPDATE artifacts SET size = size + 1"),
+]  # fmt: skip
+
+# What only a server with roles can refuse.
+STRUCTURE = [
+    "ALTER TABLE audit_entries DISABLE TRIGGER ALL",
+    "DROP TRIGGER audit_entries_keep_update ON audit_entries",
+    "CREATE TRIGGER mine BEFORE INSERT ON audit_entries FOR EACH ROW EXECUTE FUNCTION registry_refuse_change()",
+    "CREATE OR REPLACE FUNCTION registry_refuse_change() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN RETURN OLD; END $$",
+    "SET session_replication_role = replica",
+    "TRUNCATE audit_entries CASCADE",
+    "TRUNCATE tenures",
+    "DROP TABLE audit_texts",
+    "CREATE TABLE mine (id int)",
+    "CREATE VIEW mine AS SELECT 1",
+    "UPDATE alembic_version SET version_num = '0001'",
+    "UPDATE compatible_releases SET revision = 'x'",
+    "UPDATE audit_chains SET aggregate = 'x'",
+    "DELETE FROM audit_chains",
+    "DELETE FROM models",
+    "DELETE FROM versions",
+    "UPDATE versions SET number = 99",
+    "INSERT INTO audit_entries (id, uid, aggregate, seq, at, action, actor_id, leaf_hash, body) SELECT 1 - id, uid, "
+    "aggregate, -seq, at, action, actor_id, leaf_hash, body FROM audit_entries",
+    "MERGE INTO audit_texts USING audit_entries ON entry_uid = uid WHEN MATCHED THEN DELETE",
+]

@@ -1,0 +1,200 @@
+"""What earlier releases did not record is not covered until a baseline records it; and erasures are accepted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from registry.config import Secret
+from registry.db import migrate
+from registry.domain.audit import leaf_hash
+from registry.domain.errors import Conflict, NotFound
+from registry.services import audit
+from tests.services.tampering.history import Registry, live
+from tests.support.api import Api, Given, expect
+from tests.support.databases import Database
+
+
+@pytest.fixture
+def registry(database: Database, make_settings: Any, tmp_path: Path) -> Iterator[Registry]:
+    found = Registry.at(make_settings(database.url), tmp_path)
+    yield found
+    with found.context():
+        pass
+
+
+@pytest.fixture
+def api(registry: Registry, database: Database) -> Api:
+    return Api(registry.app.test_client(), database.tokens["all"])
+
+
+@pytest.fixture
+def given(api: Api) -> Given:
+    return Given(api)
+
+
+@pytest.fixture
+def old(tmp_path: Path, make_settings: Any) -> Iterator[Registry]:
+    """A registry whose entries were all sealed with a secret that is gone, as if without seals."""
+    url = f"sqlite:///{tmp_path}/old.db"
+    migrate.upgrade(url)
+    before = Registry.at(make_settings(url, secret_key=Secret("a secret that was lost, and long enough")), tmp_path)
+    live(before)
+    found = Registry.at(make_settings(url), tmp_path)
+    yield found
+    for one in (before, found):
+        with one.context():
+            pass
+
+
+@contextmanager
+def _sql(registry: Registry, *statements: str) -> Iterator[None]:
+    path = registry.adapters.settings.database_url.reveal().removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for statement in statements:
+            connection.execute(statement)
+    yield
+
+
+def test_a_baseline_covers_what_another_key_sealed_and_only_from_then_on(old: Registry) -> None:
+    assert all(not problems and gaps for problems, gaps in old.unlike().values())
+
+    with old.context():
+        recorded = list(audit.record_baseline())
+
+    assert {report.label for report in recorded} >= {"fraud", "churn"}
+    assert old.unlike() == {}
+    assert all(report.baseline for report in old.verify("fraud") if report.label)
+    with _sql(old, "UPDATE models SET lifecycle = 'open' WHERE name = 'fraud'"):
+        assert list(old.unlike()) == ["fraud"]
+
+
+def test_a_baseline_is_not_recorded_where_something_is_wrong(old: Registry) -> None:
+    with _sql(old, "UPDATE models SET lifecycle = 'open' WHERE name = 'fraud'"), old.context():
+        recorded = list(audit.record_baseline(accept_unsealed=True))
+
+    assert "fraud" not in {report.label for report in recorded}
+    assert "its lifecycle is 'open'" in str(old.unlike()["fraud"])
+
+
+def test_entries_without_a_seal_after_sealed_ones_must_be_accepted(old: Registry) -> None:
+    """As of replicas of an earlier release that served beside this one."""
+    with old.context():
+        list(audit.record_baseline())
+    old.token("eve", ["reader"])
+    with _sql(
+        old,
+        "DROP TRIGGER audit_entries_keep_update",
+        "UPDATE audit_entries SET seal = NULL WHERE aggregate = 'auth' AND seq = (SELECT max(seq) FROM audit_entries "
+        "WHERE aggregate = 'auth')",
+    ):
+        assert "has no seal" in str(old.unlike()["auth"])
+    with old.context():
+        assert list(audit.record_baseline()) == []
+        assert [report.aggregate for report in audit.record_baseline(accept_unsealed=True)] == ["auth"]
+    assert old.unlike() == {}
+
+
+def test_facts_that_an_earlier_release_left_out_are_covered_from_the_baseline_on(
+    tmp_path: Path, make_settings: Any
+) -> None:
+    """Its entries had no facts; here they are taken out of the bodies, and all after them is chained anew."""
+    url = f"sqlite:///{tmp_path}/bare.db"
+    migrate.upgrade(url)
+    registry = Registry.at(make_settings(url), tmp_path)
+    live(registry)
+    _strip_facts(tmp_path / "bare.db")
+
+    before = registry.unlike()
+    with registry.context():
+        list(audit.record_baseline())
+
+    assert {"fraud", "loans", "auth"} <= before.keys()
+    assert all(not problems for problems, _ in before.values())
+    assert registry.unlike() == {}
+    with _sql(registry, "UPDATE versions SET framework = 'other' WHERE framework IS NOT NULL"):
+        assert "framework" in str(registry.unlike()["fraud"])
+
+
+def _strip_facts(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("DROP TRIGGER audit_entries_keep_update")
+        connection.execute("DROP TRIGGER audit_entries_keep_delete")
+        connection.execute("DELETE FROM audit_entries WHERE aggregate = 'log'")
+        connection.execute("UPDATE audit_chains SET audit_seq = 0, audit_head = '' WHERE aggregate = 'log'")
+        heads: dict[str, str] = {}
+        rows = connection.execute(
+            "SELECT id, aggregate, body, action FROM audit_entries ORDER BY aggregate, seq"
+        ).fetchall()
+        for id_, aggregate, body, action in rows:
+            told = json.loads(body)
+            if action not in {"text.erased", "account.erased"}:
+                told.pop("facts")
+                if action == "token.created":
+                    connection.execute("DELETE FROM audit_texts WHERE entry_uid = ?", [told["id"].replace("-", "")])
+                    told["commit"] = {}
+            told["prev"] = heads.get(aggregate, "")
+            stripped = json.dumps(told).encode()
+            heads[aggregate] = leaf_hash(stripped)
+            connection.execute(
+                "UPDATE audit_entries SET body = ?, leaf_hash = ?, seal = NULL WHERE id = ?",
+                [stripped, heads[aggregate], id_],
+            )
+        for aggregate, head in heads.items():
+            model = aggregate.removeprefix("model:").replace("-", "")
+            connection.execute("UPDATE models SET audit_head = ? WHERE id = ?", [head, model])
+            connection.execute("UPDATE audit_chains SET audit_head = ? WHERE aggregate = ?", [head, aggregate])
+
+
+def test_an_erased_name_is_shown_nowhere_and_accepted(registry: Registry, api: Api, given: Given) -> None:
+    made = expect(201, api.post("/tokens", {"owner": "dave", "roles": ["writer"]}))
+    Given(Api(registry.app.test_client(), made["token"])).model("daves")
+    with registry.context(), pytest.raises(Conflict, match="revoke it first"):
+        audit.erase_account("dave", reason="left")
+    expect(200, api.delete(f"/tokens/{made['id']}"))
+
+    with registry.context():
+        shown = audit.erase_account("dave", reason="left")
+
+    items = expect(200, api.get("/audit?limit=200"))["items"]
+    assert {item["actor"]["name"] for item in items if item["model"] == "daves"} == {shown}
+    assert "dave'" not in str(items)
+    assert not [text for item in items for text in item["texts"].values() if text == "dave"]
+    assert registry.unlike() == {}
+
+
+def test_what_is_not_there_cannot_be_erased(registry: Registry, given: Given) -> None:
+    given.model("fraud")
+    entry = expect(200, given.api.get("/models/fraud/history"))["items"][0]["id"]
+    with registry.context():
+        for call in (
+            lambda: audit.erase_text("00000000-0000-0000-0000-000000000009", "reason", reason="x"),
+            lambda: audit.erase_text(entry, "nothing", reason="x"),
+            lambda: audit.erase_account("system", reason="x"),
+        ):
+            with pytest.raises(NotFound):
+                call()
+    assert registry.unlike() == {}
+
+
+def test_entries_show_the_credential_and_who_issued_it(registry: Registry, api: Api) -> None:
+    me = expect(200, api.get("/me"))
+    made = expect(201, api.post("/tokens", {"owner": "victim", "roles": ["admin", "promoter"]}))
+    Given(Api(registry.app.test_client(), made["token"])).version("fraud", stage="production")
+    own = expect(201, api.post("/tokens", {"owner": me["name"], "roles": ["writer"]}))
+    Given(Api(registry.app.test_client(), own["token"])).model("other")
+
+    entry = expect(200, api.get("/models/fraud/history"))["items"][0]
+    mine = expect(200, api.get("/models/other/history"))["items"][0]
+    table = api.get("/audit?format=csv&model=fraud").get_data(as_text=True)
+
+    shown = {name: entry["actor"][name] for name in ("name", "credential", "issuer")}
+    assert shown == {"name": "victim", "credential": made["id"], "issuer": me["name"]}
+    assert (mine["actor"]["credential"], mine["actor"]["issuer"]) == (own["id"], None)
+    assert f"{made['id']},{me['name']}" in table
