@@ -112,7 +112,7 @@ class Settings:
     part_bytes: int = 16 * MIB
     inline_verify_bytes: int = 64 * MIB
     upload_expiry: int = 86_400
-    url_expiry: int = 900
+    url_expiry: int = 300
     gc_grace: int = 7 * 86_400
     gc_interval: int = 3600
     purge_retention: int = 30 * 86_400
@@ -200,7 +200,7 @@ class _Reader:
             "part_bytes": self.number("part_bytes", 16 * MIB, least=parts.LEAST_PART, most=1024 * MIB),
             "inline_verify_bytes": self.number("inline_verify_bytes", 64 * MIB, least=0, most=1024 * MIB),
             "upload_expiry": self.number("upload_expiry", 86_400, least=1, most=7 * 86_400),
-            "url_expiry": self.number("url_expiry", 900, least=1, most=86_400),
+            "url_expiry": self.number("url_expiry", 300, least=1, most=86_400),
             "gc_grace": self.number("gc_grace", 7 * 86_400, least=0, most=365 * 86_400),
             "gc_interval": self.number("gc_interval", 3600, least=60, most=30 * 86_400),
             "purge_retention": self.number("purge_retention", 30 * 86_400, least=0, most=3650 * 86_400),

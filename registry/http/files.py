@@ -10,14 +10,20 @@ from flask import Response, request, send_file
 from werkzeug.wsgi import FileWrapper
 
 from registry.http.context import store
+from registry.services import downloads
 
 TRANSFER = "/transfer/"
 BLOCK = 256 * 1024
 
 
-def send(token: str) -> Response:
-    """The object that the address ``/transfer/<token>`` was signed for; Range works."""
+def send(token: str, *, fresh: bool = False) -> Response:
+    """The object that the address ``/transfer/<token>`` was signed for; Range works.
+
+    Raises Forbidden when that is deleted by now. A *fresh* address was signed by this request.
+    """
     served = store().serve(token)
+    if served.holder and not fresh:
+        downloads.require_current(served.holder)
     with _seekable(request.environ):
         response = send_file(served.path, mimetype=served.media_type, conditional=True)
     response.headers.update(served.headers)

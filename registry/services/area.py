@@ -182,6 +182,7 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
         filename=path.rpartition("/")[2],
         media_type=file.media_type,
         expires_at=clock.now() + timedelta(seconds=expires_in),
+        holder=downloads.of_version(file.version_id) if isinstance(file, VersionFile) else downloads.of_path(path),
     )
     return Signed(path, file.size, file.media_type, key, url)
 

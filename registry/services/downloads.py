@@ -11,12 +11,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
-from registry.db.models import Blob, Model, Version, VersionFile
+from registry.db.models import Artifact, Blob, Model, Version, VersionFile
 from registry.db.queries import catalog, records
 from registry.db.records import Page
 from registry.db.session import reading
 from registry.domain import clock
-from registry.domain.errors import BlobsMissing, Conflict, NotFound, NotReady
+from registry.domain.errors import BlobsMissing, Conflict, Forbidden, NotFound, NotReady
 from registry.domain.stages import State
 from registry.storage.checked import Store
 
@@ -62,6 +62,32 @@ def sign_page(
     return Page(signed, rows.next_after)
 
 
+def of_version(version_id: int) -> str:
+    """Return what an address is signed for that serves a file of a version."""
+    return f"version:{version_id}"
+
+
+def of_path(path: str) -> str:
+    """Return what an address is signed for that serves a file of the artifact area."""
+    return f"path:{path}"
+
+
+def require_current(holder: str) -> None:
+    """Raise Forbidden when what an address was signed for is deleted by now. An earlier release signed for nothing."""
+    kind, _, name = holder.partition(":")
+    with reading() as session:
+        if kind == "version":
+            ready = select(Version.id).join(Model, Model.id == Version.model_id)
+            ready = ready.where(Version.id == int(name), Version.state == State.READY, Model.deleted_at.is_(None))
+            is_current = session.execute(ready).first() is not None
+        else:
+            is_current = (
+                not kind or session.execute(select(Artifact.path).where(Artifact.path == name)).first() is not None
+            )
+    if not is_current:
+        raise Forbidden("what this download address was signed for is deleted", permission="signed-url")
+
+
 def require_readable(session: Session, model: str, number: int) -> Version:
     """The version, if its bytes may be read. Raises NotFound, NotReady, or Conflict when it is deleted."""
     return readable(session, catalog.any_version(session, model, number), model)
@@ -98,4 +124,5 @@ def _sign(row: Sequence[Any], store: Store, expires_in: int) -> str:
         filename=file.path.rsplit("/", 1)[-1],
         media_type=file.media_type,
         expires_at=clock.now() + timedelta(seconds=expires_in),
+        holder=of_version(file.version_id),
     )

@@ -105,6 +105,14 @@ def abort(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     return done
 
 
+def require_open(key: str) -> None:
+    """Raise NotFound when the upload that is to bring the object *key* was aborted, has failed or has expired."""
+    with reading() as session:
+        state = session.scalars(select(Upload.state).where(Upload.key == key)).first()
+    if state not in {"pending", "uploaded", "verified"}:
+        raise NotFound("this upload has ended; announce the bytes again")
+
+
 def expire(*, store: Store) -> int:
     """Close uploads that were not completed in time and delete what arrived of them; returns how many."""
     with transaction() as session:

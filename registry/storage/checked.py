@@ -96,11 +96,15 @@ class Store:
         with self._operation("sign_put", key, asks=False, changes=True):
             return self.driver.sign_put(key, sha256=sha256, size=size, expires_at=expires_at)
 
-    def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
+    def sign_get(
+        self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime, holder: str = ""
+    ) -> str:
         """Return a URL that downloads the object as *filename* until *expires_at* (aware); it takes Range."""
         keys.require_ours(key)
         with self._operation("sign_get", key, asks=False):
-            return self.driver.sign_get(key, filename=filename, media_type=media_type, expires_at=expires_at)
+            return self.driver.sign_get(
+                key, filename=filename, media_type=media_type, expires_at=expires_at, holder=holder
+            )
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
@@ -319,6 +323,11 @@ class Store:
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
             found = dict(zip(blobs, pool.map(self.stat, blobs), strict=True))
         return sorted(key for key, stat in found.items() if stat is None or stat.size != blobs[key])
+
+    def key_of(self, token: str) -> str:
+        """Return the key that ``/transfer/<token>`` takes bytes for; see ``LocalDriver.key_of``."""
+        with self._operation("key_of", asks=False):
+            return self._transfers.key_of(token)
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT to ``/transfer/<token>``; see ``LocalDriver.receive``."""

@@ -82,11 +82,12 @@ class Unfinished:
 
 @dataclass(frozen=True)
 class Served:
-    """A complete file on this machine, and what to call it towards the client."""
+    """A complete file on this machine, what to call it towards the client, and for what its address was signed."""
 
     path: Path
     filename: str
     media_type: str
+    holder: str = ""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -108,8 +109,13 @@ class Driver(Protocol):
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
         """Let whoever holds the target write this one object until *expires_at*; *sha256* is 64 hex digits."""
 
-    def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
-        """Let whoever holds the URL download the object as *filename* until *expires_at*; Range works there."""
+    def sign_get(
+        self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime, holder: str = ""
+    ) -> str:
+        """Let whoever holds the URL download the object as *filename* until *expires_at*; Range works there.
+
+        *holder* says for what it was signed; a driver whose addresses the service serves gives it back in ``serve``.
+        """
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
@@ -189,6 +195,9 @@ class Gathering(Protocol):
 @runtime_checkable
 class Transfers(Protocol):
     """A driver whose signed addresses the service serves itself, at ``/transfer/<token>``."""
+
+    def key_of(self, token: str) -> str:
+        """Return the key that the address of a PUT was signed for. Raises Forbidden, or UploadExpired."""
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT, an object's or a part's. It is durable and verified when this returns.

@@ -54,10 +54,18 @@ class LocalDriver:
         """Sign an address for one PUT; the URL is relative to the service's own."""
         return self._sign_put({"key": key, "sha256": sha256, "size": size}, expires_at)
 
-    def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
+    def sign_get(
+        self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime, holder: str = ""
+    ) -> str:
         """Sign an address for downloads; the URL is relative to the service's own."""
         claims = {"key": key, "filename": download_name(filename), "media_type": media_type or OCTET_STREAM}
+        if holder:
+            claims["holder"] = holder
         return f"/transfer/{_sign(self._gets, claims, expires_at)}"
+
+    def key_of(self, token: str) -> str:
+        """Return the key that the address of a PUT was signed for. Raises Forbidden, or UploadExpired."""
+        return str(self._put_claims(token)["key"])
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT, which is durable and verified when this returns; an error leaves all as it was.
@@ -65,9 +73,7 @@ class LocalDriver:
         Reads no more than the signed size. Raises Forbidden, UploadExpired, Malformed, UploadMismatch, Unavailable, and
         NotFound for a part of an upload that has ended.
         """
-        claims = _claims(self._puts, token)
-        if _expired(claims):
-            raise UploadExpired("this upload address has expired; ask for a new one")
+        claims = self._put_claims(token)
         _check_length(content_length, claims["size"])
         try:
             self._store(claims, stream)
@@ -82,7 +88,7 @@ class LocalDriver:
         path = self._path(claims["key"])
         if not path.is_file():
             raise NotFound("these bytes are no longer in the store")
-        return Served(path, claims["filename"], claims["media_type"])
+        return Served(path, claims["filename"], claims["media_type"], claims.get("holder", ""))
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none. Raises StoreError when the whole directory is gone."""
@@ -211,6 +217,12 @@ class LocalDriver:
 
     def _path(self, key: str) -> Path:
         return self._root / key
+
+    def _put_claims(self, token: str) -> dict[str, Any]:
+        claims = _claims(self._puts, token)
+        if _expired(claims):
+            raise UploadExpired("this upload address has expired; ask for a new one")
+        return claims
 
     def _sign_put(self, claims: dict[str, Any], expires_at: datetime) -> Target:
         token = _sign(self._puts, claims, expires_at)

@@ -99,7 +99,9 @@ class S3Driver:
         headers = {"Content-Type": OCTET_STREAM, "If-None-Match": "*", "x-amz-checksum-sha256": known}
         return Target("PUT", url, headers, expires_at)
 
-    def sign_get(self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime) -> str:
+    def sign_get(
+        self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime, holder: str = ""
+    ) -> str:
         """Presign a download."""
         with naming_errors():
             return self._clients.signer.generate_presigned_url(
