@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each phase")
     parser.add_argument("--without-mlflow", action="store_true")
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="compare with the code of this checkout, too")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS[:2], help="the parts to run (%(default)s)")
     parser.add_argument("--scale", dest="only", action="store_const", const=["scale"], help="the same as --only scale")
     parser.add_argument("--scale-to", type=int, default=1_000_000, metavar="VERSIONS", help="with ten entries each")
@@ -58,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             kept["startup"] = startup.document(starts)
         if "serving" in options.only:
             for versions in options.versions:
-                found = serve(folder / str(versions), server, versions, plan, mlflow=not options.without_mlflow)
+                found = serve(
+                    folder / str(versions), server, versions, plan,
+                    mlflow=not options.without_mlflow, before=options.before,
+                )  # fmt: skip
                 lines = list(table.rows(found, versions))
                 sys.stdout.write(f"{versions:,} versions, {options.rounds} rounds of {options.seconds:g} s\n")
                 table.show([table.HEAD, *lines])
@@ -76,7 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if missed else 0
 
 
-def serve(folder: Path, server: ThrowawayPostgres, versions: int, plan: Plan, *, mlflow: bool) -> list[Series]:
+def serve(
+    folder: Path, server: ThrowawayPostgres, versions: int, plan: Plan, *, mlflow: bool, before: Path | None = None
+) -> list[Series]:
     """Fill catalogues of that size and measure every call on them."""
     wanted = Catalogue(versions)
     with ExitStack() as stack:
@@ -86,6 +92,11 @@ def serve(folder: Path, server: ThrowawayPostgres, versions: int, plan: Plan, *,
         seed_registry.fill(ours, wanted, actor=services.account(ours), progress=progress)
         if versions <= VERIFIED:
             services.verify_history(folder / "registry", ours)
+        if before:
+            earlier = stack.enter_context(scratch(server, f"before_{versions}"))
+            service = services.running_registry(folder / "before", earlier, checkout=before.absolute())
+            running["before"] = stack.enter_context(service)
+            seed_registry.fill_by(before.absolute(), earlier, wanted, actor=services.account(earlier))
         if mlflow:
             theirs = stack.enter_context(scratch(server, f"mlflow_{versions}"))
             running["mlflow"] = stack.enter_context(services.running_mlflow(folder / "mlflow", theirs))

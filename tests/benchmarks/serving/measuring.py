@@ -104,12 +104,18 @@ def measure(
 
 
 def rivals(services: Mapping[str, Service], wanted: Catalogue, call: Call) -> Iterator[Party]:
-    """Both of our faces, MLflow and the floor, as far as they have the call; *services*: ours, mlflow and floor."""
-    yield Party("native", services["ours"], call.native, wanted)
-    if call.rest:
-        yield Party("face", services["ours"], call.rest, wanted)
-        if "mlflow" in services:
-            yield Party("mlflow", services["mlflow"], call.rest, wanted)
+    """Both of our faces, MLflow and the floor, as far as they have the call; *services*: ours, before, mlflow, floor.
+
+    The same face of ours and of the commit before follow each other, so that a busy machine slows down both.
+    """
+    faces = {"native": call.native, "face": call.rest}
+    for who, make in faces.items():
+        if make:
+            yield Party(who, services["ours"], make, wanted)
+            if "before" in services:
+                yield Party(f"{who} before", services["before"], make, wanted)
+    if call.rest and "mlflow" in services:
+        yield Party("mlflow", services["mlflow"], call.rest, wanted)
     if call.kind in FLOORS and "floor" in services:
         yield Party("floor", services["floor"], FLOORS[call.kind], wanted)
 

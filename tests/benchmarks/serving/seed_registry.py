@@ -6,9 +6,12 @@ of runs and lineage say nothing, and every reason is committed to with the same 
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,6 +21,7 @@ from tests.benchmarks.serving import catalogue
 from tests.benchmarks.serving.catalogue import ALIAS, DESCRIPTION, EACH, ENTRIES, HOT_NAME, REASON, Catalogue
 from tests.benchmarks.serving.database import Database, Loader
 from tests.benchmarks.serving.seeding import filled, parts
+from tests.support.processes import environment
 
 BATCH = 10_000
 SALT = b"benchmark's salt"
@@ -39,6 +43,21 @@ def fill(database: Database, wanted: Catalogue, *, actor: str, progress: Callabl
         _blobs(connection, wanted, actor)
         loader.finish()
         connection.execute(filled(statements["sequences"] + statements["undo"], words).encode())
+
+
+def fill_by(checkout: Path, database: Database, wanted: Catalogue, *, actor: str) -> None:
+    """Fill as :func:`fill`, by the code of another checkout: its schema may differ from ours."""
+    program = (
+        "import pathlib, sys, types\n"
+        "from tests.benchmarks.serving import catalogue, database, seed_registry\n"
+        "base, name, versions, actor = sys.argv[1:]\n"
+        "server = types.SimpleNamespace(base=pathlib.Path(base))\n"
+        "wanted = catalogue.Catalogue(int(versions))\n"
+        "seed_registry.fill(database.Database(server, name), wanted, actor=actor, progress=lambda text: None)\n"
+    )
+    arguments = [str(database.server.base), database.name, str(wanted.versions), actor]
+    settings = environment(PYTHONPATH=str(checkout))
+    subprocess.run([sys.executable, "-c", program, *arguments], cwd=checkout, env=settings, check=True)
 
 
 def _history(statement: str, wanted: Catalogue, words: dict[str, object]) -> Iterator[tuple[str, str]]:

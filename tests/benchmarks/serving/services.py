@@ -41,15 +41,23 @@ class Service:
 
 
 @contextmanager
-def running_registry(folder: Path, database: Database) -> Iterator[Service]:
-    """This service as an operator runs it, logged in: migrated, with tokens, its store a directory."""
+def running_registry(folder: Path, database: Database, *, checkout: Path | None = None) -> Iterator[Service]:
+    """This service as an operator runs it, logged in: migrated, with tokens, its store a directory.
+
+    With *checkout* the code of another checkout runs, with the packages that are installed here.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    settings = _settings(folder, database) | {"REGISTRY_BIND": f"127.0.0.1:{port}"}
+    settings = _settings(folder, database) | {"REGISTRY_BIND": f"127.0.0.1:{port}"} | code_of(checkout)
     subprocess.run([*REGISTRY, "db", "upgrade"], env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     with _running([*REGISTRY, "serve"], settings, folder, f"http://127.0.0.1:{port}/readyz") as (root, seconds):
         token = _token(folder, port)
         yield Service(Server(port, {"Authorization": f"Bearer {token}"}), root, seconds)
+
+
+def code_of(checkout: Path | None) -> dict[str, str]:
+    """Return the environment in which Python imports the code of *checkout*; empty for this one."""
+    return {"PYTHONPATH": str(checkout)} if checkout else {}
 
 
 def verify_history(folder: Path, database: Database) -> None:

@@ -10,9 +10,10 @@ from tests.benchmarks.serving.calls import CALLS, Call
 from tests.benchmarks.serving.measuring import Series
 
 LARGE = 100_000
+BEFORE = 0.95  # of the requests per second of the commit before
 HEAD = (
     "at once", "call", "who", "req/s", "p50 ms", "p99 ms", "server ms", "database ms", "client CPU",
-    "x MLflow", "goal", "x floor", "goal", "met", "CPU x MLflow", "CPU x floor",
+    "x MLflow", "goal", "x floor", "goal", "x before", "goal", "met", "CPU x MLflow", "CPU x floor", "CPU x before",
 )  # fmt: skip
 
 
@@ -44,7 +45,8 @@ def rows(found: Sequence[Series], versions: int) -> Iterable[tuple[str, ...]]:
         goals = goal(call, versions) if ours else Goal(None, None)
         mlflow = known.get((one.connections, call.against or call.name, "mlflow")) if ours else None
         floor = known.get((one.connections, call.name, "floor")) if ours else None
-        ratios = [(one.times(other) if other else None) for other in (mlflow, floor)]
+        before = known.get((one.connections, call.name, f"{one.who} before"))
+        ratios = [(one.times(other) if other else None) for other in (mlflow, floor, before)]
         yield (
             str(one.connections),
             one.call,
@@ -57,8 +59,9 @@ def rows(found: Sequence[Series], versions: int) -> Iterable[tuple[str, ...]]:
             f"{one.median(lambda each: each.sample.client_cpu / each.sample.seconds):.0%}",
             *_beside(ratios[0], goals.mlflow),
             *_beside(ratios[1], goals.floor),
-            _met([(ratios[0], goals.mlflow), (ratios[1], goals.floor)]),
-            *(f"{other.cpu / one.cpu:.2f}" if other and one.cpu else "" for other in (mlflow, floor)),
+            *_beside(ratios[2], BEFORE),
+            _met([(ratios[0], goals.mlflow), (ratios[1], goals.floor), (ratios[2], BEFORE)]),
+            *(f"{other.cpu / one.cpu:.2f}" if other and one.cpu else "" for other in (mlflow, floor, before)),
         )
 
 
