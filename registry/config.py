@@ -112,6 +112,8 @@ class Settings:
     part_bytes: int = 16 * MIB
     inline_verify_bytes: int = 64 * MIB
     upload_expiry: int = 86_400
+    open_uploads: int = 20_000
+    open_upload_bytes: int = 50 * 1024**4
     url_expiry: int = 300
     gc_grace: int = 7 * 86_400
     gc_interval: int = 3600
@@ -199,6 +201,8 @@ class _Reader:
             "single_put_bytes": self.number("single_put_bytes", 64 * MIB, least=parts.LEAST_PART, most=1024 * MIB),
             "part_bytes": self.number("part_bytes", 16 * MIB, least=parts.LEAST_PART, most=1024 * MIB),
             "inline_verify_bytes": self.number("inline_verify_bytes", 64 * MIB, least=0, most=1024 * MIB),
+            "open_uploads": self.number("open_uploads", 20_000, least=1, most=1_000_000),
+            "open_upload_bytes": self.number("open_upload_bytes", 50 * 1024**4, least=1, most=2**53),
             "upload_expiry": self.number("upload_expiry", 86_400, least=1, most=7 * 86_400),
             "url_expiry": self.number("url_expiry", 300, least=1, most=86_400),
             "gc_grace": self.number("gc_grace", 7 * 86_400, least=0, most=365 * 86_400),

@@ -73,6 +73,8 @@ WRONG = {
         '{"url": "https://a.test", "artifact_roots": ["s3://bucket/a/../b"]}',
         '[{"url": "https://a.test"}, {"url": "https://a.test/"}]',
     ],
+    "REGISTRY_OPEN_UPLOADS": ["0", "1000001"],
+    "REGISTRY_OPEN_UPLOAD_BYTES": ["0", "50 TiB"],
     "REGISTRY_UPLOAD_EXPIRY": ["0", "604801", "1h"],
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
     "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],

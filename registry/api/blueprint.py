@@ -62,7 +62,7 @@ class Parser(FlaskParser):
     }  # the schema's own: RAISE
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        if req.mimetype != "application/json" or req.headers.get("Content-Encoding"):
+        if not bodies.is_json(req):
             raise UnsupportedMediaType("send the body as Content-Type: application/json, not encoded")
         return bodies.load(req)
 

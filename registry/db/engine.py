@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import sqlite3
 import stat
@@ -12,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from flask import has_request_context
 from sqlalchemy import Connection, Dialect, Engine, create_engine, event, exc, make_url
 from sqlalchemy.pool import ConnectionPoolEntry
 
 _READ_ONLY = "registry_read_only"
 PRIVATE = 0o600
+_DEADLINE = "registry_deadline"
+_STEPS = 20_000  # of SQLite's machine, some milliseconds, between two looks at the clock
+STATEMENT_SECONDS = 10.0
 # A connection that was used so many seconds ago is taken to be alive: to ask each time costs a round trip.
 TRUSTED_SECONDS = 1.0
 PING_SECONDS = 3.0
@@ -99,9 +104,26 @@ def tune(engine: Engine) -> Engine:
 
 
 def hurry(engine: Engine) -> None:
-    """Let nobody wait for a PostgreSQL that does not answer; for the service, whose statements are short."""
+    """Bound the wait for a database; for the service, whose statements are short.
+
+    PostgreSQL has a ``statement_timeout``. On SQLite a statement of a request is interrupted after as many seconds.
+    """
     if engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", _connect)
+    else:
+        event.listen(engine, "connect", _interrupt_late_statements)
+        event.listen(engine, "before_cursor_execute", _set_deadline)
+
+
+def _interrupt_late_statements(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
+    info = entry.info
+    connection.set_progress_handler(lambda: time.monotonic() > info.get(_DEADLINE, math.inf), _STEPS)
+
+
+def _set_deadline(connection: Connection, *_: object) -> None:
+    """Commands and workers have no deadline: checking everything may take hours."""
+    late = time.monotonic() + STATEMENT_SECONDS if has_request_context() else math.inf
+    connection.info[_DEADLINE] = late
 
 
 def open_engine(url: str) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -112,6 +113,8 @@ def _named_errors() -> Iterator[None]:
         yield
     except (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError) as error:
         log.error("database_unavailable", error=str(getattr(error, "orig", None) or error))
+        if _took_too_long(error):
+            raise Unavailable("the query takes too long; narrow it: a filter by name, fewer wildcards") from error
         state, lost = _state(error), getattr(error, "connection_invalidated", False)
         raise (Undone if state in UNDONE or lost else Unavailable)(
             f"{TOLD.get(state, 'the database does not answer')}; send the same request again", retry_after=2
@@ -121,6 +124,12 @@ def _named_errors() -> Iterator[None]:
 def _refused_by_the_server(error: BaseException) -> bool:
     """Whether the server itself has said that it did not do it, and is still there."""
     return _state(error) != "" and not getattr(error, "connection_invalidated", True)
+
+
+def _took_too_long(error: BaseException) -> bool:
+    """Whether the database gave the statement up at its time limit."""
+    interrupted = getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
+    return interrupted or _state(error) == "57014"
 
 
 def _state(error: BaseException) -> str:

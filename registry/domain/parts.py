@@ -9,6 +9,7 @@ from registry.rules.manifest import LARGEST_FILE
 
 MIB = 1024 * 1024
 MOST_PARTS = 10_000
+MOST_SIGNED = 1_000  # addresses in one answer
 LEAST_PART = 5 * MIB
 LARGEST = LARGEST_FILE
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 from flask import Request, current_app, request
 
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
-from registry.domain.parts import MOST_PARTS
+from registry.domain.parts import MOST_SIGNED
 from registry.http import strict_json
 from registry.http.context import settings
 
@@ -54,7 +54,7 @@ def takes_file(view: View) -> View:
 
 
 def takes_parts(view: View) -> View:
-    """Let the view's body be as large as the list of an object's 10,000 parts, each with its signed address."""
+    """Let the view's body be as large as the list of 1,000 parts, each with its signed address."""
     return _mark(view, "parts")
 
 
@@ -86,6 +86,11 @@ def read(req: Request) -> bytes:
     return raw
 
 
+def is_json(req: Request) -> bool:
+    """Whether the body says that it is JSON, and is not encoded."""
+    return req.mimetype == "application/json" and not req.headers.get("Content-Encoding")
+
+
 def load(req: Request) -> Any:
     """The body's one JSON document. Raises Malformed, or TooLarge."""
     return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
@@ -102,7 +107,7 @@ def _kind(req: Request) -> str | None:
 
 def _most(req: Request) -> int:
     found = settings()
-    sizes = {"file": found.max_upload_bytes, "manifest": found.max_manifest_bytes, "parts": MOST_PARTS * PART_BYTES}
+    sizes = {"file": found.max_upload_bytes, "manifest": found.max_manifest_bytes, "parts": MOST_SIGNED * PART_BYTES}
     return sizes.get(_kind(req) or "", found.max_body_bytes)
 
 

@@ -13,6 +13,7 @@ from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
+from registry.services.quotas import Quota
 from registry.services.refusals import Counts
 from registry.services.tracking import Upstream
 from registry.services.uploads import Limits
@@ -70,6 +71,7 @@ def limits() -> Limits:
         part=found.part_bytes,
         upload_expiry=found.upload_expiry,
         url_expiry=found.url_expiry,
+        quota=Quota(found.open_uploads, found.open_upload_bytes),
     )
 
 

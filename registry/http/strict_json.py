@@ -6,7 +6,9 @@ could understand different things, or the database refuse what we accepted.
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +21,8 @@ DIGITS = 17
 
 def loads(raw: bytes, *, values: int) -> Any:
     """The document in *raw*. Raises Malformed, or TooLarge for one of more than *values* values."""
+    if _count_values(raw, values) > values:  # before a list of a million lists is made of it
+        raise _too_deep() if _is_deep(_TEXT.sub(b"", raw)) else _too_many(values)
     try:
         text = raw.decode("utf-8")
         document = json.loads(
@@ -68,7 +72,7 @@ def _check(document: Any, values: int) -> None:
         value, depth = waiting.pop()
         left -= 1
         if left < 0:
-            raise TooLarge(f"the body has more than {values} values", limit=values)
+            raise _too_many(values)
         if depth > DEPTH:
             raise _too_deep()
         if isinstance(value, str):
@@ -79,6 +83,41 @@ def _check(document: Any, values: int) -> None:
             waiting += [(item, depth + 1) for item in value.values()]
         elif isinstance(value, list):
             waiting += [(item, depth + 1) for item in value]
+
+
+def _count_values(raw: bytes, most: int) -> int:
+    """How many values the document in *raw* has; more than it has, as long as that is no more than *most*.
+
+    Each value but the first follows a bracket or a comma outside of texts. Texts are removed only where it matters.
+    """
+    if (count := _starts(raw)) <= most:
+        return count
+    bare = _TEXT.sub(b"", raw)
+    return _starts(bare) - sum(1 for _ in _EMPTY.finditer(bare))
+
+
+def _is_deep(raw: bytes) -> bool:
+    """Whether the beginning of the document is nested too deep."""
+    depth = 0
+    for bracket in itertools.islice(_BRACKET.finditer(raw), 100_000):
+        depth += 1 if bracket[0] in b"[{" else -1
+        if depth > DEPTH:
+            return True
+    return False
+
+
+def _starts(raw: bytes) -> int:
+    return 1 + raw.count(b",") + raw.count(b"[") + raw.count(b"{")
+
+
+# Possessive: a long text leaves nothing to come back to.
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
+_EMPTY = re.compile(rb"\[[ \t\r\n]*+\]|\{[ \t\r\n]*+\}")
+
+
+def _too_many(values: int) -> TooLarge:
+    return TooLarge(f"the body has more than {values} values", limit=values)
 
 
 def check_text(text: str) -> None:

@@ -69,9 +69,14 @@ def _query(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     return {name: lists[name] if field.repeated else lists[name][0] for name, field in fields.items() if name in lists}
 
 
-def _body(request: Request) -> dict[str, Any]:
-    if request.mimetype != "application/json":
+def require_json(request: Request) -> None:
+    """Raise Invalid, as MLflow does, for a body that is not declared as JSON, or is encoded."""
+    if not bodies.is_json(request):
         raise Invalid.told("Bad Request. Content-Type must be one of ['application/json'].")
+
+
+def _body(request: Request) -> dict[str, Any]:
+    require_json(request)
     document: Any = None
     with suppress(ValueError, RecursionError):
         json.loads(bodies.read(request))  # what is no JSON at all counts as an empty object

@@ -19,6 +19,7 @@ from registry.http import files
 from registry.http.access import requires
 from registry.http.bodies import announced_length, load, takes_file, takes_parts
 from registry.http.context import absolute, current_actor, limits, settings, store
+from registry.mlflow.arguments import require_json
 from registry.services import area, gathering
 from registry.services.area import Signed
 from registry.storage.driver import attachment
@@ -198,6 +199,7 @@ def _media_type(given: str) -> str:
 
 
 def _body() -> Mapping[str, Any]:
+    require_json(request)
     body = load(request)
     if not isinstance(body, dict):
         raise Malformed("the body must be one JSON object")

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from registry.db.attempts import persistently
-from registry.http import json_text
+from registry.http import bodies, json_text
 from registry.mlflow import arguments, errors
 from registry.mlflow.arguments import Field
 
@@ -26,7 +26,9 @@ def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]
     def decorate(view: View) -> View:
         @functools.wraps(view)
         def answering(**parts: Any) -> Response:
-            given = arguments.read(request, fields) if fields else {}  # without any, there need be no body
+            if not fields and bodies.announced_length(request) != 0:
+                arguments.require_json(request)  # without fields there need be no body
+            given = arguments.read(request, fields) if fields else {}
             result = persistently(lambda: view(**parts, **given))
             return Response(json_text.encode(result), content_type="application/json")
 

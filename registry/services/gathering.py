@@ -21,9 +21,9 @@ from registry.domain import area, clock
 from registry.domain.access import SYSTEM, Actor, ActorKind
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Malformed, NotFound, TooLarge, Unavailable, UploadMismatch
-from registry.domain.parts import MOST_PARTS
+from registry.domain.parts import MOST_SIGNED
 from registry.services import area as areas
-from registry.services import artifact_owners, audit, copies, jobs, leases, ownership, uploads
+from registry.services import artifact_owners, audit, copies, jobs, leases, ownership, quotas, uploads
 from registry.services.area import Content
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
@@ -51,11 +51,15 @@ class Begun:
 def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) -> Begun:
     """Prepare to receive *path* in *count* parts until the upload expires.
 
-    Raises Malformed, Forbidden or Unsupported.
+    Raises Malformed, Forbidden, Conflict or Unsupported.
     """
     areas.require_own(path, actor=actor)
-    if not 1 <= count <= MOST_PARTS:
-        raise Malformed(f"num_parts must be 1 to {MOST_PARTS}: S3 takes no more; send larger parts")
+    if not 1 <= count <= MOST_SIGNED:
+        raise Malformed(
+            f"num_parts must be 1 to {MOST_SIGNED}, not {count}: send larger parts (MLflow's clients: "
+            "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE, up to 5 GiB)"
+        )
+    quotas.require_room([0], actor=actor, quota=limits.quota)
     upload_id, now = str(uuid.uuid4()), clock.now()
     key, until = incoming_key(upload_id), now + timedelta(seconds=limits.upload_expiry)
     upload = Upload(

@@ -19,8 +19,9 @@ from registry.db.session import reading, transaction
 from registry.domain import clock, manifest, names, parts
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
-from registry.services import damage, ownership
+from registry.services import damage, ownership, quotas
 from registry.services.idempotency import answer, unit_of_work
+from registry.services.quotas import Quota
 from registry.storage.checked import Store
 from registry.storage.driver import Missing, Target
 from registry.storage.keys import blob_key
@@ -56,13 +57,14 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes are bytes: of the largest upload, of what goes in one request, of each part. The spans are seconds: an
-    upload outlives the URLs signed for it."""
+    upload outlives the URLs signed for it. ``quota`` is for all open uploads of an account."""
 
     size: int
     single_put: int
     part: int
     upload_expiry: int
     url_expiry: int
+    quota: Quota
 
 
 def announce(wanted: Wanted, *, actor: Actor, store: Store, limits: Limits) -> Announced:
@@ -187,6 +189,8 @@ def _opened(
         begun = _unfinished(session, wanted, actor)
     known = _still_there(known, store)
     begun = _still_begun(begun, store)
+    new = [item.size for item in wanted if item.sha256 not in known and item not in begun]
+    quotas.require_room(new, actor=actor, quota=limits.quota)
     announced, fresh = [], []
     try:
         for item in wanted:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import text
 
+from registry.app import create_app
+from registry.config import Settings
+from registry.db import engine
 from registry.db.queries.pages import BUDGET
+from registry.db.session import db, look_up
 from registry.domain import sizes
+from registry.domain.errors import Unavailable
 from registry.domain.names import TAG_VALUE_LENGTH
-from tests.support.api import Api, Given, expect
+from tests.support.api import HOST, Api, Given, expect
+from tests.support.databases import Database
 from tests.support.face import Face
 
 COUNT = 6
@@ -68,7 +77,8 @@ def test_a_page_ends_where_its_bytes_would_exceed_the_budget(
 
 @pytest.mark.parametrize(("path", "count"), [("registered-models", COUNT + 1), ("model-versions", COUNT)])
 def test_mlflows_pages_have_the_same_budget(large: Given, api: Api, path: str, count: int) -> None:
-    face, token, found, lengths = Face(api.client, api.token), "", [], []
+    face, found, lengths = Face(api.client, api.token), [], []
+    token: str | None = ""
 
     while token is not None:
         response = face("GET", f"/{path}/search", max_results="1000", page_token=token, filter="name LIKE '%'")
@@ -101,7 +111,7 @@ def test_the_tags_of_a_version_or_a_model_are_bounded_in_total(given: Given, api
 
     assert [response.status_code for response in refused] == [422, 422, 400, 422, 400]
     assert all(f"{sizes.TAGS_BYTES} bytes in total" in response.get_data(as_text=True) for response in refused)
-    expect(200, api.patch(f"/models/fraud/versions/{number}", {"tags": {"t0": None, **dict([last.values()])}}))
+    expect(200, api.patch(f"/models/fraud/versions/{number}", {"tags": {"t0": None, last["key"]: last["value"]}}))
 
 
 def test_what_a_registration_says_is_bounded_in_total(given: Given, api: Api) -> None:
@@ -128,7 +138,7 @@ def test_the_names_of_metrics_are_bounded_in_number(given: Given, api: Api) -> N
 
 
 def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api) -> None:
-    face, text = Face(api.client, api.token), "x" * (sizes.DESCRIPTION_LENGTH + 1)
+    face, long = Face(api.client, api.token), "x" * (sizes.DESCRIPTION_LENGTH + 1)
     number = given.version()
 
     for call, path, said in (
@@ -137,7 +147,7 @@ def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api
         ("POST", "/model-versions/create", {"name": "fraud", "source": "s3://elsewhere/model"}),
         ("PATCH", "/model-versions/update", {"name": "fraud", "version": str(number)}),
     ):
-        status, code, message = face.refused(call, path, description=text, **said)
+        status, code, message = face.refused(call, path, description=long, **said)
         assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
         assert "description" in message
 
@@ -150,3 +160,86 @@ def test_the_aliases_of_a_model_are_bounded_in_number(given: Given, api: Api, mo
 
     assert "2 aliases" in refusal["detail"]
     expect(200, api.put("/models/fraud/aliases/a", {"version": 1, "expected_current": 1}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [("%" + "a%" * 8, "9 wildcards"), ("a" * 256, "256 characters"), ("%a" * 9, "9 wildcards")],
+)
+@pytest.mark.parametrize("operator", ["LIKE", "ILIKE"])
+def test_a_pattern_that_costs_too_much_is_refused_in_both_dialects(
+    api: Api, pattern: str, says: str, operator: str
+) -> None:
+    face, wanted = Face(api.client, api.token), f"name {operator} '{pattern}'"
+
+    native = [
+        expect(422, api.get(f"/search/{kind}", query_string={"filter": wanted})) for kind in ("models", "versions")
+    ]
+    mlflow = [face.refused("GET", f"/{kind}/search", filter=wanted) for kind in ("registered-models", "model-versions")]
+
+    assert all(says in refusal["detail"] for refusal in native)
+    assert all(status == 400 and says in message for status, _, message in mlflow)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_statement_of_a_request_ends_at_its_limit(
+    app: Flask, given: Given, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As PostgreSQL's statement_timeout; ten seconds of a test would tell no more than a tenth of one."""
+    monkeypatch.setattr(engine, "STATEMENT_SECONDS", 0.1)
+    given.model()
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+
+    with app.test_request_context(base_url=HOST), pytest.raises(Unavailable, match="takes too long"):
+        look_up(text(endless))
+
+    expect(200, api.get("/models/fraud"))
+
+
+def test_the_open_uploads_of_an_account_are_bounded(database: Database, make_settings: Callable[..., Settings]) -> None:
+    app = create_app(make_settings(database.url, open_uploads=3, open_upload_bytes=1000))
+    writer, other = (Api(app.test_client(), database.tokens[role]) for role in ("writer", "promoter"))
+    sizes = [{"sha256": f"{number:064x}", "size": 100} for number in range(9)]
+    first = expect(None, writer.post("/uploads", sizes[0]))
+    expect(None, writer.post("/uploads/batch", {"uploads": sizes[1:3]}))
+
+    many = expect(409, writer.post("/uploads", sizes[3]))
+    large = expect(409, other.post("/uploads", {**sizes[3], "size": 1001}))
+    expect(200, writer.delete(f"/uploads/{first['id']}"))
+
+    assert "REGISTRY_OPEN_UPLOADS" in many["detail"]
+    assert "REGISTRY_OPEN_UPLOAD_BYTES" in large["detail"]
+    expect(None, writer.post("/uploads", sizes[3]))
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize("headers", [{"Content-Type": "text/plain"}, {"Content-Type": "application/json",
+                                                                      "Content-Encoding": "gzip"}])  # fmt: skip
+def test_every_mlflow_endpoint_checks_what_a_body_says_that_it_is(
+    app: Flask, api: Api, headers: dict[str, str]
+) -> None:
+    headers = {**headers, "Authorization": f"Bearer {api.token}"}
+    wrong = {}
+    for rule in app.url_map.iter_rules():
+        for method in (rule.methods or set()) & {"POST", "PATCH", "DELETE"}:
+            if not rule.endpoint.startswith("mlflow") or rule.endpoint in TAKE_NO_JSON:
+                continue
+            path = re.sub("<[^>]+>", "x", rule.rule)
+            reply = api.client.open(path, method=method, data=b'{"a": 1}', headers=headers, base_url=HOST)
+            if reply.status_code != 400 or "Content-Type must be" not in reply.get_data(as_text=True):
+                wrong[method, rule.rule] = reply.get_data(as_text=True)
+
+    assert wrong == {}
+
+
+TAKE_NO_JSON = {"mlflow.unknown", "mlflow_artifacts.delete", "mlflow_artifacts.upload"}
+
+
+def test_an_upload_in_more_parts_than_one_answer_has_room_for_is_refused(api: Api) -> None:
+    headers = {"Authorization": f"Bearer {api.token}"}
+
+    body = {"path": "model.bin", "num_parts": 10_000}
+    refused = api.client.post("/api/2.0/mlflow-artifacts/mpu/create/x", json=body, headers=headers, base_url=HOST)
+
+    assert "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE" in expect(400, refused)["message"]

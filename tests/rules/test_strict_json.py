@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from registry.domain.errors import Malformed, TooLarge
 from registry.http import strict_json
 from tests.api.hostile import bodies
+from tests.support.memory import peak_memory
 
 VALUES = 1000
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=20)
@@ -129,3 +130,22 @@ def _kinds(document: Any) -> Any:
     if isinstance(document, dict):
         return {key: _kinds(value) for key, value in document.items()}
     return [_kinds(value) for value in document] if isinstance(document, list) else type(document)
+
+
+@pytest.mark.parametrize("filler", ['"a,[{b"', '"\\\\\\",["', "[ ]", "{}", "[]", '{"a": 1}', "1.5", '""'])
+def test_values_are_counted_before_they_are_made_and_exactly(filler: str) -> None:
+    each = 2 if ":" in filler else 1
+    raw = f"[{','.join([filler] * 100)}]".encode()
+
+    strict_json.loads(raw, values=1 + 100 * each)
+    with pytest.raises(TooLarge):
+        strict_json.loads(raw, values=100 * each)
+
+
+def test_a_body_of_too_many_lists_costs_no_more_than_its_text() -> None:
+    raw = b"[" + b"[]," * 200_000 + b"[]]"
+
+    with peak_memory() as peak:
+        with pytest.raises(TooLarge):
+            strict_json.loads(raw, values=100_000)
+        assert peak() < 2 * len(raw)

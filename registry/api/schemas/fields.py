@@ -143,6 +143,19 @@ class Document(fields.Dict):
         super().__init__(keys=fields.String(), **kwargs)
 
 
+class Listed(fields.List[Any]):
+    """A list of *least* to *most* items; one that is too long is refused before its items are looked at."""
+
+    def __init__(self, item: Any, *, least: int = 1, most: int, **kwargs: Any) -> None:
+        self._length = validate.Length(least, most)
+        super().__init__(item, validate=self._length, **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if isinstance(value, list):
+            self._length(value)
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 def labels(*, removable: bool = False, longest: int = TAG_VALUE_LENGTH, **kwargs: Any) -> fields.Dict:
     """Tags or params by name, no value longer than *longest* characters."""
     return fields.Dict(

@@ -7,6 +7,7 @@ from typing import Any
 from registry.api.schemas.fields import Text
 from registry.api.schemas.paging import PageQuery
 from registry.domain.filters import keys, native
+from registry.domain.filters.terms import MOST_PATTERN, MOST_WILDCARDS
 
 _LANGUAGE = """\
 What to find; without it everything is found.
@@ -21,7 +22,7 @@ Texts and times stand in `'…'` or `"…"`, where a doubled quote is one. In LI
 ILIKE ignores the case of ASCII letters. A key of any characters stands in backticks: ``tags.`any key` ``. A condition
 on what is absent is false, also with `!=`; one on a key with several values holds if it does for one of them. A metric
 is its latest value.
-At most {characters} characters and {terms} conditions.
+At most {characters} characters and {terms} conditions; a pattern has at most {pattern} characters and {wildcards} `%`.
 
 Keys: {keys}.
 {synonyms}
@@ -34,7 +35,8 @@ what has no value comes last. Keys: {keys}."""
 def _language(vocabulary: keys.Vocabulary, example: str) -> str:
     synonyms = "; ".join(f"`{short}` is `{name}`" for short, name in sorted(vocabulary.synonyms.items()))
     return _LANGUAGE.format(
-        characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS, keys=vocabulary.names, example=example,
+        characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS,
+        pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=vocabulary.names, example=example,
         synonyms=f"{synonyms}.\n",
     )  # fmt: skip
 

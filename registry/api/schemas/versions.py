@@ -12,6 +12,7 @@ from registry.api.schemas.fields import (
     Document,
     Flag,
     Instant,
+    Listed,
     Pattern,
     QueryNumber,
     Strict,
@@ -66,7 +67,7 @@ class VersionBody(Strict):
     opened. ``number`` and ``claimed`` are for versions that come from another registry, and need ``version:import``.
     """
 
-    files = fields.List(fields.Nested(FileBody), required=True, validate=validate.Length(1, MOST_FILES))
+    files = Listed(fields.Nested(FileBody), most=MOST_FILES, required=True)
     description = Text()
     tags = labels()
     params = labels(longest=6000)

@@ -69,6 +69,8 @@ class Upload(Leased, Base):
         Index("ix_uploads_sha256", "sha256", "created_by"),
         Index("ix_uploads_waiting", "created_at", sqlite_where=text("state = 'uploaded'"),
               postgresql_where=text("state = 'uploaded'")),
+        Index("ix_uploads_open", "created_by", "expires_at", "size", sqlite_where=text("state = 'pending'"),
+              postgresql_where=text("state = 'pending'")),
         parked_index("uploads"),
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from registry.domain.errors import Invalid
 from registry.domain.filters.mlflow_clauses import Clause, Group, clauses, identifier
 from registry.domain.filters.mlflow_values import list_of_strings, quoted
 from registry.domain.filters.mlflow_words import Kind, words
-from registry.domain.filters.terms import Absent, And, Condition, Key, Operator, Or, Order, Term, Value
+from registry.domain.filters.terms import Absent, And, Condition, Key, Operator, Or, Order, Term, Value, costly_pattern
 
 MOST_BYTES = 16 * 1024
 MOST_CLAUSES = 100
@@ -89,6 +89,8 @@ def parse(dialect: Dialect, text: str | None, order_by: Sequence[str]) -> Search
         _check_list(compared)
     hides = not _asks_for_prompts(found)
     kept = [term for term, compared in zip(terms, found, strict=True) if not (hides and _about_prompts(compared))]
+    if problem := costly_pattern(And(tuple(terms))):
+        raise refusal(f"Invalid filter: {problem}.")
     return Search(And(tuple(kept)), _order(dialect, order_by), hides)
 
 

@@ -31,6 +31,7 @@ from registry.domain.filters.terms import (
     Term,
     Value,
     conditions,
+    costly_pattern,
 )
 
 MOST_CHARACTERS = 1000
@@ -57,6 +58,8 @@ def parse(vocabulary: Vocabulary, text: str) -> Term:
     term = _Parser(vocabulary, text, field="filter").filter()
     if (terms := sum(1 for _ in conditions(term))) > MOST_TERMS:
         raise Invalid.field("filter", f"has {terms} conditions; at most {MOST_TERMS} are allowed")
+    if problem := costly_pattern(term):
+        raise Invalid.field("filter", problem)
     return term
 
 

@@ -26,6 +26,11 @@ class Operator(StrEnum):
     NOT_IN = "NOT IN"
 
 
+_PATTERNS = {Operator.LIKE, Operator.ILIKE, Operator.NOT_LIKE, Operator.NOT_ILIKE}
+# Looking for a pattern takes time by its length, and by how many %, for each character of the text.
+MOST_PATTERN = 255
+MOST_WILDCARDS = 8
+
 Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, ...] | tuple[float, ...]
 
 
@@ -90,6 +95,19 @@ def conditions(term: Term) -> Iterator[Condition | Absent]:
             yield from conditions(part)
         case _:
             yield term
+
+
+def costly_pattern(term: Term) -> str | None:
+    """Why a pattern of the tree would cost too much to look for in large texts; None where none does."""
+    for one in conditions(term):
+        if isinstance(one, Condition) and one.operator in _PATTERNS and (pattern := str(one.value)):
+            if len(pattern) > MOST_PATTERN:
+                return (
+                    f"the pattern {pattern[:20]!r}… has {len(pattern)} characters; at most {MOST_PATTERN} are allowed"
+                )
+            if (wildcards := pattern.count("%")) > MOST_WILDCARDS:
+                return f"the pattern {pattern[:20]!r}… has {wildcards} wildcards %; {MOST_WILDCARDS} are allowed"
+    return None
 
 
 def required(term: Term, key: Key) -> Iterator[Value]:

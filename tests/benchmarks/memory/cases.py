@@ -1,0 +1,247 @@
+"""The largest legal request to each endpoint, and a registry that is as full as the limits allow where it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from registry.db.inserts import insert_rows
+from registry.db.models import Account, Artifact
+from registry.db.session import reading, transaction
+from registry.domain import clock
+from registry.domain.names import TAG_VALUE_LENGTH
+from registry.domain.sizes import DESCRIPTION_LENGTH
+from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
+from tests.support.api import Given, expect
+
+FILES = 10_000
+VERSIONS = 8  # each larger than a third of a page
+NOBODY = "00000000-0000-0000-0000-000000000000"
+TAGS = {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(10)}
+PARAMS = {f"p{number}": "x" * 6000 for number in range(150)}
+METRICS = {f"{number:04}" + "m" * 240: 0.1 for number in range(1000)}
+DESCRIPTION = "\u4e2d" * DESCRIPTION_LENGTH
+LONG = "x" * 200
+BIG = "/api/v1/models/big"
+AREA = "/api/2.0/mlflow-artifacts"
+FACE = "/api/2.0/mlflow"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One request. ``body`` is JSON unless it is bytes already."""
+
+    method: str
+    path: str
+    body: Any = None
+    headers: Mapping[str, str] | None = None
+
+    @property
+    def content(self) -> bytes:
+        if isinstance(self.body, bytes):
+            return self.body
+        return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+
+def fill(app: Flask, given: Given) -> dict[str, Any]:
+    """Fill the registry; what the cases need of it."""
+    file = given.file(b"x")
+    given.model("big", tags=TAGS)
+    expect(200, given.api.patch("/models/big", {"description": DESCRIPTION}))
+    for number in range(VERSIONS):
+        files = [file | {"path": f"{number}.bin"}]
+        given.version("big", files=files, tags=TAGS, run={"system": "ci", "id": str(number), "params": PARAMS})
+        expect(200, given.api.patch(f"/models/big/versions/{number + 1}", {"description": DESCRIPTION}))
+    expect(201, given.api.put("/models/big/aliases/champion", {"version": 1}))
+    given.version("wide", files=manifest(file), metrics=METRICS)
+    with app.app_context():
+        with reading() as session:
+            owner = session.query(Account.id).filter(Account.name == "all").scalar()
+        rows = [
+            {"path": f"area/{number:05}{LONG}", "sha256": file["sha256"], "size": 1, "media_type": "text/plain",
+             "object": None, "logged_model": None, "lease_id": None, "leased_until": None, "parked_at": None,
+             "parked_reason": None, "attempts": 0, "created_at": clock.now(), "created_by": owner}
+            for number in range(FILES)
+        ]  # fmt: skip
+        with transaction() as session:
+            insert_rows(session, Artifact, rows)
+    return file
+
+
+def manifest(file: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """As many files as a version may have, with paths of 600 bytes."""
+    return [{**file, "path": "/".join([f"{number:05}", LONG, LONG, LONG])} for number in range(FILES)]
+
+
+def cases(file: Mapping[str, Any]) -> dict[str, Case]:
+    """The largest request to each endpoint."""
+    registration = {"files": manifest(file), "anew": True, "tags": TAGS}
+    digests = [{"sha256": f"{number:064x}", "size": 1} for number in range(500)]
+    parts = [{"number": number, "sha256": f"{number:064x}"} for number in range(1, 1001)]
+    mlflow_tags = [{"key": key, "value": value} for key, value in TAGS.items()]
+    named = {"name": "big", "version": "1"}
+    return {
+        "aliases.delete_alias": Case("DELETE", f"{BIG}/aliases/none"),
+        "aliases.delete_protection": Case("DELETE", f"{BIG}/aliases/none/protection"),
+        "aliases.get_alias": Case("GET", f"{BIG}/aliases/champion"),
+        "aliases.list_alias_history": Case("GET", f"{BIG}/aliases/champion/history?limit=200"),
+        "aliases.list_aliases": Case("GET", f"{BIG}/aliases?limit=200"),
+        "aliases.put_alias": Case("PUT", f"{BIG}/aliases/other", {"version": 2, "reason": "x" * 2000}),
+        "aliases.put_protection": Case("PUT", f"{BIG}/aliases/other/protection", {}),
+        "audit.list_audit": Case("GET", "/api/v1/audit?limit=200"),
+        "audit.list_model_history": Case("GET", f"{BIG}/history?limit=200"),
+        "audit.list_version_history": Case("GET", f"{BIG}/versions/1/history?limit=200"),
+        "files.get_archive": Case("GET", "/api/v1/models/wide/versions/1/archive"),
+        "files.get_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),
+        "files.list_files": Case("GET", "/api/v1/models/wide/versions/1/files?limit=1000&signed=true"),
+        "imports.get_import": Case("GET", f"/api/v1/imports/{NOBODY}"),
+        "imports.post_import": Case("POST", f"{BIG}/imports", {"source": "s3://none/x", "params": PARAMS}),
+        "jobs.list_jobs": Case("GET", "/api/v1/jobs?limit=200"),
+        "jobs.retry_job": Case("POST", f"/api/v1/jobs/{NOBODY}/retry"),
+        "metrics.metrics": Case("GET", "/metrics"),
+        "mlflow.change_webhook": Case("PATCH", f"{FACE}/webhooks/none", {}),
+        "mlflow.create_model_version": Case(
+            "POST", f"{FACE}/model-versions/create",
+            {"name": "big", "source": "mlflow-artifacts:/area", "tags": mlflow_tags[:9]},
+        ),
+        "mlflow.create_registered_model": Case(
+            "POST", f"{FACE}/registered-models/create", {"name": "made", "tags": mlflow_tags}
+        ),
+        "mlflow.create_webhook": Case(
+            "POST", f"{FACE}/webhooks", {"name": "x", "url": "x" * 1_000_000, "events": [{}]}
+        ),
+        "mlflow.delete_model_version": Case("DELETE", f"{FACE}/model-versions/delete", named | {"version": "99"}),
+        "mlflow.delete_model_version_tag": Case(
+            "DELETE", f"{FACE}/model-versions/delete-tag", named | {"key": "none"}
+        ),
+        "mlflow.delete_registered_model": Case("DELETE", f"{FACE}/registered-models/delete", {"name": "none"}),
+        "mlflow.delete_registered_model_alias": Case(
+            "DELETE", f"{FACE}/registered-models/alias", {"name": "big", "alias": "none"}
+        ),
+        "mlflow.delete_registered_model_tag": Case(
+            "DELETE", f"{FACE}/registered-models/delete-tag", {"name": "big", "key": "none"}
+        ),
+        "mlflow.get_download_uri": Case("GET", f"{FACE}/model-versions/get-download-uri?name=big&version=1"),
+        "mlflow.get_latest_versions": Case(
+            "POST", f"{FACE}/registered-models/get-latest-versions", {"name": "big", "stages": ["None"] * 5000}
+        ),
+        "mlflow.get_model_version": Case("GET", f"{FACE}/model-versions/get?name=big&version=1"),
+        "mlflow.get_model_version_by_alias": Case("GET", f"{FACE}/registered-models/alias?name=big&alias=champion"),
+        "mlflow.get_registered_model": Case("GET", f"{FACE}/registered-models/get?name=big"),
+        "mlflow.get_webhook": Case("GET", f"{FACE}/webhooks/none"),
+        "mlflow.list_webhooks": Case("GET", f"{FACE}/webhooks"),
+        "mlflow.rename_registered_model": Case(
+            "POST", f"{FACE}/registered-models/rename", {"name": "none", "new_name": "x"}
+        ),
+        "mlflow.search_model_versions": Case("GET", f"{FACE}/model-versions/search?max_results=200000"),
+        "mlflow.search_registered_models": Case("GET", f"{FACE}/registered-models/search?max_results=1000"),
+        "mlflow.set_model_version_tag": Case(
+            "POST", f"{FACE}/model-versions/set-tag", named | {"key": "t1", "value": "y" * TAG_VALUE_LENGTH}
+        ),
+        "mlflow.set_registered_model_alias": Case(
+            "POST", f"{FACE}/registered-models/alias", named | {"alias": "third"}
+        ),
+        "mlflow.set_registered_model_tag": Case(
+            "POST", f"{FACE}/registered-models/set-tag",
+            {"name": "big", "key": "t1", "value": "y" * TAG_VALUE_LENGTH},
+        ),
+        "mlflow.test_webhook": Case("POST", f"{FACE}/webhooks/none/test", {}),
+        "mlflow.transition_stage": Case(
+            "POST", f"{FACE}/model-versions/transition-stage", named | {"stage": "Staging"}
+        ),
+        "mlflow.unknown": Case("POST", f"{FACE}/nothing", b"x" * 1_000_000),
+        "mlflow.update_model_version": Case(
+            "PATCH", f"{FACE}/model-versions/update", named | {"description": DESCRIPTION}
+        ),
+        "mlflow.update_registered_model": Case(
+            "PATCH", f"{FACE}/registered-models/update", {"name": "big", "description": DESCRIPTION}
+        ),
+        "mlflow_artifacts.abort_parts": Case(
+            "POST", f"{AREA}/mpu/abort/x", {"path": "x" * 1_000_000, "upload_id": "x"}
+        ),
+        "mlflow_artifacts.begin_parts": Case("POST", f"{AREA}/mpu/create/x", {"path": "x", "num_parts": 10_000}),
+        "mlflow_artifacts.complete_parts": Case(
+            "POST", f"{AREA}/mpu/complete/x",
+            {"path": "x", "upload_id": NOBODY,
+             "parts": [{"part_number": number, "etag": "x" * 256, "url": "u" * (PART_BYTES - 512)}
+                       for number in range(1, 1001)]},
+        ),
+        "mlflow_artifacts.delete": Case("DELETE", f"{AREA}/artifacts/none"),
+        "mlflow_artifacts.download": Case("GET", f"{AREA}/artifacts/area/00001{LONG}"),
+        "mlflow_artifacts.list_artifacts": Case("GET", f"{AREA}/artifacts?path=area"),
+        "mlflow_artifacts.presign": Case("GET", f"{AREA}/presigned/area/00001{LONG}"),
+        "mlflow_artifacts.server_info": Case("GET", "/api/3.0/mlflow/server-info"),
+        "mlflow_artifacts.upload": Case("PUT", f"{AREA}/artifacts/up/load.bin", b"x" * 100_000_000),
+        "models.delete_model": Case("DELETE", "/api/v1/models/none"),
+        "models.get_model": Case("GET", BIG),
+        "models.list_models": Case("GET", "/api/v1/models?limit=200"),
+        "models.patch_model": Case("PATCH", BIG, {"tags": TAGS}),
+        "models.post_model": Case("POST", "/api/v1/models", {"name": "other", "tags": TAGS}),
+        "models.restore_model": Case("POST", "/api/v1/models/none/restore", {}),
+        "operations.docs": Case("GET", "/docs"),
+        "operations.docs_asset": Case("GET", "/docs/swagger-ui-bundle.js"),
+        "operations.docs_script": Case("GET", "/docs.js"),
+        "operations.index": Case("GET", "/"),
+        "operations.livez": Case("GET", "/livez"),
+        "operations.openapi": Case("GET", "/openapi.json"),
+        "operations.readyz": Case("GET", "/readyz"),
+        "refusals.list_refusals": Case("GET", "/api/v1/refusals?limit=200"),
+        "search.search_models": Case("GET", "/api/v1/search/models?limit=200"),
+        "search.search_versions": Case("GET", "/api/v1/search/versions?limit=200&order_by=tags.t1"),
+        "stages.get_holder": Case("GET", f"{BIG}/stages/staging"),
+        "stages.list_stages": Case("GET", f"{BIG}/stages"),
+        "stages.post_rollback": Case("POST", f"{BIG}/rollback", {"reason": "x" * 2000}),
+        "stages.put_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
+        "tokens.delete_token": Case("DELETE", "/api/v1/tokens/000000000000"),
+        "tokens.get_me": Case("GET", "/api/v1/me"),
+        "tokens.list_tokens": Case("GET", "/api/v1/tokens?limit=200"),
+        "tokens.post_token": Case("POST", "/api/v1/tokens", {"owner": "ann", "roles": ["reader"], "name": "x" * 255}),
+        "transfer.receive": Case("PUT", "/transfer/none", b"x" * 1_000_000),
+        "transfer.serve": Case("GET", "/transfer/none"),
+        "uploads.complete_upload": Case("POST", f"/api/v1/uploads/{NOBODY}/complete"),
+        "uploads.complete_uploads": Case("POST", "/api/v1/uploads/batch/complete", {"ids": [NOBODY] * 500}),
+        "uploads.delete_upload": Case("DELETE", f"/api/v1/uploads/{NOBODY}"),
+        "uploads.get_parts": Case("GET", f"/api/v1/uploads/{NOBODY}/parts"),
+        "uploads.get_upload": Case("GET", f"/api/v1/uploads/{NOBODY}"),
+        "uploads.post_upload": Case("POST", "/api/v1/uploads", digests[1]),
+        "uploads.post_uploads": Case("POST", "/api/v1/uploads/batch", {"uploads": digests}),
+        "uploads.sign_parts": Case("POST", f"/api/v1/uploads/{NOBODY}/parts", {"parts": parts}),
+        "versions.delete_version": Case("DELETE", f"{BIG}/versions/99"),
+        "versions.get_lineage": Case("GET", f"{BIG}/versions/1/lineage"),
+        "versions.get_version": Case("GET", f"{BIG}/versions/1"),
+        "versions.list_metrics": Case("GET", "/api/v1/models/wide/versions/1/metrics?limit=200"),
+        "versions.list_versions": Case("GET", f"{BIG}/versions?limit=200"),
+        "versions.patch_version": Case("PATCH", f"{BIG}/versions/1", {"tags": TAGS}),
+        "versions.post_metrics": Case("POST", "/api/v1/models/wide/versions/1/metrics", {"metrics": METRICS}),
+        "versions.post_version": Case(
+            "POST", f"{BIG}/versions", registration, {"Idempotency-Key": "the-largest-registration"}
+        ),
+        "versions.purge_version": Case("POST", f"{BIG}/versions/99/purge", {"reason": "x" * 2000}),
+        "versions.restore_version": Case("POST", f"{BIG}/versions/99/restore", {}),
+    }  # fmt: skip
+
+
+def hostile() -> dict[str, Case]:
+    """Requests that are refused, whose refusal must not cost more than what is taken."""
+    lists = b'{"files": [' + b"[]," * (8 * 2**20 // 3 - 100) + b"[]]}"
+    deep = b"[" * (8 * 2**20 - 1)
+    short = b'{"parts": [' + b"[]," * (PART_BYTES * 1000 // 3 - 100) + b"[]]}"
+    empty = b'{"files": [' + b'{"path":"a"},' * (MANIFEST_VALUES // 2 - 100) + b"{}]}"
+    return {
+        "a manifest of empty lists": Case("POST", f"{BIG}/versions", lists),
+        "a manifest that is too deep": Case("POST", f"{BIG}/versions", deep),
+        "a manifest of wrong files": Case("POST", f"{BIG}/versions", empty),
+        "parts that are empty lists": Case("POST", f"{AREA}/mpu/complete/x", short),
+        "a tag of a model in a million pieces": Case("POST", f"{FACE}/registered-models/create", lists[: 2**20 - 2]),
+    }
+
+
+def endpoints(app: Flask) -> Iterator[str]:
+    """Everything that *app* serves; what browsers reach below another prefix is the same function."""
+    rules: list[Rule] = list(app.url_map.iter_rules())
+    yield from sorted({rule.endpoint.replace("ajax_", "") for rule in rules})
