@@ -199,6 +199,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "stages.put_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
         "tokens.delete_token": Case("DELETE", "/api/v1/tokens/000000000000"),
         "tokens.get_me": Case("GET", "/api/v1/me"),
+        "tokens.list_my_tokens": Case("GET", "/api/v1/me/tokens?limit=200"),
         "tokens.list_tokens": Case("GET", "/api/v1/tokens?limit=200"),
         "tokens.post_token": Case("POST", "/api/v1/tokens", {"owner": "ann", "roles": ["reader"], "name": "x" * 255}),
         "transfer.receive": Case("PUT", "/transfer/none", b"x" * 1_000_000),
