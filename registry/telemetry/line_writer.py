@@ -87,16 +87,24 @@ class LineWriter:
     def _run(self, lines: queue.SimpleQueue[str]) -> None:
         while True:
             try:
-                batch = [lines.get(timeout=RETRY_SECONDS if self._failure or self._unreported else None)]
-            except queue.Empty:
-                self._report()
-                continue
-            while len(batch) < BATCH_LINES and not lines.empty():
-                batch.append(lines.get())
+                self._write_next(lines)
+            except Exception as error:  # a line that cannot be encoded, a report that cannot be made: go on
+                self._failure = type(error).__name__
+            time.sleep(PAUSE_SECONDS)  # under load the next lines go together
+
+    def _write_next(self, lines: queue.SimpleQueue[str]) -> None:
+        try:
+            batch = [lines.get(timeout=RETRY_SECONDS if self._failure or self._unreported else None)]
+        except queue.Empty:
+            self._report()
+            return
+        while len(batch) < BATCH_LINES and not lines.empty():
+            batch.append(lines.get())
+        try:
             self._write(batch)
+        finally:
             with self._lock:
                 self._waiting -= sum(len(line) + OVERHEAD_BYTES for line in batch)
-            time.sleep(PAUSE_SECONDS)  # under load the next lines go together
 
     def _report(self) -> None:
         """Try to write a line that says how many were lost."""

@@ -18,10 +18,11 @@ LEAST_LITERAL = 12
 LONGEST_TEXT = 8192
 MOST_SCANNED = 65_536
 _API_TOKEN = re.compile(r"(mr[psb]_[0-9A-Za-z]{0,12})[0-9A-Za-z]*")
-# https://user:password@host; a password may contain any character but a quote or a space.
+# https://user:password@host; a password may contain any character but a quote or a space. Every repetition that could
+# begin anew at many places is bounded: clients choose what stands in a path.
 _USER_INFORMATION = (
-    (re.compile(r"(://[^\s:/@'\"]*):[^\s'\"]*@"), rf"\1:{HIDDEN}@"),
-    (re.compile(r"(://)[^\s:/@'\"]{16,}@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(://[^\s:/@'\"]{0,128}):[^\s'\"]{0,256}@"), rf"\1:{HIDDEN}@"),
+    (re.compile(r"(://)[^\s:/@'\"]{16,256}@"), rf"\1{HIDDEN}@"),
 )
 _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
     # The lookup id in front of the secret is public: the audit log names it.
@@ -45,7 +46,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1{HIDDEN}",
     ),
     # Values of rows: SQLAlchemy's and PostgreSQL's messages.
-    (re.compile(r"(?s)\[parameters: .*?\](?=\s*(?:\n\(Background|\Z))"), f"[parameters: {HIDDEN}]"),
+    (re.compile(r"(?s)\[parameters: .*"), f"[parameters: {HIDDEN}]"),
     (re.compile(r"(?m)^((?:DETAIL|CONTEXT|QUERY|STATEMENT):).*$"), rf"\1 {HIDDEN}"),
 )
 

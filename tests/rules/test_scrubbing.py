@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
 from registry.telemetry import scrubbing
-from registry.telemetry.scrubbing import LONGEST_TEXT, scrub, scrub_line, scrub_value
+from registry.telemetry.scrubbing import LONGEST_TEXT, MOST_SCANNED, scrub, scrub_line, scrub_value
 
 TOKEN = "mrp_0123456789ab" + "S" * 38
 
@@ -30,7 +31,7 @@ TOKEN = "mrp_0123456789ab" + "S" * 38
         ('{"password": "hush", "a": 1}', '{"password": "****", "a": 1}'),
         (
             "[SQL: INSERT]\n[parameters: {'a': '[x]'}]\n(Background on",
-            "[SQL: INSERT]\n[parameters: ****]\n(Background on",
+            "[SQL: INSERT]\n[parameters: ****]",
         ),
         ("failed\nDETAIL:  Key (hash)=(abc) exists.\nHINT: x", "failed\nDETAIL: ****\nHINT: x"),
     ],
@@ -77,6 +78,18 @@ def test_every_text_in_a_value_is_scrubbed_and_bytes_are_only_counted() -> None:
         "mrp_0123456789ab****": ["mrp_0123456789ab****", [1, None, "(3 bytes)"], ["x"]],
         "error": "mrp_0123456789ab****",
     }
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["://a:", "://", "[parameters: ", "?a-", "authorization", "authorization ", "'password' ", "mrp_", "bearer "],
+)
+def test_a_text_that_begins_a_secret_again_and_again_takes_no_long_time(piece: str) -> None:
+    started = time.monotonic()
+    scrub(piece * (MOST_SCANNED // len(piece)))
+    scrub_line(piece * (MOST_SCANNED // len(piece)))
+
+    assert time.monotonic() - started < 10  # a search that is quadratic takes a minute
 
 
 def test_a_long_text_loses_its_middle_and_no_part_of_a_secret_stays() -> None:
