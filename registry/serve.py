@@ -10,11 +10,12 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import Application
+from sqlalchemy import select
 
 from registry import worker
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import schema
+from registry.db import schema, times
 from registry.db.session import db, engine_of
 from registry.http import refusals
 from registry.http.context import EXTENSION, Adapters
@@ -54,6 +55,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
 
         migrate.upgrade(url)
     schema.require_working(url)
+    _guard_clock(url, is_local=settings.uses_sqlite)
     app = create_app(settings)
     check_store(app)
     if settings.dev:
@@ -68,6 +70,16 @@ def check_store(app: Flask) -> None:
     with app.app_context():
         ownership.confirm_at_start(app.extensions[EXTENSION].store)
         db.engine.dispose()  # a server that forks must not share this connection with its workers
+
+
+def _guard_clock(url: str, *, is_local: bool) -> None:
+    """Observe the database's clock before the workers are forked, so that they share what it is compared with."""
+    guarded = times.DatabaseClock(url, is_local=is_local)
+    guarded.guard()
+    if not is_local:
+        with schema.connected(url) as connection:
+            asked_at = times.steady()
+            guarded.observe(connection.scalars(select(times.column())).one(), asked_at=asked_at)
 
 
 def offer_bootstrap(app: Flask, *, force: bool = False) -> str | None:
@@ -105,6 +117,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         health.probe(app.extensions[EXTENSION].store)
         meters.watch(engine_of(app).pool)
         refusals.watch(app)
+        times.guard(app)
         if self.settings.tracing:
             tracing.start()
         if self.settings.uses_sqlite and self.settings.workers == 1:

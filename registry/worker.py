@@ -19,6 +19,7 @@ import structlog
 from flask import Flask
 
 from registry.api.schemas.imports import registration_of
+from registry.db import times
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
 from registry.services import (
@@ -70,6 +71,7 @@ def run(app: Flask, *, once: bool = False) -> None:
     What is under way when it is told to stop has a few seconds to end; the rest is left to other workers. Raises
     ForeignStore when the store is another registry's.
     """
+    times.guard(app)
     with app.app_context():
         ownership.confirm_at_start(app.extensions[EXTENSION].store)
     stop = threading.Event()

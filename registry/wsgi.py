@@ -2,7 +2,7 @@
 
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import session
+from registry.db import session, times
 from registry.http import refusals
 from registry.serve import check_store
 from registry.telemetry import logs, meters, tracing
@@ -13,5 +13,6 @@ app = create_app(settings)
 check_store(app)
 meters.watch(session.engine_of(app).pool)
 refusals.watch(app)
+times.guard(app)
 if settings.tracing:
     tracing.start()

@@ -13,9 +13,9 @@ from sqlalchemy import bindparam, select, update
 
 from registry.auth import tokens
 from registry.auth.login_failures import LoginFailures
+from registry.db import times
 from registry.db.models import Account, Token
 from registry.db.session import look_up, transaction
-from registry.domain import clock
 from registry.domain.access import Actor, ActorKind, Role, permissions_of
 from registry.domain.errors import Unauthenticated, Unavailable
 
@@ -25,7 +25,8 @@ _NO_HASH = "0" * 64
 _REMEMBERED = 10_000
 _TOKEN = (
     select(Token.id, Token.hash, Token.name, Token.roles, Token.expires_at, Token.last_used_on, Token.created_by,
-           Account.id.label("account_id"), Account.name.label("account"), Account.kind)
+           Account.id.label("account_id"), Account.name.label("account"), Account.kind,
+           times.column().label("moment"))
     .join(Account, Account.id == Token.account_id)
     .where(Token.id == bindparam("id"), Token.revoked_at.is_(None))
 )  # fmt: skip
@@ -83,7 +84,7 @@ class Authenticator:
         known = remembered or _read(token_id)
         # An unknown id costs the same comparison as a wrong secret.
         matched = tokens.matches(text, known.hash if known else _NO_HASH, pepper=self.pepper)
-        if known is None or not matched or known.credential.expires_at <= clock.now():
+        if known is None or not matched or known.credential.expires_at <= times.now():
             raise self._failed(address, token_id)
         if known is not remembered:
             _note_use(known)
@@ -109,10 +110,12 @@ class Authenticator:
 
 
 def _read(token_id: str) -> _Known | None:
+    asked_at = times.steady()
     found = look_up(_TOKEN, id=token_id)
     if not found:
         return None
     row = found[0]
+    times.note(row.moment, asked_at=asked_at)
     roles = frozenset(Role(role) for role in row.roles)
     actor = Actor(
         row.account_id,
@@ -146,7 +149,7 @@ def basic(header: str | None) -> str | None:
 
 def _note_use(known: _Known) -> None:
     """Remember the day of the last use: one write a day, not one a request; a database that takes none is read on."""
-    today = clock.now().date()
+    today = times.now().date()
     if known.last_used_on == today:
         return
     with suppress(Unavailable), transaction() as session:

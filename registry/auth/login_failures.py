@@ -15,9 +15,9 @@ from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import LoginFailure
 from registry.db.session import transaction
-from registry.domain import clock
 from registry.domain.errors import RateLimited
 
 ADDRESS, TOKEN = "address", "token"
@@ -66,7 +66,7 @@ class LoginFailures:
 
     def _begin_period(self) -> int:
         """Return when the present period began; with a new one no subject is blocked."""
-        now = int(clock.now().timestamp())
+        now = int(times.now().timestamp())
         period = now - now % self._seconds
         with self._lock:
             if period != self._period:
@@ -89,7 +89,7 @@ class LoginFailures:
         raise RateLimited("too many logins fail at the moment; try again in a second", retry_after=1)
 
     def _limited(self, period: int) -> RateLimited:
-        seconds = max(1, period + self._seconds - int(clock.now().timestamp()))
+        seconds = max(1, period + self._seconds - int(times.now().timestamp()))
         return RateLimited(
             f"too many logins failed from this address, or with this token; try again in {seconds} seconds, with a "
             "valid API token",
@@ -112,7 +112,7 @@ def network(address: str) -> str:
 
 def forget_old(session: Session) -> int:
     """Delete the counts of periods that began more than a day ago; return how many."""
-    old = delete(LoginFailure).where(LoginFailure.period < clock.now().timestamp() - KEPT_SECONDS)
+    old = delete(LoginFailure).where(LoginFailure.period < times.now().timestamp() - KEPT_SECONDS)
     return int(session.execute(old).rowcount)  # type: ignore[attr-defined]  # Result is a CursorResult here
 
 

@@ -239,3 +239,26 @@ def erase(entry: str | None, field: str, account: str | None, reason: str, **ove
         raise click.UsageError("Name either --entry or --account.")
     left = server.erase(entry=entry, field=field, account=account, reason=reason, **overrides)
     output.line(f"Erased; {left} stands in its place.")
+
+
+@admin.command("accept-clock")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; the audit log keeps it.")
+@server.settings
+def accept_clock(reason: str, **overrides: Any) -> None:
+    """Take the database's clock as right, after a wrong clock dated entries or was corrected.
+
+    Models whose latest entry is ahead of the clock take writes again; questions about their past in that span are
+    refused. Servers that refuse to write since the clock was set go on. Recorded in the audit log.
+
+    \b
+    Example:
+      registry admin accept-clock --reason "NTP was off by an hour until 13:00"
+    """
+    with server.application(**overrides):
+        from registry.domain import clock
+        from registry.services import audit
+
+        accepted = audit.accept_clock(reason)
+    output.line(f"accepted {clock.wire(accepted.at)} as the time")
+    for model in accepted.models:
+        output.line(f"  {model}: its latest entry is dated ahead of it; its past is uncertain until then")

@@ -128,6 +128,7 @@ def holder(view: HolderView) -> None:
     reason = f": {view['reason']}" if view["reason"] else ""
     output.line(f"{view['model']}#{view['stage']} is {view['model']}:{view['number']}")
     output.line(f"  since {when(view['since'])}{until} ({view['kind']} by {view['actor']}{reason})")
+    output.line(f"  entry {view['entry']}")
 
 
 def alias_notes(view: AliasView) -> list[str]:
@@ -142,6 +143,7 @@ def alias(view: AliasView) -> None:
     notes = f" ({', '.join(found)})" if (found := alias_notes(view)) else ""
     output.line(f"{view['model']}@{view['alias']} is {view['model']}:{view['number']}{notes}")
     output.line(f"  since {when(view['since'])}{until} (by {view['actor']})")
+    output.line(f"  entry {view['entry']}")
 
 
 def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:

@@ -230,6 +230,7 @@ class HolderView(TypedDict):
     manifest_digest: str | None
     since: str
     until: str | None
+    entry: str
     kind: str
     actor: str
     reason: str | None
@@ -249,6 +250,7 @@ class AliasView(TypedDict):
     manifest_digest: str | None
     since: str
     until: str | None
+    entry: str
     actor: str
     reason: str | None
     state: Literal["unverified", "pending", "ready", "failed", "deleted"]

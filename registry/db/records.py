@@ -156,6 +156,7 @@ class HolderRecord:
     manifest_digest: str | None
     since: datetime
     until: datetime | None
+    entry: str
     kind: str
     actor: str
     reason: str | None
@@ -175,6 +176,7 @@ class AliasRecord:
     manifest_digest: str | None
     since: datetime
     until: datetime | None
+    entry: str
     actor: str
     reason: str | None
     state: str

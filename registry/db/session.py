@@ -13,7 +13,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, Executable, exc
 from sqlalchemy.orm import Session
 
-from registry.db import attempts, engine
+from registry.db import attempts, engine, times
 from registry.db.base import Base
 from registry.domain.errors import Unavailable, Uncertain, Undone
 
@@ -31,6 +31,7 @@ _READER = "registry-reader"
 def attach(app: Flask, url: str, *, pool_size: int) -> None:
     """Give *app* its engine and its sessions."""
     app.config["SQLALCHEMY_DATABASE_URI"] = url
+    app.extensions[times.EXTENSION] = times.DatabaseClock(url, is_local=url.startswith("sqlite"))
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.serving_options(url, pool_size=pool_size)
     db.init_app(app)
     with app.app_context():

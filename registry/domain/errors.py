@@ -12,6 +12,7 @@
     │   ├── Occupied            another version holds the stage, and was not to be displaced
     │   ├── Stale               the caller acted on an outdated picture
     │   ├── PositionLost        a reader goes on after an entry that this log does not have
+    │   ├── TimeUncertain       the order of what happened around an instant is not known
     │   ├── InUse
     │   ├── NotReady
     │   ├── NoPrevious          nothing to roll back to
@@ -26,6 +27,7 @@
     ├── RateLimited             too many failed before; later requests may be answered
     ├── Unsupported             this registry, or its store, cannot do that at all
     └── Unavailable             the database or the store cannot be reached now
+        ├── ClockImplausible    the database's clock cannot date an entry
         ├── Undone              the database took back all that was done, for reasons of its own
         ├── ForeignStore        the store is not known to be this registry's
         └── Uncertain           the database went away while it was told to commit
@@ -105,6 +107,13 @@ class Stale(Conflict):
 
 class PositionLost(Conflict):
     code = "position_lost"
+
+
+class TimeUncertain(Conflict):
+    code = "time_uncertain"
+
+    def __init__(self, detail: str, *, since: str, until: str | None) -> None:
+        super().__init__(detail, since=since, until=until)
 
 
 class InUse(Conflict):
@@ -194,6 +203,13 @@ class Unavailable(RegistryError):
     def __init__(self, detail: str, *, retry_after: int = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class ClockImplausible(Unavailable):
+    code = "clock_implausible"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=30)
 
 
 class Undone(Unavailable):

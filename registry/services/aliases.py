@@ -148,19 +148,26 @@ def pointing(names: Collection[str], number: int | None) -> dict[str, Any]:
 
 
 def resolve(model: str, alias: str, *, protected: Collection[str], as_of: datetime | None = None) -> AliasRecord:
-    """Where the alias points, or pointed at *as_of*, also under a deleted model. Raises NotFound, or Invalid."""
+    """Where the alias points, or pointed at *as_of*, also under a deleted model.
+
+    Raises NotFound, Invalid, or TimeUncertain.
+    """
     governance.require_past(as_of)
     if as_of is None:
         found = look_up(_POINTED, model=model, alias=alias)
     else:
-        ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of))
-        found = look_up(covering(ever.where(AliasTenure.alias == alias), AliasTenure, as_of))
-    if found:
-        return _record(found[0], protected)
+        ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of), AliasTenure.alias == alias)
+        found = look_up(covering(ever, AliasTenure, as_of).add_columns(*audit.doubts(as_of)))
+    if found and (as_of is None or not any(found[0][-2:])):
+        return _record(found[0] if as_of is None else found[0][:-2], protected)
     with reading() as session:
         if as_of is None:
             catalog.model(session, model)
         catalog.require_ever_named(session, model)
+        if as_of is not None:
+            audit.require_certain(session, model, as_of)
+        if found:
+            return _record(found[0][:-2], protected)
     raise _no_alias(model, alias, as_of)
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from registry.db import grants
+from registry.db import grants, times
 from registry.db.session import reading
 from registry.domain import clock
-from registry.services import health, heartbeats, leases, ownership
+from registry.services import gauges, health, heartbeats, leases, ownership
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
 from registry.services.tracking import Upstream
@@ -68,11 +68,12 @@ def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Ch
     """Look at the database's own settings; *path* is SQLite's file. Raises Unavailable."""
     with reading() as session:
         if session.get_bind().dialect.name == "sqlite":
-            return {"engine": _sqlite(session, path)}
+            return {"engine": _sqlite(session, path), "times": _times(session)}
         return {
             "engine": _postgres(session),
             "privileges": _privileges(session),
             "connections": _connections(session, pool_size=pool_size, processes=processes),
+            "times": _times(session),
             "clock": judge_clock(clock.now(), leases.now(session)),
         }
 
@@ -100,6 +101,18 @@ def _last(known: Sequence[Worker]) -> str:
     if not known:
         return ", and none did in the last day"
     return f"; the latest, on {known[0].host}, gave its last sign {known[0].silent.total_seconds():.0f} s ago"
+
+
+def _times(session: Session) -> Check:
+    """Return whether the audit log's latest times are plausible by the database's clock."""
+    ahead = gauges.clock_ahead_seconds(session, leases.now(session))
+    if ahead > times.TOLERANCE.total_seconds():
+        return Check(
+            False,
+            f"the audit log has an entry that is dated {ahead:.0f} s ahead of the database's clock",
+            "Set the clock by NTP; if it is right now, run registry admin accept-clock --reason TEXT.",
+        )
+    return Check(True, "no entry is dated ahead of the database's clock")
 
 
 def judge_clock(host: datetime, database: datetime) -> Check:

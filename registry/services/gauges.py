@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from registry.db import times
 from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
@@ -70,8 +71,24 @@ def _told() -> list[Gauge]:
                   jobs.parked(session)),
             Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
                   {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
+            *_clock(session, moment),
             *_counted(session, moment),
         ]  # fmt: skip
+
+
+def clock_ahead_seconds(session: Session, moment: datetime) -> float:
+    """Return by how much the latest time in the audit log is ahead of *moment*, or 0."""
+    latest = session.scalars(select(func.max(AuditEntry.at))).one()
+    return max(0.0, (latest - moment).total_seconds()) if latest else 0.0
+
+
+def _clock(session: Session, moment: datetime) -> list[Gauge]:
+    return [
+        Gauge("registry_clock_step_seconds", "By how much the database's clock was set while this process ran, or 0.",
+              None, {"": times.current().step.total_seconds()}),
+        Gauge("registry_clock_ahead_seconds", "How far the latest audit entry is ahead of the database's clock, or 0.",
+              None, {"": clock_ahead_seconds(session, moment)}),
+    ]  # fmt: skip
 
 
 def _backlog(session: Session, moment: datetime) -> list[Gauge]:

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from sqlalchemy import exists, func, select
 
-from registry.db import schema
+from registry.db import schema, times
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
@@ -30,7 +30,7 @@ PATIENCE = timedelta(minutes=10)
 READY_SECONDS = 2.0
 IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
-DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics"})
+DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,9 @@ class Check:
 
 
 def readiness(store: Store) -> dict[str, Check]:
-    """Look at everything a request may need, for two seconds at most, and at log and counts of this process."""
-    return _needed(store) | {"logs": _check(writer.problem), "metrics": _check(shared_values.problem)}
+    """Look at everything a request may need, for two seconds at most, and at log, counts and clock of this process."""
+    own = {"logs": _check(writer.problem), "metrics": _check(shared_values.problem), "clock": _check(_clock)}
+    return _needed(store) | own
 
 
 def state_of(checks: Mapping[str, Check]) -> str:
@@ -55,7 +56,7 @@ def state_of(checks: Mapping[str, Check]) -> str:
 
     Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
     balancer for that would end all of it. In another registry's store it changes nothing. Requests do not need log
-    lines or counts.
+    lines or counts. While the clock is wrong, reads go on.
     """
     failing = {name for name, check in checks.items() if not check.ok}
     if failing <= DISPENSABLE:
@@ -122,9 +123,17 @@ def _told(look: Callable[[], str]) -> Check:
         return Check(False, error.detail)
 
 
+def _clock() -> str | None:
+    """What keeps entries from being dated, as far as this process has noticed."""
+    refusal = times.refusal()
+    return refusal.detail if refusal else None
+
+
 def _schema() -> str:
     """What keeps this release from working with the schema; empty when nothing does."""
     with reading() as session:
+        asked_at = times.steady()
+        times.note(session.scalar(select(times.column())), asked_at=asked_at)
         return schema.mismatch(session.connection()) or ""
 
 

@@ -262,9 +262,7 @@ def _give_up(session: Session, held: Model, version: Version, event: audit.Event
 
 
 def _lock(session: Session, taken: Taken) -> Model:
-    return session.scalars(
-        select(Model).where(Model.id == taken.model_id).with_for_update().execution_options(populate_existing=True)
-    ).one()
+    return catalog.lock_model_by_id(session, taken.model_id)
 
 
 def _record(

@@ -16,9 +16,9 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, and_, func, inspect, or_, select, update
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Artifact, Import, Upload
 from registry.db.session import reading, transaction
-from registry.domain import clock
 from registry.domain.errors import Unavailable
 
 Work = TypeVar("Work", Upload, Import, Artifact)
@@ -142,6 +142,6 @@ def take(statement: Select[Work], table: type[Work]) -> Work | None:
 def now(session: Session) -> datetime:
     """The database's time, which all workers share whatever their own clocks say. SQLite's is this machine's."""
     if session.get_bind().dialect.name != "postgresql":
-        return clock.now()
+        return times.now()
     moment: datetime = session.scalars(select(func.clock_timestamp())).one()
     return moment

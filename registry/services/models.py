@@ -12,11 +12,12 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenure, Version
 from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
-from registry.domain import clock, confusables, names, sizes
+from registry.domain import confusables, names, sizes
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
@@ -266,7 +267,7 @@ def _mark(
 
 
 def _insert(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
-    now = clock.now()
+    now = times.now()
     held = Model(
         id=str(uuid.uuid4()),
         name=name,

@@ -140,20 +140,24 @@ def holders(model: str) -> dict[str, list[HolderRecord]]:
 
 
 def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> HolderRecord:
-    """The version that holds the stage, or held it *as_of*: its latest entrant. Raises NotFound, or Invalid.
+    """The version that holds the stage, or held it *as_of*: its latest entrant.
 
-    The past is also that of deleted models of the name.
+    The past is also that of deleted models of the name. Raises NotFound, Invalid, or TimeUncertain.
     """
     governance.require_past(as_of)
     if as_of is None:
         found = look_up(_HOLDER, model=model, stage=stage.value)
     else:
-        ever = governance.select_holders().where(catalog.ever_named(model, after=as_of))
-        found = look_up(governance.covering(ever.where(Tenure.stage == stage.value), Tenure, as_of))
-    if found:
-        return HolderRecord(*found[0])
+        ever = governance.select_holders().where(catalog.ever_named(model, after=as_of), Tenure.stage == stage.value)
+        found = look_up(governance.covering(ever, Tenure, as_of).add_columns(*audit.doubts(as_of)))
+    if found and (as_of is None or not any(found[0][-2:])):
+        return HolderRecord(*(found[0] if as_of is None else found[0][:-2]))
     with reading() as session:
         catalog.require_ever_named(session, model)
+        if as_of is not None:
+            audit.require_certain(session, model, as_of)
+        if found:
+            return HolderRecord(*found[0][:-2])
         raise NotFound(_nobody(session, model, stage, as_of))
 
 

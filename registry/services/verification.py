@@ -104,9 +104,7 @@ def _fail(lease: Lease[Upload], reason: str) -> None:
 def _settle(version_id: int, model_id: str, protected: Collection[str]) -> State | None:
     """Decide again under the model's lock: registrations and other workers go on meanwhile."""
     with transaction() as session:
-        held = session.scalars(
-            select(Model).where(Model.id == model_id).with_for_update().execution_options(populate_existing=True)
-        ).one()
+        held = catalog.lock_model_by_id(session, model_id)
         version = session.get_one(Version, version_id, populate_existing=True)
         if version.state != State.PENDING:
             return None

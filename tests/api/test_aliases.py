@@ -42,6 +42,7 @@ def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, given: Given) -> 
         "manifest_digest": version["manifest_digest"],
         "since": version["updated_at"],
         "until": None,
+        "entry": expect(200, api.get("/models/fraud/history?limit=1"))["items"][0]["id"],
         "actor": "all",
         "reason": "because 2",
         "state": "ready",

@@ -45,7 +45,7 @@ def test_a_process_that_can_work_is_ready(anonymous: Api) -> None:
     identity = {"ok": True, "detail": "the store belongs to this registry"}
     assert document["checks"] == {
         "database": fine, "migrations": fine, "storage": storage, "identity": identity, "logs": fine,
-        "metrics": fine,
+        "metrics": fine, "clock": fine,
     }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ def test_a_database_without_tables_is_not_ready_and_says_what_to_do(
 
     assert document["status"] == "not ready"
     assert {name: check["ok"] for name, check in document["checks"].items()} == {
-        "database": True, "migrations": False, "storage": True, "logs": True, "metrics": True,
+        "database": True, "migrations": False, "storage": True, "logs": True, "metrics": True, "clock": True,
     }  # fmt: skip
     assert "registry db upgrade" in document["checks"]["migrations"]["detail"]
 
@@ -104,7 +104,7 @@ def test_a_database_that_cannot_be_reached_is_not_ready(make_settings: Callable[
         alive = api.get("/livez")
 
     assert {name: check["ok"] for name, check in document["checks"].items()} == {
-        "database": False, "migrations": False, "storage": True, "logs": True, "metrics": True,
+        "database": False, "migrations": False, "storage": True, "logs": True, "metrics": True, "clock": True,
     }  # fmt: skip
     assert "nobody" not in str(document)
     assert alive.status_code == 200
@@ -134,6 +134,6 @@ def test_without_its_store_a_replica_stays_and_says_what_it_lacks(
 
     assert (before, document["status"]) == (200, "degraded")
     assert {name: check["ok"] for name, check in document["checks"].items()} == {
-        "database": True, "migrations": True, "storage": False, "logs": True, "metrics": True,
+        "database": True, "migrations": True, "storage": False, "logs": True, "metrics": True, "clock": True,
     }  # fmt: skip
     assert "does not exist" in document["checks"]["storage"]["detail"]

@@ -300,6 +300,7 @@ def test_the_holder_is_told_with_who_put_it_there_and_why(api: Api, given: Given
         "manifest_digest": moved["version"]["manifest_digest"],
         "since": moved["at"],
         "until": None,
+        "entry": expect(200, api.get("/models/fraud/history?limit=1"))["items"][0]["id"],
         "kind": "promote",
         "actor": "all",
         "reason": "AUC +2",

@@ -1,28 +1,42 @@
-"""The service's clock is an hour ahead, an hour behind, or jumps: order, tokens and leases do not depend on it."""
+"""A clock is an hour ahead, an hour behind, or jumps: order, tokens, leases and answers about the past stay right."""
 
 from __future__ import annotations
 
+import functools
 import os
+import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 import sqlalchemy as sa
 
+from registry.app import create_app
 from registry.client import RegistryClient
+from registry.config import Settings
+from registry.domain import clock as wire
+from tests import conftest
 from tests.conftest import SECRET
-from tests.support.databases import Database
+from tests.faults.conftest import with_two_versions
+from tests.support.crashes import command
+from tests.support.databases import Database, PostgresDatabase
 from tests.support.debian import unpacked
 from tests.support.ledger import Ledger
-from tests.support.servers import Fleet, Launcher, eventually, running_fleet
+from tests.support.postgres import ThrowawayPostgres
+from tests.support.processes import environment
+from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
 MODEL = "fraud"
 HOURS = ("+0", "+3600", "-3600", "+7200", "-60", "+0")
 PART = 100 * 1024
 IN_PARTS = {"inline_verify_bytes": 1, "single_put_bytes": PART, "part_bytes": PART}  # a worker verifies
+PRODUCTION = f"/models/{MODEL}/stages/production"
 Record = Callable[[str, object], None]
 
 
@@ -32,7 +46,8 @@ class Clock:
     def __init__(self, folder: Path) -> None:
         self.file = folder / "clock"
         self.set("+0")
-        library = next(unpacked("libfaketime").rglob("libfaketimeMT.so.1"))
+        # Copied where PostgreSQL's own user may read it.
+        library = Path(shutil.copy(next(unpacked("libfaketime").rglob("libfaketimeMT.so.1")), folder))
         self.environment = {
             "LD_PRELOAD": str(library),
             "FAKETIME_TIMESTAMP_FILE": str(self.file),
@@ -50,12 +65,24 @@ class Clock:
 
 
 @pytest.fixture(scope="module")
-def clock(tmp_path_factory: pytest.TempPathFactory) -> Clock:
-    return Clock(tmp_path_factory.mktemp("clock"))
+def clock() -> Iterator[Clock]:
+    with tempfile.TemporaryDirectory(prefix="clock-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Clock(Path(folder))
 
 
 @pytest.fixture(scope="module")
-def launcher(clock: Clock) -> Iterator[Launcher]:
+def shared_clock(clock: Clock, make_settings: Callable[..., Settings]) -> Iterator[Database]:
+    """A PostgreSQL database whose server lives by our clock too."""
+    server = ThrowawayPostgres(environment=clock.environment)
+    found = PostgresDatabase(server.url(), functools.partial(conftest._prepare, make_settings))
+    found.server = server  # type: ignore[attr-defined]  # which a test restarts
+    yield found
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def faked_launcher(clock: Clock) -> Iterator[Launcher]:
     """One whose children live by our clock."""
     kept = {name: os.environ.get(name) for name in clock.environment}
     os.environ.update(clock.environment)
@@ -67,22 +94,62 @@ def launcher(clock: Clock) -> Iterator[Launcher]:
 
 
 @pytest.fixture(params=["postgresql", "sqlite"])
-def database(request: pytest.FixtureRequest, databases: Callable[[str], Database]) -> Database:
-    found = databases(request.param)
+def database(request: pytest.FixtureRequest, databases: Callable[[str], Database], clock: Clock) -> Database:
+    """A database by the true time (``postgresql``), or by our clock (``shared_clock``, and ``sqlite`` in a process)."""
+    clock.set("+0")
+    shared = request.param == "shared_clock"
+    found: Database = request.getfixturevalue("shared_clock") if shared else databases(request.param)
     found.reset()
     return found
 
 
 @pytest.fixture
-def fleet(database: Database, launcher: Launcher, clock: Clock, tmp_path: Path) -> Iterator[Fleet]:
-    clock.set("+0")
-    token = database.tokens["all"]
-    with running_fleet(launcher, tmp_path, database_url=database.url, token=token, secret=SECRET, **IN_PARTS) as fleet:
+def start(database: Database, request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
+    """Start one server, whose own clock is right where the database has one to jump; it ends with the block."""
+    launcher = request.getfixturevalue("launcher" if hasattr(database, "server") else "faked_launcher")
+
+    def begin() -> Any:
+        token, url = database.tokens["all"], database.url
+        return running_fleet(launcher, tmp_path, database_url=url, token=token, secret=SECRET, **IN_PARTS)
+
+    return begin
+
+
+@pytest.fixture
+def fleet(start: Callable[[], Any]) -> Iterator[Fleet]:
+    with start() as fleet:
         yield fleet
 
 
+@pytest.fixture
+def ledger(database: Database, make_settings: Callable[..., Settings]) -> Ledger:
+    return Ledger(database.url, create_app(make_settings(database.url)))
+
+
+JUMPING = pytest.mark.parametrize("database", ["shared_clock", "sqlite"], indirect=True)
+
+
+def refused(response: requests.Response) -> str:
+    """The text of a refusal for the clock's sake."""
+    problem = response.json()
+    assert (response.status_code, problem["code"]) == (503, "clock_implausible")
+    assert int(response.headers["Retry-After"]) > 0
+    return str(problem["detail"])
+
+
+def ago(seconds: float) -> str:
+    return wire.wire(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def held(caller: Caller, as_of: str) -> Any:
+    """The number of the version that held production, or the code of a refusal."""
+    response = caller("GET", f"{PRODUCTION}?as_of={as_of}")
+    return response.json()["number"] if response.status_code == 200 else response.json()["code"]
+
+
 @pytest.mark.fault("F35")
-def test_a_clock_that_jumps_disturbs_neither_order_nor_tokens(
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_process_whose_clock_jumps_disturbs_neither_order_nor_times_nor_tokens(
     fleet: Fleet, ledger: Ledger, clock: Clock, record_property: Record
 ) -> None:
     moved = 0
@@ -109,6 +176,86 @@ def test_a_clock_that_jumps_disturbs_neither_order_nor_tokens(
     ledger.assert_serial(MODEL)
     ledger.assert_chains()
     assert ledger.numbers(MODEL) == list(range(1, moved + 1))
+    (times,) = ledger.rows("SELECT min(at) AS first, max(at) AS last FROM audit_entries")
+    assert times.last - times.first < timedelta(minutes=20)
+    assert abs(datetime.now(UTC) - times.last) < timedelta(minutes=5)
+
+
+@pytest.mark.fault("F35")
+@JUMPING
+@pytest.mark.parametrize("offset", ["+3600", "-3600"])
+def test_nothing_is_dated_by_a_clock_that_was_set_while_a_server_runs(
+    fleet: Fleet, ledger: Ledger, clock: Clock, offset: str
+) -> None:
+    with fleet.caller() as caller, with_two_versions(caller, MODEL):
+        clock.set(offset)
+        detail = refused(caller.promote(MODEL, 2))
+        ready = requests.get(f"{fleet.server.url}/readyz", timeout=30)
+        number, as_of = caller.get(PRODUCTION)["number"], held(caller, ago(0.001))
+        clock.set("+0")
+        eventually(lambda: caller.promote(MODEL, 2).status_code == 200, "it is recorded again")
+
+        assert "accept-clock" in detail
+        assert (ready.status_code, ready.json()["status"], ready.json()["checks"]["clock"]["ok"]) == (
+            200, "degraded", False
+        )  # fmt: skip
+        assert (number, as_of) == (1, 1)
+        answer = caller.get(f"{PRODUCTION}?as_of={ago(0)}")
+        assert answer["number"] == 2
+        assert answer["entry"] == caller.get(f"/models/{MODEL}/history?limit=1")["items"][0]["id"]
+    ledger.assert_chains()
+    assert ledger.assert_one_line(MODEL) == 2
+
+
+@pytest.mark.fault("F35")
+@JUMPING
+def test_a_wrong_time_that_was_recorded_leaves_no_wrong_holder(
+    start: Callable[[], Any], database: Database, ledger: Ledger, clock: Clock, tmp_path: Path
+) -> None:
+    def begin_at(offset: str) -> None:
+        """Set the clock; a PostgreSQL that lives by it is started by it."""
+        server: ThrowawayPostgres | None = getattr(database, "server", None)
+        if server:
+            server.stop(wipe=False)
+        clock.set(offset)
+        if server:
+            server.start()
+
+    with start() as fleet, fleet.caller() as caller:
+        with_two_versions(caller, MODEL)
+        before = caller.get(f"/models/{MODEL}/history?limit=1")["items"][0]["at"]
+    begin_at("+3600")
+    with start() as fleet, fleet.caller() as caller:  # it cannot know better
+        assert caller.promote(MODEL, 2).status_code == 200
+    begin_at("+0")
+
+    with start() as fleet, fleet.caller() as caller:
+        number = caller.get(PRODUCTION)["number"]
+        early, late = held(caller, before), held(caller, ago(0))
+        detail = refused(caller.stage(MODEL, 2, "archived", leave_vacant=True))
+        assert caller("POST", "/models", {"name": "other"}).status_code == 201
+        done = command(
+            "admin", "accept-clock", "--reason", "NTP was off", env=environment(
+                REGISTRY_DATABASE_URL=database.url.replace("+psycopg", ""), REGISTRY_SECRET_KEY=SECRET,
+                REGISTRY_STORAGE_URL=f"file://{fleet.store}", REGISTRY_DATA_DIR=str(tmp_path),
+            ), cwd=tmp_path,
+        )  # fmt: skip
+        after = caller.stage(MODEL, 2, "archived", leave_vacant=True)
+        uncertain = caller("GET", f"{PRODUCTION}?as_of={ago(0)}").json()
+
+    assert (number, early, late) == (2, 1, "time_uncertain")
+    assert "accept-clock" in detail
+    assert done.returncode == 0, done.stderr
+    assert MODEL in done.stdout
+    assert after.status_code == 200
+    assert uncertain["code"] == "time_uncertain"
+    assert uncertain["since"] <= before < uncertain["until"]
+    begin_at("+3700")
+    with start() as fleet, fleet.caller() as caller:
+        assert caller("GET", f"{PRODUCTION}?as_of={ago(-3690)}").status_code == 404
+        assert (held(caller, before), held(caller, ago(-1800))) == (1, "time_uncertain")
+    begin_at("+0")
+    ledger.assert_chains()
 
 
 @pytest.mark.fault("F35")

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ START_SECONDS = 60
 class ThrowawayPostgres:
     """A server in a directory of its own, reached over a Unix socket, gone with the process that started it."""
 
-    def __init__(self, *, durable: bool = False) -> None:
+    def __init__(self, *, durable: bool = False, environment: Mapping[str, str] | None = None) -> None:
+        self.environment = dict(environment or {})
         # Short: a socket's path has at most 107 bytes.
         self.base = Path(tempfile.mkdtemp(prefix="pgtest-", dir="/tmp" if Path("/tmp").is_dir() else None))
         self.tuning = {} if durable else FAST
@@ -125,7 +126,7 @@ class ThrowawayPostgres:
             raise RuntimeError(f"initdb failed: {done.stderr}")
 
     def _run_options(self) -> dict[str, Any]:
-        environment = {"LC_ALL": "C", "PATH": os.environ.get("PATH", ""), "TZ": "UTC"}
+        environment = {"LC_ALL": "C", "PATH": os.environ.get("PATH", ""), "TZ": "UTC", **self.environment}
         return {"cwd": self.base, "env": environment, **self.user}
 
     def _binaries(self) -> Path:

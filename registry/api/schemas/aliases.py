@@ -27,6 +27,7 @@ class AliasView(View):
     manifest_digest = fields.String(required=True, allow_none=True)
     since = Instant(required=True)
     until = Instant(required=True, allow_none=True)
+    entry = fields.String(required=True, metadata={"description": "The audit entry that the answer rests on."})
     actor = fields.String(required=True)
     reason = fields.String(required=True, allow_none=True)
     state = fields.String(

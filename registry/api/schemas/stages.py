@@ -66,6 +66,7 @@ class HolderView(View):
     manifest_digest = fields.String(required=True, allow_none=True)
     since = Instant(required=True)
     until = Instant(required=True, allow_none=True)
+    entry = fields.String(required=True, metadata={"description": "The audit entry that the answer rests on."})
     kind = fields.String(required=True)
     actor = fields.String(required=True)
     reason = fields.String(required=True, allow_none=True)

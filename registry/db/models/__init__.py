@@ -2,7 +2,7 @@
 
 from registry.db.models.access import Account, IdempotencyKey, Token
 from registry.db.models.artifacts import Artifact, Blob, Stray, Upload, VersionFile
-from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedHead, CommitBase
+from registry.db.models.audit import AuditEntry, AuditText, Chain, CheckpointedHead, CommitBase, UncertainTime
 from registry.db.models.catalog import FormerName, Model, ModelTag, Version, VersionMetric, VersionParam, VersionTag
 from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
@@ -40,6 +40,7 @@ __all__ = [
     "Stray",
     "Tenure",
     "Token",
+    "UncertainTime",
     "Upload",
     "Version",
     "VersionFile",

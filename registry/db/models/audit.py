@@ -86,3 +86,19 @@ class CheckpointedHead(Base):
 
     model_id: Mapped[UuidKey]
     seq: Mapped[int] = mapped_column(BigInteger)
+
+
+class UncertainTime(Base):
+    """A span in which entries of a chain bear times that a wrong clock gave them: after ``since``, before ``until``."""
+
+    __tablename__ = "uncertain_times"
+    __table_args__ = (
+        Index("ix_uncertain_times_aggregate", "aggregate", "until"),
+        Index("ix_uncertain_times_model_id", "model_id"),
+    )
+
+    id: Mapped[SerialKey]
+    aggregate: Mapped[str] = mapped_column(String(64))
+    model_id: Mapped[str | None] = mapped_column(ForeignKey("models.id"))
+    since: Mapped[datetime]
+    until: Mapped[datetime]

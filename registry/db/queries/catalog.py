@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
+from registry.db import times
 from registry.db.models import AuditEntry, FormerName, Model, Registry, Version
 from registry.domain import names
 from registry.domain.errors import Conflict, Deleted, NotFound, PreconditionFailed
@@ -45,7 +46,7 @@ def _newest(statement: Any, own: type[Model], name: Any) -> Any:
 
 _NEWEST = _newest(select(Model), Model, bindparam("name"))
 _LOCK_LIVE = (
-    select(Model)
+    select(Model, times.column())
     .where(Model.name == bindparam("name"), Model.deleted_at.is_(None))
     .with_for_update()
     .execution_options(populate_existing=True)
@@ -55,8 +56,10 @@ _VERSION = select(Version).where(Version.model_id == bindparam("model"), Version
 
 def lock_model(session: Session, name: str) -> Model:
     """The live model of that name, locked until the transaction ends. Raises NotFound, or Conflict if it is deleted."""
-    if found := session.scalars(_LOCK_LIVE, {"name": name}).first():
-        return found
+    asked_at = times.steady()
+    if found := session.execute(_LOCK_LIVE, {"name": name}).first():
+        times.note(found[1], asked_at=asked_at)
+        return found[0]
     model(session, name)
     raise Deleted(f"the model {name!r} is deleted; restore it first")
 
@@ -66,17 +69,22 @@ def lock_deleted_model(session: Session, name: str) -> Model:
     found = model(session, name)
     if found.deleted_at is None:
         raise Conflict(f"the model {name!r} is not deleted")
-    return session.scalars(
-        select(Model).where(Model.id == found.id).with_for_update().execution_options(populate_existing=True)
-    ).one()
+    return lock_model_by_id(session, found.id)
 
 
 def lock_model_ever(session: Session, name: str, number: int) -> Model:
     """The model that has version *number* under *name*, deleted or not, locked. Raises NotFound."""
     owner = any_version(session, name, number).model_id
-    return session.scalars(
-        select(Model).where(Model.id == owner).with_for_update().execution_options(populate_existing=True)
-    ).one()
+    return lock_model_by_id(session, owner)
+
+
+def lock_model_by_id(session: Session, id: str) -> Model:
+    """Return the model of that id, deleted or not, locked until the transaction ends."""
+    asked_at = times.steady()
+    statement = select(Model, times.column()).where(Model.id == id).with_for_update()
+    found = session.execute(statement.execution_options(populate_existing=True)).one()
+    times.note(found[1], asked_at=asked_at)
+    return found[0]
 
 
 def next_number(session: Session, name: str) -> int:

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.base import Rows
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
-from registry.domain import clock, stages
+from registry.domain import stages
 from registry.domain.errors import Invalid
 from registry.domain.stages import Kind, Stage, State
 
@@ -45,7 +46,7 @@ _IN_PRODUCTION = covering(
 
 def require_past(as_of: datetime | None) -> None:
     """Raise Invalid for an instant to come; clocks may differ by a minute."""
-    if as_of is not None and as_of > clock.now() + CLOCK_SKEW:
+    if as_of is not None and as_of > times.now() + CLOCK_SKEW:
         raise Invalid.field("as_of", "lies in the future; nobody knows what will be then")
 
 
@@ -88,7 +89,8 @@ def select_aliases() -> Rows:
 def _told(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:
     digest = func.nullif(Version.manifest_digest, "")
     return (
-        select(table.id, Model.name, what, Version.number, digest, table.started_at, table.ended_at, *more,
+        select(table.id, Model.name, what, Version.number, digest, table.started_at, table.ended_at,
+               table.started_entry, *more,
                Account.name, AuditText.text)
         .select_from(table)
         .join(Model, Model.id == table.model_id)

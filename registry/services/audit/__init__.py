@@ -1,7 +1,9 @@
 """The audit log: append to it (recording), read it (reading, incremental), prove it unchanged (verification)."""
 
+from registry.services.audit.acceptance import Acceptance, accept_clock
 from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
+from registry.services.audit.clocks import doubts, require_certain
 from registry.services.audit.erasure import erase_account, erase_text
 from registry.services.audit.incremental import Changes, Position, between, changes, newest
 from registry.services.audit.reading import Criteria, entries, export, model_history, version_history
@@ -11,16 +13,19 @@ from registry.services.audit.verification import ChainReport, verify
 
 __all__ = [
     "AUTH",
+    "Acceptance",
     "ChainReport",
     "Changes",
     "Criteria",
     "Event",
     "Position",
+    "accept_clock",
     "attach",
     "begin",
     "between",
     "changes",
     "checkpoint",
+    "doubts",
     "entries",
     "erase_account",
     "erase_text",
@@ -30,6 +35,7 @@ __all__ = [
     "newest",
     "record",
     "record_baseline",
+    "require_certain",
     "texts",
     "verify",
     "version_history",

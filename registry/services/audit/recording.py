@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, object_session
 
+from registry.db import times
 from registry.db.base import Chained
 from registry.db.inserts import insert_rows
 from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
-from registry.domain import audit, clock
+from registry.db.times import TOLERANCE
+from registry.domain import audit
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
-from registry.services.audit import sealing
+from registry.services.audit import clocks, sealing
 from registry.telemetry import logs
 
 TICK = timedelta(microseconds=1)
@@ -32,8 +34,17 @@ class Event:
 
 
 def begin(chain: Chained) -> Event:
-    """The next instant of a locked aggregate: now, but always after its latest entry."""
-    return Event(str(uuid.uuid4()), max(clock.now(), chain.clock_at + TICK))
+    """Return the next instant of a locked aggregate: the database's time, but always after its latest entry.
+
+    Raises ClockImplausible when the clock was set, or the latest entry is far ahead of it; see ``services.clocks``.
+    """
+    session = object_session(chain)
+    assert session is not None  # noqa: S101 -- a chain is locked, or was just inserted
+    now = clocks.plausible_now(session)
+    at = max(now, chain.clock_at + TICK)
+    if at > now + TOLERANCE:
+        clocks.extend(session, aggregate_of(chain), chain.clock_at, until=at, now=now)
+    return Event(str(uuid.uuid4()), at)
 
 
 def record(
@@ -98,9 +109,11 @@ def texts(**given: str | None) -> dict[str, str]:
 
 def lock_chain(session: Session, aggregate: str) -> Chain:
     """The head of a chain that belongs to no model, locked until the transaction ends."""
-    return session.scalars(
-        select(Chain).where(Chain.aggregate == aggregate).with_for_update().execution_options(populate_existing=True)
-    ).one()
+    asked_at = times.steady()
+    statement = select(Chain, times.column()).where(Chain.aggregate == aggregate).with_for_update()
+    found = session.execute(statement.execution_options(populate_existing=True)).one()
+    times.note(found[1], asked_at=asked_at)
+    return found[0]
 
 
 def aggregate_of(chain: Chained) -> str:

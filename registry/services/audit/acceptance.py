@@ -1,0 +1,61 @@
+"""An operator's word that the clock is right now, after a wrong one dated entries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from registry.db import times
+from registry.db.models import Chain, Model, UncertainTime
+from registry.db.queries import catalog
+from registry.db.session import transaction
+from registry.domain import clock
+from registry.domain.access import SYSTEM
+from registry.domain.audit import Happening
+from registry.services.audit.clocks import ACCEPTED, last_plausible
+from registry.services.audit.recording import aggregate_of, begin, lock_chain, record, texts
+
+REGISTRY = "registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """``at`` is the time that was accepted; ``models`` are those whose latest entries are ahead of it."""
+
+    at: datetime
+    models: list[str]
+
+
+def accept_clock(reason: str) -> Acceptance:
+    """Take the database's clock as right: chains whose latest entry is ahead of it can be written again.
+
+    Each gets an uncertain span, from its last plausible entry to its latest. Processes that refuse to write since the
+    clock was set compare it with the accepted one from now on. Recorded as ``clock.accepted``.
+    """
+    with transaction() as session:
+        registry = lock_chain(session, REGISTRY)
+        now = times.now()
+        latest = now + times.TOLERANCE
+        ids = session.scalars(select(Model.id).where(Model.clock_at > latest).order_by(Model.id)).all()
+        models = [catalog.lock_model_by_id(session, model_id) for model_id in ids]
+        others = session.scalars(select(Chain).where(Chain.clock_at > latest).with_for_update()).all()
+        ahead: list[Model | Chain] = [*models, *others]
+        for chain in ahead:
+            aggregate = aggregate_of(chain)
+            session.add(
+                UncertainTime(
+                    aggregate=aggregate,
+                    model_id=chain.id if isinstance(chain, Model) else None,
+                    since=last_plausible(session, aggregate, before=latest),
+                    until=chain.clock_at,
+                )
+            )
+        session.flush()  # the entry below looks for the span of its chain
+        names = sorted(model.name for model in models)
+        happening = Happening(
+            ACCEPTED, {}, after={"clock": clock.wire(now), "models": len(names)}, texts=texts(reason=reason)
+        )
+        record(session, registry, begin(registry), happening, actor=SYSTEM)
+        return Acceptance(now, names)
