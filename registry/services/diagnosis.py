@@ -57,7 +57,7 @@ def examine(
     if found["database"].ok:
         found |= engine(pool_size=pool_size, processes=processes, path=path)
     if found["migrations"].ok:
-        found["workers"] = workers(own=own)
+        found |= {"workers": workers(own=own), "times": entry_times()}
     return {
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
         for name, check in found.items()
@@ -68,12 +68,11 @@ def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Ch
     """Look at the database's own settings; *path* is SQLite's file. Raises Unavailable."""
     with reading() as session:
         if session.get_bind().dialect.name == "sqlite":
-            return {"engine": _sqlite(session, path), "times": _times(session)}
+            return {"engine": _sqlite(session, path)}
         return {
             "engine": _postgres(session),
             "privileges": _privileges(session),
             "connections": _connections(session, pool_size=pool_size, processes=processes),
-            "times": _times(session),
             "clock": judge_clock(clock.now(), leases.now(session)),
         }
 
@@ -103,9 +102,10 @@ def _last(known: Sequence[Worker]) -> str:
     return f"; the latest, on {known[0].host}, gave its last sign {known[0].silent.total_seconds():.0f} s ago"
 
 
-def _times(session: Session) -> Check:
-    """Return whether the audit log's latest times are plausible by the database's clock."""
-    ahead = gauges.clock_ahead_seconds(session, leases.now(session))
+def entry_times() -> Check:
+    """Return whether the audit log's latest times are plausible by the database's clock. Raises Unavailable."""
+    with reading() as session:
+        ahead = gauges.clock_ahead_seconds(session, leases.now(session))
     if ahead > times.TOLERANCE.total_seconds():
         return Check(
             False,
