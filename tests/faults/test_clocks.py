@@ -9,6 +9,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,19 @@ def start(database: Database, request: pytest.FixtureRequest, tmp_path: Path) ->
     """Start one server, whose own clock is right where the database has one to jump; it ends with the block."""
     launcher = request.getfixturevalue("launcher" if hasattr(database, "server") else "faked_launcher")
 
-    def begin() -> Any:
+    @contextmanager
+    def begin() -> Iterator[Fleet]:
+        with ExitStack() as stack:
+            for attempt in range(3):
+                try:
+                    fleet = stack.enter_context(running())
+                    break
+                except requests.ReadTimeout:  # now and then a process hangs in libfaketime when it starts
+                    if attempt == 2:
+                        raise
+            yield fleet
+
+    def running() -> Any:
         token, url = database.tokens["all"], database.url
         return running_fleet(launcher, tmp_path, database_url=url, token=token, secret=SECRET, **IN_PARTS)
 
