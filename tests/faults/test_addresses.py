@@ -258,11 +258,12 @@ def test_bytes_sent_to_an_upload_that_was_given_up_become_no_version_and_are_col
     upload = expect(201, shelf.api.post("/uploads", {"sha256": sha256(content), "size": 500}))
     expect(200, shelf.api.delete(f"/uploads/{upload['id']}"))
 
-    assert shelf.send(upload["target"], content).status_code < 300
+    taken = shelf.send(upload["target"], content).status_code < 300
 
+    assert taken == (shelf.kind != "local")  # S3 checks the address alone
     refused: list[TestResponse] = [shelf.complete(upload), shelf.register(content)]
     assert [expect(409, response)["code"] for response in refused] == ["conflict", "blobs_missing"]
-    assert len(oracle.objects(sha256(content))) == 1
+    assert len(oracle.objects(sha256(content))) == taken
     assert oracle.assert_sound() == {}
     assert oracle.objects() == []
 
