@@ -34,7 +34,7 @@ PAIRS = [
     (types.RefusalView, refusals.RefusalView),
     (types.RefusedActor, refusals.RefusedActorView),
     (types.ChangesView, audit.AuditPage),
-    (types.Actor, audit.ActorView),
+    (types.EntryActor, audit.ActorView),
     (types.TokenView, tokens.TokenView),
     (types.CreatedTokenView, tokens.IssuedView),
     (types.UsedToken, tokens.CredentialView),
