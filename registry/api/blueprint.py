@@ -209,7 +209,8 @@ def etag_of(result: Any) -> str | None:
     if (row_version := getattr(subject, "row_version", None)) is not None:
         return etag("r", row_version)
     if (tenure := getattr(subject, "tenure", None)) is not None:
-        return etag("t" if subject.until is None else "e", tenure)  # its end changes it once more
+        kind = "t" if subject.until is None else "e"  # its end changes it once more
+        return etag(kind, tenure, *getattr(subject, "facts", ()))
     return None
 
 

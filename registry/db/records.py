@@ -183,6 +183,11 @@ class AliasRecord:
     protected: bool
     created: bool = False
 
+    @property
+    def facts(self) -> list[str]:
+        """What is shown of the alias and may change while it stays where it is."""
+        return [self.state, *(["protected"] if self.protected else [])]
+
 
 @dataclass(frozen=True, slots=True)
 class EntryRecord:

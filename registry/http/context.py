@@ -21,7 +21,7 @@ from registry.storage.checked import Store
 from registry.storage.sources import Sources
 
 EXTENSION = "model-registry"
-_ETAG = re.compile(r'"([a-z])(\d{1,18})"\Z')
+_ETAG = re.compile(r'"([a-z])(\d{1,18})(?:-[a-z]+)*"\Z')
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,12 @@ def absolute(url: str) -> str:
     return (settings().public_url or f"{request.scheme}://{request.host}") + url
 
 
-def etag(kind: str, number: int) -> str:
-    """A strong ETag: ``"r7"`` for a row version, ``"t7"`` for a tenure."""
-    return f'"{kind}{number}"'
+def etag(kind: str, number: int, *facts: str) -> str:
+    """A strong ETag: ``"r7"`` for a row version, ``"t7"`` for a tenure.
+
+    *facts* are shown with the resource and change without that number: ``"t7-unverified"``.
+    """
+    return f'"{"-".join([f"{kind}{number}", *facts])}"'
 
 
 def etag_of_tenure(tenure: int | None) -> str | None:

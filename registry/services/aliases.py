@@ -25,7 +25,6 @@ from registry.services.idempotency import answer, unit_of_work
 UNSAID = object()
 _NAMED = (AliasTenure.model_id == catalog.model_id(bindparam("model"))) & (AliasTenure.alias == bindparam("alias"))
 _POINTED = covering(governance.select_aliases().where(_NAMED), AliasTenure, None)
-_TENURE = covering(select(AliasTenure.id).where(_NAMED), AliasTenure, None)
 
 
 def point(
@@ -169,12 +168,6 @@ def resolve(model: str, alias: str, *, protected: Collection[str], as_of: dateti
         if found:
             return _record(found[0][:-2], protected)
     raise _no_alias(model, alias, as_of)
-
-
-def tenure_of(model: str, alias: str) -> int | None:
-    """The id of the tenure that :func:`resolve` tells of now; None without one."""
-    found = look_up(_TENURE, model=model, alias=alias)
-    return found[0][0] if found else None
 
 
 def list_(

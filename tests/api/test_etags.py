@@ -176,3 +176,14 @@ def test_the_reply_to_a_move_carries_the_versions_new_etag(api: Api) -> None:
     moved = api.put(f"{VERSION}/stage", {"stage": "staging", "reason": "why"})
 
     assert moved.headers["ETag"] == api.get(VERSION).headers["ETag"]
+
+
+def test_an_alias_has_a_new_etag_when_its_protection_changes_while_it_stays(api: Api) -> None:
+    before = api.get(ALIAS).headers["ETag"]
+
+    expect(200, api.put(f"{ALIAS}/protection", {}))
+    response = api.get(ALIAS, headers={"If-None-Match": before})
+
+    assert response.status_code == 200
+    assert (response.json or {})["protected"]
+    assert api.put(ALIAS, {"version": 2}, headers={"If-Match": response.headers["ETag"]}).status_code == 200

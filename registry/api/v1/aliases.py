@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.blueprint import Blueprint, conditional, polled
+from registry.api.blueprint import Blueprint, conditional
 from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery, ProtectionView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.db.records import AliasRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
-from registry.http.context import current_actor, etag_of_tenure, if_match, protected_aliases
+from registry.http.context import current_actor, if_match, protected_aliases
 from registry.services import aliases, protection
 from registry.services.protection import Protection
 
@@ -56,7 +56,6 @@ def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
 @blueprint.arguments(AsOfQuery, location="query")
 @blueprint.response(200, AliasView)
 @requires(Permission.MODEL_READ)
-@polled(lambda model, alias: etag_of_tenure(aliases.tenure_of(model, alias)))
 def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Show where an alias points, or pointed at an instant."""
     return aliases.resolve(model, alias, protected=protected_aliases(), **query)
