@@ -137,7 +137,6 @@ ACTIONS: Mapping[str, Callable[[Storage, Entry], None]] = {
     "blob.repaired": _repaired,
     "blob.collected": _collected,
     "object.collected": _unchanged,
-    "clock.accepted": _unchanged,
     "store.adopted": _unchanged,
     **{f"{kind}.{what}": _unchanged for kind in ("upload", "artifact") for what in ("parked", "retried")},
     "upload.collected": _unchanged,
