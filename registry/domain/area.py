@@ -20,6 +20,7 @@ ROOT = "/api/2.0/mlflow-artifacts/artifacts"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _LOGGED_MODEL = re.compile(r"(?:^|/)models/(m-[0-9a-f]{32})/artifacts/")
+_RUN_FOLDER = re.compile(r"(?:^|/)[0-9a-f]{32}/artifacts/[^/]+(?=/)")
 _LOGGED_SOURCE = re.compile(r"models:/{1,3}(m-[0-9a-f]{32})\Z")
 _VERSION = re.compile(
     rf"{VERSIONS}/([0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}})/([1-9][0-9]{{0,9}})(?:/(.+))?\Z"
@@ -110,6 +111,12 @@ def logged_model_root(path: str) -> str:
     if found is None:
         raise ValueError(f"{path!r} is no logged model's")
     return path[: found.end() - 1]
+
+
+def run_folder(path: str) -> str | None:
+    """The folder right below the artifacts of an MLflow run in which *path* lies: what one call of a client logs."""
+    found = _RUN_FOLDER.search(path)
+    return path[: found.end()] if found else None
 
 
 def logged_model_named(source: str) -> str | None:

@@ -28,10 +28,15 @@ def foreign(actor: Actor) -> ColumnElement[bool]:
 
 
 def require_free(session: Session, path: str, *, actor: Actor) -> None:
-    """Raise Forbidden when the file at *path*, or one of the same MLflow logged model, belongs to another account."""
+    """Raise Forbidden when the file at *path*, or one that is registered together with it, belongs to another account.
+
+    Those are the files of the same MLflow logged model, or of the same folder of an MLflow run.
+    """
     taken = Artifact.path == path
     if logged_model := area.logged_model(path):
         taken |= Artifact.logged_model == logged_model
+    elif folder := area.run_folder(path):
+        taken |= and_(*paths.within(folder))
     statement = select(Artifact.path).where(taken, foreign(actor)).order_by(Artifact.path != path, Artifact.path)
     if (found := session.scalars(statement.limit(1)).first()) is not None:
         refuse(session, found)

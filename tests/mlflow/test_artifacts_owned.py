@@ -16,6 +16,7 @@ from tests.support.databases import Database
 from tests.support.face import Face
 
 FOLDER = "0/run/artifacts/model"
+RUN = "0/ffeeddccbbaa99887766554433221100/artifacts"
 LOGGED = "0/models/m-00112233445566778899aabbccddeeff/artifacts"
 FILES = {"MLmodel": b"flavors: {}\n", "model.pkl": b"weights"}
 
@@ -156,6 +157,25 @@ def test_no_version_is_made_of_files_of_several_accounts(alice: Proxy, mallory: 
     assert (status, code) == (409, "INVALID_STATE") or status in {400, 409}
     assert "written by several accounts (promoter, writer)" in message
     assert given.stages() == {}
+
+
+def test_nothing_is_slipped_into_a_folder_that_another_account_logs_to_a_run(
+    alice: Proxy, mallory: Proxy, api: Api
+) -> None:
+    """The registration of files of several accounts is refused: one file more would block that of the others."""
+    send(alice, f"{RUN}/model")
+
+    replies = [
+        mallory.put(f"{RUN}/model/evil.py", b"import os"),
+        mallory.put(f"{RUN}/model/code/evil.py", b"import os"),
+        mallory.parts("create", f"{RUN}/model/data", path="evil.bin", num_parts=1),
+    ]
+
+    assert [reply.get_data(as_text=True) for reply in replies if not is_refused(reply)] == []
+    assert mallory.put(f"{RUN}/plots/roc.png", b"a plot").status_code == 200
+    assert mallory.put(f"{RUN}/model2/model.pkl", b"another").status_code == 200
+    assert registered(api, register(alice, f"{RUN}/model")) == digests(FILES)
+    assert mallory.put(f"{RUN}/model/later.py", b"x").status_code == 200
 
 
 def test_nothing_is_slipped_into_a_logged_model_of_another_account(
