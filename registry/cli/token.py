@@ -61,16 +61,18 @@ def list_(session: Session, mine: bool, limit: int) -> None:
 
 @token.command()
 @click.argument("token_id", metavar="ID")
+@click.option("--mine", is_flag=True, help="One that acts as you, whoever issued it; no role needed.")
 @reason()
 @connected
-def revoke(session: Session, token_id: str, reason: str | None) -> None:
+def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> None:
     """End a token at once.
 
     \b
     Example:
       registry token revoke 7Qw2eR9tYu1i --reason "seen in a log"
+      registry token revoke 7Qw2eR9tYu1i --mine
     """
-    gone = session.registry.tokens.revoke(token_id, reason=reason)
+    gone = session.registry.tokens.revoke(token_id, mine=mine, reason=reason)
     session.show(gone, lambda: output.line(f"{token_id} revoked"))
 
 

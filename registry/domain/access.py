@@ -33,6 +33,7 @@ class Permission(StrEnum):
     TOKEN_MANAGE = "token:manage"  # noqa: S105 -- a permission's name
     JOB_MANAGE = "job:manage"
     SELF_READ = "self:read"
+    SELF_REVOKE = "self:revoke"
 
 
 class Role(StrEnum):
@@ -50,7 +51,7 @@ class ActorKind(StrEnum):
     LOCAL_DEV = "local-dev"
 
 
-_READ = frozenset({Permission.MODEL_READ, Permission.SELF_READ})
+_READ = frozenset({Permission.MODEL_READ, Permission.SELF_READ, Permission.SELF_REVOKE})
 _WRITE = frozenset(
     {
         Permission.FILE_DOWNLOAD,

@@ -102,13 +102,17 @@ def count_foreign(account_id: str) -> int:
         return session.scalar(foreign) or 0
 
 
-def revoke(token_id: str, *, actor: Actor, reason: str | None = None) -> TokenRecord:
-    """Make the token useless from now on. Raises NotFound, or Conflict if it is revoked already."""
+def revoke(token_id: str, *, actor: Actor, owner_id: str | None = None, reason: str | None = None) -> TokenRecord:
+    """Make the token useless from now on; with *owner_id* it must act as that account.
+
+    Raises NotFound, or Conflict if it is revoked already.
+    """
     with unit_of_work() as session:
         chain = audit.lock_chain(session, audit.AUTH)
         token = session.get(Token, token_id, populate_existing=True)
-        if token is None:
-            raise NotFound(f"there is no token {token_id!r}")
+        if token is None or owner_id not in {None, token.account_id}:
+            whose = "" if owner_id is None else " that acts as you"
+            raise NotFound(f"there is no token {token_id!r}{whose}")
         if token.revoked_at is not None:
             raise Conflict(f"the token {token_id} is revoked already")
         event = audit.begin(chain)

@@ -33,6 +33,7 @@ TABLE: dict[str, str] = {
     "GET /models/nobody/stages/production": "reader writer promoter admin auditor",
     "GET /me": "reader writer promoter admin auditor",
     "GET /me/tokens": "reader writer promoter admin auditor",
+    "DELETE /me/tokens/000000000000": "reader writer promoter admin auditor",
     "GET /models/nobody/versions/1/files": "reader writer promoter admin auditor",
     "GET /models/nobody/versions/1/files/model.bin": "reader writer promoter admin",
     "POST /models": "writer promoter admin",

@@ -296,3 +296,27 @@ def test_the_owner_of_a_token_that_another_account_issued_can_see_it_and_who_did
     assert forged["token"] not in ann.get("/me/tokens").get_data(as_text=True)
     expect(200, api.delete(f"/tokens/{forged['id']}"))
     assert expect(200, ann.get("/me"))["foreign_tokens"] == 1
+
+
+def test_the_owner_of_a_token_can_end_it_whoever_issued_it(api: Api, as_role: Callable[[str], Api]) -> None:
+    mine = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    ann = as_token(api, mine["token"])
+    forged = expect(201, as_role("admin").post("/tokens", {"owner": "ann", "roles": ["promoter"]}))
+
+    revoked = expect(200, ann.delete(f"/me/tokens/{forged['id']}?reason=not+mine"))
+    last = expect(200, api.get("/audit?limit=1"))["items"][0]
+
+    assert revoked["revoked_at"] is not None
+    assert expect(401, as_token(api, forged["token"]).get("/me"))["code"] == "unauthenticated"
+    assert expect(200, ann.get("/me"))["foreign_tokens"] == 1
+    assert (last["action"], last["actor"]["name"], last["reason"]) == ("token.revoked", "ann", "not mine")
+    assert expect(409, ann.delete(f"/me/tokens/{forged['id']}"))["code"] == "conflict"
+
+
+def test_the_token_of_another_account_is_to_be_ended_by_admins_only(api: Api) -> None:
+    mine, other = (expect(201, api.post("/tokens", {"owner": owner, "roles": ["auditor"]})) for owner in ("ann", "bob"))
+    ann = as_token(api, mine["token"])
+
+    assert "that acts as you" in expect(404, ann.delete(f"/me/tokens/{other['id']}"))["detail"]
+    assert expect(403, ann.delete(f"/tokens/{mine['id']}"))["permission"] == "token:manage"
+    expect(200, as_token(api, other["token"]).get("/me"))

@@ -254,6 +254,8 @@ def test_tokens_come_and_go(registry: Registry, model: str) -> None:
     assert made["token"] not in listed
     assert "ISSUED BY" in listed
     assert answer(registry("token", "list", "--mine", "--json"))["items"] == []
+    refused = registry("token", "revoke", made["id"], "--mine")
+    assert (refused.code, "that acts as you" in refused.err) == (4, True), refused
     ok(registry("token", "revoke", made["id"], "--reason", "seen in a log"))
     listed = answer(registry("token", "list", "--json"))["items"]
     assert [token["revoked_at"] is not None for token in listed if token["id"] == made["id"]] == [True]

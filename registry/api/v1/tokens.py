@@ -45,6 +45,21 @@ def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
     return paged(accounts.list_tokens(owner_id=current_actor().id, **query))
 
 
+@blueprint.route("/me/tokens/<token:token>", methods=["DELETE"])
+@blueprint.arguments(ReasonQuery, location="query")
+@blueprint.response(200, TokenView)
+@requires(Permission.SELF_REVOKE)
+def delete_my_token(query: dict[str, Any], token: str) -> TokenRecord:
+    """Revoke an API token that acts as me, whoever created it.
+
+    Other processes may let it read for some seconds yet.
+    """
+    actor = current_actor()
+    revoked = accounts.revoke(token, actor=actor, owner_id=actor.id, **query)
+    adapters().authenticator.forget(token)
+    return revoked
+
+
 @blueprint.route("/tokens", methods=["POST"])
 @blueprint.arguments(TokenBody)
 @blueprint.response(201, IssuedView)
