@@ -32,7 +32,7 @@ DEV_BANNER = """Model registry, development mode: no login, this machine only.
   data      {data}
 """
 BOOTSTRAP_BANNER = """
-This registry has no tokens yet. The one below makes the first admin, once, within an hour:
+This bootstrap token makes one admin, once, within an hour:
     {token}
 It is also in {path}, readable by its owner only. For example:
     registry login --url http://{bind}     (paste it)

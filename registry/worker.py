@@ -99,7 +99,7 @@ def start_threads(app: Flask) -> None:
 
 
 def _give_back(app: Flask) -> None:
-    """Let other workers take up what this process was at."""
+    """Release the jobs of this process to other workers."""
     try:
         with app.app_context():
             leases.give_back()

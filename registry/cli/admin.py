@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def admin() -> None:
-    """The first token, and the care of the store; on the server's machine."""
+    """The first token, the store, parked jobs, epochs, erasure and the clock; on the server's machine."""
 
 
 @admin.command()
@@ -38,7 +38,7 @@ def bootstrap(force: bool, **overrides: Any) -> None:
 
 
 @admin.command()
-@click.option("--dry-run", is_flag=True, help="Only tell what would be deleted now.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted now.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
 def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
@@ -68,7 +68,7 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
 
 @admin.command()
 @click.option("--deep", is_flag=True, help="Also read and hash every stored file.")
-@click.option("--mark", is_flag=True, help="Have workers look again at what is wrong, and ask for the bytes anew.")
+@click.option("--mark", is_flag=True, help="Have workers look again at what is wrong, and request the bytes again.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
 def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
@@ -107,9 +107,9 @@ def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
 def new_epoch(keep_tokens: bool, skip: int, yes: bool, **overrides: Any) -> None:
     """Record that the database was restored from a backup that deploy/backup/backup.py did not restore.
 
-    What the lost state has shown is not used again: the next version of each model is numbered N later, ETags and
-    positions of the audit log go on later, too. All tokens are revoked, because the backup has forgotten which of them
-    were; a bootstrap token is made. Then the store has to be adopted: registry admin adopt-store.
+    Numbers that the lost state may have shown are not used again: the next version of each model is numbered N later,
+    and so are ETags and positions of the audit log. All tokens are revoked, because the backup does not record later
+    revocations; a bootstrap token is made. Then adopt the store: registry admin adopt-store.
 
     \b
     Example:
@@ -128,11 +128,11 @@ def new_epoch(keep_tokens: bool, skip: int, yes: bool, **overrides: Any) -> None
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout; needs --yes or --dry-run.")
 @server.settings
 def adopt_store(dry_run: bool, yes: bool, as_json: bool, **overrides: Any) -> None:
-    """Let the store belong to this registry, whichever registry it belongs to now.
+    """Make this registry the owner of the store.
 
     A store carries the id of its registry. Another one does not start with it, and collects and marks nothing in it.
     Adopt a store after a restore, or when its registry is gone for good: a registry that still uses it is refused from
-    then on. What this database does not refer to is deleted after REGISTRY_GC_GRACE seconds. It is in the audit log.
+    then on. What this database does not refer to is deleted after REGISTRY_GC_GRACE seconds. The audit log records it.
 
     \b
     Example:
@@ -172,7 +172,7 @@ def _show_adoption(adoption: Adoption) -> None:
 def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
     """List background jobs that were parked: three attempts ended without a result.
 
-    An attempt ends so when its worker is killed (as for want of memory) or meets a defect; the workers' log says which.
+    That happens when the worker is killed (for example out of memory) or has a defect; the workers' log says which.
 
     \b
     Example:
@@ -198,7 +198,7 @@ def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
 def retry(job_id: str, as_json: bool, **overrides: Any) -> None:
-    """Let workers take up a parked job again, with three more attempts.
+    """Return a parked job to the workers, with three more attempts.
 
     \b
     Example:
@@ -222,7 +222,7 @@ def _job(job: JobRecord) -> dict[str, Any]:
 @click.option("--entry", metavar="ID", help="The audit entry whose text is erased.")
 @click.option("--text", "field", metavar="FIELD", default="reason", show_default=True, help="Which of its texts.")
 @click.option("--account", metavar="NAME", help="The account whose name is erased wherever it is shown.")
-@click.option("--reason", required=True, help="Why; history will show it.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; history shows it.")
 @server.settings
 def erase(entry: str | None, field: str, account: str | None, reason: str, **overrides: Any) -> None:
     """Erase personal data that the audit log commits to. The log stays provable, and records the erasure.

@@ -98,7 +98,7 @@ def delete(session: Session, alias: Reference, reason: str | None) -> None:
 def protect(session: Session, alias: Reference, reason: str | None) -> None:
     """Protect an alias: it points at ready versions only, and only a promoter moves or deletes it.
 
-    It need not exist yet. Needs the role promoter, as unprotect does.
+    The alias need not exist yet. Needs the role promoter. MODEL ALIAS, as two words, is accepted too.
 
     \b
     Example:
@@ -114,7 +114,7 @@ def protect(session: Session, alias: Reference, reason: str | None) -> None:
 @reason()
 @connected
 def unprotect(session: Session, alias: Reference, reason: str | None) -> None:
-    """Let a protected alias move as any other.
+    """Stop protecting an alias: a writer may move it again. Needs the role promoter.
 
     \b
     Example:

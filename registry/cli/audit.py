@@ -20,7 +20,7 @@ START = "start"
 
 
 @click.group(invoke_without_command=True)
-@filters
+@filters()
 @click.option("--model", metavar="NAME", help="Only this model and its versions.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
 @click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
@@ -96,14 +96,12 @@ def _changes(session: Session, after: str, limit: int, query: dict[str, Any]) ->
 
 
 @audit.command()
-@filters
+@filters(action="permission, e.g. version:promote", actor="was refused")
 @click.option("--address", metavar="ADDRESS", help="Only from this address.")
 @click.option("--code", metavar="CODE", help="Only this, e.g. unauthenticated, rate_limited, forbidden.")
 @connected
 def refusals(session: Session, limit: int, **query: Any) -> None:
     """Count refused logins, permissions and transitions by hour, the latest first. Needs the role auditor or admin.
-
-    --action is the permission that was needed, e.g. version:promote.
 
     \b
     Example:
@@ -117,14 +115,18 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
 @audit.command()
 @click.option("--model", metavar="NAME", help="Only the models that have or had this name.")
 @click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
-@click.option("--accept-unsealed", is_flag=True, help="With --baseline: also where an earlier release wrote meanwhile.")
+@click.option(
+    "--accept-unsealed",
+    is_flag=True,
+    help="With --baseline: also accept entries that an earlier release wrote after sealed ones.",
+)
 @server.settings
 def verify(model: str | None, baseline: bool, accept_unsealed: bool, **overrides: Any) -> None:
     """Replay the audit log and compare it with what answers are read from, on the server's machine.
 
-    Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be told:
-    the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then on; it
-    proves nothing of what was done before it.
+    Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be
+    decided: the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then
+    on; it proves nothing of what was done before it.
 
     \b
     Example:

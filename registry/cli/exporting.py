@@ -39,7 +39,7 @@ def export() -> None:
 def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, jobs: int) -> None:
     """Export models, versions, stages, aliases and tags to an MLflow registry, with their files.
 
-    Each version's files become the artifacts of a run of its own in the experiment registry-export, with its params
+    Each version's files become the artifacts of a separate run in the experiment registry-export, with its params
     and metrics. Numbers stay equal: where one is missing here, a version is made there and deleted again. Run again,
     it leaves what is there with the same digest (the tag registry.manifest_digest), and goes on where it stopped.
     Only versions whose files are here and verified are exported. The exit code is 1 where something was left out.

@@ -40,19 +40,22 @@ def reason(*, required: bool = False) -> Callable[[Command], Command]:
     return click.option("--reason", required=required, metavar="TEXT", help="Why; the audit log keeps it.")
 
 
-def filters(function: Command) -> Command:
-    """--action, --actor, --since, --until and --limit of a history."""
-    for option in reversed(
-        (
-            click.option("--action", metavar="ACTION", help="Only this, e.g. version.promoted."),
-            click.option("--actor", metavar="NAME", help="Only what this actor did."),
-            click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago)."),
-            click.option("--until", type=TIME, help="Before this time."),
-            limit(100),
-        )
-    ):
-        function = option(function)
-    return function
+def filters(*, action: str = "action, e.g. version.promoted", actor: str = "did") -> Callable[[Command], Command]:
+    """Add --action, --actor, --since, --until and --limit, worded for an *action* and for what the *actor* did."""
+    options = (
+        click.option("--action", metavar="ACTION", help=f"Only this {action}."),
+        click.option("--actor", metavar="NAME", help=f"Only what this actor {actor}."),
+        click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago)."),
+        click.option("--until", type=TIME, help="Before this time."),
+        limit(100),
+    )
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def limit(default: int) -> Callable[[Command], Command]:

@@ -107,7 +107,7 @@ def verify_audit(*, model: str | None = None, **overrides: Any) -> Iterator[Chai
 
 
 def record_baselines(*, accept_unsealed: bool, **overrides: Any) -> Iterator[ChainReport]:
-    """The report of each chain that got a baseline."""
+    """Record baselines and return the report of each chain that got one."""
     with application(**overrides):
         from registry.services import audit
 
@@ -160,7 +160,7 @@ def open_jobs(*, state: str | None, **overrides: Any) -> list[JobRecord]:
 
 
 def retry_job(job_id: str, **overrides: Any) -> JobRecord:
-    """A parked job that workers take up again."""
+    """Return a parked job to the workers; return the job."""
     with application(**overrides):
         from registry.domain.access import SYSTEM
         from registry.services import jobs
@@ -178,7 +178,7 @@ def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
 
 
 def adopt_store(*, dry_run: bool, **overrides: Any) -> Adoption:
-    """What adopting the store means, done unless *dry_run*."""
+    """Adopt the store unless *dry_run*, and return what that means."""
     with application(**overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services import ownership
@@ -187,7 +187,7 @@ def adopt_store(*, dry_run: bool, **overrides: Any) -> Adoption:
 
 
 def begin_epoch(*, keep_tokens: bool, skip: int, **overrides: Any) -> Epoch:
-    """The epoch that began. Unless tokens are kept, shows a bootstrap token."""
+    """Begin an epoch and return it. Unless tokens are kept, print a bootstrap token."""
     with application(**overrides) as app:
         from registry.serve import offer_bootstrap
         from registry.services import restoration

@@ -46,7 +46,7 @@ def show(session: Session, ref: Reference, as_of: str | None) -> None:
 
 @click.command()
 @click.argument("ref", type=REFERENCE)
-@filters
+@filters()
 @connected
 def history(session: Session, ref: Reference, limit: int, **query: Any) -> None:
     """Show what happened to a model or a version, newest first.

@@ -54,7 +54,7 @@ def demote(session: Session, ref: Reference, reason: str, dry_run: bool) -> None
 @click.command()
 @click.argument("ref", type=REFERENCE)
 @reason(required=True)
-@click.option("--leave-vacant", is_flag=True, help="Also from production, leaving nobody there.")
+@click.option("--leave-vacant", is_flag=True, help="Also from production, leaving production vacant.")
 @expected_current
 @dry_run
 @connected

@@ -45,7 +45,7 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
 
 
 @token.command("list")
-@click.option("--mine", is_flag=True, help="Those that act as you, whoever issued them; no role needed.")
+@click.option("--mine", is_flag=True, help="Those that act as you, with any issuer; needs no role.")
 @limit(0)
 @connected
 def list_(session: Session, mine: bool, limit: int) -> None:

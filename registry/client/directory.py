@@ -80,7 +80,7 @@ class Directory:
 
     @contextmanager
     def _open(self, parents: list[str], path: str, *, make: bool = True) -> Iterator[int]:
-        """A handle of the directory at *parents* below the root; with *make*, directories are made if need be."""
+        """Open the directory at *parents* below the root; with *make*, directories are made if need be."""
         handle = os.dup(self._handle)
         try:
             for part in parents:

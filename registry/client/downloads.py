@@ -131,7 +131,7 @@ def _partials(file: FileView) -> tuple[str, str]:
 
 
 def _is_file(file: Any) -> bool:
-    """Whether an item of the list has all that a file is known by."""
+    """Return whether an item of the list has every field of a file."""
     return (
         isinstance(file, dict)
         and all(isinstance(file.get(name), str) for name in ("path", "sha256", "media_type"))
@@ -142,7 +142,7 @@ def _is_file(file: Any) -> bool:
 
 
 def _escaping(names: Sequence[str]) -> str | None:
-    """The first path that no option lets through: it leaves the directory, or two files would be written to it."""
+    """Return the first path that no option allows: it leaves the directory, or two files would be written to it."""
     for name in names:
         if problem := paths.containment_problem(name):
             return f"{name!r} {problem}"
@@ -150,7 +150,7 @@ def _escaping(names: Sequence[str]) -> str | None:
 
 
 def _harmful(names: Sequence[str]) -> str | None:
-    """The first path that could harm the machine that it is downloaded to."""
+    """Return the first path that could harm the machine that it is downloaded to."""
     for name in names:
         if problem := paths.problem(name):
             return f"{name!r} {problem}"

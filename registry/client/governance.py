@@ -132,12 +132,12 @@ class Aliases:
         )
 
     def protect(self, model: str, alias: str, *, reason: str | None = None) -> ProtectionView:
-        """Let *alias* point at ready versions only, and move with ``version:promote`` only; it need not exist yet."""
+        """Protect *alias*: it points at ready versions and moves with ``version:promote`` only. It need not exist."""
         where = path("models", model, "aliases", alias, "protection")
         return self._transport.one(ProtectionView, "PUT", where, body=given(reason=reason))
 
     def unprotect(self, model: str, alias: str, *, reason: str | None = None) -> ProtectionView:
-        """Let *alias* move as any other; raises Conflict where the registry protects it in every model."""
+        """Stop protecting *alias*. Raises Conflict where the registry protects it in every model."""
         where = path("models", model, "aliases", alias, "protection")
         return self._transport.one(ProtectionView, "DELETE", where, query={"reason": reason})
 

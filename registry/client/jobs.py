@@ -19,5 +19,5 @@ class Jobs:
         return self._transport.pages(JobView, path("jobs"), query={"state": state})
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobView:
-        """Let workers take up a parked job again."""
+        """Return a parked job to the workers."""
         return self._transport.one(JobView, "POST", path("jobs", job_id, "retry"), key=idempotency_key)

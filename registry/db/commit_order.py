@@ -41,7 +41,7 @@ def mismatch(connection: Connection) -> str | None:
 
 
 def rebase(connection: Connection) -> bool:
-    """Let new entries follow those that a restored dump brought; return whether that was needed.
+    """Order new entries after those that a restored dump brought; return whether that was needed.
 
     Waits for writers of the audit log, and lets them wait. The caller commits.
     """
@@ -53,7 +53,7 @@ def rebase(connection: Connection) -> bool:
 
 
 def skip(session: Session) -> None:
-    """Let new entries follow any that a lost state of the database may have had.
+    """Order new entries after any that a lost state of the database may have had.
 
     Leaves out more than any database has used since its backup. Other writers wait until the transaction ends.
     """
@@ -65,7 +65,7 @@ def skip(session: Session) -> None:
 
 
 def _is_behind() -> ColumnElement[bool]:
-    """Whether an entry has an order that no finished transaction of this cluster can have given it."""
+    """Return whether an entry has an order that no finished transaction of this cluster can have given it."""
     return _BASE + _number(func.pg_snapshot_xmax(func.pg_current_snapshot())) <= _NEWEST
 
 

@@ -138,7 +138,7 @@ def _connect(_dialect: object, _record: object, arguments: list[Any], named: dic
 
 
 def _keep_private(database: str | None) -> None:
-    """Let nobody but the owner read the file *database*, which is made if its directory is there.
+    """Restrict the file *database* to its owner; create it if its directory exists.
 
     SQLite gives its log and its shared memory the mode of the database. An existing file is not opened here: closing
     it would release the locks that other connections of this process hold.

@@ -128,7 +128,7 @@ def _refused_by_the_server(error: BaseException) -> bool:
 
 
 def _took_too_long(error: BaseException) -> bool:
-    """Whether the database gave the statement up at its time limit."""
+    """Return whether the database cancelled the statement at its time limit."""
     interrupted = getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT
     return interrupted or _state(error) == "57014"
 

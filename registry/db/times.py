@@ -65,7 +65,7 @@ class DatabaseClock:
 
     @property
     def step(self) -> timedelta:
-        """By how much the clock was set since it is guarded; zero while it is plausible."""
+        """By how much the clock was set since it has been guarded; zero while it is plausible."""
         self._look()
         return self._step
 
@@ -131,7 +131,7 @@ class DatabaseClock:
 
 
 def guard(app: Flask) -> None:
-    """Let this process refuse to date entries while the clock of the app's database is wrong."""
+    """Make this process refuse to date entries while the clock of the app's database is wrong."""
     app.extensions[EXTENSION].guard()
 
 

@@ -119,7 +119,7 @@ class Actor:
 
     @property
     def is_issued_by_another(self) -> bool:
-        """Whether the credential was created by another account than the one that it acts as."""
+        """Return whether another account than the one that it acts as created the credential."""
         return self.issuer_id is not None and self.issuer_id != self.id
 
     def for_request(self, request_id: str, client_request_id: str | None = None) -> Actor:

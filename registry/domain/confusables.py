@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from registry.domain import names
 
-# Scripts that stand together in names of one language; their confusables are told apart by its readers.
+# Scripts that occur together in names of one language; its readers distinguish their confusables.
 _TOGETHER = dict.fromkeys(("HAN", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL"), "EAST_ASIAN")
 STEPS = 3
 _ANY = frozenset({"COMMON", "INHERITED"})
@@ -32,7 +32,7 @@ def looks(name: str) -> frozenset[str]:
 
 
 def mix_scripts(one: str, other: str) -> bool:
-    """Return whether no single script has the letters of both names: ``model1`` beside ``modell`` is honest."""
+    """Return whether no single script has the letters of both names: ``model1`` beside ``modell`` is allowed."""
     return len(_scripts(one) | _scripts(other)) > 1
 
 
@@ -50,7 +50,7 @@ def skeleton(text: str) -> str:
 
 
 def _outline(name: str) -> str:
-    """The skeleton without case. Capitals become their own skeleton first, for they look like other letters."""
+    """Return the skeleton without case. Capitals become their own skeleton first, for they look like other letters."""
     return skeleton(skeleton(name).casefold())
 
 
@@ -67,7 +67,7 @@ def _scripts(name: str) -> set[str]:
 
 @functools.cache
 def _prototypes() -> Mapping[str, str]:
-    """The prototype of each character that has one.
+    """Return the prototype of each character that has one.
 
     The library lists for each text those that it is confusable with: a character has its prototype alone, a prototype
     all of its characters. Where both have one, a sequence is the prototype, else the lesser of the two.
@@ -86,7 +86,7 @@ def _prototypes() -> Mapping[str, str]:
 
 
 def _resolved(text: str, prototypes: Mapping[str, str]) -> str:
-    """The prototype of a prototype: the lesser of two may stand in a sequence. A few steps suffice for all."""
+    """Return the prototype of a prototype: the lesser of two may stand in a sequence. A few steps suffice for all."""
     for _ in range(STEPS):
         text = unicodedata.normalize("NFD", "".join(prototypes.get(character, character) for character in text))
     return text

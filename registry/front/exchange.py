@@ -40,7 +40,7 @@ class Response(wsgi.Response):  # type: ignore[misc]  # gunicorn is not typed
 
     @property
     def is_short(self) -> bool:
-        """Whether fewer bytes were written than announced."""
+        """Return whether fewer bytes were written than announced."""
         return self.has_body and self.response_length is not None and self.sent < self.response_length
 
 
@@ -137,7 +137,7 @@ class Exchange:
         return _Reply(response, body, isinstance(body, file_wrapper))
 
     def _is_kept_in_memory(self, reply: _Reply) -> bool:
-        """Whether the loop can send the response without a thread; takes its share of the memory for that."""
+        """Return whether the loop can send the response without a thread; reserve the memory for that."""
         size = reply.response.response_length
         if not reply.response.has_body or (size is not None and size <= SMALL_RESPONSE_BYTES):
             return True

@@ -39,7 +39,7 @@ def find(received: bytearray, *, start: int = 0) -> Head | None:
 
 
 def is_hopeless(received: bytearray) -> bool:
-    """Whether no request begins like this: a method has capital letters; TLS, for example, begins with 0x16."""
+    """Return whether no request begins like this: a method has capital letters; TLS, for example, begins with 0x16."""
     first = received[:4].lstrip(b"\r\n")[:1]
     return bool(first) and not b"A" <= first <= b"Z"
 

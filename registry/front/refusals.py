@@ -1,4 +1,4 @@
-"""The responses that the front gives by itself, without the application: refusals, in the dialect of the path."""
+"""The responses that the front sends by itself, without the application: refusals, in the dialect of the path."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MALFORMED: tuple[tuple[type[Exception], int, str], ...] = (
 
 
 def malformed(error: Exception, path: bytes) -> tuple[str, bytes]:
-    """The code and the response for a request that the parser refused."""
+    """Return the code and the response for a request that the parser refused."""
     for kind, status, detail in _MALFORMED:
         if isinstance(error, kind):
             return refusal(status, detail, path)
@@ -42,30 +42,30 @@ def malformed(error: Exception, path: bytes) -> tuple[str, bytes]:
 
 
 def late(path: bytes) -> tuple[str, bytes]:
-    """The code and the response for a request that did not arrive in time."""
+    """Return the code and the response for a request that did not arrive in time."""
     return refusal(408, "the request did not arrive in time; send it again", path)
 
 
 def unreadable(error: Exception, path: bytes) -> tuple[str, bytes]:
-    """The code and the response for a body that ended early, came too slowly, or has malformed chunks."""
+    """Return the code and the response for a body that ended early, came too slowly, or has malformed chunks."""
     if isinstance(error, TimeoutError):
         return late(path)
     return refusal(400, "the body ended before its announced end, or its chunks are malformed", path)
 
 
 def defect(path: bytes) -> tuple[str, bytes]:
-    """The code and the response where the application raised an exception."""
+    """Return the code and the response where the application raised an exception."""
     return refusal(500, "the registry made a mistake; see its log", path)
 
 
 def crowded(path: bytes) -> tuple[str, bytes]:
-    """The code and the response for an upload, a download or a probe that finds no thread."""
+    """Return the code and the response for an upload, a download or a probe that finds no thread."""
     detail = "too many requests of this kind wait already; retry later"
     return refusal(503, detail, path, retry_after=RETRY_AFTER_SECONDS)
 
 
 def refusal(status: int, detail: str, path: bytes, *, retry_after: int | None = None) -> tuple[str, bytes]:
-    """The code and the whole response, after which the connection is closed."""
+    """Return the code and the whole response, after which the connection is closed."""
     code, mlflow_code = _CODES[status]
     reason = HTTPStatus(status).phrase
     document: dict[str, Any]

@@ -66,7 +66,7 @@ class Transfers(Generic[T]):
         self._resume(transfer)
 
     def is_crowded(self) -> bool:
-        """Whether any waits for a place."""
+        """Return whether any request waits for a place."""
         return bool(self._queue)
 
     def expired(self, now: float) -> list[T]:

@@ -1,4 +1,4 @@
-"""The worker class that gunicorn's configuration names: the loop that owns all connections no thread has."""
+"""The worker class that gunicorn's configuration names: the loop that owns every connection without a thread."""
 
 from __future__ import annotations
 
@@ -363,7 +363,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             self._discard(connection)
 
     def _arm(self, connection: Connection, events: int) -> None:
-        """Let the loop have the connection; the caller must not touch it afterwards."""
+        """Return the connection to the loop; the caller must not touch it afterwards."""
         self._poller.modify(connection.fd, events)
 
     def _discard(self, connection: Connection) -> None:
@@ -379,7 +379,7 @@ def _work(jobs: queue.SimpleQueue[Exchange]) -> None:
 
 
 def _connections(wanted: int) -> int:
-    """How many connections this process may have open, after raising the limit of files as far as needed."""
+    """Return how many connections this process may have open, after raising the limit of files as far as needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     needed = wanted + _SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:

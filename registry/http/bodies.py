@@ -54,7 +54,7 @@ def takes_file(view: View) -> View:
 
 
 def takes_parts(view: View) -> View:
-    """Let the view's body be as large as the list of 1,000 parts, each with its signed address."""
+    """Allow a body as large as the list of 1,000 parts, each with its signed address."""
     return _mark(view, "parts")
 
 
@@ -87,7 +87,7 @@ def read(req: Request) -> bytes:
 
 
 def is_json(req: Request) -> bool:
-    """Whether the body says that it is JSON, and is not encoded."""
+    """Return whether the body is declared as JSON and is not encoded."""
     return req.mimetype == "application/json" and not req.headers.get("Content-Encoding")
 
 

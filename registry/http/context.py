@@ -59,7 +59,7 @@ def upstreams() -> Sequence[Upstream]:
 
 
 def protected_aliases() -> Sequence[str]:
-    """The aliases that are protected in every model."""
+    """Return the aliases that are protected in every model."""
     return settings().protected_aliases
 
 

@@ -86,7 +86,7 @@ def _check(document: Any, values: int) -> None:
 
 
 def _count_values(raw: bytes, most: int) -> int:
-    """How many values the document in *raw* has; more than it has, as long as that is no more than *most*.
+    """Return how many values the document in *raw* has; more than it has, as long as that is no more than *most*.
 
     Each value but the first follows a bracket or a comma outside of texts. Texts are removed only where it matters.
     """
@@ -97,7 +97,7 @@ def _count_values(raw: bytes, most: int) -> int:
 
 
 def _is_deep(raw: bytes) -> bool:
-    """Whether the beginning of the document is nested too deep."""
+    """Return whether the beginning of the document is nested too deep."""
     depth = 0
     for bracket in itertools.islice(_BRACKET.finditer(raw), 100_000):
         depth += 1 if bracket[0] in b"[{" else -1

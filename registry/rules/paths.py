@@ -133,7 +133,7 @@ def _last(name: str) -> str:
 
 
 def _is_repository(names: Sequence[str], directory: str) -> bool:
-    """Whether the sorted *names* have all that a repository at *directory* consists of, but for HEAD."""
+    """Return whether the sorted *names* have all that a repository at *directory* consists of, but for HEAD."""
 
     def holds(name: str) -> bool:
         at = bisect_left(names, directory + name)

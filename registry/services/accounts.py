@@ -74,7 +74,7 @@ def create_token(
 
 
 def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
-    """Every token, or those of the account *owner_id*, without its secret, by id."""
+    """List every token, or those of the account *owner_id*, without its secret, by id."""
     statement = _select() if owner_id is None else _select().where(Token.account_id == owner_id)
     if after is not None:
         statement = statement.where(Token.id > after[0])
@@ -84,14 +84,14 @@ def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = 
 
 
 def issuer_of(token_id: str) -> str | None:
-    """The name of the account that issued the token."""
+    """Return the name of the account that issued the token."""
     issuer = select(Account.name).join(Token, Token.created_by == Account.id)
     with reading() as session:
         return session.scalar(issuer.where(Token.id == token_id))
 
 
 def count_foreign(account_id: str) -> int:
-    """How many valid tokens act as the account and were issued by another one."""
+    """Return how many valid tokens act as the account and were issued by another one."""
     foreign = select(func.count()).where(
         Token.account_id == account_id,
         Token.created_by != account_id,
@@ -176,7 +176,7 @@ def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> Non
 
 
 def _account(session: Session, name: str, event: audit.Event) -> Account:
-    """The account of that name, old or new, under the lock of the chain of accounts. Raises Invalid."""
+    """Return the account of that name, old or new, under the lock of the chain of accounts. Raises Invalid."""
     found = session.scalars(select(Account).where(Account.name == name)).first()
     if found is not None and found.kind != ActorKind.USER:
         raise Invalid.field("owner", f"{name!r} is the registry's own account")

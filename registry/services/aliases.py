@@ -142,7 +142,7 @@ def end_all(session: Session, held: Model, version: Version, *, event: audit.Eve
 
 
 def pointing(names: Collection[str], number: int | None) -> dict[str, Any]:
-    """The part of an audit entry that says that the aliases point at version *number*; empty without any."""
+    """Return the part of an audit entry that records that the aliases point at version *number*; empty without any."""
     return {"aliases": dict.fromkeys(names, number)} if names else {}
 
 
@@ -214,7 +214,7 @@ def _open(held: Model, alias: str) -> Select[AliasTenure]:
 
 
 def tenure_id(session: Session, held: Model, alias: str) -> int | None:
-    """The id of the alias's open tenure; None without one."""
+    """Return the id of the alias's open tenure; None without one."""
     return session.scalar(_open(held, alias).with_only_columns(AliasTenure.id))
 
 

@@ -1,4 +1,4 @@
-"""Whose the paths of the artifact area are: who wrote a file keeps its path until they register a version of it.
+"""Ownership of paths in the artifact area: an account keeps the path of its file until it registers a version of it.
 
 Without that, another writer could put other bytes between an account's upload and its registration. An actor with the
 permission ``artifact:override`` may replace and delete any file. Registering the files of another account is allowed,
@@ -21,7 +21,7 @@ from registry.domain.errors import Conflict, Forbidden
 
 
 def foreign(actor: Actor) -> ColumnElement[bool]:
-    """Whether an ``Artifact`` is another account's, unregistered, and *actor* may not replace it."""
+    """Select each ``Artifact`` that is another account's, is unregistered, and that *actor* may not replace."""
     if Permission.ARTIFACT_OVERRIDE in actor.permissions:
         return false()
     return and_(Artifact.created_by != actor.id, Artifact.registered_at.is_(None))

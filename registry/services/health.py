@@ -124,7 +124,7 @@ def _told(look: Callable[[], str]) -> Check:
 
 
 def _clock() -> str | None:
-    """What keeps entries from being dated, as far as this process has noticed."""
+    """Return why entries cannot be dated, as far as this process has noticed; None when they can."""
     refusal = times.refusal()
     return refusal.detail if refusal else None
 
@@ -149,7 +149,7 @@ def _storage(store: Store) -> str:
 
 
 def _identity(store: Store) -> str:
-    """Whose the store is. Raises ForeignStore, or Unavailable."""
+    """Compare the store's identity. Raises ForeignStore, or Unavailable."""
     if not (store.standing.own and store.standing.age() < IDENTITY_SECONDS):
         finding = ownership.examine(store)
         if finding.state is ownership.State.FOREIGN:

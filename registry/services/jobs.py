@@ -1,4 +1,4 @@
-"""Background jobs as an operator finds them: which wait, which were given up after several attempts, and one more try.
+"""Background jobs for operators: list those that wait or are parked, and retry a parked one.
 
 A job is an import, an upload that waits to be verified, or a file of the artifact area that waits to be hashed. One
 whose worker died, or broke, ``leases.MOST_ATTEMPTS`` times is parked: it would take each worker along for ever.
@@ -70,7 +70,7 @@ def list_(*, state: str | None = None, after: tuple[Any, ...] | None = None, lim
 
 
 def parked(session: Session) -> Mapping[str, int]:
-    """How many jobs of each kind are parked."""
+    """Return how many jobs of each kind are parked."""
     return {
         kind: session.scalars(select(func.count()).select_from(table).where(table.parked_at.is_not(None))).one()
         for kind, table in _TABLES.items()
@@ -78,7 +78,7 @@ def parked(session: Session) -> Mapping[str, int]:
 
 
 def retry(job_id: str, *, actor: Actor) -> JobRecord:
-    """Let workers take up a parked job again, with all of its attempts. Raises NotFound, or Conflict if not parked."""
+    """Return a parked job to the workers, with all of its attempts. Raises NotFound, or Conflict if not parked."""
     try:
         job_id = str(uuid.UUID(job_id))
     except ValueError:
@@ -135,7 +135,7 @@ def _park(lease: Lease[Any], kind: str) -> None:
 
 
 def _chain_of(session: Session, row: Import | Upload | Artifact) -> Chained:
-    """The chain, locked, that the entries about a job belong to."""
+    """Lock and return the chain that the entries about a job belong to."""
     if not isinstance(row, Import):
         return audit.lock_chain(session, STORAGE)
     locked = select(Model).where(Model.id == row.model_id).with_for_update().execution_options(populate_existing=True)
@@ -173,7 +173,7 @@ def _id_of(row: Import | Upload | Artifact) -> str:
 
 
 def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact]:
-    """The open job of that id, and its kind. Raises NotFound."""
+    """Return the open job of that id, and its kind. Raises NotFound."""
     if job := session.scalars(select(Import).where(Import.id == job_id, _IMPORTS)).first():
         return "import", job
     if upload := session.scalars(select(Upload).where(Upload.id == job_id, _UPLOADS)).first():
@@ -194,7 +194,7 @@ def _told(row: Sequence[Any]) -> JobRecord:
 
 
 def _open_jobs(moment: datetime) -> Any:
-    """One row, of the fields of a JobRecord, for each job that is not done."""
+    """Select one row, of the fields of a JobRecord, for each job that is not done."""
     none = cast(null(), Text)
     imports = (Import.id, Import.source, Model.name, Import.number, Import.reason)
     uploads = (Upload.id, Upload.sha256, none, cast(null(), Integer), Upload.reason)

@@ -1,4 +1,4 @@
-"""Fill in what names look like where an earlier release wrote the row, or renamed it, during an upgrade."""
+"""Skeletons of names that an earlier release wrote or renamed during an upgrade: fill them in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose the store is: claim one that is free, and let nothing be deleted or judged in one that is another registry's.
+"""Ownership of the store: claim a free one; refuse to delete or mark anything in another registry's.
 
 A registry and its store name each other. The store's copy also names a late audit entry, so that a database that lacks
 this entry is known as an older copy of the one that uses the store.
@@ -132,7 +132,7 @@ def confirm_at_start(store: Store) -> None:
 
 
 def adopt(store: Store, *, dry_run: bool) -> Adoption:
-    """Let the store belong to this registry from now on, whoever used it before, and start every grace period again.
+    """Make this registry the owner of the store, and start every grace period again.
 
     Raises Conflict when it is this registry's already, or when this database is an older copy of the one that uses it:
     a new epoch tells them apart.
@@ -156,7 +156,7 @@ def adopt(store: Store, *, dry_run: bool) -> Adoption:
 
 
 def restart_grace(session: Session) -> None:
-    """Let everything that waits for its deletion wait from now on: what marked it was another state of the database."""
+    """Restart every grace period: another state of the database marked what waits for deletion."""
     moment = leases.now(session)
     session.execute(update(Stray).values(found_at=moment))
     marked = update(Blob).where(Blob.unreferenced_since.is_not(None))
@@ -170,7 +170,7 @@ def _own(session: Session) -> Identity:
 
 
 def _compared(session: Session, own: Identity, content: bytes | None) -> tuple[Identity | None, str | None]:
-    """The identity that the store carries, and why it is not this registry's."""
+    """Return the identity that the store carries, and why it is not this registry's."""
     if content is None:
         return None, None
     try:
@@ -216,7 +216,7 @@ def _absent(store: Store, keys: Sequence[str]) -> list[str]:
 
 
 def _census(store: Store) -> tuple[int, int]:
-    """How many of the first objects in the store there are, and how many of those the database does not refer to."""
+    """Count the first objects in the store, and those among them that the database does not refer to."""
     keys = [found.key for found in islice(store.objects(), SAMPLE * 20)]
     with reading() as session:
         known = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
@@ -236,7 +236,7 @@ def _record(before: Finding) -> None:
 
 
 def _renew(store: Store, finding: Finding, *, at_once: bool) -> None:
-    """Let the store name a later entry, now and then or *at_once*."""
+    """Write a later entry's id to the store, now and then or *at_once*."""
     found, own = finding.found, finding.own
     if found is None or found.entry == own.entry:
         return

@@ -1,4 +1,4 @@
-"""How much one account may have announced and not completed: open uploads hold room in the store."""
+"""Quotas of open uploads for each account: they take room in the store."""
 
 from __future__ import annotations
 

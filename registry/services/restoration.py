@@ -1,4 +1,4 @@
-"""Begin a new epoch after the database was restored from a backup: what it has forgotten was shown to the world.
+"""A new epoch after the database was restored from a backup: clients may have seen the state that was lost.
 
 Version numbers, ETags and positions of the audit log that the lost state may have used are skipped. Tokens that were
 revoked after the backup are valid in it, so all tokens are revoked unless they are to be kept.
@@ -106,7 +106,7 @@ def _move_last(session: Session, table: type[Tenure] | type[AliasTenure]) -> Non
 
 
 def _renumber(session: Session, skip: int) -> int:
-    """Let the versions of every model, and those under every former name, be numbered from *skip* later."""
+    """Number the versions of every model, and of every former name, from *skip* later."""
     names = update(FormerName).values(next_number=FormerName.next_number + skip)
     session.execute(names, execution_options={"synchronize_session": False})
     ids = session.scalars(select(Model.id).order_by(Model.id)).all()
@@ -137,7 +137,7 @@ def _revoke_tokens(session: Session) -> int:
 
 
 def _skip_row_versions(session: Session, skip: int) -> None:
-    """Let no ETag mean two states; in batches, because a statement has ten seconds."""
+    """Skip row versions, so that no ETag means two states; in batches, because a statement has ten seconds."""
     unsynchronized = {"synchronize_session": False}
     session.execute(update(Model).values(row_version=Model.row_version + skip), execution_options=unsynchronized)
     last = session.scalar(select(func.max(Version.id))) or 0

@@ -101,7 +101,7 @@ def _take(interval: timedelta) -> Taken | None:
 
 
 def _some_missing(session: Session, moment: datetime) -> Blob | None:
-    """One that is missing, unless FEW of them were looked for lately: a lost bucket is no reason to ask all day."""
+    """Return a missing blob, unless FEW were looked for lately: a lost bucket must not cause requests all day."""
     missing = Blob.damage == MISSING
     lately = select(func.count()).select_from(Blob).where(missing, Blob.checked_at >= moment - SOON)
     if session.scalars(lately).one() >= FEW:
@@ -110,7 +110,7 @@ def _some_missing(session: Session, moment: datetime) -> Blob | None:
 
 
 def _look_for_all(session: Session) -> None:
-    """Let all that is missing be due: one of them was back."""
+    """Make every missing blob due: one of them was back."""
     missing = update(Blob).where(Blob.damage == MISSING)
     session.execute(missing.values(checked_at=None), execution_options={"synchronize_session": False})
 
@@ -158,7 +158,7 @@ def _postpone(taken: Taken, interval: timedelta) -> None:
 
 
 def _in_production() -> ColumnElement[bool]:
-    """Whether production has the blob, and no other rule says when it is looked at."""
+    """Return whether production has the blob, and no other rule schedules it."""
     files = select(VersionFile.sha256).join(Version, Version.id == VersionFile.version_id)
     of_interest = or_(Blob.damage.is_(None), Blob.damage == CORRUPT)
     return and_(of_interest, Blob.sha256.in_(files.where(Version.stage == Stage.PRODUCTION.value)))

@@ -125,7 +125,7 @@ def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int |
 
 
 def holders(model: str) -> dict[str, list[HolderRecord]]:
-    """Who holds staging and production now, latest entrant first, ``HOLDERS`` at most. Raises NotFound."""
+    """Return who holds staging and production now, latest entrant first, ``HOLDERS`` at most. Raises NotFound."""
     with reading() as session:
         held = catalog.model(session, model)
         statement = governance.select_holders().where(

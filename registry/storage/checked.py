@@ -55,9 +55,9 @@ READ_AT_ONCE = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What this process found out last about whose the store is; *known_at* is of the monotonic clock.
+    """The last known owner of the store; *known_at* is of the monotonic clock.
 
-    *own* says that it is this registry's, *foreign* why it is not; neither holds for one that belongs to no registry.
+    *own* means this registry, *foreign* says why it is another one; neither is set for a store without an owner.
     """
 
     known_at: float = -math.inf
@@ -136,7 +136,7 @@ class Store:
             return self.driver.read_identity(max_bytes=ownership.MAX_BYTES)
 
     def claim(self, content: bytes, *, replace: bool = False) -> None:
-        """Let the store carry *content*. Without *replace* what it carries stays: read ``identity`` afterwards."""
+        """Write the store's identity. Without *replace* an existing one stays: read ``identity`` afterwards."""
         with self._operation("claim"):
             self.driver.write_identity(content, replace=replace)
 

@@ -1,4 +1,4 @@
-"""What the service tells of itself while it runs: logs, counts, traces, and what its processes share for that.
+"""Logs, counts and traces of the running service, and what its processes share for them.
 
 Importing this package imports nothing else: gunicorn's master uses ``processes`` and stays small.
 """

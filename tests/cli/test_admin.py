@@ -187,7 +187,7 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     found = document(told)
     own = {"sqlite": ["engine"], "postgresql": ["engine", "privileges", "connections", "clock"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "identity", "abilities", "verification", "versions",
-                           "bytes", "jobs", *own, "workers"]  # fmt: skip
+                           "bytes", "jobs", *own, "workers", "times"]  # fmt: skip
     # The throw-away PostgreSQL has no fsync, and its superuser serves.
     assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}
     assert {item["ok"] for item in found.values()} == {True}

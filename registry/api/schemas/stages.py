@@ -11,7 +11,7 @@ from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Stage
 from registry.services.stages import Terms
 
-EXPECTED = {"description": "Refuse (409 stale) unless this version holds production; null: nobody."}
+EXPECTED = {"description": "Refuse (409 stale) unless this version holds production; null: no version."}
 
 
 class RollbackBody(Strict):

@@ -27,8 +27,8 @@ ALIAS = "/models/<model:model>/aliases/<alias:alias>"
 def put_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Point an alias at a version.
 
-    At a pending or failed version none points. A protected alias points at ready versions only, and moving it needs the
-    permission version:promote.
+    No alias points at a pending or failed version. A protected alias points at ready versions only, and moving it
+    needs the permission version:promote.
     """
     return aliases.point(
         model,

@@ -42,5 +42,5 @@ def post_import(body: dict[str, Any], model: str) -> ImportRecord:
 @blueprint.response(200, ImportView)
 @requires(Permission.MODEL_READ)
 def get_import(import_id: UUID) -> ImportRecord:
-    """Tell how far an import is."""
+    """Show the progress of an import."""
     return imports.describe(str(import_id))

@@ -30,5 +30,5 @@ def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, JobView)
 @requires(Permission.JOB_MANAGE)
 def retry_job(job_id: UUID) -> JobRecord:
-    """Let workers take up a parked job again."""
+    """Return a parked job to the workers."""
     return jobs.retry(str(job_id), actor=current_actor())

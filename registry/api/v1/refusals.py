@@ -22,6 +22,6 @@ blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="W
 def list_refusals(query: dict[str, Any]) -> dict[str, Any]:
     """Count refused logins, permissions and transitions by hour, actor and address, the latest hour first.
 
-    Other processes of the service add what they refused every few seconds. Counts are kept for 30 days.
+    Other processes of the service add their counts every five seconds. Counts are kept for 30 days.
     """
     return paged(refusals.entries(adapters().refusals, **query))

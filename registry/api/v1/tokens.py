@@ -41,7 +41,7 @@ def get_me() -> dict[str, Any]:
 @blueprint.response(200, TokenPage)
 @requires(Permission.SELF_READ)
 def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
-    """List the API tokens that act as me, whoever created them."""
+    """List the API tokens that act as me, with any issuer."""
     return paged(accounts.list_tokens(owner_id=current_actor().id, **query))
 
 

@@ -76,7 +76,7 @@ def sign_parts(body: dict[int, str], upload: UUID) -> SignedParts:
 @blueprint.alt_response(409, schema=ProblemView, description="conflict", content_type="application/problem+json")
 @requires(Permission.FILE_UPLOAD)
 def get_parts(upload: UUID) -> Arrived:
-    """Tell which parts of an upload have arrived."""
+    """List the parts of an upload that have arrived."""
     return partials.arrived(str(upload), actor=current_actor(), store=store())
 
 

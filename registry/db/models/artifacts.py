@@ -51,7 +51,7 @@ class Leased:
 
 
 def parked_index(table: str) -> Index:
-    """The index that finds the few jobs of *table* that are parked."""
+    """Return the index that finds the few jobs of *table* that are parked."""
     parked = text("parked_at IS NOT NULL")
     return Index(f"ix_{table}_parked", "parked_at", sqlite_where=parked, postgresql_where=parked)
 

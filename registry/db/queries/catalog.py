@@ -88,7 +88,7 @@ def lock_model_by_id(session: Session, id: str) -> Model:
 
 
 def next_number(session: Session, name: str) -> int:
-    """The first version number never used under *name*, also by models deleted, renamed or lost by a restore since."""
+    """Return the first number never used under *name*, also by models deleted, renamed or lost by a restore since."""
     key = names.name_key(name)
     used = [select(table.next_number).where(table.name_key == key) for table in (Model, FormerName)]
     numbers = union_all(select(Registry.first_number), *used).subquery()

@@ -57,7 +57,7 @@ def details(statement: Rows, key: Any, weigh: Weigh, *, name: str) -> Details:
 
 
 def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Rows:
-    """The first rows that *matching* finds, ``limit`` at most and as many as fit.
+    """Select the first rows that *matching* finds, ``limit`` at most and as many as fit.
 
     *matching* selects from the table of the key, with its conditions. Each row ends with its values of the *order* and
     with how many rows there were to choose from: one more than the limit where the list goes on.
@@ -99,19 +99,19 @@ def _fitting(shown: Details, *columns: _Column) -> Rows:
 
 
 def page(rows: Sequence[Any], order: Sequence[Sorted]) -> Page[tuple[Any, ...]]:
-    """The page that the rows of a statement of :func:`bounded` are."""
+    """Return the page that the rows of a statement of :func:`bounded` make."""
     shown = [tuple(row)[: -len(order) - 1] for row in rows]
     more = bool(rows) and rows[-1][-1] > len(rows)
     return Page(shown, tuple(rows[-1][-len(order) - 1 : -1]) if more else None)
 
 
 def read(session: Session, statement: Rows, order: Sequence[Sorted], *, limit: int, **values: Any) -> Page[Any]:
-    """One page of a statement of :func:`bounded`."""
+    """Read one page of a statement of :func:`bounded`."""
     return page(session.connection().execute(statement, {"limit": limit, **values}).all(), order)
 
 
 def directions(order: Sequence[Sorted]) -> list[Any]:
-    """What has no value comes last, on both databases and in both directions."""
+    """Order rows without a value last, on both databases and in both directions."""
     found: list[Any] = []
     for one in order:
         if one.nullable:

@@ -1,4 +1,4 @@
-"""How many bytes a row shows of itself, measured in the database without reading them.
+"""The size of a row in a response, in bytes, measured in the database without reading it.
 
 Each function takes the key of a row and gives the sum of its texts in UTF-8, with ``LEAST`` for what every row has.
 """
@@ -52,22 +52,22 @@ def _octets_sqlite(element: Octets, compiler: Any, **options: Any) -> str:
 
 
 def _is_plain(text: Any) -> bool:
-    """Whether it is a text or bytes, whose length PostgreSQL has without unpacking the value."""
+    """Return whether it is a text or bytes, whose length PostgreSQL has without unpacking the value."""
     return text.type.python_type in {str, bytes}
 
 
 def version(key: Any) -> ColumnElement[int]:
-    """A version in full."""
+    """Return the weight of a version in full."""
     return _version(key, (*_SAID, "signature", "claimed")) + _params(key) + _metrics(key) + _lineage(key)
 
 
 def version_brief(key: Any) -> ColumnElement[int]:
-    """A version as MLflow's protocol shows it."""
+    """Return the weight of a version as MLflow's protocol shows it."""
     return _version(key, _SAID)
 
 
 def model(key: Any) -> ColumnElement[int]:
-    """A model."""
+    """Return the weight of a model."""
     own = aliased(Model)
     said = select(_octets(own, ("description", "claimed"))).where(own.id == key)
     tags = select(_sum(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == key)
@@ -77,7 +77,7 @@ def model(key: Any) -> ColumnElement[int]:
 
 
 def entry(key: Any) -> ColumnElement[int]:
-    """An audit entry and its texts. Its body goes out twice: taken apart, and in base 64."""
+    """Return the weight of an audit entry and its texts. Its body is sent twice: parsed, and in base 64."""
     own, said = aliased(AuditEntry), aliased(AuditText)
     body = select(Octets(own.body) * literal_column("3")).where(own.id == key)
     texts = select(_sum(said.text)).join(own, own.uid == said.entry_uid).where(own.id == key)
@@ -106,8 +106,8 @@ def _metrics(key: Any) -> ColumnElement[int]:
 
 def _lineage(key: Any) -> ColumnElement[int]:
     own, target = aliased(LineageNode), aliased(LineageNode)
-    told = select(_sum(target.attributes)).select_from(own).join(LineageEdge, LineageEdge.source_id == own.id)
-    return _one(told.join(target, target.id == LineageEdge.target_id).where(own.version_id == key))
+    attributes = select(_sum(target.attributes)).select_from(own).join(LineageEdge, LineageEdge.source_id == own.id)
+    return _one(attributes.join(target, target.id == LineageEdge.target_id).where(own.version_id == key))
 
 
 def _octets(own: Any, columns: Sequence[str]) -> ColumnElement[int]:

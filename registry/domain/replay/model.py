@@ -271,7 +271,7 @@ class _Replay:
         self._move_aliases(entry)
 
     def renumbered(self, entry: Entry) -> None:
-        """Let numbering go on later, under former names too: the registry was restored from a backup."""
+        """Continue the numbering later, under former names too: the registry was restored from a backup."""
         model = self.model
         skipped = entry.after["next_number"] - entry.before["next_number"]
         model.next_number += skipped

@@ -1,4 +1,4 @@
-"""An operator's word that the clock is right now, after a wrong one dated entries."""
+"""Acceptance of the clock by an operator, after a wrong clock dated entries."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def _ordered(session: Session, statement: Rows, aggregates: Sequence[str]) -> Ro
 
 
 def _entries() -> Rows:
-    """The entries, each with the model and the number of both versions that its columns name."""
+    """Select the entries, each with the model and the number of both versions that its columns name."""
     version, related = aliased(Version), aliased(Version)
     return (
         select(

@@ -1,4 +1,4 @@
-"""Which times entries may bear, and which instants cannot be answered for.
+"""The times that entries may have, and the instants at which history is uncertain.
 
 A wrong clock must not date entries: while it is known to be wrong, writes are refused. Where one did so all the same,
 a model's latest entry is ahead of the clock. Then the model takes no writes until the clock has caught up, or until an

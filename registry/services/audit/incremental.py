@@ -66,7 +66,7 @@ def newest(after: Position | None) -> Position | None:
 
 
 def between(criteria: Criteria, after: Position | None, until: Position | None) -> Iterator[EntryRecord]:
-    """Every entry after one position up to another, in commit order, read in pages so that memory stays constant."""
+    """Yield every entry after one position up to another, in commit order, in pages, so that memory stays constant."""
     while until is not None:
         with reading() as session:
             statement = matching(criteria).where(_beyond(after), not_(_beyond(until)))

@@ -108,7 +108,7 @@ def texts(**given: str | None) -> dict[str, str]:
 
 
 def lock_chain(session: Session, aggregate: str) -> Chain:
-    """The head of a chain that belongs to no model, locked until the transaction ends."""
+    """Return the head of a chain that belongs to no model, locked until the transaction ends."""
     asked_at = times.steady()
     statement = select(Chain, times.column()).where(Chain.aggregate == aggregate).with_for_update()
     found = session.execute(statement.execution_options(populate_existing=True)).one()

@@ -10,7 +10,7 @@ _EXTENSION = "registry-audit-key"
 
 
 def attach(app: Flask, key: bytes) -> None:
-    """Let *app* seal its audit entries with *key*."""
+    """Make *app* seal its audit entries with *key*."""
     app.extensions[_EXTENSION] = key
 
 

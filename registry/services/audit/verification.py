@@ -63,7 +63,7 @@ class ChainReport:
 
     @property
     def is_whole(self) -> bool:
-        """Whether everything is accounted for."""
+        """Return whether everything is accounted for."""
         return not self.problems and not self.uncovered
 
 
