@@ -121,7 +121,7 @@ def restore(settings: Settings, backup: seal.Backup, *, deep: bool, keep_tokens:
             migrate.upgrade(loaded)
             written = copies.bring(backup.objects, backup.incoming, store, report=_fail)
             _begin_epoch(settings, loaded, keep_tokens=keep_tokens, digest=digest)
-        print(f"restored the database at {backup.revision} and {written} objects; now looking at them", flush=True)
+        print(f"restored the database at {backup.revision} and {written} objects; now checking them", flush=True)
     _own_store(settings, adopts=adopts)
     _offer_token(settings)
     checks = [[*check, *(["--deep"] if deep and "fsck" in check else [])] for check in CHECKS]
@@ -168,7 +168,7 @@ def _begin_epoch(settings: Settings, url: str, *, keep_tokens: bool, digest: str
             epoch = restoration.begin_epoch(keep_tokens=keep_tokens, backup=digest)
         finally:
             db.engine.dispose()
-    print(f"epoch {epoch.id}: {epoch.models} models renumbered, {epoch.tokens} tokens revoked", flush=True)
+    print(f"epoch {epoch.id}: models renumbered: {epoch.models}, tokens revoked: {epoch.tokens}", flush=True)
 
 
 def _own_store(settings: Settings, *, adopts: bool) -> None:

@@ -76,7 +76,8 @@ def _hints(described: Mapping[str, Any], detail: str) -> list[str]:
     if isinstance(allowed, list) and "llowed" not in detail:
         hints.append(f"Allowed: {', '.join(map(str, allowed)) or 'nothing'}.")
     if described["code"] == "stale" and "holder" in described and "holder" not in detail:
-        hints.append(f"The holder is {described['holder'] or 'nobody'}.")
+        holder = described["holder"]
+        hints.append(f"The holder is {holder}." if holder else "No version holds it.")
     if isinstance(errors := described.get("errors"), Mapping):
         hints.extend(hint for hint in _fields(errors, "") if hint not in detail)
     if isinstance(missing := described.get("missing"), list):

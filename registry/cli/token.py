@@ -61,7 +61,7 @@ def list_(session: Session, mine: bool, limit: int) -> None:
 
 @token.command()
 @click.argument("token_id", metavar="ID")
-@click.option("--mine", is_flag=True, help="One that acts as you, whoever issued it; no role needed.")
+@click.option("--mine", is_flag=True, help="One that acts as you, with any issuer; needs no role.")
 @reason()
 @connected
 def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> None:

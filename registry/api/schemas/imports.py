@@ -31,7 +31,7 @@ class ImportBody(VersionBody):
 
 
 class ImportView(View):
-    """``state``: pending, running, parked (see ``/jobs``), done or failed. ``reason`` tells what is in its way, or was
+    """``state``: pending, running, parked (see ``/jobs``), done or failed. ``reason`` says what is in its way, or was
     in the end; ``files`` and ``bytes`` how much was fetched; ``version`` the number of what was made of it."""
 
     id = fields.String(required=True)

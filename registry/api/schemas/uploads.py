@@ -49,7 +49,7 @@ class UploadIdsBody(Strict):
 
 
 class PartBody(Strict):
-    """One part, counted from 1, with the SHA-256 of its own bytes."""
+    """One part, counted from 1, with the SHA-256 of its bytes."""
 
     number = WholeNumber(required=True, least=1, most=parts.MOST_PARTS)
     sha256 = _sha256()

@@ -50,7 +50,7 @@ def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, TokenView)
 @requires(Permission.SELF_REVOKE)
 def delete_my_token(query: dict[str, Any], token: str) -> TokenRecord:
-    """Revoke an API token that acts as me, whoever created it.
+    """Revoke an API token that acts as me, with any issuer.
 
     Other processes may let it read for some seconds yet.
     """

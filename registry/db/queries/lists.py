@@ -1,6 +1,6 @@
-"""What belongs to a version or a model and has rows of its own, as columns: a list that comes with the owner's row.
+"""Lists of a version or a model as columns: tags, aliases, metrics and so on, read with the owner's row.
 
-One statement then tells all of an owner, as it was at one moment, however many owners there are.
+One statement then reads all of each owner, as of one moment, however many owners there are.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def _listed_postgresql(element: _Listed, compiler: Any, **options: Any) -> str:
 @compiles(_Listed, "sqlite")
 def _listed_sqlite(element: _Listed, compiler: Any, **options: Any) -> str:
     values = ((one, compiler.process(one, **options)) for one in element.clauses)
-    told = (f"json({text})" if isinstance(one.type, JSON) else text for one, text in values)
-    return f"json_group_array(json_array({', '.join(told)}))"
+    rows = (f"json({text})" if isinstance(one.type, JSON) else text for one, text in values)
+    return f"json_group_array(json_array({', '.join(rows)}))"
 
 
 @compiles(_Exact, "postgresql")
@@ -85,20 +85,20 @@ def version_metrics() -> ColumnElement[Any]:
     """``[key, value as text]`` of the metrics of ``Version``: the latest of each."""
     measured = aliased(VersionMetric)
     latest = select(func.max(measured.id)).where(measured.version_id == Version.id).group_by(measured.key)
-    told = select(_Listed(VersionMetric.key, _Exact(VersionMetric.value)))
-    return _listed("version_metrics", told.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
+    rows = select(_Listed(VersionMetric.key, _Exact(VersionMetric.value)))
+    return _listed("version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
 
 
 def version_aliases() -> ColumnElement[Any]:
     """``[alias]`` for those that point at ``Version``."""
-    told = select(_Listed(AliasTenure.alias))
-    return _listed("version_aliases", told.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None)))
+    rows = select(_Listed(AliasTenure.alias))
+    return _listed("version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None)))
 
 
 def version_lineage() -> ColumnElement[Any]:
     """``[place, kind, role, attributes, number, model]`` of what ``Version`` came from; the last two of a version."""
     own, target, parent, its_model = aliased(LineageNode), aliased(LineageNode), aliased(Version), aliased(Model)
-    told = (
+    rows = (
         select(_Listed(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name))
         .select_from(own)
         .join(LineageEdge, LineageEdge.source_id == own.id)
@@ -106,7 +106,7 @@ def version_lineage() -> ColumnElement[Any]:
         .outerjoin(parent, parent.id == target.version_id)
         .outerjoin(its_model, its_model.id == parent.model_id)
     )
-    return _listed("version_lineage", told.where(own.version_id == Version.id))
+    return _listed("version_lineage", rows.where(own.version_id == Version.id))
 
 
 def model_tags() -> ColumnElement[Any]:
@@ -117,22 +117,22 @@ def model_tags() -> ColumnElement[Any]:
 def model_aliases() -> ColumnElement[Any]:
     """``[alias, number]`` of the aliases of ``Model``."""
     pointed = aliased(Version)
-    told = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
-    return _listed("model_aliases", told.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
+    rows = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
+    return _listed("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
 
 
 def model_holders() -> ColumnElement[Any]:
     """``[stage, number]`` of the versions of ``Model`` that serve."""
     holder = aliased(Version)
-    told = select(_Listed(holder.stage, holder.number))
+    rows = select(_Listed(holder.stage, holder.number))
     return _listed(
         "model_holders",
-        told.where(
+        rows.where(
             holder.model_id == Model.id,
             or_(*(holder.stage == literal_column(f"'{stage.value}'") for stage in sorted(SERVING))),
         ),
     )
 
 
-def _listed(name: str, told: Rows) -> ColumnElement[Any]:
-    return Fixed(name, told.correlate(Version, Model).scalar_subquery()).label(name)  # without one it has no type
+def _listed(name: str, rows: Rows) -> ColumnElement[Any]:
+    return Fixed(name, rows.correlate(Version, Model).scalar_subquery()).label(name)  # without one it has no type

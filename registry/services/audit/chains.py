@@ -88,12 +88,12 @@ class Walk:
             return f"entry {self.seq} is missing before it"
         if audit.leaf_hash(row.body) != row.leaf_hash:
             return "its bytes were changed: they do not have the recorded hash"
-        told = json.loads(row.body)
-        if told["v"] != audit.FORMAT:
-            return f"its format {told['v']} is unknown to this release"
-        if told["prev"] != self.leaf:
+        document = json.loads(row.body)
+        if document["v"] != audit.FORMAT:
+            return f"its format {document['v']} is unknown to this release"
+        if document["prev"] != self.leaf:
             return "it does not follow the entry before: its link names another hash"
-        if changed := _changed_column(row, told):
+        if changed := _changed_column(row, document):
             return f"its column for the {changed} was changed"
         if row.id <= self.last_id:
             return "its place in the log is before that of the entry that it follows"
@@ -122,32 +122,32 @@ class Walk:
         return None
 
     def _entry(self, row: Any, stored: Mapping[str, Any]) -> Entry:
-        told = json.loads(row.body)
+        document = json.loads(row.body)
         texts: dict[str, str | None] = {}
-        for name, commitment in told["commit"].items():
+        for name, commitment in document["commit"].items():
             text = stored.get(name)
             if text is None:
-                self.missing[told["id"], name] = (
+                self.missing[document["id"], name] = (
                     f"entry {row.seq} ({row.action}): its text {name!r} is gone, and no entry records its erasure"
                 )
             elif audit.commitment(text.salt, text.text) != commitment:
                 raise Broken(f"entry {row.seq} ({row.action}): its text {name!r} was changed")
             texts[name] = None if text is None else text.text
-        if foreign := stored.keys() - told["commit"].keys():
+        if foreign := stored.keys() - document["commit"].keys():
             raise Broken(f"entry {row.seq} ({row.action}): its text {min(foreign)!r} was changed")
-        facts = told.get("facts", {})
+        facts = document.get("facts", {})
         for uid, name in facts.get("erased", []):
             self.missing.pop((uid, name), None)
         return Entry(
             id=row.id,
-            uid=told["id"],
-            at=told["ts"],
-            action=told["action"],
-            actor=told["actor"],
-            subject=told["subject"],
-            before=told["before"],
-            after=told["after"],
-            digests=told["digests"],
+            uid=document["id"],
+            at=document["ts"],
+            action=document["action"],
+            actor=document["actor"],
+            subject=document["subject"],
+            before=document["before"],
+            after=document["after"],
+            digests=document["digests"],
             facts=facts,
             texts=texts,
         )
@@ -204,17 +204,17 @@ def _entries() -> Rows:
     )
 
 
-def _changed_column(row: Any, told: Mapping[str, Any]) -> str | None:
-    subject, aggregate = told["subject"], told["agg"]
+def _changed_column(row: Any, document: Mapping[str, Any]) -> str | None:
+    subject, aggregate = document["subject"], document["agg"]
     version, related = subject.get("version"), subject.get("related_version")
     for name, recorded, column in (
-        ("id", told["id"], row.uid),
-        ("time", told["ts"], clock.wire(row.at)),
+        ("id", document["id"], row.uid),
+        ("time", document["ts"], clock.wire(row.at)),
         ("aggregate", aggregate, row.aggregate),
-        ("number in the chain", told["seq"], row.seq),
-        ("action", told["action"], row.action),
-        ("actor", told["actor"]["id"], row.actor_id),
-        ("issuer", told["actor"].get("issuer"), row.issuer_id),
+        ("number in the chain", document["seq"], row.seq),
+        ("action", document["action"], row.action),
+        ("actor", document["actor"]["id"], row.actor_id),
+        ("issuer", document["actor"].get("issuer"), row.issuer_id),
         ("model", aggregate.removeprefix("model:"), row.model_id or aggregate),
         ("version", [version and row.model_id, version], [row.version_of, row.version]),
         ("related version", [related and row.model_id, related], [row.related_of, row.related]),

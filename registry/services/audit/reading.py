@@ -127,7 +127,7 @@ def _records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
 
 
 def _entry(entry: AuditEntry, actor_name: str, issuer: str | None, said: Mapping[str, str]) -> EntryRecord:
-    told = json.loads(entry.body)
+    document = json.loads(entry.body)
     return EntryRecord(
         id=entry.uid,
         at=entry.at,
@@ -135,24 +135,24 @@ def _entry(entry: AuditEntry, actor_name: str, issuer: str | None, said: Mapping
         actor={
             "id": entry.actor_id,
             "name": actor_name,
-            "kind": told["actor"]["kind"],
-            "credential": told["actor"]["cred"] or None,
+            "kind": document["actor"]["kind"],
+            "credential": document["actor"]["cred"] or None,
             "issuer": issuer,
         },
-        model=told["subject"].get("model"),
-        version=told["subject"].get("version"),
-        related_version=told["subject"].get("related_version"),
-        token=told["subject"].get("token"),
-        before=told["before"],
-        after=told["after"],
-        digests=told["digests"],
+        model=document["subject"].get("model"),
+        version=document["subject"].get("version"),
+        related_version=document["subject"].get("related_version"),
+        token=document["subject"].get("token"),
+        before=document["before"],
+        after=document["after"],
+        digests=document["digests"],
         reason=said.get("reason"),
         texts={name: text for name, text in said.items() if name != "reason"},
-        request_id=told["req"] or None,
-        client_request_id=told.get("client_req"),
+        request_id=document["req"] or None,
+        client_request_id=document.get("client_req"),
         aggregate=entry.aggregate,
         seq=entry.seq,
-        previous_hash=told["prev"],
+        previous_hash=document["prev"],
         leaf_hash=entry.leaf_hash,
         body=entry.body,
     )

@@ -1,0 +1,47 @@
+"""Words that no text for users has: help, operations of the API, pages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from tests.cli.test_help import EVERY
+from tests.support.api import Api
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "deploy").rglob("*.md"))]
+REFUSED = re.compile(r"\b(nobody|somebody|whoever|whichever|anew|beside|tells|knows|of (its|their|your) own)\b", re.I)
+
+
+def found_in(text: str) -> list[str]:
+    return [text[max(0, word.start() - 40) : word.end() + 40] for word in REFUSED.finditer(text)]
+
+
+def descriptions(part: Any) -> Iterator[str]:
+    if isinstance(part, dict):
+        yield from (part[name] for name in ("summary", "description") if isinstance(part.get(name), str))
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from descriptions(inner)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_help_has_standard_words(name: str) -> None:
+    options = [param.help or "" for param in EVERY[name].params if isinstance(param, click.Option)]
+
+    assert found_in(" ".join([EVERY[name].help or "", *options])) == []
+
+
+def test_the_api_is_described_in_standard_words(api: Api) -> None:
+    document = api.get("/openapi.json").get_json()
+
+    assert [word for text in descriptions(document) for word in found_in(text)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_have_standard_words(page: Path) -> None:
+    assert found_in(page.read_text()) == []
