@@ -163,7 +163,7 @@ def test_a_version_is_promoted_unless_another_holds_the_stage(github: Callable[.
 
 
 def test_an_input_is_never_read_as_code(github: Callable[..., Ended], caller: Caller, tmp_path: Path) -> None:
-    odd = tmp_path / "-a $(touch pwned) 'file'"
+    odd = tmp_path / "a $(touch pwned) 'file'"
     odd.write_text("bytes")
 
     made = github(

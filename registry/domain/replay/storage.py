@@ -75,8 +75,8 @@ def _written(storage: Storage, entry: Entry) -> None:
     parent = _parent(storage, entry, make=True)
     if parent is not None:
         tree, name = parent
-        digest = entry.after.get("sha256") or entry.after["object"]
-        tree[name] = (digest, entry.after["size"], entry.at, entry.actor["id"])
+        content = entry.after.get("sha256") or entry.after["object"]
+        tree[name] = (content, entry.after["size"], entry.at, entry.actor["id"])
 
 
 def _hashed(storage: Storage, entry: Entry) -> None:
