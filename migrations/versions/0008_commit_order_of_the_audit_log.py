@@ -18,7 +18,7 @@ revision = "0008"
 down_revision = "0007"
 branch_labels = None
 depends_on = None
-works_with = "0007"
+works_with = "0006"
 
 FUNCTION = """
 CREATE FUNCTION registry_commit_order() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -16,7 +16,7 @@ revision = "0009"
 down_revision = "0008"
 branch_labels = None
 depends_on = None
-works_with = "0008"
+works_with = "0006"
 
 INSTANT = sa.DateTime(timezone=True)
 UUID = sa.Uuid(as_uuid=False)

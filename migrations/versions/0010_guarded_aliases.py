@@ -15,7 +15,7 @@ revision = "0010"
 down_revision = "0009"
 branch_labels = None
 depends_on = None
-works_with = "0009"
+works_with = "0006"
 
 INSTANT = sa.DateTime(timezone=True)
 UUID = sa.Uuid(as_uuid=False)

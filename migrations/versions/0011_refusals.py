@@ -13,7 +13,7 @@ revision = "0011"
 down_revision = "0010"
 branch_labels = None
 depends_on = None
-works_with = "0010"
+works_with = "0006"
 
 INSTANT = sa.DateTime(timezone=True)
 

@@ -14,7 +14,7 @@ revision = "0012"
 down_revision = "0011"
 branch_labels = None
 depends_on = None
-works_with = "0011"
+works_with = "0006"
 
 INSTANT = sa.DateTime(timezone=True)
 TABLES = ("uploads", "imports", "artifacts")

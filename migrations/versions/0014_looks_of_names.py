@@ -18,7 +18,7 @@ revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None
-works_with = "0013"
+works_with = "0006"
 
 BATCH = 1000
 TABLES = ("models", "accounts")

@@ -13,7 +13,7 @@ revision = "0015"
 down_revision = "0014"
 branch_labels = None
 depends_on = None
-works_with = "0014"
+works_with = "0006"
 
 # SQLite replaces a row without its delete trigger, in a connection that did not ask for recursive triggers. A row whose
 # key is taken is refused before that. A lineage node with the same content is left out, as the service itself asks for.

@@ -13,7 +13,7 @@ revision = "0016"
 down_revision = "0015"
 branch_labels = None
 depends_on = None
-works_with = "0015"
+works_with = "0006"
 
 OPEN = sa.text("state = 'pending'")
 

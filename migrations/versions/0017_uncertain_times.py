@@ -14,7 +14,7 @@ revision = "0017"
 down_revision = "0016"
 branch_labels = None
 depends_on = None
-works_with = "0016"
+works_with = "0006"
 
 INSTANT = sa.DateTime(timezone=True)
 SERIAL = sa.BigInteger().with_variant(sqlite.INTEGER(), "sqlite")

@@ -63,10 +63,10 @@ class Release:
     root: Path
     data: Path
 
-    def registry(self, *arguments: str, database_url: str) -> subprocess.CompletedProcess[str]:
+    def registry(self, *arguments: str, database_url: str, secret: str = "x" * 32) -> subprocess.CompletedProcess[str]:
         """Run the release's ``registry`` command."""
         program = [sys.executable, "-m", "registry.cli.main", *arguments]
-        settings = {"REGISTRY_DATABASE_URL": database_url, "REGISTRY_SECRET_KEY": "x" * 32}
+        settings = {"REGISTRY_DATABASE_URL": database_url, "REGISTRY_SECRET_KEY": secret}
         settings |= {"REGISTRY_DATA_DIR": str(self.data), "REGISTRY_STORAGE_URL": f"file://{self.data}"}
         environment = {"PATH": os.environ["PATH"], **settings}
         return subprocess.run(program, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
@@ -81,15 +81,19 @@ def this_release(data: Path) -> Release:
 
 
 def previous_release(folder: Path) -> Release:
-    """The last commit before the newest migration, in *folder*. Raises NoPreviousRelease."""
-    (newest,) = (schema.migrations() / "versions").glob(f"{schema.head()}_*.py")
-    if runpy.run_path(str(newest))["works_with"] == schema.head():
-        raise NoPreviousRelease(f"{newest.name} contracts: no release before it works beside this one")
+    """The oldest release that may serve beside this one, in *folder*: the last commit before the first migration that
+    it does not have. Raises NoPreviousRelease.
+    """
+    scripts = [runpy.run_path(str(path)) | {"path": path} for path in (schema.migrations() / "versions").glob("*.py")]
+    newest = next(script for script in scripts if script["revision"] == schema.head())
+    if newest["works_with"] == schema.head():
+        raise NoPreviousRelease(f"{newest['path'].name} contracts: no release before it works beside this one")
+    first = next(script["path"] for script in scripts if script["down_revision"] == newest["works_with"])
     try:
-        added = _git("log", "-1", "--format=%H", "--diff-filter=AR", "--", str(newest)).decode().strip()
+        added = _git("log", "-1", "--format=%H", "--diff-filter=AR", "--", str(first)).decode().strip()
         archive = _git("archive", f"{added}^" if added else "HEAD", *PARTS)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NoPreviousRelease(f"the history here does not go back before {newest.name}") from error
+        raise NoPreviousRelease(f"the history here does not go back before {first.name}") from error
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
         files.extractall(folder, filter="data")
     return Release(folder, folder / "data")
