@@ -6,6 +6,8 @@ on which the old one still works (``registry.db.compatibility``).
 
 from __future__ import annotations
 
+import random
+import time
 import warnings
 from collections.abc import Callable
 
@@ -30,6 +32,9 @@ FROZEN = (
     "version_metrics",
     "version_params",
 )
+DEADLOCK = "40P01"
+TRIES = 10
+PAUSE = 0.5  # seconds between two tries, at most
 COMMIT_ORDER = "audit_entries_commit_order"  # sets the column of that name, on PostgreSQL
 # The indexes that hold expressions, which a database does not tell as they were written: looked for by name.
 EXPRESSED = (
@@ -151,6 +156,18 @@ def _missing_triggers(connection: Connection) -> list[str]:
 
 
 def _run(action: Callable[[Config, str], None], url: str, revision: str) -> None:
+    """Migrate in one transaction; begin again where a deadlock with requests under way undid it."""
+    for _ in range(TRIES - 1):
+        try:
+            return _run_once(action, url, revision)
+        except Unavailable as error:
+            if getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) != DEADLOCK:
+                raise
+        time.sleep(random.uniform(0, PAUSE))  # noqa: S311 -- only so that those who met do not meet again
+    return _run_once(action, url, revision)
+
+
+def _run_once(action: Callable[[Config, str], None], url: str, revision: str) -> None:
     config = _config()
     with schema.connected(url) as connection:
         config.attributes["connection"] = connection

@@ -7,6 +7,7 @@ import sys
 import uuid
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from registry.db.engine import SQLITE_PRAGMAS
 from tests.support.api import Given
 from tests.support.artifacts import Proxy
 from tests.support.databases import Database, empty_postgres
+from tests.support.servers import eventually
 
 ROOT = Path(__file__).parents[2]
 FROZEN = (
@@ -231,6 +233,27 @@ def test_an_upgrade_that_was_killed_anywhere_leaves_nothing_and_can_be_run_again
         assert tables(empty) <= {"alembic_version"}
 
     migrate.upgrade(empty)
+
+    assert migrate.check(empty) == []
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+def test_an_upgrade_that_a_deadlock_with_a_request_undid_is_done_again(empty: str) -> None:
+    migrate.upgrade(empty)
+    migrate.downgrade(empty, "0009")  # the next one locks models, and a later one uploads
+    engine = sa.create_engine(empty, poolclass=sa.NullPool)
+    waits = "SELECT 1 FROM pg_locks WHERE relation = 'uploads'::regclass AND NOT granted"
+    with ThreadPoolExecutor(1) as pool, engine.connect() as request:
+        request.exec_driver_sql("SET deadlock_timeout = '1h'")  # so that it is the upgrade that is undone
+        request.exec_driver_sql("LOCK TABLE uploads IN ROW EXCLUSIVE MODE")
+        upgrade = pool.submit(migrate.upgrade, empty)
+        eventually(
+            lambda: request.exec_driver_sql(waits).first() or upgrade.done(), "the upgrade waits for the request"
+        )
+        assert not upgrade.done()
+        request.exec_driver_sql("LOCK TABLE models IN ROW EXCLUSIVE MODE")
+        request.rollback()
+        upgrade.result(60)
 
     assert migrate.check(empty) == []
 
