@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_rows
 from registry.db.models import Account, AliasRequest, Model, Version
-from registry.domain import names
-from registry.domain.access import Actor, ActorKind, Permission
+from registry.domain import clock, names
+from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
+from registry.domain.manifest import canonical_digest
 from registry.domain.stages import State
 from registry.services import aliases, audit, authority
+from registry.services.audit import sealing
+
+# What the seal covers: all that decides whether, where and in whose name an alias is set.
+SEALED = ("version_id", "alias", "tenure_id", "may_promote", "requested_at", "requested_by", "token_id")
 
 
 def ask(
@@ -31,12 +37,13 @@ def ask(
     Returns where each alias that was set pointed before. Raises NotReady (see ``authority``).
     """
     if version.state == State.PENDING:
-        insert_rows(session, AliasRequest, [
+        asked = [
             {"version_id": version.id, "alias": alias, "tenure_id": aliases.tenure_id(session, held, alias),
              "may_promote": Permission.VERSION_PROMOTE in actor.permissions, "requested_at": event.at,
              "requested_by": actor.id, "token_id": actor.token_id}
             for alias in wanted
-        ])  # fmt: skip
+        ]  # fmt: skip
+        insert_rows(session, AliasRequest, [row | {"seal": _seal(row)} for row in asked])
         return {}
     for alias in wanted:
         authority.require_fit(held, alias, version, protected)
@@ -47,10 +54,15 @@ def grant(session: Session, held: Model, version: Version, *, protected: Collect
     """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
 
     One that was moved since it was asked for stays where it is, and so does one that was protected since and whose
-    requester might not promote; an entry says so.
+    requester might not promote; an entry says so. A request without the service's seal is dropped, by the registry.
     """
     asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
     for request in session.scalars(asked).all():
+        if request.seal != _seal({name: getattr(request, name) for name in SEALED}):
+            reason = "the request does not bear this registry's seal: it was changed, or written by another program"
+            _drop(session, held, version, request, SYSTEM, reason)
+            session.delete(request)
+            continue
         requester = _requester(session, request)
         if aliases.tenure_id(session, held, request.alias) != request.tenure_id:
             _drop(session, held, version, request, requester, "the alias was moved since it was asked for")
@@ -73,6 +85,11 @@ def abandon(session: Session, held: Model, version: Version, *, event: audit.Eve
     """
     forget(session, version)
     return aliases.end_all(session, held, version, event=event)
+
+
+def _seal(request: Mapping[str, Any]) -> str:
+    spelled = {name: request[name] for name in SEALED} | {"requested_at": clock.wire(request["requested_at"])}
+    return sealing.seal(f"alias request {canonical_digest(spelled)}")
 
 
 def _requester(session: Session, request: AliasRequest) -> Actor:

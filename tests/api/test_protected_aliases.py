@@ -184,6 +184,28 @@ def test_an_alias_that_waits_for_a_version_in_vain_is_forgotten(app: Flask, api:
     assert waiting(app) == 0
 
 
+CHANGES: list[dict[str, Any]] = [{"may_promote": True}, {"alias": "serving"}, {"seal": None}, {"token_id": "x" * 12}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_request_for_an_alias_that_was_changed_in_the_database_sets_nothing(
+    app: Flask, api: Api, given: Given, as_role: Any, change: dict[str, Any]
+) -> None:
+    given.model()
+    caller = as_role("writer")
+    number = pending(caller, Given(caller), aliases=["champion"])
+    with app.app_context(), transaction() as session:
+        session.execute(update(AliasRequest).values(change))
+
+    work(app)
+
+    assert (expect(200, api.get("/models/fraud"))["aliases"], waiting(app)) == ({}, 0)
+    assert entries(api, "alias.set") == []
+    [dropped] = entries(api, "alias.dropped")
+    assert (dropped["version"], dropped["actor"]["kind"]) == (number, "system")
+    assert "does not bear this registry's seal" in dropped["reason"]
+
+
 def test_an_alias_that_an_earlier_release_pointed_at_a_pending_version_ends_when_that_fails(
     app: Flask, api: Api, given: Given
 ) -> None:

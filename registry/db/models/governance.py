@@ -47,7 +47,8 @@ class Tenure(Base):
 class AliasRequest(Base):
     """An alias that was asked for at the registration of a version that is not ready yet.
 
-    It is set when the version is ready, unless it moved since: ``tenure_id`` is the tenure that it had then.
+    It is set when the version is ready, unless it moved since: ``tenure_id`` is the tenure that it had then. ``seal``
+    covers the other columns: a row that was changed, or that the service did not write, sets nothing.
     """
 
     __tablename__ = "alias_requests"
@@ -61,6 +62,7 @@ class AliasRequest(Base):
     requested_at: Mapped[datetime]
     requested_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     token_id: Mapped[str | None] = mapped_column(String(12))
+    seal: Mapped[str | None] = mapped_column(String(80))
 
 
 class AliasTenure(Base):
