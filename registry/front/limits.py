@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import dataclass
 
 KIB, MIB = 1024, 1024 * 1024
@@ -21,6 +22,8 @@ RETRY_AFTER_SECONDS = 5
 LINGER_SECONDS = 2.0  # from a last response until the connection is closed (RFC 9112, 9.6)
 LINGER_BYTES = 4 * MIB  # that are read and thrown away in that time
 WAITING_PROBES = 32
+SPARE_FILES = 256  # for the database, the store and the interpreter
+ORPHAN_SECONDS = 3.0  # for requests under way when the master is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +33,14 @@ class Limits:
     header_seconds: float = 10.0
     stall_seconds: float = 30.0
     transfers: int | None = None
+
+
+def most_connections(wanted: int) -> int:
+    """Return how many connections this process may have open, after raising the limit of files as far as needed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + SPARE_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(1, min(wanted, soft - SPARE_FILES))
+    return wanted

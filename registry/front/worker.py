@@ -6,7 +6,6 @@ import errno
 import math
 import os
 import queue
-import resource
 import select
 import socket
 import threading
@@ -27,16 +26,17 @@ from registry.front.limits import (
     HEAD_BYTES,
     LINGER_BYTES,
     LINGER_SECONDS,
+    ORPHAN_SECONDS,
     RESPONSES_BYTES,
     WAITING_PROBES,
     Limits,
+    most_connections,
 )
 from registry.front.transfers import Admission, Transfers
 
 PROBES = (b"/livez", b"/readyz")
 _TICK_SECONDS = 0.5
 _RECEIVE_BYTES = 256 * 1024
-_SPARE_FILES = 256  # for the database, the store and the interpreter
 _READ, _WRITE = select.EPOLLIN | select.EPOLLONESHOT, select.EPOLLOUT | select.EPOLLONESHOT
 _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -55,7 +55,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     """
 
     limits: ClassVar[Limits] = Limits()
-    alive: bool  # gunicorn's: false from SIGTERM on
+    alive: bool  # gunicorn's: false from SIGTERM or the master's end on
 
     @classmethod
     def check_config(cls, cfg: Any, _log: Any) -> None:
@@ -74,28 +74,29 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock.sock for sock in self.sockets}
         self._accepting = False
         self._ended: Counter[str] = Counter()
-        self._most_connections = _connections(self.cfg.worker_connections)
+        self._most_connections = most_connections(self.cfg.worker_connections)
         self._threads = max(self.cfg.threads, places + 1)  # one is left for what is no transfer
         self._stopping_at: float | None = None
         super().init_process()
 
     def run(self) -> None:
-        """Serve until SIGTERM, then end what was begun within the grace period."""
+        """Serve until SIGTERM or the master's end, then finish what was begun within the grace period."""
         for jobs in [self._jobs] * self._threads + list(self._probes.values()):
             threading.Thread(target=_work, args=(jobs,), daemon=True).start()
         self._poller.register(self.PIPE[0], select.EPOLLIN)
         self._accept_connections(True)
-        while self.alive:
+        while self.alive and not self._is_orphan():
             self._turn(_TICK_SECONDS)
-            if self.ppid != os.getppid():
-                self.log.info("Parent changed, shutting down: %s", self)
-                break
-        self._accept_connections(False)
+        if self.alive:
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+        self._stop_listening()
         self._stopping_at = time.monotonic()
-        while self.connections and time.monotonic() < self._stopping_at + self.cfg.graceful_timeout:
+        end = self._stopping_at + self.cfg.graceful_timeout
+        while self.connections and time.monotonic() < end:
             self._turn(_TICK_SECONDS / 10)
-        for sock in self.sockets:
-            sock.close()
+            if self._is_orphan():
+                end = min(end, time.monotonic() + ORPHAN_SECONDS)
 
     # What a thread calls, for a connection that it has.
 
@@ -203,25 +204,44 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 self._poller.unregister(fd)
         self._accepting = enabled
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _is_orphan(self) -> bool:
+        return bool(self.ppid != os.getppid())
+
+    def _stop_listening(self) -> None:
+        """Close the listeners: connections that nothing accepts would hang, and the next server needs the port.
+
+        Connections that the kernel has completed are accepted first; the last process to close would reset them.
+        """
+        self._accept_connections(False)
+        for listener in self._listeners.values():
+            for _ in range(self.cfg.backlog):
+                if not self._accept(listener):
+                    break
+        self._listeners.clear()
+        for sock in self.sockets:
+            sock.close()
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Accept a connection; return whether there was one, and a place for it."""
         if len(self.connections) >= self._most_connections and not self._make_room():
             self._accept_connections(False)  # until the next tick
-            return
+            return False
         try:
             sock, client = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
-            return  # another worker was faster, or the client is gone
+            return False  # another worker was faster, or the client is gone
         except OSError as error:
             if error.errno not in _NO_FILES:
                 raise
             if not self._make_room():
                 self._accept_connections(False)
-            return
+            return False
         sock.setblocking(False)
         connection = Connection(sock, client, listener.getsockname(), self.cfg, stall_seconds=self.limits.stall_seconds)
         connection.deadline = time.monotonic() + self.limits.header_seconds
         self.connections[connection.fd] = connection
         self._poller.register(connection.fd, _READ)
+        return True
 
     def _make_room(self) -> bool:
         """Close the connection that is missed least: one that ends, is idle, or has the oldest incomplete request."""
@@ -376,14 +396,3 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 def _work(jobs: queue.SimpleQueue[Exchange]) -> None:
     while True:
         jobs.get()()
-
-
-def _connections(wanted: int) -> int:
-    """Return how many connections this process may have open, after raising the limit of files as far as needed."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + _SPARE_FILES
-    if soft != resource.RLIM_INFINITY and soft < needed:
-        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(1, min(wanted, soft - _SPARE_FILES))
-    return wanted

@@ -18,9 +18,9 @@ CONFIG = Path(__file__).parents[2] / "deploy" / "gunicorn.conf.py"
 PATIENCE = 30.0
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
-    """Return as soon as *condition* holds; fail naming *what* if it never does."""
-    deadline = time.monotonic() + PATIENCE
+def eventually(condition: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:
+    """Return as soon as *condition* holds; fail naming *what* if it does not within *seconds*."""
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.02)
