@@ -60,7 +60,8 @@ def prepare() -> None:
 
 
 def discard() -> None:
-    """Remove the directory that :func:`prepare` made, at the end of the master."""
+    """Remove the directory that :func:`prepare` made, at the end of the master, and cancel its alarm."""
+    _cancel_alarm()
     if _Shared.own is not None:
         shutil.rmtree(_Shared.own, ignore_errors=True)
 
@@ -99,6 +100,7 @@ def drain_first(seconds: int, *, announce: Callable[[], None]) -> None:
         if os.getpid() != master:
             raise SystemExit(0)  # a worker that was forked a moment ago and has no handler of its own yet
         if _Shared.flag is None or draining() or not seconds:
+            _cancel_alarm()
             stop(number, frame)
             return
         _Shared.flag[0] = 1
@@ -110,6 +112,11 @@ def drain_first(seconds: int, *, announce: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGALRM, end)
     signal.signal(signal.SIGTERM, begin)
+
+
+def _cancel_alarm() -> None:
+    """The interpreter takes signal handlers away as it ends: an alarm then would kill the process."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _empty(directory: Path) -> None:

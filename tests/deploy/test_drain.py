@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -51,7 +52,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
     port, counts = free_port(), tmp_path / "counts"
     counts.mkdir()
     (counts / "counter_1.db").write_bytes(b"what an earlier server left")
-    variables = environment(REGISTRY_DRAIN_SECONDS="4", PROMETHEUS_MULTIPROC_DIR=str(counts))
+    variables = environment(
+        REGISTRY_DRAIN_SECONDS="4", REGISTRY_METRICS_CACHE_SECONDS="0", PROMETHEUS_MULTIPROC_DIR=str(counts)
+    )
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
             [SCRIPTS / "registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
@@ -124,13 +127,45 @@ def test_a_server_that_is_told_to_stop_serves_until_load_balancers_have_noticed(
 def test_a_second_sigterm_ends_the_wait(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     eventually(lambda: server.get("/readyz").status_code == 503, "it drains")
+    eventually(lambda: "Draining for 4 s" in (server.folder / "log").read_text(), "the log says so")
     drained = (server.folder / "log").read_text()
     server.process.send_signal(signal.SIGTERM)
     status = server.process.wait(PATIENCE)
 
     assert status == 0
-    assert "Draining for 4 s" in drained
     assert "Handling signal: term" not in drained
+
+
+DRAINING = """
+import signal, sys
+from registry.telemetry import processes
+
+signal.signal(signal.SIGTERM, lambda *_: print("stops", signal.getitimer(signal.ITIMER_REAL)[0]))
+processes.prepare()
+processes.drain_first(60, announce=lambda: print("drains", signal.getitimer(signal.ITIMER_REAL)[0] > 0))
+signal.raise_signal(signal.SIGTERM)
+if sys.argv[1] == "told again":
+    signal.raise_signal(signal.SIGTERM)
+processes.discard()
+print("ends", signal.getitimer(signal.ITIMER_REAL)[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [("told again", ["drains True", "stops 0.0", "ends 0.0"]), ("interrupted", ["drains True", "ends 0.0"])],
+)
+def test_no_alarm_outlives_the_wait(tmp_path: Path, how: str, expected: list[str]) -> None:
+    """The interpreter takes its signal handlers away as it ends: an alarm would then end it with status -14."""
+    found = subprocess.run(
+        [sys.executable, "-c", DRAINING, how],
+        env=environment(PROMETHEUS_MULTIPROC_DIR=str(tmp_path)),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+
+    assert found.stdout.splitlines() == expected
 
 
 def test_no_count_is_lost_or_falls_when_a_worker_dies(server: Server) -> None:
