@@ -347,4 +347,4 @@ def _superseded(version: Any) -> str:
 
 
 def _superseded_by(number: int) -> str:
-    return f"it held production beside version {number}, which superseded it here"
+    return f"it held production together with version {number}, which superseded it here"

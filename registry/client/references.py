@@ -106,7 +106,7 @@ def _number(text: str, whole: str) -> int:
 
 def _stage(text: str, whole: str) -> str:
     if text == "none":
-        raise ValueError(f"{whole!r}: 'none' is the absence of a stage, nobody holds it")
+        raise ValueError(f"{whole!r}: 'none' is the absence of a stage, no version holds it")
     if text not in STAGES:
         raise ValueError(f"{whole!r}: stages are written in lower case: {text.lower()}")
     return text

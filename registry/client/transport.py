@@ -146,7 +146,7 @@ class Transport:
             page: dict[str, Any] = self.one(dict, "GET", path, query={**(query or {}), "limit": size, "cursor": cursor})
             items, following = page.get("items", []), page.get("next_cursor")
             if not isinstance(items, list) or not isinstance(following, str | None):
-                raise errors.UnexpectedReply(f"{self.url} answered with a list that is none.")
+                raise errors.UnexpectedReply(f"{self.url} answered with something that is not a list.")
             count, empty = count + len(items), 0 if items else empty + 1
             if most is not None and count > most:
                 raise errors.UnexpectedReply(f"{self.url} lists more than {most} items at {path}.")

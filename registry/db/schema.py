@@ -30,7 +30,7 @@ def migrations() -> Path:
     """The directory of this release's migrations."""
     place = next((place for place in _PLACES if (place / "env.py").exists()), None)
     if place is None:
-        raise RuntimeError("no migrations were found beside the package")
+        raise RuntimeError("no migrations were found next to the package; install it again")
     return place
 
 

@@ -146,8 +146,8 @@ def kind_of(source: Stage, target: Stage) -> Kind:
 def check_expected(expected: int | None, *, holder: int | None) -> None:
     """Raise Stale unless the holder of production is the one that the caller saw."""
     if expected != holder:
-        seen = "nobody" if expected is None else f"version {expected}"
-        now = "nobody" if holder is None else f"version {holder}"
+        seen = "no version" if expected is None else f"version {expected}"
+        now = "no version" if holder is None else f"version {holder}"
         raise Stale(f"you expected {seen} to hold production, but {now} does; look again and decide", holder=holder)
 
 

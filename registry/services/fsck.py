@@ -78,7 +78,7 @@ def _artifacts(store: Store) -> Iterator[Finding]:
             if sha256 is not None and not is_backed:
                 yield Finding("unbacked", path, "this artifact has no blob", harm=True)
             elif object_ is not None and store.stat(object_) is None and _still_names(path, object_):
-                yield Finding("missing", path, f"there is no object {object_}, which nobody has hashed", harm=True)
+                yield Finding("missing", path, f"there is no object {object_}, which was never hashed", harm=True)
         if len(rows) < BATCH:
             return
         after = rows[-1][0]

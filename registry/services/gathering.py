@@ -155,7 +155,7 @@ def _attempt(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     except BlobsMissing:
         ownership.confirm(store)  # else it may be there, elsewhere
         if store.stat(row.object or "") is not None:
-            raise Unavailable("the store has an object that it had not a moment ago", retry_after=5) from None
+            raise Unavailable("the store first lacked an object and then had it; try again", retry_after=5) from None
         _give_up(row, lease)
 
 

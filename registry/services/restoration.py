@@ -64,13 +64,6 @@ def begin_epoch(*, keep_tokens: bool, skip: int = SKIPPED, backup: str | None = 
         return Epoch(row.epoch, models, tokens)
 
 
-def was_restored_from(backup: str) -> bool:
-    """Return whether the epoch began when the dump with this digest was restored."""
-    with reading() as session:
-        row = session.scalars(select(Registry).execution_options(populate_existing=True)).one()
-        return row.restored_from == backup
-
-
 def has_tokens() -> bool:
     """Return whether any token is valid now."""
     with reading() as session:

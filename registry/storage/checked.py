@@ -233,7 +233,7 @@ class Store:
                 driver.join_named(key, handle, etags)
         except Missing as error:  # an answer may have been lost
             if (found := self.stat(key)) is None:
-                raise Conflict("the store knows no such upload any more; begin it again") from error
+                raise Conflict("the store no longer has this upload; begin it again") from error
             return found
         if (found := self.stat(key)) is None:
             raise Unavailable("the store has not yet what was joined; retry the same request", retry_after=5)

@@ -165,7 +165,7 @@ def _items(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     found = holder.get(name)
     items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
     if len(items) > PAIRS:
-        raise Conflict(f"the tracking server tells of {len(items)} {name}; a version keeps {PAIRS} at most")
+        raise Conflict(f"the tracking server returned {len(items)} {name}; a version keeps {PAIRS} at most")
     return items
 
 

@@ -56,7 +56,7 @@ class Link:
         for chunk in self.stream(path, what, query):
             body += chunk
             if len(body) > DOCUMENT_BYTES:
-                raise Conflict(f"{self.url} tells more than {DOCUMENT_BYTES} bytes of {what}")
+                raise Conflict(f"{self.url} returned more than {DOCUMENT_BYTES} bytes of {what}")
         try:
             found = json.loads(body)
         except (ValueError, RecursionError) as error:

@@ -49,7 +49,7 @@ def test_a_reference_is_read_from_the_right(text: str, meant: Reference) -> None
         ("fraud:٧", "is not a version's number"),
         ("fraud:7\n", "is not a version's number"),
         ("fraud:1:2", "a name holds no ':'"),
-        ("fraud#none", "nobody holds it"),
+        ("fraud#none", "no version holds it"),
         ("fraud#Production", "lower case"),
         ("models:/fraud/newest", "neither a version's number nor one of"),
         ("models:/fraud/7/x", "neither a version's number nor one of"),

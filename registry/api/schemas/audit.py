@@ -140,4 +140,4 @@ def position_in(text: str) -> Position:
     match unseal(_POSITION, text):
         case [form, order, id, uid] if form == _FORM:
             return Position(order, id, uid)
-    raise Malformed("this audit position is of a form that this release does not read")
+    raise Malformed("this release does not read the form of this audit position; start again with after=start")

@@ -57,18 +57,20 @@ def unseal(purpose: str, text: str) -> list[Any]:
     try:
         return list(_signer(purpose).loads(text))
     except BadData as error:
-        raise Malformed(f"this {purpose} is not one that this registry gave out") from error
+        raise Malformed(
+            f"this registry did not issue this {purpose}; use one from an earlier answer unchanged"
+        ) from error
 
 
 def _open(cursor: str) -> tuple[Any, ...]:
     try:
         return tuple(_signer().loads(cursor))
     except BadData as error:
-        raise Malformed("this cursor is not one that this list gave out") from error
+        raise Malformed("this list did not issue this cursor; use next_cursor unchanged, with the same path") from error
 
 
 def _signer(purpose: str = "") -> URLSafeSerializer:
-    """One key a list, so that the cursor of one is refused by another; or one for each other purpose."""
+    """Return a signer for one list, so that no other list accepts its cursors, or for another *purpose*."""
     return URLSafeSerializer(
         settings().secret_key.reveal(),
         salt=purpose or f"cursor:{request.path}",

@@ -47,7 +47,7 @@ _IN_PRODUCTION = covering(
 def require_past(as_of: datetime | None) -> None:
     """Raise Invalid for an instant to come; clocks may differ by a minute."""
     if as_of is not None and as_of > times.now() + CLOCK_SKEW:
-        raise Invalid.field("as_of", "lies in the future; nobody knows what will be then")
+        raise Invalid.field("as_of", "lies in the future; give a time that has passed")
 
 
 def production_holder(session: Session, held: Model) -> Version | None:
