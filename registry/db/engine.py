@@ -103,16 +103,16 @@ def tune(engine: Engine) -> Engine:
     return engine
 
 
-def hurry(engine: Engine) -> None:
+def hurry(engine: Engine, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
     """Bound the wait for a database; for the service, whose statements are short.
 
-    PostgreSQL has a ``statement_timeout``. On SQLite a statement of a request is interrupted after as many seconds.
+    PostgreSQL has a ``statement_timeout``. On SQLite a statement of a request is interrupted after *statement_seconds*.
     """
     if engine.dialect.name == "postgresql":
         event.listen(engine, "do_connect", _connect)
     else:
         event.listen(engine, "connect", _interrupt_late_statements)
-        event.listen(engine, "before_cursor_execute", _set_deadline)
+        event.listen(engine, "before_cursor_execute", functools.partial(_set_deadline, statement_seconds))
 
 
 def _interrupt_late_statements(connection: sqlite3.Connection, entry: ConnectionPoolEntry) -> None:
@@ -120,9 +120,9 @@ def _interrupt_late_statements(connection: sqlite3.Connection, entry: Connection
     connection.set_progress_handler(lambda: time.monotonic() > info.get(_DEADLINE, math.inf), _STEPS)
 
 
-def _set_deadline(connection: Connection, *_: object) -> None:
+def _set_deadline(seconds: float, connection: Connection, *_: object) -> None:
     """Commands and workers have no deadline: checking everything may take hours."""
-    late = time.monotonic() + STATEMENT_SECONDS if has_request_context() else math.inf
+    late = time.monotonic() + seconds if has_request_context() else math.inf
     connection.info[_DEADLINE] = late
 
 

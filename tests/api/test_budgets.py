@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy import text
 
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import engine
+from registry.db.inserts import insert_rows
+from registry.db.models import AliasTenure
 from registry.db.queries.pages import BUDGET
-from registry.db.session import db, look_up
+from registry.db.session import attach, db, look_up, transaction
 from registry.domain import sizes
 from registry.domain.errors import Unavailable
 from registry.domain.names import TAG_VALUE_LENGTH
@@ -152,13 +153,16 @@ def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api
         assert "description" in message
 
 
-def test_the_aliases_of_a_model_are_bounded_in_number(given: Given, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sizes, "ALIASES", 2)  # a thousand would take longer than all other tests here
-    given.version(aliases=["a", "b"])
+def test_the_aliases_of_a_model_are_bounded_in_number(given: Given, api: Api, app: Flask) -> None:
+    given.version(aliases=["a"])
+    with app.app_context(), transaction() as session:  # by SQL: a thousand requests would take longer than all others
+        columns = [column for column in AliasTenure.__table__.columns if column.name != "id"]
+        row = session.execute(sa.select(*columns)).mappings().one()
+        insert_rows(session, AliasTenure, [{**row, "alias": f"b{number}"} for number in range(sizes.ALIASES - 1)])
 
     refusal = expect(409, api.put("/models/fraud/aliases/c", {"version": 1}))
 
-    assert "2 aliases" in refusal["detail"]
+    assert "1000 aliases" in refusal["detail"]
     expect(200, api.put("/models/fraud/aliases/a", {"version": 1, "expected_current": 1}))
 
 
@@ -182,18 +186,17 @@ def test_a_pattern_that_costs_too_much_is_refused_in_both_dialects(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_statement_of_a_request_ends_at_its_limit(
-    app: Flask, given: Given, api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As PostgreSQL's statement_timeout; ten seconds of a test would tell no more than a tenth of one."""
-    monkeypatch.setattr(engine, "STATEMENT_SECONDS", 0.1)
-    given.model()
+def test_a_statement_of_a_request_ends_at_its_limit(database: Database) -> None:
+    """As PostgreSQL's statement_timeout; ten seconds of a test would show no more than a tenth of one."""
+    app = Flask("limited")
+    attach(app, database.url, pool_size=1, statement_seconds=0.1)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
-    with app.test_request_context(base_url=HOST), pytest.raises(Unavailable, match="takes too long"):
-        look_up(text(endless))
-
-    expect(200, api.get("/models/fraud"))
+    with app.test_request_context(base_url=HOST):
+        with pytest.raises(Unavailable, match="takes too long"):
+            look_up(sa.text(endless))
+        assert look_up(sa.text("SELECT 1")) == [(1,)]
+        db.engine.dispose()
 
 
 def test_the_open_uploads_of_an_account_are_bounded(database: Database, make_settings: Callable[..., Settings]) -> None:
