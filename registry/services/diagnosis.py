@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from registry.db import grants, times
 from registry.db.session import reading
 from registry.domain import clock
-from registry.services import gauges, health, heartbeats, leases, ownership
+from registry.services import gauges, health, heartbeats, leases, ownership, protection
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
 from registry.services.tracking import Upstream
@@ -22,6 +22,7 @@ from registry.storage.checked import Store
 
 OLDEST_POSTGRES = 13
 SKEW = timedelta(seconds=5)
+SHOWN = 5  # of what may be many
 OVERFLOW = 5  # connections beyond its pool that each process may open
 NETWORKED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs",
                        "fuse.glusterfs", "fuse.s3fs", "virtiofs"})  # fmt: skip
@@ -50,14 +51,24 @@ TRACKING = "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credent
 
 
 def examine(
-    store: Store, upstreams: Sequence[Upstream], *, pool_size: int, processes: int, path: Path | None, own: str
+    store: Store,
+    upstreams: Sequence[Upstream],
+    *,
+    pool_size: int,
+    processes: int,
+    path: Path | None,
+    own: str,
+    protected: Collection[str],
 ) -> dict[str, Check]:
-    """Look at everything; *path* is SQLite's file, *own* says how background work is started here."""
+    """Look at everything; *path* is SQLite's file, *own* says how background work is started here.
+
+    *protected* are the aliases that the settings protect in every model.
+    """
     found = health.examination(store, upstreams)
     if found["database"].ok:
         found |= engine(pool_size=pool_size, processes=processes, path=path)
     if found["migrations"].ok:
-        found |= {"workers": workers(own=own), "times": entry_times()}
+        found |= {"workers": workers(own=own), "times": entry_times(), "aliases": protected_aliases(protected)}
     return {
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
         for name, check in found.items()
@@ -113,6 +124,20 @@ def entry_times() -> Check:
             "Set the clock by NTP; if it is right now, run registry admin accept-clock --reason TEXT.",
         )
     return Check(True, "no entry is dated ahead of the database's clock")
+
+
+def protected_aliases(protected: Collection[str]) -> Check:
+    """Return a warning where a protected alias points at a version that is not ready. Raises Unavailable."""
+    with reading() as session:
+        found = protection.unready(session, protected=protected)
+    if not found:
+        return Check(True, "every protected alias points at a ready version")
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return Check(
+        True,
+        f"protected aliases point at versions that are not ready: {', '.join(found[:SHOWN])}{more}",
+        "Point each at a ready version (registry alias set), or delete it; both need the role promoter.",
+    )
 
 
 def judge_clock(host: datetime, database: datetime) -> Check:

@@ -70,6 +70,25 @@ def unprotect(
         return answer(session, Protection(model, alias, False, True))
 
 
+def unready(session: Session, *, protected: Collection[str]) -> list[str]:
+    """Describe each protected alias of a live model that points at a version that is not ready.
+
+    None does by a request. The settings may protect an alias later, and an earlier release did not check.
+    """
+    pointed = (
+        select(Model.name, AliasTenure.alias, Version.number, Version.state, Model.protected_aliases)
+        .join(Model, Model.id == AliasTenure.model_id)
+        .join(Version, Version.id == AliasTenure.version_id)
+        .where(AliasTenure.ended_at.is_(None), Model.deleted_at.is_(None), Version.state != State.READY.value)
+        .order_by(Model.name, AliasTenure.alias)
+    )
+    return [
+        f"{model}@{alias} (version {number} is {state})"
+        for model, alias, number, state, own in session.execute(pointed)
+        if names.lists_alias(alias, own, protected)
+    ]
+
+
 def _record(
     session: Session, held: Model, alias: str, after: list[str], action: str, *, actor: Actor, reason: str | None
 ) -> None:

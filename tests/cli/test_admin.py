@@ -22,6 +22,7 @@ from registry.services import heartbeats
 from tests.conftest import SECRET
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
+from tests.support.face import Face
 from tests.support.stock import DAY, Stock, register
 
 from .conftest import Done, Registry
@@ -187,11 +188,30 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     found = document(told)
     own = {"sqlite": ["engine"], "postgresql": ["engine", "privileges", "connections", "clock"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "identity", "abilities", "verification", "versions",
-                           "bytes", "jobs", *own, "workers", "times"]  # fmt: skip
+                           "bytes", "jobs", *own, "workers", "times", "aliases"]  # fmt: skip
     # The throw-away PostgreSQL has no fsync, and its superuser serves.
     assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}
     assert {item["ok"] for item in found.values()} == {True}
     assert found["storage"]["detail"].startswith("the store refuses wrong bytes itself")
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_doctor_warns_of_protected_aliases_of_versions_that_are_not_ready(
+    admin: Registry, app: Flask, database: Database, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given.model()
+    face = Face(app.test_client(), database.tokens["writer"])
+    face.version("fraud", source="s3://elsewhere/model")
+    face("POST", "/registered-models/alias", name="fraud", alias="Champion", version="1")
+
+    before = check(admin("doctor", "--json"), "aliases")
+    monkeypatch.setenv("REGISTRY_PROTECTED_ALIASES", "champion")
+    done = admin("doctor", "--json")
+
+    assert (before["state"], done.code) == ("ok", 0)
+    assert check(done, "aliases")["state"] == "warning"
+    assert "fraud@Champion (version 1 is unverified)" in check(done, "aliases")["detail"]
+    assert "registry alias set" in check(done, "aliases")["fix"]
 
 
 @pytest.mark.usefixtures("worker")
