@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ START = "start"
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Export what is new since this file was last written; it keeps the position.",
+    help="Export what is new since this file was last written; it keeps the position. CSV has its header once.",
 )
 @connected
 def audit(session: Session, limit: int, model: str | None, **query: Any) -> None:
@@ -50,7 +51,8 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
         raise click.UsageError("Give --after or --state, not both.")
     if state:
         position = state.read_text().strip() if state.exists() else START
-        _keep(state, _export(session, form or "jsonl", after=position, **query))
+        goes_on = form == "csv" and position != START
+        _keep(state, _export(session, form or "jsonl", without_header=goes_on, after=position, **query))
     elif form:
         if position := _export(session, form, after=after, **query):
             output.note(f"Go on with: --after {position}")
@@ -60,11 +62,21 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
         session.list(session.registry.audit.entries(**query), views.ENTRY_COLUMNS, views.entry_row, limit=limit)
 
 
-def _export(session: Session, form: Any, **query: Any) -> str | None:
+def _export(session: Session, form: Any, *, without_header: bool = False, **query: Any) -> str | None:
     """Write the file to stdout; return the position after it."""
     export = session.registry.audit.export(form, **query)
-    output.pass_on(export)
+    output.pass_on(_after_first_line(export) if without_header else export)
     return export.next_after
+
+
+def _after_first_line(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest, first = iter(pieces), b""
+    for piece in rest:
+        first += piece
+        if b"\n" in first:
+            yield first.partition(b"\n")[2]
+            break
+    yield from rest
 
 
 def _keep(state: Path, position: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 
@@ -41,6 +43,21 @@ def test_each_export_goes_on_where_the_one_before_ended(registry: Registry, plac
     assert [item["model"] for item in answer["items"]] == ["c"]
     assert answer["next_after"] == (place.cwd / "position").read_text().strip()
     assert (answer["more"], answer["waiting"]) == (False, False)
+
+
+def test_exports_in_csv_that_are_appended_have_one_header(registry: Registry, place: Place, service: str) -> None:
+    def export() -> str:
+        done = registry("audit", "--state", "csv-position", "--format", "csv", "--url", service)
+        assert (done.code, done.err) == (0, "")
+        return done.out
+
+    first = export()
+    assert registry("model", "create", "csv", "--url", service).code == 0
+    appended = first + export() + export()
+
+    rows = list(csv.DictReader(io.StringIO(appended)))
+    assert [row["model"] for row in rows if row["action"] in {"action", "model.created"}][-1:] == ["csv"]
+    assert "action" not in {row["action"] for row in rows}
 
 
 def test_a_position_of_another_registry_is_a_conflict_and_is_kept(
