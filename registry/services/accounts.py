@@ -12,6 +12,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from registry.auth import tokens
+from registry.db import times
 from registry.db.base import Rows
 from registry.db.models import Account, Token
 from registry.db.queries import records
@@ -125,15 +126,16 @@ def revoke(token_id: str, *, actor: Actor, owner_id: str | None = None, reason: 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
     """A one-hour, single-use token for the first admin; None where one is out, or somebody has a token already.
 
-    With *force* (an operator on the machine asks for it) it is issued all the same. Earlier ones are revoked.
+    With *force* (an operator on the machine asks for it) it is issued all the same. Earlier ones are revoked. Raises
+    ClockImplausible when one is to be issued and cannot be dated.
     """
     with transaction() as session:
         chain = audit.lock_chain(session, audit.AUTH)
-        event = audit.begin(chain)
         bootstraps = Token.account_id == SYSTEM.id  # the registry has no other tokens of its own
-        waiting = (Token.revoked_at.is_(None)) & (Token.expires_at > event.at)
+        waiting = (Token.revoked_at.is_(None)) & (Token.expires_at > times.now())
         if not force and session.scalars(select(Token.id).where(~bootstraps | waiting).limit(1)).first():
             return None
+        event = audit.begin(chain)  # not before: a wrong clock must not keep a server from starting
         for old in session.scalars(select(Token).where(bootstraps, Token.revoked_at.is_(None))):
             old.revoked_at = event.at
         new = tokens.issue("b", pepper=pepper)

@@ -240,6 +240,7 @@ def test_a_wrong_time_that_was_recorded_leaves_no_wrong_holder(
     begin_at("+3600")
     with start() as fleet, fleet.caller() as caller:  # it cannot know better
         assert caller.promote(MODEL, 2).status_code == 200
+        caller.make("POST", "/tokens", {"owner": "ann", "roles": ["reader"]})
     begin_at("+0")
 
     with start() as fleet, fleet.caller() as caller:
