@@ -50,9 +50,11 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
     if state and after:
         raise click.UsageError("Give --after or --state, not both.")
     if state:
-        position = state.read_text().strip() if state.exists() else START
-        goes_on = form == "csv" and position != START
-        _keep(state, _export(session, form or "jsonl", without_header=goes_on, after=position, **query))
+        goes_on = state.exists()
+        position = state.read_text().strip() if goes_on else START
+        _keep(
+            state, _export(session, form or "jsonl", without_header=goes_on and form == "csv", after=position, **query)
+        )
     elif form:
         if position := _export(session, form, after=after, **query):
             output.note(f"Go on with: --after {position}")
