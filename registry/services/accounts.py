@@ -97,7 +97,7 @@ def count_foreign(account_id: str) -> int:
         Token.account_id == account_id,
         Token.created_by != account_id,
         Token.revoked_at.is_(None),
-        Token.expires_at > clock.now(),
+        Token.expires_at > times.now(),
     )
     with reading() as session:
         return session.scalar(foreign) or 0

@@ -16,7 +16,6 @@ from registry.db import commit_order
 from registry.db.models import AliasTenure, AuditEntry, Blob, FormerName, Model, Registry, Tenure, Token, Version
 from registry.db.queries.catalog import RENUMBERED
 from registry.db.session import reading, transaction
-from registry.domain import clock
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.services import audit, leases, ownership
@@ -119,7 +118,7 @@ def _renumber(session: Session, skip: int) -> int:
 
 def _revoke_tokens(session: Session) -> int:
     chain = audit.lock_chain(session, audit.AUTH)
-    valid = select(Token).where(Token.revoked_at.is_(None), Token.expires_at > clock.now()).order_by(Token.id)
+    valid = select(Token).where(Token.revoked_at.is_(None), Token.expires_at > leases.now(session)).order_by(Token.id)
     found = session.scalars(valid.execution_options(populate_existing=True)).all()
     for token in found:
         event = audit.begin(chain)

@@ -16,7 +16,7 @@ from registry.config import Settings
 from registry.db.models import Account, AuditEntry, Token
 from registry.db.session import db, transaction
 from registry.http.context import EXTENSION
-from registry.services import accounts
+from registry.services import accounts, restoration
 from tests.api.hostile.ledger import watching
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
@@ -320,3 +320,17 @@ def test_the_token_of_another_account_is_to_be_ended_by_admins_only(api: Api) ->
     assert "that acts as you" in expect(404, ann.delete(f"/me/tokens/{other['id']}"))["detail"]
     assert expect(403, ann.delete(f"/tokens/{mine['id']}"))["permission"] == "token:manage"
     expect(200, as_token(api, other["token"]).get("/me"))
+
+
+@pytest.mark.share(1)
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_hosts_wrong_clock_hides_no_token_from_its_owner_or_from_a_restore(api: Api, app: Flask) -> None:
+    mine = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    ann = as_token(api, mine["token"])
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=400)):
+        assert expect(200, ann.get("/me"))["foreign_tokens"] == 1
+        with app.app_context():
+            assert restoration.begin_epoch(keep_tokens=False).tokens > 1
+
+    assert expect(401, ann.get("/me"))["code"] == "unauthenticated"
