@@ -56,6 +56,8 @@ WRITES = [
     Write("DELETE", "/models/fraud/aliases/stable/protection"),
     Write("DELETE", "/models/empty"),
     Write("DELETE", "/tokens/{reader_id}"),
+    Write("DELETE", "/me/tokens/{own_id}"),
+    Write("POST", "/jobs/{parked}/retry"),
 ]
 
 # What the services require of these writes beyond their routes' permissions.

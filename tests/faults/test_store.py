@@ -171,6 +171,7 @@ def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, 
     assert (ready.status_code, ready.get_json()["status"]) == (200, "degraded")
     assert {name: check["ok"] for name, check in ready.get_json()["checks"].items()} == {
         "database": True,
+        "clock": True,
         "migrations": True,
         "storage": False,
         "logs": True,

@@ -121,6 +121,7 @@ def test_no_path_of_a_client_becomes_a_path_of_the_server(proxy: Proxy, given: G
         "parts",
         "tmp",
         "incoming",
+        "registry-id",
     }
     assert not [path for path in storage_root.rglob("*") if path.is_symlink()]
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 LISTS = [
     "/models", "/models/fraud/versions", "/models/fraud/versions/4/files", "/models/fraud/versions/4/metrics",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
-    "/models/fraud/versions/2/history", "/audit", "/refusals", "/tokens", "/search/models", "/search/versions",
+    "/models/fraud/versions/2/history", "/audit", "/refusals", "/tokens", "/me/tokens", "/jobs",
+    "/search/models", "/search/versions",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]
 UNPAGED = [

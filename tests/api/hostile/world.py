@@ -24,6 +24,7 @@ CONTENT = b"bytes that are in the store"
 STORED = {"path": "model.bin", "size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()}
 SMALL_UPLOAD = "00000000-0000-4000-8000-000000000001"
 LARGE_UPLOAD = "00000000-0000-4000-8000-000000000002"
+PARKED_UPLOAD = "00000000-0000-4000-8000-000000000003"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -63,6 +64,8 @@ def build(app: Flask, database: Database) -> World:
         "cursor": expect(200, api.get("/models/fraud/versions?limit=1"))["next_cursor"],
         "etag": api.get("/models/fraud").headers["ETag"],
         "reader_id": tokens["reader"][4:16],
+        "own_id": _issue(api, "all")[4:16],
+        "parked": PARKED_UPLOAD,
         **{f"token_{name}": token for name, token in tokens.items()},
     }
     return World(app.test_client(use_cookies=False), tokens, parts, frozenset(tokens.values()))
@@ -75,7 +78,10 @@ def _issue(api: Api, owner: str) -> str:
 
 
 def _begin_uploads(app: Flask) -> None:
-    """Two that the client with every role has announced, one of them in parts; and ``buried`` is so for long."""
+    """Two that the client with every role has announced, one of them in parts, and one whose verification is parked.
+
+    The deletion of ``buried`` is long ago.
+    """
     store = app.extensions[EXTENSION].store
     with app.app_context(), transaction() as session:
         owner = session.scalars(select(Account.id).where(Account.name == "all")).one()
@@ -87,6 +93,11 @@ def _begin_uploads(app: Flask) -> None:
                        handle=handle, created_at=clock.now(), created_by=owner,
                        expires_at=clock.now() + timedelta(days=1))
             )  # fmt: skip
+        session.add(
+            Upload(id=PARKED_UPLOAD, sha256="ad" * 32, size=10, key=blob_key("ad" * 32, f"{uuid.uuid4()}"),
+                   state="uploaded", attempts=3, parked_at=clock.now(), parked_reason="its worker was killed",
+                   created_at=clock.now(), created_by=owner, expires_at=clock.now() + timedelta(days=1))
+        )  # fmt: skip
         session.execute(update(Model).where(Model.name == "buried").values(deleted_at=LONG_AGO))
 
 

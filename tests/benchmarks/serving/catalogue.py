@@ -15,6 +15,7 @@ from registry.domain.manifest import File, Manifest
 
 ALIAS = "champion"
 DESCRIPTION = "Trained by the nightly run"
+MODEL_DESCRIPTION = "A model of the benchmark"
 REASON = "The evaluation is better than that of the version before"
 EACH = 10
 ENTRIES = 10

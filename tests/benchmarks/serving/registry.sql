@@ -16,8 +16,15 @@ SELECT CASE WHEN s = 1 THEN 'model.created' WHEN s = bench_registered(number) TH
 WHEN s = bench_staged(number) OR s = bench_promoted(number) AND number < of THEN 'version.promoted'
 ELSE 'version.edited' END $$;
 
+CREATE FUNCTION bench_tags(ordinal int, of_version boolean) RETURNS text IMMUTABLE LANGUAGE sql AS $$
+SELECT CASE WHEN of_version THEN '{"task": "classification", "team": "team-' || ordinal % {teams} || '", "tier": "'
+    || ('{gold,silver,bronze}'::text[])[1 + ordinal % 3] || '"}' ELSE '{"team": "team-' || ordinal % {teams} || '"}' END $$;
+CREATE FUNCTION bench_commitment(said text) RETURNS text IMMUTABLE LANGUAGE sql AS $$
+SELECT encode(sha256('{outer}'::bytea || sha256('{inner}'::bytea || convert_to(said, 'UTF8'))), 'hex') $$;
+
 CREATE FUNCTION bench_body(
-    uid uuid, at timestamptz, model uuid, name text, s bigint, number int, of int, action text, prev text, manifest text
+    uid uuid, at timestamptz, model uuid, ordinal int, name text, s bigint, number int, of int, action text, prev text,
+    manifest text
 ) RETURNS bytea STABLE LANGUAGE plpgsql AS $$
 DECLARE
     after text := ''; before text := ''; digests text := ''; said text := ''; subject text := '"model":"' || name || '"';
@@ -25,11 +32,12 @@ DECLARE
 BEGIN
     IF s = 1 THEN
         after := '"first_number":1,"lifecycle":"enforced"';
+        said := '"description":"{about}","tags":"' || bench_commitment(bench_tags(ordinal, false)) || '"';
     ELSIF action = 'version.registered' THEN
         after := '"aliases":{"{alias}":' || number || '},"files":2,"size":"{size}","state":"ready"';
         before := '"aliases":{"{alias}":' || held || '}';
         digests := '"lineage":"sha256:' || encode(sha256(uid::text::bytea), 'hex') || '","manifest":"' || manifest || '"';
-        said := '"description":"{description}"';
+        said := '"description":"{description}","tags":"' || bench_commitment(bench_tags(ordinal, true)) || '"';
     ELSIF action = 'version.promoted' THEN
         digests := '"manifest":"' || manifest || '"';
         said := '"reason":"{reason}"';
@@ -79,7 +87,7 @@ WITH RECURSIVE chain AS (
     LATERAL (SELECT bench_uid(ordinal, c.s + 1) AS uid, bench_at(first, c.s + 1) AS at,
         bench_action(c.s + 1, n.number, of) AS action, n.number
         FROM (SELECT greatest((c.s - 1) / {entries} + 1, 1)::int AS number) n OFFSET 0) e,
-    LATERAL (SELECT bench_body(e.uid, e.at, model, name, c.s + 1, e.number, of, e.action, c.leaf, manifest) AS body
+    LATERAL (SELECT bench_body(e.uid, e.at, model, ordinal, name, c.s + 1, e.number, of, e.action, c.leaf, manifest) AS body
         OFFSET 0) b
     WHERE c.s < 1 + of::bigint * {entries}
 )
@@ -90,7 +98,11 @@ FROM chain WHERE s > 0
 
 -- audit_texts
 INSERT INTO audit_texts (entry_uid, field, salt, text)
-SELECT bench_uid(ordinal, bench_registered(number)), 'description', '{salt}'::bytea, '{described}' FROM bench_versions
+SELECT bench_uid(ordinal, 1), 'description', '{salt}'::bytea, '{model_described}' FROM bench_models
+UNION ALL SELECT bench_uid(ordinal, 1), 'tags', '{salt}'::bytea, bench_tags(ordinal, false) FROM bench_models
+UNION ALL SELECT bench_uid(ordinal, bench_registered(number)), 'tags', '{salt}'::bytea, bench_tags(ordinal, true)
+FROM bench_versions
+UNION ALL SELECT bench_uid(ordinal, bench_registered(number)), 'description', '{salt}'::bytea, '{described}' FROM bench_versions
 UNION ALL SELECT bench_uid(ordinal, bench_staged(number)), 'reason', '{salt}'::bytea, '{because}' FROM bench_versions
 UNION ALL SELECT bench_uid(ordinal, bench_promoted(number)), 'reason', '{salt}'::bytea, '{because}' FROM bench_versions
 WHERE number < of;
@@ -98,7 +110,7 @@ WHERE number < of;
 -- models
 INSERT INTO models (id, name, name_key, description, lifecycle, next_number, latest_number, row_version, created_at,
     created_by, updated_at, revised_at, audit_seq, audit_head, clock_at)
-SELECT m.id, name, name, 'One of the benchmark''s', 'enforced', of + 1, of, 1 + of * 3, bench_at(first, 1),
+SELECT m.id, name, name, '{model_described}', 'enforced', of + 1, of, 1 + of * 3, bench_at(first, 1),
     '{actor}', e.at, e.at, e.seq, e.leaf_hash, e.at
 FROM bench_models m JOIN audit_entries e ON e.model_id = m.id AND e.seq = 1 + of::bigint * {entries}
 ORDER BY ordinal;
@@ -150,7 +162,7 @@ FROM bench_versions, LATERAL (
     UNION ALL SELECT 'production', bench_promoted(number), 'promote',
         CASE WHEN number < of - 1 THEN bench_promoted(number + 1) END, 'supersede' WHERE number < of
     UNION ALL SELECT 'archived', bench_promoted(number + 1), 'supersede', NULL, NULL WHERE number < of - 1) t
-ORDER BY since, ordinal;
+ORDER BY since, ordinal, stage;  -- who is displaced goes first
 
 -- alias_tenures
 INSERT INTO alias_tenures (model_id, version_id, alias, started_at, started_entry, ended_at, ended_entry)
@@ -163,7 +175,9 @@ FROM bench_versions, LATERAL (SELECT bench_registered(number) AS since,
 INSERT INTO lineage_nodes (id, kind, key, name, attributes, version_id, created_at)
 SELECT 2 * v.id - 1, 'version', v.id::text, m.name || ':' || number, '{}', v.id, bench_at(v.first, bench_registered(number))
 FROM bench_versions v JOIN bench_models m USING (ordinal)
-UNION ALL SELECT 2 * id, 'run', 'sha256:' || encode(sha256(('run ' || id)::bytea), 'hex'), 'bench/' || md5('run ' || id),
+UNION ALL SELECT 2 * id, 'run', 'sha256:' || encode(sha256(('["run",{"finished_at":null,"id":"' || md5('run ' || id)
+    || '","metrics":{},"params":{},"started_at":null,"system":"bench","url":null}]')::bytea), 'hex'),
+    'bench/' || md5('run ' || id),
     jsonb_build_object('system', 'bench', 'id', md5('run ' || id), 'url', NULL, 'params', '{}'::jsonb,
         'metrics', '{}'::jsonb, 'started_at', NULL, 'finished_at', NULL),
     NULL, bench_at(first, bench_registered(number)) FROM bench_versions;
@@ -177,5 +191,5 @@ SELECT setval(pg_get_serial_sequence('versions', 'id'), {versions} + {hot});
 SELECT setval(pg_get_serial_sequence('lineage_nodes', 'id'), 2 * ({versions} + {hot}));
 
 -- undo
-DROP FUNCTION bench_body, bench_action, bench_at, bench_registered, bench_staged, bench_promoted, bench_uid;
+DROP FUNCTION bench_body, bench_action, bench_at, bench_registered, bench_staged, bench_promoted, bench_uid, bench_tags, bench_commitment;
 DROP TABLE bench_versions, bench_models, bench_manifests;

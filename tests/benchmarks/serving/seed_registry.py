@@ -1,7 +1,8 @@
 """Fill our own schema by SQL alone, as the service would have written it over time.
 
-History is real: each model's entries form a chain that ``registry audit verify`` accepts. What is made up: the digests
-of runs and lineage say nothing, and every reason is committed to with the same salt.
+History is real: each model's entries form a chain that ``registry audit verify --baseline`` covers and ``registry audit
+verify`` then accepts. What is made up: the digests of runs and lineage say nothing, and every text is committed to with
+the same salt.
 """
 
 from __future__ import annotations
@@ -18,7 +19,16 @@ import psycopg
 
 from registry.domain import audit
 from tests.benchmarks.serving import catalogue
-from tests.benchmarks.serving.catalogue import ALIAS, DESCRIPTION, EACH, ENTRIES, HOT_NAME, REASON, Catalogue
+from tests.benchmarks.serving.catalogue import (
+    ALIAS,
+    DESCRIPTION,
+    EACH,
+    ENTRIES,
+    HOT_NAME,
+    MODEL_DESCRIPTION,
+    REASON,
+    Catalogue,
+)
 from tests.benchmarks.serving.database import Database, Loader
 from tests.benchmarks.serving.seeding import filled, parts
 from tests.support.processes import environment
@@ -78,7 +88,11 @@ def _words(wanted: Catalogue, actor: str) -> dict[str, object]:
         "reason": audit.commitment(SALT, REASON),
         "described": DESCRIPTION,
         "description": audit.commitment(SALT, DESCRIPTION),
+        "about": audit.commitment(SALT, MODEL_DESCRIPTION),
+        "model_described": MODEL_DESCRIPTION,
         "salt": f"\\x{SALT.hex()}",
+        "inner": f"\\x{_padded(SALT, 0x36).hex()}",
+        "outer": f"\\x{_padded(SALT, 0x5C).hex()}",
         "each": EACH,
         "entries": ENTRIES,
         "hot": wanted.hot,
@@ -91,6 +105,11 @@ def _words(wanted: Catalogue, actor: str) -> dict[str, object]:
         "config_size": catalogue.blob("config", 0).size,
         "weights_size": catalogue.blob("weights", 0).size,
     }
+
+
+def _padded(key: bytes, pad: int) -> bytes:
+    """Return a block of RFC 2104: with it SQL computes the HMAC-SHA256 of a commitment by two plain digests."""
+    return bytes(byte ^ pad for byte in key.ljust(64, b"\0"))
 
 
 def _manifests(connection: psycopg.Connection[tuple[Any, ...]], wanted: Catalogue) -> None:
