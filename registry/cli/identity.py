@@ -15,7 +15,7 @@ from registry.cli.options import connected
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
-    from registry.client.types import MeView
+    from registry.client.types import MeView, UsedToken
 
 
 @click.command()
@@ -105,9 +105,14 @@ def _say(me: MeView, url: str) -> None:
         [
             ("roles", ", ".join(me["roles"])),
             ("permissions", ", ".join(me["permissions"])),
-            ("token", f"{token['id']} {token['name']}, until {output.when(token['expires_at'])}" if token else ""),
+            ("token", _used(token) if token else ""),
             ("issued by", token.get("issued_by") if token else ""),
         ]
     )
     if foreign := me.get("foreign_tokens"):  # an older registry does not say
         output.note(f"{output.count(foreign, 'token')} in your name came from others. Look: registry token list --mine")
+
+
+def _used(token: UsedToken) -> str:
+    named = " ".join(part for part in (token["id"], token["name"]) if part)
+    return f"{named}, until {output.when(token['expires_at'])}"

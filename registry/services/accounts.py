@@ -181,7 +181,7 @@ def _account(session: Session, name: str, event: audit.Event) -> Account:
     """Return the account of that name, old or new, under the lock of the chain of accounts. Raises Invalid."""
     found = session.scalars(select(Account).where(Account.name == name)).first()
     if found is not None and found.kind != ActorKind.USER:
-        raise Invalid.field("owner", f"{name!r} is the registry's own account")
+        raise Invalid.field("owner", f"{name!r} is the registry's own account; choose another name")
     if found is not None:
         return found  # whatever its name: the rules may be younger
     names.require(names.account_name_problem, "owner", name)

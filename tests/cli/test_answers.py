@@ -220,6 +220,20 @@ def test_a_tokens_secret_stands_alone_on_stdout(registry: Registry, network: res
     assert "abc for ci (writer) until 2027-02-19 00:00:00 UTC" in done.err
 
 
+@pytest.mark.parametrize(("name", "shown"), [("", "abc, until"), ("GitHub Actions", "abc GitHub Actions, until")])
+def test_whoami_shows_the_token_with_its_name_where_it_has_one(
+    registry: Registry, network: responses.RequestsMock, name: str, shown: str
+) -> None:
+    token = {"id": "abc", "name": name, "expires_at": "2027-02-19T00:00:00.000000Z", "issued_by": "you"}
+    me = {"id": "1", "name": "ann", "kind": "user", "roles": ["writer"], "permissions": [], "token": token,
+          "foreign_tokens": 0, "mode": "production"}  # fmt: skip
+    network.get(f"{API}/me", json=me)
+
+    done = registry("whoami")
+
+    assert f"{shown} 2027-02-19" in done.out
+
+
 def test_a_token_whose_secret_was_lost_is_no_success(registry: Registry, network: responses.RequestsMock) -> None:
     made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": None}
     network.post(f"{API}/tokens", status=201, json=made)
