@@ -38,7 +38,6 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=32), nullable=False),
         sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("last_at", INSTANT, nullable=False),
-        sa.ForeignKeyConstraint(["actor_id"], ["accounts.id"], name="fk_refusals_actor_id"),
         sa.PrimaryKeyConstraint("key", name="pk_refusals"),
     )
     op.create_index("ix_refusals_hour", "refusals", ["hour", "key"])

@@ -129,6 +129,12 @@ def test_what_cannot_be_written_waits(app: Flask, api: Api, make_settings: Calla
     assert told(api) == [("unauthenticated", "model:read", "", HERE, 2)]
 
 
+def test_counts_of_an_account_that_a_restore_removed_are_written_all_the_same(api: Api, counts: Counts) -> None:
+    counts.add(actor="00000000-0000-4000-8000-00000000abcd", address=HERE, action="model:read", code="forbidden")
+
+    assert told(api) == [("forbidden", "model:read", "", HERE, 1)]
+
+
 def test_old_counts_are_forgotten(app: Flask, api: Api, counts: Counts) -> None:
     counts.add(actor=None, address=HERE, action="model:read", code="unauthenticated")
     assert len(told(api)) == 1

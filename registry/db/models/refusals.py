@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import BigInteger, Index, String, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base
@@ -28,7 +28,8 @@ class LoginFailure(Base):
 class Refusal(Base):
     """How often one actor at one address was refused one action for one reason in an hour.
 
-    ``key`` is a digest of all of these. Without an actor the request had no valid credential.
+    ``key`` is a digest of all of these. Without an actor the request had no valid credential. The
+    actor is no foreign key: by the time of the write, a restore may have removed the account.
     """
 
     __tablename__ = "refusals"
@@ -36,7 +37,7 @@ class Refusal(Base):
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     hour: Mapped[datetime]
-    actor_id: Mapped[str | None] = mapped_column(ForeignKey("accounts.id"))
+    actor_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     address: Mapped[str] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(64))
     code: Mapped[str] = mapped_column(String(32))
