@@ -4,15 +4,20 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 
 import boto3
 import pytest
 import yaml
 from moto.server import ThreadedMotoServer
+from sqlalchemy.engine import make_url
 
-from registry.config import VARIABLES
+from registry.config import CLIENT_VARIABLES, VARIABLES
+from tests.conftest import SECRET
 from tests.support import tools
+from tests.support.databases import empty_postgres
+from tests.support.processes import SCRIPTS, environment
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
@@ -26,7 +31,7 @@ def test_every_variable_of_ours_is_a_setting():
     named = set(re.findall(r"\bREGISTRY_[A-Z0-9_]+", TEXT + (DEPLOY / "env.example").read_text()))
 
     assert named
-    assert {name.removesuffix("_FILE") for name in named} - {APP_PASSWORD} <= VARIABLES
+    assert {name.removesuffix("_FILE") for name in named} <= VARIABLES | CLIENT_VARIABLES
 
 
 def test_every_variable_that_compose_requires_is_in_the_example_file():
@@ -100,6 +105,40 @@ def test_only_the_migration_connects_as_the_owner_of_the_tables():
 
     assert users == dict.fromkeys(OURS, "registry_app") | {"migrate": "registry"}
     assert SERVICES["migrate"]["command"] == ["db", "upgrade", "--app-role", "registry_app"]
+
+
+def test_the_migration_makes_the_role_that_the_service_connects_as(postgres_server, tmp_path):
+    role = f"compose_{uuid.uuid4().hex[:12]}"  # roles are those of the whole server
+    owner = make_url(empty_postgres(postgres_server))
+    app = owner.set(username=role, password="aPassword")
+    given = {name: str(value) for name, value in SERVICES["migrate"]["environment"].items() if "S3" not in name}
+    given |= {
+        "REGISTRY_DATABASE_URL": owner.render_as_string(hide_password=False), APP_PASSWORD: "aPassword",
+        "REGISTRY_SECRET_KEY": SECRET, "REGISTRY_STORAGE_URL": f"file://{tmp_path}",
+        "REGISTRY_PUBLIC_URL": "http://127.0.0.1:5000",
+    }  # fmt: skip
+    command = [argument.replace("registry_app", role) for argument in SERVICES["migrate"]["command"]]
+
+    done = subprocess.run(
+        [SCRIPTS / "registry", *command],
+        cwd=tmp_path,
+        env=environment(**given),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    checked = subprocess.run(
+        [SCRIPTS / "registry", "db", "check"],
+        cwd=tmp_path,
+        env=environment(**{**given, "REGISTRY_DATABASE_URL": app.render_as_string(hide_password=False)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(f"The role {role} has the application's rights.\n")
+    assert (checked.returncode, checked.stdout) == (0, "The database is as this release expects.\n"), checked.stderr
 
 
 @pytest.mark.parametrize("name", ["registry", "worker"])
