@@ -73,6 +73,12 @@ def grant(session: Session, held: Model, version: Version, *, protected: Collect
         session.delete(request)
 
 
+def waiting_for(session: Session, version: Version) -> list[str]:
+    """The names of the aliases that wait for the version to become ready."""
+    asked = select(AliasRequest.alias).where(AliasRequest.version_id == version.id)
+    return list(session.scalars(asked.order_by(AliasRequest.alias)))
+
+
 def forget(session: Session, version: Version) -> None:
     """Drop the aliases that wait for the version, which will not become ready."""
     session.execute(delete(AliasRequest).where(AliasRequest.version_id == version.id))

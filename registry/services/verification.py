@@ -124,12 +124,16 @@ def _mark(session: Session, held: Model, version: Version, state: State, reason:
     event = audit.begin(held)
     version.state, version.state_reason = state.value, reason
     catalog.touch(version, event.at)
-    left = alias_requests.abandon(session, held, version, event=event) if state is State.FAILED else []
+    left: list[str] = []
+    dropped: list[str] = []
+    if state is State.FAILED:
+        dropped = alias_requests.waiting_for(session, version)
+        left = alias_requests.abandon(session, held, version, event=event)
     happening = Happening(
         "version.verified" if state is State.READY else "version.failed",
         versions.subject(held, version),
         before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
-        after={"state": state.value} | aliases.pointing(left, None),
+        after={"state": state.value} | aliases.pointing(left, None) | ({"dropped_aliases": dropped} if dropped else {}),
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
         facts={"blobs": facts.blobs(artifacts.keys(session, version))} if state is State.READY else {},

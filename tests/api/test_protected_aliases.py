@@ -182,6 +182,8 @@ def test_an_alias_that_waits_for_a_version_in_vain_is_forgotten(app: Flask, api:
 
     assert champion(api) is None
     assert waiting(app) == 0
+    failed = [entry["after"]["dropped_aliases"] for entry in entries(api, "version.failed")]
+    assert failed == ([["champion"]] if fate == "it fails" else [])
 
 
 CHANGES: list[dict[str, Any]] = [{"may_promote": True}, {"alias": "serving"}, {"seal": None}, {"token_id": "x" * 12}]
