@@ -372,3 +372,7 @@ def test_time_never_runs_backwards_within_a_chain(
     stamps = [item["at"] for item in given.api.get("/models/fraud/history?limit=2").get_json()["items"]]
     assert stamps == ["2999-01-01T00:00:00.000002Z", "2999-01-01T00:00:00.000001Z"]
     assert bad(verify()) == {}
+    vandal.do("UPDATE uncertain_times SET model_id = NULL")  # the past of the model would be certain again
+    assert "the model of the uncertain span" in bad(verify())["registry"]
+    vandal.do("DELETE FROM uncertain_times")
+    assert "of the log is gone" in bad(verify())["registry"]

@@ -42,20 +42,21 @@ def accept_clock(reason: str) -> Acceptance:
         models = [catalog.lock_model_by_id(session, model_id) for model_id in ids]
         others = session.scalars(select(Chain).where(Chain.clock_at > latest).with_for_update()).all()
         ahead: list[Model | Chain] = [*models, *others]
+        spans = []
         for chain in ahead:
             aggregate = aggregate_of(chain)
-            session.add(
-                UncertainTime(
-                    aggregate=aggregate,
-                    model_id=chain.id if isinstance(chain, Model) else None,
-                    since=last_plausible(session, aggregate, before=latest),
-                    until=chain.clock_at,
-                )
-            )
+            since = last_plausible(session, aggregate, before=latest)
+            model_id = chain.id if isinstance(chain, Model) else None
+            session.add(UncertainTime(aggregate=aggregate, model_id=model_id, since=since, until=chain.clock_at))
+            spans.append([aggregate, clock.wire(since), clock.wire(chain.clock_at)])
         session.flush()  # the entry below looks for the span of its chain
         names = sorted(model.name for model in models)
         happening = Happening(
-            ACCEPTED, {}, after={"clock": clock.wire(now), "models": len(names)}, texts=texts(reason=reason)
+            ACCEPTED,
+            {},
+            after={"clock": clock.wire(now), "models": len(names)},
+            texts=texts(reason=reason),
+            facts={"uncertain": sorted(spans)},
         )
         record(session, registry, begin(registry), happening, actor=SYSTEM)
         return Acceptance(now, names)

@@ -7,8 +7,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from registry.db.models import Account, Artifact, Blob, Registry, Token
+from registry.db.models import Account, Artifact, Blob, Registry, Token, UncertainTime
 from registry.domain import clock, facts
+from registry.domain.replay import restorations
 from registry.domain.replay.access import BOOTSTRAP_SECONDS, Access
 from registry.domain.replay.entry import Unknown
 from registry.domain.replay.restorations import Restorations
@@ -56,13 +57,25 @@ def _bootstrap_end(created_at: str) -> str:
 
 
 def check_registry(cursors: Cursors, log: Restorations, found: Comparison) -> None:
-    """Compare the registry's epoch with the latest restoration."""
+    """Compare the registry's epoch with the latest restoration, and the spans of a wrong clock with its acceptances."""
     for row in cursors.rows(select(*Registry.__table__.columns)):
         found.check("the first number of new models", row.first_number, log.first_number)
         found.check("the restoration", row.restored_at and clock.wire(row.restored_at), log.at)
         found.check("the backup that was restored", row.restored_from, log.backup)
         if log.epoch is not None:
             found.check("the epoch", row.epoch, log.epoch)
+    ends: dict[str, str] = {}
+    for row in cursors.rows(select(*UncertainTime.__table__.columns)):
+        span = restorations.span(row.aggregate, clock.wire(row.since))
+        ends[span] = max(clock.wire(row.until), ends.get(span, ""))
+        found.check(f"the model of the uncertain span {span}", row.model_id, _model_of(row.aggregate))
+    found.differences += unlike("uncertain span", ends, log.uncertain)
+    for span in ends.keys() & log.uncertain.keys():  # later entries of the chain may have extended it
+        found.check(f"the end of the uncertain span {span}", min(ends[span], log.uncertain[span]), log.uncertain[span])
+
+
+def _model_of(aggregate: str) -> str | None:
+    return aggregate.removeprefix("model:") if aggregate.startswith("model:") else None
 
 
 def check_blobs(cursors: Cursors, log: Storage, found: Comparison) -> None:

@@ -47,6 +47,9 @@ COLUMNS = (
 )
 
 ATTACKS = [
+    both("a past is declared uncertain", "uncertain span",
+         "INSERT INTO uncertain_times (aggregate, model_id, since, until)"
+         f" SELECT 'model:fraud', id, {PAST}, {PAST} FROM models WHERE name = 'fraud'"),
     denied("an account is renamed", "the name of account", "UPDATE accounts SET name = 'mallory' WHERE name = 'bob'"),
     denied(
         "two accounts swap their names", "the name of account", "UPDATE accounts SET name = 'x' WHERE name = 'bob'",
