@@ -17,7 +17,7 @@ from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.processes import environment
-from tests.support.servers import Fleet, Launcher, running_fleet
+from tests.support.servers import Fleet, Launcher, eventually, running_fleet
 
 pytestmark = pytest.mark.share(4)
 
@@ -157,8 +157,8 @@ def test_a_large_file_goes_to_the_store_in_parts_and_is_hashed_there(
 
     assert told["shown"]["model/data"]["model/data/weights.bin"] == len(large)
     assert files(got)["model/data/weights.bin"] == large
-    seen = [line["path"].removeprefix("/api/2.0/mlflow-artifacts/") for line in fleet.server.lines() if "path" in line]
-    assert "mpu/complete/0/run/artifacts/model/data" in seen
+    eventually(lambda: "mpu/complete/0/run/artifacts/model/data" in requested(fleet), "the log shows the completion")
+    seen = requested(fleet)
     assert "artifacts/0/run/artifacts/model/data/weights.bin" not in seen or MLFLOW not in str(python)
     assert any(path.startswith("presigned/") for path in seen) == (MLFLOW in str(python))
 
@@ -179,8 +179,14 @@ def test_a_client_that_wants_parts_of_a_store_that_takes_none_sends_the_file_as_
 
     assert told["shown"] == SHOWN
     assert files(got)["model/data/weights.bin"] == FILES["data/weights.bin"]
-    refused = [line["path"] for line in fleet.server.lines() if line.get("status") == 501 and "path" in line]
-    assert {path.rpartition("/mpu/")[2] for path in refused} == {"create/0/run/artifacts/model/data"}
+    eventually(lambda: requested(fleet, status=501) != [], "the log shows the refusal")
+    assert set(requested(fleet, status=501)) == {"mpu/create/0/run/artifacts/model/data"}
+
+
+def requested(fleet: Fleet, *, status: int | None = None) -> list[str]:
+    """The paths in the artifact area that the server's log shows; only those answered with *status*."""
+    lines = [line for line in fleet.server.lines() if "path" in line and status in {None, line["status"]}]
+    return [line["path"].removeprefix("/api/2.0/mlflow-artifacts/") for line in lines]
 
 
 READ = """

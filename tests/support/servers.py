@@ -111,9 +111,18 @@ class Program:
             self.await_end()
 
     def lines(self) -> list[dict[str, Any]]:
-        """What it has logged so far, over restarts."""
-        found = (line for line in self.log.read_text().splitlines() if line.startswith("{"))
-        return [json.loads(line) for line in found]
+        """What it has logged so far, over restarts.
+
+        Threads write the lines, shortly after the response: waits until the log has not grown for a moment.
+        """
+        text = self.log.read_text()
+        while True:
+            time.sleep(0.1)
+            if (later := self.log.read_text()) == text:
+                break
+            text = later
+        complete = text.rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in complete if line.startswith("{")]
 
     def _signal_group(self, number: int) -> bool:
         if self.group is None:
