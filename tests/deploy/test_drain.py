@@ -187,6 +187,18 @@ def test_no_count_is_lost_or_falls_when_a_worker_dies(server: Server) -> None:
     assert found["registry_database_pool_limit"] == with_both["registry_database_pool_limit"] > 0
 
 
+def test_a_file_of_counts_that_is_not_complete_yet_fails_no_scrape(server: Server) -> None:
+    """prometheus_client alone makes its files in steps, and its collector fails on one without a header."""
+    made = server.counts / "counter_7.db"
+    made.touch()
+    meanwhile = server.get("/metrics")
+    made.unlink()
+    afterwards = server.get("/metrics").text
+
+    assert (meanwhile.status_code, "registry_build_info" in meanwhile.text) == (200, True)
+    assert "registry_http_requests_total{" in afterwards
+
+
 def counts(server: Server) -> dict[str, float]:
     """As every worker tells them: whichever answers."""
     eventually(
