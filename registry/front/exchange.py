@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gunicorn.http import wsgi
 
-from registry.front import refusals
+from registry.front import chunks, refusals
 from registry.front.connection import Connection
 from registry.front.limits import RESPONSE_BYTES, SMALL_RESPONSE_BYTES
 from registry.front.transfers import Admission
@@ -113,6 +113,7 @@ class Exchange:
         worker, connection = self._worker, self._connection
         try:
             request = next(connection.parser)
+            chunks.make_strict(request)
             if not connection.streams:
                 request._expected_100_continue = False  # its body is here
             response, environ = wsgi.create(

@@ -54,14 +54,15 @@ SHAPES = {
 }
 
 
-def send(fleet: Fleet, request: str, framing: str, body: bytes) -> bytes:
-    """Everything that comes back for a request, after which the client sends no more."""
+def send(fleet: Fleet, request: str, framing: str, body: bytes, *, ends: bool = True) -> bytes:
+    """Everything that comes back for a request; unless it *ends*, the client could send more."""
     line = request if "HTTP/1.1" in request else f"{request} HTTP/1.1"
     login = f"Authorization: Bearer {fleet.token}\r\n"
     head = f"{line}\r\nHost: 127.0.0.1\r\n{login}Content-Type: application/json\r\n{framing}\r\n\r\n"
     with socket.create_connection(("127.0.0.1", fleet.server.port), timeout=60) as connection:
         connection.sendall(head.encode() + body)
-        connection.shutdown(socket.SHUT_WR)
+        if ends:
+            connection.shutdown(socket.SHUT_WR)
         answer = b""
         while piece := connection.recv(65536):
             answer += piece
@@ -101,6 +102,16 @@ def test_a_malformed_body_is_refused_and_nothing_is_done(start: StartFleet, reco
     assert artifacts.json() == {}
     eventually(lambda: fleet.objects() == [], "nothing is left of the bodies")
     assert [line for line in fleet.server.lines() if line.get("event") == "internal_error"] == []
+
+
+@pytest.mark.fault("F49")
+def test_a_bare_line_feed_is_refused_before_any_deadline(start: StartFleet) -> None:
+    fleet = start(stall_seconds=600)
+    framed = [b"5\nhello\n0\n\n", b"5\r\nhello\r\n0\n\n", b"5\r\nhello\n0\n\n", b"5\n"]
+
+    answers = [send(fleet, "POST /api/v1/models", CHUNKED, body, ends=False) for body in framed]
+
+    assert [is_refused(answer, "JSON", "a bare line feed") for answer in answers] == [True] * len(framed)
 
 
 def part_address(caller: Caller) -> str:
