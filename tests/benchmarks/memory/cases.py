@@ -197,6 +197,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "stages.list_stages": Case("GET", f"{BIG}/stages"),
         "stages.post_rollback": Case("POST", f"{BIG}/rollback", {"reason": "x" * 2000}),
         "stages.put_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
+        "tokens.delete_my_token": Case("DELETE", "/api/v1/me/tokens/000000000000"),
         "tokens.delete_token": Case("DELETE", "/api/v1/tokens/000000000000"),
         "tokens.get_me": Case("GET", "/api/v1/me"),
         "tokens.list_my_tokens": Case("GET", "/api/v1/me/tokens?limit=200"),

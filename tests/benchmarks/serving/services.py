@@ -65,7 +65,7 @@ def verify_history(folder: Path, database: Database) -> None:
     settings = _settings(folder, database)
     for options in (["--baseline", "--accept-unsealed"], []):
         command = [*REGISTRY, "audit", "verify", *options]
-        subprocess.run(command, env=settings, cwd=folder, check=True, stdout=sys.stderr)
+        subprocess.run(command, env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 
 def account(database: Database) -> str:
