@@ -91,6 +91,14 @@ class Loader:
         with database.connection() as connection:
             offline = "UPDATE pg_index SET indisready = false, indisvalid = false WHERE indrelid = ANY(%s::regclass[])"
             connection.execute(offline, (list(tables),))
+            # Those that fire also for a replica; one looks up the entry before by an index that is off now.
+            self.always = connection.execute(
+                "SELECT tgrelid::regclass::text, quote_ident(tgname) FROM pg_trigger"
+                " WHERE tgrelid = ANY(%s::regclass[]) AND tgenabled = 'A'",
+                (list(tables),),
+            ).fetchall()
+            for table, trigger in self.always:
+                connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER {trigger}".encode())
 
     def run(self, jobs: Mapping[str, str]) -> None:
         """Run the statements of all *jobs*, some at once, beginning with the first."""
@@ -108,6 +116,8 @@ class Loader:
         self.run({f"index {index}": f"REINDEX INDEX {index}" for (index,) in indexes})
         self.run({f"statistics of {table}": f'VACUUM (ANALYZE, FREEZE) "{table}"' for table in self.tables})
         with self.database.connection() as connection:
+            for table, trigger in self.always:
+                connection.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}".encode())
             connection.execute("CHECKPOINT")
 
     def _run(self, name: str, statements: str) -> None:
