@@ -45,7 +45,7 @@ def file(tmp_path: Path, size: int) -> Path:
 
 def refused(fleet: Fleet) -> bool:
     """Whether bytes were put off."""
-    return any(line.get("method") == "PUT" and line["status"] == 503 for line in fleet.server.lines())
+    return any((line["method"], line["status"]) == ("PUT", 503) for line in fleet.server.requests())
 
 
 @SIZES

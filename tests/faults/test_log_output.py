@@ -118,6 +118,6 @@ def test_a_normal_end_loses_no_line(tmp_path: Path) -> None:
         server.stop()
 
     lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines() if line.startswith("{")]
-    assert {line["path"] for line in lines if line["event"] == "request"} == paths
+    assert {line["path"] for line in lines if line.get("event") == "request"} == paths
     assert sum(line["event"].startswith("Worker exiting") for line in lines) == 2
     assert lines[-1]["event"].startswith("Shutting down: Master")

@@ -263,7 +263,7 @@ def test_of_two_that_wait_for_each_other_the_request_is_done_in_the_end(
         answer, _ = fleet.at_once([promote, meet])
 
     assert answer.status_code == 200, answer.text
-    eventually(lambda: any(line["event"] == "done_again" for line in fleet.server.lines()), "the log shows the retry")
+    eventually(lambda: "done_again" in fleet.server.events(), "the log shows the retry")
     assert_promoted(caller, ledger, record_property)
 
 

@@ -74,10 +74,6 @@ def corrupt(database: Database) -> Iterator[Callable[[str], None]]:
     engine.dispose()
 
 
-def events(fleet: Fleet) -> list[str]:
-    return [line["event"] for line in fleet.server.lines()]
-
-
 def request_of(fleet: Fleet, method: str, path: str, token: str, **options: Any) -> requests.Response:
     return requests.request(
         method, f"{fleet.server.url}{path}", headers={"Authorization": f"Bearer {token}"}, timeout=60, **options
@@ -123,7 +119,7 @@ def test_what_breaks_in_a_server_shows_no_secret(
     fleet.server.stop()
 
     output = fleet.server.log.read_text()
-    assert events(fleet).count("internal_error") == 7
+    assert fleet.server.events().count("internal_error") == 7
     assert secrets.leaked(output) == set()
     assert '"locals"' not in output
 
@@ -155,7 +151,7 @@ def test_what_breaks_in_a_worker_shows_no_secret(
     worker = fleet.worker()
     worker.launch()
     wanted = {"failed", "import_broke"}
-    eventually(lambda: wanted <= {line["event"] for line in worker.lines()}, "verification and import break")
+    eventually(lambda: wanted <= set(worker.events()), "verification and import break")
     worker.stop()
 
     output = worker.log.read_text()

@@ -124,6 +124,10 @@ class Program:
         complete = text.rpartition("\n")[0].splitlines()
         return [json.loads(line) for line in complete if line.startswith("{")]
 
+    def events(self) -> list[str]:
+        """Return the name of each line's event, in order."""
+        return [line.get("event", "") for line in self.lines()]
+
     def _signal_group(self, number: int) -> bool:
         if self.group is None:
             return False
@@ -161,6 +165,13 @@ class Server(Program):
         """The process ids of the living workers."""
         found = Path(f"/proc/{self.group}/task/{self.group}/children").read_text()
         return [int(process) for process in found.split()]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Return the log lines of requests, each with a method, a path and a status.
+
+        A line is written after its response: wait for it with ``eventually``, or stop the server first.
+        """
+        return [line for line in self.lines() if line.get("event") == "request"]
 
     def kill_worker(self, process: int) -> None:
         assert process in self.workers()
