@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
-import secrets
-from base64 import b64encode
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import environs
 
+from registry.config import tracking
+from registry.config.rules import host_problem, http_url_problem, storage_url_problem
+from registry.config.secret import Secret, own_secret
+from registry.config.tracking import Tracking
 from registry.domain import locations, names, parts
 from registry.domain.parts import MIB
 
@@ -36,49 +36,6 @@ class SettingsError(Exception):
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = dict(problems)
         super().__init__("\n".join(f"{name}: {text}" for name, text in sorted(problems.items())))
-
-
-class Secret:
-    """A text that does not show itself: only ``reveal()`` gives it away."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return "Secret(****)"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and secrets.compare_digest(self._text.encode(), other._text.encode())
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def reveal(self) -> str:
-        return self._text
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tracking:
-    """An upstream MLflow tracking server: its address, our credentials there, and the ``s3://`` locations of its
-    artifacts that are read directly."""
-
-    url: str
-    token: Secret | None = None
-    username: str | None = None
-    password: Secret | None = None
-    artifact_roots: tuple[str, ...] = ()
-
-    def authorization(self) -> str | None:
-        """The header that the server wants; it is made each time, so that it is kept nowhere."""
-        if self.token:
-            return f"Bearer {self.token.reveal()}"
-        if self.username and self.password:
-            return "Basic " + b64encode(f"{self.username}:{self.password.reveal()}".encode()).decode()
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,7 +221,7 @@ class _Reader:
     def tracking(self, name: str) -> tuple[Tracking, ...]:
         text = self.text(name)
         try:
-            return _tracking(text) if text else ()
+            return tracking.parse(text) if text else ()
         except ValueError as error:
             self.problems[f"{PREFIX}{name.upper()}"] = str(error)
             return ()
@@ -341,7 +298,7 @@ class _Reader:
 
     def _kept_secret(self, path: Path) -> str:
         try:
-            found = _own_secret(path)
+            found = own_secret(path)
         except (OSError, ValueError) as error:
             self.problems[f"{PREFIX}DATA_DIR"] = f"cannot keep the secret key in {path}: {error}"
             return ""
@@ -358,8 +315,6 @@ _OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
 _STORE_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # boto3's own variables
 _PORT = re.compile(r"[0-9]{1,5}\Z")
-_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])\Z")
-_BUCKET = re.compile(r"[A-Za-z0-9._-]+\Z")
 _ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
 
 
@@ -368,89 +323,6 @@ def _installed(module: str) -> bool:
         return importlib.util.find_spec(module) is not None
     except ModuleNotFoundError:  # one of the packages around it
         return False
-
-
-def storage_url_problem(url: str) -> str | None:
-    """Why *url* cannot name a store."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        plain = not parts.query and not parts.fragment
-        if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/") and plain:
-            return None
-        if parts.scheme == "s3" and _BUCKET.match(parts.netloc) and plain:
-            return None
-    return "must be file:///absolute/path or s3://bucket/prefix"
-
-
-def http_url_problem(url: str) -> str | None:
-    """Why *url* cannot be an address of ours."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        plain = not parts.query and not parts.fragment and "@" not in parts.netloc
-        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and plain:
-            return None
-    return "must be http://host or https://host, without user, query or fragment"
-
-
-def host_problem(host: str) -> str | None:
-    """Why *host* cannot be the name in a Host header."""
-    return None if _HOST.match(host) else "must be host names without scheme or port, separated by commas"
-
-
-def _tracking(text: str) -> tuple[Tracking, ...]:
-    """The tracking servers of a JSON object or list. Raises ValueError with what is wrong, but never with what it says:
-    there are passwords in it."""
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("must be JSON: an object with a url, or a list of them") from None
-    items = given if isinstance(given, list) else [given]
-    found = tuple(_one_tracking(item) for item in items)
-    if len({one.url for one in found}) < len(found):
-        raise ValueError("names one url twice")
-    return found
-
-
-def _one_tracking(given: Any) -> Tracking:
-    known = {item.name for item in fields(Tracking)}
-    if not isinstance(given, dict) or not given.keys() <= known:
-        raise ValueError(f"must have objects with no other keys than {', '.join(sorted(known))}")
-    roots = given.get("artifact_roots", [])
-    texts = {name: value for name, value in given.items() if name != "artifact_roots"}
-    if not all(isinstance(value, str) and value.isprintable() for value in texts.values()) or "url" not in given:
-        raise ValueError("must have a url, and a text for each other key but artifact_roots")
-    if problem := http_url_problem(url := given["url"].rstrip("/")):
-        raise ValueError(f"url {problem}: the credentials have keys of their own")
-    parts = urlsplit(url)
-    url = parts._replace(netloc=parts.netloc.lower()).geturl()
-    if not isinstance(roots, list) or not all(isinstance(root, str) and _s3_problem(root) is None for root in roots):
-        raise ValueError("artifact_roots must be a list of s3://bucket/prefix")
-    if ("username" in texts) != ("password" in texts) or ("token" in texts and "username" in texts):
-        raise ValueError("must have a token, or a username and a password, or none of them")
-    if ":" in texts.get("username", "") or not texts.get("token", "").isascii() or not all(texts.values()):
-        raise ValueError("must have no empty text, no colon in a username, and a token of ASCII characters")
-    secret = {name: Secret(texts[name]) for name in ("token", "password") if name in texts}
-    return Tracking(url=url, username=texts.get("username"), artifact_roots=tuple(roots), **secret)
-
-
-def _s3_problem(text: str) -> str | None:
-    return locations.problem(text) if text.startswith("s3://") else "must be s3://bucket/prefix"
-
-
-def _own_secret(path: Path) -> str:
-    """The secret of a single-node registry: made at first use, kept beside its database, readable by its owner."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        with suppress(FileExistsError):  # another process was first: its secret stands
-            os.link(draft, path)
-        draft.unlink()
-    with suppress(PermissionError):  # the mode of another's file is not ours to change
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
-    return path.read_text().strip()
 
 
 def _or(choices: tuple[str, ...]) -> str:
