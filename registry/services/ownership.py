@@ -29,7 +29,8 @@ from registry.domain.errors import Conflict, ForeignStore, Unavailable
 from registry.domain.ownership import Identity
 from registry.services import audit, bounded, leases
 from registry.services.damage import STORAGE
-from registry.storage.checked import Standing, Store
+from registry.storage.checked import Store
+from registry.storage.guard import Standing
 
 log = structlog.get_logger(__name__)
 RECENT = 30.0  # seconds for which a confirmation serves what is done often

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import IO
 
@@ -18,7 +14,6 @@ from registry.domain import ownership
 from registry.domain.errors import (
     BlobsMissing,
     Conflict,
-    ForeignStore,
     NotFound,
     Unavailable,
     Unsupported,
@@ -26,9 +21,8 @@ from registry.domain.errors import (
 )
 from registry.domain.parts import MOST_PARTS
 from registry.storage import keys
-from registry.storage.breaker import Breaker
+from registry.storage.announced import SourceFailed, announced
 from registry.storage.driver import (
-    Down,
     Driver,
     Gathering,
     Listed,
@@ -42,31 +36,14 @@ from registry.storage.driver import (
     Unfinished,
     unavailable,
 )
+from registry.storage.guard import Guard, Standing
 
 Pulse = Callable[[int], None]
 
 log = structlog.get_logger(__name__)
 
-_SLOW_SECONDS = 1.0
-_FOREIGN_SECONDS = 60.0  # for which a store that was found to be another registry's is not written to
 _THREADS = 8
 READ_AT_ONCE = 64 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """The last known owner of the store; *known_at* is of the monotonic clock.
-
-    *own* means this registry, *foreign* says why it is another one; neither is set for a store without an owner.
-    """
-
-    known_at: float = -math.inf
-    own: bool = False
-    foreign: str | None = None
-
-    def age(self) -> float:
-        """Return for how many seconds this has been known."""
-        return time.monotonic() - self.known_at
 
 
 class Store:
@@ -80,20 +57,28 @@ class Store:
     def __init__(self, driver: Driver, *, read_at_once: int = READ_AT_ONCE) -> None:
         self.driver = driver
         self.read_at_once = read_at_once
-        self.standing = Standing()
-        self._breaker = Breaker()
+        self._guard = Guard()
+
+    @property
+    def standing(self) -> Standing:
+        """Return the last known owner of the store."""
+        return self._guard.standing
+
+    @standing.setter
+    def standing(self, found: Standing) -> None:
+        self._guard.standing = found
 
     @property
     def verifies_on_arrival(self) -> bool:
         """Whether an object that came in one PUT has the announced bytes without anyone reading them again."""
-        with self._operation("probe", asks=False):
+        with self._guard.operation("probe", asks=False):
             return self.driver.verifies_on_arrival
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
         """Let whoever holds the target write the bytes of the key's digest, once, until *expires_at* (aware)."""
         if keys.digest_of(key) != sha256 or size < 0:
             raise ValueError(f"{key} cannot hold {size} bytes with the sha256 {sha256}")
-        with self._operation("sign_put", key, asks=False, changes=True):
+        with self._guard.operation("sign_put", key, asks=False, changes=True):
             return self.driver.sign_put(key, sha256=sha256, size=size, expires_at=expires_at)
 
     def sign_get(
@@ -101,7 +86,7 @@ class Store:
     ) -> str:
         """Return a URL that downloads the object as *filename* until *expires_at* (aware); it takes Range."""
         keys.require_ours(key)
-        with self._operation("sign_get", key, asks=False):
+        with self._guard.operation("sign_get", key, asks=False):
             return self.driver.sign_get(
                 key, filename=filename, media_type=media_type, expires_at=expires_at, holder=holder
             )
@@ -109,7 +94,7 @@ class Store:
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
         keys.require_ours(key)
-        with self._operation("stat", key):
+        with self._guard.operation("stat", key):
             return self.driver.stat(key)
 
     def read(self, key: str) -> Iterator[bytes]:
@@ -117,7 +102,7 @@ class Store:
         keys.require_ours(key)
         chunks = self.driver.read(key)
         try:
-            with self._operation("read", key):
+            with self._guard.operation("read", key):
                 first = next(chunks, b"")
         except Missing as error:
             missing = [] if keys.is_incoming(key) else [keys.digest_of(key)]
@@ -127,17 +112,17 @@ class Store:
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
         keys.require_ours(key)
-        with self._operation("delete", key, changes=True):
+        with self._guard.operation("delete", key, changes=True):
             self.driver.delete(key)
 
     def identity(self) -> bytes | None:
         """Return what the store carries to name its registry, as it is; None when it carries nothing."""
-        with self._operation("identity"):
+        with self._guard.operation("identity"):
             return self.driver.read_identity(max_bytes=ownership.MAX_BYTES)
 
     def claim(self, content: bytes, *, replace: bool = False) -> None:
         """Write the store's identity. Without *replace* an existing one stays: read ``identity`` afterwards."""
-        with self._operation("claim"):
+        with self._guard.operation("claim"):
             self.driver.write_identity(content, replace=replace)
 
     def check(self) -> None:
@@ -154,12 +139,12 @@ class Store:
         Raises UploadMismatch for bytes that are not *size* or do not have the digest in the key. What *chunks* raise
         passes unchanged.
         """
-        announced = _announced(chunks, sha256=keys.digest_of(key), size=size)
-        self._refuse_foreign()
+        checked = announced(chunks, sha256=keys.digest_of(key), size=size)
+        self._guard.refuse_foreign()
         try:
-            with self._naming_errors("write", key):
-                self.driver.write(key, announced, size=size)
-        except _SourceFailed as failed:
+            with self._guard.naming_errors("write", key):
+                self.driver.write(key, checked, size=size)
+        except SourceFailed as failed:
             raise failed.error from failed.error.__cause__
 
     def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
@@ -167,7 +152,7 @@ class Store:
         keys.digest_of(key)
         if size < 1 or part_size < 1 or size > part_size * MOST_PARTS:
             raise ValueError(f"{size} bytes do not come in at most {MOST_PARTS} parts of {part_size}")
-        with self._operation("begin_parts", key, changes=True):
+        with self._guard.operation("begin_parts", key, changes=True):
             return self.driver.begin_parts(key, size=size, part_size=part_size)
 
     def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
@@ -179,7 +164,7 @@ class Store:
         keys.require_sha256(sha256)
         if not 1 <= number <= MOST_PARTS or size < 1:
             raise ValueError(f"there is no part {number} of {size} bytes")
-        with self._operation("sign_part", key, asks=False, changes=True):
+        with self._guard.operation("sign_part", key, asks=False, changes=True):
             return self.driver.sign_part(key, handle, number, sha256=sha256, size=size, expires_at=expires_at)
 
     def parts(self, key: str, handle: str) -> list[Part]:
@@ -188,7 +173,7 @@ class Store:
         Some servers still know an upload that was joined: whether the object is there is told by ``stat``.
         """
         keys.require_ours(key)
-        with self._operation("parts", key):
+        with self._guard.operation("parts", key):
             return self.driver.parts(key, handle)
 
     def join_parts(self, key: str, handle: str) -> None:
@@ -198,19 +183,19 @@ class Store:
         Raises Conflict when the driver knows that parts are absent.
         """
         keys.digest_of(key)
-        with self._operation("join_parts", key):
+        with self._guard.operation("join_parts", key):
             self.driver.join_parts(key, handle)
 
     def abort_parts(self, key: str, handle: str) -> None:
         """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
         keys.require_ours(key)
-        with self._operation("abort_parts", key, changes=True):
+        with self._guard.operation("abort_parts", key, changes=True):
             self.driver.abort_parts(key, handle)
 
     def begin_gathering(self, key: str) -> str:
         """Begin an object of which nobody knows size and digest yet; return a handle. Raises Unsupported."""
         driver = self._gathering(key)
-        with self._operation("begin_gathering", key, changes=True):
+        with self._guard.operation("begin_gathering", key, changes=True):
             return driver.begin_gathering(key)
 
     def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
@@ -218,7 +203,7 @@ class Store:
         driver = self._gathering(key)
         if not 1 <= number <= MOST_PARTS:
             raise ValueError(f"there is no part {number}")
-        with self._operation("sign_any_part", key, asks=False, changes=True):
+        with self._guard.operation("sign_any_part", key, asks=False, changes=True):
             return driver.sign_any_part(key, handle, number, expires_at=expires_at)
 
     def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> Stat:
@@ -229,7 +214,7 @@ class Store:
         """
         driver = self._gathering(key)
         try:
-            with self._operation("join_named", key):
+            with self._guard.operation("join_named", key):
                 driver.join_named(key, handle, etags)
         except Missing as error:  # an answer may have been lost
             if (found := self.stat(key)) is None:
@@ -241,12 +226,12 @@ class Store:
 
     def objects(self) -> Iterator[Listed]:
         """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
-        with self._naming_errors("objects", None):
+        with self._guard.naming_errors("objects", None):
             yield from (found for found in self.driver.objects() if keys.is_ours(found.key))
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts, of objects of ours, that were neither joined nor aborted."""
-        with self._naming_errors("unfinished", None):
+        with self._guard.naming_errors("unfinished", None):
             yield from (found for found in self.driver.unfinished() if keys.is_ours(found.key))
 
     def digest(self, key: str, *, pulse: Pulse | None = None) -> tuple[str, int]:
@@ -315,7 +300,7 @@ class Store:
         """
         for key in keys_:
             keys.digest_of(key)
-        with self._operation("glance"):
+        with self._guard.operation("glance"):
             return self.driver.glance(keys_)
 
     def absent_or_wrong(self, blobs: Mapping[str, int]) -> list[str]:
@@ -326,17 +311,17 @@ class Store:
 
     def key_of(self, token: str) -> str:
         """Return the key that ``/transfer/<token>`` takes bytes for; see ``LocalDriver.key_of``."""
-        with self._operation("key_of", asks=False):
+        with self._guard.operation("key_of", asks=False):
             return self._transfers.key_of(token)
 
     def receive(self, token: str, stream: IO[bytes], content_length: int | None) -> None:
         """Store the body of a PUT to ``/transfer/<token>``; see ``LocalDriver.receive``."""
-        with self._operation("receive", changes=True):
+        with self._guard.operation("receive", changes=True):
             self._transfers.receive(token, stream, content_length)
 
     def serve(self, token: str) -> Served:
         """Find the file for a GET of ``/transfer/<token>``; see ``LocalDriver.serve``."""
-        with self._operation("serve"):
+        with self._guard.operation("serve"):
             return self._transfers.serve(token)
 
     def sweep(self, *, before: datetime) -> int:
@@ -346,7 +331,7 @@ class Store:
         """
         if not isinstance(self.driver, Transfers):
             return 0
-        with self._operation("sweep", changes=True):
+        with self._guard.operation("sweep", changes=True):
             return self.driver.sweep(before=before)
 
     @property
@@ -378,78 +363,5 @@ class Store:
         """Go on with a stream that has begun. Its time is the reader's, so only its errors are of interest."""
         if first:
             yield first
-        with self._naming_errors("read", key):
+        with self._guard.naming_errors("read", key):
             yield from chunks
-
-    def _refuse_foreign(self) -> None:
-        if self.standing.foreign and self.standing.age() < _FOREIGN_SECONDS:
-            raise ForeignStore(self.standing.foreign, retry_after=5)
-
-    @contextmanager
-    def _operation(
-        self, name: str, key: str | None = None, *, asks: bool = True, changes: bool = False
-    ) -> Iterator[None]:
-        """Name the errors of one operation, and log it when it is slow; a store that keeps failing is left alone.
-
-        One that *asks* has an answer of the store when it ends without an error. One that *changes* something is
-        refused in a store that was found to be another registry's.
-        """
-        if changes:
-            self._refuse_foreign()
-        start = time.perf_counter()
-        if wait := self._breaker.wait(time.monotonic(), tries=asks):
-            log.warning("store.left_alone", operation=name, key=key, seconds=round(wait, 3))
-            raise unavailable(math.ceil(wait))
-        with self._naming_errors(name, key):
-            yield
-        if asks:
-            self._breaker.succeeded()
-        seconds = time.perf_counter() - start
-        if seconds > _SLOW_SECONDS:
-            log.warning("store.slow", operation=name, key=key, seconds=round(seconds, 3))
-
-    @contextmanager
-    def _naming_errors(self, operation: str, key: str | None) -> Iterator[None]:
-        """Turn a driver's failure into Unavailable; Missing and the domain's own errors pass."""
-        try:
-            yield
-        except (Missing, Conflict):  # an answer, too
-            self._breaker.succeeded()
-            raise
-        except (StoreError, OSError) as error:
-            log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
-            if isinstance(error, Down):
-                self._breaker.failed(time.monotonic())
-            else:
-                self._breaker.succeeded()
-            raise unavailable() from error
-
-
-class _SourceFailed(Exception):
-    """The chunks of a write could not be read, which is no fault of the store."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _announced(chunks: Iterable[bytes], *, sha256: str, size: int) -> Iterator[bytes]:
-    """Pass chunks on, and end only when they were the announced ones."""
-    digest, left = hashlib.sha256(), size
-    for chunk in _reading(chunks):
-        left -= len(chunk)
-        if left < 0:
-            raise UploadMismatch(f"{size} bytes were announced, there are more")
-        digest.update(chunk)
-        yield chunk
-    if left:
-        raise UploadMismatch(f"{size} bytes were announced, there are {size - left}")
-    if digest.hexdigest() != sha256:
-        raise UploadMismatch(f"sha256:{sha256} was announced, the bytes have sha256:{digest.hexdigest()}")
-
-
-def _reading(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    try:
-        yield from chunks
-    except Exception as error:
-        raise _SourceFailed(error) from error

@@ -1,0 +1,88 @@
+"""A guard around every operation on a store: it names errors, logs slow calls and respects the owner."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from registry.domain.errors import Conflict, ForeignStore
+from registry.storage.breaker import Breaker
+from registry.storage.driver import Down, Missing, StoreError, unavailable
+
+log = structlog.get_logger(__name__)
+
+_SLOW_SECONDS = 1.0
+_FOREIGN_SECONDS = 60.0  # for which a store that was found to be another registry's is not written to
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The last known owner of the store; *known_at* is of the monotonic clock.
+
+    *own* means this registry, *foreign* says why it is another one; neither is set for a store without an owner.
+    """
+
+    known_at: float = -math.inf
+    own: bool = False
+    foreign: str | None = None
+
+    def age(self) -> float:
+        """Return for how many seconds this has been known."""
+        return time.monotonic() - self.known_at
+
+
+class Guard:
+    """The circuit breaker of a store and the last known owner of it."""
+
+    def __init__(self) -> None:
+        self.standing = Standing()
+        self._breaker = Breaker()
+
+    def refuse_foreign(self) -> None:
+        """Raise ForeignStore where the store was found to be another registry's."""
+        if self.standing.foreign and self.standing.age() < _FOREIGN_SECONDS:
+            raise ForeignStore(self.standing.foreign, retry_after=5)
+
+    @contextmanager
+    def operation(
+        self, name: str, key: str | None = None, *, asks: bool = True, changes: bool = False
+    ) -> Iterator[None]:
+        """Name the errors of one operation, and log it when it is slow; a store that keeps failing is left alone.
+
+        One that *asks* has an answer of the store when it ends without an error. One that *changes* something is
+        refused in a store that was found to be another registry's.
+        """
+        if changes:
+            self.refuse_foreign()
+        start = time.perf_counter()
+        if wait := self._breaker.wait(time.monotonic(), tries=asks):
+            log.warning("store.left_alone", operation=name, key=key, seconds=round(wait, 3))
+            raise unavailable(math.ceil(wait))
+        with self.naming_errors(name, key):
+            yield
+        if asks:
+            self._breaker.succeeded()
+        seconds = time.perf_counter() - start
+        if seconds > _SLOW_SECONDS:
+            log.warning("store.slow", operation=name, key=key, seconds=round(seconds, 3))
+
+    @contextmanager
+    def naming_errors(self, operation: str, key: str | None) -> Iterator[None]:
+        """Turn a driver's failure into Unavailable; Missing and the domain's own errors pass."""
+        try:
+            yield
+        except (Missing, Conflict):  # an answer, too
+            self._breaker.succeeded()
+            raise
+        except (StoreError, OSError) as error:
+            log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
+            if isinstance(error, Down):
+                self._breaker.failed(time.monotonic())
+            else:
+                self._breaker.succeeded()
+            raise unavailable() from error
