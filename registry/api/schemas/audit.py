@@ -7,29 +7,21 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
+from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Instant, Text, View
-from registry.api.schemas.paging import PageQuery, page_of, seal, unseal
+from registry.api.schemas.paging import page_of, seal, unseal
 from registry.domain.errors import Malformed
 from registry.services.audit import Criteria, Position
 
 START = "start"
 _POSITION = "audit position"
 _FORM = 1  # of what a position holds; sealed positions will be another one
-CRITERIA = ("actor", "action", "model", "since", "until")
 
 
-class HistoryQuery(PageQuery):
+class HistoryQuery(CriteriaQuery):
     """Entries at or after ``since`` and before ``until``."""
 
-    actor = Text(most=255)
-    action = Text(most=64)
-    since = Instant()
-    until = Instant()
-
-    @post_load
-    def _gather(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        criteria = Criteria(**{name: data.pop(name) for name in CRITERIA if name in data})
-        return data | {"criteria": criteria}
+    CRITERIA = Criteria
 
 
 class AuditQuery(HistoryQuery):

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from marshmallow import Schema, fields
 
-from marshmallow import Schema, fields, post_load
-
+from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Instant, Text, View
-from registry.api.schemas.paging import PageQuery, page_of
+from registry.api.schemas.paging import page_of
 from registry.services.refusals import Criteria
 
-CRITERIA = ("actor", "address", "action", "code", "since", "until")
 
-
-class RefusalQuery(PageQuery):
+class RefusalQuery(CriteriaQuery):
     """Hours that begin at or after ``since`` and before ``until``."""
 
-    actor = Text(most=255)
-    address = Text(most=64)
-    action = Text(most=64)
-    code = Text(most=32)
-    since = Instant()
-    until = Instant()
+    CRITERIA = Criteria
 
-    @post_load
-    def _gather(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
-        criteria = Criteria(**{name: data.pop(name) for name in CRITERIA if name in data})
-        return data | {"criteria": criteria}
+    address = Text(most=64)
+    code = Text(most=32)
 
 
 class RefusedActorView(View):

@@ -1,0 +1,27 @@
+"""Criteria of the lists that auditors read."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from marshmallow import post_load
+
+from registry.api.schemas.fields import Instant, Text
+from registry.api.schemas.paging import PageQuery
+
+
+class CriteriaQuery(PageQuery):
+    """A page of what an actor did, at or after ``since`` and before ``until``; the services take ``criteria``."""
+
+    CRITERIA: ClassVar[type]
+
+    actor = Text(most=255)
+    action = Text(most=64)
+    since = Instant()
+    until = Instant()
+
+    @post_load
+    def _gather(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        names = [field.name for field in dataclasses.fields(self.CRITERIA) if field.name in data]
+        return data | {"criteria": self.CRITERIA(**{name: data.pop(name) for name in names})}
