@@ -11,11 +11,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-from sqlalchemy import delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from registry.db import times
+from registry.db.inserts import add_counts
 from registry.db.models import LoginFailure
 from registry.db.session import transaction
 from registry.domain.errors import RateLimited
@@ -110,19 +109,8 @@ def network(address: str) -> str:
     return str(found)
 
 
-def forget_old(session: Session) -> int:
-    """Delete the counts of periods that began more than a day ago; return how many."""
-    old = delete(LoginFailure).where(LoginFailure.period < times.now().timestamp() - KEPT_SECONDS)
-    return int(session.execute(old).rowcount)  # type: ignore[attr-defined]  # Result is a CursorResult here
-
-
 def _add(session: Session, subjects: Sequence[Subject], period: int) -> dict[Subject, int]:
     """Add one failure to each subject. Addresses come before tokens, so that two callers cannot deadlock."""
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(LoginFailure).values(
-        [{"kind": kind, "subject": subject, "period": period, "failures": 1} for kind, subject in subjects]
-    )
-    added = statement.on_conflict_do_update(
-        index_elements=["kind", "subject", "period"], set_={"failures": LoginFailure.failures + 1}
-    ).returning(LoginFailure.kind, LoginFailure.subject, LoginFailure.failures)
-    return {(kind, subject): failures for kind, subject, failures in session.execute(added)}
+    rows = [{"kind": kind, "subject": subject, "period": period, "failures": 1} for kind, subject in subjects]
+    added = add_counts(session, LoginFailure, rows, key=("kind", "subject", "period"), counter="failures")
+    return {(kind, subject): failures for kind, subject, _, failures in added}

@@ -1,4 +1,4 @@
-"""Insert rows at once, of which a session is to know nothing; or those that are not there yet.
+"""Bulk inserts that bypass the identity map of a session: of all rows, of the missing ones, or of counts.
 
 What the session has not flushed stays unflushed. The statements are made once: they are the same for all rows.
 """
@@ -53,6 +53,17 @@ def insert_missing_returning(
     return session.connection().execute(statement, list(rows)).all()
 
 
+def add_counts(
+    session: Session, table: type[Base], rows: Rows, *, key: Sequence[str], counter: str, latest: Sequence[str] = ()
+) -> Sequence[Any]:
+    """Insert *rows*, or where their *key* exists add to the *counter* and replace the *latest* columns.
+
+    Return the key and the counter of each row after that. Rows in a fixed order cannot deadlock two callers.
+    """
+    statement = _counts(session.get_bind().dialect.name, table, tuple(key), counter, tuple(latest))
+    return session.connection().execute(statement, list(rows)).all()
+
+
 @functools.cache
 def _insert(table: type[Base]) -> Insert:
     return insert(table.__table__)  # type: ignore[arg-type]  # a Table, as that of every mapped class of ours
@@ -65,6 +76,18 @@ def _insert_for_id(table: type[Base]) -> Any:
 
 @functools.cache
 def _missing(dialect: str, table: type[Base], *key: str) -> Any:
-    made = (postgresql if dialect == "postgresql" else sqlite).insert(table.__table__)
+    made = _of_dialect(dialect, table)
     # Else psycopg has forgotten by then how many there were.
     return made.on_conflict_do_nothing(index_elements=list(key)).execution_options(preserve_rowcount=True)
+
+
+@functools.cache
+def _counts(dialect: str, table: type[Base], key: tuple[str, ...], counter: str, latest: tuple[str, ...]) -> Any:
+    columns, made = table.__table__.c, _of_dialect(dialect, table)
+    changed = {counter: columns[counter] + made.excluded[counter], **{name: made.excluded[name] for name in latest}}
+    added = made.on_conflict_do_update(index_elements=list(key), set_=changed)
+    return added.returning(*(columns[name] for name in (*key, counter)))
+
+
+def _of_dialect(dialect: str, table: type[Base]) -> Any:
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table.__table__)

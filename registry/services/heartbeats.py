@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Heartbeat
+from registry.db.retention import delete_older
 from registry.db.session import reading, transaction
 from registry.services import leases
 
@@ -84,8 +85,8 @@ def workers(session: Session) -> list[Worker]:
 def sweep() -> int:
     """Forget processes that have given no sign for a day; returns how many."""
     with reading() as session:
-        old = Heartbeat.beat_at < leases.now(session) - KEPT
-        if session.scalars(select(Heartbeat.id).where(old).limit(1)).first() is None:
+        limit = leases.now(session) - KEPT
+        if session.scalars(select(Heartbeat.id).where(Heartbeat.beat_at < limit).limit(1)).first() is None:
             return 0
     with transaction() as session:
-        return int(session.execute(delete(Heartbeat).where(old)).rowcount)  # type: ignore[attr-defined]  # a CursorResult
+        return delete_older(session, Heartbeat.beat_at, limit)

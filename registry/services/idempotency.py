@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import bindparam, delete, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_missing
@@ -128,12 +128,6 @@ def answer(session: Session, result: T, *, kept: Any = None) -> T:
         if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
             _replay_if_known(claim, functools.partial(rows, session))
     return result
-
-
-def forget_old(session: Session) -> int:
-    """Delete the keys that are past keeping; returns how many."""
-    old = delete(IdempotencyKey).where(IdempotencyKey.created_at < clock.now() - KEPT_FOR)
-    return int(session.execute(old).rowcount)  # type: ignore[attr-defined]  # Result is a CursorResult here
 
 
 def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from registry.db.inserts import add_counts
 from registry.db.models import Account, Refusal
 from registry.db.records import Page
 from registry.db.session import reading, transaction
@@ -125,12 +125,6 @@ def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None
     return Page([_record(refusal, name) for refusal, name in rows[:limit]], following)
 
 
-def forget_old(session: Session) -> int:
-    """Delete what is past keeping; return how many counts."""
-    old = delete(Refusal).where(Refusal.hour < clock.now() - KEPT_FOR)
-    return int(session.execute(old).rowcount)  # type: ignore[attr-defined]  # Result is a CursorResult here
-
-
 def _record(refusal: Refusal, name: str | None) -> RefusalRecord:
     actor = {"id": refusal.actor_id, "name": name or ""} if refusal.actor_id else None
     return RefusalRecord(
@@ -140,7 +134,7 @@ def _record(refusal: Refusal, name: str | None) -> RefusalRecord:
 
 def _write(session: Session, counts: Mapping[Kind, tuple[int, datetime]]) -> None:
     """Add the counts, in the order of their keys, so that two processes cannot deadlock."""
-    rows: Sequence[dict[str, Any]] = [
+    rows: list[dict[str, Any]] = [
         {
             "key": _key(kind),
             "hour": kind.hour,
@@ -153,13 +147,8 @@ def _write(session: Session, counts: Mapping[Kind, tuple[int, datetime]]) -> Non
         }
         for kind, (count, last) in counts.items()
     ]
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = dialect.insert(Refusal)
-    added = statement.on_conflict_do_update(
-        index_elements=["key"],
-        set_={"count": Refusal.count + statement.excluded.count, "last_at": statement.excluded.last_at},
-    )
-    session.connection().execute(added, sorted(rows, key=lambda row: row["key"]))
+    rows.sort(key=lambda row: row["key"])
+    add_counts(session, Refusal, rows, key=("key",), counter="count", latest=("last_at",))
 
 
 def _key(kind: Kind) -> str:

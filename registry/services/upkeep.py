@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from registry.auth import login_failures
+from registry.db import times
+from registry.db.models import IdempotencyKey, LoginFailure, Refusal
+from registry.db.retention import delete_older
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.services import heartbeats, idempotency, looks, ownership, refusals, uploads
@@ -29,8 +32,8 @@ def run(*, store: Store) -> Upkeep:
     heartbeats.sweep()
     looks.fill()
     with transaction() as session:
-        forgotten = idempotency.forget_old(session)
-        login_failures.forget_old(session)
-        refusals.forget_old(session)
+        forgotten = delete_older(session, IdempotencyKey.created_at, clock.now() - idempotency.KEPT_FOR)
+        delete_older(session, LoginFailure.period, times.now().timestamp() - login_failures.KEPT_SECONDS)
+        delete_older(session, Refusal.hour, clock.now() - refusals.KEPT_FOR)
     ownership.confirm(store, within=ownership.RECENT)
     return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

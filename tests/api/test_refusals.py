@@ -14,11 +14,11 @@ from flask import Flask
 
 from registry.app import create_app
 from registry.config import Settings
-from registry.db.session import db, transaction
+from registry.db.session import db
 from registry.domain import clock
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION
-from registry.services import refusals
+from registry.services import upkeep
 from registry.services.refusals import MOST_KEYS, Counts
 from tests.conftest import SECRET
 from tests.support.api import Api, Given, expect
@@ -139,8 +139,8 @@ def test_old_counts_are_forgotten(app: Flask, api: Api, counts: Counts) -> None:
     counts.add(actor=None, address=HERE, action="model:read", code="unauthenticated")
     assert len(told(api)) == 1
 
-    with time_machine.travel(clock.now() + timedelta(days=31)), app.app_context(), transaction() as session:
-        assert refusals.forget_old(session) == 1
+    with time_machine.travel(clock.now() + timedelta(days=31)), app.app_context():
+        upkeep.run(store=app.extensions[EXTENSION].store)
 
     assert told(api) == []
 
