@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry.app import create_app
 from registry.client.diagnosis import judge_certificate, judge_release
@@ -25,6 +22,7 @@ from registry.services.diagnosis import judge_clock, networked
 from tests.support.api import Api, Given
 from tests.support.databases import Database, empty_postgres
 from tests.support.https_server import HttpsServer, Reply, running_https
+from tests.support.web_server import Handler, serving
 
 from .conftest import Done, Registry
 
@@ -44,22 +42,9 @@ def settled(
         db.engine.dispose()
 
 
-@contextmanager
-def served(app: Any, handler: type[WSGIRequestHandler] = WSGIRequestHandler) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
 def url(settled: tuple[Flask, Database]) -> Iterator[str]:
-    with served(settled[0]) as found:
+    with serving(settled[0]) as found:
         yield found
 
 
@@ -143,7 +128,7 @@ def test_an_address_where_nobody_is_or_somebody_else_is_told(registry: Registry,
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))  # and does not listen
         nobody = registry("doctor", "--url", f"http://127.0.0.1:{probe.getsockname()[1]}", "--json")
-    with served(Flask("another")) as url:
+    with serving(Flask("another")) as url:
         other = registry("doctor", "--url", url, "--json")
 
     assert (nobody.code, other.code) == (8, 8)
@@ -156,7 +141,7 @@ def test_a_registry_that_is_not_ready_is_told_with_what_it_lacks(
     registry: Registry, make_settings: Callable[..., Settings]
 ) -> None:
     app = create_app(make_settings("postgresql+psycopg://nobody@/nothing?host=/nonexistent"))
-    with served(app) as url:
+    with serving(app) as url:
         done = registry("doctor", "--url", url, "--json")
 
     assert done.code == 8
@@ -172,7 +157,7 @@ def test_a_proxy_that_keeps_readiness_inside_is_nothing_wrong(
             return [b"not here"]
         return settled[0].wsgi_app(environ, start_response)
 
-    with served(proxy) as url:
+    with serving(proxy) as url:
         done = registry("doctor", "--url", url, "--json")
 
     assert told(done)["registry"]["state"] == "ok"
@@ -215,7 +200,7 @@ def test_a_certificate_that_lasts_is_well() -> None:
 
 
 def test_a_clock_that_is_wrong_is_told(registry: Registry) -> None:
-    class Late(WSGIRequestHandler):
+    class Late(Handler):
         def date_time_string(self, timestamp: float | None = None) -> str:
             return f"{datetime.now(UTC) - HOUR:%a, %d %b %Y %H:%M:%S GMT}"
 
@@ -223,7 +208,7 @@ def test_a_clock_that_is_wrong_is_told(registry: Registry) -> None:
         start_response("200 OK", [("Content-Type", "application/json")])
         return [READY]
 
-    with served(ready, Late) as url:
+    with serving(ready, Late) as url:
         done = registry("doctor", "--url", url, "--json")
 
     assert done.code == 8

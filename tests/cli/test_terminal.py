@@ -7,7 +7,6 @@ import os
 import pty
 import select
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,18 +14,13 @@ from typing import Any
 
 import pytest
 import requests
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
+from tests.support import web_server
 from tests.support.processes import SCRIPTS, environment, free_port, serving
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7f\u202e\u200b\u2028[red]evil[/]"
 OBEYED = ("\x1b]0", "\x1b[2J", "\x9b", "\x07", "\x08", "\x7f", "\u202e", "\u200b", "\u2028")
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 def hostile(value: Any) -> Any:
@@ -103,16 +97,8 @@ def answer(request: Request) -> Response:
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """A registry whose every text is hostile."""
-    running = make_server(
-        "127.0.0.1", 0, lambda environ, start: answer(Request(environ))(environ, start), threaded=True,
-        request_handler=Quiet,
-    )  # fmt: skip
-    thread = threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{running.server_port}"
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    with web_server.serving(lambda environ, start: answer(Request(environ))(environ, start)) as url:
+        yield url
 
 
 def on_a_terminal(*command: str, cwd: Path, url: str) -> str:

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
 
 from registry.client import RegistryClient
 from registry.rules.manifest import digest as manifest_digest
+from tests.support.web_server import serving
 
 TOKEN = "mrp_" + "a" * 50
 
 Answer = Callable[[Request], Response | None]
-
-
-class Quiet(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        """Say nothing."""
 
 
 @dataclass
@@ -249,21 +244,13 @@ def once(response: Response) -> Answer:
 @pytest.fixture
 def online() -> Iterator[Callable[[Site], Site]]:
     """Put a site on a socket of its own; it is reachable at its ``url`` until the test ends."""
-    running = []
+    with ExitStack() as running:
 
-    def start(site: Site) -> Site:
-        server = make_server("127.0.0.1", 0, site, threaded=True, request_handler=Quiet)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-        thread.start()
-        running.append((server, thread))
-        site.url = f"http://127.0.0.1:{server.server_port}"
-        return site
+        def start(site: Site) -> Site:
+            site.url = running.enter_context(serving(site))
+            return site
 
-    yield start
-    for server, thread in running:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        yield start
 
 
 @pytest.fixture

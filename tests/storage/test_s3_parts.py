@@ -19,7 +19,7 @@ from registry.storage.driver import CHUNK, Listed, Part, Unfinished
 from registry.storage.s3 import ChecksumMode, S3Driver
 from tests.support.backends import MOTO, SWIFT, Backend, Blob, kinds, s3_driver
 from tests.support.memory import peak_memory
-from tests.support.transfers import serving
+from tests.support.web_server import serving
 
 swift_only = kinds(lambda kind: kind is SWIFT)
 s3_only = kinds(lambda kind: kind in {MOTO, SWIFT})

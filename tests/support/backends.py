@@ -21,7 +21,8 @@ from registry.storage.keys import blob_key
 from registry.storage.local import LocalDriver
 from registry.storage.s3 import S3Driver
 from tests.support.s3_server import S3Server
-from tests.support.transfers import serving, transfer_app
+from tests.support.transfers import transfer_app
+from tests.support.web_server import serving
 
 SECRET = "a secret for tests only"
 _HTTP_SECONDS = 20

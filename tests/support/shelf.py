@@ -21,7 +21,7 @@ from registry.storage.checked import Store
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.ledger import Ledger
 from tests.support.s3_server import S3Server
-from tests.support.transfers import serving
+from tests.support.web_server import serving
 
 MIB = 1 << 20
 PART = 1000

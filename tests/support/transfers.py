@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import HTTPException
-from werkzeug.serving import ThreadedWSGIServer
 from werkzeug.utils import send_file
 from werkzeug.wrappers import Request, Response
 
@@ -57,23 +54,3 @@ def _serve(store: Store, token: str, request: Request) -> Response:
     response = send_file(served.path, request.environ, mimetype=served.media_type, conditional=True)
     response.headers.update(served.headers)
     return response
-
-
-class _JoiningServer(ThreadedWSGIServer):
-    """Closing it waits for the requests under way, so that nothing outlives a test."""
-
-    daemon_threads = False
-
-
-@contextmanager
-def serving(app: WSGIApplication) -> Iterator[str]:
-    """Run *app* in a thread; yield its base URL."""
-    server = _JoiningServer("127.0.0.1", 0, app)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="transfers")
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
