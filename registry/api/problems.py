@@ -63,8 +63,10 @@ def refused(error: RegistryError) -> Response:
     log.info("refused", code=error.code, status=status, detail=error.detail)
     response = problem(status, error.code, error.detail, **error.extras)
     refusals.note(error)
-    if isinstance(error, errors.Unavailable | errors.RateLimited):
+    if isinstance(error, errors.Unavailable | errors.RateLimited) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, errors.BytesUnchecked):
+        response.headers["X-Should-Retry"] = "false"
     if isinstance(error, errors.Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

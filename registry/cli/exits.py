@@ -65,6 +65,7 @@ BY_CODE: Mapping[str, Exit] = {
     "unsafe_path": Exit.INTEGRITY,
     "unavailable": Exit.UNAVAILABLE,
     "clock_implausible": Exit.UNAVAILABLE,
+    "bytes_unchecked": Exit.UNAVAILABLE,
     "request_timeout": Exit.UNAVAILABLE,
     "import_failed": Exit.ERROR,
     "unsupported": Exit.ERROR,

@@ -73,19 +73,24 @@ def archive(session: Session, ref: Reference, reason: str, leave_vacant: bool, d
 @click.argument("name", type=MODEL)
 @reason(required=True)
 @click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="An earlier holder; default: the previous.")
+@click.option(
+    "--without-store-check",
+    is_flag=True,
+    help="Also while the store does not answer; needs the role responder, and is recorded as such.",
+)
 @expected_current
 @dry_run
 @connected
-def rollback(session: Session, name: str, reason: str, to: int | None, dry_run: bool, **expected: Any) -> None:
-    """Return production to the version that served before.
+def rollback(session: Session, name: str, **terms: Any) -> None:
+    """Return production to the version that served before. A store that does not answer is reported within seconds.
 
     \b
     Example:
       registry rollback fraud --reason "latency regression"
       registry rollback fraud --reason "wrong feature" --to 1 --dry-run
+      registry rollback fraud --reason "the store is down" --without-store-check
     """
-    move = session.registry.stages.roll_back(name, reason=reason, to=to, dry_run=dry_run, **expected)
-    _say(session, move)
+    _say(session, session.registry.stages.roll_back(name, **terms))
 
 
 def _move(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
@@ -94,4 +99,6 @@ def _move(session: Session, ref: Reference, stage: Stage, **options: Any) -> Non
 
 
 def _say(session: Session, move: MovedView) -> None:
+    for warning in move["warnings"]:
+        output.note(f"warning: {warning}")
     session.show(move, lambda: output.line(output.moved(move)))

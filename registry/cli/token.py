@@ -11,7 +11,7 @@ from registry.cli.options import connected, limit, reason
 from registry.cli.output import when
 from registry.cli.session import Session
 
-ROLES = click.Choice(["reader", "writer", "promoter", "admin", "auditor"])
+ROLES = click.Choice(["reader", "writer", "promoter", "admin", "auditor", "responder"])
 
 
 @click.group()

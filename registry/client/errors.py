@@ -25,6 +25,7 @@
     ├── RateLimited              429  too many logins failed before
     ├── Unsupported              501  this registry, or its store, cannot do that
     ├── Unavailable              503  nothing was done; try again later
+    │   ├── BytesUnchecked            the store does not answer: wait, or roll back without its check
     │   └── Unreachable               no answer at all
     ├── ImportFailed                  the registry could not copy the bytes from where they are
     ├── UnexpectedReply               an answer, but not a registry's
@@ -173,6 +174,10 @@ class Unavailable(RegistryError):
     code = "unavailable"
 
 
+class BytesUnchecked(Unavailable):
+    code = "bytes_unchecked"
+
+
 class Unreachable(Unavailable):
     """The registry (or its store) gave no answer: refused, timed out, wrong name, bad certificate."""
 
@@ -238,6 +243,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     RateLimited,
     Unsupported,
     Unavailable,
+    BytesUnchecked,
 )
 
 

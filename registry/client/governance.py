@@ -68,10 +68,21 @@ class Stages:
         to: int | None = None,
         expected_current: Expected = UNSET,
         dry_run: bool = False,
+        without_store_check: bool = False,
         idempotency_key: str | None = None,
     ) -> MovedView:
-        """Return production to its previous good holder, or to version *to*; raises NoPrevious."""
-        body = expecting(expected_current, reason=reason, to=to, dry_run=dry_run or None)
+        """Return production to its previous good holder, or to version *to*.
+
+        Raises NoPrevious, or within seconds BytesUnchecked when the store does not answer. With *without_store_check*
+        the store is not asked; this needs the permission ``version:rollback_unchecked``.
+        """
+        body = expecting(
+            expected_current,
+            reason=reason,
+            to=to,
+            dry_run=dry_run or None,
+            without_store_check=without_store_check or None,
+        )
         return self._transport.one(MovedView, "POST", path("models", model, "rollback"), body=body, key=idempotency_key)
 
     def holders(self, model: str) -> StagesView:

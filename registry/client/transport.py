@@ -42,7 +42,8 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 class Backoff(Retry):
     """Retry what may succeed later; never wait longer than LONGEST_WAIT, whatever Retry-After says.
 
-    A limit on requests (429) that lasts longer than that is reported at once.
+    A limit on requests (429) that lasts longer than that is reported at once, and so is a response with
+    ``X-Should-Retry: false``: the caller has to decide.
     """
 
     def increment(
@@ -56,6 +57,8 @@ class Backoff(Retry):
     ) -> Self:
         if response is not None and response.status == 429 and (super().get_retry_after(response) or 0) > LONGEST_WAIT:
             raise urllib3.MaxRetryError(_pool, url or "")  # urllib3 returns the response then
+        if response is not None and response.headers.get("X-Should-Retry") == "false":
+            raise urllib3.MaxRetryError(_pool, url or "")
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:

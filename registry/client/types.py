@@ -10,7 +10,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 Stage = Literal["none", "staging", "production", "archived"]
 HeldStage = Literal["staging", "production", "archived"]
 Lifecycle = Literal["enforced", "open"]
-Role = Literal["reader", "writer", "promoter", "admin", "auditor"]
+Role = Literal["reader", "writer", "promoter", "admin", "auditor", "responder"]
 
 
 class ModelView(TypedDict):
@@ -209,7 +209,10 @@ class MetricView(TypedDict):
 
 
 class MovedView(TypedDict):
-    """One move; ``displaced`` is the version that had to leave, ``changed`` is False when nothing was to be done."""
+    """One move; ``displaced`` is the version that had to leave, ``changed`` is False when nothing was to be done.
+
+    ``warnings`` say what was not checked.
+    """
 
     model: str
     number: int
@@ -221,6 +224,7 @@ class MovedView(TypedDict):
     displaced: int | None
     at: str | None
     version: VersionView
+    warnings: list[str]
 
 
 class HolderView(TypedDict):

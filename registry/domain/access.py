@@ -24,6 +24,7 @@ class Permission(StrEnum):
     VERSION_STAGE = "version:stage"
     VERSION_PROMOTE = "version:promote"
     VERSION_ROLLBACK = "version:rollback"
+    VERSION_ROLLBACK_UNCHECKED = "version:rollback_unchecked"
     ALIAS_SET = "alias:set"
     FILE_UPLOAD = "file:upload"
     FILE_DOWNLOAD = "file:download"
@@ -42,6 +43,7 @@ class Role(StrEnum):
     PROMOTER = "promoter"
     ADMIN = "admin"
     AUDITOR = "auditor"
+    RESPONDER = "responder"
     BOOTSTRAP = "bootstrap"
 
 
@@ -67,7 +69,8 @@ _WRITE = frozenset(
 _DELETE = frozenset({Permission.VERSION_DELETE})
 
 # An admin neither promotes nor rolls back: who hands out the rights does not also use them. Give one token both
-# roles where one person does both. An auditor reads everything but no bytes.
+# roles where one person does both. An auditor reads everything but no bytes. A responder is a person on call: only this
+# role rolls back without asking the store, which no pipeline needs.
 GRANTS: Mapping[Role, frozenset[Permission]] = {
     Role.READER: _READ | {Permission.FILE_DOWNLOAD},
     Role.WRITER: _READ | _WRITE,
@@ -88,6 +91,8 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.TOKEN_MANAGE,
     },
     Role.AUDITOR: _READ | {Permission.AUDIT_READ},
+    Role.RESPONDER: _READ
+    | {Permission.VERSION_STAGE, Permission.VERSION_ROLLBACK, Permission.VERSION_ROLLBACK_UNCHECKED},
     Role.BOOTSTRAP: frozenset({Permission.SELF_READ, Permission.TOKEN_CREATE}),
 }
 GRANTABLE = frozenset(Role) - {Role.BOOTSTRAP}

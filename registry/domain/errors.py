@@ -30,6 +30,7 @@
         ├── ClockImplausible    the database's clock cannot date an entry
         ├── Undone              the database took back all that was done, for reasons of its own
         ├── ForeignStore        the store is not known to be this registry's
+        ├── BytesUnchecked      the store does not answer, so that a rollback cannot check its target
         └── Uncertain           the database went away while it was told to commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
@@ -196,11 +197,11 @@ class Unsupported(RegistryError):
 
 
 class Unavailable(RegistryError):
-    """Nothing was written; the same request may succeed after ``retry_after`` seconds."""
+    """Nothing was written; the same request may succeed after ``retry_after`` seconds. None: do not retry unasked."""
 
     code = "unavailable"
 
-    def __init__(self, detail: str, *, retry_after: int = 2) -> None:
+    def __init__(self, detail: str, *, retry_after: int | None = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
 
@@ -218,6 +219,15 @@ class Undone(Unavailable):
 
 class Uncertain(Unavailable):
     """Nobody knows whether it was written: look, or repeat it with the same Idempotency-Key."""
+
+
+class BytesUnchecked(Unavailable):
+    """Nothing was written. Without ``retry_after``: the caller is to decide at once, not to wait."""
+
+    code = "bytes_unchecked"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, retry_after=None)
 
 
 class ForeignStore(Unavailable):

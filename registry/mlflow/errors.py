@@ -1,7 +1,8 @@
 """The domain's errors in MLflow's dialect: ``{"error_code", "message"}``, one table.
 
 Clients up to 3.17 repeat every request that is answered with 500, 502, 503 or 504, also one that made a version. So
-no refusal is one of those, and what may have been written although nobody knows is ``ABORTED``, which none repeats.
+no refusal is one of those, and what may have been written although nobody knows is ``ABORTED``, which none repeats;
+neither is a rollback whose target could not be checked.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ TABLE: dict[type[RegistryError], tuple[int, str]] = {
     errors.Unsupported: (501, "NOT_IMPLEMENTED"),
     errors.Unavailable: (503, "TEMPORARILY_UNAVAILABLE"),
     errors.Uncertain: (409, "ABORTED"),
+    errors.BytesUnchecked: (409, "ABORTED"),
 }
 _FRAMEWORK = {404: "ENDPOINT_NOT_FOUND", 405: "ENDPOINT_NOT_FOUND"}
 
@@ -57,7 +59,7 @@ def refused(error: RegistryError) -> Response:
     meters().refusals.labels(error.code).inc()
     response = answer(status, code, error.detail)
     refusals.note(error)
-    if isinstance(error, errors.Unavailable | errors.RateLimited):
+    if isinstance(error, errors.Unavailable | errors.RateLimited) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthenticated):
         response.headers["WWW-Authenticate"] = 'Basic realm="model registry", charset="UTF-8", Bearer'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from sqlalchemy import select
@@ -39,6 +39,13 @@ def suspect(session: Session, blobs: Iterable[Blob]) -> None:
     for blob in session.scalars(rows.with_for_update().execution_options(populate_existing=True)).all():
         if blob.key == keys[blob.sha256]:  # another object may have taken the place of the one that was looked at
             blob.damage, blob.checked_at = SUSPECT, None
+
+
+def look_soon(session: Session, digests: Collection[str]) -> None:
+    """Make the blobs due, as if the scrubber had not looked at them yet: no suspicion, and no new upload."""
+    rows = select(Blob).where(Blob.sha256.in_(digests)).order_by(Blob.sha256).with_for_update()
+    for blob in session.scalars(rows.execution_options(populate_existing=True)):
+        blob.checked_at = None
 
 
 def repair(session: Session, blob: Blob, *, key: str, etag: str | None, actor: Actor) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, Stat
 from registry.services import audit, authority, integrity, tallies, tenures, versions
 from registry.services.idempotency import answer, unit_of_work
 from registry.storage.checked import Store
+from registry.telemetry.meters import meters
 
 UNSAID = object()
 REASON_LENGTH = 2000
@@ -34,6 +35,7 @@ ACTIONS = {
     Kind.RESTORE: "version.restored",
     Kind.ROLLBACK: "version.rolled_back",
 }
+ROLLED_BACK_UNCHECKED = "version.rolled_back_unchecked"
 _HELD = (Tenure.model_id == catalog.model_id(bindparam("model"))) & (Tenure.stage == bindparam("stage"))
 _HOLDER = governance.covering(governance.select_holders().where(_HELD), Tenure, None)
 _TENURE = governance.covering(select(Tenure.id).where(_HELD), Tenure, None)
@@ -46,7 +48,8 @@ class Terms:
     ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
     ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
     Without ``displace`` nobody is pushed out of production; with ``archive_others`` every other version in the target
-    stage is archived by the same act, also where the lifecycle would let them stay.
+    stage is archived by the same act, also where the lifecycle would let them stay. ``without_store_check`` rolls back
+    without asking the store for the bytes.
     """
 
     reason: str
@@ -56,38 +59,54 @@ class Terms:
     if_match: int | None = None
     displace: bool = True
     archive_others: bool = False
+    without_store_check: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move did, or in a dry run would do. ``at`` is None when nothing was written."""
+    """What a move did, or in a dry run would do. ``at`` is None when nothing was written.
+
+    ``warnings`` say what was not checked.
+    """
 
     move: Move
     at: datetime | None
     version: VersionRecord
     dry_run: bool = False
+    warnings: Sequence[str] = ()
 
 
 @tallies.moves
 def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store) -> Moved:
     """Move a version to *target*, displacing the holder of production.
 
-    The move, its tenures and its audit entry commit together or not at all. Raises IllegalTransition, NotReady,
-    Stale, PreconditionFailed, Forbidden, or BlobsMissing when bytes that should go to production are gone.
+    The move, its tenures and its audit entry commit together or not at all. A dry run needs no permission beyond the
+    route's. Raises IllegalTransition, NotReady, Stale, PreconditionFailed, Forbidden, or BlobsMissing when bytes that
+    should go to production are gone.
     """
     check_reason(terms.reason)
+    unchecked: str | None = None
     if target is Stage.PRODUCTION:
-        actor.require(Permission.VERSION_PROMOTE)
-        integrity.refuse_damaged(store, model, number, note=not terms.dry_run)
+        if not terms.dry_run:
+            actor.require(Permission.VERSION_PROMOTE)
+        unchecked = integrity.refuse_damaged(store, model, number, note=not terms.dry_run)
+    warnings = [unchecked] if unchecked else []
     if terms.dry_run:
-        return _rehearse_move(model, number, target, terms, actor=actor)
+        return replace(_rehearse_move(model, number, target, terms, actor=actor), warnings=warnings)
+    moved = _move(model, number, target, terms, warnings, actor=actor)
+    if unchecked and moved.at is not None:
+        integrity.check_soon(model, number)
+    return moved
+
+
+def _move(model: str, number: int, target: Stage, terms: Terms, warnings: Sequence[str], *, actor: Actor) -> Moved:
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
         decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
         others = tenures.others_in(session, held, found, target) if terms.archive_others else []
         if not decided.changed and not others:
-            return answer(session, Moved(decided, None, records.version_record(session, found)))
+            return answer(session, Moved(decided, None, records.version_record(session, found), warnings=warnings))
 
         event = audit.begin(held)
         if displaced:
@@ -100,28 +119,41 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
         for other in others:
             if other is not displaced:
                 _archive_beside(session, held, other, found, target, terms.reason, at=at, actor=actor)
-        return answer(session, Moved(decided, at, records.version_record(session, found)))
+        return answer(session, Moved(decided, at, records.version_record(session, found), warnings=warnings))
 
 
 @tallies.rollbacks
 def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
     """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
 
-    Gates are skipped, integrity is not: the target's bytes must be in the store. Raises Forbidden, NoPrevious,
-    IllegalTransition, NotReady, Stale, BlobsMissing, or Unavailable when the store cannot be asked.
+    Gates are skipped, integrity is not: the target's bytes must be in the store. With ``without_store_check`` it is
+    enough that the database has not recorded any damage of them. A dry run needs no permission beyond the route's.
+    Raises Forbidden, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, or BytesUnchecked when the store
+    does not answer.
     """
     check_reason(terms.reason)
-    actor.require(Permission.VERSION_ROLLBACK)
+    unchecked = terms.without_store_check
+    if not terms.dry_run:
+        actor.require(Permission.VERSION_ROLLBACK)
+        if unchecked:
+            actor.require(Permission.VERSION_ROLLBACK_UNCHECKED)
     while True:
         rehearsed = _rehearse_rollback(model, terms, to)
         checked = rehearsed.move.number
-        integrity.require_bytes(store, model, checked, note=not terms.dry_run)
+        if unchecked:
+            integrity.require_undamaged(model, checked)
+        else:
+            integrity.require_bytes(store, model, checked, note=not terms.dry_run)
         if terms.dry_run:
             return rehearsed
         try:
-            return _roll_back_to(checked, model, terms, to, actor=actor)
+            moved = _roll_back_to(checked, model, terms, to, actor=actor)
         except _LeadsElsewhere:
             continue
+        if unchecked and moved.at is not None:
+            meters().unchecked_rollbacks.inc()
+            integrity.check_soon(model, checked)
+        return moved
 
 
 def holders(model: str) -> dict[str, list[HolderRecord]]:
@@ -186,7 +218,8 @@ def _plan_move(
 ) -> tuple[Move, Version | None]:
     _refuse_deleted(held)
     catalog.check_match(found, terms.if_match)
-    authority.require_to_move(actor, held, found)
+    if not terms.dry_run:
+        authority.require_to_move(actor, held, found)
     matters = target is Stage.PRODUCTION or terms.expected_current is not UNSAID
     incumbent = governance.production_holder(session, held) if matters else None
     number = incumbent.number if incumbent else None
@@ -237,7 +270,12 @@ def _rehearse_rollback(model: str, terms: Terms, to: int | None) -> Moved:
         chosen, outgoing = _plan_rollback(session, held, terms, to)
         target = catalog.version(session, held, chosen.number)
         decided = _rollback_move(target, outgoing)
-        return Moved(decided, None, records.version_record(session, target), dry_run=True)
+        record = records.version_record(session, target)
+        return Moved(decided, None, record, dry_run=True, warnings=_unchecked(model, target.number, terms))
+
+
+def _unchecked(model: str, number: int, terms: Terms) -> list[str]:
+    return [integrity.UNCHECKED.format(model, number)] if terms.without_store_check else []
 
 
 class _LeadsElsewhere(Exception):
@@ -253,8 +291,9 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
             raise _LeadsElsewhere
         target = catalog.version(session, held, chosen.number)
         decided = _rollback_move(target, outgoing)
+        warnings = _unchecked(model, target.number, terms)
         if not decided.changed:
-            return answer(session, Moved(decided, None, records.version_record(session, target)))
+            return answer(session, Moved(decided, None, records.version_record(session, target), warnings=warnings))
 
         event = audit.begin(held)
         if outgoing:
@@ -263,8 +302,10 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
         tenures.enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
 
         happening = _happening(held, target, decided, outgoing, terms.reason, facts={"origin": chosen.origin})
+        if terms.without_store_check:
+            happening = replace(happening, action=ROLLED_BACK_UNCHECKED)
         audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
-        return answer(session, Moved(decided, event.at, records.version_record(session, target)))
+        return answer(session, Moved(decided, event.at, records.version_record(session, target), warnings=warnings))
 
 
 def _plan_rollback(session: Session, held: Model, terms: Terms, to: int | None) -> tuple[stages.Tenure, Version | None]:

@@ -125,6 +125,10 @@ class Store:
         with self._guard.operation("claim"):
             self.driver.write_identity(content, replace=replace)
 
+    def gave_no_answer(self) -> None:
+        """Count an operation whose end its caller did not wait for as a failure of the store."""
+        self._breaker.failed(time.monotonic())
+
     def check(self) -> None:
         """Raise Unavailable, whose detail tells an operator why, when the store cannot be used."""
         try:

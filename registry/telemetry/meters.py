@@ -49,6 +49,10 @@ class Meters:
         for kind in Kind:
             for outcome in OUTCOMES:  # from 0 on, or the first of its kind would be no increase
                 self.transitions.labels(kind.value, outcome)
+        self.unchecked_rollbacks = Counter(
+            "registry_unchecked_rollbacks", "Rollbacks that did not ask the store for the target's files.",
+            registry=self._own,
+        )  # fmt: skip
         self.refusals = Counter(
             "registry_refusals", "Requests that were not done, by the code of the problem.", ["code"],
             registry=self._own,

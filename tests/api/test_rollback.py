@@ -276,7 +276,24 @@ def test_in_an_open_lifecycle_the_latest_entrant_goes_and_the_others_stay(api: A
 def test_a_rollback_has_a_permission_of_its_own(as_role: Callable[[str], Api], role: str) -> None:
     problem = expect(403, as_role(role).post("/models/fraud/rollback", {"reason": "latency"}))
 
-    assert problem["permission"] == "version:rollback"
+    assert problem["permission"] == ("version:rollback" if role in {"writer", "admin"} else "version:stage")
+
+
+def test_a_rollback_without_the_store_needs_a_permission_and_leaves_an_entry_of_its_own(
+    given: Given, as_role: Callable[[str], Api], three: list[dict[str, Any]], storage_root: Path
+) -> None:
+    lose(storage_root, three[1]["sha256"])  # which only the store could say
+    terms = {"reason": "the store is down", "without_store_check": True}
+
+    refused = as_role("promoter").post("/models/fraud/rollback", terms)
+    moved = expect(200, as_role("responder").post("/models/fraud/rollback", terms))
+
+    assert expect(403, refused)["permission"] == "version:rollback_unchecked"
+    assert (moved["number"], moved["displaced"], moved["kind"]) == (2, 3, "rollback")
+    assert "fraud:2 were not checked" in moved["warnings"][0]
+    assert given.actions().count("version.rolled_back_unchecked") == 1
+    assert given.actions().count("version.rolled_back") == 0
+    assert given.rollback("fraud", to=1)["warnings"] == []
 
 
 @pytest.mark.usefixtures("three")

@@ -260,14 +260,32 @@ def test_only_a_promoter_moves_into_and_out_of_production(
 
     problems = [
         refused(403, api, 2, "production"),
-        refused(403, api, 2, "production", dry_run=True),
         refused(403, api, 1, "archived", leave_vacant=True),
-        refused(403, api, 1, "archived", leave_vacant=True, dry_run=True),
     ]
 
     assert {problem["permission"] for problem in problems} == {"version:promote"}
     assert move(api, 2, "none")["changed"] is True
     assert move(as_role("promoter"), 1, "archived", leave_vacant=True)["changed"] is True
+
+
+def test_a_writer_may_rehearse_what_only_a_promoter_may_do(given: Given, as_role: Callable[[str], Api]) -> None:
+    for stage in ("production", "production", "staging"):
+        given.version(stage=stage)
+    writer, rollback = as_role("writer"), "/models/fraud/rollback"
+    before = given.stages(), given.entries()
+
+    rehearsed = [
+        move(writer, 3, "production", dry_run=True),
+        move(writer, 2, "archived", leave_vacant=True, dry_run=True),
+        expect(200, writer.post(rollback, {"reason": "why", "dry_run": True})),
+    ]
+
+    assert [(moved["changed"], moved["dry_run"], moved["displaced"]) for moved in rehearsed] == [
+        (True, True, 2), (True, True, None), (True, True, 2),
+    ]  # fmt: skip
+    assert refused(403, as_role("reader"), 3, "production", dry_run=True)["permission"] == "version:stage"
+    assert refused(403, writer, 3, "production")["permission"] == "version:promote"
+    assert (given.stages(), given.entries()) == before
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter"])

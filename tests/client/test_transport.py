@@ -40,6 +40,19 @@ def test_a_limit_that_lasts_is_reported_at_once(registry: Registry, client: Regi
     assert len(registry.requests("GET", "/models/fraud")) == 1
 
 
+def test_a_refusal_that_the_caller_has_to_decide_on_is_reported_at_once(
+    registry: Registry, client: RegistryClient
+) -> None:
+    unchecked = problem(503, "bytes_unchecked", "The store does not answer.")
+    unchecked.headers["X-Should-Retry"] = "false"
+    registry.answers.append(lambda request: unchecked)
+
+    with pytest.raises(errors.BytesUnchecked, match="The store does not answer"):
+        client.stages.roll_back("fraud", reason="latency")
+
+    assert len(registry.requests("POST", "/models/fraud/rollback")) == 1
+
+
 def test_two_writes_have_two_keys_and_a_given_key_is_kept(registry: Registry, client: RegistryClient) -> None:
     client.models.create("fraud")
     client.models.create("fraud")

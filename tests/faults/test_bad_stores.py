@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -77,6 +78,11 @@ def refused_for_now(response: TestResponse) -> bool:
     return problem["code"] == "unavailable" and int(response.headers["Retry-After"]) > 0
 
 
+def unchecked(response: TestResponse) -> bool:
+    problem = expect(503, response)
+    return problem["code"] == "bytes_unchecked" and "Retry-After" not in response.headers
+
+
 def always(fault: Fault) -> Callable[[str, str], Fault]:
     return lambda method, path: fault
 
@@ -98,7 +104,7 @@ def test_what_needs_a_store_that_fails_waits_and_everything_else_goes_on(between
 
     between.inside.rule = always(REFUSALS.get(fault, Fault(hang=True)))
     assert refused_for_now(shelf.complete(upload))
-    assert refused_for_now(api.post("/models/fraud/rollback", rollback))
+    assert unchecked(api.post("/models/fraud/rollback", rollback))
     assert shelf.given.entries() == before
     assert shelf.given.stage("fraud", 3, "production")["displaced"] == 2
     assert api.get("/readyz").get_json()["status"] == "degraded"
@@ -109,6 +115,26 @@ def test_what_needs_a_store_that_fails_waits_and_everything_else_goes_on(between
     assert expect(200, api.post("/models/fraud/rollback", rollback))["number"] == 2
     assert expect(201, shelf.register(content))["version"]["number"] == 4
     assert between.oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, 5)}
+
+
+def test_a_rollback_does_not_wait_for_a_store_that_hangs(between: Between) -> None:
+    """The driver alone would wait 45 seconds for each request."""
+    shelf, rollback = between.shelf, {"reason": "a test"}
+    for _ in range(3):
+        shelf.version(os.urandom(9), stage="production")
+    between.inside.rule = always(Fault(hang=True))
+
+    began = time.monotonic()
+    assert unchecked(shelf.api.post("/models/fraud/rollback", rollback))
+    assert time.monotonic() - began < 30
+    asked = len(between.inside.seen)
+    assert unchecked(shelf.api.post("/models/fraud/rollback", rollback))
+    assert len(between.inside.seen) - asked <= 1  # the store is left alone now
+    done = expect(200, shelf.api.post("/models/fraud/rollback", rollback | {"without_store_check": True}))
+    between.recover()
+
+    assert (done["number"], len(done["warnings"])) == (2, 1)
+    assert between.oracle.assert_sound() == {f"fraud:{number}": "ready" for number in (1, 2, 3)}
 
 
 @KINDS

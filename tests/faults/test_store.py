@@ -110,11 +110,11 @@ def given(api: Api, outage: Outage) -> Given:
     return given
 
 
-def refused_for_now(response: TestResponse) -> bool:
+def refused_for_now(response: TestResponse, code: str = "unavailable") -> bool:
     problem = response.get_json()
-    assert (response.status_code, problem["code"]) == (503, "unavailable"), problem
+    assert (response.status_code, problem["code"]) == (503, code), problem
     assert response.content_type == "application/problem+json"
-    return int(response.headers["Retry-After"]) > 0
+    return code == "bytes_unchecked" or int(response.headers["Retry-After"]) > 0
 
 
 @pytest.mark.fault("F27")
@@ -144,12 +144,32 @@ def test_a_rollback_waits_for_the_store_and_writes_nothing_before(api: Api, give
 
     outage.begin()
     key = {"Idempotency-Key": "one"}
-    assert refused_for_now(api.post("/models/fraud/rollback", {"reason": "a test"}, headers=key))
+    assert refused_for_now(api.post("/models/fraud/rollback", {"reason": "a test"}, headers=key), "bytes_unchecked")
     assert (given.stages(), given.entries()) == before
     outage.end()
 
     done = expect(200, api.post("/models/fraud/rollback", {"reason": "a test"}, headers=key))
     assert (done["number"], done["displaced"]) == (1, 2)
+
+
+def test_a_rollback_is_possible_while_the_store_does_not_answer(api: Api, given: Given, outage: Outage) -> None:
+    for _ in range(3):
+        given.version(stage="production")
+
+    outage.begin()
+    refused = api.post("/models/fraud/rollback", {"reason": "a test"})
+    rehearsed = api.post("/models/fraud/rollback", {"reason": "a test", "without_store_check": True, "dry_run": True})
+    done = api.post("/models/fraud/rollback", {"reason": "a test", "without_store_check": True})
+    outage.end()
+
+    assert refused_for_now(refused, "bytes_unchecked")
+    assert "--without-store-check" in refused.get_json()["detail"]
+    assert refused.headers["X-Should-Retry"] == "false"
+    assert [(moved["number"], len(moved["warnings"])) for moved in (expect(200, rehearsed), expect(200, done))] == [
+        (2, 1), (2, 1),
+    ]  # fmt: skip
+    assert given.stages()[2] == "production"
+    assert given.rollback("fraud")["warnings"] == []
 
 
 @pytest.mark.fault("F27")
@@ -160,7 +180,8 @@ def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, 
 
     outage.begin()
 
-    assert given.stage("fraud", 2, "production")["displaced"] == 1
+    promoted = given.stage("fraud", 2, "production")
+    assert (promoted["displaced"], len(promoted["warnings"])) == (1, 1)
     assert expect(200, api.get("/models/fraud"))["stages"]["production"] == [2]
     assert expect(200, api.get("/models/fraud/versions/1"))["stage"] == "archived"
     assert expect(200, api.get("/models/fraud/history"))["items"][0]["action"] == "version.promoted"

@@ -18,7 +18,13 @@ class RollbackBody(Strict):
     reason = reason(required=True)
     to = version_number(metadata={"description": "An earlier holder; by default the previous good one."})
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
-    dry_run = Flag()
+    dry_run = Flag(metadata={"description": "Decide and answer, but write nothing."})
+    without_store_check = Flag(
+        metadata={
+            "description": "Do not ask the store for the target's files: for when it does not answer. Needs the "
+            "permission version:rollback_unchecked, is recorded as version.rolled_back_unchecked."
+        }
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> tuple[Terms, int | None]:
@@ -55,6 +61,11 @@ class MovedView(View):
     dry_run = fields.Boolean(required=True)
     at = Instant(required=True, allow_none=True)
     version = fields.Nested(VersionView, required=True)
+    warnings = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "What was not checked; empty when everything was."},
+    )
 
 
 class HolderView(View):

@@ -26,7 +26,7 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 def put_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
     """Move a version to another stage.
 
-    Into and out of production this needs the permission version:promote.
+    Into and out of production this needs the permission version:promote; a dry run does not.
     """
     target, terms = body
     return stages.move(model, number, target, Terms(**terms, if_match=if_match()), actor=current_actor(), store=store())
@@ -36,9 +36,13 @@ def put_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Mo
 @conditional
 @blueprint.arguments(RollbackBody)
 @blueprint.response(200, MovedView)
-@requires(Permission.VERSION_ROLLBACK)
+@requires(Permission.VERSION_STAGE)
 def post_rollback(body: tuple[Terms, int | None], model: str) -> Moved:
-    """Return production to the previous good holder."""
+    """Return production to the previous good holder.
+
+    This needs the permission version:rollback; for a dry run version:stage is enough. 503 bytes_unchecked says at once
+    that the store does not answer.
+    """
     terms, to = body
     return stages.roll_back(model, replace(terms, if_match=if_match()), actor=current_actor(), store=store(), to=to)
 

@@ -19,6 +19,7 @@ KINDS = {
     "version.archived": Kind.ARCHIVE,
     "version.restored": Kind.RESTORE,
     "version.rolled_back": Kind.ROLLBACK,
+    "version.rolled_back_unchecked": Kind.ROLLBACK,
 }
 
 

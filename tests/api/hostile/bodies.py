@@ -88,7 +88,7 @@ OPERATIONS = [
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),
     Operation("POST", "/models/fraud/rollback", RollbackBody,
-              {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False}),
+              {"reason": "why", "to": 1, "expected_current": 2, "dry_run": False, "without_store_check": False}),
     Operation("PUT", "/models/fraud/aliases/champion", AliasBody,
               {"version": 3, "expected_current": 2, "reason": "why"}),
     Operation("PUT", "/models/fraud/aliases/stable/protection", ReasonBody, {"reason": "why"}),
