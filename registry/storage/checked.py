@@ -127,7 +127,7 @@ class Store:
 
     def gave_no_answer(self) -> None:
         """Count an operation whose end its caller did not wait for as a failure of the store."""
-        self._breaker.failed(time.monotonic())
+        self._guard.gave_no_answer()
 
     def check(self) -> None:
         """Raise Unavailable, whose detail tells an operator why, when the store cannot be used."""

@@ -48,6 +48,10 @@ class Guard:
         if self.standing.foreign and self.standing.age() < _FOREIGN_SECONDS:
             raise ForeignStore(self.standing.foreign, retry_after=5)
 
+    def gave_no_answer(self) -> None:
+        """Count an operation that was given up as a failure of the store."""
+        self._breaker.failed(time.monotonic())
+
     @contextmanager
     def operation(
         self, name: str, key: str | None = None, *, asks: bool = True, changes: bool = False
