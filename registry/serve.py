@@ -13,6 +13,7 @@ from gunicorn.app.base import Application
 from sqlalchemy import select
 
 from registry import worker
+from registry.api import metrics
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import schema, times
@@ -117,6 +118,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         health.probe(app.extensions[EXTENSION].store)
         meters.watch(engine_of(app).pool)
         refusals.watch(app)
+        metrics.watch(app)
         times.guard(app)
         if self.settings.tracing:
             tracing.start()

@@ -1,5 +1,6 @@
 """The target for a WSGI server of your own: ``gunicorn -c deploy/gunicorn.conf.py registry.wsgi:app``."""
 
+from registry.api import metrics
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import session, times
@@ -13,6 +14,7 @@ app = create_app(settings)
 check_store(app)
 meters.watch(session.engine_of(app).pool)
 refusals.watch(app)
+metrics.watch(app)
 times.guard(app)
 if settings.tracing:
     tracing.start()

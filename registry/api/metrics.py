@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable
 from importlib.metadata import version
 
-from flask import Blueprint, Response, current_app, request
+import structlog
+from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,15 +19,18 @@ from prometheus_client.registry import Collector
 from registry.config import Secret
 from registry.domain.errors import Unauthenticated, Unavailable
 from registry.http.access import public
-from registry.http.context import settings, store
+from registry.http.context import EXTENSION, Adapters, settings, store
 from registry.services import gauges, health
 from registry.services.gauges import Gauge
 from registry.storage.checked import Store
 from registry.telemetry import processes, shared_values
+from registry.telemetry.latest_text import LatestText
 from registry.telemetry.meters import meters
 
 blueprint = Blueprint("metrics", __name__)
 CACHE = "model-registry-metrics"
+WATCH_SECONDS = 1.0
+log = structlog.get_logger(__name__)
 
 
 class _Database(Collector):
@@ -56,38 +60,34 @@ class _Process(Collector):
         build.add_metric([version("model-registry"), platform.python_version()], 1)
         yield build
         yield GaugeMetricFamily(
-            "registry_metrics_incomplete", "1 when counts of the process that answers are missing: no room for them.",
-            value=float(shared_values.problem() is not None),
+            "registry_metrics_incomplete",
+            "1 when counts are missing: no room for those of the process that answers, or a file that cannot be read.",
+            value=float(shared_values.problem() is not None or shared_values.unreadable() is not None),
         )  # fmt: skip
         yield GaugeMetricFamily("registry_draining", "1 from SIGTERM to the end.", value=float(processes.draining()))
 
 
-class _Cache:
-    """The text of the latest scrape. One thread makes the next one; others get the one before meanwhile."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._text: bytes | None = None
-        self._made_at = 0.0
-
-    def get(self, seconds: float) -> bytes:
-        """Return a text that is not older than *seconds*, or the latest one while another thread makes a new one."""
-        if self._is_fresh(seconds) or not self._lock.acquire(blocking=self._text is None):
-            return self._text or b""
-        try:
-            if not self._is_fresh(seconds):
-                self._text, self._made_at = _render(), time.monotonic()
-            return self._text or b""
-        finally:
-            self._lock.release()
-
-    def _is_fresh(self, seconds: float) -> bool:
-        return self._text is not None and time.monotonic() - self._made_at < seconds
-
-
 @blueprint.record_once
 def _remember(state: BlueprintSetupState) -> None:
-    state.app.extensions[CACHE] = _Cache()
+    state.app.extensions[CACHE] = LatestText(_render)
+
+
+def watch(app: Flask) -> None:
+    """Render the numbers before they are asked for, as long as they are. Call in the process that serves."""
+    latest: LatestText = app.extensions[CACHE]
+    adapters: Adapters = app.extensions[EXTENSION]
+    seconds = adapters.settings.metrics_cache_seconds
+
+    def run() -> None:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            try:
+                with app.app_context():
+                    latest.renew_early(seconds)
+            except Exception:
+                log.exception("metrics_not_rendered")
+
+    threading.Thread(target=run, name="metrics", daemon=True).start()
 
 
 @blueprint.get("/metrics")
@@ -97,8 +97,8 @@ def metrics() -> Response:
     token = settings().metrics_token
     if token is not None and not _has(token):
         raise Unauthenticated("this needs an Authorization header: Bearer, and the token in REGISTRY_METRICS_TOKEN")
-    cache: _Cache = current_app.extensions[CACHE]
-    return Response(cache.get(settings().metrics_cache_seconds), content_type=CONTENT_TYPE_LATEST)
+    latest: LatestText = current_app.extensions[CACHE]
+    return Response(latest.get(settings().metrics_cache_seconds), content_type=CONTENT_TYPE_LATEST)
 
 
 def _has(token: Secret) -> bool:
@@ -109,6 +109,7 @@ def _has(token: Secret) -> bool:
 
 def _render() -> bytes:
     registry = CollectorRegistry(auto_describe=False)
+    # The counts come first: what cannot be read of them is a fact of the process.
     for collector in (meters().collector(), _Process(), _Database(), _Store(store())):
         registry.register(collector)
     return generate_latest(registry)

@@ -177,7 +177,7 @@ class _Reader:
             "stall_seconds": self.number("stall_seconds", 30, least=1, most=3600),
             "tracing": self._tracing(),
             "metrics_token": self._metrics_token(),
-            "metrics_cache_seconds": self.number("metrics_cache_seconds", 2, least=0, most=60),
+            "metrics_cache_seconds": self.number("metrics_cache_seconds", 5, least=0, most=60),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
             "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),

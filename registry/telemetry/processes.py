@@ -22,6 +22,7 @@ from typing import Any
 from registry.telemetry import slots
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for it
+TEXT = "metrics.text"  # the latest rendering, for all processes
 PREFIX = "model-registry-counts-"
 LOCK = "in-use"
 LEAST_ROOM_BYTES = 16 * 1024 * 1024
@@ -32,7 +33,10 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 class _Shared:
-    """Made in the master and inherited by its workers: ``flag`` is memory that all of them see."""
+    """Made in the master and inherited by its workers: ``flag`` is memory that all of them see.
+
+    ``held`` is a lock: the directory has a living server as long as a process of it lives.
+    """
 
     flag: mmap.mmap | None = None
     own: Path | None = None
@@ -42,7 +46,8 @@ class _Shared:
 def prepare() -> None:
     """Let the workers that this process will fork count together; once, also when a configuration is read again.
 
-    The directory that PROMETHEUS_MULTIPROC_DIR names is emptied of earlier counts; without it a private one is made.
+    The directory that PROMETHEUS_MULTIPROC_DIR names is emptied of earlier counts, unless a living server counts there:
+    the one that this one replaces (SIGUSR2). Without the variable a private directory is made.
     Where there is no room for it, the workers count by themselves until there is. Raises RuntimeError when the
     directory cannot be used for another reason.
     """
@@ -120,9 +125,14 @@ def _cancel_alarm() -> None:
 
 
 def _empty(directory: Path) -> None:
+    """Remove the counts of servers that have ended."""
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for file in directory.glob("*.db"):
-        file.unlink(missing_ok=True)
+    _Shared.held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)  # a full disk may have no room for a file to lock
+    with suppress(BlockingIOError):
+        fcntl.flock(_Shared.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for file in (*directory.glob("*.db"), directory / TEXT):
+            file.unlink(missing_ok=True)
+    fcntl.flock(_Shared.held, fcntl.LOCK_SH)
 
 
 def _make_own() -> None:

@@ -12,7 +12,7 @@ import functools
 import os
 import struct
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,9 @@ from registry.telemetry.processes import VARIABLE
 log = structlog.get_logger(__name__)
 FIRST_BYTES = 1 << 16
 ENTRY_BYTES = 40  # of a value beside its name
+_USED = struct.Struct("i")  # bytes in use, at the begin of a file
+# What reading a file of values raises that is gone, is closed to this user, or has other bytes.
+_DAMAGES = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, struct.error)
 
 
 class _Reserved(MmapedDict):
@@ -56,6 +59,7 @@ class _State:
     shared: Any = None
     waiting: list[_Waiting] = []  # noqa: RUF012 -- of the process
     problem: str | None = None
+    unreadable: str | None = None
 
 
 class _Waiting(values.MutexValue):
@@ -131,16 +135,53 @@ def problem() -> str | None:
     return f"{len(_State.waiting)} numbers of this process are missing in /metrics: {_State.problem}"
 
 
+def unreadable() -> str | None:
+    """Return which counts of this server could not be read when they were last collected; None when all could."""
+    return _State.unreadable
+
+
 class Shared(Collector):
-    """The counts of all processes of this server; nothing where their directory cannot be read."""
+    """The counts of all processes of this server, without the files that cannot be read (see :func:`unreadable`)."""
 
     def collect(self) -> Iterable[Metric]:
         """Yield each metric."""
-        found: Iterator[Metric] = iter(())
-        with contextlib.suppress(OSError, RuntimeError, ValueError, struct.error):
-            files = [str(file) for file in Path(os.environ[VARIABLE]).glob("*.db")]
-            found = iter(MultiProcessCollector.merge(files))  # type: ignore[no-untyped-call]
+        found, bad = _readable(os.environ[VARIABLE])
+        if bad and bad != _State.unreadable:
+            log.warning("metrics_unreadable", files=bad, directory=os.environ[VARIABLE])
+        _State.unreadable = bad
         yield from found
+
+
+def _readable(directory: str) -> tuple[Iterable[Metric], str | None]:
+    """Return what the files of a directory hold together, and the names of those that cannot be read."""
+    try:
+        files = [file for file in Path(directory).iterdir() if file.suffix == ".db"]
+    except OSError as error:
+        return (), str(error)
+    with contextlib.suppress(*_DAMAGES):
+        return _merged(files), None
+    good, bad = [], []
+    for file in files:
+        try:
+            _merged([file])
+            good.append(file)
+        except FileNotFoundError:  # of a process that has ended meanwhile
+            continue
+        except _DAMAGES:
+            bad.append(file.name)
+    with contextlib.suppress(*_DAMAGES):  # one may have changed, or gone with its process, since it was read
+        return _merged(good), ", ".join(sorted(bad)) or None
+    return (), "the files changed while they were read"
+
+
+def _merged(files: Iterable[Path]) -> Iterable[Metric]:
+    """Return the metrics of *files*. Raises one of _DAMAGES."""
+    for file in files:
+        with file.open("rb") as opened:
+            if _USED.unpack(opened.read(_USED.size))[0] < 0:  # which prometheus_client takes for an empty file
+                raise ValueError(f"{file} has no header")
+    found: Iterable[Metric] = MultiProcessCollector.merge(map(str, files))  # type: ignore[no-untyped-call]
+    return found
 
 
 def _share(*arguments: Any, **named: Any) -> Any:

@@ -19,10 +19,10 @@ UNMATCHED = "registry_http_requests_total"
 
 
 @contextmanager
-def counting_on(disk: Path, folder: Path) -> Iterator[Server]:
+def counting_on(disk: Path, folder: Path, **variables: str) -> Iterator[Server]:
     with (
         (folder / "log").open("ab") as log,
-        serving(folder, log.fileno(), PROMETHEUS_MULTIPROC_DIR=str(disk / "counts")) as server,
+        serving(folder, log.fileno(), PROMETHEUS_MULTIPROC_DIR=str(disk / "counts"), **variables) as server,
     ):
         yield server
 
@@ -44,6 +44,7 @@ def test_a_server_that_starts_without_room_for_its_counts_serves_and_counts_late
     with small_disk(tmp_path / "disk", size="2m") as disk:
         fill(disk)
         with counting_on(disk, tmp_path) as server:
+            eventually(lambda: len(server.workers()) == 2, "both processes are there")
             workers = server.workers()
             answers = {server.get(f"/nothing/{number}").status_code for number in range(40)}
             said = server.readiness("metrics")
@@ -103,3 +104,52 @@ def test_a_directory_that_is_gone_costs_only_the_numbers(tmp_path: Path) -> None
         server.stop()
 
     assert answers == {200, 404}
+
+
+def test_counts_that_cannot_be_read_are_said_to_be_missing_and_the_others_are_there(tmp_path: Path) -> None:
+    bad = tmp_path / "counts" / "counter_77.db"
+    with counting_on(tmp_path, tmp_path) as server:
+        assert server.get("/nothing").status_code == 404
+        said = []
+        for content in (b"\xff" * 4096, b"\x7f" * 4096, b"", b"\x40\0\0\0" + bytes(4092)):
+            bad.write_bytes(content)
+            said.append(server.metric("registry_metrics_incomplete"))
+        counted = server.metric(UNMATCHED)
+        bad.unlink()
+        healed = server.metric("registry_metrics_incomplete")
+        server.stop()
+
+    assert (said, healed) == ([1] * 4, 0)
+    assert counted > 0
+    assert bad.name in (tmp_path / "log").read_text()
+
+
+def test_a_server_that_takes_over_from_a_living_one_leaves_its_counts(tmp_path: Path) -> None:
+    with counting_on(tmp_path, tmp_path) as server:
+        for number in range(20):
+            server.get(f"/nothing/{number}")
+        before, workers = server.metric(UNMATCHED), server.workers()
+        kept = {file: file.stat().st_ino for file in (tmp_path / "counts").glob("*.db")}
+        server.process.send_signal(signal.SIGUSR2)
+        eventually(
+            lambda: sum("Booting worker" in line for line in (tmp_path / "log").read_text().splitlines()) >= 4,
+            "the next server has its workers",
+        )
+        eventually(lambda: len(list((tmp_path / "counts").glob("counter_*.db"))) >= 4, "they count")
+        after = server.metric(UNMATCHED)
+
+    assert len(workers) == 2
+    assert before >= 20
+    assert after >= before
+    assert kept.items() <= {file: file.stat().st_ino for file in (tmp_path / "counts").glob("*.db")}.items()
+
+
+def test_no_count_falls_for_scrapers_that_reach_one_process_after_another(tmp_path: Path) -> None:
+    with counting_on(tmp_path, tmp_path, REGISTRY_METRICS_CACHE_SECONDS="2") as server:
+        counts = []
+        for number in range(60):
+            server.get(f"/nothing/{number}")
+            counts.append(server.metric(UNMATCHED))
+        server.stop()
+
+    assert counts == sorted(counts)
