@@ -6,10 +6,11 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.dev_server import Server, serving
 from tests.support.disks import small_disk
@@ -145,11 +146,18 @@ def test_a_server_that_takes_over_from_a_living_one_leaves_its_counts(tmp_path: 
 
 
 def test_no_count_falls_for_scrapers_that_reach_one_process_after_another(tmp_path: Path) -> None:
-    with counting_on(tmp_path, tmp_path, REGISTRY_METRICS_CACHE_SECONDS="2") as server:
+    with counting_on(tmp_path, tmp_path, REGISTRY_METRICS_CACHE_SECONDS="2") as server, ExitStack() as stack:
+        eventually(lambda: len(server.workers()) == 2, "both processes are there")
+        scrapers = []
+        for stopped in server.workers():  # a connection stays with the process that accepted it
+            os.kill(stopped, signal.SIGSTOP)
+            scrapers.append(stack.enter_context(requests.Session()))
+            assert scrapers[-1].get(f"{server.url}/livez", timeout=60).ok
+            os.kill(stopped, signal.SIGCONT)
         counts = []
-        for number in range(60):
+        for number in range(40):
             server.get(f"/nothing/{number}")
-            counts.append(server.metric(UNMATCHED))
+            counts.append(server.metric(UNMATCHED, by=scrapers[number % 2]))
         server.stop()
 
     assert counts == sorted(counts)
