@@ -67,9 +67,13 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
 
 
 def check_store(app: Flask) -> None:
-    """Raise ForeignStore when the store is another registry's; one that does not answer is no obstacle."""
+    """Raise ForeignStore when the store is another registry's; one that does not answer is no obstacle.
+
+    Logs a warning where the database's role could change history.
+    """
     with app.app_context():
         ownership.confirm_at_start(app.extensions[EXTENSION].store)
+        health.log_privileges()
         db.engine.dispose()  # a server that forks must not share this connection with its workers
 
 

@@ -29,6 +29,7 @@ from registry.services import (
     collection,
     filling,
     gathering,
+    health,
     heartbeats,
     imports,
     leases,
@@ -74,6 +75,7 @@ def run(app: Flask, *, once: bool = False) -> None:
     times.guard(app)
     with app.app_context():
         ownership.confirm_at_start(app.extensions[EXTENSION].store)
+        health.log_privileges()
     stop = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:

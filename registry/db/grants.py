@@ -126,6 +126,38 @@ def power(connection: Connection) -> str | None:
     return f"{row.rolname} is a superuser" if row.rolsuper else f"{row.rolname} owns the tables"
 
 
+def danger(connection: Connection) -> str | None:
+    """Return why the connected role could change history or drop the triggers that guard it; None when it cannot.
+
+    Besides the tables' owner that is the owner of their schema, who may drop them, or of a trigger's function.
+    """
+    if connection.dialect.name != "postgresql":
+        return None
+    row = connection.execute(_DANGER).first()
+    if row is None:  # there is no schema yet
+        return None
+    for column, reason in (
+        ("rolsuper", "is a superuser"),
+        ("tables", "owns the tables"),
+        ("functions", "owns the functions of the triggers"),
+        ("schema", "owns the schema"),
+    ):
+        if getattr(row, column):
+            return f"{row.rolname} {reason}"
+    return None
+
+
+_DANGER = text(
+    "SELECT rolname, rolsuper,"
+    " EXISTS (SELECT 1 FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid WHERE NOT tgisinternal"
+    "  AND relnamespace = place.oid AND pg_has_role(relowner, 'MEMBER')) AS tables,"
+    " EXISTS (SELECT 1 FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal"
+    "  AND pronamespace = place.oid AND pg_has_role(proowner, 'MEMBER')) AS functions,"
+    " pg_has_role(nspowner, 'MEMBER') AS schema"
+    " FROM pg_roles, pg_namespace AS place WHERE rolname = current_user AND nspname = current_schema()"
+)
+
+
 def problems(connection: Connection) -> list[str]:
     """Return what the application's roles may do beyond their rights, and what they lack."""
     checked = roles(connection) if power(connection) else [connection.scalar(text("SELECT current_user")) or ""]

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from registry.db import grants, times
+from registry.db import times
 from registry.db.session import reading
 from registry.domain import clock
 from registry.services import gauges, health, heartbeats, leases, ownership, protection
@@ -82,7 +82,6 @@ def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Ch
             return {"engine": _sqlite(session, path)}
         return {
             "engine": _postgres(session),
-            "privileges": _privileges(session),
             "connections": _connections(session, pool_size=pool_size, processes=processes),
             "clock": judge_clock(clock.now(), leases.now(session)),
         }
@@ -179,15 +178,6 @@ def _unlike_wanted(session: Session) -> Iterator[tuple[str, str]]:
         stricter = name == "synchronous_commit" and found in {"remote_write", "remote_apply"}
         if found != wanted and not stricter:
             yield f"{name} is {found}: {meaning}", fix
-
-
-def _privileges(session: Session) -> Check:
-    """Whether the service's own role could change history; one role for everything works, and is a warning."""
-    power = grants.power(session.connection())
-    if power is None:
-        return Check(True, "the service's role can add to history and not change it")
-    fix = "Migrate as the owner with registry db upgrade --app-role NAME, and let the service connect as NAME."
-    return Check(True, f"{power}: a stolen password of the service can change history", fix)
 
 
 def _connections(session: Session, *, pool_size: int, processes: int) -> Check:

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.db import times
+from registry.db import grants, times
 from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
@@ -72,6 +72,7 @@ def _told() -> list[Gauge]:
             Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
                   {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
             *_clock(session, moment),
+            *_role(session),
             *_counted(session, moment),
         ]  # fmt: skip
 
@@ -88,6 +89,16 @@ def _clock(session: Session, moment: datetime) -> list[Gauge]:
               None, {"": times.current().step.total_seconds()}),
         Gauge("registry_clock_ahead_seconds", "How far the latest audit entry is ahead of the database's clock, or 0.",
               None, {"": clock_ahead_seconds(session, moment)}),
+    ]  # fmt: skip
+
+
+def _role(session: Session) -> list[Gauge]:
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        return []
+    return [
+        Gauge("registry_database_role_unsafe", "1 when the service's database role could change history.", None,
+              {"": float(grants.danger(connection) is not None)})
     ]  # fmt: skip
 
 

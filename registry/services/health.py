@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from sqlalchemy import exists, func, select
 
-from registry.db import schema, times
+from registry.db import grants, schema, times
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
@@ -30,6 +30,10 @@ PATIENCE = timedelta(minutes=10)
 READY_SECONDS = 2.0
 IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
+PRIVILEGES_FIX = (
+    "Migrate as the owner with registry db upgrade --app-role NAME, and let the service connect as NAME "
+    "(deploy/audit.md)."
+)
 DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
 
 
@@ -87,22 +91,38 @@ def probe(store: Store) -> None:
         log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)
 
 
+def log_privileges() -> None:
+    """Log a warning where the service's role could change history; a database that does not answer is no obstacle."""
+    with suppress(Unavailable), reading() as session:
+        if danger := grants.danger(session.connection()):
+            log.warning("database_role_can_change_history", role=danger, fix=PRIVILEGES_FIX)
+
+
+def _privileges(danger: str | None) -> Check:
+    """Return a warning where the service's role could change history: one role for everything works."""
+    if danger is None:
+        return Check(True, "the service's role can add to history and not change it")
+    return Check(True, f"{danger}: a stolen password of the service can change history", PRIVILEGES_FIX)
+
+
 def _needed(store: Store) -> dict[str, Check]:
-    asked = bounded.ask("database", _schema), bounded.ask("store", partial(_storage, store))
+    asked = bounded.ask("database", _database), bounded.ask("store", partial(_storage, store))
     end = time.monotonic() + READY_SECONDS
     database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
     found = {
         "database": database,
-        "migrations": _check(lambda: _migrations(asked[0].answer(0))),
+        "migrations": _check(lambda: asked[0].answer(0).mismatch),
         "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
     }
     if all(check.ok for check in found.values()):
         whose = bounded.ask("store's identity", partial(_identity, store))
         found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
+    if database.ok and asked[0].answer(0).has_roles:
+        found["privileges"] = _privileges(asked[0].answer(0).danger)
     return found
 
 
-def _nothing(_answer: str) -> None:
+def _nothing(_answer: _Database) -> None:
     """That there is an answer is what was to be known."""
 
 
@@ -129,16 +149,22 @@ def _clock() -> str | None:
     return refusal.detail if refusal else None
 
 
-def _schema() -> str:
-    """What keeps this release from working with the schema; empty when nothing does."""
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """What keeps this release from working with the schema, and why the connected role could change history."""
+
+    mismatch: str | None
+    danger: str | None
+    has_roles: bool
+
+
+def _database() -> _Database:
     with reading() as session:
         asked_at = times.steady()
         times.note(session.scalar(select(times.column())), asked_at=asked_at)
-        return schema.mismatch(session.connection()) or ""
-
-
-def _migrations(problem: str) -> str | None:
-    return problem or None
+        connection = session.connection()
+        has_roles = connection.dialect.name == "postgresql"
+        return _Database(schema.mismatch(connection), grants.danger(connection), has_roles)
 
 
 def _storage(store: Store) -> str:

@@ -1,0 +1,110 @@
+"""A service whose database role could change history says so at its start, to its probes, to its monitor."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+from structlog.testing import capture_logs
+
+from registry.app import create_app
+from registry.config import Settings
+from registry.db import migrate
+from registry.db.session import db
+from registry.serve import check_store
+from tests.conftest import SECRET
+from tests.support.api import Api, expect
+from tests.support.crashes import command
+from tests.support.databases import empty_postgres
+from tests.support.processes import environment
+
+EVENT = "database_role_can_change_history"
+
+
+class Roles:
+    """A migrated database, its owner, and a role that has the application's rights."""
+
+    def __init__(self, server: str) -> None:
+        mark = uuid.uuid4().hex[:12]
+        self.owner, self.app, self.password = f"owner_{mark}", f"app_{mark}", mark
+        url = make_url(empty_postgres(server))
+        self._admin = sa.create_engine(url, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+        for role in (self.owner, self.app):
+            self.do(f"CREATE ROLE {role} LOGIN PASSWORD '{mark}'")
+        self.do(f"GRANT ALL ON DATABASE {url.database} TO {self.owner}", f"ALTER SCHEMA public OWNER TO {self.owner}")
+        migrate.upgrade(self.url(self.owner), app_role=self.app)
+
+    def url(self, role: str) -> str:
+        return self._admin.url.set(username=role, password=self.password).render_as_string(hide_password=False)
+
+    def do(self, *statements: str) -> None:
+        with self._admin.connect() as connection:
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+
+    def close(self) -> None:
+        database = self._admin.url.database
+        self._admin = sa.create_engine(self._admin.url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        self.do(f"DROP DATABASE {database} WITH (FORCE)", f"DROP ROLE {self.app}", f"DROP ROLE {self.owner}")
+        self._admin.dispose()
+
+
+@pytest.fixture
+def roles(postgres_server: str) -> Iterator[Roles]:
+    found = Roles(postgres_server)
+    yield found
+    found.close()
+
+
+def test_a_role_that_could_change_history_is_reported(
+    roles: Roles, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    def look(role: str) -> tuple[str, str | None, float, list[str]]:
+        """The state of /readyz and its word on the role, the metric, and what a server logs when it starts."""
+        app = create_app(make_settings(roles.url(role)))
+        with capture_logs() as lines:
+            check_store(app)
+        api = Api(app.test_client(), None)
+        document = expect(200, api.get("/readyz"))
+        text = api.client.get("/metrics").get_data(as_text=True)
+        with app.app_context():
+            db.engine.dispose()
+        (unsafe,) = (line for line in text.splitlines() if line.startswith("registry_database_role_unsafe "))
+        check = document["checks"]["privileges"]
+        assert check["ok"]
+        return document["status"], check["detail"], float(unsafe.split()[1]), [
+            line["role"] for line in lines if line["event"] == EVENT
+        ]  # fmt: skip
+
+    def reported(reason: str) -> tuple[str, str, float, list[str]]:
+        return "ready", f"{reason}: a stolen password of the service can change history", 1, [reason]
+
+    owner, app = roles.owner, roles.app
+    modest = ("ready", "the service's role can add to history and not change it", 0, [])
+
+    assert look(owner) == reported(f"{owner} owns the tables")
+    assert look(app) == modest
+    roles.do(f"ALTER SCHEMA public OWNER TO {app}")
+    assert look(app) == reported(f"{app} owns the schema")
+    roles.do(f"ALTER SCHEMA public OWNER TO {owner}", f"GRANT {owner} TO {app}")
+    assert look(app) == reported(f"{app} owns the tables")
+    roles.do(f"REVOKE {owner} FROM {app}", f"ALTER ROLE {app} SUPERUSER")
+    assert look(app) == reported(f"{app} is a superuser")
+    roles.do(f"ALTER ROLE {app} NOSUPERUSER")
+    assert look(app) == modest
+
+    def work(role: str) -> str:
+        done = command(
+            "worker", "--once", cwd=tmp_path, env=environment(
+                REGISTRY_DATABASE_URL=roles.url(role).replace("+psycopg", ""), REGISTRY_SECRET_KEY=SECRET,
+                REGISTRY_STORAGE_URL=f"file://{tmp_path / 'store'}", REGISTRY_DATA_DIR=str(tmp_path),
+            ),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return str(done.stderr)
+
+    assert (work(owner).count(EVENT), work(app).count(EVENT)) == (1, 0)
