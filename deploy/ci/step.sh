@@ -15,7 +15,7 @@ need() { # $1 is the name of an input, $2 its value
 
 report() { # tell the pipeline what came out, and end
   python3 - "$1" "$step_files" <<'PYTHON'
-import html, json, os, pathlib, sys
+import html, json, os, pathlib, subprocess, sys
 
 code, files = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 command, github = os.environ["STEP_COMMAND"], os.environ.get("GITHUB_ACTIONS") == "true"
@@ -43,6 +43,18 @@ def failed():
     append("GITHUB_STEP_SUMMARY", f"**Model registry** {command} failed: <code>{html.escape(told)}</code>\n")
 
 
+def holder(model):
+    """The version in production now, or none: the expected-current of a later promotion."""
+    shown = subprocess.run(["registry", "show", "--json", "--", f"{model}#production"], capture_output=True, check=False)
+    if shown.returncode == 4:
+        return "none"
+    if shown.returncode:
+        (files / "err").write_bytes(shown.stderr)
+        failed()
+        sys.exit(shown.returncode)
+    return str(json.loads(shown.stdout)["number"])
+
+
 def succeeded():
     told = json.loads((files / "out").read_text(encoding="utf-8"))
     version = told["version"]
@@ -53,6 +65,8 @@ def succeeded():
         "created": json.dumps(told.get("created", False)),
         "changed": json.dumps(told.get("changed", told.get("created", False))),
     }
+    if command == "gate":
+        found["current"] = holder(version["model"])
     say("notice", f"{DONE[command]}: {found['reference']} ({found['stage']})")
     append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in found.items()))
     append("STEP_DOTENV", "".join(f"REGISTRY_{name.upper()}={value}\n" for name, value in found.items()))
@@ -99,9 +113,20 @@ LINES
     if [ -n "${STEP_EXPECTED_CURRENT:-}" ]; then set -- "$@" "--expected-current=$STEP_EXPECTED_CURRENT"; fi
     if [ "$STEP_COMMAND" = gate ]; then set -- "$@" --dry-run; fi
     case $STEP_VERSION in
-      *[!0-9]*) set -- "$@" -- "$STEP_VERSION" ;;
-      *) need model "${STEP_MODEL:-}" && set -- "$@" -- "$STEP_MODEL:$STEP_VERSION" ;;
+      *[!0-9]*) step_version=$STEP_VERSION ;;
+      *) need model "${STEP_MODEL:-}" && step_version=$STEP_MODEL:$STEP_VERSION ;;
     esac
+    # A pipeline that is run again gets its old version, which another one may have replaced since.
+    if [ "$STEP_COMMAND" = promote ] && [ "$STEP_TO" = staging ]; then
+      registry show --json -- "$step_version" >"$step_files/out" 2>"$step_files/err" || report "$?"
+      if python3 -c 'import json, sys
+shown = json.load(open(sys.argv[1], encoding="utf-8"))
+sys.exit(shown.get("version", shown)["stage"] != "archived")' "$step_files/out"; then
+        printf '{"error": {"detail": "%s"}}\n' "the version is archived, and a pipeline does not bring it back: registry promote does" >"$step_files/err"
+        report 6
+      fi
+    fi
+    set -- "$@" -- "$step_version"
     ;;
   *)
     printf '{"error": {"detail": "the input command must be register, promote or gate"}}\n' >"$step_files/err"

@@ -94,7 +94,7 @@ def gitlab(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
     """Run the component's job with these inputs."""
     (tmp_path / "model.bin").write_bytes(os.urandom(16))
 
-    def use(**given: str) -> Ended:
+    def use(token: str = fleet.token, **given: str) -> Ended:
         inputs = {name: str(one.get("default", "")) for name, one in SPEC["spec"]["inputs"].items()}
         inputs |= {name.replace("_", "-"): value for name, value in given.items()}
         told = {name: re.sub(r"\$\[\[ inputs\.(.+?) \]\]", lambda match: inputs[match[1]], value)
@@ -102,7 +102,7 @@ def gitlab(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
         runner = {"GITLAB_CI": "true", "CI_PIPELINE_ID": "88", "CI_COMMIT_SHA": "b" * 40}
         runner |= {
             "REGISTRY_URL": fleet.server.url,
-            "REGISTRY_TOKEN": fleet.token,
+            "REGISTRY_TOKEN": token,
             "STEP_PACKAGE": told["STEP_PACKAGE"] or "none",
         }
         shell = ["bash", "-eo", "pipefail", "-c", "\n".join(JOB["script"])]
@@ -160,6 +160,81 @@ def test_a_version_is_promoted_unless_another_holds_the_stage(github: Callable[.
     assert caller.get("/models/moved/history")["items"][0]["reason"] == HOSTILE
     assert late.code == 5
     assert late.printed.startswith("::error title=Model registry::promote: ")
+
+
+def test_an_archived_version_is_not_brought_back_by_a_pipeline(github: Callable[..., Ended], caller: Caller) -> None:
+    github(command="register", model="old", path="model.bin")
+    caller.make("PUT", "/models/old/versions/1/stage", {"stage": "archived", "reason": "replaced"})
+
+    again = github(command="promote", model="old", version="1", to="staging")
+
+    assert (again.code, "is archived" in again.printed) == (6, True)
+    assert caller.get("/models/old/versions/1")["stage"] == "archived"
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+def test_the_example_goes_to_production_with_a_writers_and_a_promoters_token(
+    fleet: Fleet, caller: Caller, tmp_path: Path, request: pytest.FixtureRequest, system: str
+) -> None:
+    model = f"example-{system}"
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / name).write_bytes(os.urandom(9))
+    (tmp_path / "metrics.json").write_text('{"auc": 0.9}')
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.bin").write_bytes(os.urandom(9))
+    tokens = {role: caller.make("POST", "/tokens", {"owner": f"ci-{role}", "roles": [role]})["token"]
+              for role in ("writer", "promoter")}  # fmt: skip
+    steps = workflow_steps(tokens) if system == "github" else pipeline_steps(tokens)
+    found: dict[str, str] = {}
+
+    for step in steps(found):
+        given = {name: value.replace("fraud", model) for name, value in step.items()}
+        ended = request.getfixturevalue(system)(**{name.replace("-", "_"): value for name, value in given.items()})
+        assert ended.code == 0, ended.printed
+        found.update(ended.found)
+
+    history = caller.get(f"/models/{model}/history")["items"]
+    assert [(entry["action"], entry["actor"]["name"]) for entry in history[:3]] == [
+        ("version.promoted", "ci-promoter"), ("version.promoted", "ci-writer"), ("version.registered", "ci-writer"),
+    ]  # fmt: skip
+    assert caller.get(f"/models/{model}/stages/production")["number"] == 1
+
+
+def workflow_steps(tokens: Mapping[str, str]) -> Callable[[Mapping[str, str]], Iterator[dict[str, str]]]:
+    """The steps of GitHub's example that use the action, each with its expressions replaced."""
+    workflow = yaml.safe_load((DEPLOY / "github-action" / "example.yml").read_text())
+
+    def steps(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        def value(match: re.Match[str]) -> str:
+            name = match[1]
+            if name.startswith("secrets."):
+                return tokens[name.removeprefix("secrets.REGISTRY_").removesuffix("_TOKEN").lower()]
+            return found[name.rpartition(".")[2]] if ".outputs." in name else name
+
+        for job in workflow["jobs"].values():
+            for step in job["steps"]:
+                if "github-action" in step.get("uses", ""):
+                    given = {name: text for name, text in step["with"].items() if name != "url"}
+                    yield {name: re.sub(r"\$\{\{ (.+?) \}\}", value, text) for name, text in given.items()}
+
+    return steps
+
+
+def pipeline_steps(tokens: Mapping[str, str]) -> Callable[[Mapping[str, str]], Iterator[dict[str, str]]]:
+    """The jobs of GitLab's example that use the component; the environment of a job decides which token it has."""
+    pipeline = yaml.safe_load((DEPLOY / "gitlab" / "example.yml").read_text())
+
+    def steps(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        for part in pipeline["include"]:
+            released = pipeline.get(part["inputs"]["job-name"], {}).get("environment") == "production"
+            given = {
+                name: re.sub(r"\$(REGISTRY_\w+)", lambda match: found[match[1]], text)
+                for name, text in part["inputs"].items()
+                if name not in {"package", "stage", "job-name"}
+            }
+            yield {**given, "token": tokens["promoter" if released else "writer"]}
+
+    return steps
 
 
 def test_an_input_is_never_read_as_code(github: Callable[..., Ended], caller: Caller, tmp_path: Path) -> None:
@@ -294,7 +369,9 @@ def test_the_action_and_the_component_take_the_same_inputs() -> None:
 
 def test_the_examples_use_only_what_there_is() -> None:
     workflow = yaml.safe_load((DEPLOY / "github-action" / "example.yml").read_text())
-    steps = [step for step in workflow["jobs"]["train"]["steps"] if "github-action" in step.get("uses", "")]
+    steps = [
+        step for job in workflow["jobs"].values() for step in job["steps"] if "github-action" in step.get("uses", "")
+    ]
     pipeline = yaml.safe_load((DEPLOY / "gitlab" / "example.yml").read_text())
 
     assert steps
@@ -304,7 +381,7 @@ def test_the_examples_use_only_what_there_is() -> None:
         "stages"
     ]
     assert all(part["inputs"]["package"] for part in pipeline["include"])  # the component does not guess it
-    outputs = re.findall(r"steps\.registered\.outputs\.(\w+)", str(workflow))
+    outputs = re.findall(r"steps\.\w+\.outputs\.(\w+)", str(workflow))
     assert outputs
     assert set(outputs) <= ACTION["outputs"].keys()
 

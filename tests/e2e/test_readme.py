@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -17,9 +18,10 @@ import pytest
 
 from registry.config import CLIENT_VARIABLES, VARIABLES
 from tests.conftest import SECRET
-from tests.support.databases import empty_postgres
+from tests.support.databases import Database, empty_postgres
 from tests.support.processes import SCRIPTS, environment, free_port, serving
 from tests.support.s3_server import S3Server
+from tests.support.servers import Launcher, running_fleet
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -108,6 +110,48 @@ def test_the_quick_start_does_what_it_says(site: Site) -> None:
     assert [version["number"] for version in versions] == [3, 2, 1]  # a job that runs again makes no fourth
 
 
+CI_SYSTEMS = {
+    "github": {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "77", "GITHUB_REPOSITORY": "risk/fraud",
+               "GITHUB_SHA": "a" * 40},
+    "gitlab": {"GITLAB_CI": "true", "CI_PIPELINE_ID": "88", "CI_COMMIT_SHA": "b" * 40,
+               "CI_PROJECT_URL": "https://gitlab.example/risk/fraud"},
+    "azure": {"TF_BUILD": "True", "BUILD_BUILDID": "99", "BUILD_SOURCEVERSION": "c" * 40,
+              "BUILD_REPOSITORY_URI": "https://dev.azure.com/risk/_git/fraud",
+              "SYSTEM_COLLECTIONURI": "https://dev.azure.com/risk/", "SYSTEM_TEAMPROJECT": "fraud"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_ci_section_runs_with_a_writers_and_a_promoters_token(
+    database: Database, launcher: Launcher, tmp_path: Path
+) -> None:
+    train, release = _shell_blocks("## Use it from CI")
+    for name in ("model", "fleet"):
+        (tmp_path / name).mkdir()
+    for name, text in {"train.csv": "a,b\n", "metrics.json": '{"auc": 0.9}', "params.json": '{"depth": 6}'}.items():
+        (tmp_path / name).write_text(text)
+    settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
+    with running_fleet(launcher, tmp_path / "fleet", **settings) as fleet, fleet.caller() as caller:
+        for system, variables in CI_SYSTEMS.items():
+            (tmp_path / "model" / "model.bin").write_text(system)
+            env = environment(HOME=str(tmp_path), REGISTRY_URL=fleet.server.url, **variables)
+            env["PATH"] = f"{SCRIPTS}{os.pathsep}{env['PATH']}"
+
+            trained = _bash(train, tmp_path, env | {"REGISTRY_TOKEN": database.tokens["writer"]})
+            released = _bash(release, tmp_path, env | {"REGISTRY_TOKEN": database.tokens["promoter"]})
+
+            assert (trained.returncode, released.returncode) == (0, 0), trained.stderr + released.stderr
+
+        again = _bash(release, tmp_path, env | {"REGISTRY_TOKEN": database.tokens["promoter"]})
+        history = caller.get("/models/fraud/history?action=version.promoted")["items"]
+
+    assert (again.returncode, "you expected version 2 to hold production, but version 3 does" in again.stderr) == (
+        5,
+        True,
+    )
+    assert [entry["actor"]["name"] for entry in history] == ["promoter", "writer"] * len(CI_SYSTEMS)
+
+
 def test_every_setting_is_in_the_readme() -> None:
     told = set(re.findall(r"`(REGISTRY_[A-Z0-9_]+)`", README))
 
@@ -139,6 +183,12 @@ def test_the_manifest_of_the_root_is_what_was_agreed() -> None:
         "pyproject.toml", "README.md", "registry", "migrations", "deploy", "tests", "Dockerfile",
         "uv.lock", "LICENSE", "CHANGELOG.md",
     }  # fmt: skip
+
+
+def _bash(script: str, cwd: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script], cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
 
 
 def _shell_blocks(heading: str) -> list[str]:
