@@ -45,6 +45,7 @@ BY_CODE: Mapping[str, Exit] = {
     "conflict": Exit.CONFLICT,
     "already_exists": Exit.CONFLICT,
     "in_use": Exit.CONFLICT,
+    "facts_differ": Exit.CONFLICT,
     "occupied": Exit.CONFLICT,
     "stale": Exit.CONFLICT,
     "position_lost": Exit.CONFLICT,

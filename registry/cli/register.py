@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from registry.cli.session import Session
 if TYPE_CHECKING:
     from registry.client import Reference
     from registry.client.registration import Registered
+    from registry.client.types import VersionView
 
 REMOTE = ("s3://", "https://")
 
@@ -53,8 +55,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option(
     "--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version once it is ready."
 )
+@click.option("--update", is_flag=True, help="Add metrics, tags, aliases and description to the version that there is.")
+@click.option("--new-version", is_flag=True, help="Make another version of the same files from the same run.")
 @click.option("--no-detect", is_flag=True, help="Do not look at CI variables, git and the Python version.")
-@click.option("--idempotency-key", metavar="KEY", help="Default: made from all of the above.")
+@click.option("--idempotency-key", metavar="KEY", help="Default: another one for each run of this command.")
 @wait("the bytes are verified, or copied from a URL")
 @jobs
 @connected
@@ -62,9 +66,13 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     """Register the files at PATH as the next version of the model NAME.
 
     The model is made if there is none. Files that the registry has already are not sent again; interrupted, the
-    command goes on where it stopped when it is run again. The same files from the same run give the version that
-    there is, so a CI job can be retried. In GitHub Actions, GitLab CI and Jenkins the run and the commit are found by
-    themselves; elsewhere the commit is git's.
+    command goes on where it stopped when it is run again. In GitHub Actions, GitLab CI and Jenkins the run and the
+    commit are found by themselves; elsewhere the commit is git's.
+
+    The same files from the same run give the version that there is, so a CI job can be retried; without a run, the same
+    files with the same lineage. Facts that this version has not are refused (exit 5). --update adds metrics, tags,
+    aliases and the description to it; --new-version makes another. What was changed since the first registration sent
+    it stays as it is.
 
     Patterns are as in .gitignore; so is a file .registryignore in the directory, which is not registered itself.
     Symbolic links are followed inside the directory and refused where they leave it.
@@ -79,6 +87,8 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
         --metric auc=0.93 --param depth=6 --tag team=risk --run-id ci-41
       registry register fraud ./model --exclude 'checkpoints/' --wait
     """
+    if options["update"] and options["new_version"]:
+        raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
     described = _facts(session, path, **options)
     if isinstance(path, str):
         _import(session, name, path, described, options)
@@ -94,15 +104,17 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
             **described,
             include=options["include"],
             exclude=options["exclude"],
+            update=options["update"],
+            new_version=options["new_version"],
             idempotency_key=options["idempotency_key"],
             jobs=options["jobs"],
             progress=progress,
         )
     if done["version"]["state"] != "pending" or not options["wait"]:
-        session.show(done, lambda: _say(done))
+        session.show(done, lambda: _say(done, options["aliases"]))
         return
     if not session.as_json:
-        _say(done, waits=True)
+        _say(done, options["aliases"], waits=True)
     number = f"{name}:{done['version']['number']}"
     with resumable(session, _goes_on(number)), bars.waiting(f"Verifying {number} …", quiet=session.as_json):
         verified = session.registry.wait(done["version"])
@@ -112,8 +124,11 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
 def _import(session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any]) -> None:
     if options["include"] or options["exclude"]:
         raise click.UsageError("--include and --exclude are for files that are here, not for a URL.")
-    key = options["idempotency_key"]
-    begun = session.registry.import_version(name, source, **described, idempotency_key=key)
+    if options["new_version"]:
+        raise click.UsageError("--new-version is for files that are here; for a URL say another --run-id.")
+    begun = session.registry.import_version(
+        name, source, **described, update=options["update"], idempotency_key=options["idempotency_key"]
+    )
     follow = f"The registry copies on. Follow it: registry version import {begun['id']} --wait"
     if not options["wait"]:
         session.show({"import": begun}, lambda: output.line(f"import {begun['id']} of {source} into {name}. {follow}"))
@@ -147,17 +162,27 @@ def _parent(session: Session, reference: Reference) -> dict[str, Any]:
     return {"model": reference.model, "version": session.number(reference)}
 
 
-def _say(done: Registered, *, waits: bool = False) -> None:
+def _say(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None:
     version, uploads = done["version"], done["uploads"]
     name = f"{version['model']}:{version['number']}"
     if not done["created"]:
-        output.line(f"{name} was registered before, from the same files and run; nothing changed")
+        added = done.get("updated")  # an earlier release of the service does not send it
+        output.line(f"{name} was registered before, {'added: ' + ', '.join(added) if added else 'nothing changed'}")
+        _note_moved(version, asked)
         return
     files = f"{output.count(version['file_count'], 'file')}, {output.size(version['size'])}"
     output.line(f"{name} registered ({files}; {uploads['sent']} sent, {output.size(uploads['sent_bytes'])})")
     output.line(f"  {version['manifest_digest']}")
     if version["state"] == "pending" and not waits:
         output.line(f"  {_goes_on(name)} Aliases are set then, unless they were moved since.")
+
+
+def _note_moved(version: VersionView, asked: Sequence[str]) -> None:
+    """Name the aliases that the first registration set and that were moved since: they stay where they are."""
+    moved = sorted(set(asked) - set(version["aliases"]))
+    if moved and version["state"] == "ready":
+        command = f"registry alias set {version['model']}@{moved[0]} {version['number']}"
+        output.note(f"moved since, and left where they are: {', '.join(moved)}. To move one back: {command}")
 
 
 def _goes_on(name: str) -> str:

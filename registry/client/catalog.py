@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from registry.client.errors import Conflict
 from registry.client.fields import given
 from registry.client.transport import Transport, path, read
 from registry.client.types import (
@@ -21,6 +22,7 @@ from registry.client.types import (
 from registry.rules.manifest import MOST_FILES
 
 FILES_PAGE = 1000
+GONE = ("deleted", "failed")
 
 
 class Models:
@@ -108,14 +110,29 @@ class Versions:
     def register(self, model: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> RegisteredView:
         """Register a version whose bytes are uploaded already; raises BlobsMissing when they are not.
 
-        *body* is the request as the API defines it; ``RegistryClient.register`` makes one from files. ``created`` is
-        False for an answer that the registry gave before, to an earlier request with the same key.
+        *body* is the request as the API defines it; ``RegistryClient.register`` makes one from files. Without a key the
+        call has its own: files, run and facts decide whether the version is there already. With the key of an earlier
+        call ``created`` is False, and the version is shown as it is now.
+
+        Raises FactsDiffer when the version that has these files and this run has other facts, and Conflict when the
+        version that the earlier call made was deleted or failed since.
         """
         where = path("models", model, "versions")
         with self._transport.send("POST", where, body=body, key=idempotency_key) as response:
             registered = read(RegisteredView, response)
             replayed = response.headers.get("Idempotency-Replayed") == "true"
-        return {**registered, "created": registered["created"] and not replayed}
+        return self._as_it_is_now(registered) if replayed and idempotency_key is not None else registered
+
+    def _as_it_is_now(self, registered: RegisteredView) -> RegisteredView:
+        made = registered["version"]
+        version = self.get(made["model"], made["number"])
+        if version["state"] in GONE:
+            raise Conflict(
+                f"{version['model']}:{version['number']} was registered with this idempotency key and is "
+                f"{version['state']} now. To register the files again, use another key.",
+                status=409,
+            )
+        return {**registered, "created": False, "version": version}
 
     def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
         """Versions, newest first."""

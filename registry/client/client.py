@@ -81,13 +81,15 @@ class RegistryClient:
         """Who the caller is, and what they may do."""
         return self._transport.one(MeView, "GET", "/me")
 
-    def register(
+    def register(  # noqa: PLR0913 -- options of one command, all of them named
         self,
         model: str,
         source: str | Path,
         *,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        update: bool = False,
+        new_version: bool = False,
         wait: bool = False,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
@@ -98,8 +100,11 @@ class RegistryClient:
 
         Files are hashed and uploaded with *jobs* requests at once; what the registry has already is not sent, also of
         a file whose upload was interrupted. *include* and *exclude* are patterns as in ``.gitignore``, and so are the
-        lines of the directory's ``.registryignore``. The same files from the same ``run`` give the version that there
-        is.
+        lines of the directory's ``.registryignore``.
+
+        The same files from the same ``run`` give the version that there is; without a run, the same files with the same
+        lineage. Raises FactsDiffer when it has other facts than those given here. *update* adds metrics, tags, aliases
+        and the description to it; *new_version* makes another version.
 
         The version is ``pending`` while the registry still reads large files back; *wait* returns when it is
         ``ready``, or raises IntegrityError. Raises UnfitSource for files that cannot be registered.
@@ -110,6 +115,8 @@ class RegistryClient:
             Path(source),
             facts,
             selection=Selection(tuple(include), tuple(exclude)),
+            update=update,
+            new_version=new_version,
             jobs=jobs,
             idempotency_key=idempotency_key,
             progress=progress,
@@ -121,13 +128,22 @@ class RegistryClient:
         return polling.verified(self._transport, version)
 
     def import_version(
-        self, model: str, source: str, *, idempotency_key: str | None = None, **facts: Unpack[Facts]
+        self,
+        model: str,
+        source: str,
+        *,
+        update: bool = False,
+        idempotency_key: str | None = None,
+        **facts: Unpack[Facts],
     ) -> ImportView:
         """Have the registry itself copy a version's files from ``s3://bucket/prefix`` or ``https://…``.
 
         It does so only from places that its settings allow. ``imports.wait`` returns when the version is there.
+        *update* is as in ``register``; without it the import fails when the version that there is has other facts.
         """
-        return registration.import_from(self._transport, model, source, facts, idempotency_key=idempotency_key)
+        return registration.import_from(
+            self._transport, model, source, facts, update=update, idempotency_key=idempotency_key
+        )
 
     def resolve(self, reference: str | Reference, *, as_of: str | None = None) -> VersionView:
         """The version that *reference* means, now or at *as_of*; raises NotFound."""

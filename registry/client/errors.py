@@ -13,6 +13,7 @@
     │   ├── Stale                     extras["holder"]: who holds it now
     │   ├── PositionLost              the audit log has no entry at the position that was given
     │   ├── InUse
+    │   ├── FactsDiffer               extras["version"], extras["differences"]: fact, kept, sent, addable
     │   ├── NotReady
     │   ├── NoPrevious
     │   ├── BlobsMissing              extras["missing"]: sha256 of each
@@ -126,6 +127,10 @@ class InUse(Conflict):
     code = "in_use"
 
 
+class FactsDiffer(Conflict):
+    code = "facts_differ"
+
+
 class NotReady(Conflict):
     code = "not_ready"
 
@@ -231,6 +236,7 @@ _REFUSALS: tuple[type[RegistryError], ...] = (
     Stale,
     PositionLost,
     InUse,
+    FactsDiffer,
     NotReady,
     NoPrevious,
     BlobsMissing,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -30,8 +28,7 @@ class Origin(TypedDict, total=False):
 class Facts(TypedDict, total=False):
     """What may be registered with the files; None says nothing, like leaving it out.
 
-    ``anew`` asks for a new number even where the same files of the same run have one. ``number`` and ``claimed``, what
-    another registry gave and said, need the permission ``version:import``.
+    ``number`` and ``claimed``, what another registry gave and said, need the permission ``version:import``.
     """
 
     description: str | None
@@ -47,7 +44,6 @@ class Facts(TypedDict, total=False):
     parents: Sequence[Parent] | None
     aliases: Sequence[str] | None
     origin: Origin | None
-    anew: bool | None
     number: int | None
     claimed: Mapping[str, Any] | None
 
@@ -66,34 +62,35 @@ class Registered(RegisteredView):
     uploads: Sent
 
 
-def register(
+def register(  # noqa: PLR0913 -- options of one command, all of them named
     transport: Transport,
     model: str,
     source: Path,
     facts: Facts,
     *,
     selection: Selection,
+    update: bool,
+    new_version: bool,
     jobs: int,
     idempotency_key: str | None,
     progress: Progress | None,
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none."""
     files = sources.hashed(sources.scan(source, selection), jobs=jobs, progress=progress, parts=True)
-    body = request_body(files, facts)
+    body = {**request_body(files, facts), **given(update=update or None, anew=new_version or None)}
     sent = sending.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
-    key = idempotency_key or default_key(model, body)
-    view = Versions(transport).register(model, body, idempotency_key=key)
+    view = Versions(transport).register(model, body, idempotency_key=idempotency_key)
     uploaded: Sent = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     return {**view, "uploads": uploaded}
 
 
 def import_from(
-    transport: Transport, model: str, source: str, facts: Facts, *, idempotency_key: str | None
+    transport: Transport, model: str, source: str, facts: Facts, *, update: bool, idempotency_key: str | None
 ) -> ImportView:
     """Have the registry copy the files below *source*, making the model if there is none."""
     _ensure_model(Models(transport), model)
-    body = {"source": source, **_said(facts)}
+    body = {"source": source, **_said(facts), **given(update=update or None)}
     return Imports(transport).start(model, body, idempotency_key=idempotency_key)
 
 
@@ -101,13 +98,6 @@ def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any
     """The body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_entry(file) for file in files]
     return {"files": manifest, **_said(facts)}
-
-
-def default_key(model: str, body: Mapping[str, Any]) -> str:
-    """The idempotency key of a registration that names none: equal for equal requests, so that a retried job repeats
-    its request and does not make a new one."""
-    canonical = json.dumps([model, body], sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return "register-" + hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _said(facts: Facts) -> dict[str, Any]:

@@ -158,10 +158,14 @@ class VersionView(TypedDict):
 
 
 class RegisteredView(TypedDict):
-    """``created`` is False when the same files from the same run were registered before."""
+    """``created`` is False when the same files from the same run were registered before.
+
+    ``updated`` names the facts that were added to that version.
+    """
 
     created: bool
     version: VersionView
+    updated: list[str]
 
 
 class ImportView(TypedDict):

@@ -14,6 +14,7 @@
     │   ├── PositionLost        a reader goes on after an entry that this log does not have
     │   ├── TimeUncertain       the order of what happened around an instant is not known
     │   ├── InUse
+    │   ├── FactsDiffer         the version that a registration means has other facts
     │   ├── NotReady
     │   ├── NoPrevious          nothing to roll back to
     │   ├── BlobsMissing        bytes that should be in the store are not
@@ -119,6 +120,15 @@ class TimeUncertain(Conflict):
 
 class InUse(Conflict):
     code = "in_use"
+
+
+class FactsDiffer(Conflict):
+    """``differences`` lists each fact with what the version has (``kept``) and what was ``sent``."""
+
+    code = "facts_differ"
+
+    def __init__(self, detail: str, *, version: int, differences: Sequence[Mapping[str, Any]]) -> None:
+        super().__init__(detail, version=version, differences=list(differences))
 
 
 class NotReady(Conflict):

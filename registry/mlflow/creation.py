@@ -17,12 +17,12 @@ from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Invalid, NotReady
 from registry.domain.lineage import Parent, Run, Snapshot, run_of
+from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
 from registry.mlflow import aliases, missing, prompts, rules
 from registry.services import artifacts, briefs, filling, registration, tracking, versions
 from registry.services.artifacts import Found
-from registry.services.registration import Origin, Registration
 
 TEXT_LENGTH = 4096
 ID_LENGTH = 64

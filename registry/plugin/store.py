@@ -6,7 +6,6 @@ The arguments are those that MLflow 2.9 to 3.17 pass; its tests for a keyword ar
 from __future__ import annotations
 
 import re
-import uuid
 from typing import Any
 
 from mlflow.exceptions import MlflowException
@@ -54,11 +53,10 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
             origin = Origin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
             with origin.files(local_model_path) as files:
                 facts = origin.facts(files)
-                facts["anew"] = True
                 facts["tags"] = labels or None
                 facts["description"] = description
                 facts["origin"] = {"source": source, "run_link": run_link or None, "logged_model": origin.model_id}
-                done = registry.register(name, files, exclude=_NOTES, idempotency_key=str(uuid.uuid4()), **facts)
+                done = registry.register(name, files, exclude=_NOTES, new_version=True, **facts)
         return self.get_model_version(name, str(done["version"]["number"]))
 
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:

@@ -104,16 +104,8 @@ def _requester(session: Session, request: AliasRequest) -> Actor:
 
 
 def _set(session: Session, held: Model, version: Version, request: AliasRequest, requester: Actor) -> None:
-    event = audit.begin(held)
-    before = aliases.move(session, held, request.alias, version, event=event)
-    happening = Happening(
-        "alias.set",
-        {"model": held.name, "version": version.number, "alias": request.alias},
-        before={"aliases": {request.alias: before}},
-        after={"aliases": {request.alias: version.number}},
-        texts=audit.texts(reason="asked for when the version was registered"),
-    )
-    audit.record(session, held, event, happening, actor=requester, version=version)
+    reason = "asked for when the version was registered"
+    aliases.assign(session, held, request.alias, version, actor=requester, reason=reason)
 
 
 def _drop(

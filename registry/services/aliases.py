@@ -55,17 +55,24 @@ def point(
             raise Stale(_stale_text(alias, before), holder=before)
         _check_match(session, held, alias, if_match)
         if before != number:
-            event = audit.begin(held)
-            move(session, held, alias, found, event=event)
-            happening = Happening(
-                "alias.set",
-                {"model": held.name, "version": number, "alias": alias},
-                before={"aliases": {alias: before}},
-                after={"aliases": {alias: number}},
-                texts=audit.texts(reason=reason),
-            )
-            audit.record(session, held, event, happening, actor=actor, version=found)
+            assign(session, held, alias, found, actor=actor, reason=reason)
         return answer(session, replace(_current(session, held, alias, protected), created=before is None))
+
+
+def assign(
+    session: Session, held: Model, alias: str, version: Version, *, actor: Actor, reason: str | None = None
+) -> None:
+    """Point *alias* at *version* within the caller's transaction, and record it."""
+    event = audit.begin(held)
+    before = move(session, held, alias, version, event=event)
+    happening = Happening(
+        "alias.set",
+        {"model": held.name, "version": version.number, "alias": alias},
+        before={"aliases": {alias: before}},
+        after={"aliases": {alias: version.number}},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=actor, version=version)
 
 
 def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:

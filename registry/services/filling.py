@@ -20,8 +20,8 @@ from registry.domain import manifest, mlmodel
 from registry.domain.errors import BlobsMissing
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
+from registry.domain.registrations import Registration
 from registry.services.fetching import Job
-from registry.services.registration import Registration
 from registry.storage.checked import Store
 from registry.storage.sources import Sources
 

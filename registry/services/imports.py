@@ -25,6 +25,7 @@ from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.domain.manifest import File
+from registry.domain.registrations import Registration
 from registry.domain.stages import State
 from registry.services import (
     alias_requests,
@@ -42,7 +43,6 @@ from registry.services.fetching import Job, Taken
 from registry.services.filling import Kind
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.leases import Lease
-from registry.services.registration import Registration
 from registry.storage.checked import Store
 from registry.storage.sources import Refused, Sources
 from registry.telemetry import logs

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_rows, insert_whole
@@ -20,74 +19,44 @@ from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.facts import Edge, Measured
-from registry.domain.lineage import Run, Snapshot
-from registry.domain.manifest import File, Manifest
+from registry.domain.lineage import Run
+from registry.domain.manifest import Manifest
+from registry.domain.registrations import Registration
 from registry.domain.stages import State
 from registry.rules import paths
-from registry.services import alias_requests, artifact_owners, audit, authority, lineage, tags, versions
+from registry.services import alias_requests, artifact_owners, audit, authority, lineage, repetition, tags, versions
 from registry.services.idempotency import answer, unit_of_work
 
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """What an MLflow client says of where a version came from: kept as it came, never opened.
-
-    ``location`` is where such a client finds the files when they are not here; None for ``source`` itself.
-    """
-
-    source: str | None = None
-    run_id: str | None = None
-    run_link: str | None = None
-    logged_model: str | None = None
-    location: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
-
-    ``anew`` asks for a new number even where the same files of the same run have one. ``number`` and ``claimed`` are
-    for versions that another registry has numbered: the number must never have been used under the model's name.
-    ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
-    """
-
-    files: Sequence[File]
-    description: str = ""
-    tags: Mapping[str, str] = field(default_factory=dict)
-    params: Mapping[str, str] = field(default_factory=dict)
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    framework: str | None = None
-    signature: Mapping[str, Any] | None = None
-    lineage: Snapshot = field(default_factory=Snapshot)
-    aliases: Sequence[str] = ()
-    origin: Origin = field(default_factory=Origin)
-    anew: bool = False
-    number: int | None = None
-    claimed: Mapping[str, Any] | None = None
-    area: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Registered:
-    """``created`` is false when the same files of the same run were registered before: ``version`` is that one."""
+    """``created`` is false when the same files of the same run were registered before: ``version`` is that one.
+
+    ``updated`` names the facts that were added to it.
+    """
 
     created: bool
     version: VersionRecord
+    updated: Sequence[str] = ()
 
 
 def register(model: str, wanted: Registration, *, actor: Actor, protected: Collection[str]) -> Registered:
     """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
 
-    Aliases are set when it is ready. Raises NotFound, Invalid, Forbidden for a protected alias when *actor* may not
-    promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
+    A version that has the same files and run already is the answer, see ``repetition``.
+
+    Aliases are set when it is ready. Raises NotFound, Invalid, FactsDiffer, Forbidden for a protected alias when
+    *actor* may not promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
     """
     sealed = _check(wanted)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
-        if not wanted.anew and (twin := _twin(session, held, sealed, wanted)):
-            return answer(session, Registered(False, records.version_record(session, twin)))
+        if not wanted.anew and (
+            twin := repetition.settle(session, held, sealed.digest, wanted, actor=actor, protected=protected)
+        ):
+            return answer(session, Registered(False, twin.version, twin.updated))
         for alias in wanted.aliases:
             authority.require_to_point(actor, held, alias, protected)
         state, keys = _check_blobs(session, sealed, actor)
@@ -180,6 +149,8 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
 
 def _check(wanted: Registration) -> Manifest:
     _check_texts(wanted)
+    if wanted.anew and wanted.update:
+        raise Invalid.field("update", "adds to the version that there is, and anew makes another: send one of them")
     for index, file in enumerate(wanted.files):
         if problem := paths.problem(file.path):
             raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})
@@ -195,25 +166,6 @@ def _check_texts(wanted: Registration) -> None:
         names.require(names.tag_key_problem, f"params.{key}", key)
     for alias in wanted.aliases:
         names.require(names.alias_problem, "aliases", alias)
-
-
-def _twin(session: Session, held: Model, sealed: Manifest, wanted: Registration) -> Version | None:
-    asked = {"model": held.id, "manifest": sealed.digest, "run": wanted.lineage.run_key}
-    alike = _TWINS if wanted.number is None else _TWINS.where(Version.number == wanted.number)
-    found: Version | None = session.scalars(alike, asked).first()
-    return found
-
-
-_TWINS = (
-    select(Version)
-    .where(
-        Version.model_id == bindparam("model"),
-        Version.manifest_digest == bindparam("manifest"),
-        Version.run_key == bindparam("run"),
-        Version.state.in_([State.PENDING.value, State.READY.value]),
-    )
-    .order_by(Version.number.desc())
-)
 
 
 def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[State, Mapping[str, str] | None]:

@@ -11,11 +11,11 @@ from registry.domain import tracked
 from registry.domain.errors import Conflict, NotFound, RegistryError, Unavailable
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File
+from registry.domain.registrations import Registration
 from registry.domain.tracked import Subject
 from registry.services import filling
 from registry.services.fetching import Job
 from registry.services.filling import Kind
-from registry.services.registration import Registration
 from registry.storage.sources import Empty, Sources
 from registry.tracking import snapshots
 from registry.tracking.answers import LoggedModel, Told, TrackedRun

@@ -108,17 +108,32 @@ def edit(
         catalog.check_match(found, if_match)
         if description is None and not labels:
             return answer(session, records.version_record(session, found))  # nothing to change or to record
-        event = audit.begin(held)
-        if description is not None:
-            found.description = description
-        tags.change_on_version(session, found, labels or {})
-        catalog.touch(found, event.at, revises=description is not None)
-        said = audit.texts(
-            reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
-        )
-        happening = Happening("version.edited", subject(held, found), texts=said)
-        audit.record(session, held, event, happening, actor=actor, version=found)
+        apply_edit(session, held, found, actor=actor, description=description, labels=labels or {}, reason=reason)
         return answer(session, records.version_record(session, found))
+
+
+def apply_edit(
+    session: Session,
+    held: Model,
+    found: Version,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    labels: Mapping[str, str | None],
+    after: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Change the description and the tags, and record it with what else the caller has changed. Raises Invalid."""
+    event = audit.begin(held)
+    if description is not None:
+        found.description = description
+    tags.change_on_version(session, found, labels)
+    catalog.touch(found, event.at, revises=description is not None)
+    said = audit.texts(
+        reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
+    )
+    happening = Happening("version.edited", subject(held, found), after=after or {}, texts=said)
+    audit.record(session, held, event, happening, actor=actor, version=found)
 
 
 def measure(
@@ -136,18 +151,30 @@ def measure(
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
         catalog.check_match(found, if_match)
-        event = audit.begin(held)
-        _require_room(session, found, values)
-        measured = add_metrics(
-            session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest
-        )
-        catalog.touch(found, event.at)
-        after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
-        happening = Happening(
-            "version.measured", subject(held, found), after=after, facts={"metrics": facts.metrics(measured)}
-        )
-        audit.record(session, held, event, happening, actor=actor, version=found)
+        apply_measurements(session, held, found, values, actor=actor, step=step, dataset_digest=dataset_digest)
         return answer(session, records.version_record(session, found))
+
+
+def apply_measurements(
+    session: Session,
+    held: Model,
+    found: Version,
+    values: Mapping[str, float],
+    *,
+    actor: Actor,
+    step: int | None = None,
+    dataset_digest: str | None = None,
+) -> None:
+    """Add measurements and record them. Raises Invalid."""
+    event = audit.begin(held)
+    _require_room(session, found, values)
+    measured = add_metrics(session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest)
+    catalog.touch(found, event.at)
+    after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
+    happening = Happening(
+        "version.measured", subject(held, found), after=after, facts={"metrics": facts.metrics(measured)}
+    )
+    audit.record(session, held, event, happening, actor=actor, version=found)
 
 
 def add_metrics(

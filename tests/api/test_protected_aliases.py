@@ -141,6 +141,24 @@ def test_an_alias_asked_for_with_a_pending_version_is_set_when_it_is_ready(app: 
     assert waiting(app) == 0
 
 
+def test_an_alias_added_to_a_pending_version_is_set_when_it_is_ready(app: Flask, api: Api, given: Given) -> None:
+    given.model()
+    content = uuid.uuid4().bytes * 220
+    whole(api, given, content)
+    expect(201, register(api, content, aliases=["champion"]))
+
+    updated = [
+        expect(200, register(api, content, aliases=["champion", "new"], update=True))["updated"] for _ in range(2)
+    ]
+    [edited] = entries(api, "version.edited")
+    work(app)
+
+    assert updated == [["aliases.new"], []]
+    assert edited["after"] == {"requested_aliases": ["new"]}
+    assert expect(200, api.get("/models/fraud"))["aliases"] == {"champion": 1, "new": 1}
+    assert waiting(app) == 0
+
+
 def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Api, given: Given) -> None:
     given.version()
     number = pending(api, given, aliases=["champion"])

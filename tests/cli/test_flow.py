@@ -97,14 +97,20 @@ def test_a_job_that_runs_again_gets_the_same_version(registry: Registry, model: 
     command = ["register", model, "model", "--run-id", "ci-41"]
 
     first, again = answer(registry(*command, "--json")), answer(registry(*command, "--json"))
-    other_metric = answer(registry(*command, "--metric", "auc=0.9", "--json"))
+    other_metric = registry(*command, "--metric", "auc=0.9")
+    added = answer(registry(*command, "--metric", "auc=0.9", "--update", "--json"))
     other_run = answer(registry("register", model, "model", "--run-id", "ci-42", "--json"))
 
-    numbers = [done["version"]["number"] for done in (first, again, other_metric, other_run)]
+    numbers = [done["version"]["number"] for done in (first, again, added, other_run)]
     assert numbers == [1, 1, 1, 2]
-    assert [done["created"] for done in (first, again, other_metric, other_run)] == [True, False, False, True]
+    assert [done["created"] for done in (first, again, added, other_run)] == [True, False, False, True]
+    assert (other_metric.code, added["updated"], added["version"]["metrics"]) == (5, ["metrics.auc"], {"auc": 0.9})
+    assert "metrics.auc is not there, 0.9 was sent" in other_metric.err
     assert [done["uploads"]["sent"] for done in (first, again, other_run)] == [2, 0, 0]
-    assert "was registered before" in ok(registry(*command)).out
+    assert "was registered before, nothing changed" in ok(registry(*command)).out
+    ok(registry("version", "delete", f"{model}:1"))
+    assert answer(registry(*command, "--json"))["version"]["number"] == 3
+    assert answer(registry(*command, "--new-version", "--json"))["version"]["number"] == 4
 
 
 def test_promotion_rollback_and_what_is_served(registry: Registry, model: str) -> None:

@@ -64,18 +64,19 @@ def test_equal_files_are_sent_once(registry: Registry, store: Store, client: Reg
     assert len(registry.registered["files"]) == 3
 
 
-def test_the_same_registration_has_the_same_key_and_another_one_another(
+def test_each_call_has_its_own_key_unless_one_is_given(
     registry: Registry, client: RegistryClient, source: Path
 ) -> None:
-    run = {"system": "manual", "id": "ci-41"}
-    client.register("fraud", source, run=run, metrics={"auc": 0.9})
-    client.register("fraud", source, run=run, metrics={"auc": 0.9})
-    client.register("fraud", source, run=run, metrics={"auc": 0.8})
-    client.register("fraud", source, idempotency_key="mine")
+    client.register("fraud", source)
+    client.register("fraud", source, update=True)
+    client.register("fraud", source, new_version=True, idempotency_key="mine")
 
-    keys = [request.headers["Idempotency-Key"] for request in registry.requests("POST", "/versions")]
-    assert keys[0] == keys[1] != keys[2]
-    assert keys[3] == "mine"
+    sent = registry.requests("POST", "/versions")
+    keys = [request.headers["Idempotency-Key"] for request in sent]
+    assert len(set(keys)) == 3
+    assert keys[2] == "mine"
+    options = [{name: request.get_json().get(name) for name in ("update", "anew")} for request in sent]
+    assert options == [{"update": None, "anew": None}, {"update": True, "anew": None}, {"update": None, "anew": True}]
 
 
 def test_the_model_is_made_when_there_is_none(registry: Registry, client: RegistryClient, source: Path) -> None:
@@ -228,9 +229,21 @@ def test_a_retried_job_learns_that_its_version_was_there(
     assert client.register("fraud", source)["created"] is False
 
 
-def test_a_repeated_answer_is_no_new_version(registry: Registry, client: RegistryClient, source: Path) -> None:
-    body = {"created": True, "version": registry.version()}
-    repeated = reply(body, status=201, headers={"Idempotency-Replayed": "true"})
+def test_the_answer_to_an_earlier_call_shows_the_version_as_it_is_now(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    made, now = (
+        {**registry.version(), "state": "ready"},
+        {**registry.version(), "state": "ready", "stage": "production"},
+    )
+    repeated = reply({"created": True, "version": made}, status=201, headers={"Idempotency-Replayed": "true"})
     registry.answers.append(lambda request: repeated if request.path.endswith("/versions") else None)
+    registry.answers.append(lambda request: reply(now) if request.path.endswith("/versions/1") else None)
 
-    assert client.register("fraud", source)["created"] is False
+    with_its_key, retried = client.register("fraud", source, idempotency_key="mine"), client.register("fraud", source)
+    now["state"] = "deleted"
+
+    assert (with_its_key["created"], with_its_key["version"]["stage"]) == (False, "production")
+    assert retried["created"]  # within one call a repeated answer is the answer that was lost
+    with pytest.raises(errors.Conflict, match="fraud:1 was registered with this idempotency key and is deleted now"):
+        client.register("fraud", source, idempotency_key="mine")

@@ -20,9 +20,9 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db.models import Upload
 from registry.db.session import db, reading
+from registry.domain.registrations import Registration
 from registry.http.context import EXTENSION
 from registry.services import collection, imports
-from registry.services.registration import Registration
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET

@@ -19,9 +19,9 @@ from registry.config import Settings
 from registry.db.models import Artifact, Import, Upload
 from registry.db.session import db, transaction
 from registry.domain import clock
+from registry.domain.registrations import Registration
 from registry.http.context import EXTENSION
 from registry.services import gathering, leases, verification
-from registry.services.registration import Registration
 from registry.storage.keys import incoming_key
 from tests.api import test_uploads_in_parts as in_parts
 from tests.conftest import SECRET

@@ -17,8 +17,8 @@ from registry.config import Secret, Settings, Tracking
 from registry.db.session import db
 from registry.domain.errors import Unavailable
 from registry.domain.manifest import File
+from registry.domain.registrations import Origin, Registration
 from registry.services import filling, imports, registration
-from registry.services.registration import Origin, Registration
 from tests.conftest import SECRET
 from tests.support.api import expect
 from tests.support.databases import Database

@@ -15,11 +15,11 @@ from registry.db.models import Account, Blob, Import
 from registry.db.records import VersionRecord
 from registry.db.session import reading, transaction
 from registry.domain.access import Actor, ActorKind
+from registry.domain.registrations import Origin, Registration
 from registry.http.context import EXTENSION, Adapters
 from registry.services import imports, registration, tracking
 from registry.services.damage import CORRUPT
 from registry.services.imports import Make
-from registry.services.registration import Origin, Registration
 from tests.support.api import Api, Given, expect
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from registry.api.schemas.versions import VersionBody
 from registry.domain import locations
 from registry.domain.errors import Invalid
 from registry.domain.manifest import File
-from registry.services.registration import Registration
+from registry.domain.registrations import Registration
 
 
 class ImportBody(VersionBody):

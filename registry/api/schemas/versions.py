@@ -35,10 +35,10 @@ from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain import lineage, names
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
+from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import Stage, State
 from registry.rules import paths
 from registry.rules.manifest import MOST_FILES
-from registry.services.registration import Origin, Registration
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
 FILES_LIMIT = 1000
@@ -84,6 +84,12 @@ class VersionBody(Strict):
     run_link = Text(least=1, most=LINK_LENGTH, allow_none=True)
     logged_model = Text(least=1, most=64, allow_none=True)
     anew = Flag(metadata={"description": "A new number even where the same files of the same run have one."})
+    update = Flag(
+        metadata={
+            "description": "Where the same files of the same run have a version, add what may be added to it: metrics, "
+            "tags, aliases and the description. Without it, facts that differ are refused (409 facts_differ)."
+        }
+    )
     number = WholeNumber(least=1, most=IMPORTED_MOST, allow_none=True,
                          metadata={"description": "The one that it had elsewhere."})  # fmt: skip
     claimed = Document(allow_none=True, metadata={"description": "What that registry said of it."})
@@ -158,9 +164,15 @@ class PurgeBody(Strict):
 
 
 class RegisteredView(View):
-    """``created`` is false when the same files of the same run were registered before."""
+    """``created`` is false when the same files of the same run were registered before.
+
+    Without a run, the same files with the same lineage are.
+    """
 
     created = fields.Boolean(required=True)
+    updated = fields.List(
+        fields.String(), required=True, metadata={"description": "the facts that were added to the version"}
+    )
     version = fields.Nested(VersionView, required=True)
 
 

@@ -24,11 +24,12 @@ from registry.api.schemas.versions import (
 )
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
+from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
 from registry.http.context import current_actor, if_match, protected_aliases, settings
 from registry.services import lineage, registration, versions
-from registry.services.registration import Registered, Registration
+from registry.services.registration import Registered
 
 blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
 VERSION = "/models/<model:model>/versions/<number:number>"
@@ -48,6 +49,11 @@ def post_version(body: Registration, model: str) -> Registered:
     """Register a version from uploaded files.
 
     Aliases are set when the version is ready, unless they were moved since. Protected ones need version:promote.
+
+    The same files from the same run give the version that there is (200); without a run, the same files with the same
+    lineage. Facts that differ from those of that version are refused (409 facts_differ), unless the request says to add
+    them or to make another version. What was changed since the first registration stays as it is. The
+    address and the times of the run stay those of the first registration.
     """
     return registration.register(model, body, actor=current_actor(), protected=protected_aliases())
 

@@ -6,7 +6,7 @@ from registry.services.audit.checkpoints import checkpoint
 from registry.services.audit.clocks import doubts, require_certain
 from registry.services.audit.erasure import erase_account, erase_text
 from registry.services.audit.incremental import Changes, Position, between, changes, newest
-from registry.services.audit.reading import Criteria, entries, export, model_history, version_history
+from registry.services.audit.reading import Criteria, entries, export, first_of, model_history, version_history
 from registry.services.audit.recording import AUTH, Event, begin, lock_chain, record, texts
 from registry.services.audit.sealing import attach
 from registry.services.audit.verification import ChainReport, verify
@@ -30,6 +30,7 @@ __all__ = [
     "erase_account",
     "erase_text",
     "export",
+    "first_of",
     "lock_chain",
     "model_history",
     "newest",

@@ -68,6 +68,12 @@ def version_history(
         return _page(session, matching(criteria).where(touching), after=after, limit=limit)
 
 
+def first_of(session: Session, version_id: int, action: str) -> EntryRecord | None:
+    """The first entry with this action about the version."""
+    statement = matching(Criteria(action=action)).where(AuditEntry.version_id == version_id)
+    return next(iter(_read(session, statement, _OLDEST_FIRST, limit=1).items), None)
+
+
 def matching(criteria: Criteria) -> Rows:
     """Return the statement for the ids of the entries that match, with the tables of entries and actors; unordered."""
     statement = select(AuditEntry.id).select_from(AuditEntry).join(Account, Account.id == AuditEntry.actor_id)

@@ -77,7 +77,7 @@ OPERATIONS = [
     Operation("POST", "/models/fraud/versions", VersionBody, {
         "files": [STORED | {"media_type": "application/json"}],
         **FACTS, "source": "runs:/41/model", "run_link": "https://mlflow.test/41", "logged_model": "m-41",
-        "anew": True, "number": 9, "claimed": {"system": "mlflow"},
+        "anew": True, "update": False, "number": 9, "claimed": {"system": "mlflow"},
     }, values=100_000, size=8 * 1024 * 1024),
     Operation("PATCH", "/models/fraud/versions/4", VersionPatchBody,
               {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),
@@ -93,7 +93,7 @@ OPERATIONS = [
               {"version": 3, "expected_current": 2, "reason": "why"}),
     Operation("PUT", "/models/fraud/aliases/stable/protection", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/imports", ImportBody,
-              {"source": "https://sources.test/models/fraud.bin", **FACTS}),
+              {"source": "https://sources.test/models/fraud.bin", **FACTS, "update": True}),
     Operation("POST", "/uploads", UploadBody, {"sha256": "cd" * 32, "size": 5}),
     Operation("POST", "/uploads/batch", UploadBatchBody, {"uploads": [{"sha256": "ce" * 32, "size": 5}]}),
     Operation("POST", "/uploads/batch/complete", UploadIdsBody, {"ids": [SMALL_UPLOAD]}),

@@ -1,0 +1,89 @@
+"""Facts that a registration sends against those that a version has. A fact that is not sent says nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from registry.domain import facts
+
+SHOWN_CHARACTERS, LISTED = 200, 100
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A fact that was sent and that the version has with another value, or not at all (``kept`` is None).
+
+    An *addable* one may be added to a version; the others are fixed at registration.
+    """
+
+    fact: str
+    kept: Any
+    sent: Any
+    addable: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """The difference as a document, long values cut."""
+        return {"fact": self.fact, "kept": _cut(self.kept), "sent": _cut(self.sent), "addable": self.addable}
+
+    def __str__(self) -> str:
+        kept = "is not there" if self.kept is None else f"is {_spelled(self.kept)} there"
+        return f"{self.fact} {kept}, {_spelled(self.sent)} was sent"
+
+
+def of_values(
+    kind: str, kept: Mapping[str, Any], sent: Mapping[str, Any], *, addable: bool = False
+) -> list[Difference]:
+    """The values of *sent* that *kept* has not, each named ``kind.key``; None in *sent* says nothing."""
+    return [
+        Difference(f"{kind}.{key}", kept.get(key), value, addable)
+        for key, value in sorted(sent.items())
+        if value is not None and not facts.same(value, kept.get(key))
+    ]
+
+
+def of_value(fact: str, kept: Any, sent: Any, *, addable: bool = False) -> list[Difference]:
+    """The difference of one fact; None or an empty text in *sent* says nothing."""
+    if sent is None or sent == "" or facts.same(kept, sent):
+        return []
+    return [Difference(fact, kept, sent, addable)]
+
+
+def of_members(
+    kind: str, kept: Sequence[Mapping[str, Any]], sent: Iterable[tuple[str, Mapping[str, Any]]]
+) -> list[Difference]:
+    """The documents of *sent*, each with its name, that no document of *kept* contains."""
+    return [
+        Difference(f"{kind}.{name}", None, {key: value for key, value in document.items() if value is not None})
+        for name, document in sent
+        if not any(_contains(one, document) for one in kept)
+    ]
+
+
+def sentence(version: str, origin: str, found: Sequence[Difference]) -> str:
+    """What differs in a version with the same files and *origin*, and what to do about it."""
+    told = "; ".join(str(one) for one in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+    fixed = [one.fact for one in found if not one.addable]
+    if fixed:
+        remedy = f"{', '.join(fixed[:5])} cannot be added to a version: register another one with anew (--new-version)"
+    else:
+        remedy = "Add them to it with update (--update), or register another version with anew (--new-version)"
+    return f"{version} has the same files and {origin}, but other facts: {told}. {remedy}"
+
+
+def _contains(kept: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+    return all(value is None or facts.same(kept.get(key), value) for key, value in sent.items())
+
+
+def _cut(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def _spelled(value: Any) -> str:
+    cut = _cut(value)
+    return repr(cut) if isinstance(cut, str) and isinstance(value, str) else str(cut)

@@ -1,0 +1,51 @@
+"""A registration as a caller asks for it: plain values, not yet checked against the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.domain.lineage import Snapshot
+from registry.domain.manifest import File
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What an MLflow client says of where a version came from: kept as it came, never opened.
+
+    ``location`` is where such a client finds the files when they are not here; None for ``source`` itself.
+    """
+
+    source: str | None = None
+    run_id: str | None = None
+    run_link: str | None = None
+    logged_model: str | None = None
+    location: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
+
+    ``anew`` asks for a new number even where the same files of the same run have one; ``update`` for the facts that
+    may be added to be added to that one. ``number`` and ``claimed`` are for versions that another registry has
+    numbered: the number must never have been used under the model's name.
+    ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
+    """
+
+    files: Sequence[File]
+    description: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    framework: str | None = None
+    signature: Mapping[str, Any] | None = None
+    lineage: Snapshot = field(default_factory=Snapshot)
+    aliases: Sequence[str] = ()
+    origin: Origin = field(default_factory=Origin)
+    anew: bool = False
+    update: bool = False
+    number: int | None = None
+    claimed: Mapping[str, Any] | None = None
+    area: str | None = None
