@@ -115,7 +115,7 @@ def _changes(session: Session, after: str, limit: int, query: dict[str, Any]) ->
 @click.option("--code", metavar="CODE", help="Only this, e.g. unauthenticated, rate_limited, forbidden.")
 @connected
 def refusals(session: Session, limit: int, **query: Any) -> None:
-    """Count refused logins, permissions and transitions by hour, the latest first. Needs the role auditor or admin.
+    """Count refused logins, permissions and conflicts by hour, the latest first. Needs the role auditor or admin.
 
     \b
     Example:

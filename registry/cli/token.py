@@ -49,7 +49,7 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
 @limit(0)
 @connected
 def list_(session: Session, mine: bool, limit: int) -> None:
-    """List tokens with their issuers, without their secrets.
+    """List tokens with their issuers and roles, without their secrets. Without --mine: for admins and auditors.
 
     \b
     Example:

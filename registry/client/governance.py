@@ -186,7 +186,7 @@ class Audit:
         since: str | None = None,
         until: str | None = None,
     ) -> Iterator[RefusalView]:
-        """Refused logins, permissions and transitions, counted by the hour, the latest first."""
+        """Refused logins, permissions and conflicts, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "action": action, "code": code, "since": since, "until": until}
         return self._transport.pages(RefusalView, "/refusals", query=query)
 

@@ -31,6 +31,7 @@ class Permission(StrEnum):
     ARTIFACT_OVERRIDE = "artifact:override"
     AUDIT_READ = "audit:read"
     TOKEN_CREATE = "token:create"  # noqa: S105 -- a permission's name
+    TOKEN_READ = "token:read"  # noqa: S105 -- a permission's name
     TOKEN_MANAGE = "token:manage"  # noqa: S105 -- a permission's name
     JOB_MANAGE = "job:manage"
     SELF_READ = "self:read"
@@ -88,9 +89,10 @@ GRANTS: Mapping[Role, frozenset[Permission]] = {
         Permission.AUDIT_READ,
         Permission.JOB_MANAGE,
         Permission.TOKEN_CREATE,
+        Permission.TOKEN_READ,
         Permission.TOKEN_MANAGE,
     },
-    Role.AUDITOR: _READ | {Permission.AUDIT_READ},
+    Role.AUDITOR: _READ | {Permission.AUDIT_READ, Permission.TOKEN_READ},
     Role.RESPONDER: _READ
     | {Permission.VERSION_STAGE, Permission.VERSION_ROLLBACK, Permission.VERSION_ROLLBACK_UNCHECKED},
     Role.BOOTSTRAP: frozenset({Permission.SELF_READ, Permission.TOKEN_CREATE}),

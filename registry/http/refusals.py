@@ -11,8 +11,8 @@ import structlog
 from flask import Flask, current_app, g, request
 
 from registry.domain.errors import (
+    Conflict,
     Forbidden,
-    IllegalTransition,
     RateLimited,
     RegistryError,
     Unauthenticated,
@@ -23,7 +23,7 @@ from registry.http.context import EXTENSION, Adapters, adapters
 from registry.services.refusals import FLUSH_SECONDS, Counts
 
 log = structlog.get_logger(__name__)
-RECORDED = (Unauthenticated, Forbidden, RateLimited, IllegalTransition)
+RECORDED = (Unauthenticated, Forbidden, RateLimited, Conflict)
 
 
 def note(error: RegistryError) -> None:

@@ -57,12 +57,16 @@ def test_logins_permissions_and_transitions_that_were_refused_are_counted(
     expect(403, as_role("reader").post("/models", {"name": "x"}))
     expect(403, as_role("writer").put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "why"}))
     expect(409, api.put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "why"}))
+    expect(409, api.put("/models/fraud/aliases/a", {"version": 1, "expected_current": 7}))
+    expect(409, api.post("/models", {"name": "fraud"}))
     expect(404, api.get("/models/none"))
 
     assert told(api) == [
+        ("already_exists", "model:create", "all", HERE, 1),
         ("forbidden", "model:create", "reader", HERE, 1),
         ("forbidden", "version:promote", "writer", HERE, 1),
         ("illegal_transition", "version:stage", "all", HERE, 1),
+        ("stale", "alias:set", "all", HERE, 1),
         ("unauthenticated", "audit:read", "", HERE, 1),
         ("unauthenticated", "model:read", "", HERE, 2),
     ]

@@ -62,7 +62,7 @@ TABLE: dict[str, str] = {
     "GET /audit": "admin auditor",
     "GET /jobs": "admin",
     "POST /jobs/00000000-0000-0000-0000-000000000000/retry": "admin",
-    "GET /tokens": "admin",
+    "GET /tokens": "admin auditor",
     "POST /tokens": "admin",
     "DELETE /tokens/000000000000": "admin",
 }

@@ -334,3 +334,20 @@ def test_a_hosts_wrong_clock_hides_no_token_from_its_owner_or_from_a_restore(api
             assert restoration.begin_epoch(keep_tokens=False).tokens > 1
 
     assert expect(401, ann.get("/me"))["code"] == "unauthenticated"
+
+
+def test_an_auditor_sees_who_may_do_what_but_no_secret_and_changes_nothing(
+    api: Api, as_role: Callable[[str], Api]
+) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "dora", "roles": ["writer"], "name": "laptop"}))
+    auditor = as_role("auditor")
+
+    listed = auditor.get("/tokens?limit=200")
+    entry = expect(200, auditor.get("/audit?action=token.created"))["items"][0]
+
+    shown = {item["id"]: item for item in expect(200, listed)["items"]}[issued["id"]]
+    assert (shown["owner"], shown["roles"], shown["created_by"]) == ("dora", ["writer"], "all")
+    assert issued["token"] not in listed.get_data(as_text=True)
+    assert (entry["token"], entry["texts"]["owner"]) == (issued["id"], "dora")
+    assert expect(403, auditor.delete(f"/tokens/{issued['id']}"))["permission"] == "token:manage"
+    assert expect(403, as_role("writer").get("/tokens"))["permission"] == "token:read"

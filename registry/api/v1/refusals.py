@@ -20,7 +20,7 @@ blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="W
 @blueprint.response(200, RefusalPage)
 @requires(Permission.AUDIT_READ)
 def list_refusals(query: dict[str, Any]) -> dict[str, Any]:
-    """Count refused logins, permissions and transitions by hour, actor and address, the latest hour first.
+    """Count refused logins, permissions and conflicts by hour, actor and address, the latest hour first.
 
     Other processes of the service add their counts every five seconds. Counts are kept for 30 days.
     """

@@ -79,9 +79,9 @@ def post_token(body: dict[str, Any]) -> TokenRecord:
 @blueprint.route("/tokens")
 @blueprint.arguments(PageQuery, location="query")
 @blueprint.response(200, TokenPage)
-@requires(Permission.TOKEN_MANAGE)
+@requires(Permission.TOKEN_READ)
 def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
-    """List API tokens."""
+    """List API tokens with their owners, issuers and roles, never their secrets. Admins and auditors may."""
     return paged(accounts.list_tokens(**query))
 
 
