@@ -3,7 +3,8 @@
     main            the commands by name, loaded when used; the exit code
     options, session, config, credentials    which registry, with which token
     params, times   what arguments may look like
-    output, bars, exits                      tables, sentences, JSON, progress, exit codes
+    output, tables, cells, bars, exits       sentences, tables and their values, JSON, progress, exit codes
+    views, entries                           models and versions, history and refusals
     register, facts, ci, git                 a new version and where it came from
     stages, show, files, audit               promote, roll back, look, pull, verify
     model, version, alias, tag, token, identity

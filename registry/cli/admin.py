@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import output, server
+from registry.cli import output, server, tables
+from registry.cli.cells import Whole
 from registry.cli.exits import Exit
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
         items = [{"kind": waste.kind, "name": waste.name, "size": waste.size} for waste in deleted]
         output.document({"dry_run": dry_run, "deleted": items, "bytes": freed, "waiting": waiting})
         return
-    if deleted:
-        output.table(["kind", "name", "size"], [[waste.kind, waste.name, output.size(waste.size)] for waste in deleted])
+    rows = [[Whole(waste.kind), Whole(waste.name), output.size(waste.size)] for waste in deleted]
+    tables.table(("kind", "name", "size"), rows, empty="nothing to delete")
     verb = "would be deleted" if dry_run else "deleted"
     output.line(f"{output.count(len(deleted), 'item')} {verb} ({output.size(freed)}); {waiting} waiting")
 
@@ -87,8 +88,8 @@ def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
         items = [{"kind": item.kind, "name": item.name, "detail": item.detail, "harm": item.harm} for item in found]
         output.document({"ok": not harm, "deep": deep, "findings": items})
     else:
-        if found:
-            output.table(["kind", "name", "detail"], [[item.kind, item.name, item.detail] for item in found])
+        rows = [[Whole(item.kind), item.name, item.detail] for item in found]
+        tables.table(("kind", "name", "detail"), rows, empty="no findings")
         read = "every byte was read" if deep else "sizes only; --deep reads every byte"
         repaired = sum(finding.kind == "repaired" for finding in found)
         strays = output.count(len(found) - harm - repaired, "stray")
@@ -182,11 +183,8 @@ def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
     if as_json:
         output.document({"jobs": [_job(job) for job in found]})
         return
-    if found:
-        output.table(
-            ["id", "kind", "state", "attempts", "subject"],
-            [[job.id, job.kind, job.state, str(job.attempts), job.subject] for job in found],
-        )
+    rows = [[Whole(job.id), Whole(job.kind), Whole(job.state), job.attempts, job.subject] for job in found]
+    tables.table(("id", "kind", "state", "attempts", "subject"), rows, empty="no jobs" if every else "no parked jobs")
     for job in found:
         if job.state == "parked":
             output.line(f"{job.id}: {job.reason}")

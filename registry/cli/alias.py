@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import output, views
+from registry.cli.cells import Moment, Whole
 from registry.cli.options import connected, expected_current, limit, reason
-from registry.cli.output import when
 from registry.cli.params import ALIAS, MODEL, TIME
 from registry.cli.session import Session
 
@@ -73,7 +73,7 @@ def list_(session: Session, name: str, limit: int) -> None:
     Example:
       registry alias list fraud
     """
-    session.list(session.registry.aliases.list(name), COLUMNS, _row, limit=limit)
+    session.list(session.registry.aliases.list(name), COLUMNS, _row, empty=f"{name} has no aliases", limit=limit)
 
 
 @alias.command()
@@ -136,10 +136,10 @@ def history(session: Session, alias: Reference, limit: int) -> None:
       registry alias history fraud@champion
     """
     pointed = session.registry.aliases.history(alias.model, str(alias.alias))
-    session.list(pointed, COLUMNS, _row, limit=limit)
+    session.list(pointed, COLUMNS, _row, empty=f"{alias} never pointed at a version", limit=limit)
 
 
 def _row(alias: Any) -> list[object]:
-    name = f"{alias['model']}:{alias['number']}"
-    notes = ", ".join(views.alias_notes(alias))
-    return [alias["alias"], name, when(alias["since"]), when(alias["until"]), alias["actor"], notes]
+    name, until = f"{alias['model']}:{alias['number']}", alias["until"]
+    span = [Moment(alias["since"]), until and Moment(until)]
+    return [Whole(alias["alias"]), Whole(name), *span, alias["actor"], views.alias_notes(alias)]

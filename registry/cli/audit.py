@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from registry.cli import output, server, views
+from registry.cli import output, server, tables
+from registry.cli.entries import ENTRY_COLUMNS, NO_ENTRIES, NO_REFUSALS, REFUSAL_COLUMNS, entry_row, refusal_row
 from registry.cli.exits import Exit
 from registry.cli.options import connected, filters
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
+    from registry.client.types import EntryView
     from registry.services.audit import ChainReport
 
 START = "start"
@@ -25,6 +29,7 @@ START = "start"
 @click.option("--model", metavar="NAME", help="Only this model and its versions.")
 @click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
 @click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
+@click.option("--bodies", is_flag=True, help="With --json: also the hashed bytes of each entry, in base64.")
 @click.option(
     "--state",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -43,32 +48,54 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
       registry audit --state audit.position >> audit.jsonl
       registry audit verify
     """
-    if click.get_current_context().invoked_subcommand:
+    if command := click.get_current_context().invoked_subcommand:
+        _refuse_own_options(command)
         return
     form, after, state = query.pop("format"), query.pop("after"), query.pop("state")
+    bodies = query.pop("bodies")
+    if bodies and (form or state or not session.as_json):
+        raise click.UsageError("--bodies is for --json; an export always has them.")
     query["model"] = model
     if state and after:
         raise click.UsageError("Give --after or --state, not both.")
     if state:
         goes_on = state.exists()
         position = state.read_text().strip() if goes_on else START
-        _keep(
-            state, _export(session, form or "jsonl", without_header=goes_on and form == "csv", after=position, **query)
-        )
+        headless = goes_on and form == "csv"
+        quiet = not sys.stderr.isatty()  # nothing new is usual for a job that runs often
+        _keep(state, _export(session, form or "jsonl", without_header=headless, quiet=quiet, after=position, **query))
     elif form:
         if position := _export(session, form, after=after, **query):
             output.note(f"Go on with: --after {position}")
     elif after:
-        _changes(session, after, limit, query)
+        _changes(session, after, limit, bodies, query)
     else:
-        session.list(session.registry.audit.entries(**query), views.ENTRY_COLUMNS, views.entry_row, limit=limit)
+        found = (_entry(entry, bodies) for entry in session.registry.audit.entries(**query))
+        session.list(found, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
-def _export(session: Session, form: Any, *, without_header: bool = False, **query: Any) -> str | None:
-    """Write the file to stdout; return the position after it."""
-    export = session.registry.audit.export(form, **query)
-    output.pass_on(_after_first_line(export) if without_header else export)
+def _export(
+    session: Session, form: Any, *, without_header: bool = False, quiet: bool = False, **query: Any
+) -> str | None:
+    """Write the file to stdout; return the position after it. Unless *quiet*, an empty one says so on stderr."""
+    export, lines = session.registry.audit.export(form, **query), Lines()
+    output.pass_on(_after_first_line(lines.of(export)) if without_header else lines.of(export))
+    if lines.count <= (form == "csv") and not quiet:
+        output.note(NO_ENTRIES)
     return export.next_after
+
+
+class Lines:
+    """A count of the lines that pass."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass *pieces* on."""
+        for piece in pieces:
+            self.count += piece.count(b"\n")
+            yield piece
 
 
 def _after_first_line(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -93,18 +120,34 @@ def _keep(state: Path, position: str | None) -> None:
     fresh.replace(state)
 
 
-def _changes(session: Session, after: str, limit: int, query: dict[str, Any]) -> None:
+def _refuse_own_options(command: str) -> None:
+    """Refuse options of ``registry audit`` in front of a command of its group, which would not get them."""
+    context = click.get_current_context()
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(f"Write the options after the command: registry audit {command} …")
+
+
+def _entry(entry: EntryView, bodies: bool) -> EntryView:
+    """Return the entry, with its hashed bytes only if they were asked for."""
+    if not bodies:
+        entry.pop("body", None)
+    return entry
+
+
+def _changes(session: Session, after: str, limit: int, bodies: bool, query: dict[str, Any]) -> None:
     """Show at most *limit* entries (0: all) after a position."""
     items: list[Any] = []
     while True:
         size = min(limit - len(items), 200) if limit else 200
         found = session.registry.audit.changes(after, limit=size, **query)
-        items += found["items"]
+        items += (_entry(entry, bodies) for entry in found["items"])
         after = found["next_after"]
         if not found["more"] or (limit and len(items) >= limit):
             break
     answer = {"items": items, "next_after": after, "more": found["more"], "waiting": found["waiting"]}
-    session.show(answer, lambda: output.table(views.ENTRY_COLUMNS, [views.entry_row(entry) for entry in items]))
+    rows = [entry_row(entry) for entry in items]
+    session.show(answer, lambda: tables.table(ENTRY_COLUMNS, rows, empty="no entries match after this position"))
     if not session.as_json:
         output.note(f"Go on with: --after {after}")
 
@@ -123,7 +166,7 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
       registry audit refusals --code rate_limited --json
     """
     found = session.registry.audit.refusals(**query)
-    session.list(found, views.REFUSAL_COLUMNS, views.refusal_row, limit=limit)
+    session.list(found, REFUSAL_COLUMNS, refusal_row, empty=NO_REFUSALS, limit=limit)
 
 
 @audit.command()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import output, server
+from registry.cli import output, server, tables
+from registry.cli.cells import Whole
 from registry.cli.exits import Exit
 from registry.cli.session import Session
 
@@ -85,7 +86,8 @@ def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
         )
         return
     shown = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
-    output.table(["what", "state", "detail"], [[item.name, shown[item.state], item.detail] for item in findings])
+    rows = [[item.name, Whole(shown[item.state]), item.detail] for item in findings]
+    tables.table(("what", "state", "detail"), rows, empty="nothing was looked at")
     for item in findings:
         if item.fix:
             output.line(f"{item.name}: {item.fix}")

@@ -109,8 +109,11 @@ def _say(me: MeView, url: str) -> None:
             ("issued by", token.get("issued_by") if token else ""),
         ]
     )
-    if foreign := me.get("foreign_tokens"):  # an older registry does not say
-        output.note(f"{output.count(foreign, 'token')} in your name came from others. Look: registry token list --mine")
+    used_is_foreign = token is not None and token.get("issued_by", me["name"]) != me["name"]
+    if (others := me.get("foreign_tokens", 0) - used_is_foreign) > 0:  # an older registry does not say
+        more = "more " if used_is_foreign else ""
+        act = f"{others} {more}valid token{' acts' if others == 1 else 's act'} as you"
+        output.note(f"{act}, created by another account. Look: registry token list --mine")
 
 
 def _used(token: UsedToken) -> str:

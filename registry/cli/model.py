@@ -54,7 +54,8 @@ def list_(session: Session, deleted: bool, limit: int) -> None:
       registry model list --limit 0
     """
     models = session.registry.models.list(deleted=True if deleted else None)
-    session.list(models, views.MODEL_COLUMNS, views.model_row, limit=limit)
+    empty = "no deleted models" if deleted else "no models"
+    session.list(models, views.MODEL_COLUMNS, views.model_row, empty=empty, limit=limit)
 
 
 @model.command()

@@ -8,7 +8,8 @@ from typing import Literal
 
 import click
 
-from registry.cli import output
+from registry.cli import output, tables
+from registry.cli.cells import Whole
 from registry.cli.exits import Exit
 from registry.cli.session import Session
 
@@ -57,9 +58,8 @@ class Report:
             click.get_current_context().exit(Exit.ERROR)
 
     def _say(self, totals: Counter[Outcome]) -> None:
-        if self.items:
-            rows = [[item.model, item.what, item.outcome, item.reason] for item in self.items]
-            output.table(["Model", "What", "Outcome", "Reason"], rows)
+        rows = [[item.model, item.what, Whole(item.outcome), item.reason] for item in self.items]
+        tables.table(("model", "what", "outcome", "reason"), rows, empty="nothing to move")
         counted = ", ".join(f"{number} {outcome}" for outcome, number in sorted(totals.items())) or "nothing to do"
         dry = "dry run, nothing changed: " if self.dry_run else ""
         done = "complete" if self.complete else "incomplete: see above what was left out"

@@ -1,15 +1,16 @@
-"""What people read: aligned tables, short times, sentences. Nothing from the server reaches the terminal raw."""
+"""What people read: sentences, labels with values, JSON. Nothing from the server reaches the terminal raw."""
 
 from __future__ import annotations
 
 import codecs
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from registry.cli import cells
 from registry.rules.text import escape
 
 if TYPE_CHECKING:
@@ -56,21 +57,13 @@ def document(value: Any) -> None:
     click.echo(encoded(value, indent=2 if sys.stdout.isatty() else None))
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table: drawn on a terminal, else aligned text with a line of headings."""
-    cells = [[clean("" if cell is None else cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _draw(columns, cells)
-    else:
-        _align([[column.upper() for column in columns], *cells])
-
-
-def pairs(items: Iterable[tuple[str, object]]) -> None:
+def pairs(items: Iterable[tuple[str, object]], *, indent: str = "  ") -> None:
     """Labels with values, aligned; without the ones that have none."""
-    present = [(label, value) for label, value in items if value not in (None, "", [], {})]
+    terminal = sys.stdout.isatty()
+    present = [(label, shown) for label, value in items if (shown := cells.text(value, terminal=terminal))]
     width = max((len(label) for label, _ in present), default=0)
-    for label, value in present:
-        line(f"  {label:<{width}}  {value}")
+    for label, shown in present:
+        line(f"{indent}{label:<{width}}  {shown}")
 
 
 def when(timestamp: str | None) -> str:
@@ -98,7 +91,7 @@ def span(seconds: float) -> str:
 
 def joined(values: Mapping[str, object]) -> str:
     """``a=1 b=2``."""
-    return " ".join(f"{key}={value}" for key, value in values.items())
+    return cells.text(values, terminal=sys.stdout.isatty())
 
 
 def count(number: int, noun: str) -> str:
@@ -114,26 +107,9 @@ def moved(move: MovedView) -> str:
     steps = [f"{name}:{move['number']} {move['source']} -> {move['target']}"]
     if move["displaced"] is not None:
         steps.insert(0, f"{name}:{move['displaced']} {move['target']} -> archived")
-    how = ", ".join(part for part in (move["kind"], when(move["at"])) if part)
+    kind = move["kind"]
+    if kind == "rollback" and move["displaced"] is not None:
+        kind = f"rolled back from {move['displaced']} to {move['number']}"
+    how = ", ".join(part for part in (kind, when(move["at"])) if part)
     would = "dry run, nothing changed: " if move["dry_run"] else ""
     return f"{would}{', '.join(steps)}" + (f" ({how})" if how else "")
-
-
-def _align(rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        drawn.add_column(column, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(cell) for cell in row))
-    Console().print(drawn)

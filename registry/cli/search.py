@@ -38,7 +38,7 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
     """
     if models:
         found = session.registry.search.models(filter or None, order_by=order_by)
-        session.list(found, views.MODEL_COLUMNS, views.model_row, limit=limit)
+        session.list(found, views.MODEL_COLUMNS, views.model_row, empty=views.NO_MODELS, limit=limit)
     else:
         versions = session.registry.search.versions(filter or None, order_by=order_by)
-        session.list(versions, views.VERSION_COLUMNS, views.version_row, limit=limit)
+        session.list(versions, views.VERSION_COLUMNS, views.version_row, empty=views.NO_VERSIONS, limit=limit)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
-from registry.cli import config, output
+from registry.cli import config, output, tables
 
 if TYPE_CHECKING:
     from registry.client import Reference, RegistryClient
@@ -69,20 +69,20 @@ class Session:
     def list(
         self,
         items: Iterable[Item],
-        columns: Sequence[str],
+        columns: Sequence[tables.Column],
         row: Callable[[Item], Sequence[object]],
         *,
+        empty: str,
         limit: int = 0,
     ) -> None:
-        """Print at most *limit* items (0: all); says when there are more."""
+        """Print at most *limit* items (0: all), or *empty* to stderr; says when there are more."""
         iterator = iter(items)
         shown = list(islice(iterator, limit)) if limit else list(iterator)
         more = limit > 0 and next(iterator, None) is not None
         if self.as_json:
             output.document({"items": shown, "more": more})
             return
-        if shown:
-            output.table(columns, [row(item) for item in shown])
+        tables.table(columns, [row(item) for item in shown], empty=empty)
         if more:
             output.note(f"There are more than {limit}. Show them: --limit 0")
 

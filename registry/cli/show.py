@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import views
+from registry.cli.entries import ENTRY_COLUMNS, NO_ENTRIES, entry_row
 from registry.cli.options import connected, filters
 from registry.cli.params import REFERENCE, TIME
 from registry.cli.session import Session
@@ -60,7 +61,7 @@ def history(session: Session, ref: Reference, limit: int, **query: Any) -> None:
         entries = session.registry.models.history(ref.model, **query)
     else:
         entries = session.registry.versions.history(ref.model, session.number(ref), **query)
-    session.list(entries, views.ENTRY_COLUMNS, views.entry_row, limit=limit)
+    session.list(entries, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
 def _stage(session: Session, ref: Reference, as_of: str | None) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import click
 
 from registry.cli import output
+from registry.cli.cells import Moment, Whole
 from registry.cli.options import connected, limit, reason
 from registry.cli.output import when
 from registry.cli.session import Session
 
+COLUMNS = (("id", "name"), ("owner", "issued by"), "roles", "expires", "last used", "revoked")
 ROLES = click.Choice(["reader", "writer", "promoter", "admin", "auditor", "responder"])
 
 
@@ -55,8 +57,8 @@ def list_(session: Session, mine: bool, limit: int) -> None:
     Example:
       registry token list --mine
     """
-    columns = ("id", "owner", "issued by", "name", "roles", "expires", "last used", "revoked")
-    session.list(session.registry.tokens.list(mine=mine), columns, _row, limit=limit)
+    empty = "no token acts as you" if mine else "no tokens"
+    session.list(session.registry.tokens.list(mine=mine), COLUMNS, _row, empty=empty, limit=limit)
 
 
 @token.command()
@@ -77,6 +79,5 @@ def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> N
 
 
 def _row(token: Any) -> list[object]:
-    roles = ", ".join(token["roles"])
-    times = [when(token["expires_at"]), token["last_used_on"], when(token["revoked_at"])]
-    return [token["id"], token["owner"], token["created_by"], token["name"], roles, *times]
+    times = [value and Moment(value) for value in (token["expires_at"], token["last_used_on"], token["revoked_at"])]
+    return [Whole(token["id"]), token["name"], token["owner"], token["created_by"], token["roles"], *times]

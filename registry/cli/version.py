@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import bars, output, views
+from registry.cli.cells import Digest, Moment
 from registry.cli.options import connected, limit, reason, unsafe_paths, wait
-from registry.cli.output import when
 from registry.cli.params import METRIC, MODEL, REFERENCE, distinct
 from registry.cli.session import Session
 
@@ -42,7 +42,8 @@ def list_(session: Session, name: str, stage: Stage | None, state: str | None, l
       registry version list fraud --stage archived
     """
     versions = session.registry.versions.list(name, stage=stage, state=state)
-    session.list(versions, views.VERSION_COLUMNS, views.version_row, limit=limit)
+    empty = views.NO_VERSIONS if stage or state else f"{name} has no versions"
+    session.list(versions, views.VERSION_COLUMNS, views.version_row, empty=empty, limit=limit)
 
 
 @version.command()
@@ -120,7 +121,7 @@ def files(session: Session, ref: Reference, limit: int) -> None:
       registry version files fraud#production
     """
     listed = session.registry.versions.files(ref.model, session.registry.number(ref))
-    session.list(listed, ("path", "bytes", "sha256"), _file_row, limit=limit)
+    session.list(listed, ("path", "bytes", "sha256"), _file_row, empty=f"{ref} has no files", limit=limit)
 
 
 @version.command()
@@ -135,8 +136,8 @@ def metrics(session: Session, ref: Reference, limit: int) -> None:
       registry version metrics fraud:3
     """
     values = session.registry.versions.metrics(ref.model, session.registry.number(ref))
-    columns = ("metric", "value", "step", "dataset", "time", "by")
-    session.list(values, columns, _metric_row, limit=limit)
+    columns = ("metric", "value", "step", "dataset", ("time", "by"))
+    session.list(values, columns, _metric_row, empty=f"{ref} was not measured", limit=limit)
 
 
 @version.command()
@@ -243,9 +244,10 @@ def _say_import(found: ImportView) -> None:
 
 
 def _file_row(file: Any) -> list[object]:
-    return [file["path"], file["size"], file["sha256"]]
+    return [file["path"], file["size"], Digest(file["sha256"])]
 
 
 def _metric_row(metric: Any) -> list[object]:
-    measured = [metric["key"], metric["value"], metric["step"], metric["dataset_digest"]]
-    return [*measured, when(metric["recorded_at"]), metric["recorded_by"]]
+    digest = metric["dataset_digest"]
+    measured = [metric["key"], metric["value"], metric["step"], digest and Digest(digest)]
+    return [*measured, Moment(metric["recorded_at"]), metric["recorded_by"]]

@@ -1,4 +1,4 @@
-"""Models, versions and history as people read them."""
+"""Models and versions as people read them."""
 
 from __future__ import annotations
 
@@ -6,71 +6,34 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from registry.cli import output
+from registry.cli.cells import Moment, Whole
 from registry.cli.output import joined, when
 
 if TYPE_CHECKING:
-    from registry.client.types import (
-        AliasView,
-        Dataset,
-        EntryActor,
-        EntryView,
-        HolderView,
-        ModelView,
-        RefusalView,
-        VersionView,
-    )
+    from registry.client.types import AliasView, Dataset, HolderView, ModelView, VersionView
 
-ENTRY_COLUMNS = ("time", "actor", "credential", "action", "version", "change", "reason")
-REFUSAL_COLUMNS = ("hour", "code", "action", "actor", "address", "count", "last")
 MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
-VERSION_COLUMNS = ("version", "stage", "state", "registered", "by", "aliases", "metrics")
-
-
-def entry_row(entry: EntryView) -> list[object]:
-    """One line of history."""
-    model, number = entry["model"] or "", entry["version"]
-    subject = f"{model}:{number}" if number is not None else model
-    actor, change = entry["actor"], _change(entry)
-    return [
-        when(entry["at"]),
-        actor["name"],
-        _credential(actor),
-        entry["action"],
-        subject,
-        change,
-        entry["reason"] or "",
-    ]
-
-
-def _credential(actor: EntryActor) -> str:
-    """The token's id, and who issued it where that is another account; an older server does not say."""
-    token, issuer = actor.get("credential") or "", actor.get("issuer")
-    return f"{token} by {issuer}" if issuer else token
-
-
-def refusal_row(refusal: RefusalView) -> list[object]:
-    """One line of what was refused."""
-    actor = refusal["actor"]["name"] if refusal["actor"] else ""
-    hour, last = when(refusal["hour"]), when(refusal["last_at"])
-    return [hour, refusal["code"], refusal["action"], actor, refusal["address"], refusal["count"], last]
+VERSION_COLUMNS = ("version", "stage", "state", ("registered", "by"), "aliases", "metrics")
+NO_VERSIONS, NO_MODELS = "no versions match", "no models match"
 
 
 def model_row(model: ModelView) -> list[object]:
     """One line of a list of models."""
     holders = [", ".join(map(str, model["stages"].get(stage, []))) for stage in ("production", "staging")]
-    return [model["name"], model["latest_version"] or "", *holders, model["lifecycle"], model["state"]]
+    rules = [Whole(model["lifecycle"]), Whole(model["state"])]
+    return [Whole(model["name"]), model["latest_version"], *map(Whole, holders), *rules]
 
 
 def version_row(version: VersionView) -> list[object]:
     """One line of a list of versions."""
     return [
-        f"{version['model']}:{version['number']}",
-        version["stage"],
-        version["state"],
-        when(version["created_at"]),
+        Whole(f"{version['model']}:{version['number']}"),
+        Whole(version["stage"]),
+        Whole(version["state"]),
+        Moment(version["created_at"]),
         version["created_by"],
-        ", ".join(version["aliases"]),
-        joined(version["metrics"]),
+        version["aliases"],
+        version["metrics"],
     ]
 
 
@@ -80,11 +43,11 @@ def model(view: ModelView) -> None:
     output.pairs(
         [
             ("description", view["description"]),
-            *((stage, ", ".join(map(str, numbers))) for stage, numbers in view["stages"].items()),
+            *((stage, numbers) for stage, numbers in view["stages"].items()),
             ("latest", view["latest_version"]),
-            ("aliases", joined(view["aliases"])),
-            ("protected", ", ".join(view.get("protected_aliases", ()))),
-            ("tags", joined(view["tags"])),
+            ("aliases", view["aliases"]),
+            ("protected", list(view.get("protected_aliases", ()))),
+            ("tags", view["tags"]),
             ("lifecycle", view["lifecycle"]),
             ("created", f"{when(view['created_at'])} by {view['created_by']}"),
             ("deleted", when(view["deleted_at"])),
@@ -101,15 +64,15 @@ def version(view: VersionView) -> None:
         [
             ("description", view["description"]),
             ("problem", view["state_reason"]),
-            ("aliases", ", ".join(view["aliases"])),
+            ("aliases", view["aliases"]),
             ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
             ("source", view["source"]),
             ("files", _files(view)),
             ("digest", view["manifest_digest"]),
             ("framework", view["framework"]),
-            ("metrics", joined(view["metrics"])),
-            ("params", joined(view["params"])),
-            ("tags", joined(view["tags"])),
+            ("metrics", view["metrics"]),
+            ("params", view["params"]),
+            ("tags", view["tags"]),
             *_lineage(view["lineage"]),
             ("deleted", when(view["deleted_at"])),
         ]
@@ -168,29 +131,3 @@ def _code(code: Mapping[str, Any]) -> str:
 def _dataset(dataset: Dataset) -> str:
     rows = f", {dataset['rows']} rows" if dataset.get("rows") is not None else ""
     return f"{dataset['name']} ({dataset.get('role', 'other')}{rows}) {' '.join(dataset['digests'])}"
-
-
-def _change(entry: EntryView) -> str:
-    """``staging -> production`` or the fields that differ; the other version involved, if any."""
-    before, after = entry["before"] or {}, entry["after"] or {}
-    parts = [
-        _difference(key, before.get(key), after.get(key))
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
-    ]
-    if entry["related_version"] is not None:
-        parts.append(f"(version {entry['related_version']})")
-    return ", ".join(parts) if len(parts) <= 4 else f"{', '.join(parts[:4])}, …"
-
-
-def _difference(key: str, before: Any, after: Any) -> str:
-    if key == "stage":
-        return f"{before or '-'} -> {after or '-'}"
-    if before is None:
-        return f"{key}={_short(after)}"
-    return f"{key}: {_short(before)} -> {_short(after) if after is not None else '-'}"
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
+import sys
+import termios
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 import responses
@@ -61,6 +68,48 @@ def registry(place: Place, capfd: pytest.CaptureFixture[str]) -> Registry:
         return Done(code, printed.out, printed.err)
 
     return call
+
+
+@pytest.fixture
+def terminal(place: Place, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """Run one command line with a terminal of 80 columns as stdout and another as stderr."""
+
+    def call(*arguments: str) -> Done:
+        with Screen() as out, Screen() as err:
+            monkeypatch.setattr(sys, "stdout", out.file)
+            monkeypatch.setattr(sys, "stderr", err.file)
+            code = run(arguments)
+            monkeypatch.undo()
+        return Done(code, out.text, err.text)
+
+    return call
+
+
+class Screen:
+    """A terminal that keeps what is written to ``file``; its lines end with a newline alone."""
+
+    def __enter__(self) -> Self:
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        self.file = os.fdopen(theirs, "w", encoding="utf-8")
+        self._written = b""
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        self._reader.join()
+        os.close(self._ours)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"\x1b\[[0-9;]*m", "", self._written.decode()).replace("\r\n", "\n")
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the other end is closed
+            while True:
+                self._written += os.read(self._ours, 1 << 16)
 
 
 @pytest.fixture

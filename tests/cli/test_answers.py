@@ -32,6 +32,9 @@ MOVED: dict[str, Any] = {
 }
 
 
+ROLLED_BACK = "fraud:3 production -> archived, fraud:2 archived -> production (rolled back from 3 to 2"
+
+
 def all_codes(root: type[Exception]) -> set[str]:
     return {root.code} | {code for child in root.__subclasses__() for code in all_codes(child)}  # type: ignore[attr-defined]
 
@@ -147,12 +150,12 @@ def test_wrong_usage_ends_with_2_and_a_reason(registry: Registry, arguments: lis
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({}, "fraud:3 production -> archived, fraud:2 archived -> production (rollback, 2026-11-21 13:05:02 UTC)"),
+        ({}, f"{ROLLED_BACK}, 2026-11-21 13:05:02 UTC)"),
         ({"displaced": None}, "fraud:2 archived -> production (rollback, 2026-11-21 13:05:02 UTC)"),
         ({"changed": False, "at": None, "kind": None}, "fraud:2 is in production already; nothing changed"),
         (
             {"dry_run": True, "changed": False, "at": None},
-            "dry run, nothing changed: fraud:3 production -> archived, fraud:2 archived -> production (rollback)",
+            f"dry run, nothing changed: {ROLLED_BACK})",
         ),
     ],
 )

@@ -127,7 +127,9 @@ def test_promotion_rollback_and_what_is_served(registry: Registry, model: str) -
 
     assert planned.startswith("dry run, nothing changed: ")
     assert stale.code == 5
-    assert back.startswith(f"{model}:4 production -> archived, {model}:3 archived -> production (rollback, ")
+    assert back.startswith(
+        f"{model}:4 production -> archived, {model}:3 archived -> production (rolled back from 4 to 3, "
+    )
     assert answer(registry("show", f"{model}#production", "--json"))["number"] == 3
     assert registry("show", f"{model}#production", "--as-of", "7d").code == 4
     ok(registry("rollback", model, "--reason", "latency"))

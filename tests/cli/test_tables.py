@@ -1,0 +1,173 @@
+"""Lists: nothing is silent, a terminal of 80 columns is enough, and a program gets the values in full."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import click
+import pytest
+import responses
+
+from registry.client.types import EntryView
+
+from .conftest import URL, Registry
+from .test_help import EVERY
+
+API = f"{URL}/api/v1"
+AT = "2025-11-21T13:05:02.123456Z"
+ARGUMENTS = {"name": "fraud", "ref": "fraud:1", "alias": "fraud@champion"}
+LISTS = [
+    name
+    for name, command in EVERY.items()
+    if any(param.name == "limit" for param in command.params) and name not in {"export mlflow"}
+]
+LONG = "credit-card-fraud-of-the-european-branch"
+TOKEN = {"id": "7Qw2eR9tYu1i", "owner": "ci-fraud", "created_by": "administrator", "name": "GitHub Actions of fraud",
+         "roles": ["writer", "promoter"], "created_at": AT, "expires_at": AT, "last_used_on": "2025-11-20",
+         "revoked_at": AT}  # fmt: skip
+VERSION = {"model": LONG, "number": 12, "stage": "production", "state": "ready", "created_at": AT,
+           "created_by": "ci-fraud", "aliases": ["champion", "challenger"],
+           "metrics": {"auc": 0.93123456789, "loss": 1234.56789, "rows": 100000.0}}  # fmt: skip
+
+
+def entry(action: str, *, number: int | None = 1, other: int | None = None, **told: Any) -> EntryView:
+    found: dict[str, Any] = {
+        "id": "1", "at": AT, "action": action, "actor": {"id": "1", "name": "ann", "kind": "user",
+        "credential": "7Qw2eR9tYu1i", "issuer": "administrator"}, "model": "fraud", "version": number,
+        "related_version": other, "token": None, "before": {}, "after": {}, "reason": None, "texts": {},
+        "body": "e30=", **told,
+    }  # fmt: skip
+    return found  # type: ignore[return-value]  # a part is enough
+
+
+def page(*items: object) -> dict[str, Any]:
+    return {"items": items, "next_cursor": None}
+
+
+def told(registry: Registry, network: responses.RequestsMock, made: EntryView) -> str:
+    """What history says of the change."""
+    network.upsert("GET", f"{API}/models/fraud/history", json=page(made))
+    lines = registry("history", "fraud").out.splitlines()
+    return lines[1][lines[0].index("CHANGE") : lines[0].index("REASON")].strip()
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_empty_list_says_so_on_stderr(registry: Registry, network: responses.RequestsMock, name: str) -> None:
+    network.get(re.compile(f"{API}/.*"), json=page())
+    arguments = [ARGUMENTS[str(param.name)] for param in EVERY[name].params
+                 if isinstance(param, click.Argument) and param.name in ARGUMENTS]  # fmt: skip
+
+    done, machine = registry(*name.split(), *arguments), registry(*name.split(), *arguments, "--json")
+
+    assert (done.code, done.out, len(done.err.splitlines())) == (0, "", 1)
+    assert done.err.startswith(("no ", "fraud"))
+    assert (json.loads(machine.out), machine.err) == ({"items": [], "more": False}, "")
+
+
+@pytest.mark.parametrize(("form", "empty"), [("jsonl", ""), ("csv", "at,action\r\n")])
+def test_an_export_without_entries_says_so(
+    registry: Registry, network: responses.RequestsMock, form: str, empty: str
+) -> None:
+    network.get(f"{API}/audit", body=empty)
+
+    done = registry("audit", "--format", form)
+
+    assert (done.out, done.err) == (empty, "no entries match\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "path", "item", "whole"),
+    [
+        (["token", "list"], "/tokens", TOKEN, ["7Qw2eR9tYu1i", "2025-11-21"]),
+        (["version", "list", LONG], f"/models/{LONG}/versions", VERSION, [f"{LONG}:12", "auc=0.9312", "rows=100000"]),
+        (["audit"], "/audit", entry("version.promoted", reason="better " * 20, after={"stage": "production"}),
+         ["version.promoted", "7Qw2eR9tYu1i", "fraud:1"]),
+    ],
+)  # fmt: skip
+def test_a_table_fits_a_terminal_of_80_columns_and_breaks_no_id(
+    terminal: Registry, network: responses.RequestsMock, command: list[str], path: str, item: Any, whole: list[str]
+) -> None:
+    network.get(f"{API}{path}", json=page(item, item))
+
+    shown = terminal(*command)
+
+    assert shown.code == 0, shown.err
+    assert max(map(len, shown.out.splitlines())) <= 80
+    words = shown.out.split()
+    assert [text for text in whole if text not in words] == []
+
+
+def test_a_program_reads_times_and_numbers_in_full(registry: Registry, network: responses.RequestsMock) -> None:
+    network.get(f"{API}/models/fraud/versions", json=page(VERSION))
+
+    done = registry("version", "list", "fraud")
+
+    assert AT in done.out
+    assert "auc=0.93123456789 loss=1234.56789" in done.out
+
+
+def test_history_says_what_changed(registry: Registry, network: responses.RequestsMock) -> None:
+    moved = {"before": {"production": 3, "stage": "archived"}, "after": {"production": 1, "stage": "production"}}
+    up = {"before": {"production": 1, "stage": "staging"}, "after": {"production": 2, "stage": "production"}}
+    edited = {"description": "new words", "tags": '{"team": "risk", "old": null}'}
+    aliases = {"before": {"aliases": {"champion": None}}, "after": {"aliases": {"champion": 2}}}
+    protected = {"before": {"protected_aliases": ["a"]}, "after": {"protected_aliases": ["a", "b"]}}
+    issued = {"after": {"owner": "0b8e6a52-6f0e", "roles": ["writer"]}, "texts": {"owner": "ci"}}
+
+    assert told(registry, network, entry("version.rolled_back", other=3, **moved)) == "rolled back from 3 to 1"
+    assert told(registry, network, entry("version.promoted", number=2, other=1, **up)) == (
+        "staging -> production, replacing 1"
+    )
+    assert told(registry, network, entry("version.edited", texts=edited)) == (
+        "description=new words, tag old removed, tag team=risk"
+    )
+    assert told(registry, network, entry("alias.set", **aliases)) == "champion=2"
+    assert told(registry, network, entry("alias.protected", **protected)) == "protected_aliases: +b"
+    assert told(registry, network, entry("model.edited", after={"open": True, "n": None, "s": 1.5})) == (
+        "open=true, s=1.5"
+    )
+    assert told(registry, network, entry("token.created", number=None, **issued)) == "roles=writer, owner=ci"
+
+
+def test_the_hashed_bytes_of_entries_are_shown_when_asked_for(
+    registry: Registry, network: responses.RequestsMock
+) -> None:
+    changes = {**page(entry("model.created")), "next_after": "p", "more": False, "waiting": False}
+    network.get(f"{API}/audit", json=changes)
+
+    for more in ([], ["--after", "start"]):
+        plain, asked = registry("audit", "--json", *more), registry("audit", "--json", "--bodies", *more)
+        assert "body" not in json.loads(plain.out)["items"][0]
+        assert json.loads(asked.out)["items"][0]["body"] == "e30="
+    assert registry("audit", "--bodies").code == registry("audit", "--bodies", "--json", "--format", "csv").code == 2
+
+
+def test_options_in_front_of_a_command_that_would_not_get_them_are_refused(registry: Registry) -> None:
+    done = registry("audit", "--actor", "ann", "refusals")
+
+    assert done.code == 2
+    assert "registry audit refusals" in done.err
+
+
+@pytest.mark.parametrize(
+    ("used", "foreign", "says"),
+    [
+        ("you", 0, ""),
+        ("you", 1, "1 valid token acts as you, created by another account. Look: registry token list --mine\n"),
+        ("admin", 1, ""),
+        ("admin", 3, "2 more valid tokens act as you, created by another account. Look: registry token list --mine\n"),
+    ],
+)
+def test_whoami_counts_the_other_tokens_that_act_as_me(
+    registry: Registry, network: responses.RequestsMock, used: str, foreign: int, says: str
+) -> None:
+    token = {"id": "abc", "name": "", "expires_at": AT, "issued_by": used}
+    network.get(f"{API}/me", json={"id": "1", "name": "you", "kind": "user", "roles": [], "permissions": [],
+                                   "token": token, "foreign_tokens": foreign, "mode": "production"})  # fmt: skip
+
+    done = registry("whoami")
+
+    assert done.err == says
+    assert f"issued by  {used}" in done.out
