@@ -99,6 +99,6 @@ def _move(session: Session, ref: Reference, stage: Stage, **options: Any) -> Non
 
 
 def _say(session: Session, move: MovedView) -> None:
-    for warning in move["warnings"]:
+    for warning in move.get("warnings", ()):  # an older registry does not say
         output.note(f"warning: {warning}")
     session.show(move, lambda: output.line(output.moved(move)))
