@@ -35,6 +35,7 @@ MEANINGS: Mapping[Exit, str] = {
 BY_CODE: Mapping[str, Exit] = {
     "malformed": Exit.USAGE,
     "invalid": Exit.USAGE,
+    "unknown_value": Exit.USAGE,
     "too_large": Exit.USAGE,
     "unfit_source": Exit.USAGE,
     "insecure_connection": Exit.USAGE,

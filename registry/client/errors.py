@@ -83,6 +83,12 @@ class Malformed(RegistryError):
     code = "malformed"
 
 
+class UnknownValue(Malformed):
+    """A filter has a value that nothing has; ``extras`` has the ``nearest`` known one."""
+
+    code = "unknown_value"
+
+
 class Unauthenticated(RegistryError):
     code = "unauthenticated"
 
@@ -225,6 +231,7 @@ class TargetOccupied(RegistryError):
 
 _REFUSALS: tuple[type[RegistryError], ...] = (
     Malformed,
+    UnknownValue,
     Unauthenticated,
     Forbidden,
     NotFound,

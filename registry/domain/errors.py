@@ -2,6 +2,7 @@
 
     RegistryError
     ├── Malformed               the request cannot be read
+    │   └── UnknownValue        a filter has a value that nothing has
     ├── Unauthenticated         no valid credential
     ├── Forbidden               a valid credential that does not allow this
     ├── NotFound
@@ -40,8 +41,10 @@ program can act on. The faces turn the tree into their own dialect: nothing here
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
+
+from registry.rules import suggestions
 
 
 class RegistryError(Exception):
@@ -57,6 +60,17 @@ class RegistryError(Exception):
 
 class Malformed(RegistryError):
     code = "malformed"
+
+
+class UnknownValue(Malformed):
+    """``nearest`` is the known value that is most like the one of the filter; *problem* says what is unknown."""
+
+    code = "unknown_value"
+
+    def __init__(self, parameter: str, value: str, problem: str, known: Iterable[str] = ()) -> None:
+        found = suggestions.nearest(value, known)
+        text = f"{parameter}: {problem}: {value!r}{suggestions.hint(found)}"
+        super().__init__(text, parameter=parameter, value=value, nearest=found)
 
 
 class Unauthenticated(RegistryError):

@@ -10,20 +10,12 @@ from contextlib import suppress
 import structlog
 from flask import Flask, current_app, g, request
 
-from registry.domain.errors import (
-    Conflict,
-    Forbidden,
-    RateLimited,
-    RegistryError,
-    Unauthenticated,
-    Unavailable,
-)
+from registry.domain.errors import Forbidden, RegistryError, Unavailable
 from registry.http import access
 from registry.http.context import EXTENSION, Adapters, adapters
-from registry.services.refusals import FLUSH_SECONDS, Counts
+from registry.services.refusals import FLUSH_SECONDS, RECORDED, Counts
 
 log = structlog.get_logger(__name__)
-RECORDED = (Unauthenticated, Forbidden, RateLimited, Conflict)
 
 
 def note(error: RegistryError) -> None:

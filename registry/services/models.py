@@ -22,7 +22,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
 from registry.domain.stages import SERVING, Lifecycle, Stage, State
-from registry.services import audit, authority, tags
+from registry.services import audit, authority, known_values, tags
 from registry.services.idempotency import answer, unit_of_work
 
 NAMING = "registry"  # the chain whose lock orders those who name models
@@ -91,13 +91,15 @@ def is_enforced(name: str) -> bool:
 def list_(
     *, name: str | None = None, deleted: bool = False, after: tuple[Any, ...] | None = None, limit: int
 ) -> Page[ModelRecord]:
-    """Live models, or deleted ones, by name."""
+    """Live models, or deleted ones, by name. Raises UnknownValue for a *name* that no model ever had."""
     narrowing = {} if name is None else {"name": name}
     if after is not None:
         narrowing |= {"after": after[0], "after_id": after[1]}
     statement = records.select_model_page(*narrowing, deleted=deleted)
     with reading() as session:
         found = pages.read(session, statement, records.BY_NAME, limit=limit, **narrowing)
+        if not found.items:
+            known_values.require_model(session, name, parameter="name")
         return Page(records.model_records(found.items), found.next_after)
 
 

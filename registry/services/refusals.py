@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,13 +18,24 @@ from registry.db.models import Account, Refusal
 from registry.db.records import Page
 from registry.db.session import reading, transaction
 from registry.domain import clock
-from registry.domain.errors import Unavailable
+from registry.domain.access import Permission
+from registry.domain.errors import (
+    Conflict,
+    Forbidden,
+    RateLimited,
+    RegistryError,
+    Unauthenticated,
+    Unavailable,
+    UnknownValue,
+)
+from registry.services import known_values
 
 log = structlog.get_logger(__name__)
 FLUSH_SECONDS = 5.0
 KEPT_FOR = timedelta(days=30)
 MOST_KEYS = 500  # of one process in an hour; the rest is counted under OTHERS
 OTHERS = "others"
+RECORDED = (Unauthenticated, Forbidden, RateLimited, Conflict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +111,10 @@ class Counts:
 
 
 def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[RefusalRecord]:
-    """Return the counts that match, the latest hour first; those of this process are written down before."""
+    """Return the counts that match, the latest hour first; those of this process are written down before.
+
+    Raises UnknownValue.
+    """
     counts.flush()
     statement = select(Refusal, Account.name).outerjoin(Account, Account.id == Refusal.actor_id)
     for column, value in (
@@ -120,9 +134,26 @@ def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None
         statement = statement.where(tuple_(Refusal.hour, Refusal.key) < (hour, key))
     with reading() as session:
         rows = session.execute(statement.order_by(Refusal.hour.desc(), Refusal.key.desc()).limit(limit + 1)).all()
+        if not rows:
+            _require_known(session, criteria)
     last = rows[limit - 1][0] if len(rows) > limit else None
     following = (clock.wire(last.hour), last.key) if last else None
     return Page([_record(refusal, name) for refusal, name in rows[:limit]], following)
+
+
+def _require_known(session: Session, criteria: Criteria) -> None:
+    """Raise UnknownValue for an account, a permission or a code that there is not."""
+    known_values.require_account(session, criteria.actor, suggests=True)
+    for name, value, values in (
+        ("action", criteria.action, {*map(str, Permission), OTHERS}),
+        ("code", criteria.code, _codes(RECORDED)),
+    ):
+        if value is not None and value not in values:
+            raise UnknownValue(name, value, f"no refusal has this {name}", values)
+
+
+def _codes(kinds: Iterable[type[RegistryError]]) -> set[str]:
+    return {code for kind in kinds for code in (kind.code, *_codes(kind.__subclasses__()))}
 
 
 def _record(refusal: Refusal, name: str | None) -> RefusalRecord:

@@ -20,6 +20,7 @@ from registry.db.session import reading
 from registry.domain.errors import Invalid, Malformed
 from registry.domain.filters import keys, mlflow, native
 from registry.domain.filters.terms import Key, Order
+from registry.services import searched_values
 
 MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
@@ -68,21 +69,30 @@ def find_versions_mlflow(
 def find_models(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[ModelRecord]:
-    """Live models that a filter describes, by name unless told otherwise. Raises Invalid."""
+    """Live models that a filter describes, by name unless told otherwise. Raises Invalid or UnknownValue."""
     wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
     with reading() as session:
         found = search.models(session, records.MODELS, wanted)
-        return Page(records.model_records(found.rows), _position(query, found))
+        items = records.model_records(found.rows)
+        if after is None:
+            searched_values.require_known(session, searched_values.MODELS, wanted.term, wanted.order, items)
+        return Page(items, _position(query, found))
 
 
 def find_versions(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[VersionRecord]:
-    """Live versions of live models that a filter describes, newest first unless told otherwise. Raises Invalid."""
+    """Live versions of live models that a filter describes, newest first unless told otherwise.
+
+    Raises Invalid or UnknownValue.
+    """
     wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     with reading() as session:
         found = search.versions(session, records.VERSIONS, wanted)
-        return Page(records.version_records(found.rows), _position(query, found))
+        items = records.version_records(found.rows)
+        if after is None:
+            searched_values.require_known(session, searched_values.VERSIONS, wanted.term, wanted.order, items)
+        return Page(items, _position(query, found))
 
 
 def _check_limit(limit: int, most: int) -> None:

@@ -135,10 +135,10 @@ def test_a_registration_is_tied_to_its_manifest_and_its_lineage(api: Api, given:
     ("query", "expected"),
     [
         ({"action": "version.promoted"}, ["version.promoted"] * 2),
-        ({"action": "version.prom"}, []),
+        ({"action": "version.restored"}, []),
         ({"actor": "promoter"}, ["version.promoted"]),
         ({"actor": "all", "action": "version.promoted"}, ["version.promoted"]),
-        ({"actor": "nobody"}, []),
+        ({"actor": "system"}, []),
         ({"since": "2999-01-01T00:00:00Z"}, []),
         ({"until": "2020-01-01T00:00:00Z"}, []),
     ],

@@ -113,7 +113,7 @@ def test_models_are_listed_by_name_bytewise(api: Api, given: Given) -> None:
 @pytest.mark.parametrize(
     ("query", "names"),
     [("", ["a", "b"]), ("?deleted=false", ["a", "b"]), ("?deleted=true", ["gone"]), ("?name=b", ["b"]),
-     ("?name=B", []), ("?name=gone", []), ("?name=gone&deleted=true", ["gone"])],
+     ("?name=gone", []), ("?name=gone&deleted=true", ["gone"])],
 )  # fmt: skip
 def test_a_list_of_models_is_narrowed(api: Api, given: Given, query: str, names: list[str]) -> None:
     for name in ["a", "b", "gone"]:

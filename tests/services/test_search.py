@@ -15,7 +15,7 @@ from sqlalchemy import select, update
 
 from registry.db.models import Model, Version
 from registry.db.session import transaction
-from registry.domain.errors import Invalid
+from registry.domain.errors import Invalid, UnknownValue
 from registry.domain.filters import keys, native
 from registry.services import search
 from tests.support.api import Api, Given, expect
@@ -324,7 +324,8 @@ def test_a144_a_value_is_data_whatever_it_looks_like(app: Flask, given: Given, a
 
     assert found(app, f"tags.a = {text}") == ["odd:1"]
     assert found(app, f"tags.`{attack}` = 'here'") == ["odd:1"]
-    assert found(app, f"tags.a = 'x' OR name = {text}") == []
+    with pytest.raises(UnknownValue, match="no model has this name"):
+        found(app, f"tags.a = 'x' OR name = {text}")
     with app.app_context():
         for filter_ in (f'tags.a = "{attack}"', f"tags.`{attack}` = 'here'"):
             items = search.find_versions_mlflow(filter_, order_by=[], limit=10, token=None).items

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Text, View
+from registry.api.schemas.fields import Choice, Instant, Text, View
 from registry.api.schemas.paging import page_of, seal, unseal
 from registry.domain.errors import Malformed
 from registry.services.audit import Criteria, Position
@@ -39,7 +39,7 @@ class AuditQuery(HistoryQuery):
         },
     )
     format = fields.String(
-        validate=validate.OneOf(["jsonl", "csv"]),
+        validate=Choice(["jsonl", "csv"]),
         metadata={"description": "Export every match, oldest first, instead of a page."},
     )
 

@@ -14,6 +14,7 @@ from registry.domain import clock
 from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.context import absolute
+from registry.rules.suggestions import hint, nearest
 
 SHA256 = "^[0-9a-f]{64}$"
 DIGEST = "^sha256:[0-9a-f]{64}$"
@@ -50,6 +51,13 @@ class Pattern(validate.Regexp):
         if self.regex.fullmatch(value) is None:
             raise ValidationError(self._format_error(value))
         return value
+
+
+class Choice(validate.OneOf):
+    """As marshmallow's ``OneOf``; the error also names the choice that is most like the value."""
+
+    def _format_error(self, value: Any) -> str:
+        return super()._format_error(value).removesuffix(".") + hint(nearest(str(value), map(str, self.choices)))
 
 
 class Text(fields.String):

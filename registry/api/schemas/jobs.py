@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from registry.api.schemas.fields import Instant, View
+from registry.api.schemas.fields import Choice, Instant, View
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.services.jobs import STATES
 
 
 class JobsQuery(PageQuery):
-    state = fields.String(validate=validate.OneOf(STATES))
+    state = fields.String(validate=Choice(STATES))
 
 
 class JobView(View):

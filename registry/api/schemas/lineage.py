@@ -7,6 +7,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from registry.api.schemas.fields import (
+    Choice,
     Document,
     Flag,
     Instant,
@@ -22,7 +23,7 @@ from registry.domain import lineage, names
 from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
 
 REPO_LENGTH = 512  # it names a node of the graph: PostgreSQL indexes no text of more than 2,700 bytes
-ROLES = validate.OneOf([role.value for role in DatasetRole])
+ROLES = Choice([role.value for role in DatasetRole])
 
 
 def _digest(**kwargs: Any) -> Text:
@@ -39,7 +40,7 @@ class RunBody(Strict):
     metrics = measurements()
     unmeasured = fields.Dict(
         keys=Text(least=1, most=names.TAG_KEY_LENGTH),
-        values=fields.String(validate=validate.OneOf(["NaN", "Infinity", "-Infinity"])),
+        values=fields.String(validate=Choice(["NaN", "Infinity", "-Infinity"])),
         validate=validate.Length(max=1000),
         metadata={"description": "the metrics that are no finite number"},
     )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from marshmallow import fields, validate
+from marshmallow import fields
 
-from registry.api.schemas.fields import Document, Instant, Strict, Text, View, labels, reason
+from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, labels, reason
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain import names
 
-LIFECYCLES = validate.OneOf(["enforced", "open"])
+LIFECYCLES = Choice(["enforced", "open"])
 
 
 class ModelBody(Strict):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import fields, post_load, validate
+from marshmallow import fields, post_load
 
-from registry.api.schemas.fields import Flag, Instant, Strict, View, reason, version_number
+from registry.api.schemas.fields import Choice, Flag, Instant, Strict, View, reason, version_number
 from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Stage
 from registry.services.stages import Terms
@@ -33,7 +33,7 @@ class RollbackBody(Strict):
 
 
 class StageChangeBody(Strict):
-    stage = fields.String(required=True, validate=validate.OneOf([stage.value for stage in Stage]))
+    stage = fields.String(required=True, validate=Choice([stage.value for stage in Stage]))
     reason = reason(required=True)
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
     leave_vacant = Flag(metadata={"description": "Archive the holder of production without a successor."})

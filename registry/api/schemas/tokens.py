@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from registry.api.schemas.fields import Instant, Strict, Text, View, WholeNumber
+from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, WholeNumber
 from registry.api.schemas.paging import page_of
 from registry.domain import names
 from registry.domain.access import GRANTABLE
@@ -16,7 +16,7 @@ class TokenBody(Strict):
 
     owner = Text(required=True, least=1, most=128, rule=names.tag_key_problem)
     roles = fields.List(
-        fields.String(validate=validate.OneOf(sorted(GRANTABLE))), required=True, validate=validate.Length(1, 10)
+        fields.String(validate=Choice(sorted(GRANTABLE))), required=True, validate=validate.Length(1, 10)
     )
     name = Text(most=255)
     expires_in_days = WholeNumber(least=1, most=MAX_DAYS)

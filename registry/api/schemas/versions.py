@@ -9,6 +9,7 @@ from marshmallow import fields, post_load, validate
 from registry.api.schemas.fields import (
     SHA256,
     Address,
+    Choice,
     Document,
     Flag,
     Instant,
@@ -118,8 +119,8 @@ class MetricsBody(Strict):
 
 
 class VersionsQuery(PageQuery):
-    stage = fields.String(validate=validate.OneOf([stage.value for stage in Stage]))
-    state = fields.String(validate=validate.OneOf([state.value for state in State]))
+    stage = fields.String(validate=Choice([stage.value for stage in Stage]))
+    state = fields.String(validate=Choice([state.value for state in State]))
 
 
 class FilesQuery(PageQuery):

@@ -96,6 +96,7 @@ def _changes(criteria: Criteria, position: Position | None, limit: int) -> dict[
 
 
 def _export(form: str, *, criteria: Criteria, **query: Any) -> Response:
+    audit.require_exportable(criteria)
     headers = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
     if "position" in query:
         until = audit.newest(query["position"])

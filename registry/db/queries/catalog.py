@@ -129,9 +129,14 @@ def ever_named(name: str, *, after: datetime | None = None) -> ColumnElement[boo
     return or_(Model.name == name, former.exists())
 
 
+def is_ever_named(session: Session, name: str) -> bool:
+    """Return whether a model has the name, or had it."""
+    return session.scalars(select(Model.id).where(ever_named(name)).limit(1)).first() is not None
+
+
 def require_ever_named(session: Session, name: str) -> None:
     """Raise NotFound unless a model has the name, or had it."""
-    if session.scalars(select(Model.id).where(ever_named(name)).limit(1)).first() is None:
+    if not is_ever_named(session, name):
         raise NotFound(f"there is no model {name!r}")
 
 

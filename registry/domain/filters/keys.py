@@ -32,12 +32,16 @@ OPERATORS: Mapping[Kind, frozenset[Operator]] = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """``entries``: has values by name, as tags do. ``many``: has any number of values, so that it gives no order."""
+    """``entries``: has values by name, as tags do. ``many``: has any number of values, so that it gives no order.
+
+    ``digest``: its values are digests.
+    """
 
     kind: Kind = Kind.TEXT
     entries: bool = False
     many: bool = False
     choices: tuple[str, ...] = ()
+    digest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ VERSIONS = Vocabulary(
         "run.id": Field(),
         "code.commit": Field(),
         "dataset.name": Field(many=True),
-        "dataset.digest": Field(many=True),
+        "dataset.digest": Field(many=True, digest=True),
         "params": Field(entries=True),
         "metrics": Field(Kind.NUMBER, entries=True),
     },

@@ -15,11 +15,13 @@ from datetime import UTC, datetime
 from typing import cast
 
 from registry.domain.errors import Invalid
+from registry.domain.filters import digests
 from registry.domain.filters.keys import OPERATORS, Field, Vocabulary
 from registry.domain.filters.keys import Kind as FieldKind
 from registry.domain.filters.native_words import Kind, Word, words, wrong
 from registry.domain.filters.terms import (
     EVERYTHING,
+    PATTERNS,
     Absent,
     And,
     Condition,
@@ -33,6 +35,7 @@ from registry.domain.filters.terms import (
     conditions,
     costly_pattern,
 )
+from registry.rules import suggestions
 
 MOST_CHARACTERS = 1000
 MOST_TERMS = 20
@@ -43,6 +46,7 @@ KEY_LENGTH = 250
 _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2}))?\Z"
 )
+_WILDCARDS = {"%": ".*", "_": "."}
 _NEGATED = {
     Operator.IN: Operator.NOT_IN,
     Operator.LIKE: Operator.NOT_LIKE,
@@ -166,11 +170,14 @@ class _Parser:
         first = self._vocabulary.synonyms.get(first, first)
         field = self._vocabulary.fields.get(first)
         if field is None or not field.entries:
-            raise self._wrong(f"there is no key {word}; keys are {self._vocabulary.names}", word)
+            raise self._wrong(f"there is no key {word}{self._nearest(text)}; keys are {self._vocabulary.names}", word)
         name = entry[1:-1] if entry[:1] in {"`", '"'} else entry
         if not 1 <= len(name) <= KEY_LENGTH:
             raise self._wrong(f"{first} needs a key of 1 to {KEY_LENGTH} characters, as in {first}.`any key`", word)
         return Key(first, name), field
+
+    def _nearest(self, key: str) -> str:
+        return suggestions.hint(suggestions.nearest(key, [*self._vocabulary.fields, *self._vocabulary.synonyms]))
 
     def _operator(self) -> Operator:
         word = self._word
@@ -227,9 +234,21 @@ def _read(word: Word, field: Field, operator: Operator) -> Value:
         return _whole(word.text)
     if field.kind is FieldKind.TIME:
         return _time(word.value)
-    if field.choices and operator in {Operator.EQ, Operator.NE} and word.value not in field.choices:
-        raise ValueError(f"it is one of {', '.join(field.choices)}, never {word.text}")
+    if field.choices and not _can_hold(field, operator, word.value):
+        near = suggestions.hint(suggestions.nearest(word.value, field.choices))
+        raise ValueError(f"it is one of {', '.join(field.choices)}, never {word.text}{near}")
+    if field.digest:
+        return digests.pattern(word.value) if operator in PATTERNS else digests.stored(word.value)
     return word.value
+
+
+def _can_hold(field: Field, operator: Operator, value: str) -> bool:
+    """Return whether one of the choices is what the condition compares with."""
+    if operator not in PATTERNS:
+        return value in field.choices
+    ignored = re.IGNORECASE if operator in {Operator.ILIKE, Operator.NOT_ILIKE} else re.NOFLAG
+    form = re.compile("".join(_WILDCARDS.get(character) or re.escape(character) for character in value), ignored)
+    return any(form.fullmatch(choice) for choice in field.choices)
 
 
 def _number(text: str) -> float:

@@ -26,7 +26,7 @@ class Operator(StrEnum):
     NOT_IN = "NOT IN"
 
 
-_PATTERNS = {Operator.LIKE, Operator.ILIKE, Operator.NOT_LIKE, Operator.NOT_ILIKE}
+PATTERNS = {Operator.LIKE, Operator.ILIKE, Operator.NOT_LIKE, Operator.NOT_ILIKE}
 # Looking for a pattern takes time by its length, and by how many %, for each character of the text.
 MOST_PATTERN = 255
 MOST_WILDCARDS = 8
@@ -97,10 +97,22 @@ def conditions(term: Term) -> Iterator[Condition | Absent]:
             yield term
 
 
+def asserted(term: Term, *, holds: bool = True) -> Iterator[Condition]:
+    """Yield the conditions that do not stand under NOT: what matches nothing there finds nothing."""
+    match term:
+        case And(parts) | Or(parts):
+            for part in parts:
+                yield from asserted(part, holds=holds)
+        case Not(part):
+            yield from asserted(part, holds=not holds)
+        case Condition() if holds:
+            yield term
+
+
 def costly_pattern(term: Term) -> str | None:
     """Why a pattern of the tree would cost too much to look for in large texts; None where none does."""
     for one in conditions(term):
-        if isinstance(one, Condition) and one.operator in _PATTERNS and (pattern := str(one.value)):
+        if isinstance(one, Condition) and one.operator in PATTERNS and (pattern := str(one.value)):
             if len(pattern) > MOST_PATTERN:
                 return (
                     f"the pattern {pattern[:20]!r}… has {len(pattern)} characters; at most {MOST_PATTERN} are allowed"

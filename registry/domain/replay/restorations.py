@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
 
 CLOCK_ACCEPTED = "clock.accepted"
+RESTORED = "registry.restored"
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
     """Return what the latest restoration left. Raises Unreplayable as ``model.replay`` does."""
     found = Restorations()
     for entry in entries:
-        if entry.action == "registry.restored":
+        if entry.action == RESTORED:
             backup = entry.digests.get("backup")
             found = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),

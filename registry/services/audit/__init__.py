@@ -6,7 +6,15 @@ from registry.services.audit.checkpoints import checkpoint
 from registry.services.audit.clocks import doubts, require_certain
 from registry.services.audit.erasure import erase_account, erase_text
 from registry.services.audit.incremental import Changes, Position, between, changes, newest
-from registry.services.audit.reading import Criteria, entries, export, first_of, model_history, version_history
+from registry.services.audit.reading import (
+    Criteria,
+    entries,
+    export,
+    first_of,
+    model_history,
+    require_exportable,
+    version_history,
+)
 from registry.services.audit.recording import AUTH, Event, begin, lock_chain, record, texts
 from registry.services.audit.sealing import attach
 from registry.services.audit.verification import ChainReport, verify
@@ -37,6 +45,7 @@ __all__ = [
     "record",
     "record_baseline",
     "require_certain",
+    "require_exportable",
     "texts",
     "verify",
     "version_history",

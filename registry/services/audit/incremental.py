@@ -14,7 +14,7 @@ from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord
 from registry.db.session import reading
 from registry.domain.errors import PositionLost
-from registry.services.audit.reading import EXPORT_PAGE, Criteria, fetch, matching
+from registry.services.audit.reading import EXPORT_PAGE, Criteria, fetch, matching, require_known
 
 _PLACE = (AuditEntry.commit_order, AuditEntry.id)
 _ORDER = tuple(Sorted(column) for column in _PLACE)
@@ -47,12 +47,14 @@ class Changes:
 def changes(criteria: Criteria, *, after: Position | None, limit: int) -> Changes:
     """Return at most *limit* settled entries after a position (None: from the start), oldest first.
 
-    Raises PositionLost when the log has no entry at *after*.
+    Raises PositionLost when the log has no entry at *after*, and UnknownValue.
     """
     with reading(snapshot=True) as session:
         _require_present(session, after)
         settled = commit_order.settled(session)
         items, last, more = fetch(session, matching(criteria).where(settled, _beyond(after)), _ORDER, limit=limit)
+        if not items:
+            require_known(session, criteria, suggests=True)
         position = _position(last) if more and last else _newest(session, settled) or after
         waiting = session.scalars(select(AuditEntry.id).where(not_(settled)).limit(1)).first() is not None
         return Changes(items, position, more, waiting)

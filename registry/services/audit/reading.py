@@ -17,6 +17,7 @@ from registry.db.queries import catalog, pages, weights
 from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord, Page
 from registry.db.session import reading
+from registry.services import known_values
 
 EXPORT_PAGE = 500
 _ISSUER = aliased(Account)
@@ -34,9 +35,28 @@ class Criteria:
 
 
 def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
-    """The entries that match, newest first."""
+    """The entries that match, newest first. Raises UnknownValue."""
     with reading() as session:
-        return _page(session, matching(criteria), after=after, limit=limit)
+        page = _page(session, matching(criteria), after=after, limit=limit)
+        if not page.items:
+            require_known(session, criteria, suggests=True)
+        return page
+
+
+def require_known(session: Session, criteria: Criteria, *, suggests: bool) -> None:
+    """Raise UnknownValue for a model, an account or an action that there is not.
+
+    *suggests* the names of other accounts to those who may list them.
+    """
+    known_values.require_action(session, criteria.action)
+    known_values.require_account(session, criteria.actor, suggests=suggests)
+    known_values.require_model(session, criteria.model)
+
+
+def require_exportable(criteria: Criteria) -> None:
+    """Raise UnknownValue as :func:`entries` does: once an export has begun, it is too late."""
+    with reading() as session:
+        require_known(session, criteria, suggests=True)
 
 
 def export(criteria: Criteria) -> Iterator[EntryRecord]:
@@ -50,22 +70,34 @@ def export(criteria: Criteria) -> Iterator[EntryRecord]:
 
 
 def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
-    """What happened to every model that has or had this name, newest first. Raises NotFound."""
+    """What happened to every model that has or had this name, newest first. Raises NotFound or UnknownValue."""
     with reading() as session:
         catalog.require_ever_named(session, name)
         named = select(Model.id).where(catalog.ever_named(name))
         statement = matching(criteria).where(AuditEntry.model_id.in_(named))
-        return _page(session, statement, after=after, limit=limit)
+        return _history(session, statement, criteria, after=after, limit=limit)
 
 
 def version_history(
     name: str, number: int, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int
 ) -> Page[EntryRecord]:
-    """What happened to one version, newest first; also where another took its place. Raises NotFound."""
+    """What happened to one version, newest first; also where another took its place.
+
+    Raises NotFound or UnknownValue.
+    """
     with reading() as session:
         found = catalog.any_version(session, name, number)
         touching = or_(AuditEntry.version_id == found.id, AuditEntry.related_version_id == found.id)
-        return _page(session, matching(criteria).where(touching), after=after, limit=limit)
+        return _history(session, matching(criteria).where(touching), criteria, after=after, limit=limit)
+
+
+def _history(
+    session: Session, statement: Rows, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int
+) -> Page[EntryRecord]:
+    page = _page(session, statement, after=after, limit=limit)
+    if not page.items:
+        require_known(session, criteria, suggests=False)
+    return page
 
 
 def first_of(session: Session, version_id: int, action: str) -> EntryRecord | None:
@@ -82,7 +114,7 @@ def matching(criteria: Criteria) -> Rows:
     if criteria.action is not None:
         statement = statement.where(AuditEntry.action == criteria.action)
     if criteria.model is not None:
-        named = select(Model.id).where(Model.name == criteria.model)
+        named = select(Model.id).where(catalog.ever_named(criteria.model))
         statement = statement.where(AuditEntry.model_id.in_(named))
     if criteria.since is not None:
         statement = statement.where(AuditEntry.at >= criteria.since)

@@ -1,0 +1,37 @@
+"""Look-ups of values that rows have, and of those next to a value in their order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import func, literal, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+_EACH_WAY = 100
+Column = InstrumentedAttribute[str]
+
+
+def exists(session: Session, column: Column, *values: str) -> bool:
+    """Return whether a row has one of the *values* in the column."""
+    return session.scalars(select(column).where(column.in_(values)).limit(1)).first() is not None
+
+
+def neighbours(session: Session, column: Column, value: str) -> list[str]:
+    """Return the distinct values of an indexed column next to *value*, at most 100 on either side.
+
+    Each step is one look-up in the index, however many rows have a value.
+    """
+    return [*_distinct(session, column, value, ascending=True), *_distinct(session, column, value, ascending=False)]
+
+
+def _distinct(session: Session, column: Column, value: str, *, ascending: bool) -> list[str]:
+    def following(last: Any) -> Any:
+        if ascending:
+            return select(func.min(column)).where(column > last).scalar_subquery()
+        return select(func.max(column)).where(column < last).scalar_subquery()
+
+    steps = select(following(value).label("value"), literal(1).label("step")).cte(recursive=True)
+    steps = steps.union_all(
+        select(following(steps.c.value), steps.c.step + 1).where(steps.c.value.is_not(None), steps.c.step < _EACH_WAY)
+    )
+    return list(session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))

@@ -1,0 +1,35 @@
+"""Refusal of filter values that nothing has: an empty answer would look as if something had been searched.
+
+Each check is for an answer that is empty: a value that is unknown can have no other. They cost a full answer nothing.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from registry.db.models import Account, AuditEntry, Model
+from registry.db.queries import catalog, known
+from registry.domain.errors import UnknownValue
+from registry.domain.replay.actions import ACTIONS
+
+
+def require_model(session: Session, name: str | None, *, parameter: str = "model") -> None:
+    """Raise UnknownValue unless a model has the name, or had it."""
+    if name is None or catalog.is_ever_named(session, name):
+        return
+    raise UnknownValue(parameter, name, "no model has or had this name", known.neighbours(session, Model.name, name))
+
+
+def require_account(session: Session, name: str | None, *, parameter: str = "actor", suggests: bool) -> None:
+    """Raise UnknownValue unless an account has the name; *suggests* others to those who may list accounts."""
+    if name is None or known.exists(session, Account.name, name):
+        return
+    others = known.neighbours(session, Account.name, name) if suggests else ()
+    raise UnknownValue(parameter, name, "no account has this name", others)
+
+
+def require_action(session: Session, action: str | None) -> None:
+    """Raise UnknownValue unless this release writes the action, or the log has it from another one."""
+    if action is None or action in ACTIONS or known.exists(session, AuditEntry.action, action):
+        return
+    raise UnknownValue("action", action, "there is no such action", ACTIONS)
