@@ -346,3 +346,20 @@ def test_tracing_that_cannot_work_is_refused_at_the_start(
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" in without["REGISTRY_TRACING"]
     assert with_endpoint.tracing
     assert "pip install '.[server,otel]'" in uninstalled["REGISTRY_TRACING"]
+
+
+@pytest.mark.parametrize(
+    ("bind", "host", "port", "bound"),
+    [
+        (None, "0.0.0.0", None, "0.0.0.0:5000"),
+        (None, None, 8080, "127.0.0.1:8080"),
+        ("10.0.0.1:1", None, 8080, "10.0.0.1:8080"),
+        ("10.0.0.1:1", "::1", 8080, "[::1]:8080"),
+    ],
+)
+def test_host_and_port_replace_their_part_of_the_address(
+    load: Callable[..., Settings], tmp_path: Path, bind: str | None, host: str | None, port: int | None, bound: str
+) -> None:
+    variables = {"REGISTRY_BIND": bind} if bind else {}
+
+    assert load(variables, data_dir=tmp_path, host=host, port=port).bind == bound

@@ -25,12 +25,16 @@ PROJECT_FILE = ".registry.toml"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A registry and what to show it; ``source`` says where the URL comes from."""
+    """A registry and what to show it.
+
+    ``source`` says where the URL comes from, ``saved`` that a login saved the token.
+    """
 
     url: str
     source: str
     token: str | None = field(default=None, repr=False)
     insecure: bool = False
+    saved: bool = False
 
 
 def user_directory() -> Path:
@@ -59,7 +63,8 @@ def resolve(
             " from a project file: name the registry with --url or REGISTRY_URL too."
         )
     found_token = given or credentials.load(home).get(origins.origin(address))
-    return Target(address, source, found_token, insecure or shared.insecure(environ))
+    saved = not given and found_token is not None
+    return Target(address, source, found_token, insecure or shared.insecure(environ), saved)
 
 
 def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path) -> tuple[str, str]:

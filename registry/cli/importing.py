@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from registry.cli import bars
+from registry.cli.model import LIFECYCLE
 from registry.cli.moving import Report
 from registry.cli.options import connected, jobs, resumable
 from registry.cli.session import Session
@@ -30,7 +31,7 @@ def import_() -> None:
 @import_.command("mlflow")
 @click.option("--from", "uri", required=True, metavar="URI", help="http(s)://…, sqlite:///…, a directory: as MLflow's.")
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
-@click.option("--lifecycle", type=click.Choice(["enforced", "open"]), help="Of the models made. Default: the server's.")
+@click.option("--lifecycle", type=LIFECYCLE, help="Of the models made. Default: the server's.")
 @click.option("--check", is_flag=True, help="Read the files of versions that are here already too, and compare them.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
 @jobs

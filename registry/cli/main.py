@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
@@ -12,6 +13,7 @@ import click
 
 from registry.cli import failures
 from registry.cli.exits import MEANINGS, Exit
+from registry.cli.options import COMMON, COMMON_HINT
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Versions": {
@@ -51,6 +53,16 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "doctor": "doctor:doctor",
     },
 }
+# What people type who come from other tools, with what does it here.
+ELSEWHERE: Mapping[str, str] = {
+    "ls": "registry model list, registry version list NAME or registry version files NAME:NUMBER",
+    "list": "registry model list, registry version list NAME or registry alias list NAME",
+    "download": "registry pull NAME:NUMBER -o DIRECTORY, or registry version tar for one file",
+    "diff": "registry show NAME:NUMBER for each version, or registry verify DIRECTORY --against NAME:NUMBER",
+    "upload": "registry register NAME PATH",
+    "delete": "registry version delete NAME:NUMBER or registry model delete NAME",
+    "log": "registry history NAME",
+}
 COMMANDS: Mapping[str, str] = {name: where for section in SECTIONS.values() for name, where in section.items()}
 
 
@@ -64,7 +76,20 @@ class Registry(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        return cast(click.Command, getattr(importlib.import_module(f"registry.cli.{module}"), attribute))
+        command = cast(click.Command, getattr(importlib.import_module(f"registry.cli.{module}"), attribute))
+        _refer_to_common_options(command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click's; an unknown command is refused with the nearest ones, or with what it is called here."""
+        name = args[0]
+        if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        near = " or ".join(map(repr, difflib.get_close_matches(name, COMMANDS)))
+        advice = f" Use {ELSEWHERE[name]}." if name in ELSEWHERE else f" Did you mean {near}?" if near else ""
+        raise click.UsageError(f"No such command {name!r}.{advice}", ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
@@ -73,6 +98,8 @@ class Registry(click.Group):
                 formatter.write_dl(rows)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Options of every command that calls the registry, after its name"):
+            formatter.write_dl(list(COMMON.items()))
         with formatter.section("Exit codes"):
             formatter.write_dl([(str(code.value), meaning) for code, meaning in MEANINGS.items()])
         with formatter.section("Configuration"):
@@ -82,6 +109,11 @@ class Registry(click.Group):
             )
             formatter.write_text(
                 "The token: --token, REGISTRY_TOKEN or REGISTRY_TOKEN_FILE, the one saved for that address."
+            )
+        with formatter.section("Shell completion"):
+            formatter.write_text(
+                'In ~/.bashrc: eval "$(_REGISTRY_COMPLETE=bash_source registry)". For zsh and fish: zsh_source and'
+                " fish_source."
             )
 
 
@@ -104,6 +136,15 @@ def cli() -> None:
       registry promote fraud:1 --to staging --reason "smoke tests passed"
       registry rollback fraud --reason "latency regression"
     """
+
+
+def _refer_to_common_options(command: click.Command) -> None:
+    """End the help of each command that takes the common options with where they are described."""
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _refer_to_common_options(one)
+    if any(param.name == "as_json" and getattr(param, "hidden", False) for param in command.params):
+        command.epilog = COMMON_HINT
 
 
 def main() -> None:

@@ -10,11 +10,12 @@ from registry.cli import output, views
 from registry.cli.options import connected, limit, reason
 from registry.cli.params import MODEL, PAIR, Pair, distinct
 from registry.cli.session import Session
+from registry.domain.stages import Lifecycle as Rules
 
 if TYPE_CHECKING:
     from registry.client.types import Lifecycle
 
-LIFECYCLE = click.Choice(["enforced", "open"])
+LIFECYCLE = click.Choice([one.value for one in Rules])
 
 
 @click.group()

@@ -17,16 +17,25 @@ from registry.cli.session import Session
 
 RESUME = "Run the same command again: it goes on where this one stopped."
 
+# Of every command that calls the registry; the help of registry shows them once.
+COMMON = {
+    "--url URL": "The registry. [env: REGISTRY_URL]",
+    "--token TOKEN": "Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]",
+    "--insecure": "Send the token over plain http. [env: REGISTRY_INSECURE]",
+    "--json": "One JSON object on stdout; errors as JSON on stderr.",
+}
+COMMON_HINT = "Also --url, --token, --insecure and --json: see registry --help."
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def connected(function: Callable[..., None]) -> Callable[..., None]:
     """Give a command --url, --token, --insecure and --json, and its Session as the first argument."""
 
-    @click.option("--url", metavar="URL", help="The registry. [env: REGISTRY_URL]")
-    @click.option("--token", metavar="TOKEN", help="Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]")
-    @click.option("--insecure", is_flag=True, help="Send the token over plain http. [env: REGISTRY_INSECURE]")
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout; errors as JSON on stderr.")
+    @click.option("--url", metavar="URL", hidden=True, help=COMMON["--url URL"])
+    @click.option("--token", metavar="TOKEN", hidden=True, help=COMMON["--token TOKEN"])
+    @click.option("--insecure", is_flag=True, hidden=True, help=COMMON["--insecure"])
+    @click.option("--json", "as_json", is_flag=True, hidden=True, help=COMMON["--json"])
     @functools.wraps(function)
     def command(*args: Any, url: str | None, token: str | None, insecure: bool, as_json: bool, **kwargs: Any) -> None:
         with Session(url=url, token=token, insecure=insecure, as_json=as_json) as session:

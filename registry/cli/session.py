@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -49,7 +50,10 @@ class Session:
     def registry(self) -> RegistryClient:
         """The client."""
         if self._client is None:
-            self._client = client(self.target)
+            target = self.target
+            if sys.stderr.isatty() and not self.as_json:
+                output.note(f"registry {target.url} ({target.source})")
+            self._client = client(target)
         return self._client
 
     def number(self, reference: Reference) -> int:

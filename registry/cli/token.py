@@ -11,9 +11,10 @@ from registry.cli.cells import Moment, Whole
 from registry.cli.options import connected, limit, reason
 from registry.cli.output import when
 from registry.cli.session import Session
+from registry.domain.access import GRANTABLE, Role
 
 COLUMNS = (("id", "name"), ("owner", "issued by"), "roles", "expires", "last used", "revoked")
-ROLES = click.Choice(["reader", "writer", "promoter", "admin", "auditor", "responder"])
+ROLES = click.Choice([role.value for role in Role if role in GRANTABLE])
 
 
 @click.group()
@@ -34,6 +35,7 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
     Example:
       registry token create ci-fraud --role writer --name "GitHub Actions" > token.txt
     """
+    is_bootstrap = "bootstrap" in session.registry.me()["roles"]
     made = session.registry.tokens.create(owner, roles=roles, name=name, expires_in_days=expires_in_days)
     secret = made["token"]
     if secret is None:  # the first answer was lost on the way and this is its repetition
@@ -42,6 +44,9 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
     def say() -> None:
         output.note(f"{made['id']} for {owner} ({', '.join(made['roles'])}) until {when(made['expires_at'])}")
         output.line(secret)
+        if is_bootstrap:
+            what = "saved login" if session.target.saved else "token that you used"
+            output.note(f"The {what} was the bootstrap token, which this used up. Go on with: registry login")
 
     session.show(made, say)
 

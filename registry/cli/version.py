@@ -14,13 +14,15 @@ from registry.cli.cells import Digest, Moment
 from registry.cli.options import connected, limit, reason, unsafe_paths, wait
 from registry.cli.params import METRIC, MODEL, REFERENCE, distinct
 from registry.cli.session import Session
+from registry.domain.stages import Stage, State
 
 if TYPE_CHECKING:
     from registry.client import Reference
-    from registry.client.types import ImportView, Stage
+    from registry.client.types import ImportView
+    from registry.client.types import Stage as StageName
 
-STAGE = click.Choice(["none", "staging", "production", "archived"])
-STATE = click.Choice(["pending", "ready", "failed", "deleted"])
+STAGE = click.Choice([stage.value for stage in Stage])
+STATE = click.Choice([state.value for state in State])
 
 
 @click.group()
@@ -34,7 +36,7 @@ def version() -> None:
 @click.option("--state", type=STATE, help="Only those in this state.")
 @limit(50)
 @connected
-def list_(session: Session, name: str, stage: Stage | None, state: str | None, limit: int) -> None:
+def list_(session: Session, name: str, stage: StageName | None, state: str | None, limit: int) -> None:
     """List a model's versions, newest first.
 
     \b
@@ -165,15 +167,15 @@ def measure(
 @click.option("-o", "--output", "target", required=True, metavar="FILE", help="The tar file to write; - for stdout.")
 @unsafe_paths
 @connected
-def archive(session: Session, ref: Reference, target: str, allow_unsafe_paths: bool) -> None:
+def tar(session: Session, ref: Reference, target: str, allow_unsafe_paths: bool) -> None:
     """Download a version as one uncompressed tar file, verified. (As a directory, and resumable: registry pull.)
 
     A model without a selector means its latest version.
 
     \b
     Example:
-      registry version archive fraud#production -o fraud.tar
-      registry version archive fraud:3 -o - | tar -x -C ./served
+      registry version tar fraud#production -o fraud.tar
+      registry version tar fraud:3 -o - | tar -x -C ./served
     """
     if target == "-":
         if session.as_json or sys.stdout.isatty():
@@ -190,6 +192,21 @@ def archive(session: Session, ref: Reference, target: str, allow_unsafe_paths: b
         partial.unlink(missing_ok=True)
     written = {"version": found, "file": target, "bytes": size}
     session.show(written, lambda: output.line(f"{ref.model}:{found['number']} -> {target} ({output.size(size)})"))
+
+
+@version.command(hidden=True, context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def archive(arguments: tuple[str, ...]) -> None:
+    """Refuse: the name could mean the stage or a tar file.
+
+    \b
+    Example:
+      registry version archive fraud:3
+    """
+    raise click.UsageError(
+        "To retire a version: registry archive NAME:NUMBER --reason TEXT. "
+        "To download it as one file: registry version tar NAME:NUMBER -o FILE."
+    )
 
 
 @version.command()

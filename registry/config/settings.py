@@ -26,6 +26,7 @@ LIFECYCLES = ("enforced", "open")
 MLFLOW_DOWNLOADS = ("registry", "source")
 LOG_FORMATS = ("json", "console")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+BIND = "127.0.0.1:5000"
 SECRET_LENGTH = 32
 METRICS_TOKEN_LENGTH = 16
 
@@ -87,7 +88,7 @@ class Settings:
     metrics_cache_seconds: int = 0
     log_format: str = "json"
     log_level: str = "info"
-    bind: str = "127.0.0.1:5000"
+    bind: str = BIND
     workers: int = 2
     threads: int = 8
     transfers: int = 4
@@ -105,12 +106,20 @@ class Settings:
         return self.database_url.reveal().startswith("sqlite")
 
     @classmethod
-    def load(cls, *, dev: bool = False, data_dir: Path | str | None = None, bind: str | None = None) -> Settings:
-        """Read the environment; arguments win over variables.
+    def load(
+        cls,
+        *,
+        dev: bool = False,
+        data_dir: Path | str | None = None,
+        bind: str | None = None,
+        host: str | None = None,
+        port: int | None = None,
+    ) -> Settings:
+        """Read the environment; arguments win over variables, *host* and *port* over their part of ``bind``.
 
         A variable ``REGISTRY_X_FILE`` names a file that holds the value of ``REGISTRY_X``. Raises SettingsError.
         """
-        return _Reader(dev=dev, data_dir=data_dir, bind=bind).settings()
+        return _Reader(dev=dev, data_dir=data_dir, bind=bind, host=host, port=port).settings()
 
 
 VARIABLES = frozenset(f"{PREFIX}{item.name.upper()}" for item in fields(Settings) if item.name != "dev")
@@ -124,12 +133,14 @@ CLIENT_VARIABLES = frozenset({
 class _Reader:
     """Reads each variable, collecting what is wrong instead of stopping at the first mistake."""
 
-    def __init__(self, *, dev: bool, data_dir: Path | str | None, bind: str | None) -> None:
+    def __init__(
+        self, *, dev: bool, data_dir: Path | str | None, bind: str | None, host: str | None, port: int | None
+    ) -> None:
         self.env = environs.FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
         self.problems: dict[str, str] = {}
         self.dev = dev
         self.data_dir = Path(data_dir or self.text("data_dir") or "registry-data").absolute()
-        self.bind = bind
+        self.bind = _bound(bind or self.text("bind") or BIND, host, port)
 
     def settings(self) -> Settings:
         self._refuse_unknown()
@@ -180,7 +191,7 @@ class _Reader:
             "metrics_cache_seconds": self.number("metrics_cache_seconds", 5, least=0, most=60),
             "log_format": self.choice("log_format", LOG_FORMATS, "console" if self.dev else "json"),
             "log_level": self.choice("log_level", LOG_LEVELS, "info"),
-            "bind": self.checked("bind", self.bind or self.text("bind") or "127.0.0.1:5000", self._bind_problem),
+            "bind": self.checked("bind", self.bind, self._bind_problem),
             "workers": self.number("workers", 1 if database_url.startswith("sqlite") else 2, least=1, most=64),
             "threads": self.number("threads", 8, least=1, most=256),
         }
@@ -316,6 +327,14 @@ _KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
 _STORE_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # boto3's own variables
 _PORT = re.compile(r"[0-9]{1,5}\Z")
 _ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
+
+
+def _bound(bind: str, host: str | None, port: int | None) -> str:
+    """Return HOST:PORT with the parts that are given in place of those of *bind*."""
+    present, _, number = bind.rpartition(":")
+    if host and ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"{host or present}:{port or number}" if host or port else bind
 
 
 def _installed(module: str) -> bool:

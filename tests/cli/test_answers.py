@@ -216,6 +216,7 @@ def test_an_export_is_passed_through_as_it_is(registry: Registry, network: respo
 def test_a_tokens_secret_stands_alone_on_stdout(registry: Registry, network: responses.RequestsMock) -> None:
     made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": "mrp_secret"}
     network.post(f"{API}/tokens", status=201, json=made)
+    network.get(f"{API}/me", json={"name": "ann", "roles": ["admin"]})
 
     done = registry("token", "create", "ci", "--role", "writer")
 
@@ -240,6 +241,7 @@ def test_whoami_shows_the_token_with_its_name_where_it_has_one(
 def test_a_token_whose_secret_was_lost_is_no_success(registry: Registry, network: responses.RequestsMock) -> None:
     made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": None}
     network.post(f"{API}/tokens", status=201, json=made)
+    network.get(f"{API}/me", json={"name": "ann", "roles": ["admin"]})
 
     done = registry("token", "create", "ci", "--role", "writer", "--json")
 

@@ -9,7 +9,10 @@ import pytest
 
 from registry.cli.exits import MEANINGS
 from registry.cli.main import COMMANDS, cli
-from tests.support.processes import environment
+from registry.domain.stages import Stage, State
+from tests.support.processes import SCRIPTS, environment
+
+from .conftest import Registry
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -45,7 +48,7 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
 def test_every_command_that_calls_the_registry_answers_programs_too(name: str) -> None:
     options = {option for param in EVERY[name].params for option in param.opts}
 
-    assert "--json" in options or name in {"login", "logout", "audit verify", "audit checkpoint"}
+    assert "--json" in options or name in {"login", "logout", "audit verify", "audit checkpoint", "version archive"}
 
 
 def test_the_first_help_lists_every_command_and_exit_code() -> None:
@@ -68,3 +71,50 @@ def test_help_loads_neither_the_server_nor_an_http_client(arguments: list[str]) 
     )
 
     assert done.stdout.splitlines()[-1] == "0 []"
+
+
+def test_the_options_of_every_command_are_described_once() -> None:
+    connected = {name: command for name, command in EVERY.items() if any(p.name == "as_json" for p in command.params)}
+    context = click.Context(cli, info_name="registry")
+    everywhere = "\n".join(cli.get_command(context, name).get_help(context) for name in ("show", "pull", "whoami"))
+
+    assert len(connected) > 30
+    assert cli.get_help(context).count("--token TOKEN") == 1
+    assert "--token TOKEN" not in everywhere
+    assert everywhere.count("see registry --help") == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["regster"], "'register'"),
+        (["ls"], "registry model list"),
+        (["list"], "registry version list NAME"),
+        (["diff", "fraud:1", "fraud:2"], "registry show"),
+        (["download", "fraud:1"], "registry pull"),
+        (["version", "archive", "fraud:1", "--reason", "old"], "registry archive NAME:NUMBER"),
+        (["version", "archive", "fraud:1", "-o", "x.tar"], "registry version tar NAME:NUMBER"),
+        (["version", "list", "fraud", "--state", "redy"], "'unverified'"),
+        (["serve", "--bind", "127.0.0.1:1", "--port", "2"], "not both"),
+    ],
+)
+def test_what_is_called_otherwise_here_leads_somewhere(registry: Registry, arguments: list[str], says: str) -> None:
+    done = registry(*arguments)
+
+    assert done.code == 2
+    assert says in done.err
+
+
+def test_choices_are_all_that_there_are() -> None:
+    choices = {param.name: param.type for param in EVERY["version list"].params}
+
+    assert list(choices["state"].choices) == list(State)  # type: ignore[attr-defined]
+    assert list(choices["stage"].choices) == list(Stage)  # type: ignore[attr-defined]
+
+
+def test_a_shell_completes_commands() -> None:
+    env = environment(_REGISTRY_COMPLETE="bash_complete", COMP_WORDS="registry version pu", COMP_CWORD="2")
+
+    done = subprocess.run([SCRIPTS / "registry"], capture_output=True, text=True, check=True, env=env)
+
+    assert done.stdout.split() == ["plain,purge"]

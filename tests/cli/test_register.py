@@ -91,7 +91,7 @@ def test_an_archive_that_breaks_off_leaves_no_file(
     network.get(f"{API}/models/fraud/versions/1/files", json={"items": [], "next_cursor": None})
     network.get(f"{API}/models/fraud/versions/1/archive", body=b"no archive" * 100)
 
-    done = registry("version", "archive", "fraud:1", "-o", "fraud.tar")
+    done = registry("version", "tar", "fraud:1", "-o", "fraud.tar")
 
     assert done.code == 7
     assert list(place.cwd.iterdir()) == []

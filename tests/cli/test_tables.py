@@ -10,9 +10,11 @@ import click
 import pytest
 import responses
 
+from registry.cli import credentials
 from registry.client.types import EntryView
 
-from .conftest import URL, Registry
+from .conftest import TOKEN as TOKEN_TEXT
+from .conftest import URL, Place, Registry
 from .test_help import EVERY
 
 API = f"{URL}/api/v1"
@@ -171,3 +173,28 @@ def test_whoami_counts_the_other_tokens_that_act_as_me(
 
     assert done.err == says
     assert f"issued by  {used}" in done.out
+
+
+def test_a_terminal_shows_which_registry_was_used(
+    terminal: Registry, registry: Registry, network: responses.RequestsMock
+) -> None:
+    network.get(f"{API}/models", json=page())
+
+    assert terminal("model", "list").err == f"registry {URL} (the default)\nno models\n"
+    assert terminal("model", "list", "--json").err == ""
+    assert registry("model", "list").err == "no models\n"
+
+
+@pytest.mark.parametrize(("saved", "what"), [(True, "saved login"), (False, "token that you used")])
+def test_a_bootstrap_token_that_is_used_up_is_reported(
+    registry: Registry, network: responses.RequestsMock, place: Place, saved: bool, what: str
+) -> None:
+    network.get(f"{API}/me", json={"name": "system", "roles": ["bootstrap"]})
+    network.post(f"{API}/tokens", status=201, json={"id": "a", "roles": ["admin"], "expires_at": AT, "token": "mrp_x"})
+    if saved:
+        credentials.save(place.config, URL, TOKEN_TEXT)
+
+    done = registry("token", "create", "ann", "--role", "admin", *([] if saved else ["--token", TOKEN_TEXT]))
+
+    assert done.out == "mrp_x\n"
+    assert f"The {what} was the bootstrap token, which this used up. Go on with: registry login\n" in done.err
