@@ -65,7 +65,7 @@ def test_a_role_that_could_change_history_is_reported(
 ) -> None:
     def look(role: str) -> tuple[str, str | None, float, list[str]]:
         """The state of /readyz and its word on the role, the metric, and what a server logs when it starts."""
-        app = create_app(make_settings(roles.url(role)))
+        app = create_app(make_settings(roles.url(role), storage_url=f"file://{tmp_path / 'store'}"))
         with capture_logs() as lines:
             check_store(app)
         api = Api(app.test_client(), None)

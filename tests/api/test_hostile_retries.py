@@ -65,6 +65,7 @@ FINER = {
     ("POST", "/models"): {Permission.MODEL_LIFECYCLE, Permission.VERSION_IMPORT},
     ("PATCH", "/models/fraud"): {Permission.MODEL_LIFECYCLE},
     ("POST", "/models/fraud/versions"): {Permission.VERSION_IMPORT},
+    ("POST", "/models/fraud/rollback"): {Permission.VERSION_ROLLBACK},
 }
 
 
