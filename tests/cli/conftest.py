@@ -75,11 +75,10 @@ def terminal(place: Place, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """Run one command line with a terminal of 80 columns as stdout and another as stderr."""
 
     def call(*arguments: str) -> Done:
-        with Screen() as out, Screen() as err:
-            monkeypatch.setattr(sys, "stdout", out.file)
-            monkeypatch.setattr(sys, "stderr", err.file)
+        with Screen() as out, Screen() as err, monkeypatch.context() as streams:
+            streams.setattr(sys, "stdout", out.file)
+            streams.setattr(sys, "stderr", err.file)
             code = run(arguments)
-            monkeypatch.undo()
         return Done(code, out.text, err.text)
 
     return call
