@@ -7,12 +7,12 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.http import HTTP_STATUS_CODES
 
 from registry.domain import errors
 from registry.domain.errors import RegistryError
-from registry.http import refusals
+from registry.http import exhaustion, refusals
 from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
@@ -76,6 +76,8 @@ def framework(error: HTTPException) -> Response | HTTPException:
     """What Flask or Werkzeug refused before a view was reached."""
     if error.code is None or error.code < 400:
         return error
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+        return unexpected(error.original_exception)  # of a function that runs after the view
     code = FRAMEWORK_CODES.get(error.code, HTTP_STATUS_CODES[error.code].lower().replace(" ", "_"))
     response = problem(error.code, code, error.description or HTTP_STATUS_CODES[error.code])
     for name, value in error.get_headers():
@@ -85,7 +87,10 @@ def framework(error: HTTPException) -> Response | HTTPException:
 
 
 def unexpected(error: Exception) -> Response:
-    """A defect of ours: logged with its traceback, told without it."""
+    """Answer 503 when the process lacked a resource; else 500, for a defect of ours. The log has the traceback."""
+    if refusal := exhaustion.refusal(error):
+        log.error("exhausted", exc_info=error)
+        return refused(refusal)
     log.error("internal_error", exc_info=error)
     return problem(500, "internal", "the registry made a mistake; its log has it under this request id")
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
+from flask import g, has_app_context
 
 from registry.domain.errors import Undone
 
@@ -18,6 +19,7 @@ log = structlog.get_logger(__name__)
 RETRIES = 3
 SECONDS = 2.0  # later the caller has waited enough, and is told to come back
 PAUSE = 0.05
+COMMITTED = "registry_committed"  # of flask.g
 
 
 @dataclass
@@ -56,6 +58,8 @@ def will_be_repeated() -> bool:
 
 
 def note_commit() -> None:
-    """Something was written: the call that is under way must not be done again."""
+    """Record a commit: the call that is under way must not be repeated, and its request may have written."""
+    if has_app_context():
+        setattr(g, COMMITTED, True)
     if attempt := _attempt.get():
         attempt.committed = True

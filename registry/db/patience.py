@@ -26,7 +26,11 @@ class Connection(psycopg.Connection[Any]):
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
         """As psycopg's. Raises OperationalError, and is closed then, when there is no answer in time."""
-        return super().wait(self._in_time(gen), *args, **kwargs)
+        try:
+            return super().wait(self._in_time(gen), *args, **kwargs)
+        except (OSError, MemoryError):
+            self.pgconn.finish()  # half an answer may be waiting, which the next statement would take for its own
+            raise
 
     def _in_time(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """What *gen* does; psycopg wakes it up at least every tenth of a second."""

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from registry.db import attempts, engine, times
 from registry.db.base import Base
+from registry.domain import exhaustion
 from registry.domain.errors import Unavailable, Uncertain, Undone
 
 log = structlog.get_logger(__name__)
@@ -120,6 +121,11 @@ def _named_errors() -> Iterator[None]:
         raise (Undone if state in UNDONE or lost else Unavailable)(
             f"{TOLD.get(state, 'the database does not answer')}; send the same request again", retry_after=2
         ) from error
+    except (OSError, MemoryError) as error:  # psycopg lets them pass: it opens an epoll descriptor to connect
+        if (resource := exhaustion.lacking(error)) is None:
+            raise
+        log.exception("exhausted", lacking=resource)
+        raise Unavailable(exhaustion.detail(resource)) from error
 
 
 def _refused_by_the_server(error: BaseException) -> bool:

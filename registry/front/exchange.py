@@ -131,7 +131,7 @@ class Exchange:
                 worker.refuse(connection, *refusals.unreadable(error, self._path))
             else:
                 worker.log.exception("Error handling request %s", request.method)
-                worker.refuse(connection, *refusals.defect(self._path))
+                worker.refuse(connection, *refusals.defect(error, self._path))
             return None
         if not worker.count_request():
             response.force_close()

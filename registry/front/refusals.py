@@ -8,6 +8,7 @@ from typing import Any
 
 from gunicorn.http import errors
 
+from registry.domain import exhaustion
 from registry.front.limits import RETRY_AFTER_SECONDS
 
 _CODES = {
@@ -34,7 +35,9 @@ _MALFORMED: tuple[tuple[type[Exception], int, str], ...] = (
 
 
 def malformed(error: Exception, path: bytes) -> tuple[str, bytes]:
-    """Return the code and the response for a request that the parser refused."""
+    """Return the code and the response for a request that the parser refused, or had no memory for."""
+    if exhaustion.lacking(error):
+        return defect(error, path)
     for kind, status, detail in _MALFORMED:
         if isinstance(error, kind):
             return refusal(status, detail, path)
@@ -53,8 +56,10 @@ def unreadable(error: Exception, path: bytes) -> tuple[str, bytes]:
     return refusal(400, "the body ended before its announced end, or its chunks are malformed", path)
 
 
-def defect(path: bytes) -> tuple[str, bytes]:
-    """Return the code and the response where the application raised an exception."""
+def defect(error: Exception, path: bytes) -> tuple[str, bytes]:
+    """Return the code and the response where the application raised *error*."""
+    if resource := exhaustion.lacking(error):
+        return refusal(503, exhaustion.detail(resource), path, retry_after=RETRY_AFTER_SECONDS)
     return refusal(500, "the registry made a mistake; see its log", path)
 
 

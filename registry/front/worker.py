@@ -395,4 +395,5 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
 def _work(jobs: queue.SimpleQueue[Exchange]) -> None:
     while True:
-        jobs.get()()
+        with suppress(Exception):  # without memory, to log an exception raises one
+            jobs.get()()

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from flask import Request, current_app, request
 
+from registry.domain import exhaustion
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
 from registry.domain.parts import MOST_SIGNED
 from registry.http import strict_json
@@ -39,6 +40,8 @@ class _Body:
         except TimeoutError as error:
             raise BodyTimeout("the rest of the body did not arrive in time; send the request again") from error
         except Exception as error:
+            if exhaustion.lacking(error):
+                raise
             text = "the body ended before its announced end, or its chunks are malformed; send the request again"
             raise Malformed(text) from error
 

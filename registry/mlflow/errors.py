@@ -11,11 +11,11 @@ import json
 
 import structlog
 from flask import Blueprint, Response
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, InternalServerError
 
 from registry.domain import errors
 from registry.domain.errors import RegistryError
-from registry.http import refusals
+from registry.http import exhaustion, refusals
 from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
@@ -70,12 +70,17 @@ def framework(error: HTTPException) -> Response | HTTPException:
     """What Flask or Werkzeug refused before a view was reached."""
     if error.code is None or error.code < 400:
         return error
+    if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+        return unexpected(error.original_exception)  # of a function that runs after the view
     meters().refusals.labels(_FRAMEWORK.get(error.code, "BAD_REQUEST").lower()).inc()
     return answer(error.code, _FRAMEWORK.get(error.code, "BAD_REQUEST"), error.description or error.name)
 
 
 def unexpected(error: Exception) -> Response:
-    """A defect of ours: logged with its traceback, told without it."""
+    """Answer 503 when the process lacked a resource; else 500, for a defect of ours. The log has the traceback."""
+    if refusal := exhaustion.refusal(error):
+        log.error("exhausted", exc_info=error)
+        return refused(refusal)
     log.error("internal_error", exc_info=error)
     meters().refusals.labels("internal").inc()
     return answer(500, "INTERNAL_ERROR", "the registry made a mistake; its log has it under this request's id")
