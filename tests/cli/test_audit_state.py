@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.processes import environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import environment, serving
 
 from .conftest import Place, Registry
 

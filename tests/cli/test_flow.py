@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
 
 from .conftest import Done, Place, Registry
 
@@ -320,6 +321,6 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -
                 connection.recv(1)
                 time.sleep(0.1)
                 process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=20)
+                out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err.strip()) == (130, b"", b"Interrupted.")

@@ -7,7 +7,6 @@ import os
 import pty
 import select
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,9 @@ import requests
 from werkzeug.wrappers import Request, Response
 
 from tests.support import web_server
-from tests.support.processes import SCRIPTS, environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, environment, serving
+from tests.support.servers import eventually
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7f\u202e\u200b\u2028[red]evil[/]"
 OBEYED = ("\x1b]0", "\x1b[2J", "\x9b", "\x07", "\x08", "\x7f", "\u202e", "\u200b", "\u2028")
@@ -132,9 +133,7 @@ def test_a_server_that_logs_for_people_writes_out_what_clients_send(tmp_path: Pa
     with serving("--dev", "--bind", f"127.0.0.1:{port}", cwd=tmp_path, env=environment(), url=url) as log:
         for path in ("/%1b]0;owned%07", "/api/v1/models/%1b[2J%c2%9bowned"):
             assert requests.get(f"{url}{path}", timeout=60).status_code == 404
-        end = time.monotonic() + 30
-        while log.read_text().count("owned") < 2 and time.monotonic() < end:
-            time.sleep(0.05)
+        eventually(lambda: log.read_text().count("owned") >= 2, "both requests are in the log")
         written = log.read_text()
 
     assert "\\u001b]0;owned\\u0007" in written

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
 
 from .proxy import Proxy, proxying
 
@@ -109,7 +110,7 @@ def test_an_upload_that_was_ended_is_gone_on_from(
     with registry.begun("register", model, "model", "--jobs", "2") as process:
         proxy.await_full()
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     proxy.release()
     proxy.passed.clear()
 
@@ -133,7 +134,7 @@ def test_a_download_that_was_ended_is_gone_on_from(
     with registry.begun("pull", f"{model}:{version}", "-o", "out", "--jobs", "1") as process:
         proxy.await_full()
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     proxy.release()
     proxy.passed.clear()
     assert not (tmp_path / "out" / "weights.bin").exists()

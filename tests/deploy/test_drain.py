@@ -19,7 +19,8 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, die_with_parent, environment
 from tests.support.servers import eventually
 
 PATIENCE = 60.0
@@ -53,7 +54,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     counts.mkdir()
     (counts / "counter_1.db").write_bytes(b"what an earlier server left")
     variables = environment(
-        REGISTRY_DRAIN_SECONDS="4", REGISTRY_METRICS_CACHE_SECONDS="0", PROMETHEUS_MULTIPROC_DIR=str(counts)
+        REGISTRY_DRAIN_SECONDS="8", REGISTRY_METRICS_CACHE_SECONDS="0", PROMETHEUS_MULTIPROC_DIR=str(counts)
     )
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -127,7 +128,7 @@ def test_a_server_that_is_told_to_stop_serves_until_load_balancers_have_noticed(
 def test_a_second_sigterm_ends_the_wait(server: Server) -> None:
     server.process.send_signal(signal.SIGTERM)
     eventually(lambda: server.get("/readyz").status_code == 503, "it drains")
-    eventually(lambda: "Draining for 4 s" in (server.folder / "log").read_text(), "the log says so")
+    eventually(lambda: "Draining for 8 s" in (server.folder / "log").read_text(), "the log says so")
     drained = (server.folder / "log").read_text()
     server.process.send_signal(signal.SIGTERM)
     status = server.process.wait(PATIENCE)

@@ -46,7 +46,7 @@ def answering(status: int) -> Iterator[int]:
 def check_health(port: int) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "REGISTRY_BIND": f"0.0.0.0:{port}", "http_proxy": "http://127.0.0.1:9"}
     return subprocess.run(
-        [sys.executable, str(HEALTHCHECK)], env=environment, capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, str(HEALTHCHECK)], env=environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 

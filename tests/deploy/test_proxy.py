@@ -13,7 +13,8 @@ import pytest
 from tests.front.conftest import APPLICATION, LARGE, variables
 from tests.support.bare_server import PATIENCE, BareServer, eventually, running
 from tests.support.debian import unpacked
-from tests.support.processes import die_with_parent, free_port
+from tests.support.ports import free_port
+from tests.support.processes import die_with_parent
 
 PAGE = Path(__file__).parents[2] / "deploy" / "proxy.md"
 AROUND = """

@@ -15,7 +15,8 @@ import requests
 
 from tests.support.mlflow import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
-from tests.support.processes import environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import environment, serving
 
 SCRIPTS = Path(__file__).parents[1] / "mlflow"
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import SCRIPTS, environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, environment, serving
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ import pytest
 from registry.config import CLIENT_VARIABLES, VARIABLES
 from tests.conftest import SECRET
 from tests.support.databases import Database, empty_postgres
-from tests.support.processes import SCRIPTS, environment, free_port, serving
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, environment, serving
 from tests.support.s3_server import S3Server
 from tests.support.servers import Launcher, running_fleet
 

@@ -19,6 +19,7 @@ from registry.config import Settings
 from registry.db.session import db
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
+from tests.support.ports import free_port
 from tests.support.s3_server import S3Server
 
 
@@ -62,7 +63,7 @@ class S3Outage:
 
     def __init__(self, stack: ExitStack) -> None:
         self.stack = stack
-        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port())
         self.server.start()
         stack.callback(self.end_for_good)
         self.port = self.server.get_host_and_port()[1]
@@ -81,7 +82,7 @@ class S3Outage:
         self.server.start()
 
     def put(self, api: Api, target: dict[str, Any], content: bytes) -> int:
-        return requests.put(target["url"], data=content, headers=target["headers"], timeout=20).status_code
+        return requests.put(target["url"], data=content, headers=target["headers"], timeout=60).status_code
 
 
 @pytest.fixture(params=["directory gone", "directory replaced", "s3"])

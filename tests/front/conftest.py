@@ -78,6 +78,6 @@ def variables(home: Path) -> dict[str, str]:
         "REGISTRY_DRAIN_SECONDS": "0",
         "REGISTRY_WORKERS": "1",
         "REGISTRY_THREADS": "2",
-        "REGISTRY_HEADER_SECONDS": "1",
+        "REGISTRY_HEADER_SECONDS": "2",
         "REGISTRY_STALL_SECONDS": "1",
     }

@@ -69,7 +69,8 @@ def test_a_byte_now_and_then_is_no_progress(server: BareServer, request_: bytes)
     connection.close()
 
 
-def test_a_steady_sender_may_take_longer_than_a_stall(server: BareServer) -> None:
+def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., BareServer]) -> None:
+    server = serve(REGISTRY_STALL_SECONDS="2")
     with server.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n")
         for _ in range(8):
@@ -91,7 +92,8 @@ def test_a_client_that_takes_nothing_of_its_response_is_cut_off(server: BareServ
     assert server.get("/large")[0] == 200
 
 
-def test_a_steady_reader_may_take_longer_than_a_stall(server: BareServer) -> None:
+def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., BareServer]) -> None:
+    server = serve(REGISTRY_STALL_SECONDS="2")
     with narrow(server) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = 0

@@ -84,11 +84,11 @@ def test_every_text_in_a_value_is_scrubbed_and_bytes_are_only_counted() -> None:
     ["://a:", "://", "[parameters: ", "?a-", "authorization", "authorization ", "'password' ", "mrp_", "bearer "],
 )
 def test_a_text_that_begins_a_secret_again_and_again_takes_no_long_time(piece: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     scrub(piece * (MOST_SCANNED // len(piece)))
     scrub_line(piece * (MOST_SCANNED // len(piece)))
 
-    assert time.monotonic() - started < 10  # a search that is quadratic takes a minute
+    assert time.thread_time() - started < 10  # a search that is quadratic takes a minute
 
 
 def test_a_long_text_loses_its_middle_and_no_part_of_a_secret_stays() -> None:

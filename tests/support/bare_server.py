@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.processes import free_port
+from tests.support.ports import free_port
 
 CONFIG = Path(__file__).parents[2] / "deploy" / "gunicorn.conf.py"
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 def eventually(condition: Callable[[], bool], what: str, *, seconds: float = PATIENCE) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import requests
 
-from tests.support.processes import SCRIPTS, die_with_parent, environment, free_port
+from tests.support.ports import free_port
+from tests.support.processes import SCRIPTS, die_with_parent, environment
 from tests.support.servers import PATIENCE, eventually
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,13 +17,6 @@ from pathlib import Path
 SCRIPTS = Path(sys.executable).parent
 START_SECONDS = 60
 SET_PARENT_DEATH_SIGNAL = 1
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -54,7 +46,7 @@ def serving(*arguments: str, cwd: Path, env: Mapping[str, str], url: str) -> Ite
             yield log
         finally:
             os.killpg(process.pid, signal.SIGTERM)
-            process.wait(40)
+            process.wait(START_SECONDS)
 
 
 def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

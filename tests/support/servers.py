@@ -11,10 +11,8 @@ import hashlib
 import json
 import logging
 import os
-import random
 import select
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import requests
 
 from tests.support.crashes import Crash
+from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 
 if TYPE_CHECKING:
@@ -40,8 +39,6 @@ PATIENCE = 60.0
 PROBE = 0  # the signal that only asks whether anybody is there
 SET_CHILD_SUBREAPER = 36
 ROOT = Path(__file__).parents[2]
-# Below the ports that outgoing connections take, lest one of them has the port when a server comes back.
-PORTS = range(20_000, 32_000)
 UNSAID = object()
 
 
@@ -152,7 +149,7 @@ class Server(Program):
     def __init__(
         self, launcher: Launcher, settings: Mapping[str, Any], log: Path, *, environment: Mapping[str, str]
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         super().__init__(launcher, {**settings, "bind": f"127.0.0.1:{self.port}"}, log, environment=environment)
 
@@ -328,17 +325,6 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 def _told(response: requests.Response) -> Any:
     assert response.status_code < 400, f"{response.status_code} {response.text}"
     return response.json() if response.content else None
-
-
-def _free_port() -> int:
-    while True:
-        port = random.choice(PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
 
 
 def _launch_on_demand() -> None:

@@ -16,7 +16,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, NoReturn
 
+from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 
 VERSION = "2.38.3"
@@ -193,14 +193,6 @@ def _has_xattrs(directory: Path) -> bool:
     return True
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-
-
 def _configure(venv: Path, state: Path, ports: Mapping[str, int]) -> None:
     """Write the configuration of the four servers and the rings that tell them of each other."""
     etc = state / "etc"
@@ -229,7 +221,7 @@ def _environment(state: Path) -> dict[str, str]:
 @contextlib.contextmanager
 def _running_servers(venv: Path, state: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
     """Run the four servers; yield the address of the S3 one, and the processes."""
-    ports = dict(zip(_SERVERS, _free_ports(len(_SERVERS)), strict=True))
+    ports = {name: free_port() for name in _SERVERS}
     _configure(venv, state, ports)
     servers = [_spawn(name, venv, state) for name in _SERVERS]
     try:

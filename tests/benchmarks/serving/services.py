@@ -20,7 +20,8 @@ from tests.benchmarks.serving.calls import Server
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.database import Database
 from tests.support.mlflow import MLFLOW, mlflow_python
-from tests.support.processes import die_with_parent, environment, free_port
+from tests.support.ports import free_port
+from tests.support.processes import die_with_parent, environment
 
 WORKERS, THREADS = 2, 8
 PATIENCE = 180.0
