@@ -28,6 +28,7 @@ from tests.support.servers import PATIENCE, Caller, Fleet, eventually
 MODEL = "fraud"
 WRITERS = 8
 LARGE = 2 * 1024 * 1024
+SPARE_FILES = (None, 0, 1, 2, 3)  # None: also descriptors that are closed meanwhile cannot be used again
 POSTGRES = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 SQLITE = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 Record = Callable[[str, object], None]
@@ -314,7 +315,7 @@ def test_a_request_that_finds_no_file_descriptor_is_answered_503(
     }
 
     refused = {}
-    for spare, call in itertools.product(range(4), calls):
+    for spare, call in itertools.product(SPARE_FILES, calls):
         with fleet.caller() as caller:
             caller.get("/me")  # has a connection from now on
             disconnect()
@@ -322,17 +323,19 @@ def test_a_request_that_finds_no_file_descriptor_is_answered_503(
             if not answer.ok:  # the rest of an archive may be missing
                 refused[call, spare] = answer.status_code, int(answer.headers.get("Retry-After", 0)) > 0, answer.text
 
-    record_property("injected", 4 * len(calls))
+    record_property("injected", len(SPARE_FILES) * len(calls))
     assert {at: answer for at, answer in refused.items() if answer[:2] != (503, True)} == {}
     assert any("no file descriptors left" in text for _, _, text in refused.values())
 
 
 def answered_without_files(
-    fleet: Fleet, spare: int, caller: Caller, method: str, path: str, **body: Any
+    fleet: Fleet, spare: int | None, caller: Caller, method: str, path: str, **body: Any
 ) -> requests.Response:
     (process,) = fleet.server.workers()
+    files = resource.RLIMIT_NOFILE
+    starved = limited(process, files, 3) if spare is None else without(process, files, spare)
     headers, url = {"Authorization": f"Bearer {fleet.token}"}, f"{fleet.server.url}{path}"
-    with ThreadPoolExecutor(1) as pool, without(process, resource.RLIMIT_NOFILE, spare):
+    with ThreadPoolExecutor(1) as pool, starved:
         asking = pool.submit(
             caller.session.request, method, url, headers=headers, timeout=PATIENCE, stream=True, **body
         )
