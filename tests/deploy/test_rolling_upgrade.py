@@ -22,6 +22,10 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate, schema
+from registry.db.session import db
+from registry.domain.access import LOCAL_DEV, Role
+from registry.http.context import EXTENSION
+from registry.services import accounts
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.oracle import Oracle
@@ -155,27 +159,41 @@ def server_of(database: Database, tmp_path: Path) -> Iterator[Callable[..., Serv
 
 @dataclass(frozen=True)
 class Pair:
-    """Two releases, and the schemas of the one and the other."""
+    """Two releases, the schemas of the one and the other, and a token with every role of both."""
 
     old: Release
     new: Release
     before: str
     after: str
+    token: str
 
 
 @pytest.fixture(params=["from the previous", "to the next"])
-def pair(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Pair:
+def pair(
+    request: pytest.FixtureRequest, database: Database, make_settings: Callable[..., Settings], tmp_path: Path
+) -> Pair:
     """Two releases one after the other, over the schema of the old one."""
     this = this_release(tmp_path / "data")
     if request.param == "to the next":
-        return Pair(this, next_release(tmp_path / "next"), schema.head(), REVISION)
+        return Pair(this, next_release(tmp_path / "next"), schema.head(), REVISION, database.tokens["all"])
     try:
         previous = previous_release(tmp_path / "previous")
     except NoPreviousRelease as reason:
         pytest.skip(str(reason))
     before = max(path.name for path in (previous.root / "migrations" / "versions").glob("*.py")).partition("_")[0]
+    token = token_with(previous.roles(), create_app(make_settings(database.url)))
     migrate.downgrade(database.url, before)
-    return Pair(previous, this, before, schema.head())
+    return Pair(previous, this, before, schema.head(), token)
+
+
+def token_with(roles: list[str], app: Flask) -> str:
+    """A new token; a release answers none with a role that it lacks."""
+    with app.app_context():
+        pepper = app.extensions[EXTENSION].pepper
+        issued = accounts.create_token("upgrader", [Role(role) for role in roles], actor=LOCAL_DEV, pepper=pepper)
+        db.engine.dispose()
+    assert issued.token is not None
+    return issued.token
 
 
 @pytest.fixture
@@ -193,7 +211,7 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
     found = pair.old.registry("db", "current", database_url=database.url)
     assert (found.returncode, found.stdout) == (0, f"{pair.before}\n"), found.stderr
     old = server_of(pair.old.root, "old")
-    balancer = Balancer(database.tokens["all"])
+    balancer = Balancer(pair.token)
     balancer.add(old)
     stop = threading.Event()
     clients = [Client(balancer, f"model-{number}", stop) for number in range(CLIENTS)]

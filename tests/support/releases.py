@@ -71,6 +71,12 @@ class Release:
         environment = {"PATH": os.environ["PATH"], **settings}
         return subprocess.run(program, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
 
+    def roles(self) -> list[str]:
+        """Return the roles that the release can grant."""
+        program = "from registry.domain.access import GRANTABLE; print(*sorted(GRANTABLE))"
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=True).stdout.split()
+
 
 class NoPreviousRelease(Exception):
     """Why there is none that could serve beside this one."""
