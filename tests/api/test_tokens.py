@@ -337,6 +337,17 @@ def test_a_hosts_wrong_clock_hides_no_token_from_its_owner_or_from_a_restore(api
     assert expect(401, ann.get("/me"))["code"] == "unauthenticated"
 
 
+def test_a_role_of_a_later_release_grants_nothing_and_breaks_nothing(api: Api, app: Flask) -> None:
+    issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
+    with app.app_context(), transaction() as session:
+        session.execute(update(Token).where(Token.id == issued["id"]).values(roles=["reader", "steward"]))
+    ann = as_token(api, issued["token"])
+
+    assert expect(200, ann.get("/me"))["roles"] == ["reader"]
+    assert expect(200, api.get("/tokens"))["items"] != []
+    expect(403, ann.post("/models", {"name": "fraud"}))
+
+
 def test_an_auditor_sees_who_may_do_what_but_no_secret_and_changes_nothing(
     api: Api, as_role: Callable[[str], Api]
 ) -> None:

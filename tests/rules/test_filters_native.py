@@ -38,6 +38,10 @@ def show_value(value: Any) -> str:
     return quote(value) if isinstance(value, str) else repr(value)
 
 
+# A digest is read in its stored form, and a value that no digest can have is refused.
+DIGESTS = st.binary(min_size=32, max_size=32).map(lambda digest: f"sha256:{digest.hex()}")
+
+
 def show_key(key: Key) -> str:
     return key.field if key.entry is None else f"{key.field}.`{key.entry}`"
 
@@ -66,7 +70,7 @@ def leaves(draw: st.DrawFn) -> Term:
     if draw(st.booleans()) and draw(st.booleans()):
         return Absent(key)
     operator = draw(st.sampled_from([one for one in Operator if one in OPERATORS[field.kind]]))
-    value = values(field)
+    value = DIGESTS if name == "dataset.digest" else values(field)
     return Condition(
         key, operator, draw(st.lists(value, min_size=1, max_size=3).map(tuple) if operator in LISTS else value)
     )
