@@ -10,6 +10,7 @@ from typing import Any
 from registry.domain import facts
 
 SHOWN_CHARACTERS, LISTED = 200, 100
+ANOTHER = "register another version with --new-version (API: anew)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +65,13 @@ def of_members(
 
 def sentence(version: str, origin: str, found: Sequence[Difference]) -> str:
     """What differs in a version with the same files and *origin*, and what to do about it."""
-    told = "; ".join(str(one) for one in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
+    listed = "; ".join(str(one) for one in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
     fixed = [one.fact for one in found if not one.addable]
     if fixed:
-        remedy = f"{', '.join(fixed[:5])} cannot be added to a version: register another one with anew (--new-version)"
+        remedy = f"{', '.join(fixed[:5])} cannot be added to a version: {ANOTHER}"
     else:
-        remedy = "Add them to it with update (--update), or register another version with anew (--new-version)"
-    return f"{version} has the same files and {origin}, but other facts: {told}. {remedy}"
+        remedy = f"Add them to it with --update (API: update), or {ANOTHER}"
+    return f"{version} has the same files and {origin}, but other facts: {listed}. {remedy}"
 
 
 def _contains(kept: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:

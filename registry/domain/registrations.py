@@ -28,9 +28,9 @@ class Origin:
 class Registration:
     """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
 
-    ``anew`` asks for a new number even where the same files of the same run have one; ``update`` for the facts that
-    may be added to be added to that one. ``number`` and ``claimed`` are for versions that another registry has
-    numbered: the number must never have been used under the model's name.
+    ``anew`` asks for a new number even where the same files of the same run have one. ``update`` adds to that version
+    the facts that may be added. ``number`` and ``claimed`` are for versions that another registry has numbered: the
+    number must never have been used under the model's name.
     ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
     """
 

@@ -1,8 +1,8 @@
 """The domain's errors in MLflow's dialect: ``{"error_code", "message"}``, one table.
 
 Clients up to 3.17 repeat every request that is answered with 500, 502, 503 or 504, also one that made a version. So
-no refusal is one of those, and what may have been written although nobody knows is ``ABORTED``, which none repeats;
-neither is a rollback whose target could not be checked.
+no refusal is one of those. A write with an unknown outcome is ``ABORTED``, which none repeats, and so is a rollback
+whose target could not be checked.
 """
 
 from __future__ import annotations

@@ -150,7 +150,7 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
 def _check(wanted: Registration) -> Manifest:
     _check_texts(wanted)
     if wanted.anew and wanted.update:
-        raise Invalid.field("update", "adds to the version that there is, and anew makes another: send one of them")
+        raise Invalid.field("update", "adds to the existing version, and anew makes another one: send one of them")
     for index, file in enumerate(wanted.files):
         if problem := paths.problem(file.path):
             raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})

@@ -69,7 +69,7 @@ def find_versions_mlflow(
 def find_models(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[ModelRecord]:
-    """Live models that a filter describes, by name unless told otherwise. Raises Invalid or UnknownValue."""
+    """Live models that a filter describes, by name by default. Raises Invalid or UnknownValue."""
     wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
     with reading() as session:
         found = search.models(session, records.MODELS, wanted)
@@ -82,7 +82,7 @@ def find_models(
 def find_versions(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[VersionRecord]:
-    """Live versions of live models that a filter describes, newest first unless told otherwise.
+    """Live versions of live models that a filter describes, newest first by default.
 
     Raises Invalid or UnknownValue.
     """
