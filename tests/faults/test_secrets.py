@@ -95,8 +95,8 @@ def test_what_breaks_in_a_server_shows_no_secret(
     def breaks(method: str, path: str, token: str = fleet.token, **options: Any) -> None:
         assert request_of(fleet, method, path, token, **options).status_code == 500
 
-    # The gate: a role that no release has.
-    corrupt(f"UPDATE tokens SET roles = '[\"nonsense\"]' WHERE id = '{other[4:16]}'")
+    # The gate: a kind of account that no release has.
+    corrupt("UPDATE accounts SET kind = 'nonsense' WHERE name = 'ci'")
     breaks("GET", "/api/v1/me", other)
     breaks("GET", "/api/2.0/mlflow/registered-models/get?name=fraud", other)
     # The database: a trigger that nothing expects, with the row's values in the statement and in its message.
