@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from registry.db import times
 from registry.db.session import reading
 from registry.domain import clock
-from registry.services import gauges, health, heartbeats, leases, ownership, protection
+from registry.services import gauges, health, heartbeats, leases, looks, ownership, protection
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
 from registry.services.tracking import Upstream
@@ -68,7 +68,12 @@ def examine(
     if found["database"].ok:
         found |= engine(pool_size=pool_size, processes=processes, path=path)
     if found["migrations"].ok:
-        found |= {"workers": workers(own=own), "times": entry_times(), "aliases": protected_aliases(protected)}
+        found |= {
+            "workers": workers(own=own),
+            "times": entry_times(),
+            "aliases": protected_aliases(protected),
+            "names": alike_names(),
+        }
     return {
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
         for name, check in found.items()
@@ -131,12 +136,30 @@ def protected_aliases(protected: Collection[str]) -> Check:
         found = protection.unready(session, protected=protected)
     if not found:
         return Check(True, "every protected alias points at a ready version")
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return Check(
         True,
-        f"protected aliases point at versions that are not ready: {', '.join(found[:SHOWN])}{more}",
+        f"protected aliases point at versions that are not ready: {_some(found)}",
         "Point each at a ready version (registry alias set), or delete it; both need the role promoter.",
     )
+
+
+def alike_names() -> Check:
+    """Return a warning where names look like each other: an earlier release let them. Raises Unavailable."""
+    models, users = looks.clashing_models(), looks.clashing_accounts()
+    kinds = [f"{kind}: {_some(found)}" for kind, found in (("models", models), ("accounts", users)) if found]
+    if not kinds:
+        return Check(True, "no models or accounts have names that look alike")
+    return Check(
+        True,
+        f"names look alike: {'; '.join(kinds)}",
+        "Find out whose each is. Rename such a model with a client of MLflow, or delete it (registry model delete). "
+        "Revoke such an account's tokens and erase its name (registry admin erase --account). Known ones may stay.",
+    )
+
+
+def _some(found: Sequence[str]) -> str:
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more
 
 
 def judge_clock(host: datetime, database: datetime) -> Check:

@@ -15,9 +15,9 @@ import structlog
 from flask import Flask
 from sqlalchemy import update
 
-from registry.db.models import Heartbeat, Upload, Version
+from registry.db.models import Account, Heartbeat, Model, Upload, Version
 from registry.db.session import transaction
-from registry.domain import clock
+from registry.domain import clock, confusables
 from registry.services import heartbeats
 from tests.conftest import SECRET
 from tests.support.api import Api, Given, expect
@@ -189,7 +189,7 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
     role = {"sqlite": [], "postgresql": ["privileges"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "identity", *role, "abilities", "verification",
-                           "versions", "bytes", "jobs", *own, "workers", "times", "aliases"]  # fmt: skip
+                           "versions", "bytes", "jobs", *own, "workers", "times", "aliases", "names"]  # fmt: skip
     # The throw-away PostgreSQL has no fsync, and its superuser serves.
     assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}
     assert {item["ok"] for item in found.values()} == {True}
@@ -213,6 +213,33 @@ def test_the_doctor_warns_of_protected_aliases_of_versions_that_are_not_ready(
     assert check(done, "aliases")["state"] == "warning"
     assert "fraud@Champion (version 1 is unverified)" in check(done, "aliases")["detail"]
     assert "registry alias set" in check(done, "aliases")["fix"]
+
+
+@pytest.mark.usefixtures("worker")
+def test_the_doctor_warns_of_names_that_look_alike(admin: Registry, app: Flask, api: Api, given: Given) -> None:
+    """Those that were there before they were refused."""
+    for model in ("fraud", "frond", "model1", "modell"):
+        given.model(model)
+    for owner in ("bob", "bub", "root2"):
+        expect(201, api.post("/tokens", {"owner": owner, "roles": ["reader"]}))
+    before = check(admin("doctor", "--json"), "names")
+    twin, bob, root = "fr\u0430ud", "b\u043eb", "r\u043eot"
+    with app.app_context(), transaction() as session:
+        rename = {"name": twin, "name_key": twin, "look": confusables.look(twin)}
+        session.execute(update(Model).where(Model.name == "frond").values(rename))
+        for name, other in (("bub", bob), ("root2", root)):
+            account = update(Account).where(Account.name == name)
+            session.execute(account.values(name=other, look=confusables.look(other)))
+
+    done = admin("doctor", "--json")
+    found = check(done, "names")
+
+    assert (before["state"], done.code, found["state"]) == ("ok", 0, "warning")
+    assert f"models: 'fraud' and {twin!r} (U+0430 CYRILLIC SMALL LETTER A)" in found["detail"]
+    assert f"accounts: 'bob' and {bob!r} (U+043E CYRILLIC SMALL LETTER O)" in found["detail"]
+    assert f"{root!r} (U+043E CYRILLIC SMALL LETTER O) like the name 'root'" in found["detail"]
+    assert "model1" not in found["detail"]
+    assert "registry admin erase" in found["fix"]
 
 
 @pytest.mark.usefixtures("worker")
