@@ -54,6 +54,7 @@ RESTRICTED: Mapping[str, Rights] = {
     "audit_entries": Rights(given=("id", "commit_order")),
     "audit_texts": APPEND,
     "former_names": NUMBERED,
+    "registry": Rights(insert=False, kept=("key", "id", "created_at", "unsealed_until")),
     "lineage_digests": APPEND,
     "lineage_edges": NUMBERED,
     "lineage_nodes": NUMBERED,

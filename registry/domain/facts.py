@@ -49,6 +49,11 @@ def token(hash: str, name: str) -> str:
     return _digest([hash, name])
 
 
+def document(value: Any) -> str:
+    """Return the digest of a JSON document, however a database spells its numbers."""
+    return _digest(value)
+
+
 def same(one: Any, other: Any) -> bool:
     """Return whether two documents are equal, however a database spells their numbers."""
     return bool(_plain(one) == _plain(other))

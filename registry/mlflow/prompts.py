@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from registry.db.records import ModelBrief
 from registry.domain.errors import Invalid
+from registry.domain.prompts import PLACEHOLDERS
 
 IS_PROMPT = "mlflow.prompt.is_prompt"
-PLACEHOLDERS = ("dummy-source", "prompt-template")
 
 
 def is_prompt(tags: Mapping[str, str]) -> bool:

@@ -54,7 +54,8 @@ def grant(session: Session, held: Model, version: Version, *, protected: Collect
     """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
 
     One that was moved since it was asked for stays where it is, and so does one that was protected since and whose
-    requester might not promote; an entry says so. A request without the service's seal is dropped, by the registry.
+    requester might not promote; an entry says so. A request without the service's seal, or whose token was revoked
+    since, is dropped by the registry.
     """
     asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
     for request in session.scalars(asked).all():
@@ -64,7 +65,11 @@ def grant(session: Session, held: Model, version: Version, *, protected: Collect
             session.delete(request)
             continue
         requester = _requester(session, request)
-        if aliases.tenure_id(session, held, request.alias) != request.tenure_id:
+        if authority.is_withdrawn(session, request.token_id):
+            _drop(
+                session, held, version, request, SYSTEM, f"the token {request.token_id} that asked for it was revoked"
+            )
+        elif aliases.tenure_id(session, held, request.alias) != request.tenure_id:
             _drop(session, held, version, request, requester, "the alias was moved since it was asked for")
         elif names.lists_alias(request.alias, held.protected_aliases, protected) and not request.may_promote:
             _drop(session, held, version, request, requester, "the alias was protected since it was asked for")

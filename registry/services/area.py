@@ -118,7 +118,10 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
     row.created_at, row.created_by = event.at, actor.id
     row.lease_id = row.leased_until = row.registered_at = None
     session.flush()  # the entry below is the transaction's last act
-    happening = Happening("artifact.written", {}, before=before, after=_told(row), texts=audit.texts(path=path))
+    happening = Happening(
+        "artifact.written", {}, before=before, after=_told(row), texts=audit.texts(path=path),
+        facts={"media_type": row.media_type},
+    )  # fmt: skip
     audit.record(session, chain, event, happening, actor=actor)
     return replaced
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, false, func, select, update
+from sqlalchemy import ColumnElement, and_, case, false, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from registry.db.models import Account, Artifact, Version, VersionFile
@@ -24,7 +24,12 @@ def foreign(actor: Actor) -> ColumnElement[bool]:
     """Select each ``Artifact`` that is another account's, is unregistered, and that *actor* may not replace."""
     if Permission.ARTIFACT_OVERRIDE in actor.permissions:
         return false()
-    return and_(Artifact.created_by != actor.id, Artifact.registered_at.is_(None))
+    return and_(Artifact.created_by != actor.id, _unregistered())
+
+
+def _unregistered() -> ColumnElement[bool]:
+    """Select each ``Artifact`` that was not registered since it was written: an earlier release leaves the time."""
+    return or_(Artifact.registered_at.is_(None), Artifact.registered_at < Artifact.created_at)
 
 
 def require_free(session: Session, path: str, *, actor: Actor) -> None:
@@ -80,7 +85,7 @@ def release(session: Session, version: Version, directory: str, *, actor: Actor,
     statement = update(Artifact).where(
         *paths.within(directory),
         Artifact.created_by == actor.id,
-        Artifact.registered_at.is_(None),
+        _unregistered(),
         held.correlate(Artifact).exists(),
     )
     session.execute(statement.values(registered_at=at), execution_options={"synchronize_session": False})

@@ -18,6 +18,7 @@ from registry.domain.manifest import File
 from registry.rules.manifest import MOST_FILES
 from registry.services import artifact_owners
 from registry.services.area import version_shown
+from registry.services.audit import row_seals
 
 KIND = "artifacts"
 
@@ -109,8 +110,9 @@ def _refuse(file: Mapping[str, Any], facts: Mapping[str, Any], *, is_open: bool)
 def _hashed(session: Session, objects: Sequence[str]) -> list[tuple[str, tuple[int, str]]]:
     if not objects:
         return []
-    done = select(Upload.key, Upload.size, Upload.sha256).where(Upload.key.in_(objects), Upload.sha256 != "")
-    return [(key, (size, sha256)) for key, size, sha256 in session.execute(done)]
+    done = select(Upload).where(Upload.key.in_(objects), Upload.sha256 != "")
+    sent = row_seals.genuine(session, session.scalars(done))
+    return [(upload.key, (upload.size, upload.sha256)) for upload in sent]
 
 
 def _logged_model_at(session: Session, model: str) -> str | None:

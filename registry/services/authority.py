@@ -1,4 +1,5 @@
-"""The permission that production and protected aliases need, whatever the route requires.
+"""The permission that production and protected aliases need, whatever the route requires; and tokens that were revoked
+before what they asked for was done.
 
 ``protected`` are the aliases that the settings protect in every model; a model can protect others.
 """
@@ -10,11 +11,12 @@ from collections.abc import Collection
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.models import AliasTenure, Model, Version
+from registry.db.models import AliasTenure, Model, Token, Version
 from registry.db.queries import governance
 from registry.domain import names
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import NotReady
+from registry.domain.prompts import PLACEHOLDERS
 from registry.domain.stages import Stage, State
 
 
@@ -57,6 +59,17 @@ def require_to_point(actor: Actor, held: Model, alias: str, protected: Collectio
         actor.require(Permission.VERSION_PROMOTE, because=f"the alias {alias!r} of {held.name!r} is protected")
 
 
+def is_withdrawn(session: Session, token_id: str | None) -> bool:
+    """Return whether the token with which something was asked for was revoked before it was done.
+
+    One that expired in between does not count: the request was made in time.
+    """
+    if token_id is None:
+        return False
+    valid = select(Token.id).where(Token.id == token_id, Token.revoked_at.is_(None))
+    return session.scalars(valid).first() is None
+
+
 def require_fit(held: Model, alias: str, version: Version, protected: Collection[str]) -> None:
     """Raise NotReady unless the alias may point at the version: a ready one, or an unverified one if not protected."""
     if version.state == State.READY:
@@ -68,5 +81,15 @@ def require_fit(held: Model, alias: str, version: Version, protected: Collection
     if names.lists_alias(alias, held.protected_aliases, protected):
         raise NotReady(
             f"the alias {alias!r} of {held.name!r} is protected and points at ready versions only; version "
-            f"{version.number} is unverified: its files are elsewhere. Register them with their bytes first"
+            f"{version.number} is unverified: {_way_out(held, alias, version, protected)}"
         )
+
+
+def _way_out(held: Model, alias: str, version: Version, protected: Collection[str]) -> str:
+    """Say why a version is unverified, and how an alias comes to point at its content all the same."""
+    if version.source not in PLACEHOLDERS:
+        return "its files are elsewhere. Register them with their bytes first"
+    end = f"end the protection (registry alias unprotect {held.name} {alias})"
+    if names.lists_alias(alias, protected):
+        end = f"have an operator take {alias!r} out of REGISTRY_PROTECTED_ALIASES"
+    return f"a prompt has no files that could be verified. Use an alias that is not protected, or {end}"

@@ -21,6 +21,7 @@ from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
 from registry.services import damage, partials, tallies, uploads
+from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import Announced, Batch
 from registry.storage.checked import Store
@@ -68,6 +69,8 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
     with reading() as session:
         mine = select(Upload).where(Upload.id.in_(upload_ids), Upload.created_by == actor.id, Upload.sha256 != "")
         by_id = {upload.id: upload for upload in session.scalars(mine)}
+        for upload in by_id.values():
+            uploads.require_seal(session, upload)
     if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
         raise NotFound(f"there is no upload {unknown[0]}")
     seen = store.glance([upload.key for upload in by_id.values() if upload.state == "pending" and not upload.handle])
@@ -87,7 +90,8 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
     """
     rows: list[dict[str, Any]] = [
         {"sha256": found.upload.sha256, "size": found.upload.size, "key": found.upload.key, "etag": found.etag,
-         "verified_at": clock.now()}
+         "verified_at": clock.now(),
+         "seal": row_seals.of_blob(found.upload.sha256, found.upload.size, found.upload.key, found.etag)}
         for found in sorted(arrivals, key=lambda found: found.upload.sha256)
     ]  # fmt: skip
     by_digest = {row["sha256"]: row for row in rows}
@@ -142,12 +146,14 @@ def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[t
             .with_for_update().execution_options(populate_existing=True)
         )  # fmt: skip
         current = {upload.id: upload for upload in rows}
+        ours = {upload.id for upload in row_seals.genuine(session, current.values())}
         verified, arrived = [], []
         for arrival in found:
             upload = current[arrival.upload.id]
-            if upload.state == "pending" and arrival.refusal is None:
+            if upload.state == "pending" and arrival.refusal is None and upload.id in ours:
                 arrived.append(upload.size)
                 upload.state, upload.handle = "verified" if arrival.verified else "uploaded", None
+                row_seals.seal_upload(upload)
                 verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
         spare = keep(session, verified, actor=actor)
         yield session, [_told(current[arrival.upload.id], arrival) for arrival in found]

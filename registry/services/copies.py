@@ -16,6 +16,7 @@ from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Unavailable
 from registry.services import completion, uploads
+from registry.services.audit import row_seals
 from registry.services.completion import Arrival
 from registry.services.uploads import Wanted
 from registry.storage.checked import Store
@@ -60,7 +61,7 @@ def _take_over(found: Wanted, owner: Actor, also: Callable[[Session], None]) -> 
         if blob is None:
             return False
         blob.unreferenced_since = None
-        if not artifacts.known_blobs(session, [found.sha256], actor=owner):
+        if not artifacts.known_blobs(session, [found.sha256], actor=owner, genuine=row_seals.genuine):
             session.add(_upload(found, owner, "verified"))
         also(session)
     return True
@@ -86,7 +87,7 @@ def _copy(
 
 def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
     upload_id, now = str(uuid.uuid4()), clock.now()
-    return Upload(
+    upload = Upload(
         id=upload_id,
         sha256=found.sha256,
         size=found.size,
@@ -96,6 +97,8 @@ def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
         created_by=owner.id,
         expires_at=now + COPY_TIME,
     )
+    row_seals.seal_upload(upload)
+    return upload
 
 
 def _keep(upload_id: str, etag: str, owner: Actor, also: Callable[[Session], None]) -> list[str]:
@@ -105,6 +108,7 @@ def _keep(upload_id: str, etag: str, owner: Actor, also: Callable[[Session], Non
         if upload.state != "pending":
             raise Unavailable("the copy took too long and was cleared away")
         upload.state = "verified"
+        row_seals.seal_upload(upload)
         spare = completion.keep(session, [Arrival(upload, True, etag)], actor=owner)
         also(session)
     return spare

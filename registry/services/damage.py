@@ -12,6 +12,7 @@ from registry.db.models import Blob, Model, Version, VersionFile
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
 from registry.services import audit
+from registry.services.audit import row_seals
 
 STORAGE = "storage"
 MISSING, CORRUPT = "missing", "corrupt"
@@ -51,11 +52,17 @@ def look_soon(session: Session, digests: Collection[str]) -> None:
 def repair(session: Session, blob: Blob, *, key: str, etag: str | None, actor: Actor) -> None:
     """Record that a locked blob is whole, in the object *key*."""
     before, blob.damage = blob.damage, None
-    key_before, blob.key, blob.etag, blob.checked_at = blob.key, key, etag, None
+    key_before, blob.key, blob.checked_at = blob.key, key, None
+    mark(blob, etag)
     if before not in DAMAGED and key == key_before:
         return  # a suspicion was never recorded
     facts = {"key_before": key_before}
     _record(session, blob, "blob.repaired", before=before, after=None, actor=actor, facts=facts)
+
+
+def mark(blob: Blob, etag: str | None) -> None:
+    """Note the store's mark of a locked blob's object, whose bytes were just found to be whole."""
+    blob.etag, blob.seal = etag, row_seals.of_blob(blob.sha256, blob.size, blob.key, etag)
 
 
 def _record(

@@ -44,6 +44,7 @@ class Taken:
     created_at: datetime
     created_by: str
     permissions: frozenset[Permission] = frozenset()
+    token_id: str | None = None
 
 
 class Job:

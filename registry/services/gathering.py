@@ -25,6 +25,7 @@ from registry.domain.parts import MOST_SIGNED
 from registry.services import area as areas
 from registry.services import artifact_owners, audit, copies, jobs, leases, ownership, quotas, uploads
 from registry.services.area import Content
+from registry.services.audit import row_seals
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.leases import Lease
@@ -66,6 +67,7 @@ def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) 
         id=upload_id, sha256=UNKNOWN, size=0, key=key, state="pending", created_at=now, created_by=actor.id,
         expires_at=until, handle=store.begin_gathering(key),
     )  # fmt: skip
+    row_seals.seal_upload(upload)
     handle = upload.handle or ""
     try:
         signed = [store.sign_any_part(key, handle, number, expires_at=until) for number in range(1, count + 1)]
@@ -101,6 +103,7 @@ def complete(
         if not _is_joined(current):
             uploads.refuse_closed(current)
             current.state, current.size, current.handle = JOINED, size, None
+            row_seals.seal_upload(current)
             replaced = areas.write(session, path, Content(size, media_type, object=current.key), actor=actor)
         answer(session, None)
     for key in replaced:
@@ -183,8 +186,9 @@ def _record(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -
     event = audit.begin(chain)
     row.sha256, row.size, row.object = found.sha256, found.size, None
     arrived = session.scalars(select(Upload).where(Upload.key == key).with_for_update()).first()
-    if arrived is not None:
+    if arrived is not None and row_seals.genuine(session, [arrived]):
         arrived.state, arrived.sha256, arrived.size = "verified", found.sha256, found.size
+        row_seals.seal_upload(arrived)
     session.flush()  # the entry below is the transaction's last act
     happening = Happening(
         "artifact.hashed",
@@ -242,4 +246,5 @@ def _find(session: Session, upload_id: str, actor: Actor, *, lock: bool = False)
     upload = session.scalars(statement.with_for_update() if lock else statement).first()
     if upload is None:
         raise NotFound(f"there is no upload {upload_id}")
+    uploads.require_seal(session, upload)
     return upload

@@ -24,7 +24,8 @@ from registry.db.queries.records import rows
 from registry.db.session import look_up, transaction
 from registry.domain import clock
 from registry.domain.access import Actor, Permission
-from registry.domain.errors import IdempotencyMismatch, RegistryError, Unavailable, Uncertain
+from registry.domain.errors import Conflict, IdempotencyMismatch, RegistryError, Unavailable, Uncertain
+from registry.services.audit import row_seals
 
 T = TypeVar("T")
 KEPT_FOR = timedelta(days=7)
@@ -69,6 +70,7 @@ _KEPT = select(
     IdempotencyKey.etag,
     IdempotencyKey.location,
     IdempotencyKey.permissions,
+    IdempotencyKey.seal,
 ).where(IdempotencyKey.principal == bindparam("principal"), IdempotencyKey.key == bindparam("key"))
 
 
@@ -124,6 +126,7 @@ def answer(session: Session, result: T, *, kept: Any = None) -> T:
             "created_at": clock.now(),
             "permissions": sorted(claim.actor.exercised),
         }
+        row["seal"] = row_seals.of_reply(row)
         session.flush()
         if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
             _replay_if_known(claim, functools.partial(rows, session))
@@ -135,8 +138,21 @@ def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
     if not found:
         return
     kept = found[0]
+    _require_seal(claim, kept, read)
     if kept.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request; use a new key for a new request")
     for permission in kept.permissions or ():  # None: the previous release kept it, which knew the route's alone
         claim.actor.require(Permission(permission), because="the reply to the first request with this Idempotency-Key")
     raise Replay(Reply(kept.status, json.loads(kept.reply), kept.etag, kept.location))
+
+
+def _require_seal(claim: Claim, kept: Any, read: Callable[..., Sequence[Any]]) -> None:
+    """Raise Conflict unless the service wrote the kept reply."""
+    expected = row_seals.of_reply({**kept._mapping, "principal": claim.actor.id, "key": claim.key})
+    if row_seals.is_true(kept.seal, expected):
+        return
+    if not any(row_seals.is_rollout(until) for (until,) in read(row_seals.UNSEALED_UNTIL)):
+        raise Conflict(
+            "the reply that is kept for this Idempotency-Key does not bear this registry's seal: it was changed, or "
+            "written by another program. Look whether the request took effect, then use a new key"
+        )

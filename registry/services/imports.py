@@ -39,6 +39,7 @@ from registry.services import (
     registration,
     versions,
 )
+from registry.services.audit import row_seals
 from registry.services.fetching import Job, Taken
 from registry.services.filling import Kind
 from registry.services.idempotency import answer, unit_of_work
@@ -91,7 +92,9 @@ def request(
             created_at=event.at,
             created_by=actor.id,
             permissions=sorted(actor.exercised),
+            token_id=actor.token_id,
         )
+        row_seals.seal_import(wanted)
         session.add(wanted)
         _record(session, held, wanted, event, "import.requested", actor=actor, source=source)
         return answer(session, _told(session, wanted))
@@ -121,12 +124,15 @@ def run_next(
         return False
     taken = Taken(
         row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by,
-        frozenset(Permission(permission) for permission in row.permissions or ()),
+        frozenset(Permission(permission) for permission in row.permissions or ()), row.token_id,
     )  # fmt: skip
     lease = Lease(row)
     try:
         if lease.is_spent:
             jobs.park_import(lease)
+        elif not _is_genuine(row):
+            reason = "it does not bear this registry's seal: its row was changed, or written by another program"
+            _fail(taken, lease, f"{reason}; request it again")
         else:
             _attempt(taken, lease, store, _way(taken, sources, make, kinds), protected)
     except leases.Lost:
@@ -134,6 +140,11 @@ def run_next(
     finally:
         lease.abandon()
     return True
+
+
+def _is_genuine(row: Import) -> bool:
+    with reading() as session:
+        return row_seals.is_genuine_import(session, row)
 
 
 def _way(taken: Taken, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
@@ -153,6 +164,8 @@ def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind, protec
         job = _begin(taken, lease, store)
         wanted = way(job)
         job.note()  # raises where another worker has begun anew meanwhile
+        with reading() as session:
+            _require_token(session, taken)  # which may have been revoked while the files were fetched
         if taken.version_id is None:
             number = registration.register(job.model, wanted, actor=job.requester, protected=protected).version.number
             _finish(job, number)
@@ -170,6 +183,12 @@ def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind, protec
         _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id", counts=True)
 
 
+def _require_token(session: Session, taken: Taken) -> None:
+    """Raise Conflict when the token that asked for the import was revoked."""
+    if authority.is_withdrawn(session, taken.token_id):
+        raise Conflict(f"the token {taken.token_id} that asked for it was revoked; request it again with a valid one")
+
+
 def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
     """Try again in a while, but not for ever."""
     if clock.now() - taken.created_at < GIVEN_UP_AFTER:
@@ -180,7 +199,10 @@ def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool 
 
 
 def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
-    """Start, or start anew. Raises Lost, or Conflict for a model or a version that was deleted meanwhile."""
+    """Start, or start anew.
+
+    Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
+    """
     with transaction() as session:
         held = session.get_one(Model, taken.model_id, populate_existing=True)
         if held.deleted_at is not None:
@@ -188,9 +210,12 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
         if taken.version_id is not None:
             logs.concerning({"model": held.name, "version": _reserved(session, held, taken.version_id).number})
         logs.concerning({"model": held.name})
+        _require_token(session, taken)
         account = session.get_one(Account, taken.created_by, populate_existing=True)
         fetching.write(session, taken, state="running", files=0, bytes=0)
-    requester = Actor(account.id, account.name, ActorKind(account.kind), permissions=taken.permissions)
+    requester = Actor(
+        account.id, account.name, ActorKind(account.kind), permissions=taken.permissions, token_id=taken.token_id
+    )
     return Job(taken, lease, store, model=held.name, requester=requester)
 
 
@@ -205,7 +230,7 @@ def _fill(job: Job, wanted: Registration) -> int:
         event = audit.begin(held)
         registration.fill(session, held, version, wanted, event=event, actor=job.requester)
         done.state, done.reason, done.number, done.finished_at = "done", None, version.number, event.at
-        done.files, done.bytes = job.files, job.bytes
+        done.files, done.bytes, done.seal = job.files, job.bytes, None
         return version.number
 
 
@@ -221,7 +246,7 @@ def _finish(job: Job, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
         done.state, done.reason, done.number, done.finished_at = "done", None, number, clock.now()
-        done.files, done.bytes = job.files, job.bytes
+        done.files, done.bytes, done.seal = job.files, job.bytes, None
 
 
 def _postpone(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
@@ -239,12 +264,20 @@ def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
         held = _lock(session, taken)
         failed = lease.lock(session)
         event = audit.begin(held)
-        failed.state, failed.reason, failed.finished_at = "failed", reason, event.at
-        version = session.get_one(Version, taken.version_id, populate_existing=True) if taken.version_id else None
+        failed.state, failed.reason, failed.finished_at, failed.seal = "failed", reason, event.at, None
+        version = None
+        if taken.version_id and not _has_another(session, taken):
+            version = session.get_one(Version, taken.version_id, populate_existing=True)
         if version is not None and version.state == State.PENDING and not version.manifest_digest:
             _give_up(session, held, version, event, reason)
         else:
             _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
+
+
+def _has_another(session: Session, taken: Taken) -> bool:
+    """Return whether another import is to fill the version, as where SQL added this one."""
+    others = select(Import.id).where(Import.version_id == taken.version_id, Import.id != taken.id)
+    return session.scalars(others.where(Import.state.in_(OPEN)).limit(1)).first() is not None
 
 
 def _give_up(session: Session, held: Model, version: Version, event: audit.Event, reason: str) -> None:

@@ -16,6 +16,7 @@ from registry.db.session import reading, transaction
 from registry.domain.errors import BlobsMissing, BytesUnchecked, ForeignStore, NotReady, RegistryError, Unavailable
 from registry.domain.stages import State
 from registry.services import damage, ownership
+from registry.services.audit import row_seals
 from registry.services.damage import DAMAGED
 from registry.storage.checked import Store
 from registry.storage.driver import Stat
@@ -77,7 +78,7 @@ def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) 
         log.warning("integrity_unchecked", model=model, version=number, reason=error.detail)
         return UNCHECKED.format(model, number)
     _require_present(store, stats, blobs, model, number, note=note)
-    touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and blob.etag not in {None, stat.etag}]
+    touched = [blob for blob in blobs if (stat := stats[blob.sha256]) and _is_touched(blob, stat)]
     if sum(blob.size for blob in touched) > store.read_at_once:
         _tell(touched, note=note)
         raise NotReady(
@@ -88,6 +89,15 @@ def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) 
         _tell(wrong, note=note)
         raise _damaged([blob.sha256 for blob in wrong], model, number)
     return None
+
+
+def _is_touched(blob: Blob, stat: Stat) -> bool:
+    """Return whether the object is not known to be the one that was verified."""
+    if blob.seal is not None and not row_seals.is_true(
+        blob.seal, row_seals.of_blob(blob.sha256, blob.size, blob.key, blob.etag)
+    ):
+        return True
+    return blob.etag not in {None, stat.etag}
 
 
 def _is_whole(blob: Blob, store: Store) -> bool:

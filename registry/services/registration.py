@@ -25,6 +25,7 @@ from registry.domain.registrations import Registration
 from registry.domain.stages import State
 from registry.rules import paths
 from registry.services import alias_requests, artifact_owners, audit, authority, lineage, repetition, tags, versions
+from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
 
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
@@ -132,7 +133,7 @@ def fill(
 
 
 def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Import:
-    return Import(
+    wanted = Import(
         id=str(uuid.uuid4()),
         model_id=version.model_id,
         version_id=version.id,
@@ -144,7 +145,10 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
         bytes=0,
         created_at=version.created_at,
         created_by=actor.id,
+        token_id=actor.token_id,
     )
+    row_seals.seal_import(wanted)
+    return wanted
 
 
 def _check(wanted: Registration) -> Manifest:
@@ -174,12 +178,12 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[Stat
     The bytes stay until the transaction ends. Raises Invalid, or BlobsMissing.
     """
     wanted = {file.sha256 for file in sealed.files}
-    known = artifacts.known_blobs(session, wanted, actor=actor, locked=True)
+    known = artifacts.known_blobs(session, wanted, actor=actor, genuine=row_seals.genuine, locked=True)
     awaited: dict[str, int] = {}
     if lacking := wanted - known.keys():
         # Those that are being verified, and then once more: what was done in between is found among the blobs.
-        awaited = artifacts.awaited_sizes(session, lacking, actor=actor)
-        known |= artifacts.known_blobs(session, lacking, actor=actor, locked=True)
+        awaited = artifacts.awaited_sizes(session, lacking, actor=actor, genuine=row_seals.genuine)
+        known |= artifacts.known_blobs(session, lacking, actor=actor, genuine=row_seals.genuine, locked=True)
     sizes = awaited | {sha256: blob.size for sha256, blob in known.items()}
     if missing := wanted - sizes.keys():
         raise BlobsMissing(

@@ -80,7 +80,7 @@ def _note(session: Session, blob: Blob, taken: Taken, found: str | None, etag: s
         if was_missing:
             _look_for_all(session)
     else:
-        blob.etag = etag
+        damage.mark(blob, etag)
     blob.checked_at = leases.now(session)
 
 

@@ -20,6 +20,7 @@ from registry.domain import clock, manifest, names, parts
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
 from registry.services import damage, ownership, quotas
+from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.quotas import Quota
 from registry.storage.checked import Store
@@ -28,6 +29,7 @@ from registry.storage.keys import blob_key
 
 log = structlog.get_logger(__name__)
 EXPIRY_BATCH = 500
+UNSEALED = "does not bear this registry's seal: its row was changed, or written by another program"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +126,30 @@ def expire(*, store: Store) -> int:
         ).all()
         for upload in closed:
             upload.state = "expired"
-    for upload in closed:
+        ours = row_seals.genuine(session, closed)
+    for upload in ours:  # what another row names may be the bytes of a version
         discard(store, upload)
     return len(closed)
 
 
 def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
-    """The owner's upload as it is now; with *lock*, until the transaction ends. Raises NotFound, also for another's."""
+    """The owner's upload as it is now; with *lock*, until the transaction ends.
+
+    Raises NotFound, also for another's, or Conflict for a row that the service did not write.
+    """
     statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner, Upload.sha256 != "")
     statement = statement.execution_options(populate_existing=True)
     upload = session.scalars(statement.with_for_update() if lock else statement).first()
     if upload is None:
         raise NotFound(f"there is no upload {upload_id}")
+    require_seal(session, upload)
     return upload
+
+
+def require_seal(session: Session, upload: Upload) -> None:
+    """Raise Conflict unless the service wrote the upload's row as it is."""
+    if not row_seals.genuine(session, [upload]):
+        raise Conflict(f"the upload {upload.id} {UNSEALED}; announce the bytes again")
 
 
 def record(upload: Upload) -> UploadRecord:
@@ -185,7 +198,7 @@ def _opened(
         names.require(manifest.sha256_problem, "sha256", item.sha256)
         _check_size(item.size, limits.size)
     with reading() as session:
-        known = artifacts.known_blobs(session, [item.sha256 for item in wanted], actor=actor)
+        known = artifacts.known_blobs(session, [item.sha256 for item in wanted], actor=actor, genuine=row_seals.genuine)
         begun = _unfinished(session, wanted, actor)
     known = _still_there(known, store)
     begun = _still_begun(begun, store)
@@ -226,7 +239,8 @@ def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Map
         )
         .order_by(Upload.created_at)
     )
-    return {Wanted(upload.sha256, upload.size): upload for upload in found}
+    ours = row_seals.genuine(session, found)
+    return {Wanted(upload.sha256, upload.size): upload for upload in ours}
 
 
 def _still_begun(begun: Mapping[Wanted, Upload], store: Store) -> dict[Wanted, Upload]:
@@ -294,6 +308,7 @@ def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
     if item.size > limits.single_put:
         upload.part_size = parts.part_size(item.size, limits.part)
         upload.handle = store.begin_parts(upload.key, size=item.size, part_size=upload.part_size)
+    row_seals.seal_upload(upload)
     return upload
 
 

@@ -19,6 +19,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Unavailable, UploadMismatch
 from registry.domain.stages import State
 from registry.services import alias_requests, aliases, audit, completion, jobs, leases, ownership, uploads, versions
+from registry.services.audit import row_seals
 from registry.services.completion import Arrival
 from registry.services.leases import Lease
 from registry.storage.checked import Store
@@ -48,7 +49,10 @@ def verify_next(*, store: Store) -> bool:
         jobs.park_upload(lease)
         return True
     try:
-        _verify(upload, lease, store)
+        if _is_genuine(upload):
+            _verify(upload, lease, store)
+        else:
+            _fail(lease, f"it {uploads.UNSEALED}")
     except Unavailable as error:
         log.warning("verification_postponed", upload=upload.id, reason=error.detail)
         lease.release(after=RETRY_AFTER)
@@ -75,6 +79,11 @@ def settle(*, protected: Collection[str]) -> Settled:
     return Settled(settled.count(State.READY), settled.count(State.FAILED))
 
 
+def _is_genuine(upload: Upload) -> bool:
+    with reading() as session:
+        return bool(row_seals.genuine(session, [upload]))
+
+
 def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
     try:
         stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=True, pulse=lease.pulse)
@@ -91,7 +100,10 @@ def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
 def _keep(lease: Lease[Upload], stat: Stat) -> list[str]:
     with transaction() as session:
         upload = lease.lock(session)
+        if not row_seals.genuine(session, [upload]):
+            raise leases.Lost
         upload.state = "verified"
+        row_seals.seal_upload(upload)
         return completion.keep(session, [Arrival(upload, True, stat.etag)], actor=SYSTEM)
 
 
@@ -99,6 +111,19 @@ def _fail(lease: Lease[Upload], reason: str) -> None:
     with transaction() as session:
         upload = lease.lock(session)
         upload.state, upload.reason = "failed", reason
+
+
+def _expel(session: Session, version: Version) -> None:
+    """Fail the uploads of the version's files, by whoever registered it, that the service did not write as they are."""
+    sent = session.scalars(
+        artifacts.sent_for(version).with_for_update().execution_options(populate_existing=True)
+    ).all()
+    ours = {upload.id for upload in row_seals.genuine(session, sent)}
+    for upload in sent:
+        if upload.id not in ours:
+            log.error("upload_forged", upload=upload.id, state=upload.state)
+            upload.state, upload.reason = "failed", f"it {uploads.UNSEALED}"
+    session.flush()  # what follows counts them
 
 
 def _settle(version_id: int, model_id: str, protected: Collection[str]) -> State | None:
@@ -109,6 +134,7 @@ def _settle(version_id: int, model_id: str, protected: Collection[str]) -> State
         if version.state != State.PENDING:
             return None
         reason = None
+        _expel(session, version)
         if not artifacts.count_lacking(session, version):
             state = _mark(session, held, version, State.READY, None)
             alias_requests.grant(session, held, version, protected=protected)

@@ -186,6 +186,22 @@ def test_an_alias_that_was_protected_meanwhile_is_set_for_those_who_may_promote(
     assert len(entries(api, "alias.dropped")) == (where == 1)
 
 
+def test_an_alias_whose_token_was_revoked_meanwhile_is_not_set(app: Flask, api: Api, given: Given) -> None:
+    given.model()
+    made = expect(201, api.post("/tokens", {"owner": "leaver", "roles": ["writer"]}))
+    leaver = Api(app.test_client(), made["token"])
+    number = pending(leaver, Given(leaver), aliases=["champion"])
+    expect(200, api.delete(f"/tokens/{made['id']}"))
+
+    work(app)
+
+    assert expect(200, api.get(f"/models/fraud/versions/{number}"))["state"] == "ready"
+    assert (champion(api), waiting(app)) == (None, 0)
+    [dropped] = entries(api, "alias.dropped")
+    reason = f"the token {made['id']} that asked for it was revoked"
+    assert (dropped["reason"], dropped["actor"]["kind"]) == (reason, "system")
+
+
 @pytest.mark.parametrize("fate", ["it fails", "it is deleted"])
 def test_an_alias_that_waits_for_a_version_in_vain_is_forgotten(app: Flask, api: Api, given: Given, fate: str) -> None:
     given.model()
@@ -376,3 +392,23 @@ def test_a_model_protects_a_hundred_aliases_at_most(api: Api, given: Given) -> N
         expect(200, api.put(f"/models/fraud/aliases/a{number}/protection", {}))
 
     assert "at most 100" in expect(422, api.put(PROTECTION, {}))["detail"]
+
+
+def test_a_prompt_is_led_from_a_protected_alias_to_one_that_it_can_have(
+    settled: Callable[..., Flask], database: Database
+) -> None:
+    """It has no bytes to register."""
+    app = settled()
+    api, face = Api(app.test_client(), database.tokens["all"]), Face(app.test_client(), database.tokens["all"])
+    prompt = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
+    face.model("greeting", tags=prompt)
+    face.version("greeting", source="dummy-source", tags=prompt)
+    expect(200, api.put("/models/greeting/aliases/stable/protection", {}))
+
+    stable = expect(409, api.put("/models/greeting/aliases/stable", {"version": 1}))["detail"]
+    champion = face.refused("POST", "/registered-models/alias", name="greeting", alias="champion", version="1")[2]
+
+    assert "a prompt has no files that could be verified" in stable
+    assert "registry alias unprotect greeting stable" in stable
+    assert "take 'champion' out of REGISTRY_PROTECTED_ALIASES" in champion
+    expect(201, api.put("/models/greeting/aliases/current", {"version": 1}))

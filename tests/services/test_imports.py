@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from registry.api.schemas.imports import registration_of
 from registry.app import create_app
 from registry.config import Settings
-from registry.db.models import Upload
-from registry.db.session import db, reading
+from registry.db.models import Import, Upload
+from registry.db.session import db, reading, transaction
 from registry.domain.registrations import Registration
 from registry.http.context import EXTENSION
 from registry.services import collection, imports
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
-from tests.support.api import expect
+from tests.support.api import Api, expect
 from tests.support.databases import Database
 from tests.support.https_server import HttpsServer, Reply, running_https
 from tests.support.importing import LONG_AGO, Importing
@@ -234,8 +234,10 @@ def test_a_death_between_the_registration_and_the_note_of_it_registers_nothing_t
 ) -> None:
     content = some_bytes()
     asked = importing.ask(https.serve("/models/a.bin", Reply(content)))
+    with importing.app.app_context(), reading() as session:
+        seal = session.scalars(select(Import.seal)).one()
     importing.work()
-    importing.change(state="running", number=None, finished_at=None)
+    importing.change(state="running", number=None, finished_at=None, seal=seal)
 
     assert importing.work()
 
@@ -317,3 +319,58 @@ def test_bytes_that_were_found_damaged_are_repaired_by_an_import(
     assert done["state"] == "done"
     assert importing.files(1) == {"a.bin": content}
     assert importing.files(1, "other") == {"model.bin": content}
+
+
+CHANGES: list[dict[str, Any]] = [
+    {"source": "https://sources.test/other"},
+    {"permissions": ["version:promote"]},
+    {"facts": {"description": "other"}},
+    {"seal": None},
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+def test_an_import_that_was_changed_in_the_database_fails(
+    importing: Importing, https: HttpsServer, change: dict[str, Any]
+) -> None:
+    asked = importing.ask(https.serve("/models/a.bin", Reply(some_bytes())))
+    importing.change(**change)
+
+    assert importing.work()
+
+    assert "does not bear this registry's seal" in importing.now(asked)["reason"]
+    assert importing.given.stages() == {}
+    assert importing.given.actions()[-1] == "import.failed"
+
+
+def test_an_import_that_was_added_or_begun_again_in_the_database_fills_no_version(
+    importing: Importing, https: HttpsServer
+) -> None:
+    """Nor does it end the version that it names, which another import is to fill."""
+    source = https.serve("/models/a.bin", Reply(some_bytes()))
+    asked = importing.done(source)
+    importing.change(state="pending", number=None, finished_at=None)
+    reserved = importing.reserve(source)
+    with importing.app.app_context(), transaction() as session:
+        true = session.execute(select(*Import.__table__.columns).where(Import.version_id.is_not(None))).one()._asdict()
+        session.execute(insert(Import).values({**true, "id": str(uuid.uuid4()), "created_at": LONG_AGO}))
+
+    while importing.work():
+        pass
+
+    assert "does not bear this registry's seal" in importing.now(asked)["reason"]
+    assert importing.version(reserved.number)["state"] == "ready"
+    assert list(importing.given.stages()) == [1, 2]
+
+
+def test_an_import_whose_token_was_revoked_fails(importing: Importing, https: HttpsServer) -> None:
+    made = expect(201, importing.api.post("/tokens", {"owner": "leaver", "roles": ["admin"]}))
+    leaver = Api(importing.app.test_client(), made["token"])
+    source = https.serve("/models/a.bin", Reply(some_bytes()))
+    asked = expect(202, leaver.post("/models/fraud/imports", {"source": source}))
+    expect(200, importing.api.delete(f"/tokens/{made['id']}"))
+
+    assert importing.work()
+
+    assert importing.now(asked)["reason"].startswith(f"the token {made['id']} that asked for it was revoked")
+    assert (importing.given.stages(), https.count("/models/a.bin")) == ({}, 0)

@@ -48,6 +48,7 @@ class IdempotencyKey(Base):
     """A write that was answered: written in the same transaction as what it did.
 
     ``permissions`` are those that it exercised, and that a repetition needs; None in rows of releases before 0007.
+    ``seal`` covers all of it but the time (``services.seals``).
     """
 
     __tablename__ = "idempotency_keys"
@@ -62,3 +63,4 @@ class IdempotencyKey(Base):
     location: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime]
     permissions: Mapped[list[str] | None]
+    seal: Mapped[str | None] = mapped_column(String(80))

@@ -15,7 +15,7 @@ class Blob(Base):
 
     ``etag`` is the store's mark of the object as it was verified. ``damage`` is what was last found wrong (missing,
     corrupt, or suspect until the scrubber has looked); ``unreferenced_since`` is when the collector first saw that no
-    version needs the blob.
+    version needs the blob. ``seal`` covers size, key and ETag (``services.seals``).
     """
 
     __tablename__ = "blobs"
@@ -31,6 +31,7 @@ class Blob(Base):
     key: Mapped[str] = mapped_column(String(255), unique=True)
     verified_at: Mapped[datetime]
     etag: Mapped[str | None] = mapped_column(String(255))
+    seal: Mapped[str | None] = mapped_column(String(80))
     checked_at: Mapped[datetime | None]
     damage: Mapped[str | None] = mapped_column(String(16))
     unreferenced_since: Mapped[datetime | None]
@@ -61,6 +62,7 @@ class Upload(Leased, Base):
 
     One that comes in parts of ``part_size`` bytes has the store's ``handle`` for them. One that was not announced has
     no ``sha256`` until a worker has read it: after pending it is joined, and an ``Artifact`` has its object.
+    ``seal`` covers whose bytes these are, and that they arrived (``services.seals``).
     """
 
     __tablename__ = "uploads"
@@ -85,6 +87,7 @@ class Upload(Leased, Base):
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     expires_at: Mapped[datetime]
+    seal: Mapped[str | None] = mapped_column(String(80))
 
 
 class VersionFile(Base):

@@ -17,6 +17,8 @@ class Import(Leased, Base):
 
     ``facts`` is the body of the request, ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
     ``permissions`` are those that the request exercised: the worker acts with them and no others.
+    ``token_id`` is the token that asked; once it is revoked the import fails. ``seal`` covers what is asked for and in
+    whose name, until it is done (``services.seals``).
     With a ``version_id`` that pending version has its number already and is filled; else one is registered at the end.
     """
 
@@ -41,3 +43,5 @@ class Import(Leased, Base):
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     finished_at: Mapped[datetime | None]
     permissions: Mapped[list[str] | None]
+    token_id: Mapped[str | None] = mapped_column(String(12))
+    seal: Mapped[str | None] = mapped_column(String(80))

@@ -14,7 +14,8 @@ class Registry(Base):
     """The one row of its table, made by a migration.
 
     ``epoch`` changes when the database was restored from a backup, ``restored_from`` is the digest of that backup.
-    ``first_number`` is where the versions of a new model are numbered from.
+    ``first_number`` is where the versions of a new model are numbered from. Until ``unsealed_until`` rows without a
+    seal count as sealed: an earlier release, which writes none, may serve at the same time (``services.seals``).
     """
 
     __tablename__ = "registry"
@@ -27,3 +28,4 @@ class Registry(Base):
     created_at: Mapped[datetime]
     restored_at: Mapped[datetime | None]
     restored_from: Mapped[str | None] = mapped_column(String(64))
+    unsealed_until: Mapped[datetime | None]

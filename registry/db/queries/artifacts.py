@@ -3,54 +3,74 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
+from registry.db.base import Rows
 from registry.db.models import Artifact, Blob, Model, Upload, Version, VersionFile
 from registry.domain.access import Actor, Permission
 from registry.domain.stages import State
 
 BATCH = 500
+Genuine = Callable[[Session, Iterable[Any]], list[Any]]
+_SEALED = (Upload.id, Upload.created_by, Upload.sha256, Upload.size, Upload.key, Upload.state, Upload.seal)
 
 
-def known_blobs(session: Session, sha256s: Iterable[str], *, actor: Actor, locked: bool = False) -> dict[str, Blob]:
+def known_blobs(
+    session: Session, sha256s: Iterable[str], *, actor: Actor, genuine: Genuine, locked: bool = False
+) -> dict[str, Blob]:
     """Those of the blobs that are whole and that *actor* can read, or has sent itself; nobody learns of others.
 
-    With *locked* the collector cannot take them away before the transaction ends.
+    *genuine* returns those of some uploads that count. With *locked* the collector cannot take the blobs away before
+    the transaction ends.
     """
     statement = _known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
     found: dict[str, Blob] = {}
     for some in _batches(sha256s):
-        found.update((blob.sha256, blob) for blob in session.scalars(statement, {"some": some, "actor": actor.id}))
+        rows = session.execute(statement, {"some": some, "actor": actor.id}).all()
+        found.update((row.Blob.sha256, row.Blob) for row in rows if row.readable)
+        sent = genuine(session, [row for row in rows if row.id is not None and row.Blob.sha256 not in found])
+        found.update((row.Blob.sha256, row.Blob) for row in sent)
     return found
 
 
 @functools.cache
-def _known(*, downloads: bool, locked: bool) -> Select[Blob]:
-    """Whole blobs among ``some`` that ``actor`` sent, or may read if he *downloads*."""
-    statement = select(Blob).where(Blob.damage.is_(None), Blob.sha256.in_(bindparam("some", expanding=True)))
-    statement = statement.where(or_(_sent_by_actor(), _readable()) if downloads else _sent_by_actor())
+def _known(*, downloads: bool, locked: bool) -> Rows:
+    """Whole blobs among ``some``, each with whether it is readable if the actor *downloads*, and with each upload by
+    which ``actor`` sent it."""
+    actor = bindparam("actor", type_=Upload.created_by.type)
+    sent = and_(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == "verified")
+    readable = _readable() if downloads else false()
+    statement = select(Blob, *_SEALED, readable.label("readable")).outerjoin(Upload, sent)
+    statement = statement.where(Blob.damage.is_(None), Blob.sha256.in_(bindparam("some", expanding=True)))
     statement = statement.order_by(Blob.sha256).execution_options(populate_existing=True)
-    return statement.with_for_update(read=True) if locked else statement
+    return statement.with_for_update(read=True, of=Blob) if locked else statement
 
 
-def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor) -> dict[str, int]:
+def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, genuine: Genuine) -> dict[str, int]:
     """Those of the digests whose bytes *actor* has sent and a worker is about to verify, with their sizes.
 
-    Their uploads stay as they are until the transaction ends.
+    Their uploads stay as they are until the transaction ends. *genuine* is as in :func:`known_blobs`.
     """
     found: dict[str, int] = {}
     for some in _batches(sha256s):
         rows = session.execute(
-            select(Upload.sha256, Upload.size)
+            select(*_SEALED)
             .where(Upload.state == "uploaded", Upload.created_by == actor.id, Upload.sha256.in_(some))
             .with_for_update(read=True)
         )
-        found.update((sha256, size) for sha256, size in rows)
+        found.update((row.sha256, row.size) for row in genuine(session, rows))
     return found
+
+
+def sent_for(version: Version) -> Select[Upload]:
+    """Select the uploads by which whoever registered the version sent its files."""
+    files = select(VersionFile.sha256).where(VersionFile.version_id == version.id)
+    sent = select(Upload).where(Upload.sha256.in_(files), Upload.created_by == version.created_by)
+    return sent.where(Upload.state.in_(["uploaded", "verified"])).order_by(Upload.id)
 
 
 def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
@@ -89,13 +109,6 @@ def keys(session: Session, version: Version) -> dict[str, str]:
     files = select(VersionFile.sha256).where(VersionFile.version_id == version.id)
     stored = select(Blob.sha256, Blob.key).where(Blob.sha256.in_(files)).order_by(Blob.sha256)
     return {row.sha256: row.key for row in session.execute(stored.with_for_update(read=True))}
-
-
-def _sent_by_actor() -> ColumnElement[bool]:
-    actor = bindparam("actor", type_=Upload.created_by.type)
-    return _any(
-        select(Upload.id).where(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == "verified")
-    )
 
 
 def _sent_by_owner(*states: str) -> ColumnElement[bool]:

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unknown, Unreplayable
+from registry.domain.replay.entry import BASELINE, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 
-File = tuple[str, str, str, str]  # sha256:<hex> or an object's key, size, time, account
+# sha256:<hex> or an object's key, size, time, account, media type
+File = tuple[str, str, str, str, str | Unknown]
 Tree = dict[str, Any]  # a file, or a tree, by the component of the path
 
 
@@ -76,15 +77,15 @@ def _written(storage: Storage, entry: Entry) -> None:
     if parent is not None:
         tree, name = parent
         content = entry.after.get("sha256") or entry.after["object"]
-        tree[name] = (content, entry.after["size"], entry.at, entry.actor["id"])
+        media_type = entry.facts.get("media_type", UNKNOWN)
+        tree[name] = (content, entry.after["size"], entry.at, entry.actor["id"], media_type)
 
 
 def _hashed(storage: Storage, entry: Entry) -> None:
     parent = _parent(storage, entry)
     if parent is not None:
         tree, name = parent
-        _, _, at, account = tree[name]
-        tree[name] = (entry.digests["blob"], entry.after["size"], at, account)
+        tree[name] = (entry.digests["blob"], entry.after["size"], *tree[name][2:])
 
 
 def _removed(storage: Storage, entry: Entry) -> None:

@@ -13,16 +13,18 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Chained
-from registry.db.models import Account, Model, Token
+from registry.db.models import Account, Blob, Model, Token
 from registry.db.session import transaction
 from registry.domain import facts
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.replay.entry import BASELINE
+from registry.services.audit import row_seals
 from registry.services.audit.recording import AUTH, begin, lock_chain, record
-from registry.services.audit.verification import ChainReport, verify, verify_locked
+from registry.services.audit.verification import STORAGE, ChainReport, verify, verify_locked
 
 VERSIONS = 200  # in one entry
+BLOBS = 1000  # in memory at once
 
 
 def record_baseline(*, accept_unsealed: bool = False) -> Iterator[ChainReport]:
@@ -49,8 +51,23 @@ def _record(session: Session, aggregate: str, accept_unsealed: bool) -> None:
     report = verify_locked(session, chain)
     if not _may(report, accept_unsealed):
         return
+    if aggregate == STORAGE:
+        _seal_blobs(session)
     for happening in _happenings(session, chain, report):
         record(session, chain, begin(chain), happening, actor=SYSTEM)
+
+
+def _seal_blobs(session: Session) -> None:
+    """Seal the blobs that have no seal of this service, as they are."""
+    last = ""
+    while rows := session.scalars(select(Blob).where(Blob.sha256 > last).order_by(Blob.sha256).limit(BLOBS)).all():
+        for blob in rows:
+            last = blob.sha256
+            if not row_seals.is_ours(blob.seal):
+                blob.seal = row_seals.of_blob(blob.sha256, blob.size, blob.key, blob.etag)
+        session.flush()
+        for blob in rows:
+            session.expunge(blob)
 
 
 def _lock(session: Session, aggregate: str) -> Chained:

@@ -26,11 +26,15 @@ class Broken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What a chain's owner says of it. ``label`` is what a person calls the owner."""
+    """What a chain's owner says of it; ``at`` is the time of its latest entry.
+
+    ``label`` is what a person calls the owner.
+    """
 
     aggregate: str
     seq: int
     leaf: str
+    at: str
     label: str = ""
 
 
@@ -46,6 +50,7 @@ class Walk:
     checkpoint: tuple[int, str] | None = None
     seq: int = 0
     leaf: str = ""
+    at: str = ""
     sealed: int = 0
     unsealed: int = 0
     intruder: str | None = None
@@ -65,7 +70,7 @@ class Walk:
                 raise Broken(f"entry {row.seq} ({row.action}): its bytes are no audit entry") from error
             if problem:
                 raise Broken(f"entry {row.seq} ({row.action}): {problem}")
-            self.leaf, self.last_id, self.last_order = row.leaf_hash, row.id, row.commit_order
+            self.leaf, self.at, self.last_id, self.last_order = row.leaf_hash, entry.at, row.id, row.commit_order
             yield entry
 
     def end(self, head: Head | None) -> None:
@@ -82,6 +87,8 @@ class Walk:
             raise Broken(f"entry {self.seq}: it is not the one that the head names as entry {head.seq}")
         if self.checkpoint and self.checkpoint[0] > self.seq:
             raise Broken(f"entry {self.checkpoint[0]}: missing; a checkpoint names it, {self.seq} are here")
+        if self.seq and head.at != self.at:
+            raise Broken(f"entry {self.seq}: it is of {self.at}, the head says {head.at}")
 
     def _problem(self, row: Any) -> str | None:
         if row.seq != self.seq:

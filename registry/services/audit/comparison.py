@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from registry.domain import clock, facts, names
+from registry.domain import clock, confusables, facts, names
 from registry.domain.errors import Invalid
 from registry.domain.manifest import File, digest_of
 from registry.domain.replay import model as replayed
@@ -25,6 +25,7 @@ class Comparison:
     """What differs, and of which versions, tokens and accounts the log lacks facts.
 
     ``recorded`` has the facts of those versions as they are stored now, ``origins`` the rollbacks' tenures likewise.
+    ``open`` says what cannot be decided otherwise.
     """
 
     differences: list[str] = field(default_factory=list)
@@ -32,6 +33,7 @@ class Comparison:
     recorded: dict[int, dict[str, str]] = field(default_factory=dict)
     origins: dict[int, int | None] = field(default_factory=dict)
     number_unknown: bool = False
+    open: list[str] = field(default_factory=list)
 
     def check(self, what: str, found: Any, expected: Any) -> None:
         """Note a difference unless the values are equal or the log does not know."""
@@ -45,6 +47,8 @@ def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | Non
     check = found.check
     check("its name", row.name, log.name)
     check("the key of its name", row.name_key, names.name_key(log.name))
+    if row.look is not None:  # else a worker is to fill it in, and comparisons of names compute it
+        check("the look of its name", row.look, confusables.look(row.name))
     check("its description", row.description, log.description)
     check("its lifecycle", row.lifecycle, log.lifecycle)
     check("its creation", (clock.wire(row.created_at), row.created_by), (log.created_at, log.created_by))
@@ -56,8 +60,13 @@ def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | Non
     found.number_unknown = not log.numbers_known
     _check_document(found, "what another registry said of it", row.claimed, log.claimed)
     check("its tags", {tag.key: tag.value for tag in rows.tags.of(own)}, log.tags)
-    former = [(name.name, name.next_number, clock.wire(name.ended_at)) for name in rows.former_names.of(own)]
-    check("its former names", former, log.former)
+    former = list(rows.former_names.of(own))
+    check("its former names", [(name.name, name.next_number, clock.wire(name.ended_at)) for name in former], log.former)
+    check(
+        "the keys of its former names",
+        [name.name_key for name in former],
+        [names.name_key(one[0]) for one in log.former],
+    )
     _check_versions(found, row.id, rows, log, storage)
     _check_tenures(found, rows.tenures.of(own), log)
     _check_aliases(found, rows.aliases.of(own), log)
@@ -126,6 +135,8 @@ def _check_version(
 def _check_metrics(found: Comparison, name: str, measured: list[Any], log: replayed.Version) -> bool:
     """Compare measurements by the time of their recording; returns whether the log does not know of some."""
     batches: dict[str, list[Any]] = {}
+    times = [at for at, _ in measured]
+    found.check(f"{name} order of metrics", times, sorted(times))
     for at, metric in measured:
         batches.setdefault("" if at <= log.measured_until else at, []).append(metric)
     found.check(f"{name} metrics until {log.measured_until}", facts.metrics(batches.pop("", [])),
@@ -171,6 +182,7 @@ def _check_files(
 def _check_tenures(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
     numbers: dict[int, int] = {}
     for row, tenure in zip_longest(rows, log.tenures):
+        _check_model(found, "tenure", row)
         stored, expected = _tenure(row), _tenure(tenure)
         if stored != expected:
             found.differences.append(_misplaced("tenure", stored, expected))
@@ -193,10 +205,19 @@ def _tenure(tenure: Any) -> tuple[Any, ...] | None:
 
 def _check_aliases(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
     expected = sorted(_alias(alias) for alias in log.aliases)
-    for one, other in zip_longest(sorted(_alias(row) for row in rows), expected):
+    stored = list(rows)
+    for row in stored:
+        _check_model(found, "alias", row)
+    for one, other in zip_longest(sorted(_alias(row) for row in stored), expected):
         if one != other:
             found.differences.append(_misplaced("alias", one, other))
             return
+
+
+def _check_model(found: Comparison, what: str, row: Any) -> None:
+    """Compare the model of a span with that of its version, which may have the same number in another model."""
+    if row is not None and row.version_of != row.model_id:
+        found.differences.append(f"the {what} {row.id} names a version of another model")
 
 
 def _alias(alias: Any) -> tuple[str, ...]:

@@ -5,18 +5,34 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from registry.db.models import Account, Artifact, Blob, Registry, Token, UncertainTime
-from registry.domain import clock, facts
+from registry.db.models import (
+    Account,
+    Artifact,
+    AuditEntry,
+    Blob,
+    CheckpointedHead,
+    Registry,
+    Token,
+    UncertainTime,
+    Version,
+    VersionFile,
+)
+from registry.domain import area, clock, confusables, facts
+from registry.domain.access import LOCAL_DEV, SYSTEM, ActorKind
 from registry.domain.replay import restorations
 from registry.domain.replay.access import BOOTSTRAP_SECONDS, Access
+from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unknown
 from registry.domain.replay.restorations import Restorations
 from registry.domain.replay.storage import Storage
+from registry.services.audit import row_seals
 from registry.services.audit.comparison import Comparison, unlike
 from registry.services.audit.streams import Cursors
 
+OWN_KINDS = {own.id: own.kind for own in (SYSTEM, LOCAL_DEV)}
 RECORDED_DAMAGE = frozenset({"missing", "corrupt"})  # any other mark of a blob is a suspicion, which no entry records
 
 
@@ -31,10 +47,13 @@ def check_access(cursors: Cursors, log: Access, found: Comparison) -> None:
     for name in accounts.keys() & log.accounts.keys():
         row, expected = accounts[name], log.accounts[name]
         found.check(f"the name of account {name}", row.name, expected.name)
+        if row.look is not None:  # else a worker is to fill it in, and comparisons of names compute it
+            found.check(f"the look of account {row.name!r}", row.look, confusables.look(row.name))
         if isinstance(expected.name, Unknown):
             found.lacking.append(name)
+        kind = OWN_KINDS.get(name, ActorKind.USER)
+        found.check(f"the kind of account {row.name!r}", row.kind, kind.value)
         if expected.created_at is not None:
-            found.check(f"the kind of account {row.name!r}", row.kind, "user")
             found.check(f"the creation of account {row.name!r}", clock.wire(row.created_at), expected.created_at)
 
 
@@ -64,6 +83,10 @@ def check_registry(cursors: Cursors, log: Restorations, found: Comparison) -> No
         found.check("the backup that was restored", row.restored_from, log.backup)
         if log.epoch is not None:
             found.check("the epoch", row.epoch, log.epoch)
+        if row_seals.is_rollout(row.unsealed_until):
+            found.open.append(
+                f"uploads, imports and kept replies act without a seal until {clock.wire(row.unsealed_until)}"
+            )
     ends: dict[str, str] = {}
     for row in cursors.rows(select(*UncertainTime.__table__.columns)):
         span = restorations.span(row.aggregate, clock.wire(row.since))
@@ -78,16 +101,32 @@ def _model_of(aggregate: str) -> str | None:
     return aggregate.removeprefix("model:") if aggregate.startswith("model:") else None
 
 
+def check_checkpointed(cursors: Cursors, log: Checkpoints, found: Comparison) -> None:
+    """Compare what the next checkpoint takes for known with what the checkpoints name."""
+    for row in cursors.rows(select(CheckpointedHead.model_id, CheckpointedHead.seq)):
+        named, _ = log.heads.get(f"model:{row.model_id}", (0, ""))
+        found.check(f"the entry of model {row.model_id} that was checkpointed", row.seq, named)
+
+
 def check_blobs(cursors: Cursors, log: Storage, found: Comparison) -> None:
-    """Compare the blobs that are recorded as damaged, and the objects of those that were repaired."""
-    marked = select(Blob.sha256, Blob.damage).where(Blob.damage.in_(RECORDED_DAMAGE))
-    damaged = {row.sha256: row.damage for row in cursors.rows(marked)}
+    """Compare each blob with its seal, the recorded damage, and the objects of those that were repaired."""
+    unsealed, damaged, missing = 0, {}, set(log.repairs)
+    for row in cursors.rows(select(Blob.sha256, Blob.size, Blob.key, Blob.etag, Blob.seal, Blob.damage)):
+        if row.damage in RECORDED_DAMAGE:
+            damaged[row.sha256] = row.damage
+        if not row_seals.is_ours(row.seal):
+            unsealed += 1
+        elif not row_seals.is_true(row.seal, row_seals.of_blob(row.sha256, row.size, row.key, row.etag)):
+            found.differences.append(f"the seal of blob {row.sha256} is false: its size, object or ETag was changed")
+        if row.sha256 in missing:
+            missing.remove(row.sha256)
+            found.check(f"the object of blob {row.sha256}", row.key, log.repairs[row.sha256][-1].after)
+    if unsealed:
+        found.open.append(f"{unsealed} blobs have no seal of this service: an earlier release recorded them")
     found.differences += unlike("damage of blob", damaged, log.damage)
     for sha256 in damaged.keys() & log.damage.keys():
         found.check(f"the damage of blob {sha256}", damaged[sha256], log.damage[sha256])
-    for sha256, repairs in log.repairs.items():
-        stored = cursors.session.scalar(select(Blob.key).where(Blob.sha256 == sha256))
-        found.check(f"the object of blob {sha256}", stored, repairs[-1].after)
+    found.differences += [f"the blob {sha256}, which was repaired, is gone" for sha256 in sorted(missing)]
 
 
 def check_artifacts(cursors: Cursors, log: Storage, found: Comparison) -> None:
@@ -95,13 +134,37 @@ def check_artifacts(cursors: Cursors, log: Storage, found: Comparison) -> None:
     if not log.paths_known:
         return
     expected = dict(log.files())
-    rows = select(Artifact.path, Artifact.sha256, Artifact.size, Artifact.object, Artifact.created_at,
-                  Artifact.created_by)  # fmt: skip
-    for row in cursors.rows(rows):
-        content = f"sha256:{row.sha256}" if row.sha256 else row.object
-        stored = (content, str(row.size), clock.wire(row.created_at), row.created_by)
+    for row in cursors.rows(select(*Artifact.__table__.columns)):
+        found.check(f"the logged model of the artifact {row.path!r}", row.logged_model, area.logged_model(row.path))
         if row.path not in expected:
             found.differences.append(f"the artifact {row.path!r} is in no entry")
-        else:
-            found.check(f"the artifact {row.path!r}", stored, expected.pop(row.path))
+            continue
+        *content, media_type = expected.pop(row.path)
+        if row.sha256 is not None:  # else it is the content
+            found.check(f"the object of the artifact {row.path!r}", row.object, None)
+        stored = [f"sha256:{row.sha256}" if row.sha256 else row.object, str(row.size), clock.wire(row.created_at)]
+        found.check(f"the artifact {row.path!r}", [*stored, row.created_by], content)
+        found.check(f"the media type of the artifact {row.path!r}", row.media_type, media_type)
+        _check_registered(cursors.session, row, found)
     found.differences += [f"the artifact {path!r} of the log is gone" for path in sorted(expected)]
+
+
+def _check_registered(session: Session, row: Any, found: Comparison) -> None:
+    """Require an entry by which the owner of a path that counts as registered put its file into a version."""
+    if row.registered_at is None or row.registered_at < row.created_at:
+        return  # the path is its owner's
+    name = func.substr(row.path, func.length(row.path) - func.length(VersionFile.path) + 1)
+    registered = (
+        select(VersionFile.path)
+        .join(Version, Version.id == VersionFile.version_id)
+        .join(AuditEntry, AuditEntry.version_id == Version.id)
+        .where(
+            AuditEntry.at == row.registered_at,
+            AuditEntry.action.in_(["version.registered", "version.fetched"]),
+            Version.created_by == row.created_by,
+            VersionFile.sha256 == row.sha256,
+            VersionFile.path == name,
+        )
+    )
+    if session.scalars(registered.limit(1)).first() is None:
+        found.differences.append(f"the artifact {row.path!r} was not registered at {clock.wire(row.registered_at)}")

@@ -85,11 +85,13 @@ class ModelRows:
         self.tags = by_model(select(ModelTag.model_id, ModelTag.key, ModelTag.value), ModelTag.model_id)
         self.versions = by_model(select(*Version.__table__.columns), Version.model_id, Version.number)
         self.tenures = by_model(
-            select(*Tenure.__table__.columns, Version.number).join(Version, Version.id == Tenure.version_id),
+            select(*Tenure.__table__.columns, Version.number, Version.model_id.label("version_of"))
+            .join(Version, Version.id == Tenure.version_id),
             Tenure.model_id, Tenure.id,
         )  # fmt: skip
         self.aliases = by_model(
-            select(*AliasTenure.__table__.columns, Version.number).join(Version, Version.id == AliasTenure.version_id),
+            select(*AliasTenure.__table__.columns, Version.number, Version.model_id.label("version_of"))
+            .join(Version, Version.id == AliasTenure.version_id),
             AliasTenure.model_id, AliasTenure.id,
         )  # fmt: skip
         of = Version.id
@@ -102,7 +104,7 @@ class ModelRows:
         self.metrics = by_version(
             select(VersionMetric.key, VersionMetric.value, VersionMetric.step, VersionMetric.dataset_digest,
                    VersionMetric.recorded_at, VersionMetric.recorded_by)
-            .join(Version, of == VersionMetric.version_id)
+            .join(Version, of == VersionMetric.version_id), VersionMetric.id,
         )  # fmt: skip
         self.files = by_version(
             select(VersionFile.path, VersionFile.size, VersionFile.sha256, VersionFile.media_type,

@@ -13,10 +13,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Chained
-from registry.db.models import AuditEntry, Chain, LineageDigest, LineageNode, Model
+from registry.db.models import AuditEntry, Chain, FormerName, LineageDigest, LineageNode, Model, Version
 from registry.db.queries import catalog
 from registry.db.session import reading
-from registry.domain import lineage
+from registry.domain import clock, lineage
 from registry.domain.lineage import NodeKind
 from registry.domain.replay import access as access_log
 from registry.domain.replay import checkpoints as checkpoint_log
@@ -84,7 +84,7 @@ def verify_locked(session: Session, chain: Chained) -> ChainReport:
     verification = _Verification(session)
     if not isinstance(chain, Model):
         aggregate = aggregate_of(chain)
-        return verification.own(aggregate, Head(aggregate, chain.audit_seq, chain.audit_head))
+        return verification.own(aggregate, _head(aggregate, chain))
     session.flush()
     row = session.execute(select(*Model.__table__.columns).where(Model.id == chain.id)).one()
     return verification.models([row])[0]
@@ -98,10 +98,7 @@ class _Verification:
         self._walked: set[str] = set()
 
     def run(self, model: str | None) -> Iterator[ChainReport]:
-        chains = {
-            chain.aggregate: Head(chain.aggregate, chain.audit_seq, chain.audit_head)
-            for chain in self._session.scalars(select(Chain))
-        }
+        chains = {chain.aggregate: _head(chain.aggregate, chain) for chain in self._session.scalars(select(Chain))}
         yield self.own(LOG, chains.pop(LOG, None))
         yield self.own(STORAGE, chains.pop(STORAGE, None))
         if model is None:
@@ -126,6 +123,7 @@ class _Verification:
                 steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
                 if aggregate == LOG:
                     self._checkpoints = checkpoint_log.replay(steps)
+                    holdings.check_checkpointed(cursors, self._checkpoints, found)
                 elif aggregate == STORAGE:
                     storage = self._storage = storage_log.replay(steps)
                     holdings.check_blobs(cursors, storage, found)
@@ -181,7 +179,7 @@ class _Verification:
 
     def _model(self, row: Any, entries: Stream, texts: Stream, rows: ModelRows) -> ChainReport:
         aggregate = f"model:{row.id}"
-        head = Head(aggregate, row.audit_seq, row.audit_head, row.name)
+        head = _head(aggregate, row, row.name)
         walk = Walk(aggregate, self._checkpoints.heads.get(aggregate))
         try:
             steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
@@ -211,6 +209,10 @@ class _Verification:
                 yield ChainReport(aggregate, 0, [f"the chain and its owner are gone; a checkpoint names entry {seq}"])
 
 
+def _head(aggregate: str, owner: Any, label: str = "") -> Head:
+    return Head(aggregate, owner.audit_seq, owner.audit_head, clock.wire(owner.clock_at), label)
+
+
 def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | None = None) -> ChainReport:
     problems = found.differences[:SHOWN]
     if len(found.differences) > SHOWN:
@@ -227,6 +229,7 @@ def _uncovered(walk: Walk, found: Comparison) -> Iterator[str]:
     if found.lacking:
         some = ", ".join(map(str, found.lacking[:SHOWN])) + ("…" if len(found.lacking) > SHOWN else "")
         yield f"an earlier release did not record all facts of {some}"
+    yield from found.open
     if found.origins or found.number_unknown:
         yield "an earlier release did not record the target of a rollback or the numbering after a restoration"
 
@@ -238,8 +241,21 @@ def _unreadable(walk: Walk, error: ValueError) -> str:
 def _lineage_nodes(session: Session) -> ChainReport:
     """Compare the nodes of runs, code, environments and datasets with their keys, which are digests of them."""
     found, count = Comparison(), 0
-    nodes = select(LineageNode.id, LineageNode.kind, LineageNode.key, LineageNode.name, LineageNode.attributes,
-                   LineageNode.version_id).order_by(LineageNode.id)  # fmt: skip
+    nodes = select(
+        LineageNode.id,
+        LineageNode.kind,
+        LineageNode.key,
+        LineageNode.name,
+        LineageNode.attributes,
+        LineageNode.version_id,
+        Version.number,
+        Version.model_id,
+        Model.name.label("model"),
+    )
+    nodes = nodes.outerjoin(Version, Version.id == LineageNode.version_id).outerjoin(
+        Model, Model.id == Version.model_id
+    )
+    nodes = nodes.order_by(LineageNode.id)  # fmt: skip
     listed = select(LineageDigest.node_id, LineageDigest.digest).order_by(LineageDigest.node_id)
     try:
         with Cursors(session) as cursors:
@@ -247,15 +263,24 @@ def _lineage_nodes(session: Session) -> ChainReport:
             for row in cursors.rows(nodes):
                 count += 1
                 carried = {each.digest for each in digests.of((row.id,))}
-                found.check(f"the lineage node {row.id}", (row.key, row.name, carried), _node(row))
+                found.check(f"the lineage node {row.id}", (row.key, row.name, carried), _node(session, row))
     except ValueError as error:
         found.differences.append(f"a lineage node cannot be read: {error}")
     return ChainReport(LINEAGE, 0, found.differences[:SHOWN], label=f"{count} nodes")
 
 
-def _node(row: Any) -> Any:
+def _node_name(session: Session, row: Any) -> str:
+    """Return the name that a version's node has: of its model when it was registered, with its number."""
+    former = select(FormerName.name).where(FormerName.model_id == row.model_id)
+    current = f"{row.model}:{row.number}"
+    if row.name == current:
+        return current
+    return next((row.name for name in session.scalars(former) if row.name == f"{name}:{row.number}"), current)
+
+
+def _node(session: Session, row: Any) -> Any:
     if row.kind == NodeKind.VERSION:
-        return str(row.version_id), row.name, set()
+        return str(row.version_id), _node_name(session, row), set()
     try:
         node = lineage.node_of(row.kind, row.attributes)
         return node.key, node.name, set(node.digests)

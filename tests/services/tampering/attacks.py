@@ -30,6 +30,7 @@ def denied(name: str, sqlite: str, *sql: str) -> Attack:
 
 
 PAST = "'2020-01-01 00:00:00.000000'"
+FUTURE = "'2999-01-01 00:00:00.000000'"
 FRAUD = "(SELECT id FROM models WHERE name = 'fraud')"
 V1 = f"(SELECT id FROM versions WHERE model_id = {FRAUD} AND number = 1)"
 V2 = f"(SELECT id FROM versions WHERE model_id = {FRAUD} AND number = 2)"
@@ -154,6 +155,25 @@ ATTACKS = [
         "DELETE FROM models WHERE name = 'empty'",
     ), "the chain and its owner are gone", REFUSED),
     both("a path names other bytes", "the artifact", "UPDATE artifacts SET size = size + 1"),
+    both("a path is free though its file was never registered", "was not registered at",
+         f"UPDATE artifacts SET registered_at = {FUTURE} WHERE registered_at IS NULL"),
+    both("a path is that of a logged model", "the logged model of the artifact",
+         "UPDATE artifacts SET logged_model = 'm-1'"),
+    both("an account looks like no other", "the look of account",
+         f"UPDATE accounts SET look = '{'0' * 64}' WHERE name = 'bob'"),
+    both("a model looks like no other", "the look of its name", f"UPDATE models SET look = '{'0' * 64}'"),
+    both("a blob has the mark of other bytes", "the seal of blob",
+         f"UPDATE blobs SET etag = 'x' WHERE sha256 = {BLOB}"),
+    both("a blob has the mark of other bytes and no seal", "have no seal of this service",
+         f"UPDATE blobs SET etag = 'x', seal = NULL WHERE sha256 = {BLOB}"),
+    denied("a tenure goes to a version of another model with that number", "names a version of another model",
+           f"UPDATE tenures SET version_id = (SELECT id FROM versions WHERE model_id = {CHURN} AND number = 1)"
+           f" WHERE version_id = {V1}"),
+    denied("rows act without a seal", "act without a seal", f"UPDATE registry SET unsealed_until = {FUTURE}"),
+    Attack("an old metric is the latest", (
+        "DROP TRIGGER version_metrics_keep_update",
+        "UPDATE version_metrics SET id = id + 100 WHERE id = (SELECT min(id) FROM version_metrics WHERE step = 3)",
+    ), "order of metrics", REFUSED),
 ]  # fmt: skip
 
 # What only a server with roles can refuse.

@@ -127,6 +127,8 @@ def _strip_facts(path: Path) -> None:
         connection.execute("DROP TRIGGER audit_entries_keep_update")
         connection.execute("DROP TRIGGER audit_entries_keep_delete")
         connection.execute("DELETE FROM audit_entries WHERE aggregate = 'log'")
+        connection.execute("DELETE FROM audit_checkpointed")
+        connection.execute("UPDATE blobs SET seal = NULL")
         connection.execute("UPDATE audit_chains SET audit_seq = 0, audit_head = '' WHERE aggregate = 'log'")
         heads: dict[str, str] = {}
         rows = connection.execute(

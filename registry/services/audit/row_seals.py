@@ -1,0 +1,94 @@
+"""Seals of rows that act or answer though no entry commits to them, keyed as those of audit entries.
+
+They are uploads (whose bytes these are, and that they arrived), imports (what is asked for, and in whose name), the
+kept replies to an ``Idempotency-Key``, and blobs (which object was verified). SQL alone cannot write such a seal: a row
+without one, or one that was changed, does nothing. Whoever changes what a seal covers seals the row again.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.models import Import, Registry, Upload
+from registry.domain import facts
+from registry.services.audit import sealing
+
+UNSEALED_UNTIL = select(Registry.unsealed_until)
+REPLY = ("principal", "key", "fingerprint", "status", "reply", "etag", "location", "permissions")
+ARRIVED = frozenset({"uploaded", "joined", "verified"})  # the states of an upload that prove something
+
+
+def seal_upload(upload: Upload) -> None:
+    """Seal a new upload, or one whose state, size or digest has changed."""
+    upload.seal = of_upload(upload)
+
+
+def seal_import(wanted: Import) -> None:
+    """Seal a new import; one that is done needs none."""
+    wanted.seal = of_import(wanted)
+
+
+def of_upload(row: Any) -> str:
+    """Return the seal of an upload, or of a row with its columns."""
+    state = row.state if row.state in ARRIVED else "open"
+    return _seal("upload", [row.id, row.created_by, row.sha256, row.size, row.key, state])
+
+
+def of_import(row: Any) -> str:
+    """Return the seal of an import, or of a row with its columns."""
+    said = [row.id, row.model_id, row.version_id, row.source, facts.document(row.facts)]
+    return _seal("import", [*said, row.permissions, row.created_by, row.token_id])
+
+
+def of_blob(sha256: str, size: int, key: str, etag: str | None) -> str:
+    """Return the seal of a blob."""
+    return _seal("blob", [sha256, size, key, etag])
+
+
+def of_reply(row: Mapping[str, Any]) -> str:
+    """Return the seal of a kept reply."""
+    return _seal("reply", [row[name] for name in REPLY])
+
+
+def is_true(seal: str | None, expected: str) -> bool:
+    """Return whether a stored seal is the *expected* one."""
+    return seal is not None and hmac.compare_digest(seal.encode(), expected.encode())
+
+
+def is_ours(seal: str | None) -> bool:
+    """Return whether a stored seal claims to be keyed with this service's secret."""
+    return seal is not None and seal.partition(":")[0] == sealing.key_id()
+
+
+def genuine(session: Session, uploads: Iterable[Any]) -> list[Any]:
+    """Return those of the uploads that the service wrote as they are."""
+    found = list(uploads)
+    sealed = [row for row in found if is_true(row.seal, of_upload(row))]
+    return found if len(sealed) < len(found) and accepts_unsealed(session) else sealed
+
+
+def is_genuine_import(session: Session, row: Any) -> bool:
+    """Return whether the service wrote what an import asks for."""
+    return is_true(row.seal, of_import(row)) or accepts_unsealed(session)
+
+
+def accepts_unsealed(session: Session) -> bool:
+    """Return whether any row counts as sealed now: an earlier release may serve at the same time."""
+    return is_rollout(session.scalar(UNSEALED_UNTIL))
+
+
+def is_rollout(until: datetime | None) -> bool:
+    """Return whether the time of ``Registry.unsealed_until`` is still to come."""
+    return until is not None and times.now() < until
+
+
+def _seal(kind: str, values: list[Any]) -> str:
+    return sealing.seal(f"{kind} {json.dumps(values, sort_keys=True, separators=(',', ':'))}")
