@@ -168,7 +168,7 @@ ATTACKS = [
          f"UPDATE blobs SET etag = 'x', seal = NULL WHERE sha256 = {BLOB}"),
     denied("a tenure goes to a version of another model with that number", "names a version of another model",
            f"UPDATE tenures SET version_id = (SELECT id FROM versions WHERE model_id = {CHURN} AND number = 1)"
-           f" WHERE version_id = {V1}"),
+           f" WHERE id = {FIRST}"),
     denied("rows act without a seal", "act without a seal", f"UPDATE registry SET unsealed_until = {FUTURE}"),
     Attack("an old metric is the latest", (
         "DROP TRIGGER version_metrics_keep_update",
