@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
@@ -15,14 +13,17 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
 from registry.api.v1 import BLUEPRINTS
+from registry.auth import tokens
 from registry.auth.authenticate import Authenticator
 from registry.auth.login_failures import LoginFailures
 from registry.config import Settings, Tracking
 from registry.db import session
+from registry.domain.secret_keys import derived, fingerprint
 from registry.http import access, bodies, context
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
-from registry.services import audit
+from registry.services import audit, secret_keys
 from registry.services.refusals import Counts
+from registry.services.secret_keys import Keys
 from registry.services.tracking import Upstream
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
@@ -50,16 +51,17 @@ def create_app(settings: Settings) -> Flask:
     app = _App("registry", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     session.attach(app, settings.database_url.reveal(), pool_size=settings.database_pool_size)
-    audit.attach(app, _derived(settings, "audit"))
-    pepper = _derived(settings, "tokens")
+    audit.attach(app, [derived(key, "audit") for key in settings.secret_keys])
+    peppers = [derived(key, "tokens") for key in settings.secret_keys]
+    secret_keys.attach(app, Keys([fingerprint(key) for key in settings.secret_keys], [*map(tokens.key_id, peppers)]))
     app.extensions[context.EXTENSION] = context.Adapters(
         settings=settings,
         store=open_store(settings),
         sources=open_sources(settings),
         upstreams=[_upstream(settings, tracking) for tracking in settings.mlflow_tracking],
-        pepper=pepper,
+        pepper=peppers[0],
         authenticator=Authenticator(
-            pepper=pepper,
+            peppers=peppers,
             seconds=settings.token_cache_seconds,
             failures=LoginFailures(
                 per_address=settings.login_failures_per_address,
@@ -122,11 +124,6 @@ def _upstream(settings: Settings, tracking: Tracking) -> Upstream:
         open_sources(replace(settings, import_sources=tracking.artifact_roots)),
         has_roots=bool(tracking.artifact_roots),
     )
-
-
-def _derived(settings: Settings, purpose: str) -> bytes:
-    """A key of its own for each purpose, all from the one secret."""
-    return hmac.new(settings.secret_key.reveal().encode(), purpose.encode(), hashlib.sha256).digest()
 
 
 def _secure(response: Response) -> Response:

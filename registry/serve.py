@@ -20,7 +20,7 @@ from registry.db import schema, times
 from registry.db.session import db, engine_of
 from registry.http import refusals
 from registry.http.context import EXTENSION, Adapters
-from registry.services import accounts, health, ownership
+from registry.services import accounts, health, ownership, secret_keys
 from registry.telemetry import logs, meters, tracing
 
 # A checkout is looked at first: an editable install would hold a stale copy.
@@ -44,8 +44,8 @@ It is also in {path}, readable by its owner only. For example:
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
     """Prepare what a first start needs, then serve until the process is told to stop.
 
-    Raises Unavailable when the database does not answer or has a schema that this release does not work with, and
-    ForeignStore when the store is another registry's.
+    Raises Unavailable when the database does not answer or has a schema that this release does not work with,
+    SecretKeyMismatch with another key than the database's, and ForeignStore when the store is another registry's.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
     logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
@@ -58,7 +58,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     schema.require_working(url)
     _guard_clock(url, is_local=settings.uses_sqlite)
     app = create_app(settings)
-    check_store(app)
+    check_key_and_store(app)
     if settings.dev:
         sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
     else:
@@ -66,12 +66,14 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     _Server(settings).run()
 
 
-def check_store(app: Flask) -> None:
-    """Raise ForeignStore when the store is another registry's; one that does not answer is no obstacle.
+def check_key_and_store(app: Flask) -> None:
+    """Raise SecretKeyMismatch or ForeignStore when the key or the store is another registry's.
 
-    Logs a warning where the database's role could change history.
+    A store that does not answer is no obstacle, nor is a database: readiness shows both. Logs a warning where the
+    database's role could change history.
     """
     with app.app_context():
+        secret_keys.confirm_at_start()
         ownership.confirm_at_start(app.extensions[EXTENSION].store)
         health.log_privileges()
         db.engine.dispose()  # a server that forks must not share this connection with its workers

@@ -35,6 +35,7 @@ from registry.services import (
     leases,
     ownership,
     scrubbing,
+    secret_keys,
     tracking,
     upkeep,
     verification,
@@ -70,10 +71,11 @@ def run(app: Flask, *, once: bool = False) -> None:
     """Work until the process is told to stop (SIGTERM, SIGINT); or until all that is due now is done.
 
     What is under way when it is told to stop has a few seconds to end; the rest is left to other workers. Raises
-    ForeignStore when the store is another registry's.
+    SecretKeyMismatch or ForeignStore when the key or the store is another registry's.
     """
     times.guard(app)
     with app.app_context():
+        secret_keys.confirm_at_start()
         ownership.confirm_at_start(app.extensions[EXTENSION].store)
         health.log_privileges()
     stop = threading.Event()

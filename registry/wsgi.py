@@ -5,13 +5,13 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db import session, times
 from registry.http import refusals
-from registry.serve import check_store
+from registry.serve import check_key_and_store
 from registry.telemetry import logs, meters, tracing
 
-settings = Settings.load()
+settings = Settings.load(create=False)
 logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
 app = create_app(settings)
-check_store(app)
+check_key_and_store(app)
 meters.watch(session.engine_of(app).pool)
 refusals.watch(app)
 metrics.watch(app)

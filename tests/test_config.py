@@ -33,6 +33,7 @@ WRONG = {
     "REGISTRY_S3_PATH_STYLE": ["maybe", "2"],
     "REGISTRY_S3_CHECKSUM_MODE": ["never", "WHEN_REQUIRED"],
     "REGISTRY_SECRET_KEY": ["hunter2", "a" * 31],
+    "REGISTRY_SECRET_KEY_PREVIOUS": ["hunter2", f"{KEY.replace(' ', '-')} hunter2"],
     "REGISTRY_PUBLIC_URL": ["models.test", "https://u:hunter2@models.test", "javascript:alert(1)", "http://h:70000"],
     "REGISTRY_ALLOWED_HOSTS": ["https://models.test", "models.test:443", "a b", "a,b/c", "*", "caf\u00e9.test",
                                "[::1]:80"],

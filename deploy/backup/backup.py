@@ -53,13 +53,13 @@ def main() -> int:
         command.add_argument("--key-file", type=Path, help="the key of the MAC, in place of REGISTRY_SECRET_KEY")
     given = parser.parse_args()
     try:
-        settings = Settings.load()
-        key = seal.key(settings, given.key_file)
+        settings = Settings.load(create=given.command == "restore")
+        keys = seal.keys(settings, given.key_file)
         if given.command == "take":
-            return take(settings, given.directory, key=key, deep=given.deep)
+            return take(settings, given.directory, key=keys[0], deep=given.deep)
         return restore(
             settings,
-            seal.read(given.backup, None if given.without_mac else key),
+            seal.read(given.backup, [] if given.without_mac else keys),
             deep=given.deep,
             keep_tokens=given.keep_tokens,
             adopts=given.adopt_store,

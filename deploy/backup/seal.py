@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,15 @@ class Backup:
     incoming: Mapping[str, str]
 
 
-def key(settings: Settings, path: Path | None) -> bytes:
-    """Return the key of the MAC: derived from the service's secret, or from the file at *path*. Raises Refused."""
-    secret = settings.secret_key.reveal().encode()
+def keys(settings: Settings, path: Path | None) -> list[bytes]:
+    """Return the keys of the MAC, the first of which signs: derived from the service's secrets, or from the file at
+    *path*. Raises Refused."""
+    secrets = [secret.encode() for secret in settings.secret_keys]
     if path is not None:
-        secret = path.read_bytes().strip()
-        if len(secret) < KEY_LENGTH:
+        secrets = [path.read_bytes().strip()]
+        if len(secrets[0]) < KEY_LENGTH:
             raise Refused(f"the key in {path} has fewer than {KEY_LENGTH} bytes")
-    return hmac.new(secret, b"backup", hashlib.sha256).digest()
+    return [hmac.new(secret, b"backup", hashlib.sha256).digest() for secret in secrets]
 
 
 def write(place: Path, description: Mapping[str, Any], key: bytes) -> None:
@@ -48,8 +49,8 @@ def write(place: Path, description: Mapping[str, Any], key: bytes) -> None:
     write_durably(place / FILE, [json.dumps(document, indent=2).encode() + b"\n"])
 
 
-def read(backup: Path, key: bytes | None) -> Backup:
-    """Return the backup in a directory, once it is proved; without *key* only that the dump is what it says.
+def read(backup: Path, keys: Sequence[bytes]) -> Backup:
+    """Return the backup in a directory, once one of *keys* proves it; without any, only that the dump is what it says.
 
     Raises Refused.
     """
@@ -60,12 +61,12 @@ def read(backup: Path, key: bytes | None) -> Backup:
     except ValueError as error:
         raise Refused(f"{backup / FILE} cannot be read: {error}") from error
     mac = description.pop("mac", None) if isinstance(description, dict) else None
-    if key is not None and mac is None:
+    if keys and mac is None:
         raise Refused(f"{backup / FILE} has no MAC: nothing proves who wrote it (--without-mac trusts it all the same)")
-    if key is not None and not hmac.compare_digest(str(mac), _mac(description, key)):
+    if keys and not any(hmac.compare_digest(str(mac), _mac(description, key)) for key in keys):
         raise Refused(
-            f"{backup / FILE} was changed, or was written with another key: give the REGISTRY_SECRET_KEY or --key-file "
-            "with which it was taken"
+            f"{backup / FILE} was changed, or was written with another key: give the REGISTRY_SECRET_KEY (also as "
+            "REGISTRY_SECRET_KEY_PREVIOUS) or --key-file with which it was taken"
         )
     database = backup / Path(str(description["database"])).name
     if sha256(database) != description["sha256"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -53,14 +54,14 @@ class _Known:
 
 
 class Authenticator:
-    """Knows tokens by their keyed hashes.
+    """Knows tokens by their keyed hashes, made with any of the *peppers*.
 
     A token that was accepted is believed for *seconds* without asking the database; whoever needs to be sure of it asks
     for a fresh answer. Nobody's refusal is remembered.
     """
 
-    def __init__(self, *, pepper: bytes, seconds: float, failures: LoginFailures) -> None:
-        self.pepper = pepper
+    def __init__(self, *, peppers: Sequence[bytes], seconds: float, failures: LoginFailures) -> None:
+        self._peppers = peppers
         self._failures = failures
         self._known: TTLCache[str, _Known] = TTLCache(_REMEMBERED, seconds)
         self._forgotten = 0
@@ -83,8 +84,9 @@ class Authenticator:
         self._failures.refuse_blocked(address, token_id)
         remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
         known = remembered or _read(token_id)
-        # An unknown id costs the same comparison as a wrong secret.
-        matched = tokens.matches(text, known.hash if known else _NO_HASH, pepper=self.pepper)
+        # An unknown id costs the same comparisons as a wrong secret.
+        stored = known.hash if known else _NO_HASH
+        matched = any(tokens.matches(text, stored, pepper=pepper) for pepper in self._peppers)
         if known is None or not matched or known.credential.expires_at <= times.now():
             raise self._failed(address, token_id)
         if known is not remembered:

@@ -7,6 +7,7 @@ scanner finds, and whose typos are refused without asking the database.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import re
@@ -22,11 +23,12 @@ _FORM = re.compile(r"mr[psb]_[0-9A-Za-z]{50}\Z")
 
 @dataclass(frozen=True, slots=True)
 class NewToken:
-    """``text`` is shown once and never stored; ``id`` and ``hash`` are."""
+    """``text`` is shown once and never stored; ``id``, ``hash`` and the id of the hash's key are."""
 
     id: str
     text: str
     hash: str
+    key_id: str
 
 
 def issue(kind: str, *, pepper: bytes) -> NewToken:
@@ -34,7 +36,7 @@ def issue(kind: str, *, pepper: bytes) -> NewToken:
     token_id = _random(ID_LENGTH)
     start = f"mr{kind}_{token_id}{_random(SECRET_LENGTH)}"
     text = start + _checksum(start)
-    return NewToken(token_id, text, keyed_hash(text, pepper=pepper))
+    return NewToken(token_id, text, keyed_hash(text, pepper=pepper), key_id(pepper))
 
 
 def lookup_id(text: str) -> str | None:
@@ -52,6 +54,12 @@ def keyed_hash(text: str, *, pepper: bytes) -> str:
 def matches(text: str, stored: str, *, pepper: bytes) -> bool:
     """Whether *text* is the token whose hash is *stored*, compared in constant time."""
     return hmac.compare_digest(keyed_hash(text, pepper=pepper), stored)
+
+
+@functools.cache
+def key_id(pepper: bytes) -> str:
+    """Return the name of a pepper: 16 hex digits that do not reveal it."""
+    return hashlib.sha256(b"token key id\x00" + pepper).hexdigest()[:16]
 
 
 def _random(length: int) -> str:

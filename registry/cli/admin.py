@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def admin() -> None:
-    """The first token, the store, parked jobs, epochs, erasure and the clock; on the server's machine."""
+    """The first token, the store, the key, parked jobs, epochs, erasure and the clock; on the server's machine."""
 
 
 @admin.command()
@@ -237,6 +237,24 @@ def erase(entry: str | None, field: str, account: str | None, reason: str, **ove
         raise click.UsageError("Name either --entry or --account.")
     left = server.erase(entry=entry, field=field, account=account, reason=reason, **overrides)
     output.line(f"Erased; {left} stands in its place.")
+
+
+@admin.command("replace-key")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; the audit log keeps it.")
+@server.settings
+def replace_key(reason: str, **overrides: Any) -> None:
+    """Accept this REGISTRY_SECRET_KEY because the database's is lost. It voids every token and signed address.
+
+    To rotate a key that you have, set it as REGISTRY_SECRET_KEY_PREVIOUS instead; nothing is voided then. Afterwards
+    make a token (registry admin bootstrap --force), and a baseline, because the seals of earlier entries cannot be
+    checked without the lost key (registry audit verify --baseline --accept-unsealed). Recorded in the audit log.
+
+    \b
+    Example:
+      registry admin replace-key --reason "the key was lost with the machine"
+    """
+    fingerprint = server.replace_key(reason, **overrides)
+    output.line(f"The key with the fingerprint {fingerprint} is this database's now.")
 
 
 @admin.command("accept-clock")

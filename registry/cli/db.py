@@ -61,7 +61,7 @@ def current(**overrides: Any) -> None:
     Example:
       registry db current
     """
-    settings = server.load(**overrides)
+    settings = server.load(create=False, **overrides)
     with server.installed():
         from registry.db import migrate
     with server.refusals():
@@ -77,7 +77,7 @@ def check(**overrides: Any) -> None:
     Example:
       registry db check
     """
-    settings = server.load(**overrides)
+    settings = server.load(create=False, **overrides)
     with server.installed():
         from registry.db import migrate
     with server.refusals():

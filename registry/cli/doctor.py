@@ -30,10 +30,10 @@ SERVERS = ("REGISTRY_DATABASE_URL", "REGISTRY_DATABASE_URL_FILE", "REGISTRY_DATA
 def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **overrides: Any) -> None:
     """Look at everything once: on the server's machine, or with --url as a client.
 
-    On the server's machine: settings, database and its engine, migrations, store, workers, what waits. Where there is
-    no data directory yet, one is made. As a client (also where REGISTRY_URL is set and no database): address,
-    certificate, clock, release, token, and whether bytes come from the store; where it holds none yet, one is announced
-    and taken back. Exits with 8 when something is wrong, and says what to do about it.
+    On the server's machine: settings, database and its engine, migrations, store, workers, what waits. As a
+    client (also where REGISTRY_URL is set and no database): address, certificate, clock, release, token, and whether
+    bytes come from the store; where it holds none yet, one is announced and taken back. Exits with 8 when something is
+    wrong, and says what to do about it.
 
     \b
     Example:

@@ -55,12 +55,9 @@ def worker(once: bool, **overrides: Any) -> None:
       registry worker --once
     """
     with server.application(**overrides) as app:
-        from registry.db import schema
-        from registry.http.context import EXTENSION
         from registry.telemetry import line_writer
         from registry.worker import run
 
         if not once:
             line_writer.take_over()
-        schema.require_working(app.extensions[EXTENSION].settings.database_url.reveal())
         run(app, once=once)

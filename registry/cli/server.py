@@ -61,18 +61,28 @@ def load(**overrides: Any) -> Settings:
 
 
 @contextmanager
-def application(**overrides: Any) -> Iterator[Flask]:
-    """The service without its HTTP server, inside its application context; what it logs goes to stderr."""
+def application(*, unproved: bool = False, **overrides: Any) -> Iterator[Flask]:
+    """The service without its HTTP server, inside its application context; what it logs goes to stderr.
+
+    Refuses a registry that is not there, a schema that this release does not work with, and another secret key than
+    the database's. With *unproved* schema and key are left to the caller.
+    """
     with installed():
         from registry.app import create_app
+        from registry.db import schema
         from registry.db.session import db
+        from registry.services import secret_keys
         from registry.telemetry import logs
     with refusals():
-        found = load(**overrides)
+        found = load(create=False, **overrides)
         logs.configure(found.log_format, found.log_level, secrets=found.secrets())
+        if not unproved:
+            schema.require_working(found.database_url.reveal())
         app = create_app(found)
         with app.app_context():
             try:
+                if not unproved:
+                    secret_keys.require()
                 yield app
             finally:
                 db.session.remove()
@@ -198,9 +208,17 @@ def begin_epoch(*, keep_tokens: bool, skip: int, **overrides: Any) -> Epoch:
         return epoch
 
 
+def replace_key(reason: str, **overrides: Any) -> str:
+    """Accept the secret key of these settings in place of a lost one; return its fingerprint."""
+    with application(unproved=True, **overrides):
+        from registry.services import secret_keys
+
+        return secret_keys.replace(reason)
+
+
 def examine(**overrides: Any) -> Mapping[str, Check]:
     """What is well and what is not, by what was looked at."""
-    with application(**overrides) as app:
+    with application(unproved=True, **overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services import diagnosis
 

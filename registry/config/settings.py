@@ -54,6 +54,7 @@ class Settings:
     s3_path_style: bool = True
     s3_checksum_mode: str = "when_required"
     secret_key: Secret = field(default=Secret(""))
+    secret_key_previous: tuple[Secret, ...] = ()
     public_url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: int = 0
@@ -97,9 +98,14 @@ class Settings:
         """Return what no log may show: the key, and the passwords and tokens of other services."""
         password = urlsplit(self.database_url.reveal()).password
         upstream = [secret for one in self.mlflow_tracking for secret in (one.token, one.password) if secret]
-        found = [self.secret_key.reveal(), unquote(password or ""), *(secret.reveal() for secret in upstream)]
+        found = [*self.secret_keys, unquote(password or ""), *(secret.reveal() for secret in upstream)]
         found.append(self.metrics_token.reveal() if self.metrics_token else "")
         return [*found, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
+
+    @property
+    def secret_keys(self) -> list[str]:
+        """The secret key, and after it the previous ones whose tokens, addresses and seals are still accepted."""
+        return [self.secret_key.reveal(), *(secret.reveal() for secret in self.secret_key_previous)]
 
     @property
     def uses_sqlite(self) -> bool:
@@ -114,12 +120,15 @@ class Settings:
         bind: str | None = None,
         host: str | None = None,
         port: int | None = None,
+        create: bool = True,
     ) -> Settings:
         """Read the environment; arguments win over variables, *host* and *port* over their part of ``bind``.
 
-        A variable ``REGISTRY_X_FILE`` names a file that holds the value of ``REGISTRY_X``. Raises SettingsError.
+        A variable ``REGISTRY_X_FILE`` names a file that holds the value of ``REGISTRY_X``. With *create* the data
+        directory and the secret key of the embedded default are made where they are missing; otherwise a SQLite
+        database must exist. Raises SettingsError.
         """
-        return _Reader(dev=dev, data_dir=data_dir, bind=bind, host=host, port=port).settings()
+        return _Reader(dev=dev, data_dir=data_dir, bind=bind, host=host, port=port, create=create).settings()
 
 
 VARIABLES = frozenset(f"{PREFIX}{item.name.upper()}" for item in fields(Settings) if item.name != "dev")
@@ -134,11 +143,19 @@ class _Reader:
     """Reads each variable, collecting what is wrong instead of stopping at the first mistake."""
 
     def __init__(
-        self, *, dev: bool, data_dir: Path | str | None, bind: str | None, host: str | None, port: int | None
+        self,
+        *,
+        dev: bool,
+        data_dir: Path | str | None,
+        bind: str | None,
+        host: str | None,
+        port: int | None,
+        create: bool,
     ) -> None:
         self.env = environs.FileAwareEnv(prefix=PREFIX, strip_whitespace=True)
         self.problems: dict[str, str] = {}
         self.dev = dev
+        self.create = create
         self.data_dir = Path(data_dir or self.text("data_dir") or "registry-data").absolute()
         self.bind = _bound(bind or self.text("bind") or BIND, host, port)
 
@@ -197,6 +214,7 @@ class _Reader:
         }
         found["transfers"] = self.number("transfers", max(1, found["threads"] // 2), least=1, most=256)
         found["secret_key"] = self._secret_key(database_url)
+        found["secret_key_previous"] = self._previous_keys()
         if self.problems:
             raise SettingsError(self.problems)
         return Settings(**found)
@@ -268,7 +286,19 @@ class _Reader:
             self.problems[f"{PREFIX}DATABASE_URL"] = "must name a file without a question mark in its path"
         if self.dev and scheme != "sqlite":
             self.problems[f"{PREFIX}DATABASE_URL"] = "--dev has no login and keeps to SQLite; leave this out, or --dev"
+        if not self.create and url.startswith("sqlite:////") and not self.problems:
+            self._require_file(Path(url.removeprefix("sqlite:///")))
         return "postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url
+
+    def _require_file(self, path: Path) -> None:
+        """Refuse a database that is not there: a command in the wrong directory must not make another registry."""
+        if not path.exists():
+            made = "registry serve --dev or registry db upgrade makes a new one"
+            name = "DATA_DIR" if path == self.data_dir / "registry.db" else "DATABASE_URL"
+            self.problems[f"{PREFIX}{name}"] = (
+                f"there is no registry at {path}: set the directory in which registry serve keeps it (--data-dir or "
+                f"REGISTRY_DATA_DIR), or its REGISTRY_DATABASE_URL; {made}"
+            )
 
     def _tracing(self) -> bool:
         """Asking for traces and not getting any would be found out when they are needed."""
@@ -307,11 +337,24 @@ class _Reader:
             self.problems[f"{PREFIX}SECRET_KEY"] = f"must have {SECRET_LENGTH} characters or more: {_ADVICE}"
         return Secret(given or "")
 
+    def _previous_keys(self) -> tuple[Secret, ...]:
+        found = (self.text("secret_key_previous") or "").split()
+        if any(len(key) < SECRET_LENGTH for key in found):
+            self.problems[f"{PREFIX}SECRET_KEY_PREVIOUS"] = (
+                f"must be earlier keys of {SECRET_LENGTH} characters or more, separated by spaces or lines"
+            )
+        return tuple(map(Secret, dict.fromkeys(found)))
+
     def _kept_secret(self, path: Path) -> str:
         try:
-            found = own_secret(path)
+            found = own_secret(path) if self.create or path.exists() else None
         except (OSError, ValueError) as error:
             self.problems[f"{PREFIX}DATA_DIR"] = f"cannot keep the secret key in {path}: {error}"
+            return ""
+        if found is None:
+            self.problems[f"{PREFIX}SECRET_KEY"] = (
+                f"is not set, and there is no {path}: set REGISTRY_DATA_DIR as for registry serve, whose key is there"
+            )
             return ""
         if len(found) < SECRET_LENGTH:
             self.problems[f"{PREFIX}SECRET_KEY"] = (

@@ -33,6 +33,7 @@
         ├── Undone              the database took back all that was done, for reasons of its own
         ├── ForeignStore        the store is not known to be this registry's
         ├── BytesUnchecked      the store does not answer, so that a rollback cannot check its target
+        ├── SecretKeyMismatch   the secret key is not the one of this database
         └── Uncertain           the database went away while it was told to commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
@@ -256,3 +257,7 @@ class BytesUnchecked(Unavailable):
 
 class ForeignStore(Unavailable):
     """The store belongs to another registry, or to another state of this one: nothing in it is changed or judged."""
+
+
+class SecretKeyMismatch(Unavailable):
+    """The process has another secret key than the database: it would accept no token and forge every seal."""

@@ -53,6 +53,7 @@ def create_token(
         token = Token(
             id=new.id,
             hash=new.hash,
+            key_id=new.key_id,
             account_id=account.id,
             name=name,
             roles=[role.value for role in wanted],
@@ -143,6 +144,7 @@ def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
             Token(
                 id=new.id,
                 hash=new.hash,
+                key_id=new.key_id,
                 account_id=SYSTEM.id,
                 name=BOOTSTRAP_NAME,
                 roles=[Role.BOOTSTRAP.value],

@@ -43,7 +43,7 @@ def ask(
              "requested_by": actor.id, "token_id": actor.token_id}
             for alias in wanted
         ]  # fmt: skip
-        insert_rows(session, AliasRequest, [row | {"seal": _seal(row)} for row in asked])
+        insert_rows(session, AliasRequest, [row | {"seal": sealing.seal(_sealed(row))} for row in asked])
         return {}
     for alias in wanted:
         authority.require_fit(held, alias, version, protected)
@@ -59,7 +59,7 @@ def grant(session: Session, held: Model, version: Version, *, protected: Collect
     """
     asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
     for request in session.scalars(asked).all():
-        if request.seal != _seal({name: getattr(request, name) for name in SEALED}):
+        if not sealing.matches(request.seal or "", _sealed({name: getattr(request, name) for name in SEALED})):
             reason = "the request does not bear this registry's seal: it was changed, or written by another program"
             _drop(session, held, version, request, SYSTEM, reason)
             session.delete(request)
@@ -98,9 +98,10 @@ def abandon(session: Session, held: Model, version: Version, *, event: audit.Eve
     return aliases.end_all(session, held, version, event=event)
 
 
-def _seal(request: Mapping[str, Any]) -> str:
+def _sealed(request: Mapping[str, Any]) -> str:
+    """Return the text over which the seal of a request is made."""
     spelled = {name: request[name] for name in SEALED} | {"requested_at": clock.wire(request["requested_at"])}
-    return sealing.seal(f"alias request {canonical_digest(spelled)}")
+    return f"alias request {canonical_digest(spelled)}"
 
 
 def _requester(session: Session, request: AliasRequest) -> Actor:

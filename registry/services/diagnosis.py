@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from registry.db import times
 from registry.db.session import reading
 from registry.domain import clock
-from registry.services import gauges, health, heartbeats, leases, looks, ownership, protection
+from registry.services import gauges, health, heartbeats, leases, looks, ownership, protection, secret_keys
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
 from registry.services.tracking import Upstream
@@ -40,6 +40,7 @@ FIXES = {  # for what does not say so itself
     "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
     "migrations": "Run registry db upgrade, with the release that is to serve.",
     "storage": "Look at REGISTRY_STORAGE_URL, at the store's server, and at the credentials for it.",
+    "secret_key": f"{secret_keys.FIX}.",
     "identity": f"{ownership.FIX}.",
     "verification": "Run registry worker, or more of them.",
     "versions": "Run registry worker, or more of them.",
@@ -74,6 +75,8 @@ def examine(
             "aliases": protected_aliases(protected),
             "names": alike_names(),
         }
+        if found["secret_key"].ok:
+            found["secret_key"] = older_tokens()
     return {
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
         for name, check in found.items()
@@ -115,6 +118,12 @@ def _last(known: Sequence[Worker]) -> str:
     if not known:
         return ", and none did in the last day"
     return f"; the latest, on {known[0].host}, gave its last sign {known[0].silent.total_seconds():.0f} s ago"
+
+
+def older_tokens() -> Check:
+    """Return a warning while valid tokens need a previous secret key. Raises Unavailable."""
+    detail, fix = secret_keys.described(secret_keys.older_tokens())
+    return Check(True, detail or "the key is this database's, and every valid token was issued with it", fix)
 
 
 def entry_times() -> Check:

@@ -18,7 +18,7 @@ from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import ForeignStore, RegistryError, Unavailable
 from registry.domain.stages import State
-from registry.services import bounded, jobs, leases, ownership
+from registry.services import bounded, jobs, leases, ownership, secret_keys
 from registry.services.damage import DAMAGED
 from registry.services.tracking import Upstream
 from registry.storage.checked import Store
@@ -114,6 +114,8 @@ def _needed(store: Store) -> dict[str, Check]:
         "migrations": _check(lambda: asked[0].answer(0).mismatch),
         "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
     }
+    if found["migrations"].ok:
+        found["secret_key"] = _check(lambda: asked[0].answer(0).key)
     if all(check.ok for check in found.values()):
         whose = bounded.ask("store's identity", partial(_identity, store))
         found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
@@ -151,9 +153,13 @@ def _clock() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Database:
-    """What keeps this release from working with the schema, and why the connected role could change history."""
+    """What keeps this process from working with the database: its schema, or else its secret key.
+
+    ``danger`` says why the connected role could change history.
+    """
 
     mismatch: str | None
+    key: str | None
     danger: str | None
     has_roles: bool
 
@@ -164,7 +170,9 @@ def _database() -> _Database:
         times.note(session.scalar(select(times.column())), asked_at=asked_at)
         connection = session.connection()
         has_roles = connection.dialect.name == "postgresql"
-        return _Database(schema.mismatch(connection), grants.danger(connection), has_roles)
+        unfit = schema.mismatch(connection)
+        key = None if unfit else secret_keys.problem_of(session)
+        return _Database(unfit, key, grants.danger(connection), has_roles)
 
 
 def _storage(store: Store) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
@@ -15,13 +16,6 @@ if TYPE_CHECKING:
     from registry.storage.s3 import ChecksumMode
 
 
-class Revealing(Protocol):
-    """A secret that shows itself only when asked."""
-
-    def reveal(self) -> str:
-        """The text."""
-
-
 class StorageSettings(Protocol):
     """What of the settings concerns the store."""
 
@@ -30,8 +24,8 @@ class StorageSettings(Protocol):
         """``file:///absolute/path`` or ``s3://bucket/prefix``."""
 
     @property
-    def secret_key(self) -> Revealing:
-        """Signs the addresses of the local store."""
+    def secret_keys(self) -> Sequence[str]:
+        """The first signs the addresses of the local store, all are accepted."""
 
     @property
     def s3_endpoint_url(self) -> str | None:
@@ -79,7 +73,8 @@ def _local(url: SplitResult, settings: StorageSettings) -> Driver:
         raise ValueError("a local storage URL has three slashes and an absolute path: file:///srv/registry")
     with suppress(OSError):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return LocalDriver(root, settings.secret_key.reveal())
+    secret, *previous = settings.secret_keys
+    return LocalDriver(root, secret, previous=previous)
 
 
 def _s3(url: SplitResult, settings: StorageSettings) -> Driver:

@@ -38,17 +38,17 @@ from registry.storage.local_parts import PartsDirectory, Plan
 
 
 class LocalDriver:
-    """Objects are files below *root*; whoever knows *secret* can sign addresses."""
+    """Objects are files below *root*; addresses are signed with *secret*, and those of *previous* secrets accepted."""
 
     verifies_on_arrival: Final = True
 
-    def __init__(self, root: Path, secret: str) -> None:
+    def __init__(self, root: Path, secret: str, *, previous: Sequence[str] = ()) -> None:
         if not secret:
             raise ValueError("the local store needs a secret to sign its addresses with")
         self._root = root
         self._parts = PartsDirectory(root)
-        self._puts = _signer(secret, "put")
-        self._gets = _signer(secret, "get")
+        self._puts = _signer([*previous, secret], "put")
+        self._gets = _signer([*previous, secret], "get")
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
         """Sign an address for one PUT; the URL is relative to the service's own."""
@@ -246,10 +246,10 @@ class LocalDriver:
         link(arriving, self._path(key), root=self._root)
 
 
-def _signer(secret: str, purpose: str) -> URLSafeSerializer:
-    """One salt a purpose, so that an address for reading is none for writing."""
+def _signer(secrets: list[str], purpose: str) -> URLSafeSerializer:
+    """Sign with the last of *secrets*, accept all. One salt a purpose: an address for reading is none for writing."""
     options = {"key_derivation": "hmac", "digest_method": hashlib.sha256}
-    return URLSafeSerializer(secret, salt=f"registry.storage.local.{purpose}", signer_kwargs=options)
+    return URLSafeSerializer(secrets, salt=f"registry.storage.local.{purpose}", signer_kwargs=options)
 
 
 def _sign(signer: URLSafeSerializer, claims: dict[str, Any], expires_at: datetime) -> str:

@@ -46,8 +46,8 @@ def test_a_process_that_can_work_is_ready(anonymous: Api, database: Database) ->
     privileges = document["checks"].pop("privileges", None)
     assert (privileges is not None) == (database.kind == "postgresql")
     assert document["checks"] == {
-        "database": fine, "migrations": fine, "storage": storage, "identity": identity, "logs": fine,
-        "metrics": fine, "clock": fine,
+        "database": fine, "migrations": fine, "secret_key": fine, "storage": storage, "identity": identity,
+        "logs": fine, "metrics": fine, "clock": fine,
     }  # fmt: skip
 
 
@@ -136,6 +136,7 @@ def test_without_its_store_a_replica_stays_and_says_what_it_lacks(
 
     assert (before, document["status"]) == (200, "degraded")
     assert {name: check["ok"] for name, check in document["checks"].items() if name != "privileges"} == {
-        "database": True, "migrations": True, "storage": False, "logs": True, "metrics": True, "clock": True,
+        "database": True, "migrations": True, "secret_key": True, "storage": False, "logs": True, "metrics": True,
+        "clock": True,
     }  # fmt: skip
     assert "does not exist" in document["checks"]["storage"]["detail"]

@@ -25,7 +25,7 @@ from tests.support.databases import Database
 from tests.support.face import Face
 from tests.support.stock import DAY, Stock, register
 
-from .conftest import Done, Registry
+from .conftest import Done, Place, Registry
 
 
 @pytest.fixture
@@ -188,8 +188,9 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     found = document(told)
     own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
     role = {"sqlite": [], "postgresql": ["privileges"]}[database.kind]
-    assert list(found) == ["database", "migrations", "storage", "identity", *role, "abilities", "verification",
-                           "versions", "bytes", "jobs", *own, "workers", "times", "aliases", "names"]  # fmt: skip
+    assert list(found) == ["database", "migrations", "storage", "secret_key", "identity", *role, "abilities",
+                           "verification", "versions", "bytes", "jobs", *own, "workers", "times", "aliases",
+                           "names"]  # fmt: skip
     # The throw-away PostgreSQL has no fsync, and its superuser serves.
     assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}
     assert {item["ok"] for item in found.values()} == {True}
@@ -373,3 +374,22 @@ def test_an_operator_erases_a_text_and_a_name(admin: Registry, given: Given, api
     assert name.out.startswith("Erased; erased-")
     assert expect(200, api.get("/models/fraud/history"))["items"][1]["reason"] is None
     assert admin("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("left", ["nothing", "the database"])
+def test_a_command_in_the_wrong_directory_makes_nothing_and_names_what_to_set(
+    registry: Registry, place: Place, left: str
+) -> None:
+    if left == "the database":
+        (place.cwd / "registry-data").mkdir()
+        (place.cwd / "registry-data" / "registry.db").touch()
+    before = sorted(place.cwd.rglob("*"))
+    commands = [["audit", "verify"], ["audit", "checkpoint"], ["admin", "fsck"], ["admin", "gc"], ["doctor"],
+                ["admin", "bootstrap"], ["db", "current"], ["db", "check"], ["worker", "--once"]]  # fmt: skip
+
+    refused = {" ".join(command): registry(*command) for command in commands}
+
+    for done in refused.values():
+        assert done.code == 2, done
+        assert (str(place.cwd / "registry-data") in done.err, "REGISTRY_DATA_DIR" in done.err) == (True, True), done
+    assert sorted(place.cwd.rglob("*")) == before

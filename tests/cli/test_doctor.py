@@ -167,6 +167,7 @@ def test_a_proxy_that_keeps_readiness_inside_is_nothing_wrong(
 def test_who_names_a_database_in_a_file_is_on_the_servers_machine(
     registry: Registry, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    (tmp_path / "registry.db").touch()
     (tmp_path / "url").write_text(f"sqlite:///{tmp_path}/registry.db")
     monkeypatch.setenv("REGISTRY_URL", url)
     monkeypatch.setenv("REGISTRY_DATABASE_URL_FILE", str(tmp_path / "url"))

@@ -12,6 +12,7 @@ from alembic.script import ScriptDirectory
 
 from registry.db import migrate, schema
 from registry.domain.errors import Unavailable
+from tests.conftest import SECRET
 from tests.support.api import Api
 from tests.support.crashes import command
 from tests.support.databases import Database, empty_postgres
@@ -113,7 +114,7 @@ def test_a_worker_ends_with_a_sentence_where_its_release_does_not_work(
     database: Database, newer: sa.Engine, tmp_path: Path
 ) -> None:
     expel(newer)
-    settings = {"REGISTRY_DATABASE_URL": database.url, "REGISTRY_DATA_DIR": str(tmp_path)}
+    settings = {"REGISTRY_DATABASE_URL": database.url, "REGISTRY_SECRET_KEY": SECRET}
 
     ended = command("worker", "--once", cwd=tmp_path, env=environment(**settings))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from registry.config import Secret
 from registry.storage.factory import open_store
 from registry.storage.local import LocalDriver
 from registry.storage.s3 import S3Driver
@@ -18,9 +18,8 @@ WITHOUT_BOTO3 = """
 import sys
 sys.modules["boto3"] = None
 from types import SimpleNamespace
-from registry.config import Secret
 from registry.storage.factory import open_store
-local = {"storage_url": f"file://{sys.argv[1]}", "secret_key": Secret("secret"), "inline_verify_bytes": 1}
+local = {"storage_url": f"file://{sys.argv[1]}", "secret_keys": ["secret"], "inline_verify_bytes": 1}
 open_store(SimpleNamespace(**local))
 try:
     open_store(SimpleNamespace(storage_url="s3://bucket", s3_checksum_mode="when_required", inline_verify_bytes=1))
@@ -32,7 +31,7 @@ except ModuleNotFoundError as error:
 @dataclass(frozen=True)
 class Settings:
     storage_url: str
-    secret_key: Secret = Secret("a secret for tests only")  # noqa: RUF009 -- a frozen value
+    secret_keys: Sequence[str] = ("a secret for tests only",)
     s3_endpoint_url: str | None = None
     s3_public_endpoint_url: str | None = None
     s3_region: str | None = "us-east-1"

@@ -72,7 +72,7 @@ def _open(cursor: str) -> tuple[Any, ...]:
 def _signer(purpose: str = "") -> URLSafeSerializer:
     """Return a signer for one list, so that no other list accepts its cursors, or for another *purpose*."""
     return URLSafeSerializer(
-        settings().secret_key.reveal(),
+        settings().secret_keys[::-1],  # the last one signs
         salt=purpose or f"cursor:{request.path}",
         signer_kwargs={"digest_method": hashlib.sha256},
     )

@@ -27,7 +27,10 @@ class Account(Base):
 
 
 class Token(Base):
-    """An API token: its lookup id and a keyed hash, never the token."""
+    """An API token: its lookup id and a keyed hash, never the token.
+
+    ``key_id`` names the key of the hash; None in rows of releases before 0019.
+    """
 
     __tablename__ = "tokens"
     __table_args__ = (Index("ix_tokens_account_id", "account_id"),)
@@ -42,6 +45,7 @@ class Token(Base):
     expires_at: Mapped[datetime]
     last_used_on: Mapped[date | None] = mapped_column(Date)
     revoked_at: Mapped[datetime | None]
+    key_id: Mapped[str | None] = mapped_column(String(16))
 
 
 class IdempotencyKey(Base):

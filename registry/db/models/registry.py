@@ -16,6 +16,7 @@ class Registry(Base):
     ``epoch`` changes when the database was restored from a backup, ``restored_from`` is the digest of that backup.
     ``first_number`` is where the versions of a new model are numbered from. Until ``unsealed_until`` rows without a
     seal count as sealed: an earlier release, which writes none, may serve at the same time (``services.seals``).
+    ``secret_keys`` has the fingerprints of the secret keys, the newest first; None until a process has recorded one.
     """
 
     __tablename__ = "registry"
@@ -29,3 +30,4 @@ class Registry(Base):
     restored_at: Mapped[datetime | None]
     restored_from: Mapped[str | None] = mapped_column(String(64))
     unsealed_until: Mapped[datetime | None]
+    secret_keys: Mapped[list[str] | None]

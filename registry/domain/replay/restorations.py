@@ -1,4 +1,4 @@
-"""Replay of the chain ``registry``: its epoch, and where the versions of new models are numbered from."""
+"""Replay of the chain ``registry``: its epoch, its secret keys, and the first version number of new models."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from registry.domain.replay.entry import BASELINE, ERASED, Entry, Unreplayable
 
 CLOCK_ACCEPTED = "clock.accepted"
 RESTORED = "registry.restored"
+KEY_ROTATED, KEY_REPLACED = "secret_key.rotated", "secret_key.replaced"
 
 
 @dataclass(slots=True)
@@ -16,6 +17,7 @@ class Restorations:
     """``epoch`` and ``backup`` are None before the first restoration.
 
     ``uncertain`` has the spans that acceptances of the clock made: their least end by their :func:`span`.
+    ``secret_keys`` has the fingerprints of the keys, the newest first; None before the key was first changed.
     """
 
     first_number: int = 1
@@ -23,6 +25,7 @@ class Restorations:
     at: str | None = None
     backup: str | None = None
     uncertain: dict[str, str] = field(default_factory=dict)
+    secret_keys: list[str] | None = None
 
 
 def replay(entries: Iterable[Entry]) -> Restorations:
@@ -33,8 +36,10 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             backup = entry.digests.get("backup")
             found = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
-                found.uncertain,
+                found.uncertain, found.secret_keys,
             )  # fmt: skip
+        elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
+            found.secret_keys = entry.after["secret_keys"]
         elif entry.action == CLOCK_ACCEPTED:
             for aggregate, since, until in entry.facts.get("uncertain", ()):
                 name = span(aggregate, since)

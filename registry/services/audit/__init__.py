@@ -16,7 +16,7 @@ from registry.services.audit.reading import (
     version_history,
 )
 from registry.services.audit.recording import AUTH, Event, begin, lock_chain, record, texts
-from registry.services.audit.sealing import attach
+from registry.services.audit.sealing import attach, knows_key_of
 from registry.services.audit.verification import ChainReport, verify
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "erase_text",
     "export",
     "first_of",
+    "knows_key_of",
     "lock_chain",
     "model_history",
     "newest",

@@ -76,7 +76,7 @@ def _bootstrap_end(created_at: str) -> str:
 
 
 def check_registry(cursors: Cursors, log: Restorations, found: Comparison) -> None:
-    """Compare the registry's epoch with the latest restoration, and the spans of a wrong clock with its acceptances."""
+    """Compare epoch, secret keys and the spans of a wrong clock with what the log says of them."""
     for row in cursors.rows(select(*Registry.__table__.columns)):
         found.check("the first number of new models", row.first_number, log.first_number)
         found.check("the restoration", row.restored_at and clock.wire(row.restored_at), log.at)
@@ -87,6 +87,8 @@ def check_registry(cursors: Cursors, log: Restorations, found: Comparison) -> No
             found.open.append(
                 f"uploads, imports and kept replies act without a seal until {clock.wire(row.unsealed_until)}"
             )
+        if log.secret_keys is not None:
+            found.check("the fingerprints of the secret keys", row.secret_keys, log.secret_keys)
     ends: dict[str, str] = {}
     for row in cursors.rows(select(*UncertainTime.__table__.columns)):
         span = restorations.span(row.aggregate, clock.wire(row.since))
