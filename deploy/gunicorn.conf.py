@@ -126,9 +126,9 @@ timeout = 30
 keepalive = 75
 worker_connections = 1000
 
-# The longest legal URL is longer than 4 KiB: a model name of 255 characters of four bytes and a file path of 1024 bytes
-# are about 6.1 KiB once percent-encoded. 8190 is the most that gunicorn allows without removing the limit.
-limit_request_line = 8190
+# The worker limits the request line itself, to 48 KiB: MLflow's clients send filters with lists of run ids there. 8190
+# is the most that gunicorn allows without removing its own limit, which remains for its own worker.
+limit_request_line = 8190 if worker_class == "gthread" else 0
 limit_request_fields = 100
 limit_request_field_size = 8190
 

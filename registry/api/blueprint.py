@@ -33,7 +33,8 @@ Decorator = Callable[[View], View]
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
 _READ_REFUSALS = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not found",
                   422: "invalid", 429: "rate limited", 503: "unavailable"}  # fmt: skip
-_WRITE_REFUSALS = {408: "request timeout", 409: "conflict", 413: "too large", 415: "unsupported media type"}
+_BODY_REFUSALS = {408: "request timeout", 413: "too large", 415: "unsupported media type"}
+_WRITE_REFUSALS = {**_BODY_REFUSALS, 409: "conflict"}
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
 _STALE = {412: "precondition failed"}
 IDEMPOTENCY_KEY = {
@@ -145,7 +146,9 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
         def decorate(view: View) -> View:
             refusals, headers = dict(_READ_REFUSALS), []
-            if methods & WRITES:
+            if methods & WRITES and hasattr(view, "__reads__"):
+                refusals = refusals | _BODY_REFUSALS
+            elif methods & WRITES:
                 refusals, headers = refusals | _WRITE_REFUSALS, [IDEMPOTENCY_KEY]
             if _is_conditional(view):
                 refusals, headers = refusals | _STALE, [*headers, IF_MATCH]
@@ -162,6 +165,12 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 def conditional(view: View) -> View:
     """Let the view take If-Match: its record has a version, and the ETag that came with it still has to be its own."""
     view.__conditional__ = True  # type: ignore[attr-defined]  # a mark, read by refuse_idle_conditions
+    return view
+
+
+def reads(view: View) -> View:
+    """Declare that the view changes nothing although it takes a body: an Idempotency-Key has no effect there."""
+    view.__reads__ = True  # type: ignore[attr-defined]  # a mark, read by Blueprint.route
     return view
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
-from registry.client.transport import Transport
+from registry.client.transport import Transport, View
 from registry.client.types import ModelView, VersionView
+
+LONGEST_IN_ADDRESS = 4000  # many proxies refuse a request line of 8 KiB
 
 
 class Search:
@@ -16,8 +19,14 @@ class Search:
 
     def models(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[ModelView]:
         """Models such as ``tags.team = 'risk'`` describes, by name; raises Invalid for a filter that is none."""
-        return self._transport.pages(ModelView, "/search/models", query={"filter": filter, "order_by": order_by})
+        return self._find(ModelView, "/search/models", filter, order_by)
 
     def versions(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[VersionView]:
         """Versions of all models such as ``metrics.auc > 0.9 AND stage = 'production'`` describes, newest first."""
-        return self._transport.pages(VersionView, "/search/versions", query={"filter": filter, "order_by": order_by})
+        return self._find(VersionView, "/search/versions", filter, order_by)
+
+    def _find(self, shape: type[View], path: str, filter: str | None, order_by: str | None) -> Iterator[View]:
+        asked = {"filter": filter, "order_by": order_by}
+        if len(quote(filter or "")) > LONGEST_IN_ADDRESS:
+            return self._transport.pages(shape, path, body=asked)
+        return self._transport.pages(shape, path, query=asked)

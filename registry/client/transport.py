@@ -136,9 +136,16 @@ class Transport:
             return read(shape, response)
 
     def pages(
-        self, shape: type[View], path: str, *, query: Query | None = None, size: int = PAGE, most: int | None = None
+        self,
+        shape: type[View],
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Query | None = None,
+        size: int = PAGE,
+        most: int | None = None,
     ) -> Iterator[View]:
-        """Every item of a list, fetched page by page as they are consumed.
+        """Every item of a list, fetched page by page as they are consumed; with *body* by POST.
 
         Raises UnexpectedReply for a list that does not end: a cursor that comes back, EMPTY_PAGES pages without an
         item, or more than *most* items.
@@ -146,7 +153,12 @@ class Transport:
         cursor: str | None = None
         seen, empty, count = set[str](), 0, 0
         while True:
-            page: dict[str, Any] = self.one(dict, "GET", path, query={**(query or {}), "limit": size, "cursor": cursor})
+            asked = {**(query or body or {}), "limit": size, "cursor": cursor}
+            if body is None:
+                page: dict[str, Any] = self.one(dict, "GET", path, query=asked)
+            else:
+                given = {name: value for name, value in asked.items() if value is not None}
+                page = self.one(dict, "POST", path, body=given)
             items, following = page.get("items", []), page.get("next_cursor")
             if not isinstance(items, list) or not isinstance(following, str | None):
                 raise errors.UnexpectedReply(f"{self.url} answered with something that is not a list.")

@@ -16,9 +16,13 @@ _EXPECTATION = b"\nexpect:"
 
 
 class Head(NamedTuple):
-    """``size`` includes the blank line; ``body`` is the announced size, None where only reading shows the end."""
+    """``size`` includes the blank line, ``line`` is the length of the request line.
+
+    ``body`` is the announced size, None where only reading shows the end.
+    """
 
     size: int
+    line: int
     method: bytes
     path: bytes
     body: int | None
@@ -34,14 +38,25 @@ def find(received: bytearray, *, start: int = 0) -> Head | None:
         return None
     size = blank.end()
     head = bytes(memoryview(received)[:size])
-    method, _, rest = head.lstrip(b"\r\n").partition(b" ")
-    return Head(size, method, rest.split(b" ", 1)[0].partition(b"?")[0], _body(head.lower()))
+    return Head(size, *_request_line(head), _body(head.lower()))
+
+
+def unfinished(received: bytearray) -> Head:
+    """Return as much of a head as was received before its end; it announces no body."""
+    return Head(len(received), *_request_line(bytes(received)), 0)
 
 
 def is_hopeless(received: bytearray) -> bool:
     """Return whether no request begins like this: a method has capital letters; TLS, for example, begins with 0x16."""
     first = received[:4].lstrip(b"\r\n")[:1]
     return bool(first) and not b"A" <= first <= b"Z"
+
+
+def _request_line(head: bytes) -> tuple[int, bytes, bytes]:
+    """Return the length of the request line, the method and the path."""
+    line = head.lstrip(b"\r\n").partition(b"\n")[0]
+    method, _, rest = line.partition(b" ")
+    return len(line), method, rest.split(b" ", 1)[0].partition(b"?")[0]
 
 
 def _body(head: bytes) -> int | None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 KIB, MIB = 1024, 1024 * 1024
 
-HEAD_BYTES = 64 * KIB  # of a request line and its headers; gunicorn limits each line
+HEAD_BYTES = 64 * KIB  # of a request line and its headers; gunicorn limits each header
+REQUEST_LINE_BYTES = 48 * KIB  # MLflow's clients send a filter with 1,000 run ids in it, which has 41 KiB
 BODY_BYTES = MIB  # larger request bodies are read by a thread of the transfers' share
 BODIES_BYTES = 32 * MIB  # of all request bodies that the loop is receiving
 SMALL_RESPONSE_BYTES = 64 * KIB  # always kept in memory until the client has taken it

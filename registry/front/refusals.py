@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.http import errors
 
 from registry.domain import exhaustion
-from registry.front.limits import RETRY_AFTER_SECONDS
+from registry.front.limits import REQUEST_LINE_BYTES, RETRY_AFTER_SECONDS
 
 _CODES = {
     400: ("malformed", "INVALID_PARAMETER_VALUE"),
@@ -23,7 +23,6 @@ _CODES = {
 }
 # A kind that is not listed is 400. The messages of these errors quote the request, which may hold credentials.
 _MALFORMED: tuple[tuple[type[Exception], int, str], ...] = (
-    (errors.LimitRequestLine, 414, "the request line is too long"),
     (errors.LimitRequestHeaders, 431, "the headers are too many or too long"),
     (errors.UnsupportedTransferCoding, 501, "the only transfer coding is chunked"),
     (errors.ExpectationFailed, 417, "the only expectation is 100-continue"),
@@ -42,6 +41,15 @@ def malformed(error: Exception, path: bytes) -> tuple[str, bytes]:
         if isinstance(error, kind):
             return refusal(status, detail, path)
     return refusal(400, "a header, or the way in which the body is announced, is malformed", path)
+
+
+def long_line(path: bytes) -> tuple[str, bytes]:
+    """Return the code and the response for a request line that is too long."""
+    detail = (
+        f"the address has more than {REQUEST_LINE_BYTES} bytes; send a long filter as the body of POST "
+        "/api/v1/search/versions or /search/models"
+    )
+    return refusal(414, detail, path)
 
 
 def late(path: bytes) -> tuple[str, bytes]:

@@ -27,6 +27,7 @@ from registry.front.limits import (
     LINGER_BYTES,
     LINGER_SECONDS,
     ORPHAN_SECONDS,
+    REQUEST_LINE_BYTES,
     RESPONSES_BYTES,
     WAITING_PROBES,
     Limits,
@@ -309,6 +310,10 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 self._await_head(connection)
                 return
         found = connection.head
+        if found.line > REQUEST_LINE_BYTES:
+            connection.state = State.BUSY
+            self.refuse(connection, *refusals.long_line(found.path))
+            return
         if found.body is None:
             self._start_transfer(connection)
             return
@@ -328,10 +333,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             self._arm(connection, _READ)
             return
         connection.state = State.BUSY
-        if connection.searched > HEAD_BYTES:
-            self.refuse(connection, *refusals.refusal(431, "the headers are too long", b""))
-        else:
+        begun = head.unfinished(connection.received)
+        if connection.searched <= HEAD_BYTES:
             self.refuse(connection, *refusals.refusal(400, "the request line is malformed", b""))
+        elif begun.line > REQUEST_LINE_BYTES:
+            self.refuse(connection, *refusals.long_line(begun.path))
+        else:
+            self.refuse(connection, *refusals.refusal(431, "the headers are too long", begun.path))
 
     def _start(self, connection: Connection) -> None:
         connection.state = State.BUSY

@@ -113,7 +113,7 @@ def test_an_idempotency_key_that_is_none_is_refused_on_every_write(attempt: Try,
     cases = []
     for what, key in keys.items():
         environ = {"HTTP_IDEMPOTENCY_KEY": key}
-        writes = [(operation.method, operation.path, operation.body) for operation in bodies.OPERATIONS]
+        writes = [(one.method, one.path, one.body) for one in bodies.OPERATIONS]
         writes += [(method, path, UNSENT) for method, path, _, _ in bodies.BODILESS]
         cases += [
             Case(f"A105 {what}, {method} {path}", method, path, 400, "malformed", json=body, environ=environ)

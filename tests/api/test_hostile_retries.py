@@ -48,7 +48,7 @@ class Write:
 
 
 WRITES = [
-    *(Write(operation.method, operation.path, operation.body) for operation in bodies.OPERATIONS),
+    *(Write(one.method, one.path, one.body) for one in bodies.OPERATIONS if not one.path.startswith("/search/")),
     Write("POST", "/uploads/{sent}/complete"),
     Write("DELETE", "/uploads/{upload}"),
     Write("DELETE", "/models/fraud/versions/5"),
@@ -95,7 +95,8 @@ def arrived(given: Given) -> str:
 
 def test_the_writes_tried_here_are_all_that_there_are(api: Api) -> None:
     paths = api.get("/openapi.json").get_json()["paths"]
-    documented = sum(method in {"post", "put", "patch", "delete"} for item in paths.values() for method in item)
+    writes = [item for path, item in paths.items() if "/search/" not in path]  # which only read
+    documented = sum(method in {"post", "put", "patch", "delete"} for item in writes for method in item)
 
     assert len({(write.method, write.path) for write in WRITES}) == len(WRITES) == documented
 

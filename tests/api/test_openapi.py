@@ -86,7 +86,10 @@ def test_every_operation_says_what_it_does_and_how_it_refuses(document: dict[str
         assert "default" not in operation["responses"], where
         for status in refusals:
             assert set(operation["responses"][status]["content"]) == {"application/problem+json"}, where
-        if method in WRITES:
+        if method in WRITES and "/search/" in path:  # a read whose filter is too long for an address
+            assert {"413", "415"} <= refusals, where
+            assert "parameters" not in operation, where
+        elif method in WRITES:
             names = {parameter["name"] for parameter in operation["parameters"]}
             assert {"409", "413", "415"} <= refusals, where
             assert "Idempotency-Key" in names, where

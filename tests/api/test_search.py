@@ -83,3 +83,23 @@ def test_the_document_describes_the_language(api: Api) -> None:
         for name in ("filter", "order_by"):
             assert key in parameters[name]["description"]
         assert "IS NOT NULL" in parameters["filter"]["description"]
+
+
+def test_a_filter_that_is_too_long_for_an_address_is_taken_as_a_body(api: Api, given: Given) -> None:
+    runs = [f"{number:032x}" for number in range(1000)]
+    for run in runs[-2:]:
+        given.version("fraud", run={"system": "ci", "id": run})
+    body = {"filter": f"run.id IN ({str(runs)[1:-1]})", "order_by": "version_number", "limit": 1}
+
+    first = expect(200, api.post("/search/versions", body))
+    second = expect(200, api.post("/search/versions", body | {"cursor": first["next_cursor"]}))
+    models = expect(200, api.post("/search/models", {"filter": "name = 'fraud'"}))
+    plain = expect(200, api.get("/search/versions", query_string=body | {"filter": f"run.id = '{runs[-1]}'"}))
+
+    assert [page["items"][0]["number"] for page in (first, second)] == [1, 2]
+    assert second["next_cursor"] is None
+    assert [model["name"] for model in models["items"]] == ["fraud"]
+    assert plain["items"] == second["items"]
+    for wrong in ({"limit": "1"}, {"limit": 201}, {"page": 2}, {"filter": "colour = 'red'"}, {"cursor": "x"}):
+        assert api.post("/search/versions", wrong).status_code in {400, 422}, wrong
+    assert api.post("/search/versions", {"filter": "x" * 40_001}).status_code == 422

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
@@ -228,13 +229,26 @@ def test_a_search_finds_versions_and_models(registry: Registry, model: str) -> N
     best = answer(registry("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
     models = answer(registry("search", f"name = '{model}'", "--models", "--json"))
     wrong = registry("search", "colour = 'red'")
+    long = ",".join(f"'{number:032x}'" for number in range(1000))  # too long for an address
+    many = answer(registry("search", f"tags.team IN ({long}, '{model}')", "--json"))
 
     assert f"{model}:2" in table
     assert f"{model}:1" not in table
     assert [item["number"] for item in newest["items"]] == [2, 1]
+    assert many == newest
     assert ([item["number"] for item in best["items"]], best["more"]) == ([1], True)
     assert [item["name"] for item in models["items"]] == [model]
     assert (wrong.code, "column 1: there is no key colour" in wrong.err) == (2, True)
+
+
+def test_a_search_of_mlflows_clients_for_a_thousand_runs_is_answered(service: str) -> None:
+    runs = ",".join(f"'{number:032x}'" for number in range(1000))
+
+    found = requests.get(
+        f"{service}/api/2.0/mlflow/model-versions/search", {"filter": f"run_id IN ({runs})"}, timeout=60
+    )
+
+    assert (found.status_code, found.json()) == (200, {})
 
 
 def test_history_says_who_did_what_and_why(registry: Registry, model: str) -> None:

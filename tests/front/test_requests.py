@@ -182,6 +182,23 @@ def test_what_follows_a_body_is_another_request(server: BareServer) -> None:
     assert b"smuggled" not in answer
 
 
+@pytest.mark.parametrize("ended", [True, False], ids=["complete", "endless"])
+def test_an_address_that_is_too_long_is_refused_in_the_dialect_of_its_face(server: BareServer, ended: bool) -> None:
+    long = b"a" * (50 * 1024 if ended else 70 * 1024)
+    rest = b" HTTP/1.1\r\n" + HOST + b"\r\n" if ended else b""
+
+    ours = server.send(b"GET /api/v1/search/versions?filter=" + long + rest)
+    mlflows = server.send(b"GET /api/2.0/mlflow/model-versions/search?filter=" + long + rest)
+    served = server.send(b"GET /fits?filter=" + b"a" * 48_000 + b" HTTP/1.1\r\nConnection: close\r\n" + HOST + b"\r\n")
+
+    for answer in (ours, mlflows):
+        assert answer.startswith(b"HTTP/1.1 414 "), answer
+        assert b"POST /api/v1/search/versions" in answer
+    assert json.loads(ours.partition(b"\r\n\r\n")[2])["code"] == "malformed"
+    assert json.loads(mlflows.partition(b"\r\n\r\n")[2])["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert served.endswith(b"GET /fits 0")
+
+
 def test_headers_without_end_are_refused(server: BareServer) -> None:
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(90))
 

@@ -10,24 +10,34 @@ from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
-from registry.api.schemas.fields import QueryNumber, Strict, Text, View
+from registry.api.schemas.fields import QueryNumber, Strict, Text, View, WholeNumber
 from registry.db.records import Page
 from registry.domain.errors import Malformed
 from registry.http.context import settings
 
 LIMIT = 200
+DEFAULT_LIMIT = 50
 
 
-class PageQuery(Strict):
-    """``limit`` items after ``cursor``; the services take ``limit`` and ``after``."""
-
-    limit = QueryNumber(load_default=50, validate=validate.Range(1, LIMIT))
+class _After(Strict):
     cursor = Text(least=1, most=4096, metadata={"description": "next_cursor of the page before."})
 
     @post_load
     def _open_cursor(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         cursor = data.pop("cursor", None)
         return data | {"after": None if cursor is None else _open(cursor)}
+
+
+class PageQuery(_After):
+    """``limit`` items after ``cursor``; the services take ``limit`` and ``after``."""
+
+    limit = QueryNumber(load_default=DEFAULT_LIMIT, validate=validate.Range(1, LIMIT))
+
+
+class PageBody(_After):
+    """As :class:`PageQuery`, in a body."""
+
+    limit = WholeNumber(load_default=DEFAULT_LIMIT, least=1, most=LIMIT)
 
 
 def page_of(view: type[Schema], name: str) -> type[Schema]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.schemas.fields import Text
-from registry.api.schemas.paging import PageQuery
+from registry.api.schemas.fields import Strict, Text
+from registry.api.schemas.paging import PageBody, PageQuery
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import MOST_PATTERN, MOST_WILDCARDS
 
@@ -46,15 +46,34 @@ def _order(vocabulary: keys.Vocabulary, default: str) -> str:
     return _ORDER.format(orders=native.MOST_ORDERS, default=default, keys=single.names)
 
 
-def _text(description: str) -> Any:
-    return Text(most=native.MOST_CHARACTERS, metadata={"description": description})
+def _text(description: str, most: int) -> Any:
+    return Text(most=most, metadata={"description": description})
 
 
-class ModelSearchQuery(PageQuery):
-    filter = _text(_language(keys.MODELS, "tags.team = 'risk' AND name LIKE 'fraud%'"))
-    order_by = _text(_order(keys.MODELS, "by name"))
+class _ModelSearch(Strict):
+    filter = _text(_language(keys.MODELS, "tags.team = 'risk' AND name LIKE 'fraud%'"), native.MOST_CHARACTERS)
+    order_by = _text(_order(keys.MODELS, "by name"), native.MOST_ORDER_CHARACTERS)
 
 
-class VersionSearchQuery(PageQuery):
-    filter = _text(_language(keys.VERSIONS, "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"))
-    order_by = _text(_order(keys.VERSIONS, "newest first"))
+class _VersionSearch(Strict):
+    filter = _text(
+        _language(keys.VERSIONS, "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"),
+        native.MOST_CHARACTERS,
+    )
+    order_by = _text(_order(keys.VERSIONS, "newest first"), native.MOST_ORDER_CHARACTERS)
+
+
+class ModelSearchQuery(PageQuery, _ModelSearch):
+    """A search for models in an address."""
+
+
+class ModelSearchBody(PageBody, _ModelSearch):
+    """A search for models in a body."""
+
+
+class VersionSearchQuery(PageQuery, _VersionSearch):
+    """A search for versions in an address."""
+
+
+class VersionSearchBody(PageBody, _VersionSearch):
+    """A search for versions in a body."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.blueprint import Blueprint
+from registry.api.blueprint import Blueprint, reads
 from registry.api.schemas.models import ModelPage
 from registry.api.schemas.paging import paged
-from registry.api.schemas.search import ModelSearchQuery, VersionSearchQuery
+from registry.api.schemas.search import ModelSearchBody, ModelSearchQuery, VersionSearchBody, VersionSearchQuery
 from registry.api.schemas.versions import VersionPage
 from registry.domain.access import Permission
 from registry.http.access import requires
@@ -25,6 +25,19 @@ def search_models(query: dict[str, Any]) -> dict[str, Any]:
     return paged(search.find_models(**query))
 
 
+@blueprint.route("/models", methods=["POST"])
+@blueprint.arguments(ModelSearchBody)
+@blueprint.response(200, ModelPage)
+@reads
+@requires(Permission.MODEL_READ)
+def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
+    """Find models by a filter in the body.
+
+    As GET, for filters that are too long for an address. Changes nothing and needs no Idempotency-Key.
+    """
+    return paged(search.find_models(**body))
+
+
 @blueprint.route("/versions")
 @blueprint.arguments(VersionSearchQuery, location="query")
 @blueprint.response(200, VersionPage)
@@ -32,3 +45,16 @@ def search_models(query: dict[str, Any]) -> dict[str, Any]:
 def search_versions(query: dict[str, Any]) -> dict[str, Any]:
     """Find versions of all models by a filter."""
     return paged(search.find_versions(**query))
+
+
+@blueprint.route("/versions", methods=["POST"])
+@blueprint.arguments(VersionSearchBody)
+@blueprint.response(200, VersionPage)
+@reads
+@requires(Permission.MODEL_READ)
+def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:
+    """Find versions of all models by a filter in the body.
+
+    As GET, for filters that are too long for an address. Changes nothing and needs no Idempotency-Key.
+    """
+    return paged(search.find_versions(**body))

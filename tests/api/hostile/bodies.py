@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import copy
 import gzip
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from itsdangerous import URLSafeSerializer
 from marshmallow import Schema, fields
 
 from registry.api.schemas.aliases import AliasBody
 from registry.api.schemas.fields import Flag, Instant, Number, WholeNumber
 from registry.api.schemas.imports import ImportBody
 from registry.api.schemas.models import ModelBody, ModelPatchBody, ReasonBody
+from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
 from registry.api.schemas.versions import MetricsBody, PurgeBody, VersionBody, VersionPatchBody
+from registry.services.search import fingerprint
 from tests.api.hostile.world import LARGE_UPLOAD, SMALL_UPLOAD, STORED
+from tests.conftest import SECRET
 
 DIGEST = "sha256:" + "ab" * 32
+NIL = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,14 @@ class Operation:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+def search_body(kind: str, order_by: str, after: list[Any]) -> dict[str, Any]:
+    """A search of a model's name that goes on after a position, as a cursor of the page before would say."""
+    salt, options = f"cursor:/api/v1/search/{kind}", {"digest_method": hashlib.sha256}
+    signer = URLSafeSerializer(SECRET, salt=salt, signer_kwargs=options)
+    cursor = signer.dumps([fingerprint("name = 'fraud'", order_by), *after])
+    return {"filter": "name = 'fraud'", "order_by": order_by, "limit": 5, "cursor": cursor}
 
 
 # What a registration says beside its files.
@@ -94,6 +108,8 @@ OPERATIONS = [
     Operation("PUT", "/models/fraud/aliases/stable/protection", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/imports", ImportBody,
               {"source": "https://sources.test/models/fraud.bin", **FACTS, "update": True}),
+    Operation("POST", "/search/models", ModelSearchBody, search_body("models", "name", ["a", NIL])),
+    Operation("POST", "/search/versions", VersionSearchBody, search_body("versions", "version_number", [1, 1])),
     Operation("POST", "/uploads", UploadBody, {"sha256": "cd" * 32, "size": 5}),
     Operation("POST", "/uploads/batch", UploadBatchBody, {"uploads": [{"sha256": "ce" * 32, "size": 5}]}),
     Operation("POST", "/uploads/batch/complete", UploadIdsBody, {"ids": [SMALL_UPLOAD]}),

@@ -192,6 +192,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "operations.readyz": Case("GET", "/readyz"),
         "refusals.list_refusals": Case("GET", "/api/v1/refusals?limit=200"),
         "search.search_models": Case("GET", "/api/v1/search/models?limit=200"),
+        "search.search_models_by_body": Case("POST", "/api/v1/search/models", {"limit": 200}),
+        "search.search_versions_by_body": Case("POST", "/api/v1/search/versions", {"order_by": "tags.t1"}),
         "search.search_versions": Case("GET", "/api/v1/search/versions?limit=200&order_by=tags.t1"),
         "stages.get_holder": Case("GET", f"{BIG}/stages/staging"),
         "stages.list_stages": Case("GET", f"{BIG}/stages"),

@@ -125,7 +125,7 @@ ATTACKS = [
     denied("a token lives longer", "the expiry of token",
            f"UPDATE tokens SET expires_at = '2050-01-01 00:00:00.000000' WHERE account_id = {BOB}"),
     both("a token is made up", "the token 'made-up'", "INSERT INTO tokens SELECT 'made-up', hash, account_id, name, "
-         "roles, created_at, created_by, expires_at, last_used_on, revoked_at FROM tokens WHERE id = "
+         "roles, created_at, created_by, expires_at, last_used_on, revoked_at, key_id FROM tokens WHERE id = "
          "(SELECT min(id) FROM tokens WHERE name <> 'bootstrap')"),
     both("a lifecycle is open", "its lifecycle", f"UPDATE models SET lifecycle = 'open' WHERE id = {FRAUD}"),
     both("a model has another name", "its name",
