@@ -5,8 +5,19 @@ from __future__ import annotations
 from registry.domain.replay import access, model, storage
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.domain.replay.entry import BASELINE, ERASED
-from registry.domain.replay.restorations import CLOCK_ACCEPTED, RESTORED
+from registry.domain.replay.restorations import CLOCK_ACCEPTED, KEY_REPLACED, KEY_ROTATED, RESTORED
 
 ACTIONS = frozenset(
-    {*access.ACTIONS, *model.ACTIONS, *storage.ACTIONS, BASELINE, CHECKPOINT, CLOCK_ACCEPTED, ERASED, RESTORED}
+    {
+        *access.ACTIONS,
+        *model.ACTIONS,
+        *storage.ACTIONS,
+        BASELINE,
+        CHECKPOINT,
+        CLOCK_ACCEPTED,
+        ERASED,
+        KEY_REPLACED,
+        KEY_ROTATED,
+        RESTORED,
+    }
 )
