@@ -29,7 +29,7 @@ class Account(Base):
 class Token(Base):
     """An API token: its lookup id and a keyed hash, never the token.
 
-    ``key_id`` names the key of the hash; None in rows of releases before 0019.
+    ``key_id`` names the key of the hash; None in rows of releases before 0020.
     """
 
     __tablename__ = "tokens"
