@@ -148,7 +148,7 @@ def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
 
 def _require_seal(claim: Claim, kept: Any, read: Callable[..., Sequence[Any]]) -> None:
     """Raise Conflict unless the service wrote the kept reply."""
-    expected = row_seals.of_reply({**kept._mapping, "principal": claim.actor.id, "key": claim.key})
+    expected = row_seals.reply_leaf({**kept._mapping, "principal": claim.actor.id, "key": claim.key})
     if row_seals.is_true(kept.seal, expected):
         return
     if not any(row_seals.is_rollout(until) for (until,) in read(row_seals.UNSEALED_UNTIL)):

@@ -94,7 +94,7 @@ def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) 
 def _is_touched(blob: Blob, stat: Stat) -> bool:
     """Return whether the object is not known to be the one that was verified."""
     if blob.seal is not None and not row_seals.is_true(
-        blob.seal, row_seals.of_blob(blob.sha256, blob.size, blob.key, blob.etag)
+        blob.seal, row_seals.blob_leaf(blob.sha256, blob.size, blob.key, blob.etag)
     ):
         return True
     return blob.etag not in {None, stat.etag}

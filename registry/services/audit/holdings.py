@@ -118,7 +118,7 @@ def check_blobs(cursors: Cursors, log: Storage, found: Comparison) -> None:
             damaged[row.sha256] = row.damage
         if not row_seals.is_ours(row.seal):
             unsealed += 1
-        elif not row_seals.is_true(row.seal, row_seals.of_blob(row.sha256, row.size, row.key, row.etag)):
+        elif not row_seals.is_true(row.seal, row_seals.blob_leaf(row.sha256, row.size, row.key, row.etag)):
             found.differences.append(f"the seal of blob {row.sha256} is false: its size, object or ETag was changed")
         if row.sha256 in missing:
             missing.remove(row.sha256)

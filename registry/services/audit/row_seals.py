@@ -7,7 +7,6 @@ without one, or one that was changed, does nothing. Whoever changes what a seal 
 
 from __future__ import annotations
 
-import hmac
 import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -28,56 +27,66 @@ ARRIVED = frozenset({"uploaded", "joined", "verified"})  # the states of an uplo
 
 def seal_upload(upload: Upload) -> None:
     """Seal a new upload, or one whose state, size or digest has changed."""
-    upload.seal = of_upload(upload)
+    upload.seal = sealing.seal(upload_leaf(upload))
 
 
 def seal_import(wanted: Import) -> None:
     """Seal a new import; one that is done needs none."""
-    wanted.seal = of_import(wanted)
+    wanted.seal = sealing.seal(import_leaf(wanted))
 
 
-def of_upload(row: Any) -> str:
-    """Return the seal of an upload, or of a row with its columns."""
+def upload_leaf(row: Any) -> str:
+    """Return what is sealed of an upload, or of a row with its columns."""
     state = row.state if row.state in ARRIVED else "open"
-    return _seal("upload", [row.id, row.created_by, row.sha256, row.size, row.key, state])
+    return _leaf("upload", [row.id, row.created_by, row.sha256, row.size, row.key, state])
 
 
-def of_import(row: Any) -> str:
-    """Return the seal of an import, or of a row with its columns."""
+def import_leaf(row: Any) -> str:
+    """Return what is sealed of an import, or of a row with its columns."""
     said = [row.id, row.model_id, row.version_id, row.source, facts.document(row.facts)]
-    return _seal("import", [*said, row.permissions, row.created_by, row.token_id])
+    return _leaf("import", [*said, row.permissions, row.created_by, row.token_id])
+
+
+def blob_leaf(sha256: str, size: int, key: str, etag: str | None) -> str:
+    """Return what is sealed of a blob."""
+    return _leaf("blob", [sha256, size, key, etag])
+
+
+def reply_leaf(row: Mapping[str, Any]) -> str:
+    """Return what is sealed of a kept reply."""
+    return _leaf("reply", [row[name] for name in REPLY])
 
 
 def of_blob(sha256: str, size: int, key: str, etag: str | None) -> str:
     """Return the seal of a blob."""
-    return _seal("blob", [sha256, size, key, etag])
+    return sealing.seal(blob_leaf(sha256, size, key, etag))
 
 
 def of_reply(row: Mapping[str, Any]) -> str:
     """Return the seal of a kept reply."""
-    return _seal("reply", [row[name] for name in REPLY])
+    return sealing.seal(reply_leaf(row))
 
 
-def is_true(seal: str | None, expected: str) -> bool:
-    """Return whether a stored seal is the *expected* one."""
-    return seal is not None and hmac.compare_digest(seal.encode(), expected.encode())
+def is_true(seal: str | None, leaf: str) -> bool:
+    """Return whether a stored seal is that of one of this service's keys over *leaf*."""
+    return seal is not None and sealing.matches(seal, leaf)
 
 
 def is_ours(seal: str | None) -> bool:
-    """Return whether a stored seal claims to be keyed with this service's secret."""
-    return seal is not None and seal.partition(":")[0] == sealing.key_id()
+    """Return whether a stored seal claims to be keyed with one of this service's secrets."""
+    return seal is not None and sealing.knows_key_of(seal)
 
 
 def genuine(session: Session, uploads: Iterable[Any]) -> list[Any]:
     """Return those of the uploads that the service wrote as they are."""
     found = list(uploads)
-    sealed = [row for row in found if is_true(row.seal, of_upload(row))]
+    sealed = [row for row in found if is_true(row.seal, upload_leaf(row))]
     return found if len(sealed) < len(found) and accepts_unsealed(session) else sealed
 
 
 def is_genuine_import(session: Session, row: Any) -> bool:
     """Return whether the service wrote what an import asks for."""
-    return is_true(row.seal, of_import(row)) or accepts_unsealed(session)
+    return is_true(row.seal, import_leaf(row)) or accepts_unsealed(session)
 
 
 def accepts_unsealed(session: Session) -> bool:
@@ -90,5 +99,5 @@ def is_rollout(until: datetime | None) -> bool:
     return until is not None and times.now() < until
 
 
-def _seal(kind: str, values: list[Any]) -> str:
-    return sealing.seal(f"{kind} {json.dumps(values, sort_keys=True, separators=(',', ':'))}")
+def _leaf(kind: str, values: list[Any]) -> str:
+    return f"{kind} {json.dumps(values, sort_keys=True, separators=(',', ':'))}"

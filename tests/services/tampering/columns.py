@@ -26,7 +26,10 @@ SEALED: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 UNREAD: Mapping[str, Mapping[str, str] | str] = {
-    "tokens": {"last_used_on": "the day of the last use is for people who tidy up"},
+    "tokens": {
+        "last_used_on": "the day of the last use is for people who tidy up",
+        "key_id": "says which tokens need an earlier key; whether one is accepted rests on its hash",
+    },
     "idempotency_keys": {"created_at": "says only when the reply is forgotten"},
     "alias_requests": {"id": _KEY},
     "blobs": {
@@ -67,6 +70,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
         "id": "compared with the identity that the store carries, at the start and before anything is deleted",
         "epoch": "as the id; from the first restoration on it is compared with the log as well",
         "created_at": _DATED,
+        "secret_keys": "compared with the key in use at every start; from the first rotation on with the log as well",
     },
     "compatible_releases": "which releases may serve; on PostgreSQL the service cannot write it",
 }

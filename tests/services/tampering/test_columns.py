@@ -86,19 +86,19 @@ def test_a_seal_covers_all_that_is_declared_as_sealed(
     values: dict[str, Any] = {column.name: None for column in TABLES[table.__tablename__].columns}
     columns = set(SEALED[table.__tablename__]) - {"seal"}
     with registry.context():
-        before = _seal(table, values)
-        alike = [name for name in columns if _seal(table, values | {name: _other(name)}) == before]
+        before = _leaf(table, values)
+        alike = [name for name in columns if _leaf(table, values | {name: _other(name)}) == before]
 
     assert alike == []
     assert {column.name for column in TABLES["alias_requests"].columns} == {"id", *SEALED["alias_requests"]}
     assert AliasRequest.__tablename__ in SEALED
 
 
-def _seal(table: type[Upload] | type[Import] | type[IdempotencyKey], values: dict[str, Any]) -> str:
+def _leaf(table: type[Upload] | type[Import] | type[IdempotencyKey], values: dict[str, Any]) -> str:
     if table is IdempotencyKey:
-        return row_seals.of_reply(values)
+        return row_seals.reply_leaf(values)
     row = table(**values)
-    return row_seals.of_upload(row) if isinstance(row, Upload) else row_seals.of_import(row)
+    return row_seals.upload_leaf(row) if isinstance(row, Upload) else row_seals.import_leaf(row)
 
 
 def _other(name: str) -> Any:
