@@ -33,7 +33,7 @@ from registry.services import ownership, restoration
 from registry.storage.checked import Store
 from registry.storage.factory import open_store
 
-CHECKS = (["db", "check"], ["audit", "verify"], ["admin", "fsck"])
+CHECKS = (["db", "check"], ["audit", "verify", "--local"], ["admin", "fsck"])
 SAMPLE = 500
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,12 @@ from registry.cli.options import connected, filters
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
+    from registry.cli.proof import verification as proof
     from registry.client.types import EntryView
     from registry.services.audit import ChainReport
 
 START = "start"
+REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline")  # of a chain, in JSON
 
 
 @click.group(invoke_without_command=True)
@@ -171,6 +173,7 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
 
 @audit.command()
 @click.option("--model", metavar="NAME", help="Only the models that have or had this name.")
+@click.option("--local", is_flag=True, help="On the server's machine, with its database and its key.")
 @click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
 @click.option(
     "--accept-unsealed",
@@ -178,8 +181,14 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
     help="With --baseline: also accept entries that an earlier release wrote after sealed ones.",
 )
 @server.settings
-def verify(model: str | None, baseline: bool, accept_unsealed: bool, **overrides: Any) -> None:
-    """Replay the audit log and compare it with what answers are read from, on the server's machine.
+@connected
+def verify(
+    session: Session, model: str | None, local: bool, baseline: bool, accept_unsealed: bool, **overrides: Any
+) -> None:
+    """Replay the audit log and compare it with what the registry answers. Needs the role auditor or admin.
+
+    Reads the log over the API and checks heads, chains, hashes and texts. With --local, on the server's machine, it
+    also checks the seals and every row that answers are read from. --baseline, --dev and --data-dir imply --local.
 
     Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be
     decided: the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then
@@ -189,29 +198,60 @@ def verify(model: str | None, baseline: bool, accept_unsealed: bool, **overrides
     Example:
       registry audit verify
       registry audit verify --model fraud
-      registry audit verify --baseline
+      registry audit verify --local --baseline
     """
+    local = local or baseline or any(overrides.values())
     if baseline:
         if model is not None:
             raise click.UsageError("--baseline is for all chains; leave --model out.")
-        for report in server.record_baselines(accept_unsealed=accept_unsealed, **overrides):
-            output.line(f"{_named(report)}: baseline recorded")
+        for recorded in server.record_baselines(accept_unsealed=accept_unsealed, **overrides):
+            output.line(f"{_named(recorded)}: baseline recorded")
     elif accept_unsealed:
         raise click.UsageError("--accept-unsealed needs --baseline.")
-    chains = entries = wrong = unknown = 0
-    for report in server.verify_audit(model=model, **overrides):
-        chains, entries = chains + bool(report.entries), entries + report.entries
-        wrong, unknown = wrong + bool(report.problems), unknown + bool(report.uncovered)
-        _show(report)
-    what = f"{entries} entries in {output.count(chains, 'chain')}"
-    if wrong:
+    reports = server.verify_audit(model=model, **overrides) if local else _verify(session, model)
+    found = []
+    for report in reports:
+        found.append(report)
+        if not session.as_json:
+            _show(report)
+    outcome = _outcome(found)
+    if session.as_json:
+        shown = [{name: getattr(report, name) for name in REPORTED} for report in found]
+        output.document({"chains": shown, "outcome": outcome.name.lower(), "local": local})
+    else:
+        _conclude(found, outcome, local=local)
+    click.get_current_context().exit(outcome)
+
+
+def _verify(session: Session, model: str | None) -> Iterator[ChainReport | proof.ChainReport]:
+    from registry.cli.proof import verification
+
+    return verification.verify(session.registry, model=model)
+
+
+def _outcome(found: Sequence[ChainReport | proof.ChainReport]) -> Exit:
+    if any(report.problems for report in found):
+        return Exit.ERROR
+    if any(report.uncovered for report in found) or not any(report.entries for report in found):
+        return Exit.USAGE
+    return Exit.OK
+
+
+def _conclude(found: Sequence[ChainReport | proof.ChainReport], outcome: Exit, *, local: bool) -> None:
+    entries = sum(report.entries for report in found)
+    what = f"{entries} entries in {output.count(sum(bool(report.entries) for report in found), 'chain')}"
+    if outcome is Exit.ERROR:
+        wrong = sum(bool(report.problems) for report in found)
         output.line(f"Not as the log says: {output.count(wrong, 'chain')} ({what} read).")
-        click.get_current_context().exit(Exit.ERROR)
-    if unknown or not entries:
-        why = f"{output.count(unknown, 'chain')} not covered; see --baseline" if unknown else "the log is empty"
+    elif outcome is Exit.USAGE:
+        unknown = sum(bool(report.uncovered) for report in found)
+        advice = "; see --baseline" if local else ""
+        why = f"{output.count(unknown, 'chain')} not covered{advice}" if unknown else "the log is empty"
         output.line(f"Cannot tell: {why} ({what} read).")
-        click.get_current_context().exit(Exit.USAGE)
-    output.line(f"Everything is as the log says ({what}).")
+    else:
+        output.line(f"Everything is as the log says ({what}).")
+    if not local:
+        output.note("Not checked from here: seals, and rows that the API does not show. On the server: --local")
 
 
 @audit.command()
@@ -227,11 +267,11 @@ def checkpoint(**overrides: Any) -> None:
     output.line("The log names the heads of all chains.")
 
 
-def _named(report: ChainReport) -> str:
+def _named(report: ChainReport | proof.ChainReport) -> str:
     return f"{report.aggregate} ({report.label})" if report.label else report.aggregate
 
 
-def _show(report: ChainReport) -> None:
+def _show(report: ChainReport | proof.ChainReport) -> None:
     since = f", facts of earlier releases covered since {report.baseline}" if report.baseline else ""
     if report.is_whole:
         output.line(f"{_named(report)}: {report.entries} entries, whole{since}")

@@ -13,8 +13,10 @@ from registry.client.fields import UNSET, Expected, expecting, given
 from registry.client.transport import Transport, path
 from registry.client.types import (
     AliasView,
+    ChainEntryView,
     ChangesView,
     EntryView,
+    HeadView,
     HeldStage,
     HolderView,
     MovedView,
@@ -189,6 +191,14 @@ class Audit:
         """Refused logins, permissions and conflicts, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "action": action, "code": code, "since": since, "until": until}
         return self._transport.pages(RefusalView, "/refusals", query=query)
+
+    def chains(self, *, model: str | None = None) -> Iterator[HeadView]:
+        """The chains of the log with the hashes of their latest entries; those of models that had the name *model*."""
+        return self._transport.pages(HeadView, "/audit/chains", query={"model": model})
+
+    def chain_entries(self, chain: str | None = None) -> Iterator[ChainEntryView]:
+        """The entries chain by chain, oldest first, or those of one *chain*; raises NotFound for an unknown one."""
+        return self._transport.pages(ChainEntryView, "/audit/entries", query={"chain": chain})
 
     def changes(
         self,

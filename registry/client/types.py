@@ -319,6 +319,35 @@ class RefusedActor(TypedDict):
     name: str
 
 
+class HeadView(TypedDict):
+    """What the owner of a chain says of its latest entry; ``model`` is the model's name now."""
+
+    chain: str
+    model: str | None
+    entries: int
+    head: str
+
+
+class ChainText(TypedDict):
+    """A text that an entry commits to by HMAC-SHA256, keyed with the salt (base 64)."""
+
+    text: str
+    salt: str
+
+
+class ChainEntryView(TypedDict):
+    """An entry as it is stored; its content is in ``body``: the bytes that were hashed, in base 64."""
+
+    chain: str
+    seq: int
+    id: str
+    action: str
+    actor: str
+    leaf_hash: str
+    body: str
+    texts: dict[str, ChainText]
+
+
 class RefusalView(TypedDict):
     """How often one actor (None: without a valid token) at one address was refused one action in an hour."""
 

@@ -19,8 +19,10 @@ import rfc8785
 
 from registry.domain import clock
 from registry.domain.access import Actor
+from registry.rules.hashes import commitment, leaf_hash
 
 FORMAT = 1
+__all__ = ["FORMAT", "Happening", "body", "commitment", "key_id", "leaf_hash", "seal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +74,6 @@ def body(
             **({"client_req": actor.client_request_id} if actor.client_request_id else {}),
         }
     )
-
-
-def leaf_hash(entry: bytes) -> str:
-    """RFC 6962 leaf hash of an entry's bytes, as hex."""
-    return hashlib.sha256(b"\x00" + entry).hexdigest()
-
-
-def commitment(salt: bytes, text: str) -> str:
-    """A value that fixes *text* without showing it: HMAC-SHA256 keyed with the salt, as hex."""
-    return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()
 
 
 def seal(key: bytes, leaf: str) -> str:

@@ -88,7 +88,7 @@ def test_gc_tells_first_and_then_deletes(admin: Registry, stock: Stock, given: G
     ]
     assert all(f"sha256:{sha256}" in done.out for done in told[:2])
     assert stock.actions() == ["blob.collected"]
-    verified = admin("audit", "verify")
+    verified = admin("audit", "verify", "--local")
     assert (verified.code, "storage: 1 entries, whole" in lines(verified)) == (0, True)
 
 
@@ -328,15 +328,15 @@ def test_verification_tells_whole_from_falsified_from_not_covered(
     admin: Registry, given: Given, stock: Stock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given.version("fraud", stage="production")
-    whole = admin("audit", "verify")
-    one = admin("audit", "verify", "--model", "fraud")
+    whole = admin("audit", "verify", "--local")
+    one = admin("audit", "verify", "--local", "--model", "fraud")
     checkpoint = admin("audit", "checkpoint")
 
     with stock.app.app_context(), transaction() as session:
         session.execute(update(Version).values(description="another"))
-    falsified = admin("audit", "verify")
+    falsified = admin("audit", "verify", "--local")
     monkeypatch.setenv("REGISTRY_SECRET_KEY", "another secret, as long as it must be")
-    unknown = admin("audit", "verify", "--model", "fraud")
+    unknown = admin("audit", "verify", "--local", "--model", "fraud")
 
     assert (whole.code, checkpoint.code, falsified.code, unknown.code) == (0, 0, 1, 1)
     assert lines(whole)[-1].startswith("Everything is as the log says (")
@@ -351,8 +351,8 @@ def test_a_secret_that_sealed_nothing_proves_nothing_until_a_baseline(
     given.version("fraud", stage="production")
     monkeypatch.setenv("REGISTRY_SECRET_KEY", "another secret, as long as it must be")
 
-    before, recorded = admin("audit", "verify"), admin("audit", "verify", "--baseline")
-    after = admin("audit", "verify")
+    before, recorded = admin("audit", "verify", "--local"), admin("audit", "verify", "--baseline")
+    after = admin("audit", "verify", "--local")
 
     assert (before.code, recorded.code, after.code) == (2, 0, 0)
     assert lines(before)[-1].startswith("Cannot tell: ")
@@ -373,7 +373,7 @@ def test_an_operator_erases_a_text_and_a_name(admin: Registry, given: Given, api
     assert (text.code, name.code, neither.code) == (0, 0, 2)
     assert name.out.startswith("Erased; erased-")
     assert expect(200, api.get("/models/fraud/history"))["items"][1]["reason"] is None
-    assert admin("audit", "verify").code == 0
+    assert admin("audit", "verify", "--local").code == 0
 
 
 @pytest.mark.parametrize("left", ["nothing", "the database"])
@@ -384,7 +384,7 @@ def test_a_command_in_the_wrong_directory_makes_nothing_and_names_what_to_set(
         (place.cwd / "registry-data").mkdir()
         (place.cwd / "registry-data" / "registry.db").touch()
     before = sorted(place.cwd.rglob("*"))
-    commands = [["audit", "verify"], ["audit", "checkpoint"], ["admin", "fsck"], ["admin", "gc"], ["doctor"],
+    commands = [["audit", "verify", "--local"], ["audit", "checkpoint"], ["admin", "fsck"], ["admin", "gc"], ["doctor"],
                 ["admin", "bootstrap"], ["db", "current"], ["db", "check"], ["worker", "--once"]]  # fmt: skip
 
     refused = {" ".join(command): registry(*command) for command in commands}

@@ -304,7 +304,9 @@ def test_the_servers_own_commands(registry: Registry, place: Place) -> None:
     assert "1 entries, whole" in ok(registry("audit", "verify", "--data-dir", "data")).out
 
 
-@pytest.mark.parametrize("command", [["serve", "--dev"], ["db", "upgrade"], ["audit", "verify"], ["worker", "--once"]])
+@pytest.mark.parametrize(
+    "command", [["serve", "--dev"], ["db", "upgrade"], ["audit", "verify", "--local"], ["worker", "--once"]]
+)
 def test_wrong_settings_are_all_named_at_once(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:

@@ -199,7 +199,7 @@ def test_history_that_was_changed_in_a_backup_is_found(
     restored = scratch.run("restore", backup_of(taken, tmp_path / "backups"))
 
     assert restored.returncode == 1
-    assert "registry audit verify found something" in restored.stderr
+    assert "registry audit verify --local found something" in restored.stderr
     assert "registry db check found something" in restored.stderr  # the trigger is disabled in the backup, too
 
 

@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validates_sc
 
 from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Choice, Instant, Text, View
-from registry.api.schemas.paging import page_of, seal, unseal
+from registry.api.schemas.paging import PageQuery, page_of, seal, unseal
 from registry.domain.errors import Malformed
 from registry.services.audit import Criteria, Position
 
@@ -105,6 +105,52 @@ class AuditEntryView(EntryView):
     body = fields.Function(lambda entry: base64.b64encode(entry.body).decode(), required=True)
 
 
+class ChainTextView(View):
+    """A text that the entry commits to by HMAC-SHA256, keyed with the salt."""
+
+    text = fields.String(required=True)
+    salt = fields.Function(lambda text: base64.b64encode(text.salt).decode(), required=True)
+
+
+class ChainEntryView(View):
+    """An entry as it is stored; its content is in the body, the bytes that were hashed (RFC 8785), in base 64."""
+
+    chain = fields.String(required=True)
+    seq = fields.Integer(required=True)
+    id = fields.String(required=True)
+    action = fields.String(required=True)
+    actor = fields.String(required=True, metadata={"description": "The id of the actor's account."})
+    leaf_hash = fields.String(required=True)
+    body = fields.Function(lambda entry: base64.b64encode(entry.body).decode(), required=True)
+    texts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(ChainTextView),
+        required=True,
+        metadata={"description": "By name; one that was erased is not among them."},
+    )
+
+
+class HeadView(View):
+    """What the owner of a chain says of its latest entry."""
+
+    chain = fields.String(required=True, metadata={"description": "The `aggregate` of its entries."})
+    model = fields.String(required=True, allow_none=True, metadata={"description": "The model's name now."})
+    entries = fields.Integer(required=True)
+    head = fields.String(
+        required=True, metadata={"description": "The leaf hash of the latest entry; empty without any."}
+    )
+
+
+class HeadQuery(PageQuery):
+    model = Text(most=255, metadata={"description": "Only the chains of models that have or had this name."})
+
+
+class ChainQuery(PageQuery):
+    chain = Text(least=1, most=64, metadata={"description": "Only this chain."})
+
+
+HeadPage: type[Schema] = page_of(HeadView, "HeadPage")
+ChainEntryPage: type[Schema] = page_of(ChainEntryView, "ChainEntryPage")
 EntryPage: type[Schema] = page_of(EntryView, "EntryPage")
 
 

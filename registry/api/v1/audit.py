@@ -16,7 +16,11 @@ from registry.api.schemas.audit import (
     AuditEntryView,
     AuditPage,
     AuditQuery,
+    ChainEntryPage,
+    ChainQuery,
     EntryPage,
+    HeadPage,
+    HeadQuery,
     HistoryQuery,
     position_text,
 )
@@ -82,6 +86,27 @@ def list_audit(query: dict[str, Any]) -> Any:
     if "position" in query:
         return _changes(query["criteria"], query["position"], query["limit"])
     return paged(audit.entries(**query))
+
+
+@blueprint.route("/audit/chains")
+@blueprint.arguments(HeadQuery, location="query")
+@blueprint.response(200, HeadPage)
+@requires(Permission.AUDIT_READ)
+def list_chains(query: dict[str, Any]) -> dict[str, Any]:
+    """List the chains of the audit log with the hashes of their latest entries."""
+    return paged(audit.heads(**query))
+
+
+@blueprint.route("/audit/entries")
+@blueprint.arguments(ChainQuery, location="query")
+@blueprint.response(200, ChainEntryPage)
+@requires(Permission.AUDIT_READ)
+def list_chain_entries(query: dict[str, Any]) -> dict[str, Any]:
+    """List the entries chain by chain, oldest first, with all that verification needs but the service's key.
+
+    `registry audit verify` reads them.
+    """
+    return paged(audit.chained(**query))
 
 
 def _changes(criteria: Criteria, position: Position | None, limit: int) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
 from registry.services.audit.clocks import doubts, require_certain
 from registry.services.audit.erasure import erase_account, erase_text
+from registry.services.audit.heads import ChainedEntry, HeadRecord, chained, heads
 from registry.services.audit.incremental import Changes, Position, between, changes, newest
 from registry.services.audit.reading import (
     Criteria,
@@ -23,14 +24,17 @@ __all__ = [
     "AUTH",
     "Acceptance",
     "ChainReport",
+    "ChainedEntry",
     "Changes",
     "Criteria",
     "Event",
+    "HeadRecord",
     "Position",
     "accept_clock",
     "attach",
     "begin",
     "between",
+    "chained",
     "changes",
     "checkpoint",
     "doubts",
@@ -39,6 +43,7 @@ __all__ = [
     "erase_text",
     "export",
     "first_of",
+    "heads",
     "knows_key_of",
     "lock_chain",
     "model_history",

@@ -191,6 +191,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "operations.openapi": Case("GET", "/openapi.json"),
         "operations.readyz": Case("GET", "/readyz"),
         "refusals.list_refusals": Case("GET", "/api/v1/refusals?limit=200"),
+        "audit.list_chains": Case("GET", "/api/v1/audit/chains?limit=200"),
+        "audit.list_chain_entries": Case("GET", "/api/v1/audit/entries?limit=200"),
         "search.search_models": Case("GET", "/api/v1/search/models?limit=200"),
         "search.search_models_by_body": Case("POST", "/api/v1/search/models", {"limit": 200}),
         "search.search_versions_by_body": Case("POST", "/api/v1/search/versions", {"order_by": "tags.t1"}),

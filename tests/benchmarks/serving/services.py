@@ -65,7 +65,7 @@ def verify_history(folder: Path, database: Database) -> None:
     """Raise CalledProcessError unless the audit log agrees with what it fills: no service sealed those entries."""
     settings = _settings(folder, database)
     for options in (["--baseline", "--accept-unsealed"], []):
-        command = [*REGISTRY, "audit", "verify", *options]
+        command = [*REGISTRY, "audit", "verify", "--local", *options]
         subprocess.run(command, env=settings, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
 

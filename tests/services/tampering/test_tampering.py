@@ -48,6 +48,10 @@ class OnSqlite:
         migrate.upgrade(self.url)
         self.registry = Registry.at(make(self.url), root)
         live(self.registry)
+        self.keep()
+
+    def keep(self) -> None:
+        """Let the database be put back to what it is now."""
         with closing(sqlite3.connect(self.path)) as connection:
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         shutil.copyfile(self.path, self.kept)

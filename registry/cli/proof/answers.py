@@ -1,0 +1,153 @@
+"""What the API answers about one model and about tokens, compared with what the replayed log says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from registry.client.errors import Conflict, NotFound
+from registry.domain import facts
+from registry.domain.replay.access import Access
+from registry.domain.replay.entry import Unknown
+from registry.domain.replay.model import Model, Version
+from registry.domain.stages import SERVING
+
+if TYPE_CHECKING:
+    from registry.client import RegistryClient
+
+SHOWN = 60
+
+
+def model(registry: RegistryClient, model_id: str, log: Model) -> Iterator[str]:
+    """Yield each answer that differs. A deleted model whose name another one has now is in no answer."""
+    try:
+        shown = registry.models.get(log.name)
+    except NotFound:
+        yield f"the registry has no model {log.name!r}"
+        return
+    if shown["id"] != model_id:
+        if log.deleted_at is None:
+            yield f"the name {log.name!r} leads to another model"
+        return
+    pointing = {alias.alias: alias.number for alias in log.aliases if alias.ended_at is None}
+    yield from _unlike(
+        "its",
+        ("description", shown["description"], log.description),
+        ("tags", shown["tags"], log.tags),
+        ("lifecycle", shown["lifecycle"], log.lifecycle),
+        ("deletion", shown["deleted_at"], log.deleted_at),
+        ("creation", shown["created_at"], log.created_at),
+        ("latest version", shown["latest_version"], log.latest_number),
+        ("protected aliases", shown["protected_aliases"], log.protected_aliases),
+        ("aliases", shown["aliases"], pointing),
+    )
+    if log.deleted_at is None:
+        yield from _holders(registry, log)
+        yield from _aliases(registry, log)
+        if not log.former:  # else other models may have had its name
+            yield from _past(registry, log)
+    yield from _versions(registry, log)
+
+
+def _holders(registry: RegistryClient, log: Model) -> Iterator[str]:
+    serving = {
+        (tenure.stage, tenure.number, tenure.started_at, tenure.started_entry)
+        for tenure in log.tenures
+        if tenure.ended_at is None and tenure.stage in SERVING
+    }
+    stages: Any = registry.stages.holders(log.name)["stages"]
+    shown = {(stage, each["number"], each["since"], each["entry"]) for stage, held in stages.items() for each in held}
+    for stage, number, since, _ in sorted(shown - serving):
+        yield f"version {number} is shown in {stage} since {since}, and the log does not say so"
+    if sum(map(len, stages.values())) < 400:  # the most that the answer has
+        for stage, number, since, _ in sorted(serving - shown):
+            yield f"version {number} is in {stage} since {since} by the log, and is not shown there"
+
+
+def _past(registry: RegistryClient, log: Model) -> Iterator[str]:
+    """Ask for the holder of each stage at the beginning of each time that there was one: its latest entrant."""
+    entrants = {(tenure.stage, tenure.started_at): tenure for tenure in log.tenures}
+    for (stage, at), tenure in entrants.items():
+        expected = (tenure.number, tenure.started_at, tenure.ended_at, tenure.started_kind, tenure.started_entry)
+        try:
+            found = registry.stages.holder(log.name, stage, as_of=at)
+        except NotFound:
+            yield f"no version is shown in {stage} at {at}, the log says version {tenure.number}"
+        except Conflict:  # the order of what happened then is not known
+            continue
+        else:
+            shown = (found["number"], found["since"], found["until"], found["kind"], found["entry"])
+            yield from _unlike("the holder of", (f"{stage} at {at}", shown, expected))
+
+
+def _aliases(registry: RegistryClient, log: Model) -> Iterator[str]:
+    for name in sorted({alias.alias for alias in log.aliases}):
+        spans = {(one.number, one.started_at, one.ended_at) for one in log.aliases if one.alias == name}
+        shown = {(one["number"], one["since"], one["until"]) for one in registry.aliases.history(log.name, name)}
+        if shown != spans:
+            yield (
+                f"the history of the alias {name!r} has {len(shown - spans)} spans that the log has not, and lacks "
+                f"{len(spans - shown)}"
+            )
+
+
+def _versions(registry: RegistryClient, log: Model) -> Iterator[str]:
+    seen = set()
+    for shown in registry.versions.list(log.name):
+        seen.add(shown["number"])
+        if (version := log.versions.get(shown["number"])) is None:
+            yield f"version {shown['number']} was never registered"
+        else:
+            yield from _version(shown, version)
+    for number in sorted(log.versions.keys() - seen):
+        yield f"version {number} is gone"
+
+
+def _version(shown: Any, log: Version) -> Iterator[str]:
+    return _unlike(
+        f"version {log.number}: its",
+        ("state", shown["state"], log.state),
+        ("reason", shown["state_reason"], log.state_reason),
+        ("stage", shown["stage"], log.stage),
+        ("mark of a rollback", shown["rolled_back"], log.rolled_back),
+        ("manifest digest", shown["manifest_digest"] or "", log.manifest),
+        ("files", (shown["file_count"], str(shown["size"])), (log.files, log.size)),
+        ("description", shown["description"], log.description),
+        ("tags", shown["tags"], log.tags),
+        ("source", shown["source"], log.source),
+        ("creation", shown["created_at"], log.created_at),
+        ("deletion", shown["deleted_at"], log.deleted_at),
+        ("purge", shown["purged_at"], log.purged_at),
+        ("params", facts.params(shown["params"]), log.params),
+    )
+
+
+def access(registry: RegistryClient, log: Access) -> Iterator[str]:
+    """Yield each token that is shown otherwise than the log says."""
+    shown = {token["id"]: token for token in registry.tokens.list()}
+    for name in sorted(shown.keys() - log.tokens.keys()):
+        yield f"the token {name} is in no entry"
+    for name in sorted(log.tokens.keys() - shown.keys()):
+        yield f"the token {name} of the log is gone"
+    for name in sorted(shown.keys() & log.tokens.keys()):
+        token, expected = shown[name], log.tokens[name]
+        owner = log.accounts.get(expected.owner)
+        yield from _unlike(
+            f"token {name}: its",
+            ("roles", token["roles"], expected.roles),
+            ("creation", token["created_at"], expected.created_at),
+            ("expiry", token["expires_at"], expected.expires_at or token["expires_at"]),
+            ("revocation", token["revoked_at"], expected.revoked_at),
+            ("owner", token["owner"], owner.name if owner else None),
+        )
+
+
+def _unlike(whose: str, *compared: tuple[str, Any, Any]) -> Iterator[str]:
+    for what, shown, expected in compared:
+        if not isinstance(expected, Unknown) and shown != expected:
+            yield f"{whose} {what} is {_short(shown)}, the log says {_short(expected)}"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -1,0 +1,117 @@
+"""An auditor verifies a registry over its API, without its database and its key."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from werkzeug.serving import make_server
+
+from registry.cli.main import run
+from registry.cli.proof.verification import verify
+from registry.client import RegistryClient
+from registry.config import Settings
+from registry.db.session import db
+from tests.services.tampering.attacks import ATTACKS
+from tests.services.tampering.test_tampering import OnSqlite
+
+# What each attack of the list makes the registry answer wrongly, as an auditor finds it.
+FOUND = {
+    "an account is renamed": "its owner is 'mallory', the log says 'bob'",
+    "a tenure is removed": "no version is shown in ",
+    "an alias points elsewhere": "the history of the alias 'champion'",
+    "a version claims a stage": "its stage is 'production', the log says 'archived'",
+    "a param is made up": "its params is",
+    "a description is another": "its description is 'x', the log says 'the first'",
+    "a token has more roles": "its roles is ['admin'], the log says ['writer']",
+    "a model has another name": "the registry has no model 'fraud'",
+    "all reasons are gone": "its text 'reason' is gone, and no entry records its erasure",
+    "a reason is another": "its text 'reason' was changed",
+    "the last entries are cut off, head and all": "a head or a checkpoint names it",
+    "a model is gone with its chain": "the chain and its owner are gone; a checkpoint names entry",
+}
+
+
+class Outside:
+    """A registry with a history, its address, and an auditor's token."""
+
+    def __init__(self, lived: OnSqlite, url: str) -> None:
+        self.lived, self.url = lived, url
+        self.token, self.reader = (lived.registry.token(role, [role]) for role in ("auditor", "reader"))
+        lived.registry.checkpoint()
+        lived.keep()
+
+    def unlike(self) -> dict[str, Any]:
+        """What is wrong or could not be judged, by chain; model chains by name."""
+        self.forget_connections()
+        with RegistryClient(self.url, self.token) as client:
+            reports = list(verify(client))
+        return {one.label or one.aggregate: (one.problems, one.uncovered) for one in reports if not one.is_whole}
+
+    def forget_connections(self) -> None:
+        with self.lived.registry.app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]) -> Iterator[Outside]:
+    lived = OnSqlite(tmp_path_factory.mktemp("outside"), make_settings)
+    server = make_server("127.0.0.1", 0, lived.registry.app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    found = Outside(lived, f"http://127.0.0.1:{server.server_port}")
+    yield found
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    found.forget_connections()
+
+
+def test_an_untouched_registry_is_whole_and_a_falsified_answer_is_found(outside: Outside) -> None:
+    attacks = {attack.name: attack.sql for attack in ATTACKS}
+    found = {"nothing": outside.unlike()}
+    for name in FOUND:
+        assert outside.lived.attempt(*attacks[name])
+        found[name] = outside.unlike()
+        outside.lived.put_back()
+
+    assert found.pop("nothing") == {}
+    assert {name: expected in str(found[name]) for name, expected in FOUND.items()} == dict.fromkeys(FOUND, True), found
+
+
+def test_an_entry_whose_bytes_were_changed_is_found(outside: Outside) -> None:
+    changed = outside.lived.attempt(
+        "DROP TRIGGER audit_entries_keep_update",
+        "UPDATE audit_entries SET body = CAST(replace(CAST(body AS TEXT), 'fraud', 'fraut') AS BLOB) WHERE seq = 2",
+    )
+    found = outside.unlike()
+    outside.lived.put_back()
+
+    assert changed
+    assert found["fraud"][0] == [
+        "entry 2 (version.registered): its bytes were changed: they do not have the recorded hash"
+    ]
+
+
+def test_the_command_says_what_differs_and_needs_an_auditor(
+    outside: Outside, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_URL", outside.url)
+    monkeypatch.setenv("REGISTRY_TOKEN", outside.token)
+    outside.forget_connections()
+
+    whole, one = run(["audit", "verify", "--json"]), run(["audit", "verify", "--model", "fraud"])
+    nobody = run(["audit", "verify", "--model", "nobody"])
+    refused = run(["audit", "verify", "--token", outside.reader])
+    printed = capfd.readouterr()
+
+    assert (whole, one, nobody, refused) == (0, 0, 4, 3)
+    (document,) = (json.loads(line) for line in printed.out.splitlines() if line.startswith('{"chains"'))
+    assert document["outcome"] == "ok"
+    assert {chain["aggregate"] for chain in document["chains"]} >= {"log", "auth", "storage"}
+    assert "(fraud): " in printed.out
+    assert "Everything is as the log says (" in printed.out
+    assert "On the server: --local" in printed.err
