@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from registry.cli import ci, git
+from registry.client.detect import ci, git
 
 ROLES = ("train", "validation", "test", "other")
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from registry.cli.ci import public_repository
+from registry.client.detect.ci import public_repository
 
 SECONDS = 10
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from registry.cli import ci, git
+from registry.client.detect import ci, git
 from tests.support.processes import environment
 
 GITHUB = {
