@@ -38,6 +38,7 @@ BY_CODE: Mapping[str, Exit] = {
     "unknown_value": Exit.USAGE,
     "too_large": Exit.USAGE,
     "unfit_source": Exit.USAGE,
+    "holds_credentials": Exit.USAGE,
     "insecure_connection": Exit.USAGE,
     "unauthenticated": Exit.AUTH,
     "forbidden": Exit.AUTH,

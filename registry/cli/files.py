@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from registry.cli import bars, output
 from registry.cli.exits import Exit
-from registry.cli.options import connected, jobs, patterns, resumable, unsafe_paths
+from registry.cli.options import connected, follow_links, jobs, patterns, resumable, unsafe_paths
 from registry.cli.params import REFERENCE
 from registry.cli.session import Session
 
@@ -53,13 +53,15 @@ def pull(session: Session, ref: Reference, directory: Path, force: bool, allow_u
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--against", "ref", type=REFERENCE, required=True, help="The version that it should be.")
 @patterns("exclude", "Leave these out of the comparison, as .gitignore would.")
+@follow_links
 @jobs
 @connected
-def verify(session: Session, directory: Path, ref: Reference, exclude: tuple[str, ...], jobs: int) -> None:
+def verify(session: Session, directory: Path, ref: Reference, jobs: int, **options: Any) -> None:
     """Compare a directory with a version, byte for byte. Exits with 7 when anything differs.
 
     Every file there counts, also what a .registryignore in it names, and that file itself: what is compared must not
-    decide what is looked at. For the directory that was registered, say with --exclude what was left out.
+    decide what is looked at. For the directory that was registered, say with --exclude what was left out. Names and
+    bytes are compared; empty directories and the executable bit are not.
 
     \b
     Example:
@@ -67,7 +69,7 @@ def verify(session: Session, directory: Path, ref: Reference, exclude: tuple[str
       registry verify ./model --against fraud:3 --exclude .registryignore --exclude '*.tmp'
     """
     with bars.progress(quiet=session.as_json) as progress:
-        found = session.registry.verify(directory, ref, exclude=exclude, jobs=jobs, progress=progress)
+        found = session.registry.verify(directory, ref, jobs=jobs, progress=progress, **options)
     session.show(_verified(found), lambda: _say_verified(found, directory))
     if not found.ok:
         click.get_current_context().exit(Exit.INTEGRITY)
@@ -110,7 +112,11 @@ def _say_verified(found: Verification, directory: Path) -> None:
     output.line(f"{directory} is not {name}:")
     for path in found.missing:
         output.line(f"  missing  {path}")
+    from registry.client.selection import dropping
+    from registry.rules import ignored
+
+    registered = dropping(ignored.PATTERNS)
     for path in found.extra:
-        output.line(f"  extra    {path}")
+        output.line(f"  extra    {path}{'' if registered(path) else '  (left out by default at registration)'}")
     for path, how in found.changed.items():
         output.line(f"  changed  {path}: {how}")

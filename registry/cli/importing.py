@@ -34,6 +34,7 @@ def import_() -> None:
 @click.option("--lifecycle", type=LIFECYCLE, help="Of the models made. Default: the server's.")
 @click.option("--check", is_flag=True, help="Read the files of versions that are here already too, and compare them.")
 @click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--allow-secrets", is_flag=True, help="Also versions with files that hold credentials.")
 @jobs
 @connected
 def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, **options: Any) -> None:
@@ -73,10 +74,11 @@ class Import:
 
     def __init__(
         self, library: Library, registry: RegistryClient, report: Report, *, lifecycle: Lifecycle | None, check: bool,
-        jobs: int, progress: bars.Report | None,
+        allow_secrets: bool, jobs: int, progress: bars.Report | None,
     ) -> None:  # fmt: skip
         self._library, self._registry, self._report = library, registry, report
         self._lifecycle, self._check, self._jobs, self._progress = lifecycle, check, jobs, progress
+        self._allow_secrets = allow_secrets
         self._reason = f"imported from {library.uri}"
 
     def take(self, found: Any) -> None:
@@ -170,7 +172,14 @@ class Import:
                 "logged_model": _logged_model(found),
             }
             done = self._registry.register(
-                found.name, files, exclude=NOTES, jobs=self._jobs, progress=self._progress, **facts
+                found.name,
+                files,
+                exclude=NOTES,
+                default_ignores=False,
+                allow_secrets=self._allow_secrets,
+                jobs=self._jobs,
+                progress=self._progress,
+                **facts,
             )
         return done["version"]
 

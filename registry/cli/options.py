@@ -97,6 +97,14 @@ def patterns(name: str, text: str) -> Callable[[Command], Command]:
     return click.option(f"--{name}", multiple=True, metavar="PATTERN", help=text)
 
 
+def follow_links(function: Command) -> Command:
+    """--follow-links: symbolic links that leave the directory."""
+    option = click.option(
+        "--follow-links", is_flag=True, help="Follow symbolic links that leave the directory, e.g. of a model cache."
+    )
+    return option(function)
+
+
 def wait(what: str) -> Callable[[Command], Command]:
     """--wait/--no-wait. On a terminal somebody waits."""
     return click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import bars, facts, output, version
-from registry.cli.options import connected, jobs, patterns, resumable, wait
+from registry.cli.options import connected, follow_links, jobs, patterns, resumable, wait
 from registry.cli.params import METRIC, MODEL, PAIR, REFERENCE, distinct
 from registry.cli.session import Session
 
@@ -29,6 +29,7 @@ class SourceParam(click.Path):
         return value if remote else super().convert(value, param, ctx)
 
 
+SHOWN = 5
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -37,6 +38,9 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("path", type=SourceParam(exists=True, path_type=Path))
 @patterns("include", "Only these of the directory's files, e.g. '*.onnx'.")
 @patterns("exclude", "Not these, e.g. 'logs/'. See also .registryignore.")
+@click.option("--no-default-ignores", is_flag=True, help="Also files of version control, caches and operating systems.")
+@click.option("--allow-secrets", is_flag=True, help="Also files that hold credentials, which are refused otherwise.")
+@follow_links
 @click.option("--data", multiple=True, metavar="[ROLE=]FILE", help="Training data to remember by its digest.")
 @click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93.")
 @click.option("--metrics-file", type=FILE, help="JSON object of numbers; --metric wins.")
@@ -74,8 +78,11 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     aliases and the description to it; --new-version makes another. What was changed since the first registration sent
     it stays as it is.
 
-    Patterns are as in .gitignore; so is a file .registryignore in the directory, which is not registered itself.
-    Symbolic links are followed inside the directory and refused where they leave it.
+    Patterns are as in .gitignore; so is a file .registryignore in the directory, which is not registered itself. Files
+    of version control, caches and operating systems are left out and named; !name in .registryignore brings them back.
+    Files that hold credentials (.env, private keys, tokens, …) are refused. Symbolic links are followed inside the
+    directory; those that leave it are refused without --follow-links. Empty directories and the executable bit are not
+    kept, which is said.
 
     PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that.
 
@@ -104,6 +111,9 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
             **described,
             include=options["include"],
             exclude=options["exclude"],
+            default_ignores=not options["no_default_ignores"],
+            allow_secrets=options["allow_secrets"],
+            follow_links=options["follow_links"],
             update=options["update"],
             new_version=options["new_version"],
             idempotency_key=options["idempotency_key"],
@@ -122,8 +132,9 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
 
 
 def _import(session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any]) -> None:
-    if options["include"] or options["exclude"]:
-        raise click.UsageError("--include and --exclude are for files that are here, not for a URL.")
+    here = ("include", "exclude", "no_default_ignores", "allow_secrets", "follow_links")
+    if said := [f"--{name.replace('_', '-')}" for name in here if options[name]]:
+        raise click.UsageError(f"{', '.join(said)}: for files that are here, not for a URL.")
     if options["new_version"]:
         raise click.UsageError("--new-version is for files that are here; for a URL say another --run-id.")
     begun = session.registry.import_version(
@@ -169,12 +180,31 @@ def _say(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None
         added = done.get("updated")  # an earlier release of the service does not send it
         output.line(f"{name} was registered before, {'added: ' + ', '.join(added) if added else 'nothing changed'}")
         _note_moved(version, asked)
+        _note_left_out(done)
         return
     files = f"{output.count(version['file_count'], 'file')}, {output.size(version['size'])}"
     output.line(f"{name} registered ({files}; {uploads['sent']} sent, {output.size(uploads['sent_bytes'])})")
     output.line(f"  {version['manifest_digest']}")
     if version["state"] == "pending" and not waits:
         output.line(f"  {_goes_on(name)} Aliases are set then, unless they were moved since.")
+    _note_left_out(done)
+
+
+def _note_left_out(done: Registered) -> None:
+    """Name what is in the directory and not in the version."""
+    dropped = done["dropped"]
+    if ignored := done["ignored"]:
+        output.note(f"left out by default: {_some(ignored)} (kept with --no-default-ignores)")
+    if empty := dropped["empty_directories"]:
+        output.note(f"not kept, a version holds files only: the empty {_some(empty)}")
+    if executable := dropped["executable_bits"]:
+        output.note(f"not kept: the executable bit of {_some(executable)}")
+    if names := dropped["not_on_windows"]:
+        output.note(f"Windows cannot hold files with these names: {_some(names)}")
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
 
 
 def _note_moved(version: VersionView, asked: Sequence[str]) -> None:

@@ -23,6 +23,7 @@ from registry.client.transport import Timeout, Transport
 from registry.client.types import ImportView, MeView, VersionView
 from registry.client.uploads import Uploads
 from registry.client.verification import Verification
+from registry.rules import ignored
 
 TIMEOUT: Timeout = (5.0, 60.0)
 RETRIES = 4
@@ -88,6 +89,9 @@ class RegistryClient:
         *,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        default_ignores: bool = True,
+        allow_secrets: bool = False,
+        follow_links: bool = False,
         update: bool = False,
         new_version: bool = False,
         wait: bool = False,
@@ -100,7 +104,10 @@ class RegistryClient:
 
         Files are hashed and uploaded with *jobs* requests at once; what the registry has already is not sent, also of
         a file whose upload was interrupted. *include* and *exclude* are patterns as in ``.gitignore``, and so are the
-        lines of the directory's ``.registryignore``.
+        lines of the directory's ``.registryignore``. With *default_ignores* the files of version control, caches and
+        operating systems are left out, too; ``ignored`` in the answer names them. Files that hold credentials are
+        refused with HoldsCredentials unless *allow_secrets*. *follow_links* follows symbolic links that leave the
+        directory, as those of a Hugging Face cache do.
 
         The same files from the same ``run`` give the version that there is; without a run, the same files with the same
         lineage. Raises FactsDiffer when it has other facts than those given here. *update* adds metrics, tags, aliases
@@ -114,7 +121,9 @@ class RegistryClient:
             model,
             Path(source),
             facts,
-            selection=Selection(tuple(include), tuple(exclude)),
+            selection=Selection(tuple(include), tuple(exclude), ignored.PATTERNS if default_ignores else ()),
+            allow_secrets=allow_secrets,
+            follow_links=follow_links,
             update=update,
             new_version=new_version,
             jobs=jobs,
@@ -219,6 +228,7 @@ class RegistryClient:
         reference: str | Reference,
         *,
         exclude: Sequence[str] = (),
+        follow_links: bool = False,
         jobs: int = JOBS,
         progress: Progress | None = None,
     ) -> Verification:
@@ -226,10 +236,19 @@ class RegistryClient:
 
         Everything counts that is in the directory, whatever its ``.registryignore`` says: a file there must not be
         able to hide others. Only *exclude*, patterns as in ``.gitignore``, leaves something out, on both sides.
+        *follow_links* follows symbolic links that leave the directory. Modes and empty directories are not compared.
         """
         version = self.resolve(reference)
         files = downloads.manifest(self.versions, version, allow_unsafe_paths=True)  # nothing is written
-        return verification.compare(Path(directory), version, files, exclude=exclude, jobs=jobs, progress=progress)
+        return verification.compare(
+            Path(directory),
+            version,
+            files,
+            exclude=exclude,
+            follow_links=follow_links,
+            jobs=jobs,
+            progress=progress,
+        )
 
 
 def _reference(reference: str | Reference) -> Reference:

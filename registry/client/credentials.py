@@ -39,7 +39,12 @@ def environment_token(environ: Mapping[str, str]) -> str | None:
 
 def insecure(environ: Mapping[str, str]) -> bool:
     """Whether the environment lets a token travel over plain http."""
-    return environ.get("REGISTRY_INSECURE", "").lower() in _TRUE
+    return flag(environ, "REGISTRY_INSECURE")
+
+
+def flag(environ: Mapping[str, str], name: str) -> bool:
+    """Whether the variable *name* is set to 1, true, yes or on."""
+    return environ.get(name, "").lower() in _TRUE
 
 
 def saved(directory: Path) -> dict[str, str]:

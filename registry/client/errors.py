@@ -33,6 +33,7 @@
     └── (found on this side)
         ├── InsecureConnection        the token would travel where others can read it
         ├── UnfitSource               these files cannot be registered
+        │   ├── HoldsCredentials      extras["files"]: what each of them holds
         │   └── SourceChanged         … because they changed meanwhile
         ├── UploadRefused             the store did not take the bytes
         ├── IntegrityError            bytes arrived that are not the registered ones
@@ -207,6 +208,10 @@ class InsecureConnection(RegistryError):
 
 class UnfitSource(RegistryError):
     code = "unfit_source"
+
+
+class HoldsCredentials(UnfitSource):
+    code = "holds_credentials"
 
 
 class SourceChanged(UnfitSource):

@@ -19,7 +19,11 @@ from registry.client.errors import UnsafePath
 from registry.rules.paths import UNFINISHED_PREFIX, UNFINISHED_RANGES
 
 _FOLLOW_NOTHING = getattr(os, "O_NOFOLLOW", 0)
-_FLAGS = os.O_RDWR | os.O_CREAT | _FOLLOW_NOTHING
+_OLD = os.O_RDWR | getattr(os, "O_NONBLOCK", 0) | _FOLLOW_NOTHING
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FOLLOW_NOTHING
+ATTEMPTS = 20
+# What flock answers on file systems without locks: Lustre, some mounts of NFS and CIFS, FUSE.
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 def partial_name(path: str, *, sha256: str, size: int, step: int) -> str:
@@ -102,39 +106,84 @@ class Partial:
 
 
 def _open(name: str, handle: int) -> FileIO:
-    """Open a regular file of ours that has no other name; anything else in its place is removed first."""
-    while True:
-        try:
-            file = FileIO(os.open(name, _FLAGS, 0o666, dir_fd=handle), "r+")
-        except OSError as error:
-            if error.errno != errno.ELOOP:  # a link
-                raise
-        else:
-            status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and status.st_uid == os.geteuid():
-                return file
-            file.close()
+    """Open a regular file of ours that has no other name, or make it; anything else in its place is removed first.
+
+    Raises UnsafePath when another program keeps putting something there.
+    """
+    for _ in range(ATTEMPTS):
+        if (found := _open_existing(name, handle)) is not None:
+            return found
+        with suppress(FileExistsError):  # made by another program just now
+            return FileIO(os.open(name, _NEW, 0o666, dir_fd=handle), "r+")
+    raise UnsafePath(f"{name!r}: another program keeps replacing this unfinished download; nothing was kept.")
+
+
+def _open_existing(name: str, handle: int) -> FileIO | None:
+    """Open the file if it is a regular one of ours without another name; else remove it, and return None."""
+    try:
+        file = FileIO(os.open(name, _OLD, dir_fd=handle), "r+")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENXIO):
+            raise
+    else:
+        status = os.fstat(file.fileno())
+        if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and _is_ours(status, handle):
+            return file
+        file.close()
+    with suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=handle)
+    return None
+
+
+def _is_ours(status: os.stat_result, handle: int) -> bool:
+    """Whether a file has the owner that files of this process get in the directory.
+
+    Azure Files, CIFS, gcsfuse and NFS with root_squash show one owner for all files, who is not this process.
+    """
+    if status.st_uid == os.geteuid():
+        return True
+    probe = UNFINISHED_PREFIX + uuid.uuid4().hex
+    descriptor = os.open(probe, _NEW, 0o666, dir_fd=handle)
+    try:
+        return os.fstat(descriptor).st_uid == status.st_uid
+    finally:
+        os.close(descriptor)
         with suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=handle)
+            os.unlink(probe, dir_fd=handle)
 
 
 def _open_own(name: str, handle: int) -> FileIO | None:
-    """Open a file and lock it; None when another process has it.
+    """Open a file and lock it; None when another process has it, or where files cannot be locked. The caller takes one
+    with another name then, which a later run does not find.
 
     That process may have finished it between our opening and our locking: then what we hold is no partial any more.
     """
-    while True:
+    for _ in range(ATTEMPTS):
         file = _open(name, handle)
-        if not _lock(file):
+        try:
+            locked = _lock(file)
+        except OSError as error:
+            file.close()
+            if error.errno not in _NO_LOCKS:
+                raise
+            # Without locks two processes must not share a file: one could still write to what the other has verified.
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=handle)
+            return None
+        if not locked:
             file.close()
             return None
         with suppress(FileNotFoundError):
             if os.path.samestat(os.stat(name, dir_fd=handle, follow_symlinks=False), os.fstat(file.fileno())):
                 return file
         file.close()
+    return None
 
 
 def _lock(file: FileIO) -> bool:
+    """Lock the file; False when another process has it. Raises OSError where files cannot be locked."""
     import fcntl  # only where there are such locks, and directory handles: not on Windows
 
     try:

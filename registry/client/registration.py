@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
-from registry.client import errors, sending, sources
+from registry.client import credential_files, errors, sending, sources
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
 from registry.client.imports import Imports
@@ -15,6 +15,7 @@ from registry.client.progress import Progress
 from registry.client.selection import Selection
 from registry.client.transport import Transport
 from registry.client.types import Code, Dataset, Environment, ImportView, Parent, RegisteredView, Run
+from registry.rules import paths
 
 
 class Origin(TypedDict, total=False):
@@ -56,10 +57,24 @@ class Sent(TypedDict):
     sent_bytes: int
 
 
+class Dropped(TypedDict):
+    """Paths of empty directories and of executable files; files whose names Windows cannot hold are kept."""
+
+    empty_directories: list[str]
+    executable_bits: list[str]
+    not_on_windows: list[str]
+
+
 class Registered(RegisteredView):
-    """The registry's answer, and what was uploaded for it."""
+    """The registry's answer, what was uploaded for it, and what the version does not hold of the directory.
+
+    ``ignored`` are the paths that the default patterns left out, ``dropped`` what a version cannot hold: empty
+    directories, and the bit that makes a file executable.
+    """
 
     uploads: Sent
+    ignored: list[str]
+    dropped: Dropped
 
 
 def register(  # noqa: PLR0913 -- options of one command, all of them named
@@ -69,6 +84,8 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     facts: Facts,
     *,
     selection: Selection,
+    allow_secrets: bool,
+    follow_links: bool,
     update: bool,
     new_version: bool,
     jobs: int,
@@ -76,13 +93,22 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     progress: Progress | None,
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none."""
-    files = sources.hashed(sources.scan(source, selection), jobs=jobs, progress=progress, parts=True)
+    noticed = sources.Noticed()
+    found = sources.scan(source, selection, follow_links=follow_links, noticed=noticed)
+    if not allow_secrets:
+        credential_files.refuse(found)
+    files = sources.hashed(found, jobs=jobs, progress=progress, parts=True)
     body = {**request_body(files, facts), **given(update=update or None, anew=new_version or None)}
     sent = sending.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     view = Versions(transport).register(model, body, idempotency_key=idempotency_key)
     uploaded: Sent = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
-    return {**view, "uploads": uploaded}
+    dropped: Dropped = {
+        "empty_directories": sorted(noticed.empty),
+        "executable_bits": sorted(noticed.executable),
+        "not_on_windows": [file.path for file in files if paths.unportable(file.path)],
+    }
+    return {**view, "uploads": uploaded, "ignored": sorted(noticed.ignored), "dropped": dropped}
 
 
 def import_from(

@@ -24,24 +24,36 @@ Keep = Callable[[str], bool]
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A file is registered when an *include* pattern matches it (if there is any), and neither an *exclude* pattern
-    nor a line of ``.registryignore`` drops it. The ignore file itself is never registered."""
+    """A file is registered when an *include* pattern matches it (if there is any), and neither a *default* pattern, an
+    *exclude* pattern nor a line of ``.registryignore`` drops it. The ignore file itself is never registered.
+
+    ``!name`` in one of the latter brings back what a default pattern drops.
+    """
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    default: tuple[str, ...] = ()
 
-    def rules(self, ignore_file: bytes = b"") -> Keep:
-        """What to keep, given the content of the ignore file. Raises UnfitSource for a pattern that is none."""
+    def rules(self, ignore_file: bytes = b"", *, dropped_by_default: list[str] | None = None) -> Keep:
+        """What to keep, given the content of the ignore file. Raises UnfitSource for a pattern that is none.
+
+        Paths that a default pattern drops are appended to *dropped_by_default*.
+        """
         try:
             lines = ignore_file.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise UnfitSource(f"{IGNORE_FILE} is not UTF-8.") from error
-        if not (lines or self.include or self.exclude):
+        if not (lines or self.include or self.exclude or self.default):
             return lambda path: path != IGNORE_FILE
-        dropped, wanted = _patterns([*lines, *self.exclude]), _patterns(self.include)
+        dropped, wanted = _patterns([*self.default, *lines, *self.exclude]), _patterns(self.include)
 
         def keep(path: str) -> bool:
-            if path == IGNORE_FILE or dropped.match_file(path):
+            if path == IGNORE_FILE:
+                return False
+            match = dropped.check_file(path)
+            if match.include:
+                if dropped_by_default is not None and match.index is not None and match.index < len(self.default):
+                    dropped_by_default.append(path)
                 return False
             return not self.include or path.endswith("/") or bool(wanted.match_file(path))
 

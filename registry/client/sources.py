@@ -10,8 +10,9 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 
 from registry.client.errors import SourceChanged, UnfitSource
@@ -21,7 +22,9 @@ from registry.rules import paths
 from registry.rules.manifest import MOST_FILES
 
 CHUNK = 1 << 20
+LEAVES = "it is a symbolic link that leaves the directory"
 LEAVE_OUT = f"Rename it, or leave it out (exclude, {IGNORE_FILE})."
+FOLLOW = f"Follow such links (--follow-links, follow_links=True), or leave it out (exclude, {IGNORE_FILE})."
 AHEAD = 1 << 23
 # What a registry asks for unless it is set up otherwise: larger files go in parts of this size. Their parts are hashed
 # beside the whole, on another core, while the bytes are in the processor's cache; a registry that wants other parts
@@ -29,6 +32,7 @@ AHEAD = 1 << 23
 SINGLE = 64 << 20
 PART = 16 << 20
 MOST_PARTS = 10_000
+EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 Stamp = tuple[int, int, int, int]
 """Device, inode, size and modification time: a file whose stamp is the same has not been written to."""
@@ -63,46 +67,76 @@ class Hashed:
         return self.stamp[2]
 
 
-def scan(source: Path, selection: Selection = EVERYTHING) -> list[Found]:
+@dataclass(slots=True)
+class Noticed:
+    """What is in a directory and not in the version: ``ignored`` paths that the default patterns drop, ``empty``
+    directories, and the bit that makes files ``executable``. Folders end with a slash."""
+
+    ignored: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    executable: list[str] = field(default_factory=list)
+
+
+def scan(
+    source: Path, selection: Selection = EVERYTHING, *, follow_links: bool = False, noticed: Noticed | None = None
+) -> list[Found]:
     """The files to register: those below a directory that are selected, in the order of their paths, or one file.
 
-    Raises UnfitSource when there is none, or one that the registry would refuse.
+    With *follow_links* also those that symbolic links out of the directory lead to. What the version will not hold is
+    *noticed*. Raises UnfitSource when there is no file, or one that the registry would refuse.
     """
-    found = list(_selected(source, selection)) if source.is_dir() else [_only(source, selection)]
+    noticed = noticed or Noticed()
+    if source.is_dir():
+        found = list(_selected(source, selection, follow_links=follow_links, noticed=noticed))
+    else:
+        found = [_only(source, selection)]
     for file in found:
         if file.problem:
-            raise UnfitSource(f"{file.path}: {file.problem}. {LEAVE_OUT}")
+            raise UnfitSource(f"{file.path}: {file.problem}. {FOLLOW if file.problem == LEAVES else LEAVE_OUT}")
     if not found:
-        raise UnfitSource(f"{source} is empty, or nothing in it is selected: there is nothing to register.")
+        left = f"; left out by default: {', '.join(sorted(noticed.ignored)[:5])}" if noticed.ignored else ""
+        raise UnfitSource(f"{source} is empty, or nothing in it is selected{left}: there is nothing to register.")
     if len(found) > MOST_FILES:
-        raise UnfitSource(f"{source} holds {len(found)} files; a version has at most {MOST_FILES}.")
+        raise UnfitSource(f"{source} holds more than {MOST_FILES} files, which is the most that a version has.")
     names = [file.path for file in found]
     for index, problem in (paths.clashes(names) or paths.repositories(names)).items():
         raise UnfitSource(f"{names[index]!r} {problem}. {LEAVE_OUT}")
     return found
 
 
-def walk(directory: Path, keep: Keep = lambda path: True) -> Iterator[Found]:
+def walk(
+    directory: Path,
+    keep: Keep = lambda path: True,
+    *,
+    follow_links: bool = False,
+    noticed: Noticed | None = None,
+    most: int | None = None,
+) -> Iterator[Found]:
     """Everything below *directory* but the directories themselves, sorted, unfit entries with their problem.
 
-    Without what *keep* drops; it is asked about ``directory/`` before what is in it.
+    Without what *keep* drops; it is asked about ``directory/`` before what is in it. Ends after *most* entries: a link
+    that is followed may lead to a whole disk.
     """
     root = directory.resolve()
-    found = _below(_Walk(root, keep), root, "", (root,))
+    found = islice(_below(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
     return iter(sorted(found, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
 
 
-def _selected(source: Path, selection: Selection) -> Iterator[Found]:
-    if not os.path.lexists(source / IGNORE_FILE):
-        return walk(source, selection.rules())
-    ignored = next(walk(source, lambda path: path == IGNORE_FILE))
+def _selected(source: Path, selection: Selection, *, follow_links: bool, noticed: Noticed) -> Iterator[Found]:
+    content = _ignore_file(source, follow_links=follow_links) if os.path.lexists(source / IGNORE_FILE) else b""
+    keep = selection.rules(content, dropped_by_default=noticed.ignored)
+    return walk(source, keep, follow_links=follow_links, noticed=noticed, most=MOST_FILES + 1)
+
+
+def _ignore_file(source: Path, *, follow_links: bool) -> bytes:
+    ignored = next(walk(source, lambda path: path == IGNORE_FILE, follow_links=follow_links))
     if ignored.problem or not ignored.location.is_file():
         raise UnfitSource(f"{IGNORE_FILE}: {ignored.problem or 'it is a directory, not a file'}")
-    return walk(source, selection.rules(ignored.location.read_bytes()))
+    return ignored.location.read_bytes()
 
 
 def _only(source: Path, selection: Selection) -> Found:
-    if selection != EVERYTHING:
+    if selection.include or selection.exclude:
         raise UnfitSource(f"{source} is a file: there is nothing to include or exclude.")
     return _single(source)
 
@@ -129,11 +163,13 @@ def digest(location: Path) -> str:
 
 
 def opened(file: Found | Hashed) -> FileIO:
-    """Open a file that was found; raises SourceChanged when it is not the one that was found."""
+    """Open a file that was found. Raises UnfitSource for one that cannot be read, SourceChanged when it is another."""
     try:
         stream = file.location.open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise SourceChanged(f"{file.path} is gone. Run this again when nothing writes to the directory.") from error
     except OSError as error:
-        raise SourceChanged(f"{file.path}: cannot be read ({error.strerror}).") from error
+        raise UnfitSource(f"{file.path}: it cannot be read ({error.strerror}). {LEAVE_OUT}") from error
     try:
         unchanged(file, stream)
     except SourceChanged:
@@ -152,12 +188,23 @@ def unchanged(file: Found | Hashed, stream: FileIO) -> None:
 class _Walk:
     root: Path
     keep: Keep
+    follow_links: bool
+    noticed: Noticed
 
 
 def _below(walk: _Walk, directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
-    with os.scandir(directory) as entries:
+    try:
+        entries = os.scandir(directory)
+    except OSError as error:
+        yield Found(prefix or str(directory), directory, problem=f"it cannot be read ({error.strerror})")
+        return
+    empty = True
+    with entries:
         for entry in entries:
+            empty = False
             yield from _entry(walk, entry, directory, prefix + entry.name, above)
+    if empty and prefix:
+        walk.noticed.empty.append(prefix)
 
 
 def _entry(
@@ -175,13 +222,15 @@ def _entry(
     folder = stat.S_ISDIR(status.st_mode)
     if not walk.keep(path + "/" if folder else path):
         return
-    if not target.is_relative_to(walk.root):
-        yield Found(path, location, problem="it is a symbolic link that leaves the directory")
+    if not walk.follow_links and not target.is_relative_to(walk.root):
+        yield Found(path, location, problem=LEAVES)
     elif folder and target in above:
         yield Found(path, location, problem="it is a symbolic link to a directory that it is in")
     elif folder:
         yield from _below(walk, target, path + "/", (*above, target))
     else:
+        if status.st_mode & EXECUTABLE:
+            walk.noticed.executable.append(path)
         yield _file(path, target, status)
 
 

@@ -32,13 +32,14 @@ def compare(
     files: Sequence[FileView],
     *,
     exclude: Sequence[str] = (),
+    follow_links: bool = False,
     jobs: int,
     progress: Progress | None,
 ) -> Verification:
     """Compare every file of *directory* with the version's list, but for those that match *exclude*."""
     keep = selection.dropping(exclude)
     expected = {file["path"]: file for file in files if keep(file["path"])}
-    found = {file.path: file for file in sources.walk(directory, keep)}
+    found = {file.path: file for file in sources.walk(directory, keep, follow_links=follow_links)}
     changed = {
         path: problem for path in expected if path in found and (problem := _obvious(found[path], expected[path]))
     }

@@ -54,6 +54,11 @@ def place(uri: str) -> Place:
     )
 
 
+def allows_secrets() -> bool:
+    """Whether files that hold credentials are registered: REGISTRY_ALLOW_SECRETS, as the other flags are read."""
+    return credentials.flag(os.environ, "REGISTRY_ALLOW_SECRETS")
+
+
 def client(address: str, *, trusted: Iterable[str | None]) -> RegistryClient:
     """A client of the registry at *address*; see ``token``. Raises MlflowException."""
     try:

@@ -5,6 +5,7 @@ The arguments are those that MLflow 2.9 to 3.17 pass; its tests for a keyword ar
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
@@ -18,6 +19,7 @@ from registry.plugin import address
 from registry.plugin.answers import as_mlflow
 from registry.plugin.origin import Origin
 
+log = logging.getLogger(__name__)
 _COPY = re.compile(r"models:/.*[/@].")
 _PROMPT = "mlflow.prompt.is_prompt"
 # What MLflow leaves in a directory into which it has downloaded a version.
@@ -56,7 +58,11 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
                 facts["tags"] = labels or None
                 facts["description"] = description
                 facts["origin"] = {"source": source, "run_link": run_link or None, "logged_model": origin.model_id}
-                done = registry.register(name, files, exclude=_NOTES, new_version=True, **facts)
+                done = registry.register(
+                    name, files, exclude=_NOTES, allow_secrets=address.allows_secrets(), new_version=True, **facts
+                )
+        if done["ignored"]:
+            log.warning("left out of %s by default: %s", name, ", ".join(done["ignored"]))
         return self.get_model_version(name, str(done["version"]["number"]))
 
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:

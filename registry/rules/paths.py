@@ -31,6 +31,10 @@ UNFINISHED = re.compile(rf"{re.escape(UNFINISHED_PREFIX)}[0-9a-f]{{32}}(?:{re.es
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|clock\$|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\.|\Z)")
 
 
+# Reserved on Windows besides those that are refused: "Naming Files, Paths, and Namespaces", Microsoft.
+_UNPORTABLE = frozenset('<>"|?*')
+
+
 def problem(path: str) -> str | None:
     """Return why *path* cannot be registered as the path of a version's file, or None."""
     if text := containment_problem(path):
@@ -69,6 +73,12 @@ def containment_problem(path: str) -> str | None:
     return None
 
 
+def unportable(path: str) -> str | None:
+    """Return why Windows cannot hold a file at *path*, or None. Such a path is registered: it harms no machine."""
+    held = sorted(set(path) & _UNPORTABLE)
+    return f"has {' '.join(held)}" if held else None
+
+
 def decoded(path: str) -> str | None:
     """Return *path* percent-decoded until nothing is left to decode, or None after DECODINGS rounds."""
     for _ in range(DECODINGS + 1):
@@ -99,7 +109,7 @@ def clashes(paths: Sequence[str]) -> dict[int, str]:
         if original is None or keys[index] != keys[original]:
             original = index
         else:
-            found[index] = f"is the same as {paths[original]!r} where case does not count"
+            found[index] = _sameness(paths[index], paths[original])
         if following is not None and keys[following].startswith(keys[index] + _SEPARATOR):
             found[index] = f"is also a directory, of {paths[following]!r}"
     return dict(sorted(found.items()))
@@ -118,6 +128,15 @@ def repositories(paths: Sequence[str]) -> dict[int, str]:
     keys.sort()
     reason = "makes its directory a git repository, whose configuration can run commands"
     return {index: reason for index, directory in heads.items() if _is_repository(keys, directory)}
+
+
+def _sameness(path: str, other: str) -> str:
+    """Say in what two paths differ that one file system or another takes for the same."""
+    if unicodedata.normalize("NFC", path) != unicodedata.normalize("NFC", other):
+        return f"is the same as {other!r} where case does not count"
+    if path == other:
+        return f"is listed twice: {other!r}"
+    return f"is the same as {other!r} in another Unicode form: {path!a} is not {other!a} byte for byte"
 
 
 # Sorts before every character that a path can hold: what is below a path comes right after it.

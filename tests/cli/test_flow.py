@@ -157,6 +157,31 @@ def test_what_is_pulled_is_what_was_registered(registry: Registry, model: str, p
     assert (place.cwd / "served" / "MLmodel").read_text() == (place.cwd / "model" / "MLmodel").read_text()
 
 
+def test_what_is_left_out_of_a_version_is_named_and_credentials_are_refused(registry: Registry, model: str) -> None:
+    Path("model/.git").mkdir()
+    Path("model/.git/config").write_text("url = https://user:password@host/x")
+    Path("model/empty").mkdir()
+    Path("model/MLmodel").chmod(0o755)
+    Path("model/.env").write_text("PASSWORD=1")
+
+    refused = registry("register", model, "model")
+    done = registry("register", model, "model", "--allow-secrets", "--json")
+    again = registry("register", model, "model", "--allow-secrets")
+    everything = registry("register", model, "model", "--allow-secrets", "--no-default-ignores")
+
+    assert (refused.code, refused.out) == (2, "")
+    assert "these files hold credentials: .env (a file of environment variables)" in refused.err
+    assert "--allow-secrets" in refused.err
+    assert json.loads(done.out)["uploads"]["files"] == 3
+    assert again.err.splitlines() == [
+        "left out by default: .git/ (kept with --no-default-ignores)",
+        "not kept, a version holds files only: the empty empty/",
+        "not kept: the executable bit of MLmodel",
+    ]
+    assert (everything.code, everything.out) == (2, "")  # no version holds a path below .git, with any option
+    assert ".git/config: its path" in everything.err
+
+
 def test_versions_leave_and_come_back(registry: Registry, model: str) -> None:
     serve(registry, model, 1)
     ok(registry("register", model, "model", "--run-id", "ci-2", "--parent", f"{model}:1"))

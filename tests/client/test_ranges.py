@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import random
 from pathlib import Path
@@ -132,6 +134,34 @@ def test_a_link_in_place_of_an_unfinished_file_is_not_written_through(
 
     assert (tmp_path / "victim").read_bytes() == b"mine"
     assert arrived(tmp_path / "out") == CONTENT
+
+
+def test_a_file_system_that_shows_another_owner_is_written_to_and_resumed(
+    held: Store, client: RegistryClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = os.geteuid() + 1
+    monkeypatch.setattr(os, "geteuid", lambda: other)  # so looks such a mount from here
+    unfinished(tmp_path, 0)
+
+    client.pull("fraud:1", tmp_path)
+
+    assert arrived(tmp_path) == CONTENT
+    assert sorted(held.fetched()) == sorted(RANGES[1:])
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_written_to_and_nothing_is_left_behind(
+    held: Store, client: RegistryClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def flock(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+    client.pull("fraud:1", tmp_path)
+
+    assert arrived(tmp_path) == CONTENT
+    assert list(tmp_path.rglob(".registry-*")) == []
 
 
 def test_two_who_fetch_the_same_file_do_not_disturb_each_other(

@@ -1,0 +1,39 @@
+"""Refusal of files that hold credentials: a version can be read by many, and cannot be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from registry.client import sources
+from registry.client.errors import HoldsCredentials
+from registry.client.selection import IGNORE_FILE
+from registry.client.sources import Found
+from registry.rules import credentials
+
+LISTED = 10
+
+
+def refuse(files: Sequence[Found]) -> None:
+    """Raise HoldsCredentials, which names the files, when any of *files* holds credentials."""
+    found = list(_held(files))
+    if not found:
+        return
+    listed = ", ".join(f"{path} ({held})" for path, held in found[:LISTED])
+    listed += f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    raise HoldsCredentials(
+        f"these files hold credentials: {listed}. Every reader of the version could read them. Leave them out "
+        f"(exclude, {IGNORE_FILE}), or allow them (--allow-secrets, allow_secrets=True).",
+        extras={"files": dict(found)},
+    )
+
+
+def _held(files: Sequence[Found]) -> Iterator[tuple[str, str]]:
+    for file in files:
+        if file.size == 0:
+            continue
+        held = credentials.by_name(file.path)
+        if held is None and file.size <= credentials.MOST_BYTES:
+            with sources.opened(file) as stream:
+                held = credentials.by_content(stream.read(credentials.MOST_BYTES))
+        if held:
+            yield file.path, held
