@@ -20,7 +20,6 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.services import audit, leases, ownership
 
-REGISTRY = "registry"  # the chain of what concerns the registry as a whole
 SKIPPED = 1000  # version numbers of each model, and ETags, unless told otherwise
 POSITIONS = 1_000_000  # ids of audit entries and tenures
 REASON = "the registry was restored from a backup"
@@ -45,7 +44,7 @@ def begin_epoch(*, keep_tokens: bool, skip: int = SKIPPED, backup: str | None = 
     """
     with transaction() as session:
         row = session.scalars(select(Registry).with_for_update().execution_options(populate_existing=True)).one()
-        chain = audit.lock_chain(session, REGISTRY)
+        chain = audit.lock_chain(session, audit.REGISTRY)
         position = _skip_positions(session)
         event = audit.begin(chain)
         before = {"epoch": row.epoch, "first_number": row.first_number}

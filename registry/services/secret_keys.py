@@ -22,7 +22,6 @@ from registry.domain.errors import Conflict, SecretKeyMismatch, Unavailable
 from registry.domain.replay.restorations import KEY_REPLACED, KEY_ROTATED
 from registry.domain.secret_keys import Standing, standing
 from registry.services import audit
-from registry.services.restoration import REGISTRY
 
 log = structlog.get_logger(__name__)
 _EXTENSION = "registry-secret-keys"
@@ -185,7 +184,7 @@ def _locked(session: Session) -> tuple[Registry, list[str]]:
 def _write(
     session: Session, row: Registry, recorded: list[str], key: str, action: str, *, reason: str | None = None
 ) -> None:
-    chain = audit.lock_chain(session, REGISTRY)
+    chain = audit.lock_chain(session, audit.REGISTRY)
     event = audit.begin(chain)
     row.secret_keys = [key, *(one for one in recorded if one != key)]
     happening = Happening(

@@ -15,7 +15,7 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db import migrate
 from registry.db.session import db
-from registry.serve import check_store
+from registry.serve import check_key_and_store
 from tests.conftest import SECRET
 from tests.support.api import Api, expect
 from tests.support.crashes import command
@@ -67,7 +67,7 @@ def test_a_role_that_could_change_history_is_reported(
         """The state of /readyz and its word on the role, the metric, and what a server logs when it starts."""
         app = create_app(make_settings(roles.url(role), storage_url=f"file://{tmp_path / 'store'}"))
         with capture_logs() as lines:
-            check_store(app)
+            check_key_and_store(app)
         api = Api(app.test_client(), None)
         document = expect(200, api.get("/readyz"))
         text = api.client.get("/metrics").get_data(as_text=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -13,8 +14,9 @@ from flask import Flask
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from registry.db.models import IdempotencyKey
+from registry.db.models import IdempotencyKey, Registry
 from registry.db.session import transaction
+from registry.domain import clock
 from registry.domain.access import GRANTABLE, GRANTS, Permission
 from registry.http.access import permission_of
 from tests.api.hostile import bodies
@@ -262,7 +264,8 @@ def test_a_reply_that_a_release_without_permissions_kept_is_sent_again(app: Flas
     write = Write("POST", "/models", {"name": "old"})
     first = expect(201, write.send(api, "old"))
     with app.app_context(), transaction() as session:
-        session.execute(update(IdempotencyKey).values(permissions=None))
+        session.execute(update(IdempotencyKey).values(permissions=None, seal=None))
+        session.execute(update(Registry).values(unsealed_until=clock.now() + timedelta(days=1)))  # as migrations set it
 
     assert expect(201, write.send(api, "old")) == first
 

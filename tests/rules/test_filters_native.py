@@ -169,6 +169,7 @@ def test_a_mistake_is_told_with_its_column(text: str, column: int, says: str) ->
     [
         ("x" * 40_001, "has 40001 characters; at most 40000 are allowed"),
         (" OR ".join(["name='a'"] * 21), "has 21 conditions; at most 20 are allowed"),
+        ("name IN (" + ", ".join(["'a'"] * 1001) + ")", "a list has at most 1000 values"),
     ],
 )
 def test_a_filter_has_its_limits(text: str, says: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from registry.api.schemas.fields import Strict, Text
 from registry.api.schemas.paging import PageBody, PageQuery
 from registry.domain.filters import keys, native
-from registry.domain.filters.terms import MOST_PATTERN, MOST_WILDCARDS
+from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
 
 _LANGUAGE = """\
 What to find; without it everything is found.
@@ -22,7 +22,8 @@ Texts and times stand in `'…'` or `"…"`, where a doubled quote is one. In LI
 ILIKE ignores the case of ASCII letters. A key of any characters stands in backticks: ``tags.`any key` ``. A condition
 on what is absent is false, also with `!=`; one on a key with several values holds if it does for one of them. A metric
 is its latest value.
-At most {characters} characters and {terms} conditions; a pattern has at most {pattern} characters and {wildcards} `%`.
+At most {characters} characters and {terms} conditions; a list has at most {values} values, a pattern at most {pattern}
+characters and {wildcards} `%`.
 
 Keys: {keys}.
 {synonyms}
@@ -35,7 +36,7 @@ what has no value comes last. Keys: {keys}."""
 def _language(vocabulary: keys.Vocabulary, example: str) -> str:
     synonyms = "; ".join(f"`{short}` is `{name}`" for short, name in sorted(vocabulary.synonyms.items()))
     return _LANGUAGE.format(
-        characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS,
+        characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS, values=MOST_VALUES,
         pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=vocabulary.names, example=example,
         synonyms=f"{synonyms}.\n",
     )  # fmt: skip

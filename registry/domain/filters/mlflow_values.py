@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from registry.domain.errors import Invalid
 from registry.domain.filters.mlflow_words import Kind, Word, words
+from registry.domain.filters.terms import MOST_VALUES
 
 _NUMBERS = {Kind.WHOLE, Kind.FRACTION, Kind.HEXADECIMAL}
 _LIST = "While parsing a list in the query, expected "
@@ -28,6 +29,8 @@ def list_of_strings(text: str) -> tuple[str, ...]:
     members, commas = found[::2], found[1::2]
     if any(word.text != "," for word in commas) or any(word.text == "," for word in members):
         raise _refusal(f"{_LIST}a non-empty list of string values, but got ill-formed list.")
+    if len(members) > MOST_VALUES:
+        raise _refusal(f"a list has {len(members)} values; at most {MOST_VALUES} are allowed")
     if all(_is_text(word) for word in members):
         return tuple(quoted(word.text) for word in members)
     shown = ", ".join(_shown(word) for word in members)

@@ -21,6 +21,7 @@ from registry.domain.filters.keys import Kind as FieldKind
 from registry.domain.filters.native_words import Kind, Word, words, wrong
 from registry.domain.filters.terms import (
     EVERYTHING,
+    MOST_VALUES,
     PATTERNS,
     Absent,
     And,
@@ -197,6 +198,8 @@ class _Parser:
             raise self._wrong(f"expected a list in parentheses, not {self._word}")
         found = [self._value(field, Operator.EQ)]
         while self._takes(","):
+            if len(found) == MOST_VALUES:
+                raise self._wrong(f"a list has at most {MOST_VALUES} values")
             found.append(self._value(field, Operator.EQ))
         if not self._takes(")"):
             raise self._wrong(f"expected a comma or the ) of the list, not {self._word}")

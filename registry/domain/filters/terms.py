@@ -30,6 +30,7 @@ PATTERNS = {Operator.LIKE, Operator.ILIKE, Operator.NOT_LIKE, Operator.NOT_ILIKE
 # Looking for a pattern takes time by its length, and by how many %, for each character of the text.
 MOST_PATTERN = 255
 MOST_WILDCARDS = 8
+MOST_VALUES = 1000  # of a list
 
 Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, ...] | tuple[float, ...]
 

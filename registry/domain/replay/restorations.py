@@ -18,6 +18,7 @@ class Restorations:
 
     ``uncertain`` has the spans that acceptances of the clock made: their least end by their :func:`span`.
     ``secret_keys`` has the fingerprints of the keys, the newest first; None before the key was first changed.
+    ``unsealed_until`` is the end of the time in which rows without a seal act, as the latest ``baseline`` accepted it.
     """
 
     first_number: int = 1
@@ -26,6 +27,8 @@ class Restorations:
     backup: str | None = None
     uncertain: dict[str, str] = field(default_factory=dict)
     secret_keys: list[str] | None = None
+    unsealed_until: str | None = None
+    baseline: str | None = None
 
 
 def replay(entries: Iterable[Entry]) -> Restorations:
@@ -36,7 +39,7 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             backup = entry.digests.get("backup")
             found = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
-                found.uncertain, found.secret_keys,
+                found.uncertain, found.secret_keys, found.unsealed_until, found.baseline,
             )  # fmt: skip
         elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
             found.secret_keys = entry.after["secret_keys"]
@@ -44,7 +47,9 @@ def replay(entries: Iterable[Entry]) -> Restorations:
             for aggregate, since, until in entry.facts.get("uncertain", ()):
                 name = span(aggregate, since)
                 found.uncertain[name] = max(until, found.uncertain.get(name, ""))
-        elif entry.action not in {BASELINE, ERASED}:
+        elif entry.action == BASELINE:
+            found.unsealed_until, found.baseline = entry.facts.get("unsealed_until"), entry.at
+        elif entry.action != ERASED:
             raise Unreplayable(f"this release does not know the action {entry.action!r}")
     return found
 

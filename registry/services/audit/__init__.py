@@ -16,12 +16,13 @@ from registry.services.audit.reading import (
     require_exportable,
     version_history,
 )
-from registry.services.audit.recording import AUTH, Event, begin, lock_chain, record, texts
+from registry.services.audit.recording import AUTH, REGISTRY, Event, begin, lock_chain, record, texts
 from registry.services.audit.sealing import attach, knows_key_of
 from registry.services.audit.verification import ChainReport, verify
 
 __all__ = [
     "AUTH",
+    "REGISTRY",
     "Acceptance",
     "ChainReport",
     "ChainedEntry",

@@ -15,9 +15,7 @@ from registry.domain import clock
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.services.audit.clocks import ACCEPTED, last_plausible
-from registry.services.audit.recording import aggregate_of, begin, lock_chain, record, texts
-
-REGISTRY = "registry"
+from registry.services.audit.recording import REGISTRY, aggregate_of, begin, lock_chain, record, texts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 from registry.db.base import Chained
 from registry.db.models import Account, Blob, Model, Token
 from registry.db.session import transaction
-from registry.domain import facts
+from registry.domain import clock, facts
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.replay.entry import BASELINE
 from registry.services.audit import row_seals
-from registry.services.audit.recording import AUTH, begin, lock_chain, record
+from registry.services.audit.recording import AUTH, REGISTRY, begin, lock_chain, record
 from registry.services.audit.verification import STORAGE, ChainReport, verify, verify_locked
 
 VERSIONS = 200  # in one entry
@@ -90,6 +90,9 @@ def _happenings(session: Session, chain: Chained, report: ChainReport) -> Iterat
     elif report.aggregate == AUTH:
         for names in [*_pieces(found.lacking)] or [[]]:
             yield _of_access(session, [str(name) for name in names])
+    elif report.aggregate == REGISTRY:
+        until = session.scalar(row_seals.UNSEALED_UNTIL)
+        yield Happening(BASELINE, {}, facts={"unsealed_until": until and clock.wire(until)})
     else:
         yield Happening(BASELINE, {})
 

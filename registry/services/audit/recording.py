@@ -22,7 +22,8 @@ from registry.services.audit import clocks, sealing
 from registry.telemetry import logs
 
 TICK = timedelta(microseconds=1)
-AUTH, LOG = "auth", "log"  # chains that belong to no model: accounts and tokens, and checkpoints
+# Chains that belong to no model: accounts and tokens, checkpoints, and what concerns the registry as a whole.
+AUTH, LOG, REGISTRY = "auth", "log", "registry"
 
 
 @dataclass(frozen=True, slots=True)

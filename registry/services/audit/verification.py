@@ -29,10 +29,10 @@ from registry.domain.replay.storage import Storage
 from registry.services.audit import comparison, holdings
 from registry.services.audit.chains import Broken, Head, Walk, stream
 from registry.services.audit.comparison import Comparison
-from registry.services.audit.recording import AUTH, LOG, aggregate_of
+from registry.services.audit.recording import AUTH, LOG, REGISTRY, aggregate_of
 from registry.services.audit.streams import FETCHED, Cursors, ModelRows, Stream
 
-STORAGE, REGISTRY = "storage", "registry"
+STORAGE = "storage"
 LINEAGE = "lineage"
 BATCH_ENTRIES, BATCH_MODELS = 2_000, 100
 SHOWN = 20
@@ -134,7 +134,9 @@ class _Verification:
                     holdings.check_access(cursors, access, found)
                     baseline = access.baseline
                 elif aggregate == REGISTRY:
-                    holdings.check_registry(cursors, restoration_log.replay(steps), found)
+                    restorations = restoration_log.replay(steps)
+                    holdings.check_registry(cursors, restorations, found)
+                    baseline = restorations.baseline
                 elif next(steps, None) is not None:
                     raise Unreplayable("this release does not know the chain")
                 walk.end(head)

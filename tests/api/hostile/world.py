@@ -16,6 +16,7 @@ from registry.db.models import Account, Model, Token, Upload
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.http.context import EXTENSION
+from registry.services.audit import row_seals
 from registry.storage.keys import blob_key
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
@@ -85,19 +86,23 @@ def _begin_uploads(app: Flask) -> None:
     store = app.extensions[EXTENSION].store
     with app.app_context(), transaction() as session:
         owner = session.scalars(select(Account.id).where(Account.name == "all")).one()
+        begun = []
         for upload_id, part_size in ((SMALL_UPLOAD, None), (LARGE_UPLOAD, 5)):
             key = blob_key("ac" * 32, f"{uuid.uuid4()}")
             handle = store.begin_parts(key, size=10, part_size=part_size) if part_size else None
-            session.add(
+            begun.append(
                 Upload(id=upload_id, sha256="ac" * 32, size=10, key=key, state="pending", part_size=part_size,
                        handle=handle, created_at=clock.now(), created_by=owner,
                        expires_at=clock.now() + timedelta(days=1))
             )  # fmt: skip
-        session.add(
+        begun.append(
             Upload(id=PARKED_UPLOAD, sha256="ad" * 32, size=10, key=blob_key("ad" * 32, f"{uuid.uuid4()}"),
                    state="uploaded", attempts=3, parked_at=clock.now(), parked_reason="its worker was killed",
                    created_at=clock.now(), created_by=owner, expires_at=clock.now() + timedelta(days=1))
         )  # fmt: skip
+        for upload in begun:
+            row_seals.seal_upload(upload)
+        session.add_all(begun)
         session.execute(update(Model).where(Model.name == "buried").values(deleted_at=LONG_AGO))
 
 

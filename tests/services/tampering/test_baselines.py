@@ -101,6 +101,18 @@ def test_entries_without_a_seal_after_sealed_ones_must_be_accepted(old: Registry
     assert old.unlike() == {}
 
 
+def test_a_baseline_accepts_one_end_of_the_time_in_which_rows_without_a_seal_act_and_no_later_one(
+    old: Registry,
+) -> None:
+    with _sql(old, "UPDATE registry SET unsealed_until = '2998-01-01 00:00:00.000000'"), old.context():
+        recorded = [report.aggregate for report in audit.record_baseline()]
+
+    assert "registry" in recorded
+    assert old.unlike() == {}
+    with _sql(old, "UPDATE registry SET unsealed_until = '2999-01-01 00:00:00.000000'"):
+        assert "without a seal until 2999-01-01" in str(old.unlike()["registry"])
+
+
 def test_facts_that_an_earlier_release_left_out_are_covered_from_the_baseline_on(
     tmp_path: Path, make_settings: Any
 ) -> None:
