@@ -36,6 +36,7 @@ pytest_plugins = ["tests.support.fixtures_s3"]
 SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
     del os.environ[name]  # the suite's settings are its own
+os.environ["REGISTRY_RETRY_SECONDS"] = "5"  # in CI and elsewhere
 # Images set this. Every server, client and command that a test starts would compile all that it imports anew.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 

@@ -110,6 +110,10 @@ class Registry(click.Group):
             formatter.write_text(
                 "The token: --token, REGISTRY_TOKEN or REGISTRY_TOKEN_FILE, the one saved for that address."
             )
+            formatter.write_text(
+                "REGISTRY_RETRY_SECONDS: how long a command waits for a registry that is restarted, by default 60 in CI"
+                " and 10 elsewhere; 0: no waiting."
+            )
         with formatter.section("Shell completion"):
             formatter.write_text(
                 'In ~/.bashrc: eval "$(_REGISTRY_COMPLETE=bash_source registry)". For zsh and fish: zsh_source and'

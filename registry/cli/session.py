@@ -53,7 +53,7 @@ class Session:
             target = self.target
             if sys.stderr.isatty() and not self.as_json:
                 output.note(f"registry {target.url} ({target.source})")
-            self._client = client(target)
+            self._client = client(target, as_json=self.as_json)
         return self._client
 
     def number(self, reference: Reference) -> int:
@@ -91,8 +91,16 @@ class Session:
             output.note(f"There are more than {limit}. Show them: --limit 0")
 
 
-def client(target: config.Target) -> RegistryClient:
-    """A client for *target*."""
-    from registry.client import RegistryClient
+def client(target: config.Target, *, as_json: bool = False) -> RegistryClient:
+    """A client for *target*, which says on stderr when it waits for a registry that does not answer."""
+    from registry.client import RegistryClient, retrying
 
-    return RegistryClient(target.url, target.token, insecure=target.insecure)
+    try:
+        seconds = retrying.seconds(os.environ)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+    def say(text: str) -> None:
+        click.echo(output.encoded({"waiting": {"detail": text}}), err=True) if as_json else output.note(text)
+
+    return RegistryClient(target.url, target.token, insecure=target.insecure, retry_seconds=seconds, on_retry=say)

@@ -23,7 +23,7 @@
     verification a directory against a version
     archives     a version as one tar file
     references   fraud:7, fraud@champion, fraud#production, models:/fraud/7
-    transport    HTTP: retries, idempotency keys, where the token may go
+    transport    HTTP: idempotency keys, where the token may go; retrying: what is repeated, and for how long
     types        what the registry answers
     errors       how it refuses
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, Self, Unpack
 
-from registry.client import archives, downloads, polling, registration, verification
+from registry.client import archives, downloads, polling, registration, retrying, verification
 from registry.client.access import Tokens
 from registry.client.catalog import Models, Versions
 from registry.client.downloads import Pulled
@@ -17,6 +19,7 @@ from registry.client.jobs import Jobs
 from registry.client.progress import Progress
 from registry.client.references import Reference, parse
 from registry.client.registration import Facts, Registered
+from registry.client.retrying import Announce
 from registry.client.search import Search
 from registry.client.selection import Selection
 from registry.client.transport import Timeout, Transport
@@ -29,12 +32,18 @@ TIMEOUT: Timeout = (5.0, 60.0)
 RETRIES = 4
 JOBS = 4
 
+log = logging.getLogger("registry.client")
+
 
 class RegistryClient:
     """A registry at *url*. Use it as a context manager, or close it; threads may share it.
 
     Every call raises RegistryError or a subclass (see ``errors``), after *retries* attempts where trying again can
-    help. *timeout* is seconds to connect and seconds between two bytes of an answer. The token is sent to the
+    help. Connections that fail, and 502 and 503, are retried for *retry_seconds*: by default REGISTRY_RETRY_SECONDS, or
+    60 in CI and 10 elsewhere; 0, or no *retries*: not at all. *on_retry* gets a sentence about such an outage;
+    by default it is logged as a warning of ``registry.client``. Every write is repeated with its own Idempotency-Key.
+
+    *timeout* is seconds to connect and seconds between two bytes of an answer. The token is sent to the
     registry's own origin only, and over plain http only to this machine unless *insecure*. A URL that is none is a
     ValueError.
 
@@ -49,10 +58,22 @@ class RegistryClient:
         *,
         timeout: float | Timeout = TIMEOUT,
         retries: int = RETRIES,
+        retry_seconds: float | None = None,
+        on_retry: Announce | None = None,
         insecure: bool = False,
     ) -> None:
         limits = timeout if isinstance(timeout, tuple) else (min(timeout, TIMEOUT[0]), timeout)
-        self._transport = Transport(url, token=token, timeout=limits, retries=retries, insecure=insecure)
+        if retry_seconds is None:
+            retry_seconds = retrying.seconds(os.environ) if retries else 0
+        self._transport = Transport(
+            url,
+            token=token,
+            timeout=limits,
+            retries=retries,
+            insecure=insecure,
+            retry_seconds=retry_seconds,
+            announce=on_retry or log.warning,
+        )
         self.models = Models(self._transport)
         self.versions = Versions(self._transport)
         self.uploads = Uploads(self._transport)

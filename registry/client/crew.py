@@ -47,6 +47,21 @@ def pause(number: int, error: errors.RegistryError) -> float:
     return max(longest * random.uniform(0.5, 1), asked)  # noqa: S311 -- no secret
 
 
+class Persistence:
+    """How long one transfer is repeated: *attempts* times, and for *seconds* after the first failure."""
+
+    def __init__(self, attempts: int, seconds: float) -> None:
+        self._attempts, self._seconds = attempts, seconds
+        self._since = 0.0
+        self.failures = 0
+
+    def ends(self) -> bool:
+        """Count a failure; return whether it was the last that is borne."""
+        self._since = self._since or time.monotonic()
+        self.failures += 1
+        return self.failures >= self._attempts and time.monotonic() - self._since >= self._seconds
+
+
 class _Board:
     """What is left to do, and who is at it."""
 

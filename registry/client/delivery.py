@@ -38,7 +38,7 @@ class Delivery:
         """Send *size* bytes of the file (all, by default) from *start* on; False when *renew* said that nobody needs
         them. Raises SourceChanged, UploadRefused, or Unavailable when the store does not recover."""
         length = file.size if size is None else size
-        failures, renewed = 0, False
+        persistence, renewed = crew.Persistence(self.transport.attempts, self.transport.retry_seconds), False
         while True:
             try:
                 self._put(file, target, start, length)
@@ -48,10 +48,9 @@ class Delivery:
                     raise errors.UploadRefused(f"the store refused the bytes ({error}).") from None
                 renewed = True
             except errors.Unavailable as error:
-                failures += 1
-                if failures >= self.transport.attempts:
+                if persistence.ends():
                     raise
-                self.meter.pause(crew.pause(failures, error))
+                self.meter.pause(crew.pause(persistence.failures, error))
                 renewed = False
             fresh = renew()
             if fresh is None:

@@ -34,18 +34,17 @@ class Fetching:
         return []
 
     def persist(self, file: FileView, once: Callable[[], None]) -> None:
-        """Do *once* until it succeeds. Raises what it raises, Unavailable after several attempts; names the file."""
-        failures = 0
+        """Do *once* until it succeeds. Raises what it raises, Unavailable when it does not recover; names the file."""
+        persistence = crew.Persistence(max(2, self._transport.attempts), self._transport.retry_seconds)
         while True:
             used = file.get("url")
             try:
                 return once()
             except errors.Unavailable as error:
-                failures += 1
-                if failures >= max(2, self._transport.attempts):
+                if persistence.ends():
                     raise error.about(file["path"]) from error
-                if failures > 1 or error.status not in _EXPIRED:
-                    self.meter.pause(crew.pause(failures, error))
+                if persistence.failures > 1 or error.status not in _EXPIRED:
+                    self.meter.pause(crew.pause(persistence.failures, error))
             except IsADirectoryError as error:
                 raise errors.TargetOccupied(f"{file['path']} is a directory in the way of a file.") from error
             if file.get("url") == used:  # else another thread had it signed already

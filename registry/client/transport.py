@@ -11,22 +11,19 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping
 from importlib import metadata
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import exceptions as urllib3
-from urllib3.response import BaseHTTPResponse
-from urllib3.util.retry import Retry
 
-from registry.client import errors, origins
+from registry.client import errors, origins, retrying
 
 API = "/api/v1"
 CONNECTIONS = 32
 BLOCK = 1 << 18
-LONGEST_WAIT = 30.0
 PAGE = 200
 EMPTY_PAGES = 20  # that a list may have in a row before it counts as one without an end
 ANSWER_BYTES = 64 << 20
@@ -37,51 +34,6 @@ Query = Mapping[str, Any]
 
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class Backoff(Retry):
-    """Retry what may succeed later; never wait longer than LONGEST_WAIT, whatever Retry-After says.
-
-    A limit on requests (429) that lasts longer than that is reported at once, and so is a response with
-    ``X-Should-Retry: false``: the caller has to decide.
-    """
-
-    def increment(
-        self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: Any = None,
-    ) -> Self:
-        if response is not None and response.status == 429 and (super().get_retry_after(response) or 0) > LONGEST_WAIT:
-            raise urllib3.MaxRetryError(_pool, url or "")  # urllib3 returns the response then
-        if response is not None and response.headers.get("X-Should-Retry") == "false":
-            raise urllib3.MaxRetryError(_pool, url or "")
-        return super().increment(method, url, response, error, _pool, _stacktrace)
-
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        seconds = super().get_retry_after(response)
-        return None if seconds is None else min(seconds, LONGEST_WAIT)
-
-
-def backoff(retries: int) -> Backoff:
-    """Retry *retries* times, with jitter: connection trouble, 408, 429, 502, 503, 504.
-
-    Every method is retried: reads are safe, and every write carries an Idempotency-Key that the server honours.
-    """
-    return Backoff(
-        total=retries,
-        redirect=0,
-        other=0,
-        allowed_methods=None,
-        status_forcelist={408, 429, 502, 503, 504},
-        backoff_factor=0.3,
-        backoff_max=10,
-        backoff_jitter=0.3,
-        raise_on_status=False,
-    )
 
 
 class Bearer(AuthBase):
@@ -101,16 +53,30 @@ class Bearer(AuthBase):
 class Transport:
     """One registry's API and its store. Close it, or use it as a context manager; threads may share it."""
 
-    def __init__(self, url: str, *, token: str | None, timeout: Timeout, retries: int, insecure: bool) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None,
+        timeout: Timeout,
+        retries: int,
+        insecure: bool,
+        retry_seconds: float = 0,
+        announce: retrying.Announce | None = None,
+    ) -> None:
         self.url = origins.normalised(url)
         self._timeout = timeout
+        self._announce = announce
+        self._announced = False
         if token and not insecure and not origins.confidential(self.url):
             raise errors.InsecureConnection(
                 f"{self.url} is plain http to another machine: the token would travel readable. Use https."
             )
-        self._api = _session(Bearer(token, origins.origin(self.url)), retries)
-        self._store = _session(Bearer(None, ""), 0)  # who moves bytes tries again with a fresh URL, and can be stopped
-        self.attempts = max(1, 2 * retries)
+        backoff = retrying.backoff(retries, retry_seconds, self._say_waiting)
+        self._api = _session(Bearer(token, origins.origin(self.url)), backoff)
+        # Who moves bytes tries again with a fresh URL, and can be stopped.
+        self._store = _session(Bearer(None, ""), retrying.backoff(0, 0))
+        self.attempts, self.retry_seconds = max(1, 2 * retries), retry_seconds
 
     def close(self) -> None:
         self._api.close()
@@ -200,7 +166,15 @@ class Transport:
                 if stream:
                     _receive(response)
                 raise _refusal(response, self.url)
+        self._announced = False
         return response
+
+    def _say_waiting(self, trouble: str) -> None:
+        """Announce an outage once, whichever thread's request meets it first."""
+        if self._announce is not None and not self._announced:
+            self._announced = True
+            limit = f"{self.retry_seconds:g} s ({retrying.VARIABLE})"
+            self._announce(f"{origins.origin(self.url)} {trouble}. Trying again for up to {limit}.")
 
     def location(self, path: str) -> str:
         """Where the registry's redirect for *path* points: the signed URL of a file's bytes."""
@@ -276,7 +250,7 @@ def path(*parts: str | int) -> str:
 def later(response: requests.Response, advice: str = "") -> errors.Unavailable:
     """The error for a store that asks to be called again later; extras["retry_after"] are seconds, if it says."""
     try:
-        seconds = min(float(response.headers.get("Retry-After", 0)), LONGEST_WAIT)
+        seconds = min(float(response.headers.get("Retry-After", 0)), retrying.LONGEST_WAIT)
     except ValueError:
         seconds = 0
     extras = {"retry_after": seconds} if seconds > 0 else {}
@@ -294,12 +268,12 @@ def unreachable(url: str, error: Exception) -> errors.Unreachable:
     return errors.Unreachable(f"{where} cannot be reached ({_cause(error)}).{advice}")
 
 
-def _session(auth: AuthBase, retries: int) -> requests.Session:
+def _session(auth: AuthBase, backoff: retrying.Backoff) -> requests.Session:
     """A session whose credentials are *auth* alone: an auth object keeps requests from reading netrc."""
     session = _Session()
     session.auth = auth
     session.headers["User-Agent"] = _user_agent()
-    adapter = _Adapter(max_retries=backoff(retries), pool_maxsize=CONNECTIONS)
+    adapter = _Adapter(max_retries=backoff, pool_maxsize=CONNECTIONS)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

@@ -134,7 +134,7 @@ class Settings:
 VARIABLES = frozenset(f"{PREFIX}{item.name.upper()}" for item in fields(Settings) if item.name != "dev")
 # Read by the command line and its client, not by the service; see registry.client and registry.cli.
 CLIENT_VARIABLES = frozenset({
-    "REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_INSECURE",
+    "REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_INSECURE", "REGISTRY_RETRY_SECONDS",
     "REGISTRY_DATABASE_APP_ROLE", "REGISTRY_DATABASE_APP_PASSWORD",
 })  # fmt: skip
 

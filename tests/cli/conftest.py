@@ -53,6 +53,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home" / "config"))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "0")
     monkeypatch.chdir(tmp_path / "work")
     return Place(tmp_path / "work", tmp_path / "home" / "config" / "model-registry")
 

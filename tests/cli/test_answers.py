@@ -343,3 +343,27 @@ def test_options_stand_in_for_what_was_detected(
 )
 def test_sizes_have_units(count: int, text: str) -> None:
     assert output.size(count) == text
+
+
+def test_a_command_says_that_it_waits(
+    registry: Registry, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "60")
+    for _ in range(2):
+        network.get(f"{API}/models/fraud", status=503, json={"code": "unavailable", "detail": "Starting."})
+        network.get(f"{API}/models/fraud", status=404, json={"code": "not_found", "detail": "There is no model fraud."})
+
+    text, machine = registry("show", "fraud"), registry("show", "fraud", "--json")
+
+    waits = f"{URL} answered 503. Trying again for up to 60 s (REGISTRY_RETRY_SECONDS)."
+    assert text.err.splitlines()[0] == waits
+    first, last = map(json.loads, machine.err.splitlines())
+    assert (first, last["error"]["code"]) == ({"waiting": {"detail": waits}}, "not_found")
+
+
+def test_a_wait_that_is_no_number_is_a_usage_error(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "soon")
+
+    done = registry("show", "fraud")
+
+    assert (done.code, "REGISTRY_RETRY_SECONDS is 'soon'" in done.err) == (2, True)

@@ -269,7 +269,7 @@ def registry(online: Callable[[Site], Site], store: Store) -> Registry:
 
 @pytest.fixture
 def client(registry: Registry) -> Iterator[RegistryClient]:
-    with RegistryClient(registry.url, TOKEN, retries=2) as connected:
+    with RegistryClient(registry.url, TOKEN, retries=2, retry_seconds=2) as connected:
         yield connected
 
 

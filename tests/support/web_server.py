@@ -45,9 +45,9 @@ class _JoiningServer(ThreadedWSGIServer):
 
 
 @contextmanager
-def serving(app: WSGIApplication, handler: type[Handler] = Handler) -> Iterator[str]:
+def serving(app: WSGIApplication, handler: type[Handler] = Handler, port: int = 0) -> Iterator[str]:
     """Run *app* in a thread; yield its base URL."""
-    server = _JoiningServer("127.0.0.1", 0, app, handler)
+    server = _JoiningServer("127.0.0.1", port, app, handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="web server")
     thread.start()
     try:

@@ -1,0 +1,147 @@
+"""A registry that is restarted, and how long it is waited for."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+
+import pytest
+from werkzeug.wrappers import Response
+
+from registry.client import RegistryClient, errors, retrying
+from tests.support.web_server import serving
+
+from .conftest import TOKEN, Registry, Site, problem
+
+
+class Address:
+    """A local address where connections are refused until ``start``."""
+
+    def __init__(self) -> None:
+        self._reserved = socket.socket()
+        self._reserved.bind(("127.0.0.1", 0))  # without listen: refused, and taken by no other process
+        self._running = ExitStack()
+        self.url = f"http://127.0.0.1:{self._reserved.getsockname()[1]}"
+
+    def start(self, site: Site) -> None:
+        port = self._reserved.getsockname()[1]
+        self._reserved.close()
+        self._running.enter_context(serving(site, port=port))
+
+    def close(self) -> None:
+        self._running.close()
+        self._reserved.close()
+
+
+@pytest.fixture
+def address() -> Iterator[Address]:
+    place = Address()
+    yield place
+    place.close()
+
+
+def test_a_write_waits_for_a_registry_that_is_started_again_and_says_so(address: Address) -> None:
+    said: list[str] = []
+    registry = Registry()
+
+    def notice(text: str) -> None:
+        said.append(text)
+        address.start(registry)
+
+    with RegistryClient(address.url, TOKEN, retries=1, retry_seconds=60, on_retry=notice) as client:
+        client.models.create("fraud")
+
+    refused = f"{address.url} cannot be reached ([Errno {errno.ECONNREFUSED}] Connection refused)"
+    assert said == [f"{refused}. Trying again for up to 60 s (REGISTRY_RETRY_SECONDS)."]
+    assert len(registry.requests("POST", "/models")) == 1
+
+
+def test_connections_that_break_and_503_are_waited_out_with_one_key(registry: Registry) -> None:
+    said: list[str] = []
+    left = [502, 503, 503]
+    registry.answers.append(lambda request: problem(left.pop(), "unavailable", "Starting.") if left else None)
+
+    with RegistryClient(registry.url, TOKEN, retries=1, retry_seconds=60, on_retry=said.append) as client:
+        client.models.create("fraud")
+
+    sent = registry.requests("POST", "/models")
+    assert len(sent) == 4
+    assert len({request.headers["Idempotency-Key"] for request in sent}) == 1
+    assert said == [f"{registry.url} answered 503. Trying again for up to 60 s (REGISTRY_RETRY_SECONDS)."]
+
+
+def test_each_outage_is_announced_once_by_default_in_the_log(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    def outage() -> None:
+        left = [503, 503]
+        registry.answers.append(lambda request: problem(left.pop(), "unavailable", "Starting.") if left else None)
+
+    with RegistryClient(registry.url, TOKEN, retry_seconds=60) as client:
+        for _ in range(2):
+            outage()
+            client.models.create("fraud")
+
+    assert [record.levelno for record in caplog.records if record.name == "registry.client"] == [logging.WARNING] * 2
+
+
+@pytest.mark.parametrize("limits", [{"retry_seconds": 0}, {"retries": 0}], ids=["seconds", "retries"])
+def test_waiting_can_be_turned_off(registry: Registry, limits: Mapping[str, int]) -> None:
+    registry.answers.append(lambda request: problem(503, "unavailable", "The database is down."))
+
+    with (
+        RegistryClient(registry.url, TOKEN, **limits) as client,  # type: ignore[arg-type] -- each is a number
+        pytest.raises(errors.Unavailable, match="The database is down"),
+    ):
+        client.models.get("fraud")
+
+    assert len(registry.seen) == 1
+
+
+def test_a_server_that_is_slow_or_limits_requests_is_not_asked_for_as_long(registry: Registry) -> None:
+    registry.answers.append(lambda request: problem(504, "unavailable", "The proxy gave up."))
+
+    with (
+        RegistryClient(registry.url, TOKEN, retries=1, retry_seconds=60) as client,
+        pytest.raises(errors.Unavailable, match="The proxy gave up"),
+    ):
+        client.models.get("fraud")
+
+    assert len(registry.seen) == 2
+
+
+def test_bytes_are_sent_again_for_as_long_as_requests_are(registry: Registry, source: object) -> None:
+    left = [503] * 4
+    registry.store.answers.append(
+        lambda request: Response(status=left.pop()) if left and request.method == "PUT" else None
+    )
+
+    with RegistryClient(registry.url, TOKEN, retries=1, retry_seconds=60) as client:
+        done = client.register("fraud", str(source), jobs=1)
+
+    assert (done["created"], left) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, 10),
+        ({"CI": "true"}, 60),
+        ({"CI": "false"}, 10),
+        ({"TF_BUILD": "True"}, 60),
+        ({"JENKINS_URL": "https://ci.example"}, 60),
+        ({"CI": "true", "REGISTRY_RETRY_SECONDS": "0"}, 0),
+        ({"REGISTRY_RETRY_SECONDS": "2.5"}, 2.5),
+    ],
+)
+def test_how_long_a_restart_is_waited_for(environ: dict[str, str], expected: float) -> None:
+    assert retrying.seconds(environ) == expected
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
+def test_a_wait_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=f"REGISTRY_RETRY_SECONDS is '{value}'"):
+        retrying.seconds({"REGISTRY_RETRY_SECONDS": value})
