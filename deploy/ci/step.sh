@@ -55,6 +55,12 @@ def holder(model):
     return str(json.loads(shown.stdout)["number"])
 
 
+def warned():
+    for line in (files / "err").read_text(encoding="utf-8", errors="replace").splitlines():
+        if line.startswith("warning: "):
+            say("warning", line if not github else line.removeprefix("warning: "))
+
+
 def succeeded():
     told = json.loads((files / "out").read_text(encoding="utf-8"))
     version = told["version"]
@@ -67,6 +73,7 @@ def succeeded():
     }
     if command == "gate":
         found["current"] = holder(version["model"])
+    warned()
     say("notice", f"{DONE[command]}: {found['reference']} ({found['stage']})")
     append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in found.items()))
     append("STEP_DOTENV", "".join(f"REGISTRY_{name.upper()}={value}\n" for name, value in found.items()))

@@ -4,38 +4,60 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.client.detect import ci, git
+if TYPE_CHECKING:
+    from registry.client.detect import Detected
 
 ROLES = ("train", "validation", "test", "other")
 
 
-def detected(source: Path, *, enabled: bool) -> ci.Detected:
-    """The run and code around this process: from CI, else from a local git repository."""
-    if not enabled:
-        return ci.Detected()
-    found = ci.detect(os.environ)
-    return found if found.run or found.code else ci.Detected(code=git.describe(source, Path.cwd()))
+def detected(source: Path, *, enabled: bool) -> Detected:
+    """The run and the code around this process."""
+    from registry.client.detect import Detected, around
+
+    return around(source) if enabled else Detected()
 
 
 def run(
-    found: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None
+    found: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None, actor: str | None
 ) -> dict[str, Any] | None:
     """The run: as detected, with what the options say in its place; None without an id."""
-    given = {"system": system, "id": id, "url": url}
+    given = {"system": system, "id": id, "url": url, "triggered_by": actor}
     merged = {"system": "manual", **(found or {}), **{key: value for key, value in given.items() if value}}
     if "id" in merged:
         return merged
-    if url or system:
-        raise click.UsageError("--run-url and --run-system describe a run: say which with --run-id.")
+    if url or system or actor:
+        raise click.UsageError("--run-url, --run-system and --triggered-by describe a run: say which with --run-id.")
     return None
+
+
+def code(
+    found: Mapping[str, Any] | None, *, repo: str | None, commit: str | None, branch: str | None
+) -> dict[str, Any] | None:
+    """The code: as detected, with what the options say in its place.
+
+    What was detected of another repository or another commit is left out.
+    """
+    from registry.client.detect import public_repository
+
+    known = dict(found or {})
+    if repo and (address := public_repository(repo)) != known.get("repo"):
+        if not address:
+            raise click.BadParameter(f"{repo!r} is no address of a repository.", param_hint="--repo")
+        known = {"repo": address}
+    if commit and commit != known.get("commit"):
+        known = {"repo": known.get("repo"), "commit": commit}
+    if branch:
+        known["branch"] = branch
+    if known and not known.get("repo"):
+        raise click.UsageError("--commit and --branch are of a repository: say which with --repo.")
+    return known or None
 
 
 def environment(*, lock_file: Path | None, image_digest: str | None, enabled: bool) -> dict[str, str] | None:

@@ -15,6 +15,7 @@ from registry.cli.session import Session
 
 if TYPE_CHECKING:
     from registry.client import Reference
+    from registry.client.detect import Detected
     from registry.client.registration import Registered
     from registry.client.types import VersionView
 
@@ -53,6 +54,10 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--run-id", metavar="ID", help="The run that made it; found by itself in CI.")
 @click.option("--run-url", metavar="URL", help="Where to look at the run.")
 @click.option("--run-system", metavar="NAME", help='What ran it; "manual" unless known.')
+@click.option("--triggered-by", metavar="NAME", help="The person who started the run.")
+@click.option("--repo", metavar="URL", help="The code's repository; found in CI, or by git.")
+@click.option("--commit", metavar="SHA", help="The code's commit; found in CI, or by git.")
+@click.option("--branch", metavar="NAME", help="The code's branch; found in CI, or by git.")
 @click.option("--lock-file", type=FILE, help="The environment's lock file, to remember by its digest.")
 @click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
 @click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this derives from.")
@@ -70,8 +75,12 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     """Register the files at PATH as the next version of the model NAME.
 
     The model is made if there is none. Files that the registry has already are not sent again; interrupted, the
-    command goes on where it stopped when it is run again. In GitHub Actions, GitLab CI and Jenkins the run and the
-    commit are found by themselves; elsewhere the commit is git's.
+    command goes on where it stopped when it is run again.
+
+    The run, its person, repository, commit and branch are found by themselves in GitHub, Gitea and Forgejo Actions,
+    GitLab CI, Azure Pipelines, CircleCI, Buildkite, Bitbucket Pipelines, Jenkins and AWS CodeBuild; the run alone in
+    Airflow, Kubeflow Pipelines, Argo Workflows and SageMaker. Elsewhere repository, commit and branch are git's. A
+    warning says why no commit is found.
 
     The same files from the same run give the version that there is, so a CI job can be retried; without a run, the same
     files with the same lineage. Facts that this version has not are refused (exit 5). --update adds metrics, tags,
@@ -96,14 +105,17 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     """
     if options["update"] and options["new_version"]:
         raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
-    described = _facts(session, path, **options)
+    found = facts.detected(path if isinstance(path, Path) else Path.cwd(), enabled=not options["no_detect"])
+    described = _facts(session, found, **options)
     if isinstance(path, str):
         _import(session, name, path, described, options)
     else:
-        _upload(session, name, path, described, options)
+        _upload(session, name, path, described, options, problem=found.problem)
 
 
-def _upload(session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any]) -> None:
+def _upload(
+    session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
+) -> None:
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
         done = session.registry.register(
             name,
@@ -120,6 +132,8 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
             jobs=options["jobs"],
             progress=progress,
         )
+    if problem and not (described["code"] or {}).get("commit"):
+        output.note(f"warning: the commit is not recorded: {problem}")
     if done["version"]["state"] != "pending" or not options["wait"]:
         session.show(done, lambda: _say(done, options["aliases"]))
         return
@@ -148,9 +162,9 @@ def _import(session: Session, name: str, source: str, described: dict[str, Any],
         version.follow(session, begun["id"])
 
 
-def _facts(session: Session, path: Path | str, **options: Any) -> dict[str, Any]:
+def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
     detect = not options["no_detect"]
-    found = facts.detected(path if isinstance(path, Path) else Path.cwd(), enabled=detect)
+    code = facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
     return {
         "description": options["description"],
         "tags": distinct(options["tags"], "--tag") or None,
@@ -158,8 +172,14 @@ def _facts(session: Session, path: Path | str, **options: Any) -> dict[str, Any]
         "metrics": facts.merged_metrics(options["metrics_file"], distinct(options["metrics"], "--metric")),
         "framework": options["framework"],
         "signature": facts.signature(options["signature"]),
-        "run": facts.run(found.run, id=options["run_id"], url=options["run_url"], system=options["run_system"]),
-        "code": found.code,
+        "run": facts.run(
+            found.run,
+            id=options["run_id"],
+            url=options["run_url"],
+            system=options["run_system"],
+            actor=options["triggered_by"],
+        ),
+        "code": code,
         "environment": facts.environment(
             lock_file=options["lock_file"], image_digest=options["image_digest"], enabled=detect
         ),

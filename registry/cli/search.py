@@ -23,9 +23,10 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
     \b
     A filter is KEY OPERATOR VALUE, joined by AND, OR, NOT and parentheses.
       keys        name, version_number, stage, status, created_at, updated_at, created_by, alias, framework,
-                  tags.KEY, params.KEY, metrics.KEY (its latest value), run.id, code.commit,
-                  dataset.name, dataset.digest, source_path; of models name, tags.KEY, alias, lifecycle,
-                  created_at, updated_at, created_by. Any other KEY in backticks: tags.`any key`
+                  tags.KEY, params.KEY, metrics.KEY (its latest value), run.id, run.triggered_by,
+                  code.commit, code.branch, dataset.name, dataset.digest, source_path; of models name,
+                  tags.KEY, alias, lifecycle, created_at, updated_at, created_by. Any other KEY in
+                  backticks: tags.`any key`
       operators   = != LIKE ILIKE IN (…) of texts, also with NOT; = != < <= > >= of numbers and times;
                   IS NULL, IS NOT NULL of everything. In LIKE % is any text, _ any character.
       values      texts and times in quotes: 'risk', "2026-11-21"; numbers without

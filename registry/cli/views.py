@@ -111,7 +111,8 @@ def alias(view: AliasView) -> None:
 
 def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if run := lineage.get("run"):
-        yield "run", " ".join(part for part in (run["system"], run["id"], run.get("url")) if part)
+        actor = f"by {run['triggered_by']}" if run.get("triggered_by") else None
+        yield "run", " ".join(part for part in (run["system"], run["id"], actor, run.get("url")) if part)
     if code := lineage.get("code"):
         yield "code", _code(code)
     if environment := lineage.get("environment"):
@@ -124,8 +125,9 @@ def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 def _code(code: Mapping[str, Any]) -> str:
     commit = f" at {code['commit']}" if code.get("commit") else ""
+    branch = f" on {code['branch']}" if code.get("branch") else ""
     path = f" in {code['path']}" if code.get("path") else ""
-    return f"{code['repo']}{commit}{path}" + (" with uncommitted changes" if code.get("dirty") else "")
+    return f"{code['repo']}{commit}{branch}{path}" + (" with uncommitted changes" if code.get("dirty") else "")
 
 
 def _dataset(dataset: Dataset) -> str:

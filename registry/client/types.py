@@ -85,6 +85,7 @@ class Run(TypedDict):
     metrics: NotRequired[dict[str, float]]
     unmeasured: NotRequired[dict[str, str]]
     tags: NotRequired[dict[str, str]]
+    triggered_by: NotRequired[str | None]
     started_at: NotRequired[str | None]
     finished_at: NotRequired[str | None]
 
@@ -92,6 +93,7 @@ class Run(TypedDict):
 class Code(TypedDict):
     repo: str
     commit: NotRequired[str | None]
+    branch: NotRequired[str | None]
     path: NotRequired[str | None]
     dirty: NotRequired[bool | None]
 

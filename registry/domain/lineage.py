@@ -50,6 +50,7 @@ class Run:
     """The execution that produced the version, as it stood at registration.
 
     ``unmeasured`` tells of the metrics that are no finite number what they are: NaN, Infinity or -Infinity.
+    ``triggered_by`` is the login or name of who started it, as the system states it.
     """
 
     system: str
@@ -61,6 +62,7 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    triggered_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Code:
     commit: str | None = None
     path: str | None = None
     dirty: bool | None = None
+    branch: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
-        return canonical_digest(_plain(asdict(self)) | {"run": _run(self.run)})
+        return canonical_digest(_plain(asdict(self)) | {"run": _run(self.run), "code": _code(self.code)})
 
     @property
     def run_key(self) -> str:
@@ -143,7 +146,7 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
     if run := snapshot.run:
         yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run(run) or {})
     if code := snapshot.code:
-        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, code.repo, _plain(asdict(code)))
+        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, code.repo, _code(code) or {})
     if environment := snapshot.environment:
         found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
@@ -180,11 +183,20 @@ def run_of(document: Mapping[str, Any]) -> Run:
 
 
 def _run(run: Run | None) -> dict[str, Any] | None:
-    """A run as a document. Without tags and unmeasured metrics it is, and digests, as before there were any."""
+    """A run as a document; without the facts of later releases it is, and digests, as before there were any."""
     if run is None:
         return None
     document: dict[str, Any] = _plain(asdict(run))
-    return {name: value for name, value in document.items() if value or name not in {"tags", "unmeasured"}}
+    later = {"tags", "unmeasured", "triggered_by"}
+    return {name: value for name, value in document.items() if value or name not in later}
+
+
+def _code(code: Code | None) -> dict[str, Any] | None:
+    """The code as a document; without a branch it is, and digests, as before there were any."""
+    if code is None:
+        return None
+    document: dict[str, Any] = _plain(asdict(code))
+    return {name: value for name, value in document.items() if value or name != "branch"}
 
 
 def _plain(value: Any) -> Any:

@@ -2,8 +2,8 @@
 
 A version is meant that has the same files from the same run and is neither deleted nor failed; without a run, one with
 the same files and the same lineage. What it is sent besides is compared with what it has. A fact that its first
-registration sent and that was changed since counts as known: repeating a request undoes no later decision. The address
-and the times of the run are not compared, because each attempt of a job has others.
+registration sent and that was changed since counts as known: repeating a request undoes no later decision. The address,
+the times and the person of the run are not compared, because each attempt of a job may have others.
 """
 
 from __future__ import annotations

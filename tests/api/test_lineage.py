@@ -22,10 +22,11 @@ RUN = {
     "metrics": {"auc": 0.9},
     "unmeasured": {"loss": "NaN"},
     "tags": {"team": "risk"},
+    "triggered_by": "ann",
     "started_at": "2026-01-02T03:04:05.000000Z",
     "finished_at": "2026-01-02T04:00:00.123456Z",
 }
-CODE = {"repo": "https://git.test/fraud", "commit": "c0ffee", "path": "train", "dirty": False}
+CODE = {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "main", "path": "train", "dirty": False}
 ENVIRONMENT = {"python": "3.11.9", "lock_digest": SHA, "image_digest": "sha256:" + "cd" * 32}
 TRAIN = {"name": "train.csv", "digests": [SHA, MD5], "uri": "s3://data/train.csv", "role": "train", "rows": 7,
          "schema": {"amount": "double", "nested": {"deep": [1, None, 2.5]}}}  # fmt: skip
@@ -58,8 +59,8 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, given: Given) -> Non
     [
         ("run", {"system": "ci", "id": "1"},
          {"system": "ci", "id": "1", "url": None, "params": {}, "metrics": {}, "unmeasured": {}, "tags": {},
-          "started_at": None, "finished_at": None}),
-        ("code", {"repo": "r"}, {"repo": "r", "commit": None, "path": None, "dirty": None}),
+          "triggered_by": None, "started_at": None, "finished_at": None}),
+        ("code", {"repo": "r"}, {"repo": "r", "commit": None, "branch": None, "path": None, "dirty": None}),
         ("environment", {"python": "3.12"}, {"python": "3.12", "lock_digest": None, "image_digest": None}),
         ("datasets", [{"name": "d", "digests": [MD5]}],
          [{"name": "d", "digests": [MD5], "uri": None, "role": "other", "rows": None, "schema": None}]),

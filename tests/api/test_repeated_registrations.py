@@ -49,7 +49,7 @@ def test_the_same_request_writes_nothing_whatever_was_decided_since(
     expect(201, api.post(f"{VERSIONS}/1/metrics", {"metrics": {"auc": 0.8}}))
     given.version(aliases=["champion"])
     before, entries = version(api), given.entries()
-    attempt = {**first, "run": {**RUN, "url": "https://ci.example/attempt/2"}}
+    attempt = {**first, "run": {**RUN, "url": "https://ci.example/attempt/2", "triggered_by": "bob"}}
     less = {"files": first["files"], "run": RUN}
 
     for body in (first, attempt, less, {**first, "update": True}):
@@ -64,6 +64,7 @@ def test_the_same_request_writes_nothing_whatever_was_decided_since(
         ({"params": {"depth": "7"}}, {"params.depth": ("6", "7", False)}),
         ({"framework": "xgboost"}, {"framework": ("sklearn", "xgboost", False)}),
         ({"code": {**CODE, "commit": "b" * 40}}, {"code.commit": ("a" * 40, "b" * 40, False)}),
+        ({"code": {**CODE, "branch": "topic"}}, {"code.branch": (None, "topic", False)}),
         ({"environment": {"python": "3.13.0"}}, {"environment.python": ("3.12.1", "3.13.0", False)}),
         ({"datasets": [{**DATA, "role": "test"}]}, {"datasets.train.csv": (None, ..., False)}),
         ({"parents": [{"model": "fraud", "version": 1}]}, {"parents.fraud:1": (None, ..., False)}),

@@ -46,7 +46,7 @@ def test_a_mistake_is_told_with_its_column(api: Api) -> None:
     problem = expect(422, api.get("/search/versions", query_string={"filter": "name = 'a' AND colour = 'red'"}))
 
     assert problem["code"] == "invalid"
-    assert problem["detail"].startswith("filter: column 16: there is no key colour; keys are alias, code.commit, ")
+    assert problem["detail"].startswith("filter: column 16: there is no key colour; keys are alias, code.branch, ")
     assert list(problem["errors"]) == ["filter"]
 
 

@@ -333,7 +333,7 @@ def test_data_is_named_after_its_file(place: Place, text: str, name: str, role: 
 def test_options_stand_in_for_what_was_detected(
     found: dict[str, str] | None, given: dict[str, str], expected: dict[str, str] | None
 ) -> None:
-    options: dict[str, Any] = {"id": None, "url": None, "system": None, **given}
+    options: dict[str, Any] = {"id": None, "url": None, "system": None, "actor": None, **given}
 
     assert facts.run(found, **options) == expected
 

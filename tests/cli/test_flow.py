@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.checkouts import checkout
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
 
@@ -34,6 +35,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def model(place: Place, service: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
     """A model's name of this test's own, a directory ``model`` to register, and the service as the default."""
     monkeypatch.setenv("REGISTRY_URL", service)
+    checkout(place.cwd)
     (place.cwd / "model" / "weights").mkdir(parents=True)
     (place.cwd / "model" / "MLmodel").write_text(f"flavors: {{}} # {request.node.name}")
     (place.cwd / "model" / "weights" / "model.bin").write_bytes(request.node.name.encode() * 1000)

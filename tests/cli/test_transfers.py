@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.checkouts import checkout
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
 
@@ -73,6 +74,7 @@ def registry(tmp_path: Path, service: str, proxy: Proxy) -> Commands:
 @pytest.fixture
 def model(tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """A model's name of this test's own, and a directory ``model`` with one large file and one small one."""
+    checkout(tmp_path)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights.bin").write_bytes(os.urandom(SIZE))
     (tmp_path / "model" / "MLmodel").write_text(f"flavors: {{}} # {request.node.name}")

@@ -100,6 +100,7 @@ def gitlab(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
         told = {name: re.sub(r"\$\[\[ inputs\.(.+?) \]\]", lambda match: inputs[match[1]], value)
                 for name, value in JOB["variables"].items()}  # fmt: skip
         runner = {"GITLAB_CI": "true", "CI_PIPELINE_ID": "88", "CI_COMMIT_SHA": "b" * 40}
+        runner["CI_PROJECT_URL"] = "https://gitlab.example/risk/fraud"
         runner |= {
             "REGISTRY_URL": fleet.server.url,
             "REGISTRY_TOKEN": token,

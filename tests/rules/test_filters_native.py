@@ -114,7 +114,7 @@ def test_every_text_is_a_filter_or_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "column", "says"),
     [
-        ("colour = 'red'", 1, "there is no key colour; keys are alias, code.commit, created_at"),
+        ("colour = 'red'", 1, "there is no key colour; keys are alias, code.branch, code.commit, created_at"),
         ("name = 'a' AND colour = 'red'", 16, "there is no key colour"),
         ("name == 'a'", 7, "expected a text in quotes, not ="),
         ("name > 'a'", 6, "name compares with =, !=, LIKE, ILIKE, NOT LIKE, NOT ILIKE, IN, NOT IN"),

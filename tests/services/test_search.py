@@ -52,7 +52,8 @@ CONDITIONS = [
     "alias = 'champion'", "alias != 'champion'", "alias IS NULL", "alias LIKE 'c%'", "alias NOT IN ('champion')",
     "framework = 'sklearn'", "framework != 'sklearn'", "framework IS NULL", "framework NOT LIKE 'sk%'",
     "run.id = 'r0'", "run_id != 'r0'", "run_id IS NULL", "code.commit = 'c0'", "code.commit != 'c0'",
-    "code.commit IS NULL", "dataset.name = 'train'", "dataset.name != 'train'", "dataset.name IS NULL",
+    "code.commit IS NULL", "code.branch = 'b0'", "run.triggered_by != 'p0'",
+    "dataset.name = 'train'", "dataset.name != 'train'", "dataset.name IS NULL",
     f"dataset.digest = 'md5:{'0a' * 16}'", "dataset.digest LIKE 'md5:%'", "created_by = 'all'", "created_by != 'all'",
     "source_path IS NULL", *(f"created_at {operator} '2026-01-01T00:00:05.000007Z'" for operator in COMPARED),
 ]  # fmt: skip
@@ -73,9 +74,11 @@ def body(number: int, chosen: random.Random) -> dict[str, Any]:
     }
     if number % 3 == 0:
         facts["framework"] = chosen.choice(["sklearn", "xgboost"])
-        facts["run"] = {"system": "ci", "id": f"r{number % 4}-{number}" if number % 4 else f"r{number}"}
+        facts["run"] = {"system": "ci", "id": f"r{number % 4}-{number}" if number % 4 else f"r{number}",
+                        "triggered_by": f"p{number % 3}" if number % 2 else None}  # fmt: skip
     if number % 4 == 1:
-        facts["code"] = {"repo": "https://git.test/x", **({"commit": f"c{number % 3}"} if number % 8 == 1 else {})}
+        facts["code"] = {"repo": "https://git.test/x", **({"commit": f"c{number % 3}"} if number % 8 == 1 else {}),
+                         "branch": "b0" if number % 8 == 5 else None}  # fmt: skip
         facts["datasets"] = [{"name": name, "digests": [f"md5:{digest * 16}"]}
                              for name, digest in [("train", "0a"), (f"test{number}", "0b")]]  # fmt: skip
     if number % 7 == 0:
@@ -120,6 +123,7 @@ def thing(item: dict[str, Any]) -> Thing:
         "name": item["model"], "version_number": item["number"], "stage": item["stage"], "status": item["state"],
         "created_at": datetime.fromisoformat(item["created_at"]), "created_by": item["created_by"],
         "framework": item["framework"], "run.id": run.get("id"), "code.commit": code.get("commit"),
+        "code.branch": code.get("branch"), "run.triggered_by": run.get("triggered_by"),
         "source_path": item["source"],
     }  # fmt: skip
     values: dict[tuple[str, str | None], list[Any]] = {

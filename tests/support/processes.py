@@ -16,13 +16,16 @@ from pathlib import Path
 
 SCRIPTS = Path(sys.executable).parent
 START_SECONDS = 60
+FOREIGN = (
+    "REGISTRY_", "GITHUB_", "GITEA_", "FORGEJO_", "GITLAB_", "CI_", "JENKINS_", "BUILD_", "TF_BUILD", "CIRCLE",
+    "BUILDKITE", "BITBUCKET_", "CODEBUILD_", "TRAINING_JOB_", "AIRFLOW_CTX_", "KFP_", "ARGO_",
+)  # fmt: skip
 SET_PARENT_DEATH_SIGNAL = 1
 
 
 def environment(**variables: str) -> dict[str, str]:
     """This process's environment without settings of ours and of CI, our commands on its PATH, plus *variables*."""
-    foreign = ("REGISTRY_", "GITHUB_", "GITLAB_", "CI_", "JENKINS_", "BUILD_")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign) and name != "CI"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN) and name != "CI"}
     ours = {"PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1", "REGISTRY_DRAIN_SECONDS": "0"}
     return kept | ours | variables
 

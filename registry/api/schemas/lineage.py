@@ -45,6 +45,9 @@ class RunBody(Strict):
         metadata={"description": "the metrics that are no finite number"},
     )
     tags = labels(longest=8000)  # as in MLflow
+    triggered_by = Text(
+        least=1, most=255, allow_none=True, metadata={"description": "login or name of the person who started it"}
+    )
     started_at = Instant(allow_none=True)
     finished_at = Instant(allow_none=True)
 
@@ -56,6 +59,7 @@ class RunBody(Strict):
 class CodeBody(Strict):
     repo = Text(required=True, least=1, most=REPO_LENGTH)
     commit = Text(most=255, allow_none=True)
+    branch = Text(least=1, most=255, allow_none=True)
     path = Text(most=1024, allow_none=True)
     dirty = Flag(allow_none=True)
 
@@ -114,6 +118,7 @@ class RunView(View):
     metrics = fields.Dict(keys=fields.String(), values=fields.Float(), required=True)
     unmeasured = fields.Dict(keys=fields.String(), values=fields.String(), required=True, dump_default=dict)
     tags = fields.Dict(keys=fields.String(), values=fields.String(), required=True, dump_default=dict)
+    triggered_by = fields.String(required=True, allow_none=True, dump_default=None)
     started_at = fields.String(required=True, allow_none=True)
     finished_at = fields.String(required=True, allow_none=True)
 
@@ -121,6 +126,7 @@ class RunView(View):
 class CodeView(View):
     repo = fields.String(required=True)
     commit = fields.String(required=True, allow_none=True)
+    branch = fields.String(required=True, allow_none=True, dump_default=None)
     path = fields.String(required=True, allow_none=True)
     dirty = fields.Boolean(required=True, allow_none=True)
 

@@ -1,1 +1,44 @@
-"""What a registration finds out about the process that makes it: the run of a CI system and the code that it runs."""
+"""The run and the code that a registration comes from, as far as CI systems, orchestrators and git say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.client.detect import ci, git
+from registry.client.detect.addresses import public_repository
+
+if TYPE_CHECKING:
+    from registry.client.types import Code, Run
+
+__all__ = ["Detected", "around", "public_repository"]
+
+
+@dataclass(frozen=True, slots=True)
+class Detected:
+    """``run`` and ``code`` as the API takes them, None where nothing is known; ``problem`` says why no commit is."""
+
+    run: Run | None = None
+    code: Code | None = None
+    problem: str | None = None
+
+
+def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Detected:
+    """Return what is known about this process and the files at *source*.
+
+    The variables of a CI system come first; git is asked where they name no commit. Runs git, at most 10 seconds for
+    each of its commands.
+    """
+    job = ci.job(os.environ if environ is None else environ)
+    run, code = (job.described(), job.code()) if job else (None, None)
+    if code and code.get("commit"):
+        return Detected(run, code)
+    found, problem = git.describe(source, cwd or Path.cwd())
+    if found is None:
+        return Detected(run, code, problem)
+    if job and job.branch and "branch" not in found:
+        found["branch"] = job.branch[:255]  # checkouts of CI systems are detached
+    return Detected(run, found)

@@ -1,37 +1,82 @@
-"""The repository that a file lies in, as code lineage: remote, commit, directory, uncommitted changes."""
+"""The repository that a file lies in, as code lineage: remote, commit, branch, directory, uncommitted changes."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from registry.client.detect.ci import public_repository
+from registry.client.detect.addresses import public_repository
+
+if TYPE_CHECKING:
+    from registry.client.types import Code
 
 SECONDS = 10
+SAY_IT = "say it with --repo and --commit (code= in Python)"
+# The sentence of git 2.35.2, and that of later releases.
+_FOREIGN = re.compile(r"(?:dubious ownership in repository at|unsafe repository \()\s?'(.+?)'", re.DOTALL)
+_OUTSIDE = "not a git repository"
+MISSING = "git is not installed here"
 
 
-def describe(source: Path, cwd: Path) -> dict[str, Any] | None:
-    """The work tree around *source*, or else around *cwd*; None outside of git.
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What git printed; ``error`` is None when it succeeded."""
 
-    Only tracked files count as changes: a freshly written model is no change of the code.
+    text: str
+    error: str | None = None
+
+
+def describe(source: Path, cwd: Path) -> tuple[Code | None, str | None]:
+    """Return the work tree around *source*, or else around *cwd*, and why there is none.
+
+    Only tracked files count as changes: a freshly written model is no change of the code. A checkout around *source*
+    that cannot be read is not replaced by that around *cwd*, which may be another repository.
     """
     for start in (source if source.is_dir() else source.parent, cwd):
         top = _git(start, "rev-parse", "--show-toplevel")
-        if top and (commit := _git(start, "rev-parse", "HEAD")):
-            changes = _git(start, "status", "--porcelain", "--untracked-files=no")
-            code = {"repo": _repository(start, Path(top)), "commit": commit, "path": _below(cwd, Path(top))}
-            return {**{key: value for key, value in code.items() if value}, "dirty": bool(changes)}
-    return None
+        if top.error is None and top.text:
+            return _described(start, Path(top.text), cwd)
+        if top.error and _OUTSIDE not in top.error:
+            return None, _unread(start, top.error)
+    return None, f"no git checkout is around {source}: {SAY_IT}"
+
+
+def _described(start: Path, top: Path, cwd: Path) -> tuple[Code | None, str | None]:
+    commit = _git(start, "rev-parse", "--verify", "--quiet", "HEAD")
+    if commit.error is not None:
+        return None, f"the checkout {top} has no commit yet: commit, or {SAY_IT}"
+    code: Code = {"repo": _repository(start, top), "commit": commit.text}
+    branch = _git(start, "symbolic-ref", "--short", "--quiet", "HEAD")  # fails on a detached HEAD
+    if branch.error is None and 0 < len(branch.text) <= 255:
+        code["branch"] = branch.text
+    if path := _below(cwd, top):
+        code["path"] = path
+    changes = _git(start, "status", "--porcelain", "--untracked-files=no")
+    if changes.error is None:
+        code["dirty"] = bool(changes.text)
+    return code, None
+
+
+def _unread(start: Path, error: str) -> str:
+    if foreign := _FOREIGN.search(error):
+        trust = f"git config --global --add safe.directory '{foreign[1]}'"
+        return f"git refuses the checkout {foreign[1]}, which belongs to another user. Run {trust}, or {SAY_IT}"
+    if error == MISSING:
+        return f"{MISSING}: install it, or {SAY_IT}"
+    return f"git cannot read the checkout around {start} ({error}): mend that, or {SAY_IT}"
 
 
 def _repository(start: Path, top: Path) -> str:
     """The remote ``origin``, or any; without one the directory's name, never its path on this machine."""
-    remote = _git(start, "remote", "get-url", "origin")
-    if not remote and (names := _git(start, "remote")):
-        remote = _git(start, "remote", "get-url", names.splitlines()[0])
-    return (public_repository(remote) if remote else "") or top.name
+    remote = _git(start, "remote", "get-url", "origin").text
+    if not remote and (names := _git(start, "remote").text):
+        remote = _git(start, "remote", "get-url", names.splitlines()[0]).text
+    address = public_repository(remote) if remote else ""
+    return address if 0 < len(address) <= 512 else top.name
 
 
 def _below(cwd: Path, top: Path) -> str | None:
@@ -39,14 +84,20 @@ def _below(cwd: Path, top: Path) -> str | None:
     return here.relative_to(root).as_posix() if here != root and here.is_relative_to(root) else None
 
 
-def _git(directory: Path, *arguments: str) -> str | None:
-    """git's answer; None when it has none, is not installed, or takes too long. Runs no hook of the repository."""
+def _git(directory: Path, *arguments: str) -> _Answer:
+    """Run git without the hooks of the repository."""
     command = ["git", "-C", str(directory), "-c", "core.fsmonitor=false", *arguments]
     environ = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
         done = subprocess.run(  # noqa: S603 (no shell; arguments are ours)
             command, capture_output=True, text=True, errors="replace", timeout=SECONDS, check=False, env=environ
         )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    except FileNotFoundError:
+        return _Answer("", MISSING)
+    except subprocess.TimeoutExpired:
+        return _Answer("", f"git did not answer within {SECONDS} seconds")
+    except OSError as error:
+        return _Answer("", f"git cannot be run: {error.strerror}")
+    if done.returncode == 0:
+        return _Answer(done.stdout.strip())
+    return _Answer("", done.stderr.strip().removeprefix("fatal: ") or f"exit code {done.returncode}")

@@ -128,13 +128,14 @@ def _aliases(of_row: ColumnElement[bool]) -> Related:
     return Related(statement.correlate(Model, Version), AliasTenure.alias)
 
 
-def _commit() -> Related:
+def _attribute(kind: NodeKind, name: str) -> Related:
+    """A text of the version's run or code: one row at most."""
     own, target = aliased(LineageNode), aliased(LineageNode)
-    commit = target.attributes["commit"].as_string()
-    statement = select(commit).join(LineageEdge, LineageEdge.target_id == target.id)
+    value = target.attributes[name].as_string()
+    statement = select(value).join(LineageEdge, LineageEdge.target_id == target.id)
     statement = statement.join(own, own.id == LineageEdge.source_id)
-    statement = statement.where(own.version_id == Version.id, target.kind == NodeKind.CODE.value)
-    return Related(statement.correlate(Version), commit)
+    statement = statement.where(own.version_id == Version.id, target.kind == kind.value)
+    return Related(statement.correlate(Version), value)
 
 
 def _dataset_name() -> Related:
@@ -155,7 +156,9 @@ def _dataset_digest() -> Related:
 
 
 _LINEAGE: dict[str, Callable[[], Related]] = {
-    "code.commit": _commit,
+    "code.commit": lambda: _attribute(NodeKind.CODE, "commit"),
+    "code.branch": lambda: _attribute(NodeKind.CODE, "branch"),
+    "run.triggered_by": lambda: _attribute(NodeKind.RUN, "triggered_by"),
     "dataset.name": _dataset_name,
     "dataset.digest": _dataset_digest,
 }
