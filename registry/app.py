@@ -92,6 +92,7 @@ def _open_gates(app: Flask) -> None:
     app.before_request(blueprint.refuse_unknown_query)
     app.before_request(blueprint.refuse_idle_conditions)
     app.after_request(_secure)
+    app.after_request(access.warn_of_expiry)
 
 
 def _add_faces(app: Flask) -> None:

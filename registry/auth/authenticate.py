@@ -19,6 +19,7 @@ from registry.db.models import Account, Token
 from registry.db.session import look_up, transaction
 from registry.domain.access import Actor, ActorKind, Role, permissions_of
 from registry.domain.errors import Unauthenticated, Unavailable
+from registry.domain.token_life import warns_from
 
 # One text for every refusal: a caller learns nothing about which tokens exist.
 REFUSED = "a valid API token is needed: send 'Authorization: Bearer mrp_…'"
@@ -27,7 +28,7 @@ _ROLES = frozenset(Role)
 _REMEMBERED = 10_000
 _TOKEN = (
     select(Token.id, Token.hash, Token.name, Token.roles, Token.expires_at, Token.last_used_on, Token.created_by,
-           Account.id.label("account_id"), Account.name.label("account"), Account.kind,
+           Token.created_at, Account.id.label("account_id"), Account.name.label("account"), Account.kind,
            times.column().label("moment"))
     .join(Account, Account.id == Token.account_id)
     .where(Token.id == bindparam("id"), Token.revoked_at.is_(None))
@@ -36,11 +37,12 @@ _TOKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token that was accepted."""
+    """A token that was accepted. From ``warns_from`` on, responses say when it expires."""
 
     id: str
     name: str
     expires_at: datetime
+    warns_from: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,8 @@ def _read(token_id: str) -> _Known | None:
         row.id,
         issuer_id=row.created_by,
     )
-    return _Known(row.hash, actor, Credential(row.id, row.name, row.expires_at), row.last_used_on)
+    credential = Credential(row.id, row.name, row.expires_at, warns_from(row.created_at, row.expires_at))
+    return _Known(row.hash, actor, credential, row.last_used_on)
 
 
 def bearer(header: str | None) -> str | None:

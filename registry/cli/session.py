@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -91,9 +92,28 @@ class Session:
             output.note(f"There are more than {limit}. Show them: --limit 0")
 
 
+class _Warnings(logging.Handler):
+    """Writes the client's warnings to stderr: as text, or as one JSON document a line."""
+
+    as_json = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage()
+        if self.as_json:
+            click.echo(output.encoded({"warning": {"detail": text}}), err=True)
+        else:
+            output.note(f"warning: {text}")
+
+
+_WARNINGS = _Warnings(logging.WARNING)
+
+
 def client(target: config.Target, *, as_json: bool = False) -> RegistryClient:
-    """A client for *target*, which says on stderr when it waits for a registry that does not answer."""
-    from registry.client import RegistryClient, retrying
+    """A client for *target*, whose warnings go to stderr, as does the news that it waits for the registry."""
+    from registry.client import RegistryClient, expiry, retrying
+
+    _WARNINGS.as_json = as_json
+    expiry.log.addHandler(_WARNINGS)
 
     try:
         seconds = retrying.seconds(os.environ)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +13,11 @@ from registry.cli.cells import Moment, Whole
 from registry.cli.options import connected, limit, reason
 from registry.cli.output import when
 from registry.cli.session import Session
+from registry.domain import clock, token_life
 from registry.domain.access import GRANTABLE, Role
+
+if TYPE_CHECKING:
+    from registry.client.types import TokenView
 
 COLUMNS = (("id", "name"), ("owner", "issued by"), "roles", "expires", "last used", "revoked")
 ROLES = click.Choice([role.value for role in Role if role in GRANTABLE])
@@ -53,17 +59,23 @@ def create(session: Session, owner: str, roles: tuple[str, ...], name: str | Non
 
 @token.command("list")
 @click.option("--mine", is_flag=True, help="Those that act as you, with any issuer; needs no role.")
+@click.option("--expiring", is_flag=True, help="Valid ones in their last 14 days, or the last fifth of a short life.")
 @limit(0)
 @connected
-def list_(session: Session, mine: bool, limit: int) -> None:
+def list_(session: Session, mine: bool, expiring: bool, limit: int) -> None:
     """List tokens with their issuers and roles, without their secrets. Without --mine: for admins and auditors.
 
     \b
     Example:
       registry token list --mine
+      registry token list --expiring
     """
-    empty = "no token acts as you" if mine else "no tokens"
-    session.list(session.registry.tokens.list(mine=mine), COLUMNS, _row, empty=empty, limit=limit)
+    tokens: Iterable[TokenView] = session.registry.tokens.list(mine=mine)
+    if expiring:
+        now = clock.now()
+        tokens = (token for token in tokens if not token["revoked_at"] and _is_ending(token, now))
+    empty = "no token is near its end" if expiring else "no token acts as you" if mine else "no tokens"
+    session.list(tokens, COLUMNS, _row, empty=empty, limit=limit)
 
 
 @token.command()
@@ -81,6 +93,11 @@ def revoke(session: Session, token_id: str, mine: bool, reason: str | None) -> N
     """
     gone = session.registry.tokens.revoke(token_id, mine=mine, reason=reason)
     session.show(gone, lambda: output.line(f"{token_id} revoked"))
+
+
+def _is_ending(token: TokenView, now: datetime) -> bool:
+    created, expires = (datetime.fromisoformat(text) for text in (token["created_at"], token["expires_at"]))
+    return token_life.is_ending(created, expires, now=now)
 
 
 def _row(token: Any) -> list[object]:

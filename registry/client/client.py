@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Self, Unpack
 
@@ -98,6 +99,14 @@ class RegistryClient:
     @property
     def url(self) -> str:
         return self._transport.url
+
+    @property
+    def token_expires_at(self) -> datetime | None:
+        """When the token ends, if a response has warned of it: in its last 14 days, or the last fifth of its life.
+
+        The first warning is also logged, by ``registry.client.expiry``.
+        """
+        return self._transport.expiry.at
 
     def me(self) -> MeView:
         """Who the caller is, and what they may do."""

@@ -20,6 +20,7 @@ from requests.auth import AuthBase
 from urllib3 import exceptions as urllib3
 
 from registry.client import errors, origins, retrying
+from registry.client.expiry import Expiry
 
 API = "/api/v1"
 CONNECTIONS = 32
@@ -77,6 +78,7 @@ class Transport:
         # Who moves bytes tries again with a fresh URL, and can be stopped.
         self._store = _session(Bearer(None, ""), retrying.backoff(0, 0))
         self.attempts, self.retry_seconds = max(1, 2 * retries), retry_seconds
+        self.expiry = Expiry()
 
     def close(self) -> None:
         self._api.close()
@@ -161,6 +163,7 @@ class Transport:
         response = self._call(
             self._api, method, self.url + API + path, params=_query(query), data=data, headers=sent, stream=stream
         )
+        self.expiry.note(response.headers)
         if response.status_code >= 400:
             with response:
                 if stream:

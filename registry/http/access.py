@@ -9,9 +9,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 
+from registry.db import times
 from registry.db.attempts import persistently
+from registry.domain import clock
 from registry.domain.access import LOCAL_DEV, Actor, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
 from registry.http import proxy_headers
@@ -22,6 +24,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 PERMISSION = "__permission__"
 SURELY = "__surely__"
 PUBLIC = "public"
+EXPIRES = "X-Token-Expires-At"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
@@ -64,6 +67,14 @@ def register(app: Flask) -> None:
     app.before_request(_name_request)
     app.before_request(_check_host)
     app.before_request(_admit)
+
+
+def warn_of_expiry(response: Response) -> Response:
+    """Add the end of the request's token to the response when it is near."""
+    credential = g.get("credential")
+    if credential is not None and credential.warns_from <= times.now():
+        response.headers[EXPIRES] = clock.wire(credential.expires_at)
+    return response
 
 
 def _declare(permission: Permission | str, *, surely: bool = False) -> Callable[[View], View]:

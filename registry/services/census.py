@@ -9,12 +9,13 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_missing
-from registry.db.models import Blob, Census, Import, Version
+from registry.db.models import Blob, Census, Import, Token, Version
 from registry.db.session import reading, transaction
+from registry.domain import token_life
 from registry.services import leases
 
 EVERY = timedelta(minutes=5)
-NAMES = ("versions", "imports", "blobs", "blob_bytes")
+NAMES = ("versions", "imports", "blobs", "blob_bytes", "tokens_expiring")
 
 
 def take(*, least_age: timedelta = EVERY) -> bool:
@@ -23,7 +24,7 @@ def take(*, least_age: timedelta = EVERY) -> bool:
         moment, last = leases.now(session), session.scalars(select(func.max(Census.counted_at))).one()
         if last is not None and moment - last < least_age:
             return False
-        counted = list(_counted(session))
+        counted = list(_counted(session, moment))
     with transaction() as session:
         session.execute(delete(Census).where(Census.name.in_(NAMES)))
         rows = [
@@ -40,10 +41,14 @@ def latest(session: Session) -> tuple[dict[tuple[str, str], int], datetime | Non
     return {(row.name, row.label): row.value for row in rows}, max((row.counted_at for row in rows), default=None)
 
 
-def _counted(session: Session) -> Iterator[tuple[str, str, int]]:
+def _counted(session: Session, moment: datetime) -> Iterator[tuple[str, str, int]]:
     for name, column in (("versions", Version.state), ("imports", Import.state)):
         for state, count in session.execute(select(column, func.count()).group_by(column)):
             yield name, state, count
     count, size = session.execute(select(func.count(), func.coalesce(func.sum(Blob.size), 0)).select_from(Blob)).one()
     yield "blobs", "", count
     yield "blob_bytes", "", int(size)
+    ending = select(Token.created_at, Token.expires_at, Token.last_used_on).where(
+        Token.revoked_at.is_(None), Token.expires_at > moment, Token.expires_at <= moment + token_life.WARNING
+    )
+    yield "tokens_expiring", "", sum(token_life.is_missed(*row, now=moment) for row in session.execute(ending))

@@ -160,6 +160,8 @@ def _counted(session: Session, moment: datetime) -> list[Gauge]:
         Gauge("registry_blobs", "Stored files, as last counted.", None, {"": counted.get(("blobs", ""), 0)}),
         Gauge("registry_blob_bytes", "Bytes of all stored files, as last counted.", None,
               {"": counted.get(("blob_bytes", ""), 0)}),
+        Gauge("registry_tokens_expiring", "API tokens in use that end within 14 days, as last counted.", None,
+              {"": counted.get(("tokens_expiring", ""), 0)}),
         Gauge("registry_census_age_seconds", "Since a worker last counted versions, imports and files.", None,
               {"": max(0.0, (moment - at).total_seconds())}),
     ]  # fmt: skip
