@@ -28,10 +28,12 @@ FULL: dict[str, Any] = {
         "metrics": {"epochs": 12.0},
         "unmeasured": {"loss": "-Infinity"},
         "tags": {"team": "risk", "k" * 250: "v" * 8000},
+        "triggered_by": "Ann Lee",
         "started_at": "2026-01-02T03:04:05.678901Z",
         "finished_at": "2026-01-02T04:00:00.000000Z",
     },
-    "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "path": "train/fraud.py", "dirty": True},
+    "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "topic/x", "path": "train/fraud.py",
+             "dirty": True},
     "environment": {"python": "3.11.9", "lock_digest": SHA, "image_digest": SHA.replace("a", "c")},
     "datasets": [
         {"name": "train.csv", "digests": [SHA, "md5:" + "0f" * 16], "uri": "s3://data/train.csv", "role": "train",

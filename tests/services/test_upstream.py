@@ -96,7 +96,7 @@ def test_a_logged_model_becomes_a_whole_version_with_its_run(importing: Importin
         "run": {
             "system": "mlflow", "id": RUN, "url": f"{upstream.url}/#/experiments/1/runs/{RUN}",
             "params": {"C": "0.5", "depth": "3"}, "metrics": {"auc": 0.5}, "unmeasured": {"loss": "NaN"},
-            "tags": {"team": "risk"}, "started_at": "2026-11-21T19:55:51.922000Z",
+            "tags": {"team": "risk"}, "triggered_by": None, "started_at": "2026-11-21T19:55:51.922000Z",
             "finished_at": "2026-11-21T19:56:00.568000Z",
         },
         "code": None,

@@ -68,10 +68,12 @@ FACTS: dict[str, Any] = {
         "metrics": {"loss": 1},
         "unmeasured": {"ratio": "NaN"},
         "tags": {"team": "risk"},
+        "triggered_by": "ann",
         "started_at": "2026-11-20T12:00:00Z",
         "finished_at": "2026-11-20T14:00:00.5+01:00",
     },
-    "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "path": "train.py", "dirty": False},
+    "code": {"repo": "https://git.test/fraud", "commit": "c0ffee", "branch": "main", "path": "train.py",
+             "dirty": False},
     "environment": {"python": "3.11.7", "lock_digest": DIGEST, "image_digest": DIGEST},
     "datasets": [{
         "name": "train", "digests": [DIGEST], "uri": "s3://data/train", "role": "train", "rows": 10,
