@@ -13,8 +13,7 @@ import click
 
 if TYPE_CHECKING:
     from registry.client.detect import Detected
-
-ROLES = ("train", "validation", "test", "other")
+    from registry.client.types import Dataset
 
 
 def detected(source: Path, *, enabled: bool) -> Detected:
@@ -70,15 +69,14 @@ def environment(*, lock_file: Path | None, image_digest: str | None, enabled: bo
     return {key: value for key, value in found.items() if value} or None
 
 
-def dataset(text: str) -> dict[str, Any]:
-    """``[ROLE=]PATH`` as a dataset named after its file; the role is train unless given."""
-    role, equals, path = text.partition("=")
-    if not equals or role not in ROLES:
-        role, path = "train", text
-    file = Path(path)
-    if not file.is_file():
-        raise click.BadParameter(f"{path!r} is not a file.", param_hint="--data")
-    return {"name": file.name, "digests": [file_digest(file)], "role": role}
+def dataset(text: str) -> Dataset:
+    """The dataset that a value of --data describes. Raises BadParameter."""
+    from registry.client import data, errors
+
+    try:
+        return data.described(text)
+    except errors.UnfitSource as error:
+        raise click.BadParameter(error.detail, param_hint="--data") from error
 
 
 def file_digest(path: Path) -> str:

@@ -42,7 +42,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--no-default-ignores", is_flag=True, help="Also files of version control, caches and operating systems.")
 @click.option("--allow-secrets", is_flag=True, help="Also files that hold credentials, which are refused otherwise.")
 @follow_links
-@click.option("--data", multiple=True, metavar="[ROLE=]FILE", help="Training data to remember by its digest.")
+@click.option("--data", multiple=True, metavar="[ROLE=][NAME=]DATA", help="Data to remember by its digest; see above.")
 @click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93.")
 @click.option("--metrics-file", type=FILE, help="JSON object of numbers; --metric wins.")
 @click.option("--param", "params", multiple=True, type=PAIR, help="A training parameter, e.g. depth=6.")
@@ -95,13 +95,16 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
 
     PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that.
 
-    ROLE of --data is train (the default), validation, test or other.
+    --data takes a file, a directory, a digest (sha256:…, or as DVC spells it), or an address with a digest
+    (s3://bucket/key@sha256:…). A .dvc file and a pointer of git-lfs stand for the data that they point at. ROLE is
+    train (the default), validation, test or other; NAME replaces that of the file.
 
     \b
     Example:
       registry register fraud ./model --data train.csv --data test=test.csv \\
         --metric auc=0.93 --param depth=6 --tag team=risk --run-id ci-41
       registry register fraud ./model --exclude 'checkpoints/' --wait
+      registry register fraud ./model --data images/ --data test=october=s3://data/october.parquet@sha256:9f86d0…
     """
     if options["update"] and options["new_version"]:
         raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict
 
-from registry.client import credential_files, errors, sending, sources
+from registry.client import credential_files, errors, pointers, sending, sources
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
 from registry.client.imports import Imports
@@ -95,6 +95,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     """Register the files at *source* as a version of *model*, making the model if there is none."""
     noticed = sources.Noticed()
     found = sources.scan(source, selection, follow_links=follow_links, noticed=noticed)
+    pointers.refuse(found)
     if not allow_secrets:
         credential_files.refuse(found)
     files = sources.hashed(found, jobs=jobs, progress=progress, parts=True)

@@ -36,6 +36,7 @@ EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 Stamp = tuple[int, int, int, int]
 """Device, inode, size and modification time: a file whose stamp is the same has not been written to."""
+NOWHERE: Stamp = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,17 @@ class Found:
 
     path: str
     location: Path
-    stamp: Stamp = (0, 0, 0, 0)
+    stamp: Stamp = NOWHERE
     problem: str | None = None
 
     @property
     def size(self) -> int:
         return self.stamp[2]
+
+    @property
+    def readable(self) -> bool:
+        """Whether this is a file; its path alone may be what is unfit."""
+        return self.stamp != NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ def _ignore_file(source: Path, *, follow_links: bool) -> bytes:
 def _only(source: Path, selection: Selection) -> Found:
     if selection.include or selection.exclude:
         raise UnfitSource(f"{source} is a file: there is nothing to include or exclude.")
-    return _single(source)
+    return single(source)
 
 
 def hashed(
@@ -159,7 +165,7 @@ def hashed(
 
 def digest(location: Path) -> str:
     """The SHA-256 of one file, as hex."""
-    return _hash(_single(location), Meter("hash", 0, None)).sha256
+    return _hash(single(location), Meter("hash", 0, None)).sha256
 
 
 def opened(file: Found | Hashed) -> FileIO:
@@ -234,7 +240,8 @@ def _entry(
         yield _file(path, target, status)
 
 
-def _single(source: Path) -> Found:
+def single(source: Path) -> Found:
+    """Return one file, with its problem when a version cannot hold it. Raises UnfitSource when it cannot be read."""
     try:
         target = source.resolve(strict=True)
         return _file(source.name, target, target.stat())

@@ -6,7 +6,6 @@ equal snapshots are one node and nothing can change under a version that refers 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -15,9 +14,6 @@ from typing import Any
 
 from registry.domain import clock
 from registry.domain.manifest import canonical_digest
-
-# MLflow's digests of data are short texts of many kinds (a hash, a version of a table): they are kept as they are.
-_DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9+._-]{0,31}:[0-9a-f]{8,128}|mlflow:[!-~]{1,128})\Z")
 
 
 class NodeKind(StrEnum):
@@ -134,11 +130,6 @@ class Node:
     @property
     def key(self) -> str:
         return canonical_digest([self.kind, self.attributes])
-
-
-def digest_problem(text: str) -> str | None:
-    """Why *text* is not ``<algorithm>:<hex>``."""
-    return None if _DIGEST.match(text) else "must be <algorithm>:<lower-case hex>, for example sha256:9f86d0…"
 
 
 def nodes(snapshot: Snapshot) -> Iterator[Node]:

@@ -14,7 +14,6 @@ from registry.domain.errors import Invalid
 from registry.rules import manifest, paths
 from registry.rules.manifest import MOST_FILES
 
-DEFAULT_MEDIA_TYPE = "application/octet-stream"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -25,7 +24,7 @@ class File:
     path: str
     size: int
     sha256: str
-    media_type: str = DEFAULT_MEDIA_TYPE
+    media_type: str = manifest.MEDIA_TYPE
 
 
 @dataclass(frozen=True, slots=True)

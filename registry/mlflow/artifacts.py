@@ -14,12 +14,12 @@ from werkzeug.routing import BaseConverter
 
 from registry.domain.access import Permission
 from registry.domain.errors import Malformed, Unsupported
-from registry.domain.manifest import DEFAULT_MEDIA_TYPE
 from registry.http import files
 from registry.http.access import requires
 from registry.http.bodies import announced_length, load, takes_file, takes_parts
 from registry.http.context import absolute, current_actor, limits, settings, store
 from registry.mlflow.arguments import require_json
+from registry.rules.manifest import MEDIA_TYPE
 from registry.services import area, gathering
 from registry.services.area import Signed
 from registry.storage.driver import attachment
@@ -149,7 +149,7 @@ def complete_parts(directory: str = "") -> BaseResponse:
         _path(directory, body),
         _text(body, "upload_id"),
         _etags(body),
-        media_type=DEFAULT_MEDIA_TYPE,
+        media_type=MEDIA_TYPE,
         actor=current_actor(),
         store=store(),
         limits=limits(),
@@ -195,7 +195,7 @@ def _streamed(signed: Signed) -> BaseResponse:
 
 def _media_type(given: str) -> str:
     """Clients guess it by the file's name, and need not: what is none says nothing."""
-    return given if _MEDIA_TYPE.match(given) else DEFAULT_MEDIA_TYPE
+    return given if _MEDIA_TYPE.match(given) else MEDIA_TYPE
 
 
 def _body() -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MOST_FILES = 10_000
+MEDIA_TYPE = "application/octet-stream"  # of a file for which none is named
 LARGEST_FILE = 5 * 1024**4  # bytes; Amazon S3, "Multipart upload limits"
 _FIELDS = ("media_type", "path", "sha256", "size")
 

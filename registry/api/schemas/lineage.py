@@ -19,15 +19,16 @@ from registry.api.schemas.fields import (
     measurements,
     version_number,
 )
-from registry.domain import lineage, names
+from registry.domain import names
 from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
+from registry.rules import digests
 
 REPO_LENGTH = 512  # it names a node of the graph: PostgreSQL indexes no text of more than 2,700 bytes
 ROLES = Choice([role.value for role in DatasetRole])
 
 
 def _digest(**kwargs: Any) -> Text:
-    return Text(least=1, most=160, rule=lineage.digest_problem, **kwargs)
+    return Text(least=1, most=160, rule=digests.problem, **kwargs)
 
 
 class RunBody(Strict):

@@ -33,12 +33,12 @@ from registry.api.schemas.lineage import (
     RunBody,
 )
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.domain import lineage, names
+from registry.domain import names
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import Stage, State
-from registry.rules import paths
+from registry.rules import digests, paths
 from registry.rules.manifest import MOST_FILES
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
@@ -115,7 +115,7 @@ class VersionPatchBody(Strict):
 class MetricsBody(Strict):
     metrics = measurements(least=1, required=True)
     step = WholeNumber(least=-(2**53) + 1, allow_none=True)
-    dataset_digest = Text(least=1, most=160, rule=lineage.digest_problem, allow_none=True)
+    dataset_digest = Text(least=1, most=160, rule=digests.problem, allow_none=True)
 
 
 class VersionsQuery(PageQuery):

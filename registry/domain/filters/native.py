@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from registry.domain.errors import Invalid
-from registry.domain.filters import digests
+from registry.domain.filters.digests import pattern as digest_pattern
 from registry.domain.filters.keys import OPERATORS, Field, Vocabulary
 from registry.domain.filters.keys import Kind as FieldKind
 from registry.domain.filters.native_words import Kind, Word, words, wrong
@@ -36,7 +36,7 @@ from registry.domain.filters.terms import (
     conditions,
     costly_pattern,
 )
-from registry.rules import suggestions
+from registry.rules import digests, suggestions
 
 MOST_CHARACTERS = 40_000  # a list of 1,000 run ids, as MLflow's own server takes
 MOST_ORDER_CHARACTERS = 1000
@@ -242,7 +242,7 @@ def _read(word: Word, field: Field, operator: Operator) -> Value:
         near = suggestions.hint(suggestions.nearest(word.value, field.choices))
         raise ValueError(f"it is one of {', '.join(field.choices)}, never {word.text}{near}")
     if field.digest:
-        return digests.pattern(word.value) if operator in PATTERNS else digests.stored(word.value)
+        return digest_pattern(word.value) if operator in PATTERNS else digests.stored(word.value)
     return word.value
 
 

@@ -1,0 +1,45 @@
+"""Digests of data: ``<algorithm>:<lower-case hex>``, and the spellings that people copy.
+
+DVC's digest of a directory is ``md5:<hex>.dir`` (dvc.org/doc/user-guide/project-structure/internal-files). MLflow's are
+short texts of many kinds (a hash, a version of a table): ``mlflow:<text>``, kept as it is.
+"""
+
+from __future__ import annotations
+
+import re
+
+_DIGEST = re.compile(r"(?:[a-z0-9][a-z0-9+._-]{0,31}:[0-9a-f]{8,128}|md5:[0-9a-f]{32}\.dir|mlflow:[!-~]{1,128})\Z")
+_MLFLOW = "mlflow:"
+_BY_LENGTH = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
+_BARE = re.compile(r"[0-9a-f]+\Z", re.IGNORECASE)
+_BARE_DIRECTORY = re.compile(r"[0-9a-f]{32}\.dir\Z", re.IGNORECASE)
+_JOINED = re.compile(r"(md5|sha1|sha256|sha384|sha512)[-=]([0-9a-f]+)\Z", re.IGNORECASE)
+_MLFLOWS = re.compile(r"[0-9a-f]{8}\Z")
+
+
+def problem(text: str) -> str | None:
+    """Why *text* is not a digest in its stored form."""
+    return None if _DIGEST.match(text) else "must be <algorithm>:<lower-case hex>, for example sha256:9f86d0…"
+
+
+def stored(text: str) -> str:
+    """Return the stored form of a digest. Without an algorithm its length tells which. Raises ValueError."""
+    found = text.strip()
+    if _MLFLOWS.match(found):
+        return _MLFLOW + found
+    if _BARE.match(found) and len(found) in _BY_LENGTH:
+        return f"{_BY_LENGTH[len(found)]}:{found.lower()}"
+    if _BARE_DIRECTORY.match(found):
+        return f"md5:{found.lower()}"
+    if joined := _JOINED.match(found):
+        return f"{joined[1]}:{joined[2]}".lower()
+    form = cased(found)
+    if wrong := problem(form):
+        raise ValueError(f"a digest {wrong}, not {text!r}")
+    return form
+
+
+def cased(text: str) -> str:
+    """In lower case, but for what MLflow made of its data."""
+    algorithm, _, rest = text.partition(":")
+    return f"{_MLFLOW}{rest}" if f"{algorithm.lower()}:" == _MLFLOW else text.lower()
