@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.metadata import version
 from typing import Any
 
 from flask import Flask, Response
-from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
@@ -20,6 +18,7 @@ from registry.config import Settings, Tracking
 from registry.db import session
 from registry.domain.secret_keys import derived, fingerprint
 from registry.http import access, bodies, context
+from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services import audit, secret_keys
 from registry.services.refusals import Counts
@@ -41,6 +40,8 @@ SECURITY_HEADERS = {
 
 
 class _App(Flask):
+    url_rule_class = OnceCompiledRule
+
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """None of our functions is a coroutine; Flask would look a dozen times a request."""
         return func
@@ -96,27 +97,14 @@ def _open_gates(app: Flask) -> None:
 
 
 def _add_faces(app: Flask) -> None:
-    app.config |= {
-        "API_TITLE": "Model registry",
-        "API_VERSION": version("model-registry"),
-        "OPENAPI_VERSION": "3.1.0",
-        "API_SPEC_OPTIONS": {
-            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-            "security": [{"token": []}],
-        },
-    }
-    api = Api()
-    api.DEFAULT_ERROR_RESPONSE_NAME = None  # every operation lists its own
-    converters.document(api)
-    api.init_app(app)
     for part in BLUEPRINTS:
-        api.register_blueprint(part)
+        app.register_blueprint(part)
     app.register_blueprint(transfer.blueprint)
     app.register_blueprint(metrics.blueprint)
-    app.register_blueprint(operations.make_blueprint(api))
+    app.register_blueprint(operations.blueprint)
     for face in MLFLOW:
         app.register_blueprint(face)
-    problems.register(app)  # flask-smorest has put its own handler in place of ours
+    problems.register(app)
 
 
 def _upstream(settings: Settings, tracking: Tracking) -> Upstream:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from flask import Blueprint, Response, jsonify, redirect, render_template_string, send_from_directory
-from flask_smorest import Api
 from openapi_ui_bundles import swagger_ui
 from werkzeug import Response as Redirect
 
+from registry.api import description
 from registry.http.access import public
 from registry.http.context import settings, store
 from registry.services import health
@@ -34,61 +33,59 @@ SCRIPT = """SwaggerUIBundle({url: "openapi.json", dom_id: "#ui", deepLinking: tr
 """
 
 
-def make_blueprint(api: Api) -> Blueprint:
-    """The operations of an app whose operations *api* documents."""
-    blueprint = Blueprint("operations", __name__)
+blueprint = Blueprint("operations", __name__)
 
-    @blueprint.get("/livez")
-    @public("says only that the process answers")
-    def livez() -> Response:
-        return jsonify({"status": "ok"})
 
-    @blueprint.get("/readyz")
-    @public("load balancers ask it; it names no secret")
-    def readyz() -> tuple[Response, int]:
-        if processes.draining():
-            return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503
-        checks = health.readiness(store())
-        state = health.state_of(checks)
-        document = {
-            "status": state,
-            "mode": _mode(),
-            "checks": {name: {"ok": check.ok, "detail": check.detail} for name, check in checks.items()},
-        }
-        return jsonify(document), 503 if state == health.NOT_READY else 200
+@blueprint.get("/livez")
+@public("says only that the process answers")
+def livez() -> Response:
+    return jsonify({"status": "ok"})
 
-    @blueprint.get("/openapi.json")
-    @public("the API's description is not secret")
-    def openapi() -> Response:
-        return jsonify(_document(api))
 
-    @blueprint.get("/docs")
-    @public("the API's description is not secret")
-    def docs() -> str:
-        return render_template_string(PAGE)
+@blueprint.get("/readyz")
+@public("load balancers ask it; it names no secret")
+def readyz() -> tuple[Response, int]:
+    if processes.draining():
+        return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503
+    checks = health.readiness(store())
+    state = health.state_of(checks)
+    document = {
+        "status": state,
+        "mode": _mode(),
+        "checks": {name: {"ok": check.ok, "detail": check.detail} for name, check in checks.items()},
+    }
+    return jsonify(document), 503 if state == health.NOT_READY else 200
 
-    @blueprint.get("/docs.js")
-    @public("the API's description is not secret")
-    def docs_script() -> Response:
-        return Response(SCRIPT, content_type="text/javascript")
 
-    @blueprint.get("/docs/<any('swagger-ui.css','swagger-ui-bundle.js','favicon-32x32.png'):file>")
-    @public("files of a public package")
-    def docs_asset(file: str) -> Response:
-        return send_from_directory(ASSETS, file)
+@blueprint.get("/openapi.json")
+@public("the API's description is not secret")
+def openapi() -> Response:
+    return jsonify(description.document())
 
-    @blueprint.get("/")
-    @public("leads to the docs")
-    def index() -> Redirect:
-        return redirect("docs")
 
-    return blueprint
+@blueprint.get("/docs")
+@public("the API's description is not secret")
+def docs() -> str:
+    return render_template_string(PAGE)
+
+
+@blueprint.get("/docs.js")
+@public("the API's description is not secret")
+def docs_script() -> Response:
+    return Response(SCRIPT, content_type="text/javascript")
+
+
+@blueprint.get("/docs/<any('swagger-ui.css','swagger-ui-bundle.js','favicon-32x32.png'):file>")
+@public("files of a public package")
+def docs_asset(file: str) -> Response:
+    return send_from_directory(ASSETS, file)
+
+
+@blueprint.get("/")
+@public("leads to the docs")
+def index() -> Redirect:
+    return redirect("docs")
 
 
 def _mode() -> str:
     return "dev-no-auth" if settings().dev else "production"
-
-
-def _document(api: Api) -> dict[str, Any]:
-    found: dict[str, Any] = api.spec.to_dict()
-    return found
