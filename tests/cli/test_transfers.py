@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import forks
 from tests.support.checkouts import checkout
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
@@ -48,9 +49,7 @@ class Commands:
         self.env = environment(REGISTRY_URL=service, http_proxy=proxy.url, no_proxy="", **home)
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        with self.begun(*arguments) as process:
-            out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+        return forks.server().run("registry", *arguments, cwd=self.cwd, env=self.env)
 
     @contextmanager
     def begun(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:

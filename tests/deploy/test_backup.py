@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +22,7 @@ from registry.config import Settings
 from registry.db import schema
 from registry.db.session import db
 from tests.conftest import SECRET
+from tests.support import forks
 from tests.support.api import Api, Given, expect
 from tests.support.crashes import Crash
 from tests.support.databases import Database, empty_postgres
@@ -63,13 +63,11 @@ class Place:
         settings = {"REGISTRY_DATABASE_URL": self.database_url, "REGISTRY_STORAGE_URL": f"file://{self.store}"}
         settings |= {"REGISTRY_SECRET_KEY": self.secret, "REGISTRY_DATA_DIR": str(self.store.parent), **self.bucket}
         program = [str(SCRIPT)] if crash is None else ["-c", CRASHING, json.dumps(asdict(crash)), str(SCRIPT)]
-        return subprocess.run(
-            [sys.executable, *program, *map(str, arguments)],
+        return forks.server().run(
+            *program,
+            *arguments,
+            cwd=ROOT,
             env={**environment(**settings), "PATH": path, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
         )
 
     @property

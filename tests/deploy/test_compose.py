@@ -15,9 +15,9 @@ from sqlalchemy.engine import make_url
 
 from registry.config import CLIENT_VARIABLES, VARIABLES
 from tests.conftest import SECRET
-from tests.support import tools
+from tests.support import forks, tools
 from tests.support.databases import empty_postgres
-from tests.support.processes import SCRIPTS, environment
+from tests.support.processes import environment
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
@@ -119,22 +119,9 @@ def test_the_migration_makes_the_role_that_the_service_connects_as(postgres_serv
     }  # fmt: skip
     command = [argument.replace("registry_app", role) for argument in SERVICES["migrate"]["command"]]
 
-    done = subprocess.run(
-        [SCRIPTS / "registry", *command],
-        cwd=tmp_path,
-        env=environment(**given),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    checked = subprocess.run(
-        [SCRIPTS / "registry", "db", "check"],
-        cwd=tmp_path,
-        env=environment(**{**given, "REGISTRY_DATABASE_URL": app.render_as_string(hide_password=False)}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = forks.server().run("registry", *command, cwd=tmp_path, env=environment(**given))
+    as_app = {**given, "REGISTRY_DATABASE_URL": app.render_as_string(hide_password=False)}
+    checked = forks.server().run("registry", "db", "check", cwd=tmp_path, env=environment(**as_app))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"The role {role} has the application's rights.\n")

@@ -19,8 +19,10 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support import forks
+from tests.support.forks import Forked
 from tests.support.ports import free_port
-from tests.support.processes import SCRIPTS, die_with_parent, environment
+from tests.support.processes import environment
 from tests.support.servers import eventually
 
 PATIENCE = 60.0
@@ -28,7 +30,7 @@ PATIENCE = 60.0
 
 @dataclass
 class Server:
-    process: subprocess.Popen[bytes]
+    process: Forked
     url: str
     folder: Path
     counts: Path
@@ -57,13 +59,11 @@ def server(tmp_path: Path) -> Iterator[Server]:
         REGISTRY_DRAIN_SECONDS="8", REGISTRY_METRICS_CACHE_SECONDS="0", PROMETHEUS_MULTIPROC_DIR=str(counts)
     )
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [SCRIPTS / "registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
+        process = forks.server().start(
+            ["registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
             cwd=tmp_path,
             env=variables,
-            stdout=log,
-            stderr=log,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+            streams=[log.fileno()] * 3,
         )
     found = Server(process, f"http://127.0.0.1:{port}", tmp_path, counts)
     try:

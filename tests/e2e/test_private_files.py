@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support import forks
 from tests.support.ports import free_port
-from tests.support.processes import SCRIPTS, environment, serving
+from tests.support.processes import environment, serving
 
 
 @pytest.fixture
@@ -33,9 +33,7 @@ def modes(directory: Path) -> dict[str, str]:
 
 def run(*command: str, url: str, cwd: Path) -> None:
     env = environment(REGISTRY_URL=url)
-    done = subprocess.run(
-        [SCRIPTS / "registry", *command], cwd=cwd, env=env, check=False, capture_output=True, text=True
-    )
+    done = forks.server().run("registry", *command, cwd=cwd, env=env)
     assert done.returncode == 0, done.stderr
 
 

@@ -23,8 +23,9 @@ from sqlalchemy.engine import make_url
 
 from tests.conftest import SECRET
 from tests.faults.conftest import StartFleet
+from tests.support import forks
 from tests.support.databases import Database
-from tests.support.processes import SCRIPTS, environment
+from tests.support.processes import environment
 from tests.support.servers import Fleet, eventually
 
 PASSWORD = "the-password-of-the-database"
@@ -162,10 +163,7 @@ def test_what_breaks_in_a_worker_shows_no_secret(
 
 
 def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SCRIPTS / "registry", "--debug", *arguments],
-        cwd=folder, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    return forks.server().run("registry", "--debug", *arguments, cwd=folder, env=environment(**variables))
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -221,10 +219,8 @@ def test_what_breaks_in_a_client_command_shows_no_secret(tmp_path: Path) -> None
     variables: Mapping[str, str] = {"REGISTRY_TOKEN": token, "HOME": str(tmp_path)}
     with nonsense() as url:
         broken = run("history", "fraud", "--url", url, folder=tmp_path, **variables)
-        plain = subprocess.run(
-            [SCRIPTS / "registry", "history", "fraud", "--url", url, "--json"],
-            cwd=tmp_path, env=environment(**variables), capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        command = ["registry", "history", "fraud", "--url", url, "--json"]
+        plain = forks.server().run(*command, cwd=tmp_path, env=environment(**variables))
 
     assert (broken.returncode, plain.returncode) == (1, 0)
     assert "Traceback" in broken.stderr

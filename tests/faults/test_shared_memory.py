@@ -20,10 +20,16 @@ UNMATCHED = "registry_http_requests_total"
 
 
 @contextmanager
-def counting_on(disk: Path, folder: Path, **variables: str) -> Iterator[Server]:
+def counting_on(disk: Path, folder: Path, *, replaceable: bool = False, **variables: str) -> Iterator[Server]:
     with (
         (folder / "log").open("ab") as log,
-        serving(folder, log.fileno(), PROMETHEUS_MULTIPROC_DIR=str(disk / "counts"), **variables) as server,
+        serving(
+            folder,
+            log.fileno(),
+            replaceable=replaceable,
+            PROMETHEUS_MULTIPROC_DIR=str(disk / "counts"),
+            **variables,
+        ) as server,
     ):
         yield server
 
@@ -126,7 +132,7 @@ def test_counts_that_cannot_be_read_are_said_to_be_missing_and_the_others_are_th
 
 
 def test_a_server_that_takes_over_from_a_living_one_leaves_its_counts(tmp_path: Path) -> None:
-    with counting_on(tmp_path, tmp_path) as server:
+    with counting_on(tmp_path, tmp_path, replaceable=True) as server:
         for number in range(20):
             server.get(f"/nothing/{number}")
         before, workers = server.metric(UNMATCHED), server.workers()

@@ -17,9 +17,11 @@ from flask import Flask
 
 from registry.db import migrate, schema
 from registry.db.engine import SQLITE_PRAGMAS
+from tests.support import forks
 from tests.support.api import Given
 from tests.support.artifacts import Proxy
 from tests.support.databases import Database, empty_postgres
+from tests.support.processes import environment
 from tests.support.servers import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -83,8 +85,8 @@ def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 def upgrade_in_processes(url: str, *die_before: int) -> list[int]:
     """How each process ended that upgraded at the same time as the others."""
-    command = [sys.executable, "-c", UPGRADES, url, *map(str, die_before)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = forks.server().run("-c", UPGRADES, url, *map(str, die_before), cwd=ROOT, env=environment())
+    assert done.returncode == 0, done.stderr
     return [int(status) for status in done.stdout.split()]
 
 

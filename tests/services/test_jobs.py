@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,11 +24,12 @@ from registry.services import gathering, leases, verification
 from registry.storage.keys import incoming_key
 from tests.api import test_uploads_in_parts as in_parts
 from tests.conftest import SECRET
+from tests.support import forks
 from tests.support.api import Api, expect
 from tests.support.databases import Database
 from tests.support.https_server import HttpsServer, Reply, running_https
 from tests.support.importing import LONG_AGO, Importing
-from tests.support.processes import SCRIPTS, environment
+from tests.support.processes import environment
 
 # A worker whose machine runs out of memory in the middle of an import.
 DEADLY = """
@@ -99,12 +99,12 @@ def broken(*_: Any) -> Registration:
 
 
 def test_an_import_that_kills_its_worker_is_parked_after_three_and_done_when_an_operator_asks(
-    importing: Importing, https: HttpsServer, variables: dict[str, str]
+    importing: Importing, https: HttpsServer, variables: dict[str, str], tmp_path: Path
 ) -> None:
     asked = importing.ask(https.serve("/models/a.bin", *[Reply(b"x" * 1000)] * 12))
     deaths = []
     for _ in range(leases.MOST_ATTEMPTS):
-        deaths.append(subprocess.run([sys.executable, "-c", DEADLY], env=variables, check=False).returncode)
+        deaths.append(forks.server().run("-c", DEADLY, cwd=tmp_path, env=variables).returncode)
         importing.end_leases()
 
     assert importing.work()
@@ -204,21 +204,21 @@ def test_only_a_parked_job_can_be_retried(importing: Importing, https: HttpsServ
 
 
 def test_parked_jobs_are_in_the_metrics_the_diagnosis_and_the_command_line(
-    importing: Importing, https: HttpsServer, variables: dict[str, str]
+    importing: Importing, https: HttpsServer, variables: dict[str, str], tmp_path: Path
 ) -> None:
     asked = importing.ask(https.serve("/models/e.bin", *[Reply(b"x")] * 4))
     spend(importing, Import)
     importing.work()
-    command = [str(SCRIPTS / "registry")]
+    command = functools.partial(forks.server().run, "registry", cwd=tmp_path, env=variables)
 
     scraped = importing.api.client.get("/metrics").get_data(as_text=True)
-    listed = subprocess.run([*command, "admin", "jobs", "--json"], env=variables, check=True, capture_output=True)
-    doctor = subprocess.run([*command, "doctor", "--json"], env=variables, check=False, capture_output=True)
-    subprocess.run([*command, "admin", "retry", asked["id"]], env=variables, check=True, capture_output=True)
+    listed = command("admin", "jobs", "--json")
+    doctor = command("doctor", "--json")
+    assert command("admin", "retry", asked["id"]).returncode == 0
 
     assert 'registry_jobs_parked{kind="import"} 1' in scraped
     assert [job["id"] for job in json.loads(listed.stdout)["jobs"]] == [asked["id"]]
-    assert "1 of kind import" in doctor.stdout.decode()
+    assert "1 of kind import" in doctor.stdout
     assert jobs(importing.api)[0]["state"] == "waiting"
 
 

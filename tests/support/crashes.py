@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support import forks
 from tests.support.processes import SCRIPTS, die_with_parent
 
 ROOT = Path(__file__).parents[2]
@@ -66,19 +67,17 @@ def command(
     *arguments: str, cwd: Path, env: Mapping[str, str], crash: Crash | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run ``registry`` with *arguments* as a process of its own, in a process group of its own."""
-    with begun(*arguments, cwd=cwd, env=env, crash=crash) as process:
-        out, err = process.communicate(timeout=PATIENCE)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-
-def begun(*arguments: str, cwd: Path, env: Mapping[str, str], crash: Crash | None = None) -> subprocess.Popen[str]:
-    """As ``command``, while it runs."""
-    program = [str(SCRIPTS / "registry")]
+    program = ["registry"]
     if crash is not None:
         env = {**env, "PYTHONPATH": str(ROOT)}
-        program = [sys.executable, "-m", "tests.support.crashes", json.dumps(asdict(crash))]
+        program = ["-m", "tests.support.crashes", json.dumps(asdict(crash))]
+    return forks.server().run(*program, *arguments, cwd=cwd, env=env, timeout=PATIENCE)
+
+
+def begun(*arguments: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
+    """As ``command`` without a crash, while it runs."""
     return subprocess.Popen(
-        [*program, *arguments],
+        [SCRIPTS / "registry", *arguments],
         cwd=cwd,
         env=dict(env),
         stdout=subprocess.PIPE,

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import requests
 
+from tests.support import forks
+from tests.support.forks import Forked
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment
 from tests.support.servers import PATIENCE, eventually
@@ -21,7 +23,7 @@ from tests.support.servers import PATIENCE, eventually
 class Server:
     """The master's process, and the address of the service."""
 
-    process: subprocess.Popen[bytes]
+    process: Forked | subprocess.Popen[bytes]
     url: str
 
     def get(self, path: str) -> requests.Response:
@@ -56,18 +58,30 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, descriptor: int, **variables: str) -> Iterator[Server]:
-    """Start a server, which is not there any more afterwards."""
+def serving(folder: Path, descriptor: int, *, replaceable: bool = False, **variables: str) -> Iterator[Server]:
+    """Start a server, which is not there any more afterwards.
+
+    A *replaceable* one is not forked, because SIGUSR2 starts the program again from its command line.
+    """
     port = free_port()
-    process = subprocess.Popen(
-        [SCRIPTS / "registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
-        cwd=folder,
-        env=environment(REGISTRY_LOG_FORMAT="json", **({"REGISTRY_METRICS_CACHE_SECONDS": "0"} | variables)),
-        stdout=subprocess.DEVNULL,
-        stderr=descriptor,
-        start_new_session=True,
-        preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
-    )
+    command = ["registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"]
+    env = environment(REGISTRY_LOG_FORMAT="json", **({"REGISTRY_METRICS_CACHE_SECONDS": "0"} | variables))
+    process: Forked | subprocess.Popen[bytes]
+    with Path(os.devnull).open("r+b") as nothing:
+        streams = [nothing.fileno(), nothing.fileno(), descriptor]
+        if replaceable:
+            process = subprocess.Popen(
+                [SCRIPTS / command[0], *command[1:]],
+                cwd=folder,
+                env=env,
+                stdin=streams[0],
+                stdout=streams[1],
+                stderr=streams[2],
+                start_new_session=True,
+                preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
+            )
+        else:
+            process = forks.server().start(command, cwd=folder, env=env, streams=streams)
     server = Server(process, f"http://127.0.0.1:{port}")
     try:
         eventually(server.is_up, "the server answers")

@@ -7,6 +7,7 @@ is otherwise what ``registry serve`` does. Everything dies with the process that
 from __future__ import annotations
 
 import ctypes
+import gc
 import hashlib
 import json
 import logging
@@ -27,6 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
+from tests.support import forks
 from tests.support.crashes import Crash
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
@@ -329,8 +331,8 @@ def _told(response: requests.Response) -> Any:
 
 def _launch_on_demand() -> None:
     """The launcher: one line in starts one program, one line out tells its process id."""
-    import registry.serve  # noqa: F401 -- imported once, for every program
-
+    forks.preload()  # once, for every program
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead, and orphaned workers come to us
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(SET_CHILD_SUBREAPER, 1)
