@@ -2,12 +2,17 @@
 
 PostgreSQL's time comes with statements that are sent anyway: those that lock a model or a chain, and those that look
 a token up. SQLite's is this machine's. Between them time goes on by the machine's steady clock, which nothing sets.
+
+A jump forward is admitted where a second witness has the same time: this machine's own clock, while its kernel says
+that NTP keeps it right. So it is after a virtual machine was paused, which stops the steady clock. A clock that was set
+by hand is not synchronised.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -16,6 +21,7 @@ from flask import Flask, current_app
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from registry.db import kernel_clock
 from registry.db.base import Instant
 from registry.domain import clock
 from registry.domain.errors import ClockImplausible
@@ -56,8 +62,11 @@ class DatabaseClock:
     # By database. A process that is forked inherits what its parent has observed.
     _guarded: ClassVar[dict[str, tuple[datetime, float]]] = {}
 
-    def __init__(self, url: str, *, is_local: bool) -> None:
-        self._url, self.is_local = url, is_local
+    def __init__(
+        self, url: str, *, is_local: bool, reference: Callable[[], datetime | None] = kernel_clock.synchronised
+    ) -> None:
+        """*reference* is a second witness: the time by a clock that NTP keeps right, or None."""
+        self._url, self.is_local, self._reference = url, is_local, reference
         self._seen: tuple[datetime, float] | None = None  # the latest time, and when it was by the steady clock
         self._guards = False
         self._step, self._since = timedelta(), _DAY_ZERO
@@ -97,10 +106,19 @@ class DatabaseClock:
                 self._seen, self._step = (moment, answered_at), timedelta()
                 return
             step = moment - late if moment > late else moment - early
+            if step > timedelta() and self._is_confirmed(moment):
+                # The steady clock stands still while a virtual machine is paused; NTP puts the other one right.
+                log.warning("clock_moved_on", seconds=round(step.total_seconds(), 3))
+                self._seen, self._step = (moment, answered_at), timedelta()
+                return
             if not self._step:
                 self._since = moment
                 log.error("clock_implausible", step_seconds=round(step.total_seconds(), 3))
             self._step = step
+
+    def _is_confirmed(self, moment: datetime) -> bool:
+        reference = self._reference()
+        return reference is not None and abs(reference - moment) <= TOLERANCE
 
     def accept(self, accepted_at: datetime) -> bool:
         """Take the clock as right if an operator accepted it, at *accepted_at*, after it was set; return whether so."""

@@ -9,15 +9,16 @@ from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.inserts import insert_missing
 from registry.db.models import Blob, Upload
 from registry.db.session import reading, transaction
-from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
 from registry.services import damage, partials, tallies, uploads
@@ -49,7 +50,7 @@ def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     """
     with reading() as session:
         upload = uploads.find(session, upload_id, actor.id)
-    found = _look(upload, store)
+    found = _look(upload, store, now=times.now())
     if isinstance(found.refusal, UploadMismatch):
         _refuse([found], store)
         raise found.refusal
@@ -57,7 +58,7 @@ def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
         if done.upload.state not in ARRIVED:  # else somebody else may have completed it meanwhile
             if found.refusal:
                 raise found.refusal
-            uploads.refuse_closed(uploads.find(session, upload_id, actor.id))
+            uploads.refuse_closed(uploads.find(session, upload_id, actor.id), now=times.now())
         return answer(session, done)
 
 
@@ -74,8 +75,9 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
     if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
         raise NotFound(f"there is no upload {unknown[0]}")
     seen = store.glance([upload.key for upload in by_id.values() if upload.state == "pending" and not upload.handle])
+    now = times.now()  # which the threads, outside of the app's context, cannot ask for
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        found = list(pool.map(lambda upload: _look(upload, store, seen.get(upload.key)), by_id.values()))
+        found = list(pool.map(lambda upload: _look(upload, store, seen.get(upload.key), now=now), by_id.values()))
     if wrong := [arrival for arrival in found if isinstance(arrival.refusal, UploadMismatch)]:
         _refuse(wrong, store)
     with _kept(found, store, actor=actor) as (session, done):
@@ -90,7 +92,7 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
     """
     rows: list[dict[str, Any]] = [
         {"sha256": found.upload.sha256, "size": found.upload.size, "key": found.upload.key, "etag": found.etag,
-         "verified_at": clock.now(),
+         "verified_at": times.now(),
          "seal": row_seals.of_blob(found.upload.sha256, found.upload.size, found.upload.key, found.etag)}
         for found in sorted(arrivals, key=lambda found: found.upload.sha256)
     ]  # fmt: skip
@@ -119,12 +121,12 @@ def _locked(session: Session, rows: Sequence[dict[str, Any]], digests: Collectio
             return found
 
 
-def _look(upload: Upload, store: Store, seen: Stat | None = None) -> Arrival:
+def _look(upload: Upload, store: Store, seen: Stat | None = None, *, now: datetime) -> Arrival:
     """Look at what the store has of an upload, without the database: several may be looked at at once."""
     if upload.state in ARRIVED:
         return Arrival(upload)
     try:
-        uploads.refuse_closed(upload)
+        uploads.refuse_closed(upload, now=now)
         if upload.handle:
             partials.join(upload, store=store)
         in_parts = upload.handle is not None

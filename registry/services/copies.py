@@ -9,10 +9,10 @@ from datetime import timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Blob, Upload
 from registry.db.queries import artifacts
 from registry.db.session import transaction
-from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Unavailable
 from registry.services import completion, uploads
@@ -86,7 +86,7 @@ def _copy(
 
 
 def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
-    upload_id, now = str(uuid.uuid4()), clock.now()
+    upload_id, now = str(uuid.uuid4()), times.now()
     upload = Upload(
         id=upload_id,
         sha256=found.sha256,

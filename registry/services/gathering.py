@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Account, Artifact, Upload
 from registry.db.session import reading, transaction
 from registry.domain import area, clock
@@ -61,11 +62,11 @@ def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) 
             "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE, up to 5 GiB)"
         )
     quotas.require_room([0], actor=actor, quota=limits.quota)
-    upload_id, now = str(uuid.uuid4()), clock.now()
-    key, until = incoming_key(upload_id), now + timedelta(seconds=limits.upload_expiry)
+    upload_id, now, length = str(uuid.uuid4()), times.now(), timedelta(seconds=limits.upload_expiry)
+    key, until = incoming_key(upload_id), clock.now() + length  # this machine's clock signs
     upload = Upload(
         id=upload_id, sha256=UNKNOWN, size=0, key=key, state="pending", created_at=now, created_by=actor.id,
-        expires_at=until, handle=store.begin_gathering(key),
+        expires_at=now + length, handle=store.begin_gathering(key),
     )  # fmt: skip
     row_seals.seal_upload(upload)
     handle = upload.handle or ""
@@ -95,13 +96,13 @@ def complete(
     if _is_joined(upload):
         _require_named(path, upload)
         return
-    uploads.refuse_closed(upload)
+    uploads.refuse_closed(upload, now=times.now())
     size = _join(upload, etags, store, limits)
     with unit_of_work() as session:
         current = _find(session, upload_id, actor, lock=True)
         replaced: list[str] = []
         if not _is_joined(current):
-            uploads.refuse_closed(current)
+            uploads.refuse_closed(current, now=times.now())
             current.state, current.size, current.handle = JOINED, size, None
             row_seals.seal_upload(current)
             replaced = areas.write(session, path, Content(size, media_type, object=current.key), actor=actor)

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.inserts import insert_missing
 from registry.db.models import IdempotencyKey
 from registry.db.queries.records import rows
 from registry.db.session import look_up, transaction
-from registry.domain import clock
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, IdempotencyMismatch, RegistryError, Unavailable, Uncertain
 from registry.services.audit import row_seals
@@ -123,7 +123,7 @@ def answer(session: Session, result: T, *, kept: Any = None) -> T:
             "reply": json.dumps(stored.body),
             "etag": stored.etag,
             "location": stored.location,
-            "created_at": clock.now(),
+            "created_at": times.now(),
             "permissions": sorted(claim.actor.exercised),
         }
         row["seal"] = row_seals.of_reply(row)

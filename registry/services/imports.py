@@ -16,11 +16,11 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Account, Import, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.records import ImportRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
@@ -191,7 +191,7 @@ def _require_token(session: Session, taken: Taken) -> None:
 
 def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
     """Try again in a while, but not for ever."""
-    if clock.now() - taken.created_at < GIVEN_UP_AFTER:
+    if times.now() - taken.created_at < GIVEN_UP_AFTER:
         _postpone(taken, lease, reason, counts=counts)
     else:
         hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
@@ -245,7 +245,7 @@ def _reserved(session: Session, held: Model, version_id: int) -> Version:
 def _finish(job: Job, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
-        done.state, done.reason, done.number, done.finished_at = "done", None, number, clock.now()
+        done.state, done.reason, done.number, done.finished_at = "done", None, number, times.now()
         done.files, done.bytes, done.seal = job.files, job.bytes, None
 
 

@@ -143,5 +143,7 @@ def now(session: Session) -> datetime:
     """The database's time, which all workers share whatever their own clocks say. SQLite's is this machine's."""
     if session.get_bind().dialect.name != "postgresql":
         return times.now()
+    asked_at = times.steady()
     moment: datetime = session.scalars(select(func.clock_timestamp())).one()
+    times.note(moment, asked_at=asked_at)
     return moment

@@ -9,9 +9,10 @@ from datetime import timedelta
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Upload
 from registry.db.session import reading
-from registry.domain import clock, parts
+from registry.domain import parts
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid
 from registry.services import uploads
@@ -54,7 +55,7 @@ def sign(upload_id: str, digests: Mapping[int, str], *, actor: Actor, store: Sto
     with reading() as session:
         upload = uploads.find(session, upload_id, actor.id)
     part_size, handle = _in_parts(upload)
-    uploads.refuse_closed(upload)
+    uploads.refuse_closed(upload, now=times.now())
     count = parts.part_count(upload.size, part_size)
     if wrong := [number for number in digests if not 1 <= number <= count]:
         raise Invalid.field("parts", f"this upload has the parts 1 to {count}, no {wrong[0]}")
@@ -124,6 +125,6 @@ def _in_parts(upload: Upload) -> tuple[int, str]:
 
 
 def _prolong(session: Session, upload: Upload, limits: Limits) -> None:
-    later = clock.now() + timedelta(seconds=limits.upload_expiry)
+    later = times.now() + timedelta(seconds=limits.upload_expiry)
     pending = update(Upload).where(Upload.id == upload.id, Upload.state == "pending")
     session.execute(pending.values(expires_at=later))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, literal_column, select
 
+from registry.db import times
 from registry.db.models import Upload
 from registry.db.session import reading
-from registry.domain import clock
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict
 
@@ -30,7 +30,7 @@ def require_room(sizes: Sequence[int], *, actor: Actor, quota: Quota) -> None:
     if not sizes:
         return
     open_ = select(func.count(), func.coalesce(func.sum(Upload.size), 0)).where(
-        Upload.created_by == actor.id, Upload.state == literal_column("'pending'"), Upload.expires_at > clock.now()
+        Upload.created_by == actor.id, Upload.state == literal_column("'pending'"), Upload.expires_at > times.now()
     )
     with reading() as session:
         count, total = session.execute(open_).one()

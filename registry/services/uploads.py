@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Blob, Upload
 from registry.db.queries import artifacts
 from registry.db.records import UploadRecord
@@ -19,7 +20,7 @@ from registry.db.session import reading, transaction
 from registry.domain import clock, manifest, names, parts
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
-from registry.services import damage, ownership, quotas
+from registry.services import damage, leases, ownership, quotas
 from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.quotas import Quota
@@ -92,7 +93,7 @@ def describe(upload_id: str, *, actor: Actor, store: Store, limits: Limits) -> A
     """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
     with reading() as session:
         upload = find(session, upload_id, actor.id)
-    awaited = upload.state == "pending" and upload.expires_at > clock.now()
+    awaited = upload.state == "pending" and upload.expires_at > times.now()
     return Announced(record(upload), _target(store, upload, limits) if awaited else None)
 
 
@@ -120,7 +121,7 @@ def require_open(key: str) -> None:
 def expire(*, store: Store) -> int:
     """Close uploads that were not completed in time and delete what arrived of them; returns how many."""
     with transaction() as session:
-        late = select(Upload).where(Upload.state == "pending", Upload.expires_at < clock.now())
+        late = select(Upload).where(Upload.state == "pending", Upload.expires_at < leases.now(session))
         closed = session.scalars(
             late.order_by(Upload.expires_at).limit(EXPIRY_BATCH).with_for_update(skip_locked=True)
         ).all()
@@ -159,9 +160,9 @@ def record(upload: Upload) -> UploadRecord:
     )
 
 
-def refuse_closed(upload: Upload) -> None:
-    """Raise UploadExpired or Conflict unless more bytes may come."""
-    if upload.state == "expired" or (upload.state == "pending" and upload.expires_at <= clock.now()):
+def refuse_closed(upload: Upload, *, now: datetime) -> None:
+    """Raise UploadExpired or Conflict unless more bytes may come; *now* is the database's time."""
+    if upload.state == "expired" or (upload.state == "pending" and upload.expires_at <= now):
         raise UploadExpired("the upload was not completed in time; announce it again")
     if upload.state != "pending":
         reason = f" ({upload.reason})" if upload.reason else ""
@@ -185,8 +186,8 @@ def delete_quietly(store: Store, key: str, handle: str | None = None) -> None:
 
 
 def url_deadline(upload: Upload, limits: Limits) -> datetime:
-    """Until when an address signed now is good."""
-    return min(clock.now() + timedelta(seconds=limits.url_expiry), upload.expires_at)
+    """Until when an address signed now is good, by this machine's clock, which signs."""
+    return clock.now() + min(timedelta(seconds=limits.url_expiry), upload.expires_at - times.now())
 
 
 @contextmanager
@@ -235,7 +236,7 @@ def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Map
             Upload.sha256.in_(large),
             Upload.state == "pending",
             Upload.handle.is_not(None),
-            Upload.expires_at > clock.now(),
+            Upload.expires_at > times.now(),
         )
         .order_by(Upload.created_at)
     )
@@ -294,7 +295,7 @@ def _spare(session: Session, known: Mapping[str, Blob]) -> None:
 
 
 def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
-    upload_id, now = str(uuid.uuid4()), clock.now()
+    upload_id, now = str(uuid.uuid4()), times.now()
     upload = Upload(
         id=upload_id,
         sha256=item.sha256,

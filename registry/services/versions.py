@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.inserts import insert_rows
 from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
 from registry.db.queries import artifacts, catalog, pages, records
@@ -362,7 +363,7 @@ def _require_retained(held: Model, found: Version, retention: timedelta) -> None
     deleted_at = found.deleted_at or held.deleted_at
     if deleted_at is None:
         raise Conflict(f"{name} is not deleted; only deleted versions are purged")
-    if clock.now() < deleted_at + retention:
+    if times.now() < deleted_at + retention:
         raise Conflict(f"{name} was deleted at {clock.wire(deleted_at)} and is kept until "
                        f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards")  # fmt: skip
 

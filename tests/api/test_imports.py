@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from flask import Flask
 
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
-from registry.domain import clock
 from registry.services.imports import GIVEN_UP_AFTER
 from tests.api.hostile.bodies import FACTS
+from tests.support.aging import age
 from tests.support.api import expect
 from tests.support.databases import Database
 from tests.support.https_server import HttpsServer, Reply, listening, running_https
@@ -415,13 +414,15 @@ def test_a_server_that_nobody_trusts_or_that_is_not_there_is_not_read(
     assert (importing.now(asked)["state"], https.seen) == ("running", [])
 
 
-def test_trouble_that_does_not_pass_in_a_day_ends_the_import(importing: Importing, https: HttpsServer) -> None:
+def test_trouble_that_does_not_pass_in_a_day_ends_the_import(
+    importing: Importing, https: HttpsServer, app: Flask
+) -> None:
     asked = importing.ask(https.serve("/models/a.bin", Reply(status=503)))
     assert importing.work()
     importing.end_leases()
 
-    with time_machine.travel(clock.now() + GIVEN_UP_AFTER):
-        importing.work()
+    age(app, GIVEN_UP_AFTER)
+    importing.work()
 
     failed = importing.now(asked)
     assert failed["state"] == "failed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -192,6 +193,38 @@ def test_a_process_whose_clock_jumps_disturbs_neither_order_nor_times_nor_tokens
     (times,) = ledger.rows("SELECT min(at) AS first, max(at) AS last FROM audit_entries")
     assert times.last - times.first < timedelta(minutes=20)
     assert abs(datetime.now(UTC) - times.last) < timedelta(minutes=5)
+
+
+@pytest.mark.fault("F35")
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_process_whose_clock_is_days_ahead_ends_no_upload_and_forgets_no_key(
+    fleet: Fleet, database: Database, clock: Clock, tmp_path: Path
+) -> None:
+    content = uuid.uuid4().bytes
+    wanted, model = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}, {"name": MODEL}
+    with fleet.caller() as caller:
+        before = caller.make("POST", "/uploads", wanted)
+        caller.make("POST", "/models", model, key="the-same-key")
+        clock.set("+864000")
+        after = caller.make("POST", "/uploads", {**wanted, "sha256": "0" * 64})
+        worked = command(
+            "worker", "--once", cwd=tmp_path, env=environment(
+                REGISTRY_DATABASE_URL=database.url.replace("+psycopg", ""), REGISTRY_SECRET_KEY=SECRET,
+                REGISTRY_STORAGE_URL=f"file://{fleet.store}", REGISTRY_DATA_DIR=str(tmp_path), **clock.environment,
+            ),
+        )  # fmt: skip
+        upload = caller.get(f"/uploads/{before['id']}")
+        repeated = caller("POST", "/models", model, key="the-same-key")
+        assert caller.send(upload["target"], content).ok
+        assert caller("POST", f"/uploads/{before['id']}/complete").status_code == 200
+        clock.set("+0")
+
+    assert worked.returncode == 0, worked.stderr
+    assert (before["state"], upload["state"], repeated.status_code) == ("pending", "pending", 201)
+    assert upload["expires_at"] == before["expires_at"]
+    assert abs(datetime.fromisoformat(after["expires_at"]) - datetime.fromisoformat(before["expires_at"])) < timedelta(
+        minutes=5
+    )
 
 
 @pytest.mark.fault("F35")

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 from flask import Flask
 from sqlalchemy import func, select
 
 from registry.db.models import IdempotencyKey
 from registry.db.session import reading
-from registry.domain import clock
 from registry.http.context import EXTENSION
 from registry.services import upkeep
 from registry.services.upkeep import Upkeep
+from tests.support.aging import aged
 from tests.support.api import Api, Given, expect
 
 DAY = timedelta(days=1)
@@ -28,7 +27,7 @@ DAY = timedelta(days=1)
 
 def work(app: Flask, *, later: timedelta = timedelta()) -> Upkeep:
     """One round, *later* than now."""
-    with app.app_context(), time_machine.travel(clock.now() + later, tick=True):
+    with aged(app, later), app.app_context():
         return upkeep.run(store=app.extensions[EXTENSION].store)
 
 

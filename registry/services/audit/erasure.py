@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from sqlalchemy import delete, exc, select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.base import Chained
 from registry.db.models import Account, AuditEntry, AuditText, Model, Token
 from registry.db.session import transaction
-from registry.domain import clock, confusables
+from registry.domain import confusables
 from registry.domain.access import SYSTEM, ActorKind
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
@@ -57,7 +58,7 @@ def erase_account(name: str, *, reason: str) -> str:
         if account is None or account.kind != ActorKind.USER:
             raise NotFound(f"there is no account {name!r} of a user")
         valid = select(Token.id).where(
-            Token.account_id == account.id, Token.revoked_at.is_(None), Token.expires_at > clock.now()
+            Token.account_id == account.id, Token.revoked_at.is_(None), Token.expires_at > times.now()
         )
         if token := session.scalars(valid.limit(1)).first():
             raise Conflict(f"the token {token} of {name!r} is valid; revoke it first")
