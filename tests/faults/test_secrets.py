@@ -6,15 +6,13 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import socket
 import subprocess
-import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
@@ -24,13 +22,20 @@ from sqlalchemy.engine import make_url
 from tests.conftest import SECRET
 from tests.faults.conftest import StartFleet
 from tests.support import forks
+from tests.support.bad_store import Fault, Rule, bad_store
 from tests.support.databases import Database
 from tests.support.processes import environment
+from tests.support.s3_server import S3Server
 from tests.support.servers import Fleet, eventually
+from tests.support.web_server import serving
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 PASSWORD = "the-password-of-the-database"
 BODY = "what-only-the-body-of-a-request-says"
 FILE = "/api/v1/models/fraud/versions/1/files/model.bin"
+ARCHIVE = "/api/v1/models/fraud/versions/1/archive"
 PEPPER = hmac.new(SECRET.encode(), b"tokens", hashlib.sha256).digest()
 TRIGGERS = {
     "sqlite": "CREATE TRIGGER broken BEFORE INSERT ON audit_texts BEGIN SELECT RAISE(ABORT, 'a broken trigger'); END",
@@ -141,6 +146,7 @@ def test_what_breaks_in_a_worker_shows_no_secret(
     with fleet.caller() as caller:
         caller.make("POST", "/models", {"name": "fraud"})
         caller.blob(uuid.uuid4().bytes)
+    fleet.server.stop()  # its own threads would take the work
     # Rows that SQL wrote act while the release before may serve.
     corrupt("UPDATE registry SET unsealed_until = '2999-01-01 00:00:00.000000'")
     # Verification: an upload whose key no object has. Imports: asked for by a kind of account that no release has.
@@ -162,8 +168,84 @@ def test_what_breaks_in_a_worker_shows_no_secret(
     assert '"locals"' not in output
 
 
-def run(*arguments: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return forks.server().run("registry", "--debug", *arguments, cwd=folder, env=environment(**variables))
+def variables(database: Database, **settings: str) -> dict[str, str]:
+    """Return the environment of a command of the server."""
+    settings |= {"database_url": database.url, "secret_key": SECRET}
+    return {f"REGISTRY_{name.upper()}": value for name, value in settings.items()}
+
+
+def run(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    return forks.server().run("registry", "--debug", *arguments, cwd=folder, env=environment(**environ))
+
+
+BROKEN: dict[str, Rule] = {
+    "refuses": lambda _method, _path: Fault(status=403),
+    "fails": lambda _method, _path: Fault(status=500),
+    "closes": lambda _method, _path: Fault(close=True),
+    "cuts": lambda method, _path: Fault(cut=3) if method == "GET" else Fault(lose=True),
+    "answers nonsense": lambda _method, _path: Fault(status=200, headers=(("ETag", "nonsense"),)),
+}
+
+
+def only_blobs(status: int) -> Rule:
+    """Answer *status* for each object but the one that names the store's owner."""
+    return lambda _method, path: Fault(status=status) if "/blobs/" in path else None
+
+
+def signature(url: str) -> list[str]:
+    """Return what is secret of a presigned address."""
+    found = re.findall("[?&]X-Amz-(?:Signature|Credential)=([^&]+)", url)
+    assert len(found) == 2, url
+    return [*found, url.partition("?")[2]]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # the layers below the store are tested above
+def test_what_breaks_at_an_s3_store_shows_neither_its_key_nor_a_signed_address(
+    start: StartFleet, database: Database, corrupt: Callable[[str], None], swift_s3: S3Server, tmp_path: Path
+) -> None:
+    statuses, commands = set(), []
+    with bad_store(swift_s3.endpoint_url) as store:
+        settings = {
+            "storage_url": f"s3://{swift_s3.new_bucket()}/models",
+            "s3_endpoint_url": store.url,
+            "s3_region": swift_s3.region,
+        }
+        fleet = start(**settings, environment=dict(swift_s3.environment), log_level="debug")
+        with fleet.caller() as caller:
+            caller.make("POST", "/models", {"name": "fraud"})
+            caller.version("fraud", caller.blob(uuid.uuid4().bytes), "1")
+            waits = caller.make("POST", "/uploads", {"sha256": "b" * 64, "size": 3})
+        location = request_of(fleet, "GET", FILE, fleet.token, allow_redirects=False).headers["Location"]
+        requests_of_the_store = (
+            ("POST", f"/api/v1/uploads/{waits['id']}/complete", None),
+            ("GET", ARCHIVE, None),
+            ("PUT", "/api/2.0/mlflow-artifacts/artifacts/1/a/artifacts/model.bin", BODY),
+        )
+
+        for store.rule in BROKEN.values():
+            for method, path, body in requests_of_the_store:
+                statuses.add(request_of(fleet, method, path, fleet.token, data=body).status_code)
+        store.rule = only_blobs(403)
+        commands.append(
+            run("admin", "fsck", "--deep", folder=tmp_path, **variables(database, **settings), **swift_s3.environment)
+        )
+        store.rule = only_blobs(404)  # other statuses a client tries again for long
+        client = {"REGISTRY_TOKEN": fleet.token, "REGISTRY_URL": fleet.server.url, "HOME": str(tmp_path)}
+        commands.append(run("pull", "fraud:1", "-o", str(tmp_path / "pulled"), folder=tmp_path, **client))
+        store.recover()
+        corrupt("UPDATE blobs SET key = 'nonsense'")
+        for path in (FILE, ARCHIVE):
+            statuses.add(request_of(fleet, "GET", path, fleet.token).status_code)
+        fleet.server.stop()
+
+    output = "".join([fleet.server.log.read_text(), *(done.stdout + done.stderr for done in commands)])
+    assert statuses == {500, 503}
+    assert [done.returncode for done in commands] == [8, 7]
+    assert output.count("Traceback") >= 2
+    signed = [part for url in (waits["target"]["url"], location) for part in signature(url)]
+    assert Secrets(fleet.token, swift_s3.secret_key, *signed).leaked(output) == set()
+    assert re.findall("X-Amz-Signature=[0-9a-f]{8}", output) == []
+    assert '"locals"' not in output
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -173,8 +255,7 @@ def test_what_breaks_in_a_command_of_the_server_shows_no_secret(
     with fleet.caller() as caller:
         caller.blob(uuid.uuid4().bytes)
     corrupt("UPDATE blobs SET key = 'nonsense'")
-    settings = {"REGISTRY_DATABASE_URL": database.url, "REGISTRY_SECRET_KEY": SECRET,
-                "REGISTRY_STORAGE_URL": f"file://{fleet.store}", "REGISTRY_DATA_DIR": str(tmp_path)}  # fmt: skip
+    settings = variables(database, storage_url=f"file://{fleet.store}", data_dir=str(tmp_path))
 
     broken = run("admin", "fsck", "--deep", folder=tmp_path, **settings)
     unreachable = f"postgresql://registry:{PASSWORD}@127.0.0.1:1/registry?connect_timeout=2"
@@ -187,40 +268,19 @@ def test_what_breaks_in_a_command_of_the_server_shows_no_secret(
         assert Secrets(fleet.token).leaked(done.stdout + done.stderr) == set()
 
 
-@contextmanager
-def nonsense() -> Iterator[str]:
-    """The address of a registry whose answers no release of it gives."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps({"items": [{"number": [5]}], "next_cursor": None}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Keep standard error for the command under test."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def nonsense(_environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    """Answer as no release of the registry does."""
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [b'{"items": [{"number": [5]}], "next_cursor": null}']
 
 
 def test_what_breaks_in_a_client_command_shows_no_secret(tmp_path: Path) -> None:
     token = "mrp_" + "b" * 50
-    variables: Mapping[str, str] = {"REGISTRY_TOKEN": token, "HOME": str(tmp_path)}
-    with nonsense() as url:
-        broken = run("history", "fraud", "--url", url, folder=tmp_path, **variables)
+    client = {"REGISTRY_TOKEN": token, "HOME": str(tmp_path)}
+    with serving(nonsense) as url:
+        broken = run("history", "fraud", "--url", url, folder=tmp_path, **client)
         command = ["registry", "history", "fraud", "--url", url, "--json"]
-        plain = forks.server().run(*command, cwd=tmp_path, env=environment(**variables))
+        plain = forks.server().run(*command, cwd=tmp_path, env=environment(**client))
 
     assert (broken.returncode, plain.returncode) == (1, 0)
     assert "Traceback" in broken.stderr
