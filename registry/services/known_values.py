@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import Account, AuditEntry, Model
 from registry.db.queries import catalog, known
+from registry.domain.access import SYSTEM
 from registry.domain.errors import UnknownValue
 from registry.domain.replay.actions import ACTIONS
 
@@ -20,12 +21,20 @@ def require_model(session: Session, name: str | None, *, parameter: str = "model
     raise UnknownValue(parameter, name, "no model has or had this name", known.neighbours(session, Model.name, name))
 
 
-def require_account(session: Session, name: str | None, *, parameter: str = "actor", suggests: bool) -> None:
-    """Raise UnknownValue unless an account has the name; *suggests* others to those who may list accounts."""
+def require_account(session: Session, name: str | None) -> None:
+    """Raise UnknownValue unless an account has the name. For callers who may list accounts: it suggests others."""
     if name is None or known.exists(session, Account.name, name):
         return
-    others = known.neighbours(session, Account.name, name) if suggests else ()
-    raise UnknownValue(parameter, name, "no account has this name", others)
+    raise UnknownValue("actor", name, "no account has this name", known.neighbours(session, Account.name, name))
+
+
+def require_author(session: Session, *names: str, parameter: str = "actor") -> None:
+    """Raise UnknownValue unless an account with one of the names has changed a model, as every reader can read.
+
+    Does not depend on whether there is an account with the name otherwise, and suggests no other.
+    """
+    if SYSTEM.name not in names and not known.have_changed_models(session, *names):  # every registry has that one
+        raise UnknownValue(parameter, names[0], "no account with this name has changed a model", ())
 
 
 def require_action(session: Session, action: str | None) -> None:

@@ -143,7 +143,7 @@ def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None
 
 def _require_known(session: Session, criteria: Criteria) -> None:
     """Raise UnknownValue for an account, a permission or a code that there is not."""
-    known_values.require_account(session, criteria.actor, suggests=True)
+    known_values.require_account(session, criteria.actor)
     for name, value, values in (
         ("action", criteria.action, {*map(str, Permission), OTHERS}),
         ("code", criteria.code, _codes(RECORDED)),

@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from registry.db.models import Account, Model, ModelTag, VersionMetric, VersionParam, VersionTag
+from registry.db.models import Model, ModelTag, VersionMetric, VersionParam, VersionTag
 from registry.db.queries import known
 from registry.domain.errors import UnknownValue
 from registry.domain.filters.terms import Condition, Key, Operator, Order, Term, asserted
+from registry.services import known_values
 
 Column = InstrumentedAttribute[str]
 
@@ -26,11 +27,6 @@ class Searched:
 
 MODELS = Searched("model", {"tags": ModelTag.key})
 VERSIONS = Searched("version", {"tags": VersionTag.key, "params": VersionParam.key, "metrics": VersionMetric.key})
-# Names that are suggested are those which a search shows: of models, not of accounts.
-_NAMES: Mapping[str, tuple[Column, str, bool]] = {
-    "name": (Model.name, "no model has this name", True),
-    "created_by": (Account.name, "no account has this name", False),
-}
 
 
 def require_known(
@@ -50,14 +46,15 @@ def require_known(
 
 
 def _require_named(session: Session, condition: Condition) -> None:
-    if condition.operator not in {Operator.EQ, Operator.IN} or condition.key.field not in _NAMES:
+    if condition.operator not in {Operator.EQ, Operator.IN}:
         return
-    column, problem, suggests = _NAMES[condition.key.field]
     values = [str(value) for value in condition.value] if isinstance(condition.value, tuple) else [str(condition.value)]
-    if known.exists(session, column, *values):
-        return
-    others = known.neighbours(session, column, values[0]) if suggests else ()
-    raise UnknownValue("filter", values[0], problem, others)
+    if condition.key.field == "created_by":
+        known_values.require_author(session, *values, parameter="filter")
+    elif condition.key.field == "name" and not known.exists(session, Model.name, *values):
+        raise UnknownValue(
+            "filter", values[0], "no model has this name", known.neighbours(session, Model.name, values[0])
+        )
 
 
 def _require_entry(session: Session, searched: Searched, key: Key, *, argument: str) -> None:

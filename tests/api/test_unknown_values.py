@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -58,6 +59,23 @@ def test_a_known_value_with_an_empty_answer_is_no_mistake(
     # Refusals that an earlier test met may be counted only now.
     for query in ("/refusals?actor=reader", "/refusals?code=stale", "/refusals?action=audit:read"):
         expect(200, api.get(query))
+
+
+@pytest.mark.parametrize("path", ["/models/fraud/history", "/models/fraud/versions/1/history", "/search/versions"])
+def test_a_reader_cannot_test_which_accounts_there_are(given: Given, as_role: Callable[[str], Api], path: str) -> None:
+    given.version()
+    expect(201, as_role("writer").post("/models", {"name": "other"}))
+
+    def answer(account: str) -> Any:
+        name, value = ("filter", f"created_by = '{account}'") if "search" in path else ("actor", account)
+        body = json.loads(as_role("reader").get(path, query_string={name: value}).text.replace(account, "NAME"))
+        return {**body, "request_id": None}
+
+    hidden = answer("auditor")
+
+    assert "no account with this name has changed a model: 'NAME'" in hidden["detail"]
+    assert hidden == answer("absentee")
+    assert answer("writer")["items"] == []  # every reader can read that it made a model
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
+from registry.db.models import Account, AuditEntry
+
 _EACH_WAY = 100
 Column = InstrumentedAttribute[str]
 
@@ -14,6 +16,13 @@ Column = InstrumentedAttribute[str]
 def exists(session: Session, column: Column, *values: str) -> bool:
     """Return whether a row has one of the *values* in the column."""
     return session.scalars(select(column).where(column.in_(values)).limit(1)).first() is not None
+
+
+def have_changed_models(session: Session, *accounts: str) -> bool:
+    """Return whether an entry about a model is by an account with one of these names."""
+    entries = select(AuditEntry.id).join(Account, Account.id == AuditEntry.actor_id)
+    found = entries.where(Account.name.in_(accounts), AuditEntry.model_id.is_not(None)).limit(1)
+    return session.scalars(found).first() is not None
 
 
 def neighbours(session: Session, column: Column, value: str) -> list[str]:

@@ -54,7 +54,7 @@ def changes(criteria: Criteria, *, after: Position | None, limit: int) -> Change
         settled = commit_order.settled(session)
         items, last, more = fetch(session, matching(criteria).where(settled, _beyond(after)), _ORDER, limit=limit)
         if not items:
-            require_known(session, criteria, suggests=True)
+            require_known(session, criteria)
         position = _position(last) if more and last else _newest(session, settled) or after
         waiting = session.scalars(select(AuditEntry.id).where(not_(settled)).limit(1)).first() is not None
         return Changes(items, position, more, waiting)

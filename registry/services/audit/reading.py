@@ -39,24 +39,21 @@ def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) ->
     with reading() as session:
         page = _page(session, matching(criteria), after=after, limit=limit)
         if not page.items:
-            require_known(session, criteria, suggests=True)
+            require_known(session, criteria)
         return page
 
 
-def require_known(session: Session, criteria: Criteria, *, suggests: bool) -> None:
-    """Raise UnknownValue for a model, an account or an action that there is not.
-
-    *suggests* the names of other accounts to those who may list them.
-    """
+def require_known(session: Session, criteria: Criteria) -> None:
+    """Raise UnknownValue for a model, an account or an action that there is not."""
     known_values.require_action(session, criteria.action)
-    known_values.require_account(session, criteria.actor, suggests=suggests)
+    known_values.require_account(session, criteria.actor)
     known_values.require_model(session, criteria.model)
 
 
 def require_exportable(criteria: Criteria) -> None:
     """Raise UnknownValue as :func:`entries` does: once an export has begun, it is too late."""
     with reading() as session:
-        require_known(session, criteria, suggests=True)
+        require_known(session, criteria)
 
 
 def export(criteria: Criteria) -> Iterator[EntryRecord]:
@@ -96,7 +93,9 @@ def _history(
 ) -> Page[EntryRecord]:
     page = _page(session, statement, after=after, limit=limit)
     if not page.items:
-        require_known(session, criteria, suggests=False)
+        known_values.require_action(session, criteria.action)
+        if criteria.actor is not None:
+            known_values.require_author(session, criteria.actor)
     return page
 
 
