@@ -25,6 +25,7 @@ from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
 from registry.services import accounts
+from tests.support import logging_state
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.support.identity import claim, identify
@@ -209,6 +210,13 @@ def anonymous(app: Flask) -> Api:
 def api(app: Flask, database: Database) -> Api:
     """A client that may do everything."""
     return Api(app.test_client(), database.tokens["all"])
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """What runs in this process may configure logging; after each test it is as before."""
+    yield
+    logging_state.restore()
 
 
 @pytest.fixture

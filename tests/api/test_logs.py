@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import structlog
 from flask import Flask
 from sqlalchemy import update
 
@@ -23,20 +21,15 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(capfd: pytest.CaptureFixture[str]) -> Iterator[Lines]:
+def lines(capfd: pytest.CaptureFixture[str]) -> Lines:
     """The lines since the last call."""
-    handlers, level = logging.root.handlers, logging.root.level
     logs.configure("json", "info")
 
     def read() -> list[dict[str, Any]]:
         assert writer.flush(30)
         return [json.loads(line) for line in capfd.readouterr().err.splitlines()]
 
-    yield read
-    logs.configure("console", "info")  # which takes no shorter way for requests
-    logging.root.handlers = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
+    return read
 
 
 def test_a_request_is_one_line_that_says_who_did_what_to_which_version(api: Api, given: Given, lines: Lines) -> None:

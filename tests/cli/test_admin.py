@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from flask import Flask
 from sqlalchemy import update
 
@@ -34,19 +31,7 @@ def stock(app: Flask, database: Database, storage_root: Path) -> Stock:
 
 
 @pytest.fixture
-def _own_logs() -> Iterator[None]:
-    """A command sends its logs to its own standard error; afterwards they go where they went before."""
-    handlers, level = logging.root.handlers, logging.root.level
-    yield
-    logging.root.handlers = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
-
-
-@pytest.fixture
-def admin(
-    registry: Registry, stock: Stock, database: Database, monkeypatch: pytest.MonkeyPatch, _own_logs: None
-) -> Registry:
+def admin(registry: Registry, stock: Stock, database: Database, monkeypatch: pytest.MonkeyPatch) -> Registry:
     """The command line with the settings of the test's registry, and no grace."""
     monkeypatch.setenv("REGISTRY_DATABASE_URL", database.url.replace("+psycopg", ""))
     monkeypatch.setenv("REGISTRY_STORAGE_URL", stock.root.as_uri())

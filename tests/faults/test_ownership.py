@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from sqlalchemy import make_url, update
 
 from registry.cli.main import run
@@ -78,13 +76,9 @@ class Registry:
 @pytest.fixture
 def open_registry(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Callable[..., Registry]]:
-    handlers, level = logging.root.handlers, logging.root.level
+) -> Callable[..., Registry]:
     monkeypatch.setenv("REGISTRY_DATA_DIR", str(tmp_path / "data"))
-    yield lambda url, place: Registry(url, place, monkeypatch, capfd)
-    logging.root.handlers = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
+    return lambda url, place: Registry(url, place, monkeypatch, capfd)
 
 
 def empty_database(path: Path) -> str:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-import structlog
 
 from registry.cli.main import run
 from registry.config import Secret, Settings
@@ -69,11 +67,8 @@ def replica(url: str, make_settings: Callable[..., Settings], tmp_path: Path) ->
 
 
 @pytest.fixture
-def command(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Command]:
+def command(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Run a command of the server's machine with a key."""
-    handlers, level = logging.root.handlers, logging.root.level
     for name, value in (
         ("DATABASE_URL", url),
         ("STORAGE_URL", f"file://{tmp_path}/store"),
@@ -88,10 +83,7 @@ def command(
         printed = capfd.readouterr()
         return Done(code, printed.out, printed.err)
 
-    yield call
-    logging.root.handlers = handlers
-    logging.root.setLevel(level)
-    structlog.reset_defaults()
+    return call
 
 
 def api_of(replica: Registry, token: str) -> Api:
