@@ -8,6 +8,7 @@ import os
 import sqlite3
 import stat
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -65,14 +66,26 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "sqlite":
         return {"hide_parameters": True, "connect_args": {"isolation_level": None, "check_same_thread": False}}
     settings = " ".join(f"-c {name}={value}" for name, value in POSTGRES_SETTINGS.items())
+    own = {"options": settings, "application_name": "model-registry", **POSTGRES_LINE}
     return {
         "hide_parameters": True,  # the values of a failed statement are names, hashes and texts: not for the log
-        "connect_args": {"options": settings, "application_name": "model-registry", **POSTGRES_LINE},
+        "connect_args": _beside(make_url(url).query, own),
         "pool_recycle": 1800,
         "pool_size": pool_size,
         "max_overflow": 5,
         "pool_timeout": 10,
     }
+
+
+def _beside(query: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to connect with besides the parameters of the URL, which an operator has chosen.
+
+    SQLAlchemy lets the arguments of a connection override them. Of ``options`` both are used, the URL's last.
+    """
+    found = {name: value for name, value in own.items() if name not in query}
+    if "options" in query:
+        found["options"] = f"{own['options']} {query['options']}"
+    return found
 
 
 def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:

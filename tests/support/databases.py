@@ -86,7 +86,9 @@ class PostgresDatabase:
 
     @staticmethod
     def _url(server_url: str, name: str) -> str:
-        return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+        # On a busy machine the server may take longer to fork than a command waits for it.
+        url = make_url(server_url).set(database=name).update_query_dict({"connect_timeout": "60"})
+        return url.render_as_string(hide_password=False)
 
 
 @contextmanager
