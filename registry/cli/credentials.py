@@ -21,16 +21,6 @@ def load(directory: Path) -> dict[str, str]:
         raise click.UsageError(str(error)) from error
 
 
-def from_environment(environ: Mapping[str, str]) -> str | None:
-    """REGISTRY_TOKEN, or what the file REGISTRY_TOKEN_FILE holds. Raises UsageError."""
-    from registry.client import credentials
-
-    try:
-        return credentials.environment_token(environ)
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
 def save(directory: Path, origin: str, token: str) -> Path:
     """Keep *token* for *origin*; returns the file."""
     return _write(directory, {**load(directory), origin: token})

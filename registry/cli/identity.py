@@ -30,10 +30,12 @@ def login(url: str | None, token_stdin: bool, insecure: bool) -> None:
       registry login --url https://registry.example
       registry login --url https://registry.example --token-stdin < token.txt
     """
+    from registry.client.target import Target
+
     home = config.user_directory()
     address = _address(url, home)
     token = _token(address, from_stdin=token_stdin)
-    with sessions.client(config.Target(address, "login", token, insecure)) as registry:
+    with sessions.client(Target(address, "login", token, insecure)) as registry:
         me = registry.me()
     path = credentials.save(home, address_origin(address), token)
     config.remember_url(home, address)
@@ -78,9 +80,10 @@ def address_origin(address: str) -> str:
 def _address(url: str | None, home: Path) -> str:
     """The registry to log in to; a project file does not choose where a person types a token."""
     from registry.client import origins
+    from registry.client.target import PROJECT_FILE
 
     found, source = config.locate(url=url, environ=os.environ, cwd=Path.cwd(), home=home)
-    if source.endswith(config.PROJECT_FILE):
+    if source.endswith(PROJECT_FILE):
         raise click.UsageError(f"{source} names {found}. To log in there, say so: --url {found}")
     try:
         return origins.normalised(found)

@@ -124,6 +124,7 @@ def _upload(
             name,
             path,
             **described,
+            detect=False,
             include=options["include"],
             exclude=options["exclude"],
             default_ignores=not options["no_default_ignores"],

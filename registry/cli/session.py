@@ -16,6 +16,7 @@ from registry.cli import config, output, tables
 
 if TYPE_CHECKING:
     from registry.client import Reference, RegistryClient
+    from registry.client.target import Target
 
 Item = TypeVar("Item")
 
@@ -36,7 +37,7 @@ class Session:
             self._client.close()
 
     @property
-    def target(self) -> config.Target:
+    def target(self) -> Target:
         """The registry that flags, environment and files point at."""
         return config.resolve(
             url=self._url,
@@ -108,7 +109,7 @@ class _Warnings(logging.Handler):
 _WARNINGS = _Warnings(logging.WARNING)
 
 
-def client(target: config.Target, *, as_json: bool = False) -> RegistryClient:
+def client(target: Target, *, as_json: bool = False) -> RegistryClient:
     """A client for *target*, whose warnings go to stderr, as does the news that it waits for the registry."""
     from registry.client import RegistryClient, expiry, retrying
 

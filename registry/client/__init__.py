@@ -2,14 +2,15 @@
 
     from registry.client import RegistryClient
 
-    with RegistryClient("https://registry.example", token=token) as registry:
+    with RegistryClient() as registry:  # as the command registry finds it, or RegistryClient(url, token)
         registered = registry.register("fraud", "./model", metrics={"auc": 0.93})
-        registry.stages.move("fraud", registered["version"]["number"], "staging", reason="smoke tests passed")
+        registry.promote(f"fraud:{registered['version']['number']}", "staging", reason="smoke tests passed")
         registry.pull("fraud#production", "./served")
 
     client       RegistryClient: one object for everything below
     catalog      models and versions
     governance   stages, rollback, aliases, audit
+    target       which registry, and with which token, when none is given
     access       tokens and the caller's own identity; credentials: the token that this machine has
     registration the bytes and the entry of a new version
       sources, selection   the files of a directory, hashed; which of them count
@@ -22,6 +23,8 @@
     imports      versions from bytes elsewhere; polling: waiting for what the registry does itself
     verification a directory against a version
     archives     a version as one tar file
+    comparison   what differs between two versions
+    values       params, metrics and times as programs have them; data: files and addresses as datasets
     references   fraud:7, fraud@champion, fraud#production, models:/fraud/7
     transport    HTTP: idempotency keys, where the token may go; retrying: what is repeated, and for how long
     types        what the registry answers

@@ -19,6 +19,7 @@ from registry.client.types import (
     VersionLineageView,
     VersionView,
 )
+from registry.client.values import When, finite, texts
 from registry.rules.manifest import MOST_FILES
 
 FILES_PAGE = 1000
@@ -36,13 +37,13 @@ class Models:
         name: str,
         *,
         description: str | None = None,
-        tags: Mapping[str, str] | None = None,
+        tags: Mapping[str, Any] | None = None,
         lifecycle: Lifecycle | None = None,
         claimed: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> ModelView:
         """Create a model; raises AlreadyExists. *claimed* is what another registry said of it, where it is moved."""
-        body = given(name=name, description=description, tags=tags, lifecycle=lifecycle, claimed=claimed)
+        body = given(name=name, description=description, tags=_labels(tags), lifecycle=lifecycle, claimed=claimed)
         return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
 
     def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
@@ -58,14 +59,14 @@ class Models:
         name: str,
         *,
         description: str | None = None,
-        tags: Mapping[str, str | None] | None = None,
+        tags: Mapping[str, Any] | None = None,
         lifecycle: Lifecycle | None = None,
         reason: str | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> ModelView:
         """Change what is given; a tag whose value is None is removed."""
-        body = given(description=description, tags=tags, lifecycle=lifecycle, reason=reason)
+        body = given(description=description, tags=_labels(tags), lifecycle=lifecycle, reason=reason)
         return self._transport.one(
             ModelView, "PATCH", path("models", name), body=body, if_match=if_match, key=idempotency_key
         )
@@ -88,8 +89,8 @@ class Models:
         *,
         action: str | None = None,
         actor: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Iterator[EntryView]:
         """What happened to a model and its versions, newest first."""
         query = {"action": action, "actor": actor, "since": since, "until": until}
@@ -149,13 +150,13 @@ class Versions:
         number: int,
         *,
         description: str | None = None,
-        tags: Mapping[str, str | None] | None = None,
+        tags: Mapping[str, Any] | None = None,
         reason: str | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> VersionView:
         """Change what is given; a tag whose value is None is removed."""
-        body = given(description=description, tags=tags, reason=reason)
+        body = given(description=description, tags=_labels(tags), reason=reason)
         return self._transport.one(
             VersionView, "PATCH", _version(model, number), body=body, if_match=if_match, key=idempotency_key
         )
@@ -197,14 +198,14 @@ class Versions:
         self,
         model: str,
         number: int,
-        metrics: Mapping[str, float],
+        metrics: Mapping[str, Any],
         *,
         step: int | None = None,
         dataset_digest: str | None = None,
         idempotency_key: str | None = None,
     ) -> VersionView:
-        """Append an evaluation; earlier values stay in ``metrics()``."""
-        body = given(metrics=dict(metrics), step=step, dataset_digest=dataset_digest)
+        """Append an evaluation, of any finite numbers; earlier values stay in ``metrics()``."""
+        body = given(metrics=finite(metrics), step=step, dataset_digest=dataset_digest)
         return self._transport.one(
             VersionView, "POST", _version(model, number, "metrics"), body=body, key=idempotency_key
         )
@@ -224,8 +225,8 @@ class Versions:
         *,
         action: str | None = None,
         actor: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Iterator[EntryView]:
         """What happened to one version, newest first."""
         query = {"action": action, "actor": actor, "since": since, "until": until}
@@ -239,3 +240,11 @@ class Versions:
 
 def _version(model: str, number: int, *rest: str) -> str:
     return path("models", model, "versions", number, *rest)
+
+
+def _labels(tags: Mapping[str, Any] | None) -> dict[str, str | None] | None:
+    """Tags as texts, and None for those to remove."""
+    if tags is None:
+        return None
+    kept = texts({key: value for key, value in tags.items() if value is not None}, "tag")
+    return {key: kept.get(key) for key in tags}

@@ -9,11 +9,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Self, Unpack
 
-from registry.client import archives, downloads, polling, registration, retrying, verification
+from registry.client import (
+    archives,
+    comparison,
+    credentials,
+    downloads,
+    polling,
+    registration,
+    retrying,
+    target,
+    verification,
+)
 from registry.client.access import Tokens
 from registry.client.catalog import Models, Versions
+from registry.client.comparison import Comparison
 from registry.client.downloads import Pulled
 from registry.client.errors import NotFound
+from registry.client.fields import UNSET, Expected
 from registry.client.governance import Aliases, Audit, Stages
 from registry.client.imports import Imports
 from registry.client.jobs import Jobs
@@ -24,8 +36,9 @@ from registry.client.retrying import Announce
 from registry.client.search import Search
 from registry.client.selection import Selection
 from registry.client.transport import Timeout, Transport
-from registry.client.types import ImportView, MeView, VersionView
+from registry.client.types import HeldStage, ImportView, MeView, MovedView, Stage, VersionView
 from registry.client.uploads import Uploads
+from registry.client.values import When
 from registry.client.verification import Verification
 from registry.rules import ignored
 
@@ -38,6 +51,10 @@ log = logging.getLogger("registry.client")
 
 class RegistryClient:
     """A registry at *url*. Use it as a context manager, or close it; threads may share it.
+
+    Without *url* the registry is the one of the ``registry`` command: of REGISTRY_URL, of the user's login, or of
+    ``.registry.toml`` here or above; and so is the token: REGISTRY_TOKEN, REGISTRY_TOKEN_FILE or the saved one. With
+    *url* only *token* is sent.
 
     Every call raises RegistryError or a subclass (see ``errors``), after *retries* attempts where trying again can
     help. Connections that fail, and 502 and 503, are retried for *retry_seconds*: by default REGISTRY_RETRY_SECONDS, or
@@ -54,7 +71,7 @@ class RegistryClient:
 
     def __init__(
         self,
-        url: str,
+        url: str | None = None,
         token: str | None = None,
         *,
         timeout: float | Timeout = TIMEOUT,
@@ -63,6 +80,16 @@ class RegistryClient:
         on_retry: Announce | None = None,
         insecure: bool = False,
     ) -> None:
+        if url is None:
+            found = target.resolve(
+                url=None,
+                token=token,
+                insecure=insecure,
+                environ=os.environ,
+                cwd=Path.cwd(),
+                home=credentials.user_directory(),
+            )
+            url, token, insecure = found.url, found.token, found.insecure
         limits = timeout if isinstance(timeout, tuple) else (min(timeout, TIMEOUT[0]), timeout)
         if retry_seconds is None:
             retry_seconds = retrying.seconds(os.environ) if retries else 0
@@ -125,6 +152,7 @@ class RegistryClient:
         update: bool = False,
         new_version: bool = False,
         wait: bool = False,
+        detect: bool = True,
         idempotency_key: str | None = None,
         jobs: int = JOBS,
         progress: Progress | None = None,
@@ -138,6 +166,10 @@ class RegistryClient:
         operating systems are left out, too; ``ignored`` in the answer names them. Files that hold credentials are
         refused with HoldsCredentials unless *allow_secrets*. *follow_links* follows symbolic links that leave the
         directory, as those of a Hugging Face cache do.
+
+        The run and the code are those of the CI system or git around this process, unless ``run`` or ``code`` are
+        given, or *detect* is False. *progress* is called with what is done (``hash``, ``upload``) and with how many of
+        how many bytes. Values that cannot be a fact, such as a list as a param, are a ValueError.
 
         The same files from the same ``run`` give the version that there is; without a run, the same files with the same
         lineage. Raises FactsDiffer when it has other facts than those given here. *update* adds metrics, tags, aliases
@@ -154,6 +186,7 @@ class RegistryClient:
             selection=Selection(tuple(include), tuple(exclude), ignored.PATTERNS if default_ignores else ()),
             allow_secrets=allow_secrets,
             follow_links=follow_links,
+            detect_origin=detect,
             update=update,
             new_version=new_version,
             jobs=jobs,
@@ -184,12 +217,12 @@ class RegistryClient:
             self._transport, model, source, facts, update=update, idempotency_key=idempotency_key
         )
 
-    def resolve(self, reference: str | Reference, *, as_of: str | None = None) -> VersionView:
+    def resolve(self, reference: str | Reference, *, as_of: When | None = None) -> VersionView:
         """The version that *reference* means, now or at *as_of*; raises NotFound."""
         meant = _reference(reference)
         return self.versions.get(meant.model, self.number(meant, as_of=as_of))
 
-    def number(self, reference: str | Reference, *, as_of: str | None = None) -> int:
+    def number(self, reference: str | Reference, *, as_of: When | None = None) -> int:
         """The number of the version that *reference* means; a bare model means its latest."""
         meant = _reference(reference)
         if meant.version is not None:
@@ -202,6 +235,99 @@ class RegistryClient:
         if latest is None:
             raise NotFound(f"{meant.model} has no versions yet.", status=404)
         return latest
+
+    def as_of(self, reference: str | Reference, when: When, *, stage: HeldStage = "production") -> VersionView:
+        """Return the version that a stage or an alias meant at *when*; a bare model means its *stage*.
+
+        *when* is RFC 3339 or a time with a zone. The version is shown as it is now. Raises NotFound.
+        """
+        meant = _reference(reference)
+        return self.resolve(Reference(meant.model, stage=stage) if meant.bare else meant, as_of=when)
+
+    def move(
+        self,
+        reference: str | Reference,
+        stage: Stage,
+        *,
+        reason: str,
+        expected_current: Expected = UNSET,
+        leave_vacant: bool = False,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Move the version that *reference* means to *stage*; see ``stages.move``.
+
+        A bare model is a ValueError: a change says which version.
+        """
+        meant = _reference(reference)
+        if meant.bare:
+            raise ValueError(f"say which version: {meant}:1, {meant}@alias or {meant}#staging")
+        return self.stages.move(
+            meant.model,
+            self.number(meant),
+            stage,
+            reason=reason,
+            expected_current=expected_current,
+            leave_vacant=leave_vacant,
+            dry_run=dry_run,
+            idempotency_key=idempotency_key,
+        )
+
+    def promote(
+        self,
+        reference: str | Reference,
+        to: Stage = "production",
+        *,
+        reason: str,
+        expected_current: Expected = UNSET,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Move a version to staging or production (*to*); the version that holds production is archived.
+
+        *expected_current* refuses with Stale when another version holds it. Raises IllegalTransition, GatesUnmet,
+        NotReady or BlobsMissing.
+        """
+        return self.move(
+            reference,
+            to,
+            reason=reason,
+            expected_current=expected_current,
+            dry_run=dry_run,
+            idempotency_key=idempotency_key,
+        )
+
+    def rollback(
+        self,
+        model: str,
+        *,
+        reason: str,
+        to: int | None = None,
+        expected_current: Expected = UNSET,
+        dry_run: bool = False,
+        without_store_check: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Return production to its previous good holder, or to version *to*; see ``stages.roll_back``."""
+        return self.stages.roll_back(
+            model,
+            reason=reason,
+            to=to,
+            expected_current=expected_current,
+            dry_run=dry_run,
+            without_store_check=without_store_check,
+            idempotency_key=idempotency_key,
+        )
+
+    def compare(self, first: str | Reference, second: str | Reference) -> Comparison:
+        """Return what differs between two versions, of one model or of two: files, params, metrics, lineage."""
+        one, other = self.resolve(first), self.resolve(second)
+        return comparison.compare(
+            one,
+            self.versions.files(one["model"], one["number"]),
+            other,
+            self.versions.files(other["model"], other["number"]),
+        )
 
     def pull(
         self,
@@ -223,11 +349,10 @@ class RegistryClient:
         outside of the directory nor through a link.
         """
         version = self.resolve(reference)
-        target = Path(directory)
         return downloads.pull(
             self._transport,
             version,
-            target,
+            Path(directory),
             only=only,
             jobs=jobs,
             force=force,

@@ -25,6 +25,7 @@ from registry.client.types import (
     Stage,
     StagesView,
 )
+from registry.client.values import When
 
 START = "start"
 
@@ -91,7 +92,7 @@ class Stages:
         """Who holds staging and production now."""
         return self._transport.one(StagesView, "GET", path("models", model, "stages"))
 
-    def holder(self, model: str, stage: HeldStage | str, *, as_of: str | None = None) -> HolderView:
+    def holder(self, model: str, stage: HeldStage | str, *, as_of: When | None = None) -> HolderView:
         """Who holds *stage*, or held it at *as_of* (RFC 3339); raises NotFound when nobody."""
         return self._transport.one(HolderView, "GET", path("models", model, "stages", stage), query={"as_of": as_of})
 
@@ -130,7 +131,7 @@ class Aliases:
             AliasView, "PUT", path("models", model, "aliases", alias), body=body, key=idempotency_key
         )
 
-    def get(self, model: str, alias: str, *, as_of: str | None = None) -> AliasView:
+    def get(self, model: str, alias: str, *, as_of: When | None = None) -> AliasView:
         """What *alias* points at, or pointed at when it was *as_of* (RFC 3339)."""
         return self._transport.one(AliasView, "GET", path("models", model, "aliases", alias), query={"as_of": as_of})
 
@@ -171,8 +172,8 @@ class Audit:
         actor: str | None = None,
         action: str | None = None,
         model: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Iterator[EntryView]:
         """Matching entries, newest first; *since* and *until* are RFC 3339."""
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
@@ -185,8 +186,8 @@ class Audit:
         address: str | None = None,
         action: str | None = None,
         code: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Iterator[RefusalView]:
         """Refused logins, permissions and conflicts, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "action": action, "code": code, "since": since, "until": until}
@@ -208,8 +209,8 @@ class Audit:
         actor: str | None = None,
         action: str | None = None,
         model: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> ChangesView:
         """At most *limit* entries after a position, oldest first: each is read once, however late it was committed.
 
@@ -226,8 +227,8 @@ class Audit:
         actor: str | None = None,
         action: str | None = None,
         model: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Export:
         """The same entries, all of them, oldest first, as pieces of one file.
 

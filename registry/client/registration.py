@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
-from registry.client import credential_files, errors, pointers, sending, sources
+from registry.client import credential_files, data, detect, errors, pointers, sending, sources, values
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
 from registry.client.imports import Imports
@@ -16,6 +17,12 @@ from registry.client.selection import Selection
 from registry.client.transport import Transport
 from registry.client.types import Code, Dataset, Environment, ImportView, Parent, RegisteredView, Run
 from registry.rules import paths
+
+log = logging.getLogger("registry.client")
+
+
+Data = str | Path | Dataset
+"""A file or directory, a text as ``--data`` takes it, or a dataset as the API takes it."""
 
 
 class Origin(TypedDict, total=False):
@@ -29,18 +36,22 @@ class Origin(TypedDict, total=False):
 class Facts(TypedDict, total=False):
     """What may be registered with the files; None says nothing, like leaving it out.
 
+    Scalars are taken as params, tags and metrics: also numpy's, decimals, times and members of enums. A metric that is
+    NaN or infinite is kept with the run, as ``unmeasured``. ``data`` are paths, texts such as
+    ``test=s3://bucket/test.csv@sha256:…``, and datasets as in ``datasets``.
     ``number`` and ``claimed``, what another registry gave and said, need the permission ``version:import``.
     """
 
     description: str | None
-    tags: Mapping[str, str] | None
-    params: Mapping[str, str] | None
-    metrics: Mapping[str, float] | None
+    tags: Mapping[str, Any] | None
+    params: Mapping[str, Any] | None
+    metrics: Mapping[str, Any] | None
     framework: str | None
     signature: Mapping[str, Any] | None
     run: Run | None
     code: Code | None
     environment: Environment | None
+    data: Sequence[Data] | None
     datasets: Sequence[Dataset] | None
     parents: Sequence[Parent] | None
     aliases: Sequence[str] | None
@@ -86,6 +97,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     selection: Selection,
     allow_secrets: bool,
     follow_links: bool,
+    detect_origin: bool,
     update: bool,
     new_version: bool,
     jobs: int,
@@ -93,6 +105,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     progress: Progress | None,
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none."""
+    facts = plain({**_origin(source), **given(**facts)} if detect_origin else facts)
     noticed = sources.Noticed()
     found = sources.scan(source, selection, follow_links=follow_links, noticed=noticed)
     pointers.refuse(found)
@@ -116,9 +129,51 @@ def import_from(
     transport: Transport, model: str, source: str, facts: Facts, *, update: bool, idempotency_key: str | None
 ) -> ImportView:
     """Have the registry copy the files below *source*, making the model if there is none."""
+    facts = plain(facts)
     _ensure_model(Models(transport), model)
     body = {"source": source, **_said(facts), **given(update=update or None)}
     return Imports(transport).start(model, body, idempotency_key=idempotency_key)
+
+
+def plain(facts: Mapping[str, Any]) -> Facts:
+    """Return the given facts with values that JSON has. Raises ValueError or UnfitSource for what cannot be one."""
+    said = given(**facts)
+    if named := said.pop("data", None):
+        said["datasets"] = [*said.get("datasets", ()), *map(_dataset, named)]
+    for kind in ("params", "tags"):
+        if kind in said:
+            said[kind] = values.texts(said[kind], kind[:-1])
+    run = _measured(said["run"], {}) if "run" in said else None
+    if "metrics" in said:
+        said["metrics"], special = values.numbers(said["metrics"])
+        if special and run is None:
+            values.finite(facts["metrics"])
+        run = _measured(run, special) if run is not None else None
+    return cast(Facts, {**said, **given(run=run)})
+
+
+def _dataset(named: Data) -> Dataset:
+    if isinstance(named, str):
+        return data.described(named)
+    return data.of(named) if isinstance(named, Path) else named
+
+
+def _measured(run: Mapping[str, Any], special: Mapping[str, str]) -> dict[str, Any]:
+    """Return a run with plain values, whose ``unmeasured`` has the metrics that are no finite number."""
+    metrics, unmeasured = values.numbers(run.get("metrics") or {})
+    unmeasured = {**(run.get("unmeasured") or {}), **unmeasured, **special}
+    found: dict[str, Any] = {"metrics": metrics, "unmeasured": unmeasured}
+    for kind in ("params", "tags"):
+        found[kind] = values.texts(run.get(kind) or {}, f"run's {kind[:-1]}")
+    return {**run, **{name: value for name, value in found.items() if value or name in run}}
+
+
+def _origin(source: Path) -> Facts:
+    """Return the run and the code around this process; log why there is no commit where there should be one."""
+    found = detect.around(source)
+    if found.problem:
+        log.warning("the commit is not recorded: %s", found.problem)
+    return {"run": found.run, "code": found.code}
 
 
 def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any]:

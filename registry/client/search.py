@@ -17,6 +17,10 @@ class Search:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    def __call__(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[VersionView]:
+        """Versions, as ``versions`` finds them."""
+        return self.versions(filter, order_by=order_by)
+
     def models(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[ModelView]:
         """Models such as ``tags.team = 'risk'`` describes, by name; raises Invalid for a filter that is none."""
         return self._find(ModelView, "/search/models", filter, order_by)

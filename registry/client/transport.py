@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from importlib import metadata
 from typing import Any, TypeVar, cast
 from urllib.parse import quote, urljoin
@@ -19,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import exceptions as urllib3
 
-from registry.client import errors, origins, retrying
+from registry.client import errors, origins, retrying, values
 from registry.client.expiry import Expiry
 
 API = "/api/v1"
@@ -325,9 +326,15 @@ def _user_agent() -> str:
 
 
 def _query(query: Query | None) -> dict[str, Any]:
-    """Drop what is not given; write booleans as JSON does."""
+    """Drop what is not given; write booleans as JSON does, and times as RFC 3339."""
     present = {key: value for key, value in (query or {}).items() if value is not None}
-    return {key: str(value).lower() if isinstance(value, bool) else value for key, value in present.items()}
+    return {key: _argument(value) for key, value in present.items()}
+
+
+def _argument(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return values.instant(value)
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _object(response: requests.Response) -> dict[str, Any]:

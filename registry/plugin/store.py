@@ -59,7 +59,13 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
                 facts["description"] = description
                 facts["origin"] = {"source": source, "run_link": run_link or None, "logged_model": origin.model_id}
                 done = registry.register(
-                    name, files, exclude=_NOTES, allow_secrets=address.allows_secrets(), new_version=True, **facts
+                    name,
+                    files,
+                    exclude=_NOTES,
+                    allow_secrets=address.allows_secrets(),
+                    new_version=True,
+                    detect=False,
+                    **facts,
                 )
         if done["ignored"]:
             log.warning("left out of %s by default: %s", name, ", ".join(done["ignored"]))

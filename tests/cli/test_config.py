@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from registry.cli import config, credentials
-from registry.cli.config import Target
+from registry.client.target import Target
 
 from .conftest import TOKEN, URL, Place, Registry
 

@@ -8,12 +8,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from registry.client import RegistryClient
 from tests.support.checkouts import checkout
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
@@ -393,3 +395,36 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -
                 out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err.strip()) == (130, b"", b"Interrupted.")
+
+
+def test_the_client_finds_the_registry_and_does_what_the_commands_do(
+    registry: Registry, model: str, place: Place, monkeypatch: pytest.MonkeyPatch, service: str
+) -> None:
+    monkeypatch.delenv("REGISTRY_URL")
+    (place.cwd / ".registry.toml").write_text(f'url = "{service}"\n')
+    Path("train.csv").write_text("a,b\n")
+
+    with RegistryClient() as client:
+        client.register(model, "model", data=["train.csv"], params={"depth": 6}, metrics={"auc": 0.9})
+        Path("model/more.txt").write_text("2")
+        client.register(model, "model", params={"depth": 7}, metrics={"auc": 0.95}, new_version=True)
+        for number in (1, 2):
+            client.promote(f"{model}:{number}", "staging", reason="smoke tests passed")
+            client.promote(f"{model}:{number}", reason="approved")
+        before = datetime.now(UTC)
+        dry = client.rollback(model, reason="latency", dry_run=True)
+        back = client.rollback(model, reason="latency", expected_current=2)
+        again = client.move(f"{model}:2", "staging", reason="fixed")
+        with pytest.raises(ValueError, match="say which version"):
+            client.promote(model, reason="which?")
+        found = [version["number"] for version in client.search(f"name = '{model}' AND metrics.auc > 0.92")]
+        difference = client.compare(f"{model}:1", f"{model}:2")
+        then = client.as_of(model, before)
+
+    assert (dry["dry_run"], back["number"], back["displaced"], again["target"]) == (True, 1, 2, "staging")
+    assert (found, then["number"]) == ([2], 2)
+    assert (difference.added, difference.removed, difference.changed) == (("more.txt",), (), ())
+    assert difference.facts["params.depth"] == ("6", "7")
+    assert difference.facts["datasets.train.csv"].after is None
+    assert f"{model}:1" in repr(difference)
+    assert "metrics.auc: 0.9 -> 0.95" in repr(difference)

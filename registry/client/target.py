@@ -1,0 +1,86 @@
+"""Which registry, and with which token: argument, then environment, then user file, then project file, then default.
+
+A token never follows a URL that it was not given for. Saved tokens are kept by origin; a token from an argument or the
+environment is not sent to a URL that a project file names, because the author of that file would receive it.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from registry.client import credentials, origins
+
+DEFAULT_URL = "http://127.0.0.1:5000"
+USER_FILE = "config.toml"
+PROJECT_FILE = ".registry.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A registry and what to show it.
+
+    ``source`` says where the URL comes from, ``saved`` that a login saved the token.
+    """
+
+    url: str
+    source: str
+    token: str | None = field(default=None, repr=False)
+    insecure: bool = False
+    saved: bool = False
+
+
+def resolve(
+    *, url: str | None, token: str | None, insecure: bool, environ: Mapping[str, str], cwd: Path, home: Path
+) -> Target:
+    """Decide the registry and the token. Raises ValueError for a file or a combination that cannot be meant."""
+    found, source = locate(url=url, environ=environ, cwd=cwd, home=home)
+    try:
+        address = origins.normalised(found)
+    except ValueError as error:
+        raise ValueError(f"The registry's URL (from {source}): {error}.") from error
+    given = token or credentials.environment_token(environ)
+    if given and source.endswith(PROJECT_FILE):
+        raise ValueError(
+            f"{source} names the registry {address}. A token from a flag or the environment is not sent to an address"
+            " from a project file: name the registry with --url or REGISTRY_URL too."
+        )
+    found_token = given or credentials.saved(home).get(origins.origin(address))
+    saved = not given and found_token is not None
+    return Target(address, source, found_token, insecure or credentials.insecure(environ), saved)
+
+
+def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path) -> tuple[str, str]:
+    """The registry's URL and where it comes from. Raises ValueError for a file that cannot be meant."""
+    if url:
+        return url, "--url"
+    if environ.get("REGISTRY_URL"):
+        return environ["REGISTRY_URL"], "REGISTRY_URL"
+    if named := _url_in(home / USER_FILE):
+        return named, str(home / USER_FILE)
+    for directory in (cwd, *cwd.parents):
+        if named := _url_in(directory / PROJECT_FILE):
+            return named, str(directory / PROJECT_FILE)
+    return DEFAULT_URL, "the default"
+
+
+def _url_in(path: Path) -> str | None:
+    """The URL that a configuration file names, or None without a file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        found: Mapping[str, Any] = tomllib.loads(text)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path}: {error}.") from error
+    if "token" in found or "tokens" in found:
+        raise ValueError(f"{path} holds a token. Revoke it, remove it there, and use: registry login")
+    if unknown := sorted(found.keys() - {"url"}):
+        raise ValueError(f"{path}: {', '.join(unknown)} is not a setting; there is only url.")
+    url = found.get("url")
+    if url is not None and not isinstance(url, str):
+        raise ValueError(f"{path}: url must be text.")
+    return url

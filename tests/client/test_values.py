@@ -1,0 +1,177 @@
+"""Values of training scripts as facts: what is sent, and what is refused before any byte is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+
+from registry.client import RegistryClient, errors, values
+
+from .conftest import Registry, reply, sha256
+
+
+class Kind(Enum):
+    LINEAR = "linear"
+
+
+class Scalar:
+    """As numpy's scalars: no number of Python, but with one in it."""
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def item(self) -> Any:
+        return self._value
+
+
+class Array:
+    def item(self) -> Any:
+        raise ValueError("can only convert an array of size 1 to a Python scalar")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("rbf", "rbf"),
+        (6, "6"),
+        (0.1, "0.1"),
+        (True, "true"),
+        (None, "null"),
+        (float("nan"), "NaN"),
+        (Decimal("0.10"), "0.10"),
+        (Fraction(1, 3), "1/3"),
+        (Kind.LINEAR, "linear"),
+        (PurePosixPath("a/b"), "a/b"),
+        (date(2026, 11, 20), "2026-11-20"),
+        (datetime(2026, 11, 20, 13, tzinfo=timezone(timedelta(hours=1))), "2026-11-20T12:00:00.000000Z"),
+        (Scalar(3), "3"),
+        (Scalar(True), "true"),
+    ],
+)
+def test_a_scalar_is_a_param_as_the_command_line_reads_it(value: Any, expected: str) -> None:
+    assert values.texts({"k": value}, "param") == {"k": expected}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [(1, 1), (0.5, 0.5), (Decimal("0.5"), 0.5), (Fraction(1, 2), 0.5), (Scalar(0.5), 0.5)]
+)
+def test_a_number_of_any_kind_is_a_metric(value: Any, expected: float) -> None:
+    assert values.finite({"k": value}) == {"k": expected}
+
+
+def test_scalars_of_numpy_are_values() -> None:
+    numpy = pytest.importorskip("numpy")
+
+    assert values.finite({"a": numpy.float32(0.5), "b": numpy.int64(5)}) == {"a": 0.5, "b": 5}
+    assert values.texts({"a": numpy.bool_(True), "b": numpy.array([7])}, "param") == {"a": "true", "b": "7"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "refusal"),
+    [
+        ({"params": {"layers": [1, 2]}}, "param 'layers' is a list"),
+        ({"params": {"layers": Array()}}, "param 'layers' is a Array"),
+        ({"tags": {"team": {}}}, "tag 'team' is a dict"),
+        ({"metrics": {"auc": "0.9"}}, "metric 'auc' is a str"),
+        ({"metrics": {"ok": True}}, "metric 'ok' is a bool"),
+        ({"metrics": {"big": 10**400}}, "metric 'big'"),
+        ({"metrics": {"loss": float("nan")}}, "metric 'loss' is NaN"),
+    ],
+)
+def test_what_is_no_value_is_refused_before_any_request(
+    registry: Registry, client: RegistryClient, source: Path, facts: Any, refusal: str
+) -> None:
+    with pytest.raises(ValueError, match=refusal):
+        client.register("fraud", source, detect=False, **facts)
+
+    assert registry.seen == []
+
+
+def test_facts_are_sent_as_the_api_takes_them(
+    registry: Registry, client: RegistryClient, source: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "train.csv").write_bytes(b"a,b\n")
+    other: Any = {"name": "live", "digests": ["sha256:" + "1" * 64], "role": "test"}
+
+    client.register(
+        "fraud",
+        source,
+        detect=False,
+        params={"depth": 6, "early": True},
+        metrics={"auc": Decimal("0.93"), "loss": float("inf")},
+        run={"system": "manual", "id": "1", "params": {"lr": 0.1}},  # type: ignore[typeddict-item] -- a number
+        data=[tmp_path / "train.csv", other],
+    )
+
+    sent = registry.registered
+    assert (sent["params"], sent["metrics"]) == ({"depth": "6", "early": "true"}, {"auc": 0.93})
+    assert sent["run"] == {
+        "system": "manual", "id": "1", "params": {"lr": "0.1"}, "unmeasured": {"loss": "Infinity"},
+    }  # fmt: skip
+    train = {"name": "train.csv", "digests": [f"sha256:{sha256(b'a,b' + bytes([10]))}"], "role": "train"}
+    assert sent["datasets"] == [train, other]
+
+
+def test_data_that_is_not_there_is_refused(registry: Registry, client: RegistryClient, source: Path) -> None:
+    with pytest.raises(errors.UnfitSource, match=r"'missing\.csv' is not a file"):
+        client.register("fraud", source, detect=False, data=["missing.csv"])
+
+    assert registry.seen == []
+
+
+def test_later_values_and_tags_are_converted_too(registry: Registry, client: RegistryClient) -> None:
+    registry.answers.append(lambda request: reply({}))
+
+    client.versions.edit("fraud", 1, tags={"reviewed": True, "old": None})
+    client.versions.measure("fraud", 1, {"auc": Scalar(0.5)})
+
+    assert [request.get_json() for request in registry.seen] == [
+        {"tags": {"reviewed": "true", "old": None}},
+        {"metrics": {"auc": 0.5}},
+    ]
+
+
+def test_a_time_needs_a_zone(registry: Registry, client: RegistryClient) -> None:
+    with pytest.raises(errors.NotFound):
+        client.as_of("fraud", datetime(2026, 11, 20, 13, tzinfo=UTC))
+    with pytest.raises(ValueError, match="has no time zone"):
+        client.as_of("fraud", datetime(2026, 11, 20, 13))  # noqa: DTZ001 -- what is refused
+
+    (asked,) = registry.seen
+    assert (asked.path, asked.args["as_of"]) == (
+        "/api/v1/models/fraud/stages/production",
+        "2026-11-20T13:00:00.000000Z",
+    )
+
+
+def test_the_run_and_the_code_of_a_ci_job_are_found(
+    registry: Registry, client: RegistryClient, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_REPOSITORY": "team/fraud",
+        "GITHUB_RUN_ID": "7",
+        "GITHUB_SHA": "a" * 40,
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    client.register("fraud", source)
+    found = registry.registered
+    client.register("fraud", source, run={"system": "mine", "id": "1"})
+
+    assert (found["run"]["id"], found["code"]["commit"]) == ("7", "a" * 40)
+    assert registry.registered["run"] == {"system": "mine", "id": "1"}
+
+
+def test_the_client_needs_neither_numpy_nor_pandas() -> None:
+    script = "import sys, registry.client; sys.exit(any(name in sys.modules for name in ('numpy', 'pandas')))"
+
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
