@@ -81,7 +81,7 @@ def _text(value: Any, what: str) -> str:
 
 def _number(value: Any, what: str) -> int | float:
     plain = _plain(value)
-    if isinstance(plain, Real | Decimal) and not isinstance(plain, bool):
+    if not isinstance(plain, bool) and isinstance(plain, Real | Decimal):
         try:
             number = float(plain)
         except OverflowError:
