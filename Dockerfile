@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 
 # ---- build: the locked dependencies and the package, in one virtual environment ----
-FROM python:3.12.12-slim-bookworm AS build
+FROM python:3.12.12-slim-trixie AS build
 
 RUN pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
 
@@ -29,22 +29,30 @@ RUN --mount=type=cache,target=/root/.cache/uv \
 
 
 # ---- the image that runs ----
-FROM python:3.12.12-slim-bookworm
+FROM python:3.12.12-slim-trixie
 
 LABEL org.opencontainers.image.title="model-registry" \
       org.opencontainers.image.description="A model registry service: immutable versions, enforced stages, rollback, lineage and an audit log." \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# A fixed number, so that Kubernetes can prove `runAsNonRoot` and a volume can be given to it. Only /data is its own.
+# pg_dump and pg_restore for backups: of PostgreSQL 17, which reads servers up to 17. Its own directory is on the path, in
+# place of Debian's wrapper. Debian's security updates replace it, so that no version is pinned.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends postgresql-client-17 \
+ && rm -rf /var/lib/apt/lists/*
+
+# A fixed number, so that Kubernetes can prove `runAsNonRoot` and a volume can be given to it. Only /data and /backups are its own.
 RUN groupadd --gid 10001 registry \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /data --shell /usr/sbin/nologin registry \
- && install --directory --owner=10001 --group=10001 --mode=0700 /data
+ && install --directory --owner=10001 --group=10001 --mode=0700 /data /backups
 
 COPY --from=build /opt/venv /opt/venv
 COPY deploy/healthcheck.py /opt/healthcheck.py
+COPY deploy/backup /opt/backup
 
 # In a container the service must listen on the container's address; what reaches it is decided by published ports.
-ENV PATH=/opt/venv/bin:$PATH \
+ENV PATH=/opt/venv/bin:/usr/lib/postgresql/17/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     REGISTRY_BIND=0.0.0.0:5000 \

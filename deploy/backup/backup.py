@@ -10,6 +10,8 @@ pg_restore of the server's version or newer. See README.md beside it.
 from __future__ import annotations
 
 import argparse
+import re
+import shutil
 import sqlite3
 import sys
 from dataclasses import replace
@@ -42,6 +44,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     take_parser = commands.add_parser("take", help="back up what REGISTRY_* names, below a directory")
     take_parser.add_argument("directory", type=Path)
+    take_parser.add_argument("--keep", type=_count, metavar="N", help="delete older backups than the N newest")
     take_parser.add_argument("--deep", action="store_true", help="read every object and every copy again, not a sample")
     restore_parser = commands.add_parser("restore", help="restore into the empty database that REGISTRY_* names")
     restore_parser.add_argument("backup", type=Path)
@@ -56,7 +59,7 @@ def main() -> int:
         settings = Settings.load(create=given.command == "restore")
         keys = seal.keys(settings, given.key_file)
         if given.command == "take":
-            return take(settings, given.directory, key=keys[0], deep=given.deep)
+            return take(settings, given.directory, key=keys[0], deep=given.deep, keep=given.keep)
         return restore(
             settings,
             seal.read(given.backup, [] if given.without_mac else keys),
@@ -68,12 +71,13 @@ def main() -> int:
         return _fail(str(error))
 
 
-def take(settings: Settings, directory: Path, *, key: bytes, deep: bool) -> int:
+def take(settings: Settings, directory: Path, *, key: bytes, deep: bool, keep: int | None) -> int:
     """Make ``directory/<time>`` with the database, and bring ``directory/objects`` up to date.
 
     Objects are never changed: what was added after the database was read does no harm, and what a backup before has
     copied is not copied again. The copies that were not read for longest, and their objects, are read again: SAMPLE of
-    them, or all with *deep*. The backup counts once its ``backup.json`` is there, which is written last.
+    them, or all with *deep*. The backup counts once its ``backup.json`` is there, which is written last. Then backups
+    that are older than the *keep* newest are deleted, but no objects.
     """
     began = datetime.now(UTC)
     url = settings.database_url.reveal()
@@ -99,6 +103,9 @@ def take(settings: Settings, directory: Path, *, key: bytes, deep: bool) -> int:
     }
     seal.write(place, description, key)
     print(f"{place}: the database at {description['revision']}, {copied} objects copied, {looked} read again")
+    for old in _finished(directory)[:-keep] if keep else []:
+        shutil.rmtree(old)
+        print(f"{old}: deleted")
     return 1 if copier.problems else 0
 
 
@@ -129,6 +136,18 @@ def restore(settings: Settings, backup: seal.Backup, *, deep: bool, keep_tokens:
     for check in failed:
         _fail(f"registry {' '.join(check)} found something, see above")
     return 1 if failed else 0
+
+
+def _finished(directory: Path) -> list[Path]:
+    """The backups below *directory* that were finished, the oldest first."""
+    found = [place for place in directory.iterdir() if re.fullmatch(r"\d{8}T\d{6}Z", place.name)]
+    return sorted(place for place in found if (place / "backup.json").is_file())
+
+
+def _count(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError(text)
+    return number
 
 
 def _require_own(settings: Settings) -> identities.Identity:

@@ -93,8 +93,13 @@ def watch(app: Flask) -> None:
 @blueprint.get("/metrics")
 @public("numbers without names, for the monitor of the same network; REGISTRY_METRICS_TOKEN asks for a token")
 def metrics() -> Response:
-    """Return what was counted and how much there is, in Prometheus' text format."""
+    """Return what was counted and how much there is, in Prometheus' text format.
+
+    Without a token the numbers are for direct requests: a proxy in front serves other networks.
+    """
     token = settings().metrics_token
+    if token is None and settings().trusted_proxies and "X-Forwarded-For" in request.headers:
+        raise Unauthenticated("through a proxy this needs a token: set REGISTRY_METRICS_TOKEN, or ask each replica")
     if token is not None and not _has(token):
         raise Unauthenticated("this needs an Authorization header: Bearer, and the token in REGISTRY_METRICS_TOKEN")
     latest: LatestText = current_app.extensions[CACHE]

@@ -247,6 +247,17 @@ def test_no_name_is_told(anonymous: Api, given: Given) -> None:
     assert "fraud" not in anonymous.client.get("/metrics").get_data(as_text=True)
 
 
+def test_without_a_token_the_numbers_do_not_pass_a_proxy(
+    database: Database, make_settings: Callable[..., Settings]
+) -> None:
+    client = create_app(make_settings(database.url, trusted_proxies=1)).test_client()
+
+    direct, through = client.get("/metrics"), client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
+
+    assert (direct.status_code, through.status_code) == (200, 401)
+    assert "REGISTRY_METRICS_TOKEN" in through.get_data(as_text=True)
+
+
 def test_with_a_token_the_numbers_are_for_those_who_have_it(
     make_settings: Callable[..., Settings], database: Database
 ) -> None:

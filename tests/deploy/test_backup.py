@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import threading
@@ -174,12 +175,19 @@ def test_a_second_backup_copies_only_what_is_new(fleet: Fleet, source: Place, tm
         folder.rename(folder.with_name("an-earlier-second"))
         register(caller, "fraud")
 
-    second = source.run("take", tmp_path / "backups")
+    old = folder.with_name("20260101T000000Z")
+    shutil.copytree(folder.with_name("an-earlier-second"), old)
+    unfinished = folder.with_name("20260102T000000Z")
+    unfinished.mkdir()
 
-    assert [done.stdout.split(", ", 1)[1] for done in (first, second)] == [
-        "1 objects copied, 0 read again\n",
-        "1 objects copied, 1 read again\n",
+    second = source.run("take", tmp_path / "backups", "--keep", "1")
+
+    taken, deleted = second.stdout.splitlines()
+    assert [line.split(", ", 1)[1] for line in (first.stdout.rstrip(), taken)] == [
+        "1 objects copied, 0 read again",
+        "1 objects copied, 1 read again",
     ]
+    assert (deleted, old.exists(), unfinished.exists()) == (f"{old}: deleted", False, True)
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

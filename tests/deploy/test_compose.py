@@ -17,13 +17,14 @@ from registry.config import CLIENT_VARIABLES, VARIABLES
 from tests.conftest import SECRET
 from tests.support import forks, tools
 from tests.support.databases import empty_postgres
+from tests.support.postgres import find_binaries
 from tests.support.processes import environment
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 TEXT = (DEPLOY / "compose.yaml").read_text()
 SERVICES = yaml.safe_load(TEXT)["services"]
-OURS = ("registry", "worker", "migrate", "s3-init")
-JOBS = ("migrate", "s3-init")
+OURS = ("registry", "worker", "migrate", "s3-init", "backup")
+JOBS = ("migrate", "s3-init", "backup")
 APP_PASSWORD = "REGISTRY_DATABASE_APP_PASSWORD"
 
 
@@ -107,7 +108,7 @@ def test_only_the_migration_connects_as_the_owner_of_the_tables():
     assert SERVICES["migrate"]["command"] == ["db", "upgrade", "--app-role", "registry_app"]
 
 
-def test_the_migration_makes_the_role_that_the_service_connects_as(postgres_server, tmp_path):
+def test_the_migration_makes_the_role_that_the_service_connects_as_and_that_backs_up(postgres_server, tmp_path):
     role = f"compose_{uuid.uuid4().hex[:12]}"  # roles are those of the whole server
     owner = make_url(empty_postgres(postgres_server))
     app = owner.set(username=role, password="aPassword")
@@ -126,6 +127,19 @@ def test_the_migration_makes_the_role_that_the_service_connects_as(postgres_serv
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"The role {role} has the application's rights.\n")
     assert (checked.returncode, checked.stdout) == (0, "The database is as this release expects.\n"), checked.stderr
+    service = SERVICES["backup"]
+    backed_up = subprocess.run(
+        [sys.executable, DEPLOY / "backup" / "backup.py", "take", tmp_path / "backups", *service["command"][2:]],
+        env=environment(
+            **{**given, "REGISTRY_DATABASE_URL": app.render_as_string(hide_password=False)},
+            PATH=f"{find_binaries()}{os.pathsep}{os.environ['PATH']}",
+            REGISTRY_DATA_DIR=str(tmp_path),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (backed_up.returncode, backed_up.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", ["registry", "worker"])
@@ -135,6 +149,26 @@ def test_a_container_has_the_time_that_it_takes_to_leave(name):
     graceful = int(re.search(r"^graceful_timeout = (\d+)$", text, re.M)[1])
 
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > drain + graceful
+
+
+def test_a_backup_runs_on_demand_the_script_of_the_image():
+    service, dockerfile = SERVICES["backup"], (DEPLOY.parent / "Dockerfile").read_text()
+
+    assert service["profiles"] == ["backup"]
+    assert service["entrypoint"] == ["python", "/opt/backup/backup.py"]
+    assert "COPY deploy/backup /opt/backup\n" in dockerfile
+    (place,) = (volume.partition(":")[2] for volume in service["volumes"])
+    assert service["command"][:2] == ["take", place]
+    assert (
+        f" {place}\n" in re.search(r"install --directory --owner=10001 .*\n", dockerfile)[0]
+    )  # a volume has its owner
+
+
+def test_the_image_dumps_the_database_of_compose():
+    server = SERVICES["postgres"]["image"].rpartition(":")[2].partition(".")[0]
+    client = re.search(r"postgresql-client-(\d+)", (DEPLOY.parent / "Dockerfile").read_text())[1]
+
+    assert int(client) >= int(server)
 
 
 def test_what_waits_to_be_hashed_waits_on_the_disk():

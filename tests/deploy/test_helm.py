@@ -27,11 +27,31 @@ SAME = {
     "PodDisruptionBudget/registry": "base/disruption-budget.yaml",
     "NetworkPolicy/registry": "base/network-policy.yaml",
     "ServiceMonitor/registry": "monitoring/service-monitor.yaml",
+    "CronJob/registry-backup": "backup/cron-job.yaml",
+    "PersistentVolumeClaim/registry-backups": "backup/volume-claim.yaml",
 }
+OPTIONAL = {"serviceMonitor": {"enabled": True}, "backup": {"enabled": True}}
+PLACEMENT = {
+    "imagePullSecrets": [{"name": "pull"}],
+    "nodeSelector": {"kubernetes.io/arch": "amd64"},
+    "tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}],
+    "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+        {"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "Exists"}]}}]}},
+}  # fmt: skip
+EXTRA_ENV = [{"name": "HTTPS_PROXY", "value": "http://proxy.example:3128"},
+             {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]  # fmt: skip
 EVERYTHING = {
     "image": {"repository": "images.example.com/registry", "tag": "0.1.1"},
-    "settings": {"REGISTRY_SINGLE_PUT_BYTES": 67108864, "REGISTRY_S3_PATH_STYLE": True},
-    "serviceMonitor": {"enabled": True},
+    "settings": {
+        "REGISTRY_SINGLE_PUT_BYTES": 67108864,
+        "REGISTRY_S3_PATH_STYLE": True,
+        "REGISTRY_TRUSTED_PROXIES": "1",
+    },
+    **OPTIONAL,
+    **PLACEMENT,
+    "extraEnv": EXTRA_ENV,
+    "podLabels": {"azure.workload.identity/use": "true"},
+    "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/registry"}},
     "networkPolicy": {"egress": [{"ports": [{"port": 9000, "protocol": "TCP"}]}]},
     "ingress": {"host": "registry.example.com", "className": "nginx", "annotations": {"a": "b"}},
 }
@@ -72,16 +92,16 @@ def test_helm_finds_nothing_wrong(values: dict[str, Any]) -> None:
 def test_the_chart_makes_what_the_plain_files_say(name: str) -> None:
     plain = yaml.safe_load((PLAIN / SAME[name]).read_text())
 
-    made = manifests({"serviceMonitor": {"enabled": True}})[name]
+    made = manifests(OPTIONAL)[name]
 
     assert without_additions(made) == without_additions(plain)
 
 
 def test_the_chart_makes_nothing_else() -> None:
-    optional = {"ServiceMonitor/registry"}
+    optional = {"ServiceMonitor/registry", "CronJob/registry-backup", "PersistentVolumeClaim/registry-backups"}
 
     assert manifests({}).keys() == (SAME.keys() - optional) | {"ConfigMap/registry-settings"}
-    assert manifests(EVERYTHING).keys() - manifests({}).keys() == {"ServiceMonitor/registry", "Ingress/registry"}
+    assert manifests(EVERYTHING).keys() - manifests({}).keys() == optional | {"Ingress/registry"}
 
 
 def test_values_come_where_they_belong() -> None:
@@ -125,6 +145,43 @@ def test_the_command_on_the_page_makes_what_the_example_says(tmp_path: Path, mon
     for name, value in [*settings.items(), *secrets.items()]:
         monkeypatch.setenv(name, str(value))
     assert Settings.load().public_url == "https://registry.example.com"
+
+
+def test_an_ingress_that_would_publish_the_numbers_is_refused() -> None:
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        manifests({"ingress": {"host": "registry.example.com"}})
+
+    assert "/metrics would be public" in failed.value.stderr
+    assert "Ingress/registry" in manifests({"ingress": {"host": "registry.example.com"}, "metrics": {"token": True}})
+
+
+def test_every_pod_is_placed_and_set_up_as_the_values_say() -> None:
+    made = manifests(EVERYTHING)
+    specs = {name: one["spec"].get("jobTemplate", one)["spec"]["template"] for name, one in made.items()
+             if one["kind"] in {"Deployment", "Job", "CronJob"}}  # fmt: skip
+
+    assert len(specs) == 4
+    for name, pod in specs.items():
+        assert pod["spec"].items() >= PLACEMENT.items(), name
+        assert [one for one in pod["spec"]["containers"][0]["env"] if one in EXTRA_ENV] == EXTRA_ENV, name
+        assert pod["metadata"]["labels"]["azure.workload.identity/use"] == "true", name
+    annotations = made["ServiceAccount/registry"]["metadata"]["annotations"]
+    assert annotations == {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/registry"}
+
+
+def test_backups_stay_when_the_release_goes_or_go_where_there_is_a_volume() -> None:
+    made = manifests({"backup": {"enabled": True, "schedule": "0 4 * * 0", "keep": 7, "size": "1Ti",
+                                 "storageClassName": "slow"}})  # fmt: skip
+    elsewhere = manifests({"backup": {"enabled": True, "existingClaim": "nfs"}})
+
+    claim, job = made["PersistentVolumeClaim/registry-backups"], made["CronJob/registry-backup"]["spec"]
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert (claim["spec"]["storageClassName"], claim["spec"]["resources"]["requests"]) == ("slow", {"storage": "1Ti"})
+    container = job["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]
+    assert (job["schedule"], container["args"]) == ("0 4 * * 0", ["take", "/backups", "--keep", "7"])
+    assert "PersistentVolumeClaim/registry-backups" not in elsewhere
+    volumes = elsewhere["CronJob/registry-backup"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["volumes"]
+    assert {"name": "backups", "persistentVolumeClaim": {"claimName": "nfs"}} in volumes
 
 
 def test_another_setting_is_another_pod() -> None:

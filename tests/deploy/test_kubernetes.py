@@ -41,11 +41,17 @@ def manifest(path: Path) -> dict[str, Any]:
     return found
 
 
-WORKLOADS = {path.stem: manifest(path) for path in PLAIN if manifest(path)["kind"] in {"Deployment", "Job"}}
+WORKLOADS = {path.stem: manifest(path) for path in PLAIN if manifest(path)["kind"] in {"Deployment", "Job", "CronJob"}}
 
 
 def pod(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = WORKLOADS[name]["spec"]["template"]["spec"]
+    found: dict[str, Any] = template(WORKLOADS[name])["spec"]
+    return found
+
+
+def template(workload: Mapping[str, Any]) -> dict[str, Any]:
+    """The pod's template, which a CronJob has in the template of its jobs."""
+    found: dict[str, Any] = workload["spec"].get("jobTemplate", workload)["spec"]["template"]
     return found
 
 
@@ -73,16 +79,18 @@ def secrets(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_there_are_a_service_a_worker_and_a_migration() -> None:
+def test_there_are_a_service_a_worker_a_migration_and_a_backup() -> None:
     assert {name: workload["kind"] for name, workload in WORKLOADS.items()} == {
         "deployment": "Deployment",
         "worker": "Deployment",
         "job": "Job",
+        "cron-job": "CronJob",
     }
-    assert [container(name)["args"] for name in ("deployment", "worker", "job")] == [
+    assert [container(name)["args"] for name in ("deployment", "worker", "job", "cron-job")] == [
         ["serve"],
         ["worker"],
         ["db", "upgrade", "--app-role", "registry_app"],
+        ["take", "/backups", "--keep", "30"],
     ]
     assert WORKLOADS["deployment"]["spec"]["replicas"] >= 2
 
@@ -161,7 +169,20 @@ def test_every_variable_is_a_setting(name: str, secrets: Path) -> None:
     assert ours <= VARIABLES
 
 
-@pytest.mark.parametrize("name", ["deployment", "worker"])
+def test_a_backup_is_that_of_compose_into_a_volume_of_its_own() -> None:
+    compose = manifest(DEPLOY / "compose.yaml")["services"]["backup"]
+    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod("cron-job")["volumes"]
+              if "persistentVolumeClaim" in volume]  # fmt: skip
+
+    assert (container("cron-job")["command"], container("cron-job")["args"]) == (
+        compose["entrypoint"],
+        compose["command"],
+    )
+    assert claims == [manifest(PLACE / "backup" / "volume-claim.yaml")["metadata"]["name"]]
+    assert {"name": "backups", "mountPath": "/backups"} in container("cron-job")["volumeMounts"]
+
+
+@pytest.mark.parametrize("name", ["deployment", "worker", "cron-job"])
 def test_the_service_takes_its_settings(name: str, secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for key, value in variables(name, secrets).items():
         monkeypatch.setenv(key, value)
@@ -207,7 +228,7 @@ def test_a_database_that_is_away_takes_replicas_out_and_ends_none() -> None:
 
 
 def test_everything_that_selects_pods_selects_ours() -> None:
-    labels = {name: workload["spec"]["template"]["metadata"]["labels"] for name, workload in WORKLOADS.items()}
+    labels = {name: template(workload)["metadata"]["labels"] for name, workload in WORKLOADS.items()}
     service = manifest(PLACE / "base/service.yaml")
     selectors = [
         service["spec"]["selector"],
@@ -227,11 +248,12 @@ def test_everything_that_selects_pods_selects_ours() -> None:
     assert service["spec"]["ports"][0]["targetPort"] == container("deployment")["ports"][0]["name"]
 
 
-def test_metrics_and_readiness_are_not_for_the_outside() -> None:
+def test_everything_comes_through_the_way_in_and_the_numbers_need_a_token_there() -> None:
     rules = manifest(PLACE / "overlays/example/ingress.yaml")["spec"]["rules"]
-    paths = [path["path"] for rule in rules for path in rule["http"]["paths"]]
+    settings = (PLACE / "overlays/example/settings.env").read_text()
 
-    assert not any(inside.startswith(path) for path in paths for inside in ("/metrics", "/readyz"))
+    assert [path["path"] for rule in rules for path in rule["http"]["paths"]] == ["/"]
+    assert "REGISTRY_TRUSTED_PROXIES=1\n" in settings  # without a token /metrics is refused through a trusted proxy
 
 
 def test_files_of_any_size_come_through_the_way_in_and_slow_readers_wait_there() -> None:
