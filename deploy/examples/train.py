@@ -8,6 +8,7 @@ nothing new.
 import argparse
 import csv
 import json
+import platform
 import shlex
 import subprocess
 import sys
@@ -98,6 +99,7 @@ def registration(name: str, out: Path) -> list[str]:
         *("--data", f"train={out / 'train.csv'}", "--data", f"test={out / 'test.csv'}"),
         *("--metrics-file", str(out / "metrics.json"), "--params-file", str(out / "params.json")),
         *("--framework", "sklearn", "--signature", str(out / "model" / "signature.json")),
+        *("--python", platform.python_version()),
     ]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +58,10 @@ def code(
     return known or None
 
 
-def environment(*, lock_file: Path | None, image_digest: str | None, enabled: bool) -> dict[str, str] | None:
-    """What the run's software was: this Python, the digest of a lock file, the digest of an image."""
+def environment(*, python: str | None, lock_file: Path | None, image_digest: str | None) -> dict[str, str] | None:
+    """Return the environment that the options describe. This process may run elsewhere than the training."""
     found = {
-        "python": platform.python_version() if enabled else None,
+        "python": python,
         "lock_digest": file_digest(lock_file) if lock_file else None,
         "image_digest": image_digest,
     }

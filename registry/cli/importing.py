@@ -162,7 +162,7 @@ class Import:
         run_id = found.run_id or getattr(logged, "source_run_id", None)
         run = self._library.known("get_run", run_id)
         with self._files(found) as files:
-            facts = tracked.facts(run, logged, files if files.is_dir() else None, run_id=run_id, url=None)
+            facts = tracked.facts(run, logged, run_id=run_id, url=None)
             facts["number"], facts["claimed"] = number, self._claims(found)
             facts["description"] = found.description or None
             facts["tags"] = self._tags(found.name, f"version {number}", found.tags)

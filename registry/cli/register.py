@@ -58,6 +58,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--repo", metavar="URL", help="The code's repository; found in CI, or by git.")
 @click.option("--commit", metavar="SHA", help="The code's commit; found in CI, or by git.")
 @click.option("--branch", metavar="NAME", help="The code's branch; found in CI, or by git.")
+@click.option("--python", metavar="VERSION", help="The Python that trained the model; read from MLmodel.")
 @click.option("--lock-file", type=FILE, help="The environment's lock file, to remember by its digest.")
 @click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
 @click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this derives from.")
@@ -66,7 +67,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--update", is_flag=True, help="Add metrics, tags, aliases and description to the version that there is.")
 @click.option("--new-version", is_flag=True, help="Make another version of the same files from the same run.")
-@click.option("--no-detect", is_flag=True, help="Do not look at CI variables, git and the Python version.")
+@click.option("--no-detect", is_flag=True, help="Do not look at CI variables and git.")
 @click.option("--idempotency-key", metavar="KEY", help="Default: another one for each run of this command.")
 @wait("the bytes are verified, or copied from a URL")
 @jobs
@@ -81,6 +82,9 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     GitLab CI, Azure Pipelines, CircleCI, Buildkite, Bitbucket Pipelines, Jenkins and AWS CodeBuild; the run alone in
     Airflow, Kubeflow Pipelines, Argo Workflows and SageMaker. Elsewhere repository, commit and branch are git's. A
     warning says why no commit is found.
+
+    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel); options
+    win.
 
     The same files from the same run give the version that there is, so a CI job can be retried; without a run, the same
     files with the same lineage. Facts that this version has not are refused (exit 5). --update adds metrics, tags,
@@ -167,7 +171,6 @@ def _import(session: Session, name: str, source: str, described: dict[str, Any],
 
 
 def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
-    detect = not options["no_detect"]
     code = facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
     return {
         "description": options["description"],
@@ -185,7 +188,7 @@ def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
         ),
         "code": code,
         "environment": facts.environment(
-            lock_file=options["lock_file"], image_digest=options["image_digest"], enabled=detect
+            python=options["python"], lock_file=options["lock_file"], image_digest=options["image_digest"]
         ),
         "datasets": facts.some([facts.dataset(text) for text in options["data"]]),
         "parents": facts.some([_parent(session, reference) for reference in options["parents"]]),

@@ -171,6 +171,9 @@ class RegistryClient:
         given, or *detect* is False. *progress* is called with what is done (``hash``, ``upload``) and with how many of
         how many bytes. Values that cannot be a fact, such as a list as a param, are a ValueError.
 
+        Framework, signature and Python are read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of
+        another file that pins packages, is recorded. Arguments win. The Python that runs this is not recorded.
+
         The same files from the same ``run`` give the version that there is; without a run, the same files with the same
         lineage. Raises FactsDiffer when it has other facts than those given here. *update* adds metrics, tags, aliases
         and the description to it; *new_version* makes another version.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from registry.client import credential_files, data, detect, errors, pointers, sending, sources, values
+from registry.client import capture, credential_files, data, detect, errors, pointers, sending, sources, values
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
 from registry.client.imports import Imports
@@ -112,7 +112,8 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     if not allow_secrets:
         credential_files.refuse(found)
     files = sources.hashed(found, jobs=jobs, progress=progress, parts=True)
-    body = {**request_body(files, facts), **given(update=update or None, anew=new_version or None)}
+    body = request_body(files, facts) | capture.missing(facts, files)
+    body |= given(update=update or None, anew=new_version or None)
     sent = sending.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     view = Versions(transport).register(model, body, idempotency_key=idempotency_key)

@@ -1,4 +1,4 @@
-"""What an MLflow run, its logged model and its files say, as the facts of a version: entities in, plain values out.
+"""What an MLflow run and its logged model say, as the facts of a version: entities in, plain values out.
 
 Nothing of MLflow is imported: whoever calls has the entities. What the registry could not keep is left out: a key that
 it refuses, what is over its limits.
@@ -12,20 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
-from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from registry.client import sources
 from registry.client.fields import given
 from registry.client.registration import Facts
-from registry.client.types import Code, Dataset, Environment, Run
+from registry.client.types import Code, Dataset, Run
 
 SYSTEM = "mlflow"
 MOST = 1000
 KEY, PARAM, TAG = 250, 6000, 8000
 _DATASETS = 100
-_YAML_BYTES = 1 << 20
 _REPO = "mlflow.source.git.repoURL"
 # MLflow's own word is "training"; the others are what people write.
 _ROLES: Mapping[str, Any] = {
@@ -47,21 +44,16 @@ class Told:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-def facts(run: Any, logged_model: Any, files: Path | None, *, run_id: str | None, url: str | None) -> Facts:
-    """Everything that is known of a version. *run* and *logged_model* are entities of MLflow, *files* its directory;
-    each may be None."""
+def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -> Facts:
+    """Return the facts of a version but those of its files. MLflow's *run* and *logged_model* may be None."""
     model, unmeasured = told_by_model(logged_model), told_by_run(run).unmeasured if run else {}
-    about = manifest(files)
     # MLflow's databases keep a logged model's NaN as 0: where the run knows better, it is believed.
     metrics = {key: value for key, value in model.metrics.items() if key not in unmeasured}
     found = given(
         params=model.params or None,
         metrics=metrics or None,
-        framework=framework(about),
-        signature=signature(about),
         run=snapshot(run, url=url) if run else Run(system=SYSTEM, id=run_id) if run_id else None,
         code=code(run) if run else None,
-        environment=environment(files, about),
         datasets=list(datasets(run))[:_DATASETS] or None if run else None,
     )
     return cast(Facts, found)
@@ -133,38 +125,6 @@ def code(run: Any) -> Code | None:
         path=name if repo and 0 < len(name) <= 1024 else None,
     )
     return cast(Code, made)
-
-
-def environment(files: Path | None, about: Mapping[str, Any]) -> Environment | None:
-    """The Python of a model, and the digest of the list of its packages."""
-    flavor = _map(_map(about, "flavors"), "python_function")
-    listed = next((files / name for name in ("requirements.txt", "conda.yaml") if _regular(files, name)), None) \
-        if files else None  # fmt: skip
-    python = _map_file(files, "python_env.yaml").get("python") or flavor.get("python_version")
-    made = given(
-        python=str(python)[:64] if python else None,
-        lock_digest=f"sha256:{sources.digest(listed)}" if listed else None,
-    )
-    return cast(Environment, made) if made else None
-
-
-def manifest(files: Path | None) -> dict[str, Any]:
-    """The MLmodel file of a directory; empty without one that can be read."""
-    return _map_file(files, "MLmodel")
-
-
-def framework(about: Mapping[str, Any]) -> str | None:
-    """The flavor that the model was made in."""
-    flavors = [name for name in _map(about, "flavors") if isinstance(name, str)]
-    own = [name for name in flavors if name != "python_function"] or flavors
-    return own[0][:64] if own and own[0] else None
-
-
-def signature(about: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What goes into the model and what comes out, with MLflow's texts read as the JSON that they hold."""
-    found = _map(about, "signature")
-    read = {name: _json(text) for name, text in found.items() if isinstance(name, str)}
-    return {name: value for name, value in read.items() if value is not None} or None
 
 
 def without_password(address: str) -> str:
@@ -247,24 +207,3 @@ def _json(text: Any) -> Any:
     except (ValueError, RecursionError):
         return None
     return value
-
-
-def _map_file(files: Path | None, name: str) -> dict[str, Any]:
-    import yaml
-
-    if files is None or not _regular(files, name) or (files / name).stat().st_size > _YAML_BYTES:
-        return {}
-    try:
-        found = yaml.safe_load((files / name).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _regular(files: Path | None, name: str) -> bool:
-    return files is not None and (files / name).is_file()
-
-
-def _map(holder: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = holder.get(name)
-    return found if isinstance(found, Mapping) else {}

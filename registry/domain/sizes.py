@@ -5,37 +5,16 @@ Each single text has a limit of its own as well; without a limit on the sum, one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 from registry.domain.errors import Invalid
+from registry.rules.octets import FACTS_BYTES, octets
 
 DESCRIPTION_LENGTH = 65_536  # characters
 TAGS_BYTES = 2**20  # keys and values of all tags of one model, or of one version
-FACTS_BYTES = 2**20  # all else that a registration says, without its files and tags
 METRIC_KEYS = 2_000  # of one version
 MEASUREMENTS = 100_000  # of one version
 ALIASES = 1_000  # of one model
-_OTHER = 8  # a number, or a comma and the quotes around a text
-
-
-def octets(value: Any) -> int:
-    """About how many bytes *value* takes as JSON; exact for its texts."""
-    total, waiting = 0, [value]
-    while waiting:
-        one = waiting.pop()
-        total += _OTHER
-        if isinstance(one, str):
-            total += len(one) if one.isascii() else len(one.encode("utf-8", "surrogatepass"))
-        elif isinstance(one, Mapping):
-            waiting += one.keys()
-            waiting += one.values()
-        elif isinstance(one, list | tuple):
-            waiting += one
-        elif is_dataclass(one):
-            waiting += (getattr(one, field.name) for field in fields(one))
-    return total
 
 
 def require_tags(total: int) -> None:

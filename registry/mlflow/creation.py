@@ -16,7 +16,7 @@ from flask import request
 from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Invalid, NotReady
-from registry.domain.lineage import Parent, Run, Snapshot, run_of
+from registry.domain.lineage import Environment, Parent, Run, Snapshot, run_of
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
@@ -185,6 +185,7 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
     if original.state != State.READY:
         raise NotReady(f"{plain} is {original.state}; copy it when it is ready")
     whole = versions.describe(original.model, original.number)
+    run, environment = whole.lineage.run, whole.lineage.environment
     wanted = Registration(
         files=versions.manifest(original.model, original.number),
         description=wish.description,
@@ -193,7 +194,11 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
         metrics=whole.metrics,
         framework=whole.framework,
         signature=whole.signature,
-        lineage=Snapshot(run=run_of(whole.lineage.run) if whole.lineage.run else None, parents=(parent,)),
+        lineage=Snapshot(
+            run=run_of(run) if run else None,
+            environment=Environment(**environment) if environment else None,
+            parents=(parent,),
+        ),
         origin=_origin(plain, wish, run_id=original.run_id),
         anew=True,
     )

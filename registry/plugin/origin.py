@@ -46,10 +46,9 @@ class Origin:
         with tempfile.TemporaryDirectory(prefix="registry-") as folder:
             yield self._download(location, folder)
 
-    def facts(self, files: Path) -> Facts:
-        """What the run, the logged model and the files say."""
-        directory = files if files.is_dir() else None
-        return tracked.facts(self.run, self.logged_model, directory, run_id=self.run_id, url=self._run_url())
+    def facts(self) -> Facts:
+        """What the run and the logged model say."""
+        return tracked.facts(self.run, self.logged_model, run_id=self.run_id, url=self._run_url())
 
     def _location(self) -> str:
         """Not ``models:/m-…`` itself: a download of that writes a note of its own among the files."""

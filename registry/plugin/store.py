@@ -54,7 +54,7 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
             _require_model(registry, name)
             origin = Origin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
             with origin.files(local_model_path) as files:
-                facts = origin.facts(files)
+                facts = origin.facts()
                 facts["tags"] = labels or None
                 facts["description"] = description
                 facts["origin"] = {"source": source, "run_link": run_link or None, "logged_model": origin.model_id}

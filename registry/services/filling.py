@@ -16,11 +16,12 @@ from sqlalchemy import select
 
 from registry.db.models import Blob
 from registry.db.session import reading
-from registry.domain import manifest, mlmodel
+from registry.domain import manifest
 from registry.domain.errors import BlobsMissing
-from registry.domain.lineage import Snapshot
+from registry.domain.lineage import Environment, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
+from registry.rules import mlmodel
 from registry.services.fetching import Job
 from registry.storage.checked import Store
 from registry.storage.sources import Sources
@@ -65,7 +66,25 @@ def described(files: Sequence[File], *, store: Store, lineage: Snapshot | None =
 
     Raises BlobsMissing or Unavailable.
     """
-    told = next((file for file in files if file.path == mlmodel.NAME and file.size < mlmodel.MOST), None)
-    facts = mlmodel.read(_read(told, store)) if told else mlmodel.Facts()
-    found = replace(lineage or Snapshot(), environment=mlmodel.environment(files, facts.python))
-    return Registration(files=files, framework=facts.framework, signature=facts.signature, lineage=found, **said)
+    return completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store=store)
+
+
+def completed(wanted: Registration, *, store: Store) -> Registration:
+    """Return the registration with the facts that its files say, where it says nothing else.
+
+    Raises BlobsMissing or Unavailable.
+    """
+    by_path = {file.path: file for file in wanted.files}
+    found = mlmodel.capture(
+        {path: file.sha256 for path, file in by_path.items()},
+        {path: file.size for path, file in by_path.items()},
+        lambda path: _read(by_path[path], store),
+    )
+    said = wanted.lineage.environment or Environment()
+    environment = replace(said, python=said.python or found.python, lock_digest=said.lock_digest or found.lock_digest)
+    return replace(
+        wanted,
+        framework=wanted.framework or found.framework,
+        signature=found.signature if wanted.signature is None else wanted.signature,
+        lineage=replace(wanted.lineage, environment=None if environment == Environment() else environment),
+    )

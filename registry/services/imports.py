@@ -150,7 +150,9 @@ def _is_genuine(row: Import) -> bool:
 def _way(taken: Taken, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
     """How to come by the registration that an import is to lead to."""
     if taken.version_id is None:
-        return lambda job: make(taken.facts, filling.fetch_all(job, sources, taken.source))
+        return lambda job: filling.completed(
+            make(taken.facts, filling.fetch_all(job, sources, taken.source)), store=job.store
+        )
     return kinds.get(str(taken.facts.get("kind")), _unknown)
 
 

@@ -121,7 +121,11 @@ def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
-    wanted = {"model.bin": some_bytes(), "data/train set.csv": b"a,b\n", "empty": b""}
+    pins = b"xgboost==2.1.0\n"
+    wanted = {
+        "model.bin": some_bytes(), "data/train set.csv": b"a,b\n", "empty": b"", "requirements.txt": pins,
+        "MLmodel": b"flavors: {xgboost: {}, python_function: {python_version: 3.10.12}}\n",
+    }  # fmt: skip
     with moto_s3.client() as client:
         for path, content in wanted.items():
             client.put_object(Bucket=bucket, Key=f"models/a/{path}", Body=content)
@@ -131,8 +135,14 @@ def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
     found = [importing.done(f"s3://{bucket}/models/a{end}") for end in ("", "/")]
 
     assert [one["state"] for one in found] == ["done", "done"]
-    assert [(one["version"], one["files"], one["bytes"]) for one in found] == [(1, 3, 300_004)] * 2
+    total = sum(map(len, wanted.values()))
+    assert [(one["version"], one["files"], one["bytes"]) for one in found] == [(1, 5, total)] * 2
     assert importing.files(1) == wanted
+    version = expect(200, importing.api.get("/models/fraud/versions/1"))
+    assert version["framework"] == "xgboost"
+    assert version["lineage"]["environment"] == {
+        "python": "3.10.12", "lock_digest": f"sha256:{hashlib.sha256(pins).hexdigest()}", "image_digest": None,
+    }  # fmt: skip
     refused = importing.api.post("/models/fraud/imports", {"source": f"s3://{bucket}/models/ab"})
     assert expect(422, refused)["code"] == "invalid"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import signal
 import socket
@@ -123,6 +124,38 @@ def test_data_that_is_no_local_file_is_recorded_and_found(registry: Registry, mo
         assert [item["number"] for item in items] == [1], digest
     assert (refused.code, "s3://b/o.parquet@sha256:…" in refused.err) == (2, True)
     assert (pointing.code, "model.bin (git-lfs)" in pointing.err) == (2, True)
+
+
+def test_what_the_files_say_is_recorded_and_the_python_of_the_command_line_is_not(
+    registry: Registry, model: str, service: str
+) -> None:
+    Path("model/MLmodel").write_text(
+        "flavors:\n  python_function: {loader_module: mlflow.sklearn, python_version: 3.10.12}\n"
+        "  sklearn: {pickled_model: model.pkl}\n"
+        """signature:\n  inputs: '[{"type": "double", "name": "ltv"}]'\n  params: null\n"""
+    )
+    pins = b"scikit-learn==1.3.0\n"
+    Path("model/requirements.txt").write_bytes(pins)
+    lock_digest = f"sha256:{hashlib.sha256(pins).hexdigest()}"
+    inputs = {"inputs": [{"name": "ltv", "type": "double"}], "params": None}
+
+    captured = answer(registry("register", model, "model", "--no-detect", "--json"))["version"]
+    options = ["--framework", "own", "--python", "3.12.1", "--run-id", "2"]
+    said = answer(registry("register", model, "model", *options, "--json"))["version"]
+    Path("plain").mkdir()
+    Path("plain/weights").write_text(model)
+    plain = answer(registry("register", model, "plain", "--json"))["version"]
+    with RegistryClient(service) as client:
+        again = client.register(model, "model", detect=False)
+
+    assert (captured["framework"], captured["signature"]) == ("sklearn", inputs)
+    pinned = {"python": "3.10.12", "lock_digest": lock_digest, "image_digest": None}
+    assert captured["lineage"]["environment"] == pinned
+    assert (said["framework"], said["signature"]) == ("own", inputs)
+    assert said["lineage"]["environment"] == {**pinned, "python": "3.12.1"}
+    assert plain["lineage"]["environment"] is None
+    assert (again["created"], again["version"]["number"]) == (False, captured["number"])
+    assert model in ok(registry("search", "framework = 'sklearn'")).out
 
 
 def test_a_job_that_runs_again_gets_the_same_version(registry: Registry, model: str) -> None:

@@ -192,7 +192,8 @@ def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(face: Face,
 
 def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Given) -> None:
     file = given.file(b"weights")
-    given.version("fraud", stage="production", files=[file], run={"system": "ci", "id": "41"}, params={"depth": "6"})
+    facts = {"run": {"system": "ci", "id": "41"}, "params": {"depth": "6"}, "environment": {"python": "3.10.12"}}
+    given.version("fraud", stage="production", files=[file], **facts)
     given.model("copies")
 
     for source in ("models:/fraud/1", "models:/fraud/Production", "models:/fraud/latest"):
@@ -202,7 +203,7 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Giv
     whole = given.api.get("/models/copies/versions/3").get_json()
     assert (whole["state"], whole["params"]) == ("ready", {"depth": "6"})
     assert whole["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
-    assert whole["lineage"]["run"]["id"] == "41"
+    assert (whole["lineage"]["run"]["id"], whole["lineage"]["environment"]["python"]) == ("41", "3.10.12")
     listed = given.api.get("/models/copies/versions/3/files").get_json()["items"]
     assert [item["sha256"] for item in listed] == [file["sha256"]]
 

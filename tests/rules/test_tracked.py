@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.domain import mlmodel, tracked
+from registry.domain import tracked
 from registry.domain.errors import Conflict
-from registry.domain.manifest import File
 from registry.domain.tracked import Subject
-from registry.rules import paths
+from registry.rules import mlmodel, paths
 from registry.tracking import answers, snapshots
 
 RUN, MODEL = "0123456789abcdef" * 2, "m-" + "0123456789abcdef" * 2
@@ -123,14 +122,33 @@ def test_the_flavor_that_is_not_generic_is_the_framework() -> None:
 
 
 def test_the_most_exact_list_of_packages_is_the_lock() -> None:
-    files = [
-        File(name, 1, index * 64) for index, name in zip("abc", ["conda.yaml", "requirements.txt", "x"], strict=True)
-    ]
-    found = mlmodel.environment(files, None)
+    digests = {"conda.yaml": "a" * 64, "requirements.txt": "b" * 64, "python_env.yaml": "c" * 64, "x": "d" * 64}
+    sizes = dict.fromkeys(digests, 20)
 
-    assert found is not None
-    assert found.lock_digest == "sha256:" + "b" * 64
-    assert mlmodel.environment(files[2:], None) is None
+    found = mlmodel.capture(digests, sizes, lambda name: b"python: 3.10.12\n")
+    large = mlmodel.capture({"MLmodel": "e" * 64}, {"MLmodel": mlmodel.MOST}, lambda name: b"flavors: {xgboost: {}}")
+
+    assert found == mlmodel.Facts(python="3.10.12", lock_digest="sha256:" + "b" * 64)
+    assert large == mlmodel.Facts()
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        "[NaN]",
+        "[1e999]",
+        "[9007199254740992]",
+        '["\\u0000"]',
+        '["\\ud800"]',
+        "[" * 100_000,
+        "{}}",
+        f"[{'1,' * 100_000}1]",
+    ],
+)
+def test_a_signature_that_cannot_be_stored_is_not_kept(inputs: str) -> None:
+    document = f"flavors: {{xgboost: {{}}}}\nsignature:\n  inputs: {json.dumps(inputs)}\n"
+
+    assert mlmodel.read(document.encode()) == mlmodel.Facts("xgboost")
 
 
 documents = st.recursive(

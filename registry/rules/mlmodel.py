@@ -1,0 +1,111 @@
+"""Facts in the files of an MLflow model: ``MLmodel``, and the files that pin its environment. Never executed.
+
+The client, imports and the MLflow face all read these facts here. A fact that no file has is not recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from registry.rules.octets import FACTS_BYTES, octets
+
+NAME = "MLmodel"
+MOST = 1024 * 1024
+FRAMEWORK_LENGTH, PYTHON_LENGTH = 64, 64
+MOST_OF_SIGNATURE = FACTS_BYTES // 4 * 3  # the rest is left for what the caller says
+LARGEST_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps; RFC 8785
+# From the one that names most exactly what was installed to the one that names least.
+PINS = ("requirements.txt", "conda.yaml", "python_env.yaml")
+_PYTHON_ENV = "python_env.yaml"
+_GENERIC = "python_function"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """``framework`` is the model's flavor; ``signature`` its inputs, outputs and params as MLflow describes them.
+
+    ``lock_digest`` is the digest of the file that pins its packages, as ``sha256:<hex>``.
+    """
+
+    framework: str | None = None
+    signature: Mapping[str, Any] | None = None
+    python: str | None = None
+    lock_digest: str | None = None
+
+
+def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Callable[[str], bytes]) -> Facts:
+    """Read the facts. *digests* has the hex SHA-256 of each file by its path, *content_of* reads a file.
+
+    Raises what *content_of* raises.
+    """
+    facts = read(content_of(NAME)) if sizes.get(NAME, MOST) < MOST else Facts()
+    python = facts.python
+    if python is None and sizes.get(_PYTHON_ENV, MOST) < MOST:
+        python = _version(_document(content_of(_PYTHON_ENV)).get("python"))
+    lock = next((f"sha256:{digests[name]}" for name in PINS if name in digests), None)
+    return Facts(facts.framework, facts.signature, python, lock)
+
+
+def read(content: bytes) -> Facts:
+    """What an ``MLmodel`` file says; nothing where it is broken, which is no reason to refuse the model."""
+    found = _document(content)
+    flavors = found.get("flavors")
+    flavors = flavors if isinstance(flavors, dict) else {}
+    generic = flavors.get(_GENERIC)
+    python = _version(generic.get("python_version")) if isinstance(generic, dict) else None
+    return Facts(_framework(flavors), _signature(found.get("signature")), python)
+
+
+def _document(content: bytes) -> Mapping[Any, Any]:
+    import yaml  # slow, and most models have none of these files
+
+    try:
+        found = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # an escape may name no character there is
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _framework(flavors: Mapping[Any, Any]) -> str | None:
+    named = [name for name in flavors if isinstance(name, str) and 0 < len(name) <= FRAMEWORK_LENGTH and _plain(name)]
+    own = [name for name in named if name != _GENERIC]
+    return next(iter(own or named), None)
+
+
+def _signature(described: Any) -> dict[str, Any] | None:
+    """MLflow keeps each part as a JSON text of its own."""
+    if not isinstance(described, dict):
+        return None
+    parts: dict[str, Any] = {}
+    try:
+        for name in ("inputs", "outputs", "params"):
+            if isinstance(text := described.get(name), str):
+                parts[name] = json.loads(text)
+        return parts if parts and _keepable(parts) and octets(parts) <= MOST_OF_SIGNATURE else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _keepable(value: Any) -> bool:
+    """Whether canonical JSON and both databases can hold the value."""
+    if isinstance(value, str):
+        return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+    if isinstance(value, Mapping):
+        return all(_keepable(key) and _keepable(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(map(_keepable, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, bool) or value is None or abs(value) <= LARGEST_INTEGER
+
+
+def _version(text: Any) -> str | None:
+    return text if isinstance(text, str) and 0 < len(text) <= PYTHON_LENGTH and _plain(text) else None
+
+
+def _plain(text: str) -> bool:
+    return text.isprintable()

@@ -1,0 +1,28 @@
+"""The size of what is said of a version, by the measure that the service limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+FACTS_BYTES = 2**20  # all that a registration says, without its files and tags
+_OTHER = 8  # a number, or a comma and the quotes around a text
+
+
+def octets(value: Any) -> int:
+    """About how many bytes *value* takes as JSON; exact for its texts."""
+    total, waiting = 0, [value]
+    while waiting:
+        one = waiting.pop()
+        total += _OTHER
+        if isinstance(one, str):
+            total += len(one) if one.isascii() else len(one.encode("utf-8", "surrogatepass"))
+        elif isinstance(one, Mapping):
+            waiting += one.keys()
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
+        elif is_dataclass(one):
+            waiting += (getattr(one, field.name) for field in fields(one))
+    return total
