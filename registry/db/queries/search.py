@@ -49,7 +49,7 @@ def models(session: Session, details: Details, wanted: Wanted) -> Found:
     dialect = Dialect(session.get_bind().dialect.name)
     matching = _LIVE_MODELS
     if wanted.hides_prompts:
-        matching = matching.where(not_(search_fields.models_that_are_prompts()))
+        matching = matching.where(not_(search_fields.MODELS_THAT_ARE_PROMPTS))
     find = functools.partial(search_fields.of_models, dialect=dialect)
     return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))
 
@@ -59,7 +59,7 @@ def versions(session: Session, details: Details, wanted: Wanted) -> Found:
     dialect = Dialect(session.get_bind().dialect.name)
     matching = _LIVE_VERSIONS
     if wanted.hides_prompts:
-        matching = matching.where(not_(search_fields.versions_of_prompts()))
+        matching = matching.where(not_(search_fields.VERSIONS_OF_PROMPTS))
     for name in required(wanted.term, Key("name")):
         # Said of the version itself, it lets an index give its model's versions in their order.
         matching = matching.where(Version.model_id == catalog.live_id(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, func, literal_column, select
+from sqlalchemy import ColumnElement, Text, and_, func, literal_column, select
 from sqlalchemy.orm import aliased
 
 from registry.db.models import (
@@ -21,11 +21,33 @@ from registry.db.models import (
     VersionParam,
     VersionTag,
 )
+from registry.db.queries.fixed import Fixed
 from registry.db.queries.search_terms import PREFIX, Column, Dialect, Related
 from registry.domain.filters.terms import Key
 from registry.domain.lineage import NodeKind
 
-_PROMPT_TAG = "mlflow.prompt.is_prompt"
+
+def _marks_a_prompt(table: Any) -> ColumnElement[bool]:
+    """Whether the row of *table* is the tag by which MLflow marks what belongs to a prompt."""
+    return and_(table.key == literal_column("'mlflow.prompt.is_prompt'"), table.value == literal_column("'true'"))
+
+
+def _models_that_are_prompts() -> ColumnElement[bool]:
+    own = select(ModelTag.model_id).where(ModelTag.model_id == Model.id, _marks_a_prompt(ModelTag))
+    return Fixed("models that are prompts", own.correlate(Model).exists())
+
+
+def _versions_of_prompts() -> ColumnElement[bool]:
+    """Whether the version, or another of its model, is a prompt's: MLflow goes by the name."""
+    other = aliased(Version)
+    marked = (
+        select(other.model_id).join(VersionTag, VersionTag.version_id == other.id).where(_marks_a_prompt(VersionTag))
+    )
+    return Fixed("versions of prompts", Version.model_id.in_(marked))
+
+
+MODELS_THAT_ARE_PROMPTS = _models_that_are_prompts()
+VERSIONS_OF_PROMPTS = _versions_of_prompts()
 
 
 def of_models(key: Key, dialect: Dialect) -> Column | Related:
@@ -82,23 +104,6 @@ _VERSION_COLUMNS = {
     "source_path": Column(Version.source, nullable=True),
     "run.id": Column(Version.run_id, nullable=True),
 }
-
-
-def models_that_are_prompts() -> ColumnElement[bool]:
-    """Whether the model is a prompt in disguise."""
-    own = select(ModelTag.model_id).where(ModelTag.model_id == Model.id, ModelTag.key == _PROMPT_TAG)
-    return own.where(ModelTag.value == "true").exists()
-
-
-def versions_of_prompts() -> ColumnElement[bool]:
-    """Whether the version, or another of its model, is a prompt's: MLflow goes by the name."""
-    other = aliased(Version)
-    marked = (
-        select(other.model_id)
-        .join(VersionTag, VersionTag.version_id == other.id)
-        .where(VersionTag.key == _PROMPT_TAG, VersionTag.value == "true")
-    )
-    return Version.model_id.in_(marked)
 
 
 def _entry(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
