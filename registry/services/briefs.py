@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import AliasTenure, Model, Version
-from registry.db.queries import briefs, catalog, records
+from registry.db.queries import briefs, catalog
 from registry.db.records import ModelBrief, VersionBrief
 from registry.db.session import look_up, reading
 from registry.domain import names
@@ -31,7 +31,7 @@ _ALIASED = (
 def model(name: str) -> ModelBrief:
     """The live model of that name. Raises NotFound."""
     with reading() as session:
-        found = briefs.model_briefs(session, records.rows(session, _LIVE_MODEL, name=name))
+        found = briefs.whole_models(session, _LIVE_MODEL, name=name)
     if not found:
         raise _no_model(name)
     return found[0]
@@ -39,7 +39,7 @@ def model(name: str) -> ModelBrief:
 
 def of(session: Session, held: Model) -> ModelBrief:
     """The brief of a model that the caller's transaction holds, as it was flushed."""
-    return briefs.model_briefs(session, records.rows(session, _MODEL_BY_ID, id=held.id))[0]
+    return briefs.whole_models(session, _MODEL_BY_ID, id=held.id)[0]
 
 
 def twin_of(name: str) -> str | None:

@@ -97,7 +97,7 @@ def list_(
         narrowing |= {"after": after[0], "after_id": after[1]}
     statement = records.select_model_page(*narrowing, deleted=deleted)
     with reading() as session:
-        found = pages.read(session, statement, records.BY_NAME, limit=limit, **narrowing)
+        found = pages.read(session, statement, narrowing, limit=limit).page
         if not found.items:
             known_values.require_model(session, name, parameter="name")
         return Page(records.model_records(found.items), found.next_after)

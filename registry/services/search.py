@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy.orm import Session
 
 from registry.db.queries import briefs, pages, records, search, weights
-from registry.db.queries.pages import Details
-from registry.db.queries.search import Found, Position, Wanted
+from registry.db.queries.pages import Details, Fitting
+from registry.db.queries.search import Position, Wanted
 from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
 from registry.db.session import reading
 from registry.domain.errors import Invalid, Malformed
@@ -26,7 +26,7 @@ MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
 
 T = TypeVar("T")
-Find = Callable[[Session, Details, Wanted], Found]
+Find = Callable[[Session, Details, Wanted], Fitting]
 MOST_ON_PAGE = pages.BUDGET // weights.LEAST  # no more could fit
 BY_NAME = (Order(Key("name")),)
 NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
@@ -51,7 +51,7 @@ def find_models_mlflow(
     wanted, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
     with reading() as session:
         found = _found(search.models, session, briefs.MODELS, wanted)
-        items = briefs.model_briefs(session, found.rows)
+        items, found = briefs.fitting_models(session, found)
     return MlflowPage(items, _token(query, found))
 
 
@@ -129,15 +129,16 @@ def _wanted_natively(
     return Wanted(term, order, None if after is None else after[1:], limit), query
 
 
-def _found(find: Find, session: Session, details: Details, wanted: Wanted) -> Found:
+def _found(find: Find, session: Session, details: Details, wanted: Wanted) -> Fitting:
     try:
         return find(session, details, wanted)
     except ValueError as error:
         raise _refused(f"Invalid page token, {error}", "page_token") from error
 
 
-def _position(query: str, found: Found) -> Position | None:
-    return None if found.position is None else (query, *found.position)
+def _position(query: str, found: Fitting) -> Position | None:
+    position = search.position(found)
+    return None if position is None else (query, *position)
 
 
 def fingerprint(*texts: str) -> str:
@@ -145,10 +146,11 @@ def fingerprint(*texts: str) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def _token(query: str, found: Found) -> str | None:
-    if found.position is None:
+def _token(query: str, found: Fitting) -> str | None:
+    position = search.position(found)
+    if position is None:
         return None
-    return base64.b64encode(json.dumps({"query": query, "after": found.position}).encode()).decode()
+    return base64.b64encode(json.dumps({"query": query, "after": position}).encode()).decode()
 
 
 def _read_token(token: str, query: str) -> Position:

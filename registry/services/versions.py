@@ -51,7 +51,7 @@ def list_(
         said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
         narrowing = {name: value for name, value in said.items() if value is not None}
         statement = records.select_version_page(*narrowing)
-        found = pages.read(session, statement, records.NEWEST, limit=limit, model=held.id, **narrowing)
+        found = pages.read(session, statement, {"model": held.id, **narrowing}, limit=limit).page
         return Page(records.version_records(found.items), found.next_after)
 
 

@@ -42,12 +42,12 @@ def large(given: Given) -> Given:
     return given
 
 
-def pages(api: Api, path: str) -> Iterator[tuple[int, list[Any]]]:
+def pages(api: Api, path: str, *, limit: int = 200) -> Iterator[tuple[int, list[Any]]]:
     """Each page's length in bytes, and its items."""
     separator = "&" if "?" in path else "?"
     cursor: str | None = ""
     while cursor is not None:
-        response = api.get(f"{path}{separator}limit=200" + (f"&cursor={cursor}" if cursor else ""))
+        response = api.get(f"{path}{separator}limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
         document = expect(200, response)
         yield len(response.data), document["items"]
         cursor = document["next_cursor"]
@@ -74,6 +74,31 @@ def test_a_page_ends_where_its_bytes_would_exceed_the_budget(
     assert all(items for _, items in found)
     keys = [item[key] for _, items in found for item in items]
     assert len(keys) == len(set(keys)) == count
+
+
+def test_pages_are_the_same_after_one_that_did_not_fit(given: Given, api: Api) -> None:
+    """From then on, rows are measured before they are built."""
+    for number, files in enumerate(given.others(3)):
+        given.version("light", files=files, tags={"k": "v"}, metrics={"auc": number / 2} if number else {})
+    paths = [
+        "/models/light/versions",
+        "/models?name=light",
+        "/search/versions?filter=name='light'&order_by=metrics.auc DESC",
+        "/search/models?filter=name='light'",
+    ]
+
+    def read() -> list[list[Any]]:
+        return [[item for _, items in pages(api, path, limit=2) for item in items] for path in paths]
+
+    before = read()
+    for files in given.others(COUNT):
+        given.version(files=files, tags=tags())
+    assert len(list(pages(api, "/models/fraud/versions"))) > 1
+    assert len(list(pages(api, "/search/versions?filter=name='fraud'"))) > 1
+
+    assert read() == before
+    assert [item["number"] for item in before[2]] == [3, 2, 1]
+    assert [len(items) for items in before] == [3, 1, 3, 1]
 
 
 @pytest.mark.parametrize(("path", "count"), [("registered-models", COUNT + 1), ("model-versions", COUNT)])

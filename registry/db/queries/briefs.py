@@ -7,12 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, true, union_all
+from sqlalchemy import ColumnElement, bindparam, literal_column, select, true, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
 from registry.db.queries import lists, pages, records, weights
+from registry.db.queries.pages import BUDGET, Fitting, Sorted
 from registry.db.records import ModelBrief, VersionBrief
 from registry.domain.stages import Stage
 
@@ -66,31 +67,50 @@ def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
     return [_version(dict(zip(_VERSION, row, strict=True))) for row in rows]
 
 
-def model_briefs(session: Session, rows: Iterable[Sequence[Any]]) -> list[ModelBrief]:
-    """Briefs for rows of :func:`select_live_models`, in their order: one statement, however many there are."""
+def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]]) -> list[ModelBrief]:
+    """Briefs for rows of :func:`select_live_models`, in their order, with rows of their *latest* versions."""
     models = [dict(zip(_MODEL, row, strict=True)) for row in rows]
-    latest: dict[str, list[VersionBrief]] = defaultdict(list)
-    for brief in latest_versions(session, [told["id"] for told in models]):
-        latest[brief.model_id].append(brief)
-    return [_model(told, latest[told["id"]]) for told in models]
+    versions: dict[str, list[VersionBrief]] = defaultdict(list)
+    for brief in version_briefs(latest):
+        versions[brief.model_id].append(brief)
+    return [_model(told, versions[told["id"]]) for told in models]
 
 
-def latest_versions(session: Session, model_ids: Sequence[str]) -> list[VersionBrief]:
-    """Of each model the version with the highest number in each stage, by model and number."""
-    return version_briefs(records.rows(session, _LATEST, ids=model_ids)) if model_ids else []
+def whole_models(session: Session, statement: Rows, /, **values: Any) -> list[ModelBrief]:
+    """Read briefs of the models that *statement* finds, whatever their size: statements of one model."""
+    found = records.rows(session, statement, **values)
+    return model_briefs(found, _latest_of(session, found, budget=pages.UNBOUNDED).rows) if found else []
+
+
+def fitting_models(session: Session, found: Fitting) -> tuple[list[ModelBrief], Fitting]:
+    """Return briefs for rows of ``MODELS``, and those rows: as many as fit on a page with their latest versions."""
+    while found.rows:
+        budget = BUDGET - found.size if len(found.rows) > 1 else pages.UNBOUNDED
+        latest = _latest_of(session, found.rows, budget=budget)
+        if not latest.more and latest.size <= budget:
+            return model_briefs(found.rows, latest.rows), found
+        found = found.first(len(found.rows) // 2)
+    return [], found
+
+
+def _latest_of(session: Session, models: Sequence[Sequence[Any]], *, budget: int) -> Fitting:
+    """Read of each model the version with the highest number in each stage, by model and number."""
+    ids = [row[0] for row in models]
+    return pages.read(session, _LATEST, {"ids": ids}, limit=len(ids) * len(Stage), budget=budget)
 
 
 @functools.cache
 def select_latest(*stages: Stage) -> Rows:
     """Of the live model ``name`` the version with the highest number in each of the stages, by number."""
-    return _latest(stages, (Model.name == bindparam("name")) & Model.deleted_at.is_(None))
+    of_model = _latest(stages, (Model.name == bindparam("name")) & Model.deleted_at.is_(None))
+    return of_model.order_by(Version.number)
 
 
 def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
     """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
     asked = _stages(stages)
     ids = select(_highest(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
-    return select_live_versions().where(Version.id.in_(ids)).order_by(Version.model_id, Version.number)
+    return select_live_versions().where(Version.id.in_(ids))
 
 
 def _stages(stages: Sequence[Stage]) -> Any:
@@ -104,19 +124,10 @@ def _highest(model_id: Any, stage: Any) -> ColumnElement[int]:
     return newest.order_by(own.number.desc()).limit(1).correlate_except(own).scalar_subquery()
 
 
-def _weigh_model(key: Any) -> ColumnElement[int]:
-    """A model with its latest versions."""
-    asked = _stages(tuple(Stage))
-    latest = select(_highest(key, asked.c.stage).label("id")).correlate_except(asked).subquery()
-    versions = select(func.sum(weights.version_brief(latest.c.id))).where(latest.c.id.is_not(None))
-    return weights.model(key) + func.coalesce(versions.scalar_subquery(), literal_column("0"))
-
-
-MODELS = pages.details(records.of_models(_MODEL), Model.id, _weigh_model, name="model briefs")
+MODELS = pages.details(records.of_models(_MODEL), Model.id, weights.model, name="model briefs")
 VERSIONS = pages.details(records.of_versions(_VERSION), Version.id, weights.version_brief, name="version briefs")
-
-
-_LATEST = _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True)))
+_BY_MODEL = (Sorted(Version.model_id), Sorted(Version.number))
+_LATEST = pages.bounded(VERSIONS, _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True))), _BY_MODEL)
 
 
 def _model(told: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:

@@ -1,24 +1,42 @@
-"""Pages with a budget: rows are measured in the database, and read only as far as they fit.
+"""Pages with a budget: what does not fit on a page does not leave the database.
 
-A statement has three parts. ``picked`` finds the keys of the page, without anything that is large. ``measured`` adds up
-the bytes of each row in the page's order. The details are read of those that fit, and of the first row in any case.
+Nearly all pages fit. One statement builds the rows of a page, measures them, and sends all or none. Building takes long
+for rows of a MiB. So after a page that did not fit, and for long pages, another statement measures first: ``picked``
+finds the keys of the page, ``weighed`` adds up the bytes in its order, and the details are read of the rows that fit.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, column, func, literal_column, or_, select, table
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    bindparam,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+)
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
+from registry.db.queries import weights
 from registry.db.queries.fixed import Fixed
 from registry.db.records import Page
 
 BUDGET = 4 * 2**20  # bytes of the texts that a page shows
+UNBOUNDED = 2**31 - 1
+_AT_ONCE = 400  # rows that are built without being measured first: the latest versions of 100 models
+_MEASURED_SECONDS = 600.0  # rows are measured first for so long after a page that did not fit
 Weigh = Callable[[Any], ColumnElement[int]]
 
 
@@ -32,13 +50,49 @@ class Sorted:
     nullable: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Details:
-    """What a page shows: ``statement`` reads it, ``key`` identifies a row, ``weight`` measures it."""
+    """What a page shows: ``statement`` reads it, ``key`` identifies a row, ``weight`` measures it by ``picked.key``.
+
+    ``measured_until`` is a time of the monotonic clock; until then, rows are measured before they are built.
+    """
 
     statement: Rows
     key: Any
     weight: ColumnElement[int]
+    measured_until: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """What reads a page of ``shown`` in an ``order``: ``whole`` all rows or none, ``part`` those that fit."""
+
+    shown: Details
+    whole: Callable[[], Rows]
+    part: Callable[[], Rows]
+    order: Sequence[Sorted]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """The rows that fit on a page, ``size`` bytes at most.
+
+    ``places`` are the values of the order for each row. ``more`` says that the list goes on.
+    """
+
+    rows: Sequence[Any] = ()
+    places: Sequence[tuple[Any, ...]] = ()
+    size: int = 0
+    more: bool = False
+
+    @property
+    def page(self) -> Page[Any]:
+        """The rows, and the place of the last one where the list goes on."""
+        return Page(self.rows, self.places[-1] if self.more else None)
+
+    def first(self, count: int) -> Fitting:
+        """Return the first *count* rows, of which there are more."""
+        return Fitting(self.rows[:count], self.places[:count], self.size, more=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,70 +105,126 @@ class _Column:
     nullable: bool
 
 
-def details(statement: Rows, key: Any, weigh: Weigh, *, name: str) -> Details:
-    """Details whose rows *weigh* measures by their key. *name* must identify them among all pages."""
-    return Details(statement, key, Fixed(f"weight of {name}", weigh(literal_column("picked.key"))))
+def details(statement: Rows, key: Any, weigh: Weigh, *, name: str, complete: bool = True) -> Details:
+    """Return details whose rows *weigh* measures by their key. *name* must identify them among all pages.
 
-
-def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Rows:
-    """Select the first rows that *matching* finds, ``limit`` at most and as many as fit.
-
-    *matching* selects from the table of the key, with its conditions. Each row ends with its values of the *order* and
-    with how many rows there were to choose from: one more than the limit where the list goes on.
+    They are *complete* unless other statements read more of a row; then its columns do not show its size.
     """
-    named = (column.expression.label(f"by_{place}") for place, column in enumerate(order))
-    keys = matching.with_only_columns(shown.key.label("key"), *named).order_by(*directions(order))
-    types = [column.expression.type for column in order]
-    columns = (
-        _Column(kind, kind._static_cache_key, column.descending, column.nullable)
-        for kind, column in zip(types, order, strict=True)
-    )
-    return _fitting(shown, *columns).add_cte(keys.limit(bindparam("limit") + 1).cte("picked"))
+    weight = Fixed(f"weight of {name}", weigh(literal_column("picked.key")))
+    return Details(statement, key, weight, -math.inf if complete else math.inf)
+
+
+def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Statements:
+    """Return what reads the first rows that *matching* finds, ``limit`` at most and as many as fit.
+
+    *matching* selects from the table of the key. Its conditions may name the tables of the details.
+    """
+    types = [one.expression.type for one in order]
+    columns = [
+        _Column(kind, kind._static_cache_key, one.descending, one.nullable)
+        for kind, one in zip(types, order, strict=True)
+    ]
+    named = [one.expression.label(f"by_{place}") for place, one in enumerate(order)]
+    directed = [_direction(label, one) for label, one in zip(named, order, strict=True)]
+
+    def first(rows: Rows, name: str) -> Any:
+        return rows.order_by(*directed).limit(bindparam("limit") + 1).cte(name)
+
+    def whole() -> Rows:
+        built = shown.statement.with_only_columns(*_named(shown), *named)
+        if (condition := matching.whereclause) is not None:
+            built = built.where(condition)
+        return _whole(shown, *columns).add_cte(first(built, "built"))
+
+    def part() -> Rows:
+        picked = matching.with_only_columns(shown.key.label("key"), *named)
+        return _part(shown, *columns).add_cte(first(picked, "picked"))
+
+    return Statements(shown, functools.cache(whole), functools.cache(part), order)
+
+
+def _named(shown: Details) -> list[Any]:
+    return [one.label(f"shown_{place}") for place, one in enumerate(shown.statement.selected_columns)]
 
 
 @functools.lru_cache(256)
-def _fitting(shown: Details, *columns: _Column) -> Rows:
-    """What :func:`bounded` selects from ``picked``, the same for all conditions."""
+def _whole(shown: Details, *columns: _Column) -> Rows:
+    """Select from ``built`` all rows, or one without values if they do not fit; the same for all conditions.
+
+    Each row ends with its values of the order, and the bytes of all rows.
+    """
     names = [f"by_{place}" for place, _ in enumerate(columns)]
-    picked = table("picked", column("key", shown.key.type), *map(column, names, (one.type for one in columns)))
-    order = directions(
-        [
-            Sorted(picked.c[name], descending=one.descending, nullable=one.nullable)
-            for name, one in zip(names, columns, strict=True)
-        ]
-    )
-    measured = select(
-        picked,
-        func.row_number().over(order_by=order).label("place"),
-        func.sum(shown.weight).over(order_by=order, rows=(None, 0)).label("bytes"),
-        func.count().over().label("found"),
-    ).subquery("measured")
-    fits = or_(measured.c.place == 1, measured.c.bytes <= BUDGET)
+    budget: Any = bindparam("budget")
+    shows = [column(one.name, one.type) for one in _named(shown)]
+    built = table("built", *shows, *map(column, names, (one.type for one in columns)))
+    total = func.sum(weights.built(shows), type_=BigInteger()).label("bytes")
+    measured = select(total).select_from(built).subquery("measured")
     return (
-        shown.statement.join(measured, measured.c.key == shown.key)
-        .where(and_(measured.c.place <= bindparam("limit"), fits))
-        .add_columns(*(measured.c[name] for name in names), measured.c.found)
-        .order_by(measured.c.place)
+        select(*built.c, measured.c.bytes)
+        .select_from(measured.outerjoin(built, measured.c.bytes <= budget))
+        .order_by(*(_direction(built.c[name], one) for name, one in zip(names, columns, strict=True)))
     )
 
 
-def page(rows: Sequence[Any], order: Sequence[Sorted]) -> Page[tuple[Any, ...]]:
-    """Return the page that the rows of a statement of :func:`bounded` make."""
-    shown = [tuple(row)[: -len(order) - 1] for row in rows]
-    more = bool(rows) and rows[-1][-1] > len(rows)
-    return Page(shown, tuple(rows[-1][-len(order) - 1 : -1]) if more else None)
+@functools.lru_cache(256)
+def _part(shown: Details, *columns: _Column) -> Rows:
+    """Select the details of those rows of ``picked`` that fit, the same for all conditions.
+
+    Each row ends with how many rows there were to choose from, its values of the order, and the bytes up to it.
+    """
+    names = [f"by_{place}" for place, _ in enumerate(columns)]
+    budget: Any = bindparam("budget")
+
+    picked = table("picked", column("key", shown.key.type), *map(column, names, (one.type for one in columns)))
+    order = [_direction(picked.c[name], one) for name, one in zip(names, columns, strict=True)]
+    running = func.sum(shown.weight, type_=BigInteger()).over(order_by=order, rows=(None, 0)).label("bytes")
+    place = func.row_number().over(order_by=order).label("place")
+    weighed = select(picked, place, running, func.count().over().label("found")).subquery("weighed")
+    return (
+        shown.statement.join(weighed, weighed.c.key == shown.key)
+        .where(weighed.c.place <= bindparam("limit"), or_(weighed.c.place == 1, weighed.c.bytes <= budget))
+        .add_columns(weighed.c.found, *(weighed.c[name] for name in names), weighed.c.bytes)
+        .order_by(weighed.c.place)
+    )
 
 
-def read(session: Session, statement: Rows, order: Sequence[Sorted], *, limit: int, **values: Any) -> Page[Any]:
-    """Read one page of a statement of :func:`bounded`."""
-    return page(session.connection().execute(statement, {"limit": limit, **values}).all(), order)
+def read(
+    session: Session, statements: Statements, values: Mapping[str, Any], *, limit: int, budget: int = BUDGET
+) -> Fitting:
+    """Read one page. The first row is on it whatever its size."""
+    connection, shown = session.connection(), statements.shown
+    values = {**values, "limit": limit, "budget": budget}
+    # SQLite would build the rows in the memory of this process.
+    if limit > _AT_ONCE or time.monotonic() < shown.measured_until or connection.dialect.name == "sqlite":
+        return _fitting(connection.execute(statements.part(), values).all(), statements)
+    width = len(statements.order) + 1
+    try:
+        rows = connection.execute(statements.whole(), values).all()
+    except DBAPIError:  # by the limit of time, too
+        shown.measured_until = time.monotonic() + _MEASURED_SECONDS
+        raise
+    size = rows[0][-1]
+    if size is None:
+        return Fitting()
+    if size > budget:
+        shown.measured_until = time.monotonic() + _MEASURED_SECONDS
+        return _fitting(connection.execute(statements.part(), values).all(), statements)
+    places = [row[-width:-1] for row in rows[:limit]]
+    return Fitting([row[:-width] for row in rows[:limit]], places, size, len(rows) > limit)
+
+
+def _fitting(rows: Sequence[Any], statements: Statements) -> Fitting:
+    """Return the page that rows of the second statement make."""
+    width = len(statements.order) + 2
+    size, more = (rows[-1][-1], rows[-1][-width] > len(rows)) if rows else (0, False)
+    return Fitting([row[:-width] for row in rows], [row[1 - width : -1] for row in rows], size, more)
 
 
 def directions(order: Sequence[Sorted]) -> list[Any]:
     """Order rows without a value last, on both databases and in both directions."""
-    found: list[Any] = []
-    for one in order:
-        if one.nullable:
-            found.append(case((one.expression.is_(None), 1), else_=0))
-        found.append(one.expression.desc() if one.descending else one.expression.asc())
-    return found
+    return [_direction(one.expression, one) for one in order]
+
+
+def _direction(expression: Any, one: Sorted | _Column) -> Any:
+    directed = expression.desc() if one.descending else expression.asc()
+    return directed.nulls_last() if one.nullable else directed

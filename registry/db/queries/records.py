@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
 from registry.db.queries import lists, pages, weights
-from registry.db.queries.pages import Sorted
+from registry.db.queries.pages import Sorted, Statements
 from registry.db.records import LineageRecord, ModelRecord, Page, VersionRecord
 from registry.domain.lineage import NodeKind
 
@@ -107,7 +107,7 @@ BY_NAME = (Sorted(Model.name), Sorted(Model.id))
 
 
 @functools.cache
-def select_version_page(*narrowing: str) -> Rows:
+def select_version_page(*narrowing: str) -> Statements:
     """A page of the versions of ``model``, in the order ``NEWEST``, with conditions on what *narrowing* names."""
     conditions = {
         "stage": Version.stage == bindparam("stage"),
@@ -119,7 +119,7 @@ def select_version_page(*narrowing: str) -> Rows:
 
 
 @functools.cache
-def select_model_page(*narrowing: str, deleted: bool) -> Rows:
+def select_model_page(*narrowing: str, deleted: bool) -> Statements:
     """A page of the models, live or deleted, in the order ``BY_NAME``, with conditions on what *narrowing* names."""
     matching = select(Model.id).where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
     if "name" in narrowing:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
 from registry.db.queries import catalog, pages, search_fields
-from registry.db.queries.pages import Details, Sorted
+from registry.db.queries.pages import Details, Fitting, Sorted
 from registry.db.queries.search_terms import Column, Dialect, Related, where
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import Key, Order, Term, required
@@ -36,15 +36,13 @@ class Wanted:
     hides_prompts: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The rows of one page, and the position of the last of them if there are more."""
-
-    rows: Sequence[Any]
-    position: Position | None
+def position(found: Fitting) -> Position | None:
+    """Return the position of the last row if there are more, as it travels."""
+    last = found.page.next_after
+    return None if last is None else tuple(_closed(value) for value in last)
 
 
-def models(session: Session, details: Details, wanted: Wanted) -> Found:
+def models(session: Session, details: Details, wanted: Wanted) -> Fitting:
     """Those of the live models, with *details*. Raises ValueError for a position that is none."""
     dialect = Dialect(session.get_bind().dialect.name)
     matching = _LIVE_MODELS
@@ -54,7 +52,7 @@ def models(session: Session, details: Details, wanted: Wanted) -> Found:
     return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))
 
 
-def versions(session: Session, details: Details, wanted: Wanted) -> Found:
+def versions(session: Session, details: Details, wanted: Wanted) -> Fitting:
     """Those of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
     dialect = Dialect(session.get_bind().dialect.name)
     matching = _LIVE_VERSIONS
@@ -79,7 +77,7 @@ _LIVE_VERSIONS: Rows = (
 )
 
 
-def _page(session: Session, details: Details, matching: Rows, wanted: Wanted, find: Find, unique: Sorted) -> Found:
+def _page(session: Session, details: Details, matching: Rows, wanted: Wanted, find: Find, unique: Sorted) -> Fitting:
     dialect = Dialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
     order = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), last]
@@ -87,9 +85,7 @@ def _page(session: Session, details: Details, matching: Rows, wanted: Wanted, fi
     if wanted.after is not None:
         matching = matching.where(_beyond(order, _opened(order, wanted.after, dialect)))
     with planned_anew(session):
-        found = pages.read(session, pages.bounded(details, matching, order), order, limit=wanted.limit)
-    position = found.next_after
-    return Found(found.items, None if position is None else tuple(_closed(value) for value in position))
+        return pages.read(session, pages.bounded(details, matching, order), {}, limit=wanted.limit)
 
 
 def _sorted(order: Order, place: Column | Related, dialect: Dialect) -> Sorted:

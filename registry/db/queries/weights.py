@@ -1,14 +1,15 @@
-"""The size of a row in a response, in bytes, measured in the database without reading it.
+"""The size of a row in a response, in bytes, measured in the database.
 
-Each function takes the key of a row and gives the sum of its texts in UTF-8, with ``LEAST`` for what every row has.
+Each function gives the sum of the row's texts in UTF-8, with ``LEAST`` for what every row has. Those that take the key
+of a row do not read it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, func, literal_column, select
+from sqlalchemy import JSON, ColumnElement, Integer, LargeBinary, String, func, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import GenericFunction
@@ -28,6 +29,7 @@ from registry.db.models import (
 )
 
 LEAST = 512
+_SHORT = 128  # characters: a column that holds no more is part of LEAST
 
 
 class Octets(GenericFunction[int]):
@@ -54,6 +56,21 @@ def _octets_sqlite(element: Octets, compiler: Any, **options: Any) -> str:
 def _is_plain(text: Any) -> bool:
     """Return whether it is a text or bytes, whose length PostgreSQL has without unpacking the value."""
     return text.type.python_type in {str, bytes}
+
+
+def built(columns: Iterable[ColumnElement[Any]]) -> ColumnElement[int]:
+    """Return the weight of a row that consists of *columns*."""
+    total: ColumnElement[int] = literal_column(str(LEAST), Integer())
+    for one in columns:
+        if _may_be_long(one.type):
+            total = total + func.coalesce(Octets(one), literal_column("0"))
+    return total
+
+
+def _may_be_long(kind: Any) -> bool:
+    if isinstance(kind, String):
+        return kind.length is None or kind.length > _SHORT
+    return isinstance(kind, JSON | LargeBinary)
 
 
 def version(key: Any) -> ColumnElement[int]:

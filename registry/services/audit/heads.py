@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, tuple_
 
@@ -18,7 +18,6 @@ from registry.services.audit.recording import aggregate_of
 
 _ORDER = (Sorted(AuditEntry.aggregate), Sorted(AuditEntry.seq))
 _OWN, _MODELS = "own", "models"
-_ENTRIES = pages.details(select(AuditEntry), AuditEntry.id, weights.entry, name="chained entries")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,25 @@ class ChainedEntry:
     leaf_hash: str
     body: bytes
     texts: Mapping[str, AuditText]
+
+
+class _Row(NamedTuple):
+    aggregate: str
+    seq: int
+    uid: str
+    action: str
+    actor_id: str
+    leaf_hash: str
+    body: bytes
+
+
+_ENTRIES = pages.details(
+    select(*(getattr(AuditEntry, name) for name in _Row._fields)).select_from(AuditEntry),
+    AuditEntry.id,
+    weights.entry,
+    name="chained entries",
+    complete=False,
+)
 
 
 def heads(*, model: str | None = None, after: tuple[Any, ...] | None, limit: int) -> Page[HeadRecord]:
@@ -78,20 +96,19 @@ def chained(*, chain: str | None = None, after: tuple[Any, ...] | None, limit: i
     if after is not None:
         beyond = statement.where(tuple_(AuditEntry.aggregate, AuditEntry.seq) > (after[0], after[1]))
     with reading() as session:
-        rows = session.execute(pages.bounded(_ENTRIES, beyond, _ORDER), {"limit": limit}).all()
-        page = pages.page(rows, _ORDER)
+        page = pages.read(session, pages.bounded(_ENTRIES, beyond, _ORDER), {}, limit=limit).page
         if chain is not None and not page.items:
             owner = session.scalar(select(Chain.aggregate).where(Chain.aggregate == chain))
             if owner is None and session.scalar(statement.limit(1)) is None:
                 raise NotFound(f"there is no chain {chain!r}; GET /api/v1/audit/chains lists them")
-        entries: list[AuditEntry] = [entry for (entry,) in page.items]
+        entries = [_Row(*row) for row in page.items]
         texts: dict[str, dict[str, AuditText]] = {entry.uid: {} for entry in entries}
         for text in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(texts))):
             texts[text.entry_uid][text.field] = text
         return Page([_entry(entry, texts[entry.uid]) for entry in entries], page.next_after)
 
 
-def _entry(row: AuditEntry, texts: Mapping[str, AuditText]) -> ChainedEntry:
+def _entry(row: _Row, texts: Mapping[str, AuditText]) -> ChainedEntry:
     return ChainedEntry(row.aggregate, row.seq, row.uid, row.action, row.actor_id, row.leaf_hash, row.body, texts)
 
 

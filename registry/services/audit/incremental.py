@@ -14,7 +14,7 @@ from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord
 from registry.db.session import reading
 from registry.domain.errors import PositionLost
-from registry.services.audit.reading import EXPORT_PAGE, Criteria, fetch, matching, require_known
+from registry.services.audit.reading import EXPORT_PAGE, Criteria, Row, fetch, matching, require_known
 
 _PLACE = (AuditEntry.commit_order, AuditEntry.id)
 _ORDER = tuple(Sorted(column) for column in _PLACE)
@@ -93,7 +93,7 @@ def _newest(session: Session, settled: ColumnElement[bool]) -> Position | None:
     return None if entry is None else _position(entry)
 
 
-def _position(entry: AuditEntry) -> Position:
+def _position(entry: AuditEntry | Row) -> Position:
     return Position(entry.commit_order, entry.id, entry.uid)
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, aliased
@@ -130,24 +130,48 @@ def _page(session: Session, statement: Rows, *, after: tuple[Any, ...] | None, l
 
 _NEWEST_FIRST = (Sorted(AuditEntry.id, descending=True),)
 _OLDEST_FIRST = (Sorted(AuditEntry.id),)
+
+
+class Row(NamedTuple):
+    """An entry as it is stored, with the names of its actor and issuer."""
+
+    id: int
+    uid: str
+    aggregate: str
+    seq: int
+    at: datetime
+    action: str
+    actor_id: str
+    leaf_hash: str
+    body: bytes
+    commit_order: int
+    actor: str
+    issuer: str | None
+
+
 _ENTRIES = pages.details(
-    select(AuditEntry, Account.name, _ISSUER.name)
+    select(
+        *(getattr(AuditEntry, name) for name in Row._fields[:-2]),
+        Account.name.label("actor"),
+        _ISSUER.name.label("issuer"),
+    )
     .select_from(AuditEntry)
     .join(Account, Account.id == AuditEntry.actor_id)
     .outerjoin(_ISSUER, _ISSUER.id == AuditEntry.issuer_id),
     AuditEntry.id,
     weights.entry,
     name="entries",
+    complete=False,
 )
 
 
 def fetch(
     session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int
-) -> tuple[list[EntryRecord], AuditEntry | None, bool]:
+) -> tuple[list[EntryRecord], Row | None, bool]:
     """Return one page of what :func:`matching` finds, its last row, and whether there are more."""
-    rows = session.execute(pages.bounded(_ENTRIES, matched, order), {"limit": limit}).all()
-    found = pages.page(rows, order)
-    return _records(session, found.items), rows[-1][0] if rows else None, found.next_after is not None
+    found = pages.read(session, pages.bounded(_ENTRIES, matched, order), {}, limit=limit)
+    rows = [Row(*row) for row in found.rows]
+    return _records(session, rows), rows[-1] if rows else None, found.more
 
 
 def _read(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int) -> Page[EntryRecord]:
@@ -155,15 +179,15 @@ def _read(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: in
     return Page(items, (last.id,) if more and last else None)
 
 
-def _records(session: Session, rows: Sequence[Any]) -> list[EntryRecord]:
-    uids = [entry.uid for entry, *_ in rows]
+def _records(session: Session, rows: Sequence[Row]) -> list[EntryRecord]:
+    uids = [row.uid for row in rows]
     said: dict[str, dict[str, str]] = {uid: {} for uid in uids}
     for row in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(uids))):
         said[row.entry_uid][row.field] = row.text
-    return [_entry(entry, name, issuer, said[entry.uid]) for entry, name, issuer in rows]
+    return [_entry(row, said[row.uid]) for row in rows]
 
 
-def _entry(entry: AuditEntry, actor_name: str, issuer: str | None, said: Mapping[str, str]) -> EntryRecord:
+def _entry(entry: Row, said: Mapping[str, str]) -> EntryRecord:
     document = json.loads(entry.body)
     return EntryRecord(
         id=entry.uid,
@@ -171,10 +195,10 @@ def _entry(entry: AuditEntry, actor_name: str, issuer: str | None, said: Mapping
         action=entry.action,
         actor={
             "id": entry.actor_id,
-            "name": actor_name,
+            "name": entry.actor,
             "kind": document["actor"]["kind"],
             "credential": document["actor"]["cred"] or None,
-            "issuer": issuer,
+            "issuer": entry.issuer,
         },
         model=document["subject"].get("model"),
         version=document["subject"].get("version"),
