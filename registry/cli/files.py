@@ -25,10 +25,13 @@ DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.argument("ref", type=REFERENCE)
 @click.option("-o", "--output", "directory", type=DIRECTORY, required=True, help="The directory to write to.")
 @click.option("--force", is_flag=True, help="Overwrite files there that differ; others stay.")
+@patterns("include", "Only these of the version's files: a path, a folder, or e.g. '*.onnx'.")
+@patterns("exclude", "Not these, e.g. 'logs/'.")
+@click.option("--cache", type=DIRECTORY, metavar="DIR", help="Keep downloaded files there, for later pulls.")
 @unsafe_paths
 @jobs
 @connected
-def pull(session: Session, ref: Reference, directory: Path, force: bool, allow_unsafe_paths: bool, jobs: int) -> None:
+def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, ...], **options: Any) -> None:
     """Download a version's files, verified. Files that are there already are not fetched again.
 
     A version with paths that could harm this machine is refused. Nothing is ever written outside of the directory,
@@ -37,15 +40,17 @@ def pull(session: Session, ref: Reference, directory: Path, force: bool, allow_u
     Interrupted, it goes on where it stopped when it is run again. Each file is whole and verified, or not there.
     A model without a selector means its latest version.
 
+    Patterns are as in .gitignore. An --include that matches no file is refused (4). Files in the cache are named by
+    their digest and verified before each use. It grows; files in it can be deleted at any time.
+
     \b
     Example:
       registry pull fraud#production -o ./served
+      registry pull fraud#production -o ./served --include '*.onnx' --cache ~/.cache/registry
       registry pull fraud:2 -o ./previous --jobs 8
     """
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
-        done = session.registry.pull(
-            ref, directory, jobs=jobs, force=force, allow_unsafe_paths=allow_unsafe_paths, progress=progress
-        )
+        done = session.registry.pull(ref, directory, only=include, progress=progress, **options)
     session.show(_pulled(done, directory), lambda: _say_pulled(done, directory))
 
 
@@ -81,6 +86,7 @@ def _pulled(done: Pulled, directory: Path) -> dict[str, object]:
         "directory": str(directory),
         "written": list(done.written),
         "present": list(done.present),
+        "cached": list(done.cached),
         "bytes": done.size,
     }
 
@@ -88,7 +94,8 @@ def _pulled(done: Pulled, directory: Path) -> dict[str, object]:
 def _say_pulled(done: Pulled, directory: Path) -> None:
     version = done.version
     present = f", {len(done.present)} there already" if done.present else ""
-    files = f"{output.count(len(done.written), 'file')}, {output.size(done.size)}{present}"
+    cached = f", {len(done.cached)} from the cache" if done.cached else ""
+    files = f"{output.count(len(done.written), 'file')}, {output.size(done.size)}{cached}{present}"
     output.line(f"{version['model']}:{version['number']} -> {directory} ({files})")
     output.line(f"  {version['manifest_digest']}")
 

@@ -15,7 +15,7 @@
     registration the bytes and the entry of a new version
       sources, selection   the files of a directory, hashed; which of them count
       sending, parts       small files in groups, large ones in parts; delivery, bodies: one request's bytes
-    downloads    a version's files into a directory
+    downloads    a version's files into a directory; download_cache: files of earlier pulls, by digest
       fetching, ranges     small files in one request, large ones in ranges; partials: what an interruption leaves
       directory            writing without leaving it
     crew         the threads of both; progress: how far they are, and whether they should stop

@@ -23,6 +23,7 @@ from registry.client import (
 from registry.client.access import Tokens
 from registry.client.catalog import Models, Versions
 from registry.client.comparison import Comparison
+from registry.client.download_cache import DownloadCache
 from registry.client.downloads import Pulled
 from registry.client.errors import NotFound
 from registry.client.fields import UNSET, Expected
@@ -340,11 +341,16 @@ class RegistryClient:
         jobs: int = JOBS,
         force: bool = False,
         only: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        cache: str | Path | None = None,
         allow_unsafe_paths: bool = False,
         progress: Progress | None = None,
     ) -> Pulled:
         """Download a version's files into *directory*, verified; files that are there already are not fetched again,
-        nor what an interrupted pull left of large ones. *only* names files and folders of the version.
+        nor what an interrupted pull left of large ones.
+        *only* has files and folders of the version, or patterns as in ``.gitignore``, such as ``*.onnx``; each must
+        match. *exclude* has patterns of files to leave out. *cache* is a directory that keeps the downloaded files by
+        their digest, for later pulls; what comes from there is verified as well.
 
         Raises TargetOccupied when the directory holds anything else (*force* overwrites what has a registered path
         and leaves the rest), IntegrityError when other bytes than the registered ones arrive, and UnsafePath for paths
@@ -357,6 +363,8 @@ class RegistryClient:
             version,
             Path(directory),
             only=only,
+            exclude=exclude,
+            cache=DownloadCache(Path(cache)) if cache is not None else None,
             jobs=jobs,
             force=force,
             allow_unsafe_paths=allow_unsafe_paths,

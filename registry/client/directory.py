@@ -51,6 +51,12 @@ class Directory:
                 _remove(partial, handle)
                 raise
 
+    def opened(self, path: str) -> BinaryIO:
+        """Open the file at *path* for reading, without following a link. Raises OSError or UnsafePath."""
+        parents, name = _split(path)
+        with self._open(parents, path, make=False) as handle:
+            return os.fdopen(os.open(name, os.O_RDONLY | _FOLLOW_NOTHING, dir_fd=handle), "rb")
+
     def partial(self, path: str, *, sha256: str, size: int, step: int) -> Partial:
         """What an earlier run left of the file at *path*, which is fetched in ranges of *step* bytes; else nothing.
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.client import crew, errors, sources
+from registry.client import crew, errors, selection, sources
 from registry.client.catalog import Versions
 from registry.client.directory import Directory
+from registry.client.download_cache import DownloadCache
 from registry.client.fetching import Fetching
 from registry.client.partials import partial_name
 from registry.client.progress import Meter, Progress
@@ -28,12 +29,16 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did: files that were written, and files that were there already."""
+    """What a pull did: files that were written, and files that were there already.
+
+    ``cached`` are those of the written files that came from the cache, ``size`` the bytes of the written files.
+    """
 
     version: VersionView
     written: tuple[str, ...]
     present: tuple[str, ...]
     size: int
+    cached: tuple[str, ...] = ()
 
 
 def manifest(
@@ -62,24 +67,29 @@ def manifest(
     return files
 
 
-def pull(
+def pull(  # noqa: PLR0913 -- options of one command, all of them named
     transport: Transport,
     version: VersionView,
     target: Path,
     *,
     only: Sequence[str],
+    exclude: Sequence[str],
+    cache: DownloadCache | None,
     jobs: int,
     force: bool,
     allow_unsafe_paths: bool,
     progress: Progress | None,
 ) -> Pulled:
-    """Write the version's files, or those that *only* names, below *target*; go on from what an interrupted pull left.
+    """Write the version's files, or those that *only* and *exclude* leave of them, below *target*.
 
+    Goes on from what an interrupted pull left. Files that another pull of this version wrote may be there.
+    Raises NotFound, before anything is written, for an entry of *only* that no file matches.
     Raises TargetOccupied, before anything is written, when *target* holds anything else and *force* is off;
     IntegrityError when other bytes arrive, and then the file in question does not exist.
     """
     versions = Versions(transport)
-    files = _chosen(manifest(versions, version, signed=True, allow_unsafe_paths=allow_unsafe_paths), only)
+    files = manifest(versions, version, signed=True, allow_unsafe_paths=allow_unsafe_paths)
+    chosen = _chosen(files, only, exclude)
     if target.exists() and not target.is_dir():
         raise errors.TargetOccupied(f"{target} is a file, not a directory.")
     directory = Directory(target)
@@ -90,28 +100,72 @@ def pull(
         raise errors.TargetOccupied(
             f"{target} holds {strange!r}, which is not this version's. Use another directory, or force."
         )
-    missing = [file for file in files if file["path"] not in present]
+    missing = [file for file in chosen if file["path"] not in present]
     meter = Meter("download", sum(file["size"] for file in missing), progress)
     fetching = Fetching(transport, version, directory, meter)
+    cached = set[str]()
     with ExitStack() as open_files:
-        crew.run([_task(fetching, file, open_files) for file in missing], jobs=jobs, meter=meter)
-    written = tuple(sorted(file["path"] for file in missing))
-    return Pulled(version, written, tuple(sorted(present)), sum(file["size"] for file in missing))
+        tasks = [_task(fetching, file, open_files) for file in missing]
+        if cache is not None:
+            tasks = [_cached(cache, fetching, file, task, cached) for file, task in zip(missing, tasks, strict=True)]
+        crew.run(tasks, jobs=jobs, meter=meter)
+    if cache is not None:
+        fetched = [file for file in missing if file["path"] not in cached]
+        crew.run([_keeping(cache, file, directory) for file in fetched], jobs=jobs, meter=meter)
+    return Pulled(
+        version,
+        tuple(sorted(file["path"] for file in missing)),
+        tuple(sorted(present & {file["path"] for file in chosen})),
+        sum(file["size"] for file in missing),
+        tuple(sorted(cached)),
+    )
 
 
-def _chosen(files: Sequence[FileView], only: Sequence[str]) -> Sequence[FileView]:
-    """The files that have one of the paths, or lie below it. Raises NotFound for a path with none."""
-    if not only:
-        return files
-    chosen = {file["path"]: file for path in only for file in _below(files, path)}
-    return list(chosen.values())
+def _chosen(files: Sequence[FileView], only: Sequence[str], exclude: Sequence[str]) -> Sequence[FileView]:
+    """The files that *only* names, all by default, without those that an *exclude* pattern drops.
+
+    Raises NotFound when an entry of *only* matches none, or when none is left.
+    """
+    chosen = {file["path"]: file for entry in only for file in _matching(files, entry)} if only else None
+    kept = selection.dropping(exclude)
+    left = [file for file in (files if chosen is None else chosen.values()) if kept(file["path"])]
+    if files and not left:
+        raise errors.NotFound("exclude leaves none of the version's files.", status=404)
+    return left
 
 
-def _below(files: Sequence[FileView], path: str) -> list[FileView]:
-    found = [file for file in files if file["path"] == path or file["path"].startswith(f"{path}/")]
+def _matching(files: Sequence[FileView], entry: str) -> list[FileView]:
+    """The file with the path *entry*, or the files below it; else those that it matches as a pattern of .gitignore."""
+    folder = entry.rstrip("/") + "/"
+    found = [file for file in files if file["path"] == entry or file["path"].startswith(folder)]
     if not found:
-        raise errors.NotFound(f"the version has no file {path!r}.", status=404)
+        missed = selection.dropping([entry])
+        found = [file for file in files if not missed(file["path"])]
+    if not found:
+        raise errors.NotFound(f"the version has no file {entry!r}, and none that matches it as a pattern.", status=404)
     return found
+
+
+def _cached(cache: DownloadCache, fetching: Fetching, file: FileView, task: crew.Task, cached: set[str]) -> crew.Task:
+    """Take the file from the cache, or do *task*, which fetches it."""
+
+    def supply() -> None:
+        if cache.supply(file, fetching.directory, fetching.meter.advance):
+            cached.add(file["path"])
+
+    def once() -> Iterable[crew.Task]:
+        fetching.persist(file, supply)
+        return [] if file["path"] in cached else [task]
+
+    return once
+
+
+def _keeping(cache: DownloadCache, file: FileView, directory: Directory) -> crew.Task:
+    def keep() -> Iterable[crew.Task]:
+        cache.keep(file, directory)
+        return []
+
+    return keep
 
 
 def _task(fetching: Fetching, file: FileView, open_files: ExitStack) -> crew.Task:

@@ -461,3 +461,15 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
     assert difference.facts["datasets.train.csv"].after is None
     assert f"{model}:1" in repr(difference)
     assert "metrics.auc: 0.9 -> 0.95" in repr(difference)
+
+
+def test_a_pull_of_some_files_with_a_cache(registry: Registry, model: str, place: Place) -> None:
+    ok(registry("register", model, "model"))
+
+    some = answer(registry("pull", model, "-o", "one", "--include", "*.bin", "--cache", "cache", "--json"))
+    rest = ok(registry("pull", model, "-o", "two", "--exclude", "nothing", "--cache", "cache"))
+    none = registry("pull", model, "-o", "three", "--include", "*.onnx")
+
+    assert (some["written"], some["cached"]) == (["weights/model.bin"], [])
+    assert "1 from the cache" in rest.out
+    assert (none.code, "'*.onnx'" in none.err, Path("three").exists()) == (4, True, False)
