@@ -112,6 +112,7 @@ def _starts(raw: bytes) -> int:
 
 # Possessive: a long text leaves nothing to come back to.
 _TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _BRACKET = re.compile(rb"[\[\]{}]")
 _EMPTY = re.compile(rb"\[[ \t\r\n]*+\]|\{[ \t\r\n]*+\}")
 
@@ -122,7 +123,7 @@ def _too_many(values: int) -> TooLarge:
 
 def check_text(text: str) -> None:
     """Raise Malformed for a text that no database of ours takes."""
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if "\x00" in text or (not text.isascii() and _SURROGATE.search(text)):
         raise Malformed("a text of the body holds U+0000 or half a surrogate pair; neither can be stored")
 
 

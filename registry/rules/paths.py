@@ -58,7 +58,7 @@ def containment_problem(path: str) -> str | None:
 
     Every registered path obeys them, also those of earlier releases, which had no others.
     """
-    if any("\ud800" <= character <= "\udfff" for character in path):
+    if not path.isascii() and any("\ud800" <= character <= "\udfff" for character in path):
         return "must be UTF-8"
     if not 1 <= len(path.encode()) <= PATH_BYTES:
         return f"must have 1 to {PATH_BYTES} bytes in UTF-8"
