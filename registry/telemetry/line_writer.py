@@ -109,12 +109,12 @@ class LineWriter:
     def _report(self) -> None:
         """Try to write a line that says how many were lost."""
         lost = self._unreported
-        if self._write([self.report(lost)]) and lost:
+        if self._write([self.report(lost)], counted=False) and lost:
             with self._lock:
                 self._unreported -= lost
 
-    def _write(self, batch: list[str]) -> bool:
-        """Write the lines; return whether the last one was written."""
+    def _write(self, batch: list[str], *, counted: bool = True) -> bool:
+        """Write the lines, count those that are lost if *counted*; return whether the last one was written."""
         pieces: list[bytearray] = []
         for line in batch:
             encoded = f"{line}\n".encode(errors="backslashreplace")
@@ -123,10 +123,10 @@ class LineWriter:
             pieces[-1] += encoded
         done = False
         for piece in pieces:
-            done = self._write_piece(bytes(piece))
+            done = self._write_piece(bytes(piece), counted=counted)
         return done
 
-    def _write_piece(self, piece: bytes) -> bool:
+    def _write_piece(self, piece: bytes, *, counted: bool) -> bool:
         # After a failure, part of a line may be at the end of the file: this process's, or another one's.
         whole = b"\n" + piece if self._failure else piece
         rest = memoryview(whole)
@@ -136,8 +136,9 @@ class LineWriter:
                 rest = rest[self._write_some(rest) :]
         except OSError as error:
             self._failure = os.strerror(error.errno or 0)
-            with self._lock:
-                self._count_lost(min(bytes(rest).count(b"\n"), piece.count(b"\n")))
+            if counted:
+                with self._lock:
+                    self._count_lost(min(bytes(rest).count(b"\n"), piece.count(b"\n")))
             return False
         finally:
             self._writing_since = None
