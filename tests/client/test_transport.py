@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -84,13 +85,16 @@ def test_a_closed_port_is_an_error_with_advice() -> None:
 
 
 def test_a_server_that_never_answers_is_given_up(online: Callable[[Site], Site]) -> None:
-    def sleep(request: Request) -> Response:
-        time.sleep(0.5)
+    given_up = threading.Event()
+
+    def wait(request: Request) -> Response:
+        given_up.wait(60)
         return reply({})
 
-    site = online(Site(answers=[sleep]))
+    site = online(Site(answers=[wait]))
     with RegistryClient(site.url, timeout=0.1, retries=0) as client, pytest.raises(errors.Unreachable, match="in time"):
         client.me()
+    given_up.set()
 
 
 @pytest.mark.parametrize(

@@ -70,13 +70,13 @@ def test_a_byte_now_and_then_is_no_progress(server: BareServer, request_: bytes)
 
 
 def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., BareServer]) -> None:
-    server = serve(REGISTRY_STALL_SECONDS="2")
+    server = serve(REGISTRY_STALL_SECONDS="4")
     with server.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n")
-        for _ in range(8):
+        for _ in range(15):
             connection.sendall(bytes(4000))
             time.sleep(0.3)
-        connection.sendall(bytes(2_000_000 - 8 * 4000))
+        connection.sendall(bytes(2_000_000 - 15 * 4000))
         answer = read_all(connection)
 
     assert answer.endswith(b"POST /echo 2000000")
@@ -93,11 +93,11 @@ def test_a_client_that_takes_nothing_of_its_response_is_cut_off(server: BareServ
 
 
 def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., BareServer]) -> None:
-    server = serve(REGISTRY_STALL_SECONDS="2")
+    server = serve(REGISTRY_STALL_SECONDS="4")
     with narrow(server) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         received = 0
-        for _ in range(12):
+        for _ in range(18):
             received += len(connection.recv(16 * 1024))
             time.sleep(0.25)
         while piece := connection.recv(1024 * 1024):

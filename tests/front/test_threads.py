@@ -80,10 +80,10 @@ def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..
 
 
 def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., BareServer]) -> None:
-    server = serve(REGISTRY_STALL_SECONDS="2")
+    server = serve(REGISTRY_STALL_SECONDS="4")
 
     with stalled(server, UPLOAD, 1) as (trickle,), ThreadPoolExecutor() as pool:
-        for _ in range(8):
+        for _ in range(15):
             trickle.sendall(bytes(4000))
             time.sleep(0.3)
         alone = server.log.count("request_timeout")
