@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
 from registry.services import accounts
-from tests.support import logging_state
+from tests.support import disks, logging_state
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.support.identity import claim, identify
@@ -136,8 +137,23 @@ def launcher() -> Iterator[Launcher]:
 
 
 @pytest.fixture(scope="session")
-def storage_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("artifacts")
+def quick_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory for what is synchronised often and stays small: in memory, where there is room."""
+    with disks.quick(tmp_path_factory.mktemp("quick")) as found:
+        yield found
+
+
+@pytest.fixture
+def quick_path(quick_disk: Path) -> Iterator[Path]:
+    """As ``tmp_path``, for a test that makes a database or a store of its own."""
+    with tempfile.TemporaryDirectory(dir=quick_disk) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def storage_root(quick_disk: Path) -> Path:
+    (quick_disk / "artifacts").mkdir()
+    return quick_disk / "artifacts"
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +178,7 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
 
 @pytest.fixture(scope="session")
 def databases(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]
+    request: pytest.FixtureRequest, quick_disk: Path, make_settings: Callable[..., Settings]
 ) -> Callable[[str], Database]:
     """The database of each kind, made when a test first asks for it."""
 
@@ -170,7 +186,7 @@ def databases(
     def get(kind: str) -> Database:
         prepare = functools.partial(_prepare, make_settings)
         if kind == "sqlite":
-            return SqliteDatabase(tmp_path_factory.mktemp("sqlite"), prepare)
+            return SqliteDatabase(quick_disk / "sqlite", prepare)
         return PostgresDatabase(request.getfixturevalue("postgres_server"), prepare)
 
     return get

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -57,8 +59,8 @@ class Outside:
 
 
 @pytest.fixture(scope="module")
-def outside(tmp_path_factory: pytest.TempPathFactory, make_settings: Callable[..., Settings]) -> Iterator[Outside]:
-    lived = OnSqlite(tmp_path_factory.mktemp("outside"), make_settings)
+def outside(quick_disk: Path, make_settings: Callable[..., Settings]) -> Iterator[Outside]:
+    lived = OnSqlite(Path(tempfile.mkdtemp(dir=quick_disk)), make_settings)
     server = make_server("127.0.0.1", 0, lived.registry.app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

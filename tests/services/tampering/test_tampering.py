@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -117,13 +118,13 @@ class OnPostgres:
 
 @pytest.fixture(scope="module")
 def lives(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, make_settings: MakeSettings
+    request: pytest.FixtureRequest, quick_disk: Path, make_settings: MakeSettings
 ) -> Iterator[Callable[[str], Lived]]:
     made: dict[str, Any] = {}
 
     def get(kind: str) -> Lived:
         if kind not in made:
-            root = tmp_path_factory.mktemp(kind)
+            root = Path(tempfile.mkdtemp(dir=quick_disk))
             made[kind] = (
                 OnSqlite(root, make_settings)
                 if kind == "sqlite"
