@@ -193,9 +193,21 @@ def _forget(marks: Iterable[tuple[str, str]]) -> None:
 
 def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store, actor: Actor) -> bool:
     """Delete what no row has come to know since it was marked; another collector may be faster."""
+    if not _claimed(key, handle, size, due):
+        return False
+    # Only now: another collector may have deleted it, and a third one marked it again from an old listing.
     if _is_gone(store, key, handle):
         _forget([(key, handle)])
         return False
+    with transaction() as session:
+        if not unknown(session, [(key, handle, size)]):
+            return False
+        _record(session, "upload.collected" if handle else "object.collected", key, size, actor)
+    return _destroy(store, key, handle)
+
+
+def _claimed(key: str, handle: str, size: int, due: datetime) -> bool:
+    """Keep other collectors from a stray whose mark is due; false where one is at it, or a row knows it."""
     with transaction() as session:
         mark = session.scalars(
             select(Stray)
@@ -206,9 +218,7 @@ def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store,
         if mark is None or not unknown(session, [(key, handle, size)]):
             return False
         mark.found_at = _while_deleting(session)
-        session.flush()  # the entry below is the transaction's last act
-        _record(session, "upload.collected" if handle else "object.collected", key, size, actor)
-    return _destroy(store, key, handle)
+    return True
 
 
 def _forget_the_gone(store: Store, grace: timedelta) -> None:

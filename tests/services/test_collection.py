@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, update
+from sqlalchemy import delete, text, update
 from sqlalchemy.exc import IntegrityError
 from werkzeug.test import TestResponse
 
@@ -74,6 +74,19 @@ class Failing(LocalDriver):
 
     def delete(self, key: str) -> None:
         raise StoreError(f"cannot delete {key}")
+
+
+class Overtaken(LocalDriver):
+    """A store in which others do something once, right after it was asked for an object."""
+
+    others: Callable[[str], None] | None = None
+
+    def stat(self, key: str) -> Any:
+        found = super().stat(key)
+        if (others := self.others) is not None:
+            self.others = None
+            others(key)
+        return found
 
 
 def test_a_quiet_registry_has_nothing_to_collect(stock: Stock, given: Given) -> None:
@@ -437,6 +450,27 @@ def test_two_collectors_at_once_delete_and_tell_of_each_thing_once(stock: Stock,
         stock.collect()
         assert stock.rows("SELECT * FROM strays") == []
     stock.ledger.assert_chains()
+
+
+def test_what_another_deleted_and_a_third_marked_again_is_told_of_once(stock: Stock, given: Given) -> None:
+    given.model()
+    key, told = stock.stray(), []
+    driver = Overtaken(stock.root, SECRET)
+
+    def others(key: str) -> None:
+        told.extend(stock.deleted())
+        mark = "INSERT INTO strays (key, handle, size, found_at) SELECT :key, '', 8, created_at FROM models WHERE true"
+        with stock.ledger.engine.begin() as connection:
+            connection.execute(text(f"{mark} ON CONFLICT DO NOTHING"), {"key": key})
+
+    driver.others = others
+    with stock.adapted(store=Store(driver)):
+        told += stock.deleted()
+
+    assert told == [key]
+    assert stock.actions() == ["object.collected"]
+    stock.collect()
+    assert stock.rows("SELECT * FROM strays") == []
 
 
 def test_bytes_that_are_being_registered_are_passed_over_without_waiting(
