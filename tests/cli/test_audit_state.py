@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.forks import serving
 from tests.support.ports import free_port
-from tests.support.processes import environment, serving
+from tests.support.processes import environment
 
 from .conftest import Place, Registry
 

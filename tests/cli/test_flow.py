@@ -18,8 +18,9 @@ import requests
 
 from registry.client import RegistryClient
 from tests.support.checkouts import checkout
+from tests.support.forks import serving
 from tests.support.ports import free_port
-from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
+from tests.support.processes import SCRIPTS, die_with_parent, environment
 
 from .conftest import Done, Place, Registry
 

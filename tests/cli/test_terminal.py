@@ -16,8 +16,9 @@ import requests
 from werkzeug.wrappers import Request, Response
 
 from tests.support import web_server
+from tests.support.forks import serving
 from tests.support.ports import free_port
-from tests.support.processes import SCRIPTS, environment, serving
+from tests.support.processes import SCRIPTS, environment
 from tests.support.servers import eventually
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\r\x08\x7f\u202e\u200b\u2028[red]evil[/]"

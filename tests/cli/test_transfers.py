@@ -15,8 +15,9 @@ import pytest
 
 from tests.support import forks
 from tests.support.checkouts import checkout
+from tests.support.forks import serving
 from tests.support.ports import free_port
-from tests.support.processes import SCRIPTS, die_with_parent, environment, serving
+from tests.support.processes import SCRIPTS, die_with_parent, environment
 
 from .proxy import Proxy, proxying
 

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support.forks import serving
 from tests.support.mlflow import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 from tests.support.ports import free_port
-from tests.support.processes import environment, serving
+from tests.support.processes import environment
 
 SCRIPTS = Path(__file__).parents[1] / "mlflow"
 

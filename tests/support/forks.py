@@ -21,11 +21,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from tests.support.processes import die_with_parent
+from tests.support.processes import await_ready, die_with_parent
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60
@@ -142,6 +142,22 @@ def server() -> ForkServer:
     started = ForkServer()
     atexit.register(started.close)
     return started
+
+
+@contextlib.contextmanager
+def serving(*arguments: str, cwd: Path, env: Mapping[str, str], url: str) -> Iterator[Path]:
+    """``registry serve`` with *arguments*, forked, until the block ends; the file that holds what it printed."""
+    log = cwd / "serve.log"
+    with log.open("wb") as out, Path(os.devnull).open("rb") as nothing:
+        streams = [nothing.fileno(), out.fileno(), out.fileno()]
+        process = server().start(["registry", "serve", *arguments], cwd=cwd, env=env, streams=streams)
+    try:
+        await_ready(process, url, log)
+        yield log
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait(START_SECONDS)
 
 
 def _text(file: IO[bytes]) -> str:

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 SCRIPTS = Path(sys.executable).parent
 START_SECONDS = 60
@@ -45,14 +46,21 @@ def serving(*arguments: str, cwd: Path, env: Mapping[str, str], url: str) -> Ite
             preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
         )
         try:
-            _await_ready(process, url, log)
+            await_ready(process, url, log)
             yield log
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(START_SECONDS)
 
 
-def _await_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+class Running(Protocol):
+    """A process that was started or forked."""
+
+    def poll(self) -> int | None: ...
+
+
+def await_ready(process: Running, url: str, log: Path) -> None:
+    """Return once the service at *url* is ready. Raises RuntimeError with its *log* when it does not become so."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
