@@ -10,6 +10,7 @@ from contextlib import suppress
 import structlog
 from flask import Flask, current_app, g, request
 
+from registry.db import times
 from registry.domain.errors import Forbidden, RegistryError, Unavailable
 from registry.http import access
 from registry.http.context import EXTENSION, Adapters, adapters
@@ -27,7 +28,11 @@ def note(error: RegistryError) -> None:
         action = str(error.extras["permission"])  # a view may need more than it declares
     actor = g.get("actor")
     adapters().refusals.add(
-        actor=actor.id if actor else None, address=request.remote_addr or "", action=action, code=error.code
+        at=times.now(),
+        actor=actor.id if actor else None,
+        address=request.remote_addr or "",
+        action=action,
+        code=error.code,
     )
 
 

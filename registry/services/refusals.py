@@ -81,17 +81,16 @@ class Counts:
         self._hour: datetime | None = None
         self._known: set[Kind] = set()
 
-    def add(self, *, actor: str | None, address: str, action: str, code: str) -> None:
-        """Count one refusal; touches no database."""
-        now = clock.now()
-        kind = Kind(now.replace(minute=0, second=0, microsecond=0), actor or "", address[:64], action[:64], code)
+    def add(self, *, at: datetime, actor: str | None, address: str, action: str, code: str) -> None:
+        """Count one refusal, at a time by the database's clock; touches no database."""
+        kind = Kind(at.replace(minute=0, second=0, microsecond=0), actor or "", address[:64], action[:64], code)
         with self._lock:
             if self._hour != kind.hour:
                 self._hour, self._known = kind.hour, set()
             if kind not in self._known and len(self._known) >= MOST_KEYS:
                 kind = Kind(kind.hour, "", OTHERS, OTHERS, code)
             self._known.add(kind)
-            self._waiting[kind] = (self._waiting.get(kind, (0, now))[0] + 1, now)
+            self._waiting[kind] = (self._waiting.get(kind, (0, at))[0] + 1, at)
 
     def flush(self) -> None:
         """Add everything to the database; what cannot be written is kept. Raises Unavailable."""
