@@ -55,6 +55,19 @@ def told(registry: Registry, network: responses.RequestsMock, made: EntryView) -
     return lines[1][lines[0].index("CHANGE") : lines[0].index("REASON")].strip()
 
 
+def test_an_entry_shows_its_credential_and_which_other_account_issued_that(
+    registry: Registry, network: responses.RequestsMock
+) -> None:
+    own = entry("model.created")
+    own["actor"] = {**own["actor"], "issuer": None}
+    network.get(f"{API}/models/fraud/history", json=page(entry("version.promoted"), own))
+
+    heading, issued, made = registry("history", "fraud").out.splitlines()
+
+    start, end = heading.index("CREDENTIAL"), heading.index("ACTION")
+    assert [line[start:end].strip() for line in (issued, made)] == ["7Qw2eR9tYu1i by administrator", "7Qw2eR9tYu1i"]
+
+
 @pytest.mark.parametrize("name", LISTS)
 def test_an_empty_list_says_so_on_stderr(registry: Registry, network: responses.RequestsMock, name: str) -> None:
     network.get(re.compile(f"{API}/.*"), json=page())
