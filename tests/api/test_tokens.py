@@ -247,7 +247,8 @@ def test_a_bootstrap_token_that_was_used_in_another_request_meanwhile_is_used_up
 
 IMPOSTORS = ["System", "SYSTEM", "syst\u0435m", "local-dev", "Local-Dev", "Bootstrap", "bootstr\u0430p", "registry",
              "\u0430dmin", "adm\u0456n", "Writer\u200b", "wr\u0456ter", "\u0430nn", "Ann", "ANN", "an\u0578", "annl",
-             "w0rker", "\uff41nn", "auditor ", "a/b", "a:b", "cafe\u0301", "adrnin", "x" * 129]  # fmt: skip
+             "w0rker", "\uff41nn", "auditor ", "a/b", "a:b", "cafe\u0301", "adrnin", "r\u043eot",
+             "x" * 129]  # fmt: skip
 
 
 @pytest.mark.parametrize("owner", IMPOSTORS)
