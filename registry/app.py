@@ -51,7 +51,12 @@ def create_app(settings: Settings) -> Flask:
     """An app that serves the API. Raises LookupError when an endpoint declares no permission."""
     app = _App("registry", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
-    session.attach(app, settings.database_url.reveal(), pool_size=settings.database_pool_size)
+    session.attach(
+        app,
+        settings.database_url.reveal(),
+        pool_size=settings.database_pool_size,
+        prepared=settings.database_prepared,
+    )
     audit.attach(app, [derived(key, "audit") for key in settings.secret_keys])
     peppers = [derived(key, "tokens") for key in settings.secret_keys]
     secret_keys.attach(app, Keys([fingerprint(key) for key in settings.secret_keys], [*map(tokens.key_id, peppers)]))

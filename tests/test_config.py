@@ -23,7 +23,9 @@ POSTGRES = "postgresql://registry:hunter2@db.test/registry"
 # A value that is wrong, for each variable.
 WRONG = {
     "REGISTRY_DATABASE_URL": ["mysql://u:hunter2@h/d", "postgres://h/d", "registry.db", "sqlite:///relative.db", "sqlite://",
-                              "sqlite:////a?b", "://"],
+                              "sqlite:////a?b", "://", *(f"postgresql://h/d?{option}" for option in (
+                                  "prepare_threshold=0", "password=hunter2", "sslmod=require", "client_encoding=latin1",
+                                  "sslmode=require&sslmode=disable"))],
     "REGISTRY_DATABASE_POOL_SIZE": ["0", "-1", "201", "x", "1.5", "9" * 5000, "1e3"],
     "REGISTRY_STORAGE_URL": ["/a", "file://host/a", "file:a", "s3://", "s3:///a", "s3://b?x=1", "s3://b#x", "s3://[", "gs://b",
                              "s3://key:hunter2@bucket", "file:///a?b", "file:///a#b", "http://b"],
@@ -80,6 +82,7 @@ WRONG = {
     "REGISTRY_URL_EXPIRY": ["0", "86401"],
     "REGISTRY_DRAIN_SECONDS": ["-1", "601", "5s"],
     "REGISTRY_HEADER_SECONDS": ["0", "601", "1.5"],
+    "REGISTRY_DATABASE_PREPARED": ["maybe", "1"],
     "REGISTRY_STALL_SECONDS": ["0", "3601"],
     "REGISTRY_TRACING": ["maybe", "true"],  # true: without an endpoint
     "REGISTRY_LOG_FORMAT": ["xml"],

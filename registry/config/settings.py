@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import environs
 
 from registry.config import tracking
-from registry.config.rules import host_problem, http_url_problem, storage_url_problem
+from registry.config.rules import host_problem, http_url_problem, postgres_options_problem, storage_url_problem
 from registry.config.secret import Secret, own_secret
 from registry.config.tracking import Tracking
 from registry.domain import locations, names, parts
@@ -47,6 +47,7 @@ class Settings:
     data_dir: Path = Path("registry-data")
     database_url: Secret
     database_pool_size: int = 10
+    database_prepared: bool | None = None
     storage_url: str
     s3_endpoint_url: str | None = None
     s3_public_endpoint_url: str | None = None
@@ -168,6 +169,7 @@ class _Reader:
             "data_dir": self.data_dir,
             "database_url": Secret(self._database_url(database_url)),
             "database_pool_size": self.number("database_pool_size", 10, least=1, most=200),
+            "database_prepared": self._prepared(),
             "storage_url": self.checked("storage_url", storage_url, storage_url_problem),
             "s3_endpoint_url": self.url("s3_endpoint_url"),
             "s3_public_endpoint_url": self.url("s3_public_endpoint_url"),
@@ -284,11 +286,18 @@ class _Reader:
             self.problems[f"{PREFIX}DATABASE_URL"] = "must name a file by its absolute path: sqlite:////…"
         if url.startswith("sqlite") and "?" in url:
             self.problems[f"{PREFIX}DATABASE_URL"] = "must name a file without a question mark in its path"
+        if scheme != "sqlite" and (problem := postgres_options_problem(url)):
+            self.problems[f"{PREFIX}DATABASE_URL"] = problem
         if self.dev and scheme != "sqlite":
             self.problems[f"{PREFIX}DATABASE_URL"] = "--dev has no login and keeps to SQLite; leave this out, or --dev"
         if not self.create and url.startswith("sqlite:////") and not self.problems:
             self._require_file(Path(url.removeprefix("sqlite:///")))
         return "postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url
+
+    def _prepared(self) -> bool | None:
+        """None: repeated statements are prepared where no pooler stands between."""
+        wanted = self.choice("database_prepared", ("auto", "true", "false"), "auto")
+        return None if wanted == "auto" else wanted == "true"
 
     def _require_file(self, path: Path) -> None:
         """Refuse a database that is not there: a command in the wrong directory must not make another registry."""

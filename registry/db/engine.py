@@ -8,7 +8,6 @@ import os
 import sqlite3
 import stat
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,23 +32,6 @@ SQLITE_PRAGMAS = {
     "foreign_keys": "ON",
     "recursive_triggers": "ON",  # else REPLACE INTO slips past the triggers that keep the audit log append-only
 }
-POSTGRES_SETTINGS = {
-    "timezone": "UTC",
-    "statement_timeout": "10000",
-    "lock_timeout": "8000",
-    "idle_in_transaction_session_timeout": "15000",
-    "jit": "off",  # it takes longer to compile a search than to run it
-}
-# A server that is gone without a word is noticed by the kernel, even where nobody waits for an answer.
-POSTGRES_LINE = {
-    "connect_timeout": 5,
-    "tcp_user_timeout": 10_000,
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-}
-
-
 # READ COMMITTED gives each statement a snapshot of its own, within a transaction or without one: to begin and to end
 # one would cost a read two more round trips, and give it nothing. Who writes asks for a transaction.
 UNBOUND = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
@@ -65,27 +47,16 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     """The arguments of ``create_engine`` for *url*; the driver's own defaults are kept where nothing is said."""
     if make_url(url).get_backend_name() == "sqlite":
         return {"hide_parameters": True, "connect_args": {"isolation_level": None, "check_same_thread": False}}
-    settings = " ".join(f"-c {name}={value}" for name, value in POSTGRES_SETTINGS.items())
-    own = {"options": settings, "application_name": "model-registry", **POSTGRES_LINE}
+    from registry.db import postgres  # psycopg is there only where PostgreSQL is used
+
     return {
         "hide_parameters": True,  # the values of a failed statement are names, hashes and texts: not for the log
-        "connect_args": _beside(make_url(url).query, own),
+        "connect_args": postgres.arguments(make_url(url)),
         "pool_recycle": 1800,
         "pool_size": pool_size,
         "max_overflow": 5,
         "pool_timeout": 10,
     }
-
-
-def _beside(query: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to connect with besides the parameters of the URL, which an operator has chosen.
-
-    SQLAlchemy lets the arguments of a connection override them. Of ``options`` both are used, the URL's last.
-    """
-    found = {name: value for name, value in own.items() if name not in query}
-    if "options" in query:
-        found["options"] = f"{own['options']} {query['options']}"
-    return found
 
 
 def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:
@@ -116,13 +87,14 @@ def tune(engine: Engine) -> Engine:
     return engine
 
 
-def hurry(engine: Engine, *, statement_seconds: float = STATEMENT_SECONDS) -> None:
+def hurry(engine: Engine, *, statement_seconds: float = STATEMENT_SECONDS, prepared: bool | None = None) -> None:
     """Bound the wait for a database; for the service, whose statements are short.
 
     PostgreSQL has a ``statement_timeout``. On SQLite a statement of a request is interrupted after *statement_seconds*.
+    *prepared* is whether PostgreSQL prepares repeated statements; None: where no pooler stands between.
     """
     if engine.dialect.name == "postgresql":
-        event.listen(engine, "do_connect", _connect)
+        event.listen(engine, "do_connect", functools.partial(_connect, prepared, is_patient=True))
     else:
         event.listen(engine, "connect", _interrupt_late_statements)
         event.listen(engine, "before_cursor_execute", functools.partial(_set_deadline, statement_seconds))
@@ -140,14 +112,27 @@ def _set_deadline(seconds: float, connection: Connection, *_: object) -> None:
 
 
 def open_engine(url: str) -> Engine:
-    """A tuned engine of its own, for migrations and checks."""
-    return tune(create_engine(url, **options(url)))
+    """A tuned engine of its own, for migrations and checks, which prepare no statements."""
+    found = tune(create_engine(url, **options(url)))
+    if found.dialect.name == "postgresql":
+        event.listen(found, "do_connect", functools.partial(_connect, False, is_patient=False))
+    return found
 
 
-def _connect(_dialect: object, _record: object, arguments: list[Any], named: dict[str, Any]) -> object:
-    from registry.db.patience import Connection  # psycopg is there only where PostgreSQL is used
+def _connect(
+    prepared: bool | None,
+    _dialect: object,
+    _record: object,
+    arguments: list[Any],
+    named: dict[str, Any],
+    *,
+    is_patient: bool,
+) -> object:
+    import psycopg
 
-    return Connection.connect(*arguments, **named)
+    from registry.db import patience, postgres
+
+    return postgres.connect(patience.Connection if is_patient else psycopg.Connection, prepared, arguments, named)
 
 
 def _keep_private(database: str | None) -> None:

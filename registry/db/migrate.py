@@ -142,7 +142,10 @@ def _missing_triggers(connection: Connection) -> list[str]:
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     if connection.dialect.name == "postgresql":
         changes.append("truncate")
-        query = "SELECT tgname FROM pg_trigger WHERE tgenabled = 'A'"  # always, also where a session says "replica"
+        query = (  # enabled always, also where a session says "replica"
+            "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE tgenabled = 'A' AND relnamespace = current_schema()::regnamespace"
+        )
     found = set(connection.exec_driver_sql(query).scalars())
     wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
     if connection.dialect.name == "sqlite":  # where REPLACE need not run the trigger of a deletion

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, column, exc, inspect, select, table
+from sqlalchemy import Connection, Engine, column, exc, inspect, select, table
 
 from registry.db import commit_order
 from registry.db.engine import open_engine
@@ -88,15 +88,27 @@ def require_working(url: str) -> None:
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """A connection of its own. Raises Unavailable when the database does not answer."""
+    """A connection of its own. Raises Unavailable when the database does not answer, or lacks a right or a schema."""
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
             yield connection
-    except exc.OperationalError as error:
-        raise Unavailable(f"the database does not answer: {error.orig}") from error
+    except exc.DBAPIError as error:
+        raise _unavailable(engine, error) from error
     finally:
         engine.dispose()
+
+
+def _unavailable(engine: Engine, error: exc.DBAPIError) -> Exception:
+    """Return what to raise for *error*: itself, unless the database does not answer or an operator can mend it."""
+    if engine.dialect.name == "postgresql":
+        from registry.db import postgres  # psycopg is there only where PostgreSQL is used
+
+        if isinstance(error, exc.OperationalError) or postgres.is_known(error):
+            return Unavailable(postgres.explained(error))
+    elif isinstance(error, exc.OperationalError):
+        return Unavailable(f"the database does not answer: {error.orig}")
+    return error
 
 
 @functools.cache

@@ -29,15 +29,22 @@ db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "ex
 _READER = "registry-reader"
 
 
-def attach(app: Flask, url: str, *, pool_size: int, statement_seconds: float = engine.STATEMENT_SECONDS) -> None:
-    """Give *app* its engine and its sessions; see :func:`engine.hurry` for *statement_seconds*."""
+def attach(
+    app: Flask,
+    url: str,
+    *,
+    pool_size: int,
+    statement_seconds: float = engine.STATEMENT_SECONDS,
+    prepared: bool | None = None,
+) -> None:
+    """Give *app* its engine and its sessions; see :func:`engine.hurry` for *statement_seconds* and *prepared*."""
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.extensions[times.EXTENSION] = times.DatabaseClock(url, is_local=url.startswith("sqlite"))
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.serving_options(url, pool_size=pool_size)
     db.init_app(app)
     with app.app_context():
         tuned = engine.tune(db.engine)
-        engine.hurry(db.engine, statement_seconds=statement_seconds)
+        engine.hurry(db.engine, statement_seconds=statement_seconds, prepared=prepared)
         app.extensions[_READER] = tuned.execution_options(**engine.reading_options(tuned.dialect.name))
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from registry.db import times
-from registry.db.session import reading
+from registry.db import schema, times
+from registry.db.session import db, reading
 from registry.domain import clock
+from registry.domain.errors import Unavailable
 from registry.services import gauges, health, heartbeats, leases, looks, ownership, protection, secret_keys
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
@@ -68,6 +69,8 @@ def examine(
     found = health.examination(store, upstreams)
     if found["database"].ok:
         found |= engine(pool_size=pool_size, processes=processes, path=path)
+    elif reason := unreachable():
+        found["database"] = replace(found["database"], detail=reason)
     if found["migrations"].ok:
         found |= {
             "workers": workers(own=own),
@@ -81,6 +84,15 @@ def examine(
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
         for name, check in found.items()
     }
+
+
+def unreachable() -> str | None:
+    """Return why no connection to the database can be opened, which a request's answer does not say."""
+    try:
+        with schema.connected(db.engine.url.render_as_string(hide_password=False)):
+            return None
+    except Unavailable as error:
+        return error.detail
 
 
 def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Check]:
@@ -194,8 +206,8 @@ def _postgres(session: Session) -> Check:
     if version < OLDEST_POSTGRES:
         wrong.append((f"PostgreSQL {version} is older than {OLDEST_POSTGRES}", "upgrade it"))
     if _shown(session, "statement_timeout") in {"0", ""}:
-        wrong.append(("there is no statement_timeout: a slow query holds its connection for ever",
-                      "let the pooler between pass startup options on"))  # fmt: skip
+        wrong.append(("there is no statement_timeout, because a pooler drops startup options: a slow query holds its "
+                      "connection for ever", "set it with ALTER ROLE, as deploy/postgresql.md does"))  # fmt: skip
     if wrong:
         fixes = "; ".join(dict.fromkeys(fix for _, fix in wrong))
         harmless = all(problem.split()[0] in DURABILITY for problem, _ in wrong)

@@ -1,0 +1,99 @@
+"""How a connection to PostgreSQL is opened: its settings, a pooler between, and what keeps it from being opened."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, exc
+
+SETTINGS = {
+    "timezone": "UTC",
+    "statement_timeout": "10000",
+    "lock_timeout": "8000",
+    "idle_in_transaction_session_timeout": "15000",
+    "jit": "off",  # it takes longer to compile a search than to run it
+}
+# A server that is gone without a word is noticed by the kernel, even where nobody waits for an answer.
+LINE = {
+    "connect_timeout": 5,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+}
+ENCODING = "UTF8"
+NOT_ALLOWED, NO_SCHEMA = "42501", "3F000"
+# What PostgreSQL or PgBouncer says, and what to do about it.
+_REMEDIES = (
+    (r'database ".*" does not exist', "create it with CREATE DATABASE … ENCODING 'UTF8', or correct the name"),
+    (r'no such database', "name it among the [databases] of PgBouncer, or correct the name"),
+    (r'password authentication failed|role ".*" does not exist|no pg_hba\.conf entry|no such user',
+     "correct user and password, or let that user in (pg_hba.conf)"),
+    (r"unsupported startup parameter", "set ignore_startup_parameters = options in PgBouncer, and the timeouts with "
+     "ALTER ROLE: deploy/postgresql.md"),
+    (r"permission denied for schema", "let the schema's owner GRANT CREATE, USAGE ON SCHEMA to this role, or connect "
+     "as the owner"),
+    (r"permission denied for database", "let the database's owner GRANT CONNECT ON DATABASE to this role"),
+    (r"permission denied for", "give this role its rights: registry db upgrade --app-role NAME, as the tables' owner"),
+    (r"no schema has been selected", "make the schema that the search_path of this role names (CREATE SCHEMA)"),
+    (r"has the encoding", "create the database WITH ENCODING 'UTF8' TEMPLATE template0"),
+)  # fmt: skip
+
+
+def arguments(url: URL) -> dict[str, Any]:
+    """Return the arguments of the driver's ``connect``. What *url* says itself is kept: a later option wins."""
+    settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+    said = url.query.get("options", "")
+    own = {"application_name": "model-registry", **LINE}
+    return {"options": f"{settings} {said}".strip()} | {k: value for k, value in own.items() if k not in url.query}
+
+
+def connect(
+    make: type[psycopg.Connection[Any]], prepared: bool | None, arguments: list[Any], named: dict[str, Any]
+) -> psycopg.Connection[Any]:
+    """Open a connection; without prepared statements where *prepared* is false, or None and a pooler is between.
+
+    Raises OperationalError as psycopg does, also for a database of another encoding than UTF-8.
+    """
+    connection = make.connect(*arguments, **named)
+    try:
+        _require_encoding(connection)
+        if prepared is False or (prepared is None and has_pooler(connection)):
+            connection.prepare_threshold = None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def has_pooler(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether a pooler stands between: it names another process than the one that answers.
+
+    Its transactions may each have another server process, which knows no statement that was prepared in another one.
+    """
+    connection.autocommit = True
+    (answering,) = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() or (0,)
+    connection.autocommit = False
+    return bool(answering != connection.info.backend_pid)
+
+
+def explained(error: exc.DBAPIError) -> str:
+    """Return what is wrong with the database, with the remedy where it is known."""
+    said = " ".join(str(error.orig).split())
+    remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, said)), None)
+    if remedy is None:
+        return f"the database does not answer: {said}"
+    return f"the database of REGISTRY_DATABASE_URL cannot be used: {said}: {remedy}"
+
+
+def is_known(error: exc.DBAPIError) -> bool:
+    """Return whether the database lacks a right or a schema, which an operator can mend."""
+    return getattr(error.orig, "sqlstate", None) in {NOT_ALLOWED, NO_SCHEMA}
+
+
+def _require_encoding(connection: psycopg.Connection[Any]) -> None:
+    found = (connection.pgconn.parameter_status(b"server_encoding") or b"").decode("ascii", "replace")
+    if found and found != ENCODING:
+        raise psycopg.OperationalError(f"the database {connection.info.dbname} has the encoding {found}")
