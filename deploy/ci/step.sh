@@ -1,6 +1,6 @@
 #!/bin/sh
-# One step of a pipeline: STEP_COMMAND is register, promote or gate. deploy/github-action runs it, and deploy/gitlab holds
-# a copy of it.
+# One step of a pipeline: STEP_COMMAND is register, promote or gate. deploy/github-action and deploy/azure run it, and
+# deploy/gitlab holds a copy of it.
 #
 # What the pipeline says comes in through STEP_* variables and is never read as code: every value is one argument of
 # `registry`. REGISTRY_URL and REGISTRY_TOKEN say where and who. It ends with the exit code of `registry`.
@@ -19,6 +19,7 @@ import html, json, os, pathlib, subprocess, sys
 
 code, files = int(sys.argv[1]), pathlib.Path(sys.argv[2])
 command, github = os.environ["STEP_COMMAND"], os.environ.get("GITHUB_ACTIONS") == "true"
+azure = os.environ.get("TF_BUILD", "").lower() == "true"
 DONE = {"register": "Registered", "promote": "Promoted", "gate": "May be promoted"}
 
 
@@ -28,9 +29,21 @@ def append(variable, text):
             file.write(text)
 
 
+def one_line(text):
+    """What a runner reads as one line and no command: github's escapes, azure's, or text as it is."""
+    if not (github or azure):
+        return text
+    text = text.replace("%", "%25" if github else "%AZP25").replace("\r", "%0D").replace("\n", "%0A")
+    return text.replace("##vso[", "## vso[") if azure else text
+
+
 def say(kind, text):
-    text = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A") if github else text
-    print(f"::{kind} title=Model registry::{text}" if github else text, flush=True)
+    text = one_line(text)
+    if github:
+        text = f"::{kind} title=Model registry::{text}"
+    elif azure and kind != "notice":
+        text = f"##vso[task.logissue type={kind}]Model registry: {text}"
+    print(text, flush=True)
 
 
 def failed():
@@ -58,7 +71,7 @@ def holder(model):
 def warned():
     for line in (files / "err").read_text(encoding="utf-8", errors="replace").splitlines():
         if line.startswith("warning: "):
-            say("warning", line if not github else line.removeprefix("warning: "))
+            say("warning", line.removeprefix("warning: ") if github or azure else line)
 
 
 def succeeded():
@@ -76,6 +89,9 @@ def succeeded():
     warned()
     say("notice", f"{DONE[command]}: {found['reference']} ({found['stage']})")
     append("GITHUB_OUTPUT", "".join(f"{name}={value}\n" for name, value in found.items()))
+    if azure:
+        for name, value in found.items():
+            print(f"##vso[task.setvariable variable={name};isOutput=true]{one_line(value)}", flush=True)
     append("STEP_DOTENV", "".join(f"REGISTRY_{name.upper()}={value}\n" for name, value in found.items()))
     rows = "".join(f"| {name} | <code>{html.escape(value).replace('|', '&#124;')}</code> |\n" for name, value in found.items())
     append("GITHUB_STEP_SUMMARY", f"**Model registry**: {DONE[command]}\n\n| | |\n|---|---|\n{rows}")

@@ -112,6 +112,30 @@ def gitlab(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
     return use
 
 
+@pytest.fixture
+def azure(fleet: Fleet, tmp_path: Path) -> Callable[..., Ended]:
+    """Run a step of the pipeline with these variables; its outputs are read from what it prints."""
+
+    def use(token: str, script: str, **variables: str) -> Ended:
+        runner = {
+            "TF_BUILD": "True",
+            "BUILD_BUILDID": "99",
+            "BUILD_SOURCEVERSION": "c" * 40,
+            "BUILD_SOURCEBRANCH": "refs/heads/main",
+            "BUILD_REPOSITORY_URI": "https://risk@dev.azure.com/risk/fraud/_git/fraud",
+            "BUILD_REQUESTEDFOR": "Ann Lee",
+        }
+        shell = ["bash", "--noprofile", "--norc", "-c", script]
+        told = {**variables, "REGISTRY_URL": fleet.server.url, "REGISTRY_TOKEN": token}
+        ended = run(shell, tmp_path, {**runner, **told}, tmp_path / "none", tmp_path / "none")
+        found = re.findall(
+            r"^##vso\[task\.setvariable variable=(\w+);isOutput=true\](.*)$", ended.printed, re.MULTILINE
+        )
+        return Ended(ended.code, ended.printed, dict(found), "")
+
+    return use
+
+
 def run(shell: list[str], folder: Path, variables: Mapping[str, str], found: Path, summary: Path) -> Ended:
     done = subprocess.run(shell, cwd=folder, env=environment(**variables), capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -173,7 +197,7 @@ def test_an_archived_version_is_not_brought_back_by_a_pipeline(github: Callable[
     assert caller.get("/models/old/versions/1")["stage"] == "archived"
 
 
-@pytest.mark.parametrize("system", ["github", "gitlab"])
+@pytest.mark.parametrize("system", ["github", "gitlab", "azure"])
 def test_the_example_goes_to_production_with_a_writers_and_a_promoters_token(
     fleet: Fleet, caller: Caller, tmp_path: Path, request: pytest.FixtureRequest, system: str
 ) -> None:
@@ -185,7 +209,7 @@ def test_the_example_goes_to_production_with_a_writers_and_a_promoters_token(
     (tmp_path / "model" / "model.bin").write_bytes(os.urandom(9))
     tokens = {role: caller.make("POST", "/tokens", {"owner": f"ci-{role}", "roles": [role]})["token"]
               for role in ("writer", "promoter")}  # fmt: skip
-    steps = workflow_steps(tokens) if system == "github" else pipeline_steps(tokens)
+    steps = {"github": workflow_steps, "gitlab": pipeline_steps, "azure": stage_steps}[system](tokens)
     found: dict[str, str] = {}
 
     for step in steps(found):
@@ -238,6 +262,33 @@ def pipeline_steps(tokens: Mapping[str, str]) -> Callable[[Mapping[str, str]], I
     return steps
 
 
+def stage_steps(tokens: Mapping[str, str]) -> Callable[[Mapping[str, str]], Iterator[dict[str, str]]]:
+    """The steps of Azure's example that run the script, each with its macros replaced."""
+    pipeline = yaml.safe_load((DEPLOY / "azure" / "example.yml").read_text())
+    variables = {"Pipeline.Workspace": "/workspace", "Build.SourceBranchName": "main", "Build.BuildId": "99"}
+
+    def steps(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
+        for stage in pipeline["stages"]:
+            (job,) = stage["jobs"]
+            given = {one["name"]: one["value"] for one in stage["variables"] if "name" in one}
+            for step in job["steps"] if "job" in job else job["strategy"]["runOnce"]["deploy"]["steps"]:
+                if "step.sh" not in step.get("bash", ""):
+                    continue
+                # Stages know each other's outputs by expression, steps of a job by the name of the step.
+                known = {name: re.sub(r"\$\[ .*\['\w+\.(\w+)'\] \]", lambda match: found[match[1]], text)
+                         for name, text in given.items()}  # fmt: skip
+                known |= {f"registered.{name}": value for name, value in found.items()} | variables
+                known |= {f"REGISTRY_{role.upper()}_TOKEN": token for role, token in tokens.items()}
+                known["REGISTRY_URL"] = ""
+                env = {name: re.sub(r"\$\((.+?)\)", lambda match: known[match[1]], text)  # noqa: B023 -- used here
+                       for name, text in step["env"].items()}  # fmt: skip
+                env.pop("REGISTRY_URL")
+                script = step["bash"].replace("$(Pipeline.Workspace)/model-registry", str(ROOT))
+                yield {**env, "token": env.pop("REGISTRY_TOKEN"), "script": script}
+
+    return steps
+
+
 def test_an_input_is_never_read_as_code(github: Callable[..., Ended], caller: Caller, tmp_path: Path) -> None:
     odd = tmp_path / "a $(touch pwned) 'file'"
     odd.write_text("bytes")
@@ -267,6 +318,21 @@ def test_a_message_cannot_give_orders_to_the_runner(tmp_path: Path) -> None:
 
     message = b"::error title=Model registry::gate: bad%0A::add-mask::x%0A::warning::100%25\n"
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, message, b"")
+
+
+def test_azure_gets_issues_and_outputs_and_no_command_of_a_message(
+    azure: Callable[..., Ended], caller: Caller, fleet: Fleet
+) -> None:
+    step, hostile = f'"{STEP}"', "- 100%##vso[task.setvariable variable=x]"
+
+    made = azure(fleet.token, step, STEP_COMMAND="register", STEP_MODEL=hostile, STEP_PATH="metrics.json")
+    refused = azure(fleet.token, step, STEP_COMMAND="gate", STEP_VERSION=f"{hostile}:1", STEP_TO="production")
+
+    assert (made.code, refused.code) == (2, 4)
+    for ended in (made, refused):
+        (line,) = ended.printed.splitlines()
+        assert line.startswith("##vso[task.logissue type=error]Model registry: ")
+        assert line.count("##vso[") == 1
 
 
 @pytest.mark.parametrize(
@@ -387,7 +453,7 @@ def test_the_examples_use_only_what_there_is() -> None:
     assert set(outputs) <= ACTION["outputs"].keys()
 
 
-def test_everything_is_as_the_schemas_of_github_and_gitlab_have_it(tmp_path: Path) -> None:
+def test_everything_is_as_the_schemas_of_the_systems_have_it(tmp_path: Path) -> None:
     component = tmp_path / "component.yml"
     component.write_text(yaml.dump({"job": JOB}))
     checks: list[tuple[str, list[str], Path]] = [
@@ -395,6 +461,11 @@ def test_everything_is_as_the_schemas_of_github_and_gitlab_have_it(tmp_path: Pat
         ("github-workflows", [], DEPLOY / "github-action" / "example.yml"),
         ("gitlab-ci", ["--data-transform", "gitlab-ci"], DEPLOY / "gitlab" / "example.yml"),
         ("gitlab-ci", ["--data-transform", "gitlab-ci"], component),
+        (
+            "azure-pipelines",
+            ["--data-transform", "azure-pipelines", "--regex-variant", "python"],
+            DEPLOY / "azure" / "example.yml",
+        ),
     ]
 
     for schema, options, path in checks:
