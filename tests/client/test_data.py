@@ -129,12 +129,14 @@ def test_pointers_in_place_of_a_models_files_are_refused(here: Path) -> None:
     (model / "raw.dvc").write_text(f"outs:\n- md5: {MD5}.dir\n  hash: md5\n  path: raw\n")
     (model / "raw" / "kept.txt").write_text("here")
     (model / "notes.dvc").write_text("no pointer")
+    (model / "cloud.dvc").write_text("outs:\n- etag: x\n  path: cloud\n")
 
     with pytest.raises(UnfitSource) as refused:
         pointers.refuse(sources.scan(model))
     (model / "weights.bin").write_bytes(b"fetched")
     (model / "gone.pkl").write_bytes(b"fetched")
+    (model / "cloud.dvc").unlink()
 
-    assert refused.value.extras["files"] == {"weights.bin": "git-lfs", "gone.pkl.dvc": "DVC"}
+    assert refused.value.extras["files"] == {"cloud.dvc": "DVC", "gone.pkl.dvc": "DVC", "weights.bin": "git-lfs"}
     assert "git lfs pull, dvc pull" in str(refused.value)
     pointers.refuse(sources.scan(model))
