@@ -212,18 +212,21 @@ def archive(arguments: tuple[str, ...]) -> None:
 @version.command()
 @click.argument("ref", type=REFERENCE)
 @reason(required=True)
+@click.option("--now", is_flag=True, help="Do not wait until the time for which deleted versions are kept has passed.")
 @connected
-def purge(session: Session, ref: Reference, reason: str) -> None:
+def purge(session: Session, ref: Reference, reason: str, now: bool) -> None:
     """Give up the bytes of a version that was deleted long enough ago. Its manifest and history stay.
 
-    Files that other versions have too are kept for them.
+    Files that other versions have too are kept for them. The collector deletes the others REGISTRY_GC_GRACE seconds
+    later. --now purges a version that was deleted just before; the audit log records that.
 
     \b
     Example:
-      registry version purge fraud:1 --reason "the customer asked for erasure"
+      registry version purge fraud:1 --reason "replaced long ago"
+      registry version purge fraud:1 --now --reason "the customer asked for erasure"
     """
     number = session.number(ref)
-    gone = session.registry.versions.purge(ref.model, number, reason=reason)
+    gone = session.registry.versions.purge(ref.model, number, reason=reason, now=now)
     session.show(gone, lambda: output.line(f"{ref.model}:{number} purged; its bytes cannot be brought back"))
 
 

@@ -187,11 +187,18 @@ class Versions:
         return self._transport.location(_version(model, number, "files", *file.split("/")))
 
     def purge(
-        self, model: str, number: int, *, reason: str | None = None, idempotency_key: str | None = None
+        self,
+        model: str,
+        number: int,
+        *,
+        reason: str | None = None,
+        now: bool = False,
+        idempotency_key: str | None = None,
     ) -> VersionView:
-        """Give up the bytes of a version that was deleted long enough ago; its manifest and history stay."""
+        """Give up the bytes of a version that was deleted long enough ago, or at all with *now*; its history stays."""
+        body = given(reason=reason, now=now or None)
         return self._transport.one(
-            VersionView, "POST", _version(model, number, "purge"), body=given(reason=reason), key=idempotency_key
+            VersionView, "POST", _version(model, number, "purge"), body=body, key=idempotency_key
         )
 
     def measure(

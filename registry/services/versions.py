@@ -263,13 +263,20 @@ def restore(
 
 
 def purge(
-    model: str, number: int, *, actor: Actor, retention: timedelta, reason: str, if_match: int | None = None
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    retention: timedelta,
+    reason: str,
+    now: bool = False,
+    if_match: int | None = None,
 ) -> VersionRecord:
     """Give up a deleted version's bytes for good: the collector takes those that no other version needs.
 
-    Manifest, lineage and history stay. Raises Conflict unless it, or its model, was deleted *retention* ago, InUse when
-    something depends on it that would come back with its model, and Invalid without a reason. Doing it again changes
-    nothing.
+    Manifest, lineage and history stay. Raises Conflict unless it, or its model, was deleted *retention* ago, or at all
+    with *now*, which the entry records; InUse when something depends on it that would come back with its model, and
+    Invalid without a reason. Doing it again changes nothing.
     """
     if not reason.strip():
         raise Invalid.field("reason", "must say why the bytes are given up: history will show it")
@@ -279,7 +286,7 @@ def purge(
         catalog.check_match(found, if_match)
         if found.purged_at is not None:
             return answer(session, records.version_record(session, found))
-        _require_retained(held, found, retention)
+        _require_retained(held, found, None if now else retention)
         before = {"state": found.state}
         if found.state != State.DELETED:  # its model is: it shall not come back with that
             catalog.await_children(session, Version.id == found.id)
@@ -293,7 +300,8 @@ def purge(
             "version.purged",
             subject(held, found),
             before=before,
-            after={"state": found.state, "files": found.file_count, "size": str(found.size)},
+            after={"state": found.state, "files": found.file_count, "size": str(found.size)}
+            | ({"retention": "skipped"} if now else {}),
             digests={"manifest": found.manifest_digest},
             texts=audit.texts(reason=reason),
         )
@@ -358,14 +366,14 @@ def _state_without(session: Session, found: Version) -> State:
     return State.PENDING if artifacts.count_lacking(session, found) else State.READY
 
 
-def _require_retained(held: Model, found: Version, retention: timedelta) -> None:
+def _require_retained(held: Model, found: Version, retention: timedelta | None) -> None:
     name = f"{held.name}:{found.number}"
     deleted_at = found.deleted_at or held.deleted_at
     if deleted_at is None:
-        raise Conflict(f"{name} is not deleted; only deleted versions are purged")
-    if times.now() < deleted_at + retention:
+        raise Conflict(f"{name} is not deleted; only deleted versions are purged: delete it first")
+    if retention is not None and times.now() < deleted_at + retention:
         raise Conflict(f"{name} was deleted at {clock.wire(deleted_at)} and is kept until "
-                       f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards")  # fmt: skip
+                       f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards, or with now: true (registry version purge --now)")  # fmt: skip
 
 
 def _refuse_if_used(session: Session, held: Model, found: Version) -> None:

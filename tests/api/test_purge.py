@@ -80,6 +80,27 @@ def test_a_deleted_version_is_kept_for_a_time_that_the_refusal_tells(api: Api, d
     assert expect(200, api.post(f"{VERSION}/restore", {}))["state"] == "ready"
 
 
+def test_an_admin_purges_at_once_and_the_log_says_so(
+    stock: Stock, api: Api, given: Given, deleted: dict[str, Any], as_role: Callable[[str], Api]
+) -> None:
+    body = {"reason": "a request to forget", "now": True}
+    assert expect(403, as_role("promoter").post(f"{VERSION}/purge", body))["permission"] == "version:purge"
+    assert expect(422, api.post(f"{VERSION}/purge", {"now": True}))["errors"].keys() == {"reason"}
+    kept = given.version()
+    assert "delete it first" in expect(409, api.post(f"/models/fraud/versions/{kept}/purge", body))["detail"]
+    assert "now: true" in expect(409, api.post(f"{VERSION}/purge", {"reason": "x", "now": False}))["detail"]
+
+    purged = expect(200, as_role("admin").post(f"{VERSION}/purge", body))
+
+    assert purged["purged_at"] > deleted["deleted_at"]
+    entry = expect(200, api.get(f"{VERSION}/history"))["items"][0]
+    assert (entry["action"], entry["reason"]) == ("version.purged", "a request to forget")
+    assert (entry["actor"]["name"], entry["after"]["retention"]) == ("admin", "skipped")
+    stock.collect()
+    assert len(stock.objects()) == 1
+    stock.ledger.assert_chains()
+
+
 def test_deleting_again_begins_the_time_anew(api: Api, deleted: dict[str, Any]) -> None:
     expect(200, api.post(f"{VERSION}/restore", {}))
     age(api.client.application, MONTH)

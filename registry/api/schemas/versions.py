@@ -162,6 +162,11 @@ class VersionView(View):
 
 class PurgeBody(Strict):
     reason = reason(required=True)
+    now = fields.Boolean(
+        metadata={"description": "Purge before the time for which deleted versions are kept; the entry records it."},
+        truthy={True},
+        falsy={False},
+    )
 
 
 class RegisteredView(View):

@@ -126,11 +126,12 @@ def restore_version(body: dict[str, Any], model: str, number: int) -> VersionRec
 @blueprint.response(200, VersionView)
 @requires(Permission.VERSION_PURGE)
 def purge_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
-    """Give up a deleted version's bytes for good; manifest, lineage and history stay."""
+    """Give up a deleted version's bytes for good; manifest, lineage and history stay.
+
+    The collector deletes the bytes that no other version has, `REGISTRY_GC_GRACE` seconds later.
+    """
     retention = timedelta(seconds=settings().purge_retention)
-    return versions.purge(
-        model, number, actor=current_actor(), retention=retention, reason=body["reason"], if_match=if_match()
-    )
+    return versions.purge(model, number, actor=current_actor(), retention=retention, if_match=if_match(), **body)
 
 
 @blueprint.route(f"{VERSION}/metrics", methods=["POST"])
