@@ -217,25 +217,20 @@ def _job(job: JobRecord) -> dict[str, Any]:
 
 
 @admin.command()
-@click.option("--entry", metavar="ID", help="The audit entry whose text is erased.")
-@click.option("--text", "field", metavar="FIELD", default="reason", show_default=True, help="Which of its texts.")
-@click.option("--account", metavar="NAME", help="The account whose name is erased wherever it is shown.")
+@click.option("--account", metavar="NAME", required=True, help="The account whose name is erased wherever it is shown.")
 @click.option("--reason", required=True, metavar="TEXT", help="Why; history shows it.")
 @server.settings
-def erase(entry: str | None, field: str, account: str | None, reason: str, **overrides: Any) -> None:
-    """Erase personal data that the audit log commits to. The log stays provable, and records the erasure.
+def erase(account: str, reason: str, **overrides: Any) -> None:
+    """Erase the name of an account. The log stays provable, and records the erasure.
 
     On PostgreSQL run it with the URL of the tables' owner: the service itself may not erase. Copies elsewhere
-    (backups, exports, kept replies of the last seven days) are not touched.
+    (backups, exports, kept replies of the last seven days) are not touched. For other texts: registry audit redact.
 
     \b
     Example:
-      registry admin erase --entry 6f1c… --reason "request 41"
       registry admin erase --account alice --reason "left the company"
     """
-    if (entry is None) == (account is None):
-        raise click.UsageError("Name either --entry or --account.")
-    left = server.erase(entry=entry, field=field, account=account, reason=reason, **overrides)
+    left = server.erase_account(account, reason=reason, **overrides)
     output.line(f"Erased; {left} stands in its place.")
 
 

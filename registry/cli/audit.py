@@ -15,6 +15,7 @@ from registry.cli import output, server, tables
 from registry.cli.entries import ENTRY_COLUMNS, NO_ENTRIES, NO_REFUSALS, REFUSAL_COLUMNS, entry_row, refusal_row
 from registry.cli.exits import Exit
 from registry.cli.options import connected, filters
+from registry.cli.redaction import find_text, redact
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from registry.services.audit import ChainReport
 
 START = "start"
-REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline")  # of a chain, in JSON
+REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline", "redacted")  # of a chain, in JSON
 
 
 @click.group(invoke_without_command=True)
@@ -267,6 +268,10 @@ def checkpoint(**overrides: Any) -> None:
     output.line("The log names the heads of all chains.")
 
 
+audit.add_command(find_text)
+audit.add_command(redact)
+
+
 def _named(report: ChainReport | proof.ChainReport) -> str:
     return f"{report.aggregate} ({report.label})" if report.label else report.aggregate
 
@@ -274,7 +279,8 @@ def _named(report: ChainReport | proof.ChainReport) -> str:
 def _show(report: ChainReport | proof.ChainReport) -> None:
     since = f", facts of earlier releases covered since {report.baseline}" if report.baseline else ""
     if report.is_whole:
-        output.line(f"{_named(report)}: {report.entries} entries, whole{since}")
+        redacted = f", {output.count(report.redacted, 'text')} redacted" if report.redacted else ""
+        output.line(f"{_named(report)}: {report.entries} entries, whole{redacted}{since}")
     for problem in report.problems:
         output.line(f"{_named(report)}: {problem}")
     for gap in report.uncovered:

@@ -86,12 +86,13 @@ def _differences(key: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def _texts(entry: EntryView) -> Iterator[str]:
-    """Return the texts that were set; a text that was erased since is not among them."""
+    """Return the texts that were set, and the names of those that were redacted since."""
     for key, value in sorted(entry["texts"].items()):
         if key == "tags" and (tags := _tags(value)) is not None:
             yield from (f"tag {name} removed" if text is None else f"tag {name}={_short(text)}" for name, text in tags)
         elif key != "claimed":
             yield f"{key}={_short(value)}"
+    yield from (f"{key} redacted" for key in entry.get("redacted", ()))
 
 
 def _tags(text: str) -> list[tuple[str, Any]] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from registry.config import Settings
     from registry.db.records import JobRecord
-    from registry.services.audit import ChainReport
+    from registry.services.audit import ChainReport, FoundText, Redaction
     from registry.services.collection import Waste
     from registry.services.fsck import Finding
     from registry.services.health import Check
@@ -133,15 +133,28 @@ def checkpoint(**overrides: Any) -> None:
             pass
 
 
-def erase(*, entry: str | None, field: str, account: str | None, reason: str, **overrides: Any) -> str:
-    """Erase a text of an entry or the name of an account; returns what stands in its place."""
+def find_text(text: str, **overrides: Any) -> Iterator[FoundText]:
+    """Each place that holds a text."""
     with application(**overrides):
         from registry.services import audit
 
-        if account is not None:
-            return audit.erase_account(account, reason=reason)
-        audit.erase_text(entry or "", field, reason=reason)
-        return "nothing"
+        yield from audit.find_text(text)
+
+
+def redact(*, entry: str, field: str, keys: Sequence[str], reason: str, **overrides: Any) -> Redaction:
+    """Erase a text of an entry."""
+    with application(**overrides):
+        from registry.services import audit
+
+        return audit.erase_text(entry, field, reason=reason, keys=keys)
+
+
+def erase_account(name: str, *, reason: str, **overrides: Any) -> str:
+    """Erase the name of an account; returns what stands in its place."""
+    with application(**overrides):
+        from registry.services import audit
+
+        return audit.erase_account(name, reason=reason)
 
 
 def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:

@@ -291,7 +291,7 @@ class EntryView(TypedDict):
     """One line of history.
 
     ``texts`` are the free texts, which are kept beside the hashed bytes; ``body`` is those bytes in base64, and only in
-    the audit log.
+    the audit log. ``redacted`` names texts that were erased; an older registry does not say.
     """
 
     id: str
@@ -306,6 +306,7 @@ class EntryView(TypedDict):
     after: dict[str, Any]
     reason: str | None
     texts: dict[str, Any]
+    redacted: NotRequired[list[str]]
     request_id: str | None
     client_request_id: str | None
     aggregate: str

@@ -206,6 +206,7 @@ class EntryRecord:
     digests: Mapping[str, str]
     reason: str | None
     texts: Mapping[str, str]
+    redacted: Sequence[str]
     request_id: str | None
     client_request_id: str | None
     aggregate: str

@@ -373,7 +373,8 @@ def _require_retained(held: Model, found: Version, retention: timedelta | None) 
         raise Conflict(f"{name} is not deleted; only deleted versions are purged: delete it first")
     if retention is not None and times.now() < deleted_at + retention:
         raise Conflict(f"{name} was deleted at {clock.wire(deleted_at)} and is kept until "
-                       f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards, or with now: true (registry version purge --now)")  # fmt: skip
+                       f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards, "
+                       "or at once with now: true (registry version purge --now)")  # fmt: skip
 
 
 def _refuse_if_used(session: Session, held: Model, found: Version) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 
-from registry.db.models import Account, Heartbeat, Model, Upload, Version
+from registry.db.models import Account, Heartbeat, Model, Upload, Version, VersionTag
 from registry.db.session import transaction
 from registry.domain import clock, confusables
 from registry.services import heartbeats
@@ -21,6 +21,7 @@ from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
 from tests.support.face import Face
 from tests.support.stock import DAY, Stock, register
+from tests.support.web_server import serving
 
 from .conftest import Done, Place, Registry
 
@@ -345,20 +346,97 @@ def test_a_secret_that_sealed_nothing_proves_nothing_until_a_baseline(
     assert "(fraud): 5 entries, whole, facts of earlier releases covered since " in after.out
 
 
-def test_an_operator_erases_a_text_and_a_name(admin: Registry, given: Given, api: Api) -> None:
-    given.version("fraud", stage="production")
-    entry = expect(200, api.get("/models/fraud/history"))["items"][0]
+def test_an_operator_erases_a_name(admin: Registry, api: Api) -> None:
     made = expect(201, api.post("/tokens", {"owner": "dave", "roles": ["reader"]}))
     expect(200, api.delete(f"/tokens/{made['id']}"))
 
-    text = admin("admin", "erase", "--entry", entry["id"], "--reason", "a request")
     name = admin("admin", "erase", "--account", "dave", "--reason", "a request")
     neither = admin("admin", "erase", "--reason", "a request")
 
-    assert (text.code, name.code, neither.code) == (0, 0, 2)
+    assert (name.code, neither.code) == (0, 2)
     assert name.out.startswith("Erased; erased-")
-    assert expect(200, api.get("/models/fraud/history"))["items"][1]["reason"] is None
-    assert admin("audit", "verify", "--local").code == 0
+    verified = admin("audit", "verify", "--local")
+    assert verified.code == 0
+    assert next(line for line in lines(verified) if line.startswith("auth: ")).endswith("whole, 1 text redacted")
+
+
+def test_personal_data_in_edited_texts_is_found_and_redacted(
+    admin: Registry, app: Flask, given: Given, api: Api, database: Database
+) -> None:
+    """What an edit replaced stays in the log, and what is shown stays in the model's and the version's row."""
+    version, name = "/models/fraud/versions/1", "J\u00fcrgen Gro\u00df"
+    given.model(description=f"asked by {name}")
+    given.version("fraud", tags={"contact": name, "team": "risk"}, description="plain")
+    expect(200, api.patch(version, {"description": f"call {name}"}))
+    expect(200, api.patch(version, {"description": "call the team", "reason": f"{name} left"}))
+    expect(200, api.patch(version, {"tags": {"team": "fraud"}}))
+    etag = api.get(version).headers["ETag"]
+
+    found = document(admin("audit", "find-text", "J\u00dcRGEN GROSS", "--json"))["items"]
+    # The latest place first: each redaction states again what is left, over what the ones before it left.
+    inside = [(one["place"], one["field"], one["subject"]) for one in found if one["entry"]]
+    elsewhere = {one["place"] for one in found if not one["entry"]}
+    done = [
+        admin("audit", "redact", one["entry"], "--field", one["field"], "--reason", "request 41", "--json",
+              *(["--tag", "contact"] if one["field"] == "tags" else []))
+        for one in reversed(found)
+        if one["entry"]
+    ]  # fmt: skip
+
+    assert inside == [
+        ("model.created", "description", "fraud"), ("version.registered", "tags", "fraud:1"),
+        ("version.edited", "description", "fraud:1"), ("version.edited", "reason", "fraud:1"),
+    ]  # fmt: skip
+    assert elsewhere <= {"kept reply"}
+    assert [(one.code, one.err) for one in done] == [(0, "")] * 4
+    assert [(document(one)["cleared"], document(one)["tags"]) for one in done] == [
+        ([], []), ([], []), ([], ["contact"]), (["description"], []),
+    ]  # fmt: skip
+    shown, model = expect(200, api.get(version)), expect(200, api.get("/models/fraud"))
+    assert (shown["tags"], shown["description"], model["description"]) == ({"team": "fraud"}, "call the team", "")
+    assert api.get(version).headers["ETag"] != etag
+    history = expect(200, api.get("/models/fraud/history"))["items"]
+    assert name not in str(history)
+    assert [entry["redacted"] for entry in history if entry["redacted"]] == [
+        ["reason"], ["description"], ["tags"], ["description"],
+    ]  # fmt: skip
+    nothing = admin("audit", "find-text", name)
+    assert (nothing.code, nothing.out) == (0, "")
+    assert nothing.err.endswith("no text that the registry keeps contains this\n")  # after lines of the server's log
+    verified = admin("audit", "verify", "--local", "--json")
+    chains = {chain["label"]: chain for chain in document(verified)["chains"]}
+    assert (verified.code, chains["fraud"]["redacted"], chains["fraud"]["problems"]) == (0, 4, [])
+    with serving(app) as url:
+        outside = admin("audit", "verify", "--url", url, "--token", database.tokens["auditor"], "--model", "fraud")
+    assert (outside.code, "whole, 4 texts redacted" in outside.out) == (0, True)
+    # What is left is still proved: another description or tag is found.
+    for table, change in ((Model, {"description": "x"}), (VersionTag, {"value": "x"})):
+        with app.app_context(), transaction() as session:
+            before = session.execute(select(table)).scalars().first()
+            kept = {key: getattr(before, key) for key in change}
+            session.execute(update(table).values(**change))
+        assert admin("audit", "verify", "--local").code == 1
+        with app.app_context(), transaction() as session:
+            session.execute(update(table).values(**kept))
+
+
+def test_what_cannot_be_redacted_is_refused_by_name(admin: Registry, given: Given, api: Api) -> None:
+    given.version("fraud", tags={"team": "risk"})
+    entry = expect(200, api.get("/models/fraud/history?action=version.registered"))["items"][0]["id"]
+    token = expect(200, api.get("/audit?action=token.created"))["items"][0]["id"]
+    reason = ("--reason", "request 41")
+
+    no_text = admin("audit", "redact", entry, "--field", "description", *reason)
+    no_entry = admin("audit", "redact", "6f1c", "--field", "tags", *reason)
+    no_tag = admin("audit", "redact", entry, "--field", "tags", "--tag", "contact", *reason)
+    account = admin("audit", "redact", token, "--field", "owner", *reason)
+    silent = admin("audit", "redact", entry, "--field", "tags", "--reason", " ")
+
+    assert [done.code for done in (no_text, no_entry, no_tag, account, silent)] == [4, 4, 2, 5, 2]
+    assert "its texts: tags" in no_text.err
+    assert "'contact' is not among the tags of the text: team" in no_tag.err
+    assert "registry admin erase --account" in account.err
+    assert expect(200, api.get("/models/fraud/versions/1"))["tags"] == {"team": "risk"}
 
 
 @pytest.mark.parametrize("left", ["nothing", "the database"])

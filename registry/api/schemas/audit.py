@@ -88,6 +88,9 @@ class EntryView(View):
     after = fields.Dict(required=True)
     reason = fields.String(required=True, allow_none=True)
     texts = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    redacted = fields.List(
+        fields.String(), required=True, metadata={"description": "The names of its texts that are no longer stored."}
+    )
     digests = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     request_id = fields.String(required=True, allow_none=True)
     client_request_id = fields.String(

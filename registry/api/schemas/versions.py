@@ -162,10 +162,8 @@ class VersionView(View):
 
 class PurgeBody(Strict):
     reason = reason(required=True)
-    now = fields.Boolean(
-        metadata={"description": "Purge before the time for which deleted versions are kept; the entry records it."},
-        truthy={True},
-        falsy={False},
+    now = Flag(
+        metadata={"description": "Purge before the time for which deleted versions are kept; the entry records it."}
     )
 
 

@@ -34,7 +34,7 @@ from registry.services.audit import Criteria, Position
 blueprint = Blueprint("audit", __name__, url_prefix="/api/v1", description="Who did what, when and why.")
 COLUMNS = ("at", "action", "actor", "model", "version", "related_version", "token", "reason", "texts", "before",
            "after", "digests", "id", "request_id", "aggregate", "seq", "previous_hash", "leaf_hash",
-           "body", "client_request_id", "credential", "issuer")  # fmt: skip
+           "body", "client_request_id", "credential", "issuer", "redacted")  # fmt: skip
 NEXT_AFTER = "X-Audit-Next-After"
 EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 

@@ -32,7 +32,10 @@ ATTEMPTS = 3  # to find a moment in which a model does not change between its lo
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What was found of one chain: ``problems`` are wrong, ``uncovered`` says what could not be judged."""
+    """What was found of one chain: ``problems`` are wrong, ``uncovered`` says what could not be judged.
+
+    ``redacted`` counts the texts that were erased, each by an entry.
+    """
 
     aggregate: str
     entries: int
@@ -40,6 +43,7 @@ class ChainReport:
     uncovered: Sequence[str] = ()
     label: str = ""
     baseline: str | None = None
+    redacted: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -138,7 +142,7 @@ class _Verification:
         except Unreplayable as problem:
             return ChainReport(chain, walk.seq, [f"entry {walk.seq}: {problem}"], (), label)
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        return ChainReport(chain, walk.seq, problems[:SHOWN] + more, (), label)
+        return ChainReport(chain, walk.seq, problems[:SHOWN] + more, (), label, redacted=walk.redacted)
 
     def _head_now(self, chain: str) -> HeadView | None:
         """Look for the owner of a chain that began after the heads were read."""

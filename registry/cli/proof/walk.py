@@ -35,6 +35,7 @@ class Walk:
     actions: frozenset[str] = frozenset()
     seq: int = 0
     leaf: str = ""
+    redacted: int = 0
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def entries(self, items: Iterable[ChainEntryView]) -> Iterator[Entry]:
@@ -95,7 +96,7 @@ class Walk:
             raise self._broken(item, f"its text {min(foreign)!r} was added")
         facts = document.get("facts", {})
         for uid, name in facts.get("erased", []):
-            self.missing.pop((uid, name), None)
+            self.redacted += self.missing.pop((uid, name), None) is not None
         return Entry(
             id=self.seq,
             uid=document["id"],

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 BASELINE: Final = "audit.baselined"
 ERASED: Final = "text.erased"
+CLEARED: Final = "cleared"  # the fact of an erasure that names the columns that went with the text
 
 
 class Unknown:

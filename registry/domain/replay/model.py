@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry.domain.replay.entry import BASELINE, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
+from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 from registry.domain.stages import SERVING, Kind, Lifecycle, Stage, State, kind_of
 
 Text = str | None | Unknown
 Tags = dict[str, str] | Unknown
 # What a registration, or a baseline after it, records of a version's rows.
 RECORDED = ("frozen", "params", "metrics", "edges")
+CLEARABLE = frozenset({"description", "claimed", "source", "location"})
 KINDS = {
     "version.promoted": Kind.PROMOTE,
     "version.demoted": Kind.DEMOTE,
@@ -296,7 +297,17 @@ class _Replay:
         model.baseline = entry.at
 
     def unchanged(self, entry: Entry) -> None:
-        """Change nothing: the entry is about an import, an alias that was not set, or a text that was erased."""
+        """Change nothing: the entry is about an import, or an alias that was not set."""
+
+    def erased(self, entry: Entry) -> None:
+        """Apply what went with a text: columns were cleared, and the tags that are left are stated again."""
+        owner = self._version(entry) if "version" in entry.subject else self.model
+        for name in entry.facts.get(CLEARED, ()):  # an earlier release cleared nothing
+            if name not in CLEARABLE:
+                raise Unreplayable(f"the {name} of {entry.subject} cannot be cleared")
+            setattr(owner, name, "" if name == "description" else None)
+        if "tags" in entry.texts:
+            owner.tags = entry.document("tags", {})
 
     def _version(self, entry: Entry) -> Version:
         return self._numbered(entry.subject["version"])
@@ -390,5 +401,5 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "import.parked": _Replay.unchanged,
     "import.retried": _Replay.unchanged,
     BASELINE: _Replay.baselined,
-    ERASED: _Replay.unchanged,
+    ERASED: _Replay.erased,
 }

@@ -4,7 +4,8 @@ from registry.services.audit.acceptance import Acceptance, accept_clock
 from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
 from registry.services.audit.clocks import doubts, require_certain
-from registry.services.audit.erasure import erase_account, erase_text
+from registry.services.audit.erasure import Redaction, erase_account, erase_text
+from registry.services.audit.finding import FoundText, find_text
 from registry.services.audit.heads import ChainedEntry, HeadRecord, chained, heads
 from registry.services.audit.incremental import Changes, Position, between, changes, newest
 from registry.services.audit.reading import (
@@ -29,8 +30,10 @@ __all__ = [
     "Changes",
     "Criteria",
     "Event",
+    "FoundText",
     "HeadRecord",
     "Position",
+    "Redaction",
     "accept_clock",
     "attach",
     "begin",
@@ -43,6 +46,7 @@ __all__ = [
     "erase_account",
     "erase_text",
     "export",
+    "find_text",
     "first_of",
     "heads",
     "knows_key_of",

@@ -43,7 +43,8 @@ class Walk:
     """The state of a walk over one chain; :meth:`entries` does it.
 
     ``unsealed`` counts the entries before the first seal of this service that no baseline covers, ``intruder`` is the
-    first entry without such a seal after one that has it. ``checkpoint`` is what the checkpoints say of the chain.
+    first entry without such a seal after one that has it. ``redacted`` counts the texts that a later entry says to be
+    erased. ``checkpoint`` is what the checkpoints say of the chain.
     """
 
     aggregate: str
@@ -56,6 +57,7 @@ class Walk:
     intruder: str | None = None
     last_id: int = 0
     last_order: int = 0
+    redacted: int = 0
     missing: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def entries(self, rows: Iterator[Any], texts: Callable[[int], Iterator[Any]]) -> Iterator[Entry]:
@@ -144,7 +146,7 @@ class Walk:
             raise Broken(f"entry {row.seq} ({row.action}): its text {min(foreign)!r} was changed")
         facts = document.get("facts", {})
         for uid, name in facts.get("erased", []):
-            self.missing.pop((uid, name), None)
+            self.redacted += self.missing.pop((uid, name), None) is not None
         return Entry(
             id=row.id,
             uid=document["id"],

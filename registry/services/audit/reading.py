@@ -209,6 +209,7 @@ def _entry(entry: Row, said: Mapping[str, str]) -> EntryRecord:
         digests=document["digests"],
         reason=said.get("reason"),
         texts={name: text for name, text in said.items() if name != "reason"},
+        redacted=sorted(document["commit"].keys() - said.keys()),
         request_id=document["req"] or None,
         client_request_id=document.get("client_req"),
         aggregate=entry.aggregate,

@@ -45,6 +45,7 @@ class ChainReport:
     ``problem`` is the first thing wrong, or None; ``problems`` has the first SHOWN of them. ``uncovered`` says what
     entries of earlier releases do not hold: with any of it the chain is neither proved nor disproved. ``intruder`` is
     the problem of entries that this service did not seal; ``baseline`` is when the latest baseline was recorded.
+    ``redacted`` counts the texts that were erased, each by an entry.
     """
 
     aggregate: str
@@ -54,6 +55,7 @@ class ChainReport:
     label: str = ""
     baseline: str | None = None
     intruder: str | None = None
+    redacted: int = 0
     comparison: Comparison = field(default_factory=Comparison, compare=False, repr=False)
 
     @property
@@ -222,7 +224,9 @@ def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | N
     if walk.intruder:
         problems.insert(0, walk.intruder)
     uncovered = list(_uncovered(walk, found))
-    return ChainReport(walk.aggregate, walk.seq, problems, uncovered, label, baseline, walk.intruder, found)
+    return ChainReport(
+        walk.aggregate, walk.seq, problems, uncovered, label, baseline, walk.intruder, walk.redacted, found
+    )
 
 
 def _uncovered(walk: Walk, found: Comparison) -> Iterator[str]:

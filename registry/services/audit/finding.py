@@ -1,0 +1,138 @@
+"""Search of all stored texts for personal data: the texts of the audit log, and the other places that may hold it.
+
+Reads whole tables, row by row: for an operator at the server, not for requests.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import String, cast, literal, select
+
+from registry.db.base import Rows
+from registry.db.models import (
+    Account,
+    Artifact,
+    AuditEntry,
+    AuditText,
+    FormerName,
+    IdempotencyKey,
+    Import,
+    LineageNode,
+    Model,
+    Version,
+    VersionFile,
+    VersionParam,
+)
+from registry.db.session import reading
+from registry.domain.access import ActorKind
+from registry.services.audit.streams import Cursors
+
+AROUND = 30  # characters of an excerpt on each side
+ACCOUNT = "registry admin erase --account NAME"
+KEPT = "none: history keeps it; version purge gives up the bytes of files"
+_DOCUMENTS = frozenset({"tags", "claimed", "reply"})
+
+
+@dataclass(frozen=True, slots=True)
+class FoundText:
+    """A place that holds the text. ``entry`` is the audit entry, for a text of one; ``remedy`` is what removes it."""
+
+    place: str
+    field: str
+    excerpt: str
+    remedy: str
+    entry: str | None = None
+    at: datetime | None = None
+    subject: str | None = None
+
+
+def find_text(text: str) -> Iterator[FoundText]:
+    """Yield each place that holds *text*, in any case and Unicode form: first the texts of the log, oldest first."""
+    wanted = _plain(text)
+    with reading(snapshot=True) as session, Cursors(session) as cursors:
+        yield from _entries(cursors, wanted)
+        for place, remedy, statement in _ELSEWHERE:
+            for subject, field, value in cursors.rows(statement):
+                if found := _excerpt(field, {field: value} if place == "param" else value, wanted):
+                    yield FoundText(place, field, found, remedy, subject=subject)
+
+
+def _entries(cursors: Cursors, wanted: str) -> Iterator[FoundText]:
+    texts = (
+        select(AuditEntry.uid, AuditEntry.at, AuditEntry.action, AuditEntry.aggregate, AuditText.field, AuditText.text,
+               Model.name, Version.number)
+        .join(AuditText, AuditText.entry_uid == AuditEntry.uid)
+        .outerjoin(Model, Model.id == AuditEntry.model_id)
+        .outerjoin(Version, Version.id == AuditEntry.version_id)
+        .order_by(AuditEntry.id, AuditText.field)
+    )  # fmt: skip
+    for row in cursors.rows(texts):
+        if found := _excerpt(row.field, row.text, wanted):
+            subject = row.name if row.number is None else f"{row.name}:{row.number}"
+            is_account = row.aggregate == "auth" and row.field != "reason"
+            remedy = ACCOUNT if is_account else f"registry audit redact {row.uid} --field {row.field}"
+            yield FoundText(row.action, row.field, found, remedy, row.uid, row.at, subject)
+
+
+_VERSION = Model.name + ":" + cast(Version.number, String)
+
+
+def _of_versions(table: Any, field: Any, value: Any) -> Rows:
+    """Select the named version, the field and the value of each row of *table*."""
+    rows = select(_VERSION, field, value).select_from(table)
+    return rows.join(Version, Version.id == table.version_id).join(Model, Model.id == Version.model_id)
+
+
+_NAME, _PATH, _REPLY = literal("name"), literal("path"), literal("reply")
+# Place, remedy, and a statement for subject, field and value of each row.
+_ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
+    ("account", ACCOUNT, select(Account.name, _NAME, Account.name).where(Account.kind == ActorKind.USER)),
+    ("model", "registry model rename; the log keeps the name", select(Model.name, _NAME, Model.name)),
+    ("former name", KEPT, select(Model.name, _NAME, FormerName.name).join(FormerName, FormerName.model_id == Model.id)),
+    ("param", KEPT, _of_versions(VersionParam, VersionParam.key, VersionParam.value)),
+    ("lineage", KEPT, select(LineageNode.name, LineageNode.kind, LineageNode.attributes)),
+    ("file", KEPT, _of_versions(VersionFile, _PATH, VersionFile.path)),
+    ("artifact", "delete the file", select(Artifact.path, _PATH, Artifact.path)),
+    ("import", KEPT, select(Import.source, literal("request"), Import.facts)),
+    ("kept reply", "none: it is deleted after 7 days", select(IdempotencyKey.key, _REPLY, IdempotencyKey.reply)),
+)
+
+
+def _excerpt(field: str, value: Any, wanted: str) -> str | None:
+    """Return where the value has the text, with what is around it; also where JSON writes it with escapes."""
+    if field in _DOCUMENTS and isinstance(value, str):
+        value = _document(value)
+    for text in _strings(value):
+        plain = _plain(text)
+        if (at := plain.find(wanted)) >= 0:
+            return plain[max(0, at - AROUND) : at + len(wanted) + AROUND]
+    return None
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            found = list(_strings(inner))
+            yield from (f"{key}={text}" for text in found or [""])
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+    elif value is not None:
+        yield str(value)
+
+
+def _document(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFC", text).casefold()
