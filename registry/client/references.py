@@ -1,7 +1,8 @@
 """How people name a version: ``fraud:7``, ``fraud@champion``, ``fraud#production``, ``models:/fraud/7``.
 
 A reference is read from the right, and a suffix is a selector only if it can be one: ``team@risk#7`` is a model's
-name, because 7 is no stage. A bare name means the model, or its latest version where a version is needed.
+name, because 7 is no stage. A bare name means the model, or its latest version where a version is needed; so does
+``fraud:latest``, which also names a model that is itself called ``team@risk``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-STAGES = ("staging", "production", "archived")
+from registry.rules import selectors
+from registry.rules.selectors import STAGES
 
 _SCHEME = "models:/"
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z")
@@ -31,7 +33,9 @@ class Reference:
             return f"{self.model}:{self.version}"
         if self.alias is not None:
             return f"{self.model}@{self.alias}"
-        return f"{self.model}#{self.stage}" if self.stage is not None else self.model
+        if self.stage is not None:
+            return f"{self.model}#{self.stage}"
+        return f"{self.model}:{selectors.LATEST}" if selectors.split(self.model) else self.model
 
     @property
     def bare(self) -> bool:
@@ -66,15 +70,15 @@ def is_alias(text: str) -> bool:
 def _parse_short(text: str) -> Reference:
     if ":" in text:
         name, _, number = text.rpartition(":")
-        return Reference(name, version=_number(number, text))
-    at, hash_ = text.rfind("@"), text.rfind("#")
-    if hash_ > at:
-        name, stage = text[:hash_], text[hash_ + 1 :]
-        if stage.lower() in {*STAGES, "none"}:
-            return Reference(name, stage=_stage(stage, text))
-    if at > hash_ and is_alias(text[at + 1 :]):
-        return Reference(text[:at], alias=text[at + 1 :])
-    return Reference(text)
+        return Reference(name) if number == selectors.LATEST else Reference(name, version=_number(number, text))
+    selected = selectors.split(text)
+    if selected is None:
+        return Reference(text)
+    if selected.mark == "#":
+        return Reference(selected.model, stage=_stage(selected.selector, text))
+    if problem := selectors.alias_problem(selected.selector):
+        raise ValueError(f"{text!r}: {problem}")
+    return Reference(selected.model, alias=selected.selector)
 
 
 def _parse_uri(text: str) -> Reference:

@@ -22,6 +22,7 @@ from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, InUse
 from registry.domain.stages import SERVING, Lifecycle, Stage, State
+from registry.rules import selectors
 from registry.services import audit, authority, known_values, tags
 from registry.services.idempotency import answer, unit_of_work
 
@@ -49,6 +50,8 @@ def create(
     *claimed*, what another registry said of it.
     """
     names.require(names.model_name_problem, "name", name)
+    if claimed is None:  # an import keeps the name that another registry gave
+        names.require(selectors.name_problem, "name", name)
     sizes.require_description(description)
     sizes.require_facts(claimed)
     lifecycle = lifecycle or default
@@ -216,6 +219,7 @@ def rename(
     loses them.
     """
     names.require(names.model_name_problem, "new_name", new_name)
+    names.require(selectors.name_problem, "new_name", new_name)
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
         authority.require_to_rename(session, actor, held, protected)

@@ -52,6 +52,18 @@ def test_names_that_look_alike_are_one_name(api: Api, given: Given, first: str, 
     assert [item["name"] for item in expect(200, api.get("/models"))["items"]] == [first]
 
 
+def test_a_new_name_does_not_read_as_a_reference_but_an_imported_one_may(api: Api) -> None:
+    for name in ("x@y", "x@latest", "p#production", "p#Staging"):
+        refused = expect(422, api.post("/models", {"name": name}))
+        assert "reads as a version of the model" in refused["errors"]["name"][0], name
+        expect(404, api.get(f"/models/{quote(name)}"))
+
+    for name in ("team@7", "c#", "c#sharp", "team@a b"):
+        expect(201, api.post("/models", {"name": name}))
+    imported = expect(201, api.post("/models", {"name": "x@y", "claimed": {"registry": "elsewhere"}}))
+    assert imported["name"] == "x@y"
+
+
 def test_a_name_is_found_only_as_it_is_written(api: Api, given: Given) -> None:
     given.model("Fraud")
 

@@ -13,6 +13,8 @@ from registry.client.references import Reference, parse
         ("fraud@champion", Reference("fraud", alias="champion")),
         ("fraud#production", Reference("fraud", stage="production")),
         ("fraud#archived", Reference("fraud", stage="archived")),
+        ("fraud:latest", Reference("fraud")),
+        ("team@risk:latest", Reference("team@risk")),
         ("models:/fraud", Reference("fraud")),
         ("models:/fraud/7", Reference("fraud", version=7)),
         ("models:/fraud@champion", Reference("fraud", alias="champion")),
@@ -51,6 +53,8 @@ def test_a_reference_is_read_from_the_right(text: str, meant: Reference) -> None
         ("fraud:1:2", "a name holds no ':'"),
         ("fraud#none", "no version holds it"),
         ("fraud#Production", "lower case"),
+        ("fraud@latest", "'latest' is no alias; the latest version is MODEL:latest"),
+        ("fraud@production", "'production' is a stage, not an alias; write MODEL#production"),
         ("models:/fraud/newest", "neither a version's number nor one of"),
         ("models:/fraud/7/x", "neither a version's number nor one of"),
         ("models:fraud/7", "is not a version's number"),
@@ -64,6 +68,6 @@ def test_what_is_no_reference_is_refused_with_a_reason(text: str, says: str) -> 
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["fraud", "fraud:7", "fraud@champion", "fraud#production"])
+@pytest.mark.parametrize("text", ["fraud", "fraud:7", "fraud@champion", "fraud#production", "a@b:latest", "a@7"])
 def test_a_reference_prints_as_it_was_written(text: str) -> None:
     assert str(parse(text)) == text

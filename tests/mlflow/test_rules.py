@@ -186,6 +186,10 @@ def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(face: Face,
     face.model("fraud")
     face.make("DELETE", "/registered-models/delete", name="fraud")
 
+    assert face.refused("POST", rename, name="swindle", new_name="fraud@champion")[:2] == (
+        400,
+        "INVALID_PARAMETER_VALUE",
+    )
     assert face.make("POST", rename, name="swindle", new_name="fraud")["registered_model"]["name"] == "fraud"
     assert face.version("fraud")["version"] == "2"
 
