@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import cells
+from registry.rules import units
 from registry.rules.text import escape
 
 if TYPE_CHECKING:
     from registry.client.types import MovedView
+
+size = units.size  # with the other forms of values
 
 
 def clean(text: object) -> str:
@@ -69,16 +72,6 @@ def pairs(items: Iterable[tuple[str, object]], *, indent: str = "  ") -> None:
 def when(timestamp: str | None) -> str:
     """``2026-11-21T13:05:02.123456Z`` as ``2026-11-21 13:05:02 UTC``."""
     return f"{timestamp[:19].replace('T', ' ')} UTC" if timestamp else ""
-
-
-def size(count: int) -> str:
-    """A number of bytes with a unit."""
-    amount = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"
 
 
 def span(seconds: float) -> str:

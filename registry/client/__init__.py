@@ -27,7 +27,7 @@
     values       params, metrics and times as programs have them; data: files and addresses as datasets
     references   fraud:7, fraud@champion, fraud#production, models:/fraud/7
     transport    HTTP: idempotency keys, where the token may go; retrying: what is repeated, and for how long
-    types        what the registry answers
+    types        what the registry answers; records: how that is shown, and flat rows for tables
     errors       how it refuses
 
 The package stands alone: it imports nothing else of the registry and needs only requests.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
+from registry.client import records
 from registry.client.errors import Conflict
 from registry.client.fields import given
 from registry.client.transport import Transport, path, read
@@ -108,6 +109,13 @@ class Versions:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
+    def __call__(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Sequence[dict[str, Any]]:
+        """Versions as flat rows, newest first, for a table: ``pandas.DataFrame(registry.versions("fraud"))``.
+
+        ``list`` gives the versions themselves; see ``records.rows`` for the columns.
+        """
+        return [*records.rows(self.list(model, stage=stage, state=state))]
+
     def register(self, model: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> RegisteredView:
         """Register a version whose bytes are uploaded already; raises BlobsMissing when they are not.
 
@@ -133,7 +141,8 @@ class Versions:
                 f"{version['state']} now. To register the files again, use another key.",
                 status=409,
             )
-        return {**registered, "created": False, "version": version}
+        again = {**registered, "created": False, "version": version}
+        return cast(RegisteredView, records.of(RegisteredView, again))
 
     def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
         """Versions, newest first."""

@@ -197,7 +197,9 @@ class RegistryClient:
             idempotency_key=idempotency_key,
             progress=progress,
         )
-        return {**done, "version": self.wait(done["version"])} if wait else done
+        if wait:
+            done["version"] = self.wait(done["version"])
+        return done
 
     def wait(self, version: VersionView) -> VersionView:
         """Return when a registered version's bytes are verified; raises IntegrityError when they are not its own."""

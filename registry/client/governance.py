@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 import requests
 
 from registry.client import transport as wire
 from registry.client.fields import UNSET, Expected, expecting, given
-from registry.client.transport import Transport, path
+from registry.client.transport import Transport, path, read
 from registry.client.types import (
     AliasView,
     ChainEntryView,
@@ -102,7 +102,7 @@ class Stages:
         with self._transport.send("GET", path("models", model, "stages", stage), headers=headers) as response:
             if response.status_code == 304:
                 return Polled(None, etag)
-            return Polled(cast(HolderView, response.json()), response.headers.get("ETag"))
+            return Polled(read(HolderView, response), response.headers.get("ETag"))
 
 
 class Aliases:

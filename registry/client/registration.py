@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from registry.client import capture, credential_files, data, detect, errors, pointers, sending, sources, values
+from registry.client import capture, credential_files, data, detect, errors, pointers, records, sending, sources, values
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given
 from registry.client.imports import Imports
@@ -123,7 +123,8 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
         "executable_bits": sorted(noticed.executable),
         "not_on_windows": [file.path for file in files if paths.unportable(file.path)],
     }
-    return {**view, "uploads": uploaded, "ignored": sorted(noticed.ignored), "dropped": dropped}
+    done = {**view, "uploads": uploaded, "ignored": sorted(noticed.ignored), "dropped": dropped}
+    return cast(Registered, records.of(RegisteredView, done))
 
 
 def import_from(

@@ -20,7 +20,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import exceptions as urllib3
 
-from registry.client import errors, origins, retrying, values
+from registry.client import errors, origins, records, retrying, values
 from registry.client.expiry import Expiry
 
 API = "/api/v1"
@@ -134,7 +134,7 @@ class Transport:
             count, empty = count + len(items), 0 if items else empty + 1
             if most is not None and count > most:
                 raise errors.UnexpectedReply(f"{self.url} lists more than {most} items at {path}.")
-            yield from items
+            yield from (records.of(shape, item) if isinstance(item, dict) else item for item in items)
             if following is None:
                 return
             if following in seen or empty > EMPTY_PAGES:
@@ -237,7 +237,7 @@ def _receive(response: requests.Response) -> None:
 
 def read(shape: type[View], response: requests.Response) -> View:
     """The JSON object of a response, as *shape*; raises UnexpectedReply when there is none."""
-    return cast(View, _object(response))
+    return cast(View, records.of(shape, _object(response)))
 
 
 def path(*parts: str | int) -> str:

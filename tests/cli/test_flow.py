@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -474,3 +475,14 @@ def test_a_pull_of_some_files_with_a_cache(registry: Registry, model: str, place
     assert (some["written"], some["cached"]) == (["weights/model.bin"], [])
     assert "1 from the cache" in rest.out
     assert (none.code, "'*.onnx'" in none.err, Path("three").exists()) == (4, True, False)
+
+
+def test_the_examples_of_the_python_page_run(model: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "deploy" / "python.md").read_text()
+    script = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
+
+    exec(compile(script, "python.md", "exec"), {})
+
+    shown = capsys.readouterr().out
+    assert "<created <fraud:1 ready, 1 file, 6.8 KiB, auc=0.93>>" in shown
+    assert "<fraud:1 archived -> production, instead of 2>" in shown
