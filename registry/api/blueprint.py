@@ -24,7 +24,7 @@ from registry.db.attempts import persistently
 from registry.domain.errors import Invalid, Malformed, PreconditionFailed
 from registry.http import bodies, json_text
 from registry.http.access import WRITES
-from registry.http.context import current_actor, etag
+from registry.http.context import below_prefix, current_actor, etag
 from registry.services import idempotency
 from registry.services.idempotency import Claim, Replay, Reply
 
@@ -253,7 +253,7 @@ def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
     if reply.etag:
         response.headers["ETag"] = reply.etag
     if reply.location:
-        response.headers["Location"] = reply.location
+        response.headers["Location"] = below_prefix(reply.location)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     if request.method not in {"GET", "HEAD"} or not any(name in request.headers for name in _CONDITIONS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flask import Blueprint, Response, jsonify, redirect, render_template_string, send_from_directory
+from flask import Blueprint, Response, jsonify, redirect, send_from_directory
 from openapi_ui_bundles import swagger_ui
 from werkzeug import Response as Redirect
 
@@ -15,17 +15,18 @@ from registry.services import health
 from registry.telemetry import processes
 
 ASSETS = Path(swagger_ui.static_path)
+# Addresses are relative: a proxy may serve it all below a path.
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8"><title>Model registry API</title>
-<link rel="stylesheet" href="{{ url_for('operations.docs_asset', file='swagger-ui.css') }}">
-<link rel="icon" href="{{ url_for('operations.docs_asset', file='favicon-32x32.png') }}">
+<link rel="stylesheet" href="docs/swagger-ui.css">
+<link rel="icon" href="docs/favicon-32x32.png">
 </head>
 <body>
 <div id="ui"></div>
-<script src="{{ url_for('operations.docs_asset', file='swagger-ui-bundle.js') }}"></script>
-<script src="{{ url_for('operations.docs_script') }}"></script>
+<script src="docs/swagger-ui-bundle.js"></script>
+<script src="docs.js"></script>
 </body>
 </html>
 """
@@ -66,7 +67,7 @@ def openapi() -> Response:
 @blueprint.get("/docs")
 @public("the API's description is not secret")
 def docs() -> str:
-    return render_template_string(PAGE)
+    return PAGE
 
 
 @blueprint.get("/docs.js")

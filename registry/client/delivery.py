@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import requests
 
-from registry.client import crew, errors, sources, transport
+from registry.client import crew, errors, sources, store_answers, transport
 from registry.client.bodies import Body
 from registry.client.progress import Meter
 from registry.client.sources import Hashed
@@ -24,7 +24,11 @@ Renew = Callable[[], Target | None]
 
 
 class _Stale(Exception):
-    """The store refused the URL, not the bytes."""
+    """The store refused the URL, not the bytes; ``error`` is what to raise when another URL is refused too."""
+
+    def __init__(self, error: errors.RegistryError) -> None:
+        super().__init__(error)
+        self.error = error
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Delivery:
 
     def deliver(self, file: Hashed, target: Target, renew: Renew, *, start: int = 0, size: int | None = None) -> bool:
         """Send *size* bytes of the file (all, by default) from *start* on; False when *renew* said that nobody needs
-        them. Raises SourceChanged, UploadRefused, or Unavailable when the store does not recover."""
+        them. Raises SourceChanged, UploadRefused, UnexpectedReply when it is not the store that refuses, or Unavailable
+        when the store does not recover."""
         length = file.size if size is None else size
         persistence, renewed = crew.Persistence(self.transport.attempts, self.transport.retry_seconds), False
         while True:
@@ -45,7 +50,7 @@ class Delivery:
                 return True
             except _Stale as error:
                 if renewed:
-                    raise errors.UploadRefused(f"the store refused the bytes ({error}).") from None
+                    raise error.error from None
                 renewed = True
             except errors.Unavailable as error:
                 if persistence.ends():
@@ -59,7 +64,7 @@ class Delivery:
             target = fresh
 
     def _put(self, file: Hashed, target: Target, start: int, size: int) -> None:
-        """Send once; raises _Stale, Unavailable or UploadRefused, and then nothing is counted."""
+        """Send once; raises _Stale, Unavailable, UploadRefused or UnexpectedReply, and then nothing is counted."""
         with sources.opened(file) as stream:
             body = Body(stream, file, self.meter, start=start, size=size) if size else None
             try:
@@ -77,7 +82,7 @@ def _judge(response: requests.Response) -> None:
     if status < 300 or status == _ALREADY_STORED:
         return
     if status in _STALE:
-        raise _Stale(status)
+        raise _Stale(store_answers.refused(response))
     if status in _LATER or (status == 400 and b"RequestTimeout" in response.content):
         raise transport.later(response, _KEPT)
-    raise errors.UploadRefused(f"the store refused the bytes ({status}).", status=status)
+    raise store_answers.refused(response)

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import requests
 
-from registry.client import crew, errors, transport
+from registry.client import crew, errors, store_answers, transport
 from registry.client.catalog import Versions
 from registry.client.directory import Directory
 from registry.client.progress import Meter
@@ -113,9 +113,7 @@ def _require_bytes(response: requests.Response, file: FileView) -> None:
     if status in (200, 206):
         return
     if status in _EXPIRED:  # the signed URL expired on the way
-        raise errors.Unavailable(f"the store answered {status}.", status=status)
+        raise store_answers.expired(response)
     if status == 429 or status >= 500:
         raise transport.later(response)
-    if status in (404, 416):
-        raise errors.IntegrityError(f"{file['path']}: its bytes are not in the store ({status}).")
-    raise errors.UnexpectedReply(f"{file['path']}: the store answered {status}.", status=status)
+    raise store_answers.lacking(response).about(file["path"])

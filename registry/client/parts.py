@@ -79,7 +79,7 @@ class Parted:
         start = (number - 1) * self._part_size
         try:
             self._delivery.deliver(self._file, target, lambda: self._renew(number), start=start, size=size)
-        except errors.UploadRefused:
+        except (errors.UploadRefused, errors.UnexpectedReply):
             if not self._is_there(number):
                 raise
             self._delivery.meter.skip(size)

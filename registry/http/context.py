@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
+from urllib.parse import urlsplit
 
 from flask import current_app, g, request
 
@@ -90,6 +91,11 @@ def absolute(url: str) -> str:
         return url
     # Not request.host_url: it decodes the name, and fails where one is no IDNA.
     return (settings().public_url or f"{request.scheme}://{request.host}") + url
+
+
+def below_prefix(path: str) -> str:
+    """Return one of our paths as a client reaches it: a proxy may have stripped the path of the public URL."""
+    return urlsplit(settings().public_url or "").path + path
 
 
 def etag(kind: str, number: int, *facts: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from flask import Flask
@@ -288,6 +289,12 @@ def test_addresses_are_those_of_the_public_url_with_its_path(
         upload = expect(201, named.post("/uploads", {"sha256": "cd" * 32, "size": 5}))
 
         assert upload["target"]["url"].startswith(f"{public}/transfer/")
+        created = named.post("/models", {"name": f"m{len(public)}"})
+        assert urljoin(public, created.headers["Location"]) == f"{public}/api/v1/models/m{len(public)}"
+        page = named.client.get("/docs").get_data(as_text=True)
+        for link in re.findall(r'(?:src|href)="([^"]*)"', page):
+            assert not link.startswith(("/", "http"))  # a proxy strips the prefix, so the page cannot name it
+            assert named.client.get(urljoin("/docs", link)).status_code == 200
 
 
 def test_development_mode_answers_to_this_machine_only(dev: FlaskClient) -> None:

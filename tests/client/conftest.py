@@ -65,7 +65,7 @@ class Store(Site):
             self.blobs[name] = request.get_data()
             return Response(status=200)
         if name not in self.blobs:
-            return Response(status=404)
+            return Response("<Error><Code>NoSuchKey</Code></Error>", status=404)
         response = Response(self.blobs[name])
         return response.make_conditional(request, True, len(self.blobs[name])) if self.ranges else response
 

@@ -220,6 +220,16 @@ def test_bytes_that_are_gone_from_the_store_are_an_integrity_error(
         client.pull("fraud:1", tmp_path)
 
 
+def test_another_server_in_place_of_the_store_is_no_loss_of_bytes(
+    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
+) -> None:
+    registry.hold({"MLmodel": FILES["MLmodel"]})
+    store.answers.append(lambda request: Response("<h1>404 nginx</h1>", status=404))
+
+    with pytest.raises(errors.UnexpectedReply, match=rf"^MLmodel: {store.url} sent no bytes \(404 nginx\)\. .*address"):
+        client.pull("fraud:1", tmp_path)
+
+
 def test_an_expired_url_is_asked_for_again(
     registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
 ) -> None:

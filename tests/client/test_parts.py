@@ -115,9 +115,11 @@ def test_a_part_that_never_arrives_is_an_error_that_names_the_file(
 def test_a_part_that_is_refused_is_an_error_at_once(
     registry: Registry, store: Store, client: RegistryClient, large: Path
 ) -> None:
-    store.answers.append(at(7, lambda: Response(status=400)))
+    store.answers.append(at(7, lambda: Response("<Error><Code>BadDigest</Code></Error>", status=400)))
 
-    with pytest.raises(errors.UploadRefused, match=r"^weights/model.bin: the store refused the bytes \(400\)"):
+    with pytest.raises(
+        errors.UploadRefused, match=r"^weights/model.bin: the store refused the bytes \(400 BadDigest\)"
+    ):
         client.register("fraud", large)
 
     assert sent(store).count(7) == 1

@@ -118,11 +118,36 @@ def test_an_expired_url_is_signed_again(
 def test_an_url_that_is_refused_again_is_an_error_that_names_the_file(
     store: Store, client: RegistryClient, source: Path
 ) -> None:
-    store.answers.append(lambda request: Response(status=403))
+    store.answers.append(lambda request: Response("<Error><Code>SignatureDoesNotMatch</Code></Error>", status=403))
 
     with pytest.raises(
-        errors.UploadRefused, match=r"^(MLmodel|weights/model.bin): the store refused the bytes \(403\)"
+        errors.UnexpectedReply,
+        match=rf"^(MLmodel|weights/model.bin): {store.url} refused the bytes \(403 SignatureDoesNotMatch\)\. .*clocks",
     ):
+        client.register("fraud", source)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "advice"),
+    [
+        (404, "<html><title>404 nginx</title></html>", "REGISTRY_PUBLIC_URL"),
+        (407, "", "HTTPS_PROXY"),
+        (413, "<h1>413 Request Entity Too Large</h1>", "largest body"),
+    ],
+)
+def test_what_answers_in_place_of_the_store_is_named_with_the_remedy(
+    store: Store, client: RegistryClient, source: Path, status: int, body: str, advice: str
+) -> None:
+    store.answers.append(lambda request: Response(body, status=status, content_type="text/html"))
+
+    with pytest.raises(errors.UnexpectedReply, match=rf": {store.url} refused the bytes \({status}.*{advice}"):
+        client.register("fraud", source)
+
+
+def test_bytes_that_the_store_finds_wrong_are_refused_bytes(store: Store, client: RegistryClient, source: Path) -> None:
+    store.answers.append(lambda request: Response("<Error><Code>BadDigest</Code></Error>", status=400))
+
+    with pytest.raises(errors.UploadRefused, match=r"the store refused the bytes \(400 BadDigest\)"):
         client.register("fraud", source)
 
 
