@@ -477,7 +477,10 @@ def test_a_pull_of_some_files_with_a_cache(registry: Registry, model: str, place
     assert (none.code, "'*.onnx'" in none.err, Path("three").exists()) == (4, True, False)
 
 
-def test_the_examples_of_the_python_page_run(model: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_examples_of_the_python_page_run(
+    service: str, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGISTRY_URL", service)
     page = (Path(__file__).parents[2] / "deploy" / "python.md").read_text()
     script = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
 
