@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hmac
 import platform
 import threading
@@ -57,7 +58,7 @@ class _Store(Collector):
 class _Process(Collector):
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily("registry_build_info", "What is running.", labels=["version", "python"])
-        build.add_metric([version("model-registry"), platform.python_version()], 1)
+        build.add_metric([_release(), platform.python_version()], 1)
         yield build
         yield GaugeMetricFamily(
             "registry_metrics_incomplete",
@@ -65,6 +66,11 @@ class _Process(Collector):
             value=float(shared_values.problem() is not None or shared_values.unreadable() is not None),
         )  # fmt: skip
         yield GaugeMetricFamily("registry_draining", "1 from SIGTERM to the end.", value=float(processes.draining()))
+
+
+@functools.cache
+def _release() -> str:
+    return version("model-registry")  # reads and parses a file
 
 
 @blueprint.record_once
