@@ -191,7 +191,9 @@ def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, 
     assert api.get("/livez").status_code == 200
     ready = api.get("/readyz")
     assert (ready.status_code, ready.get_json()["status"]) == (200, "degraded")
-    assert {name: check["ok"] for name, check in ready.get_json()["checks"].items()} == {
+    checks = {name: check["ok"] for name, check in ready.get_json()["checks"].items()}
+    assert checks.pop("privileges", True)  # on PostgreSQL
+    assert checks == {
         "database": True,
         "clock": True,
         "migrations": True,
