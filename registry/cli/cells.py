@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 SIGNIFICANT = 4  # digits of a number on a terminal
 _SHORT_DIGEST = len("sha256:") + 12
@@ -30,6 +30,14 @@ class Digest(str):
     __slots__ = ()
 
 
+class Value(NamedTuple):
+    """A value of a metric, and what the dataset is called that it was measured on."""
+
+    key: str
+    value: float
+    dataset: str | None = None
+
+
 def text(value: object, *, terminal: bool) -> str:
     """Return a cell as text; on a *terminal* with four significant digits, short times and short digests."""
     if value is None:
@@ -42,10 +50,14 @@ def text(value: object, *, terminal: bool) -> str:
         return short_time(value, now=datetime.now(UTC)) if terminal else str(value)
     if isinstance(value, Digest):
         return f"{value[:_SHORT_DIGEST]}…" if terminal and len(value) > _SHORT_DIGEST else str(value)
+    if isinstance(value, Value):
+        on = "" if value.dataset is None else f"@{text(value.dataset, terminal=terminal)}"
+        return f"{value.key}={text(value.value, terminal=terminal)}{on}"
     if isinstance(value, Mapping):
         return " ".join(f"{key}={text(item, terminal=terminal)}" for key, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(text(item, terminal=terminal) for item in value)
+        separator = " " if any(isinstance(item, Value) for item in value) else ", "
+        return separator.join(text(item, terminal=terminal) for item in value)
     return str(value)
 
 

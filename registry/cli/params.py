@@ -19,6 +19,7 @@ else:
     Param = click.ParamType  # it is generic since click 8.5 only
 
 Pair = tuple[str, str]
+Metric = tuple[str, float, str | None]  # key, value, and what names its dataset
 
 
 class ReferenceParam(Param):
@@ -89,19 +90,22 @@ class PairParam(Param):
 
 
 class MetricParam(PairParam):
-    """``key=number``."""
+    """``key=number`` or ``key=number@dataset``."""
 
-    name = "key=number"
+    name = "key=number[@dataset]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        key, text = super().convert(value, param, ctx)
+        key, given = super().convert(value, param, ctx)
+        text, at, dataset = given.partition("@")
+        if at and not dataset:
+            self.fail(f"{given!r} names no dataset after @", param, ctx)
         try:
             number = float(text)
         except (TypeError, ValueError):
             self.fail(f"{text!r} is not a number", param, ctx)
         if not math.isfinite(number):
             self.fail(f"{key}: {text} is not a finite number", param, ctx)
-        return key, number
+        return key, number, dataset or None
 
 
 class CurrentParam(Param):

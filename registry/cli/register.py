@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import bars, facts, output, version
+from registry.cli import bars, evaluations, facts, output, version
 from registry.cli.options import connected, follow_links, jobs, patterns, resumable, wait
 from registry.cli.params import METRIC, MODEL, PAIR, REFERENCE, distinct
 from registry.cli.session import Session
@@ -43,7 +43,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--allow-secrets", is_flag=True, help="Also files that hold credentials, which are refused otherwise.")
 @follow_links
 @click.option("--data", multiple=True, metavar="[ROLE=][NAME=]DATA", help="Data to remember by its digest; see above.")
-@click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93.")
+@click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93@test.csv.")
 @click.option("--metrics-file", type=FILE, help="JSON object of numbers; --metric wins.")
 @click.option("--param", "params", multiple=True, type=PAIR, help="A training parameter, e.g. depth=6.")
 @click.option("--params-file", type=FILE, help="JSON object of scalars; --param wins.")
@@ -103,10 +103,13 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     (s3://bucket/key@sha256:…). A .dvc file and a pointer of git-lfs stand for the data that they point at. ROLE is
     train (the default), validation, test or other; NAME replaces that of the file.
 
+    After @, --metric names the data that it was measured on: a file of --data, another file here, or a digest. The same
+    metric on two datasets is two values.
+
     \b
     Example:
       registry register fraud ./model --data train.csv --data test=test.csv \\
-        --metric auc=0.93 --param depth=6 --tag team=risk --run-id ci-41
+        --metric auc=0.93@test.csv --param depth=6 --tag team=risk --run-id ci-41
       registry register fraud ./model --exclude 'checkpoints/' --wait
       registry register fraud ./model --data images/ --data test=october=s3://data/october.parquet@sha256:9f86d0…
     """
@@ -172,11 +175,15 @@ def _import(session: Session, name: str, source: str, described: dict[str, Any],
 
 def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
     code = facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
+    datasets = [facts.dataset(text) for text in options["data"]]
     return {
         "description": options["description"],
         "tags": distinct(options["tags"], "--tag") or None,
         "params": facts.merged_params(options["params_file"], distinct(options["params"], "--param")),
-        "metrics": facts.merged_metrics(options["metrics_file"], distinct(options["metrics"], "--metric")),
+        "metrics": facts.merged_metrics(
+            options["metrics_file"], distinct(evaluations.without_dataset(options["metrics"]), "--metric")
+        ),
+        "evaluations": facts.some(evaluations.of(options["metrics"], datasets)),
         "framework": options["framework"],
         "signature": facts.signature(options["signature"]),
         "run": facts.run(
@@ -190,7 +197,7 @@ def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
         "environment": facts.environment(
             python=options["python"], lock_file=options["lock_file"], image_digest=options["image_digest"]
         ),
-        "datasets": facts.some([facts.dataset(text) for text in options["data"]]),
+        "datasets": facts.some(datasets),
         "parents": facts.some([_parent(session, reference) for reference in options["parents"]]),
         "aliases": facts.some(options["aliases"]),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from registry.cli import views
+from registry.cli import output, views
 from registry.cli.options import connected, limit
 from registry.cli.session import Session
 
@@ -23,7 +23,8 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
     \b
     A filter is KEY OPERATOR VALUE, joined by AND, OR, NOT and parentheses.
       keys        name, version_number, stage, status, created_at, updated_at, created_by, alias, framework,
-                  tags.KEY, params.KEY, metrics.KEY (its latest value), run.id, run.triggered_by,
+                  tags.KEY, params.KEY, metrics.KEY ON 'DIGEST' (its latest value on that dataset),
+                  metrics.KEY (its latest value, whatever the data), run.id, run.triggered_by,
                   code.commit, code.branch, dataset.name, dataset.digest, source_path; of models name,
                   tags.KEY, alias, lifecycle, created_at, updated_at, created_by. Any other KEY in
                   backticks: tags.`any key`
@@ -35,11 +36,12 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
     Example:
       registry search 'metrics.auc > 0.9 AND stage = "production"'
       registry search 'name LIKE "fraud%" AND NOT alias IS NULL' --order-by 'metrics.auc DESC'
+      registry search "name = 'fraud'" --order-by "metrics.auc ON 'sha256:…' DESC"
       registry search "tags.team = 'risk'" --models --json
     """
     if models:
         found = session.registry.search.models(filter or None, order_by=order_by)
         session.list(found, views.MODEL_COLUMNS, views.model_row, empty=views.NO_MODELS, limit=limit)
     else:
-        versions = session.registry.search.versions(filter or None, order_by=order_by)
+        versions = session.registry.search.versions(filter or None, order_by=order_by, on_warning=output.note)
         session.list(versions, views.VERSION_COLUMNS, views.version_row, empty=views.NO_VERSIONS, limit=limit)

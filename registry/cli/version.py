@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import bars, output, views
+from registry.cli import bars, evaluations, output, views
 from registry.cli.cells import Digest, Moment
 from registry.cli.options import connected, limit, reason, unsafe_paths, wait
 from registry.cli.params import METRIC, MODEL, REFERENCE, distinct
@@ -17,6 +17,7 @@ from registry.cli.session import Session
 from registry.domain.stages import Stage, State
 
 if TYPE_CHECKING:
+    from registry.cli.params import Metric
     from registry.client import Reference
     from registry.client.types import ImportView
     from registry.client.types import Stage as StageName
@@ -144,22 +145,33 @@ def metrics(session: Session, ref: Reference, limit: int) -> None:
 
 @version.command()
 @click.argument("ref", type=REFERENCE)
-@click.option("--metric", "values", multiple=True, required=True, type=METRIC, help="E.g. auc=0.95.")
+@click.option(
+    "--metric", "values", multiple=True, required=True, type=METRIC, help="E.g. auc=0.95, or f1=0.8@test.csv."
+)
 @click.option("--step", type=click.IntRange(min=0), help="The training step that it was measured at.")
-@click.option("--dataset-digest", metavar="DIGEST", help="The data that it was measured on, as sha256:…")
+@click.option(
+    "--data",
+    "--dataset-digest",
+    metavar="DATA",
+    help="What it was measured on: a file, a digest, or the version's data.",
+)
 @connected
-def measure(
-    session: Session, ref: Reference, values: tuple[Any, ...], step: int | None, dataset_digest: str | None
-) -> None:
+def measure(session: Session, ref: Reference, values: tuple[Metric, ...], step: int | None, data: str | None) -> None:
     """Add an evaluation. Earlier values stay.
+
+    The data is a file here, a digest such as sha256:…, or the name of a dataset that the version was registered with.
+    The same metric on two datasets is two values.
 
     \b
     Example:
-      registry version measure fraud:3 --metric auc=0.95 --metric f1=0.81
+      registry version measure fraud:3 --metric auc=0.95 --metric f1=0.81 --data october.csv
     """
-    number, measured = session.number(ref), distinct(values, "--metric")
-    changed = session.registry.versions.measure(ref.model, number, measured, step=step, dataset_digest=dataset_digest)
-    session.show(changed, lambda: output.line(f"{ref.model}:{number} {output.joined(measured)}"))
+    dataset = evaluations.measured_on(values, data)
+    measured = distinct(((key, value) for key, value, _ in values), "--metric")
+    number = session.number(ref)
+    changed = session.registry.versions.measure(ref.model, number, measured, step=step, **dataset)
+    on = f" on {label}" if (label := evaluations.label(dataset)) else ""
+    session.show(changed, lambda: output.line(f"{ref.model}:{number} {output.joined(measured)}{on}"))
 
 
 @version.command()
@@ -268,6 +280,5 @@ def _file_row(file: Any) -> list[object]:
 
 
 def _metric_row(metric: Any) -> list[object]:
-    digest = metric["dataset_digest"]
-    measured = [metric["key"], metric["value"], metric["step"], digest and Digest(digest)]
+    measured = [metric["key"], metric["value"], metric["step"], evaluations.label(metric)]
     return [*measured, Moment(metric["recorded_at"]), metric["recorded_by"]]

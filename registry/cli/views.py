@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from registry.cli import output
+from registry.cli import evaluations, output
 from registry.cli.cells import Moment, Whole
 from registry.cli.output import joined, when
 
@@ -33,7 +33,7 @@ def version_row(version: VersionView) -> list[object]:
         Moment(version["created_at"]),
         version["created_by"],
         version["aliases"],
-        version["metrics"],
+        evaluations.values(version),
     ]
 
 
@@ -70,7 +70,7 @@ def version(view: VersionView) -> None:
             ("files", _files(view)),
             ("digest", view["manifest_digest"]),
             ("framework", view["framework"]),
-            ("metrics", view["metrics"]),
+            ("metrics", evaluations.values(view)),
             ("params", view["params"]),
             ("tags", view["tags"]),
             *_lineage(view["lineage"]),

@@ -218,10 +218,15 @@ class Versions:
         *,
         step: int | None = None,
         dataset_digest: str | None = None,
+        dataset_name: str | None = None,
         idempotency_key: str | None = None,
     ) -> VersionView:
-        """Append an evaluation, of any finite numbers; earlier values stay in ``metrics()``."""
-        body = given(metrics=finite(metrics), step=step, dataset_digest=dataset_digest)
+        """Append an evaluation, of any finite numbers; earlier values stay in ``metrics()``.
+
+        *dataset_digest* identifies the data that it was measured on. Without one, *dataset_name* names a dataset of the
+        version's lineage; raises Invalid where it has none of this name.
+        """
+        body = given(metrics=finite(metrics), step=step, dataset_digest=dataset_digest, dataset_name=dataset_name)
         return self._transport.one(
             VersionView, "POST", _version(model, number, "metrics"), body=body, key=idempotency_key
         )

@@ -22,7 +22,8 @@ class Change(NamedTuple):
 class Comparison:
     """Two versions, and what the second has otherwise than the first.
 
-    ``facts`` has the changes by name: ``metrics.auc``, ``params.depth``, ``code.commit``, ``datasets.train.csv``.
+    ``facts`` has the changes by name: ``metrics.auc``, ``params.depth``, ``code.commit``, ``datasets.train.csv``. A
+    metric that names its dataset is ``metrics.auc@sha256:…``: values on other data are not compared.
     """
 
     first: VersionView
@@ -72,6 +73,12 @@ def _facts(version: VersionView) -> dict[str, Any]:
     lineage: Mapping[str, Any] = version["lineage"]
     told = {name: version.get(name) for name in COMPARED} | dict(lineage)
     told["datasets"] = {item["name"]: item["digests"] for item in lineage.get("datasets") or ()}
+    evaluations = version.get("evaluations") or []  # an earlier release does not send them
+    named = {one["metric"] for one in evaluations}
+    told["metrics"] = {key: value for key, value in version["metrics"].items() if key not in named} | {
+        one["metric"] + (f"@{one['dataset_digest']}" if one["dataset_digest"] else ""): one["value"]
+        for one in evaluations
+    }
     told["parents"] = [f"{parent['model']}:{parent['version']}" for parent in lineage.get("parents") or ()] or None
     return dict(_flat(told, ""))
 

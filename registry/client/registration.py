@@ -15,7 +15,7 @@ from registry.client.imports import Imports
 from registry.client.progress import Progress
 from registry.client.selection import Selection
 from registry.client.transport import Transport
-from registry.client.types import Code, Dataset, Environment, ImportView, Parent, RegisteredView, Run
+from registry.client.types import Code, Dataset, Environment, Evaluation, ImportView, Parent, RegisteredView, Run
 from registry.rules import paths
 
 log = logging.getLogger("registry.client")
@@ -36,6 +36,8 @@ class Origin(TypedDict, total=False):
 class Facts(TypedDict, total=False):
     """What may be registered with the files; None says nothing, like leaving it out.
 
+    ``evaluations`` are metrics that name their dataset; ``metrics`` those that do not.
+
     Scalars are taken as params, tags and metrics: also numpy's, decimals, times and members of enums. A metric that is
     NaN or infinite is kept with the run, as ``unmeasured``. ``data`` are paths, texts such as
     ``test=s3://bucket/test.csv@sha256:…``, and datasets as in ``datasets``.
@@ -46,6 +48,7 @@ class Facts(TypedDict, total=False):
     tags: Mapping[str, Any] | None
     params: Mapping[str, Any] | None
     metrics: Mapping[str, Any] | None
+    evaluations: Sequence[Evaluation] | None
     framework: str | None
     signature: Mapping[str, Any] | None
     run: Run | None
@@ -146,6 +149,8 @@ def plain(facts: Mapping[str, Any]) -> Facts:
         if kind in said:
             said[kind] = values.texts(said[kind], kind[:-1])
     run = _measured(said["run"], {}) if "run" in said else None
+    if "evaluations" in said:
+        said["evaluations"] = [{**one, "metrics": values.finite(one["metrics"])} for one in said["evaluations"]]
     if "metrics" in said:
         said["metrics"], special = values.numbers(said["metrics"])
         if special and run is None:

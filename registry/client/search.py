@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
 from registry.client.transport import Transport, View
@@ -25,12 +26,29 @@ class Search:
         """Models such as ``tags.team = 'risk'`` describes, by name; raises Invalid for a filter that is none."""
         return self._find(ModelView, "/search/models", filter, order_by)
 
-    def versions(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[VersionView]:
-        """Versions of all models such as ``metrics.auc > 0.9 AND stage = 'production'`` describes, newest first."""
-        return self._find(VersionView, "/search/versions", filter, order_by)
+    def versions(
+        self,
+        filter: str | None = None,
+        *,
+        order_by: str | None = None,
+        on_warning: Callable[[str], None] = warnings.warn,
+    ) -> Iterator[VersionView]:
+        """Versions of all models such as ``metrics.auc > 0.9 AND stage = 'production'`` describes, newest first.
 
-    def _find(self, shape: type[View], path: str, filter: str | None, order_by: str | None) -> Iterator[View]:
+        The best on one dataset come first with *order_by* ``metrics.auc ON 'sha256:…' DESC``. *on_warning* is called
+        when an order without ON compares values on several datasets.
+        """
+        return self._find(VersionView, "/search/versions", filter, order_by, on_warning)
+
+    def _find(
+        self,
+        shape: type[View],
+        path: str,
+        filter: str | None,
+        order_by: str | None,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> Iterator[View]:
         asked = {"filter": filter, "order_by": order_by}
         if len(quote(filter or "")) > LONGEST_IN_ADDRESS:
-            return self._transport.pages(shape, path, body=asked)
-        return self._transport.pages(shape, path, query=asked)
+            return self._transport.pages(shape, path, body=asked, on_warning=on_warning)
+        return self._transport.pages(shape, path, query=asked, on_warning=on_warning)

@@ -17,12 +17,13 @@ from urllib.parse import urlsplit
 
 from registry.client.fields import given
 from registry.client.registration import Facts
-from registry.client.types import Code, Dataset, Run
+from registry.client.types import Code, Dataset, Evaluation, Run
 
 SYSTEM = "mlflow"
 MOST = 1000
 KEY, PARAM, TAG = 250, 6000, 8000
 _DATASETS = 100
+EVALUATIONS = 100  # that one registration takes
 _REPO = "mlflow.source.git.repoURL"
 # MLflow's own word is "training"; the others are what people write.
 _ROLES: Mapping[str, Any] = {
@@ -36,10 +37,14 @@ _ADDRESSES = ("uri", "url", "path", "dataset_source_url", "table_name", "delta_t
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Params, metrics and tags. ``unmeasured`` are the metrics that are no finite number: NaN, Infinity, -Infinity."""
+    """Params, metrics and tags. ``unmeasured`` are the metrics that are no finite number: NaN, Infinity, -Infinity.
+
+    ``evaluations`` are the metrics that name a dataset, the latest on each; ``metrics`` the others.
+    """
 
     params: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
+    evaluations: list[Evaluation] = field(default_factory=list)
     unmeasured: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -52,6 +57,7 @@ def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -
     found = given(
         params=model.params or None,
         metrics=metrics or None,
+        evaluations=[one for one in model.evaluations if not one["metrics"].keys() & unmeasured.keys()] or None,
         run=snapshot(run, url=url) if run else Run(system=SYSTEM, id=run_id) if run_id else None,
         code=code(run) if run else None,
         datasets=list(datasets(run))[:_DATASETS] or None if run else None,
@@ -80,7 +86,7 @@ def told_by_run(run: Any) -> Told:
     """What was logged in a run."""
     metrics, unmeasured = _measured(dict(run.data.metrics).items())
     tags = {key: without_password(text) for key, text in _texts(run.data.tags, TAG).items()}
-    return Told(_texts(run.data.params, PARAM), metrics, unmeasured, tags)
+    return Told(_texts(run.data.params, PARAM), metrics, unmeasured=unmeasured, tags=tags)
 
 
 def told_by_model(logged_model: Any) -> Told:
@@ -88,8 +94,16 @@ def told_by_model(logged_model: Any) -> Told:
     if logged_model is None:
         return Told()
     latest = sorted(logged_model.metrics or (), key=lambda metric: (metric.timestamp or 0, metric.step or 0))
-    metrics, unmeasured = _measured({metric.key: metric.value for metric in latest}.items())
-    return Told(_texts(logged_model.params or {}, PARAM), metrics, unmeasured, _texts(logged_model.tags or {}, TAG))
+    plain = {metric.key: metric.value for metric in latest if _dataset(metric) is None}
+    on_data = {(metric.key, _dataset(metric)): metric for metric in latest if _dataset(metric) is not None}
+    metrics, unmeasured = _measured(plain.items())
+    return Told(
+        _texts(logged_model.params or {}, PARAM),
+        metrics,
+        _evaluations(on_data.values())[:EVALUATIONS],
+        unmeasured,
+        _texts(logged_model.tags or {}, TAG),
+    )
 
 
 def datasets(run: Any) -> Iterator[Dataset]:
@@ -159,6 +173,26 @@ def _measured(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, float], dict
         else:
             unmeasured[key] = "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
     return metrics, unmeasured
+
+
+def _evaluations(metrics: Iterable[Any]) -> list[Evaluation]:
+    """An evaluation for each dataset that a metric names, without values that are no finite number."""
+    by_dataset: dict[str | None, list[Any]] = {}
+    for metric in metrics:
+        by_dataset.setdefault(_dataset(metric), []).append(metric)
+    found = []
+    for digest, group in by_dataset.items():
+        measured, _ = _measured((metric.key, metric.value) for metric in group)
+        if measured:
+            name = str(group[-1].dataset_name or "")[:500] or None
+            found.append(cast(Evaluation, given(metrics=measured, dataset_digest=digest, dataset_name=name)))
+    return found
+
+
+def _dataset(metric: Any) -> str | None:
+    """The digest of a metric's dataset, where MLflow has one; releases before 3 have none."""
+    digest = f"{SYSTEM}:{getattr(metric, 'dataset_digest', None) or ''}"
+    return digest if _digestible(digest) else None
 
 
 def _texts(pairs: Mapping[str, Any], longest: int) -> dict[str, str]:

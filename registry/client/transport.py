@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from importlib import metadata
 from typing import Any, TypeVar, cast
@@ -113,8 +113,11 @@ class Transport:
         body: Query | None = None,
         size: int = PAGE,
         most: int | None = None,
+        on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[View]:
         """Every item of a list, fetched page by page as they are consumed; with *body* by POST.
+
+        *on_warning* is called with each of the answer's warnings before its items.
 
         Raises UnexpectedReply for a list that does not end: a cursor that comes back, EMPTY_PAGES pages without an
         item, or more than *most* items.
@@ -131,6 +134,9 @@ class Transport:
             items, following = page.get("items", []), page.get("next_cursor")
             if not isinstance(items, list) or not isinstance(following, str | None):
                 raise errors.UnexpectedReply(f"{self.url} answered with something that is not a list.")
+            if on_warning is not None:
+                for warning in page.get("warnings") or ():
+                    on_warning(str(warning))
             count, empty = count + len(items), 0 if items else empty + 1
             if most is not None and count > most:
                 raise errors.UnexpectedReply(f"{self.url} lists more than {most} items at {path}.")

@@ -132,7 +132,27 @@ class VersionLineageView(TypedDict):
     lineage: LineageView
 
 
+class EvaluationView(TypedDict):
+    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is None."""
+
+    metric: str
+    value: float
+    dataset_digest: str | None
+    dataset_name: str | None
+
+
+class Evaluation(TypedDict):
+    """Values that were measured together. A name without a digest is that of a dataset registered with the version."""
+
+    metrics: dict[str, float]
+    step: NotRequired[int | None]
+    dataset_digest: NotRequired[str | None]
+    dataset_name: NotRequired[str | None]
+
+
 class VersionView(TypedDict):
+    """``metrics`` has the latest value of each, whatever the data; ``evaluations`` those on named datasets."""
+
     model: str
     number: int
     state: Literal["unverified", "pending", "ready", "failed", "deleted"]
@@ -147,6 +167,7 @@ class VersionView(TypedDict):
     aliases: list[str]
     params: dict[str, str]
     metrics: dict[str, float]
+    evaluations: list[EvaluationView]
     framework: str | None
     signature: dict[str, Any] | None
     lineage: LineageView
@@ -210,6 +231,7 @@ class MetricView(TypedDict):
     value: float
     step: int | None
     dataset_digest: str | None
+    dataset_name: str | None
     recorded_at: str
     recorded_by: str
 

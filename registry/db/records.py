@@ -12,10 +12,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list; ``next_after`` is the sort key to go on after, None on the last page."""
+    """One page of a list; ``next_after`` is the sort key to go on after, None on the last page.
+
+    ``warnings`` say what the reader could take for something else.
+    """
 
     items: Sequence[T]
     next_after: tuple[Any, ...] | None = None
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +95,22 @@ class LineageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is None."""
+
+    metric: str
+    value: float
+    dataset_digest: str | None
+    dataset_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """``manifest_digest`` is None while the files are not known; see ``Version`` for what MLflow's clients say."""
+    """``manifest_digest`` is None while the files are not known; see ``Version`` for what MLflow's clients say.
+
+    ``metrics`` has the latest value of each, whatever the data. ``evaluations`` has those that were measured on a named
+    dataset: the latest value on each, the last recorded one last.
+    """
 
     model: str
     model_id: str
@@ -109,6 +127,7 @@ class VersionRecord:
     aliases: Sequence[str]
     params: Mapping[str, str]
     metrics: Mapping[str, float]
+    evaluations: Sequence[EvaluationRecord]
     framework: str | None
     signature: Mapping[str, Any] | None
     lineage: LineageRecord
@@ -141,6 +160,7 @@ class MetricRecord:
     value: float
     step: int | None
     dataset_digest: str | None
+    dataset_name: str | None
     recorded_at: datetime
     recorded_by: str
 

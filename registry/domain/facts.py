@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 FROZEN = ("framework", "signature", "run_key", "run_id", "run_link", "logged_model")
-Measured = tuple[str, float, int | None, str | None, str]  # key, value, step, dataset digest, account
+# key, value, step, digest and name of the dataset, account
+Measured = tuple[str, float, int | None, str | None, str | None, str]
 Edge = tuple[str, str, str, str]  # kind and role of the edge, kind and key of its target
 
 
@@ -27,8 +28,10 @@ def params(values: Mapping[str, str]) -> str:
 
 def metrics(rows: Iterable[Measured]) -> str:
     """Return the digest of measurements that were recorded together, in any order."""
-    return _digest(sorted([key, repr(float(value)), "" if step is None else str(step), dataset or "", account]
-                          for key, value, step, dataset, account in rows))  # fmt: skip
+    # Without a name of the dataset they digest as before there were any.
+    return _digest(sorted([key, repr(float(value)), "" if step is None else str(step), dataset or "", account,
+                           *([name] if name else [])]
+                          for key, value, step, dataset, name, account in rows))  # fmt: skip
 
 
 def edges(rows: Iterable[Edge]) -> str:

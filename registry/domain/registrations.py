@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from registry.domain.evaluations import Evaluation, unsaid
 from registry.domain.lineage import Snapshot
 from registry.domain.manifest import File
 
@@ -28,6 +29,8 @@ class Origin:
 class Registration:
     """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
 
+    ``metrics`` were measured on data that is not named; ``evaluations`` name theirs.
+
     ``anew`` asks for a new number even where the same files of the same run have one. ``update`` adds to that version
     the facts that may be added. ``number`` and ``claimed`` are for versions that another registry has numbered: the
     number must never have been used under the model's name.
@@ -39,6 +42,7 @@ class Registration:
     tags: Mapping[str, str] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluations: Sequence[Evaluation] = ()
     framework: str | None = None
     signature: Mapping[str, Any] | None = None
     lineage: Snapshot = field(default_factory=Snapshot)
@@ -49,3 +53,10 @@ class Registration:
     number: int | None = None
     claimed: Mapping[str, Any] | None = None
     area: str | None = None
+
+    @property
+    def measured(self) -> tuple[Evaluation, ...]:
+        """All that was measured, the run's metrics among it, in the order of recording."""
+        run = self.lineage.run
+        plain = {**(unsaid(run.metrics, self.evaluations) if run else {}), **self.metrics}
+        return (*([Evaluation(plain)] if plain else []), *self.evaluations)

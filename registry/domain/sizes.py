@@ -5,6 +5,7 @@ Each single text has a limit of its own as well; without a limit on the sum, one
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from registry.domain.errors import Invalid
@@ -12,9 +13,15 @@ from registry.rules.octets import FACTS_BYTES, octets
 
 DESCRIPTION_LENGTH = 65_536  # characters
 TAGS_BYTES = 2**20  # keys and values of all tags of one model, or of one version
-METRIC_KEYS = 2_000  # of one version
+METRIC_KEYS = 2_000  # of one version; each counts once for each dataset that it was measured on
 MEASUREMENTS = 100_000  # of one version
 ALIASES = 1_000  # of one model
+
+
+def require_metrics(evaluated: Collection[Any]) -> None:
+    """Raise Invalid unless one registration may have this many metrics with a dataset."""
+    if len(evaluated) > METRIC_KEYS:
+        raise Invalid.field("evaluations", f"must have {METRIC_KEYS} metrics at most, counted once for each dataset")
 
 
 def require_tags(total: int) -> None:

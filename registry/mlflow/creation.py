@@ -16,6 +16,7 @@ from flask import request
 from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Invalid, NotReady
+from registry.domain.evaluations import of_records, unsaid
 from registry.domain.lineage import Environment, Parent, Run, Snapshot, run_of
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import State
@@ -186,12 +187,14 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
         raise NotReady(f"{plain} is {original.state}; copy it when it is ready")
     whole = versions.describe(original.model, original.number)
     run, environment = whole.lineage.run, whole.lineage.environment
+    evaluations = of_records(whole.evaluations)
     wanted = Registration(
         files=versions.manifest(original.model, original.number),
         description=wish.description,
         tags=wish.tags,
         params=whole.params,
-        metrics=whole.metrics,
+        metrics=unsaid(whole.metrics, evaluations),
+        evaluations=evaluations,
         framework=whole.framework,
         signature=whole.signature,
         lineage=Snapshot(

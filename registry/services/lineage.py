@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from registry.db.inserts import insert_missing, insert_missing_returning, insert_rows
 from registry.db.models import LineageDigest, LineageEdge, LineageNode, Model, Version
@@ -88,6 +88,18 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int
             raise Invalid(f"parents: {text}", errors={"parents": {index: [text]}})
         found.append((node.id, node.key))
     return found
+
+
+def datasets(session: Session, version: Version) -> list[tuple[str, Sequence[str]]]:
+    """Return names and digests of the datasets that the version was registered with."""
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    statement = (
+        select(target.name, target.attributes)
+        .join(LineageEdge, LineageEdge.target_id == target.id)
+        .join(own, own.id == LineageEdge.source_id)
+        .where(own.version_id == version.id, target.kind == NodeKind.DATASET.value)
+    )
+    return [(name, attributes["digests"]) for name, attributes in records.rows(session, statement)]
 
 
 def child_of(session: Session, version: Version) -> str | None:

@@ -164,8 +164,9 @@ def _check(wanted: Registration) -> Manifest:
 def _check_texts(wanted: Registration) -> None:
     run = wanted.lineage.run
     sizes.require_description(wanted.description)
-    said = (wanted.params, wanted.metrics, wanted.signature, wanted.claimed, wanted.lineage, wanted.origin)
-    sizes.require_facts(*said, wanted.description)
+    said = (wanted.params, wanted.metrics, wanted.evaluations, wanted.signature, wanted.claimed, wanted.lineage)
+    sizes.require_facts(*said, wanted.origin, wanted.description)
+    sizes.require_metrics({(key, one.dataset_digest) for one in wanted.evaluations for key in one.metrics})
     for key in {**(run.params if run else {}), **wanted.params}:
         names.require(names.tag_key_problem, f"params.{key}", key)
     for alias in wanted.aliases:
@@ -278,8 +279,7 @@ def _describe(
         VersionParam,
         [{"version_id": version.id, "key": key, "value": value} for key, value in params.items()],
     )
-    measured = {**(run.metrics if run else {}), **wanted.metrics}
-    metrics = versions.add_metrics(session, version, measured, event=event, actor=actor)
+    metrics = versions.add_metrics(session, version, wanted.measured, event=event, actor=actor)
     edges = lineage.keep(session, held, version, wanted.lineage)
     return _facts(version, params=params, metrics=metrics, edges=edges)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import String, bindparam, or_, select
@@ -92,7 +92,7 @@ _ALIKE = (
 def _differences(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
     origin = wanted.origin
     fixed = [
-        *differences.of_values("params", record.params, _of_run(wanted, "params")),
+        *differences.of_values("params", record.params, _params(wanted)),
         *differences.of_value("framework", record.framework, wanted.framework),
         *differences.of_value("signature", record.signature, wanted.signature),
         *_lineage(record, wanted.lineage),
@@ -121,15 +121,27 @@ def _lineage(record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
 
 
 def _metrics(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
-    """Values that were never measured of the version; an earlier one than the latest is known, too."""
-    found = differences.of_values("metrics", record.metrics, _of_run(wanted, "metrics"), addable=True)
-    if not found:
+    """Values that were never measured of the version on their dataset; an earlier one than the latest is known, too."""
+    sent = [(key, one.dataset_digest, float(value)) for one in wanted.measured for key, value in one.metrics.items()]
+    on_datasets = {(one.metric, one.dataset_digest): one.value for one in record.evaluations}
+    named = {key for key, _ in on_datasets}
+    latest = on_datasets | {(key, None): value for key, value in record.metrics.items() if key not in named}
+    if not (other := [one for one in sent if latest.get(one[:2]) != one[2]]):
         return []
-    values = [float(one.sent) for one in found]
-    measured = select(VersionMetric.key, VersionMetric.value).distinct()
-    measured = measured.where(VersionMetric.version_id == version.id, VersionMetric.value.in_(values))
-    known = {(f"metrics.{key}", value) for key, value in records.rows(session, measured)}
-    return [one for one in found if (one.fact, float(one.sent)) not in known]
+    measured = select(VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.value).distinct()
+    measured = measured.where(
+        VersionMetric.version_id == version.id, VersionMetric.value.in_({one[2] for one in other})
+    )
+    known = {tuple(row) for row in records.rows(session, measured)}
+    return [
+        Difference(_measured_fact(key, digest), latest.get((key, digest)), value, True)
+        for key, digest, value in other
+        if (key, digest, value) not in known
+    ]
+
+
+def _measured_fact(key: str, digest: str | None) -> str:
+    return f"metrics.{key}" + (f"@{digest}" if digest else "")
 
 
 def _labels(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
@@ -160,9 +172,9 @@ def _tags(first: EntryRecord) -> dict[str, Any]:
     return json.loads(first.texts["tags"]) if "tags" in first.texts else {}
 
 
-def _of_run(wanted: Registration, kind: str) -> dict[str, Any]:
-    """The params or metrics that were sent, with those of the run."""
-    return {**getattr(wanted.lineage.run, kind, {}), **getattr(wanted, kind)}
+def _params(wanted: Registration) -> dict[str, str]:
+    """The params that were sent, with those of the run."""
+    return {**getattr(wanted.lineage.run, "params", {}), **wanted.params}
 
 
 def _add(
@@ -181,8 +193,13 @@ def _add(
     asked = [one.fact.partition(".")[2] for one in new["aliases"]]
     for alias in asked:
         authority.require_to_point(actor, held, alias, protected)
-    if metrics := {one.fact.partition(".")[2]: one.sent for one in new["metrics"]}:
-        versions.apply_measurements(session, held, version, metrics, actor=actor)
+    measured = {one.fact for one in new["metrics"]}
+    for one in wanted.measured:
+        added = {
+            key: value for key, value in one.metrics.items() if _measured_fact(key, one.dataset_digest) in measured
+        }
+        if added:
+            versions.apply_measurements(session, held, version, replace(one, metrics=added), actor=actor)
     labels = {one.fact.partition(".")[2]: one.sent for one in new["tags"]}
     waiting = version.state == State.PENDING
     if labels or new["description"] or (waiting and asked):

@@ -88,11 +88,22 @@ def find_versions(
     """
     wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     with reading() as session:
-        found = search.versions(session, records.VERSIONS, wanted)
+        found, mixed = search.compared_versions(session, records.VERSIONS, wanted)
         items = records.version_records(found.rows)
         if after is None:
             searched_values.require_known(session, searched_values.VERSIONS, wanted.term, wanted.order, items)
-        return Page(items, _position(query, found))
+        return Page(items, _position(query, found), [_mixed(key, items) for key in mixed])
+
+
+def _mixed(key: Key, items: Sequence[VersionRecord]) -> str:
+    """A warning that an order by the metric compares values on several datasets."""
+    name = f"metrics.{key.entry}"
+    on = (one.dataset_digest for item in items for one in reversed(item.evaluations) if one.metric == key.entry)
+    example = next((digest for digest in on if digest), "sha256:…")
+    return (
+        f"{name} was measured on several datasets, and this order compares the latest value of each version, whatever "
+        f"the data. To compare on one dataset, name it: {name} ON '{example}'"
+    )
 
 
 def _check_limit(limit: int, most: int) -> None:

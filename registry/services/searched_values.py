@@ -41,7 +41,7 @@ def require_known(
             _require_named(session, condition)
             _require_entry(session, searched, condition.key, argument="filter")
     for one in order:
-        if one.key.entry is not None and (not found or one.key.entry not in getattr(found[0], one.key.field)):
+        if one.key.entry is not None and (not found or not _has(found[0], one.key)):
             _require_entry(session, searched, one.key, argument="order_by")
 
 
@@ -58,7 +58,27 @@ def _require_named(session: Session, condition: Condition) -> None:
 
 
 def _require_entry(session: Session, searched: Searched, key: Key, *, argument: str) -> None:
-    if key.entry is None or known.exists(session, column := searched.entries[key.field], key.entry):
+    if key.entry is None:
+        return
+    if known.exists(session, column := searched.entries[key.field], key.entry):
+        _require_measured(session, key, argument)
         return
     others = [f"{key.field}.{name}" for name in known.neighbours(session, column, key.entry)]
     raise UnknownValue(argument, f"{key.field}.{key.entry}", f"no {searched.noun} has this key", others)
+
+
+def _require_measured(session: Session, key: Key, argument: str) -> None:
+    """Raise UnknownValue for a dataset on which no version has the metric."""
+    if key.on is None or known.exists(
+        session, VersionMetric.dataset_digest, key.on, also=VersionMetric.key == key.entry
+    ):
+        return
+    others = known.neighbours(session, VersionMetric.dataset_digest, key.on)
+    raise UnknownValue(argument, key.on, f"no version has {key.field}.{key.entry} measured on this dataset", others)
+
+
+def _has(record: Any, key: Key) -> bool:
+    """Return whether a record has a value for a key with an entry."""
+    if key.on is not None:
+        return any(one.metric == key.entry and one.dataset_digest == key.on for one in record.evaluations)
+    return key.entry in getattr(record, key.field)

@@ -9,6 +9,7 @@ from typing import Any
 
 from registry.domain import tracked
 from registry.domain.errors import Conflict, NotFound, RegistryError, Unavailable
+from registry.domain.evaluations import Evaluation
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
@@ -154,6 +155,7 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
         lineage=_snapshot(known),
         params=known.model.told.params if known.model else {},
         metrics=_measured(known),
+        evaluations=_evaluated(known),
     )
 
 
@@ -204,3 +206,11 @@ def _measured(known: _Known) -> Mapping[str, float]:
         return {}
     untrue = known.run.told.unmeasured if known.run else {}
     return {key: value for key, value in known.model.told.metrics.items() if key not in untrue}
+
+
+def _evaluated(known: _Known) -> tuple[Evaluation, ...]:
+    """The logged model's metrics that name a dataset, but for those of :func:`_measured` that are untrue."""
+    if known.model is None:
+        return ()
+    untrue = known.run.told.unmeasured if known.run else {}
+    return tuple(one for one in known.model.told.evaluations if not one.metrics.keys() & untrue.keys())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import and_, case, func, not_, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
@@ -20,6 +20,7 @@ from registry.domain import clock, facts, names, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
+from registry.domain.evaluations import Evaluation, identified
 from registry.domain.facts import Measured
 from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
@@ -140,19 +141,23 @@ def apply_edit(
 def measure(
     model: str,
     number: int,
-    values: Mapping[str, float],
+    evaluation: Evaluation,
     *,
     actor: Actor,
-    step: int | None = None,
-    dataset_digest: str | None = None,
     if_match: int | None = None,
 ) -> VersionRecord:
-    """Add measurements; earlier ones stay. Raises PreconditionFailed, or Conflict for a deleted version."""
+    """Add measurements; earlier ones stay. Raises PreconditionFailed, or Conflict for a deleted version.
+
+    The name or the digest of the dataset alone is completed from the version's lineage. Raises Invalid for a name that
+    identifies none there.
+    """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
         catalog.check_match(found, if_match)
-        apply_measurements(session, held, found, values, actor=actor, step=step, dataset_digest=dataset_digest)
+        if (evaluation.dataset_digest is None) != (evaluation.dataset_name is None):
+            evaluation = identified(evaluation, lineage.datasets(session, found))
+        apply_measurements(session, held, found, evaluation, actor=actor)
         return answer(session, records.version_record(session, found))
 
 
@@ -160,18 +165,18 @@ def apply_measurements(
     session: Session,
     held: Model,
     found: Version,
-    values: Mapping[str, float],
+    evaluation: Evaluation,
     *,
     actor: Actor,
-    step: int | None = None,
-    dataset_digest: str | None = None,
 ) -> None:
     """Add measurements and record them. Raises Invalid."""
     event = audit.begin(held)
-    _require_room(session, found, values)
-    measured = add_metrics(session, found, values, event=event, actor=actor, step=step, dataset_digest=dataset_digest)
+    _require_room(session, found, evaluation)
+    measured = add_metrics(session, found, [evaluation], event=event, actor=actor)
     catalog.touch(found, event.at)
-    after = {"metrics": {key: repr(float(value)) for key, value in values.items()}}
+    after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
+    if evaluation.dataset_digest is not None:
+        after["dataset"] = evaluation.dataset_digest
     happening = Happening(
         "version.measured", subject(held, found), after=after, facts={"metrics": facts.metrics(measured)}
     )
@@ -181,34 +186,42 @@ def apply_measurements(
 def add_metrics(
     session: Session,
     version: Version,
-    values: Mapping[str, float],
+    evaluations: Sequence[Evaluation],
     *,
     event: audit.Event,
     actor: Actor,
-    step: int | None = None,
-    dataset_digest: str | None = None,
 ) -> list[Measured]:
-    """Append one row for each value; returns what was written. Raises Invalid."""
-    for key in values:
+    """Append one row for each value, in the order of the evaluations; returns what was written. Raises Invalid."""
+    for key in {key for evaluation in evaluations for key in evaluation.metrics}:
         names.require(names.tag_key_problem, f"metrics.{key}", key)
+    measured = [
+        (key, float(value), one.step, one.dataset_digest, one.dataset_name, actor.id)
+        for one in evaluations
+        for key, value in sorted(one.metrics.items())
+    ]
     rows = [
-        {"version_id": version.id, "key": key, "value": float(value), "step": step, "dataset_digest": dataset_digest,
-         "recorded_at": event.at, "recorded_by": actor.id}
-        for key, value in sorted(values.items())
+        {"version_id": version.id, "key": key, "value": value, "step": step, "dataset_digest": digest,
+         "dataset_name": name, "recorded_at": event.at, "recorded_by": account}
+        for key, value, step, digest, name, account in measured
     ]  # fmt: skip
     insert_rows(session, VersionMetric, rows)
-    return [(key, float(value), step, dataset_digest, actor.id) for key, value in values.items()]
+    return measured
 
 
-def _require_room(session: Session, version: Version, values: Mapping[str, float]) -> None:
+def _require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
     """Raise Invalid unless the version may have these measurements, too."""
-    others = case((VersionMetric.key.not_in(list(values)), VersionMetric.key))
+    values = evaluation.metrics
+    dataset = func.coalesce(VersionMetric.dataset_digest, "")
+    same = and_(VersionMetric.key.in_(list(values)), dataset == (evaluation.dataset_digest or ""))
+    # A digest has no space: the text identifies both.
+    others = case((not_(same), VersionMetric.key + " " + dataset))
     told = select(func.count(), func.count(others.distinct())).where(VersionMetric.version_id == version.id)
     count, keys = session.execute(told).one()
     if count + len(values) > sizes.MEASUREMENTS:
         raise Invalid.field("metrics", f"must be {sizes.MEASUREMENTS} measurements of one version at most")
     if keys + len(values) > sizes.METRIC_KEYS:
-        raise Invalid.field("metrics", f"must have {sizes.METRIC_KEYS} names for one version at most")
+        text = f"must be {sizes.METRIC_KEYS} metrics of one version at most, counted once for each dataset"
+        raise Invalid.field("metrics", text)
 
 
 def delete_(
@@ -391,4 +404,4 @@ def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
 
 
 def _metric(row: VersionMetric, by: str) -> MetricRecord:
-    return MetricRecord(row.key, row.value, row.step, row.dataset_digest, row.recorded_at, by)
+    return MetricRecord(row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.recorded_at, by)

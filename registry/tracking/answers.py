@@ -13,8 +13,12 @@ import rfc8785
 
 from registry.domain import names
 from registry.domain.errors import Conflict
+from registry.domain.evaluations import Evaluation
+from registry.rules import digests
 
 PAIRS = 10_000
+MLFLOW = "mlflow:"  # before the digests that MLflow makes of data
+DATASET_NAME_LENGTH = 500
 _KEY = "key"
 _SPECIAL = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
@@ -33,10 +37,14 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Params, metrics and tags. ``unmeasured`` are the metrics that are no finite number: NaN, Infinity, -Infinity."""
+    """Params, metrics and tags. ``unmeasured`` are the metrics that are no finite number: NaN, Infinity, -Infinity.
+
+    ``evaluations`` are the metrics that name a dataset, the latest on each; ``metrics`` the others.
+    """
 
     params: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...] = ()
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -109,8 +117,14 @@ def storable(text: str) -> bool:
 
 def _told(data: Mapping[str, Any], *, tags: Mapping[str, Any]) -> Told:
     metrics, unmeasured = dict[str, float](), dict[str, str]()
+    evaluated: dict[tuple[str, str], Evaluation] = {}
     for item in sorted(_pairs(data, "metrics"), key=lambda item: _number(item.get("timestamp"))):
         key, value = item[_KEY], item.get("value", 0.0)
+        if (dataset := _dataset(item)) and _special(value) is None and type(value) in {int, float}:
+            digest, name = dataset
+            evaluated.pop((key, digest), None)
+            evaluated[key, digest] = Evaluation({key: float(value)}, dataset_digest=digest, dataset_name=name)
+            continue
         metrics.pop(key, None)
         unmeasured.pop(key, None)
         if (special := _special(value)) is not None:
@@ -120,9 +134,18 @@ def _told(data: Mapping[str, Any], *, tags: Mapping[str, Any]) -> Told:
     return Told(
         params=_texts(data, "params"),
         metrics=metrics,
+        evaluations=tuple(evaluated.values()),
         unmeasured=unmeasured,
         tags=_texts(tags, "tags"),
     )
+
+
+def _dataset(item: Mapping[str, Any]) -> tuple[str, str | None] | None:
+    """Digest and name of the dataset of a metric; None without a digest that can be kept."""
+    digest, name = f"{MLFLOW}{_text(item, 'dataset_digest')}", _text(item, "dataset_name")
+    if digest == MLFLOW or digests.problem(digest):
+        return None
+    return digest, name[:DATASET_NAME_LENGTH] or None
 
 
 def _special(value: Any) -> str | None:

@@ -159,7 +159,7 @@ def test_the_names_of_metrics_are_bounded_in_number(given: Given, api: Api) -> N
 
     refusal = expect(422, api.post(path, {"metrics": {"c": 1.0}}))
 
-    assert f"{sizes.METRIC_KEYS} names" in refusal["errors"]["metrics"][0]
+    assert f"{sizes.METRIC_KEYS} metrics" in refusal["errors"]["metrics"][0]
     expect(None, api.post(path, {"metrics": {"a1": 2.0}}))
 
 

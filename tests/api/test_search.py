@@ -27,6 +27,66 @@ def test_versions_are_found_by_what_is_known_of_them(api: Api, given: Given) -> 
     assert [(item["model"], item["number"]) for item in by_metric["items"]] == [("spam", 1), ("fraud", 1), ("fraud", 2)]
 
 
+def test_the_best_on_a_dataset_is_the_best_on_that_dataset(api: Api, given: Given) -> None:
+    test, train = "sha256:" + "1" * 64, "sha256:" + "2" * 64
+    on_test = [(1, 0.8), (2, 0.93), (3, 0.93)]
+    for number in range(1, 6):
+        given.version("fraud", run={"system": "ci", "id": str(number)})
+    measure = [
+        *((number, value, test) for number, value in on_test),
+        (1, 0.99, train),
+        (4, 0.98, train),
+        (3, 0.1, None),
+    ]
+    measure += [(2, 0.95, test), (2, 0.93, test)]  # an earlier value on the same data counts no more
+    for number, value, digest in measure:
+        body = {"metrics": {"auc": value}} | ({"dataset_digest": digest} if digest else {})
+        expect(201, api.post(f"/models/fraud/versions/{number}/metrics", body))
+
+    def numbers(filter: str = "", order_by: str = "", **more: Any) -> list[int]:
+        page = search(api, "versions", filter=filter, order_by=order_by, **more)
+        assert page["warnings"] == [], page["warnings"]
+        return [item["number"] for item in page["items"]]
+
+    on = f"metrics.auc ON '{'1' * 64}'"  # as sha256sum prints it
+    assert numbers(order_by=f"{on} DESC, version DESC") == [3, 2, 1, 5, 4]
+    assert numbers(order_by=f"{on}, version DESC") == [1, 3, 2, 5, 4]
+    assert numbers(f"{on} >= 0.9", "version") == [2, 3]
+    assert numbers(f"{on} = 0.95") == []
+    assert numbers(f"{on} IS NULL", "version") == [4, 5]
+    assert numbers(f"metrics.auc on '{train}' > 0.9 AND NOT {on} > 0.9", "version") == [1, 4]
+    assert numbers("metrics.auc > 0.9", "version") == [1, 2, 4]  # the latest of each, whatever the data
+    first = search(api, "versions", order_by=f"{on} DESC, version DESC", limit=2)
+    rest = search(api, "versions", order_by=f"{on} DESC, version DESC", limit=2, cursor=first["next_cursor"])
+    assert [item["number"] for item in first["items"] + rest["items"]] == [3, 2, 1, 5]
+    # Without a dataset, one item of the page is enough to know that the order compares what cannot be compared.
+    mixed = search(api, "versions", order_by="metrics.auc DESC", limit=1)
+    assert [item["number"] for item in mixed["items"]] == [1]
+    assert mixed["warnings"] == [
+        "metrics.auc was measured on several datasets, and this order compares the latest value of each version, "
+        f"whatever the data. To compare on one dataset, name it: metrics.auc ON '{train}'"
+    ]
+    assert numbers(f"{on} > 0.9 AND version = 2", "metrics.auc DESC") == [2]
+
+
+def test_on_takes_a_digest_that_a_metric_was_measured_on(api: Api, given: Given) -> None:
+    known = "sha256:" + "1" * 64
+    given.version("fraud", metrics={"loss": 1}, evaluations=[{"metrics": {"auc": 0.9}, "dataset_digest": known}])
+
+    for wrong, text in (
+        ("metrics.auc ON 'test.csv' > 0", "column 16: ON takes the digest of a dataset: "),
+        ("metrics.auc ON 0.9", "column 16: expected the digest of a dataset in quotes after ON, not 0.9"),
+        (f"params.auc ON '{known}' = '1'", "column 12: expected an operator"),
+    ):
+        assert text in expect(422, api.get("/search/versions", query_string={"filter": wrong}))["detail"]
+    near = known.replace("1111", "1011", 1)
+    for query in ({"filter": f"metrics.auc ON '{near}' > 0"}, {"order_by": f"metrics.auc ON '{near}' DESC"},
+                  {"order_by": f"metrics.loss ON '{known}'"}):  # fmt: skip
+        problem = expect(400, api.get("/search/versions", query_string=query))
+        assert (problem["code"], problem["parameter"]) == ("unknown_value", next(iter(query)))
+        assert "measured on this dataset" in problem["detail"]
+
+
 def test_models_are_found_by_what_is_known_of_them(api: Api, given: Given) -> None:
     given.model("fraud", tags={"team": "risk"})
     given.model("fraud-eu", tags={"team": "eu"}, lifecycle="open")

@@ -331,7 +331,53 @@ def test_measurements_are_added_and_the_latest_of_each_counts(api: Api, given: G
     ]
     assert {item["recorded_by"] for item in items} == {"all"}
     entry = expect(200, api.get("/models/fraud/history"))["items"][0]
-    assert (entry["action"], entry["after"]) == ("version.measured", {"metrics": {"auc": "0.7", "f1": "1.0"}})
+    after = {"metrics": {"auc": "0.7", "f1": "1.0"}, "dataset": SHA}
+    assert (entry["action"], entry["after"]) == ("version.measured", after)
+
+
+def test_one_metric_on_two_datasets_is_two_values(api: Api, given: Given) -> None:
+    other, path = "sha256:" + "e" * 64, "/models/fraud/versions/1/metrics"
+    datasets = [{"name": "test.csv", "digests": [SHA], "role": "test"}, {"name": "two", "digests": [SHA, other]}]
+    files = [given.file()]
+    body = {
+        "files": files, "datasets": datasets, "metrics": {"loss": 0.5},
+        "run": {"system": "ci", "id": "1", "metrics": {"auc": 0.8, "rows": 3}},
+        "evaluations": [
+            {"metrics": {"auc": 0.8}, "dataset_name": "test.csv"},
+            {"metrics": {"auc": 0.99}, "dataset_digest": other, "dataset_name": "train.csv"},
+        ],
+    }  # fmt: skip
+    given.model("fraud")
+
+    found = expect(201, api.post("/models/fraud/versions", body))["version"]
+    again = expect(200, api.post("/models/fraud/versions", body))
+    differs = {**body, "evaluations": [{"metrics": {"auc": 0.99}, "dataset_digest": SHA}]}
+    problem = expect(409, api.post("/models/fraud/versions", differs))
+    added = expect(200, api.post("/models/fraud/versions", {**differs, "update": True}))
+    named = expect(201, api.post(path, {"metrics": {"auc": 0.7, "f1": 0.1}, "dataset_name": "test.csv"}))
+    unnamed = expect(201, api.post(path, {"metrics": {"auc": 0.6}}))
+    refusals = [
+        expect(422, api.post(path, {"metrics": {"auc": 1}, "dataset_name": name}))["detail"]
+        for name in ("tset.csv", "two")
+    ]
+
+    def shown(version: Any) -> list[tuple[str, float, str | None, str | None]]:
+        return [tuple(one[key] for key in ("metric", "value", "dataset_digest", "dataset_name"))
+                for one in version["evaluations"]]  # fmt: skip
+
+    assert found["metrics"] == {"auc": 0.99, "loss": 0.5, "rows": 3.0}
+    assert shown(found) == [("auc", 0.8, SHA, "test.csv"), ("auc", 0.99, other, "train.csv")]
+    assert (again["created"], again["updated"]) == (False, [])
+    assert [(one["fact"], one["kept"], one["sent"]) for one in problem["differences"]] == [
+        (f"metrics.auc@{SHA}", 0.8, 0.99)
+    ]
+    assert added["updated"] == [f"metrics.auc@{SHA}"]
+    assert shown(named)[-2:] == [("auc", 0.7, SHA, "test.csv"), ("f1", 0.1, SHA, "test.csv")]
+    assert (shown(unnamed)[-1], unnamed["metrics"]["auc"]) == (("auc", 0.6, None, None), 0.6)
+    assert "no dataset 'tset.csv': its datasets are test.csv, two; send dataset_digest" in refusals[0]
+    assert refusals[0].endswith("did you mean 'test.csv'?")
+    assert f"'two' is 2 digests of the version: send one as dataset_digest: {SHA}, {other}" in refusals[1]
+    expect(422, api.post("/models/fraud/versions", {**body, "evaluations": [{"metrics": {}}]}))
 
 
 def test_one_value_measured_at_many_steps_keeps_every_step(api: Api, given: Given) -> None:

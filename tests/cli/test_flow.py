@@ -308,6 +308,43 @@ def test_models_and_their_tags(registry: Registry, model: str) -> None:
     assert "active" in ok(registry("model", "list", "--limit", "0")).out
 
 
+def test_metrics_know_their_dataset(registry: Registry, model: str, place: Place) -> None:
+    for name in ("train", "test", "other"):
+        (place.cwd / f"{name}.csv").write_text(name)
+    digest = "sha256:" + hashlib.sha256(b"test").hexdigest()
+    data = ["--data", "train.csv", "--data", "test=test.csv"]
+    for number, test, train in ((1, "0.8", "0.99"), (2, "0.93", "0.95")):
+        Path("model/number").write_text(str(number))
+        on_data = [f"auc={test}@test.csv", f"auc={train}@train.csv"][:: 1 if number == 1 else -1]
+        options = [part for text in (*on_data, "loss=1") for part in ("--metric", text)]
+        ok(registry("register", model, "model", *data, *options))
+
+    wrong = registry("register", model, "model", *data, "--metric", "auc=1@tset.csv")
+    mixed = registry("search", f"name = '{model}'", "--order-by", "metrics.auc DESC")
+    best = ["search", f"name = '{model}'", "--order-by", f"metrics.auc ON '{digest}' DESC"]
+    found = ok(registry(*best))
+    measure = ["version", "measure", f"{model}:1", "--metric", "auc=0.97"]
+    said = [ok(registry(*measure, "--data", data)).out for data in ("test.csv", "other.csv", digest)]
+    (place.cwd / "test.csv").unlink()
+    said.append(ok(registry("version", "measure", f"{model}:1", "--metric", "auc=0.98@test.csv")).out)
+    unknown = registry(*measure, "--data", "tset.csv")
+    several = registry(*measure, "--metric", "f1=1@test.csv")
+
+    assert (wrong.code, several.code, unknown.code) == (2, 2, 2)
+    assert "'tset.csv' is no dataset of --data, no file here and no digest; did you mean 'test.csv'?" in wrong.err
+    assert "not on no dataset, 'test.csv'" in several.err
+    assert "no dataset 'tset.csv': its datasets are test.csv, train.csv" in unknown.err
+    assert mixed.out.splitlines()[1].startswith(f"{model}:1")
+    assert "metrics.auc was measured on several datasets" in mixed.err
+    assert found.out.splitlines()[1].startswith(f"{model}:2")
+    assert "auc=0.95@train.csv auc=0.93@test.csv loss=1" in found.out
+    assert said == [f"{model}:1 auc=0.97 on test.csv\n", f"{model}:1 auc=0.97 on other.csv\n",
+                    f"{model}:1 auc=0.97 on {digest}\n", f"{model}:1 auc=0.98 on test.csv\n"]  # fmt: skip
+    assert ok(registry(*best)).out.splitlines()[1].startswith(f"{model}:1")
+    assert "auc=0.99@train.csv" in ok(registry("show", f"{model}:1")).out
+    assert "other.csv" in ok(registry("version", "metrics", f"{model}:1")).out
+
+
 def test_a_search_finds_versions_and_models(registry: Registry, model: str) -> None:
     for number, auc in ((1, "0.5"), (2, "0.95")):
         Path("model/number").write_text(str(number))

@@ -13,6 +13,8 @@ PAIRS = [
     (types.RegisteredView, versions.RegisteredView),
     (types.FileView, versions.FileView),
     (types.MetricView, versions.MetricView),
+    (types.EvaluationView, versions.EvaluationView),
+    (types.Evaluation, versions.EvaluationBody),
     (types.LineageView, lineage.LineageView),
     (types.VersionLineageView, lineage.VersionLineageView),
     (types.Run, lineage.RunView),

@@ -312,6 +312,23 @@ def test_a_run_that_is_gone_leaves_its_id_and_none_leaves_nothing(importing: Imp
     assert (alone["state"], alone["lineage"]["run"], alone["metrics"]) == ("ready", None, {"auc": 0.5, "loss": 0.0})
 
 
+def test_a_logged_models_metrics_keep_their_datasets(importing: Importing, upstream: Upstream) -> None:
+    on = {"dataset_name": "test-set", "dataset_digest": "c104914c"}
+    upstream.model["data"]["metrics"] += [
+        {"key": "auc", "value": 0.7, "timestamp": 2, **on}, {"key": "auc", "value": 0.6, "timestamp": 1, **on},
+        {"key": "auc", "value": 0.9, "timestamp": 3, "dataset_digest": "77"}, {"key": "loss", "value": 0.1, **on},
+        {"key": "f1", "value": "NaN", **on}, {"key": "f2", "value": 0.2, "dataset_digest": "not one"},
+    ]  # fmt: skip
+
+    found = importing.filled(SOURCE, logged_model=MODEL)
+
+    assert [(one["metric"], one["value"], one["dataset_digest"], one["dataset_name"])
+            for one in found["evaluations"]] == [
+        ("auc", 0.5, None, None), ("auc", 0.7, "mlflow:c104914c", "test-set"), ("auc", 0.9, "mlflow:77", None),
+    ]  # fmt: skip
+    assert found["metrics"] == {"auc": 0.9, "f2": 0.2}  # the run says that the loss is no number
+
+
 def test_what_the_databases_cannot_hold_is_left_out_of_the_lineage(importing: Importing, upstream: Upstream) -> None:
     upstream.run["data"] = {
         "params": [*pairs(nul="a\x00b", fine="x" * 6000), {"key": "sur\ud800rogate", "value": "x"}, {"key": 5}, 7,

@@ -9,7 +9,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load
 
 from registry.api.schemas.fields import Instant, Strict, Text, View
-from registry.api.schemas.versions import VersionBody
+from registry.api.schemas.versions import VersionBody, evaluations_of
 from registry.domain import locations
 from registry.domain.errors import Invalid
 from registry.domain.manifest import File
@@ -26,7 +26,8 @@ class ImportBody(VersionBody):
     source = Text(required=True, least=1, most=locations.MOST, rule=locations.problem)
 
     @post_load(pass_original=True)
-    def _make(self, _data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
+    def _make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
+        evaluations_of(data.get("evaluations", ()), data.get("datasets", ()))
         return {"source": original["source"], "facts": {name: original[name] for name in original.keys() - {"source"}}}
 
 

@@ -40,12 +40,13 @@ class PageBody(_After):
     limit = WholeNumber(load_default=DEFAULT_LIMIT, least=1, most=LIMIT)
 
 
-def page_of(view: type[Schema], name: str) -> type[Schema]:
-    """The view of one page of *view*'s."""
+def page_of(view: type[Schema], name: str, **others: Any) -> type[Schema]:
+    """The view of one page of *view*'s, with *others* that the page has."""
     return View.from_dict(
         {
             "items": fields.List(fields.Nested(view), required=True),
             "next_cursor": fields.String(required=True, allow_none=True),
+            **others,
         },
         name=name,
     )
@@ -54,7 +55,7 @@ def page_of(view: type[Schema], name: str) -> type[Schema]:
 def paged(page: Page[Any]) -> dict[str, Any]:
     """What a page view shows."""
     after = None if page.next_after is None else _signer().dumps(list(page.next_after))
-    return {"items": page.items, "next_cursor": after}
+    return {"items": page.items, "next_cursor": after, "warnings": page.warnings}
 
 
 def seal(purpose: str, values: Sequence[Any]) -> str:

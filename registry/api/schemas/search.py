@@ -20,8 +20,7 @@ What to find; without it everything is found.
 
 Texts and times stand in `'…'` or `"…"`, where a doubled quote is one. In LIKE `%` is any text and `_` any character;
 ILIKE ignores the case of ASCII letters. A key of any characters stands in backticks: ``tags.`any key` ``. A condition
-on what is absent is false, also with `!=`; one on a key with several values holds if it does for one of them. A metric
-is its latest value.
+on what is absent is false, also with `!=`; one on a key with several values holds if it does for one of them.{metrics}
 At most {characters} characters and {terms} conditions; a list has at most {values} values, a pattern at most {pattern}
 characters and {wildcards} `%`.
 
@@ -30,7 +29,13 @@ Keys: {keys}.
 Example: `{example}`"""
 _ORDER = """\
 Keys with `ASC` or `DESC`, separated by commas, at most {orders}; {default} without it. Texts are sorted by code point;
-what has no value comes last. Keys: {keys}."""
+what has no value comes last.{metrics} Keys: {keys}."""
+_MEASURED = """
+`metrics.auc ON 'sha256:…'` is the latest value that was measured on the dataset with this digest. `metrics.auc` alone
+is the latest value of each version, whatever the data; `evaluations` of a version show on which."""
+_MIXED = """
+`metrics.auc ON 'sha256:…' DESC` compares values on one dataset; `metrics.auc DESC` the latest of each version, with a
+warning where these are on several datasets."""
 
 
 def _language(vocabulary: keys.Vocabulary, example: str) -> str:
@@ -38,13 +43,18 @@ def _language(vocabulary: keys.Vocabulary, example: str) -> str:
     return _LANGUAGE.format(
         characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS, values=MOST_VALUES,
         pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=vocabulary.names, example=example,
-        synonyms=f"{synonyms}.\n",
+        synonyms=f"{synonyms}.\n", metrics=_MEASURED if "metrics" in vocabulary.fields else "",
     )  # fmt: skip
 
 
 def _order(vocabulary: keys.Vocabulary, default: str) -> str:
     single = keys.Vocabulary({name: field for name, field in vocabulary.fields.items() if not field.many}, {})
-    return _ORDER.format(orders=native.MOST_ORDERS, default=default, keys=single.names)
+    return _ORDER.format(
+        orders=native.MOST_ORDERS,
+        default=default,
+        keys=single.names,
+        metrics=_MIXED if "metrics" in vocabulary.fields else "",
+    )
 
 
 def _text(description: str, most: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from marshmallow import fields, post_load, validate
@@ -34,7 +35,8 @@ from registry.api.schemas.lineage import (
 )
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain import names
-from registry.domain.lineage import Snapshot
+from registry.domain.evaluations import Evaluation, identified
+from registry.domain.lineage import Dataset, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import Stage, State
@@ -43,6 +45,7 @@ from registry.rules.manifest import MOST_FILES
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
 FILES_LIMIT = 1000
+EVALUATIONS_MOST = 100
 LINK_LENGTH = 2048
 IMPORTED_MOST = 10**9  # what another registry can make the last number: as many again are left below int4's end
 ORIGIN = ("source", "run_link", "logged_model")
@@ -61,6 +64,23 @@ class FileBody(Strict):
         return File(**data)
 
 
+class EvaluationBody(Strict):
+    """Values that were measured together. The dataset is identified by its digest.
+
+    Without one, ``dataset_name`` names a dataset of the version's lineage.
+    """
+
+    metrics = measurements(least=1, required=True)
+    step = WholeNumber(least=-(2**53) + 1, allow_none=True, metadata={"description": "The training step."})
+    dataset_digest = Text(least=1, most=160, rule=digests.problem, allow_none=True,
+                          metadata={"description": "The data that they were measured on."})  # fmt: skip
+    dataset_name = Text(least=1, most=500, allow_none=True, metadata={"description": "What people call that data."})
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Evaluation:
+        return Evaluation(**data)
+
+
 class VersionBody(Strict):
     """A registration. All but description, tags, aliases and stage is frozen by it.
 
@@ -72,7 +92,8 @@ class VersionBody(Strict):
     description = Text()
     tags = labels()
     params = labels(longest=6000)
-    metrics = measurements()
+    metrics = measurements(metadata={"description": "Those without a dataset; evaluations name theirs."})
+    evaluations = fields.List(fields.Nested(EvaluationBody), validate=validate.Length(max=EVALUATIONS_MOST))
     framework = Text(least=1, most=64, allow_none=True)
     signature = Document(allow_none=True)
     run = fields.Nested(RunBody, allow_none=True)
@@ -102,20 +123,21 @@ class VersionBody(Strict):
             **parts, datasets=tuple(data.pop("datasets", ())), parents=tuple(dict.fromkeys(data.pop("parents", ())))
         )
         data["aliases"] = tuple(dict.fromkeys(data.pop("aliases", ())))
+        data["evaluations"] = evaluations_of(data.pop("evaluations", ()), snapshot.datasets)
         origin = Origin(**{name: data.pop(name, None) for name in ORIGIN})
         return Registration(lineage=snapshot, origin=origin, **data)
+
+
+def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> tuple[Evaluation, ...]:
+    """The evaluations with their datasets as the registration names them. Raises Invalid for a name that none has."""
+    found = [(dataset.name, dataset.digests) for dataset in datasets]
+    return tuple(identified(one, found) for one in sent)
 
 
 class VersionPatchBody(Strict):
     description = Text()
     tags = labels(removable=True, metadata={"description": "Sets each tag; null removes it."})
     reason = reason()
-
-
-class MetricsBody(Strict):
-    metrics = measurements(least=1, required=True)
-    step = WholeNumber(least=-(2**53) + 1, allow_none=True)
-    dataset_digest = Text(least=1, most=160, rule=digests.problem, allow_none=True)
 
 
 class VersionsQuery(PageQuery):
@@ -127,6 +149,15 @@ class FilesQuery(PageQuery):
     limit = QueryNumber(load_default=50, validate=validate.Range(1, FILES_LIMIT))
     signed = fields.Boolean(truthy={"true"}, falsy={"false"}, load_default=False,
                             metadata={"description": "Give each file a URL to download it from."})  # fmt: skip
+
+
+class EvaluationView(View):
+    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is null."""
+
+    metric = fields.String(required=True)
+    value = fields.Float(required=True)
+    dataset_digest = fields.String(required=True, allow_none=True)
+    dataset_name = fields.String(required=True, allow_none=True)
 
 
 class VersionView(View):
@@ -144,7 +175,18 @@ class VersionView(View):
     aliases = fields.List(fields.String(), required=True)
     params = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
     metrics = fields.Dict(
-        keys=fields.String(), values=fields.Float(), required=True, metadata={"description": "the latest of each"}
+        keys=fields.String(),
+        values=fields.Float(),
+        required=True,
+        metadata={"description": "The latest value of each, whatever the data."},
+    )
+    evaluations = fields.List(
+        fields.Nested(EvaluationView),
+        required=True,
+        metadata={
+            "description": "The metrics that were measured on a named dataset: the latest value on each, the last "
+            "recorded one last."
+        },
     )
     framework = fields.String(required=True, allow_none=True)
     signature = fields.Dict(required=True, allow_none=True)
@@ -195,10 +237,20 @@ class MetricView(View):
     value = fields.Float(required=True)
     step = fields.Integer(required=True, allow_none=True)
     dataset_digest = fields.String(required=True, allow_none=True)
+    dataset_name = fields.String(required=True, allow_none=True)
     recorded_at = Instant(required=True)
     recorded_by = fields.String(required=True)
 
 
 VersionPage = page_of(VersionView, "VersionPage")
+FoundVersionPage = page_of(
+    VersionView,
+    "FoundVersionPage",
+    warnings=fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "On the first page: the keys of the order whose values are on several datasets."},
+    ),
+)
 FilePage = page_of(FileView, "FilePage")
 MetricPage = page_of(MetricView, "MetricPage")

@@ -8,7 +8,7 @@ from registry.api.blueprint import Blueprint, reads
 from registry.api.schemas.models import ModelPage
 from registry.api.schemas.paging import paged
 from registry.api.schemas.search import ModelSearchBody, ModelSearchQuery, VersionSearchBody, VersionSearchQuery
-from registry.api.schemas.versions import VersionPage
+from registry.api.schemas.versions import FoundVersionPage
 from registry.domain.access import Permission
 from registry.http.access import requires
 from registry.services import search
@@ -40,7 +40,7 @@ def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/versions")
 @blueprint.arguments(VersionSearchQuery, location="query")
-@blueprint.response(200, VersionPage)
+@blueprint.response(200, FoundVersionPage)
 @requires(Permission.MODEL_READ)
 def search_versions(query: dict[str, Any]) -> dict[str, Any]:
     """Find versions of all models by a filter."""
@@ -49,7 +49,7 @@ def search_versions(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/versions", methods=["POST"])
 @blueprint.arguments(VersionSearchBody)
-@blueprint.response(200, VersionPage)
+@blueprint.response(200, FoundVersionPage)
 @reads
 @requires(Permission.MODEL_READ)
 def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:

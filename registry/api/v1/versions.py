@@ -12,8 +12,8 @@ from registry.api.schemas.lineage import VersionLineageView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.api.schemas.versions import (
+    EvaluationBody,
     MetricPage,
-    MetricsBody,
     PurgeBody,
     RegisteredView,
     VersionBody,
@@ -24,6 +24,7 @@ from registry.api.schemas.versions import (
 )
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
+from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
@@ -136,12 +137,12 @@ def purge_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
 
 @blueprint.route(f"{VERSION}/metrics", methods=["POST"])
 @conditional
-@blueprint.arguments(MetricsBody)
+@blueprint.arguments(EvaluationBody)
 @blueprint.response(201, VersionView)
 @requires(Permission.VERSION_EDIT)
-def post_metrics(body: dict[str, Any], model: str, number: int) -> VersionRecord:
-    """Add measurements to a version."""
-    return versions.measure(model, number, body.pop("metrics"), actor=current_actor(), if_match=if_match(), **body)
+def post_metrics(body: Evaluation, model: str, number: int) -> VersionRecord:
+    """Add measurements to a version. The same metric on another dataset is another value."""
+    return versions.measure(model, number, body, actor=current_actor(), if_match=if_match())
 
 
 @blueprint.route(f"{VERSION}/metrics")

@@ -145,13 +145,18 @@ class VersionParam(Base):
 
 
 class VersionMetric(Base):
-    """One measurement. Append-only: a later evaluation is a new row, and a trigger refuses changes."""
+    """One measurement. Append-only: a later evaluation is a new row, and a trigger refuses changes.
+
+    ``dataset_digest`` identifies the data that it was measured on; None where that was not said.
+    """
 
     __tablename__ = "version_metrics"
     __table_args__ = (
         Index("ix_version_metrics_latest", "version_id", "key", "id"),
         Index("ix_version_metrics_key_value", "key", "value"),
-    )
+        Index("ix_version_metrics_dataset", "dataset_digest", "key", "value",
+              sqlite_where=text("dataset_digest IS NOT NULL"), postgresql_where=text("dataset_digest IS NOT NULL")),
+    )  # fmt: skip
 
     id: Mapped[SerialKey]
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
@@ -159,5 +164,6 @@ class VersionMetric(Base):
     value: Mapped[float] = mapped_column(Double)
     step: Mapped[int | None] = mapped_column(BigInteger)
     dataset_digest: Mapped[str | None] = mapped_column(String(160))
+    dataset_name: Mapped[str | None] = mapped_column(String(500))
     recorded_at: Mapped[datetime]
     recorded_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import func, literal, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.db.models import Account, AuditEntry
 
 _EACH_WAY = 100
-Column = InstrumentedAttribute[str]
+Column = InstrumentedAttribute[str] | InstrumentedAttribute[str | None]
 
 
-def exists(session: Session, column: Column, *values: str) -> bool:
-    """Return whether a row has one of the *values* in the column."""
-    return session.scalars(select(column).where(column.in_(values)).limit(1)).first() is not None
+def exists(session: Session, column: Column, *values: str, also: ColumnElement[bool] | None = None) -> bool:
+    """Return whether a row has one of the *values* in the column, and fulfils *also*."""
+    statement = select(column).where(column.in_(values)).limit(1)
+    return session.scalars(statement if also is None else statement.where(also)).first() is not None
 
 
 def have_changed_models(session: Session, *accounts: str) -> bool:

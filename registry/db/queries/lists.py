@@ -82,10 +82,12 @@ def version_params() -> ColumnElement[Any]:
 
 
 def version_metrics() -> ColumnElement[Any]:
-    """``[key, value as text]`` of the metrics of ``Version``: the latest of each."""
+    """``[id, key, value as text, dataset_digest, dataset_name]`` of ``Version``: the latest of each on each dataset."""
     measured = aliased(VersionMetric)
-    latest = select(func.max(measured.id)).where(measured.version_id == Version.id).group_by(measured.key)
-    rows = select(_Listed(VersionMetric.key, _Exact(VersionMetric.value)))
+    latest = select(func.max(measured.id)).where(measured.version_id == Version.id)
+    latest = latest.group_by(measured.key, measured.dataset_digest)
+    value, said = _Exact(VersionMetric.value), (VersionMetric.dataset_digest, VersionMetric.dataset_name)
+    rows = select(_Listed(VersionMetric.id, VersionMetric.key, value, *said))
     return _listed("version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
 
 

@@ -14,7 +14,7 @@ from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
 from registry.db.queries import lists, pages, weights
 from registry.db.queries.pages import Sorted, Statements
-from registry.db.records import LineageRecord, ModelRecord, Page, VersionRecord
+from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
 from registry.domain.lineage import NodeKind
 
 _VERSION: dict[str, Any] = {
@@ -188,11 +188,23 @@ def _model(told: dict[str, Any]) -> ModelRecord:
 def _version(told: dict[str, Any]) -> VersionRecord:
     told["manifest_digest"] = told["manifest_digest"] or None
     told["tags"], told["params"] = mapping(told["tags"]), mapping(told["params"])
-    told["metrics"] = {key: float(value) for key, value in mapping(told["metrics"]).items()}
+    told["metrics"], told["evaluations"] = _measured(told["metrics"] or ())
     told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
     told["lineage"] = _lineage(told["lineage"] or ())
     told["revised_at"] = told["revised_at"] or told["updated_at"]
     return VersionRecord(**told)
+
+
+def _measured(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[EvaluationRecord]]:
+    """The latest value of each metric, and the evaluations of those that were measured on a named dataset."""
+    ordered = sorted(rows, key=lambda row: row[0])
+    metrics = dict(sorted({key: float(value) for _, key, value, *_ in ordered}.items()))
+    on_datasets = {key for _, key, _, digest, _ in ordered if digest is not None}
+    evaluations = [
+        EvaluationRecord(key, float(value), digest, name) for _, key, value, digest, name in ordered
+        if key in on_datasets
+    ]  # fmt: skip
+    return metrics, evaluations
 
 
 def _lineage(edges: Iterable[Sequence[Any]]) -> LineageRecord:

@@ -49,11 +49,19 @@ def models(session: Session, details: Details, wanted: Wanted) -> Fitting:
     if wanted.hides_prompts:
         matching = matching.where(not_(search_fields.MODELS_THAT_ARE_PROMPTS))
     find = functools.partial(search_fields.of_models, dialect=dialect)
-    return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))
+    return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))[0]
 
 
 def versions(session: Session, details: Details, wanted: Wanted) -> Fitting:
     """Those of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
+    return compared_versions(session, details, wanted)[0]
+
+
+def compared_versions(session: Session, details: Details, wanted: Wanted) -> tuple[Fitting, list[Key]]:
+    """As :func:`versions`, and the keys of the order whose values were measured on more than one dataset.
+
+    These are known on the first page only.
+    """
     dialect = Dialect(session.get_bind().dialect.name)
     matching = _LIVE_VERSIONS
     if wanted.hides_prompts:
@@ -77,15 +85,26 @@ _LIVE_VERSIONS: Rows = (
 )
 
 
-def _page(session: Session, details: Details, matching: Rows, wanted: Wanted, find: Find, unique: Sorted) -> Fitting:
+def _page(
+    session: Session, details: Details, matching: Rows, wanted: Wanted, find: Find, unique: Sorted
+) -> tuple[Fitting, list[Key]]:
     dialect = Dialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
     order = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), last]
     matching = matching.where(where(wanted.term, find, dialect))
+    measured: list[Key] = []
     if wanted.after is not None:
         matching = matching.where(_beyond(order, _opened(order, wanted.after, dialect)))
+    else:
+        measured = [one.key for one in wanted.order if one.key.field == "metrics" and one.key.on is None]
+    # After the column that tells rows apart they sort nothing: they travel with the values of the order.
+    compared = [Sorted(search_fields.datasets_compared(matching, key)) for key in measured]
     with planned_anew(session):
-        return pages.read(session, pages.bounded(details, matching, order), {}, limit=wanted.limit)
+        found = pages.read(session, pages.bounded(details, matching, [*order, *compared]), {}, limit=wanted.limit)
+    width = len(order)
+    counts = found.places[0][width:] if found.places else ()
+    mixed = [key for key, count in zip(measured, counts, strict=False) if count > 1]
+    return replace(found, places=[place[:width] for place in found.places]), mixed
 
 
 def _sorted(order: Order, place: Column | Related, dialect: Dialect) -> Sorted:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, and_, func, literal_column, select
 from sqlalchemy.orm import aliased
 
+from registry.db.base import Rows
 from registry.db.models import (
     Account,
     AliasTenure,
@@ -114,18 +115,32 @@ def _entry(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
 
 
 def _metric(key: Key) -> Related:
-    """The latest value under a name."""
-    earlier = aliased(VersionMetric)
-    latest = (
-        select(func.max(earlier.id))
-        .where(earlier.version_id == VersionMetric.version_id, earlier.key == VersionMetric.key)
-        .correlate(VersionMetric)
-        .scalar_subquery()
-    )
-    statement = select(VersionMetric.value).where(
-        VersionMetric.version_id == Version.id, VersionMetric.key == key.entry, VersionMetric.id == latest
-    )
+    """The latest value under a name: on one dataset, or on whatever data."""
+    statement = select(VersionMetric.value).where(*_latest(key))
     return Related(statement.correlate(Version), VersionMetric.value)
+
+
+def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
+    """The row of ``VersionMetric`` that holds the value which the key means of ``Version``."""
+    later = aliased(VersionMetric)
+    same = [later.version_id == VersionMetric.version_id, later.key == VersionMetric.key]
+    named = [VersionMetric.version_id == Version.id, VersionMetric.key == key.entry]
+    if key.on is not None:
+        same.append(later.dataset_digest == key.on)
+        named.append(VersionMetric.dataset_digest == key.on)
+    latest = select(func.max(later.id)).where(*same).correlate(VersionMetric).scalar_subquery()
+    return (*named, VersionMetric.id == latest)
+
+
+def datasets_compared(matching: Rows, key: Key) -> ColumnElement[int]:
+    """How many datasets the latest values of a metric of the *matching* versions were measured on: 0, 1 or 2 for more.
+
+    Data that was not named counts as one.
+    """
+    dataset = func.coalesce(VersionMetric.dataset_digest, literal_column("''"))
+    found = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key))
+    each = found.with_only_columns(dataset.label("dataset")).distinct().limit(literal_column("2")).subquery()
+    return select(func.count()).select_from(each).scalar_subquery()
 
 
 def _aliases(of_row: ColumnElement[bool]) -> Related:

@@ -34,7 +34,7 @@ OPERATORS: Mapping[Kind, frozenset[Operator]] = {
 class Field:
     """``entries``: has values by name, as tags do. ``many``: has any number of values, so that it gives no order.
 
-    ``digest``: its values are digests.
+    ``digest``: its values are digests. ``measured``: has a value on each dataset.
     """
 
     kind: Kind = Kind.TEXT
@@ -42,6 +42,7 @@ class Field:
     many: bool = False
     choices: tuple[str, ...] = ()
     digest: bool = False
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ VERSIONS = Vocabulary(
         "dataset.name": Field(many=True),
         "dataset.digest": Field(many=True, digest=True),
         "params": Field(entries=True),
-        "metrics": Field(Kind.NUMBER, entries=True),
+        "metrics": Field(Kind.NUMBER, entries=True, measured=True),
     },
     {**_SYNONYMS, "run_id": "run.id", "version": "version_number"},
 )

@@ -3,7 +3,8 @@
 or     := and (OR and)*
 and    := not (AND not)*
 not    := NOT not | "(" or ")" | test
-test   := key operator value | key [NOT] IN "(" value ("," value)* ")" | key IS [NOT] NULL
+test   := named operator value | named [NOT] IN "(" value ("," value)* ")" | named IS [NOT] NULL
+named  := key | key ON digest
 """
 
 from __future__ import annotations
@@ -176,7 +177,20 @@ class _Parser:
         name = entry[1:-1] if entry[:1] in {"`", '"'} else entry
         if not 1 <= len(name) <= KEY_LENGTH:
             raise self._wrong(f"{first} needs a key of 1 to {KEY_LENGTH} characters, as in {first}.`any key`", word)
-        return Key(first, name), field
+        return Key(first, name, self._dataset(field)), field
+
+    def _dataset(self, field: Field) -> str | None:
+        """The digest after ON, if it is next."""
+        if not field.measured or not self._takes("ON"):
+            return None
+        word = self._word
+        if word.kind is not Kind.STRING:
+            raise self._wrong(f"expected the digest of a dataset in quotes after ON, not {word}")
+        self._position += 1
+        try:
+            return digests.stored(word.value)
+        except ValueError as error:
+            raise self._wrong(f"ON takes the digest of a dataset: {error}", word) from error
 
     def _nearest(self, key: str) -> str:
         return suggestions.hint(suggestions.nearest(key, [*self._vocabulary.fields, *self._vocabulary.synonyms]))

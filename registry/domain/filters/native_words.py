@@ -34,7 +34,7 @@ class Word:
         return "the end" if self.kind is Kind.END else self.text
 
 
-KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "LIKE", "ILIKE", "IS", "NULL", "ASC", "DESC"})
+KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "LIKE", "ILIKE", "IS", "NULL", "ON", "ASC", "DESC"})
 _WORD = re.compile(
     r"""
       (?P<space>\s++)

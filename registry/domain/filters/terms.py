@@ -37,10 +37,14 @@ Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, .
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is compared: a field, or with ``entry`` one of a field that has many by name, such as a tag."""
+    """What is compared: a field, or with ``entry`` one of a field that has many by name, such as a tag.
+
+    ``on`` is the digest of the dataset that a metric was measured on; None for its latest value on whatever data.
+    """
 
     field: str
     entry: str | None = None
+    on: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from registry.api.schemas.search import ModelSearchBody, VersionSearchBody
 from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
-from registry.api.schemas.versions import MetricsBody, PurgeBody, VersionBody, VersionPatchBody
+from registry.api.schemas.versions import EvaluationBody, PurgeBody, VersionBody, VersionPatchBody
 from registry.services.search import fingerprint
 from tests.api.hostile.world import LARGE_UPLOAD, SMALL_UPLOAD, STORED
 from tests.conftest import SECRET
@@ -99,7 +99,7 @@ OPERATIONS = [
               {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),
     Operation("POST", "/models/fraud/versions/5/restore", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/buried/versions/1/purge", PurgeBody, {"reason": "why"}),
-    Operation("POST", "/models/fraud/versions/4/metrics", MetricsBody,
+    Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),

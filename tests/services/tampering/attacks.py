@@ -102,6 +102,12 @@ ATTACKS = [
     both("the metrics are gone", REFUSED, "DELETE FROM version_metrics"),
     both("a metric is made up", "metrics of", "INSERT INTO version_metrics (version_id, key, value, recorded_at, "
          f"recorded_by) VALUES ({V1}, 'auc', 0.99, {PAST}, {BOB})"),
+    *(Attack(f"a metric was measured on {what}", (
+        "DROP TRIGGER version_metrics_keep_update",
+        f"UPDATE version_metrics SET {change} WHERE dataset_name = 'test.csv'",
+    ), "metrics of", REFUSED) for what, change in (
+        ("other data", f"dataset_digest = 'sha256:{'e' * 64}'"), ("data of another name", "dataset_name = 'train.csv'"),
+    )),
     both("a tag is another", "its tags", f"UPDATE version_tags SET value = 'x' WHERE version_id = {V1}"),
     both("a model's tag is gone", "its tags", f"DELETE FROM model_tags WHERE model_id = {FRAUD}"),
     both("a lineage edge is made up", "its lineage", "INSERT INTO lineage_edges (source_id, target_id, kind, role, "

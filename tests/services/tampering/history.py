@@ -149,6 +149,8 @@ def _fraud(api: Api, given: Given) -> None:
     )
     expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.7}, "step": 3}))
     expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.8, "loss": 0.1}}))
+    on = {"dataset_digest": "sha256:" + "d" * 64, "dataset_name": "test.csv"}
+    expect(None, api.post(f"{path}/versions/{fourth}/metrics", {"metrics": {"auc": 0.9}, **on}))
     expect(200, api.patch(path, {"description": "finds more fraud", "tags": {"team": None, "owner": "bob"}}))
     expect(200, api.put(f"{path}/aliases/champion", {"version": first}))
     expect(200, api.delete(f"{path}/aliases/shadow"))
