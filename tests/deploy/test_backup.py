@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -45,6 +46,8 @@ sys.path.insert(0, os.path.dirname(sys.argv[0]))
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 WRITERS = 2
+SAMPLE = 500  # of backup.py
+EDITED = ("/models/fraud", "/models/fraud/versions/1")
 PAUSE = 0.1
 
 
@@ -132,6 +135,14 @@ class Writer(threading.Thread):
 
 def register(caller: Caller, model: str) -> int:
     return caller.version(model, caller.blob(random.randbytes(64)), str(random.random()), stage="production")
+
+
+def run_sql(url: str, statement: str) -> list[tuple[Any, ...]]:
+    """Run one statement behind the registry's back; return its rows, if it has any."""
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.begin() as connection:
+        found = connection.execute(sa.text(statement))
+        return [tuple(row) for row in found] if found.returns_rows else []
 
 
 def backup_of(done: subprocess.CompletedProcess[str], folder: Path) -> Path:
@@ -278,7 +289,9 @@ def test_a_restored_registry_shows_no_number_again_and_takes_no_old_token(
     with fleet.caller() as caller:
         caller.make("POST", "/models", {"name": "fraud"})
         register(caller, "fraud")
+        run_sql(database.url, "UPDATE blobs SET checked_at = created_at FROM models")
         backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
+        edited = [caller("PATCH", path, {"description": "lost"}).headers["ETag"] for path in EDITED]
         caller.make("POST", "/models", {"name": "lost"})
         numbers = [register(caller, "fraud"), register(caller, "lost")]
         lost = {caller("GET", f"/models/{name}/stages/production").headers["ETag"] for name in ("fraud", "lost")}
@@ -287,6 +300,7 @@ def test_a_restored_registry_shows_no_number_again_and_takes_no_old_token(
     restored = scratch.run("restore", backup)
 
     assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert run_sql(scratch.database_url, "SELECT checked_at FROM blobs") == [(None,)]  # to be read again
     app = create_app(make_settings(scratch.database_url, storage_url=f"file://{scratch.store}"))
     try:
         assert Api(app.test_client(), database.tokens["all"]).get("/models").status_code == 401
@@ -294,6 +308,7 @@ def test_a_restored_registry_shows_no_number_again_and_takes_no_old_token(
         roles = {"owner": "you", "roles": ["admin", "promoter", "auditor"]}
         api = Api(app.test_client(), expect(201, first.post("/tokens", roles))["token"])
         given = Given(api)
+        assert not {api.patch(path, {"description": "kept"}).headers["ETag"] for path in EDITED} & set(edited)
         assert given.version("fraud", stage="production") == 1002
         assert given.version("lost", stage="production") == 1001
         assert numbers == [2, 1]
@@ -382,7 +397,18 @@ def test_rotten_objects_and_rotten_copies_are_told_again_until_they_are_whole(
     copy.write_bytes(bytes(64))
     copied_again, clean = take(source, folder), take(source, folder, "--deep")
 
+    for number in range(SAMPLE):  # copies that were not read for longer
+        digest = hashlib.sha256(str(number).encode()).hexdigest()
+        other = folder / "objects" / "blobs" / digest[:2] / digest / str(uuid.uuid4())
+        other.parent.mkdir(parents=True)
+        other.write_text(str(number))
+        os.utime(other, (1, 1))
+    stored.write_bytes(bytes(64))
+    sampled, deep = take(source, folder), take(source, folder, "--deep")
+
     assert (rotten.returncode, "does not have its digest in the store" in rotten.stderr) == (1, True)
+    assert (sampled.returncode, f" {SAMPLE} read again" in sampled.stdout) == (0, True)
+    assert (deep.returncode, "does not have its digest in the store" in deep.stderr) == (1, True)
     assert (copied_again.returncode, "the copy of blobs/" in copied_again.stderr) == (1, True)
     assert (clean.returncode, clean.stderr, copy.read_bytes()) == (0, "", content)
 
