@@ -81,8 +81,10 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, 
         "uv.lock",
     ]
     run = ["--run-id", "ci-41", "--run-url", "https://ci.example/41", "--alias", "champion"]
+    code = ["--triggered-by", "ann", "--repo", "https://me:pw@git.example/r", "--commit", "c0ffee", "--branch", "main"]
 
-    done = answer(registry("register", model, "model", *facts, *more, *run, "--json"))
+    done = answer(registry("register", model, "model", *facts, *more, *run, *code, "--json"))
+    shown = ok(registry("show", f"{model}:1")).out
 
     version = done["version"]
     assert (done["created"], version["number"], version["state"], version["stage"]) == (True, 1, "ready", "none")
@@ -91,6 +93,12 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, 
     assert (version["params"], version["tags"], version["aliases"]) == ({"depth": "6"}, {"team": "risk"}, ["champion"])
     assert (version["framework"], version["signature"]) == ("sklearn", {"inputs": ["amount"]})
     lineage = version["lineage"]
+    assert lineage["run"]["triggered_by"] == "ann"
+    assert {name: value for name, value in lineage["code"].items() if value is not None} == {
+        "repo": "https://git.example/r", "commit": "c0ffee", "branch": "main",
+    }  # fmt: skip
+    assert "manual ci-41 by ann https://ci.example/41" in shown
+    assert "https://git.example/r at c0ffee on main" in shown
     assert (lineage["run"]["system"], lineage["run"]["id"], lineage["run"]["url"]) == (
         "manual",
         "ci-41",
@@ -99,7 +107,7 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, 
     assert lineage["environment"]["lock_digest"].startswith("sha256:")
     assert [(data["name"], data["role"]) for data in lineage["datasets"]] == [("train.csv", "train")]
     shown = ok(registry("show", f"{model}@champion")).out
-    assert "run          manual ci-41 https://ci.example/41" in shown
+    assert "run          manual ci-41 by ann https://ci.example/41" in shown
 
 
 def test_data_that_is_no_local_file_is_recorded_and_found(registry: Registry, model: str) -> None:
