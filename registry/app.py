@@ -21,6 +21,7 @@ from registry.http import access, bodies, context
 from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services import audit, secret_keys
+from registry.services.download_counts import DownloadCounts
 from registry.services.refusals import Counts
 from registry.services.secret_keys import Keys
 from registry.services.tracking import Upstream
@@ -76,6 +77,7 @@ def create_app(settings: Settings) -> Flask:
             ),
         ),
         refusals=Counts(),
+        downloads=DownloadCounts(),
     )
     _open_gates(app)
     _add_faces(app)

@@ -12,9 +12,21 @@ import click
 from click.core import ParameterSource
 
 from registry.cli import output, server, tables
-from registry.cli.entries import ENTRY_COLUMNS, NO_ENTRIES, NO_REFUSALS, REFUSAL_COLUMNS, entry_row, refusal_row
+from registry.cli.entries import (
+    DOWNLOAD_COLUMNS,
+    ENTRY_COLUMNS,
+    NO_DOWNLOADS,
+    NO_ENTRIES,
+    NO_REFUSALS,
+    REFUSAL_COLUMNS,
+    download_row,
+    entry_row,
+    refusal_row,
+)
 from registry.cli.exits import Exit
 from registry.cli.options import connected, filters
+from registry.cli.options import limit as common_limit
+from registry.cli.params import TIME
 from registry.cli.redaction import find_text, redact
 from registry.cli.session import Session
 
@@ -170,6 +182,26 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
     """
     found = session.registry.audit.refusals(**query)
     session.list(found, REFUSAL_COLUMNS, refusal_row, empty=NO_REFUSALS, limit=limit)
+
+
+@audit.command()
+@click.option("--model", metavar="NAME", help="Only versions that were asked for by this name.")
+@click.option("--address", metavar="ADDRESS", help="Only from this address.")
+@click.option("--actor", metavar="NAME", help="Only what this actor downloaded.")
+@click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago).")
+@click.option("--until", type=TIME, help="Before this time.")
+@common_limit(100)
+@connected
+def downloads(session: Session, limit: int, **query: Any) -> None:
+    """Count requests for the bytes of versions by hour, the latest first. Needs the role auditor or admin.
+
+    \b
+    Example:
+      registry audit downloads --model fraud --since 7d
+      registry audit downloads --actor ci-fraud --json
+    """
+    found = session.registry.audit.downloads(**query)
+    session.list(found, DOWNLOAD_COLUMNS, download_row, empty=NO_DOWNLOADS, limit=limit)
 
 
 @audit.command()

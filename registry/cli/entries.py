@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from registry.cli.cells import Moment, Whole, plain
 
 if TYPE_CHECKING:
-    from registry.client.types import EntryActor, EntryView, RefusalView
+    from registry.client.types import DownloadCountView, EntryActor, EntryView, RefusalView
 
 ENTRY_COLUMNS = ("time", ("actor", "credential"), ("action", "version"), "change", "reason")
 REFUSAL_COLUMNS = ("hour", ("code", "action"), ("actor", "address"), "count", "last")
-NO_ENTRIES, NO_REFUSALS = "no entries match", "no refusals match"
+DOWNLOAD_COLUMNS = ("hour", ("version", "way"), ("actor", "address"), "count", "last")
+NO_ENTRIES, NO_REFUSALS, NO_DOWNLOADS = "no entries match", "no refusals match", "no downloads match"
 _MOST_PARTS = 6
 _LONGEST = 40
 
@@ -32,6 +33,14 @@ def refusal_row(refusal: RefusalView) -> list[object]:
     actor = refusal["actor"]["name"] if refusal["actor"] else ""
     what = [Whole(refusal["code"]), Whole(refusal["action"]), actor, Whole(refusal["address"])]
     return [Moment(refusal["hour"]), *what, refusal["count"], Moment(refusal["last_at"])]
+
+
+def download_row(download: DownloadCountView) -> list[object]:
+    """One line of what was downloaded."""
+    version = "others" if download["model"] is None else f"{download['model']}:{download['number']}"
+    actor = download["actor"]["name"] if download["actor"] else ""
+    what = [Whole(version), Whole(download["way"]), actor, Whole(download["address"])]
+    return [Moment(download["hour"]), *what, download["count"], Moment(download["last_at"])]
 
 
 def change(entry: EntryView) -> str:

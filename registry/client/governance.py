@@ -15,6 +15,7 @@ from registry.client.types import (
     AliasView,
     ChainEntryView,
     ChangesView,
+    DownloadCountView,
     EntryView,
     HeadView,
     HeldStage,
@@ -192,6 +193,19 @@ class Audit:
         """Refused logins, permissions and conflicts, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "action": action, "code": code, "since": since, "until": until}
         return self._transport.pages(RefusalView, "/refusals", query=query)
+
+    def downloads(
+        self,
+        *,
+        actor: str | None = None,
+        address: str | None = None,
+        model: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Iterator[DownloadCountView]:
+        """Requests for the bytes of versions, counted by the hour, the latest first."""
+        query = {"actor": actor, "address": address, "model": model, "since": since, "until": until}
+        return self._transport.pages(DownloadCountView, "/downloads", query=query)
 
     def chains(self, *, model: str | None = None) -> Iterator[HeadView]:
         """The chains of the log with the hashes of their latest entries; those of models that had the name *model*."""

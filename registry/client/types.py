@@ -385,6 +385,19 @@ class RefusalView(TypedDict):
     last_at: str
 
 
+class DownloadCountView(TypedDict):
+    """How often one actor at one address asked for the bytes of one version in an hour."""
+
+    hour: str
+    actor: RefusedActor | None
+    address: str
+    model: str | None
+    number: int | None
+    way: str
+    count: int
+    last_at: str
+
+
 class ChangesView(TypedDict):
     """Entries after a position; ``next_after`` is where to go on.
 

@@ -14,6 +14,7 @@ from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
+from registry.services.download_counts import DownloadCounts
 from registry.services.quotas import Quota
 from registry.services.refusals import Counts
 from registry.services.tracking import Upstream
@@ -36,6 +37,7 @@ class Adapters:
     pepper: bytes
     authenticator: Authenticator
     refusals: Counts
+    downloads: DownloadCounts
 
 
 def adapters() -> Adapters:

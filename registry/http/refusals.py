@@ -6,6 +6,7 @@ import atexit
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import structlog
 from flask import Flask, current_app, g, request
@@ -14,7 +15,8 @@ from registry.db import times
 from registry.domain.errors import Forbidden, RegistryError, Unavailable
 from registry.http import access
 from registry.http.context import EXTENSION, Adapters, adapters
-from registry.services.refusals import FLUSH_SECONDS, RECORDED, Counts
+from registry.services.counting import FLUSH_SECONDS, HourlyCounts
+from registry.services.refusals import RECORDED
 
 log = structlog.get_logger(__name__)
 
@@ -37,18 +39,23 @@ def note(error: RegistryError) -> None:
 
 
 def watch(app: Flask) -> None:
-    """Write the counts down every few seconds and at exit. Call in the process that serves, after any fork."""
+    """Write counts of refusals and downloads down, every few seconds and at exit.
+
+    Call in the process that serves, after any fork.
+    """
     found: Adapters = app.extensions[EXTENSION]
 
     def run() -> None:
         while True:
             time.sleep(FLUSH_SECONDS)
-            _flush(app, found.refusals)
+            for counts in (found.refusals, found.downloads):
+                _flush(app, counts)
 
-    threading.Thread(target=run, name="refusals", daemon=True).start()
-    atexit.register(_flush, app, found.refusals)
+    threading.Thread(target=run, name="counts", daemon=True).start()
+    for counts in (found.refusals, found.downloads):
+        atexit.register(_flush, app, counts)
 
 
-def _flush(app: Flask, counts: Counts) -> None:
+def _flush(app: Flask, counts: HourlyCounts[Any]) -> None:
     with suppress(Unavailable), app.app_context():  # it is tried again, and the session has logged why
         counts.flush()

@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter
 
 from registry.domain.access import Permission
 from registry.domain.errors import Malformed, Unsupported
-from registry.http import files
+from registry.http import downloads, files
 from registry.http.access import requires
 from registry.http.bodies import announced_length, load, takes_file, takes_parts
 from registry.http.context import absolute, current_actor, limits, settings, store
@@ -22,6 +22,7 @@ from registry.mlflow.arguments import require_json
 from registry.rules.manifest import MEDIA_TYPE
 from registry.services import area, gathering
 from registry.services.area import Signed
+from registry.services.download_counts import Way
 from registry.storage.driver import attachment
 
 View = Callable[..., BaseResponse]
@@ -93,6 +94,8 @@ def upload(path: str) -> BaseResponse:
 def download(path: str) -> BaseResponse:
     """Send a file; one that another server holds is fetched there, where Range works too."""
     signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
+    if signed.version:
+        downloads.note(*signed.version, Way.MLFLOW)
     if signed.url.startswith(files.TRANSFER):
         return files.send(signed.url.removeprefix(files.TRANSFER), fresh=True)
     if signed.is_passing or urlsplit(signed.url).netloc == request.host:
@@ -119,6 +122,8 @@ def presign(path: str) -> BaseResponse:
     signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
     if signed.is_passing:
         raise Unsupported("this file has no address of its own until it is hashed; download it through the service")
+    if signed.version:
+        downloads.note(*signed.version, Way.MLFLOW)
     return jsonify({"url": absolute(signed.url), "headers": {}, "file_size": signed.size})
 
 

@@ -43,13 +43,14 @@ SPOOLED = 1024 * 1024  # of a body that is held in memory; the rest waits on dis
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A stored file, and where to download it for a while."""
+    """A stored file, and where to download it for a while. ``version`` is the model and number that it is a file of."""
 
     path: str
     size: int
     media_type: str
     key: str
     url: str
+    version: tuple[str, int] | None = None
 
     @property
     def is_passing(self) -> bool:
@@ -177,7 +178,8 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
     """
     area.require(path)
     with reading() as session:
-        file, key = _in_version(session, path) if _is_view(path) else _in_area(session, path)
+        shown = _in_version(session, path) if _is_view(path) else None
+        file, key = shown[:2] if shown else _in_area(session, path)
     if key is None:
         raise BlobsMissing(f"the bytes of {path!r} are gone", missing=[file.sha256] if file.sha256 else [])
     url = store.sign_get(
@@ -187,31 +189,38 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
         expires_at=clock.now() + timedelta(seconds=expires_in),
         holder=downloads.of_version(file.version_id) if isinstance(file, VersionFile) else downloads.of_path(path),
     )
-    return Signed(path, file.size, file.media_type, key, url)
+    return Signed(path, file.size, file.media_type, key, url, (shown[2], shown[3]) if shown else None)
 
 
 def version_shown(session: Session, shown: VersionPath) -> Version | None:
     """The version that a path of the view shows, if its bytes may be read. Raises NotReady or Conflict."""
+    found = _named(session, shown)
+    return None if found is None else found[0]
+
+
+def _named(session: Session, shown: VersionPath) -> tuple[Version, str] | None:
+    """Return what :func:`version_shown` does, with the model's name."""
     of_model = select(Version, Model.name).join(Model, Model.id == Version.model_id)
     row = session.execute(of_model.where(Model.id == shown.model_id, Version.number == shown.number)).first()
-    return None if row is None else downloads.readable(session, row[0], row[1])
+    return None if row is None else (downloads.readable(session, row[0], row[1]), row[1])
 
 
 def _is_view(path: str) -> bool:
     return path.partition("/")[0] == area.VERSIONS
 
 
-def _in_version(session: Session, path: str) -> tuple[VersionFile, str | None]:
+def _in_version(session: Session, path: str) -> tuple[VersionFile, str | None, str, int]:
     shown = area.version_path(path)
-    found = version_shown(session, shown) if shown else None
-    if shown is None or found is None:
+    named = _named(session, shown) if shown else None
+    if shown is None or named is None:
         raise _absent(path)
+    found, model = named
     row = session.execute(downloads.stored_files(found).where(VersionFile.path == shown.path)).first()
     if row is None:
         if not shown.path or paths.entries(session, VersionFile, shown.path, VersionFile.version_id == found.id):
             raise _folder(path)
         raise _absent(path)
-    return row[0], row[1]
+    return row[0], row[1], model, found.number
 
 
 def _in_area(session: Session, path: str) -> tuple[Artifact, str | None]:

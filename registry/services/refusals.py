@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import structlog
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from registry.db.inserts import add_counts
 from registry.db.models import Account, Refusal
 from registry.db.records import Page
-from registry.db.session import reading, transaction
-from registry.domain import clock
+from registry.db.session import reading
 from registry.domain.access import Permission
 from registry.domain.errors import (
     Conflict,
@@ -25,16 +20,11 @@ from registry.domain.errors import (
     RateLimited,
     RegistryError,
     Unauthenticated,
-    Unavailable,
     UnknownValue,
 )
 from registry.services import known_values
+from registry.services.counting import OTHERS, HourlyCounts, hour_of, page
 
-log = structlog.get_logger(__name__)
-FLUSH_SECONDS = 5.0
-KEPT_FOR = timedelta(days=30)
-MOST_KEYS = 500  # of one process in an hour; the rest is counted under OTHERS
-OTHERS = "others"
 RECORDED = (Unauthenticated, Forbidden, RateLimited, Conflict)
 
 
@@ -47,6 +37,16 @@ class Kind:
     address: str
     action: str
     code: str
+
+    @property
+    def others(self) -> Kind:
+        """Return the kind for all beyond the bound of a process."""
+        return Kind(self.hour, "", OTHERS, OTHERS, self.code)
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """Return the columns of its row."""
+        return {"actor_id": self.actor or None, "address": self.address, "action": self.action, "code": self.code}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +72,15 @@ class RefusalRecord:
     last_at: datetime
 
 
-class Counts:
+class Counts(HourlyCounts[Kind]):
     """What this process has refused and not written down yet; its threads share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting: dict[Kind, tuple[int, datetime]] = {}
-        self._hour: datetime | None = None
-        self._known: set[Kind] = set()
+        super().__init__(Refusal)
 
     def add(self, *, at: datetime, actor: str | None, address: str, action: str, code: str) -> None:
         """Count one refusal, at a time by the database's clock; touches no database."""
-        kind = Kind(at.replace(minute=0, second=0, microsecond=0), actor or "", address[:64], action[:64], code)
-        with self._lock:
-            if self._hour != kind.hour:
-                self._hour, self._known = kind.hour, set()
-            if kind not in self._known and len(self._known) >= MOST_KEYS:
-                kind = Kind(kind.hour, "", OTHERS, OTHERS, code)
-            self._known.add(kind)
-            self._waiting[kind] = (self._waiting.get(kind, (0, at))[0] + 1, at)
-
-    def flush(self) -> None:
-        """Add everything to the database; what cannot be written is kept. Raises Unavailable."""
-        with self._lock:
-            taken, self._waiting = self._waiting, {}
-        if not taken:
-            return
-        try:
-            with transaction() as session:
-                _write(session, taken)
-        except Unavailable:
-            with self._lock:
-                for kind, (count, last) in taken.items():
-                    more, later = self._waiting.get(kind, (0, last))
-                    self._waiting[kind] = (count + more, later)
-            raise
+        self.count(Kind(hour_of(at), actor or "", address[:64], action[:64], code), at=at)
 
 
 def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[RefusalRecord]:
@@ -124,20 +98,11 @@ def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None
     ):
         if value is not None:
             statement = statement.where(column == value)
-    if criteria.since is not None:
-        statement = statement.where(Refusal.hour >= criteria.since)
-    if criteria.until is not None:
-        statement = statement.where(Refusal.hour < criteria.until)
-    if after is not None:
-        hour, key = datetime.fromisoformat(after[0]), after[1]
-        statement = statement.where(tuple_(Refusal.hour, Refusal.key) < (hour, key))
     with reading() as session:
-        rows = session.execute(statement.order_by(Refusal.hour.desc(), Refusal.key.desc()).limit(limit + 1)).all()
-        if not rows:
+        found = page(session, statement, Refusal, since=criteria.since, until=criteria.until, after=after, limit=limit)
+        if not found.items:
             _require_known(session, criteria)
-    last = rows[limit - 1][0] if len(rows) > limit else None
-    following = (clock.wire(last.hour), last.key) if last else None
-    return Page([_record(refusal, name) for refusal, name in rows[:limit]], following)
+    return Page([_record(refusal, name) for refusal, name in found.items], found.next_after)
 
 
 def _require_known(session: Session, criteria: Criteria) -> None:
@@ -160,27 +125,3 @@ def _record(refusal: Refusal, name: str | None) -> RefusalRecord:
     return RefusalRecord(
         refusal.hour, actor, refusal.address, refusal.action, refusal.code, refusal.count, refusal.last_at
     )
-
-
-def _write(session: Session, counts: Mapping[Kind, tuple[int, datetime]]) -> None:
-    """Add the counts, in the order of their keys, so that two processes cannot deadlock."""
-    rows: list[dict[str, Any]] = [
-        {
-            "key": _key(kind),
-            "hour": kind.hour,
-            "actor_id": kind.actor or None,
-            "address": kind.address,
-            "action": kind.action,
-            "code": kind.code,
-            "count": count,
-            "last_at": last,
-        }
-        for kind, (count, last) in counts.items()
-    ]
-    rows.sort(key=lambda row: row["key"])
-    add_counts(session, Refusal, rows, key=("key",), counter="count", latest=("last_at",))
-
-
-def _key(kind: Kind) -> str:
-    parts = (clock.wire(kind.hour), kind.actor, kind.address, kind.action, kind.code)
-    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from registry.auth import login_failures
-from registry.db.models import IdempotencyKey, LoginFailure, Refusal
+from registry.db.models import Download, IdempotencyKey, LoginFailure, Refusal
 from registry.db.retention import delete_older
 from registry.db.session import transaction
 from registry.domain import clock
-from registry.services import heartbeats, idempotency, leases, looks, ownership, refusals, uploads
+from registry.services import counting, heartbeats, idempotency, leases, looks, ownership, uploads
 from registry.storage.checked import Store
 
 ARRIVAL = timedelta(days=1)  # no request that brings bytes takes as long
@@ -34,6 +34,7 @@ def run(*, store: Store) -> Upkeep:
         now = leases.now(session)
         forgotten = delete_older(session, IdempotencyKey.created_at, now - idempotency.KEPT_FOR)
         delete_older(session, LoginFailure.period, now.timestamp() - login_failures.KEPT_SECONDS)
-        delete_older(session, Refusal.hour, now - refusals.KEPT_FOR)
+        for counted in (Refusal, Download):
+            delete_older(session, counted.hour, now - counting.KEPT_FOR)
     ownership.confirm(store, within=ownership.RECENT)
     return Upkeep(expired, forgotten, store.sweep(before=clock.now() - ARRIVAL))

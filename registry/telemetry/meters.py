@@ -58,6 +58,10 @@ class Meters:
             registry=self._own,
         )  # fmt: skip
         self.refusals.labels("rate_limited")
+        self.downloads = Counter(
+            "registry_downloads", "Requests for the bytes of a version that were answered.", ["way"],
+            registry=self._own,
+        )  # fmt: skip
         self.uploads = Counter(
             "registry_uploads", "Uploads whose bytes arrived, or were refused as others than announced.", ["outcome"],
             registry=self._own,

@@ -36,7 +36,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit", "refusals",
-        "tokens"]  # fmt: skip
+        "downloads", "tokens"]  # fmt: skip
 # What a generated path may name instead of what was generated, so that more than 404 is seen.
 REAL = {"model": ["fraud", "fraud", "empty", "gone"], "number": [1, 2, 3, 4, 5], "alias": ["champion", "fresh"],
         "path": ["model.bin", "data/train set.csv"]}  # fmt: skip

@@ -18,7 +18,8 @@ from registry.domain import clock
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION
 from registry.services import upkeep
-from registry.services.refusals import MOST_KEYS, Counts
+from registry.services.counting import MOST_KEYS
+from registry.services.refusals import Counts
 from tests.conftest import SECRET
 from tests.support.aging import age
 from tests.support.api import Api, Given, expect

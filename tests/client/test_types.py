@@ -4,7 +4,19 @@ import typing
 
 import pytest
 
-from registry.api.schemas import aliases, audit, imports, lineage, models, refusals, stages, tokens, uploads, versions
+from registry.api.schemas import (
+    aliases,
+    audit,
+    downloads,
+    imports,
+    lineage,
+    models,
+    refusals,
+    stages,
+    tokens,
+    uploads,
+    versions,
+)
 from registry.client import types
 
 PAIRS = [
@@ -34,6 +46,7 @@ PAIRS = [
     (types.ImportView, imports.ImportView),
     (types.EntryView, audit.AuditEntryView),
     (types.RefusalView, refusals.RefusalView),
+    (types.DownloadCountView, downloads.DownloadView),
     (types.RefusedActor, refusals.RefusedActorView),
     (types.ChangesView, audit.AuditPage),
     (types.EntryActor, audit.ActorView),

@@ -3,6 +3,7 @@
 from registry.api.v1 import (
     aliases,
     audit,
+    downloads,
     files,
     imports,
     jobs,
@@ -27,5 +28,6 @@ BLUEPRINTS = (
     search.blueprint,
     audit.blueprint,
     refusals.blueprint,
+    downloads.blueprint,
     tokens.blueprint,
 )

@@ -14,7 +14,9 @@ from registry.api.schemas.versions import FilePage, FilesQuery
 from registry.domain.access import Permission
 from registry.http.access import requires
 from registry.http.context import absolute, current_actor, settings, store
+from registry.http.downloads import note
 from registry.services import archive, downloads, versions
+from registry.services.download_counts import Way
 from registry.storage.driver import attachment
 
 blueprint = Blueprint("files", __name__, url_prefix="/api/v1", description="Manifests, and bytes out.")
@@ -30,7 +32,9 @@ def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]
     if not query.pop("signed"):
         return paged(versions.files(model, number, **query))
     current_actor().require(Permission.FILE_DOWNLOAD)
-    return paged(downloads.sign_page(model, number, store=store(), expires_in=settings().url_expiry, **query))
+    signed = downloads.sign_page(model, number, store=store(), expires_in=settings().url_expiry, **query)
+    note(model, number, Way.FILES)
+    return paged(signed)
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/archive")
@@ -40,6 +44,7 @@ def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]
 def get_archive(model: str, number: int) -> Response:
     """Download a version as one tar; it ends too early when a file's bytes turn out to be damaged."""
     found = archive.open_(model, number, store=store())
+    note(model, number, Way.ARCHIVE)
     response = Response(archive.stream(found, store=store()), content_type="application/x-tar")
     response.headers["Content-Disposition"] = attachment(f"{found.name}.tar")
     response.headers["Cache-Control"] = "no-store"
@@ -54,6 +59,7 @@ def get_archive(model: str, number: int) -> Response:
 def get_file(model: str, number: int, path: str) -> Response:
     """Download a file of a version."""
     url = downloads.sign(model, number, path, store=store(), expires_in=settings().url_expiry)
+    note(model, number, Way.FILE)
     response = redirect(absolute(url), 302)
     response.headers["Cache-Control"] = "no-store"
     return response

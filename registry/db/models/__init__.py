@@ -8,7 +8,7 @@ from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
 from registry.db.models.operations import Census, Heartbeat
-from registry.db.models.refusals import LoginFailure, Refusal
+from registry.db.models.refusals import Download, LoginFailure, Refusal
 from registry.db.models.registry import Registry
 from registry.db.models.releases import CompatibleRelease
 
@@ -25,6 +25,7 @@ __all__ = [
     "CheckpointedHead",
     "CommitBase",
     "CompatibleRelease",
+    "Download",
     "FormerName",
     "Heartbeat",
     "IdempotencyKey",

@@ -1,10 +1,10 @@
-"""Failed logins, which limit further ones, and what was refused: counts that are deleted after a while."""
+"""Failed logins, which limit further ones, what was refused and what was downloaded: counts that are deleted later."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Index, String, Uuid
+from sqlalchemy import BigInteger, Index, String, Text, Uuid
 from sqlalchemy.orm import Mapped, mapped_column
 
 from registry.db.base import Base
@@ -41,5 +41,26 @@ class Refusal(Base):
     address: Mapped[str] = mapped_column(String(64))
     action: Mapped[str] = mapped_column(String(64))
     code: Mapped[str] = mapped_column(String(32))
+    count: Mapped[int] = mapped_column(BigInteger)
+    last_at: Mapped[datetime]
+
+
+class Download(Base):
+    """How often one actor at one address asked for the bytes of one version in an hour, in one ``way``.
+
+    ``key`` is a digest of all of these. ``model`` is the name by which it was asked for, empty for what a process
+    counted beyond its bound. As in ``refusals``, the actor is no foreign key.
+    """
+
+    __tablename__ = "downloads"
+    __table_args__ = (Index("ix_downloads_hour", "hour", "key"),)
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    hour: Mapped[datetime]
+    actor_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    address: Mapped[str] = mapped_column(String(64))
+    model: Mapped[str] = mapped_column(Text)
+    number: Mapped[int | None]
+    way: Mapped[str] = mapped_column(String(16))
     count: Mapped[int] = mapped_column(BigInteger)
     last_at: Mapped[datetime]

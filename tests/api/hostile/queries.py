@@ -6,7 +6,7 @@ from __future__ import annotations
 LISTS = [
     "/models", "/models/fraud/versions", "/models/fraud/versions/4/files", "/models/fraud/versions/4/metrics",
     "/models/fraud/aliases", "/models/fraud/aliases/champion/history", "/models/fraud/history",
-    "/models/fraud/versions/2/history", "/audit", "/refusals", "/tokens", "/me/tokens", "/jobs",
+    "/models/fraud/versions/2/history", "/audit", "/refusals", "/downloads", "/tokens", "/me/tokens", "/jobs",
     "/search/models", "/search/versions", "/audit/chains", "/audit/entries",
 ]  # fmt: skip
 HISTORIES = ["/models/fraud/history", "/models/fraud/versions/2/history", "/audit"]

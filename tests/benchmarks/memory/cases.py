@@ -190,6 +190,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "operations.livez": Case("GET", "/livez"),
         "operations.openapi": Case("GET", "/openapi.json"),
         "operations.readyz": Case("GET", "/readyz"),
+        "downloads.list_downloads": Case("GET", "/api/v1/downloads?limit=200"),
         "refusals.list_refusals": Case("GET", "/api/v1/refusals?limit=200"),
         "audit.list_chains": Case("GET", "/api/v1/audit/chains?limit=200"),
         "audit.list_chain_entries": Case("GET", "/api/v1/audit/entries?limit=200"),

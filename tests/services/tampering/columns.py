@@ -64,6 +64,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
     "worker_heartbeats": "signs of life, which say nothing of models",
     "census": "counts for metrics, made again by a worker",
     "login_failures": "counts that are deleted after a while; they limit logins and answer nothing",
+    "downloads": "counts that are deleted after a while; docs say that they prove nothing",
     "refusals": "counts that are deleted after a while; docs say that they prove nothing",
     "registry": {
         "key": "there is one row",
