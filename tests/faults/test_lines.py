@@ -22,6 +22,7 @@ from tests.support.servers import Caller, Fleet, Launcher, eventually, running_f
 
 MODEL = "fraud"
 LONGEST = 12.0
+PAUSES = 30.0  # of a machine that has other things to do; what is not given up takes as long as the caller waits
 THREADS = 4
 Record = Callable[[str, object], None]
 
@@ -140,8 +141,8 @@ def test_requests_into_a_black_hole_end_and_leave_their_threads_free(
     assert alive.status_code == 200
     for answer, _ in answers:
         assert_put_off(answer)
-    # One more than there are threads: one has waited for the others. The machine may be slow as well.
-    assert max(seconds for _, seconds in answers) < 2 * LONGEST + 6
+    # One more than there are threads: one has waited for the others.
+    assert max(seconds for _, seconds in answers) < 2 * LONGEST + PAUSES
     eventually(lambda: caller("GET", f"/models/{MODEL}").ok, "the service recovers without a restart")
     assert promote(caller, "one").status_code == 200
     assert_promoted_once(ledger, record_property)
@@ -164,7 +165,7 @@ def test_a_statement_whose_answer_never_comes_is_given_up(
     line.heal()
 
     assert_put_off(answer)
-    assert seconds < LONGEST + 6
+    assert seconds < LONGEST + PAUSES
     assert promote(caller, "one").status_code == 200
     assert_promoted_once(ledger, record_property)
 

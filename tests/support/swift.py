@@ -255,8 +255,8 @@ def _await_answer(port: int, servers: list[subprocess.Popen[bytes]], logs: Path)
 
 
 def answers(host: str, port: int) -> bool:
-    """Tell whether the server's health check succeeds now."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    """Tell whether the server's health check succeeds; a server that is slow to answer is there all the same."""
+    connection = http.client.HTTPConnection(host, port, timeout=_START_SECONDS)
     try:
         connection.request("GET", "/healthcheck")
         return connection.getresponse().status == 200
