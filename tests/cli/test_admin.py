@@ -96,11 +96,9 @@ def test_gc_answers_with_one_document(
     assert done == {"dry_run": False, "deleted": items, "bytes": 19, "waiting": 0}
 
 
-def test_gc_without_a_store_deletes_nothing_and_says_so(
-    admin: Registry, stock: Stock, given: Given, tmp_path: Path
-) -> None:
+def test_gc_without_a_store_deletes_nothing_and_says_so(admin: Registry, stock: Stock, given: Given) -> None:
     given.version()
-    away = stock.root.rename(tmp_path / "away")
+    away = stock.root.rename(stock.root.with_name("away"))
     stock.root.write_bytes(b"no directory")
     try:
         done = admin("admin", "gc")
@@ -264,9 +262,9 @@ def test_the_doctor_tells_of_damage_and_where_to_read_of_it(admin: Registry, sto
     assert "1 missing (registry audit --action blob.missing)" in detail
 
 
-def test_the_doctor_tells_that_the_store_is_gone(admin: Registry, stock: Stock, given: Given, tmp_path: Path) -> None:
+def test_the_doctor_tells_that_the_store_is_gone(admin: Registry, stock: Stock, given: Given) -> None:
     given.version()
-    away = stock.root.rename(tmp_path / "away")
+    away = stock.root.rename(stock.root.with_name("away"))
     stock.root.write_bytes(b"no directory")
     try:
         done, plain = admin("doctor", "--json"), admin("doctor")

@@ -70,6 +70,7 @@ def test_a_server_that_starts_without_room_for_its_counts_serves_and_counts_late
 
 def test_a_file_system_that_fills_while_serving_ends_no_process(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", size="2m") as disk, counting_on(disk, tmp_path) as server:
+        eventually(lambda: len(server.workers()) == 2, "both processes are there")
         eventually(lambda: server.metric(UNMATCHED) > 0, "requests are counted")
         workers = server.workers()
         fill(disk)
@@ -133,6 +134,7 @@ def test_counts_that_cannot_be_read_are_said_to_be_missing_and_the_others_are_th
 
 def test_a_server_that_takes_over_from_a_living_one_leaves_its_counts(tmp_path: Path) -> None:
     with counting_on(tmp_path, tmp_path, replaceable=True) as server:
+        eventually(lambda: len(server.workers()) == 2, "both processes are there")
         for number in range(20):
             server.get(f"/nothing/{number}")
         before, workers = server.metric(UNMATCHED), server.workers()
