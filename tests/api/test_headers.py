@@ -294,7 +294,8 @@ def test_addresses_are_those_of_the_public_url_with_its_path(
         page = named.client.get("/docs").get_data(as_text=True)
         for link in re.findall(r'(?:src|href)="([^"]*)"', page):
             assert not link.startswith(("/", "http"))  # a proxy strips the prefix, so the page cannot name it
-            assert named.client.get(urljoin("/docs", link)).status_code == 200
+            with named.client.get(urljoin("/docs", link)) as asset:
+                assert asset.status_code == 200
 
 
 def test_development_mode_answers_to_this_machine_only(dev: FlaskClient) -> None:
