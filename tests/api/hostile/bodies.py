@@ -58,6 +58,7 @@ FACTS: dict[str, Any] = {
     "tags": {"team": "risk"},
     "params": {"depth": "6"},
     "metrics": {"auc": 0.93},
+    "evaluations": [{"metrics": {"auc": 0.9}, "step": 1, "dataset_digest": DIGEST, "dataset_name": "test.csv"}],
     "framework": "sklearn",
     "signature": {"inputs": []},
     "run": {
@@ -100,7 +101,7 @@ OPERATIONS = [
     Operation("POST", "/models/fraud/versions/5/restore", ReasonBody, {"reason": "why"}),
     Operation("POST", "/models/buried/versions/1/purge", PurgeBody, {"reason": "why"}),
     Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
-              {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST}),
+              {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST, "dataset_name": "test.csv"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
               {"stage": "staging", "reason": "why", "expected_current": 2, "leave_vacant": False, "dry_run": False}),
     Operation("POST", "/models/fraud/rollback", RollbackBody,
