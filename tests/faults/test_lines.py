@@ -45,8 +45,9 @@ def line(database: Database) -> Iterator[Proxy]:
 
 @pytest.fixture
 def fleet(database: Database, line: Proxy, launcher: Launcher, tmp_path: Path) -> Iterator[Fleet]:
-    """One server with few threads, behind the line."""
-    parts = make_url(database.url).set(host="127.0.0.1", port=line.port).difference_update_query(["host", "port"])
+    """One server with few threads, behind the line, that connects with its own limits of time."""
+    parts = make_url(database.url).set(host="127.0.0.1", port=line.port)
+    parts = parts.difference_update_query(["host", "port", "connect_timeout"])
     url, token = parts.render_as_string(hide_password=False), database.tokens["all"]
     with running_fleet(
         launcher, tmp_path, database_url=url, token=token, secret=SECRET, threads=THREADS, database_pool_size=THREADS
