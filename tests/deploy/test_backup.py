@@ -397,14 +397,22 @@ def test_rotten_objects_and_rotten_copies_are_told_again_until_they_are_whole(
     copy.write_bytes(bytes(64))
     copied_again, clean = take(source, folder), take(source, folder, "--deep")
 
-    for number in range(SAMPLE):  # copies that were not read for longer
+    others = []
+    for number in range(SAMPLE):
         digest = hashlib.sha256(str(number).encode()).hexdigest()
         other = folder / "objects" / "blobs" / digest[:2] / digest / str(uuid.uuid4())
         other.parent.mkdir(parents=True)
         other.write_text(str(number))
-        os.utime(other, (1, 1))
+        others.append(other)
     stored.write_bytes(bytes(64))
-    sampled, deep = take(source, folder), take(source, folder, "--deep")
+
+    def take_after_others(*options: str) -> subprocess.CompletedProcess[str]:
+        """A backup while the copies of all other objects were not read for longer."""
+        for other in others:
+            os.utime(other, (1, 1))
+        return take(source, folder, *options)
+
+    sampled, deep = take_after_others(), take_after_others("--deep")
 
     assert (rotten.returncode, "does not have its digest in the store" in rotten.stderr) == (1, True)
     assert (sampled.returncode, f" {SAMPLE} read again" in sampled.stdout) == (0, True)
