@@ -26,7 +26,7 @@ from registry.domain import clock as wire
 from tests import conftest
 from tests.conftest import SECRET
 from tests.faults.conftest import with_two_versions
-from tests.support.crashes import command
+from tests.support.crashes import begun, command
 from tests.support.databases import Database, PostgresDatabase
 from tests.support.debian import unpacked
 from tests.support.ledger import Ledger
@@ -207,19 +207,20 @@ def test_a_process_whose_clock_is_days_ahead_ends_no_upload_and_forgets_no_key(
         caller.make("POST", "/models", model, key="the-same-key")
         clock.set("+864000")
         after = caller.make("POST", "/uploads", {**wanted, "sha256": "0" * 64})
-        worked = command(
+        worker = begun(  # not in a fork, which would not load what moves its clock
             "worker", "--once", cwd=tmp_path, env=environment(
                 REGISTRY_DATABASE_URL=database.url.replace("+psycopg", ""), REGISTRY_SECRET_KEY=SECRET,
                 REGISTRY_STORAGE_URL=f"file://{fleet.store}", REGISTRY_DATA_DIR=str(tmp_path), **clock.environment,
             ),
         )  # fmt: skip
+        _, problem = worker.communicate(timeout=120)
         upload = caller.get(f"/uploads/{before['id']}")
         repeated = caller("POST", "/models", model, key="the-same-key")
         assert caller.send(upload["target"], content).ok
         assert caller("POST", f"/uploads/{before['id']}/complete").status_code == 200
         clock.set("+0")
 
-    assert worked.returncode == 0, worked.stderr
+    assert worker.returncode == 0, problem
     assert (before["state"], upload["state"], repeated.status_code) == ("pending", "pending", 201)
     assert upload["expires_at"] == before["expires_at"]
     assert abs(datetime.fromisoformat(after["expires_at"]) - datetime.fromisoformat(before["expires_at"])) < timedelta(
