@@ -99,7 +99,7 @@ OPERATIONS = [
     Operation("PATCH", "/models/fraud/versions/4", VersionPatchBody,
               {"description": "text", "tags": {"team": "risk", "old": None}, "reason": "why"}),
     Operation("POST", "/models/fraud/versions/5/restore", ReasonBody, {"reason": "why"}),
-    Operation("POST", "/models/buried/versions/1/purge", PurgeBody, {"reason": "why"}),
+    Operation("POST", "/models/buried/versions/1/purge", PurgeBody, {"reason": "why", "now": False}),
     Operation("POST", "/models/fraud/versions/4/metrics", EvaluationBody,
               {"metrics": {"auc": 0.9}, "step": -3, "dataset_digest": DIGEST, "dataset_name": "test.csv"}),
     Operation("PUT", "/models/fraud/versions/4/stage", StageChangeBody,
