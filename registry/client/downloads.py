@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from registry.client.types import FileView, VersionView
 from registry.rules import paths
 from registry.rules.manifest import LARGEST_FILE, digest
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _ADVICE = (
     "Versions of earlier releases may hold such paths: if you trust this one, allow unsafe paths"
     " (pull --allow-unsafe-paths, allow_unsafe_paths=True)."
@@ -185,10 +187,11 @@ def _partials(file: FileView) -> tuple[str, str]:
 
 
 def _is_file(file: Any) -> bool:
-    """Return whether an item of the list has every field of a file."""
+    """Return whether an item of the list has every field of a file. Its digest names a place in the cache, too."""
     return (
         isinstance(file, dict)
         and all(isinstance(file.get(name), str) for name in ("path", "sha256", "media_type"))
+        and _SHA256.fullmatch(file["sha256"]) is not None
         and isinstance(file.get("url", ""), str)
         and type(file.get("size")) is int
         and 0 <= file["size"] <= LARGEST_FILE

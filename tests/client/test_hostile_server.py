@@ -130,6 +130,22 @@ def test_files_that_make_a_repository_are_not_written(
         client.pull("fraud:1", tmp_path / "out")
 
 
+@pytest.mark.parametrize("form", ["absolute", "relative"])
+def test_a_digest_that_is_a_path_does_not_reach_a_file_outside_of_the_cache(
+    registry: Registry, client: RegistryClient, tmp_path: Path, form: str
+) -> None:
+    mine, cache = tmp_path / "mine", tmp_path / "cache"
+    mine.write_bytes(b"mine")
+    (cache / "sha256").mkdir(parents=True)
+    named = str(mine) if form == "absolute" else "../mine"
+    registry.listed = [{"path": "a", "size": 4, "sha256": named, "media_type": "a/b"}]
+
+    with pytest.raises(errors.UnexpectedReply):
+        client.pull("fraud:1", tmp_path / "out", cache=cache)
+
+    assert mine.read_bytes() == b"mine"
+
+
 def pages(*items: Any) -> Iterator[Response]:
     """Pages for ever, each with a cursor that was never there before."""
     for number in itertools.count():
