@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db import schema, times
 from registry.db.session import db, engine_of
+from registry.domain.errors import Unavailable
 from registry.http import refusals
 from registry.http.context import EXTENSION, Adapters
 from registry.services import accounts, health, ownership, secret_keys
@@ -28,6 +32,8 @@ _CONFIGURATIONS = (
     Path(__file__).parents[1] / "deploy" / "gunicorn.conf.py",
     Path(__file__).parent / "_deploy" / "gunicorn.conf.py",
 )
+ADDRESS_TRIES = 5
+_INHERITED = ("GUNICORN_FD", "GUNICORN_PID", "LISTEN_FDS")  # gunicorn's: the socket comes from another process
 DEV_BANNER = """Model registry, development mode: no login, this machine only.
   API       http://{bind}/api/v1      docs http://{bind}/docs
   data      {data}
@@ -44,11 +50,13 @@ It is also in {path}, readable by its owner only. For example:
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
     """Prepare what a first start needs, then serve until the process is told to stop.
 
-    Raises Unavailable when the database does not answer or has a schema that this release does not work with,
-    SecretKeyMismatch with another key than the database's, and ForeignStore when the store is another registry's.
+    Raises Unavailable when the address is taken, or the database does not answer or has a schema that this release
+    does not work with, SecretKeyMismatch with another key than the database's, and ForeignStore when the store is
+    another registry's.
     """
     settings = replace(settings, workers=workers or settings.workers, threads=threads or settings.threads)
     logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
+    _require_address(settings.bind)
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -64,6 +72,36 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     else:
         offer_bootstrap(app)
     _Server(settings).run()
+
+
+def _require_address(bind: str) -> None:
+    """Raise Unavailable, with what to do, where the address cannot be listened at.
+
+    Waits as long as gunicorn does for a program that is about to leave it.
+    """
+    if any(name in os.environ for name in _INHERITED):
+        return
+    host, _, port = bind.rpartition(":")
+    for left in reversed(range(ADDRESS_TRIES)):
+        try:
+            _listen(host.strip("[]"), int(port))
+            return
+        except OSError as error:
+            is_taken = error.errno == errno.EADDRINUSE
+            if is_taken and left:
+                time.sleep(1)
+                continue
+            advice = "stop the program that does, or use another port (--port)" if is_taken else "correct --bind"
+            raise Unavailable(f"cannot listen at {bind} ({error.strerror or error}): {advice}") from error
+
+
+def _listen(host: str, port: int) -> None:
+    flags, kind = socket.AI_PASSIVE, socket.SOCK_STREAM
+    family, _, protocol, _, address = socket.getaddrinfo(host, port, type=kind, flags=flags)[0]
+    with socket.socket(family, kind, protocol) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        tried.bind(address)
+        tried.listen()
 
 
 def check_key_and_store(app: Flask) -> None:

@@ -65,7 +65,7 @@ def _explain(described: Mapping[str, Any]) -> None:
     click.echo(f"error: {clean(detail)}", err=True)
     for hint in _hints(described, detail):
         click.echo(f"  {clean(hint)}", err=True)
-    if described.get("request_id"):
+    if described.get("request_id") and described["code"] != "not_found":  # whose detail says all that the log does
         click.echo(f"  request {clean(described['request_id'])}", err=True)
 
 

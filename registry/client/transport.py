@@ -270,12 +270,29 @@ def later(response: requests.Response, advice: str = "") -> errors.Unavailable:
 def unreachable(url: str, error: Exception) -> errors.Unreachable:
     """The error for no answer, with what to look at first. Never shows more of *url* than its origin."""
     where = origins.origin(url)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return errors.Unreachable(
+            f"{where} is called through an HTTP proxy that cannot be reached or refuses ({_cause(error)}). "
+            "Look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
+        )
+    if isinstance(error, requests.exceptions.SSLError) and _speaks_no_tls(error):
+        return errors.Unreachable(f"{where} does not speak TLS. Is its address {where.replace('https', 'http', 1)}?")
     if isinstance(error, requests.exceptions.SSLError):
-        return errors.Unreachable(f"{where}: the TLS certificate cannot be trusted ({_cause(error)}).")
+        return errors.Unreachable(
+            f"{where}: the TLS certificate cannot be trusted ({_cause(error)}). "
+            "For a private CA set REQUESTS_CA_BUNDLE to its file."
+        )
     if _timed_out(error) or _timed_out(_reason(error)):
         return errors.Unreachable(f"{where} did not answer in time.")
     advice = " Is the server running? registry serve --dev" if origins.loopback(url) else ""
     return errors.Unreachable(f"{where} cannot be reached ({_cause(error)}).{advice}")
+
+
+def _speaks_no_tls(error: Exception) -> bool:
+    """Return whether the other side answered in plain HTTP, which TLS reads as a wrong version or record."""
+    return any(
+        text in str(error).upper().replace("_", " ") for text in ("WRONG VERSION NUMBER", "RECORD LAYER FAILURE")
+    )
 
 
 def _session(auth: AuthBase, backoff: retrying.Backoff) -> requests.Session:

@@ -84,6 +84,25 @@ def test_a_closed_port_is_an_error_with_advice() -> None:
     assert "registry serve --dev" in caught.value.detail
 
 
+def test_an_http_proxy_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    with (
+        RegistryClient("http://models.test", retries=0, insecure=True) as client,
+        pytest.raises(errors.Unreachable, match=r"^http://models\.test is called through an HTTP proxy.*NO_PROXY"),
+    ):
+        client.me()
+
+
+def test_tls_against_plain_http_is_named(online: Callable[[Site], Site]) -> None:
+    site = online(Site())
+    with (
+        RegistryClient(site.url.replace("http:", "https:"), retries=0) as client,
+        pytest.raises(errors.Unreachable, match=rf"does not speak TLS\. Is its address {site.url}\?"),
+    ):
+        client.me()
+
+
 def test_a_server_that_never_answers_is_given_up(online: Callable[[Site], Site]) -> None:
     given_up = threading.Event()
 

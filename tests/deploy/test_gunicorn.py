@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.bare_server import CONFIG, PATIENCE, BareServer, eventually, running
+from tests.support.processes import SCRIPTS
 
 # `/held` answers only once the test has written the file `released`, so that a request is in flight for exactly as long
 # as the test wants. Everything else answers with what the application was told about the request.
@@ -168,3 +170,23 @@ def test_serving_writes_nothing_into_the_home_or_the_working_directory(serve, tm
 
     assert set(tmp_path.rglob("*")) - before == {tmp_path / "log"}
     assert "Control socket" not in server.log
+
+
+@pytest.mark.parametrize(
+    ("host", "says"), [("127.0.0.1", "use another port (--port)"), ("203.0.113.7", "correct --bind")]
+)
+def test_an_address_that_cannot_be_listened_at_is_one_line_with_the_remedy(
+    tmp_path: Path, environment: dict[str, str], host: str, says: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"{host}:{taken.getsockname()[1]}"
+        done = subprocess.run(
+            [SCRIPTS / "registry", "serve", "--bind", bind, "--data-dir", tmp_path / "data"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 8
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"Error: cannot listen at {bind} (")
+    assert line.endswith(says)
+    assert not (tmp_path / "data" / "registry.db").exists()
