@@ -418,6 +418,25 @@ def test_personal_data_in_edited_texts_is_found_and_redacted(
             session.execute(update(table).values(**kept))
 
 
+def test_personal_data_outside_of_the_log_is_found(admin: Registry, given: Given, api: Api) -> None:
+    name, digest = "gross", f"sha256:{'a' * 64}"
+    evaluation = {"metrics": {f"auc-{name}": 0.5}, "dataset_digest": digest, "dataset_name": f"files of {name}"}
+    given.version(
+        "fraud", framework=f"{name}-ml", signature={"inputs": name}, run={"system": "ci", "id": f"{name}-41"},
+        run_link=f"https://ci.example/{name}", logged_model=f"m-{name}", aliases=[f"of-{name}"],
+        evaluations=[evaluation],
+    )  # fmt: skip
+    expect(201, api.post("/tokens", {"owner": "dave", "name": f"{name}'s laptop", "roles": ["reader"]}))
+
+    found = document(admin("audit", "find-text", name.upper(), "--json"))["items"]
+
+    assert {(one["place"], one["field"]) for one in found if one["place"] not in {"lineage", "kept reply"}} == {
+        ("token", "name"), ("alias", "alias"), ("metric", "metric"), ("metric", "dataset_name"),
+        ("version", "framework"), ("version", "signature"), ("version", "run_id"), ("version", "run_link"),
+        ("version", "logged_model"),
+    }  # fmt: skip
+
+
 def test_what_cannot_be_redacted_is_refused_by_name(admin: Registry, given: Given, api: Api) -> None:
     given.version("fraud", tags={"team": "risk"})
     entry = expect(200, api.get("/models/fraud/history?action=version.registered"))["items"][0]["id"]

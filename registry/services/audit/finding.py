@@ -17,16 +17,21 @@ from sqlalchemy import String, cast, literal, select
 from registry.db.base import Rows
 from registry.db.models import (
     Account,
+    AliasTenure,
     Artifact,
     AuditEntry,
     AuditText,
+    Download,
     FormerName,
     IdempotencyKey,
     Import,
     LineageNode,
     Model,
+    Refusal,
+    Token,
     Version,
     VersionFile,
+    VersionMetric,
     VersionParam,
 )
 from registry.db.session import reading
@@ -36,6 +41,7 @@ from registry.services.audit.streams import Cursors
 AROUND = 30  # characters of an excerpt on each side
 ACCOUNT = "registry admin erase --account NAME"
 KEPT = "none: history keeps it; version purge gives up the bytes of files"
+COUNTED = "none: it is deleted after 30 days"
 _DOCUMENTS = frozenset({"tags", "claimed", "reply"})
 
 
@@ -89,17 +95,33 @@ def _of_versions(table: Any, field: Any, value: Any) -> Rows:
     return rows.join(Version, Version.id == table.version_id).join(Model, Model.id == Version.model_id)
 
 
-_NAME, _PATH, _REPLY = literal("name"), literal("path"), literal("reply")
+def _shown(column: Any) -> Rows:
+    """Select the named version, the column's name and its value of each version that has one."""
+    rows = select(_VERSION, literal(column.key), column).join(Model, Model.id == Version.model_id)
+    return rows.where(column.is_not(None))
+
+
+_NAME, _PATH, _REPLY, _ADDRESS = literal("name"), literal("path"), literal("reply"), literal("address")
+_SHOWN = (Version.framework, Version.signature, Version.run_id, Version.run_link, Version.logged_model)
+_ALIASES = select(Model.name, literal("alias"), AliasTenure.alias).join(Model, Model.id == AliasTenure.model_id)
 # Place, remedy, and a statement for subject, field and value of each row.
 _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
+    ("token", "none: the list of tokens keeps it", select(Token.id, _NAME, Token.name)),
     ("account", ACCOUNT, select(Account.name, _NAME, Account.name).where(Account.kind == ActorKind.USER)),
     ("model", "registry model rename; the log keeps the name", select(Model.name, _NAME, Model.name)),
     ("former name", KEPT, select(Model.name, _NAME, FormerName.name).join(FormerName, FormerName.model_id == Model.id)),
+    ("alias", KEPT, _ALIASES),
+    *(("version", KEPT, _shown(column)) for column in _SHOWN),
+    ("metric", KEPT, _of_versions(VersionMetric, literal("metric"), VersionMetric.key)),
+    ("metric", KEPT, _of_versions(VersionMetric, literal("dataset_name"), VersionMetric.dataset_name)),
     ("param", KEPT, _of_versions(VersionParam, VersionParam.key, VersionParam.value)),
     ("lineage", KEPT, select(LineageNode.name, LineageNode.kind, LineageNode.attributes)),
     ("file", KEPT, _of_versions(VersionFile, _PATH, VersionFile.path)),
     ("artifact", "delete the file", select(Artifact.path, _PATH, Artifact.path)),
     ("import", KEPT, select(Import.source, literal("request"), Import.facts)),
+    ("import", KEPT, select(Import.id, literal("source"), Import.source)),
+    ("refusal", COUNTED, select(Refusal.action, _ADDRESS, Refusal.address)),
+    ("download", COUNTED, select(Download.model, _ADDRESS, Download.address)),
     ("kept reply", "none: it is deleted after 7 days", select(IdempotencyKey.key, _REPLY, IdempotencyKey.reply)),
 )
 
