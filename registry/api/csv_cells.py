@@ -22,7 +22,7 @@ _ESCAPED = {";": "\\u003b", "|": "\\u007c", "\x7f": "\\u007f"}
 
 def cell(value: Any) -> Any:
     """Return *value* as the writer of a CSV file takes it; a document as JSON, which reads the same."""
-    if isinstance(value, dict):
+    if isinstance(value, dict | list):
         text = json.dumps(value, sort_keys=True)
         return re.sub("[;|\x7f]", lambda found: _ESCAPED[found[0]], text)
     if not isinstance(value, str):

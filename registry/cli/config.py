@@ -21,6 +21,13 @@ def user_directory() -> Path:
     return shared.user_directory()
 
 
+def working_directory() -> Path:
+    """Return the working directory, or the root where it was removed."""
+    from registry.client import target
+
+    return target.working_directory()
+
+
 def resolve(
     *, url: str | None, token: str | None, insecure: bool, environ: Mapping[str, str], cwd: Path, home: Path
 ) -> Target:

@@ -17,6 +17,7 @@ DOWNLOAD_COLUMNS = ("hour", ("version", "way"), ("actor", "address"), "count", "
 NO_ENTRIES, NO_REFUSALS, NO_DOWNLOADS = "no entries match", "no refusals match", "no downloads match"
 _MOST_PARTS = 6
 _LONGEST = 40
+_ID_PART = 8  # of an entry, as much as a column holds; --json has all of it
 
 
 def entry_row(entry: EntryView) -> list[object]:
@@ -70,6 +71,10 @@ def _move(entry: EntryView) -> Iterator[str]:
 
 def _fields(entry: EntryView) -> Iterator[str]:
     """Return the other fields that differ; the holder of production follows from the move."""
+    if entry["action"] == "text.erased":
+        redacted = entry["before"]
+        yield f"{redacted.get('text')} of entry {str(redacted.get('entry'))[:_ID_PART]} redacted"
+        return
     before, after, owner = entry["before"], entry["after"], entry["texts"].get("owner")
     for key in sorted({*before, *after} - {"stage", "production"}):
         if key == "owner" and owner:

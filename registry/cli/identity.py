@@ -82,7 +82,7 @@ def _address(url: str | None, home: Path) -> str:
     from registry.client import origins
     from registry.client.target import PROJECT_FILE
 
-    found, source = config.locate(url=url, environ=os.environ, cwd=Path.cwd(), home=home)
+    found, source = config.locate(url=url, environ=os.environ, cwd=config.working_directory(), home=home)
     if source.endswith(PROJECT_FILE):
         raise click.UsageError(f"{source} names {found}. To log in there, say so: --url {found}")
     try:

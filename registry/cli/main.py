@@ -53,12 +53,22 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "doctor": "doctor:doctor",
     },
 }
+_COMPARED = (
+    "registry show NAME:NUMBER for each version, registry verify DIRECTORY --against NAME:NUMBER,"
+    " or RegistryClient.compare in Python"
+)
 # What people type who come from other tools, with what does it here.
 ELSEWHERE: Mapping[str, str] = {
     "ls": "registry model list, registry version list NAME or registry version files NAME:NUMBER",
     "list": "registry model list, registry version list NAME or registry alias list NAME",
     "download": "registry pull NAME:NUMBER -o DIRECTORY, or registry version tar for one file",
-    "diff": "registry show NAME:NUMBER for each version, or registry verify DIRECTORY --against NAME:NUMBER",
+    "diff": _COMPARED,
+    "compare": _COMPARED,
+    "get": "registry show NAME:NUMBER, or registry pull NAME:NUMBER -o DIRECTORY",
+    "describe": "registry show NAME:NUMBER",
+    "lineage": "registry show NAME:NUMBER",
+    "status": "registry whoami or registry doctor --url URL",
+    "rm": "registry version delete NAME:NUMBER or registry model delete NAME",
     "upload": "registry register NAME PATH",
     "delete": "registry version delete NAME:NUMBER or registry model delete NAME",
     "log": "registry history NAME",

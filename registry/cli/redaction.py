@@ -76,7 +76,7 @@ def redact(entry: str, field: str, tags: tuple[str, ...], reason: str, as_json: 
 
 def _row(found: FoundText) -> list[object]:
     at = Moment(found.at.isoformat()) if found.at else ""
-    return [at, Whole(found.place), found.subject or "", Whole(found.field), found.excerpt, found.remedy]
+    return [at, Whole(found.place), found.subject or "", Whole(found.field), found.excerpt, Whole(found.remedy)]
 
 
 def _json(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import bars, evaluations, facts, output, version
+from registry.cli import bars, config, evaluations, facts, output, version
 from registry.cli.options import connected, follow_links, jobs, patterns, resumable, wait
 from registry.cli.params import METRIC, MODEL, PAIR, REFERENCE, distinct
 from registry.cli.session import Session
@@ -115,7 +115,8 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     """
     if options["update"] and options["new_version"]:
         raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
-    found = facts.detected(path if isinstance(path, Path) else Path.cwd(), enabled=not options["no_detect"])
+    where = path if isinstance(path, Path) else config.working_directory()
+    found = facts.detected(where, enabled=not options["no_detect"])
     described = _facts(session, found, **options)
     if isinstance(path, str):
         _import(session, name, path, described, options)

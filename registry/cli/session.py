@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
@@ -44,7 +43,7 @@ class Session:
             token=self._token,
             insecure=self._insecure,
             environ=os.environ,
-            cwd=Path.cwd(),
+            cwd=config.working_directory(),
             home=config.user_directory(),
         )
 

@@ -75,8 +75,15 @@ def version(view: VersionView) -> None:
             ("tags", view["tags"]),
             *_lineage(view["lineage"]),
             ("deleted", when(view["deleted_at"])),
+            ("purged", _purged(view)),
         ]
     )
+
+
+def _purged(view: VersionView) -> str | None:
+    """When the bytes were given up; an older registry does not say."""
+    purged = view.get("purged_at")
+    return f"{when(purged)}, its bytes are gone" if purged else None
 
 
 def _files(view: VersionView) -> str:

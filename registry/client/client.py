@@ -87,7 +87,7 @@ class RegistryClient:
                 token=token,
                 insecure=insecure,
                 environ=os.environ,
-                cwd=Path.cwd(),
+                cwd=target.working_directory(),
                 home=credentials.user_directory(),
             )
             url, token, insecure = found.url, found.token, found.insecure

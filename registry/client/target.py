@@ -6,6 +6,7 @@ environment is not sent to a URL that a project file names, because the author o
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,14 @@ class Target:
     token: str | None = field(default=None, repr=False)
     insecure: bool = False
     saved: bool = False
+
+
+def working_directory() -> Path:
+    """Return the working directory, or the root where it was removed: the environment may name all that is needed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path(os.sep)
 
 
 def resolve(

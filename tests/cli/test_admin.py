@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import uuid
 from datetime import timedelta
@@ -395,6 +397,8 @@ def test_personal_data_in_edited_texts_is_found_and_redacted(
     assert api.get(version).headers["ETag"] != etag
     history = expect(200, api.get("/models/fraud/history"))["items"]
     assert name not in str(history)
+    cells = csv.DictReader(io.StringIO(api.get("/audit?format=csv&action=version.registered").get_data(as_text=True)))
+    assert [row["redacted"] for row in cells] == ['["tags"]']
     assert [entry["redacted"] for entry in history if entry["redacted"]] == [
         ["reason"], ["description"], ["tags"], ["description"],
     ]  # fmt: skip

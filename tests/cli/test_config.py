@@ -69,6 +69,17 @@ def test_the_nearest_project_file_wins(tmp_path: Path) -> None:
     assert resolve(tmp_path).url == "https://near.example"
 
 
+def test_a_removed_working_directory_needs_no_address_from_there(
+    registry: Registry, place: Place, network: responses.RequestsMock
+) -> None:
+    network.get(f"{URL}/api/v1/me", json=ME)
+    place.cwd.rmdir()
+
+    done = registry("whoami", "--url", URL, "--token", TOKEN)
+
+    assert (done.code, done.err) == (0, "")
+
+
 def test_a_tokens_flag_wins_over_its_variable_and_that_over_the_saved_one(tmp_path: Path) -> None:
     credentials.save(tmp_path / "home", "https://a.example", "saved")
     write(tmp_path / "token", "from-file\n")

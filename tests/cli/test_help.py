@@ -91,6 +91,7 @@ def test_the_options_of_every_command_are_described_once() -> None:
         (["ls"], "registry model list"),
         (["list"], "registry version list NAME"),
         (["diff", "fraud:1", "fraud:2"], "registry show"),
+        (["compare", "fraud:1", "fraud:2"], "RegistryClient.compare"),
         (["download", "fraud:1"], "registry pull"),
         (["version", "archive", "fraud:1", "--reason", "old"], "registry archive NAME:NUMBER"),
         (["version", "archive", "fraud:1", "-o", "x.tar"], "registry version tar NAME:NUMBER"),

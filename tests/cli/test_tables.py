@@ -144,6 +144,8 @@ def test_history_says_what_changed(registry: Registry, network: responses.Reques
         "open=true, s=1.5"
     )
     assert told(registry, network, entry("token.created", number=None, **issued)) == "roles=writer, owner=ci"
+    erased = {"entry": "523cd8ae-88df-48fc-9faf-b73e0aaaba31", "text": "description"}
+    assert told(registry, network, entry("text.erased", before=erased)) == "description of entry 523cd8ae redacted"
 
 
 def test_the_hashed_bytes_of_entries_are_shown_when_asked_for(
@@ -211,3 +213,13 @@ def test_a_bootstrap_token_that_is_used_up_is_reported(
 
     assert done.out == "mrp_x\n"
     assert f"The {what} was the bootstrap token, which this used up. Go on with: registry login\n" in done.err
+
+
+def test_a_purged_version_is_shown_as_one(registry: Registry, network: responses.RequestsMock) -> None:
+    lineage = {"run": None, "code": None, "environment": None, "datasets": [], "parents": []}
+    purged = {**VERSION, "model": "fraud", "state": "deleted", "state_reason": None, "rolled_back": False,
+              "manifest_digest": None, "description": "", "tags": {}, "params": {}, "framework": None, "source": None,
+              "lineage": lineage, "deleted_at": AT, "purged_at": AT}  # fmt: skip
+    network.get(f"{API}/models/fraud/versions/12", json=purged)
+
+    assert "its bytes are gone" in registry("version", "show", "fraud:12").out

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry.client.detect import ci, git
 from registry.client.detect.addresses import public_repository
+from registry.client.target import working_directory
 
 if TYPE_CHECKING:
     from registry.client.types import Code, Run
@@ -36,7 +37,7 @@ def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path 
     run, code = (job.described(), job.code()) if job else (None, None)
     if code and code.get("commit"):
         return Detected(run, code)
-    found, problem = git.describe(source, cwd or Path.cwd())
+    found, problem = git.describe(source, cwd or working_directory())
     if found is None:
         return Detected(run, code, problem)
     if job and job.branch and "branch" not in found:
