@@ -15,7 +15,8 @@ MOST_BYTES = 1 << 20  # larger files are not read: no program keeps its credenti
 _NAMES = {
     **dict.fromkeys((".env", ".envrc"), "a file of environment variables"),
     **dict.fromkeys((".netrc", "_netrc", ".pgpass", ".my.cnf", ".htpasswd"), "a file of passwords"),
-    **dict.fromkeys((".git-credentials", ".pypirc", ".dockercfg", ".vault-token"), "a file of logins"),
+    **dict.fromkeys((".git-credentials", ".pypirc", ".dockercfg", ".databrickscfg"), "a file of logins"),
+    ".vault-token": "a file of logins",
     **dict.fromkeys(("credentials.json", "kaggle.json", "application_default_credentials.json"), "an account's key"),
     **dict.fromkeys(("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"), "an SSH key"),
 }

@@ -342,6 +342,7 @@ def test_a_secret_that_sealed_nothing_proves_nothing_until_a_baseline(
 
     assert (before.code, recorded.code, after.code) == (2, 0, 0)
     assert lines(before)[-1].startswith("Cannot tell: ")
+    assert "or they have that of a key that is not in REGISTRY_SECRET_KEY_PREVIOUS" in before.out
     assert "(fraud): baseline recorded" in recorded.out
     assert "(fraud): 5 entries, whole, facts of earlier releases covered since " in after.out
 

@@ -54,6 +54,7 @@ def test_clutter_is_left_out_and_named_unless_it_is_asked_for(
     ("path", "content"),
     [
         (".env", b"DB_PASSWORD=1"), ("conf/.env.production", b"A=1"), (".netrc", b"machine a"), ("id_ed25519", b"k"),
+        (".databrickscfg", b"token = a"),
         ("home/.aws/credentials", b"[default]"), ("certs/server.p12", b"\x30\x82"), ("credentials.json", b"{}"),
         ("server.pem", KEY + BODY), ("key.txt", KEY + b"Proc-Type: 4,ENCRYPTED\n\n" + BODY),
         ("account.json", b'{"private_key": "' + KEY.replace(b"\n", b"\\n") + BODY + b'"}'),

@@ -231,7 +231,10 @@ def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | N
 
 def _uncovered(walk: Walk, found: Comparison) -> Iterator[str]:
     if walk.unsealed:
-        yield f"its first {walk.unsealed} entries have no seal of this service: an earlier release wrote them"
+        yield (
+            f"its first {walk.unsealed} entries have no seal of this service: an earlier release wrote them, or they "
+            "have that of a key that is not in REGISTRY_SECRET_KEY_PREVIOUS"
+        )
     if found.lacking:
         some = ", ".join(map(str, found.lacking[:SHOWN])) + ("…" if len(found.lacking) > SHOWN else "")
         yield f"an earlier release did not record all facts of {some}"
