@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 import schemathesis
@@ -122,7 +123,7 @@ def test_the_docs_are_read_without_any_other_host(world: World) -> None:
         assert "default-src 'none'" in policy
         assert not re.search(r"https?:|\*|'unsafe-eval'", policy)
         if path == "/docs":
-            waiting += re.findall(r'(?:href|src)="([^"]+)"', fetched[path])
+            waiting += [urljoin(path, found) for found in re.findall(r'(?:href|src)="([^"]+)"', fetched[path])]
 
     assert {"/docs", "/docs.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"} <= set(fetched)
     for path in ("/docs", "/docs.js"):
