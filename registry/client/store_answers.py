@@ -15,6 +15,7 @@ from registry.client import errors, origins
 
 _READ = 4096  # bytes of an answer that are looked at
 _SHOWN = 200
+_SIGNED = re.compile(r"\S*(?:\?|/transfer/)\S*")  # a page may repeat the address, which is a credential
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _WRONG = frozenset({"BadDigest", "EntityTooLarge", "EntityTooSmall", "IncompleteBody", "InvalidDigest",
                     "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})  # fmt: skip
@@ -87,6 +88,7 @@ def _said(response: requests.Response, text: str) -> str:
     if reason is None:
         visible = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
         reason = " ".join("".join(one if one.isprintable() else " " for one in visible).split())
+        reason = _SIGNED.sub("…", reason)
     status = f"{response.status_code}"
     reason = reason[:_SHOWN].removeprefix(status).strip()
     return f"{status} {reason}" if reason else status

@@ -144,6 +144,16 @@ def test_what_answers_in_place_of_the_store_is_named_with_the_remedy(
         client.register("fraud", source)
 
 
+def test_a_page_that_repeats_a_signed_address_shows_it_to_nobody(
+    store: Store, client: RegistryClient, source: Path
+) -> None:
+    page = "<p>denied: https://s3.test/a?X-Amz-Signature=0123 and /transfer/secret here</p>"
+    store.answers.append(lambda request: Response(page, status=403, content_type="text/html"))
+
+    with pytest.raises(errors.UnexpectedReply, match=r"\(403 denied: … and … here\)"):
+        client.register("fraud", source)
+
+
 def test_bytes_that_the_store_finds_wrong_are_refused_bytes(store: Store, client: RegistryClient, source: Path) -> None:
     store.answers.append(lambda request: Response("<Error><Code>BadDigest</Code></Error>", status=400))
 

@@ -241,7 +241,7 @@ def test_what_breaks_at_an_s3_store_shows_neither_its_key_nor_a_signed_address(
 
     output = "".join([fleet.server.log.read_text(), *(done.stdout + done.stderr for done in commands)])
     assert statuses == {500, 503}
-    assert [done.returncode for done in commands] == [8, 7]
+    assert [done.returncode for done in commands] == [8, 1]  # its 404 is none of S3's
     assert output.count("Traceback") >= 2
     signed = [part for url in (waits["target"]["url"], location) for part in signature(url)]
     assert Secrets(fleet.token, swift_s3.secret_key, *signed).leaked(output) == set()
