@@ -35,6 +35,7 @@ STATUS: dict[type[RegistryError], int] = {
     errors.Unsupported: 501,
     errors.Unavailable: 503,
 }
+NO_SUCH_ADDRESS = "no resource has this address: check the path, and the names and ids in it"
 FRAMEWORK_CODES = {
     400: "malformed",
     404: "not_found",
@@ -79,7 +80,8 @@ def framework(error: HTTPException) -> Response | HTTPException:
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
         return unexpected(error.original_exception)  # of a function that runs after the view
     code = FRAMEWORK_CODES.get(error.code, HTTP_STATUS_CODES[error.code].lower().replace(" ", "_"))
-    response = problem(error.code, code, error.description or HTTP_STATUS_CODES[error.code])
+    detail = NO_SUCH_ADDRESS if error.code == 404 else error.description or HTTP_STATUS_CODES[error.code]
+    response = problem(error.code, code, detail)
     for name, value in error.get_headers():
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value

@@ -9,7 +9,7 @@ import click
 from registry.cli import output, views
 from registry.cli.cells import Moment, Whole
 from registry.cli.options import connected, expected_current, limit, reason
-from registry.cli.params import ALIAS, MODEL, TIME
+from registry.cli.params import ALIAS, MODEL, NUMBER, TIME
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
@@ -32,18 +32,23 @@ def alias() -> None:
 
 @alias.command("set")
 @click.argument("alias", type=ALIAS)
-@click.argument("number", type=click.IntRange(min=1))
+@click.argument("number", type=NUMBER)
 @reason()
 @expected_current
 @connected
-def set_(session: Session, alias: Reference, number: int, reason: str | None, **expected: Any) -> None:
-    """Point an alias at version NUMBER of its model, from wherever it pointed.
+def set_(
+    session: Session, alias: Reference, number: tuple[str | None, int], reason: str | None, **expected: Any
+) -> None:
+    """Point an alias at version NUMBER (3 or fraud:3) of its model, from wherever it pointed.
 
     \b
     Example:
       registry alias set fraud@champion 3 --reason "won the comparison" --expected-current 2
     """
-    pointed = session.registry.aliases.set(alias.model, str(alias.alias), number, reason=reason, **expected)
+    model, target = number
+    if model not in (None, alias.model):
+        raise click.UsageError(f"{alias} points at versions of {alias.model}, not of {model}.")
+    pointed = session.registry.aliases.set(alias.model, str(alias.alias), target, reason=reason, **expected)
     session.show(pointed, lambda: output.line(f"{alias} -> {alias.model}:{pointed['number']}"))
 
 

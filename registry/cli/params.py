@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,22 @@ class AliasParam(ReferenceParam):
         if reference.alias is None:
             self.fail(f"{value!r} names no alias; write fraud@champion", param, ctx)
         return reference
+
+
+class NumberParam(ReferenceParam):
+    """``3``, or ``fraud:3`` where the model is known already: the model or None, and the number."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        if re.fullmatch("[1-9][0-9]{0,17}", value):
+            return None, int(value)
+        reference = super().convert(value, param, ctx) if ":" in value else None
+        if reference is None or reference.version is None:
+            self.fail(f"{value!r} is no version's number; write 3 or fraud:3", param, ctx)
+        return reference.model, reference.version
 
 
 class TimeParam(Param):
@@ -125,6 +142,7 @@ class CurrentParam(Param):
 
 
 REFERENCE = ReferenceParam()
+NUMBER = NumberParam()
 MODEL = ModelParam()
 ALIAS = AliasParam()
 TIME = TimeParam()

@@ -176,7 +176,7 @@ def _previous(past: Iterable[Tenure]) -> Tenure:
             return tenure
     if position is None:
         raise NoPrevious("no version of this model has ever held production")
-    raise NoPrevious("no earlier version was superseded in production and is still ready; name one with 'to'")
+    raise NoPrevious("no earlier version was superseded in production and is still ready; name one with 'to' (--to)")
 
 
 def _is_good(tenure: Tenure) -> bool:
@@ -218,7 +218,7 @@ def _check_edge(version: Candidate, target: Stage, *, leave_vacant: bool) -> Non
     if version.stage is Stage.PRODUCTION and not leave_vacant:
         raise IllegalTransition(
             f"archiving version {version.number} would leave production vacant; "
-            "promote another version, roll back, or say leave_vacant: true",
+            "promote another version, roll back, or say leave_vacant: true (--leave-vacant)",
             allowed=sorted(EDGES[version.stage]),
         )
 
@@ -229,5 +229,5 @@ def _advice(version: Candidate, target: Stage) -> str:
     if target is Stage.PRODUCTION:
         return "; move it to staging first"
     if version.stage is Stage.PRODUCTION:
-        return "; promote another version over it, roll back, or archive it with leave_vacant: true"
+        return "; promote another version over it, roll back, or archive it with leave_vacant: true (--leave-vacant)"
     return ""

@@ -283,7 +283,9 @@ def test_aliases_move_by_comparison_and_remember(registry: Registry, model: str)
 
     ok(registry("alias", "set", f"{model}@champion", "1", "--expected-current", "none"))
     assert registry("alias", "set", f"{model}@champion", "2", "--expected-current", "none").code == 5
-    ok(registry("alias", "set", f"{model}@champion", "2", "--reason", "better"))
+    ok(registry("alias", "set", f"{model}@champion", f"{model}:2", "--reason", "better"))
+    refused = [registry("alias", "set", f"{model}@champion", text) for text in ("other:2", f"{model}#staging", "x")]
+    assert [(done.code, "fraud:3" in done.err or "not of other" in done.err) for done in refused] == [(2, True)] * 3
     assert answer(registry("show", f"{model}@champion", "--json"))["number"] == 2
     assert "protected" in ok(registry("alias", "protect", model, "champion", "--reason", "served")).out
     assert ok(registry("alias", "show", f"{model}@champion")).out.startswith(
@@ -418,6 +420,8 @@ def test_tokens_come_and_go(registry: Registry, model: str) -> None:
     listed = answer(registry("token", "list", "--json"))["items"]
     assert [token["revoked_at"] is not None for token in listed if token["id"] == made["id"]] == [True]
     assert answer(registry("whoami", "--json"))["mode"] == "dev"
+    unknown = registry("token", "revoke", "nope")
+    assert (unknown.code, "check the path, and the names and ids in it" in unknown.err) == (4, True)
 
 
 def test_the_servers_own_commands(registry: Registry, place: Place) -> None:
