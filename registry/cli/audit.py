@@ -74,6 +74,8 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
     if state and after:
         raise click.UsageError("Give --after or --state, not both.")
     if state:
+        if not state.parent.is_dir():
+            raise click.UsageError(f"--state {state}: there is no directory {state.parent} to keep the position in.")
         goes_on = state.exists()
         position = state.read_text().strip() if goes_on else START
         headless = goes_on and form == "csv"

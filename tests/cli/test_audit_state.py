@@ -73,3 +73,10 @@ def test_a_position_of_another_registry_is_a_conflict_and_is_kept(
     assert "position" in done.err
     assert (place.cwd / "position").read_text() == "nonsense"
     assert registry("audit", "--state", "position", "--after", "start", "--url", service).code == 2
+
+
+def test_a_position_that_cannot_be_kept_is_refused_before_the_export(registry: Registry) -> None:
+    done = registry("audit", "--state", "nowhere/audit.position")
+
+    assert (done.code, done.out) == (2, "")
+    assert "there is no directory nowhere" in done.err
