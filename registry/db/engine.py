@@ -112,7 +112,7 @@ def _set_deadline(seconds: float, connection: Connection, *_: object) -> None:
 
 
 def open_engine(url: str) -> Engine:
-    """A tuned engine of its own, for migrations and checks, which prepare no statements."""
+    """Return a separate tuned engine for migrations and checks; it prepares no statements."""
     found = tune(create_engine(url, **options(url)))
     if found.dialect.name == "postgresql":
         event.listen(found, "do_connect", functools.partial(_connect, False, is_patient=False))

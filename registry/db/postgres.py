@@ -15,7 +15,7 @@ SETTINGS = {
     "idle_in_transaction_session_timeout": "15000",
     "jit": "off",  # it takes longer to compile a search than to run it
 }
-# A server that is gone without a word is noticed by the kernel, even where nobody waits for an answer.
+# The kernel notices a server that vanished, even while no statement waits for an answer.
 LINE = {
     "connect_timeout": 5,
     "tcp_user_timeout": 10_000,

@@ -67,7 +67,7 @@ def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, gen
 
 
 def sent_for(version: Version) -> Select[Upload]:
-    """Select the uploads by which whoever registered the version sent its files."""
+    """Select the uploads with which the account that registered the version sent its files."""
     files = select(VersionFile.sha256).where(VersionFile.version_id == version.id)
     sent = select(Upload).where(Upload.sha256.in_(files), Upload.created_by == version.created_by)
     return sent.where(Upload.state.in_(["uploaded", "verified"])).order_by(Upload.id)
