@@ -60,3 +60,8 @@ def of_records(records: Iterable[Any]) -> tuple[Evaluation, ...]:
         Evaluation({one.metric: one.value}, dataset_digest=one.dataset_digest, dataset_name=one.dataset_name)
         for one in records
     )
+
+
+def by_metric(evaluations: Iterable[Evaluation]) -> dict[tuple[str, str | None], str | None]:
+    """Return the name of the dataset for each metric and digest."""
+    return {(key, one.dataset_digest): one.dataset_name for one in evaluations for key in one.metrics}

@@ -1,27 +1,38 @@
-"""How much may be said of one model or version in total, in bytes of UTF-8.
+"""How much may be said of one model or version in total, in bytes of JSON in UTF-8.
 
 Each single text has a limit of its own as well; without a limit on the sum, one version could be larger than a page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Any
 
 from registry.domain.errors import Invalid
-from registry.rules.octets import FACTS_BYTES, octets
+from registry.rules.octets import FACTS_BYTES, escaped, octets
+
+Measured = tuple[str, str | None]  # the name of a metric, and the digest of the dataset that it was measured on
 
 DESCRIPTION_LENGTH = 65_536  # characters
 TAGS_BYTES = 2**20  # keys and values of all tags of one model, or of one version
 METRIC_KEYS = 2_000  # of one version; each counts once for each dataset that it was measured on
+METRIC_BYTES = 2**20  # names of these metrics, each with the digest and the name of its dataset
 MEASUREMENTS = 100_000  # of one version
 ALIASES = 1_000  # of one model
 
 
-def require_metrics(evaluated: Collection[Any]) -> None:
-    """Raise Invalid unless one registration may have this many metrics with a dataset."""
-    if len(evaluated) > METRIC_KEYS:
-        raise Invalid.field("evaluations", f"must have {METRIC_KEYS} metrics at most, counted once for each dataset")
+def require_metrics(measured: Mapping[Measured, str | None], *, count: int = 0, total: int = 0) -> None:
+    """Raise Invalid unless a version may have the metrics *measured*, beside *count* others of *total* bytes.
+
+    *measured* gives the name of the dataset for each metric and digest.
+    """
+    if count + len(measured) > METRIC_KEYS:
+        raise Invalid.field("metrics", f"must be {METRIC_KEYS} metrics of one version at most, once for each dataset")
+    for (key, digest), name in measured.items():
+        total += sum(escaped(text) for text in (key, digest, name) if text)
+    if total > METRIC_BYTES:
+        text = f"must have {METRIC_BYTES} bytes of metric names, digests and dataset names in one version, not {total}"
+        raise Invalid.field("metrics", f"{text}; a name counts once for each dataset: send shorter names")
 
 
 def require_tags(total: int) -> None:

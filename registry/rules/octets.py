@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from json import JSONEncoder
 from typing import Any
 
 FACTS_BYTES = 2**20  # all that a registration says, without its files and tags
 _OTHER = 8  # a number, or a comma and the quotes around a text
+_json = JSONEncoder(ensure_ascii=False).encode
+
+
+def escaped(text: str) -> int:
+    """Return how many bytes *text* takes within the quotes of JSON."""
+    return len(_json(text).encode("utf-8", "surrogatepass")) - 2
 
 
 def octets(value: Any) -> int:
@@ -17,7 +24,7 @@ def octets(value: Any) -> int:
         one = waiting.pop()
         total += _OTHER
         if isinstance(one, str):
-            total += len(one) if one.isascii() else len(one.encode("utf-8", "surrogatepass"))
+            total += escaped(one)
         elif isinstance(one, Mapping):
             waiting += one.keys()
             waiting += one.values()

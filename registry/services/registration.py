@@ -18,6 +18,7 @@ from registry.domain import facts, manifest, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
+from registry.domain.evaluations import by_metric
 from registry.domain.facts import Edge, Measured
 from registry.domain.lineage import Run
 from registry.domain.manifest import Manifest
@@ -166,7 +167,7 @@ def _check_texts(wanted: Registration) -> None:
     sizes.require_description(wanted.description)
     said = (wanted.params, wanted.metrics, wanted.evaluations, wanted.signature, wanted.claimed, wanted.lineage)
     sizes.require_facts(*said, wanted.origin, wanted.description)
-    sizes.require_metrics({(key, one.dataset_digest) for one in wanted.evaluations for key in one.metrics})
+    sizes.require_metrics(by_metric(wanted.measured))
     for key in {**(run.params if run else {}), **wanted.params}:
         names.require(names.tag_key_problem, f"params.{key}", key)
     for alias in wanted.aliases:

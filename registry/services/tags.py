@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_rows
 from registry.db.models import Model, ModelTag, Version, VersionTag
-from registry.db.queries.weights import Octets
+from registry.db.queries.weights import Escaped
 from registry.domain import names, sizes
 from registry.domain.errors import Invalid
+from registry.rules.octets import escaped
 
 TAGS = 100
 
@@ -32,7 +33,7 @@ def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:
     _check(labels)
     if len(labels) > TAGS:
         raise _too_many()
-    sizes.require_tags(sum(len(text.encode()) for pair in labels.items() for text in pair))
+    sizes.require_tags(sum(escaped(text) for pair in labels.items() for text in pair))
     rows = [{"version_id": new.id, "key": key, "value": value} for key, value in labels.items()]
     insert_rows(session, VersionTag, rows)
 
@@ -45,7 +46,7 @@ def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapp
     session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
     session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)
     session.flush()  # so that the count below sees them
-    octets = func.coalesce(func.sum(Octets(table.key) + Octets(table.value)), 0)
+    octets = func.coalesce(func.sum(Escaped(table.key) + Escaped(table.value)), 0)
     count, total = session.execute(select(func.count(), octets).select_from(table).where(*ours)).one()
     if count > TAGS:
         raise _too_many()

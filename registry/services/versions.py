@@ -7,20 +7,21 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, not_, select
+from sqlalchemy import and_, case, func, literal_column, not_, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.inserts import insert_rows
 from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
 from registry.db.queries import artifacts, catalog, pages, records
+from registry.db.queries.weights import Escaped
 from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock, facts, names, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
-from registry.domain.evaluations import Evaluation, identified
+from registry.domain.evaluations import Evaluation, by_metric, identified
 from registry.domain.facts import Measured
 from registry.domain.manifest import File
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
@@ -210,18 +211,18 @@ def add_metrics(
 
 def _require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
     """Raise Invalid unless the version may have these measurements, too."""
-    values = evaluation.metrics
-    dataset = func.coalesce(VersionMetric.dataset_digest, "")
-    same = and_(VersionMetric.key.in_(list(values)), dataset == (evaluation.dataset_digest or ""))
-    # A digest has no space: the text identifies both.
-    others = case((not_(same), VersionMetric.key + " " + dataset))
-    told = select(func.count(), func.count(others.distinct())).where(VersionMetric.version_id == version.id)
-    count, keys = session.execute(told).one()
+    digest, values = VersionMetric.dataset_digest, evaluation.metrics
+    same = and_(VersionMetric.key.in_(list(values)), digest.is_not_distinct_from(evaluation.dataset_digest))
+    nothing: Any = literal_column("0")
+    octets = Escaped(VersionMetric.key) + func.coalesce(Escaped(digest), nothing)
+    octets = octets + func.coalesce(Escaped(VersionMetric.dataset_name), nothing)
+    rows = select(func.count().label("values"), case((not_(same), func.max(octets))).label("octets"))
+    each = rows.where(VersionMetric.version_id == version.id).group_by(VersionMetric.key, digest).subquery("each")
+    sums = select(func.coalesce(func.sum(each.c["values"]), 0), func.count(each.c.octets), func.sum(each.c.octets))
+    count, others, total = session.execute(sums).one()
     if count + len(values) > sizes.MEASUREMENTS:
         raise Invalid.field("metrics", f"must be {sizes.MEASUREMENTS} measurements of one version at most")
-    if keys + len(values) > sizes.METRIC_KEYS:
-        text = f"must be {sizes.METRIC_KEYS} metrics of one version at most, counted once for each dataset"
-        raise Invalid.field("metrics", text)
+    sizes.require_metrics(by_metric([evaluation]), count=others, total=total or 0)
 
 
 def delete_(

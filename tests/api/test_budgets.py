@@ -101,6 +101,26 @@ def test_pages_are_the_same_after_one_that_did_not_fit(given: Given, api: Api) -
     assert [len(items) for items in before] == [3, 1, 3, 1]
 
 
+def test_escapes_count_among_the_bytes_of_a_page(given: Given, api: Api) -> None:
+    description = "\x01" * sizes.DESCRIPTION_LENGTH
+    count = 1 + BUDGET // len(r"\u0001") // sizes.DESCRIPTION_LENGTH
+    given.model("light")
+    for number, files in enumerate(given.others(count)):
+        given.version(files=files)
+        expect(None, api.patch(f"/models/fraud/versions/{number + 1}", {"description": description}))
+        given.model(f"model-{number}", description=description)
+    face = Face(api.client, api.token)
+
+    for path in ("/models", "/models/fraud/versions", "/search/versions?filter=name='fraud'", "/audit?model=fraud"):
+        found = list(pages(api, path))
+        assert len(found) > 1
+        assert max(length for length, _ in found) <= BUDGET * SLACK
+    for path in ("registered-models", "model-versions"):
+        response = face("GET", f"/{path}/search", max_results="1000", filter="name LIKE '%'")
+        assert expect(200, response)["next_page_token"]
+        assert len(response.data) <= BUDGET * SLACK
+
+
 @pytest.mark.parametrize(("path", "count"), [("registered-models", COUNT + 1), ("model-versions", COUNT)])
 def test_mlflows_pages_have_the_same_budget(large: Given, api: Api, path: str, count: int) -> None:
     face, found, lengths = Face(api.client, api.token), [], []
@@ -138,6 +158,15 @@ def test_the_tags_of_a_version_or_a_model_are_bounded_in_total(given: Given, api
     assert [response.status_code for response in refused] == [422, 422, 400, 422, 400]
     assert all(f"{sizes.TAGS_BYTES} bytes in total" in response.get_data(as_text=True) for response in refused)
     expect(200, api.patch(f"/models/fraud/versions/{number}", {"tags": {"t0": None, last["key"]: last["value"]}}))
+    quotes = {last["key"]: '"' * TAG_VALUE_LENGTH}
+    for response in (
+        api.patch(f"/models/fraud/versions/{number}", {"tags": quotes}),
+        api.post(
+            "/models/fraud/versions",
+            {**registration, "tags": {f"t{key}": "x" * TAG_VALUE_LENGTH for key in range(1, 10)} | quotes},
+        ),
+    ):
+        assert "not 1100022;" in expect(422, response)["detail"]
 
 
 def test_what_a_registration_says_is_bounded_in_total(given: Given, api: Api) -> None:
@@ -161,6 +190,28 @@ def test_the_names_of_metrics_are_bounded_in_number(given: Given, api: Api) -> N
 
     assert f"{sizes.METRIC_KEYS} metrics" in refusal["errors"]["metrics"][0]
     expect(None, api.post(path, {"metrics": {"a1": 2.0}}))
+
+
+def test_the_names_of_metrics_and_their_datasets_are_bounded_in_total(given: Given, api: Api) -> None:
+    """Each name of a dataset counts for each metric that was measured on it, as a response repeats it."""
+    number = given.version(metrics={f"a{key}": 1.0 for key in range(10)})
+    path = f"/models/fraud/versions/{number}/metrics"
+    named = {"dataset_digest": "sha256:" + "0" * 64, "dataset_name": "\N{CJK UNIFIED IDEOGRAPH-4E00}" * 500}
+    larger = {"metrics": {f"b{key}": 1.0 for key in range(sizes.METRIC_BYTES // 1500)}, **named}
+    half = {"metrics": {f"c{key}": 1.0 for key in range(sizes.METRIC_BYTES // 3000)}, **named}
+
+    refusals = [
+        api.post("/models/fraud/versions", {"files": [given.file()], "evaluations": [larger]}),
+        api.post(path, larger),
+    ]
+    expect(None, api.post(path, half))
+    expect(None, api.post(path, half))
+    refusals.append(api.post(path, {**half, "dataset_digest": "sha256:" + "1" * 64}))
+
+    for response in refusals:
+        assert f"{sizes.METRIC_BYTES} bytes" in expect(422, response)["errors"]["metrics"][0]
+    expect(None, api.post(path, {"metrics": {"a1": 2.0}}))
+    assert len(api.get(f"/models/fraud/versions/{number}").data) <= BUDGET
 
 
 def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api) -> None:

@@ -1,7 +1,7 @@
 """The size of a row in a response, in bytes, measured in the database.
 
-Each function gives the sum of the row's texts in UTF-8, with ``LEAST`` for what every row has. Those that take the key
-of a row do not read it.
+Each function gives the sum of the row's texts as JSON in UTF-8, with ``LEAST`` for what every row has. Those that take
+the key of a row do not read it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import JSON, ColumnElement, Integer, LargeBinary, String, func, literal_column, select
+from sqlalchemy import JSON, ColumnElement, Integer, LargeBinary, String, case, func, literal_column, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import GenericFunction
@@ -33,30 +33,49 @@ _SHORT = 128  # characters: a column that holds no more is part of LEAST
 _NOTHING: Any = literal_column("0")
 
 
-class Octets(GenericFunction[int]):
-    """The length of a text, or of a document as a text, in bytes."""
+class _Length(GenericFunction[int]):
+    """The length of bytes, or of a document as a text, in bytes."""
 
-    name = "registry_octets"
+    name = "registry_length"
     type = Integer()
     inherit_cache = True
 
 
-@compiles(Octets, "postgresql")
-def _octets_postgresql(element: Octets, compiler: Any, **options: Any) -> str:
-    (text,) = element.clauses
-    inner = compiler.process(text, **options)
-    return f"octet_length({inner})" if _is_plain(text) else f"octet_length(CAST({inner} AS TEXT))"
+@compiles(_Length, "postgresql")
+def _length_postgresql(element: _Length, compiler: Any, **options: Any) -> str:
+    (value,) = element.clauses
+    inner = compiler.process(value, **options)
+    # PostgreSQL has the length of bytes without unpacking them.
+    return f"octet_length({inner})" if isinstance(value.type, LargeBinary) else f"octet_length(CAST({inner} AS TEXT))"
 
 
-@compiles(Octets, "sqlite")
-def _octets_sqlite(element: Octets, compiler: Any, **options: Any) -> str:
-    (text,) = element.clauses
-    return f"length(CAST({compiler.process(text, **options)} AS BLOB))"
+@compiles(_Length, "sqlite")
+def _length_sqlite(element: _Length, compiler: Any, **options: Any) -> str:
+    return f"length(CAST({compiler.process(element.clauses, **options)} AS BLOB))"
 
 
-def _is_plain(text: Any) -> bool:
-    """Return whether it is a text or bytes, whose length PostgreSQL has without unpacking the value."""
-    return text.type.python_type in {str, bytes}
+class Escaped(GenericFunction[int]):
+    """The length of a text within the quotes of JSON, in bytes: a control character takes six."""
+
+    name = "registry_escaped"
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(Escaped, "postgresql")
+def _escaped_postgresql(element: Escaped, compiler: Any, **options: Any) -> str:
+    return f"(octet_length(CAST(to_json({compiler.process(element.clauses, **options)}) AS TEXT)) - 2)"
+
+
+@compiles(Escaped, "sqlite")
+def _escaped_sqlite(element: Escaped, compiler: Any, **options: Any) -> str:
+    return f"(length(CAST(json_quote({compiler.process(element.clauses, **options)}) AS BLOB)) - 2)"
+
+
+def _shown(column: Any) -> ColumnElement[int]:
+    """Return the length of what a response shows of *column*: documents have their escapes already."""
+    length = Escaped(column) if isinstance(column.type, String) else _Length(column)
+    return func.coalesce(length, _NOTHING)
 
 
 def built(columns: Iterable[ColumnElement[Any]]) -> ColumnElement[int]:
@@ -64,7 +83,7 @@ def built(columns: Iterable[ColumnElement[Any]]) -> ColumnElement[int]:
     total: ColumnElement[int] = literal_column(str(LEAST), Integer())
     for one in columns:
         if _may_be_long(one.type):
-            total = total + func.coalesce(Octets(one), literal_column("0"))
+            total = total + _shown(one)
     return total
 
 
@@ -97,7 +116,7 @@ def model(key: Any) -> ColumnElement[int]:
 def entry(key: Any) -> ColumnElement[int]:
     """Return the weight of an audit entry and its texts. Its body is sent twice: parsed, and in base 64."""
     own, said = aliased(AuditEntry), aliased(AuditText)
-    body = select(Octets(own.body) * literal_column("3")).where(own.id == key)
+    body = select(_Length(own.body) * literal_column("3")).where(own.id == key)
     texts = select(_sum(said.text)).join(own, own.uid == said.entry_uid).where(own.id == key)
     return LEAST + _one(body) + _one(texts)
 
@@ -121,9 +140,11 @@ def _metrics(key: Any) -> ColumnElement[int]:
     names = select(*columns).where(VersionMetric.version_id == key).distinct().correlate_except(VersionMetric)
     each = names.subquery("measured_names")
     # A metric with a dataset is shown twice, the second time with the names of four fields.
-    shown = Octets(each.c.key) + Octets(each.c.dataset_digest) + func.coalesce(Octets(each.c.dataset_name), _NOTHING)
-    again = func.coalesce(shown + literal_column("90"), _NOTHING)
-    return _one(select(func.sum(Octets(each.c.key) + literal_column("24") + again)))
+    key, digest, name = each.c
+    again = case(
+        (digest.is_not(None), _shown(key) + _shown(digest) + _shown(name) + literal_column("90")), else_=_NOTHING
+    )
+    return _one(select(func.sum(_shown(key) + literal_column("24") + again)))
 
 
 def _lineage(key: Any) -> ColumnElement[int]:
@@ -135,14 +156,14 @@ def _lineage(key: Any) -> ColumnElement[int]:
 def _octets(own: Any, columns: Sequence[str]) -> ColumnElement[int]:
     total: ColumnElement[int] = literal_column("0")
     for name in columns:
-        total = total + func.coalesce(Octets(getattr(own, name)), literal_column("0"))
+        total = total + _shown(getattr(own, name))
     return total
 
 
 def _sum(*columns: Any) -> ColumnElement[int]:
     total: ColumnElement[int] = literal_column("8")
     for column in columns:
-        total = total + Octets(column)
+        total = total + _shown(column)
     return func.sum(total)
 
 
