@@ -17,6 +17,7 @@ from registry.db.models import Model, Version
 from registry.db.session import transaction
 from registry.domain.errors import Invalid, UnknownValue
 from registry.domain.filters import keys, native
+from registry.domain.filters.terms import Key
 from registry.services import search
 from tests.support.api import Api, Given, expect
 from tests.support.filter_oracle import Thing, holds, ordered
@@ -31,6 +32,7 @@ PATTERNS = ["%", "_", "x%", "%x", "%_%", "X", "100%", "%\\%", "[x]", "[%", "*", 
             "🦊", ""]  # fmt: skip
 COMPARED = ("=", "!=", "<", "<=", ">", ">=")
 FAR = 99999999999999999999
+HERE, THERE = (f"sha256:{digit * 64}" for digit in "ab")
 
 
 def quoted(text: str) -> str:
@@ -45,6 +47,9 @@ CONDITIONS = [
     "tags.a IN ('x', 'it''s', '')", "tags.a NOT IN ('x', 'X')", "tags.a IS NULL", "tags.`any key` = 'x'",
     *(f"metrics.auc {operator} {value}" for operator in COMPARED for value in ("0.5", "-1", "1e300", "0")),
     "metrics.auc IN (0.5, 2)", "metrics.auc NOT IN (0.5, 2)", "metrics.auc IS NULL", "metrics.none IS NOT NULL",
+    *(f"metrics.auc ON '{data}' {operator} {value}"
+      for data in (HERE, THERE) for operator in COMPARED for value in ("0.5", "1e300", "0")),
+    f"metrics.auc ON '{HERE}' IS NULL", f"metrics.auc ON '{THERE}' NOT IN (0.5, 2)", f"metrics.f1 ON '{HERE}' = 0.25",
     *(f"version_number {operator} {value}" for operator in COMPARED for value in (1, -5, FAR, -FAR)),
     f"version IN (1, {FAR})", f"version NOT IN (1, {FAR})", f"version IN ({FAR})", "name IS NULL",
     "name = 'm1'", "name != 'm1'", "name LIKE 'M%'", "name ILIKE 'M%'", "name IN ('m0', 'm2')",
@@ -61,6 +66,8 @@ ORDERS = [
     "", "name", "name DESC", "version", "created_at", "created_at DESC", "stage, name DESC", "metrics.auc",
     "metrics.auc DESC", "tags.a", "tags.a DESC", "params.p DESC, version", "framework", "framework DESC, run.id",
     "run.id DESC", "code.commit", "created_by, tags.a", "status, metrics.auc DESC, name", "source_path DESC",
+    f"metrics.auc ON '{HERE}'", f"metrics.auc ON '{HERE}' DESC", f"metrics.auc ON '{THERE}' DESC, tags.a DESC, name",
+    f"metrics.f1 ON '{HERE}', metrics.auc DESC", f"stage, metrics.auc ON '{THERE}'",
 ]  # fmt: skip
 
 
@@ -83,6 +90,12 @@ def body(number: int, chosen: random.Random) -> dict[str, Any]:
                              for name, digest in [("train", "0a"), (f"test{number}", "0b")]]  # fmt: skip
     if number % 7 == 0:
         facts["tags"]["any key"] = "x"
+    if measured := number % 4:
+        facts["evaluations"] = [
+            {"metrics": {"auc": chosen.choice([0.5, -1, 1e300, 0.25, 2]), **({"f1": 0.25} if measured == 2 else {})},
+             "dataset_digest": data}
+            for data in [(HERE,), (HERE, THERE), (THERE, HERE)][measured - 1]
+        ]  # fmt: skip
     return facts
 
 
@@ -95,6 +108,8 @@ def things(app: Flask, api: Api, given: Given) -> list[Thing]:
         given.version(f"m{number % 3}", stage=stage, files=files, **body(number, chosen))
     expect(201, api.post("/models/m1/versions/1/metrics", {"metrics": {"auc": 2}}))
     expect(201, api.post("/models/m1/versions/1/metrics", {"metrics": {"auc": 0.5}}))
+    for value in (2, 0.5):
+        expect(201, api.post("/models/m2/versions/1/metrics", {"metrics": {"auc": value}, "dataset_digest": HERE}))
     given.version("m0", tags={"a": "x"})
     expect(200, api.delete("/models/m0/versions/11"))
     given.version("gone", tags={"a": "x"})
@@ -126,14 +141,15 @@ def thing(item: dict[str, Any]) -> Thing:
         "code.branch": code.get("branch"), "run.triggered_by": run.get("triggered_by"),
         "source_path": item["source"],
     }  # fmt: skip
-    values: dict[tuple[str, str | None], list[Any]] = {
-        (name, None): [value] for name, value in single.items() if value is not None
-    }
-    values["alias", None] = item["aliases"]
-    values["dataset.name", None] = [dataset["name"] for dataset in datasets]
-    values["dataset.digest", None] = [digest for dataset in datasets for digest in dataset["digests"]]
+    values = {Key(name): [value] for name, value in single.items() if value is not None}
+    values[Key("alias")] = item["aliases"]
+    values[Key("dataset.name")] = [dataset["name"] for dataset in datasets]
+    values[Key("dataset.digest")] = [digest for dataset in datasets for digest in dataset["digests"]]
     for field in ("tags", "params", "metrics"):
-        values |= {(field, key): [value] for key, value in item[field].items()}
+        values |= {Key(field, key): [value] for key, value in item[field].items()}
+    for one in item["evaluations"]:
+        if one["dataset_digest"]:
+            values[Key("metrics", one["metric"], one["dataset_digest"])] = [one["value"]]
     serial = (item["number"] - 1) * 3 + int(item["model"][1:])
     return Thing(f"{item['model']}:{item['number']}", serial, values)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.domain.filters.terms import Absent, And, Condition, Not, Operator, Or, Order, Term
+from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Order, Term
 
 
 def _like(value: str, pattern: str) -> bool:
@@ -39,7 +39,7 @@ class Thing:
 
     label: str
     serial: int
-    values: Mapping[tuple[str, str | None], Sequence[Any]]
+    values: Mapping[Key, Sequence[Any]]
 
 
 def holds(term: Term, thing: Thing) -> bool:
@@ -51,9 +51,9 @@ def holds(term: Term, thing: Thing) -> bool:
         case Not(part):
             return not holds(part, thing)
         case Absent(key):
-            return not thing.values.get((key.field, key.entry))
+            return not thing.values.get(key)
         case Condition(key, operator, value):
-            held = thing.values.get((key.field, key.entry), ())
+            held = thing.values.get(key, ())
             return any(_COMPARED[operator](one, value) for one in held)
 
 
@@ -62,7 +62,7 @@ def ordered(things: Iterable[Thing], order: Sequence[Order]) -> list[Thing]:
     newest = bool(order) and order[0].descending
     found = sorted(things, key=lambda thing: thing.serial, reverse=newest)
     for one in reversed(order):
-        values = {id(thing): thing.values.get((one.key.field, one.key.entry), ()) for thing in found}
+        values = {id(thing): thing.values.get(one.key, ()) for thing in found}
         having = [thing for thing in found if values[id(thing)]]
         missing = [thing for thing in found if not values[id(thing)]]
         # A stable sort that is reversed keeps equals in their order only if they are reversed before.

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     bindparam,
@@ -124,23 +125,27 @@ def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Statemen
         _Column(kind, kind._static_cache_key, one.descending, one.nullable)
         for kind, one in zip(types, order, strict=True)
     ]
-    named = [one.expression.label(f"by_{place}") for place, one in enumerate(order)]
-    directed = [_direction(label, one) for label, one in zip(named, order, strict=True)]
-
-    def first(rows: Rows, name: str) -> Any:
-        return rows.order_by(*directed).limit(bindparam("limit") + 1).cte(name)
 
     def whole() -> Rows:
-        built = shown.statement.with_only_columns(*_named(shown), *named)
+        built = shown.statement
         if (condition := matching.whereclause) is not None:
             built = built.where(condition)
-        return _whole(shown, *columns).add_cte(first(built, "built"))
+        return _whole(shown, *columns).add_cte(first(built, order, *_named(shown), name="built"))
 
     def part() -> Rows:
-        picked = matching.with_only_columns(shown.key.label("key"), *named)
-        return _part(shown, *columns).add_cte(first(picked, "picked"))
+        return _part(shown, *columns).add_cte(first(matching, order, shown.key.label("key"), name="picked"))
 
     return Statements(shown, functools.cache(whole), functools.cache(part), order)
+
+
+def first(rows: Rows, order: Sequence[Sorted], *shown: Any, name: str) -> CTE:
+    """Return what is *shown* of the first rows, one more than ``limit``, each with its values of the order.
+
+    These are the columns ``by_0``, ``by_1`` and so on.
+    """
+    named = [one.expression.label(f"by_{place}") for place, one in enumerate(order)]
+    directed = [_direction(label, one) for label, one in zip(named, order, strict=True)]
+    return rows.with_only_columns(*shown, *named).order_by(*directed).limit(bindparam("limit") + 1).cte(name)
 
 
 def _named(shown: Details) -> list[Any]:
@@ -218,11 +223,6 @@ def _fitting(rows: Sequence[Any], statements: Statements) -> Fitting:
     width = len(statements.order) + 2
     size, more = (rows[-1][-1], rows[-1][-width] > len(rows)) if rows else (0, False)
     return Fitting([row[:-width] for row in rows], [row[1 - width : -1] for row in rows], size, more)
-
-
-def directions(order: Sequence[Sorted]) -> list[Any]:
-    """Order rows without a value last, on both databases and in both directions."""
-    return [_direction(one.expression, one) for one in order]
 
 
 def _direction(expression: Any, one: Sorted | _Column) -> Any:

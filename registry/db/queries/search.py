@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, not_, or_, select
+from sqlalchemy import not_, select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
-from registry.db.queries import catalog, pages, search_fields
+from registry.db.queries import catalog, pages, search_fields, search_order
 from registry.db.queries.pages import Details, Fitting, Sorted
 from registry.db.queries.search_terms import Column, Dialect, Related, where
 from registry.db.session import planned_anew
@@ -90,55 +90,25 @@ def _page(
 ) -> tuple[Fitting, list[Key]]:
     dialect = Dialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
-    order = [*(_sorted(one, find(one.key), dialect) for one in wanted.order), last]
+    order = [*(search_order.sorted_by(one, find(one.key), dialect) for one in wanted.order), last]
+    after = None if wanted.after is None else _opened(order, wanted.after, dialect)
     matching = matching.where(where(wanted.term, find, dialect))
     measured: list[Key] = []
-    if wanted.after is not None:
-        matching = matching.where(_beyond(order, _opened(order, wanted.after, dialect)))
-    else:
+    if after is None:
         measured = [one.key for one in wanted.order if one.key.field == "metrics" and one.key.on is None]
     # After the column that tells rows apart they sort nothing: they travel with the values of the order.
-    compared = [Sorted(search_fields.datasets_compared(matching, key)) for key in measured]
+    compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
+    first = find(wanted.order[0].key) if wanted.order else None
+    if isinstance(first, Related) and first.joined:
+        matching, order = search_order.valued_first(details, matching, order, after, first)
+    elif after is not None:
+        matching = matching.where(search_order.beyond(order, after))
     with planned_anew(session):
         found = pages.read(session, pages.bounded(details, matching, [*order, *compared]), {}, limit=wanted.limit)
     width = len(order)
-    counts = found.places[0][width:] if found.places else ()
-    mixed = [key for key, count in zip(measured, counts, strict=False) if count > 1]
+    several = found.places[0][width:] if found.places else ()
+    mixed = [key for key, is_mixed in zip(measured, several, strict=False) if is_mixed]
     return replace(found, places=[place[:width] for place in found.places]), mixed
-
-
-def _sorted(order: Order, place: Column | Related, dialect: Dialect) -> Sorted:
-    kind = _KINDS.get(order.key.field, "text")
-    if isinstance(place, Related):
-        expression, nullable = place.statement.limit(1).scalar_subquery(), True
-    else:
-        expression, nullable = place.expression, place.nullable
-    return Sorted(dialect.bytewise(expression) if kind == "text" else expression, kind, order.descending, nullable)
-
-
-_KINDS = {"version_number": "whole", "created_at": "time", "updated_at": "time", "created_ms": "milliseconds",
-          "revised_ms": "milliseconds", "metrics": "number"}  # fmt: skip
-
-
-def _beyond(columns: Sequence[Sorted], after: Sequence[Any]) -> ColumnElement[bool]:
-    """Rows that come later than the position. The first column is bounded apart, where an index can use it."""
-    later: list[ColumnElement[bool]] = []
-    same: list[ColumnElement[bool]] = []
-    for column, value in zip(columns, after, strict=True):
-        later.append(and_(*same, _later(column, value)))
-        same.append(column.expression.is_(None) if value is None else column.expression == value)
-    first = columns[0]
-    if first.nullable:
-        return or_(*later)
-    bound = first.expression <= after[0] if first.descending else first.expression >= after[0]
-    return and_(bound, or_(*later))
-
-
-def _later(column: Sorted, value: Any) -> ColumnElement[bool]:
-    if value is None:
-        return false()  # nothing comes after what has no value
-    found: ColumnElement[bool] = column.expression < value if column.descending else column.expression > value
-    return or_(found, column.expression.is_(None)) if column.nullable else found
 
 
 def _closed(value: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, Text, and_, case, false, func, literal_column, or_, select
 from sqlalchemy.orm import aliased
 
 from registry.db.base import Rows
@@ -116,8 +116,9 @@ def _entry(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
 
 def _metric(key: Key) -> Related:
     """The latest value under a name: on one dataset, or on whatever data."""
-    statement = select(VersionMetric.value).where(*_latest(key))
-    return Related(statement.correlate(Version), VersionMetric.value)
+    latest = _latest(key)
+    statement = select(VersionMetric.value).where(*latest).correlate(Version)
+    return Related(statement, VersionMetric.value, joined=latest)
 
 
 def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
@@ -132,15 +133,21 @@ def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
     return (*named, VersionMetric.id == latest)
 
 
-def datasets_compared(matching: Rows, key: Key) -> ColumnElement[int]:
-    """How many datasets the latest values of a metric of the *matching* versions were measured on: 0, 1 or 2 for more.
+def compares_datasets(matching: Rows, key: Key) -> ColumnElement[bool]:
+    """Whether the latest values of a metric of the *matching* versions were measured on more than one dataset.
 
-    Data that was not named counts as one.
+    Data that was not named counts as one. Nothing is searched where no version at all has the metric on another one.
     """
-    dataset = func.coalesce(VersionMetric.dataset_digest, literal_column("''"))
+    digest = VersionMetric.dataset_digest
+    values = select(VersionMetric.id).where(VersionMetric.key == key.entry)
+    named = values.where(digest.is_not(None))
+    # The first and the last of an index, whatever the statistics promise.
+    least, most = (named.with_only_columns(end(digest)).scalar_subquery() for end in (func.min, func.max))
+    several = or_(least < most, and_(least.is_not(None), values.where(digest.is_(None)).exists()))
     found = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key))
-    each = found.with_only_columns(dataset.label("dataset")).distinct().limit(literal_column("2")).subquery()
-    return select(func.count()).select_from(each).scalar_subquery()
+    dataset = func.coalesce(digest, literal_column("''"))
+    one = found.with_only_columns(dataset).limit(literal_column("1")).scalar_subquery()
+    return case((several, found.where(dataset != one).exists()), else_=false())
 
 
 def _aliases(of_row: ColumnElement[bool]) -> Related:

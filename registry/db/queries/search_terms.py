@@ -69,12 +69,14 @@ class Column:
 class Related:
     """A field whose values are in other tables: the statement gives them for the row that is looked at.
 
-    ``beginning`` is the part of a value that an index holds.
+    ``beginning`` is the part of a value that an index holds. ``joined``: the conditions under which the table of the
+    values has one row at most for the row that is looked at, where an index has these rows in the order of the values.
     """
 
     statement: Rows
     value: Any
     beginning: Any = None
+    joined: tuple[ColumnElement[bool], ...] = ()
 
 
 def where(term: Term, find: Callable[[Key], Column | Related], dialect: Dialect) -> ColumnElement[bool]:

@@ -325,6 +325,10 @@ def _of_model(item: Any, ordinal: int, among: Catalogue) -> bool:
     return str(item.get("model", item.get("name"))) in (catalogue.name(ordinal), catalogue.HOT_NAME)
 
 
+def _measured(item: Any, ordinal: int, among: Catalogue) -> bool:
+    return "auc" in item["metrics"]
+
+
 def _any(item: Any, ordinal: int, among: Catalogue) -> bool:
     return str(item["name"]).startswith((catalogue.PREFIX, catalogue.HOT_NAME))
 
@@ -365,6 +369,12 @@ CALLS = (
             native_order="created_at DESC", rest_order="creation_timestamp DESC"),
     _search("search models", _family, _of_family, what="models",
             native_order="updated_at DESC", rest_order="last_updated_timestamp DESC"),
+    Call(
+        "search, best metric first", "page",
+        partial(_native_page, path="/search/versions", query=lambda ordinal, among: {"order_by": "metrics.auc DESC"},
+                right=_measured),
+        None,
+    ),
     Call(
         "list versions", "page",
         partial(_native_page, path="/models/{model}/versions", query=_ten, right=_of_model),
