@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from registry.client.fields import given
+from registry.client.fields import given, several
 from registry.client.transport import Transport, path
 from registry.client.types import CreatedTokenView, Role, TokenView
 
@@ -25,7 +25,7 @@ class Tokens:
         idempotency_key: str | None = None,
     ) -> CreatedTokenView:
         """Make a token for *owner*; the answer's ``token`` cannot be read again."""
-        body = given(owner=owner, roles=list(roles), name=name, expires_in_days=expires_in_days)
+        body = given(owner=owner, roles=several(roles, "roles"), name=name, expires_in_days=expires_in_days)
         return self._transport.one(CreatedTokenView, "POST", "/tokens", body=body, key=idempotency_key)
 
     def list(self, *, mine: bool = False) -> Iterator[TokenView]:

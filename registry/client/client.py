@@ -26,7 +26,7 @@ from registry.client.comparison import Comparison
 from registry.client.download_cache import DownloadCache
 from registry.client.downloads import Pulled
 from registry.client.errors import NotFound
-from registry.client.fields import UNSET, Expected
+from registry.client.fields import UNSET, Expected, several
 from registry.client.governance import Aliases, Audit, Stages
 from registry.client.imports import Imports
 from registry.client.jobs import Jobs
@@ -187,7 +187,11 @@ class RegistryClient:
             model,
             Path(source),
             facts,
-            selection=Selection(tuple(include), tuple(exclude), ignored.PATTERNS if default_ignores else ()),
+            selection=Selection(
+                tuple(several(include, "include")),
+                tuple(several(exclude, "exclude")),
+                ignored.PATTERNS if default_ignores else (),
+            ),
             allow_secrets=allow_secrets,
             follow_links=follow_links,
             detect_origin=detect,
@@ -364,8 +368,8 @@ class RegistryClient:
             self._transport,
             version,
             Path(directory),
-            only=only,
-            exclude=exclude,
+            only=several(only, "only"),
+            exclude=several(exclude, "exclude"),
             cache=DownloadCache(Path(cache)) if cache is not None else None,
             jobs=jobs,
             force=force,
@@ -412,7 +416,7 @@ class RegistryClient:
             Path(directory),
             version,
             files,
-            exclude=exclude,
+            exclude=several(exclude, "exclude"),
             follow_links=follow_links,
             jobs=jobs,
             progress=progress,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
-from typing import Any
+from pathlib import PurePath
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Unset(Enum):
@@ -21,6 +25,13 @@ Expected = int | None | Unset
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that are neither None nor UNSET."""
     return {name: value for name, value in fields.items() if value is not None and value is not UNSET}
+
+
+def several(values: Iterable[T], name: str) -> list[T]:
+    """Return the values of the argument *name*. Raises ValueError for one text or path in place of a list."""
+    if isinstance(values, str | bytes | PurePath):
+        raise ValueError(f"{name} is a list: write {name}=[{values!r}]")
+    return list(values)
 
 
 def expecting(current: Expected, **fields: Any) -> dict[str, Any]:

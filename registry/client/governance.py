@@ -200,8 +200,8 @@ class Audit:
         actor: str | None = None,
         address: str | None = None,
         model: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
     ) -> Iterator[DownloadCountView]:
         """Requests for the bytes of versions, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "model": model, "since": since, "until": until}

@@ -96,7 +96,8 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
     """Yield each version as one flat row, for a table such as ``pandas.DataFrame(rows)``.
 
     The columns ``metrics.auc``, ``params.depth``, ``tags.team`` are there where a version has them; aliases and the
-    names of datasets are joined with commas.
+    names of datasets are joined with commas. ``metrics.auc`` is the latest value, whatever the data;
+    ``metrics.auc@sha256:…`` is the latest on one dataset.
     """
     for version in versions:
         lineage = cast(dict[str, Any], version["lineage"])
@@ -114,6 +115,11 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
         }
         for kind in ("metrics", "params", "tags"):
             row |= {f"{kind}.{key}": value for key, value in cast(dict[str, Any], version)[kind].items()}
+        row |= {
+            f"metrics.{one['metric']}@{one['dataset_digest']}": one["value"]
+            for one in version.get("evaluations") or ()  # an earlier release does not send them
+            if one["dataset_digest"]
+        }
         yield row
 
 

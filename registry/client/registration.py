@@ -10,7 +10,7 @@ from typing import Any, TypedDict, cast
 
 from registry.client import capture, credential_files, data, detect, errors, pointers, records, sending, sources, values
 from registry.client.catalog import Models, Versions
-from registry.client.fields import given
+from registry.client.fields import given, several
 from registry.client.imports import Imports
 from registry.client.progress import Progress
 from registry.client.selection import Selection
@@ -18,8 +18,9 @@ from registry.client.transport import Transport
 from registry.client.types import Code, Dataset, Environment, Evaluation, ImportView, Parent, RegisteredView, Run
 from registry.rules import paths
 
-log = logging.getLogger("registry.client")
+LISTS = frozenset({"aliases", "data", "datasets", "evaluations", "parents"})
 
+log = logging.getLogger("registry.client")
 
 Data = str | Path | Dataset
 """A file or directory, a text as ``--data`` takes it, or a dataset as the API takes it."""
@@ -143,6 +144,8 @@ def import_from(
 def plain(facts: Mapping[str, Any]) -> Facts:
     """Return the given facts with values that JSON has. Raises ValueError or UnfitSource for what cannot be one."""
     said = given(**facts)
+    for kind in LISTS & said.keys():
+        said[kind] = several(said[kind], kind)
     if named := said.pop("data", None):
         said["datasets"] = [*said.get("datasets", ()), *map(_dataset, named)]
     for kind in ("params", "tags"):

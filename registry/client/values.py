@@ -37,6 +37,7 @@ def texts(values: Mapping[str, Any], kind: str) -> dict[str, str]:
 
     Numbers, True, False and None become what JSON has for them; times become RFC 3339.
     """
+    _require_mapping(values, f"{kind}s")
     return {key: _text(value, f"{kind} {key!r}") for key, value in values.items()}
 
 
@@ -46,6 +47,7 @@ def numbers(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     A mapping stays as it is: it has a number and what the number was measured on. Raises ValueError, with the key, for
     a value that is no number.
     """
+    _require_mapping(values, "metrics")
     finite, special = dict[str, Any](), dict[str, str]()
     for key, value in values.items():
         number = value if isinstance(value, Mapping) else _number(value, f"metric {key!r}")
@@ -62,6 +64,11 @@ def finite(values: Mapping[str, Any]) -> dict[str, Any]:
     for key, word in special.items():
         raise ValueError(f"metric {key!r} is {word}; a metric is a finite number")
     return found
+
+
+def _require_mapping(values: object, name: str) -> None:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name} are a {type(values).__name__}, not values by their names")
 
 
 def _text(value: Any, what: str) -> str:

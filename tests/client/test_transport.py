@@ -215,6 +215,28 @@ def test_a_store_that_redirects_on_gets_no_credentials_either(
     assert [request.headers.get("Authorization") for request in further.seen] == [None]
 
 
+def test_a_client_without_an_address_takes_both_from_the_environment_and_else_neither(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.answers.append(lambda request: reply({"name": "fraud"}))
+    monkeypatch.setenv("REGISTRY_URL", registry.url)
+    monkeypatch.setenv("REGISTRY_TOKEN", "of the environment")
+
+    for arguments in ((), (None, "given"), (registry.url,), (registry.url, "given")):
+        with RegistryClient(*arguments) as client:
+            client.models.get("fraud")
+    monkeypatch.setenv("REGISTRY_URL", "http://registry.example")
+    with pytest.raises(errors.InsecureConnection):
+        RegistryClient()
+    RegistryClient(insecure=True).close()
+    monkeypatch.setenv("REGISTRY_INSECURE", "1")
+    RegistryClient().close()
+
+    # A token of the environment is not for an address that the program names.
+    sent = [request.headers.get("Authorization") for request in registry.seen]
+    assert sent == ["Bearer of the environment", "Bearer given", None, "Bearer given"]
+
+
 @pytest.mark.parametrize("url", ["http://registry.example", "http://10.0.0.1:5000", "http://127.0.0.1.example"])
 def test_a_token_is_not_sent_readable_over_the_network(url: str) -> None:
     with pytest.raises(errors.InsecureConnection):

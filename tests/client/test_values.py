@@ -84,6 +84,15 @@ def test_scalars_of_numpy_are_values() -> None:
         ({"metrics": {"ok": True}}, "metric 'ok' is a bool"),
         ({"metrics": {"big": 10**400}}, "metric 'big'"),
         ({"metrics": {"loss": float("nan")}}, "metric 'loss' is NaN"),
+        ({"evaluations": [{"metrics": {"loss": float("nan")}}]}, "metric 'loss' is NaN"),
+        ({"metrics": [0.9]}, "metrics are a list"),
+        ({"tags": "risk"}, "tags are a str"),
+        ({"run": {"system": "ci", "id": "1", "tags": {"team": [1]}}}, "run's tag 'team' is a list"),
+        ({"data": "train.csv"}, r"write data=\['train.csv'\]"),
+        ({"data": Path("train.csv")}, "data is a list"),
+        ({"aliases": "champion"}, "aliases is a list"),
+        ({"include": "*.onnx"}, "include is a list"),
+        ({"exclude": "logs/"}, "exclude is a list"),
     ],
 )
 def test_what_is_no_value_is_refused_before_any_request(
@@ -93,6 +102,22 @@ def test_what_is_no_value_is_refused_before_any_request(
         client.register("fraud", source, detect=False, **facts)
 
     assert registry.seen == []
+
+
+def test_a_text_in_place_of_a_list_is_refused(client: RegistryClient, registry: Registry, tmp_path: Path) -> None:
+    registry.hold({"a.bin": b"1"})
+    calls: list[Any] = [
+        lambda: client.pull("fraud:1", tmp_path / "out", only="a.bin"),
+        lambda: client.pull("fraud:1", tmp_path / "out", exclude="a.bin"),
+        lambda: client.verify(tmp_path, "fraud:1", exclude="a.bin"),
+        lambda: client.tokens.create("ann", roles="admin"),
+    ]
+
+    for call in calls:
+        with pytest.raises(ValueError, match="is a list: write"):
+            call()
+
+    assert not (tmp_path / "out").exists()
 
 
 def test_facts_are_sent_as_the_api_takes_them(
@@ -107,14 +132,22 @@ def test_facts_are_sent_as_the_api_takes_them(
         detect=False,
         params={"depth": 6, "early": True},
         metrics={"auc": Decimal("0.93"), "loss": float("inf")},
-        run={"system": "manual", "id": "1", "params": {"lr": 0.1}},  # type: ignore[typeddict-item] -- a number
+        run={
+            "system": "manual",
+            "id": "1",
+            "tags": {"gpu": True},
+            "metrics": {"f1": Scalar(0.5), "kl": float("-inf")},
+            "params": {"lr": 0.1},
+            "unmeasured": {"mse": "NaN"},
+        },  # type: ignore[typeddict-item] -- values of other types
         data=[tmp_path / "train.csv", other],
     )
 
     sent = registry.registered
     assert (sent["params"], sent["metrics"]) == ({"depth": "6", "early": "true"}, {"auc": 0.93})
     assert sent["run"] == {
-        "system": "manual", "id": "1", "params": {"lr": "0.1"}, "unmeasured": {"loss": "Infinity"},
+        "system": "manual", "id": "1", "params": {"lr": "0.1"}, "tags": {"gpu": "true"}, "metrics": {"f1": 0.5},
+        "unmeasured": {"mse": "NaN", "kl": "-Infinity", "loss": "Infinity"},
     }  # fmt: skip
     train = {"name": "train.csv", "digests": [f"sha256:{sha256(b'a,b' + bytes([10]))}"], "role": "train"}
     assert sent["datasets"] == [train, other]
@@ -130,10 +163,12 @@ def test_data_that_is_not_there_is_refused(registry: Registry, client: RegistryC
 def test_later_values_and_tags_are_converted_too(registry: Registry, client: RegistryClient) -> None:
     registry.answers.append(lambda request: reply({}))
 
+    client.models.edit("fraud", tags={"tier": 1})
     client.versions.edit("fraud", 1, tags={"reviewed": True, "old": None})
     client.versions.measure("fraud", 1, {"auc": Scalar(0.5)})
 
     assert [request.get_json() for request in registry.seen] == [
+        {"tags": {"tier": "1"}},
         {"tags": {"reviewed": "true", "old": None}},
         {"metrics": {"auc": 0.5}},
     ]
@@ -169,6 +204,21 @@ def test_the_run_and_the_code_of_a_ci_job_are_found(
 
     assert (found["run"]["id"], found["code"]["commit"]) == ("7", "a" * 40)
     assert registry.registered["run"] == {"system": "mine", "id": "1"}
+
+
+def test_a_commit_that_is_not_found_is_a_warning(
+    client: RegistryClient, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    client.register("fraud", source)
+    client.register("fraud", source, detect=False)
+
+    assert [record.getMessage() for record in caplog.records if record.name == "registry.client"] == [
+        f"the commit is not recorded: no git checkout is around {source}: "
+        "say it with --repo and --commit (code= in Python)"
+    ]
 
 
 def test_the_client_needs_neither_numpy_nor_pandas() -> None:
