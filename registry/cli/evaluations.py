@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -59,7 +58,9 @@ def measured_on(given: Sequence[Metric], data: str | None) -> Named:
 
 def local(text: str) -> Named | None:
     """The dataset that is here, a digest, or an address with a digest; None for neither."""
-    if Path(text).exists() or "@" in text:
+    from registry.client import sources
+
+    if sources.exists(text) or "@" in text:
         dataset = facts.dataset(text)
         return {"dataset_digest": dataset["digests"][0], "dataset_name": dataset["name"]}
     try:

@@ -32,17 +32,17 @@ def described(text: str) -> Dataset:
     pointer of git-lfs or DVC stands for what it points at. Raises UnfitSource.
     """
     role, equals, rest = text.partition("=")
-    if not equals or role not in ROLES or Path(text).exists():
+    if not equals or role not in ROLES or sources.exists(text):
         role, rest = "train", text
     name, equals, place = rest.partition("=")
-    if not equals or Path(rest).exists() or "://" in name:
+    if not equals or sources.exists(rest) or "://" in name:
         name, place = "", rest
     return of(place, name=name or None, role=role)
 
 
 def of(place: str | Path, *, name: str | None = None, role: str = "train") -> Dataset:
     """Return the dataset at *place*, as ``described`` takes it. Raises UnfitSource."""
-    found = _local(Path(place)) if Path(place).exists() else _elsewhere(str(place))
+    found = _local(Path(place)) if sources.exists(place) else _elsewhere(str(place))
     found["name"] = (name or found["name"])[:NAME_LENGTH]
     return cast(Dataset, {**found, "role": role})
 
@@ -81,9 +81,9 @@ def _entries(found: Sequence[Found]) -> list[dict[str, object]]:
 
 def _local(path: Path) -> Dataset:
     name = path.name or path.resolve().name
+    file = sources.single(path)
     if path.is_dir():
         return {"name": name, "digests": [directory_digest(path)]}
-    file = sources.single(path)
     if not file.readable:
         raise UnfitSource(f"{path}: {file.problem}.")
     if pointer := pointers.of(file):
@@ -105,9 +105,8 @@ def _elsewhere(text: str) -> Dataset:
     try:
         digest = digests.stored(text)
     except ValueError:
-        pointer = (
-            f" {text}{pointers.DVC_SUFFIX} is there: give that." if Path(text + pointers.DVC_SUFFIX).exists() else ""
-        )
+        pointer = f"{text}{pointers.DVC_SUFFIX}"
+        pointer = f" {pointer} is there: give that." if sources.exists(pointer) else ""
         raise UnfitSource(
             f"{text!r} is not a file or a directory here, nor a digest, nor an address with a digest.{pointer}"
         ) from None

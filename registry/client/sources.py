@@ -83,6 +83,19 @@ class Noticed:
     executable: list[str] = field(default_factory=list)
 
 
+def exists(path: str | Path) -> bool:
+    """Return whether something is at *path*, or may be: opening it then says that it is not permitted.
+
+    A text that is too long for a path, such as an address, is none.
+    """
+    try:
+        return Path(path).exists()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
 def scan(
     source: Path, selection: Selection = EVERYTHING, *, follow_links: bool = False, noticed: Noticed | None = None
 ) -> list[Found]:

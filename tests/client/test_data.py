@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "train.csv").write_bytes(b"a,b\n")
     (tmp_path / "odd=name.csv").write_bytes(b"odd")
     (tmp_path / "big.parquet").write_text(LFS)
+    (tmp_path / "extended.bin").write_text(LFS.replace("oid", f"ext-0-clean sha256:{'0' * 64}\noid", 1))
+    (tmp_path / "signed.csv.dvc").write_text(
+        "deps:\n- path: https://me:pw@h/from.csv?X-Amz-Signature=s3cret\n"
+        + f"outs:\n- md5: {MD5}\n  hash: md5\n  path: from.csv\n"
+    )
     (tmp_path / "images.dvc").write_text(
         f"outs:\n- md5: {MD5}.dir\n  size: 9\n  nfiles: 2\n  hash: md5\n  path: images\n"
     )
@@ -57,10 +63,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
          "https://h:8443/d.csv?versionId=7"),
         (f"abfss://fs@account.dfs.core.windows.net/d@{SHA}", "d", SHA, "train",
          "abfss://fs@account.dfs.core.windows.net/d"),
+        (f"https://h/d.csv?X-Amz-Signature={'0' * 300}@{SHA}", "d.csv", SHA, "train", "https://h/d.csv"),
+        (f"https://t0ken@h/d.csv#t0ken@{SHA}", "d.csv", SHA, "train", "https://h/d.csv"),
+        (f"s3://key:s3cret@h/d.csv@{SHA}", "d.csv", SHA, "train", "s3://h/d.csv"),
         ("big.parquet", "big.parquet", SHA, "train", None),
         ("images.dvc", "images", f"md5:{MD5}.dir", "train", None),
         ("old.csv.dvc", "old.csv", f"md5-dos2unix:{MD5}", "train", None),
         ("test=from.csv.dvc", "from.csv", f"md5:{MD5}", "test", "s3://bucket/from.csv"),
+        ("signed.csv.dvc", "from.csv", f"md5:{MD5}", "train", "https://h/from.csv"),
+        ("extended.bin", "extended.bin", SHA, "train", None),
+        (f"{'n' * 300}={SHA}", "n" * 255, SHA, "train", None),
     ],
 )  # fmt: skip
 def test_data_is_described(here: Path, text: str, name: str, found: str, role: str, uri: str | None) -> None:
@@ -77,6 +89,9 @@ def test_data_is_described(here: Path, text: str, name: str, found: str, role: s
         ("images", "images.dvc is there: give that."),
         ("nothing.csv", "is not a file or a directory here, nor a digest, nor an address"),
         ("empty", "empty holds no file"),
+        ("piped", "a device, a pipe or a socket"),
+        (f"s3://b/{'k' * 2048}@{SHA}", "at most 2048 characters"),
+        (f"https://h:port/k@{SHA}", "is no address"),
         ("two.dvc", "NAME=md5:…"),
         ("dvc.lock", "NAME=md5:…"),
         ("/dev/null", "a device, a pipe or a socket"),
@@ -84,6 +99,8 @@ def test_data_is_described(here: Path, text: str, name: str, found: str, role: s
 )
 def test_what_is_no_data_is_refused_with_the_remedy(here: Path, text: str, remedy: str) -> None:
     (here / "empty").mkdir()
+    (here / "piped").mkdir()
+    os.mkfifo(here / "piped" / "pipe")
     (here / "two.dvc").write_text(f"outs:\n- md5: {MD5}\n  path: a\n- md5: {MD5}\n  path: b\n")
     (here / "dvc.lock").write_text("schema: '2.0'\n")
 
