@@ -25,7 +25,12 @@ def detected(source: Path, *, enabled: bool) -> Detected:
 def run(
     found: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None, actor: str | None
 ) -> dict[str, Any] | None:
-    """The run: as detected, with what the options say in its place; None without an id."""
+    """The run: as detected, with what the options say in its place; None without an id.
+
+    What was detected is of another run when the options name another system.
+    """
+    if system and found and system != found["system"]:
+        found = None
     given = {"system": system, "id": id, "url": url, "triggered_by": actor}
     merged = {"system": "manual", **(found or {}), **{key: value for key, value in given.items() if value}}
     if "id" in merged:

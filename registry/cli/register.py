@@ -118,15 +118,15 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     where = path if isinstance(path, Path) else config.working_directory()
     found = facts.detected(where, enabled=not options["no_detect"])
     described = _facts(session, found, **options)
+    if found.problem and not (described["code"] or {}).get("commit"):
+        output.note(f"warning: the commit is not recorded: {found.problem}")
     if isinstance(path, str):
         _import(session, name, path, described, options)
     else:
-        _upload(session, name, path, described, options, problem=found.problem)
+        _upload(session, name, path, described, options)
 
 
-def _upload(
-    session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
-) -> None:
+def _upload(session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any]) -> None:
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
         done = session.registry.register(
             name,
@@ -144,8 +144,6 @@ def _upload(
             jobs=options["jobs"],
             progress=progress,
         )
-    if problem and not (described["code"] or {}).get("commit"):
-        output.note(f"warning: the commit is not recorded: {problem}")
     if done["version"]["state"] != "pending" or not options["wait"]:
         session.show(done, lambda: _say(done, options["aliases"]))
         return

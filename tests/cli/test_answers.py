@@ -328,6 +328,11 @@ def test_data_is_named_after_its_file(place: Place, text: str, name: str, role: 
         ({"system": "gitlab_ci", "id": "1", "url": "u"}, {}, {"system": "gitlab_ci", "id": "1", "url": "u"}),
         ({"system": "gitlab_ci", "id": "1", "url": "u"}, {"id": "2"}, {"system": "gitlab_ci", "id": "2", "url": "u"}),
         ({"system": "gitlab_ci", "id": "1"}, {"url": "v"}, {"system": "gitlab_ci", "id": "1", "url": "v"}),
+        (
+            {"system": "gitlab_ci", "id": "1", "url": "u", "triggered_by": "ann"},
+            {"id": "2", "system": "airflow"},
+            {"system": "airflow", "id": "2"},
+        ),
     ],
 )
 def test_options_stand_in_for_what_was_detected(
@@ -336,6 +341,41 @@ def test_options_stand_in_for_what_was_detected(
     options: dict[str, Any] = {"id": None, "url": None, "system": None, "actor": None, **given}
 
     assert facts.run(found, **options) == expected
+
+
+FOUND = {"repo": "https://h/fraud", "commit": "c0ffee", "branch": "main", "path": "jobs", "dirty": True}
+
+
+@pytest.mark.parametrize(
+    ("found", "given", "expected"),
+    [
+        (FOUND, {}, FOUND),
+        (FOUND, {"repo": "https://me:pw@h/fraud", "commit": "c0ffee"}, FOUND),
+        (FOUND, {"branch": "topic"}, FOUND | {"branch": "topic"}),
+        (FOUND, {"commit": "decade"}, {"repo": "https://h/fraud", "commit": "decade"}),
+        (FOUND, {"repo": "https://h/other"}, {"repo": "https://h/other"}),
+        (FOUND, {"repo": "https://h/other", "commit": "c0ffee"}, {"repo": "https://h/other", "commit": "c0ffee"}),
+        (None, {"repo": "git@h:fraud", "commit": "c0ffee"}, {"repo": "git@h:fraud", "commit": "c0ffee"}),
+    ],
+)
+def test_what_was_detected_of_other_code_is_left_out(found: Any, given: dict[str, str], expected: Any) -> None:
+    assert facts.code(found, **{"repo": None, "commit": None, "branch": None, **given}) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--commit", "c0ffee"], "say which with --repo"),
+        (["--repo", "https://h:port/r"], "'https://h:port/r' is no address of a repository"),
+        (["--triggered-by", "ann"], "say which with --run-id"),
+    ],
+)
+def test_facts_of_nothing_are_wrong_usage(registry: Registry, place: Place, options: list[str], says: str) -> None:
+    (place.cwd / "model").write_text("x")
+
+    done = registry("register", "fraud", "model", "--no-detect", *options)
+
+    assert (done.code, says in done.err.replace("\n", " ")) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,23 @@ def test_a_url_is_copied_by_the_registry(registry: Registry, importing: response
     assert sent[0] == {"source": "s3://b/p", "metrics": {"auc": 0.9}}
 
 
+def test_a_commit_that_is_not_found_is_a_warning(
+    registry: Registry, importing: responses.RequestsMock, place: Place
+) -> None:
+    register = ["register", "fraud", "s3://b/p"]
+
+    found = [registry(*register), registry(*register, "--repo", "https://h/r", "--commit", "c0ffee")]
+
+    assert [(done.code, done.err) for done in found] == [
+        (
+            0,
+            f"warning: the commit is not recorded: no git checkout is around {place.cwd}: "
+            "say it with --repo and --commit (code= in Python)\n",
+        ),
+        (0, ""),
+    ]
+
+
 @pytest.mark.parametrize("command", [["register", "fraud", "https://h/p"], ["version", "import", "i-1"]])
 def test_who_waits_for_a_copy_gets_its_version(
     registry: Registry, importing: responses.RequestsMock, command: list[str]
@@ -51,7 +68,7 @@ def test_who_waits_for_a_copy_gets_its_version(
 def test_a_copy_that_fails_says_why(registry: Registry, importing: responses.RequestsMock) -> None:
     importing.get(f"{API}/imports/i-1", json={**COPY, "state": "failed", "reason": "no such bucket"})
 
-    waited = registry("register", "fraud", "s3://b/p", "--wait")
+    waited = registry("register", "fraud", "s3://b/p", "--wait", "--no-detect")
     asked = registry("version", "import", "i-1")
 
     assert (waited.code, waited.err) == (1, "error: s3://b/p: no such bucket\n")

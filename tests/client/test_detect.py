@@ -118,6 +118,7 @@ def of(system: str, id: str, url: str | None = None, actor: str | None = None) -
         ({}, None, None),
         ({"CI": "true"}, None, None),
         ({"GITHUB_ACTIONS": "true"}, None, None),
+        ({"BUILD_TAG": "v7"}, None, None),
         (GITHUB, of("github_actions", "41", RUNS, "ann"), ON_GITHUB),
         (GITHUB | {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1"}, of("github_actions", "41", RUNS, "ann"),
          {"repo": "https://github.com/acme/fraud", "commit": "merge"}),
@@ -179,12 +180,17 @@ def test_the_run_the_person_and_the_code_are_found(
 
 
 def test_long_runs_are_cut_and_stay_apart() -> None:
-    first, second = (ci.Job("airflow", "d" * 300 + end).described() for end in "ab")
+    named = {"repo": "https://h/r", "url": "https://h/" + "u" * 2040, "actor": "a" * 300, "branch": "b" * 300}
+    jobs = [ci.Job("airflow", "d" * 300 + end, **named) for end in "ab"]
+    first, second = (job.described() for job in jobs)
 
     assert first is not None
     assert second is not None
     assert (len(first["id"]), len(second["id"])) == (255, 255)
     assert first["id"] != second["id"]
+    assert ("url" in first, first["triggered_by"]) == (False, "a" * 255)
+    assert jobs[0].code() == {"repo": "https://h/r", "branch": "b" * 255}
+    assert ci.Job("airflow", "d", repo="https://h/" + "r" * 510).code() is None
 
 
 @pytest.mark.parametrize("name", ["pull_request", "pull_request_target", "pull_request_review"])
