@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +285,33 @@ def test_a_job_that_names_no_commit_has_gits(checkout: Path) -> None:
     assert (airflow.run, airflow.code) == (of("airflow", "train/manual__2026-01-02T03:04:05+00:00"), found)
     assert buildkite.code == {**found, "branch": "main"}
     assert (github.code, github.problem) == (ON_GITHUB, None)
+
+
+def test_a_checkout_runs_no_program_of_its_own(checkout: Path, tmp_path: Path) -> None:
+    program = tmp_path / "monitor"
+    program.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
+    program.chmod(0o755)
+    run_git(checkout, "config", "core.fsmonitor", str(program))
+
+    code, problem = git.describe(checkout / "model", checkout)
+
+    assert (code is not None, problem, (tmp_path / "ran").exists()) == (True, None, False)
+    run_git(checkout, "status")
+    assert (tmp_path / "ran").exists()  # git itself runs it
+
+
+def test_gits_reasons_are_read_in_any_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "git").write_text(
+        '#!/bin/sh\n[ "$LC_ALL" = C ] && echo "fatal: not a git repository" >&2 || echo "fatal: kein Repository" >&2\n'
+        "exit 128\n"
+    )
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+
+    assert git.describe(tmp_path, tmp_path)[1] == (
+        f"no git checkout is around {tmp_path}: say it with --repo and --commit (code= in Python)"
+    )
 
 
 def test_a_commit_that_cannot_be_found_has_a_reason_with_the_remedy(
