@@ -118,15 +118,16 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     where = path if isinstance(path, Path) else config.working_directory()
     found = facts.detected(where, enabled=not options["no_detect"])
     described = _facts(session, found, **options)
-    if found.problem and not (described["code"] or {}).get("commit"):
-        output.note(f"warning: the commit is not recorded: {found.problem}")
+    problem = None if (described["code"] or {}).get("commit") else found.problem
     if isinstance(path, str):
-        _import(session, name, path, described, options)
+        _import(session, name, path, described, options, problem=problem)
     else:
-        _upload(session, name, path, described, options)
+        _upload(session, name, path, described, options, problem=problem)
 
 
-def _upload(session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any]) -> None:
+def _upload(
+    session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
+) -> None:
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
         done = session.registry.register(
             name,
@@ -144,6 +145,7 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
             jobs=options["jobs"],
             progress=progress,
         )
+    _warn_of_code(session, problem)
     if done["version"]["state"] != "pending" or not options["wait"]:
         session.show(done, lambda: _say(done, options["aliases"]))
         return
@@ -155,7 +157,9 @@ def _upload(session: Session, name: str, path: Path, described: dict[str, Any], 
     session.show({**done, "version": verified}, lambda: output.line(f"{number} is {verified['state']}"))
 
 
-def _import(session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any]) -> None:
+def _import(
+    session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
+) -> None:
     here = ("include", "exclude", "no_default_ignores", "allow_secrets", "follow_links")
     if said := [f"--{name.replace('_', '-')}" for name in here if options[name]]:
         raise click.UsageError(f"{', '.join(said)}: for files that are here, not for a URL.")
@@ -164,12 +168,18 @@ def _import(session: Session, name: str, source: str, described: dict[str, Any],
     begun = session.registry.import_version(
         name, source, **described, update=options["update"], idempotency_key=options["idempotency_key"]
     )
+    _warn_of_code(session, problem)
     follow = f"The registry copies on. Follow it: registry version import {begun['id']} --wait"
     if not options["wait"]:
         session.show({"import": begun}, lambda: output.line(f"import {begun['id']} of {source} into {name}. {follow}"))
         return
     with resumable(session, follow):
         version.follow(session, begun["id"])
+
+
+def _warn_of_code(session: Session, problem: str | None) -> None:
+    if problem:
+        session.warn(f"the commit is not recorded: {problem}")
 
 
 def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:

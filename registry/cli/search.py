@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from registry.cli import output, views
+from registry.cli import views
 from registry.cli.options import connected, limit
 from registry.cli.session import Session
 
@@ -43,5 +43,5 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
         found = session.registry.search.models(filter or None, order_by=order_by)
         session.list(found, views.MODEL_COLUMNS, views.model_row, empty=views.NO_MODELS, limit=limit)
     else:
-        versions = session.registry.search.versions(filter or None, order_by=order_by, on_warning=output.note)
+        versions = session.registry.search.versions(filter or None, order_by=order_by, on_warning=session.warn)
         session.list(versions, views.VERSION_COLUMNS, views.version_row, empty=views.NO_VERSIONS, limit=limit)

@@ -71,6 +71,10 @@ class Session:
         else:
             text()
 
+    def warn(self, text: str) -> None:
+        """Write a warning to stderr: as text, or as one JSON document a line."""
+        _warn(text, as_json=self.as_json)
+
     def list(
         self,
         items: Iterable[Item],
@@ -92,17 +96,20 @@ class Session:
             output.note(f"There are more than {limit}. Show them: --limit 0")
 
 
+def _warn(text: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(output.encoded({"warning": {"detail": text}}), err=True)
+    else:
+        output.note(f"warning: {text}")
+
+
 class _Warnings(logging.Handler):
-    """Writes the client's warnings to stderr: as text, or as one JSON document a line."""
+    """Writes the client's warnings to stderr, as ``Session.warn`` does."""
 
     as_json = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        if self.as_json:
-            click.echo(output.encoded({"warning": {"detail": text}}), err=True)
-        else:
-            output.note(f"warning: {text}")
+        _warn(record.getMessage(), as_json=self.as_json)
 
 
 _WARNINGS = _Warnings(logging.WARNING)

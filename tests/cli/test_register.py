@@ -43,14 +43,10 @@ def test_a_commit_that_is_not_found_is_a_warning(
 
     found = [registry(*register), registry(*register, "--repo", "https://h/r", "--commit", "c0ffee")]
 
-    assert [(done.code, done.err) for done in found] == [
-        (
-            0,
-            f"warning: the commit is not recorded: no git checkout is around {place.cwd}: "
-            "say it with --repo and --commit (code= in Python)\n",
-        ),
-        (0, ""),
-    ]
+    missing = f"the commit is not recorded: no git checkout is around {place.cwd}: say it with --repo and --commit"
+    assert [(done.code, done.err.partition(" (code=")[0]) for done in found] == [(0, f"warning: {missing}"), (0, "")]
+    warning = json.loads(registry(*register, "--json").err)["warning"]
+    assert warning["detail"].startswith(missing)
 
 
 @pytest.mark.parametrize("command", [["register", "fraud", "https://h/p"], ["version", "import", "i-1"]])
