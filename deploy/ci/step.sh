@@ -70,8 +70,11 @@ def holder(model):
 
 def warned():
     for line in (files / "err").read_text(encoding="utf-8", errors="replace").splitlines():
-        if line.startswith("warning: "):
-            say("warning", line.removeprefix("warning: ") if github or azure else line)
+        try:
+            text = json.loads(line)["warning"]["detail"]
+        except (ValueError, LookupError, TypeError):
+            continue
+        say("warning", text if github or azure else f"warning: {text}")
 
 
 def succeeded():

@@ -320,6 +320,21 @@ def test_a_message_cannot_give_orders_to_the_runner(tmp_path: Path) -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (7, message, b"")
 
 
+def test_warnings_of_a_step_that_succeeds_are_shown(tmp_path: Path, fleet: Fleet) -> None:
+    runner = {"STEP_COMMAND": "register", "STEP_MODEL": "warned", "STEP_PATH": "model.bin", "STEP_DESCRIPTION": "",
+              "REGISTRY_URL": fleet.server.url, "REGISTRY_TOKEN": fleet.token}  # fmt: skip
+    (tmp_path / "model.bin").write_bytes(b"1")
+    actions = {"GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "78"}  # without a repository there is no commit
+    outside = {"GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+
+    for system, words in (({}, "warning: the commit is not recorded: "),
+                          (actions, "::warning title=Model registry::the commit is not recorded: ")):  # fmt: skip
+        ended = run(
+            ["bash", str(STEP)], tmp_path, {**runner, **system, **outside}, tmp_path / "none", tmp_path / "none"
+        )
+        assert (ended.code, ended.printed.startswith(words)) == (0, True), ended.printed
+
+
 def test_azure_gets_issues_and_outputs_and_no_command_of_a_message(
     azure: Callable[..., Ended], caller: Caller, fleet: Fleet
 ) -> None:
