@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from registry.cli import bars
+from registry.cli import bars, mlflow_measures
 from registry.cli.importing import reporting
 from registry.cli.moving import Report
 from registry.cli.options import connected, jobs, resumable
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "registry-export"
 DIGEST, NAME = "registry.manifest_digest", "registry.version"
-PARAMS, METRICS = 100, 1000  # what MLflow takes in one request
 
 
 @click.group()
@@ -40,9 +39,11 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
     """Export models, versions, stages, aliases and tags to an MLflow registry, with their files.
 
     Each version's files become the artifacts of a separate run in the experiment registry-export, with its params
-    and metrics. Numbers stay equal: where one is missing here, a version is made there and deleted again. Run again,
-    it leaves what is there with the same digest (the tag registry.manifest_digest), and goes on where it stopped.
-    Only versions whose files are here and verified are exported. The exit code is 1 where something was left out.
+    and metrics. Metrics on datasets go on a logged model of that run, which MLflow has since 3.0; it keeps 36
+    characters of a digest, and the tag registry.dataset.… has the whole. Numbers stay equal: where one is missing
+    here, a version is made there and deleted again. Run again, it leaves what is there with the same digest (the tag
+    registry.manifest_digest), and goes on where it stopped. Only versions whose files are here and verified are
+    exported. The exit code is 1 where something was left out.
 
     \b
     Example:
@@ -153,19 +154,13 @@ class Export:
             target = Path(folder) / "model"
             self._registry.pull(label, target, jobs=self._jobs, progress=self._progress)
             self._client.log_artifacts(run_id, str(target), "model")
-        self._measure(run_id, version)
+        try:
+            mlflow_measures.log(self._client, run, version)
+        except mlflow_measures.NoDatasets:
+            what = f"version {version['number']}, metrics"
+            self._report.add(version["model"], what, "noted", "without their datasets, which MLflow has since 3.0")
         self._client.set_terminated(run_id)
         return run
-
-    def _measure(self, run_id: str, version: VersionView) -> None:
-        from mlflow.entities import Metric, Param
-
-        params = [Param(key, value) for key, value in version["params"].items()]
-        metrics = [Metric(key, value, 0, 0) for key, value in version["metrics"].items()]
-        for start in range(0, len(params), PARAMS):
-            self._client.log_batch(run_id, params=params[start : start + PARAMS])
-        for start in range(0, len(metrics), METRICS):
-            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS])
 
     def _experiment(self) -> str:
         found = self._client.get_experiment_by_name(EXPERIMENT)

@@ -156,11 +156,14 @@ class Import:
 
     def _register(self, found: Any, number: int) -> VersionView:
         from registry.cli.mlflow_library import NOTES
+        from registry.cli.mlflow_measures import LOGGED_MODEL
         from registry.client import tracked
 
         logged = self._library.known("get_logged_model", _logged_model(found))
         run_id = found.run_id or getattr(logged, "source_run_id", None)
         run = self._library.known("get_run", run_id)
+        if logged is None and run is not None:
+            logged = self._library.known("get_logged_model", run.data.tags.get(LOGGED_MODEL))
         with self._files(found) as files:
             facts = tracked.facts(run, logged, run_id=run_id, url=None)
             facts["number"], facts["claimed"] = number, self._claims(found)

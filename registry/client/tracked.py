@@ -18,12 +18,15 @@ from urllib.parse import urlsplit
 from registry.client.fields import given
 from registry.client.registration import Facts
 from registry.client.types import Code, Dataset, Evaluation, Run
+from registry.rules import digests
 
 SYSTEM = "mlflow"
 MOST = 1000
 KEY, PARAM, TAG = 250, 6000, 8000
 _DATASETS = 100
 EVALUATIONS = 100  # that one registration takes
+# A logged model's tag with a digest that MLflow keeps the beginning of, after which the tag is called.
+WHOLE_DIGEST = "registry.dataset."
 _REPO = "mlflow.source.git.repoURL"
 # MLflow's own word is "training"; the others are what people write.
 _ROLES: Mapping[str, Any] = {
@@ -94,13 +97,14 @@ def told_by_model(logged_model: Any) -> Told:
     if logged_model is None:
         return Told()
     latest = sorted(logged_model.metrics or (), key=lambda metric: (metric.timestamp or 0, metric.step or 0))
-    plain = {metric.key: metric.value for metric in latest if _dataset(metric) is None}
-    on_data = {(metric.key, _dataset(metric)): metric for metric in latest if _dataset(metric) is not None}
+    with_data = [(metric, _dataset(metric, logged_model.tags or {})) for metric in latest]
+    plain = {metric.key: metric.value for metric, digest in with_data if digest is None}
+    on_data = {(metric.key, digest): metric for metric, digest in with_data if digest is not None}
     metrics, unmeasured = _measured(plain.items())
     return Told(
         _texts(logged_model.params or {}, PARAM),
         metrics,
-        _evaluations(on_data.values())[:EVALUATIONS],
+        _evaluations(on_data)[:EVALUATIONS],
         unmeasured,
         _texts(logged_model.tags or {}, TAG),
     )
@@ -175,11 +179,11 @@ def _measured(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, float], dict
     return metrics, unmeasured
 
 
-def _evaluations(metrics: Iterable[Any]) -> list[Evaluation]:
+def _evaluations(metrics: Mapping[tuple[str, str], Any]) -> list[Evaluation]:
     """An evaluation for each dataset that a metric names, without values that are no finite number."""
-    by_dataset: dict[str | None, list[Any]] = {}
-    for metric in metrics:
-        by_dataset.setdefault(_dataset(metric), []).append(metric)
+    by_dataset: dict[str, list[Any]] = {}
+    for (_, digest), metric in metrics.items():
+        by_dataset.setdefault(digest, []).append(metric)
     found = []
     for digest, group in by_dataset.items():
         measured, _ = _measured((metric.key, metric.value) for metric in group)
@@ -189,9 +193,12 @@ def _evaluations(metrics: Iterable[Any]) -> list[Evaluation]:
     return found
 
 
-def _dataset(metric: Any) -> str | None:
+def _dataset(metric: Any, tags: Mapping[str, str]) -> str | None:
     """The digest of a metric's dataset, where MLflow has one; releases before 3 have none."""
-    digest = f"{SYSTEM}:{getattr(metric, 'dataset_digest', None) or ''}"
+    there = getattr(metric, "dataset_digest", None) or ""
+    if (whole := tags.get(f"{WHOLE_DIGEST}{there}")) and digests.problem(whole) is None:
+        return whole
+    digest = f"{SYSTEM}:{there}"
     return digest if _digestible(digest) else None
 
 

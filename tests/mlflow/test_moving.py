@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.plugged import Plugged
+from tests.support.mlflow import MLFLOW_2
+from tests.support.plugged import Plugged, plugged
 from tests.support.servers import Fleet, Launcher, eventually, running_fleet
 
 SEED = """
@@ -62,11 +63,15 @@ found = {}
 for one in client.search_model_versions("name = 'fraud'"):
     run = client.get_run(one.run_id)
     there = mlflow.artifacts.download_artifacts(f"models:/fraud/{one.version}/weights.bin")
+    on_data = [[metric.key, metric.value, metric.dataset_digest, metric.dataset_name]
+               for logged in mlflow.search_logged_models([run.info.experiment_id], output_format="list")
+               if logged.source_run_id == one.run_id for metric in logged.metrics]
     found[one.version] = [one.current_stage, one.description, one.tags["registry.manifest_digest"], one.tags["night"],
-                          run.data.params, run.data.metrics, open(there).read()[:9]]
+                          run.data.params, run.data.metrics, open(there).read()[:9], on_data]
 print(json.dumps({"aliases": model.aliases, "tags": model.tags, "description": model.description, "versions": found}))
 """
 
+MEASURED = [(0.95, "sha256:" + "a1" * 32, "test.csv"), (0.8, "mlflow:0badcafe", "drift")]
 STAGES = {1: "archived", 2: "archived", 4: "production", 5: "staging", 6: "none", 7: "none"}
 
 
@@ -193,9 +198,13 @@ def test_a_killed_import_goes_on(move: Mover, source: str) -> None:
 
 
 def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice(
-    move: Mover, newest: Plugged, source: str, tmp_path: Path
+    move: Mover, newest: Plugged, source: str, tmp_path: Path, databases: Callable[[str], Database]
 ) -> None:
     move("import", "mlflow", "--from", source, "--model", "fraud")
+    with move.fleet.caller() as caller:
+        for value, digest, name in MEASURED:
+            body = {"metrics": {"auc": value}, "dataset_digest": digest, "dataset_name": name}
+            caller.make("POST", "/models/fraud/versions/4/metrics", body)
     target = f"sqlite:///{tmp_path}/target.db"
 
     code, report = move("export", "mlflow", "--to", target)
@@ -209,12 +218,46 @@ def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice
     assert set(outcomes(repeated).values()) == {"existing"}
     assert {number: found[2] for number, found in there["versions"].items()} == digests
     assert {int(number): found[0].lower() for number, found in there["versions"].items()} == STAGES
-    assert there["versions"]["4"][3:] == ["4", {"depth": "4"}, {"auc": 0.9}, "weights 4"]
+    assert there["versions"]["1"][3:] == ["1", {"depth": "1"}, {"auc": 0.9}, "weights 1", []]
+    assert there["versions"]["4"][3:7] == ["4", {"depth": "4"}, {"auc": 0.8}, "weights 4"]
+    assert sorted(there["versions"]["4"][7]) == [
+        ["auc", 0.8, "0badcafe", "drift"], ["auc", 0.9, None, None], ["auc", 0.95, "a1" * 18, "test.csv"]
+    ]  # fmt: skip
     assert (there["aliases"], there["tags"], there["description"]) == (
         {"champion": 4},
         {"team": "risk"},
         "Card fraud",
     )
+
+    databases("sqlite").reset()
+    move("import", "mlflow", "--from", target)
+    with move.fleet.caller() as caller:
+        back = caller.get("/models/fraud/versions/4")["evaluations"]
+    assert {(one["value"], one["dataset_digest"], one["dataset_name"]) for one in back} == {
+        (0.9, None, None), *MEASURED
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_an_mlflow_without_logged_models_gets_the_latest_values_and_a_note(fleet: Fleet, tmp_path: Path) -> None:
+    older = plugged(tmp_path / "plugged", MLFLOW_2, skinny=True)
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        caller.version("fraud", caller.blob(b"weights"), "here")
+        for value, digest, name in MEASURED:
+            body = {"metrics": {"auc": value}, "dataset_digest": digest, "dataset_name": name}
+            caller.make("POST", "/models/fraud/versions/1/metrics", body)
+
+    code, report = Mover(older, fleet)("export", "mlflow", "--to", str(tmp_path / "there"))
+
+    noted = [item["reason"] for item in report["items"] if item["what"] == "version 1, metrics"]
+    metrics = older.run(
+        "import json, sys, mlflow; client = mlflow.MlflowClient(sys.argv[1], sys.argv[1])\n"
+        "print(json.dumps(client.get_run(client.get_model_version('fraud', '1').run_id).data.metrics))",
+        str(tmp_path / "there"),
+    )
+    assert (code, noted) == (0, ["without their datasets, which MLflow has since 3.0"])
+    assert metrics == {"auc": 0.8}
 
 
 def test_what_cannot_be_read_is_said_in_a_sentence(move: Mover, newest: Plugged) -> None:

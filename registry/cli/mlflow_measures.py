@@ -1,0 +1,101 @@
+"""What an MLflow registry gets of a version's params and metrics, and what an import reads back of it.
+
+MLflow keeps the dataset of a metric on a logged model only, and 36 characters of its digest. Logged models are new in
+MLflow 3.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from registry.client.types import VersionView
+
+LOGGED_MODEL = "registry.logged_model"  # a tag of the run
+DIGEST_LENGTH = 36
+_PARAMS, _METRICS = 100, 1000  # what MLflow takes in one request
+_MLFLOW = "mlflow:"
+_NO_NAME = re.compile(r"[/:.%\"']")
+
+
+class NoDatasets(Exception):
+    """This MLflow has no logged models, so its metrics have no datasets."""
+
+
+def log(client: Any, run: Any, version: VersionView) -> None:
+    """Log the params and metrics of a version in its *run*, and its evaluations on a logged model of the run.
+
+    Raises NoDatasets after it has logged the latest value of each metric without its dataset.
+    """
+    from mlflow.entities import Metric, Param
+
+    run_id, refused = run.info.run_id, False
+    model_id: str | None = None
+    if any(one["dataset_digest"] for one in version["evaluations"]):
+        model_id = _logged_model(client, run, version)
+        refused = model_id is None
+    params = [Param(key, value) for key, value in version["params"].items()]
+    metrics = list(_on_datasets(version, model_id)) if model_id else []
+    if not metrics:
+        metrics = [Metric(key, value, 0, 0) for key, value in version["metrics"].items()]
+    for start in range(0, len(params), _PARAMS):
+        client.log_batch(run_id, params=params[start : start + _PARAMS])
+    for start in range(0, len(metrics), _METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + _METRICS])
+    if model_id:
+        client.finalize_logged_model(model_id, "READY")
+        client.set_tag(run_id, LOGGED_MODEL, model_id)
+    if refused:
+        raise NoDatasets
+
+
+def _on_datasets(version: VersionView, model_id: str) -> Iterator[Any]:
+    """Yield the metrics, those on datasets in the order of their recording: MLflow's latest value has the last time."""
+    from mlflow.entities import Metric
+
+    evaluations = version["evaluations"]
+    named = {one["metric"] for one in evaluations}
+    for key, value in version["metrics"].items():
+        if key not in named:
+            yield Metric(key, value, 0, 0, model_id=model_id)
+    for time, one in enumerate(evaluations):
+        digest = one["dataset_digest"]
+        on = {"dataset_digest": shortened(digest), "dataset_name": one["dataset_name"] or digest} if digest else {}
+        yield Metric(one["metric"], one["value"], time, 0, model_id=model_id, **on)
+
+
+def _logged_model(client: Any, run: Any, version: VersionView) -> str | None:
+    """Make a logged model of the run; None where this MLflow has none."""
+    from mlflow.exceptions import MlflowException
+
+    from registry.client.tracked import WHOLE_DIGEST
+
+    if not hasattr(client, "create_logged_model"):
+        return None
+    digests = {digest for one in version["evaluations"] if (digest := one["dataset_digest"])}
+    try:
+        made = client.create_logged_model(
+            run.info.experiment_id,
+            name=_NO_NAME.sub("-", version["model"]),
+            source_run_id=run.info.run_id,
+            tags={
+                f"{WHOLE_DIGEST}{shortened(digest)}": digest
+                for digest in sorted(digests)
+                if not digest.startswith(_MLFLOW)
+            },
+            params=dict(version["params"]),
+        )
+    except MlflowException as error:
+        if error.error_code not in {"ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED"}:
+            raise
+        return None
+    return str(made.model_id)
+
+
+def shortened(digest: str) -> str:
+    """Return what MLflow keeps of a digest: its own ones as they are, the beginning of the hexadecimal of others."""
+    if digest.startswith(_MLFLOW):
+        return digest.removeprefix(_MLFLOW)[:DIGEST_LENGTH]
+    return digest.partition(":")[2][:DIGEST_LENGTH]
