@@ -6,11 +6,11 @@ equal snapshots are one node and nothing can change under a version that refers 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 from registry.domain import clock
 from registry.domain.manifest import canonical_digest
@@ -116,6 +116,21 @@ class Snapshot:
         return canonical_digest([self.run.system, self.run.id]) if self.run else ""
 
 
+class Documents(Protocol):
+    """The parts of a snapshot as they are stored and shown."""
+
+    @property
+    def run(self) -> Mapping[str, Any] | None: ...
+    @property
+    def code(self) -> Mapping[str, Any] | None: ...
+    @property
+    def environment(self) -> Mapping[str, Any] | None: ...
+    @property
+    def datasets(self) -> Sequence[Mapping[str, Any]]: ...
+    @property
+    def parents(self) -> Sequence[Mapping[str, Any]]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """One vertex of the lineage graph: ``name`` is what a person calls it, ``digests`` what finds it again."""
@@ -158,8 +173,7 @@ def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
         case NodeKind.ENVIRONMENT:
             (node,) = nodes(Snapshot(environment=Environment(**attributes)))
         case NodeKind.DATASET:
-            digests = tuple(attributes["digests"])
-            (node,) = nodes(Snapshot(datasets=(Dataset(**{**attributes, "digests": digests}),)))
+            (node,) = nodes(Snapshot(datasets=(dataset_of(attributes),)))
         case NodeKind.VERSION:
             raise ValueError("a version's node has no content")
     return node
@@ -171,6 +185,23 @@ def run_of(document: Mapping[str, Any]) -> Run:
     # A database's JSON may give a whole float back as an integer, beyond what canonical JSON takes.
     metrics = {name: float(value) for name, value in document["metrics"].items()}
     return Run(**{**document, **times, "metrics": metrics})
+
+
+def dataset_of(document: Mapping[str, Any]) -> Dataset:
+    """Return the dataset that has this document, with a role of its edge or without."""
+    role = DatasetRole(document.get("role", DatasetRole.OTHER))
+    return Dataset(**{**document, "digests": tuple(document["digests"]), "role": role})
+
+
+def snapshot_of(documents: Documents) -> Snapshot:
+    """Return the snapshot that has these documents."""
+    return Snapshot(
+        run=run_of(documents.run) if documents.run else None,
+        code=Code(**documents.code) if documents.code else None,
+        environment=Environment(**documents.environment) if documents.environment else None,
+        datasets=tuple(map(dataset_of, documents.datasets)),
+        parents=tuple(Parent(one["model"], one["version"]) for one in documents.parents),
+    )
 
 
 def _run(run: Run | None) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Invalid, NotReady
 from registry.domain.evaluations import of_records, unsaid
-from registry.domain.lineage import Environment, Parent, Run, Snapshot, run_of
+from registry.domain.lineage import Parent, Run, Snapshot, snapshot_of
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
@@ -175,37 +175,31 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
             f"Invalid model version source: '{source}'. The run_id and model_id request parameters must match the "
             "referenced model version."
         )
-    plain = f"models:/{original.model}/{original.number}"
-    parent = Parent(original.model, original.number)
+    if original.state not in {State.READY, State.UNVERIFIED}:
+        raise NotReady(f"models:/{original.model}/{original.number} is {original.state}; copy it when it is ready")
+    wanted = _copied(versions.describe(original.model, original.number), wish)
     if original.state == State.UNVERIFIED:
-        there = original.location or original.source
-        origin = _origin(plain, wish, run_id=original.run_id, location=there)
-        lineage = Snapshot(parents=(parent,))
-        wanted = Registration(files=(), description=wish.description, tags=wish.tags, lineage=lineage, origin=origin)
         return _reserve(name, wanted, actor=actor)
-    if original.state != State.READY:
-        raise NotReady(f"{plain} is {original.state}; copy it when it is ready")
-    whole = versions.describe(original.model, original.number)
-    run, environment = whole.lineage.run, whole.lineage.environment
-    evaluations = of_records(whole.evaluations)
-    wanted = Registration(
-        files=versions.manifest(original.model, original.number),
+    files = versions.manifest(original.model, original.number)
+    return _register(name, replace(wanted, files=files, anew=True), actor=actor)
+
+
+def _copied(original: VersionRecord, wish: Wish) -> Registration:
+    """Return the whole of what is recorded of *original*, with it as the parent; the client gives the tags."""
+    evaluations = of_records(original.evaluations)
+    there = None if original.state == State.READY else original.location or original.source
+    return Registration(
+        files=(),
         description=wish.description,
         tags=wish.tags,
-        params=whole.params,
-        metrics=unsaid(whole.metrics, evaluations),
+        params=original.params,
+        metrics=unsaid(original.metrics, evaluations),
         evaluations=evaluations,
-        framework=whole.framework,
-        signature=whole.signature,
-        lineage=Snapshot(
-            run=run_of(run) if run else None,
-            environment=Environment(**environment) if environment else None,
-            parents=(parent,),
-        ),
-        origin=_origin(plain, wish, run_id=original.run_id),
-        anew=True,
+        framework=original.framework,
+        signature=original.signature,
+        lineage=replace(snapshot_of(original.lineage), parents=(Parent(original.model, original.number),)),
+        origin=_origin(f"models:/{original.model}/{original.number}", wish, run_id=original.run_id, location=there),
     )
-    return _register(name, wanted, actor=actor)
 
 
 def _resolve(source: str) -> VersionBrief:

@@ -196,7 +196,18 @@ def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(face: Face,
 
 def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Given) -> None:
     file = given.file(b"weights")
-    facts = {"run": {"system": "ci", "id": "41"}, "params": {"depth": "6"}, "environment": {"python": "3.10.12"}}
+    digest = "sha256:" + "d" * 64
+    facts = {
+        "run": {"system": "ci", "id": "41", "params": {"seed": "1"}, "metrics": {"loss": 0.1}},
+        "code": {"repo": "https://git.example/fraud", "commit": "c0ffee", "branch": "main", "dirty": False},
+        "environment": {"python": "3.10.12"},
+        "datasets": [{"name": "train.csv", "digests": [digest], "role": "train", "rows": 7, "schema": {"a": "int"}}],
+        "params": {"depth": "6"},
+        "metrics": {"auc": 0.9},
+        "evaluations": [{"metrics": {"auc": 0.8}, "dataset_digest": digest, "dataset_name": "train.csv"}],
+        "framework": "sklearn",
+        "signature": {"inputs": "x"},
+    }
     given.version("fraud", stage="production", files=[file], **facts)
     given.model("copies")
 
@@ -205,11 +216,29 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Giv
         assert (made["source"], made["status"]) == ("models:/fraud/1", "READY")
 
     whole = given.api.get("/models/copies/versions/3").get_json()
-    assert (whole["state"], whole["params"]) == ("ready", {"depth": "6"})
-    assert whole["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
-    assert (whole["lineage"]["run"]["id"], whole["lineage"]["environment"]["python"]) == ("41", "3.10.12")
+    original = given.api.get("/models/fraud/versions/1").get_json()
+    said = {"manifest_digest", "state", "params", "metrics", "evaluations", "framework", "signature"}
+    assert {name: whole[name] for name in said} == {name: original[name] for name in said}
+    assert whole["lineage"] == {**original["lineage"], "parents": [{"model": "fraud", "version": 1}]}
+    assert (whole["lineage"]["code"]["commit"], len(whole["lineage"]["datasets"])) == ("c0ffee", 1)
+    found = given.api.get("/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}).get_json()
+    assert [one["model"] for one in found["items"]].count("copies") == 3
     listed = given.api.get("/models/copies/versions/3/files").get_json()["items"]
     assert [item["sha256"] for item in listed] == [file["sha256"]]
+
+
+def test_a_copy_of_an_unverified_version_has_its_facts_too(face: Face, given: Given) -> None:
+    given.model("fraud")
+    face.version("fraud", source="s3://elsewhere/model", run_id="41", run_link="https://ci.example/41")
+    expect(201, given.api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.9}}))
+    given.model("copies")
+
+    face.version("copies", source="models:/fraud/1")
+
+    copied = given.api.get("/models/copies/versions/1").get_json()
+    assert (copied["state"], copied["metrics"]) == ("unverified", {"auc": 0.9})
+    assert copied["lineage"]["run"]["id"] == "41"
+    assert copied["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
 
 
 def test_a_run_of_large_numbers_and_long_ago_is_copied_too(face: Face, given: Given) -> None:
