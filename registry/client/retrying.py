@@ -11,6 +11,8 @@ from urllib3 import exceptions as urllib3
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
+from registry.client.detect import ci
+
 VARIABLE = "REGISTRY_RETRY_SECONDS"
 IN_CI, ELSEWHERE = 60.0, 10.0
 LONGEST_WAIT = 30.0
@@ -18,8 +20,6 @@ LONGEST_WAIT = 30.0
 # What a restart looks like: the server itself answers 503 until it is ready, a proxy in front of it 502.
 _RESTARTING = frozenset({502, 503})
 _LATER = frozenset({408, 429, 504})
-_CI = ("CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TF_BUILD", "CODEBUILD_BUILD_ID", "TEAMCITY_VERSION")
-_FALSE = frozenset({"", "0", "false", "no"})
 
 Announce = Callable[[str], None]
 
@@ -28,8 +28,7 @@ def seconds(environ: Mapping[str, str]) -> float:
     """Return how long requests wait for a registry that is restarted; raises ValueError for a value that is none."""
     text = environ.get(VARIABLE, "").strip()
     if not text:
-        in_ci = any(environ.get(name, "").lower() not in _FALSE for name in _CI)
-        return IN_CI if in_ci else ELSEWHERE
+        return IN_CI if ci.unattended(environ) else ELSEWHERE
     try:
         number = float(text)
     except ValueError:

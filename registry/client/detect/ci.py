@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from registry.client.types import Code, Run
 
 Environ = Mapping[str, str]
+ANY_SYSTEM = ("CI", "JENKINS_URL", "TEAMCITY_VERSION")
 LONGEST_ID = 255
+_FALSE = frozenset({"", "0", "false", "no"})
 _HASH = re.compile(r"[0-9a-f]{7,64}\Z")
 
 
@@ -67,6 +69,13 @@ class Job:
 def job(environ: Environ) -> Job | None:
     """The job around this process; None outside of the systems in SYSTEMS."""
     return next((read(environ) for present, read in SYSTEMS if present(environ)), None)
+
+
+def unattended(environ: Environ) -> bool:
+    """Return whether a CI system or an orchestrator runs this process: one of SYSTEMS, or another by ANY_SYSTEM."""
+    return any(present(environ) for present, _ in SYSTEMS) or any(
+        environ.get(name, "").lower() not in _FALSE for name in ANY_SYSTEM
+    )
 
 
 def _github(environ: Environ) -> Job:
