@@ -29,13 +29,22 @@ def working_directory() -> Path:
 
 
 def resolve(
-    *, url: str | None, token: str | None, insecure: bool, environ: Mapping[str, str], cwd: Path, home: Path
+    *,
+    url: str | None,
+    token: str | None,
+    insecure: bool,
+    environ: Mapping[str, str],
+    cwd: Path,
+    home: Path,
+    ca_file: str | None = None,
 ) -> Target:
     """Decide the registry and the token. Raises UsageError for a file or a combination that cannot be meant."""
     from registry.client import target
 
     try:
-        return target.resolve(url=url, token=token, insecure=insecure, environ=environ, cwd=cwd, home=home)
+        return target.resolve(
+            url=url, token=token, insecure=insecure, environ=environ, cwd=cwd, home=home, ca_file=ca_file
+        )
     except ValueError as error:
         raise click.UsageError(str(error)) from error
 
@@ -50,13 +59,26 @@ def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path
         raise click.UsageError(str(error)) from error
 
 
-def remember_url(home: Path, url: str) -> None:
-    """Make *url* the user file's registry, leaving its other lines as they are."""
+def ca_file(environ: Mapping[str, str], home: Path) -> str | None:
+    """Return the file of a private CA that the user's file names, None where REGISTRY_CA_FILE names one.
+
+    Raises UsageError.
+    """
+    from registry.client import target
+
+    try:
+        return target.ca_file_of(environ, home)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def remember(home: Path, name: str, value: str) -> None:
+    """Set *name* in the user file, leaving its other lines as they are."""
     from registry.client.target import USER_FILE
 
     path = home / USER_FILE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    entry = f"url = {json.dumps(url)}"
-    changed, replaced = re.subn(r"(?m)^url\s*=.*$", lambda _: entry, text, count=1)
+    entry = f"{name} = {json.dumps(value)}"
+    changed, replaced = re.subn(rf"(?m)^{name}\s*=.*$", lambda _: entry, text, count=1)
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.write_text(changed if replaced else f"{entry}\n{text}", encoding="utf-8")

@@ -11,6 +11,7 @@ import click
 from registry.cli import output, server, tables
 from registry.cli.cells import Whole
 from registry.cli.exits import Exit
+from registry.cli.options import COMMON
 from registry.cli.session import Session
 
 if TYPE_CHECKING:
@@ -25,9 +26,12 @@ SERVERS = ("REGISTRY_DATABASE_URL", "REGISTRY_DATABASE_URL_FILE", "REGISTRY_DATA
 @click.option("--url", metavar="URL", help="Look at this registry as its client. [env: REGISTRY_URL]")
 @click.option("--token", metavar="TOKEN", help="Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]")
 @click.option("--insecure", is_flag=True, help="Send the token over plain http. [env: REGISTRY_INSECURE]")
+@click.option("--ca-file", metavar="FILE", help=COMMON["--ca-file FILE"])
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
-def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **overrides: Any) -> None:
+def doctor(
+    url: str | None, token: str | None, insecure: bool, ca_file: str | None, as_json: bool, **overrides: Any
+) -> None:
     """Look at everything once: on the server's machine, or with --url as a client.
 
     On the server's machine: settings, database and its engine, migrations, store, workers, what waits. As a
@@ -41,7 +45,7 @@ def doctor(url: str | None, token: str | None, insecure: bool, as_json: bool, **
       registry doctor --url https://registry.example
     """
     if url or _is_client(overrides):
-        with Session(url=url, token=token, insecure=insecure, as_json=as_json) as session:
+        with Session(url=url, token=token, insecure=insecure, ca_file=ca_file, as_json=as_json) as session:
             findings = list(_as_client(session))
     else:
         findings = _as_server(overrides)
@@ -59,7 +63,7 @@ def _as_client(session: Session) -> Iterator[Finding]:
     from registry.client.diagnosis import diagnose
 
     target = session.target
-    yield from diagnose(target.url, target.token, insecure=target.insecure)
+    yield from diagnose(target.url, target.token, insecure=target.insecure, ca_file=target.ca_file)
 
 
 def _as_server(overrides: dict[str, Any]) -> list[Finding]:

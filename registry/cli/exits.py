@@ -40,6 +40,7 @@ BY_CODE: Mapping[str, Exit] = {
     "unfit_source": Exit.USAGE,
     "holds_credentials": Exit.USAGE,
     "insecure_connection": Exit.USAGE,
+    "certificates_unreadable": Exit.USAGE,
     "unauthenticated": Exit.AUTH,
     "forbidden": Exit.AUTH,
     "rate_limited": Exit.AUTH,

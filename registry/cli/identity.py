@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @click.option("--url", metavar="URL", help="The registry; it becomes the default of this user.")
 @click.option("--token-stdin", is_flag=True, help="Read the token from stdin, without asking.")
 @click.option("--insecure", is_flag=True, help="Send the token over plain http.")
-def login(url: str | None, token_stdin: bool, insecure: bool) -> None:
+@click.option("--ca-file", metavar="FILE", help="Trust this private CA too; becomes this user's default.")
+def login(url: str | None, token_stdin: bool, insecure: bool, ca_file: str | None) -> None:
     """Save a token for a registry, after trying it. Only this user can read it; only that registry gets it.
 
     \b
@@ -35,10 +36,13 @@ def login(url: str | None, token_stdin: bool, insecure: bool) -> None:
     home = config.user_directory()
     address = _address(url, home)
     token = _token(address, from_stdin=token_stdin)
-    with sessions.client(Target(address, "login", token, insecure)) as registry:
+    trusted = str(config.working_directory() / ca_file) if ca_file else config.ca_file(os.environ, home)
+    with sessions.client(Target(address, "login", token, insecure, ca_file=trusted)) as registry:
         me = registry.me()
     path = credentials.save(home, address_origin(address), token)
-    config.remember_url(home, address)
+    config.remember(home, "url", address)
+    if ca_file and trusted:
+        config.remember(home, "ca_file", trusted)
     output.line(f"Logged in to {address} as {me['name']} ({', '.join(me['roles']) or 'no roles'}); saved in {path}")
 
 

@@ -121,6 +121,10 @@ class Registry(click.Group):
                 "The token: --token, REGISTRY_TOKEN or REGISTRY_TOKEN_FILE, the one saved for that address."
             )
             formatter.write_text(
+                "A private CA: --ca-file, REGISTRY_CA_FILE, the user's config.toml; also REQUESTS_CA_BUNDLE and"
+                " SSL_CERT_FILE."
+            )
+            formatter.write_text(
                 "REGISTRY_RETRY_SECONDS: how long a command waits for a registry that is restarted, by default 60 in CI"
                 " and 10 elsewhere; 0: no waiting."
             )

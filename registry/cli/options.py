@@ -22,23 +22,33 @@ COMMON = {
     "--url URL": "The registry. [env: REGISTRY_URL]",
     "--token TOKEN": "Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]",
     "--insecure": "Send the token over plain http. [env: REGISTRY_INSECURE]",
+    "--ca-file FILE": "Trust this private CA too, for registry and store. [env: REGISTRY_CA_FILE]",
     "--json": "One JSON object on stdout; errors as JSON on stderr.",
 }
-COMMON_HINT = "Also --url, --token, --insecure and --json: see registry --help."
+COMMON_HINT = "Also --url, --token, --insecure, --ca-file and --json: see registry --help."
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def connected(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command --url, --token, --insecure and --json, and its Session as the first argument."""
+    """Give a command the options of COMMON, and its Session as the first argument."""
 
     @click.option("--url", metavar="URL", hidden=True, help=COMMON["--url URL"])
     @click.option("--token", metavar="TOKEN", hidden=True, help=COMMON["--token TOKEN"])
     @click.option("--insecure", is_flag=True, hidden=True, help=COMMON["--insecure"])
+    @click.option("--ca-file", metavar="FILE", hidden=True, help=COMMON["--ca-file FILE"])
     @click.option("--json", "as_json", is_flag=True, hidden=True, help=COMMON["--json"])
     @functools.wraps(function)
-    def command(*args: Any, url: str | None, token: str | None, insecure: bool, as_json: bool, **kwargs: Any) -> None:
-        with Session(url=url, token=token, insecure=insecure, as_json=as_json) as session:
+    def command(
+        *args: Any,
+        url: str | None,
+        token: str | None,
+        insecure: bool,
+        ca_file: str | None,
+        as_json: bool,
+        **kwargs: Any,
+    ) -> None:
+        with Session(url=url, token=token, insecure=insecure, ca_file=ca_file, as_json=as_json) as session:
             function(session, *args, **kwargs)
 
     return command

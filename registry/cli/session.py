@@ -23,8 +23,10 @@ Item = TypeVar("Item")
 class Session:
     """Connects when first used; prints either JSON or text."""
 
-    def __init__(self, *, url: str | None, token: str | None, insecure: bool, as_json: bool) -> None:
-        self._url, self._token, self._insecure = url, token, insecure
+    def __init__(
+        self, *, url: str | None, token: str | None, insecure: bool, as_json: bool, ca_file: str | None = None
+    ) -> None:
+        self._url, self._token, self._insecure, self._ca_file = url, token, insecure, ca_file
         self.as_json = as_json
         self._client: RegistryClient | None = None
 
@@ -45,6 +47,7 @@ class Session:
             environ=os.environ,
             cwd=config.working_directory(),
             home=config.user_directory(),
+            ca_file=self._ca_file,
         )
 
     @property
@@ -130,4 +133,11 @@ def client(target: Target, *, as_json: bool = False) -> RegistryClient:
     def say(text: str) -> None:
         click.echo(output.encoded({"waiting": {"detail": text}}), err=True) if as_json else output.note(text)
 
-    return RegistryClient(target.url, target.token, insecure=target.insecure, retry_seconds=seconds, on_retry=say)
+    return RegistryClient(
+        target.url,
+        target.token,
+        insecure=target.insecure,
+        retry_seconds=seconds,
+        on_retry=say,
+        ca_file=target.ca_file,
+    )

@@ -11,7 +11,7 @@ from typing import IO, BinaryIO, Self
 
 import requests
 
-from registry.client import errors, fetching, sources, transport
+from registry.client import errors, fetching, network, sources
 from registry.client.progress import Meter, Progress
 from registry.client.transport import Transport, path
 from registry.client.types import FileView, VersionView
@@ -30,7 +30,7 @@ def download(
     """
     where = path("models", version["model"], "versions", version["number"], "archive")
     wanted = {"Accept": "application/x-tar, application/problem+json", "Accept-Encoding": "identity"}
-    with transport.send("GET", where, headers=wanted, stream=True) as response:
+    with transport.stream(where, headers=wanted) as response:
         announced = response.headers.get("Content-Length", "")
         size = int(announced) if re.fullmatch("[0-9]{1,18}", announced, re.ASCII) else 0
         most = sum(file["size"] for file in files) + MEMBER_BYTES * len(files) + tarfile.RECORDSIZE
@@ -65,7 +65,7 @@ class _Arriving(io.RawIOBase):
         try:
             chunk = next(self._chunks, b"")
         except requests.RequestException as error:
-            raise transport.unreachable(self._response.url, error) from error
+            raise network.unreachable(self._response.url, error) from error
         self.size += len(chunk)
         if self.size > self._most:
             raise errors.IntegrityError("the archive has more bytes than the registered files.")

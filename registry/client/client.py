@@ -22,6 +22,7 @@ from registry.client import (
 )
 from registry.client.access import Tokens
 from registry.client.catalog import Models, Versions
+from registry.client.certificates import Trust
 from registry.client.comparison import Comparison
 from registry.client.download_cache import DownloadCache
 from registry.client.downloads import Pulled
@@ -66,6 +67,10 @@ class RegistryClient:
     registry's own origin only, and over plain http only to this machine unless *insecure*. A URL that is none is a
     ValueError.
 
+    *ca_file*, or REGISTRY_CA_FILE, has the certificates of a private CA, which are trusted for the registry and its
+    store in addition to the public ones, or to those of REQUESTS_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR. Raises
+    CertificatesUnreadable for a file without any.
+
     Methods that take a reference accept ``fraud:7``, ``fraud@champion``, ``fraud#production``, ``models:/fraud/7``
     or a Reference; text that is no reference is a ValueError.
     """
@@ -80,6 +85,7 @@ class RegistryClient:
         retry_seconds: float | None = None,
         on_retry: Announce | None = None,
         insecure: bool = False,
+        ca_file: str | Path | None = None,
     ) -> None:
         if url is None:
             found = target.resolve(
@@ -91,6 +97,7 @@ class RegistryClient:
                 home=credentials.user_directory(),
             )
             url, token, insecure = found.url, found.token, found.insecure
+            ca_file = ca_file or found.ca_file
         limits = timeout if isinstance(timeout, tuple) else (min(timeout, TIMEOUT[0]), timeout)
         if retry_seconds is None:
             retry_seconds = retrying.seconds(os.environ) if retries else 0
@@ -102,6 +109,7 @@ class RegistryClient:
             insecure=insecure,
             retry_seconds=retry_seconds,
             announce=on_retry or log.warning,
+            trust=Trust(ca_file),
         )
         self.models = Models(self._transport)
         self.versions = Versions(self._transport)

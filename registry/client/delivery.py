@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import requests
 
-from registry.client import crew, errors, sources, store_answers, transport
+from registry.client import crew, errors, sources, store_answers
 from registry.client.bodies import Body
 from registry.client.progress import Meter
 from registry.client.sources import Hashed
@@ -79,10 +79,12 @@ class Delivery:
 
 def _judge(response: requests.Response) -> None:
     status = response.status_code
+    if status < 300 and (page := store_answers.instead(response)):
+        raise page
     if status < 300 or status == _ALREADY_STORED:
         return
     if status in _STALE:
         raise _Stale(store_answers.refused(response))
     if status in _LATER or (status == 400 and b"RequestTimeout" in response.content):
-        raise transport.later(response, _KEPT)
+        raise store_answers.later(response, _KEPT)
     raise store_answers.refused(response)

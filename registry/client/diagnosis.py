@@ -5,7 +5,6 @@ Nothing is written, but for a registry without any file: there an upload is anno
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -16,12 +15,13 @@ from importlib import metadata
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-import certifi
 import requests
 
-from registry.client import errors, origins
+from registry.client import errors, foreign_answers, network, origins, retrying, sessions, store_answers
+from registry.client.certificates import Trust
 from registry.client.client import RegistryClient
-from registry.client.transport import Transport, unreachable
+from registry.client.sessions import Bearer
+from registry.client.transport import Transport
 
 State = Literal["ok", "warning", "wrong"]
 TIMEOUT = 10.0
@@ -40,31 +40,46 @@ class Finding:
     fix: str = ""
 
 
-def diagnose(url: str, token: str | None, *, insecure: bool = False, now: datetime | None = None) -> Iterator[Finding]:
+def diagnose(
+    url: str,
+    token: str | None,
+    *,
+    insecure: bool = False,
+    ca_file: str | None = None,
+    now: datetime | None = None,
+) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known because of an earlier finding is left out."""
+    trust = Trust(ca_file)
+    with sessions.opened(Bearer(None, ""), retrying.backoff(0, 0), trust) as session:
+        yield from _diagnosed(url, token, session, trust, insecure=insecure, now=now or datetime.now(UTC))
+
+
+def _diagnosed(
+    url: str, token: str | None, session: requests.Session, trust: Trust, *, insecure: bool, now: datetime
+) -> Iterator[Finding]:
     if origins.confidential(url) and url.startswith("https"):
-        found = _certificate(url, now or datetime.now(UTC))
+        found = _certificate(url, trust, now)
         yield found
         if found.state == "wrong":
             return
     try:
-        reply = _asked(f"{url}/readyz")
+        reply = _asked(session, f"{url}/readyz")
         if reply.status_code == 404:  # a proxy may keep that inside
-            reply = _asked(f"{url}/livez")
+            reply = _asked(session, f"{url}/livez")
     except requests.RequestException as error:
-        yield Finding("address", "wrong", unreachable(url, error).detail, _ADDRESS)
+        yield Finding("address", "wrong", network.unreachable(url, error).detail, _ADDRESS)
         return
     ready = _ready(reply, url)
     yield ready
     if ready.name == "address":
         return
-    yield _clock(reply, now or datetime.now(UTC))
-    yield _release(url)
-    yield from _as_somebody(url, token, insecure=insecure, now=now or datetime.now(UTC))
+    yield _clock(reply, now)
+    yield _release(session, url)
+    yield from _as_somebody(url, token, trust, insecure=insecure, now=now)
 
 
-def _asked(address: str) -> requests.Response:
-    return requests.get(address, timeout=TIMEOUT, allow_redirects=False, auth=_NoAuth())
+def _asked(session: requests.Session, address: str) -> requests.Response:
+    return session.get(address, timeout=TIMEOUT, allow_redirects=False)
 
 
 def _ready(reply: requests.Response, url: str) -> Finding:
@@ -72,8 +87,8 @@ def _ready(reply: requests.Response, url: str) -> Finding:
     if document == {"status": "ok"}:
         return Finding("registry", "ok", f"{url} is a registry; whether it is ready, it does not tell out here")
     if not isinstance(document, dict) or "checks" not in document or "status" not in document:
-        where = f", redirecting to {reply.headers['Location']}" if "Location" in reply.headers else ""
-        return Finding("address", "wrong", f"{url} answered {reply.status_code}{where}, not as a registry does",
+        error = foreign_answers.refusal(reply) if reply.status_code >= 400 else foreign_answers.unexpected(reply)
+        return Finding("address", "wrong", error.detail,
                        "Give the registry's own address, with the path that a proxy puts before it.")  # fmt: skip
     if reply.status_code == 200 and document["status"] == "ready":
         return Finding("registry", "ok", f"{url} is a registry, and ready")
@@ -83,21 +98,19 @@ def _ready(reply: requests.Response, url: str) -> Finding:
                    "Its operator should run registry doctor on its machine.")  # fmt: skip
 
 
-def _certificate(url: str, now: datetime) -> Finding:
+def _certificate(url: str, trust: Trust, now: datetime) -> Finding:
     """Looked at without any proxy; where only a proxy leads there, the other findings tell."""
     parts = urlsplit(url)
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
     try:
-        context = ssl.create_default_context(cafile=bundle)
         with (
             socket.create_connection((parts.hostname or "", parts.port or 443), timeout=TIMEOUT) as plain,
-            context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
+            trust.context.wrap_socket(plain, server_hostname=parts.hostname) as secured,
         ):
             certificate: dict[str, Any] = secured.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
-        return Finding("certificate", "wrong", f"the TLS certificate cannot be trusted: {error.verify_message}",
-                       "Let REQUESTS_CA_BUNDLE name a file with your CA's certificate; for an expired one or one of "
-                       "another name, the operator has to renew it.")  # fmt: skip
+        return Finding("certificate", "wrong",
+                       f"the TLS certificate of {origins.origin(url)} cannot be trusted: {error.verify_message}",
+                       network.certificate_advice(error))  # fmt: skip
     except (OSError, ValueError) as error:
         return Finding("certificate", "warning", f"it could not be looked at directly: {error}",
                        "Nothing, if a proxy leads to the registry; else look at the name and the port.")  # fmt: skip
@@ -127,10 +140,10 @@ def _clock(reply: requests.Response, now: datetime) -> Finding:
     return Finding("clock", "ok", "this machine's clock agrees with the registry's")
 
 
-def _release(url: str) -> Finding:
+def _release(session: requests.Session, url: str) -> Finding:
     ours = metadata.version("model-registry")
     try:
-        document = _json(requests.get(f"{url}/openapi.json", timeout=TIMEOUT, auth=_NoAuth()))
+        document = _json(session.get(f"{url}/openapi.json", timeout=TIMEOUT))
         theirs = str(document["info"]["version"])
     except (requests.RequestException, TypeError, KeyError):
         return Finding("release", "warning", f"client {ours}; the registry does not tell its release",
@@ -146,9 +159,9 @@ def judge_release(ours: str, theirs: str) -> Finding:
     return Finding("release", "ok", told)
 
 
-def _as_somebody(url: str, token: str | None, *, insecure: bool, now: datetime) -> Iterator[Finding]:
+def _as_somebody(url: str, token: str | None, trust: Trust, *, insecure: bool, now: datetime) -> Iterator[Finding]:
     try:
-        client = RegistryClient(url, token, timeout=TIMEOUT, retries=0, insecure=insecure)
+        client = RegistryClient(url, token, timeout=TIMEOUT, retries=0, insecure=insecure, ca_file=trust.ca_file)
     except errors.InsecureConnection as error:
         yield Finding("token", "wrong", error.detail, "Use https, or --insecure if you mean it.")
         return
@@ -162,7 +175,7 @@ def _as_somebody(url: str, token: str | None, *, insecure: bool, now: datetime) 
             yield Finding("token", "wrong", f"{url} does not tell who asks, as a registry would", _ADDRESS)
             return
         yield _token(dict(me), now)
-        transport = Transport(url, token=token, timeout=(TIMEOUT, TIMEOUT), retries=0, insecure=insecure)
+        transport = Transport(url, token=token, timeout=(TIMEOUT, TIMEOUT), retries=0, insecure=insecure, trust=trust)
         try:
             yield _store(client, transport, may_write="file:upload" in me["permissions"])
         except errors.RegistryError as error:
@@ -225,7 +238,7 @@ def _fetched(transport: Transport, url: str) -> Finding:
     with transport.fetch(url, {"Range": "bytes=0-0"}) as reply:
         if reply.status_code in {200, 206, 416}:
             return Finding("store", "ok", f"bytes come from {where}")
-        return Finding("store", "wrong", f"{where} answered {reply.status_code} for a signed address",
+        return Finding("store", "wrong", store_answers.lacking(reply).detail,
                        "Look at the clocks of client and registry, and at proxies that change addresses.")  # fmt: skip
 
 
@@ -234,10 +247,3 @@ def _json(reply: requests.Response) -> Any:
         return reply.json()
     except ValueError:
         return None
-
-
-class _NoAuth(requests.auth.AuthBase):
-    """Keeps requests from sending what netrc has for the host."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request

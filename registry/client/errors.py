@@ -32,6 +32,7 @@
     ├── UnexpectedReply               an answer, but not a registry's
     └── (found on this side)
         ├── InsecureConnection        the token would travel where others can read it
+        ├── CertificatesUnreadable    a file of certificates to trust is missing, or holds none
         ├── UnfitSource               these files cannot be registered
         │   ├── HoldsCredentials      extras["files"]: what each of them holds
         │   └── SourceChanged         … because they changed meanwhile
@@ -206,6 +207,10 @@ class InsecureConnection(RegistryError):
     code = "insecure_connection"
 
 
+class CertificatesUnreadable(RegistryError):
+    code = "certificates_unreadable"
+
+
 class UnfitSource(RegistryError):
     code = "unfit_source"
 
@@ -299,9 +304,3 @@ def refusal(status: int, problem: Mapping[str, Any], request_id: str | None) -> 
         extras=extras,
         request_id=request_id or problem.get("request_id"),
     )
-
-
-def unexplained(status: int, detail: str, request_id: str | None) -> RegistryError:
-    """The error for an answer that is no problem+json document: only its status can be trusted to mean something."""
-    error = Unavailable if _BY_STATUS.get(status) is Unavailable else UnexpectedReply
-    return error(detail, status=status, request_id=request_id)

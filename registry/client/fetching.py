@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import requests
 
-from registry.client import crew, errors, store_answers, transport
+from registry.client import crew, errors, network, store_answers
 from registry.client.catalog import Versions
 from registry.client.directory import Directory
 from registry.client.progress import Meter
@@ -75,7 +75,7 @@ class Fetching:
                     return
         except requests.RequestException as error:
             self.meter.advance(-received)
-            raise transport.unreachable(response.url, error) from error
+            raise network.unreachable(response.url, error) from error
 
     def _write(self, file: FileView) -> None:
         self.directory.write(file["path"], lambda stream: self._fill(file, stream))
@@ -111,9 +111,11 @@ def require_digest(file: FileView, sha256: str) -> None:
 def _require_bytes(response: requests.Response, file: FileView) -> None:
     status = response.status_code
     if status in (200, 206):
+        if "html" not in file["media_type"] and (page := store_answers.instead(response)):
+            raise page.about(file["path"])
         return
     if status in _EXPIRED:  # the signed URL expired on the way
         raise store_answers.expired(response)
     if status == 429 or status >= 500:
-        raise transport.later(response)
+        raise store_answers.later(response)
     raise store_answers.lacking(response).about(file["path"])

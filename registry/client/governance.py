@@ -8,6 +8,7 @@ from typing import Literal
 
 import requests
 
+from registry.client import network
 from registry.client import transport as wire
 from registry.client.fields import UNSET, Expected, expecting, given
 from registry.client.transport import Transport, path, read
@@ -250,8 +251,7 @@ class Audit:
         """
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         query |= {"format": format, "after": after}
-        response = self._transport.send("GET", "/audit", query=query, headers={"Accept": "*/*"}, stream=True)
-        return Export(response)
+        return Export(self._transport.stream("/audit", query=query, headers={"Accept": "*/*"}))
 
 
 class Export:
@@ -266,4 +266,4 @@ class Export:
             try:
                 yield from response.iter_content(1 << 16)
             except requests.RequestException as error:
-                raise wire.unreachable(response.url, error) from error
+                raise network.unreachable(response.url, error) from error

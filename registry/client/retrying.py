@@ -11,6 +11,7 @@ from urllib3 import exceptions as urllib3
 from urllib3.response import BaseHTTPResponse
 from urllib3.util.retry import Retry
 
+from registry.client import network
 from registry.client.detect import ci
 
 VARIABLE = "REGISTRY_RETRY_SECONDS"
@@ -77,8 +78,10 @@ class Backoff(Retry):
         after = super().increment(method, url, response, error, _pool, _stacktrace)
         if waits:
             after._since = time.monotonic() if self._since is None else self._since
-            if self.announce and (self.history or response is not None):  # an idle connection may end: no news
-                self.announce(f"answered {response.status}" if response is not None else _trouble(error))
+            if self.announce and response is not None:
+                self.announce(f"answered {response.status}")
+            elif self.announce and error is not None and self.history:  # an idle connection may end: no news
+                self.announce(f"cannot be reached ({network.cause(error)})")
         else:
             after.attempts = self.attempts - 1
         return after
@@ -130,10 +133,3 @@ def backoff(attempts: int, waiting: float, announce: Announce | None = None) -> 
     )
     retry.attempts, retry.seconds, retry.announce = attempts, waiting, announce
     return retry
-
-
-def _trouble(error: Exception | None) -> str:
-    if isinstance(error, urllib3.NameResolutionError):
-        return "cannot be found by its name"
-    text = str(error).rpartition(": ")[2].strip("'\"() ")
-    return f"cannot be reached ({text})"

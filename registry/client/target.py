@@ -13,18 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from registry.client import credentials, origins
+from registry.client import certificates, credentials, origins
 
 DEFAULT_URL = "http://127.0.0.1:5000"
 USER_FILE = "config.toml"
 PROJECT_FILE = ".registry.toml"
+_PROJECT_SETTINGS = frozenset({"url"})  # whose author does not decide which certificates this machine trusts
+_USER_SETTINGS = frozenset({"url", "ca_file"})
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
     """A registry and what to show it.
 
-    ``source`` says where the URL comes from, ``saved`` that a login saved the token.
+    ``source`` says where the URL comes from, ``saved`` that a login saved the token. ``ca_file`` is trusted in
+    place of REGISTRY_CA_FILE.
     """
 
     url: str
@@ -32,6 +35,7 @@ class Target:
     token: str | None = field(default=None, repr=False)
     insecure: bool = False
     saved: bool = False
+    ca_file: str | None = None
 
 
 def working_directory() -> Path:
@@ -43,7 +47,14 @@ def working_directory() -> Path:
 
 
 def resolve(
-    *, url: str | None, token: str | None, insecure: bool, environ: Mapping[str, str], cwd: Path, home: Path
+    *,
+    url: str | None,
+    token: str | None,
+    insecure: bool,
+    environ: Mapping[str, str],
+    cwd: Path,
+    home: Path,
+    ca_file: str | None = None,
 ) -> Target:
     """Decide the registry and the token. Raises ValueError for a file or a combination that cannot be meant."""
     found, source = locate(url=url, environ=environ, cwd=cwd, home=home)
@@ -59,7 +70,16 @@ def resolve(
         )
     found_token = given or credentials.saved(home).get(origins.origin(address))
     saved = not given and found_token is not None
-    return Target(address, source, found_token, insecure or credentials.insecure(environ), saved)
+    trusted = ca_file or ca_file_of(environ, home)
+    return Target(address, source, found_token, insecure or credentials.insecure(environ), saved, trusted)
+
+
+def ca_file_of(environ: Mapping[str, str], home: Path) -> str | None:
+    """Return the file of a private CA that the user's file names, None where REGISTRY_CA_FILE names one.
+
+    Raises ValueError.
+    """
+    return None if environ.get(certificates.VARIABLE) else _read(home / USER_FILE, _USER_SETTINGS).get("ca_file")
 
 
 def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path) -> tuple[str, str]:
@@ -68,28 +88,28 @@ def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path
         return url, "--url"
     if environ.get("REGISTRY_URL"):
         return environ["REGISTRY_URL"], "REGISTRY_URL"
-    if named := _url_in(home / USER_FILE):
+    if named := _read(home / USER_FILE, _USER_SETTINGS).get("url"):
         return named, str(home / USER_FILE)
     for directory in (cwd, *cwd.parents):
-        if named := _url_in(directory / PROJECT_FILE):
+        if named := _read(directory / PROJECT_FILE, _PROJECT_SETTINGS).get("url"):
             return named, str(directory / PROJECT_FILE)
     return DEFAULT_URL, "the default"
 
 
-def _url_in(path: Path) -> str | None:
-    """The URL that a configuration file names, or None without a file."""
+def _read(path: Path, known: frozenset[str]) -> Mapping[str, str]:
+    """Return the settings of a configuration file, empty without a file. Raises ValueError for others than *known*."""
     try:
         text = path.read_text(encoding="utf-8")
         found: Mapping[str, Any] = tomllib.loads(text)
     except (FileNotFoundError, NotADirectoryError):
-        return None
+        return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}.") from error
     if "token" in found or "tokens" in found:
         raise ValueError(f"{path} holds a token. Revoke it, remove it there, and use: registry login")
-    if unknown := sorted(found.keys() - {"url"}):
-        raise ValueError(f"{path}: {', '.join(unknown)} is not a setting; there is only url.")
-    url = found.get("url")
-    if url is not None and not isinstance(url, str):
-        raise ValueError(f"{path}: url must be text.")
-    return url
+    if unknown := sorted(found.keys() - known):
+        allowed = " and ".join(sorted(known, reverse=True))
+        raise ValueError(f"{path}: {', '.join(unknown)} is not a setting; there is only {allowed}.")
+    if wrong := [name for name, value in found.items() if not isinstance(value, str)]:
+        raise ValueError(f"{path}: {wrong[0]} must be text.")
+    return found

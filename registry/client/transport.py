@@ -11,21 +11,17 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from importlib import metadata
-from typing import Any, TypeVar, cast
+from typing import Any, TypedDict, TypeVar, cast
 from urllib.parse import quote, urljoin
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
-from urllib3 import exceptions as urllib3
 
-from registry.client import errors, origins, records, retrying, values
+from registry.client import errors, foreign_answers, network, origins, records, retrying, sessions, values
+from registry.client.certificates import Trust
 from registry.client.expiry import Expiry
+from registry.client.sessions import BLOCK, Bearer
 
 API = "/api/v1"
-CONNECTIONS = 32
-BLOCK = 1 << 18
 PAGE = 200
 EMPTY_PAGES = 20  # that a list may have in a row before it counts as one without an end
 ANSWER_BYTES = 64 << 20
@@ -34,22 +30,14 @@ View = TypeVar("View")
 Timeout = tuple[float, float]
 Query = Mapping[str, Any]
 
+
+class Items(TypedDict):
+    """A list, or one page of it."""
+
+    items: list[Any]
+
+
 _WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-class Bearer(AuthBase):
-    """Adds the token to requests for one origin, and takes any other credential away."""
-
-    def __init__(self, token: str | None, origin: str) -> None:
-        self._token = token
-        self._origin = origin
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers.pop("Authorization", None)
-        if self._token and request.url and origins.origin(request.url) == self._origin:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 class Transport:
@@ -65,6 +53,7 @@ class Transport:
         insecure: bool,
         retry_seconds: float = 0,
         announce: retrying.Announce | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self.url = origins.normalised(url)
         self._timeout = timeout
@@ -75,9 +64,10 @@ class Transport:
                 f"{self.url} is plain http to another machine: the token would travel readable. Use https."
             )
         backoff = retrying.backoff(retries, retry_seconds, self._say_waiting)
-        self._api = _session(Bearer(token, origins.origin(self.url)), backoff)
+        trust = trust or Trust()
+        self._api = sessions.opened(Bearer(token, origins.origin(self.url)), backoff, trust)
         # Who moves bytes tries again with a fresh URL, and can be stopped.
-        self._store = _session(Bearer(None, ""), retrying.backoff(0, 0))
+        self._store = sessions.opened(Bearer(None, ""), retrying.backoff(0, 0), trust)
         self.attempts, self.retry_seconds = max(1, 2 * retries), retry_seconds
         self.expiry = Expiry()
 
@@ -131,9 +121,12 @@ class Transport:
             else:
                 given = {name: value for name, value in asked.items() if value is not None}
                 page = self.one(dict, "POST", path, body=given)
-            items, following = page.get("items", []), page.get("next_cursor")
+            items, following = page.get("items"), page.get("next_cursor")
             if not isinstance(items, list) or not isinstance(following, str | None):
-                raise errors.UnexpectedReply(f"{self.url} answered with something that is not a list.")
+                raise errors.UnexpectedReply(
+                    f"{self.url} answered with something that is not a list, not as a registry does at {path}."
+                    " Is this its address?"
+                )
             if on_warning is not None:
                 for warning in page.get("warnings") or ():
                     on_warning(str(warning))
@@ -175,7 +168,7 @@ class Transport:
             with response:
                 if stream:
                     _receive(response)
-                raise _refusal(response, self.url)
+                raise foreign_answers.refusal(response)
         self._announced = False
         return response
 
@@ -189,10 +182,23 @@ class Transport:
     def location(self, path: str) -> str:
         """Where the registry's redirect for *path* points: the signed URL of a file's bytes."""
         with self.send("GET", path, stream=True) as response:
-            target = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or not target:
-                raise errors.UnexpectedReply(f"{self.url} answered {response.status_code} in place of a redirect.")
-            return urljoin(response.url, target)
+            if not response.is_redirect:
+                _receive(response)
+                raise foreign_answers.unexpected(response)
+            return urljoin(response.url, response.headers["Location"])
+
+    def stream(self, path: str, *, query: Query | None = None, headers: Mapping[str, str]) -> requests.Response:
+        """Return the response to a GET, whose body, of a file, is read as it arrives.
+
+        Raises UnexpectedReply for a page, a document or a redirect in place of a file.
+        """
+        response = self.send("GET", path, query=query, headers=headers, stream=True)
+        is_document = response.headers.get("Content-Type", "").startswith("application/json")
+        if response.status_code != 200 or is_document or foreign_answers.is_page(response):
+            with response:
+                _receive(response)
+                raise foreign_answers.unexpected(response)
+        return response
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
         """Open a signed URL for reading, once and without any credential; any status is returned."""
@@ -221,11 +227,11 @@ class Transport:
                 _receive(response)
             return response
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise unreachable(url, error) from error
+            raise network.unreachable(url, error) from error
         except requests.TooManyRedirects as error:
             raise errors.UnexpectedReply(f"{origins.origin(url)} redirects in a circle.") from error
         except requests.RequestException as error:
-            raise errors.UnexpectedReply(f"{origins.origin(url)} cannot be called: {error}") from error
+            raise network.uncallable(url, error) from error
 
 
 def _receive(response: requests.Response) -> None:
@@ -243,7 +249,11 @@ def _receive(response: requests.Response) -> None:
 
 def read(shape: type[View], response: requests.Response) -> View:
     """The JSON object of a response, as *shape*; raises UnexpectedReply when there is none."""
-    return cast(View, records.of(shape, _object(response)))
+    value = foreign_answers.document(response)
+    expected: frozenset[str] = getattr(shape, "__required_keys__", frozenset())
+    if value is None or (expected and expected.isdisjoint(value)):
+        raise foreign_answers.unexpected(response)
+    return cast(View, records.of(shape, value))
 
 
 def path(*parts: str | int) -> str:
@@ -257,95 +267,12 @@ def path(*parts: str | int) -> str:
     return "".join("/" + quote(str(part), safe="") for part in parts)
 
 
-def later(response: requests.Response, advice: str = "") -> errors.Unavailable:
-    """The error for a store that asks to be called again later; extras["retry_after"] are seconds, if it says."""
-    try:
-        seconds = min(float(response.headers.get("Retry-After", 0)), retrying.LONGEST_WAIT)
-    except ValueError:
-        seconds = 0
-    extras = {"retry_after": seconds} if seconds > 0 else {}
-    return errors.Unavailable(f"the store answered {response.status_code}{advice}.", extras=extras)
-
-
-def unreachable(url: str, error: Exception) -> errors.Unreachable:
-    """The error for no answer, with what to look at first. Never shows more of *url* than its origin."""
-    where = origins.origin(url)
-    if isinstance(error, requests.exceptions.ProxyError):
-        return errors.Unreachable(
-            f"{where} is called through an HTTP proxy that cannot be reached or refuses ({_cause(error)}). "
-            "Look at HTTP_PROXY, HTTPS_PROXY and NO_PROXY."
-        )
-    if isinstance(error, requests.exceptions.SSLError) and _speaks_no_tls(error):
-        return errors.Unreachable(f"{where} does not speak TLS. Is its address {where.replace('https', 'http', 1)}?")
-    if isinstance(error, requests.exceptions.SSLError):
-        return errors.Unreachable(
-            f"{where}: the TLS certificate cannot be trusted ({_cause(error)}). "
-            "For a private CA set REQUESTS_CA_BUNDLE to its file."
-        )
-    if _timed_out(error) or _timed_out(_reason(error)):
-        return errors.Unreachable(f"{where} did not answer in time.")
-    advice = " Is the server running? registry serve --dev" if origins.loopback(url) else ""
-    return errors.Unreachable(f"{where} cannot be reached ({_cause(error)}).{advice}")
-
-
-def _speaks_no_tls(error: Exception) -> bool:
-    """Return whether the other side answered in plain HTTP, which TLS reads as a wrong version or record."""
-    return any(
-        text in str(error).upper().replace("_", " ") for text in ("WRONG VERSION NUMBER", "RECORD LAYER FAILURE")
-    )
-
-
-def _session(auth: AuthBase, backoff: retrying.Backoff) -> requests.Session:
-    """A session whose credentials are *auth* alone: an auth object keeps requests from reading netrc."""
-    session = _Session()
-    session.auth = auth
-    session.headers["User-Agent"] = _user_agent()
-    adapter = _Adapter(max_retries=backoff, pool_maxsize=CONNECTIONS)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-class _Adapter(HTTPAdapter):
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
-        """Send files in larger pieces than http.client's 8 KiB."""
-        super().init_poolmanager(*arguments, blocksize=BLOCK, **options)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(proxy, blocksize=BLOCK, **options)
-
-
-class _Session(requests.Session):
-    def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
-        """Ask the environment about proxies and certificates once for each place, not for each of 10,000 files."""
-        key = (origins.origin(url), *map(repr, settings))
-        if key not in self._merged:
-            self._merged[key] = super().merge_environment_settings(url, *settings)
-        return dict(self._merged[key])
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._merged: dict[Any, Any] = {}
-
-    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Carry nothing over a redirect, and don't ask netrc for the new host."""
-        prepared_request.headers.pop("Authorization", None)
-
-
 def _signed(url: str) -> str:
     try:
         origins.origin(url)
     except ValueError as error:
         raise errors.UnexpectedReply(f"The registry names a place for the bytes that is none: {error}") from error
     return url
-
-
-def _user_agent() -> str:
-    try:
-        version = metadata.version("model-registry")
-    except metadata.PackageNotFoundError:
-        version = "0"
-    return f"model-registry/{version} requests/{requests.__version__}"
 
 
 def _query(query: Query | None) -> dict[str, Any]:
@@ -358,50 +285,3 @@ def _argument(value: Any) -> Any:
     if isinstance(value, datetime):
         return values.instant(value)
     return str(value).lower() if isinstance(value, bool) else value
-
-
-def _object(response: requests.Response) -> dict[str, Any]:
-    value = _json(response)
-    if response.status_code >= 300 or not isinstance(value, dict):
-        where = response.headers.get("Location")
-        moved = f", redirecting to {origins.origin(urljoin(response.url, where))}" if where else ""
-        raise errors.UnexpectedReply(
-            f"{origins.origin(response.url)} answered {response.status_code}{moved}, not as a registry does."
-            " Is this its address?"
-        )
-    return value
-
-
-def _refusal(response: requests.Response, url: str) -> errors.RegistryError:
-    problem = _json(response)
-    request_id = response.headers.get("X-Request-Id")
-    if isinstance(problem, dict) and ("code" in problem or "detail" in problem):
-        return errors.refusal(response.status_code, problem, request_id)
-    detail = f"{url} answered {response.status_code} {response.reason}, not as a registry does. Is this its address?"
-    return errors.unexplained(response.status_code, detail, request_id)
-
-
-def _json(response: requests.Response) -> Any:
-    try:
-        return response.json()
-    except (ValueError, RecursionError, requests.RequestException):
-        return None
-
-
-def _timed_out(error: BaseException) -> bool:
-    """Whether time ran out; urllib3 counts a refused connection (NewConnectionError) as that, and people do not."""
-    return isinstance(error, requests.Timeout | urllib3.TimeoutError) and not isinstance(
-        error, urllib3.NewConnectionError
-    )
-
-
-def _reason(error: BaseException) -> Any:
-    """What the library wrapped: the last failure of the retries, or the error itself."""
-    wrapped = error.args[0] if error.args else error
-    return getattr(wrapped, "reason", None) or wrapped
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost reason, without the library's own wrapping around it."""
-    text = str(_reason(error))
-    return (text.rpartition(": ")[2] or text).strip("'\"() ") or type(error).__name__

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from registry.client.transport import Transport, path
+from registry.client.transport import Items, Transport, path
 from registry.client.types import PartsView, PartView, UploadView
 
 
@@ -48,5 +48,4 @@ class Uploads:
         return self._transport.one(UploadView, "DELETE", path("uploads", upload_id))
 
     def _items(self, where: str, body: Mapping[str, Any]) -> list[Any]:
-        items: list[Any] = self._transport.one(dict[str, Any], "POST", where, body=body)["items"]
-        return items
+        return self._transport.one(Items, "POST", where, body=body)["items"]

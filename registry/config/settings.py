@@ -135,7 +135,7 @@ class Settings:
 VARIABLES = frozenset(f"{PREFIX}{item.name.upper()}" for item in fields(Settings) if item.name != "dev")
 # Read by the command line and its client, not by the service; see registry.client and registry.cli.
 CLIENT_VARIABLES = frozenset({
-    "REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_INSECURE", "REGISTRY_RETRY_SECONDS",
+    "REGISTRY_URL", "REGISTRY_TOKEN", "REGISTRY_INSECURE", "REGISTRY_RETRY_SECONDS", "REGISTRY_CA_FILE",
     "REGISTRY_DATABASE_APP_ROLE", "REGISTRY_DATABASE_APP_PASSWORD",
 })  # fmt: skip
 
@@ -275,7 +275,9 @@ class _Reader:
     def _refuse_unknown(self) -> None:
         known = VARIABLES | CLIENT_VARIABLES
         for name in os.environ:
-            if name.startswith(PREFIX) and not name.startswith(_KUBERNETES) and name.removesuffix("_FILE") not in known:
+            if not name.startswith(PREFIX) or name.startswith(_KUBERNETES):
+                continue
+            if name not in known and name.removesuffix("_FILE") not in known:
                 self.problems[name] = "is not a setting; the README lists them all"
 
     def _database_url(self, url: str) -> str:

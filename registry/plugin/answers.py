@@ -21,6 +21,7 @@ _CODES: Mapping[type[errors.RegistryError], str] = {
     errors.Malformed: "INVALID_PARAMETER_VALUE",
     errors.TooLarge: "INVALID_PARAMETER_VALUE",
     errors.InsecureConnection: "INVALID_PARAMETER_VALUE",
+    errors.CertificatesUnreadable: "INVALID_PARAMETER_VALUE",
     errors.TargetOccupied: "INVALID_PARAMETER_VALUE",
     errors.Conflict: "RESOURCE_CONFLICT",
     errors.IntegrityError: "DATA_LOSS",

@@ -21,6 +21,7 @@ from registry.cli.main import run
 from tests.support.processes import environment
 
 URL = "http://127.0.0.1:5000"
+PROBLEM_TYPE = "application/problem+json"
 TOKEN = "mrp_" + "b" * 50
 
 

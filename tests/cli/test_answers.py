@@ -14,7 +14,7 @@ from registry.cli.exits import BY_CODE, Exit, exit_code
 from registry.client import errors
 from registry.domain import errors as domain
 
-from .conftest import URL, Place, Registry
+from .conftest import PROBLEM_TYPE, URL, Place, Registry
 
 API = f"{URL}/api/v1"
 NOW = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
@@ -74,7 +74,9 @@ def test_a_refusal_ends_with_its_exit_code(
     registry: Registry, network: responses.RequestsMock, status: int, code: str, expected: int
 ) -> None:
     body = {"code": code, "detail": "This is why.", "status": status, "request_id": "req-9"}
-    network.get(f"{API}/models/fraud", status=status, json=body, headers={"X-Request-Id": "req-9"})
+    network.get(
+        f"{API}/models/fraud", status=status, json=body, content_type=PROBLEM_TYPE, headers={"X-Request-Id": "req-9"}
+    )
 
     text, machine = registry("show", "fraud"), registry("show", "fraud", "--json")
 
@@ -99,7 +101,7 @@ def test_a_refused_move_names_the_stages_that_are_open(registry: Registry, netwo
         "detail": "fraud:1 cannot go to production.",
         "allowed": ["archived", "staging"],
     }
-    network.put(f"{API}/models/fraud/versions/1/stage", status=409, json=body)
+    network.put(f"{API}/models/fraud/versions/1/stage", status=409, json=body, content_type=PROBLEM_TYPE)
 
     done = registry("promote", "fraud:1", "--to", "production", "--reason", "x")
 
@@ -108,7 +110,8 @@ def test_a_refused_move_names_the_stages_that_are_open(registry: Registry, netwo
 
 def test_a_broken_rule_names_its_field(registry: Registry, network: responses.RequestsMock) -> None:
     nested = {"files": {"0": {"path": ["must be relative"]}}, "tags": ["too many"]}
-    network.post(f"{API}/models", status=422, json={"code": "invalid", "detail": "No.", "errors": nested})
+    body = {"code": "invalid", "detail": "No.", "errors": nested}
+    network.post(f"{API}/models", status=422, json=body, content_type=PROBLEM_TYPE)
 
     done = registry("model", "create", "fraud")
 
@@ -181,7 +184,8 @@ def test_a_rollback_sends_what_is_given_and_prints_what_happened(
 
 def test_what_the_server_says_cannot_command_the_terminal(registry: Registry, network: responses.RequestsMock) -> None:
     hostile = "\x1b]0;owned\x07\x1b[2J\u202e\u200b\ud800"
-    network.get(f"{API}/models/fraud", status=404, body=json.dumps({"code": "not_found", "detail": hostile}))
+    body = json.dumps({"code": "not_found", "detail": hostile})
+    network.get(f"{API}/models/fraud", status=404, body=body, content_type=PROBLEM_TYPE)
 
     done = registry("show", "fraud")
 
@@ -390,8 +394,9 @@ def test_a_command_says_that_it_waits(
 ) -> None:
     monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "60")
     for _ in range(2):
-        network.get(f"{API}/models/fraud", status=503, json={"code": "unavailable", "detail": "Starting."})
-        network.get(f"{API}/models/fraud", status=404, json={"code": "not_found", "detail": "There is no model fraud."})
+        for status, code, detail in ((503, "unavailable", "Starting."), (404, "not_found", "There is no model fraud.")):
+            body = {"code": code, "detail": detail}
+            network.get(f"{API}/models/fraud", status=status, json=body, content_type=PROBLEM_TYPE)
 
     text, machine = registry("show", "fraud"), registry("show", "fraud", "--json")
 

@@ -11,7 +11,7 @@ import responses
 from registry.cli import config, credentials
 from registry.client.target import Target
 
-from .conftest import TOKEN, URL, Place, Registry
+from .conftest import PROBLEM_TYPE, TOKEN, URL, Place, Registry
 
 ME = {
     "id": "1",
@@ -203,7 +203,8 @@ def test_login_tries_the_token_and_keeps_it_for_this_registry(
 def test_a_token_that_does_not_work_is_not_kept(
     registry: Registry, place: Place, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network.get("https://r.example/api/v1/me", status=401, json={"code": "unauthenticated", "detail": "no such token"})
+    refusal = {"code": "unauthenticated", "detail": "no such token"}
+    network.get("https://r.example/api/v1/me", status=401, json=refusal, content_type=PROBLEM_TYPE)
     monkeypatch.setattr("sys.stdin", io.StringIO(TOKEN))
 
     done = registry("login", "--url", "https://r.example", "--token-stdin")

@@ -133,7 +133,7 @@ def test_an_address_where_nobody_is_or_somebody_else_is_told(registry: Registry,
 
     assert (nobody.code, other.code) == (8, 8)
     assert "cannot be reached" in wrong(nobody)["address"]["detail"]
-    assert "answered 404, not as a registry does" in wrong(other)["address"]["detail"]
+    assert "answered 404 Not Found" in wrong(other)["address"]["detail"]
     assert all(wrong(done)["address"]["fix"] for done in (nobody, other))
 
 
@@ -188,7 +188,7 @@ def test_a_certificate_is_told_that_nobody_vouches_for_and_one_that_ends_soon(
 
     assert (distrusted.code, list(told(distrusted))) == (8, ["certificate"])
     assert "cannot be trusted" in wrong(distrusted)["certificate"]["detail"]
-    assert "REQUESTS_CA_BUNDLE" in wrong(distrusted)["certificate"]["fix"]
+    assert "--ca-file FILE" in wrong(distrusted)["certificate"]["fix"]
     assert wrong(ending)["certificate"]["state"] == "warning"
     assert "a source for tests" in wrong(ending)["certificate"]["detail"]
 

@@ -92,7 +92,12 @@ def answer(request: Request) -> Response:
         "/audit": {"items": [ENTRY], "next_cursor": None},
     }.get(path)
     if found is None:
-        return Response(json.dumps(PROBLEM), status=422, headers={"X-Request-Id": "\x7f\x9b"})
+        return Response(
+            json.dumps(PROBLEM),
+            status=422,
+            headers={"X-Request-Id": "\x7f\x9b"},
+            content_type="application/problem+json",
+        )
     return Response(json.dumps(found), content_type="application/json")
 
 

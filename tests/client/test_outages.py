@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import socket
 from collections.abc import Iterator, Mapping
@@ -54,7 +53,7 @@ def test_a_write_waits_for_a_registry_that_is_started_again_and_says_so(address:
     with RegistryClient(address.url, TOKEN, retries=1, retry_seconds=60, on_retry=notice) as client:
         client.models.create("fraud")
 
-    refused = f"{address.url} cannot be reached ([Errno {errno.ECONNREFUSED}] Connection refused)"
+    refused = f"{address.url} cannot be reached (Connection refused)"
     assert said == [f"{refused}. Trying again for up to 60 s (REGISTRY_RETRY_SECONDS)."]
     assert len(registry.requests("POST", "/models")) == 1
 

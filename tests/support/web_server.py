@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,13 +46,15 @@ class _JoiningServer(ThreadedWSGIServer):
 
 
 @contextmanager
-def serving(app: WSGIApplication, handler: type[Handler] = Handler, port: int = 0) -> Iterator[str]:
-    """Run *app* in a thread; yield its base URL."""
-    server = _JoiningServer("127.0.0.1", port, app, handler)
+def serving(
+    app: WSGIApplication, handler: type[Handler] = Handler, port: int = 0, *, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
+    """Run *app* in a thread, with *tls* over HTTPS; yield its base URL."""
+    server = _JoiningServer("127.0.0.1", port, app, handler, ssl_context=tls)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="web server")
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()
