@@ -14,11 +14,22 @@ if TYPE_CHECKING:
     from registry.client.target import Target
 
 
-def user_directory() -> Path:
-    """Where this user's configuration lives."""
+def user_directory() -> Path | None:
+    """Return where this user's configuration lives; None for a user without a home."""
     from registry.client import credentials as shared
 
     return shared.user_directory()
+
+
+def own_directory() -> Path:
+    """Return where this user's configuration lives. Raises UsageError for a user without a home."""
+    directory = user_directory()
+    if directory is None:
+        raise click.UsageError(
+            "This user has no home directory where a token could be kept. Set HOME or XDG_CONFIG_HOME;"
+            " or set REGISTRY_URL and REGISTRY_TOKEN, which need no login."
+        )
+    return directory
 
 
 def working_directory() -> Path:
@@ -35,7 +46,7 @@ def resolve(
     insecure: bool,
     environ: Mapping[str, str],
     cwd: Path,
-    home: Path,
+    home: Path | None,
     ca_file: str | None = None,
 ) -> Target:
     """Decide the registry and the token. Raises UsageError for a file or a combination that cannot be meant."""
@@ -49,7 +60,7 @@ def resolve(
         raise click.UsageError(str(error)) from error
 
 
-def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path) -> tuple[str, str]:
+def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path | None) -> tuple[str, str]:
     """The registry's URL and where it comes from. Raises UsageError for a file that cannot be meant."""
     from registry.client import target
 
@@ -59,7 +70,7 @@ def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path
         raise click.UsageError(str(error)) from error
 
 
-def ca_file(environ: Mapping[str, str], home: Path) -> str | None:
+def ca_file(environ: Mapping[str, str], home: Path | None) -> str | None:
     """Return the file of a private CA that the user's file names, None where REGISTRY_CA_FILE names one.
 
     Raises UsageError.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import traceback
 from collections.abc import Mapping
 from typing import Any
@@ -44,10 +45,23 @@ def _described(error: Exception) -> dict[str, Any] | None:
     if isinstance(error, RegistryError):
         known = {"code": error.code, "detail": error.detail, "status": error.status, "request_id": error.request_id}
         return {**error.extras, **{key: value for key, value in known.items() if value is not None}}
+    if isinstance(error, FileNotFoundError) and error.filename is None and not _has_working_directory():
+        return {
+            "code": "os_error",
+            "detail": "the working directory was removed. Change to another, or name all directories by absolute paths"
+            " (--data-dir, --output)",
+        }
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return {"code": "os_error", "detail": f"{where}{error.strerror or error}"}
     return None
+
+
+def _has_working_directory() -> bool:
+    try:
+        return bool(os.getcwd())  # noqa: PTH109 -- Path.cwd() is the same
+    except FileNotFoundError:
+        return False
 
 
 def _unexpected(error: Exception) -> dict[str, Any]:

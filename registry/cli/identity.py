@@ -33,7 +33,7 @@ def login(url: str | None, token_stdin: bool, insecure: bool, ca_file: str | Non
     """
     from registry.client.target import Target
 
-    home = config.user_directory()
+    home = config.own_directory()
     address = _address(url, home)
     token = _token(address, from_stdin=token_stdin)
     trusted = str(config.working_directory() / ca_file) if ca_file else config.ca_file(os.environ, home)
@@ -55,7 +55,7 @@ def logout(url: str | None) -> None:
     Example:
       registry logout
     """
-    home = config.user_directory()
+    home = config.own_directory()
     address = _address(url, home)
     gone = credentials.forget(home, address_origin(address))
     output.line(f"Logged out of {address}" if gone else f"No token was saved for {address}")

@@ -16,11 +16,15 @@ FILE = "credentials.json"
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
-def user_directory() -> Path:
-    """Where this user's configuration lives."""
+def user_directory() -> Path | None:
+    """Return where this user's configuration lives; None for a user without a home, as in some containers."""
     import platformdirs
 
-    return Path(platformdirs.user_config_dir("model-registry", appauthor=False))
+    try:
+        directory = Path(platformdirs.user_config_dir("model-registry", appauthor=False))
+    except RuntimeError:
+        return None
+    return directory if directory.is_absolute() else None  # ~ stays as it is in earlier releases of platformdirs
 
 
 def environment_token(environ: Mapping[str, str]) -> str | None:
@@ -47,8 +51,11 @@ def flag(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() in _TRUE
 
 
-def saved(directory: Path) -> dict[str, str]:
-    """Tokens by origin. Raises ValueError when others can read the file, or it is none of ours."""
+def saved(directory: Path | None) -> dict[str, str]:
+    """Tokens by origin, none without a *directory*. Raises ValueError when others can read the file, or it is none of
+    ours."""
+    if directory is None:
+        return {}
     path = directory / FILE
     try:
         with path.open(encoding="utf-8") as file:

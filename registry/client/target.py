@@ -53,7 +53,7 @@ def resolve(
     insecure: bool,
     environ: Mapping[str, str],
     cwd: Path,
-    home: Path,
+    home: Path | None,
     ca_file: str | None = None,
 ) -> Target:
     """Decide the registry and the token. Raises ValueError for a file or a combination that cannot be meant."""
@@ -74,21 +74,23 @@ def resolve(
     return Target(address, source, found_token, insecure or credentials.insecure(environ), saved, trusted)
 
 
-def ca_file_of(environ: Mapping[str, str], home: Path) -> str | None:
+def ca_file_of(environ: Mapping[str, str], home: Path | None) -> str | None:
     """Return the file of a private CA that the user's file names, None where REGISTRY_CA_FILE names one.
 
     Raises ValueError.
     """
-    return None if environ.get(certificates.VARIABLE) else _read(home / USER_FILE, _USER_SETTINGS).get("ca_file")
+    if home is None or environ.get(certificates.VARIABLE) or not os.access(home / USER_FILE, os.R_OK):
+        return None  # HOME may be of another user, and the environment name all that is needed
+    return _read(home / USER_FILE, _USER_SETTINGS).get("ca_file")
 
 
-def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path) -> tuple[str, str]:
+def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path | None) -> tuple[str, str]:
     """The registry's URL and where it comes from. Raises ValueError for a file that cannot be meant."""
     if url:
         return url, "--url"
     if environ.get("REGISTRY_URL"):
         return environ["REGISTRY_URL"], "REGISTRY_URL"
-    if named := _read(home / USER_FILE, _USER_SETTINGS).get("url"):
+    if home and (named := _read(home / USER_FILE, _USER_SETTINGS).get("url")):
         return named, str(home / USER_FILE)
     for directory in (cwd, *cwd.parents):
         if named := _read(directory / PROJECT_FILE, _PROJECT_SETTINGS).get("url"):

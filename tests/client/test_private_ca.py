@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -23,7 +24,7 @@ from tests.support.web_server import serving
 from .conftest import TOKEN, Registry, Store, reply
 
 VARIABLES = ("REGISTRY_CA_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR")
-ME = {"name": "ci", "kind": "user", "roles": [], "permissions": [], "token": None, "mode": "production"}
+ME: dict[str, Any] = {"name": "ci", "kind": "user", "roles": [], "permissions": [], "token": None, "mode": "production"}
 
 
 @dataclass
