@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
+from urllib3 import HTTPResponse
 from werkzeug.wrappers import Response
 
 from registry.client import RegistryClient, errors, retrying
@@ -100,8 +102,9 @@ def test_waiting_can_be_turned_off(registry: Registry, limits: Mapping[str, int]
     assert len(registry.seen) == 1
 
 
-def test_a_server_that_is_slow_or_limits_requests_is_not_asked_for_as_long(registry: Registry) -> None:
-    registry.answers.append(lambda request: problem(504, "unavailable", "The proxy gave up."))
+@pytest.mark.parametrize("status", [408, 504])
+def test_a_server_that_is_slow_or_limits_requests_is_not_asked_for_as_long(registry: Registry, status: int) -> None:
+    registry.answers.append(lambda request: problem(status, "unavailable", "The proxy gave up."))
 
     with (
         RegistryClient(registry.url, TOKEN, retries=1, retry_seconds=60) as client,
@@ -110,6 +113,38 @@ def test_a_server_that_is_slow_or_limits_requests_is_not_asked_for_as_long(regis
         client.models.get("fraud")
 
     assert len(registry.seen) == 2
+
+
+@pytest.mark.parametrize(("broken", "announced"), [(1, 0), (4, 1)], ids=["idle", "outage"])
+def test_a_connection_that_ends_without_an_answer_is_waited_out_and_news_when_it_happens_again(
+    broken: int, announced: int
+) -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for number in range(broken + 1):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    if number == broken:
+                        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+                        connection.sendall(head + b"{}")
+
+        server = threading.Thread(target=serve)
+        server.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with RegistryClient(url, TOKEN, retries=1, retry_seconds=60, on_retry=said.append) as client:
+            assert client.models.create("fraud") == {}
+        server.join()
+
+    assert len(said) == announced
+
+
+def test_no_answer_makes_a_client_wait_for_longer_than_half_a_minute() -> None:
+    for status in (408, 503, 504):
+        response = HTTPResponse(headers={"Retry-After": "86400"}, status=status)
+        assert retrying.backoff(2, 600).get_retry_after(response) == 30
 
 
 def test_bytes_are_sent_again_for_as_long_as_requests_are(registry: Registry, source: object) -> None:
