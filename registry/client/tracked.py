@@ -60,7 +60,7 @@ def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -
     found = given(
         params=model.params or None,
         metrics=metrics or None,
-        evaluations=[one for one in model.evaluations if not one["metrics"].keys() & unmeasured.keys()] or None,
+        evaluations=list(_without(unmeasured, model.evaluations)) or None,
         run=snapshot(run, url=url) if run else Run(system=SYSTEM, id=run_id) if run_id else None,
         code=code(run) if run else None,
         datasets=list(datasets(run))[:_DATASETS] or None if run else None,
@@ -99,12 +99,16 @@ def told_by_model(logged_model: Any) -> Told:
     latest = sorted(logged_model.metrics or (), key=lambda metric: (metric.timestamp or 0, metric.step or 0))
     with_data = [(metric, _dataset(metric, logged_model.tags or {})) for metric in latest]
     plain = {metric.key: metric.value for metric, digest in with_data if digest is None}
-    on_data = {(metric.key, digest): metric for metric, digest in with_data if digest is not None}
+    on_data: dict[tuple[str, str], Any] = {}
+    for metric, digest in with_data:
+        if digest is not None:
+            on_data.pop((metric.key, digest), None)  # the last value is the last key
+            on_data[metric.key, digest] = metric
     metrics, unmeasured = _measured(plain.items())
     return Told(
         _texts(logged_model.params or {}, PARAM),
         metrics,
-        _evaluations(on_data)[:EVALUATIONS],
+        _evaluations(on_data)[-EVALUATIONS:],
         unmeasured,
         _texts(logged_model.tags or {}, TAG),
     )
@@ -183,7 +187,9 @@ def _evaluations(metrics: Mapping[tuple[str, str], Any]) -> list[Evaluation]:
     """An evaluation for each dataset that a metric names, without values that are no finite number."""
     by_dataset: dict[str, list[Any]] = {}
     for (_, digest), metric in metrics.items():
-        by_dataset.setdefault(digest, []).append(metric)
+        group = by_dataset.pop(digest, [])  # the dataset that was measured on last is the last
+        group.append(metric)
+        by_dataset[digest] = group
     found = []
     for digest, group in by_dataset.items():
         measured, _ = _measured((metric.key, metric.value) for metric in group)
@@ -191,6 +197,13 @@ def _evaluations(metrics: Mapping[tuple[str, str], Any]) -> list[Evaluation]:
             name = str(group[-1].dataset_name or "")[:500] or None
             found.append(cast(Evaluation, given(metrics=measured, dataset_digest=digest, dataset_name=name)))
     return found
+
+
+def _without(unmeasured: Mapping[str, str], evaluations: Iterable[Evaluation]) -> Iterator[Evaluation]:
+    """Yield the evaluations with those of their metrics that the run has as a number."""
+    for one in evaluations:
+        if metrics := {key: value for key, value in one["metrics"].items() if key not in unmeasured}:
+            yield {**one, "metrics": metrics}
 
 
 def _dataset(metric: Any, tags: Mapping[str, str]) -> str | None:

@@ -300,6 +300,7 @@ def test_a_location_that_is_allowed_no_more_is_not_opened(start: Start) -> None:
     {}, {"source": None}, {"source": 1}, {"source": ["https://x.test/a"]}, {"source": "OK", "files": []},
     {"source": "OK", "description": 1}, {"source": "OK", "metrics": {"auc": "high"}}, {"source": "OK", "more": 1},
     {"source": "OK", "aliases": ["latest"]}, {"source": "OK", "run": {"system": "ci"}}, {"source": "https://x\u0000"},
+    {"source": "OK", "evaluations": [{"metrics": {"auc": 1}, "dataset_name": "not among the datasets"}]},
 ])  # fmt: skip
 def test_what_is_said_of_the_version_is_checked_when_it_is_said(
     importing: Importing, https: HttpsServer, body: dict[str, Any]

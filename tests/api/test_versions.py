@@ -351,7 +351,9 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, given: Given) -> Non
 
     found = expect(201, api.post("/models/fraud/versions", body))["version"]
     again = expect(200, api.post("/models/fraud/versions", body))
-    differs = {**body, "evaluations": [{"metrics": {"auc": 0.99}, "dataset_digest": SHA}]}
+    on_both = [{"metrics": {"auc": 0.99}, "dataset_digest": SHA},
+               {"metrics": {"auc": 0.99, "f1": 0.5}, "dataset_digest": other, "dataset_name": "train.csv"}]  # fmt: skip
+    differs = {**body, "evaluations": on_both}
     problem = expect(409, api.post("/models/fraud/versions", differs))
     added = expect(200, api.post("/models/fraud/versions", {**differs, "update": True}))
     named = expect(201, api.post(path, {"metrics": {"auc": 0.7, "f1": 0.1}, "dataset_name": "test.csv"}))
@@ -369,15 +371,19 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, given: Given) -> Non
     assert shown(found) == [("auc", 0.8, SHA, "test.csv"), ("auc", 0.99, other, "train.csv")]
     assert (again["created"], again["updated"]) == (False, [])
     assert [(one["fact"], one["kept"], one["sent"]) for one in problem["differences"]] == [
-        (f"metrics.auc@{SHA}", 0.8, 0.99)
-    ]
-    assert added["updated"] == [f"metrics.auc@{SHA}"]
+        (f"metrics.auc@{SHA}", 0.8, 0.99), (f"metrics.f1@{other}", None, 0.5)
+    ]  # fmt: skip
+    assert added["updated"] == [f"metrics.auc@{SHA}", f"metrics.f1@{other}"]
+    assert shown(added["version"])[-2:] == [("auc", 0.99, SHA, "test.csv"), ("f1", 0.5, other, "train.csv")]
+    kept = [(one["key"], one["dataset_digest"]) for one in expect(200, api.get(path))["items"]]
+    assert kept.count(("auc", other)) == 1  # what is known is not measured again
     assert shown(named)[-2:] == [("auc", 0.7, SHA, "test.csv"), ("f1", 0.1, SHA, "test.csv")]
     assert (shown(unnamed)[-1], unnamed["metrics"]["auc"]) == (("auc", 0.6, None, None), 0.6)
     assert "no dataset 'tset.csv': its datasets are test.csv, two; send dataset_digest" in refusals[0]
     assert refusals[0].endswith("did you mean 'test.csv'?")
     assert f"'two' is 2 digests of the version: send one as dataset_digest: {SHA}, {other}" in refusals[1]
-    expect(422, api.post("/models/fraud/versions", {**body, "evaluations": [{"metrics": {}}]}))
+    for wrong in ([{"metrics": {}}], [{"metrics": {"auc": 1}}] * 101):
+        expect(422, api.post("/models/fraud/versions", {**body, "evaluations": wrong}))
 
 
 def test_one_value_measured_at_many_steps_keeps_every_step(api: Api, given: Given) -> None:

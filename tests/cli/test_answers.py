@@ -133,6 +133,10 @@ def test_a_broken_rule_names_its_field(registry: Registry, network: responses.Re
         (["register", "fraud", ".", "--metric", "auc"], "is not key=value"),
         (["register", "fraud", ".", "--metric", "auc=high"], "is not a number"),
         (["register", "fraud", ".", "--metric", "auc=nan"], "is not a finite number"),
+        (
+            ["register", "fraud", ".", "--metric", f"auc=1@{'0' * 64}", "--metric", f"auc=2@sha256:{'0' * 64}"],
+            "--metric 'auc' is given twice",
+        ),
         (["register", "fraud", ".", "--tag", "a=1", "--tag", "a=2"], "given twice"),
         (["register", "fraud", ".", "--data", "missing.csv"], "is not a file"),
         (["register", "fraud", ".", "--run-url", "https://ci.example/1"], "--run-id"),
@@ -364,6 +368,17 @@ FOUND = {"repo": "https://h/fraud", "commit": "c0ffee", "branch": "main", "path"
 )
 def test_what_was_detected_of_other_code_is_left_out(found: Any, given: dict[str, str], expected: Any) -> None:
     assert facts.code(found, **{"repo": None, "commit": None, "branch": None, **given}) == expected
+
+
+def test_a_name_that_two_datasets_have_identifies_none(registry: Registry, place: Place) -> None:
+    for name in ("a", "b"):
+        (place.cwd / name).mkdir()
+        (place.cwd / name / "test.csv").write_text(name)
+
+    done = registry("register", "fraud", "a", "--data", "a/test.csv", "--data", "b/test.csv", "--metric",
+                    "auc=1@test.csv")  # fmt: skip
+
+    assert (done.code, "'test.csv' is no dataset of --data" in done.err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -256,10 +256,14 @@ def test_outside_of_ci_git_names_the_code(checkout: Path) -> None:
     (checkout / "jobs" / "train.py").write_text("print(1)\n")
     run_git(checkout, "checkout", "-q", "--detach")
     dirty = git.describe(checkout / "model", checkout)
+    run_git(checkout, "remote", "rename", "origin", "upstream")
+    renamed, _ = git.describe(checkout / "model", checkout)
 
     repo = "https://git.example/acme/fraud.git"
     assert clean == ({"repo": repo, "commit": commit, "branch": "topic", "path": "jobs", "dirty": False}, None)
     assert dirty == ({"repo": repo, "commit": commit, "dirty": True}, None)
+    assert renamed is not None
+    assert renamed["repo"] == repo
 
 
 def test_a_new_model_does_not_make_the_code_dirty(checkout: Path, tmp_path: Path) -> None:

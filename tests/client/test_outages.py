@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 import pytest
 from urllib3 import HTTPResponse
+from urllib3.exceptions import MaxRetryError
 from werkzeug.wrappers import Response
 
 from registry.client import RegistryClient, errors, retrying
@@ -139,6 +141,34 @@ def test_a_connection_that_ends_without_an_answer_is_waited_out_and_news_when_it
         server.join()
 
     assert len(said) == announced
+
+
+def test_waiting_ends_after_the_seconds_since_the_first_failure() -> None:
+    answer = HTTPResponse(headers={"Retry-After": "86400"}, status=503)
+
+    def fail_three_times(waiting: retrying.Backoff) -> None:
+        for _ in range(3):
+            waiting = waiting.increment("GET", "/", answer)
+            assert (waiting.get_retry_after(answer) or 0) <= 0.05
+            time.sleep(0.03)
+
+    with pytest.raises(MaxRetryError):
+        fail_three_times(retrying.backoff(1, 0.05))
+
+
+def test_a_server_that_does_not_answer_is_not_asked_for_as_long_as_one_that_is_restarted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with (
+            RegistryClient(url, TOKEN, timeout=0.1, retries=1, retry_seconds=30) as client,
+            pytest.raises(errors.Unreachable, match="did not answer in time"),
+        ):
+            client.models.get("fraud")
+        listener.setblocking(False)
+        for _ in range(2):
+            listener.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_no_answer_makes_a_client_wait_for_longer_than_half_a_minute() -> None:
