@@ -169,6 +169,15 @@ def test_the_image_dumps_the_database_of_compose():
     client = re.search(r"postgresql-client-(\d+)", (DEPLOY.parent / "Dockerfile").read_text())[1]
 
     assert int(client) >= int(server)
+    assert re.search(
+        rf"^ENV PATH=.*:/usr/lib/postgresql/{client}/bin", (DEPLOY.parent / "Dockerfile").read_text(), re.M
+    )
+
+
+def test_every_volume_with_a_name_is_declared():
+    used = {volume.partition(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+
+    assert {name for name in used if not name.startswith(".")} == yaml.safe_load(TEXT)["volumes"].keys()
 
 
 def test_what_waits_to_be_hashed_waits_on_the_disk():

@@ -106,6 +106,13 @@ def test_a_kustomization_takes_every_file_beside_it_and_nothing_that_is_not_ther
     assert all((folder / name).exists() for name in found["resources"])
 
 
+def test_the_example_is_all_parts_but_the_migration_that_goes_before_them() -> None:
+    parts = {f"../../{one.name}" for one in KUSTOMIZATIONS if one.parent == PLACE} - {"../../migrate"}
+
+    assert parts == {"../../base", "../../backup", "../../monitoring"}
+    assert parts <= set(manifest(PLACE / "overlays/example/kustomization.yaml")["resources"])
+
+
 def test_the_migration_runs_the_image_of_the_service() -> None:
     service, migration = (manifest(PLACE / "overlays/example" / name) for name in
                           ("kustomization.yaml", "migrate/kustomization.yaml"))  # fmt: skip

@@ -91,11 +91,17 @@ def test_an_entry_whose_bytes_were_changed_is_found(outside: Outside) -> None:
     )
     found = outside.unlike()
     outside.lived.put_back()
+    shown = outside.lived.attempt(
+        "DROP TRIGGER audit_entries_keep_update", "UPDATE audit_entries SET action = 'version.undeleted' WHERE seq = 2"
+    )
+    shown_as = outside.unlike()["fraud"][0]
+    outside.lived.put_back()
 
-    assert changed
+    assert (changed, shown) == (True, True)
     assert found["fraud"][0] == [
         "entry 2 (version.registered): its bytes were changed: they do not have the recorded hash"
     ]
+    assert shown_as[0].startswith("entry 2 (version.undeleted): it is shown as ")
 
 
 def test_the_command_says_what_differs_and_needs_an_auditor(
