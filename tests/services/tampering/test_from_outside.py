@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from registry.cli.proof.verification import verify
 from registry.client import RegistryClient
 from registry.config import Settings
 from registry.db.session import db
+from registry.rules.hashes import leaf_hash
 from tests.services.tampering.attacks import ATTACKS
 from tests.services.tampering.test_tampering import OnSqlite
 
@@ -35,6 +37,8 @@ FOUND = {
     "the last entries are cut off, head and all": "a head or a checkpoint names it",
     "a model is gone with its chain": "the chain and its owner are gone; a checkpoint names entry",
 }
+
+DROPPED = ("DROP TRIGGER audit_entries_keep_update", "DROP TRIGGER audit_entries_keep_delete")
 
 
 class Outside:
@@ -84,24 +88,38 @@ def test_an_untouched_registry_is_whole_and_a_falsified_answer_is_found(outside:
     assert {name: expected in str(found[name]) for name, expected in FOUND.items()} == dict.fromkeys(FOUND, True), found
 
 
-def test_an_entry_whose_bytes_were_changed_is_found(outside: Outside) -> None:
-    changed = outside.lived.attempt(
-        "DROP TRIGGER audit_entries_keep_update",
-        "UPDATE audit_entries SET body = CAST(replace(CAST(body AS TEXT), 'fraud', 'fraut') AS BLOB) WHERE seq = 2",
-    )
-    found = outside.unlike()
-    outside.lived.put_back()
-    shown = outside.lived.attempt(
-        "DROP TRIGGER audit_entries_keep_update", "UPDATE audit_entries SET action = 'version.undeleted' WHERE seq = 2"
-    )
-    shown_as = outside.unlike()["fraud"][0]
-    outside.lived.put_back()
+def test_entries_that_were_changed_with_or_without_their_hashes_are_found(outside: Outside) -> None:
+    outside.forget_connections()
+    with RegistryClient(outside.url, outside.token) as client:
+        (head,) = client.audit.chains(model="fraud")
+        entries = list(client.audit.chain_entries(head["chain"]))
+    second, last = entries[1], entries[-1]
 
-    assert (changed, shown) == (True, True)
-    assert found["fraud"][0] == [
-        "entry 2 (version.registered): its bytes were changed: they do not have the recorded hash"
-    ]
-    assert shown_as[0].startswith("entry 2 (version.undeleted): it is shown as ")
+    def at(entry: Any) -> str:
+        return f"WHERE aggregate = '{head['chain']}' AND seq = {entry['seq']}"
+
+    def rewritten(entry: Any, *, hashed: bool) -> str:
+        body = base64.b64decode(entry["body"]).replace(b"fraud", b"fraut")
+        leaf = leaf_hash(body) if hashed else entry["leaf_hash"]
+        return f"UPDATE audit_entries SET body = X'{body.hex()}', leaf_hash = '{leaf}' {at(entry)}"
+
+    found = {}
+    for expected, statement in {
+        "entry 2 (version.registered): its bytes were changed": rewritten(second, hashed=False),
+        f"entry 3 ({entries[2]['action']}): it does not follow the entry before": rewritten(second, hashed=True),
+        f"entry {last['seq']} ({last['action']}): the head or a checkpoint names another": rewritten(last, hashed=True),
+        "entry 2 (version.undeleted): it is shown as ":
+            f"UPDATE audit_entries SET action = 'version.undeleted' {at(second)}",
+        "entry 2 (version.registered): its text 'note' was added":
+            f"INSERT INTO audit_texts SELECT uid, 'note', X'00', 'x' FROM audit_entries {at(second)}",
+        f"all of its {len(entries)} entries are gone":
+            f"DELETE FROM audit_entries WHERE aggregate = '{head['chain']}'",
+    }.items():  # fmt: skip
+        assert outside.lived.attempt(*DROPPED, statement), expected
+        found[expected] = outside.unlike().get("fraud", (("nothing",), ()))[0][0]
+        outside.lived.put_back()
+
+    assert {expected: problem for expected, problem in found.items() if not problem.startswith(expected)} == {}
 
 
 def test_the_command_says_what_differs_and_needs_an_auditor(
