@@ -461,10 +461,12 @@ def test_what_cannot_be_redacted_is_refused_by_name(admin: Registry, given: Give
     assert expect(200, api.get("/models/fraud/versions/1"))["tags"] == {"team": "risk"}
 
 
-@pytest.mark.parametrize("left", ["nothing", "the database"])
+@pytest.mark.parametrize("left", ["nothing", "the database", "a key in the environment"])
 def test_a_command_in_the_wrong_directory_makes_nothing_and_names_what_to_set(
-    registry: Registry, place: Place, left: str
+    registry: Registry, place: Place, left: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if left == "a key in the environment":
+        monkeypatch.setenv("REGISTRY_SECRET_KEY", SECRET)
     if left == "the database":
         (place.cwd / "registry-data").mkdir()
         (place.cwd / "registry-data" / "registry.db").touch()

@@ -133,7 +133,7 @@ def test_a_connection_that_ends_without_an_answer_is_waited_out_and_news_when_it
                         head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
                         connection.sendall(head + b"{}")
 
-        server = threading.Thread(target=serve)
+        server = threading.Thread(target=serve, daemon=True)
         server.start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with RegistryClient(url, TOKEN, retries=1, retry_seconds=60, on_retry=said.append) as client:
