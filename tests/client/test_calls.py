@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Response
 
 from registry.client import RegistryClient
 
@@ -45,7 +46,10 @@ def sample(parameter: inspect.Parameter) -> Any:
 
 
 def test_every_argument_of_a_call_is_sent(registry: Registry, client: RegistryClient) -> None:
-    registry.answers.append(lambda request: reply({"items": [], "next_cursor": None, "number": 1, "model": "fraud"}))
+    anything = dict.fromkeys(("id", "name", "model", "alias"), "fraud")  # each view has one of these
+    file = Response("seq\n", content_type="text/csv")
+    registry.answers.append(lambda request: file if "format" in request.args else None)
+    registry.answers.append(lambda request: reply({"items": [], "next_cursor": None, "number": 1, **anything}))
     lost, tried = [], 0
 
     for name, method in calls(client):

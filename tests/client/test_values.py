@@ -161,7 +161,7 @@ def test_data_that_is_not_there_is_refused(registry: Registry, client: RegistryC
 
 
 def test_later_values_and_tags_are_converted_too(registry: Registry, client: RegistryClient) -> None:
-    registry.answers.append(lambda request: reply({"number": 1}))
+    registry.answers.append(lambda request: reply({"name": "fraud", "number": 1}))
 
     client.models.edit("fraud", tags={"tier": 1})
     client.versions.edit("fraud", 1, tags={"reviewed": True, "old": None})
