@@ -117,7 +117,7 @@ def test_a_server_that_is_slow_or_limits_requests_is_not_asked_for_as_long(regis
     assert len(registry.seen) == 2
 
 
-@pytest.mark.parametrize(("broken", "announced"), [(1, 0), (4, 1)], ids=["idle", "outage"])
+@pytest.mark.parametrize(("broken", "announced"), [(1, 0), (3, 1)], ids=["idle", "outage"])
 def test_a_connection_that_ends_without_an_answer_is_waited_out_and_news_when_it_happens_again(
     broken: int, announced: int
 ) -> None:
