@@ -113,13 +113,14 @@ def _fields(errors: Any, prefix: str) -> list[str]:
 
 
 def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    """Say what is wrong with the command line. Click begins each of its choices with a tab."""
     if as_json:
         code = "usage" if isinstance(error, click.UsageError) else "error"
-        _document({"code": code, "detail": error.format_message()})
+        _document({"code": code, "detail": error.format_message().replace("\n\t", " ")})
     else:
         shown = io.StringIO()
         error.show(file=shown)
-        click.echo(lines(shown.getvalue()), err=True, nl=False)
+        click.echo(lines(shown.getvalue().replace("\n\t", " ")), err=True, nl=False)
     return error.exit_code
 
 

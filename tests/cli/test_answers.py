@@ -123,6 +123,7 @@ def test_a_broken_rule_names_its_field(registry: Registry, network: responses.Re
     [
         (["promote", "fraud", "--to", "staging", "--reason", "x"], "Say which version"),
         (["promote", "fraud:1", "--to", "staging"], "--reason"),
+        (["promote", "fraud:1", "--reason", "x"], "Missing option '--to'. Choose from: staging, production"),
         (["promote", "fraud:1", "--to", "archived", "--reason", "x"], "archived"),
         (["promote", "fraud:x", "--to", "staging", "--reason", "x"], "is not a version's number"),
         (["show", "fraud:1", "--as-of", "7d"], "asks about a stage or an alias"),
