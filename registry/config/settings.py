@@ -217,6 +217,8 @@ class _Reader:
         found["transfers"] = self.number("transfers", max(1, found["threads"] // 2), least=1, most=256)
         found["secret_key"] = self._secret_key(database_url)
         found["secret_key_previous"] = self._previous_keys()
+        if self.create and not self.problems and database_url == f"sqlite:///{self.data_dir / 'registry.db'}":
+            self._make_data_dir()
         if self.problems:
             raise SettingsError(self.problems)
         return Settings(**found)
@@ -355,6 +357,13 @@ class _Reader:
                 f"must be earlier keys of {SECRET_LENGTH} characters or more, separated by spaces or lines"
             )
         return tuple(map(Secret, dict.fromkeys(found)))
+
+    def _make_data_dir(self) -> None:
+        """Make the directory of the embedded database, also where no key is kept in it."""
+        try:
+            self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            self.problems[f"{PREFIX}DATA_DIR"] = f"{self.data_dir} cannot be made: {error.strerror}"
 
     def _kept_secret(self, path: Path) -> str:
         try:

@@ -480,3 +480,18 @@ def test_a_command_in_the_wrong_directory_makes_nothing_and_names_what_to_set(
         assert done.code == 2, done
         assert (str(place.cwd / "registry-data") in done.err, "REGISTRY_DATA_DIR" in done.err) == (True, True), done
     assert sorted(place.cwd.rglob("*")) == before
+
+
+def test_an_upgrade_makes_the_embedded_registry_also_where_the_key_is_in_the_environment(
+    registry: Registry, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGISTRY_SECRET_KEY", SECRET)
+
+    made = registry("db", "upgrade", "--data-dir", "new/data")
+    (place.cwd / "file").touch()
+    refused = registry("db", "upgrade", "--data-dir", "file/data")
+
+    assert (made.code, made.err) == (0, "")
+    assert {path.name for path in (place.cwd / "new" / "data").iterdir()} == {"registry.db"}
+    assert registry("db", "check", "--data-dir", "new/data").code == 0
+    assert (refused.code, f"REGISTRY_DATA_DIR: {place.cwd}/file/data cannot be made" in refused.err) == (2, True)
