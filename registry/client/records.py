@@ -7,6 +7,7 @@ dictionary. Only its ``repr`` is shorter.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any, cast
 
 from registry.client import types
@@ -96,8 +97,8 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
     """Yield each version as one flat row, for a table such as ``pandas.DataFrame(rows)``.
 
     The columns ``metrics.auc``, ``params.depth``, ``tags.team`` are there where a version has them; aliases and the
-    names of datasets are joined with commas. ``metrics.auc`` is the latest value, whatever the data;
-    ``metrics.auc@sha256:…`` is the latest on one dataset.
+    names of datasets are joined with commas. ``created_at`` is a datetime in UTC. ``metrics.auc`` is the latest value,
+    whatever the data; ``metrics.auc@sha256:…`` is the latest on one dataset.
     """
     for version in versions:
         lineage = cast(dict[str, Any], version["lineage"])
@@ -107,6 +108,7 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
             for name in ("model", "number", "state", "stage", "description", "framework", "created_at", "created_by",
                          "file_count", "size", "manifest_digest")
         }  # fmt: skip
+        row["created_at"] = datetime.fromisoformat(version["created_at"])
         row |= {
             "aliases": ",".join(version["aliases"]),
             "run": run.get("id"),

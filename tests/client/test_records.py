@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -86,6 +87,7 @@ def test_versions_are_flat_rows(registry: Registry, client: RegistryClient) -> N
         "number": 3, "metrics.auc": 0.93456789, "params.depth": "6", "tags.team": "risk", "run": "7",
         "datasets": "train.csv,test.csv", "aliases": "champion", "commit": "c0ffee", f"metrics.auc@{TRAIN}": 0.99,
     }.items()  # fmt: skip
+    assert row.pop("created_at") == datetime.fromisoformat(VERSION["created_at"])
     assert all(value is None or isinstance(value, str | int | float) for value in row.values())
 
 

@@ -80,6 +80,16 @@ print(json.dumps([address.token(url, trusted=named) for url in (
     "https://registry.example", "https://registry.example:8443", "http://registry.example", "https://evil.example")]))
 """
 
+FRAME = """
+import json, pandas
+from registry.client import RegistryClient
+registry = RegistryClient()
+frame = pandas.DataFrame(registry.versions("fraud"))
+nested = [name for name in frame if frame[name].map(lambda value: isinstance(value, (dict, list))).any()]
+best = frame.sort_values("metrics.auc", ascending=False).iloc[0]
+print(json.dumps({**frame.dtypes.astype(str), "nested": nested, "best": int(best["number"])}))
+"""
+
 
 @pytest.fixture
 def database(databases: Callable[[str], Database]) -> Database:
@@ -152,6 +162,22 @@ def test_older_clients_bring_their_files_from_a_directory(
     assert made["source"] == told["source"]
     assert made["lineage"]["run"]["params"] == {"depth": "3"}
     assert made["lineage"]["run"]["id"] == told["run"]
+
+
+def test_versions_are_a_data_frame_in_one_line(newest: Plugged, fleet: Fleet, variables: dict[str, str]) -> None:
+    with fleet.caller() as caller:
+        caller.make("POST", "/models", {"name": "fraud"})
+        for number, metrics in ((1, {"auc": 0.5, "loss": 2}), (2, {"auc": 0.75})):
+            body = {"files": [caller.blob(b"weights %d" % number)], "metrics": metrics, "tags": {"team": "risk"}}
+            caller.make("POST", "/models/fraud/versions", body)
+
+    told = newest.run(FRAME, REGISTRY_URL=fleet.server.url, **variables)
+
+    assert told["number"] == "int64"
+    assert told["metrics.auc"] == told["metrics.loss"] == "float64"
+    assert told["created_at"].endswith(", UTC]")
+    assert told["nested"] == []
+    assert told["best"] == 2
 
 
 def test_without_a_token_mlflow_says_what_to_do(newest: Plugged, fleet: Fleet) -> None:
