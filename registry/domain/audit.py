@@ -19,9 +19,8 @@ import rfc8785
 
 from registry.domain import clock
 from registry.domain.access import Actor
-from registry.rules.hashes import commitment, leaf_hash
+from registry.rules.hashes import FORMAT, commitment, leaf_hash
 
-FORMAT = 1
 __all__ = ["FORMAT", "Happening", "body", "commitment", "key_id", "leaf_hash", "seal"]
 
 

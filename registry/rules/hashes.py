@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 
+FORMAT = 1  # of an entry's bytes
+
 
 def leaf_hash(entry: bytes) -> str:
     """RFC 6962 leaf hash of an entry's bytes, as hex."""

@@ -147,7 +147,7 @@ CHANGED = {
     ),
     "text's field": (
         f"UPDATE audit_texts SET field = 'excuse' WHERE entry_uid = (SELECT uid FROM audit_entries {WHERE})",
-        "its text 'excuse' was changed",
+        "its text 'excuse' was added",
     ),
 }
 

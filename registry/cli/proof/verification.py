@@ -11,12 +11,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from registry.cli.proof import answers
-from registry.cli.proof.walk import Broken, Unfamiliar, Walk
+from registry.cli.proof.walk import Walk
 from registry.domain.replay import access as access_log
 from registry.domain.replay import checkpoints as checkpoint_log
 from registry.domain.replay import model as model_log
 from registry.domain.replay import restorations as restoration_log
 from registry.domain.replay import storage as storage_log
+from registry.domain.replay.chain import Broken, Unfamiliar
 from registry.domain.replay.entry import Unreplayable
 
 if TYPE_CHECKING:
@@ -113,7 +114,11 @@ class _Verification:
         known = [self._checkpoints[chain]] if chain in self._checkpoints else []
         known += [(head["entries"], head["head"])] if head and head["entries"] else []
         conflict = len({leaf for seq, leaf in known if seq == known[0][0]}) > 1
-        walk = Walk(chain, dict(known), ACTIONS.get(chain, frozenset() if ":" not in chain else MODEL_ACTIONS))
+        walk = Walk(
+            chain,
+            known=dict(known),
+            actions=ACTIONS.get(chain, frozenset() if ":" not in chain else MODEL_ACTIONS),
+        )
         steps = walk.entries(entries)
         try:
             if conflict:

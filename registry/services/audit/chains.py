@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -12,16 +11,11 @@ from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
 from registry.db.models import AuditEntry, AuditText, Version
-from registry.domain import audit, clock
+from registry.domain import clock
+from registry.domain.replay.chain import MALFORMED, Broken, ChainWalk, broken
 from registry.domain.replay.entry import BASELINE, Entry
 from registry.services.audit import sealing
 from registry.services.audit.streams import Cursors, Stream
-
-_MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
-
-
-class Broken(Exception):
-    """The first entry of a chain that does not fit; the text says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,46 +33,38 @@ class Head:
 
 
 @dataclass(slots=True)
-class Walk:
+class Walk(ChainWalk):
     """The state of a walk over one chain; :meth:`entries` does it.
 
     ``unsealed`` counts the entries before the first seal of this service that no baseline covers, ``intruder`` is the
-    first entry without such a seal after one that has it. ``redacted`` counts the texts that a later entry says to be
-    erased. ``checkpoint`` is what the checkpoints say of the chain.
+    first entry without such a seal after one that has it. ``checkpoint`` is what the checkpoints say of the chain.
     """
 
-    aggregate: str
     checkpoint: tuple[int, str] | None = None
-    seq: int = 0
-    leaf: str = ""
     at: str = ""
     sealed: int = 0
     unsealed: int = 0
     intruder: str | None = None
     last_id: int = 0
     last_order: int = 0
-    redacted: int = 0
-    missing: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def entries(self, rows: Iterator[Any], texts: Callable[[int], Iterator[Any]]) -> Iterator[Entry]:
         """Check the *rows* of the chain in their order. Raises Broken."""
         for row in rows:
-            self.seq += 1
             try:
-                problem = self._problem(row)
-                if problem is None:
-                    entry = self._entry(row, {text.field: text for text in texts(row.seq)})
-            except _MALFORMED as error:
-                raise Broken(f"entry {row.seq} ({row.action}): its bytes are no audit entry") from error
-            if problem:
-                raise Broken(f"entry {row.seq} ({row.action}): {problem}")
-            self.leaf, self.at, self.last_id, self.last_order = row.leaf_hash, entry.at, row.id, row.commit_order
+                document = self.opened(row.body, seq=row.seq, action=row.action, leaf=row.leaf_hash)
+                if problem := self._problem(row, document):
+                    raise broken(row.seq, row.action, problem)
+                stored = {text.field: (text.salt, text.text) for text in texts(row.seq)}
+                entry = self.entry(row.id, document, stored)
+            except MALFORMED as error:
+                raise broken(row.seq, row.action, "its bytes are no audit entry") from error
+            self.at, self.last_id, self.last_order = entry.at, row.id, row.commit_order
             yield entry
 
     def end(self, head: Head | None) -> None:
         """Compare the end of the walk with the head, the checkpoint and the erasures. Raises Broken."""
-        if self.missing:
-            raise Broken(next(iter(self.missing.values())))
+        self.require_explained()
         if head is None:
             raise Broken("no model or chain owns these entries")
         if head.seq and not self.seq:
@@ -92,16 +78,7 @@ class Walk:
         if self.seq and head.at != self.at:
             raise Broken(f"entry {self.seq}: it is of {self.at}, the head says {head.at}")
 
-    def _problem(self, row: Any) -> str | None:
-        if row.seq != self.seq:
-            return f"entry {self.seq} is missing before it"
-        if audit.leaf_hash(row.body) != row.leaf_hash:
-            return "its bytes were changed: they do not have the recorded hash"
-        document = json.loads(row.body)
-        if document["v"] != audit.FORMAT:
-            return f"its format {document['v']} is unknown to this release"
-        if document["prev"] != self.leaf:
-            return "it does not follow the entry before: its link names another hash"
+    def _problem(self, row: Any, document: Mapping[str, Any]) -> str | None:
         if changed := _changed_column(row, document):
             return f"its column for the {changed} was changed"
         if row.id <= self.last_id:
@@ -129,37 +106,6 @@ class Walk:
         elif not self.sealed:
             self.unsealed += 1
         return None
-
-    def _entry(self, row: Any, stored: Mapping[str, Any]) -> Entry:
-        document = json.loads(row.body)
-        texts: dict[str, str | None] = {}
-        for name, commitment in document["commit"].items():
-            text = stored.get(name)
-            if text is None:
-                self.missing[document["id"], name] = (
-                    f"entry {row.seq} ({row.action}): its text {name!r} is gone, and no entry records its erasure"
-                )
-            elif audit.commitment(text.salt, text.text) != commitment:
-                raise Broken(f"entry {row.seq} ({row.action}): its text {name!r} was changed")
-            texts[name] = None if text is None else text.text
-        if foreign := stored.keys() - document["commit"].keys():
-            raise Broken(f"entry {row.seq} ({row.action}): its text {min(foreign)!r} was changed")
-        facts = document.get("facts", {})
-        for uid, name in facts.get("erased", []):
-            self.redacted += self.missing.pop((uid, name), None) is not None
-        return Entry(
-            id=row.id,
-            uid=document["id"],
-            at=document["ts"],
-            action=document["action"],
-            actor=document["actor"],
-            subject=document["subject"],
-            before=document["before"],
-            after=document["after"],
-            digests=document["digests"],
-            facts=facts,
-            texts=texts,
-        )
 
 
 def stream(cursors: Cursors, aggregates: Sequence[str]) -> tuple[Stream, Stream]:

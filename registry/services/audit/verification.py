@@ -23,11 +23,12 @@ from registry.domain.replay import checkpoints as checkpoint_log
 from registry.domain.replay import model as model_log
 from registry.domain.replay import restorations as restoration_log
 from registry.domain.replay import storage as storage_log
+from registry.domain.replay.chain import Broken
 from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unreplayable
 from registry.domain.replay.storage import Storage
 from registry.services.audit import comparison, holdings
-from registry.services.audit.chains import Broken, Head, Walk, stream
+from registry.services.audit.chains import Head, Walk, stream
 from registry.services.audit.comparison import Comparison
 from registry.services.audit.recording import AUTH, LOG, REGISTRY, aggregate_of
 from registry.services.audit.streams import FETCHED, Cursors, ModelRows, Stream
@@ -117,7 +118,7 @@ class _Verification:
     def own(self, aggregate: str, head: Head | None) -> ChainReport:
         """Verify one of the chains that belong to no model."""
         self._walked.add(aggregate)
-        walk = Walk(aggregate, self._checkpoints.heads.get(aggregate))
+        walk = Walk(aggregate, checkpoint=self._checkpoints.heads.get(aggregate))
         found, baseline = Comparison(), None
         try:
             with Cursors(self._session) as cursors:
@@ -184,7 +185,7 @@ class _Verification:
     def _model(self, row: Any, entries: Stream, texts: Stream, rows: ModelRows) -> ChainReport:
         aggregate = f"model:{row.id}"
         head = _head(aggregate, row, row.name)
-        walk = Walk(aggregate, self._checkpoints.heads.get(aggregate))
+        walk = Walk(aggregate, checkpoint=self._checkpoints.heads.get(aggregate))
         try:
             steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
             log: model_log.Model | None
@@ -224,9 +225,7 @@ def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | N
     if walk.intruder:
         problems.insert(0, walk.intruder)
     uncovered = list(_uncovered(walk, found))
-    return ChainReport(
-        walk.aggregate, walk.seq, problems, uncovered, label, baseline, walk.intruder, walk.redacted, found
-    )
+    return ChainReport(walk.chain, walk.seq, problems, uncovered, label, baseline, walk.intruder, walk.redacted, found)
 
 
 def _uncovered(walk: Walk, found: Comparison) -> Iterator[str]:
