@@ -9,7 +9,7 @@ from registry.client.errors import Conflict, NotFound
 from registry.domain import facts
 from registry.domain.replay.access import Access
 from registry.domain.replay.entry import Unknown
-from registry.domain.replay.model import Model, Version
+from registry.domain.replay.replayed import Model, Version
 from registry.domain.stages import SERVING
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 from registry.domain import clock, confusables, facts, names
 from registry.domain.errors import Invalid
 from registry.domain.manifest import File, digest_of
-from registry.domain.replay import model as replayed
+from registry.domain.replay import replayed
 from registry.domain.replay.entry import UNKNOWN, Unknown
 from registry.domain.replay.storage import Storage
 from registry.domain.stages import State

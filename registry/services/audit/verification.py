@@ -26,6 +26,7 @@ from registry.domain.replay import storage as storage_log
 from registry.domain.replay.chain import Broken
 from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unreplayable
+from registry.domain.replay.replayed import Model as ReplayedModel
 from registry.domain.replay.storage import Storage
 from registry.services.audit import comparison, holdings
 from registry.services.audit.chains import Head, Walk, stream
@@ -188,7 +189,7 @@ class _Verification:
         walk = Walk(aggregate, checkpoint=self._checkpoints.heads.get(aggregate))
         try:
             steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
-            log: model_log.Model | None
+            log: ReplayedModel | None
             try:
                 log = model_log.replay(steps)
             except Unreplayable as error:

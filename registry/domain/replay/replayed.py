@@ -1,0 +1,103 @@
+"""What the replay of one model's chain results in: the model, its versions, and its stage and alias tenures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry.domain.replay.entry import UNKNOWN, Unknown
+from registry.domain.stages import Stage
+
+Text = str | None | Unknown
+Tags = dict[str, str] | Unknown
+
+
+@dataclass(slots=True)
+class Tenure:
+    """A span in a stage. ``origin`` is the row of the tenure that a rollback brought back."""
+
+    number: int
+    stage: str
+    exclusive: bool
+    started_at: str
+    started_kind: str
+    started_entry: str
+    origin: int | Unknown | None
+    ended_at: str | None = None
+    ended_kind: str | None = None
+    ended_entry: str | None = None
+
+
+@dataclass(slots=True)
+class Alias:
+    """A span during which an alias pointed at a version."""
+
+    alias: str
+    number: int
+    started_at: str
+    started_entry: str
+    ended_at: str | None = None
+    ended_entry: str | None = None
+
+
+@dataclass(slots=True)
+class Blobs:
+    """The digest of the objects that hold a version's bytes, as of the entry *entry*."""
+
+    digest: str
+    entry: int
+
+
+@dataclass(slots=True)
+class Version:
+    """One version. ``metrics`` has a digest, the values of an earlier release, or UNKNOWN, by the time of recording."""
+
+    number: int
+    state: str
+    created_at: str
+    created_by: str
+    manifest: str
+    lineage: str
+    files: int
+    size: str
+    description: Text
+    source: Text
+    location: Text
+    tags: Tags
+    claimed: Any
+    stage: str = Stage.NONE.value
+    rolled_back: bool = False
+    state_reason: Text = None
+    deleted_at: str | None = None
+    purged_at: str | None = None
+    frozen: str | Unknown = UNKNOWN
+    params: str | Unknown = UNKNOWN
+    edges: str | Unknown = UNKNOWN
+    blobs: Blobs | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    measured_until: str = ""
+    measured_before: str | Unknown = UNKNOWN
+
+
+@dataclass(slots=True)
+class Model:
+    """What the log says of a model. ``next_number`` is the least that it may be where ``numbers_known`` is false."""
+
+    name: str
+    created_at: str
+    created_by: str
+    lifecycle: str
+    next_number: int
+    description: Text
+    tags: Tags
+    claimed: Any
+    numbers_known: bool = True
+    latest_number: int | None = None
+    deleted_at: str | None = None
+    former: list[tuple[str, int, str]] = field(default_factory=list)
+    versions: dict[int, Version] = field(default_factory=dict)
+    tenures: list[Tenure] = field(default_factory=list)
+    aliases: list[Alias] = field(default_factory=list)
+    protected_aliases: list[str] = field(default_factory=list)
+    origins: dict[int, int] = field(default_factory=dict)
+    baseline: str | None = None
