@@ -85,7 +85,10 @@ drain_seconds = _number("REGISTRY_DRAIN_SECONDS", 5, least=0)
 graceful_timeout = 30
 
 # The workers count together, in a directory that has to be named before they import the application.
-processes.prepare()
+try:
+    processes.prepare()
+except RuntimeError as error:
+    raise SystemExit(f"Error: {error}") from error  # gunicorn shows a traceback of any other exception
 
 
 def when_ready(server: Any) -> None:

@@ -39,6 +39,15 @@ _REMEDIES = (
     (r"permission denied for", "give this role its rights: registry db upgrade --app-role NAME, as the tables' owner"),
     (r"no schema has been selected", "make the schema that the search_path of this role names (CREATE SCHEMA)"),
     (r"has the encoding", "create the database WITH ENCODING 'UTF8' TEMPLATE template0"),
+    (r"resolve host|could not translate host", "correct the host name, or this machine's DNS"),
+    (r"Connection refused|No such file or directory", "start the server, or correct host and port"),
+    (r"timeout expired|timed out|No route to host|unreachable", "look at host and port, at the network between, and at "
+     "its firewalls; another program may listen there"),
+    (r"does not support SSL", "turn on ssl in the server, or leave sslmode out"),
+    (r"certificate|root\.crt|SSL error", "let sslrootcert name the CA's certificate, and the address be a name "
+     "that the server's certificate has: deploy/postgresql.md"),
+    (r"invalid response|expected authentication|server closed the connection", "look at the server's log; another "
+     "program may listen there, such as one that wants TLS"),
 )  # fmt: skip
 
 
@@ -79,13 +88,19 @@ def has_pooler(connection: psycopg.Connection[Any]) -> bool:
     return bool(answering != connection.info.backend_pid)
 
 
-def explained(error: exc.DBAPIError) -> str:
-    """Return what is wrong with the database, with the remedy where it is known."""
+def explained(error: exc.DBAPIError, url: URL) -> str:
+    """Return what is wrong with the database at *url*, with the remedy where it is known."""
     said = " ".join(str(error.orig).split())
-    remedy = next((text for pattern, text in _REMEDIES if re.search(pattern, said)), None)
-    if remedy is None:
-        return f"the database does not answer: {said}"
-    return f"the database of REGISTRY_DATABASE_URL cannot be used: {said}: {remedy}"
+    known = (text for pattern, text in _REMEDIES if re.search(pattern, said))
+    remedy = next(known, "look at its server, and at the network between")
+    return f"the database {place(url)} of REGISTRY_DATABASE_URL cannot be used: {said}: {remedy}"
+
+
+def place(url: URL) -> str:
+    """Return host, port and name of a database, without credentials."""
+    host, port = url.query.get("host", url.host or ""), url.query.get("port", url.port or 5432)
+    host = host if isinstance(host, str) else ",".join(host)
+    return f"{host}:{port}/{url.database or ''}" if host else f"{url.database or ''}"
 
 
 def is_known(error: exc.DBAPIError) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,10 +106,22 @@ def _unavailable(engine: Engine, error: exc.DBAPIError) -> Exception:
         from registry.db import postgres  # psycopg is there only where PostgreSQL is used
 
         if isinstance(error, exc.OperationalError) or postgres.is_known(error):
-            return Unavailable(postgres.explained(error))
-    elif isinstance(error, exc.OperationalError):
-        return Unavailable(f"the database does not answer: {error.orig}")
+            return Unavailable(postgres.explained(error, engine.url))
+    elif isinstance(error, exc.OperationalError) or type(error) is exc.DatabaseError:  # its file is none, or damaged
+        return Unavailable(f"the database {engine.url.database} cannot be used: {error.orig}: {_sqlite_remedy(error)}")
     return error
+
+
+def _sqlite_remedy(error: exc.DBAPIError) -> str:
+    """Return what to do about an error that SQLite has when it opens its file."""
+    code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
+    return {
+        sqlite3.SQLITE_NOTADB: "correct REGISTRY_DATA_DIR or REGISTRY_DATABASE_URL, or restore the file from a backup",
+        sqlite3.SQLITE_CORRUPT: "restore the file from a backup",
+        sqlite3.SQLITE_FULL: "make room on its disk",
+        sqlite3.SQLITE_READONLY: "let this user write the file and its directory",
+        sqlite3.SQLITE_CANTOPEN: "let this user read and write the file and its directory",
+    }.get(code, "look at the file and its disk")
 
 
 @functools.cache

@@ -128,6 +128,11 @@ def _named_errors() -> Iterator[None]:
         raise (Undone if state in UNDONE or lost else Unavailable)(
             f"{TOLD.get(state, 'the database does not answer')}; send the same request again", retry_after=2
         ) from error
+    except exc.DatabaseError as error:
+        if type(error) is not exc.DatabaseError:  # such as IntegrityError, which is not about the database as a whole
+            raise
+        log.error("database_damaged", error=str(error.orig))
+        raise Unavailable(f"the database cannot be read ({error.orig}); its operator has to restore it") from error
     except (OSError, MemoryError) as error:  # psycopg lets them pass: it opens an epoll descriptor to connect
         if (resource := exhaustion.lacking(error)) is None:
             raise

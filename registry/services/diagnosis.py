@@ -40,7 +40,8 @@ DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # s
 FIXES = {  # for what does not say so itself
     "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
     "migrations": "Run registry db upgrade, with the release that is to serve.",
-    "storage": "Look at REGISTRY_STORAGE_URL, at the store's server, and at the credentials for it.",
+    "storage": "Look at REGISTRY_STORAGE_URL and REGISTRY_S3_ENDPOINT_URL, at the store's server, and at the "
+    "credentials for it.",
     "secret_key": f"{secret_keys.FIX}.",
     "identity": f"{ownership.FIX}.",
     "verification": "Run registry worker, or more of them.",

@@ -177,7 +177,8 @@ def _compared(session: Session, own: Identity, content: bytes | None) -> tuple[I
     try:
         found = ownership.parse(content)
     except ValueError as error:
-        return None, f"the object registry-id in the store cannot be read: {error}"
+        reason = "a proxy, or another server, may answer in place of the store"
+        return None, f"the object registry-id in the store is none of a registry ({error}): {reason}"
     entry = select(AuditEntry.id).where(AuditEntry.uid == found.entry)
     has_entry = found.entry is None or session.scalars(entry).first() is not None
     return found, ownership.problem(own, found, has_entry=has_entry)

@@ -233,11 +233,16 @@ class S3Driver:
 
     def check(self) -> None:
         """Raise StoreError when the bucket does not exist, is not ours or cannot be reached."""
+        place = f"bucket {self.bucket} at {self._clients.endpoint}"
         try:
             with naming_errors():
                 self._clients.client.head_bucket(Bucket=self.bucket)
         except Missing as error:
-            raise StoreError(f"the bucket {self.bucket} does not exist") from error
+            raise StoreError(
+                f"there is no {place}: make it, or correct REGISTRY_STORAGE_URL; a proxy, or another server, may answer"
+            ) from error
+        except StoreError as error:
+            raise type(error)(f"{place}: {error}") from error
 
     def close(self) -> None:
         """Close the connections. The driver stays usable, and opens new ones."""

@@ -19,6 +19,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
 from registry.storage.driver import Down, Missing, StoreError, Target
+from registry.storage.s3_remedies import advised
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -54,6 +55,11 @@ class Clients:
         self._boto3 = boto3.session.Session(botocore_session=self._session)
         self._making = threading.Lock()
         self._made: dict[str | None, S3Client] = {}
+
+    @property
+    def endpoint(self) -> str:
+        """The address of the server, as errors name it."""
+        return self._endpoint_url or "AWS"
 
     @property
     def client(self) -> S3Client:
@@ -116,11 +122,16 @@ def naming_errors() -> Iterator[None]:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         fails = status >= _SERVER_ERROR or code in _BUSY_CODES
-        raise (Missing if code in _ABSENT_CODES else Down if fails else StoreError)(str(error)) from error
+        raise (Missing if code in _ABSENT_CODES else Down if fails else StoreError)(advised(error)) from error
     except (HTTPClientError, NoConnection) as error:
-        raise Down(str(error)) from error
+        raise Down(advised(error)) from error
     except BotoCoreError as error:
-        raise StoreError(str(error)) from error
+        raise StoreError(advised(error)) from error
+    except RecursionError as error:  # botocore asks where a bucket is until the stack ends
+        raise StoreError(
+            "the server answers every request with a redirect, as a login page does: look at REGISTRY_S3_ENDPOINT_URL,"
+            " REGISTRY_S3_REGION and the proxies between"
+        ) from error
 
 
 @contextmanager

@@ -60,7 +60,11 @@ def prepare() -> None:
             _make_own()
     except OSError as error:
         if error.errno not in NO_ROOM:
-            raise RuntimeError(f"{VARIABLE} must be a directory that can be written: {error}") from error
+            reason = error.strerror or error
+            raise RuntimeError(
+                f"the counts for /metrics have no place: {VARIABLE} must name a directory that can be made and written,"
+                f" not {os.environ.get(VARIABLE, '')!r} ({reason}); without it a private one is made"
+            ) from error
     _Shared.flag = mmap.mmap(-1, 1)
 
 
