@@ -39,10 +39,16 @@ def login(url: str | None, token_stdin: bool, insecure: bool, ca_file: str | Non
     trusted = str(config.working_directory() / ca_file) if ca_file else config.ca_file(os.environ, home)
     with sessions.client(Target(address, "login", token, insecure, ca_file=trusted)) as registry:
         me = registry.me()
-    path = credentials.save(home, address_origin(address), token)
-    config.remember(home, "url", address)
-    if ca_file and trusted:
-        config.remember(home, "ca_file", trusted)
+    try:
+        path = credentials.save(home, address_origin(address), token)
+        config.remember(home, "url", address)
+        if ca_file and trusted:
+            config.remember(home, "ca_file", trusted)
+    except OSError as error:
+        raise click.ClickException(
+            f"The token works, but cannot be kept in {home} ({error.strerror}). Let HOME or XDG_CONFIG_HOME name a"
+            " directory that can be written; or set REGISTRY_URL and REGISTRY_TOKEN."
+        ) from error
     output.line(f"Logged in to {address} as {me['name']} ({', '.join(me['roles']) or 'no roles'}); saved in {path}")
 
 

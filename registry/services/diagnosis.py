@@ -36,6 +36,7 @@ WANTED = {  # what a PostgreSQL that loses nothing has set, and what else would 
 }
 
 
+LEAST_FREE_MIB = 256  # on SQLite's disk, below which doctor warns
 DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # somebody may mean it
 FIXES = {  # for what does not say so itself
     "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
@@ -50,7 +51,10 @@ FIXES = {  # for what does not say so itself
     "bytes": "Send the files again (registry register with the same files), or restore the store from a backup. Files "
     "that are back are found whole by a worker within a minute, or at once by registry admin fsck --mark.",
 }
-TRACKING = "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credentials for it."
+TRACKING = (
+    "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credentials for it. The line tracking.failed of the"
+    " log says why; for a private CA let REQUESTS_CA_BUNDLE name its certificate."
+)
 
 
 def examine(
@@ -246,12 +250,14 @@ def _sqlite(session: Session, path: Path | None) -> Check:
     if journal != "wal" or synchronous != "2":
         return Check(False, f"SQLite has journal_mode {journal} and synchronous {synchronous}, not wal and 2",
                      "Move REGISTRY_DATA_DIR to a file system that SQLite can use in WAL mode.")  # fmt: skip
-    return Check(True, f"SQLite {version}, {journal}, synchronous full, {_free(path)} free")
+    free = _free_mib(path)
+    fix = f"Make room on the disk of {path}: without it nothing can be written." if free < LEAST_FREE_MIB else ""
+    return Check(True, f"SQLite {version}, {journal}, synchronous full, {free} MiB free", fix)
 
 
-def _free(path: Path | None) -> str:
+def _free_mib(path: Path | None) -> int:
     found = os.statvfs(path.parent if path else "/")
-    return f"{found.f_bavail * found.f_frsize // 2**20} MiB"
+    return found.f_bavail * found.f_frsize // 2**20
 
 
 def _shown(session: Session, name: str) -> str:

@@ -10,7 +10,7 @@ _CODES = (
     (r"^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken)$",
      "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the role of this machine"),
     (r"^(403|AccessDenied|AllAccessDisabled|401)$",
-     "correct the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or let them use the bucket: deploy/store.md; "
+     "correct the credentials (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY), or let them use the bucket; "
      "a proxy may refuse too"),
     (r"^(RequestTimeTooSkewed|RequestExpired)$", "set this machine's clock by NTP"),
     (r"^(301|307|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)$",
@@ -41,7 +41,7 @@ def advised(error: Exception) -> str:
     """Return the error's text with what to do about it, where that is known."""
     text = " ".join(str(error).split())
     remedy = _remedy(error, text)
-    return f"{text}: {remedy}" if remedy else text
+    return f"{text.removesuffix('.')}: {remedy}" if remedy else text
 
 
 def _remedy(error: Exception, text: str) -> str | None:

@@ -126,5 +126,5 @@ class Link:
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            log.warning("tracking.failed", url=self.url, what=what, kind=type(error).__name__)
+            log.warning("tracking.failed", url=self.url, what=what, kind=type(error).__name__, error=str(error))
             raise Unavailable(f"{self.url} cannot be read at the moment") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pwd
 from typing import NoReturn
 
@@ -52,6 +53,21 @@ def test_a_login_without_a_home_is_refused_with_what_to_set(registry: Registry, 
 
     assert done.code == 2
     assert "no home directory" in done.err
+    assert "REGISTRY_TOKEN" in done.err
+
+
+def test_a_login_that_cannot_be_kept_says_where_and_what_to_set(
+    registry: Registry, place: Place, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place.cwd / "file").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(place.cwd / "file" / "config"))
+    monkeypatch.setattr("sys.stdin", io.StringIO(TOKEN))
+    network.get(f"{URL}/api/v1/me", json=ME)
+
+    done = registry("login", "--url", URL, "--token-stdin")
+
+    assert done.code == 1
+    assert f"cannot be kept in {place.cwd}/file/config/model-registry (Not a directory)" in done.err
     assert "REGISTRY_TOKEN" in done.err
 
 

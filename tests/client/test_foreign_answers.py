@@ -69,6 +69,7 @@ def test_a_command_ends_with_1_for_a_page_and_with_8_for_a_gateway_without_a_reg
     registry: Registry, source: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = [page(413, "Too Large"), page(404, "Not Found"), page(200, "Sign in"), page(502, "Bad Gateway")]
+    answers.insert(0, reply({"detail": "Not Found"}, status=404))  # which is no missing model
     registry.answers.append(lambda request: answers[0])
     monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "0")
 
@@ -78,8 +79,8 @@ def test_a_command_ends_with_1_for_a_page_and_with_8_for_a_gateway_without_a_reg
             codes += [run([*command, "--url", registry.url, "--token", TOKEN])]
         answers.pop(0)
 
-    assert codes == [1, 1, 1, 1, 1, 1, 8, 8]
-    assert capfd.readouterr().err.count(f"error: {registry.url} answered") == 8
+    assert codes == [1, 1, 1, 1, 1, 1, 1, 1, 8, 8]
+    assert capfd.readouterr().err.count(f"error: {registry.url} answered") == 10
 
 
 def test_a_page_in_place_of_the_store_is_no_loss_of_bytes(
