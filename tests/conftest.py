@@ -26,7 +26,7 @@ from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
 from registry.services import accounts
-from tests.support import disks, logging_state
+from tests.support import disks, documented, logging_state
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.support.identity import claim, identify
@@ -195,7 +195,7 @@ def databases(
 @pytest.fixture(scope="session")
 def apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
     """The app over each kind of database, made once: making one takes longer than most tests."""
-    return functools.cache(lambda kind: create_app(make_settings(databases(kind).url)))
+    return functools.cache(lambda kind: documented.watched(create_app(make_settings(databases(kind).url))))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -214,6 +214,7 @@ def app(database: Database, apps: Callable[[str], Flask]) -> Iterator[Flask]:
     yield found
     with found.app_context():
         db.engine.dispose()
+    assert documented.faults(found) == []
 
 
 @pytest.fixture

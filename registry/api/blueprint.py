@@ -16,12 +16,13 @@ from flask import Request, Response, current_app, request
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
 from werkzeug import Response as BaseResponse
-from werkzeug.exceptions import UnsupportedMediaType
 
+from registry.api import operation_docs
 from registry.api.dumping import compiled
-from registry.api.schemas.problem import ProblemView
+from registry.api.operation_docs import is_conditional
+from registry.api.refusal_docs import refuses
 from registry.db.attempts import persistently
-from registry.domain.errors import Invalid, Malformed, PreconditionFailed
+from registry.domain.errors import Invalid, Malformed, NotJson, PreconditionFailed
 from registry.http import bodies, json_text
 from registry.http.access import WRITES
 from registry.http.context import below_prefix, current_actor, etag
@@ -31,27 +32,7 @@ from registry.services.idempotency import Claim, Replay, Reply
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_READ_REFUSALS = {400: "malformed", 401: "unauthenticated", 403: "forbidden", 404: "not found",
-                  422: "invalid", 429: "rate limited", 503: "unavailable"}  # fmt: skip
-_BODY_REFUSALS = {408: "request timeout", 413: "too large", 415: "unsupported media type"}
-_WRITE_REFUSALS = {**_BODY_REFUSALS, 409: "conflict"}
 _CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
-_STALE = {412: "precondition failed"}
-IDEMPOTENCY_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "Visible ASCII, new for each new request. Repeating a request with its key gives the first reply to "
-    "a caller who holds the permissions that it needed.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
-}
-IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": "The ETag that came with the resource: refuses (412) when it has changed since.",
-    "schema": {"type": "string", "pattern": '^("[rt][0-9]{1,18}"|\\*)$'},
-}
 
 
 class Parser(FlaskParser):
@@ -64,7 +45,7 @@ class Parser(FlaskParser):
 
     def load_json(self, req: Request, schema: Schema) -> Any:
         if not bodies.is_json(req):
-            raise UnsupportedMediaType("send the body as Content-Type: application/json, not encoded")
+            raise NotJson("send the body as Content-Type: application/json, not encoded")
         return bodies.load(req)
 
     def load_querystring(self, req: Request, schema: Schema) -> Any:
@@ -86,45 +67,52 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
 
     ARGUMENTS_PARSER = Parser()
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.views: list[View] = []
+
     def arguments(self, schema: type[Schema], *, location: str = "json", **kwargs: Any) -> Decorator:
         """As flask-smorest's; the schema is made once, not for each request."""
         return super().arguments(schema(), location=location, **kwargs)  # type: ignore[no-any-return]  # untyped
 
     def doc(self, **kwargs: Any) -> Decorator:
-        """As flask-smorest's."""
-        return super().doc(**kwargs)  # type: ignore[no-any-return]  # untyped
+        """As flask-smorest's, whose function around the view only carries the documentation: it is left out."""
+        return _without_function(super().doc(**kwargs))
 
     def alt_response(self, status_code: int, response: Any = None, **kwargs: Any) -> Decorator:
-        """As flask-smorest's, whose function around the view only carries the documentation: it is left out."""
-        document = super().alt_response(status_code, response, **kwargs)
-
-        def decorate(view: View) -> View:
-            view._apidoc = document(view)._apidoc  # type: ignore[attr-defined]  # where flask-smorest keeps it
-            return view
-
-        return decorate
+        """As flask-smorest's, without a function around the view."""
+        return _without_function(super().alt_response(status_code, response, **kwargs))
 
     def response(
         self,
         status_code: int,
         schema: Any = None,
         *,
-        unchanged: int | None = None,
+        existing: str | None = None,
         location: Callable[[Any], str] | None = None,
+        description: str | None = None,
+        headers: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Decorator:
-        """As flask-smorest's.
+        """As flask-smorest's; the description is by default that of the schema.
 
-        *unchanged* is the status when the result says ``created: False``; *location* tells where a result lives.
+        *existing* describes the response with status 200, for a result that says ``created: False``; *location* gives
+        the path of a result.
         """
-        document = super().response(status_code, schema, **kwargs)
+        headers = {
+            **(operation_docs.ETAG if getattr(schema, "VERSIONED", False) else {}),
+            **(operation_docs.LOCATION if location else {}),
+            **(headers or {}),
+        } or None
+        text = description or operation_docs.summary_of(schema)
+        document = super().response(status_code, schema, description=text, headers=headers, **kwargs)
         dump = None if schema is None else compiled(schema() if isinstance(schema, type) else schema)
 
         def decorate(view: View) -> View:
             def render(result: Any) -> Reply:
                 assert dump is not None  # noqa: S101 -- without a schema nothing is rendered
-                status = status_code if getattr(result, "created", True) else unchanged
-                return Reply(status or 200, dump(result), etag_of(result), location(result) if location else None)
+                status = 200 if existing is not None and not getattr(result, "created", True) else status_code
+                return Reply(status, dump(result), etag_of(result), location(result) if location else None)
 
             @functools.wraps(view)
             def answering(*args: Any, **kwargs: Any) -> Any:
@@ -133,45 +121,29 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
                 return persistently(lambda: _answer(lambda: view(*_afresh(args), **kwargs), render))
 
             documented = document(answering)
-            if unchanged is not None:
-                documented = self.alt_response(unchanged, schema=schema, success=True)(documented)
+            if existing is not None:
+                also = {"schema": schema, "description": existing, "headers": headers, "success": True}
+                documented = self.alt_response(200, **also)(documented)
             return documented  # type: ignore[no-any-return]  # flask-smorest is not typed
 
         return decorate
 
-    def route(self, rule: str, *, parameters: Any = None, tags: Any = None, **options: Any) -> Decorator:
-        """As flask-smorest's, with the refusals and headers that every operation of these methods shares."""
+    def route(self, rule: str, *, tags: Any = None, **options: Any) -> Decorator:
+        """As flask-smorest's, with the documentation that the decorators of the view imply."""
         methods = set(options.get("methods", ["GET"]))
+        parameters = operation_docs.path_parameters(f"{self.url_prefix}{rule}")
         register = super().route(rule, parameters=parameters, tags=tags, **options)
 
         def decorate(view: View) -> View:
-            refusals, headers = dict(_READ_REFUSALS), []
-            if methods & WRITES and hasattr(view, "__reads__"):
-                refusals = refusals | _BODY_REFUSALS
-            elif methods & WRITES:
-                refusals, headers = refusals | _WRITE_REFUSALS, [IDEMPOTENCY_KEY]
-            if _is_conditional(view):
-                refusals, headers = refusals | _STALE, [*headers, IF_MATCH]
-            for status, text in sorted(refusals.items()):
-                view = self.alt_response(
-                    status, schema=ProblemView, description=text, content_type="application/problem+json"
-                )(view)
-            documented = self.doc(parameters=headers)(view) if headers else view
+            view = refuses(*operation_docs.refusals(rule, methods, view))(view)
+            documented = self.doc(**operation_docs.of(methods, view))(view)
+            # Not by doc(), whose list of parameters would replace that of the view's arguments.
+            arguments = operation_docs.apidoc(documented).setdefault("arguments", {})
+            arguments.setdefault("parameters", []).extend(operation_docs.headers(methods, view))
+            self.views.append(documented)
             return register(documented)  # type: ignore[no-any-return]  # flask-smorest is not typed
 
         return decorate
-
-
-def conditional(view: View) -> View:
-    """Let the view take If-Match: its record has a version, and the ETag that came with it still has to be its own."""
-    view.__conditional__ = True  # type: ignore[attr-defined]  # a mark, read by refuse_idle_conditions
-    return view
-
-
-def reads(view: View) -> View:
-    """Declare that the view changes nothing although it takes a body: an Idempotency-Key has no effect there."""
-    view.__reads__ = True  # type: ignore[attr-defined]  # a mark, read by Blueprint.route
-    return view
 
 
 def polled(tag: Callable[..., str | None]) -> Decorator:
@@ -196,7 +168,7 @@ def polled(tag: Callable[..., str | None]) -> Decorator:
 def refuse_idle_conditions() -> None:
     """Before each write: a condition that nobody will look at must not look as if it held."""
     view = current_app.view_functions.get(request.endpoint or "")
-    if view and request.method in WRITES and "If-Match" in request.headers and not _is_conditional(view):
+    if view and request.method in WRITES and "If-Match" in request.headers and not is_conditional(view):
         raise Malformed("If-Match is not taken here: its ETag would protect nothing")
 
 
@@ -221,6 +193,16 @@ def etag_of(result: Any) -> str | None:
         kind = "t" if subject.until is None else "e"  # its end changes it once more
         return etag(kind, tenure, *getattr(subject, "facts", ()))
     return None
+
+
+def _without_function(decorate: Decorator) -> Decorator:
+    """Return a decorator that gives a view the documentation of the function that *decorate* puts around it."""
+
+    def give(view: View) -> View:
+        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # where flask-smorest keeps it
+        return view
+
+    return give
 
 
 def _afresh(args: Sequence[Any]) -> Iterator[Any]:

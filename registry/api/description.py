@@ -9,11 +9,69 @@ import functools
 from importlib.metadata import version
 from typing import Any
 
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from flask_smorest import Api
 
-from registry.api import converters
+from registry.api import converters, refusal_docs
+from registry.api.prose import markdown
 from registry.api.v1 import BLUEPRINTS
+
+ABOUT = """\
+Versions of machine learning models: their files, where they came from, and the stage that each is in. Changes are
+entries of an audit log.
+
+**Authentication.** Send `Authorization: Bearer mrp_…`, an API token. Each operation names the permission that its
+caller needs; the roles of a token grant permissions. `GET /api/v1/me` shows those of the caller. With
+`registry serve --dev` no token is needed.
+
+**Requests.** Bodies are JSON in UTF-8. Unknown fields and unknown query parameters are refused. Times are RFC 3339 with
+a zone. A POST, PUT, PATCH or DELETE may carry an `Idempotency-Key`: after a timeout, a broken connection or a 503, send
+the same request with the same key; it takes effect once.
+
+**Responses.** Times are in UTC. `X-Request-Id` names the request in the logs and in the audit log.
+`X-Token-Expires-At` appears when the end of the token is near. Later releases may add fields, codes and values of
+`state`, `kind` and `action`: ignore those that the client does not have.
+
+**Lists** come in pages: `next_cursor` is null on the last page, otherwise it is the `cursor` of the next request, with
+the same path and the same other parameters.
+
+**Errors** are `application/problem+json` (RFC 9457). Programs decide by `code`; `detail` says what to do, and its text
+may change. Every response of an operation lists its codes:
+
+{codes}
+
+Any address can also answer 405 `method_not_allowed`, and 500 `internal` for a defect of the registry. HTTP requests
+that break a limit of the server get 400, 408, 414, 417, 431 or 501. A proxy in between may answer in another form."""
+TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API token, `mrp_…`. `registry token create` and `POST /api/v1/tokens` issue them.",
+}
+
+
+class _Converter(OpenAPIConverter):
+    """As apispec's; the docstring of a schema is its description."""
+
+    def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
+        found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # apispec's
+        text = markdown(schema if isinstance(schema, type) else type(schema))
+        return ({"description": text} if text else {}) | found
+
+
+class _Plugin(MarshmallowPlugin):
+    Converter = _Converter
+
+
+class _Api(Api):  # type: ignore[misc]  # flask-smorest is not typed
+    DEFAULT_ERROR_RESPONSE_NAME = None
+
+    def _register_responses(self) -> None:
+        """Register none, and no schema for them: every operation lists its own."""
+
+    def _register_pagination_header(self) -> None:
+        """Register none: pages have cursors."""
 
 
 @functools.cache
@@ -21,19 +79,27 @@ def document() -> dict[str, Any]:
     """Return the OpenAPI document; the same in every app of a release, do not change it."""
     app = Flask("registry", static_folder=None)
     converters.register(app)
+    views = [view for part in BLUEPRINTS for view in part.views]
     app.config |= {
         "API_TITLE": "Model registry",
         "API_VERSION": version("model-registry"),
         "OPENAPI_VERSION": "3.1.0",
         "API_SPEC_OPTIONS": {
-            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+            "info": {
+                "description": ABOUT.format(codes=refusal_docs.table(views)),
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
+            "components": {"securitySchemes": {"token": TOKEN}},
             "security": [{"token": []}],
         },
     }
-    api = Api()
-    api.DEFAULT_ERROR_RESPONSE_NAME = None  # every operation lists its own
+    api = _Api()
     converters.document(api)
-    api.init_app(app)
+    api.init_app(app, spec_kwargs={"marshmallow_plugin": _Plugin()})
+    for code, example in refusal_docs.examples(views).items():
+        api.spec.components.example(code, example)
+    for name, response in refusal_docs.shared(views).items():
+        api.spec.components.response(name, response)
     for part in BLUEPRINTS:
         api.register_blueprint(part)
     found: dict[str, Any] = api.spec.to_dict()

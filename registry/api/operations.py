@@ -10,7 +10,7 @@ from werkzeug import Response as Redirect
 
 from registry.api import description
 from registry.http.access import public
-from registry.http.context import settings, store
+from registry.http.context import below_prefix, settings, store
 from registry.services import health
 from registry.telemetry import processes
 
@@ -61,7 +61,7 @@ def readyz() -> tuple[Response, int]:
 @blueprint.get("/openapi.json")
 @public("the API's description is not secret")
 def openapi() -> Response:
-    return jsonify(description.document())
+    return jsonify({**description.document(), "servers": [{"url": below_prefix("") or "/"}]})
 
 
 @blueprint.get("/docs")

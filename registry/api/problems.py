@@ -21,6 +21,7 @@ MEDIA_TYPE = "application/problem+json"
 # A class that is not listed has the status of its nearest ancestor that is.
 STATUS: dict[type[RegistryError], int] = {
     errors.Malformed: 400,
+    errors.NotJson: 415,
     errors.Unauthenticated: 401,
     errors.Forbidden: 403,
     errors.NotFound: 404,
@@ -41,7 +42,6 @@ FRAMEWORK_CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
-    415: "unsupported_media_type",
     416: "range_not_satisfiable",
 }
 
@@ -53,14 +53,14 @@ def register(app: Flask) -> None:
     app.register_error_handler(Exception, unexpected)
 
 
-def status_of(error: RegistryError) -> int:
-    """The HTTP status of a domain error."""
-    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+def status_of(kind: type[RegistryError]) -> int:
+    """The HTTP status of a class of domain errors."""
+    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
 def refused(error: RegistryError) -> Response:
     """A refusal of the domain."""
-    status = status_of(error)
+    status = status_of(type(error))
     log.info("refused", code=error.code, status=status, detail=error.detail)
     response = problem(status, error.code, error.detail, **error.extras)
     refusals.note(error)

@@ -36,6 +36,7 @@ BY_CODE: Mapping[str, Exit] = {
     "malformed": Exit.USAGE,
     "invalid": Exit.USAGE,
     "unknown_value": Exit.USAGE,
+    "unsupported_media_type": Exit.USAGE,
     "too_large": Exit.USAGE,
     "unfit_source": Exit.USAGE,
     "holds_credentials": Exit.USAGE,

@@ -2,7 +2,8 @@
 
     RegistryError
     ├── Malformed               the request cannot be read
-    │   └── UnknownValue        a filter has a value that nothing has
+    │   ├── UnknownValue        a filter has a value that nothing has
+    │   └── NotJson             the body is of another media type
     ├── Unauthenticated         no valid credential
     ├── Forbidden               a valid credential that does not allow this
     ├── NotFound
@@ -60,11 +61,16 @@ class RegistryError(Exception):
 
 
 class Malformed(RegistryError):
+    """The request cannot be read: its headers, its body or a cursor."""
+
     code = "malformed"
 
 
 class UnknownValue(Malformed):
-    """``nearest`` is the known value that is most like the one of the filter; *problem* says what is unknown."""
+    """A filter has a value that nothing in the registry has, so that it could match nothing.
+
+    ``nearest`` is the known value that is most like the one of the filter; *problem* says what is unknown.
+    """
 
     code = "unknown_value"
 
@@ -74,11 +80,21 @@ class UnknownValue(Malformed):
         super().__init__(text, parameter=parameter, value=value, nearest=found)
 
 
+class NotJson(Malformed):
+    """The body is not sent as application/json, or is encoded."""
+
+    code = "unsupported_media_type"
+
+
 class Unauthenticated(RegistryError):
+    """There is no valid API token in the Authorization header."""
+
     code = "unauthenticated"
 
 
 class Forbidden(RegistryError):
+    """The token is valid, and its roles lack the ``permission``."""
+
     code = "forbidden"
 
     def __init__(self, detail: str, *, permission: str) -> None:
@@ -86,22 +102,30 @@ class Forbidden(RegistryError):
 
 
 class NotFound(RegistryError):
+    """There is no resource with this name, number or id."""
+
     code = "not_found"
 
 
 class Conflict(RegistryError):
+    """The request does not fit the state of the resource; the detail says what to do first."""
+
     code = "conflict"
 
 
 class AlreadyExists(Conflict):
+    """The name is taken."""
+
     code = "already_exists"
 
 
 class Deleted(Conflict):
-    pass
+    """It was deleted, and can be restored."""
 
 
 class IllegalTransition(Conflict):
+    """No edge of the stage machine leads to this stage; ``allowed`` lists those that can be reached."""
+
     code = "illegal_transition"
 
     def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
@@ -109,6 +133,8 @@ class IllegalTransition(Conflict):
 
 
 class Occupied(Conflict):
+    """Another version, the ``holder``, holds the stage and was not to be displaced."""
+
     code = "occupied"
 
     def __init__(self, detail: str, *, holder: int) -> None:
@@ -116,6 +142,8 @@ class Occupied(Conflict):
 
 
 class Stale(Conflict):
+    """``expected_current`` is not what the registry has; ``holder`` is."""
+
     code = "stale"
 
     def __init__(self, detail: str, *, holder: int | None) -> None:
@@ -123,10 +151,14 @@ class Stale(Conflict):
 
 
 class PositionLost(Conflict):
+    """The position names an entry that this log does not have, for instance after a database was restored."""
+
     code = "position_lost"
 
 
 class TimeUncertain(Conflict):
+    """The order of what happened between ``since`` and ``until`` is not known: the clock was set back."""
+
     code = "time_uncertain"
 
     def __init__(self, detail: str, *, since: str, until: str | None) -> None:
@@ -134,11 +166,16 @@ class TimeUncertain(Conflict):
 
 
 class InUse(Conflict):
+    """It is in use: by a stage, an alias or a version that derives from it."""
+
     code = "in_use"
 
 
 class FactsDiffer(Conflict):
-    """``differences`` lists each fact with what the version has (``kept``) and what was ``sent``."""
+    """The version that the registration means has other facts; ``differences`` lists them.
+
+    Each has the name of the fact, what the version has (``kept``) and what was ``sent``.
+    """
 
     code = "facts_differ"
 
@@ -147,14 +184,20 @@ class FactsDiffer(Conflict):
 
 
 class NotReady(Conflict):
+    """The version, or the file, is not in the state that this needs: it is pending, failed or deleted."""
+
     code = "not_ready"
 
 
 class NoPrevious(Conflict):
+    """There is no earlier production version to return to."""
+
     code = "no_previous"
 
 
 class BlobsMissing(Conflict):
+    """Bytes are not in the store; ``missing`` lists their SHA-256."""
+
     code = "blobs_missing"
 
     def __init__(self, detail: str, *, missing: Sequence[str]) -> None:
@@ -162,22 +205,32 @@ class BlobsMissing(Conflict):
 
 
 class UploadMismatch(Conflict):
+    """Other bytes arrived than were announced."""
+
     code = "upload_mismatch"
 
 
 class UploadExpired(RegistryError):
+    """The upload was not completed in time; announce it again."""
+
     code = "upload_expired"
 
 
 class BodyTimeout(RegistryError):
+    """The body did not arrive in time; send the request again."""
+
     code = "request_timeout"
 
 
 class PreconditionFailed(RegistryError):
+    """The resource is no longer the one that If-Match names."""
+
     code = "precondition_failed"
 
 
 class TooLarge(RegistryError):
+    """The body, or the file, is larger than the ``limit`` in bytes."""
+
     code = "too_large"
 
     def __init__(self, detail: str, *, limit: int) -> None:
@@ -185,7 +238,10 @@ class TooLarge(RegistryError):
 
 
 class Invalid(RegistryError):
-    """``errors`` maps a field's name to its texts, nested as the body is."""
+    """A value breaks a rule; ``errors`` has the texts by field.
+
+    They are nested as the body is.
+    """
 
     code = "invalid"
 
@@ -204,11 +260,16 @@ class Invalid(RegistryError):
 
 
 class IdempotencyMismatch(RegistryError):
+    """The Idempotency-Key was used for another request before."""
+
     code = "idempotency_mismatch"
 
 
 class RateLimited(RegistryError):
-    """``retry_after`` is in seconds."""
+    """Too many logins failed before; ``Retry-After`` says when to try again.
+
+    ``retry_after`` is in seconds.
+    """
 
     code = "rate_limited"
 
@@ -218,11 +279,16 @@ class RateLimited(RegistryError):
 
 
 class Unsupported(RegistryError):
+    """This registry, or its store, cannot do that at all."""
+
     code = "unsupported"
 
 
 class Unavailable(RegistryError):
-    """Nothing was written; the same request may succeed after ``retry_after`` seconds. None: do not retry unasked."""
+    """The database or the store cannot be used now; ``Retry-After`` says when to try again.
+
+    Nothing was written, unless the class says otherwise. *retry_after* is in seconds; None: do not retry unasked.
+    """
 
     code = "unavailable"
 
@@ -232,6 +298,8 @@ class Unavailable(RegistryError):
 
 
 class ClockImplausible(Unavailable):
+    """The database's clock cannot be right, so that no entry can be dated; nothing was written."""
+
     code = "clock_implausible"
 
     def __init__(self, detail: str) -> None:
@@ -247,7 +315,10 @@ class Uncertain(Unavailable):
 
 
 class BytesUnchecked(Unavailable):
-    """Nothing was written. Without ``retry_after``: the caller is to decide at once, not to wait."""
+    """The store does not answer, so that the files of the target of a rollback cannot be checked.
+
+    Nothing was written. Without ``retry_after``: the caller is to decide at once, not to wait.
+    """
 
     code = "bytes_unchecked"
 

@@ -16,6 +16,7 @@ from tests.api.hostile import world as worlds
 from tests.api.hostile.case import Case, failures
 from tests.api.hostile.ledger import Ledger, watching
 from tests.api.hostile.world import World
+from tests.support import documented
 from tests.support.databases import Database
 
 
@@ -29,7 +30,7 @@ class Try(Protocol):
 def small_apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
     """Apps that take more than 1,000 bytes in parts of 1,000, and read back at most 3,000 while a client waits."""
     sizes = {"single_put_bytes": 1000, "part_bytes": 1000, "inline_verify_bytes": 3000}
-    return functools.cache(lambda kind: create_app(make_settings(databases(kind).url, **sizes)))
+    return functools.cache(lambda kind: documented.watched(create_app(make_settings(databases(kind).url, **sizes))))
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def in_parts(database: Database, small_apps: Callable[[str], Flask]) -> Iterator
     yield found
     with found.app_context():
         db.engine.dispose()
+    assert documented.faults(found) == []
 
 
 @pytest.fixture

@@ -291,6 +291,8 @@ def test_addresses_are_those_of_the_public_url_with_its_path(
         assert upload["target"]["url"].startswith(f"{public}/transfer/")
         created = named.post("/models", {"name": f"m{len(public)}"})
         assert urljoin(public, created.headers["Location"]) == f"{public}/api/v1/models/m{len(public)}"
+        (server,) = named.get("/openapi.json").get_json()["servers"]
+        assert urljoin(public, server["url"]).rstrip("/") == public  # where the docs page and clients send requests
         page = named.client.get("/docs").get_data(as_text=True)
         for link in re.findall(r'(?:src|href)="([^"]*)"', page):
             assert not link.startswith(("/", "http"))  # a proxy strips the prefix, so the page cannot name it

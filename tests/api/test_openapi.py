@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urljoin
 
@@ -25,7 +25,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from registry.http.access import WRITES
+from registry.api import refusal_docs
+from registry.api.operation_docs import apidoc
+from registry.http.access import WRITES, permission_of
 from tests.api.hostile.world import World
 from tests.support.api import Api
 
@@ -38,6 +40,67 @@ CHECKS = [
 ]
 TAGS = ["models", "versions", "stages", "aliases", "uploads", "files", "imports", "jobs", "search", "audit", "refusals",
         "downloads", "tokens"]  # fmt: skip
+IDS = {
+    "abort_upload": "DELETE /api/v1/uploads/{upload}",
+    "announce_upload": "POST /api/v1/uploads",
+    "announce_uploads": "POST /api/v1/uploads/batch",
+    "change_stage": "PUT /api/v1/models/{model}/versions/{number}/stage",
+    "complete_upload": "POST /api/v1/uploads/{upload}/complete",
+    "complete_uploads": "POST /api/v1/uploads/batch/complete",
+    "create_model": "POST /api/v1/models",
+    "create_token": "POST /api/v1/tokens",
+    "delete_alias": "DELETE /api/v1/models/{model}/aliases/{alias}",
+    "delete_model": "DELETE /api/v1/models/{model}",
+    "delete_version": "DELETE /api/v1/models/{model}/versions/{number}",
+    "download_archive": "GET /api/v1/models/{model}/versions/{number}/archive",
+    "download_file": "GET /api/v1/models/{model}/versions/{number}/files/{path}",
+    "edit_model": "PATCH /api/v1/models/{model}",
+    "edit_version": "PATCH /api/v1/models/{model}/versions/{number}",
+    "get_alias": "GET /api/v1/models/{model}/aliases/{alias}",
+    "get_import": "GET /api/v1/imports/{import_id}",
+    "get_lineage": "GET /api/v1/models/{model}/versions/{number}/lineage",
+    "get_me": "GET /api/v1/me",
+    "get_model": "GET /api/v1/models/{model}",
+    "get_stage_holder": "GET /api/v1/models/{model}/stages/{stage}",
+    "get_stages": "GET /api/v1/models/{model}/stages",
+    "get_upload": "GET /api/v1/uploads/{upload}",
+    "get_version": "GET /api/v1/models/{model}/versions/{number}",
+    "import_version": "POST /api/v1/models/{model}/imports",
+    "list_alias_history": "GET /api/v1/models/{model}/aliases/{alias}/history",
+    "list_aliases": "GET /api/v1/models/{model}/aliases",
+    "list_audit": "GET /api/v1/audit",
+    "list_audit_chains": "GET /api/v1/audit/chains",
+    "list_audit_entries": "GET /api/v1/audit/entries",
+    "list_downloads": "GET /api/v1/downloads",
+    "list_files": "GET /api/v1/models/{model}/versions/{number}/files",
+    "list_jobs": "GET /api/v1/jobs",
+    "list_metrics": "GET /api/v1/models/{model}/versions/{number}/metrics",
+    "list_model_history": "GET /api/v1/models/{model}/history",
+    "list_models": "GET /api/v1/models",
+    "list_my_tokens": "GET /api/v1/me/tokens",
+    "list_refusals": "GET /api/v1/refusals",
+    "list_tokens": "GET /api/v1/tokens",
+    "list_upload_parts": "GET /api/v1/uploads/{upload}/parts",
+    "list_version_history": "GET /api/v1/models/{model}/versions/{number}/history",
+    "list_versions": "GET /api/v1/models/{model}/versions",
+    "measure_version": "POST /api/v1/models/{model}/versions/{number}/metrics",
+    "protect_alias": "PUT /api/v1/models/{model}/aliases/{alias}/protection",
+    "purge_version": "POST /api/v1/models/{model}/versions/{number}/purge",
+    "register_version": "POST /api/v1/models/{model}/versions",
+    "restore_model": "POST /api/v1/models/{model}/restore",
+    "restore_version": "POST /api/v1/models/{model}/versions/{number}/restore",
+    "retry_job": "POST /api/v1/jobs/{job_id}/retry",
+    "revoke_my_token": "DELETE /api/v1/me/tokens/{token}",
+    "revoke_token": "DELETE /api/v1/tokens/{token}",
+    "roll_back": "POST /api/v1/models/{model}/rollback",
+    "search_models": "GET /api/v1/search/models",
+    "search_models_by_body": "POST /api/v1/search/models",
+    "search_versions": "GET /api/v1/search/versions",
+    "search_versions_by_body": "POST /api/v1/search/versions",
+    "set_alias": "PUT /api/v1/models/{model}/aliases/{alias}",
+    "sign_upload_parts": "POST /api/v1/uploads/{upload}/parts",
+    "unprotect_alias": "DELETE /api/v1/models/{model}/aliases/{alias}/protection",
+}
 # What a generated path may name instead of what was generated, so that more than 404 is seen.
 REAL = {"model": ["fraud", "fraud", "empty", "gone"], "number": [1, 2, 3, 4, 5], "alias": ["champion", "fresh"],
         "path": ["model.bin", "data/train set.csv"]}  # fmt: skip
@@ -54,6 +117,41 @@ def operations(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str
     for path, item in document["paths"].items():
         for method in item.keys() - {"parameters"}:
             yield method.upper(), path, item[method]
+
+
+def resolved(document: Mapping[str, Any], part: Mapping[str, Any]) -> Mapping[str, Any]:
+    """*part*, or what it refers to."""
+    found: Any = part
+    if "$ref" in part:
+        for step in part["$ref"].removeprefix("#/").split("/"):
+            found = (document if found is part else found)[step]
+    return found  # type: ignore[no-any-return]  # a document
+
+
+def view_of(app: Flask, operation: Mapping[str, Any]) -> Callable[..., Any]:
+    (found,) = (view for name, view in app.view_functions.items() if name.endswith(f".{operation['operationId']}")
+                and name.split(".")[0] == operation["tags"][0])  # fmt: skip
+    return found
+
+
+def described(document: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(where, part) of all that has to have a description."""
+    components = document["components"]
+    for name, schema in components["schemas"].items():
+        yield name, schema
+        yield from ((f"{name}.{field}", part) for field, part in schema["properties"].items())
+    for path, item in document["paths"].items():
+        yield from ((f"{path} {parameter['name']}", parameter) for parameter in item.get("parameters", ()))
+    for method, path, operation in operations(document):
+        where = f"{method} {path}"
+        yield where, operation
+        yield from ((f"{where} {parameter['name']}", parameter) for parameter in operation.get("parameters", ()))
+        for status, reference in operation["responses"].items():
+            response = resolved(document, reference)
+            yield f"{where} {status}", response
+            yield from ((f"{where} {status} {name}", part) for name, part in response.get("headers", {}).items())
+    yield from ((f"tag {tag['name']}", tag) for tag in document["tags"])
+    yield from components["securitySchemes"].items()
 
 
 def test_the_document_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
@@ -75,26 +173,83 @@ def test_the_document_describes_every_address_of_the_native_api(app: Flask, docu
 
 def test_every_operation_says_what_it_does_and_how_it_refuses(document: dict[str, Any]) -> None:
     assert document["security"] == [{"token": []}]
-    assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
+    token = document["components"]["securitySchemes"]["token"]
+    assert (token["type"], token["scheme"]) == ("http", "bearer")
     for method, path, operation in operations(document):
         where = f"{method} {path}"
         refusals = {status for status in operation["responses"] if status >= "4"}
+        names = {parameter["name"] for parameter in operation.get("parameters", ())}
         assert operation["summary"].endswith("."), where
         assert operation["tags"], where
-        assert operation.get("security", document["security"]) == [{"token": []}], where
-        assert {"400", "401", "403", "404", "422", "503"} <= refusals, where
+        assert {"400", "401", "403", "422", "429", "503"} <= refusals, where
+        assert ("404" in refusals) >= ("{" in path), where
         assert not any(status.startswith("5") for status in refusals - {"503"}), where
         assert "default" not in operation["responses"], where
-        for status in refusals:
-            assert set(operation["responses"][status]["content"]) == {"application/problem+json"}, where
+        assert ("415" in refusals) == ("requestBody" in operation), where
         if method in WRITES and "/search/" in path:  # a read whose filter is too long for an address
-            assert {"413", "415"} <= refusals, where
-            assert "parameters" not in operation, where
+            assert {"408", "413"} <= refusals, where
+            assert "Idempotency-Key" not in names, where
         elif method in WRITES:
-            names = {parameter["name"] for parameter in operation["parameters"]}
-            assert {"409", "413", "415"} <= refusals, where
+            assert {"408", "409", "413"} <= refusals, where
             assert "Idempotency-Key" in names, where
             assert ("If-Match" in names) == ("412" in refusals), where
+
+
+def test_every_refusal_lists_its_codes_from_the_table_of_errors(app: Flask, document: dict[str, Any]) -> None:
+    table = document["info"]["description"]
+    for method, path, operation in operations(document):
+        listed = set()
+        for status, reference in operation["responses"].items():
+            if status < "4":
+                continue
+            response = resolved(document, reference)
+            assert set(response["content"]) == {"application/problem+json"}, f"{method} {path}"
+            content = response["content"]["application/problem+json"]
+            assert content["schema"] == {"$ref": "#/components/schemas/ProblemView"}
+            for code, example in content["examples"].items():
+                value = resolved(document, example)["value"]
+                assert (value["code"], str(value["status"])) == (code, status)
+                assert f"`{code}`" in response["description"]
+                assert f"| {status} | `{code}` |" in table
+                listed.add((int(status), code))
+        assert listed == refusal_docs.codes_of(view_of(app, operation)), f"{method} {path}"
+
+
+def test_operations_name_the_permission_that_the_gate_asks_for(app: Flask, document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        permission = str(permission_of(view_of(app, operation)))
+        assert operation["security"] == [{"token": [permission]}], f"{method} {path}"
+        assert f"`{permission}`" in operation["description"], f"{method} {path}"
+
+
+def test_everything_is_described(document: dict[str, Any]) -> None:
+    """Every schema, field, parameter, header and response, in sentences and without the markup of docstrings."""
+    bare = []
+    for where, part in described(document):
+        text = part.get("description", "")
+        if not re.search(r"[.`]$", text) or re.search(r"``\w+``|:class:|<\w+>(?!`)", text):
+            bare.append(f"{where}: {text!r}")
+
+    assert bare == []
+
+
+def test_the_document_lists_every_query_argument_that_a_view_takes(app: Flask, document: dict[str, Any]) -> None:
+    """Headers were once documented in place of the query."""
+    for method, path, operation in operations(document):
+        arguments = apidoc(view_of(app, operation))["arguments"].get("parameters", ())
+        taken = {
+            field.data_key or name
+            for argument in arguments
+            if argument["in"] == "query"
+            for name, field in argument["schema"].load_fields.items()
+        }
+        listed = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
+        assert listed == taken, f"{method} {path}"
+
+
+def test_operations_keep_their_ids(document: dict[str, Any]) -> None:
+    """Generated clients name their functions by them: one that is changed breaks all programs that call it."""
+    assert {operation["operationId"]: f"{method} {path}" for method, path, operation in operations(document)} == IDS
 
 
 def test_every_body_refuses_unknown_fields_in_the_document_too(document: dict[str, Any]) -> None:

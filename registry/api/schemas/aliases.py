@@ -4,48 +4,55 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Instant, Strict, View, reason, version_number
+from registry.api.schemas.fields import Instant, Strict, View, about, reason, shown, version_number
 from registry.api.schemas.paging import page_of
 
-EXPECTED = {"description": "Refuse (409 stale) unless the alias points at this version; null: does not exist."}
+EXPECTED = about("Refuse (409 stale) unless the alias points at this version; null: unless it does not exist.")
 
 
 class AliasBody(Strict):
-    version = version_number(required=True)
+    """Where an alias is to point."""
+
+    version = version_number(required=True, metadata=about("The number of the version."))
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
     reason = reason()
 
 
 class AsOfQuery(Strict):
-    as_of = Instant(metadata={"description": "Where it pointed then; by default, now."})
+    """The instant that is asked about."""
+
+    as_of = Instant(metadata=about("The instant to answer for; by default, now."))
 
 
 class AliasView(View):
-    model = fields.String(required=True)
-    alias = fields.String(required=True)
-    number = fields.Integer(required=True)
-    manifest_digest = fields.String(required=True, allow_none=True)
-    since = Instant(required=True)
-    until = Instant(required=True, allow_none=True)
-    entry = fields.String(required=True, metadata={"description": "The audit entry that the answer rests on."})
-    actor = fields.String(required=True)
-    reason = fields.String(required=True, allow_none=True)
+    """The alias, and the version at which it points or pointed."""
+
+    VERSIONED = True
+
+    model = fields.String(**shown("The name of the model."))
+    alias = fields.String(**shown("The name of the alias."))
+    number = fields.Integer(**shown("The number of the version."))
+    manifest_digest = fields.String(**shown("The digest of the version's manifest, `sha256:…`.", null=True))
+    since = Instant(**shown("When it began to point there."))
+    until = Instant(**shown("When it was moved or deleted; null while it points there.", null=True))
+    entry = fields.String(**shown("The audit entry that the answer rests on."))
+    actor = fields.String(**shown("The name of the account that set it."))
+    reason = fields.String(**shown("Why it was set.", null=True))
     state = fields.String(
-        required=True,
-        metadata={"description": "of the version, now: unverified when the registry has never seen its files"},
+        **shown("The state of the version, now. `unverified`: its files are elsewhere and were never verified here.")
     )
     protected = fields.Boolean(
-        required=True, metadata={"description": "Whether it points at ready versions only, moved by version:promote."}
+        **shown("Whether it points at ready versions only, and moves with the permission version:promote only.")
     )
 
 
 class ProtectionView(View):
-    """``changed`` is false when it was so before."""
+    """Whether the alias is protected."""
 
-    model = fields.String(required=True)
-    alias = fields.String(required=True)
-    protected = fields.Boolean(required=True)
-    changed = fields.Boolean(required=True)
+    model = fields.String(**shown("The name of the model."))
+    alias = fields.String(**shown("The name of the alias."))
+    protected = fields.Boolean(**shown("Whether it is protected now."))
+    changed = fields.Boolean(**shown("False where it was so before."))
 
 
 AliasPage = page_of(AliasView, "AliasPage")

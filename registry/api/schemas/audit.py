@@ -8,8 +8,9 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Choice, Instant, Text, View
-from registry.api.schemas.paging import PageQuery, page_of, seal, unseal
+from registry.api.schemas.fields import Choice, Instant, Text, View, about, one_of, shown
+from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of, seal, unseal
+from registry.domain.access import ActorKind
 from registry.domain.errors import Malformed
 from registry.services.audit import Criteria, Position
 
@@ -19,28 +20,28 @@ _FORM = 1  # of what a position holds; sealed positions will be another one
 
 
 class HistoryQuery(CriteriaQuery):
-    """Entries at or after ``since`` and before ``until``."""
+    """Which entries to list: those at or after ``since`` and before ``until``."""
 
     CRITERIA = Criteria
 
 
 class AuditQuery(HistoryQuery):
-    """With ``after`` the services take ``position``, which is None for the start of the log."""
+    """Which entries to read; with ``after`` the services take ``position``, None for the start of the log."""
 
-    model = Text(most=255)
+    model = Text(most=255, metadata=about("Only entries of models that have or had this name."))
     resumed = Text(
         data_key="after",
         least=1,
         most=4096,
-        metadata={
-            "description": "Read incrementally: every entry once, in commit order, oldest first. `start`, or the "
-            "`next_after` of an earlier answer (of an export: its header X-Audit-Next-After), which may be kept "
-            "for as long as the database is."
-        },
+        metadata=about(
+            "Read incrementally: every entry once, in commit order, oldest first. `start`, or the `next_after` of an "
+            "earlier response (of an export: its header X-Audit-Next-After), which may be kept for as long as the "
+            "database is."
+        ),
     )
     format = fields.String(
         validate=Choice(["jsonl", "csv"]),
-        metadata={"description": "Export every match, oldest first, instead of a page."},
+        metadata=about("Export every match, oldest first, instead of a page."),
     )
 
     @validates_schema
@@ -56,100 +57,103 @@ class AuditQuery(HistoryQuery):
 
 
 class ActorView(View):
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    kind = fields.String(required=True)
-    credential = fields.String(
-        required=True, allow_none=True, metadata={"description": "The id of the token with which it was done."}
-    )
+    """The account that did something."""
+
+    id = fields.String(**shown("The id of the account."))
+    name = fields.String(**shown("The name of the account, as it is now."))
+    kind = fields.String(**shown(f"{one_of(ActorKind)}."))
+    credential = fields.String(**shown("The id of the token with which it was done.", null=True))
     issuer = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "The account that created the token, where that is another than the actor."},
+        **shown("The name of the account that created the token, where that is not the actor.", null=True)
     )
 
 
 class EntryView(View):
-    """One immutable line of history."""
+    """An entry of the audit log, which never changes."""
 
-    id = fields.String(required=True)
-    at = Instant(required=True)
-    action = fields.String(required=True)
-    actor = fields.Nested(ActorView, required=True)
-    model = fields.String(required=True, allow_none=True)
-    version = fields.Integer(required=True, allow_none=True)
-    related_version = fields.Integer(
-        required=True, allow_none=True, metadata={"description": "The version that was displaced or rolled back."}
+    id = fields.String(**shown("The id of the entry."))
+    at = Instant(**shown("When it happened."))
+    action = fields.String(**shown("What was done, like `version.promoted`."))
+    actor = fields.Nested(ActorView, **shown("Who did it."))
+    model = fields.String(**shown("The name of the model, as it was then.", null=True))
+    version = fields.Integer(**shown("The number of the version.", null=True))
+    related_version = fields.Integer(**shown("The version that was displaced or rolled back.", null=True))
+    token = fields.String(**shown("The id of the token that was created or revoked.", null=True))
+    before = fields.Dict(**shown("What was changed, as it was before."))
+    after = fields.Dict(**shown("What was changed, as it is since."))
+    reason = fields.String(**shown("Why it was done.", null=True))
+    texts = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        **shown("Free texts of the entry, by name."),
     )
-    token = fields.String(
-        required=True, allow_none=True, metadata={"description": "The id of the token that was created or revoked."}
-    )
-    before = fields.Dict(required=True)
-    after = fields.Dict(required=True)
-    reason = fields.String(required=True, allow_none=True)
-    texts = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    redacted = fields.List(
-        fields.String(), required=True, metadata={"description": "The names of its texts that are no longer stored."}
-    )
-    digests = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    request_id = fields.String(required=True, allow_none=True)
-    client_request_id = fields.String(
-        required=True, allow_none=True, metadata={"description": "The client's own X-Request-Id."}
-    )
-    aggregate = fields.String(required=True, metadata={"description": "The chain that the entry is part of."})
-    seq = fields.Integer(required=True)
-    previous_hash = fields.String(required=True)
-    leaf_hash = fields.String(required=True)
+    redacted = fields.List(fields.String(), **shown("The names of its texts that are no longer stored."))
+    digests = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Digests of facts, by name."))
+    request_id = fields.String(**shown("The `X-Request-Id` of the response.", null=True))
+    client_request_id = fields.String(**shown("The `X-Request-Id` that the client sent.", null=True))
+    aggregate = fields.String(**shown("The chain that the entry is part of."))
+    seq = fields.Integer(**shown("Its position in the chain, counted from 1."))
+    previous_hash = fields.String(**shown("The leaf hash of the entry before it in the chain."))
+    leaf_hash = fields.String(**shown("The hash of the entry."))
 
 
 class AuditEntryView(EntryView):
-    """With the bytes that were hashed (RFC 8785), in base 64."""
+    """An entry of the audit log, with the bytes that were hashed."""
 
-    body = fields.Function(lambda entry: base64.b64encode(entry.body).decode(), required=True)
+    body = fields.Function(
+        lambda entry: base64.b64encode(entry.body).decode(),
+        **shown("The bytes that were hashed (RFC 8785), in base 64."),
+    )
 
 
 class ChainTextView(View):
     """A text that the entry commits to by HMAC-SHA256, keyed with the salt."""
 
-    text = fields.String(required=True)
-    salt = fields.Function(lambda text: base64.b64encode(text.salt).decode(), required=True)
+    text = fields.String(**shown("The text."))
+    salt = fields.Function(
+        lambda text: base64.b64encode(text.salt).decode(), **shown("The key of the HMAC, in base 64.")
+    )
 
 
 class ChainEntryView(View):
-    """An entry as it is stored; its content is in the body, the bytes that were hashed (RFC 8785), in base 64."""
+    """An entry as it is stored, with all that verification needs but the service's key."""
 
-    chain = fields.String(required=True)
-    seq = fields.Integer(required=True)
-    id = fields.String(required=True)
-    action = fields.String(required=True)
-    actor = fields.String(required=True, metadata={"description": "The id of the actor's account."})
-    leaf_hash = fields.String(required=True)
-    body = fields.Function(lambda entry: base64.b64encode(entry.body).decode(), required=True)
+    chain = fields.String(**shown("The chain that the entry is part of."))
+    seq = fields.Integer(**shown("Its position in the chain, counted from 1."))
+    id = fields.String(**shown("The id of the entry."))
+    action = fields.String(**shown("What was done."))
+    actor = fields.String(**shown("The id of the actor's account."))
+    leaf_hash = fields.String(**shown("The hash of the entry."))
+    body = fields.Function(
+        lambda entry: base64.b64encode(entry.body).decode(),
+        **shown("The content: the bytes that were hashed (RFC 8785), in base 64."),
+    )
     texts = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(ChainTextView),
-        required=True,
-        metadata={"description": "By name; one that was erased is not among them."},
+        **shown("Its texts by name; one that was erased is not among them."),
     )
 
 
 class HeadView(View):
-    """What the owner of a chain says of its latest entry."""
+    """A chain of the audit log and its latest entry."""
 
-    chain = fields.String(required=True, metadata={"description": "The `aggregate` of its entries."})
-    model = fields.String(required=True, allow_none=True, metadata={"description": "The model's name now."})
-    entries = fields.Integer(required=True)
-    head = fields.String(
-        required=True, metadata={"description": "The leaf hash of the latest entry; empty without any."}
-    )
+    chain = fields.String(**shown("The chain, the `aggregate` of its entries."))
+    model = fields.String(**shown("The name of its model, now.", null=True))
+    entries = fields.Integer(**shown("How many entries it has."))
+    head = fields.String(**shown("The leaf hash of the latest entry; empty without entries."))
 
 
 class HeadQuery(PageQuery):
-    model = Text(most=255, metadata={"description": "Only the chains of models that have or had this name."})
+    """Which chains to list."""
+
+    model = Text(most=255, metadata=about("Only the chains of models that have or had this name."))
 
 
 class ChainQuery(PageQuery):
-    chain = Text(least=1, most=64, metadata={"description": "Only this chain."})
+    """Which entries to list."""
+
+    chain = Text(least=1, most=64, metadata=about("Only the entries of this chain."))
 
 
 HeadPage: type[Schema] = page_of(HeadView, "HeadPage")
@@ -158,16 +162,17 @@ EntryPage: type[Schema] = page_of(EntryView, "EntryPage")
 
 
 class AuditPage(View):
-    """The last three are there when ``after`` was given; ``next_cursor`` is null then."""
+    """A page of the audit log.
 
-    items = fields.List(fields.Nested(AuditEntryView), required=True)
-    next_cursor = fields.String(required=True, allow_none=True)
-    next_after = fields.String(metadata={"description": "Where to go on reading: `after` of the next request."})
-    more = fields.Boolean(metadata={"description": "Whether other entries can be read now."})
+    The last three members are there when ``after`` was given; ``next_cursor`` is null then.
+    """
+
+    items = fields.List(fields.Nested(AuditEntryView), **shown("The entries."))
+    next_cursor = fields.String(**NEXT_CURSOR)
+    next_after = fields.String(metadata=about("The `after` of the next request."))
+    more = fields.Boolean(metadata=about("Whether other entries can be read now."))
     waiting = fields.Boolean(
-        metadata={
-            "description": "Whether committed entries are held back until transactions that began before them end."
-        }
+        metadata=about("Whether committed entries are held back until transactions that began before them end.")
     )
 
 

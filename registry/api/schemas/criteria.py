@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from marshmallow import post_load
 
-from registry.api.schemas.fields import Instant, Text
+from registry.api.schemas.fields import Instant, Text, about
 from registry.api.schemas.paging import PageQuery
 
 
@@ -16,10 +16,10 @@ class CriteriaQuery(PageQuery):
 
     CRITERIA: ClassVar[type]
 
-    actor = Text(most=255)
-    action = Text(most=64)
-    since = Instant()
-    until = Instant()
+    actor = Text(most=255, metadata=about("Only of the account with this name."))
+    action = Text(most=64, metadata=about("Only this action, like `version.promoted`."))
+    since = Instant(metadata=about("Only at or after this time."))
+    until = Instant(metadata=about("Only before this time."))
 
     @post_load
     def _gather(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:

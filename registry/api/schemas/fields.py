@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -164,6 +164,22 @@ class Listed(fields.List[Any]):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
+def about(text: str, **others: Any) -> dict[str, Any]:
+    """Return the metadata of a field that *text* describes."""
+    return {"description": text, **others}
+
+
+def shown(text: str, *, null: bool = False, **others: Any) -> dict[str, Any]:
+    """Return the arguments of a field that every response has and that *text* describes; *null*: it may be null."""
+    return {"required": True, "allow_none": null, "metadata": about(text), **others}
+
+
+def one_of(kinds: Iterable[str]) -> str:
+    """Return the values in words: "`a`, `b` or `c`"."""
+    *others, last = (f"`{kind}`" for kind in kinds)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def labels(*, removable: bool = False, longest: int = TAG_VALUE_LENGTH, **kwargs: Any) -> fields.Dict:
     """Tags or params by name, no value longer than *longest* characters."""
     return fields.Dict(
@@ -181,7 +197,7 @@ def measurements(*, least: int = 0, **kwargs: Any) -> fields.Dict:
 
 def reason(*, required: bool = False) -> Text:
     """Why: history will show it."""
-    return Text(least=1, most=2000, required=required, metadata={"description": "Why; history will show it."})
+    return Text(least=1, most=2000, required=required, metadata=about("Why; history shows it."))
 
 
 def version_number(**kwargs: Any) -> WholeNumber:

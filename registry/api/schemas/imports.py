@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load
 
-from registry.api.schemas.fields import Instant, Strict, Text, View
+from registry.api.schemas.fields import Instant, Strict, Text, View, about, shown
 from registry.api.schemas.versions import VersionBody, evaluations_of
 from registry.domain import locations
 from registry.domain.errors import Invalid
@@ -17,13 +17,18 @@ from registry.domain.registrations import Registration
 
 
 class ImportBody(VersionBody):
-    """A registration of the files at *source*: ``s3://bucket/key``, all below ``s3://bucket/prefix/``, or one at
-    ``https://host/path``."""
+    """A registration of files that are elsewhere."""
 
     class Meta(Strict.Meta):
         exclude = ("files", "run_link", "logged_model", "anew", "number", "claimed")
 
-    source = Text(required=True, least=1, most=locations.MOST, rule=locations.problem)
+    source = Text(
+        required=True,
+        least=1,
+        most=locations.MOST,
+        rule=locations.problem,
+        metadata=about("`s3://bucket/key`, all below `s3://bucket/prefix/`, or one file at `https://host/path`."),
+    )
 
     @post_load(pass_original=True)
     def _make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
@@ -32,20 +37,19 @@ class ImportBody(VersionBody):
 
 
 class ImportView(View):
-    """``state``: pending, running, parked (see ``/jobs``), done or failed. ``reason`` says what is in its way, or was
-    in the end; ``files`` and ``bytes`` how much was fetched; ``version`` the number of what was made of it."""
+    """The import."""
 
-    id = fields.String(required=True)
-    model = fields.String(required=True)
-    source = fields.String(required=True)
-    state = fields.String(required=True)
-    reason = fields.String(required=True, allow_none=True)
-    files = fields.Integer(required=True)
-    bytes = fields.Integer(required=True)
-    version = fields.Integer(required=True, allow_none=True)
-    created_at = Instant(required=True)
-    created_by = fields.String(required=True)
-    finished_at = Instant(required=True, allow_none=True)
+    id = fields.String(**shown("The id of the import."))
+    model = fields.String(**shown("The name of the model."))
+    source = fields.String(**shown("Where the files are."))
+    state = fields.String(**shown("`pending`, `running`, `parked` (see `GET /api/v1/jobs`), `done` or `failed`."))
+    reason = fields.String(**shown("What prevents it, or why it failed.", null=True))
+    files = fields.Integer(**shown("How many files were fetched."))
+    bytes = fields.Integer(**shown("How many bytes were fetched."))
+    version = fields.Integer(**shown("The number of the version, as soon as it has one.", null=True))
+    created_at = Instant(**shown("When it was requested."))
+    created_by = fields.String(**shown("The name of the account that requested it."))
+    finished_at = Instant(**shown("When it was done, or failed.", null=True))
 
 
 def registration_of(facts: Mapping[str, Any], files: Sequence[File]) -> Registration:

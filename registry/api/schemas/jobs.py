@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Choice, Instant, View
+from registry.api.schemas.fields import Choice, Instant, View, about, shown
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.services.jobs import STATES
 
 
 class JobsQuery(PageQuery):
-    state = fields.String(validate=Choice(STATES))
+    """Which jobs to list."""
+
+    state = fields.String(validate=Choice(STATES), metadata=about("Only jobs in this state."))
 
 
 class JobView(View):
-    """``kind``: import, upload (to be verified) or artifact (to be hashed). ``state``: waiting, running, or parked
-    after three attempts that ended without a result; ``reason`` is what was last in its way."""
+    """The job."""
 
-    id = fields.String(required=True)
-    kind = fields.String(required=True)
-    state = fields.String(required=True)
-    subject = fields.String(required=True, metadata={"description": "a source, a digest or a path"})
-    model = fields.String(required=True, allow_none=True)
-    version = fields.Integer(required=True, allow_none=True)
-    attempts = fields.Integer(required=True)
-    reason = fields.String(required=True, allow_none=True)
-    created_at = Instant(required=True)
-    created_by = fields.String(required=True)
-    parked_at = Instant(required=True, allow_none=True)
+    id = fields.String(**shown("The id of the job."))
+    kind = fields.String(**shown("`import`, `upload` (to be verified) or `artifact` (to be hashed)."))
+    state = fields.String(
+        **shown("`waiting`, `running`, or `parked` after three attempts that ended without a result.")
+    )
+    subject = fields.String(**shown("The source of an import, the digest of an upload, or the path of an artifact."))
+    model = fields.String(**shown("The name of the model that it is for.", null=True))
+    version = fields.Integer(**shown("The number of the version that it is for.", null=True))
+    attempts = fields.Integer(**shown("How many attempts were begun since it was last returned to the workers."))
+    reason = fields.String(**shown("What last prevented it.", null=True))
+    created_at = Instant(**shown("When it was created."))
+    created_by = fields.String(**shown("The name of the account that caused it."))
+    parked_at = Instant(**shown("When it was parked.", null=True))
 
 
 JobPage = page_of(JobView, "JobPage")

@@ -15,8 +15,11 @@ from registry.api.schemas.fields import (
     Text,
     View,
     WholeNumber,
+    about,
     labels,
     measurements,
+    one_of,
+    shown,
     version_number,
 )
 from registry.domain import names
@@ -34,23 +37,29 @@ def _digest(**kwargs: Any) -> Text:
 class RunBody(Strict):
     """The execution that produced the version."""
 
-    system = Text(required=True, least=1, most=64, rule=names.tag_key_problem)
-    id = Text(required=True, least=1, most=255)
-    url = Text(most=2048, allow_none=True)
-    params = labels(longest=6000)  # as in MLflow
-    metrics = measurements()
+    system = Text(
+        required=True,
+        least=1,
+        most=64,
+        rule=names.tag_key_problem,
+        metadata=about("The system that ran it, like `mlflow` or `github`."),
+    )
+    id = Text(required=True, least=1, most=255, metadata=about("The id of the run in that system."))
+    url = Text(most=2048, allow_none=True, metadata=about("A page about the run."))
+    params = labels(longest=6000, metadata=about("Its parameters by name."))  # as in MLflow
+    metrics = measurements(metadata=about("The metrics that it logged, by name."))
     unmeasured = fields.Dict(
         keys=Text(least=1, most=names.TAG_KEY_LENGTH),
         values=fields.String(validate=Choice(["NaN", "Infinity", "-Infinity"])),
         validate=validate.Length(max=1000),
-        metadata={"description": "the metrics that are no finite number"},
+        metadata=about("The metrics that are no finite number, by name."),
     )
-    tags = labels(longest=8000)  # as in MLflow
+    tags = labels(longest=8000, metadata=about("Its tags by key."))  # as in MLflow
     triggered_by = Text(
-        least=1, most=255, allow_none=True, metadata={"description": "login or name of the person who started it"}
+        least=1, most=255, allow_none=True, metadata=about("The login or the name of the person who started it.")
     )
-    started_at = Instant(allow_none=True)
-    finished_at = Instant(allow_none=True)
+    started_at = Instant(allow_none=True, metadata=about("When it started."))
+    finished_at = Instant(allow_none=True, metadata=about("When it finished."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Run:
@@ -58,11 +67,13 @@ class RunBody(Strict):
 
 
 class CodeBody(Strict):
-    repo = Text(required=True, least=1, most=REPO_LENGTH)
-    commit = Text(most=255, allow_none=True)
-    branch = Text(least=1, most=255, allow_none=True)
-    path = Text(most=1024, allow_none=True)
-    dirty = Flag(allow_none=True)
+    """The code that the version was built from."""
+
+    repo = Text(required=True, least=1, most=REPO_LENGTH, metadata=about("The address or the name of the repository."))
+    commit = Text(most=255, allow_none=True, metadata=about("The id of the commit."))
+    branch = Text(least=1, most=255, allow_none=True, metadata=about("The branch."))
+    path = Text(most=1024, allow_none=True, metadata=about("The path in the repository."))
+    dirty = Flag(allow_none=True, metadata=about("Whether the checkout had changes that were not committed."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Code:
@@ -70,11 +81,11 @@ class CodeBody(Strict):
 
 
 class EnvironmentBody(Strict):
-    """At least one of its parts."""
+    """The environment that the version was trained in: at least one of these."""
 
-    python = Text(most=64, allow_none=True)
-    lock_digest = _digest(allow_none=True)
-    image_digest = _digest(allow_none=True)
+    python = Text(most=64, allow_none=True, metadata=about("The version of Python."))
+    lock_digest = _digest(allow_none=True, metadata=about("The digest of the lock file."))
+    image_digest = _digest(allow_none=True, metadata=about("The digest of the container image."))
 
     @validates_schema
     def _say_something(self, data: dict[str, Any], **_: Any) -> None:
@@ -87,12 +98,19 @@ class EnvironmentBody(Strict):
 
 
 class DatasetBody(Strict):
-    name = Text(required=True, least=1, most=255)
-    digests = fields.List(_digest(), required=True, validate=validate.Length(1, 8))
-    uri = Text(most=2048, allow_none=True)
-    role = fields.String(validate=ROLES)
-    rows = WholeNumber(allow_none=True)
-    schema = Document(allow_none=True)
+    """Data that the version was trained or measured on."""
+
+    name = Text(required=True, least=1, most=255, metadata=about("The name of the data, for people."))
+    digests = fields.List(
+        _digest(),
+        required=True,
+        validate=validate.Length(1, 8),
+        metadata=about("Digests of the data, like `sha256:…` or `md5:…`: any of them identifies it."),
+    )
+    uri = Text(most=2048, allow_none=True, metadata=about("Where the data is."))
+    role = fields.String(validate=ROLES, metadata=about("What it was used for; by default, `other`."))
+    rows = WholeNumber(allow_none=True, metadata=about("How many rows it has."))
+    schema = Document(allow_none=True, metadata=about("A description of its columns, of any form."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Dataset:
@@ -103,8 +121,8 @@ class DatasetBody(Strict):
 class ParentBody(Strict):
     """A version that this one derives from."""
 
-    model = Text(required=True, least=1, most=255)
-    version = version_number(required=True)
+    model = Text(required=True, least=1, most=255, metadata=about("The name of its model."))
+    version = version_number(required=True, metadata=about("Its number."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Parent:
@@ -112,57 +130,77 @@ class ParentBody(Strict):
 
 
 class RunView(View):
-    system = fields.String(required=True)
-    id = fields.String(required=True)
-    url = fields.String(required=True, allow_none=True)
-    params = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    metrics = fields.Dict(keys=fields.String(), values=fields.Float(), required=True)
-    unmeasured = fields.Dict(keys=fields.String(), values=fields.String(), required=True, dump_default=dict)
-    tags = fields.Dict(keys=fields.String(), values=fields.String(), required=True, dump_default=dict)
-    triggered_by = fields.String(required=True, allow_none=True, dump_default=None)
-    started_at = fields.String(required=True, allow_none=True)
-    finished_at = fields.String(required=True, allow_none=True)
+    """The execution that produced the version."""
+
+    system = fields.String(**shown("The system that ran it."))
+    id = fields.String(**shown("The id of the run in that system."))
+    url = fields.String(**shown("A page about the run.", null=True))
+    params = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Its parameters by name."))
+    metrics = fields.Dict(keys=fields.String(), values=fields.Float(), **shown("The metrics that it logged, by name."))
+    unmeasured = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        **shown("`NaN`, `Infinity` or `-Infinity` for the metrics that are no finite number.", dump_default=dict),
+    )
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Its tags by key.", dump_default=dict))
+    triggered_by = fields.String(
+        **shown("The login or the name of the person who started it.", null=True, dump_default=None)
+    )
+    started_at = fields.String(**shown("When it started.", null=True))
+    finished_at = fields.String(**shown("When it finished.", null=True))
 
 
 class CodeView(View):
-    repo = fields.String(required=True)
-    commit = fields.String(required=True, allow_none=True)
-    branch = fields.String(required=True, allow_none=True, dump_default=None)
-    path = fields.String(required=True, allow_none=True)
-    dirty = fields.Boolean(required=True, allow_none=True)
+    """The code that the version was built from."""
+
+    repo = fields.String(**shown("The address or the name of the repository."))
+    commit = fields.String(**shown("The id of the commit.", null=True))
+    branch = fields.String(**shown("The branch.", null=True, dump_default=None))
+    path = fields.String(**shown("The path in the repository.", null=True))
+    dirty = fields.Boolean(**shown("Whether the checkout had changes that were not committed.", null=True))
 
 
 class EnvironmentView(View):
-    python = fields.String(required=True, allow_none=True)
-    lock_digest = fields.String(required=True, allow_none=True)
-    image_digest = fields.String(required=True, allow_none=True)
+    """The environment that the version was trained in."""
+
+    python = fields.String(**shown("The version of Python.", null=True))
+    lock_digest = fields.String(**shown("The digest of the lock file.", null=True))
+    image_digest = fields.String(**shown("The digest of the container image.", null=True))
 
 
 class DatasetView(View):
-    name = fields.String(required=True)
-    digests = fields.List(fields.String(), required=True)
-    uri = fields.String(required=True, allow_none=True)
-    role = fields.String(required=True)
-    rows = fields.Integer(required=True, allow_none=True)
-    schema = fields.Dict(required=True, allow_none=True)
+    """Data that the version was trained or measured on."""
+
+    name = fields.String(**shown("The name of the data, for people."))
+    digests = fields.List(fields.String(), **shown("Digests of the data: any of them identifies it."))
+    uri = fields.String(**shown("Where the data is.", null=True))
+    role = fields.String(**shown(f"What it was used for: {one_of(DatasetRole)}."))
+    rows = fields.Integer(**shown("How many rows it has.", null=True))
+    schema = fields.Dict(**shown("A description of its columns.", null=True))
 
 
 class ParentView(View):
-    model = fields.String(required=True)
-    version = fields.Integer(required=True)
+    """A version that this one derives from."""
+
+    model = fields.String(**shown("The name of its model."))
+    version = fields.Integer(**shown("Its number."))
 
 
 class LineageView(View):
-    """Everything as it was when the version was registered."""
+    """Where a version came from, as it was when the version was registered."""
 
-    run = fields.Nested(RunView, required=True, allow_none=True)
-    code = fields.Nested(CodeView, required=True, allow_none=True)
-    environment = fields.Nested(EnvironmentView, required=True, allow_none=True)
-    datasets = fields.List(fields.Nested(DatasetView), required=True)
-    parents = fields.List(fields.Nested(ParentView), required=True)
+    run = fields.Nested(RunView, **shown("The execution that produced it.", null=True))
+    code = fields.Nested(CodeView, **shown("The code that it was built from.", null=True))
+    environment = fields.Nested(EnvironmentView, **shown("The environment that it was trained in.", null=True))
+    datasets = fields.List(fields.Nested(DatasetView), **shown("The data that it was trained or measured on."))
+    parents = fields.List(fields.Nested(ParentView), **shown("The versions that it derives from."))
 
 
 class VersionLineageView(View):
-    model = fields.String(required=True)
-    number = fields.Integer(required=True)
-    lineage = fields.Nested(LineageView, required=True)
+    """The lineage of the version."""
+
+    VERSIONED = True
+
+    model = fields.String(**shown("The name of the model."))
+    number = fields.Integer(**shown("The number of the version."))
+    lineage = fields.Nested(LineageView, **shown("Where it came from."))

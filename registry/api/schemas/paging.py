@@ -10,17 +10,19 @@ from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
-from registry.api.schemas.fields import QueryNumber, Strict, Text, View, WholeNumber
+from registry.api.schemas.fields import QueryNumber, Strict, Text, View, WholeNumber, about, shown
 from registry.db.records import Page
 from registry.domain.errors import Malformed
 from registry.http.context import settings
 
 LIMIT = 200
 DEFAULT_LIMIT = 50
+LIMITED = about("At most so many items; a page of large items has fewer.")
+NEXT_CURSOR = shown("The `cursor` of the next page; null on the last one.", null=True)
 
 
 class _After(Strict):
-    cursor = Text(least=1, most=4096, metadata={"description": "next_cursor of the page before."})
+    cursor = Text(least=1, most=4096, metadata=about("`next_cursor` of the page before; without it, the first page."))
 
     @post_load
     def _open_cursor(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -31,25 +33,27 @@ class _After(Strict):
 class PageQuery(_After):
     """``limit`` items after ``cursor``; the services take ``limit`` and ``after``."""
 
-    limit = QueryNumber(load_default=DEFAULT_LIMIT, validate=validate.Range(1, LIMIT))
+    limit = QueryNumber(load_default=DEFAULT_LIMIT, validate=validate.Range(1, LIMIT), metadata=LIMITED)
 
 
 class PageBody(_After):
     """As :class:`PageQuery`, in a body."""
 
-    limit = WholeNumber(load_default=DEFAULT_LIMIT, least=1, most=LIMIT)
+    limit = WholeNumber(load_default=DEFAULT_LIMIT, least=1, most=LIMIT, metadata=LIMITED)
 
 
 def page_of(view: type[Schema], name: str, **others: Any) -> type[Schema]:
     """The view of one page of *view*'s, with *others* that the page has."""
-    return View.from_dict(
+    page = View.from_dict(
         {
-            "items": fields.List(fields.Nested(view), required=True),
-            "next_cursor": fields.String(required=True, allow_none=True),
+            "items": fields.List(fields.Nested(view), **shown("The items.")),
+            "next_cursor": fields.String(**NEXT_CURSOR),
             **others,
         },
         name=name,
     )
+    page.__doc__ = "A page of the list."
+    return page
 
 
 def paged(page: Page[Any]) -> dict[str, Any]:

@@ -4,26 +4,53 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import View
+from registry.api.schemas.fields import View, about, shown
+
+
+class DifferenceView(View):
+    """A fact of a registration that the version has with another value, or not at all."""
+
+    fact = fields.String(**shown("The name of the fact, like `metrics.auc`."))
+    kept = fields.Raw(**shown("What the version has, long values cut; null: nothing.", null=True))
+    sent = fields.Raw(**shown("What was sent, long values cut.", null=True))
+    addable = fields.Boolean(**shown("Whether `update` adds it to the version."))
 
 
 class ProblemView(View):
-    """RFC 9457, with a stable ``code`` for programs; those after ``request_id`` come with the codes that need them."""
+    """A problem document (RFC 9457), with a stable ``code`` for programs.
 
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    code = fields.String(required=True)
-    detail = fields.String(required=True)
-    request_id = fields.String(required=True, allow_none=True)
-    errors = fields.Dict(metadata={"description": "invalid: texts by field, nested as the body is."})
-    parameter = fields.String(metadata={"description": "unknown_value: the query argument."})
-    value = fields.String(metadata={"description": "unknown_value: what nothing has."})
-    nearest = fields.String(
-        allow_none=True, metadata={"description": "unknown_value: the known value that is most like it, if any."}
+    Members after ``request_id`` come with the codes that their descriptions name.
+    """
+
+    type = fields.String(**shown("Always `about:blank`: the code says what it is."))
+    title = fields.String(**shown("The name of the HTTP status."))
+    status = fields.Integer(**shown("The HTTP status."))
+    code = fields.String(**shown("The kind of the refusal. Later releases may add codes."))
+    detail = fields.String(**shown("What was refused and what to do, for people."))
+    request_id = fields.String(
+        allow_none=True,
+        metadata=about("The id of the request in the logs; absent where the request did not reach the application."),
     )
-    allowed = fields.List(fields.String(), metadata={"description": "illegal_transition: the stages one may go to."})
-    holder = fields.Integer(allow_none=True, metadata={"description": "stale: who holds it now."})
-    missing = fields.List(fields.String(), metadata={"description": "blobs_missing: the bytes' SHA-256."})
-    permission = fields.String(metadata={"description": "forbidden: what the caller lacks."})
-    limit = fields.Integer(metadata={"description": "too_large: the most that is taken."})
+    errors = fields.Dict(metadata=about("`invalid`: texts by field, nested as the body is."))
+    parameter = fields.String(metadata=about("`unknown_value`: the query argument, or the field of the body."))
+    value = fields.String(metadata=about("`unknown_value`: the value that nothing has."))
+    nearest = fields.String(
+        allow_none=True, metadata=about("`unknown_value`: the known value that is most like it, if any.")
+    )
+    allowed = fields.List(fields.String(), metadata=about("`illegal_transition`: the stages that can be reached."))
+    holder = fields.Integer(
+        allow_none=True,
+        metadata=about("`stale`: the version that holds production, or to which the alias points; null: none."),
+    )
+    since = fields.String(metadata=about("`time_uncertain`: when the uncertain time began."))
+    until = fields.String(
+        allow_none=True, metadata=about("`time_uncertain`: when the uncertain time ended; null: it has not.")
+    )
+    version = fields.Integer(metadata=about("`facts_differ`: the version that the registration means."))
+    differences = fields.List(fields.Nested(DifferenceView), metadata=about("`facts_differ`: the facts that differ."))
+    missing = fields.List(fields.String(), metadata=about("`blobs_missing`: the SHA-256 of the bytes."))
+    missing_parts = fields.List(
+        fields.Integer(), metadata=about("`conflict` of an upload: numbers of parts that have not arrived.")
+    )
+    permission = fields.String(metadata=about("`forbidden`: the permission that the caller lacks."))
+    limit = fields.Integer(metadata=about("`too_large`: how much is taken, in bytes, or in values of a JSON body."))

@@ -5,40 +5,40 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Text, View
+from registry.api.schemas.fields import Instant, Text, View, about, shown
 from registry.api.schemas.paging import page_of
 from registry.services.refusals import Criteria
 
 
 class RefusalQuery(CriteriaQuery):
-    """Hours that begin at or after ``since`` and before ``until``."""
+    """Which counts to list: those of hours that begin at or after ``since`` and before ``until``."""
 
     CRITERIA = Criteria
 
-    address = Text(most=64)
-    code = Text(most=32)
+    action = Text(most=64, metadata=about("Only requests that needed this permission."))
+    address = Text(most=64, metadata=about("Only requests from this address of a client."))
+    code = Text(most=32, metadata=about("Only refusals with this code."))
 
 
 class RefusedActorView(View):
-    id = fields.String(required=True)
-    name = fields.String(required=True)
+    """The account of a request."""
+
+    id = fields.String(**shown("The id of the account."))
+    name = fields.String(**shown("The name of the account; empty where it was erased."))
 
 
 class RefusalView(View):
     """How often one actor at one address was refused one action in an hour."""
 
-    hour = Instant(required=True, metadata={"description": "When the hour began."})
-    actor = fields.Nested(
-        RefusedActorView, required=True, allow_none=True, metadata={"description": "Null without a valid credential."}
-    )
+    hour = Instant(**shown("When the hour began."))
+    actor = fields.Nested(RefusedActorView, **shown("Who asked; null without a valid token.", null=True))
     address = fields.String(
-        required=True,
-        metadata={"description": "The client's address; `others` when a process had more than 500 kinds in the hour."},
+        **shown("The address of the client; `others` for what a process counted beyond 500 kinds in the hour.")
     )
-    action = fields.String(required=True, metadata={"description": "The permission that the request needed."})
-    code = fields.String(required=True)
-    count = fields.Integer(required=True)
-    last_at = Instant(required=True)
+    action = fields.String(**shown("The permission that the request needed."))
+    code = fields.String(**shown("The code of the refusal."))
+    count = fields.Integer(**shown("How many requests there were."))
+    last_at = Instant(**shown("When the last one was."))
 
 
 RefusalPage: type[Schema] = page_of(RefusalView, "RefusalPage")

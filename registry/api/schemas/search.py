@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.schemas.fields import Strict, Text
+from registry.api.schemas.fields import Strict, Text, about
 from registry.api.schemas.paging import PageBody, PageQuery
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import MOST_PATTERN, MOST_VALUES, MOST_WILDCARDS
 
+MODELS_FILTER = "tags.team = 'risk' AND name LIKE 'fraud%'"
+VERSIONS_FILTER = "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"
 _LANGUAGE = """\
 What to find; without it everything is found.
 
@@ -39,10 +41,11 @@ warning where these are on several datasets."""
 
 
 def _language(vocabulary: keys.Vocabulary, example: str) -> str:
-    synonyms = "; ".join(f"`{short}` is `{name}`" for short, name in sorted(vocabulary.synonyms.items()))
+    known = {short: name for short, name in vocabulary.synonyms.items() if name in vocabulary.fields}
+    synonyms = "; ".join(f"`{short}` is `{name}`" for short, name in sorted(known.items()))
     return _LANGUAGE.format(
         characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS, values=MOST_VALUES,
-        pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=vocabulary.names, example=example,
+        pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=_listed(vocabulary), example=example,
         synonyms=f"{synonyms}.\n", metrics=_MEASURED if "metrics" in vocabulary.fields else "",
     )  # fmt: skip
 
@@ -52,26 +55,28 @@ def _order(vocabulary: keys.Vocabulary, default: str) -> str:
     return _ORDER.format(
         orders=native.MOST_ORDERS,
         default=default,
-        keys=single.names,
+        keys=_listed(single),
         metrics=_MIXED if "metrics" in vocabulary.fields else "",
     )
 
 
-def _text(description: str, most: int) -> Any:
-    return Text(most=most, metadata={"description": description})
+def _listed(vocabulary: keys.Vocabulary) -> str:
+    """Return the keys as Markdown: outside of a literal, ``<key>`` is taken for HTML and not shown."""
+    return ", ".join(f"`{name}`" for name in vocabulary.names.split(", "))
+
+
+def _text(description: str, most: int, *, example: str) -> Any:
+    return Text(most=most, metadata=about(description, example=example))
 
 
 class _ModelSearch(Strict):
-    filter = _text(_language(keys.MODELS, "tags.team = 'risk' AND name LIKE 'fraud%'"), native.MOST_CHARACTERS)
-    order_by = _text(_order(keys.MODELS, "by name"), native.MOST_ORDER_CHARACTERS)
+    filter = _text(_language(keys.MODELS, MODELS_FILTER), native.MOST_CHARACTERS, example=MODELS_FILTER)
+    order_by = _text(_order(keys.MODELS, "by name"), native.MOST_ORDER_CHARACTERS, example="name DESC")
 
 
 class _VersionSearch(Strict):
-    filter = _text(
-        _language(keys.VERSIONS, "metrics.auc > 0.9 AND (stage = 'production' OR alias = 'champion')"),
-        native.MOST_CHARACTERS,
-    )
-    order_by = _text(_order(keys.VERSIONS, "newest first"), native.MOST_ORDER_CHARACTERS)
+    filter = _text(_language(keys.VERSIONS, VERSIONS_FILTER), native.MOST_CHARACTERS, example=VERSIONS_FILTER)
+    order_by = _text(_order(keys.VERSIONS, "newest first"), native.MOST_ORDER_CHARACTERS, example="metrics.auc DESC")
 
 
 class ModelSearchQuery(PageQuery, _ModelSearch):

@@ -6,24 +6,38 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from registry.api.schemas.fields import Choice, Flag, Instant, Strict, View, reason, version_number
+from registry.api.schemas.fields import (
+    Choice,
+    Flag,
+    Instant,
+    Strict,
+    View,
+    about,
+    one_of,
+    reason,
+    shown,
+    version_number,
+)
 from registry.api.schemas.versions import VersionView
-from registry.domain.stages import Stage
+from registry.domain.stages import Kind, Stage
 from registry.services.stages import Terms
 
-EXPECTED = {"description": "Refuse (409 stale) unless this version holds production; null: no version."}
+EXPECTED = about("Refuse (409 stale) unless this version holds production; null: unless no version does.")
+DRY_RUN = about("Decide and answer, but write nothing.")
 
 
 class RollbackBody(Strict):
+    """A rollback of production."""
+
     reason = reason(required=True)
-    to = version_number(metadata={"description": "An earlier holder; by default the previous good one."})
+    to = version_number(metadata=about("An earlier holder; by default the previous good one."))
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
-    dry_run = Flag(metadata={"description": "Decide and answer, but write nothing."})
+    dry_run = Flag(metadata=DRY_RUN)
     without_store_check = Flag(
-        metadata={
-            "description": "Do not ask the store for the target's files: for when it does not answer. Needs the "
-            "permission version:rollback_unchecked, is recorded as version.rolled_back_unchecked."
-        }
+        metadata=about(
+            "Do not ask the store for the target's files: for when it does not answer. Needs the permission "
+            "version:rollback_unchecked, and is recorded as version.rolled_back_unchecked."
+        )
     )
 
     @post_load
@@ -33,11 +47,15 @@ class RollbackBody(Strict):
 
 
 class StageChangeBody(Strict):
-    stage = fields.String(required=True, validate=Choice([stage.value for stage in Stage]))
+    """A move of a version to another stage."""
+
+    stage = fields.String(
+        required=True, validate=Choice([stage.value for stage in Stage]), metadata=about("The stage to move it to.")
+    )
     reason = reason(required=True)
     expected_current = version_number(allow_none=True, metadata=EXPECTED)
-    leave_vacant = Flag(metadata={"description": "Archive the holder of production without a successor."})
-    dry_run = Flag(metadata={"description": "Decide and answer, but write nothing."})
+    leave_vacant = Flag(metadata=about("Archive the holder of production without a successor."))
+    dry_run = Flag(metadata=DRY_RUN)
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> tuple[Stage, dict[str, Any]]:
@@ -45,51 +63,63 @@ class StageChangeBody(Strict):
 
 
 class HolderQuery(Strict):
-    as_of = Instant(metadata={"description": "Who held it then; by default, now."})
+    """The instant that is asked about."""
+
+    as_of = Instant(metadata=about("The instant to answer for; by default, now."))
 
 
 class MovedView(View):
-    """``changed`` is false when the version was there already, or in a dry run that would change nothing."""
+    """The move that was made, or in a dry run the one that would be."""
 
-    model = fields.String(required=True, attribute="version.model")
-    number = fields.Integer(required=True, attribute="move.number")
-    kind = fields.String(required=True, allow_none=True, attribute="move.kind")
-    source = fields.String(required=True, attribute="move.source")
-    target = fields.String(required=True, attribute="move.target")
-    changed = fields.Boolean(required=True, attribute="move.changed")
-    displaced = fields.Integer(required=True, allow_none=True, attribute="move.displaced")
-    dry_run = fields.Boolean(required=True)
-    at = Instant(required=True, allow_none=True)
-    version = fields.Nested(VersionView, required=True)
-    warnings = fields.List(
-        fields.String(),
-        required=True,
-        metadata={"description": "What was not checked; empty when everything was."},
+    VERSIONED = True
+
+    model = fields.String(attribute="version.model", **shown("The name of the model."))
+    number = fields.Integer(attribute="move.number", **shown("The number of the version that moves."))
+    kind = fields.String(attribute="move.kind", **shown(f"{one_of(Kind)}; null where nothing moves.", null=True))
+    source = fields.String(attribute="move.source", **shown("The stage that the version leaves."))
+    target = fields.String(attribute="move.target", **shown("The stage that it enters."))
+    changed = fields.Boolean(
+        attribute="move.changed",
+        **shown("False where the version is in the stage already; in a dry run, whether it would move."),
     )
+    displaced = fields.Integer(
+        attribute="move.displaced", **shown("The version that leaves production for it, if any.", null=True)
+    )
+    dry_run = fields.Boolean(**shown("Whether nothing was written because the request said so."))
+    at = Instant(**shown("When it moved; null where it did not.", null=True))
+    version = fields.Nested(VersionView, **shown("The version after the move; in a dry run, as it is."))
+    warnings = fields.List(fields.String(), **shown("What was not checked; empty when everything was."))
 
 
 class HolderView(View):
-    """A tenure: which version, since when, put there by whom and why."""
+    """The version that holds, or held, the stage: since when, and who put it there and why."""
 
-    model = fields.String(required=True)
-    stage = fields.String(required=True)
-    number = fields.Integer(required=True)
-    manifest_digest = fields.String(required=True, allow_none=True)
-    since = Instant(required=True)
-    until = Instant(required=True, allow_none=True)
-    entry = fields.String(required=True, metadata={"description": "The audit entry that the answer rests on."})
-    kind = fields.String(required=True)
-    actor = fields.String(required=True)
-    reason = fields.String(required=True, allow_none=True)
+    VERSIONED = True
+
+    model = fields.String(**shown("The name of the model."))
+    stage = fields.String(**shown("The stage."))
+    number = fields.Integer(**shown("The number of the version."))
+    manifest_digest = fields.String(**shown("The digest of the version's manifest, `sha256:…`.", null=True))
+    since = Instant(**shown("When the version entered the stage."))
+    until = Instant(**shown("When it left the stage; null while it holds it.", null=True))
+    entry = fields.String(**shown("The audit entry that the answer rests on."))
+    kind = fields.String(**shown(f"How it entered: {one_of(Kind)}."))
+    actor = fields.String(**shown("The name of the account that moved it there."))
+    reason = fields.String(**shown("Why it was moved there.", null=True))
 
 
 class HoldersView(View):
-    """The latest entrants, 400 at most: ``GET /models/{model}/versions?stage=staging`` lists all, in pages."""
+    """The holders of the stages that serve.
 
-    staging = fields.List(fields.Nested(HolderView), required=True)
-    production = fields.List(fields.Nested(HolderView), required=True)
+    The latest entrants, 400 at most: `GET /api/v1/models/{model}/versions?stage=staging` lists all, in pages.
+    """
+
+    staging = fields.List(fields.Nested(HolderView), **shown("The holders of staging, the latest first."))
+    production = fields.List(fields.Nested(HolderView), **shown("The holders of production, the latest first."))
 
 
 class StagesView(View):
-    model = fields.String(required=True)
-    stages = fields.Nested(HoldersView, required=True)
+    """The versions in staging and production."""
+
+    model = fields.String(**shown("The name of the model."))
+    stages = fields.Nested(HoldersView, **shown("The holders by stage."))

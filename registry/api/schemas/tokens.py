@@ -4,62 +4,77 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, WholeNumber
+from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, WholeNumber, about, one_of, shown
 from registry.api.schemas.paging import page_of
 from registry.domain import names
-from registry.domain.access import GRANTABLE
+from registry.domain.access import GRANTABLE, ActorKind, Role
 from registry.services.accounts import MAX_DAYS
 
 
 class TokenBody(Strict):
-    """A token that acts as *owner* with *roles*."""
+    """A token to issue."""
 
-    owner = Text(required=True, least=1, most=128, rule=names.tag_key_problem)
-    roles = fields.List(
-        fields.String(validate=Choice(sorted(GRANTABLE))), required=True, validate=validate.Length(1, 10)
+    owner = Text(
+        required=True,
+        least=1,
+        most=128,
+        rule=names.tag_key_problem,
+        metadata=about("The name of the account that the token acts as; created where there is none."),
     )
-    name = Text(most=255)
-    expires_in_days = WholeNumber(least=1, most=MAX_DAYS)
+    roles = fields.List(
+        fields.String(validate=Choice(sorted(GRANTABLE))),
+        required=True,
+        validate=validate.Length(1, 10),
+        metadata=about("What the token allows."),
+    )
+    name = Text(most=255, metadata=about("What the token is for, for people."))
+    expires_in_days = WholeNumber(least=1, most=MAX_DAYS, metadata=about("Its life in days; 90 by default."))
 
 
 class TokenView(View):
-    id = fields.String(required=True)
-    owner = fields.String(required=True)
-    name = fields.String(required=True)
-    roles = fields.List(fields.String(), required=True)
-    created_at = Instant(required=True)
-    created_by = fields.String(required=True)
-    expires_at = Instant(required=True)
-    last_used_on = fields.Date(required=True, allow_none=True)
-    revoked_at = Instant(required=True, allow_none=True)
+    """An API token, without its secret."""
+
+    id = fields.String(**shown("The id of the token, the part of its text that is no secret."))
+    owner = fields.String(**shown("The name of the account that it acts as."))
+    name = fields.String(**shown("What the token is for."))
+    roles = fields.List(fields.String(), **shown(f"{one_of(sorted(Role))}."))
+    created_at = Instant(**shown("When it was issued."))
+    created_by = fields.String(**shown("The name of the account that issued it."))
+    expires_at = Instant(**shown("When it ends."))
+    last_used_on = fields.Date(**shown("The day, in UTC, on which it was last used.", null=True))
+    revoked_at = Instant(**shown("When it was revoked.", null=True))
 
 
 class IssuedView(TokenView):
+    """The issued token, with its secret."""
+
     token = fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "Shown this once; null when a request is repeated."},
+        **shown("The text of the token, shown in this response only; null when a request is repeated.", null=True)
     )
 
 
 class CredentialView(View):
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    expires_at = Instant(required=True)
-    issued_by = fields.String(required=True, metadata={"description": "the account that created the token"})
+    """The token of the request."""
+
+    id = fields.String(**shown("The id of the token."))
+    name = fields.String(**shown("What the token is for."))
+    expires_at = Instant(**shown("When it ends."))
+    issued_by = fields.String(**shown("The name of the account that issued it."))
 
 
 class MeView(View):
-    id = fields.String(required=True)
-    name = fields.String(required=True)
-    kind = fields.String(required=True)
-    roles = fields.List(fields.String(), required=True)
-    permissions = fields.List(fields.String(), required=True)
-    token = fields.Nested(CredentialView, required=True, allow_none=True)
-    foreign_tokens = fields.Integer(
-        required=True, metadata={"description": "Valid tokens that act as this account and that another one issued."}
+    """The caller, and what it may do."""
+
+    id = fields.String(**shown("The id of the account."))
+    name = fields.String(**shown("The name of the account."))
+    kind = fields.String(**shown(f"{one_of(ActorKind)}."))
+    roles = fields.List(fields.String(), **shown("The roles of the token."))
+    permissions = fields.List(fields.String(), **shown("What the roles allow together."))
+    token = fields.Nested(
+        CredentialView, **shown("The token of the request; null with `registry serve --dev`.", null=True)
     )
-    mode = fields.String(required=True, metadata={"description": "dev or production"})
+    foreign_tokens = fields.Integer(**shown("Valid tokens that act as this account and that another one issued."))
+    mode = fields.String(**shown("`dev`: the registry takes requests without a token; else `production`."))
 
 
 TokenPage = page_of(TokenView, "TokenPage")

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber
+from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber, about, shown
 from registry.domain import parts
 from registry.services.uploads import Wanted
 
@@ -16,14 +16,18 @@ PARTS = 1000
 
 
 def _sha256() -> fields.String:
-    return fields.String(required=True, validate=Pattern(SHA256, error="must be 64 lower-case hex digits"))
+    return fields.String(
+        required=True,
+        validate=Pattern(SHA256, error="must be 64 lower-case hex digits"),
+        metadata=about("The SHA-256 of the bytes, as 64 lower-case hex digits."),
+    )
 
 
 class UploadBody(Strict):
-    """What will be sent: *size* in bytes, *sha256* as 64 lower-case hex digits."""
+    """The bytes that will be sent."""
 
     sha256 = _sha256()
-    size = WholeNumber(required=True)
+    size = WholeNumber(required=True, metadata=about("Their number."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Wanted:
@@ -31,16 +35,24 @@ class UploadBody(Strict):
 
 
 class UploadBatchBody(Strict):
-    """Several at once, each digest once."""
+    """Several uploads at once."""
 
-    uploads = fields.List(fields.Nested(UploadBody), required=True, validate=validate.Length(1, BATCH))
+    uploads = fields.List(
+        fields.Nested(UploadBody),
+        required=True,
+        validate=validate.Length(1, BATCH),
+        metadata=about("The uploads, each digest once."),
+    )
 
 
 class UploadIdsBody(Strict):
+    """The uploads to complete."""
+
     ids = fields.List(
         fields.String(validate=Pattern(UUID, error="must be the id of an upload")),
         required=True,
         validate=validate.Length(1, BATCH),
+        metadata=about("The ids of the uploads."),
     )
 
     @post_load
@@ -49,14 +61,23 @@ class UploadIdsBody(Strict):
 
 
 class PartBody(Strict):
-    """One part, counted from 1, with the SHA-256 of its bytes."""
+    """A part to be sent."""
 
-    number = WholeNumber(required=True, least=1, most=parts.MOST_PARTS)
+    number = WholeNumber(
+        required=True, least=1, most=parts.MOST_PARTS, metadata=about("The number of the part, counted from 1.")
+    )
     sha256 = _sha256()
 
 
 class PartsBody(Strict):
-    parts = fields.List(fields.Nested(PartBody), required=True, validate=validate.Length(1, PARTS))
+    """The parts to be sent next."""
+
+    parts = fields.List(
+        fields.Nested(PartBody),
+        required=True,
+        validate=validate.Length(1, PARTS),
+        metadata=about("The parts, each number once."),
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> dict[int, str]:
@@ -64,52 +85,69 @@ class PartsBody(Strict):
 
 
 class TargetView(View):
-    """Send the bytes with this method to this URL with exactly these headers; no Authorization."""
+    """Where to send bytes: with this method, to this URL, with exactly these headers and no Authorization."""
 
-    method = fields.String(required=True)
-    url = Address(required=True)
-    headers = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    expires_at = Instant(required=True)
+    method = fields.String(**shown("The HTTP method."))
+    url = Address(**shown("The signed URL. It needs no token: keep it secret."))
+    headers = fields.Dict(keys=fields.String(), values=fields.String(), **shown("The headers, by name."))
+    expires_at = Instant(**shown("When the URL ends."))
 
 
 class UploadView(View):
-    """``state``: pending, uploaded (all has arrived, a worker verifies it), verified, failed, expired or aborted.
+    """The upload.
 
     Without a target and a part size there is nothing to send. With a part size the bytes go in parts of that many
-    bytes, the last one shorter; their addresses are signed by ``POST /uploads/{id}/parts``.
+    bytes, the last one shorter; `POST /api/v1/uploads/{upload}/parts` signs their URLs.
     """
 
-    id = fields.String(required=True, allow_none=True, attribute="upload.id")
-    state = fields.String(required=True, attribute="upload.state")
-    sha256 = fields.String(required=True, attribute="upload.sha256")
-    size = fields.Integer(required=True, attribute="upload.size")
-    expires_at = Instant(required=True, allow_none=True, attribute="upload.expires_at")
-    reason = fields.String(required=True, allow_none=True, attribute="upload.reason")
-    part_size = fields.Integer(required=True, allow_none=True, attribute="upload.part_size")
-    target = fields.Nested(TargetView, required=True, allow_none=True)
+    id = fields.String(attribute="upload.id", **shown("The id; null where the registry has the bytes.", null=True))
+    state = fields.String(
+        attribute="upload.state",
+        **shown(
+            "`pending`; `uploaded`: all bytes are there and a worker verifies them; `verified`; `failed`, `expired` or "
+            "`aborted`."
+        ),
+    )
+    sha256 = fields.String(attribute="upload.sha256", **shown("The SHA-256 of the bytes."))
+    size = fields.Integer(attribute="upload.size", **shown("The number of bytes."))
+    expires_at = Instant(
+        attribute="upload.expires_at", **shown("Until when a pending upload is to be completed.", null=True)
+    )
+    reason = fields.String(attribute="upload.reason", **shown("Why the bytes were refused.", null=True))
+    part_size = fields.Integer(
+        attribute="upload.part_size", **shown("The size of the parts; null for an upload in one request.", null=True)
+    )
+    target = fields.Nested(TargetView, **shown("Where to send the bytes, if there are any to send.", null=True))
 
 
 class UploadBatchView(View):
-    """The uploads, in the order in which they were asked for."""
+    """The uploads."""
 
-    items = fields.List(fields.Nested(UploadView), required=True)
+    items = fields.List(fields.Nested(UploadView), **shown("The uploads, in the order of the request."))
 
 
 class SignedPartView(View):
-    number = fields.Integer(required=True)
-    size = fields.Integer(required=True)
-    target = fields.Nested(TargetView, required=True, allow_none=True)
+    """A part and where to send it."""
+
+    number = fields.Integer(**shown("The number of the part."))
+    size = fields.Integer(**shown("Its size in bytes."))
+    target = fields.Nested(
+        TargetView,
+        **shown("Where to send it; null when a request is repeated: ask with another Idempotency-Key.", null=True),
+    )
 
 
 class SignedPartsView(View):
-    """``target`` is null in the repetition of a request with an idempotency key: ask again with another."""
+    """The parts and where to send them."""
 
-    items = fields.List(fields.Nested(SignedPartView), required=True)
+    items = fields.List(fields.Nested(SignedPartView), **shown("The parts, in the order of the request."))
 
 
 class ArrivedView(View):
-    """``finished`` are the numbers of the parts that the store has; the others are to be sent."""
+    """What the store has of an upload in parts."""
 
-    part_size = fields.Integer(required=True)
-    part_count = fields.Integer(required=True)
-    finished = fields.List(fields.Integer(), required=True)
+    part_size = fields.Integer(**shown("The size of the parts in bytes; the last one may be shorter."))
+    part_count = fields.Integer(**shown("How many parts the upload has."))
+    finished = fields.List(
+        fields.Integer(), **shown("The numbers of the parts that have arrived; the others are to be sent.")
+    )

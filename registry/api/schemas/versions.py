@@ -21,9 +21,12 @@ from registry.api.schemas.fields import (
     Text,
     View,
     WholeNumber,
+    about,
     labels,
     measurements,
+    one_of,
     reason,
+    shown,
 )
 from registry.api.schemas.lineage import (
     CodeBody,
@@ -33,7 +36,7 @@ from registry.api.schemas.lineage import (
     ParentBody,
     RunBody,
 )
-from registry.api.schemas.paging import PageQuery, page_of
+from registry.api.schemas.paging import LIMITED, PageQuery, page_of
 from registry.domain import names
 from registry.domain.evaluations import Evaluation, identified
 from registry.domain.lineage import Dataset, Snapshot
@@ -54,14 +57,31 @@ ORIGIN = ("source", "run_link", "logged_model")
 class FileBody(Strict):
     """One line of a manifest. Its bytes were uploaded before."""
 
-    path = Text(required=True, least=1, most=paths.PATH_BYTES, rule=paths.problem)
-    size = WholeNumber(required=True)
-    sha256 = fields.String(required=True, validate=Pattern(SHA256, error="must be 64 lower-case hex digits"))
-    media_type = fields.String(validate=Pattern(MEDIA_TYPE, error="must be like application/json"))
+    path = Text(
+        required=True,
+        least=1,
+        most=paths.PATH_BYTES,
+        rule=paths.problem,
+        metadata=about("The path of the file in the version, relative, with `/`."),
+    )
+    size = WholeNumber(required=True, metadata=about("Its size in bytes."))
+    sha256 = fields.String(
+        required=True,
+        validate=Pattern(SHA256, error="must be 64 lower-case hex digits"),
+        metadata=about("The SHA-256 of its bytes, as 64 lower-case hex digits."),
+    )
+    media_type = fields.String(
+        validate=Pattern(MEDIA_TYPE, error="must be like application/json"),
+        metadata=about("Its media type; by default, application/octet-stream."),
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> File:
         return File(**data)
+
+
+def _client_said(what: str) -> dict[str, Any]:
+    return about(f"{what} that an MLflow client gave: kept, never opened.")
 
 
 class EvaluationBody(Strict):
@@ -70,11 +90,11 @@ class EvaluationBody(Strict):
     Without one, ``dataset_name`` names a dataset of the version's lineage.
     """
 
-    metrics = measurements(least=1, required=True)
-    step = WholeNumber(least=-(2**53) + 1, allow_none=True, metadata={"description": "The training step."})
+    metrics = measurements(least=1, required=True, metadata=about("The values by metric."))
+    step = WholeNumber(least=-(2**53) + 1, allow_none=True, metadata=about("The training step."))
     dataset_digest = Text(least=1, most=160, rule=digests.problem, allow_none=True,
-                          metadata={"description": "The data that they were measured on."})  # fmt: skip
-    dataset_name = Text(least=1, most=500, allow_none=True, metadata={"description": "What people call that data."})
+                          metadata=about("The digest of the data that they were measured on."))  # fmt: skip
+    dataset_name = Text(least=1, most=500, allow_none=True, metadata=about("The name of that data, for people."))
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Evaluation:
@@ -82,39 +102,61 @@ class EvaluationBody(Strict):
 
 
 class VersionBody(Strict):
-    """A registration. All but description, tags, aliases and stage is frozen by it.
+    """A registration. All but description, tags, aliases, metrics and stage is fixed by it."""
 
-    ``source``, ``run_link`` and ``logged_model`` are what an MLflow client says of where it came from: kept, and never
-    opened. ``number`` and ``claimed`` are for versions that come from another registry, and need ``version:import``.
-    """
-
-    files = Listed(fields.Nested(FileBody), most=MOST_FILES, required=True)
-    description = Text()
-    tags = labels()
-    params = labels(longest=6000)
-    metrics = measurements(metadata={"description": "Those without a dataset; evaluations name theirs."})
-    evaluations = fields.List(fields.Nested(EvaluationBody), validate=validate.Length(max=EVALUATIONS_MOST))
-    framework = Text(least=1, most=64, allow_none=True)
-    signature = Document(allow_none=True)
-    run = fields.Nested(RunBody, allow_none=True)
-    code = fields.Nested(CodeBody, allow_none=True)
-    environment = fields.Nested(EnvironmentBody, allow_none=True)
-    datasets = fields.List(fields.Nested(DatasetBody), validate=validate.Length(max=100))
-    parents = fields.List(fields.Nested(ParentBody), validate=validate.Length(max=100))
-    aliases = fields.List(Text(least=1, most=255, rule=names.alias_problem), validate=validate.Length(max=20))
-    source = Text(least=1, most=LINK_LENGTH, allow_none=True)
-    run_link = Text(least=1, most=LINK_LENGTH, allow_none=True)
-    logged_model = Text(least=1, most=64, allow_none=True)
-    anew = Flag(metadata={"description": "A new number even where the same files of the same run have one."})
-    update = Flag(
-        metadata={
-            "description": "Where the same files of the same run have a version, add what may be added to it: metrics, "
-            "tags, aliases and the description. Without it, facts that differ are refused (409 facts_differ)."
-        }
+    files = Listed(fields.Nested(FileBody), most=MOST_FILES, required=True,
+                   metadata=about("The files, whose bytes were uploaded before."))  # fmt: skip
+    description = Text(metadata=about("What this version is."))
+    tags = labels(metadata=about("Tags by key."))
+    params = labels(longest=6000, metadata=about("Parameters by name, in addition to those of the run."))
+    metrics = measurements(metadata=about("Metrics by name, of data that is not named; `evaluations` name theirs."))
+    evaluations = fields.List(
+        fields.Nested(EvaluationBody),
+        validate=validate.Length(max=EVALUATIONS_MOST),
+        metadata=about("Metrics that were measured on a dataset."),
     )
-    number = WholeNumber(least=1, most=IMPORTED_MOST, allow_none=True,
-                         metadata={"description": "The one that it had elsewhere."})  # fmt: skip
-    claimed = Document(allow_none=True, metadata={"description": "What that registry said of it."})
+    framework = Text(least=1, most=64, allow_none=True, metadata=about("The framework, like `sklearn`."))
+    signature = Document(allow_none=True, metadata=about("The inputs and outputs of the model, of any form."))
+    run = fields.Nested(RunBody, allow_none=True, metadata=about("The execution that produced it."))
+    code = fields.Nested(CodeBody, allow_none=True, metadata=about("The code that it was built from."))
+    environment = fields.Nested(
+        EnvironmentBody, allow_none=True, metadata=about("The environment that it was trained in.")
+    )
+    datasets = fields.List(
+        fields.Nested(DatasetBody),
+        validate=validate.Length(max=100),
+        metadata=about("The data that it was trained or measured on."),
+    )
+    parents = fields.List(
+        fields.Nested(ParentBody),
+        validate=validate.Length(max=100),
+        metadata=about("The versions that it derives from."),
+    )
+    aliases = fields.List(
+        Text(least=1, most=255, rule=names.alias_problem),
+        validate=validate.Length(max=20),
+        metadata=about("The aliases that point at it once it is ready."),
+    )
+    source = Text(least=1, most=LINK_LENGTH, allow_none=True, metadata=_client_said("The source"))
+    run_link = Text(least=1, most=LINK_LENGTH, allow_none=True, metadata=_client_said("The link to the run"))
+    logged_model = Text(least=1, most=64, allow_none=True, metadata=_client_said("The id of the logged model"))
+    anew = Flag(metadata=about("A new number even where the same files of the same run have one."))
+    update = Flag(
+        metadata=about(
+            "Where the same files of the same run have a version, add what may be added to it: metrics, tags, aliases "
+            "and the description. Without it, facts that differ are refused (409 facts_differ)."
+        )
+    )
+    number = WholeNumber(
+        least=1,
+        most=IMPORTED_MOST,
+        allow_none=True,
+        metadata=about("The number that it had in another registry. Needs the permission version:import."),
+    )
+    claimed = Document(
+        allow_none=True,
+        metadata=about("Facts from the registry that it comes from. Needs the permission version:import."),
+    )
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Registration:
@@ -135,111 +177,131 @@ def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> t
 
 
 class VersionPatchBody(Strict):
-    description = Text()
-    tags = labels(removable=True, metadata={"description": "Sets each tag; null removes it."})
+    """What to change of a version; the rest stays."""
+
+    description = Text(metadata=about("What this version is; replaces the text."))
+    tags = labels(removable=True, metadata=about("Sets each tag; null removes it."))
     reason = reason()
 
 
 class VersionsQuery(PageQuery):
-    stage = fields.String(validate=Choice([stage.value for stage in Stage]))
-    state = fields.String(validate=Choice([state.value for state in State]))
+    """Which versions to list."""
+
+    stage = fields.String(
+        validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions in this stage.")
+    )
+    state = fields.String(
+        validate=Choice([state.value for state in State]), metadata=about("Only versions in this state.")
+    )
 
 
 class FilesQuery(PageQuery):
-    limit = QueryNumber(load_default=50, validate=validate.Range(1, FILES_LIMIT))
-    signed = fields.Boolean(truthy={"true"}, falsy={"false"}, load_default=False,
-                            metadata={"description": "Give each file a URL to download it from."})  # fmt: skip
+    """Which files to list, and how."""
+
+    limit = QueryNumber(load_default=50, validate=validate.Range(1, FILES_LIMIT), metadata=LIMITED)
+    signed = fields.Boolean(
+        truthy={"true"},
+        falsy={"false"},
+        load_default=False,
+        metadata=about("`true`: give each file a signed URL. Needs the permission file:download."),
+    )
 
 
 class EvaluationView(View):
-    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is null."""
+    """The latest value of a metric on one dataset."""
 
-    metric = fields.String(required=True)
-    value = fields.Float(required=True)
-    dataset_digest = fields.String(required=True, allow_none=True)
-    dataset_name = fields.String(required=True, allow_none=True)
+    metric = fields.String(**shown("The name of the metric."))
+    value = fields.Float(**shown("The value."))
+    dataset_digest = fields.String(**shown("The digest of the data; null: it was not named.", null=True))
+    dataset_name = fields.String(**shown("The name of the data, for people.", null=True))
 
 
 class VersionView(View):
-    model = fields.String(required=True)
-    number = fields.Integer(required=True)
-    state = fields.String(required=True, metadata={"description": "pending, ready, failed or deleted"})
-    state_reason = fields.String(required=True, allow_none=True)
-    stage = fields.String(required=True)
-    rolled_back = fields.Boolean(required=True)
-    manifest_digest = fields.String(required=True, allow_none=True)
-    file_count = fields.Integer(required=True)
-    size = fields.Integer(required=True, metadata={"description": "bytes"})
-    description = fields.String(required=True)
-    tags = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
-    aliases = fields.List(fields.String(), required=True)
-    params = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+    """The version."""
+
+    VERSIONED = True
+
+    model = fields.String(**shown("The name of the model."))
+    number = fields.Integer(**shown("The number of the version, never used again under this name."))
+    state = fields.String(
+        **shown(
+            "`pending`: its bytes are not verified yet; `ready`, `failed` or `deleted`; `unverified`: its files are "
+            "elsewhere and were never verified here."
+        )
+    )
+    state_reason = fields.String(**shown("Why it is in this state.", null=True))
+    stage = fields.String(**shown(f"{one_of(Stage)}."))
+    rolled_back = fields.Boolean(**shown("Whether its last time in production ended by a rollback."))
+    manifest_digest = fields.String(
+        **shown("The digest of the manifest, `sha256:…`; null while the files are not known.", null=True)
+    )
+    file_count = fields.Integer(**shown("How many files it has."))
+    size = fields.Integer(**shown("Their size in bytes, together."))
+    description = fields.String(**shown("What this version is."))
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Tags by key."))
+    aliases = fields.List(fields.String(), **shown("The aliases that point at it."))
+    params = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Parameters by name."))
     metrics = fields.Dict(
-        keys=fields.String(),
-        values=fields.Float(),
-        required=True,
-        metadata={"description": "The latest value of each, whatever the data."},
+        keys=fields.String(), values=fields.Float(), **shown("The latest value of each metric, whatever the data.")
     )
     evaluations = fields.List(
         fields.Nested(EvaluationView),
-        required=True,
-        metadata={
-            "description": "The metrics that were measured on a named dataset: the latest value on each, the last "
-            "recorded one last."
-        },
+        **shown(
+            "The metrics that were measured on a named dataset: the latest value on each, the last recorded one last."
+        ),
     )
-    framework = fields.String(required=True, allow_none=True)
-    signature = fields.Dict(required=True, allow_none=True)
-    lineage = fields.Nested(LineageView, required=True)
-    source = fields.String(required=True, allow_none=True, metadata={"description": "as an MLflow client named it"})
-    claimed = fields.Dict(
-        required=True, allow_none=True, metadata={"description": "what the registry it came from said"}
-    )
-    created_at = Instant(required=True)
-    created_by = fields.String(required=True)
-    updated_at = Instant(required=True)
-    deleted_at = Instant(required=True, allow_none=True)
-    purged_at = Instant(required=True, allow_none=True, metadata={"description": "when its bytes were given up"})
+    framework = fields.String(**shown("The framework.", null=True))
+    signature = fields.Dict(**shown("The inputs and outputs of the model.", null=True))
+    lineage = fields.Nested(LineageView, **shown("Where it came from."))
+    source = fields.String(**shown("The source that an MLflow client, or an import, named.", null=True))
+    claimed = fields.Dict(**shown("Facts from the registry that it comes from.", null=True))
+    created_at = Instant(**shown("When it was registered."))
+    created_by = fields.String(**shown("The name of the account that registered it."))
+    updated_at = Instant(**shown("When it last changed."))
+    deleted_at = Instant(**shown("When it was deleted.", null=True))
+    purged_at = Instant(**shown("When its bytes were given up.", null=True))
 
 
 class PurgeBody(Strict):
+    """Why bytes are given up for good."""
+
     reason = reason(required=True)
-    now = Flag(
-        metadata={"description": "Purge before the time for which deleted versions are kept; the entry records it."}
-    )
+    now = Flag(metadata=about("Before the time for which deleted versions are kept; the audit entry records it."))
 
 
 class RegisteredView(View):
-    """``created`` is false when the same files of the same run were registered before.
+    """The registered version.
 
-    Without a run, the same files with the same lineage are.
+    Without a run, a registration means the version with the same files and the same lineage.
     """
 
-    created = fields.Boolean(required=True)
-    updated = fields.List(
-        fields.String(), required=True, metadata={"description": "the facts that were added to the version"}
-    )
-    version = fields.Nested(VersionView, required=True)
+    VERSIONED = True
+
+    created = fields.Boolean(**shown("False where the same files of the same run were registered before."))
+    updated = fields.List(fields.String(), **shown("The facts that were added to an existing version."))
+    version = fields.Nested(VersionView, **shown("The version."))
 
 
 class FileView(View):
-    """``url`` is there when signed addresses were asked for: it serves the bytes for a while, with Range."""
+    """A file of a version."""
 
-    path = fields.String(required=True)
-    size = fields.Integer(required=True)
-    sha256 = fields.String(required=True)
-    media_type = fields.String(required=True)
-    url = Address()
+    path = fields.String(**shown("The path of the file in the version."))
+    size = fields.Integer(**shown("Its size in bytes."))
+    sha256 = fields.String(**shown("The SHA-256 of its bytes, in hex."))
+    media_type = fields.String(**shown("Its media type."))
+    url = Address(metadata=about("With `signed=true`: a URL that serves the bytes for a while, with Range."))
 
 
 class MetricView(View):
-    key = fields.String(required=True)
-    value = fields.Float(required=True)
-    step = fields.Integer(required=True, allow_none=True)
-    dataset_digest = fields.String(required=True, allow_none=True)
-    dataset_name = fields.String(required=True, allow_none=True)
-    recorded_at = Instant(required=True)
-    recorded_by = fields.String(required=True)
+    """A recorded value of a metric."""
+
+    key = fields.String(**shown("The name of the metric."))
+    value = fields.Float(**shown("The value."))
+    step = fields.Integer(**shown("The training step.", null=True))
+    dataset_digest = fields.String(**shown("The digest of the data; null: it was not named.", null=True))
+    dataset_name = fields.String(**shown("The name of the data, for people.", null=True))
+    recorded_at = Instant(**shown("When it was recorded."))
+    recorded_by = fields.String(**shown("The name of the account that recorded it."))
 
 
 VersionPage = page_of(VersionView, "VersionPage")
@@ -247,9 +309,7 @@ FoundVersionPage = page_of(
     VersionView,
     "FoundVersionPage",
     warnings=fields.List(
-        fields.String(),
-        required=True,
-        metadata={"description": "On the first page: the keys of the order whose values are on several datasets."},
+        fields.String(), **shown("On the first page: the keys of the order whose values are on several datasets.")
     ),
 )
 FilePage = page_of(FileView, "FilePage")

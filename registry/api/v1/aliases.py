@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.blueprint import Blueprint, conditional
+from registry.api import examples
+from registry.api.blueprint import Blueprint
+from registry.api.operation_docs import conditional
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.aliases import AliasBody, AliasPage, AliasView, AsOfQuery, ProtectionView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
 from registry.db.records import AliasRecord
 from registry.domain.access import Permission
+from registry.domain.errors import NotReady, Stale, TimeUncertain
 from registry.http.access import requires
 from registry.http.context import current_actor, if_match, protected_aliases
 from registry.services import aliases, protection
@@ -20,11 +24,12 @@ ALIAS = "/models/<model:model>/aliases/<alias:alias>"
 
 
 @blueprint.route(ALIAS, methods=["PUT"])
+@refuses(Stale, NotReady)
 @conditional
-@blueprint.arguments(AliasBody)
-@blueprint.response(201, AliasView, unchanged=200)
+@blueprint.arguments(AliasBody, example=examples.ALIAS)
+@blueprint.response(201, AliasView, example=examples.ALIASED, existing="The alias as it is now: it existed before.")
 @requires(Permission.ALIAS_SET)
-def put_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
+def set_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Point an alias at a version.
 
     No alias points at a pending or failed version. A protected alias points at ready versions only, and moving it
@@ -51,8 +56,7 @@ def list_aliases(query: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 @blueprint.route(ALIAS)
-@conditional
-@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
+@refuses(TimeUncertain)
 @blueprint.arguments(AsOfQuery, location="query")
 @blueprint.response(200, AliasView)
 @requires(Permission.MODEL_READ)
@@ -77,10 +81,11 @@ def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
 
 
 @blueprint.route(f"{ALIAS}/protection", methods=["PUT"])
+@refuses(NotReady)
 @blueprint.arguments(ReasonBody)
 @blueprint.response(200, ProtectionView)
 @requires(Permission.VERSION_PROMOTE)
-def put_protection(body: dict[str, Any], model: str, alias: str) -> Protection:
+def protect_alias(body: dict[str, Any], model: str, alias: str) -> Protection:
     """Protect an alias: it points at ready versions only, and moves with version:promote only."""
     return protection.protect(model, alias, actor=current_actor(), protected=protected_aliases(), **body)
 
@@ -89,7 +94,7 @@ def put_protection(body: dict[str, Any], model: str, alias: str) -> Protection:
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, ProtectionView)
 @requires(Permission.VERSION_PROMOTE)
-def delete_protection(query: dict[str, Any], model: str, alias: str) -> Protection:
+def unprotect_alias(query: dict[str, Any], model: str, alias: str) -> Protection:
     """Stop protecting an alias."""
     return protection.unprotect(model, alias, actor=current_actor(), protected=protected_aliases(), **query)
 

@@ -10,8 +10,10 @@ from typing import Any
 
 from flask import Response, request, stream_with_context
 
+from registry.api import examples
 from registry.api.blueprint import Blueprint
 from registry.api.csv_cells import cell
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.audit import (
     AuditEntryView,
     AuditPage,
@@ -27,6 +29,7 @@ from registry.api.schemas.audit import (
 from registry.api.schemas.paging import paged
 from registry.db.records import EntryRecord
 from registry.domain.access import Permission
+from registry.domain.errors import NotFound, PositionLost, UnknownValue
 from registry.http.access import requires
 from registry.services import audit
 from registry.services.audit import Criteria, Position
@@ -40,8 +43,9 @@ EXPORTS = {"application/x-ndjson": "jsonl", "text/csv": "csv"}
 
 
 @blueprint.route("/models/<model:model>/history")
+@refuses(UnknownValue)
 @blueprint.arguments(HistoryQuery, location="query")
-@blueprint.response(200, EntryPage)
+@blueprint.response(200, EntryPage, example=examples.HISTORY)
 @requires(Permission.MODEL_READ)
 def list_model_history(query: dict[str, Any], model: str) -> dict[str, Any]:
     """List what happened to a model, newest first."""
@@ -49,6 +53,7 @@ def list_model_history(query: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/history")
+@refuses(UnknownValue)
 @blueprint.arguments(HistoryQuery, location="query")
 @blueprint.response(200, EntryPage)
 @requires(Permission.MODEL_READ)
@@ -58,8 +63,11 @@ def list_version_history(query: dict[str, Any], model: str, number: int) -> dict
 
 
 @blueprint.route("/audit")
+@refuses(UnknownValue, PositionLost)
 @blueprint.arguments(AuditQuery, location="query")
-@blueprint.response(200, AuditPage)
+@blueprint.response(
+    200, AuditPage, example=examples.AUDIT, description="A page of the audit log, or with `format` all matches."
+)
 @blueprint.doc(
     responses={
         200: {
@@ -89,19 +97,21 @@ def list_audit(query: dict[str, Any]) -> Any:
 
 
 @blueprint.route("/audit/chains")
+@refuses(NotFound)
 @blueprint.arguments(HeadQuery, location="query")
 @blueprint.response(200, HeadPage)
 @requires(Permission.AUDIT_READ)
-def list_chains(query: dict[str, Any]) -> dict[str, Any]:
+def list_audit_chains(query: dict[str, Any]) -> dict[str, Any]:
     """List the chains of the audit log with the hashes of their latest entries."""
     return paged(audit.heads(**query))
 
 
 @blueprint.route("/audit/entries")
+@refuses(NotFound)
 @blueprint.arguments(ChainQuery, location="query")
 @blueprint.response(200, ChainEntryPage)
 @requires(Permission.AUDIT_READ)
-def list_chain_entries(query: dict[str, Any]) -> dict[str, Any]:
+def list_audit_entries(query: dict[str, Any]) -> dict[str, Any]:
     """List the entries chain by chain, oldest first, with all that verification needs but the service's key.
 
     `registry audit verify` reads them.

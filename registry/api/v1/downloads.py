@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from registry.api.blueprint import Blueprint
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.downloads import DownloadPage, DownloadQuery
 from registry.api.schemas.paging import paged
 from registry.domain.access import Permission
+from registry.domain.errors import UnknownValue
 from registry.http.access import requires
 from registry.http.context import adapters
 from registry.services import download_counts
@@ -16,6 +18,7 @@ blueprint = Blueprint("downloads", __name__, url_prefix="/api/v1", description="
 
 
 @blueprint.route("/downloads")
+@refuses(UnknownValue)
 @blueprint.arguments(DownloadQuery, location="query")
 @blueprint.response(200, DownloadPage)
 @requires(Permission.AUDIT_READ)

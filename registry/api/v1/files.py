@@ -8,10 +8,11 @@ from flask import redirect
 from werkzeug import Response
 
 from registry.api.blueprint import Blueprint
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.paging import paged
-from registry.api.schemas.problem import ProblemView
 from registry.api.schemas.versions import FilePage, FilesQuery
 from registry.domain.access import Permission
+from registry.domain.errors import BlobsMissing, Conflict, NotReady
 from registry.http.access import requires
 from registry.http.context import absolute, current_actor, settings, store
 from registry.http.downloads import note
@@ -19,11 +20,12 @@ from registry.services import archive, downloads, versions
 from registry.services.download_counts import Way
 from registry.storage.driver import attachment
 
-blueprint = Blueprint("files", __name__, url_prefix="/api/v1", description="Manifests, and bytes out.")
+blueprint = Blueprint("files", __name__, url_prefix="/api/v1", description="The files of versions, and their bytes.")
 FILES = "/models/<model:model>/versions/<number:number>/files"
 
 
 @blueprint.route(FILES)
+@refuses(Conflict, NotReady)
 @blueprint.arguments(FilesQuery, location="query")
 @blueprint.response(200, FilePage)
 @requires(Permission.MODEL_READ, surely=True)
@@ -38,10 +40,10 @@ def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/archive")
+@refuses(Conflict, NotReady, BlobsMissing)
 @blueprint.response(200, description="All files as one uncompressed tar.", content_type="application/x-tar")
-@blueprint.alt_response(409, schema=ProblemView, description="conflict", content_type="application/problem+json")
 @requires(Permission.FILE_DOWNLOAD)
-def get_archive(model: str, number: int) -> Response:
+def download_archive(model: str, number: int) -> Response:
     """Download a version as one tar; it ends too early when a file's bytes turn out to be damaged."""
     found = archive.open_(model, number, store=store())
     note(model, number, Way.ARCHIVE)
@@ -53,10 +55,14 @@ def get_archive(model: str, number: int) -> Response:
 
 
 @blueprint.route(f"{FILES}/<manifest_path:path>")
-@blueprint.response(302, description="The file, at a signed URL in Location; Range works there.")
-@blueprint.alt_response(409, schema=ProblemView, description="conflict", content_type="application/problem+json")
+@refuses(Conflict, NotReady)
+@blueprint.response(
+    302,
+    description="The file, at a signed URL in Location; Range works there.",
+    headers={"Location": {"description": "A URL that serves the file for a while.", "schema": {"type": "string"}}},
+)
 @requires(Permission.FILE_DOWNLOAD)
-def get_file(model: str, number: int, path: str) -> Response:
+def download_file(model: str, number: int, path: str) -> Response:
     """Download a file of a version."""
     url = downloads.sign(model, number, path, store=store(), expires_in=settings().url_expiry)
     note(model, number, Way.FILE)

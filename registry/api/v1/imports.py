@@ -26,7 +26,7 @@ def _location(asked: ImportRecord) -> str:
 @blueprint.arguments(ImportBody)
 @blueprint.response(202, ImportView, location=_location)
 @requires(Permission.VERSION_IMPORT)
-def post_import(body: dict[str, Any], model: str) -> ImportRecord:
+def import_version(body: dict[str, Any], model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""
     return imports.request(
         model,

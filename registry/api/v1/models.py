@@ -6,7 +6,10 @@ from typing import Any
 
 from flask import url_for
 
-from registry.api.blueprint import Blueprint, conditional
+from registry.api import examples
+from registry.api.blueprint import Blueprint
+from registry.api.operation_docs import conditional
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.models import (
     ModelBody,
     ModelPage,
@@ -19,6 +22,7 @@ from registry.api.schemas.models import (
 from registry.api.schemas.paging import paged
 from registry.db.records import ModelRecord
 from registry.domain.access import Permission
+from registry.domain.errors import AlreadyExists, InUse, UnknownValue
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, if_match, protected_aliases, settings
@@ -27,11 +31,18 @@ from registry.services import models
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
 
 
+def _location(created: ModelRecord) -> str:
+    return url_for("models.get_model", model=created.name)
+
+
 @blueprint.route("/models", methods=["POST"])
-@blueprint.arguments(ModelBody)
-@blueprint.response(201, ModelView, location=lambda model: url_for("models.get_model", model=model.name))
+@refuses(AlreadyExists)
+@blueprint.arguments(ModelBody, example=examples.MODEL)
+@blueprint.response(
+    201, ModelView, example=examples.CREATED_MODEL, location=lambda model: url_for("models.get_model", model=model.name)
+)
 @requires(Permission.MODEL_CREATE)
-def post_model(body: dict[str, Any]) -> ModelRecord:
+def create_model(body: dict[str, Any]) -> ModelRecord:
     """Create a model."""
     return models.create(
         body["name"],
@@ -45,6 +56,7 @@ def post_model(body: dict[str, Any]) -> ModelRecord:
 
 
 @blueprint.route("/models")
+@refuses(UnknownValue)
 @blueprint.arguments(ModelsQuery, location="query")
 @blueprint.response(200, ModelPage)
 @requires(Permission.MODEL_READ)
@@ -54,8 +66,6 @@ def list_models(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/models/<model:model>")
-@conditional
-@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_READ)
 def get_model(model: str) -> ModelRecord:
@@ -65,10 +75,10 @@ def get_model(model: str) -> ModelRecord:
 
 @blueprint.route("/models/<model:model>", methods=["PATCH"])
 @conditional
-@blueprint.arguments(ModelPatchBody)
+@blueprint.arguments(ModelPatchBody, example=examples.MODEL_CHANGE)
 @blueprint.response(200, ModelView)
 @requires(Permission.MODEL_EDIT)
-def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
+def edit_model(body: dict[str, Any], model: str) -> ModelRecord:
     """Edit a model's description, tags or lifecycle.
 
     The lifecycle needs model:lifecycle and, while a version holds production, version:promote.
@@ -86,6 +96,7 @@ def patch_model(body: dict[str, Any], model: str) -> ModelRecord:
 
 
 @blueprint.route("/models/<model:model>", methods=["DELETE"])
+@refuses(InUse)
 @conditional
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, ModelView)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from registry.api.blueprint import Blueprint
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.paging import paged
 from registry.api.schemas.refusals import RefusalPage, RefusalQuery
 from registry.domain.access import Permission
+from registry.domain.errors import UnknownValue
 from registry.http.access import requires
 from registry.http.context import adapters
 from registry.services import refusals
@@ -16,6 +18,7 @@ blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="W
 
 
 @blueprint.route("/refusals")
+@refuses(UnknownValue)
 @blueprint.arguments(RefusalQuery, location="query")
 @blueprint.response(200, RefusalPage)
 @requires(Permission.AUDIT_READ)

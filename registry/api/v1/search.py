@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from registry.api.blueprint import Blueprint, reads
+from registry.api import examples
+from registry.api.blueprint import Blueprint
+from registry.api.operation_docs import reads
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.models import ModelPage
 from registry.api.schemas.paging import paged
 from registry.api.schemas.search import ModelSearchBody, ModelSearchQuery, VersionSearchBody, VersionSearchQuery
 from registry.api.schemas.versions import FoundVersionPage
 from registry.domain.access import Permission
+from registry.domain.errors import UnknownValue
 from registry.http.access import requires
 from registry.services import search
 
@@ -17,6 +21,7 @@ blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", descripti
 
 
 @blueprint.route("/models")
+@refuses(UnknownValue)
 @blueprint.arguments(ModelSearchQuery, location="query")
 @blueprint.response(200, ModelPage)
 @requires(Permission.MODEL_READ)
@@ -26,6 +31,7 @@ def search_models(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/models", methods=["POST"])
+@refuses(UnknownValue)
 @blueprint.arguments(ModelSearchBody)
 @blueprint.response(200, ModelPage)
 @reads
@@ -39,8 +45,9 @@ def search_models_by_body(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/versions")
+@refuses(UnknownValue)
 @blueprint.arguments(VersionSearchQuery, location="query")
-@blueprint.response(200, FoundVersionPage)
+@blueprint.response(200, FoundVersionPage, example=examples.FOUND)
 @requires(Permission.MODEL_READ)
 def search_versions(query: dict[str, Any]) -> dict[str, Any]:
     """Find versions of all models by a filter."""
@@ -48,8 +55,9 @@ def search_versions(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/versions", methods=["POST"])
-@blueprint.arguments(VersionSearchBody)
-@blueprint.response(200, FoundVersionPage)
+@refuses(UnknownValue)
+@blueprint.arguments(VersionSearchBody, example=examples.VERSION_SEARCH)
+@blueprint.response(200, FoundVersionPage, example=examples.FOUND)
 @reads
 @requires(Permission.MODEL_READ)
 def search_versions_by_body(body: dict[str, Any]) -> dict[str, Any]:

@@ -5,10 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from registry.api.blueprint import Blueprint, conditional, polled
+from registry.api import examples
+from registry.api.blueprint import Blueprint, polled
+from registry.api.operation_docs import conditional
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.stages import HolderQuery, HolderView, MovedView, RollbackBody, StageChangeBody, StagesView
 from registry.db.records import HolderRecord
 from registry.domain.access import Permission
+from registry.domain.errors import (
+    BlobsMissing,
+    BytesUnchecked,
+    IllegalTransition,
+    NoPrevious,
+    NotReady,
+    Stale,
+    TimeUncertain,
+)
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, etag_of_tenure, if_match, store
@@ -19,11 +31,12 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 
 
 @blueprint.route("/models/<model:model>/versions/<number:number>/stage", methods=["PUT"])
+@refuses(IllegalTransition, NotReady, Stale, BlobsMissing)
 @conditional
-@blueprint.arguments(StageChangeBody)
-@blueprint.response(200, MovedView)
+@blueprint.arguments(StageChangeBody, example=examples.PROMOTION)
+@blueprint.response(200, MovedView, example=examples.PROMOTED)
 @requires(Permission.VERSION_STAGE)
-def put_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
+def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
     """Move a version to another stage.
 
     Into and out of production this needs the permission version:promote; a dry run does not.
@@ -33,11 +46,12 @@ def put_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Mo
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
+@refuses(NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, BytesUnchecked)
 @conditional
-@blueprint.arguments(RollbackBody)
-@blueprint.response(200, MovedView)
+@blueprint.arguments(RollbackBody, example=examples.ROLLBACK)
+@blueprint.response(200, MovedView, example=examples.ROLLED_BACK)
 @requires(Permission.VERSION_STAGE)
-def post_rollback(body: tuple[Terms, int | None], model: str) -> Moved:
+def roll_back(body: tuple[Terms, int | None], model: str) -> Moved:
     """Return production to the previous good holder.
 
     This needs the permission version:rollback; for a dry run version:stage is enough. 503 bytes_unchecked says at once
@@ -50,19 +64,18 @@ def post_rollback(body: tuple[Terms, int | None], model: str) -> Moved:
 @blueprint.route("/models/<model:model>/stages")
 @blueprint.response(200, StagesView)
 @requires(Permission.MODEL_READ)
-def list_stages(model: str) -> dict[str, Any]:
+def get_stages(model: str) -> dict[str, Any]:
     """Show who holds staging and production."""
     return {"model": model, "stages": stages.holders(model)}
 
 
 @blueprint.route("/models/<model:model>/stages/<any(staging,production,archived):stage>")
-@conditional
-@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
+@refuses(TimeUncertain)
 @blueprint.arguments(HolderQuery, location="query")
-@blueprint.response(200, HolderView)
+@blueprint.response(200, HolderView, example=examples.HOLDER)
 @requires(Permission.MODEL_READ)
 @polled(lambda model, stage: etag_of_tenure(stages.tenure_of(model, Stage(stage))))
-def get_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
+def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
     """Show who holds a stage, or held it at an instant.
 
     Poll it with If-None-Match: 304 means that the same version still holds it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from registry.api import examples
 from registry.api.blueprint import Blueprint
 from registry.api.schemas.models import ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
@@ -15,11 +16,11 @@ from registry.http.access import requires
 from registry.http.context import adapters, current_actor, current_credential, settings
 from registry.services import accounts
 
-blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="Identity.")
+blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="API tokens, and who the caller is.")
 
 
 @blueprint.route("/me")
-@blueprint.response(200, MeView)
+@blueprint.response(200, MeView, example=examples.ME)
 @requires(Permission.SELF_READ)
 def get_me() -> dict[str, Any]:
     """Show who I am and what I may do."""
@@ -49,7 +50,7 @@ def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, TokenView)
 @requires(Permission.SELF_REVOKE)
-def delete_my_token(query: dict[str, Any], token: str) -> TokenRecord:
+def revoke_my_token(query: dict[str, Any], token: str) -> TokenRecord:
     """Revoke an API token that acts as me, with any issuer.
 
     Other processes may let it read for some seconds yet.
@@ -61,10 +62,10 @@ def delete_my_token(query: dict[str, Any], token: str) -> TokenRecord:
 
 
 @blueprint.route("/tokens", methods=["POST"])
-@blueprint.arguments(TokenBody)
-@blueprint.response(201, IssuedView)
+@blueprint.arguments(TokenBody, example=examples.TOKEN)
+@blueprint.response(201, IssuedView, example=examples.ISSUED)
 @requires(Permission.TOKEN_CREATE)
-def post_token(body: dict[str, Any]) -> TokenRecord:
+def create_token(body: dict[str, Any]) -> TokenRecord:
     """Issue an API token."""
     return accounts.create_token(
         body["owner"],
@@ -81,7 +82,7 @@ def post_token(body: dict[str, Any]) -> TokenRecord:
 @blueprint.response(200, TokenPage)
 @requires(Permission.TOKEN_READ)
 def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
-    """List API tokens with their owners, issuers and roles, never their secrets. Admins and auditors may."""
+    """List API tokens with their owners, issuers and roles, never their secrets."""
     return paged(accounts.list_tokens(**query))
 
 
@@ -89,7 +90,7 @@ def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, TokenView)
 @requires(Permission.TOKEN_MANAGE)
-def delete_token(query: dict[str, Any], token: str) -> TokenRecord:
+def revoke_token(query: dict[str, Any], token: str) -> TokenRecord:
     """Revoke an API token.
 
     Other processes may let it read for some seconds yet.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from registry.api import examples
 from registry.api.blueprint import Blueprint
-from registry.api.schemas.problem import ProblemView
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.uploads import (
     ArrivedView,
     PartsBody,
@@ -18,43 +19,55 @@ from registry.api.schemas.uploads import (
     UploadView,
 )
 from registry.domain.access import Permission
+from registry.domain.errors import ClockImplausible, Conflict, NotFound, UploadExpired, UploadMismatch
 from registry.http.access import requires
 from registry.http.context import current_actor, limits, store
 from registry.services import completion, partials, uploads
 from registry.services.partials import Arrived, SignedParts
 from registry.services.uploads import Announced, Batch, Wanted
 
-blueprint = Blueprint("uploads", __name__, url_prefix="/api/v1", description="Bytes in: announce, send, complete.")
+blueprint = Blueprint(
+    "uploads", __name__, url_prefix="/api/v1", description="Bytes of files: announce, send, complete."
+)
 
 
 @blueprint.route("/uploads", methods=["POST"])
-@blueprint.arguments(UploadBody)
-@blueprint.response(201, UploadView, unchanged=200)
+@refuses(never=[ClockImplausible])
+@blueprint.arguments(UploadBody, example=examples.UPLOAD)
+@blueprint.response(
+    201,
+    UploadView,
+    example=examples.ANNOUNCED_UPLOAD,
+    existing="The registry has these bytes, or expects them from this caller already.",
+)
 @requires(Permission.FILE_UPLOAD)
-def post_upload(body: Wanted) -> Announced:
+def announce_upload(body: Wanted) -> Announced:
     """Announce a file's bytes and learn where to send them."""
     return uploads.announce(body, actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/batch", methods=["POST"])
+@refuses(never=[ClockImplausible])
 @blueprint.arguments(UploadBatchBody)
 @blueprint.response(200, UploadBatchView)
 @requires(Permission.FILE_UPLOAD)
-def post_uploads(body: dict[str, Any]) -> Batch:
+def announce_uploads(body: dict[str, Any]) -> Batch:
     """Announce the bytes of many files at once."""
     return uploads.announce_many(body["uploads"], actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/batch/complete", methods=["POST"])
+@refuses(NotFound)
 @blueprint.arguments(UploadIdsBody)
 @blueprint.response(200, UploadBatchView)
 @requires(Permission.FILE_UPLOAD)
 def complete_uploads(body: list[str]) -> Batch:
-    """Verify what was sent of many uploads; each answers for itself by its state and reason."""
+    """Verify what was sent of many uploads; each has a state and a reason."""
     return completion.complete_many(body, actor=current_actor(), store=store())
 
 
 @blueprint.route("/uploads/<uuid:upload>")
+@refuses(Conflict)
 @blueprint.response(200, UploadView)
 @requires(Permission.FILE_UPLOAD)
 def get_upload(upload: UUID) -> Announced:
@@ -63,25 +76,27 @@ def get_upload(upload: UUID) -> Announced:
 
 
 @blueprint.route("/uploads/<uuid:upload>/parts", methods=["POST"])
+@refuses(UploadExpired, never=[ClockImplausible])
 @blueprint.arguments(PartsBody)
 @blueprint.response(200, SignedPartsView)
 @requires(Permission.FILE_UPLOAD)
-def sign_parts(body: dict[int, str], upload: UUID) -> SignedParts:
-    """Learn where to send parts of an upload, or once more; the upload lives on."""
+def sign_upload_parts(body: dict[int, str], upload: UUID) -> SignedParts:
+    """Sign URLs for parts of an upload, which prolongs it."""
     return partials.sign(str(upload), body, actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/<uuid:upload>/parts")
+@refuses(Conflict)
 @blueprint.response(200, ArrivedView)
-@blueprint.alt_response(409, schema=ProblemView, description="conflict", content_type="application/problem+json")
 @requires(Permission.FILE_UPLOAD)
-def get_parts(upload: UUID) -> Arrived:
+def list_upload_parts(upload: UUID) -> Arrived:
     """List the parts of an upload that have arrived."""
     return partials.arrived(str(upload), actor=current_actor(), store=store())
 
 
 @blueprint.route("/uploads/<uuid:upload>/complete", methods=["POST"])
-@blueprint.response(200, UploadView)
+@refuses(UploadMismatch, UploadExpired)
+@blueprint.response(200, UploadView, example=examples.VERIFIED_UPLOAD)
 @requires(Permission.FILE_UPLOAD)
 def complete_upload(upload: UUID) -> Announced:
     """Verify what was sent, or leave it to a worker when it is large."""
@@ -89,8 +104,9 @@ def complete_upload(upload: UUID) -> Announced:
 
 
 @blueprint.route("/uploads/<uuid:upload>", methods=["DELETE"])
+@refuses(never=[ClockImplausible])
 @blueprint.response(200, UploadView)
 @requires(Permission.FILE_UPLOAD)
-def delete_upload(upload: UUID) -> Announced:
-    """Give an upload up."""
+def abort_upload(upload: UUID) -> Announced:
+    """Give up an upload, and delete what arrived of it."""
     return uploads.abort(str(upload), actor=current_actor(), store=store())

@@ -7,7 +7,10 @@ from typing import Any
 
 from flask import url_for
 
-from registry.api.blueprint import Blueprint, conditional
+from registry.api import examples
+from registry.api.blueprint import Blueprint
+from registry.api.operation_docs import conditional
+from registry.api.refusal_docs import refuses
 from registry.api.schemas.lineage import VersionLineageView
 from registry.api.schemas.models import ReasonBody, ReasonQuery
 from registry.api.schemas.paging import PageQuery, paged
@@ -24,6 +27,7 @@ from registry.api.schemas.versions import (
 )
 from registry.db.records import VersionRecord
 from registry.domain.access import Permission
+from registry.domain.errors import BlobsMissing, FactsDiffer, InUse
 from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Registration
 from registry.http.access import requires
@@ -42,11 +46,18 @@ def _location(registered: Registered) -> str:
 
 
 @blueprint.route("/models/<model:model>/versions", methods=["POST"])
+@refuses(FactsDiffer, BlobsMissing)
 @takes_manifest
-@blueprint.arguments(VersionBody)
-@blueprint.response(201, RegisteredView, unchanged=200, location=_location)
+@blueprint.arguments(VersionBody, example=examples.REGISTRATION)
+@blueprint.response(
+    201,
+    RegisteredView,
+    example=examples.REGISTERED,
+    existing="The version that the request means: it was registered before.",
+    location=_location,
+)
 @requires(Permission.VERSION_REGISTER)
-def post_version(body: Registration, model: str) -> Registered:
+def register_version(body: Registration, model: str) -> Registered:
     """Register a version from uploaded files.
 
     Aliases are set when the version is ready, unless they were moved since. Protected ones need version:promote.
@@ -69,8 +80,6 @@ def list_versions(query: dict[str, Any], model: str) -> dict[str, Any]:
 
 
 @blueprint.route(VERSION)
-@conditional
-@blueprint.alt_response(304, description="It is the one that If-None-Match names.")
 @blueprint.response(200, VersionView)
 @requires(Permission.MODEL_READ)
 def get_version(model: str, number: int) -> VersionRecord:
@@ -80,10 +89,10 @@ def get_version(model: str, number: int) -> VersionRecord:
 
 @blueprint.route(VERSION, methods=["PATCH"])
 @conditional
-@blueprint.arguments(VersionPatchBody)
+@blueprint.arguments(VersionPatchBody, example=examples.VERSION_CHANGE)
 @blueprint.response(200, VersionView)
 @requires(Permission.VERSION_EDIT)
-def patch_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
+def edit_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Edit a version's description or tags."""
     return versions.edit(
         model,
@@ -97,6 +106,7 @@ def patch_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
 
 
 @blueprint.route(VERSION, methods=["DELETE"])
+@refuses(InUse)
 @conditional
 @blueprint.arguments(ReasonQuery, location="query")
 @blueprint.response(200, VersionView)
@@ -122,6 +132,7 @@ def restore_version(body: dict[str, Any], model: str, number: int) -> VersionRec
 
 
 @blueprint.route(f"{VERSION}/purge", methods=["POST"])
+@refuses(InUse)
 @conditional
 @blueprint.arguments(PurgeBody)
 @blueprint.response(200, VersionView)
@@ -137,11 +148,14 @@ def purge_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
 
 @blueprint.route(f"{VERSION}/metrics", methods=["POST"])
 @conditional
-@blueprint.arguments(EvaluationBody)
-@blueprint.response(201, VersionView)
+@blueprint.arguments(EvaluationBody, example=examples.EVALUATION)
+@blueprint.response(201, VersionView, example=examples.MEASURED)
 @requires(Permission.VERSION_EDIT)
-def post_metrics(body: Evaluation, model: str, number: int) -> VersionRecord:
-    """Add measurements to a version. The same metric on another dataset is another value."""
+def measure_version(body: Evaluation, model: str, number: int) -> VersionRecord:
+    """Add measurements to a version.
+
+    The same metric on another dataset is another value.
+    """
     return versions.measure(model, number, body, actor=current_actor(), if_match=if_match())
 
 

@@ -25,13 +25,6 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 TAGS = {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(10)}
 PARAMS = {f"p{number}": "x" * 6000 for number in range(150)}
 METRICS = {f"{number:04}" + "m" * 240: 0.1 for number in range(1000)}
-# With the names of their datasets as many bytes as one version may have; so are METRICS on the dataset after them.
-EVALUATIONS = [
-    {"metrics": {f"{number:02}{index:02}" + "m" * 240: 0.1 for index in range(100)},
-     "dataset_digest": f"sha256:{number:064}", "dataset_name": "d" * 200}
-    for number in range(20)
-]  # fmt: skip
-ON_DATA = {"dataset_digest": f"sha256:{1:064}", "dataset_name": "d" * 480}
 DESCRIPTION = "\x01" * DESCRIPTION_LENGTH
 LONG = "x" * 200
 BIG = "/api/v1/models/big"
@@ -81,33 +74,33 @@ def fill(app: Flask, given: Given) -> dict[str, Any]:
 
 
 def manifest(file: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """As many files as a version may have, with paths that leave room for the other facts in a body of 8 MiB."""
-    return [{**file, "path": "/".join([f"{number:05}", LONG, LONG, LONG[:170]])} for number in range(FILES)]
+    """As many files as a version may have, with paths of 600 bytes."""
+    return [{**file, "path": "/".join([f"{number:05}", LONG, LONG, LONG])} for number in range(FILES)]
 
 
 def cases(file: Mapping[str, Any]) -> dict[str, Case]:
     """The largest request to each endpoint."""
-    registration = {"files": manifest(file), "anew": True, "tags": TAGS, "evaluations": EVALUATIONS}
+    registration = {"files": manifest(file), "anew": True, "tags": TAGS}
     digests = [{"sha256": f"{number:064x}", "size": 1} for number in range(500)]
     parts = [{"number": number, "sha256": f"{number:064x}"} for number in range(1, 1001)]
     mlflow_tags = [{"key": key, "value": value} for key, value in TAGS.items()]
     named = {"name": "big", "version": "1"}
     return {
         "aliases.delete_alias": Case("DELETE", f"{BIG}/aliases/none"),
-        "aliases.delete_protection": Case("DELETE", f"{BIG}/aliases/none/protection"),
+        "aliases.unprotect_alias": Case("DELETE", f"{BIG}/aliases/none/protection"),
         "aliases.get_alias": Case("GET", f"{BIG}/aliases/champion"),
         "aliases.list_alias_history": Case("GET", f"{BIG}/aliases/champion/history?limit=200"),
         "aliases.list_aliases": Case("GET", f"{BIG}/aliases?limit=200"),
-        "aliases.put_alias": Case("PUT", f"{BIG}/aliases/other", {"version": 2, "reason": "x" * 2000}),
-        "aliases.put_protection": Case("PUT", f"{BIG}/aliases/other/protection", {}),
+        "aliases.set_alias": Case("PUT", f"{BIG}/aliases/other", {"version": 2, "reason": "x" * 2000}),
+        "aliases.protect_alias": Case("PUT", f"{BIG}/aliases/other/protection", {}),
         "audit.list_audit": Case("GET", "/api/v1/audit?limit=200"),
         "audit.list_model_history": Case("GET", f"{BIG}/history?limit=200"),
         "audit.list_version_history": Case("GET", f"{BIG}/versions/1/history?limit=200"),
-        "files.get_archive": Case("GET", "/api/v1/models/wide/versions/1/archive"),
-        "files.get_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),
+        "files.download_archive": Case("GET", "/api/v1/models/wide/versions/1/archive"),
+        "files.download_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),
         "files.list_files": Case("GET", "/api/v1/models/wide/versions/1/files?limit=1000&signed=true"),
         "imports.get_import": Case("GET", f"/api/v1/imports/{NOBODY}"),
-        "imports.post_import": Case("POST", f"{BIG}/imports", {"source": "s3://none/x", "params": PARAMS}),
+        "imports.import_version": Case("POST", f"{BIG}/imports", {"source": "s3://none/x", "params": PARAMS}),
         "jobs.list_jobs": Case("GET", "/api/v1/jobs?limit=200"),
         "jobs.retry_job": Case("POST", f"/api/v1/jobs/{NOBODY}/retry"),
         "metrics.metrics": Case("GET", "/metrics"),
@@ -187,8 +180,8 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "models.delete_model": Case("DELETE", "/api/v1/models/none"),
         "models.get_model": Case("GET", BIG),
         "models.list_models": Case("GET", "/api/v1/models?limit=200"),
-        "models.patch_model": Case("PATCH", BIG, {"tags": TAGS}),
-        "models.post_model": Case("POST", "/api/v1/models", {"name": "other", "tags": TAGS}),
+        "models.edit_model": Case("PATCH", BIG, {"tags": TAGS}),
+        "models.create_model": Case("POST", "/api/v1/models", {"name": "other", "tags": TAGS}),
         "models.restore_model": Case("POST", "/api/v1/models/none/restore", {}),
         "operations.docs": Case("GET", "/docs"),
         "operations.docs_asset": Case("GET", "/docs/swagger-ui-bundle.js"),
@@ -199,42 +192,40 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "operations.readyz": Case("GET", "/readyz"),
         "downloads.list_downloads": Case("GET", "/api/v1/downloads?limit=200"),
         "refusals.list_refusals": Case("GET", "/api/v1/refusals?limit=200"),
-        "audit.list_chains": Case("GET", "/api/v1/audit/chains?limit=200"),
-        "audit.list_chain_entries": Case("GET", "/api/v1/audit/entries?limit=200"),
+        "audit.list_audit_chains": Case("GET", "/api/v1/audit/chains?limit=200"),
+        "audit.list_audit_entries": Case("GET", "/api/v1/audit/entries?limit=200"),
         "search.search_models": Case("GET", "/api/v1/search/models?limit=200"),
         "search.search_models_by_body": Case("POST", "/api/v1/search/models", {"limit": 200}),
         "search.search_versions_by_body": Case("POST", "/api/v1/search/versions", {"order_by": "tags.t1"}),
         "search.search_versions": Case("GET", "/api/v1/search/versions?limit=200&order_by=tags.t1"),
-        "stages.get_holder": Case("GET", f"{BIG}/stages/staging"),
-        "stages.list_stages": Case("GET", f"{BIG}/stages"),
-        "stages.post_rollback": Case("POST", f"{BIG}/rollback", {"reason": "x" * 2000}),
-        "stages.put_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
-        "tokens.delete_my_token": Case("DELETE", "/api/v1/me/tokens/000000000000"),
-        "tokens.delete_token": Case("DELETE", "/api/v1/tokens/000000000000"),
+        "stages.get_stage_holder": Case("GET", f"{BIG}/stages/staging"),
+        "stages.get_stages": Case("GET", f"{BIG}/stages"),
+        "stages.roll_back": Case("POST", f"{BIG}/rollback", {"reason": "x" * 2000}),
+        "stages.change_stage": Case("PUT", f"{BIG}/versions/2/stage", {"stage": "staging", "reason": "x" * 2000}),
+        "tokens.revoke_my_token": Case("DELETE", "/api/v1/me/tokens/000000000000"),
+        "tokens.revoke_token": Case("DELETE", "/api/v1/tokens/000000000000"),
         "tokens.get_me": Case("GET", "/api/v1/me"),
         "tokens.list_my_tokens": Case("GET", "/api/v1/me/tokens?limit=200"),
         "tokens.list_tokens": Case("GET", "/api/v1/tokens?limit=200"),
-        "tokens.post_token": Case("POST", "/api/v1/tokens", {"owner": "ann", "roles": ["reader"], "name": "x" * 255}),
+        "tokens.create_token": Case("POST", "/api/v1/tokens", {"owner": "ann", "roles": ["reader"], "name": "x" * 255}),
         "transfer.receive": Case("PUT", "/transfer/none", b"x" * 1_000_000),
         "transfer.serve": Case("GET", "/transfer/none"),
         "uploads.complete_upload": Case("POST", f"/api/v1/uploads/{NOBODY}/complete"),
         "uploads.complete_uploads": Case("POST", "/api/v1/uploads/batch/complete", {"ids": [NOBODY] * 500}),
-        "uploads.delete_upload": Case("DELETE", f"/api/v1/uploads/{NOBODY}"),
-        "uploads.get_parts": Case("GET", f"/api/v1/uploads/{NOBODY}/parts"),
+        "uploads.abort_upload": Case("DELETE", f"/api/v1/uploads/{NOBODY}"),
+        "uploads.list_upload_parts": Case("GET", f"/api/v1/uploads/{NOBODY}/parts"),
         "uploads.get_upload": Case("GET", f"/api/v1/uploads/{NOBODY}"),
-        "uploads.post_upload": Case("POST", "/api/v1/uploads", digests[1]),
-        "uploads.post_uploads": Case("POST", "/api/v1/uploads/batch", {"uploads": digests}),
-        "uploads.sign_parts": Case("POST", f"/api/v1/uploads/{NOBODY}/parts", {"parts": parts}),
+        "uploads.announce_upload": Case("POST", "/api/v1/uploads", digests[1]),
+        "uploads.announce_uploads": Case("POST", "/api/v1/uploads/batch", {"uploads": digests}),
+        "uploads.sign_upload_parts": Case("POST", f"/api/v1/uploads/{NOBODY}/parts", {"parts": parts}),
         "versions.delete_version": Case("DELETE", f"{BIG}/versions/99"),
         "versions.get_lineage": Case("GET", f"{BIG}/versions/1/lineage"),
         "versions.get_version": Case("GET", f"{BIG}/versions/1"),
         "versions.list_metrics": Case("GET", "/api/v1/models/wide/versions/1/metrics?limit=200"),
         "versions.list_versions": Case("GET", f"{BIG}/versions?limit=200"),
-        "versions.patch_version": Case("PATCH", f"{BIG}/versions/1", {"tags": TAGS}),
-        "versions.post_metrics": Case(
-            "POST", "/api/v1/models/wide/versions/1/metrics", {"metrics": METRICS, **ON_DATA}
-        ),
-        "versions.post_version": Case(
+        "versions.edit_version": Case("PATCH", f"{BIG}/versions/1", {"tags": TAGS}),
+        "versions.measure_version": Case("POST", "/api/v1/models/wide/versions/1/metrics", {"metrics": METRICS}),
+        "versions.register_version": Case(
             "POST", f"{BIG}/versions", registration, {"Idempotency-Key": "the-largest-registration"}
         ),
         "versions.purge_version": Case("POST", f"{BIG}/versions/99/purge", {"reason": "x" * 2000}),

@@ -1,0 +1,279 @@
+"""The examples of the OpenAPI document: one story about the model ``fraud``.
+
+Version 1 is in production when it begins. A test sends each request to a server and compares the responses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from registry.api.schemas.search import VERSIONS_FILTER
+from registry.domain.access import Role, permissions_of
+from registry.rules.manifest import digest as manifest_digest
+
+CONTENT, EARLIER_CONTENT = b"an example of a model", b"an earlier model"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _file(content: bytes) -> dict[str, Any]:
+    sha256 = _digest(content)
+    return {"path": "model.bin", "size": len(content), "sha256": sha256, "media_type": "application/octet-stream"}
+
+
+TRAINING, TEST = f"sha256:{_digest(b'payments')}", f"sha256:{_digest(b'payments-test')}"
+MANIFEST = manifest_digest([_file(CONTENT)])
+
+MODEL = {"name": "fraud", "description": "Scores card payments.", "tags": {"team": "risk"}}
+MODEL_CHANGE = {"tags": {"tier": "1", "old": None}, "reason": "reviewed by the risk team"}
+UPLOAD = {"sha256": _digest(CONTENT), "size": len(CONTENT)}
+REGISTRATION = {
+    "files": [_file(CONTENT)],
+    "description": "Trained on the payments of November.",
+    "tags": {"season": "autumn"},
+    "params": {"max_depth": "6"},
+    "framework": "sklearn",
+    "run": {"system": "github", "id": "8123456789", "url": "https://ci.example.com/runs/8123456789"},
+    "code": {"repo": "https://git.example.com/risk/fraud", "commit": "7b1d0f6e2c9a", "branch": "main", "dirty": False},
+    "datasets": [{"name": "payments", "digests": [TRAINING], "uri": "s3://data/payments", "role": "train"}],
+}
+VERSION_CHANGE = {"tags": {"season": None, "reviewed": "yes"}, "reason": "reviewed by the risk team"}
+EVALUATION = {"metrics": {"auc": 0.93}, "dataset_digest": TEST, "dataset_name": "payments-test"}
+ALIAS = {"version": 2, "reason": "the best one on payments-test"}
+PROMOTION = {"stage": "production", "reason": "AUC 0.93 on payments-test", "expected_current": 1}
+VERSION_SEARCH = {"filter": VERSIONS_FILTER, "order_by": "metrics.auc DESC", "limit": 10}
+ROLLBACK = {"reason": "false alarms since the promotion", "expected_current": 2}
+TOKEN = {"owner": "ci", "roles": ["writer"], "name": "training pipeline", "expires_in_days": 30}
+
+_LINEAGE = {
+    "run": {
+        "system": "github",
+        "id": "8123456789",
+        "url": "https://ci.example.com/runs/8123456789",
+        "params": {},
+        "metrics": {},
+        "unmeasured": {},
+        "tags": {},
+        "triggered_by": None,
+        "started_at": None,
+        "finished_at": None,
+    },
+    "code": {
+        "repo": "https://git.example.com/risk/fraud",
+        "commit": "7b1d0f6e2c9a",
+        "branch": "main",
+        "path": None,
+        "dirty": False,
+    },
+    "environment": None,
+    "datasets": [
+        {
+            "name": "payments",
+            "digests": [TRAINING],
+            "uri": "s3://data/payments",
+            "role": "train",
+            "rows": None,
+            "schema": None,
+        }
+    ],
+    "parents": [],
+}
+_VERSION = {
+    "model": "fraud",
+    "number": 2,
+    "state": "ready",
+    "state_reason": None,
+    "stage": "none",
+    "rolled_back": False,
+    "manifest_digest": MANIFEST,
+    "file_count": 1,
+    "size": len(CONTENT),
+    "description": "Trained on the payments of November.",
+    "tags": {"season": "autumn"},
+    "aliases": [],
+    "params": {"max_depth": "6"},
+    "metrics": {},
+    "evaluations": [],
+    "framework": "sklearn",
+    "signature": None,
+    "lineage": _LINEAGE,
+    "source": None,
+    "claimed": None,
+    "created_at": "2026-11-21T13:05:02.118000Z",
+    "created_by": "ci",
+    "updated_at": "2026-11-21T13:05:02.118000Z",
+    "deleted_at": None,
+    "purged_at": None,
+}
+_EARLIER = _VERSION | {
+    "number": 1,
+    "stage": "production",
+    "manifest_digest": manifest_digest([_file(EARLIER_CONTENT)]),
+    "size": len(EARLIER_CONTENT),
+    "description": "",
+    "tags": {},
+    "params": {},
+    "framework": None,
+    "lineage": {"run": None, "code": None, "environment": None, "datasets": [], "parents": []},
+    "created_at": "2026-10-17T08:30:11.002000Z",
+    "updated_at": "2026-11-21T16:40:55.731000Z",
+}
+_MEASURED = {
+    "metrics": {"auc": 0.93},
+    "evaluations": [{"metric": "auc", "value": 0.93, "dataset_digest": TEST, "dataset_name": "payments-test"}],
+    "updated_at": "2026-11-21T13:06:40.901000Z",
+}
+_PROMOTED = {"stage": "production", "aliases": ["champion"], "updated_at": "2026-11-21T13:20:00.250000Z"}
+_ENTRY = "3b4f064f-ef97-4a40-98cc-4bd42bb0e5e1"
+
+CREATED_MODEL: dict[str, Any] = {
+    "id": "1dc34f19-5f1a-4ef8-9783-ec58c495751d",
+    "name": "fraud",
+    "description": "Scores card payments.",
+    "tags": {"team": "risk"},
+    "lifecycle": "enforced",
+    "state": "active",
+    "latest_version": None,
+    "stages": {"staging": [], "production": []},
+    "aliases": {},
+    "protected_aliases": [],
+    "claimed": None,
+    "created_at": "2026-10-17T08:30:10.452000Z",
+    "created_by": "ann",
+    "updated_at": "2026-10-17T08:30:10.452000Z",
+    "deleted_at": None,
+}
+VERIFIED_UPLOAD = {
+    "id": "9c985dce-891d-475f-bc18-81706e9d7bed",
+    "state": "verified",
+    "sha256": _digest(CONTENT),
+    "size": len(CONTENT),
+    "expires_at": "2026-11-22T13:05:01.591000Z",
+    "reason": None,
+    "part_size": None,
+    "target": None,
+}
+ANNOUNCED_UPLOAD = VERIFIED_UPLOAD | {
+    "state": "pending",
+    "target": {
+        "method": "PUT",
+        "url": "https://registry.example.com/transfer/.eJyljVsOAiEMAO_S78WlQIHuZUxbIBpNNK4fPuLd…",
+        "headers": {"Content-Type": "application/octet-stream"},
+        "expires_at": "2026-11-21T13:10:01.591000Z",
+    },
+}
+REGISTERED = {"created": True, "updated": [], "version": _VERSION}
+MEASURED = _VERSION | _MEASURED
+ALIASED = {
+    "model": "fraud",
+    "alias": "champion",
+    "number": 2,
+    "manifest_digest": MANIFEST,
+    "since": "2026-11-21T13:07:12.637000Z",
+    "until": None,
+    "entry": "35a3bd7f-7aa4-4a9b-8cae-26643292bc1f",
+    "actor": "ann",
+    "reason": "the best one on payments-test",
+    "state": "ready",
+    "protected": False,
+}
+PROMOTED = {
+    "model": "fraud",
+    "number": 2,
+    "kind": "promote",
+    "source": "staging",
+    "target": "production",
+    "changed": True,
+    "displaced": 1,
+    "dry_run": False,
+    "at": "2026-11-21T13:20:00.250000Z",
+    "version": _VERSION | _MEASURED | _PROMOTED,
+    "warnings": [],
+}
+HOLDER = {
+    "model": "fraud",
+    "stage": "production",
+    "number": 2,
+    "manifest_digest": MANIFEST,
+    "since": "2026-11-21T13:20:00.250000Z",
+    "until": None,
+    "entry": _ENTRY,
+    "kind": "promote",
+    "actor": "ann",
+    "reason": "AUC 0.93 on payments-test",
+}
+FOUND = {"items": [_VERSION | _MEASURED | _PROMOTED], "next_cursor": None, "warnings": []}
+_CURSOR = ".eJyLjjbUUTKNBQAIGgIe.3f6rVnqk1Z0m…"
+_PROMOTION_ENTRY = {
+    "id": _ENTRY,
+    "at": "2026-11-21T13:20:00.250000Z",
+    "action": "version.promoted",
+    "actor": {
+        "id": "fb8d8a3f-47ee-4cd6-8871-f72ab2e10268",
+        "name": "ann",
+        "kind": "user",
+        "credential": "T54XB17ddu0N",
+        "issuer": "root",
+    },
+    "model": "fraud",
+    "version": 2,
+    "related_version": 1,
+    "token": None,
+    "before": {"production": 1, "stage": "staging"},
+    "after": {"production": 2, "stage": "production"},
+    "reason": "AUC 0.93 on payments-test",
+    "texts": {},
+    "redacted": [],
+    "digests": {"manifest": MANIFEST},
+    "request_id": "322f10d335d04da590a2b5038bc95686",
+    "client_request_id": None,
+    "aggregate": "model:1dc34f19-5f1a-4ef8-9783-ec58c495751d",
+    "seq": 9,
+    "previous_hash": "d3380ae3e875a33acf70fa75618cdf46ffa457eb7ffda9049ea02b381559b4b0",
+    "leaf_hash": "46b533adb260c69625fd2edcad145f395c554ea168c719e3545c24b77bdd733b",
+}
+HISTORY = {"items": [_PROMOTION_ENTRY], "next_cursor": _CURSOR}
+AUDIT = {"items": [_PROMOTION_ENTRY | {"body": "eyJhY3Rpb24iOiJ2ZXJzaW9uLnByb21vdGVkIiwi…"}], "next_cursor": _CURSOR}
+ROLLED_BACK = {
+    "model": "fraud",
+    "number": 1,
+    "kind": "rollback",
+    "source": "archived",
+    "target": "production",
+    "changed": True,
+    "displaced": 2,
+    "dry_run": False,
+    "at": "2026-11-21T16:40:55.731000Z",
+    "version": _EARLIER,
+    "warnings": [],
+}
+ISSUED = {
+    "id": "EOuE2hW2teM9",
+    "owner": "ci",
+    "name": "training pipeline",
+    "roles": ["writer"],
+    "created_at": "2026-11-21T09:00:00.779000Z",
+    "created_by": "root",
+    "expires_at": "2026-12-21T09:00:00.779000Z",
+    "last_used_on": None,
+    "revoked_at": None,
+    "token": "mrp_EOuE2hW2teM9…",
+}
+ME = {
+    "id": "5c0e8f4b-2f53-4c0c-a8f8-31dca2bd7a60",
+    "name": "ci",
+    "kind": "user",
+    "roles": ["writer"],
+    "permissions": sorted(permissions_of([Role.WRITER])),
+    "token": {
+        "id": "EOuE2hW2teM9",
+        "name": "training pipeline",
+        "expires_at": "2026-12-21T09:00:00.779000Z",
+        "issued_by": "root",
+    },
+    "foreign_tokens": 1,
+    "mode": "production",
+}

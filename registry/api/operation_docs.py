@@ -1,0 +1,162 @@
+"""The documentation of an operation, as the decorators of its view imply it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+from flask_smorest.utils import load_info_from_docstring
+from marshmallow import Schema
+
+from registry.api import refusal_docs
+from registry.api.prose import markdown
+from registry.domain import errors
+from registry.http.access import WRITES, permission_of
+
+View = Callable[..., Any]
+# What every operation can refuse, and those that read a body, write, or take a condition.
+ALWAYS = (errors.Malformed, errors.Unauthenticated, errors.Forbidden, errors.Invalid, errors.RateLimited,
+          errors.Unavailable)  # fmt: skip
+OF_BODIES = (errors.BodyTimeout, errors.TooLarge)
+OF_WRITES = (*OF_BODIES, errors.Conflict, errors.IdempotencyMismatch, errors.ClockImplausible)
+IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Visible ASCII, new for each new request. Repeating a request with its key gives the first reply to "
+    "a caller who holds the permissions that it needed.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$"},
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag that came with the resource: refuses (412) when it has changed since.",
+    "schema": {"type": "string", "pattern": '^("[a-z][0-9]{1,18}(-[a-z]+)*"|\\*)$'},
+}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the copy that the client has: 304 when it has not changed since.",
+    "schema": {"type": "string"},
+}
+ETAG = {"ETag": {"description": "The state of the resource, for If-Match and If-None-Match.",
+                 "schema": {"type": "string"}}}  # fmt: skip
+UNCHANGED = {"description": "The copy that If-None-Match names is up to date.", "headers": ETAG}
+LOCATION = {"Location": {"description": "The path of the resource.", "schema": {"type": "string"}}}
+REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` where this is the kept reply to an earlier request with the same Idempotency-Key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+# By the name in the address: what it is, and an example.
+PATH_PARAMETERS: Mapping[str, tuple[str, Any]] = {
+    "model": ("The name of the model.", "fraud"),
+    "number": ("The number of the version.", 2),
+    "alias": ("The name of the alias.", "champion"),
+    "stage": ("The stage.", "production"),
+    "path": ("The path of the file in the version.", "model.bin"),
+    "upload": ("The id of the upload.", "0b7c1f7e-4d3a-4c52-9a55-2f1d6a8c9e10"),
+    "import_id": ("The id of the import.", "0b7c1f7e-4d3a-4c52-9a55-2f1d6a8c9e10"),
+    "job_id": ("The id of the job.", "0b7c1f7e-4d3a-4c52-9a55-2f1d6a8c9e10"),
+    "token": ("The id of the token, which is no secret.", "4fTq81LmZc0X"),
+}
+_ARGUMENT = re.compile(r"<(?:[^<>]*:)?(\w+)>")
+
+
+def path_parameters(rule: str) -> list[dict[str, Any]]:
+    """Return what is documented of the parts of an address. Raises KeyError for a part that is not described."""
+    named = ((name, *PATH_PARAMETERS[name]) for name in _ARGUMENT.findall(rule))
+    return [{"in": "path", "name": name, "description": text, "example": value} for name, text, value in named]
+
+
+def refusals(rule: str, methods: Collection[str], view: View) -> Sequence[refusal_docs.Kind]:
+    """Return what an operation can refuse without a declaration."""
+    return (
+        *ALWAYS,
+        *((errors.NotFound,) if "<" in rule else ()),
+        *((errors.NotJson,) if takes_body(view) else ()),
+        *(OF_WRITES if _writes(methods, view) else OF_BODIES if takes_body(view) else ()),
+        *((errors.PreconditionFailed,) if _takes_conditions(methods, view) else ()),
+    )
+
+
+def headers(methods: Collection[str], view: View) -> list[dict[str, Any]]:
+    """Return the headers that a request can have."""
+    writes = _writes(methods, view)
+    keys = [IDEMPOTENCY_KEY] if writes else []
+    conditions = [IF_MATCH] if writes else [IF_MATCH, IF_NONE_MATCH]
+    return keys + conditions if _takes_conditions(methods, view) else keys
+
+
+def of(methods: Collection[str], view: View) -> dict[str, Any]:
+    """Return the document of an operation, besides its arguments and successful responses."""
+    writes = _writes(methods, view)
+    responses = dict(refusal_docs.responses(refusal_docs.declared(view)))
+    if writes:
+        succeeded: Sequence[int] = apidoc(view).get("success_status_codes", ())
+        responses |= {status: {"headers": REPLAYED} for status in succeeded}
+    elif _takes_conditions(methods, view):
+        responses[304] = UNCHANGED
+    permission = str(permission_of(view))
+    more = load_info_from_docstring(view.__doc__ or "").get("description")
+    return {
+        "operationId": view.__name__,
+        "description": "\n\n".join(filter(None, [more, f"Needs the permission `{permission}`."])),
+        "security": [{"token": [permission]}],
+        "responses": responses,
+    }
+
+
+def summary_of(schema: type[Schema] | Schema | None) -> str | None:
+    """Return the first paragraph of the docstring of a view: what a response is."""
+    if schema is None:
+        return None
+    return markdown(schema if isinstance(schema, type) else type(schema)).partition("\n\n")[0] or None
+
+
+def conditional(view: View) -> View:
+    """Let the write take If-Match: its record has a version, and the ETag that came with it still has to be its own."""
+    view.__conditional__ = True  # type: ignore[attr-defined]  # a mark, read by is_conditional
+    return view
+
+
+def is_conditional(view: View) -> bool:
+    """Return whether the view takes If-Match."""
+    return hasattr(view, "__conditional__")
+
+
+def reads(view: View) -> View:
+    """Declare that the view changes nothing although it takes a body: an Idempotency-Key has no effect there."""
+    view.__reads__ = True  # type: ignore[attr-defined]  # a mark, read by is_read
+    return view
+
+
+def is_read(view: View) -> bool:
+    """Return whether the view changes nothing although it takes a body."""
+    return hasattr(view, "__reads__")
+
+
+def _writes(methods: Collection[str], view: View) -> bool:
+    return bool(WRITES.intersection(methods)) and not is_read(view)
+
+
+def _takes_conditions(methods: Collection[str], view: View) -> bool:
+    """Return whether If-Match is looked at: in writes that declare it, and in reads whose response has an ETag."""
+    answers = apidoc(view).get("response", {}).get("responses", {}).values()
+    tagged = any("ETag" in (answer.get("headers") or {}) for same in answers for answer in same)
+    return is_conditional(view) if _writes(methods, view) else tagged
+
+
+def takes_body(view: View) -> bool:
+    """Return whether the view reads a JSON body."""
+    return any(argument["in"] == "json" for argument in apidoc(view).get("arguments", {}).get("parameters", ()))
+
+
+def apidoc(view: View) -> dict[str, Any]:
+    """Return what flask-smorest keeps of the view's documentation."""
+    found: dict[str, Any] = getattr(view, "_apidoc", {})
+    return found
