@@ -68,8 +68,10 @@ def test_the_best_on_a_dataset_is_the_best_on_that_dataset(api: Api, given: Give
     ]
     assert numbers(f"{on} > 0.9 AND version = 2", "metrics.auc DESC") == [2]
     # Data that was not named is other data than a dataset, and the same as no dataset.
-    assert search(api, "versions", filter="version IN (3, 4)", order_by="metrics.auc DESC")["warnings"]
-    assert numbers("version IN (3, 5)", "metrics.auc DESC") == [3, 5]
+    for number, on_data in ((1, {"dataset_digest": test}), (2, {})):
+        expect(201, api.post(f"/models/fraud/versions/{number}/metrics", {"metrics": {"f1": 0.5}} | on_data))
+    assert search(api, "versions", order_by="metrics.f1 DESC")["warnings"]
+    assert numbers("version > 1", "metrics.f1 DESC, version") == [2, 3, 4, 5]
 
 
 def test_on_takes_a_digest_that_a_metric_was_measured_on(api: Api, given: Given) -> None:

@@ -14,8 +14,8 @@ def metric(key: str, value: float, at: int, name: str | None = None, digest: str
 
 def test_a_logged_models_metrics_keep_their_datasets_and_the_latest_counts() -> None:
     logged = SimpleNamespace(params={}, tags={}, metrics=[
-        metric("auc", 0.7, 3), metric("auc", 0.6, 1), metric("loss", 0.0, 1), metric("loss", 0.0, 1, "test", "c1"),
-        metric("auc", 0.9, 2, "test", "c1"), metric("auc", 0.8, 1, "test", "c1"), metric("auc", 0.99, 1, "train", "77"),
+        metric("auc", 0.7, 2), metric("auc", 0.6, 1), metric("loss", 0.0, 1), metric("loss", 0.0, 1, "test", "c1"),
+        metric("auc", 0.9, 3, "test", "c1"), metric("auc", 0.8, 1, "test", "c1"), metric("auc", 0.99, 1, "train", "77"),
         metric("f1", float("nan"), 1, "test", "c1"), metric("rows", 3.0, 1, "test", "not one"),
     ])  # fmt: skip
     run = SimpleNamespace(
