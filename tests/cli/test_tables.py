@@ -128,7 +128,7 @@ def test_history_says_what_changed(registry: Registry, network: responses.Reques
     up = {"before": {"production": 1, "stage": "staging"}, "after": {"production": 2, "stage": "production"}}
     edited = {"description": "new words", "tags": '{"team": "risk", "old": null}'}
     aliases = {"before": {"aliases": {"champion": None}}, "after": {"aliases": {"champion": 2}}}
-    protected = {"before": {"protected_aliases": ["a"]}, "after": {"protected_aliases": ["a", "b"]}}
+    protected = {"before": {"protected_aliases": ["a", "c"]}, "after": {"protected_aliases": ["a", "b"]}}
     issued = {"after": {"owner": "0b8e6a52-6f0e", "roles": ["writer"]}, "texts": {"owner": "ci"}}
 
     assert told(registry, network, entry("version.rolled_back", other=3, **moved)) == "rolled back from 3 to 1"
@@ -139,13 +139,25 @@ def test_history_says_what_changed(registry: Registry, network: responses.Reques
         "description=new words, tag old removed, tag team=risk"
     )
     assert told(registry, network, entry("alias.set", **aliases)) == "champion=2"
-    assert told(registry, network, entry("alias.protected", **protected)) == "protected_aliases: +b"
+    assert told(registry, network, entry("alias.protected", **protected)) == "protected_aliases: +b -c"
     assert told(registry, network, entry("model.edited", after={"open": True, "n": None, "s": 1.5})) == (
         "open=true, s=1.5"
     )
     assert told(registry, network, entry("token.created", number=None, **issued)) == "roles=writer, owner=ci"
     erased = {"entry": "523cd8ae-88df-48fc-9faf-b73e0aaaba31", "text": "description"}
     assert told(registry, network, entry("text.erased", before=erased)) == "description of entry 523cd8ae redacted"
+    since = entry("version.edited", texts={"tags": "{}"}, redacted=["description"])
+    assert told(registry, network, since) == "description redacted"
+
+
+def test_downloads_beyond_the_bound_of_a_process_are_others(
+    registry: Registry, network: responses.RequestsMock
+) -> None:
+    beyond = {"hour": AT, "actor": None, "address": "others", "model": None, "number": None, "way": "file", "count": 7,
+              "last_at": AT}  # fmt: skip
+    network.get(f"{API}/downloads", json=page(beyond))
+
+    assert registry("audit", "downloads").out.splitlines()[1].split()[1:] == ["others", "file", "others", "7", AT]
 
 
 def test_the_hashed_bytes_of_entries_are_shown_when_asked_for(

@@ -127,7 +127,10 @@ def test_a_rotation_voids_no_token_address_cursor_or_seal(replica: Replica) -> N
     with new.context():
         older = secret_keys.older_tokens()
     assert (older.count, older.unknown) == (1, 0)
+    signed = after.get("/models/fraud/versions/1/files/model.bin").headers["Location"]
     alone = replica(NEW)
+    with api_of(alone, issued).get(signed.removeprefix(HOST)) as bytes_of_version:
+        assert bytes_of_version.status_code == 200  # signed with the new key alone
     assert (api_of(alone, issued).get("/me").status_code, api_of(alone, token).get("/me").status_code) == (200, 401)
     with alone.context():
         assert secret_keys.older_tokens().unknown == 1
