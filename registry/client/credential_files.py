@@ -9,8 +9,7 @@ from registry.client.errors import HoldsCredentials
 from registry.client.selection import IGNORE_FILE
 from registry.client.sources import Found
 from registry.rules import credentials
-
-LISTED = 10
+from registry.rules.listing import listed
 
 
 def refuse(files: Sequence[Found]) -> None:
@@ -18,10 +17,9 @@ def refuse(files: Sequence[Found]) -> None:
     found = list(_held(files))
     if not found:
         return
-    listed = ", ".join(f"{path} ({held})" for path, held in found[:LISTED])
-    listed += f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
     raise HoldsCredentials(
-        f"these files hold credentials: {listed}. Every reader of the version could read them. Leave them out "
+        f"these files hold credentials: {listed([f'{path} ({held})' for path, held in found])}. "
+        "Every reader of the version could read them. Leave them out "
         f"(exclude, {IGNORE_FILE}), or allow them (--allow-secrets, allow_secrets=True).",
         extras={"files": dict(found)},
     )

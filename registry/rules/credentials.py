@@ -14,27 +14,34 @@ MOST_BYTES = 1 << 20  # larger files are not read: no program keeps its credenti
 
 _NAMES = {
     **dict.fromkeys((".env", ".envrc"), "a file of environment variables"),
-    **dict.fromkeys((".netrc", "_netrc", ".pgpass", ".my.cnf", ".htpasswd"), "a file of passwords"),
-    **dict.fromkeys((".git-credentials", ".pypirc", ".dockercfg", ".databrickscfg"), "a file of logins"),
-    ".vault-token": "a file of logins",
+    **dict.fromkeys((".netrc", "_netrc", ".pgpass", "pgpass.conf", ".my.cnf", ".htpasswd"), "a file of passwords"),
+    **dict.fromkeys((".git-credentials", ".pypirc", ".npmrc", ".databrickscfg", ".vault-token"), "a file of logins"),
+    **dict.fromkeys((".dockercfg", ".dockerconfigjson", "kubeconfig", "credentials.tfrc.json"), "a file of logins"),
+    **dict.fromkeys((".s3cfg", ".boto", ".passwd-s3fs", "rclone.conf"), "keys of a store"),
     **dict.fromkeys(("credentials.json", "kaggle.json", "application_default_credentials.json"), "an account's key"),
     **dict.fromkeys(("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "id_ecdsa_sk", "id_ed25519_sk"), "an SSH key"),
 }
 _PATHS = {
     ".aws/credentials": "AWS keys",
-    ".docker/config.json": "a file of logins",
-    ".kube/config": "a file of logins",
+    ".azure/accesstokens.json": "tokens of Azure",
+    **dict.fromkeys((".cargo/credentials", ".cargo/credentials.toml", ".gem/credentials"), "a file of logins"),
+    **dict.fromkeys((".docker/config.json", "containers/auth.json", ".kube/config"), "a file of logins"),
+    ".mc/config.json": "keys of a store",
     ".streamlit/secrets.toml": "a file of secrets",
     "huggingface/token": "a token of Hugging Face",
     "huggingface/stored_tokens": "tokens of Hugging Face",
 }
 _PATTERNS = {
-    ".env.*": "a file of environment variables",
+    **dict.fromkeys(("*.tfstate", "*.tfstate.*"), "a state of Terraform, which has secrets in plain text"),
     "client_secret*.json": "an account's key",
     **dict.fromkeys(("*.p12", "*.pfx", "*.jks", "*.keystore", "*.ppk"), "a store of keys"),
     "*.kdbx": "a store of passwords",
 }
-_TEMPLATES = (".example", ".sample", ".template", ".dist", ".defaults")
+# prod.env and .env.local, not example.env and .env.template. Nor *.tfvars, which are settings as often as secrets.
+_ENVIRONMENT = re.compile(
+    r"(?!(?:.*[._-])?(?:example|sample|template|tmpl|dist|defaults)(?:[._-]|\Z))(?:\.env\..+|.+\.env)"
+)
+_TEMPLATES = (".example", ".sample", ".template", ".dist")
 
 # What is held, texts of which the content has one, and the form. To search for a text costs far less than for a form.
 _MARKERS = tuple(
@@ -60,6 +67,7 @@ _MARKERS = tuple(
         ("a token of GitLab", (b"glpat-",), rb"\bglpat-[A-Za-z0-9_-]{20}"),
         ("a token of Hugging Face", (b"hf_",), rb"\bhf_[A-Za-z]{34}\b"),
         ("a token of Slack", (b"xox",), rb"\bxox[baprs]-[0-9]{10,13}-[0-9A-Za-z-]{20}"),
+        ("a token of npm", (b"npm_",), rb"\bnpm_[A-Za-z0-9]{36}\b"),
         ("a token of PyPI", (b"pypi-AgEIcHlwaS5vcmc",), rb"\bpypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{50}"),
         ("a key of OpenAI", (b"T3BlbkFJ",), rb"\bsk-[A-Za-z0-9_-]{20,100}T3BlbkFJ[A-Za-z0-9_-]{20}"),
         ("a key of Anthropic", (b"sk-ant-",), rb"\bsk-ant-[a-z0-9]{5}-[A-Za-z0-9_-]{80}"),
@@ -76,9 +84,16 @@ def by_name(path: str) -> str | None:
         return held
     if held := next((held for end, held in _PATHS.items() if f"/{folded}".endswith(f"/{end}")), None):
         return held
+    if _ENVIRONMENT.fullmatch(name):
+        return "a file of environment variables"
     if name.endswith(_TEMPLATES):
         return None
     return next((held for pattern, held in _PATTERNS.items() if fnmatchcase(name, pattern)), None)
+
+
+def held_by(path: str, content: bytes) -> str | None:
+    """What the file at *path* holds by its name or by all of its *content*, or None, as for an empty one."""
+    return by_name(path) or by_content(content) if content else None
 
 
 def by_content(content: bytes) -> str | None:

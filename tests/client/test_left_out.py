@@ -77,11 +77,31 @@ def test_a_file_that_holds_credentials_is_refused_by_name_unless_allowed(
     assert path in registered(registry)
 
 
+def test_the_first_ten_files_with_credentials_are_named_and_the_others_counted(
+    registry: Registry, client: RegistryClient, source: Path
+) -> None:
+    held = [
+        "conf/prod.env", ".npmrc", ".s3cfg", "infra/terraform.tfstate", "infra/terraform.tfstate.backup", ".boto",
+        "rclone.conf", "kubeconfig", ".pgpass", ".dockercfg", "home/.docker/config.json", ".cargo/credentials.toml",
+    ]  # fmt: skip
+    for path in held:
+        put(source, path)
+
+    with pytest.raises(errors.HoldsCredentials) as refusal:
+        client.register("fraud", source)
+
+    assert sorted(refusal.value.extras["files"]) == sorted(held)
+    assert "and 2 more. " in refusal.value.detail
+    assert registry.seen == []
+
+
 def test_what_only_looks_like_credentials_is_registered(
     registry: Registry, client: RegistryClient, source: Path
 ) -> None:
     harmless = {
-        ".env.example": b"DB_PASSWORD=", "ca.pem": b"-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIE\n",
+        ".env.example": b"DB_PASSWORD=", "example.env": b"A=", "conf/prod.env.template": b"A=", "env.yaml": b"a: 1",
+        "docker/config.json": b"{}", "prod.tfvars": b"region = 1",
+        "ca.pem": b"-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIE\n",
         "README.md": KEY + b"...\n-----END RSA PRIVATE KEY-----", "id_rsa.pub": b"ssh-rsa AAAA",
         "vocab.json": b'{"-----": 1, "BEGIN": 2, "hf_": 3, "ghp_": 4, "AKIA": 5}', "empty/.env": b"",
         "docs.md": b"aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",

@@ -1,0 +1,13 @@
+"""Lists in sentences: the first few of many things, and how many there are besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+LISTED = 10
+
+
+def listed(items: Sequence[str], separator: str = ", ") -> str:
+    """Return the first items, and the number of the others."""
+    shown = separator.join(items[:LISTED])
+    return f"{shown} and {len(items) - LISTED} more" if len(items) > LISTED else shown
