@@ -201,6 +201,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
             make=registration_of,
             kinds=kinds,
             protected=settings.protected_aliases,
+            allow_secrets=settings.allow_secrets,
         )
 
     def hash_artifacts() -> bool:

@@ -61,6 +61,7 @@ WRONG = {
     "REGISTRY_IMPORT_SOURCES": ["/srv/models", "file:///srv", "http://host/a", "s3://", "https://", "https://u:hunter2@host/a",
                                 "s3://bucket/a/../b", "s3://bucket/%2e%2e/b", "https://host/a?b=c", "https://host/a#b",
                                 "s3://bucket/a,ftp://host", "*", "s3://b", "https://host:0/a"],
+    "REGISTRY_ALLOW_SECRETS": ["maybe", "2"],
     "REGISTRY_MLFLOW_DOWNLOADS": ["s3", "Registry"],
     "REGISTRY_MLFLOW_TRACKING": [
         "https://mlflow.test", "{", "{}", "1", "null", "[[]]", '"https://mlflow.test"', "[" * 100_000,

@@ -69,6 +69,10 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
     report.show(session)
 
 
+class ModelRefused(Exception):
+    """The registry does not take a model; the report says why."""
+
+
 class Import:
     """From *library* to *registry*."""
 
@@ -80,27 +84,38 @@ class Import:
         self._lifecycle, self._check, self._jobs, self._progress = lifecycle, check, jobs, progress
         self._allow_secrets = allow_secrets
         self._reason = f"imported from {library.uri}"
+        self._model: ModelView | None = None  # the one that is being imported, as soon as it is here
+        self._announced = False
 
     def take(self, found: Any) -> None:
-        """One registered model with all that it has."""
+        """One registered model with all that it has. No model is made here when none of its versions can be."""
+        self._model, self._announced = None, False
         with self._reporting(found.name, "model") as allowed:
-            model = self._model(found)
+            self._model = self._existing(found)
             allowed.append(True)
         if not allowed:
             return
         versions = self._library.versions(found.name)
         here: dict[int, VersionView] = {}
-        for version in versions:
-            if (made := self._version(model, version)) is not None:
-                here[int(version.version)] = made
+        try:
+            if not versions:
+                self._ensure_model(found)
+            for version in versions:
+                if (made := self._version(found, version)) is not None:
+                    here[int(version.version)] = made
+        except ModelRefused:
+            return
+        if self._model is None and not self._announced:
+            self._report.add(found.name, "model", "skipped", "none of its versions can be imported")
+            return
         if self._report.dry_run:
             self._foresee(versions)
-        elif model is not None:
+        elif self._model is not None:
             Stages(self._registry, self._report, found.name, self._reason).set(versions, here)
-        self._aliases(found, model, here)
+        self._aliases(found, self._model, here)
 
-    def _model(self, found: Any) -> ModelView | None:
-        """The model here, made if need be; None in a dry run that would make it."""
+    def _existing(self, found: Any) -> ModelView | None:
+        """The model that is here already. Raises Conflict for a deleted one that has versions."""
         from registry.client import errors
 
         try:
@@ -109,32 +124,40 @@ class Import:
             model = None
         except ValueError as error:
             raise errors.Invalid(str(error)) from error
-        if model is not None:
-            if model["state"] == "deleted":
-                raise errors.Conflict("a model of this name was deleted here; restore it first: registry model restore")
-            self._report.add(found.name, "model", "existing")
-            return model
-        if not self._report.dry_run:
-            claimed = self._claims(found)
-            model = self._registry.models.create(
-                found.name,
-                description=found.description or None,
-                tags=self._tags(found.name, "model", found.tags),
-                lifecycle=self._lifecycle,
-                claimed=claimed,
-            )
-        self._report.add(found.name, "model", "created")
+        if model is None or (model["state"] == "deleted" and model["latest_version"] is None):
+            return None
+        if model["state"] == "deleted":
+            raise errors.Conflict("a model of this name was deleted here; restore it first: registry model restore")
+        self._report.add(found.name, "model", "existing")
         return model
 
-    def _version(self, model: ModelView | None, found: Any) -> VersionView | None:
-        """The version here, made if need be; None where there is none then."""
+    def _ensure_model(self, found: Any) -> None:
+        """Make the model unless it is here, or announce it in a dry run. Raises ModelRefused."""
+        if self._model is not None or self._announced:
+            return
+        with self._reporting(found.name, "model"):
+            if not self._report.dry_run:
+                self._model = self._registry.models.create(
+                    found.name,
+                    description=found.description or None,
+                    tags=self._tags(found.name, "model", found.tags),
+                    lifecycle=self._lifecycle,
+                    claimed=self._claims(found),
+                )
+            self._report.add(found.name, "model", "created")
+            self._announced = True
+        if not self._announced:
+            raise ModelRefused
+
+    def _version(self, model: Any, found: Any) -> VersionView | None:
+        """The version here of MLflow's *model*, made if need be; None where there is none then."""
         from registry.client import errors
 
         name, number, what = found.name, int(found.version), f"version {found.version}"
         done: list[VersionView] = []
         with self._reporting(name, what):
             try:
-                here = self._registry.versions.get(name, number) if model else None
+                here = self._registry.versions.get(name, number) if self._model else None
             except errors.NotFound:
                 here = None
             if here is not None and (here["state"] == "deleted" or not self._differs(found, here)):
@@ -148,16 +171,18 @@ class Import:
                 raise errors.UnfitSource(f"it is {found.status} there.")
             if self._report.dry_run:
                 self._readable(found)
+                self._ensure_model(model)
                 self._report.add(name, what, "created")
             else:
-                done.append(self._register(found, number))
+                done.append(self._register(model, found, number))
                 self._report.add(name, what, "created")
         return done[0] if done else None
 
-    def _register(self, found: Any, number: int) -> VersionView:
+    def _register(self, model: Any, found: Any, number: int) -> VersionView:
         from registry.cli.mlflow_library import NOTES
         from registry.cli.mlflow_measures import LOGGED_MODEL
-        from registry.client import tracked
+        from registry.client import registration, tracked
+        from registry.client.selection import Selection
 
         logged = self._library.known("get_logged_model", _logged_model(found))
         run_id = found.run_id or getattr(logged, "source_run_id", None)
@@ -174,6 +199,9 @@ class Import:
                 "run_link": (found.run_link or "")[:4096] or None,
                 "logged_model": _logged_model(found),
             }
+            if self._model is None:  # it is made for files that can be registered only
+                registration.selected(files, Selection(exclude=NOTES), allow_secrets=self._allow_secrets)
+                self._ensure_model(model)
             done = self._registry.register(
                 found.name,
                 files,

@@ -97,7 +97,8 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     directory; those that leave it are refused without --follow-links. Empty directories and the executable bit are not
     kept, which is said.
 
-    PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that.
+    PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that, and
+    leaves out and refuses the same files.
 
     --data takes a file, a directory, a digest (sha256:…, or as DVC spells it), or an address with a digest
     (s3://bucket/key@sha256:…). A .dvc file and a pointer of git-lfs stand for the data that they point at. ROLE is
@@ -160,13 +161,19 @@ def _upload(
 def _import(
     session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
 ) -> None:
-    here = ("include", "exclude", "no_default_ignores", "allow_secrets", "follow_links")
+    here = ("include", "exclude", "follow_links")
     if said := [f"--{name.replace('_', '-')}" for name in here if options[name]]:
         raise click.UsageError(f"{', '.join(said)}: for files that are here, not for a URL.")
     if options["new_version"]:
         raise click.UsageError("--new-version is for files that are here; for a URL say another --run-id.")
     begun = session.registry.import_version(
-        name, source, **described, update=options["update"], idempotency_key=options["idempotency_key"]
+        name,
+        source,
+        **described,
+        default_ignores=not options["no_default_ignores"],
+        allow_secrets=options["allow_secrets"],
+        update=options["update"],
+        idempotency_key=options["idempotency_key"],
     )
     _warn_of_code(session, problem)
     follow = f"The registry copies on. Follow it: registry version import {begun['id']} --wait"

@@ -273,6 +273,10 @@ def _say_import(found: ImportView) -> None:
     reason = f": {found['reason']}" if found["reason"] else ""
     files = f"{output.count(found['files'], 'file')}, {output.size(found['bytes'])}"
     output.line(f"{number} from {found['source']} is {found['state']} ({files}){reason}")
+    if ignored := found.get("ignored"):  # an earlier release of the service does not send it
+        more = found["ignored_count"] - len(ignored)
+        others = f" and {more} more" if more else ""
+        output.note(f"left out by default: {', '.join(ignored)}{others} (kept with --no-default-ignores)")
 
 
 def _file_row(file: Any) -> list[object]:

@@ -222,6 +222,8 @@ class RegistryClient:
         model: str,
         source: str,
         *,
+        default_ignores: bool = True,
+        allow_secrets: bool = False,
         update: bool = False,
         idempotency_key: str | None = None,
         **facts: Unpack[Facts],
@@ -229,10 +231,19 @@ class RegistryClient:
         """Have the registry itself copy a version's files from ``s3://bucket/prefix`` or ``https://…``.
 
         It does so only from places that its settings allow. ``imports.wait`` returns when the version is there.
-        *update* is as in ``register``; without it the import fails when the version that there is has other facts.
+        *default_ignores* and *allow_secrets* are as in ``register``; ``ignored`` in the answer of ``imports.wait``
+        names what was left out. *update* is as in ``register``; without it the import fails when the version that there
+        is has other facts. A model that is made for an import which fails is deleted again.
         """
         return registration.import_from(
-            self._transport, model, source, facts, update=update, idempotency_key=idempotency_key
+            self._transport,
+            model,
+            source,
+            facts,
+            default_ignores=default_ignores,
+            allow_secrets=allow_secrets,
+            update=update,
+            idempotency_key=idempotency_key,
         )
 
     def resolve(self, reference: str | Reference, *, as_of: When | None = None) -> VersionView:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
@@ -111,10 +112,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     """Register the files at *source* as a version of *model*, making the model if there is none."""
     facts = plain({**_origin(source), **given(**facts)} if detect_origin else facts)
     noticed = sources.Noticed()
-    found = sources.scan(source, selection, follow_links=follow_links, noticed=noticed)
-    pointers.refuse(found)
-    if not allow_secrets:
-        credential_files.refuse(found)
+    found = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
     files = sources.hashed(found, jobs=jobs, progress=progress, parts=True)
     body = request_body(files, facts) | capture.missing(facts, files)
     body |= given(update=update or None, anew=new_version or None)
@@ -131,14 +129,46 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     return cast(Registered, records.of(RegisteredView, done))
 
 
+def selected(
+    source: Path,
+    selection: Selection,
+    *,
+    allow_secrets: bool,
+    follow_links: bool = False,
+    noticed: sources.Noticed | None = None,
+) -> list[sources.Found]:
+    """The files that are to be registered. Raises UnfitSource or HoldsCredentials for any that cannot be."""
+    found = sources.scan(source, selection, follow_links=follow_links, noticed=noticed)
+    pointers.refuse(found)
+    if not allow_secrets:
+        credential_files.refuse(found)
+    return found
+
+
 def import_from(
-    transport: Transport, model: str, source: str, facts: Facts, *, update: bool, idempotency_key: str | None
+    transport: Transport,
+    model: str,
+    source: str,
+    facts: Facts,
+    *,
+    default_ignores: bool,
+    allow_secrets: bool,
+    update: bool,
+    idempotency_key: str | None,
 ) -> ImportView:
     """Have the registry copy the files below *source*, making the model if there is none."""
-    facts = plain(facts)
-    _ensure_model(Models(transport), model)
-    body = {"source": source, **_said(facts), **given(update=update or None)}
-    return Imports(transport).start(model, body, idempotency_key=idempotency_key)
+    body = {
+        "source": source,
+        **_said(plain(facts)),
+        **given(update=update or None, allow_secrets=allow_secrets or None),
+    }
+    if not default_ignores:
+        body["default_ignores"] = False
+    start = partial(Imports(transport).start, model, idempotency_key=idempotency_key)
+    if not _exists(Models(transport), model):
+        with suppress(errors.AlreadyExists):  # another job may be faster
+            return start({**body, "create_model": True})
+    return start(body)
 
 
 def plain(facts: Mapping[str, Any]) -> Facts:
@@ -206,8 +236,15 @@ def _entry(file: sources.Hashed) -> dict[str, Any]:
 
 def _ensure_model(models: Models, name: str) -> None:
     """Make the model unless there is one. A deleted one stays deleted: registering must not revive a name unasked."""
-    try:
-        models.get(name)
-    except errors.NotFound:
+    if not _exists(models, name):
         with suppress(errors.AlreadyExists):  # another job may be faster
             models.create(name)
+
+
+def _exists(models: Models, name: str) -> bool:
+    """Return whether there is the model, live or deleted with versions; a deleted one without a version is none."""
+    try:
+        found = models.get(name)
+    except errors.NotFound:
+        return False
+    return found.get("state") != "deleted" or found.get("latest_version", 0) is not None

@@ -19,6 +19,7 @@ from registry.client.errors import SourceChanged, UnfitSource
 from registry.client.progress import Meter, Progress, in_parallel
 from registry.client.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
 from registry.rules import paths
+from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES
 
 CHUNK = 1 << 20
@@ -109,17 +110,18 @@ def scan(
         found = list(_selected(source, selection, follow_links=follow_links, noticed=noticed))
     else:
         found = [_only(source, selection)]
-    for file in found:
-        if file.problem:
-            raise UnfitSource(f"{file.path}: {file.problem}. {FOLLOW if file.problem == LEAVES else LEAVE_OUT}")
+    if unfit := [file for file in found if file.problem]:
+        named = listed([f"{file.path}: {file.problem}" for file in unfit], "; ")
+        raise UnfitSource(f"{named}. {FOLLOW if all(file.problem == LEAVES for file in unfit) else LEAVE_OUT}")
     if not found:
         left = f"; left out by default: {', '.join(sorted(noticed.ignored)[:5])}" if noticed.ignored else ""
         raise UnfitSource(f"{source} is empty, or nothing in it is selected{left}: there is nothing to register.")
     if len(found) > MOST_FILES:
         raise UnfitSource(f"{source} holds more than {MOST_FILES} files, which is the most that a version has.")
     names = [file.path for file in found]
-    for index, problem in (paths.clashes(names) or paths.repositories(names)).items():
-        raise UnfitSource(f"{names[index]!r} {problem}. {LEAVE_OUT}")
+    if clashing := paths.clashes(names) or paths.repositories(names):
+        named = listed([f"{names[index]!r} {problem}" for index, problem in clashing.items()], "; ")
+        raise UnfitSource(f"{named}. {LEAVE_OUT}")
     return found
 
 

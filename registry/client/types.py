@@ -205,6 +205,8 @@ class ImportView(TypedDict):
     created_at: str
     created_by: str
     finished_at: str | None
+    ignored: list[str]
+    ignored_count: int
 
 
 JobState = Literal["parked", "running", "waiting"]

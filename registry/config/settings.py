@@ -80,6 +80,7 @@ class Settings:
     purge_retention: int = 30 * 86_400
     scrub_interval: int = 86_400
     import_sources: tuple[str, ...] = ()
+    allow_secrets: bool = False
     mlflow_downloads: str = "registry"
     mlflow_tracking: tuple[Tracking, ...] = ()
     drain_seconds: int = 0
@@ -200,6 +201,7 @@ class _Reader:
             "purge_retention": self.number("purge_retention", 30 * 86_400, least=0, most=3650 * 86_400),
             "scrub_interval": self.number("scrub_interval", 86_400, least=60, most=365 * 86_400),
             "import_sources": self.listed("import_sources", locations.problem),
+            "allow_secrets": self.flag("allow_secrets", default=False),
             "mlflow_downloads": self.choice("mlflow_downloads", MLFLOW_DOWNLOADS, "registry"),
             "mlflow_tracking": self.tracking("mlflow_tracking"),
             "drain_seconds": self.number("drain_seconds", 0 if self.dev else 5, least=0, most=600),

@@ -251,7 +251,10 @@ class UploadRecord:
 
 @dataclass(frozen=True, slots=True)
 class ImportRecord:
-    """``version`` is the number of what was made of it; ``reason`` what is in its way, or was in the end."""
+    """``version`` is the number of what was made of it; ``reason`` what is in its way, or was in the end.
+
+    ``ignored`` are the first of the ``ignored_count`` files and directories that were left out by default.
+    """
 
     id: str
     model: str
@@ -264,6 +267,8 @@ class ImportRecord:
     created_at: datetime
     created_by: str
     finished_at: datetime | None
+    ignored: Sequence[str]
+    ignored_count: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import rfc8785
 
 from registry.domain.errors import Invalid
 from registry.rules import manifest, paths
+from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
@@ -52,7 +53,8 @@ def seal(files: Sequence[File]) -> Manifest:
     names = [file.path for file in files]
     if found := paths.clashes(names) or paths.repositories(names):
         errors = {index: {"path": [text]} for index, text in found.items()}
-        raise Invalid("Two files of the manifest cannot stand side by side.", errors={"files": errors})
+        named = listed([f"{names[index]!r} {text}" for index, text in found.items()], "; ")
+        raise Invalid(f"files of the manifest cannot stand side by side: {named}", errors={"files": errors})
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
     return Manifest(ordered, _digest(ordered))
 

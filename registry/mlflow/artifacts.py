@@ -85,6 +85,7 @@ def upload(path: str) -> BaseResponse:
         actor=current_actor(),
         store=store(),
         most=limits().size,
+        allow_secrets=settings().allow_secrets,
     )
     return jsonify({})
 
@@ -134,7 +135,12 @@ def begin_parts(directory: str = "") -> BaseResponse:
     """Begin a file that comes in parts: where each of them goes."""
     body = _body()
     begun = gathering.begin(
-        _path(directory, body), _number(body, "num_parts"), actor=current_actor(), store=store(), limits=limits()
+        _path(directory, body),
+        _number(body, "num_parts"),
+        actor=current_actor(),
+        store=store(),
+        limits=limits(),
+        allow_secrets=settings().allow_secrets,
     )
     credentials = [
         {"url": target.url, "part_number": number, "headers": dict(target.headers)}
@@ -158,6 +164,7 @@ def complete_parts(directory: str = "") -> BaseResponse:
         actor=current_actor(),
         store=store(),
         limits=limits(),
+        allow_secrets=settings().allow_secrets,
     )
     return jsonify({})
 

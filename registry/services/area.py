@@ -30,7 +30,8 @@ from registry.domain.errors import (
     Unavailable,
     UploadMismatch,
 )
-from registry.services import artifact_owners, audit, copies, downloads, uploads
+from registry.rules import credentials
+from registry.services import artifact_owners, audit, copies, credential_files, downloads, uploads
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import Wanted
@@ -69,16 +70,27 @@ class Content:
 
 
 def put(
-    path: str, body: IO[bytes], *, announced: int | None, media_type: str, actor: Actor, store: Store, most: int
+    path: str,
+    body: IO[bytes],
+    *,
+    announced: int | None,
+    media_type: str,
+    actor: Actor,
+    store: Store,
+    most: int,
+    allow_secrets: bool,
 ) -> None:
     """Store the bytes of *body* under *path*, in constant memory; what it named before is left to its versions.
 
     *announced* is how many bytes there should be, if that is known, *most* how many there may be. Raises Malformed,
-    Forbidden, Conflict, TooLarge, UploadMismatch or Unavailable; nothing has changed then.
+    Invalid for a file that holds credentials unless *allow_secrets*, Forbidden, Conflict, TooLarge, UploadMismatch or
+    Unavailable; nothing has changed then.
     """
     require_own(path, actor=actor)
     replaced: list[str] = []
     with _received(body, announced=announced, most=most) as (found, file):
+        if not allow_secrets:
+            credential_files.require_none(path, _searched(file, found.size))
         content = Content(found.size, media_type, sha256=found.sha256)
         copies.bring(
             found,
@@ -286,6 +298,12 @@ def _naming_errors() -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(f"there is no place to receive the body: {error.strerror}", retry_after=5) from error
+
+
+def _searched(file: IO[bytes], size: int) -> bytes:
+    """Return what of a file is searched for credentials: all of it, or a byte where it is too large for that."""
+    file.seek(0)
+    return file.read(size if size <= credentials.MOST_BYTES else 1)
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

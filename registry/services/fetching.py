@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,8 @@ from registry.db.session import transaction
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import UploadMismatch
 from registry.domain.manifest import File
-from registry.services import copies, leases
+from registry.rules import credentials, ignored
+from registry.services import copies, credential_files, leases
 from registry.services.leases import Lease
 from registry.services.uploads import Wanted
 from registry.storage.checked import Store
@@ -48,24 +49,54 @@ class Taken:
 
 
 class Job:
-    """An import that this worker holds: into which model, for whom, and how much of it is there."""
+    """An import that this worker holds: into which model, for whom, and how much of it is there.
 
-    def __init__(self, taken: Taken, lease: Lease[Import], store: Store, *, model: str, requester: Actor) -> None:
+    ``ignored`` are the files and directories of the source that are left out by default.
+    """
+
+    def __init__(
+        self, taken: Taken, lease: Lease[Import], store: Store, *, model: str, requester: Actor, allow_secrets: bool
+    ) -> None:
         self.taken, self.lease, self.store = taken, lease, store
         self.model, self.requester = model, requester
         self.files = self.bytes = 0
+        self.ignored: dict[str, None] = {}
+        self._allow_secrets = allow_secrets or bool(taken.facts.get("allow_secrets"))
         self._noted = time.monotonic()
+
+    def keeps(self, path: str) -> bool:
+        """Return whether the version is to have *path*; note what is left out by default."""
+        if not self.taken.facts.get("default_ignores", True):
+            return True
+        place = ignored.left_out(path)
+        if place is not None:
+            self.ignored[place] = None
+        return place is None
+
+    def refuse_credentials(self, files: Iterable[tuple[str, int | None]]) -> None:
+        """Raise Refused, which names the files, when any that is not empty holds credentials by its name."""
+        found = {path: held for path, size in files if size != 0 and (held := credentials.by_name(path))}
+        if found and not self._allow_secrets:
+            raise Refused(credential_files.refusal(found, remedy=self._remedy))
+
+    @property
+    def _remedy(self) -> str:
+        return credential_files.OPTION if self.taken.version_id is None else credential_files.SETTING
 
     def fetch(self, path: str, read: Read) -> File:
         """See to it that the registry has a file's bytes, and that whoever asked for them may register them.
 
         *read* gives the bytes anew each time it is called. Raises what it raises, Refused, Unavailable or Lost.
         """
-        digest, size = hashlib.sha256(), 0
+        digest, size, searched = hashlib.sha256(), 0, bytearray()
         for chunk in read():
             digest.update(chunk)
             size += len(chunk)
+            if size <= credentials.MOST_BYTES:
+                searched += chunk
             self.pulse(len(chunk))
+        if size <= credentials.MOST_BYTES and not self._allow_secrets:
+            self._search(path, bytes(searched))
         file = File(path, size, digest.hexdigest())
         try:
             copies.bring(
@@ -75,6 +106,10 @@ class Job:
             raise Refused(f"{file.path} changed while it was read: {error.detail}") from error
         self.files += 1
         return file
+
+    def _search(self, path: str, content: bytes) -> None:
+        if held := credentials.held_by(path, content):
+            raise Refused(credential_files.refusal({path: held}, remedy=self._remedy))
 
     def take_over(self, file: File) -> bool:
         """Let the requester have bytes that are in the store already, whole; false where they are not.

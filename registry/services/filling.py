@@ -55,8 +55,12 @@ def _read(file: File, store: Store) -> bytes:
 
 
 def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
-    """Fetch every file of a location. Raises Refused, Unavailable, or Invalid for files that no version can have."""
-    found = sources.files(location)
+    """Fetch every file of a location but what is left out by default.
+
+    Raises Refused, Unavailable, or Invalid for files that no version can have.
+    """
+    found = sources.files(location, keep=job.keeps)
+    job.refuse_credentials((one.path, one.size) for one in found)
     manifest.seal([File(one.path, 0, "") for one in found])  # what cannot be registered is not fetched either
     return [job.fetch(one.path, partial(sources.read, one)) for one in found]
 

@@ -21,10 +21,20 @@ from registry.db.session import reading, transaction
 from registry.domain import area, clock
 from registry.domain.access import SYSTEM, Actor, ActorKind
 from registry.domain.audit import Happening
-from registry.domain.errors import BlobsMissing, Conflict, Malformed, NotFound, TooLarge, Unavailable, UploadMismatch
+from registry.domain.errors import (
+    BlobsMissing,
+    Conflict,
+    Invalid,
+    Malformed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    UploadMismatch,
+)
 from registry.domain.parts import MOST_SIGNED
+from registry.rules import credentials
 from registry.services import area as areas
-from registry.services import artifact_owners, audit, copies, jobs, leases, ownership, quotas, uploads
+from registry.services import artifact_owners, audit, copies, credential_files, jobs, leases, ownership, quotas, uploads
 from registry.services.area import Content
 from registry.services.audit import row_seals
 from registry.services.damage import STORAGE
@@ -40,6 +50,7 @@ RETRY_AFTER = timedelta(seconds=15)
 JOINED = "joined"
 _UPLOAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 UNKNOWN = ""  # the digest of bytes that nobody has hashed
+UNREAD = b"\0"  # stands for the content of a file of which the name alone is searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +61,15 @@ class Begun:
     targets: Sequence[Target]
 
 
-def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) -> Begun:
+def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits, allow_secrets: bool) -> Begun:
     """Prepare to receive *path* in *count* parts until the upload expires.
 
-    Raises Malformed, Forbidden, Conflict or Unsupported.
+    Raises Malformed, Invalid for a file that holds credentials by its name unless *allow_secrets*, Forbidden, Conflict
+    or Unsupported.
     """
     areas.require_own(path, actor=actor)
+    if not allow_secrets:
+        credential_files.require_none(path, UNREAD)
     if not 1 <= count <= MOST_SIGNED:
         raise Malformed(
             f"num_parts must be 1 to {MOST_SIGNED}, not {count}: send larger parts (MLflow's clients: "
@@ -81,12 +95,20 @@ def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits) 
 
 
 def complete(
-    path: str, upload_id: str, etags: Mapping[int, str], *, media_type: str, actor: Actor, store: Store, limits: Limits
+    path: str,
+    upload_id: str,
+    etags: Mapping[int, str],
+    *,
+    media_type: str,
+    actor: Actor,
+    store: Store,
+    limits: Limits,
+    allow_secrets: bool,
 ) -> None:
     """Join the parts that the store marked so when they arrived: *path* names them from now on.
 
-    Completing twice is completing once. Raises Malformed, Forbidden, NotFound, Conflict, UploadExpired, TooLarge or
-    Unavailable.
+    Completing twice is completing once. Raises Malformed, Invalid for a file that holds credentials unless
+    *allow_secrets*, Forbidden, NotFound, Conflict, UploadExpired, TooLarge or Unavailable.
     """
     area.require_writable(path)
     with reading() as session:
@@ -98,6 +120,8 @@ def complete(
         return
     uploads.refuse_closed(upload, now=times.now())
     size = _join(upload, etags, store, limits)
+    if not allow_secrets:
+        _refuse_credentials(path, size, upload, store)
     with unit_of_work() as session:
         current = _find(session, upload_id, actor, lock=True)
         replaced: list[str] = []
@@ -219,16 +243,27 @@ def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: Limits
     """The size of what the parts became. What is too large is deleted."""
     size = store.join_named(upload.key, upload.handle or "", etags).size
     if size > limits.size:
-        _close(upload)
+        _close(upload, "it is too large")
         uploads.discard(store, upload)
         raise TooLarge(f"one file has at most {limits.size} bytes, these parts have {size}", limit=limits.size)
     return size
 
 
-def _close(upload: Upload) -> None:
+def _refuse_credentials(path: str, size: int, upload: Upload, store: Store) -> None:
+    """Raise Invalid for a file that holds credentials by its name or, where it is small, its content, and delete it."""
+    content = b"".join(store.read(upload.key)) if size <= credentials.MOST_BYTES else UNREAD
+    try:
+        credential_files.require_none(path, content)
+    except Invalid:
+        _close(upload, "it holds credentials")
+        uploads.discard(store, upload)
+        raise
+
+
+def _close(upload: Upload, reason: str) -> None:
     with transaction() as session:
         found = session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
-        found.state, found.reason = "failed", "it is too large"
+        found.state, found.reason = "failed", reason
 
 
 def _is_joined(upload: Upload) -> bool:

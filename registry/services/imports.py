@@ -26,7 +26,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
-from registry.domain.stages import State
+from registry.domain.stages import Lifecycle, State
 from registry.services import (
     alias_requests,
     aliases,
@@ -36,6 +36,7 @@ from registry.services import (
     filling,
     jobs,
     leases,
+    models,
     registration,
     versions,
 )
@@ -54,6 +55,7 @@ log = structlog.get_logger(__name__)
 OPEN = ("pending", "running")
 RETRY_AFTER = timedelta(seconds=30)
 GIVEN_UP_AFTER = timedelta(hours=24)
+IGNORED = 100  # paths of what was left out that an import lists
 
 
 def request(
@@ -64,11 +66,13 @@ def request(
     actor: Actor,
     sources: Sources,
     protected: Collection[str],
+    lifecycle: Lifecycle,
 ) -> ImportRecord:
     """Ask for a version of the files at *source*; *facts* are all else that its registration says, as it was sent.
 
-    Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or Forbidden for a
-    protected alias when *actor* may not promote.
+    With ``create_model`` among them the model is made, in *lifecycle*, unless there is one; it is deleted again when no
+    version comes of it. Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or
+    Forbidden for a protected alias when *actor* may not promote.
     """
     if not sources.allows(source):
         text = (
@@ -77,7 +81,10 @@ def request(
         )
         raise Invalid.field("source", text)
     with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
+        if facts.get("create_model"):
+            held, made = models.lock_or_create(session, model, actor=actor, default=lifecycle)
+        else:
+            held, made = catalog.lock_model(session, model), False
         for alias in facts.get("aliases", ()):
             authority.require_to_point(actor, held, alias, protected)
         event = audit.begin(held)
@@ -85,7 +92,7 @@ def request(
             id=str(uuid.uuid4()),
             model_id=held.id,
             source=source,
-            facts=dict(facts),
+            facts={name: said for name, said in facts.items() if name != "create_model" or made},
             state="pending",
             files=0,
             bytes=0,
@@ -110,13 +117,19 @@ def describe(import_id: str) -> ImportRecord:
 
 
 def run_next(
-    *, store: Store, sources: Sources, make: Make, kinds: Mapping[str, Kind], protected: Collection[str]
+    *,
+    store: Store,
+    sources: Sources,
+    make: Make,
+    kinds: Mapping[str, Kind],
+    protected: Collection[str],
+    allow_secrets: bool = False,
 ) -> bool:
     """Do one import; false when none waits. Any number of workers may do this at once.
 
     *make* turns the facts of the request and the fetched files into a registration, or raises Invalid. A version whose
     number was reserved is filled as the one of the *kinds* says that its facts name. ``protected`` are as in
-    ``authority``.
+    ``authority``. Files that hold credentials fail an import unless *allow_secrets* or its facts allow them.
     """
     waiting = select(Import).where(Import.state.in_(OPEN)).order_by(Import.created_at, Import.id)
     row = leases.take(waiting, Import)
@@ -134,7 +147,8 @@ def run_next(
             reason = "it does not bear this registry's seal: its row was changed, or written by another program"
             _fail(taken, lease, f"{reason}; request it again")
         else:
-            _attempt(taken, lease, store, _way(taken, sources, make, kinds), protected)
+            way = _way(taken, sources, make, kinds)
+            _attempt(taken, lease, store, way, protected, allow_secrets=allow_secrets)
     except leases.Lost:
         log.warning("import_lost", id=taken.id)
     finally:
@@ -160,10 +174,12 @@ def _unknown(job: Job) -> Registration:
     raise Conflict(f"this registry does not know how to fetch what is at {job.taken.source}")
 
 
-def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind, protected: Collection[str]) -> None:
+def _attempt(
+    taken: Taken, lease: Lease[Import], store: Store, way: Kind, protected: Collection[str], *, allow_secrets: bool
+) -> None:
     """Do it, or write down why not. Raises Lost."""
     try:
-        job = _begin(taken, lease, store)
+        job = _begin(taken, lease, store, allow_secrets=allow_secrets)
         wanted = way(job)
         job.note()  # raises where another worker has begun anew meanwhile
         with reading() as session:
@@ -173,7 +189,8 @@ def _attempt(taken: Taken, lease: Lease[Import], store: Store, way: Kind, protec
             _finish(job, number)
         else:
             number = _fill(job, wanted)
-        log.info("imported", id=taken.id, model=job.model, version=number, files=job.files, bytes=job.bytes)
+        log.info("imported", id=taken.id, model=job.model, version=number, files=job.files, bytes=job.bytes,
+                 ignored=list(job.ignored)[:IGNORED])  # fmt: skip
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
         _come_back(taken, lease, error.detail)
     except (Refused, RegistryError) as refusal:
@@ -200,7 +217,7 @@ def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool 
         _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
 
 
-def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
+def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> Job:
     """Start, or start anew.
 
     Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
@@ -218,7 +235,7 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store) -> Job:
     requester = Actor(
         account.id, account.name, ActorKind(account.kind), permissions=taken.permissions, token_id=taken.token_id
     )
-    return Job(taken, lease, store, model=held.name, requester=requester)
+    return Job(taken, lease, store, model=held.name, requester=requester, allow_secrets=allow_secrets)
 
 
 def _fill(job: Job, wanted: Registration) -> int:
@@ -232,7 +249,7 @@ def _fill(job: Job, wanted: Registration) -> int:
         event = audit.begin(held)
         registration.fill(session, held, version, wanted, event=event, actor=job.requester)
         done.state, done.reason, done.number, done.finished_at = "done", None, version.number, event.at
-        done.files, done.bytes, done.seal = job.files, job.bytes, None
+        done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
         return version.number
 
 
@@ -248,7 +265,12 @@ def _finish(job: Job, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
         done.state, done.reason, done.number, done.finished_at = "done", None, number, times.now()
-        done.files, done.bytes, done.seal = job.files, job.bytes, None
+        done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
+
+
+def _ignored(job: Job) -> dict[str, Any] | None:
+    """Return the first paths that were left out, and how many there are."""
+    return {"paths": list(job.ignored)[:IGNORED], "count": len(job.ignored)} if job.ignored else None
 
 
 def _postpone(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
@@ -274,6 +296,16 @@ def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
             _give_up(session, held, version, event, reason)
         else:
             _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
+            _discard_model(session, held)
+
+
+def _discard_model(session: Session, held: Model) -> None:
+    """Delete a model that an import made, when the last of its imports has failed and it is still empty."""
+    first = select(Import.facts).where(Import.model_id == held.id).order_by(Import.created_at, Import.id).limit(1)
+    still_open = select(Import.id).where(Import.model_id == held.id, Import.state.in_(OPEN)).limit(1)
+    made = (session.scalars(first).first() or {}).get("create_model")
+    if made and session.scalars(still_open).first() is None:
+        models.discard(session, held, reason="no version came of the import that made it")
 
 
 def _has_another(session: Session, taken: Taken) -> bool:
@@ -322,4 +354,6 @@ def _told(session: Session, found: Import) -> ImportRecord:
         created_at=found.created_at,
         created_by=records.account_name(session, found.created_by),
         finished_at=found.finished_at,
+        ignored=(found.ignored or {}).get("paths", []),
+        ignored_count=(found.ignored or {}).get("count", 0),
     )

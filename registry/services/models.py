@@ -18,9 +18,9 @@ from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
 from registry.domain import confusables, names, sizes
-from registry.domain.access import Actor, Permission
+from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
-from registry.domain.errors import AlreadyExists, Conflict, InUse
+from registry.domain.errors import AlreadyExists, Conflict, Deleted, InUse, NotFound
 from registry.domain.stages import SERVING, Lifecycle, Stage, State
 from registry.rules import selectors
 from registry.services import audit, authority, known_values, tags
@@ -60,23 +60,62 @@ def create(
     if claimed is not None:
         actor.require(Permission.VERSION_IMPORT)
     with unit_of_work() as session:
-        _refuse_rivals(session, name)
-        held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
-        event = audit.begin(held)
-        held.created_at = held.updated_at = held.revised_at = event.at
-        held.claimed = dict(claimed) if claimed else None
-        tags.change_on_model(session, held, labels or {})
-        tagged = json.dumps(labels, sort_keys=True) if labels else None
-        said = audit.texts(
-            description=description or None,
-            tags=tagged,
-            claimed=json.dumps(claimed, sort_keys=True) if claimed else None,
-        )
-        after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
-        audit.record(
-            session, held, event, Happening("model.created", {"model": name}, after=after, texts=said), actor=actor
+        held = _create(
+            session, name, actor=actor, description=description, labels=labels, lifecycle=lifecycle, claimed=claimed
         )
         return answer(session, records.model_record(session, held))
+
+
+def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
+    """Lock the live model of that name; create it where there never was one with a version. Says whether it was made.
+
+    Raises Deleted for one that has versions, Forbidden, and whatever creating raises.
+    """
+    try:
+        return catalog.lock_model(session, name), False
+    except Deleted:
+        if catalog.model(session, name).latest_number is not None:
+            raise
+    except NotFound:
+        pass
+    actor.require(Permission.MODEL_CREATE)
+    names.require(names.model_name_problem, "name", name)
+    names.require(selectors.name_problem, "name", name)
+    return _create(session, name, actor=actor, lifecycle=default), True
+
+
+def discard(session: Session, held: Model, *, reason: str) -> None:
+    """Delete a locked model that has had no version and was not changed since its creation; leave any other."""
+    if held.deleted_at is None and held.latest_number is None and held.row_version == 1:
+        _mark_deleted(session, held, "model.deleted", deleted=True, actor=SYSTEM, reason=reason)
+
+
+def _create(
+    session: Session,
+    name: str,
+    *,
+    actor: Actor,
+    lifecycle: Lifecycle,
+    description: str = "",
+    labels: Mapping[str, str] | None = None,
+    claimed: Mapping[str, Any] | None = None,
+) -> Model:
+    _refuse_rivals(session, name)
+    held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
+    event = audit.begin(held)
+    held.created_at = held.updated_at = held.revised_at = event.at
+    held.claimed = dict(claimed) if claimed else None
+    tags.change_on_model(session, held, labels or {})
+    tagged = json.dumps(labels, sort_keys=True) if labels else None
+    said = audit.texts(
+        description=description or None,
+        tags=tagged,
+        claimed=json.dumps(claimed, sort_keys=True) if claimed else None,
+    )
+    after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
+    happening = Happening("model.created", {"model": name}, after=after, texts=said)
+    audit.record(session, held, event, happening, actor=actor)
+    return held
 
 
 def describe(name: str) -> ModelRecord:
@@ -264,12 +303,25 @@ def _mark(
     reason: str | None,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelRecord:
+    _mark_deleted(session, held, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
+    return answer(session, records.model_record(session, held))
+
+
+def _mark_deleted(
+    session: Session,
+    held: Model,
+    action: str,
+    *,
+    deleted: bool,
+    actor: Actor,
+    reason: str | None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     event = audit.begin(held)
     held.deleted_at = event.at if deleted else None
     catalog.touch(held, event.at)
     happening = Happening(action, {"model": held.name}, texts=audit.texts(reason=reason), facts=facts)
     audit.record(session, held, event, happening, actor=actor)
-    return answer(session, records.model_record(session, held))
 
 
 def _insert(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:

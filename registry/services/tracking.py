@@ -168,7 +168,8 @@ def _files(job: Job, known: _Known) -> list[File]:
     try:
         if location.startswith("s3://") and known.upstream.has_roots:
             return filling.fetch_all(job, roots, location)
-        found = walk(folder, pulse=job.pulse)
+        found = walk(folder, keep=job.keeps, pulse=job.pulse)
+        job.refuse_credentials((entry.path, entry.size) for entry in found)
     except (Empty, NotFound):
         return []
     return [job.fetch(entry.path, partial(server.read, folder, entry)) for entry in found]

@@ -23,6 +23,7 @@ from registry.domain import locations
 from registry.domain.errors import Unavailable
 from registry.domain.locations import Location
 from registry.rules import paths
+from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES
 from registry.storage.driver import CHUNK, StoreError
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+MOST_LISTED = 10 * MOST_FILES  # objects below a location, with those that are left out
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "model-registry"}
 _PASSING = frozenset({408, 425, 429})
@@ -109,17 +111,27 @@ class Sources:
         """Whether *text* is a location at or below one of those that are allowed."""
         return locations.problem(text) is None and locations.allowed(locations.parse(text), self._within)
 
-    def files(self, text: str) -> list[Found]:
-        """The files of a location, each with a good path, one at least. Raises Refused or Unavailable."""
+    def files(self, text: str, *, keep: Callable[[str], bool] = lambda path: True) -> list[Found]:
+        """The files of a location whose paths *keep* accepts, each with a good path, one at least.
+
+        Raises Refused, which names what is wrong with the files, or Unavailable.
+        """
         if not self.allows(text):
             raise _off_limits(text)
-        found, location = list[Found](), locations.parse(text)
+        found, wrong, location = list[Found](), list[str](), locations.parse(text)
         with _naming_errors(location):
-            for one in self._open(location.scheme).files(location):
-                self._check(one)
+            for seen, one in enumerate(self._open(location.scheme).files(location), start=1):
+                if seen > MOST_LISTED:
+                    raise Refused(f"{location} has more than {MOST_LISTED} objects")
+                if not keep(one.path):
+                    continue
+                if problem := self._problem(one):
+                    wrong.append(problem)
                 found.append(one)
                 if len(found) > MOST_FILES:
                     raise Refused(f"{location} has more than {MOST_FILES} files")
+        if wrong:
+            raise Refused(listed(wrong, "; "))
         if not found:
             raise Empty(f"there are no files below {location}")
         return found
@@ -133,17 +145,16 @@ class Sources:
             for chunk in self._open(found.location.scheme).read(found):
                 left -= len(chunk)
                 if left < 0:
-                    raise self._too_large(found)
+                    raise Refused(self._excess(found))
                 yield chunk
 
-    def _check(self, found: Found) -> None:
+    def _problem(self, found: Found) -> str | None:
         if problem := paths.problem(found.path):
-            raise Refused(f"the file {found.path!r} cannot be in a version: its path {problem}")
-        if found.size is not None and found.size > self._most:
-            raise self._too_large(found)
+            return f"the file {found.path!r} cannot be in a version: its path {problem}"
+        return self._excess(found) if found.size is not None and found.size > self._most else None
 
-    def _too_large(self, found: Found) -> Refused:
-        return Refused(f"{found.path} is larger than {self._most} bytes, the most that one file may have")
+    def _excess(self, found: Found) -> str:
+        return f"{found.path} is larger than {self._most} bytes, the most that one file may have"
 
 
 def _off_limits(text: str) -> Refused:

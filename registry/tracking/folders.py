@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from registry.domain import manifest
 from registry.domain.errors import Conflict, NotFound
 from registry.rules import paths
+from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES
 from registry.tracking.link import Link
 
@@ -82,12 +83,13 @@ class OfLoggedModel:
         return self._link.stream(address, f"the file {path}", {"artifact_file_path": _joined(self._root, path)})
 
 
-def walk(folder: Folder, *, pulse: Callable[[], None]) -> list[Entry]:
-    """Every file of a folder, each with a good path of its own; *pulse* is called as the work goes on.
+def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], None]) -> list[Entry]:
+    """Every file of a folder whose path *keep* accepts, each with a good path of its own.
 
-    Raises Conflict for a folder that no version can be made of, or that has no end: NotFound when it has no files.
+    *keep* gets directories with a slash at their end; *pulse* is called as the work goes on. Raises Conflict for a
+    folder that no version can be made of, or that has no end: NotFound when it has no files.
     """
-    files, waiting, seen = list[Entry](), [""], 0
+    files, wrong, waiting, seen = list[Entry](), list[str](), [""], 0
     while waiting:
         directory = waiting.pop()
         for entry in folder.entries(directory):
@@ -95,12 +97,16 @@ def walk(folder: Folder, *, pulse: Callable[[], None]) -> list[Entry]:
             seen += 1
             if seen > 2 * MOST_FILES:  # a directory for each file is more than any model has
                 raise Conflict(f"there are more than {MOST_FILES} files")
+            if not keep(f"{entry.path}/" if entry.is_directory else entry.path):
+                continue
             if problem := paths.problem(entry.path):
-                raise Conflict(f"the file {entry.path!r} cannot be in a version: its path {problem}")
-            if entry.is_directory:
+                wrong.append(f"the file {entry.path!r} cannot be in a version: its path {problem}")
+            elif entry.is_directory:
                 waiting.append(entry.path)
             else:
                 files.append(entry)
+    if wrong:
+        raise Conflict(listed(wrong, "; "))
     if not files:
         raise NotFound("there are no files")
     manifest.seal([manifest.File(entry.path, 0, "") for entry in files])

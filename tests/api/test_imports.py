@@ -89,7 +89,7 @@ def test_a_file_behind_https_becomes_a_version_with_all_that_was_said_of_it(
 
     assert asked | {"id": "", "created_at": ""} == {
         "id": "", "model": "fraud", "source": url, "state": "pending", "reason": None, "files": 0, "bytes": 0,
-        "version": None, "created_at": "", "created_by": "all", "finished_at": None,
+        "version": None, "created_at": "", "created_by": "all", "finished_at": None, "ignored": [], "ignored_count": 0,
     }  # fmt: skip
     assert https.seen == []
     assert importing.work()
@@ -147,6 +147,70 @@ def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
     assert expect(422, refused)["code"] == "invalid"
 
 
+def test_clutter_and_credentials_of_a_source_are_left_out_and_refused_unless_they_are_asked_for(
+    start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
+    clutter = {".git/config": b"[core]", ".git/HEAD": b"ref", ".DS_Store": b"1", "code/__pycache__/a.pyc": b"1"}
+    with moto_s3.client() as client:
+        for path, content in {"model.bin": b"weights", "empty.env": b"", **clutter}.items():
+            client.put_object(Bucket=bucket, Key=f"models/a/{path}", Body=content)
+
+    done = importing.done(f"s3://{bucket}/models/a")
+
+    assert (done["state"], set(importing.files(1))) == ("done", {"model.bin", "empty.env"})
+    assert (sorted(done["ignored"]), done["ignored_count"]) == ([".DS_Store", ".git/", "code/__pycache__/"], 3)
+    refused = importing.done(f"s3://{bucket}/models/a", default_ignores=False)
+    assert "'.git/HEAD' cannot be in a version" in refused["reason"]  # a rule that no option lifts
+    with moto_s3.client() as client:
+        for path in (".git/config", ".git/HEAD"):
+            client.delete_object(Bucket=bucket, Key=f"models/a/{path}")
+        client.put_object(Bucket=bucket, Key="models/a/notes.txt", Body=b"ghp_" + b"a1B2c3" * 6)
+    refused = importing.done(f"s3://{bucket}/models/a", default_ignores=False)
+    assert refused["state"] == "failed"
+    assert "notes.txt (a token of GitHub)" in refused["reason"]
+    assert "--allow-secrets" in refused["reason"]
+    allowed = importing.done(f"s3://{bucket}/models/a", default_ignores=False, allow_secrets=True)
+    assert set(importing.files(allowed["version"])) == {
+        "model.bin", "empty.env", "notes.txt", ".DS_Store", "code/__pycache__/a.pyc",
+    }  # fmt: skip
+    assert allowed["ignored"] == []
+    reserved = importing.filled(f"s3://{bucket}/models/a")
+    assert reserved["state"] == "failed"
+    assert "REGISTRY_ALLOW_SECRETS=true" in reserved["state_reason"]  # MLflow's clients have no option
+
+
+def test_a_model_that_was_made_for_an_import_goes_with_it_when_that_fails(
+    start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models")
+    none, some = f"s3://{bucket}/models/none", f"s3://{bucket}/models/some"
+    with moto_s3.client() as client:
+        client.put_object(Bucket=bucket, Key="models/some/a.bin", Body=b"weights")
+
+    expect(404, importing.api.post("/models/new/imports", {"source": none}))
+    expect(422, importing.api.post("/models/new/imports", {"source": "s3://other/a", "create_model": True}))
+    expect(404, importing.api.get("/models/new"))
+    asked = [importing.ask(none, "new", create_model=True) for _ in range(2)]
+    assert importing.work()
+    assert expect(200, importing.api.get("/models/new"))["state"] != "deleted"  # another import is still to come
+    assert importing.work()
+    assert [importing.now(one)["state"] for one in asked] == ["failed", "failed"]
+    assert [model["name"] for model in expect(200, importing.api.get("/models"))["items"]] == ["fraud"]
+    assert importing.given.actions("new") == [
+        "model.created", "import.requested", "import.requested", "import.failed", "import.failed", "model.deleted",
+    ]  # fmt: skip
+    made = importing.ask(some, "new", create_model=True)  # a name without versions is free again
+    assert importing.work()
+    assert importing.now(made)["version"] == 1
+    importing.ask(none, "new", create_model=True)
+    assert importing.work()
+    assert expect(200, importing.api.get("/models/new"))["state"] != "deleted"
+    importing.ask(none, "fraud", create_model=True)
+    assert importing.work()
+    assert expect(200, importing.api.get("/models/fraud"))["state"] != "deleted"  # it was there before
+
+
 def test_a_single_object_becomes_a_version_under_its_own_name(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,11 +230,18 @@ UNFIT = {
     "step-up": (["../b"], "cannot be in a version"),
     "empty-step": (["x", "/b"], "cannot be in a version"),
     "invisible": (["x\u202egpj.exe"], "cannot be in a version"),
-    "repository": (["x", ".git/config"], "its configuration can run commands"),
+    "repository": (["x", "git~1/config"], "its configuration can run commands"),
     "device": (["sub/NUL.txt"], "is a device on Windows"),
     "encoded": (["a%2fb"], "percent-encoded"),
     "bare": (["HEAD", "config", "objects/a", "refs/a"], "cannot stand side by side"),
-    "case": (["x", "X"], "cannot stand side by side"),
+    "case": (["x", "X", "y", "Y"], "'x' is the same as 'X' where case does not count; 'y' is the same as 'Y'"),
+    "several": (
+        [*(f"NUL.{n}" for n in range(11)), "x"],
+        "'NUL.8' cannot be in a version: its path must not have the part",
+    ),
+    "count": ([f"NUL.{n}" for n in range(12)], " and 2 more"),
+    "secrets": (["x", ".env", "a/prod.env"], ".env (a file of environment variables), a/prod.env (a file of"),
+    "clutter": ([".DS_Store", "a/__pycache__/x.pyc"], "there are no files below s3://"),
     "both": (["x", "x/y"], "cannot stand side by side"),
     "huge": (["x", "huge"], "huge is larger than 1000 bytes"),
 }

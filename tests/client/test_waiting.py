@@ -83,9 +83,15 @@ def test_an_import_sends_the_source_and_the_facts(registry: Registry, client: Re
     imports(registry, {})
 
     begun = client.import_version("fraud", "s3://b/p", metrics={"auc": 0.9}, tags=None)
+    registry.model = {"name": "fraud", "state": "active", "latest_version": None}
+    client.import_version("fraud", "s3://b/p", default_ignores=False, allow_secrets=True)
 
     assert begun["state"] == "pending"
-    assert registry.requests("POST", "/imports")[0].get_json() == {"source": "s3://b/p", "metrics": {"auc": 0.9}}
+    assert [request.get_json() for request in registry.requests("POST", "/imports")] == [
+        {"source": "s3://b/p", "metrics": {"auc": 0.9}, "create_model": True},  # the service makes it, or not
+        {"source": "s3://b/p", "default_ignores": False, "allow_secrets": True},
+    ]
+    assert registry.requests("POST", "/models") == []
 
 
 def test_an_import_is_followed_to_its_end(registry: Registry, client: RegistryClient) -> None:

@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from registry.app import create_app
+from registry.config import Settings
+from registry.db.session import db
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.artifacts import AREA, Proxy
+from tests.support.databases import Database
 from tests.support.listing import counting
 
+RUN = "0/run/artifacts/model"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
@@ -71,6 +76,32 @@ def test_a_body_that_is_shorter_than_announced_leaves_what_was_there(proxy: Prox
     assert cut.status_code in {400, 409}, text(cut)
     assert proxy.get("a").get_data() == b"before"
     assert given.entries() == entries
+
+
+def test_a_file_that_holds_credentials_is_refused_unless_the_operator_allows_it(
+    proxy: Proxy, given: Given, database: Database, make_settings: Callable[..., Settings]
+) -> None:
+    key = b"-----BEGIN RSA " + b"PRIVATE KEY-----\nMIIEpAIBAAKCAQEA7bq5Sg1Xz0c2\n"
+    entries = given.entries()
+
+    refused = [proxy.put(f"{RUN}/prod.env", b"A=1"), proxy.put(f"{RUN}/notes.txt", key)]
+    begun = proxy.parts("create", RUN, path="/tmp/.npmrc", num_parts=1)
+
+    for reply, name in zip([*refused, begun], ["prod.env", "notes.txt", ".npmrc"], strict=True):
+        answer = expect(400, reply)
+        assert answer["error_code"] == "INVALID_PARAMETER_VALUE"
+        assert f"'{RUN}/{name}' holds credentials: " in answer["message"]
+        assert "REGISTRY_ALLOW_SECRETS=true" in answer["message"]
+    assert (proxy.listed(RUN), given.entries()) == ({}, entries)
+    app = create_app(make_settings(database.url, allow_secrets=True))
+    allowing = Proxy(app, proxy.token)
+    for path, content in (("prod.env", b"A=1"), ("notes.txt", key)):
+        expect(200, allowing.put(f"{RUN}/{path}", content))
+    for path in ("empty.env", "example.env", ".DS_Store"):  # clutter is kept: each file was logged on purpose
+        expect(200, proxy.put(f"{RUN}/{path}", b"" if path == "empty.env" else b"A="))
+    assert set(proxy.listed(RUN)) == {"prod.env", "notes.txt", "empty.env", "example.env", ".DS_Store"}
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_what_is_sent_last_counts_and_the_same_again_is_no_change(proxy: Proxy, given: Given) -> None:

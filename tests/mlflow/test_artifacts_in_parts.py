@@ -135,6 +135,19 @@ def test_a_file_that_comes_in_parts_is_read_before_and_after_a_worker_has_hashed
     parted.shelf.ledger.assert_chains()
 
 
+@moto
+@sqlite
+def test_a_small_file_in_parts_is_searched_for_credentials_before_it_has_a_path(parted: Parted) -> None:
+    parted.content = b"token: ghp_" + b"a1B2c3" * 6
+    begun = parted.begin(1, name="notes.txt")
+
+    refused = parted.complete(begun, parted.send(begun), name="notes.txt")
+
+    assert expect(400, refused)["error_code"] == "INVALID_PARAMETER_VALUE"
+    assert "notes.txt' holds credentials: a token of GitHub" in refused.get_json()["message"]
+    assert (parted.row(), parted.stored(), parted.wrong()) == (None, [], [])
+
+
 @stores
 @sqlite
 def test_an_upload_that_was_completed_names_no_second_path(parted: Parted) -> None:

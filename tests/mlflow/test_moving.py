@@ -26,6 +26,7 @@ experiment = client.create_experiment("training", artifact_location=str(folder /
 client.create_registered_model("fraud", tags={"team": "risk"}, description="Card fraud")
 client.create_registered_model("it's empty")
 client.create_registered_model("broken")
+client.create_registered_model("hollow")
 runs = {}
 for number in range(1, 8):
     run = client.create_run(experiment, tags={"kind": "nightly"})
@@ -44,6 +45,10 @@ for number in range(1, 8):
 client.delete_model_version("fraud", "3")
 client.create_model_version("broken", f"{folder}/artifacts/{runs[1]}/artifacts/model", runs[1])
 client.create_model_version("broken", f"{folder}/artifacts/{runs[2]}/artifacts/gone", runs[2])
+client.create_model_version("hollow", f"{folder}/artifacts/{runs[1]}/artifacts/gone", runs[1])
+for name in ("Model.bin", "model.bin", "readme", "README"):
+    client.log_text(runs[1], "x", f"clash/{name}")
+client.create_model_version("hollow", f"{folder}/artifacts/{runs[1]}/artifacts/clash", runs[1])
 for number, stage in ((1, "Archived"), (2, "Production"), (4, "Production"), (5, "Staging")):
     client.transition_model_version_stage("fraud", str(number), stage)
 client.set_registered_model_alias("fraud", "champion", "4")
@@ -127,7 +132,7 @@ def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_
         untouched = caller.get("/models")["items"]
         code, report = move("import", "mlflow", "--from", source)
         again, repeated = move("import", "mlflow", "--from", source, "--check")
-        model = caller.get("/models/fraud")
+        models, model = caller.get("/models")["items"], caller.get("/models/fraud")
         versions = {one["number"]: one for one in caller.get("/models/fraud/versions?limit=100")["items"]}
         entries = len(caller.get("/models/fraud/history?limit=200")["items"])
         move("import", "mlflow", "--from", source)
@@ -143,6 +148,13 @@ def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_
     }  # fmt: skip
     assert outcomes(report, "broken") == {"model": "created", "version 1": "created", "version 2": "skipped"}
     assert outcomes(report, "it's empty") == {"model": "created"}
+    for one in (planned, report, repeated):
+        reasons = {item["what"]: item["reason"] for item in one["items"] if item["model"] == "hollow"}
+        assert outcomes(one, "hollow").get("version 1") == "skipped"
+    assert outcomes(report, "hollow") == dict.fromkeys(("version 1", "version 2", "model"), "skipped")
+    assert "'model.bin' is the same as 'Model.bin'" in reasons["version 2"]
+    assert "'readme' is the same as 'README'" in reasons["version 2"]
+    assert {one["name"] for one in models} == {"fraud", "broken", "it's empty"}
     assert outcomes(report, "greeting") == {"prompt": "noted"}
     assert {what for what, outcome in outcomes(repeated).items() if outcome in {"created", "changed"}} == set()
     assert entries == later

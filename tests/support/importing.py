@@ -51,6 +51,7 @@ class Importing:
                 make=make,
                 kinds=worker.kinds_of(found),
                 protected=found.settings.protected_aliases,
+                allow_secrets=found.settings.allow_secrets,
             )
 
     def reserve(

@@ -11,8 +11,9 @@ from registry.api.blueprint import Blueprint
 from registry.api.schemas.imports import ImportBody, ImportView
 from registry.db.records import ImportRecord
 from registry.domain.access import Permission
+from registry.domain.stages import Lifecycle
 from registry.http.access import requires
-from registry.http.context import current_actor, protected_aliases, sources
+from registry.http.context import current_actor, protected_aliases, settings, sources
 from registry.services import imports
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")
@@ -35,6 +36,7 @@ def import_version(body: dict[str, Any], model: str) -> ImportRecord:
         actor=current_actor(),
         sources=sources(),
         protected=protected_aliases(),
+        lifecycle=Lifecycle(settings().default_lifecycle),
     )
 
 

@@ -18,7 +18,8 @@ class Import(Leased, Base):
     ``facts`` is the body of the request, ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
     ``permissions`` are those that the request exercised: the worker acts with them and no others.
     ``token_id`` is the token that asked; once it is revoked the import fails. ``seal`` covers what is asked for and in
-    whose name, until it is done (``services.seals``).
+    whose name, until it is done (``services.seals``). ``ignored`` has the first paths that were left out, and how many
+    were.
     With a ``version_id`` that pending version has its number already and is filled; else one is registered at the end.
     """
 
@@ -38,6 +39,7 @@ class Import(Leased, Base):
     files: Mapped[int] = mapped_column(default=0)
     bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     number: Mapped[int | None]
+    ignored: Mapped[dict[str, Any] | None]
     version_id: Mapped[int | None] = mapped_column(ForeignKey("versions.id"))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))

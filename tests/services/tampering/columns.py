@@ -57,6 +57,7 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
     "imports": {
         **_WORK,
         **dict.fromkeys(("state", "reason", "files", "bytes", "number", "finished_at"), _PROGRESS),
+        "ignored": "what of a source no version has; nothing rests on it",
         "created_at": _DATED,
     },
     "lineage_nodes": {"created_at": _DATED},
