@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from registry.rules.listing import listed
 
 if TYPE_CHECKING:
     from registry.client.detect import Detected
@@ -90,39 +92,48 @@ def file_digest(path: Path) -> str:
     return f"sha256:{sources.digest(path)}"
 
 
-def merged_metrics(path: Path | None, given: Mapping[str, float]) -> dict[str, float] | None:
-    """The numbers of a JSON file, and the options, which win."""
-    numbers: dict[str, float] = {}
-    for key, value in (_object(path) if path else {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise click.BadParameter(f"{path}: {key!r} is not a finite number.", param_hint="--metrics-file")
-        numbers[key] = value
-    return {**numbers, **given} or None
+def merged_metrics(path: Path | None, given: Mapping[str, float], *, has_run: bool) -> dict[str, float] | None:
+    """The numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a run."""
+    from registry.client import value_files
+
+    with _named("--metrics-file"):
+        numbers = {**(value_files.metrics(path) if path else {}), **given}
+    special = [key for key, value in numbers.items() if not math.isfinite(value)]
+    if special and not has_run:
+        raise click.BadParameter(
+            f"{path}: {listed([f'{key!r} is {numbers[key]}' for key in special])}. NaN and infinities are kept with a "
+            "run only: say which with --run-id, or leave them out.",
+            param_hint="--metrics-file",
+        )
+    return numbers or None
 
 
 def merged_params(path: Path | None, given: Mapping[str, str]) -> dict[str, str] | None:
-    """The scalars of a JSON file as text, and the options, which win."""
-    texts: dict[str, str] = {}
-    for key, value in (_object(path) if path else {}).items():
-        if isinstance(value, dict | list):
-            raise click.BadParameter(f"{path}: {key!r} is not a text, number or flag.", param_hint="--params-file")
-        texts[key] = value if isinstance(value, str) else json.dumps(value)
+    """The values of a file as text, and the options, which win."""
+    from registry.client import value_files, values
+
+    with _named("--params-file"):
+        texts = values.texts(value_files.params(path), "param") if path else {}
     return {**texts, **given} or None
 
 
 def signature(path: Path | None) -> dict[str, Any] | None:
-    """A JSON object that says what goes into the model and what comes out."""
-    return _object(path) if path else None
+    """An object that says what goes into the model and what comes out."""
+    from registry.client import value_files
+
+    with _named("--signature"):
+        return value_files.document(path) if path else None
 
 
-def _object(path: Path) -> dict[str, Any]:
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Turn a file that cannot be read into wrong usage of the *option*."""
+    from registry.client import errors
+
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"{path} is not JSON: {error}.") from error
-    if not isinstance(value, dict):
-        raise click.BadParameter(f"{path} holds no JSON object.")
-    return value
+        yield
+    except (errors.UnfitSource, ValueError) as error:
+        raise click.BadParameter(getattr(error, "detail", str(error)), param_hint=option) from error
 
 
 def some(values: Sequence[Any]) -> list[Any] | None:

@@ -44,13 +44,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @follow_links
 @click.option("--data", multiple=True, metavar="[ROLE=][NAME=]DATA", help="Data to remember by its digest; see above.")
 @click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93@test.csv.")
-@click.option("--metrics-file", type=FILE, help="JSON object of numbers; --metric wins.")
+@click.option("--metrics-file", type=FILE, help="Numbers as JSON or YAML; --metric wins.")
 @click.option("--param", "params", multiple=True, type=PAIR, help="A training parameter, e.g. depth=6.")
-@click.option("--params-file", type=FILE, help="JSON object of scalars; --param wins.")
+@click.option("--params-file", type=FILE, help="Values as JSON or YAML; --param wins.")
 @click.option("--tag", "tags", multiple=True, type=PAIR, help="A label, e.g. team=risk.")
 @click.option("--description", metavar="TEXT", help="What this version is.")
 @click.option("--framework", metavar="NAME", help="E.g. scikit-learn.")
-@click.option("--signature", type=FILE, help="JSON object: the model's inputs and outputs.")
+@click.option("--signature", type=FILE, help="Inputs and outputs as JSON or YAML.")
 @click.option("--run-id", metavar="ID", help="The run that made it; found by itself in CI.")
 @click.option("--run-url", metavar="URL", help="Where to look at the run.")
 @click.option("--run-system", metavar="NAME", help='What ran it; "manual" unless known.')
@@ -103,6 +103,10 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     --data takes a file, a directory, a digest (sha256:…, or as DVC spells it), or an address with a digest
     (s3://bucket/key@sha256:…). A .dvc file and a pointer of git-lfs stand for the data that they point at. ROLE is
     train (the default), validation, test or other; NAME replaces that of the file.
+
+    Files of metrics and params are YAML where their names end in .yaml or .yml, else JSON. Nested values get keys with
+    dots, such as val.auc. Lists are refused as metrics, and are JSON as params. NaN and infinities are kept with the
+    run, as with MLflow.
 
     After @, --metric names the data that it was measured on: a file of --data, another file here, or a digest. The same
     metric on two datasets is two values.
@@ -192,23 +196,26 @@ def _warn_of_code(session: Session, problem: str | None) -> None:
 def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
     code = facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
     datasets = [facts.dataset(text) for text in options["data"]]
+    run = facts.run(
+        found.run,
+        id=options["run_id"],
+        url=options["run_url"],
+        system=options["run_system"],
+        actor=options["triggered_by"],
+    )
     return {
         "description": options["description"],
         "tags": distinct(options["tags"], "--tag") or None,
         "params": facts.merged_params(options["params_file"], distinct(options["params"], "--param")),
         "metrics": facts.merged_metrics(
-            options["metrics_file"], distinct(evaluations.without_dataset(options["metrics"]), "--metric")
+            options["metrics_file"],
+            distinct(evaluations.without_dataset(options["metrics"]), "--metric"),
+            has_run=run is not None,
         ),
         "evaluations": facts.some(evaluations.of(options["metrics"], datasets)),
         "framework": options["framework"],
         "signature": facts.signature(options["signature"]),
-        "run": facts.run(
-            found.run,
-            id=options["run_id"],
-            url=options["run_url"],
-            system=options["run_system"],
-            actor=options["triggered_by"],
-        ),
+        "run": run,
         "code": code,
         "environment": facts.environment(
             python=options["python"], lock_file=options["lock_file"], image_digest=options["image_digest"]

@@ -9,7 +9,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from registry.client import capture, credential_files, data, detect, errors, pointers, records, sending, sources, values
+from registry.client import (
+    capture,
+    credential_files,
+    data,
+    detect,
+    errors,
+    pointers,
+    records,
+    sending,
+    sources,
+    value_files,
+    values,
+)
 from registry.client.catalog import Models, Versions
 from registry.client.fields import given, several
 from registry.client.imports import Imports
@@ -38,6 +50,8 @@ class Origin(TypedDict, total=False):
 class Facts(TypedDict, total=False):
     """What may be registered with the files; None says nothing, like leaving it out.
 
+    ``params`` and ``metrics`` may be the paths of JSON or YAML files, whose nested values get keys with dots.
+
     ``evaluations`` are metrics that name their dataset; ``metrics`` those that do not.
 
     Scalars are taken as params, tags and metrics: also numpy's, decimals, times and members of enums. A metric that is
@@ -48,8 +62,8 @@ class Facts(TypedDict, total=False):
 
     description: str | None
     tags: Mapping[str, Any] | None
-    params: Mapping[str, Any] | None
-    metrics: Mapping[str, Any] | None
+    params: Mapping[str, Any] | Path | None
+    metrics: Mapping[str, Any] | Path | None
     evaluations: Sequence[Evaluation] | None
     framework: str | None
     signature: Mapping[str, Any] | None
@@ -178,6 +192,10 @@ def plain(facts: Mapping[str, Any]) -> Facts:
         said[kind] = several(said[kind], kind)
     if named := said.pop("data", None):
         said["datasets"] = [*said.get("datasets", ()), *map(_dataset, named)]
+    if isinstance(said.get("params"), Path):
+        said["params"] = value_files.params(said["params"])
+    if isinstance(said.get("metrics"), Path):
+        said["metrics"] = value_files.metrics(said["metrics"])
     for kind in ("params", "tags"):
         if kind in said:
             said[kind] = values.texts(said[kind], kind[:-1])
@@ -185,9 +203,10 @@ def plain(facts: Mapping[str, Any]) -> Facts:
     if "evaluations" in said:
         said["evaluations"] = [{**one, "metrics": values.finite(one["metrics"])} for one in said["evaluations"]]
     if "metrics" in said:
-        said["metrics"], special = values.numbers(said["metrics"])
+        measured = said["metrics"]
+        said["metrics"], special = values.numbers(measured)
         if special and run is None:
-            values.finite(facts["metrics"])
+            values.finite(measured)
         run = _measured(run, special) if run is not None else None
     return cast(Facts, {**said, **given(run=run)})
 

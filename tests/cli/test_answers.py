@@ -288,7 +288,7 @@ def test_metrics_and_params_come_from_files_and_options_win(tmp_path: Path) -> N
     (tmp_path / "m.json").write_text('{"auc": 0.9, "f1": 1}')
     (tmp_path / "p.json").write_text('{"depth": 6, "eta": 0.1, "warm": true, "none": null, "kind": "gbm"}')
 
-    assert facts.merged_metrics(tmp_path / "m.json", {"auc": 0.95}) == {"auc": 0.95, "f1": 1}
+    assert facts.merged_metrics(tmp_path / "m.json", {"auc": 0.95}, has_run=False) == {"auc": 0.95, "f1": 1}
     assert facts.merged_params(tmp_path / "p.json", {"depth": "7"}) == {
         "depth": "7",
         "eta": "0.1",
@@ -296,7 +296,7 @@ def test_metrics_and_params_come_from_files_and_options_win(tmp_path: Path) -> N
         "none": "null",
         "kind": "gbm",
     }
-    assert facts.merged_metrics(None, {}) is None
+    assert facts.merged_metrics(None, {}, has_run=False) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -225,3 +227,57 @@ def test_the_client_needs_neither_numpy_nor_pandas() -> None:
     script = "import sys, registry.client; sys.exit(any(name in sys.modules for name in ('numpy', 'pandas')))"
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+NESTED = {"auc": 0.9, "val": {"loss": float("nan"), "top": {"5": 1}}, "lr": "1e-3"}
+
+
+def test_files_of_values_are_read_as_training_scripts_write_them(
+    registry: Registry, client: RegistryClient, source: Path, tmp_path: Path
+) -> None:
+    text = json.dumps(NESTED)
+    written = {
+        "bom.json": text.encode("utf-8-sig"), "powershell.json": text.encode("utf-16"), "plain.json": text.encode(),
+        "m.yaml": b"\xef\xbb\xbfauc: 0.9\nval:\n  loss: .nan\n  top: {5: 1}\nlr: 1e-3\n",
+        "m.YML": b"base: &b {auc: 0.9}\nval: {<<: *b, loss: NaN, top: {5: 1}}\nauc: 0.9\nlr: 1e-3\n",
+    }  # fmt: skip
+    for name, content in written.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        client.register("fraud", source, metrics=path, params=path, run={"system": "manual", "id": "1"})
+        extra = {"val.auc": 0.9, "base.auc": 0.9} if name == "m.YML" else {}
+        assert registry.registered["metrics"] == {"auc": 0.9, "val.top.5": 1, "lr": 0.001, **extra}, name
+        assert registry.registered["run"]["unmeasured"] == {"val.loss": "NaN"}, name
+        found = registry.registered["params"]
+        assert {"auc": "0.9", "val.top.5": "1", "lr": "1e-3", "val.loss": "NaN"}.items() <= found.items(), name
+
+    (tmp_path / "p.json").write_text('{"layers": [1, 2], "opt": {"betas": [0.9], "none": {}}, "last": null}')
+    client.register("fraud", source, params=tmp_path / "p.json")
+    assert registry.registered["params"] == {
+        "layers": "[1, 2]", "opt.betas": "[0.9]", "opt.none": "{}", "last": "null",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("m.json", '{"val": {"cm": [[1, 2]]}}', "'val.cm' is '[[1, 2]]', not a number"),
+        ("m.json", '{"a.b": 1, "a": {"b": 2}}', "'a.b' is there twice, once of them nested"),
+        ("m.json", '{"a": 1, "a": 2}', "the key a is there twice"),
+        ("m.yaml", "a: 1\na: 2", "the key 'a' is there twice"),
+        ("m.yaml", "a: &a\n  b: *a", "more than 32 levels"),
+        ("m.yaml", "a: high", "'a' is 'high', not a number"),
+        ("m.yaml", "- 1", "holds no YAML object"),
+        ("m.yaml", "a: !!python/object:os.x 1", "is not YAML"),
+        ("m.txt", "a: 1", "is not JSON"),
+        ("m.json", '{"a": true}', "'a' is 'True', not a number"),
+        ("m.json", '{"a": {}}', "'a' is '{}', not a number"),
+    ],
+)
+def test_a_file_that_cannot_be_read_as_values_is_refused_by_the_name_of_the_value(
+    client: RegistryClient, source: Path, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / name).write_text(text)
+
+    with pytest.raises(errors.UnfitSource, match=re.escape(said)):
+        client.register("fraud", source, metrics=tmp_path / name)
