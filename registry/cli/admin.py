@@ -53,18 +53,21 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
       registry admin gc --dry-run
       registry admin gc
     """
-    found = server.collect(dry_run=dry_run, **overrides)
+    unseen: list[str] = []
+    found = server.collect(dry_run=dry_run, unseen=unseen.append, **overrides)
     deleted = [waste for waste in found if waste.deleted]
     waiting = len(found) - len(deleted)
     freed = sum(waste.size for waste in deleted)
     if as_json:
         items = [{"kind": waste.kind, "name": waste.name, "size": waste.size} for waste in deleted]
-        output.document({"dry_run": dry_run, "deleted": items, "bytes": freed, "waiting": waiting})
+        output.document({"dry_run": dry_run, "deleted": items, "bytes": freed, "waiting": waiting, "unseen": unseen})
         return
     rows = [[Whole(waste.kind), Whole(waste.name), output.size(waste.size)] for waste in deleted]
     tables.table(("kind", "name", "size"), rows, empty="nothing to delete")
     verb = "would be deleted" if dry_run else "deleted"
     output.line(f"{output.count(len(deleted), 'item')} {verb} ({output.size(freed)}); {waiting} waiting")
+    for reason in unseen:
+        output.note(f"objects and parts that nothing refers to were not looked for: {reason}")
 
 
 @admin.command()

@@ -157,15 +157,15 @@ def erase_account(name: str, *, reason: str, **overrides: Any) -> str:
         return audit.erase_account(name, reason=reason)
 
 
-def collect(*, dry_run: bool, **overrides: Any) -> list[Waste]:
-    """What the collector found and deleted."""
+def collect(*, dry_run: bool, unseen: Callable[[str], None], **overrides: Any) -> list[Waste]:
+    """What the collector found and deleted; *unseen* is called with why the store was not listed."""
     with application(**overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services import collection
 
         adapters = app.extensions[EXTENSION]
         grace = timedelta(seconds=adapters.settings.gc_grace)
-        return list(collection.collect(store=adapters.store, grace=grace, dry_run=dry_run))
+        return list(collection.collect(store=adapters.store, grace=grace, dry_run=dry_run, unseen=unseen))
 
 
 def open_jobs(*, state: str | None, **overrides: Any) -> list[JobRecord]:

@@ -261,9 +261,10 @@ def _ensure_model(models: Models, name: str) -> None:
 
 
 def _exists(models: Models, name: str) -> bool:
-    """Return whether there is the model, live or deleted with versions; a deleted one without a version is none."""
+    """Return whether there is the model, live or deleted; a deleted one that never had anything in it is none."""
     try:
         found = models.get(name)
     except errors.NotFound:
         return False
-    return found.get("state") != "deleted" or found.get("latest_version", 0) is not None
+    used = found.get("latest_version", 0) is not None or found.get("description") or found.get("tags")
+    return found.get("state") != "deleted" or bool(used)

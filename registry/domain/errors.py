@@ -32,6 +32,7 @@
     └── Unavailable             the database or the store cannot be reached now
         ├── ClockImplausible    the database's clock cannot date an entry
         ├── Undone              the database took back all that was done, for reasons of its own
+        ├── StoreDenied         the store refuses the registry's credentials a right
         ├── ForeignStore        the store is not known to be this registry's
         ├── BytesUnchecked      the store does not answer, so that a rollback cannot check its target
         ├── SecretKeyMismatch   the secret key is not the one of this database
@@ -295,6 +296,10 @@ class Unavailable(RegistryError):
     def __init__(self, detail: str, *, retry_after: int | None = 2) -> None:
         super().__init__(detail)
         self.retry_after = retry_after
+
+
+class StoreDenied(Unavailable):
+    """The detail names the operation and the right that the credentials lack."""
 
 
 class ClockImplausible(Unavailable):

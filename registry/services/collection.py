@@ -10,7 +10,7 @@ dies: the next collector goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -26,7 +26,7 @@ from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
-from registry.domain.errors import Unavailable
+from registry.domain.errors import StoreDenied, Unavailable
 from registry.services import audit, leases, ownership, uploads
 from registry.services.damage import STORAGE
 from registry.storage.checked import Store
@@ -48,8 +48,21 @@ class Waste:
     deleted: bool
 
 
-def collect(*, store: Store, grace: timedelta, actor: Actor = SYSTEM, dry_run: bool = False) -> Iterator[Waste]:
+def _log_unseen(reason: str) -> None:
+    log.warning("strays_not_looked_for", reason=reason)
+
+
+def collect(
+    *,
+    store: Store,
+    grace: timedelta,
+    actor: Actor = SYSTEM,
+    dry_run: bool = False,
+    unseen: Callable[[str], None] = _log_unseen,
+) -> Iterator[Waste]:
     """Mark what nothing needs, and delete what has been marked for *grace*; tell of each.
+
+    Where the store refuses a listing, *unseen* is called with the reason, and the rest is collected.
 
     Safe beside registrations and other collectors. Uploads that begin in parts are unknown for a moment, so without
     any grace nobody else should be uploading. A dry run tells what would be deleted now and writes nothing. Raises
@@ -62,7 +75,7 @@ def collect(*, store: Store, grace: timedelta, actor: Actor = SYSTEM, dry_run: b
     while not dry_run and uploads.expire(store=store):
         pass
     yield from _blobs(store, grace, actor, dry_run=dry_run)
-    yield from _strays(store, grace, actor, dry_run=dry_run)
+    yield from _strays(store, grace, actor, dry_run=dry_run, unseen=unseen)
 
 
 def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
@@ -80,13 +93,23 @@ def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
     ]
 
 
-def stored(store: Store) -> Iterator[list[Found]]:
-    """All objects and unfinished uploads in the store, in pieces that one query can look up."""
+def stored(store: Store, *, unseen: Callable[[str], None]) -> Iterator[list[Found]]:
+    """All objects and unfinished uploads in the store, in pieces that one query can look up.
+
+    Where the store refuses a listing, *unseen* is called with the reason.
+    """
     objects = ((found.key, "", found.size) for found in store.objects())
     unfinished = ((found.key, found.handle, 0) for found in store.unfinished())
-    walk = chain(objects, unfinished)
+    walk = chain(_seen(objects, unseen), _seen(unfinished, unseen))
     while some := list(islice(walk, BATCH)):
         yield some
+
+
+def _seen(found: Iterator[Found], unseen: Callable[[str], None]) -> Iterator[Found]:
+    try:
+        yield from found
+    except StoreDenied as denied:
+        unseen(denied.detail)
 
 
 def _blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
@@ -156,8 +179,10 @@ def _delete_blob(sha256: str, due: datetime, store: Store, actor: Actor) -> bool
     return _destroy(store, key, "")
 
 
-def _strays(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
-    for some in stored(store):
+def _strays(
+    store: Store, grace: timedelta, actor: Actor, *, dry_run: bool, unseen: Callable[[str], None]
+) -> Iterator[Waste]:
+    for some in stored(store, unseen=unseen):
         yield from _look(some, store, grace, actor, dry_run=dry_run)
     if not dry_run:
         _forget_the_gone(store, grace)

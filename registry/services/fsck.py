@@ -164,7 +164,8 @@ def _corrupt(blob: Blob, store: Store) -> str | None:
 
 
 def _strays(store: Store) -> Iterator[Finding]:
-    for some in collection.stored(store):
+    unseen: list[str] = []
+    for some in collection.stored(store, unseen=unseen.append):
         with reading() as session:
             strays = collection.unknown(session, some)
         for key, handle, size in strays:
@@ -173,3 +174,5 @@ def _strays(store: Store) -> Iterator[Finding]:
                 yield Finding("unfinished", key, detail, harm=False)
             else:
                 yield Finding("stray", key, f"an object of {size} bytes that nothing refers to", harm=False)
+    for reason in unseen:
+        yield Finding("unlisted", "store", f"objects that nothing refers to were not looked for: {reason}", harm=False)

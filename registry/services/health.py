@@ -16,7 +16,7 @@ from registry.db import grants, schema, times
 from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
-from registry.domain.errors import ForeignStore, RegistryError, Unavailable
+from registry.domain.errors import ForeignStore, RegistryError, StoreDenied, Unavailable
 from registry.domain.stages import State
 from registry.services import bounded, jobs, leases, ownership, secret_keys
 from registry.services.damage import DAMAGED
@@ -33,6 +33,10 @@ NOT_READY = "not ready"
 PRIVILEGES_FIX = (
     "Migrate as the owner with registry db upgrade --app-role NAME, and let the service connect as NAME "
     "(deploy/audit.md)."
+)
+LISTING_FIX = (
+    "Grant it (deploy/store.md). Without it registry admin gc and fsck do not find objects and parts that nothing "
+    "refers to; they stay."
 )
 DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
 
@@ -71,6 +75,8 @@ def state_of(checks: Mapping[str, Check]) -> str:
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """Look at everything a request may need, and at what an operator wants to know besides."""
     found = _needed(store) | {"abilities": _told(partial(_abilities, store))}
+    if found["storage"].ok:
+        found["listing"] = _listing(store)
     for upstream in upstreams:
         found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
     if found["database"].ok and found["migrations"].ok:
@@ -196,6 +202,21 @@ def _abilities(store: Store) -> str:
     where = "clients reach the store directly" if store.is_reached_directly else "bytes pass through this service"
     parts = "parts of unknown digest too" if store.gathers else "parts of known digests only"
     return f"{where}; a key is written once (conditional put), large files in parts ({parts}), ranges can be read"
+
+
+def _listing(store: Store) -> Check:
+    """Return a warning where the store may not be listed: all works but the search for what nothing refers to."""
+    refusals: list[str] = []
+    for walk in (store.objects, store.unfinished):
+        try:
+            next(iter(walk()), None)
+        except StoreDenied as denied:
+            refusals.append(denied.detail)
+        except RegistryError as error:
+            return Check(False, error.detail)
+    if not refusals:
+        return Check(True, "objects and unfinished uploads can be listed")
+    return Check(True, "; ".join(refusals), LISTING_FIX)
 
 
 def _upstream(upstream: Upstream) -> str:

@@ -26,6 +26,7 @@ from registry.rules import selectors
 from registry.services import audit, authority, known_values, tags
 from registry.services.idempotency import answer, unit_of_work
 
+AT_DELETION = 2  # the row version of a model that was created and deleted, and not changed between
 NAMING = "registry"  # the chain whose lock orders those who name models
 T = TypeVar("T")
 Shown = Callable[[Session, Model], T]
@@ -67,14 +68,15 @@ def create(
 
 
 def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
-    """Lock the live model of that name; create it where there never was one with a version. Says whether it was made.
+    """Lock the live model of that name; create it where there never was one with anything in it.
 
-    Raises Deleted for one that has versions, Forbidden, and whatever creating raises.
+    Returns it, and whether it was made. Raises Deleted for one that was used, Forbidden, and whatever creating raises.
     """
     try:
         return catalog.lock_model(session, name), False
     except Deleted:
-        if catalog.model(session, name).latest_number is not None:
+        deleted = catalog.model(session, name)
+        if deleted.latest_number is not None or deleted.row_version > AT_DELETION:
             raise
     except NotFound:
         pass

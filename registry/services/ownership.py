@@ -25,7 +25,7 @@ from registry.db.session import reading, transaction
 from registry.domain import clock, ownership
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
-from registry.domain.errors import Conflict, ForeignStore, Unavailable
+from registry.domain.errors import Conflict, ForeignStore, StoreDenied, Unavailable
 from registry.domain.ownership import Identity
 from registry.services import audit, bounded, leases
 from registry.services.damage import STORAGE
@@ -106,6 +106,8 @@ def confirm(store: Store, *, within: float = 0.0, renew: bool = False) -> None:
     if finding.state is State.FREE:
         store.claim(finding.own.dump())
         finding = examine(store)  # another registry may have been faster
+        if finding.state is State.FREE:
+            raise StoreDenied("the store took the object registry-id and does not return it: grant s3:GetObject on it")
         log.info("store_claimed", registry=finding.own.registry, state=finding.state.value)
     if finding.state is not State.OWN:
         raise ForeignStore(f"{finding.detail}. {FIX}", retry_after=30)
@@ -191,7 +193,12 @@ def _unclaimed(store: Store, own: Identity) -> Finding:
     if keys:
         problem = f"the store carries no identity, and none of {len(keys)} objects that this registry has stored"
         return Finding(State.FOREIGN, problem, own)
-    if _census(store)[1]:
+    try:
+        others = _census(store)[1]
+    except StoreDenied:
+        problem = "the store carries no identity that can be read, and s3:ListBucket, to look for objects, is refused"
+        return Finding(State.FREE, problem, own)
+    if others:
         problem = "the store carries no identity, and has objects, while this registry has stored none"
         return Finding(State.FOREIGN, problem, own)
     return Finding(

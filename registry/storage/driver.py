@@ -2,6 +2,7 @@
 
     StoreError      the store refused or could not be reached
     ├── Missing     the store answers, and has no such object
+    ├── Denied      the store answers, and refuses the registry's credentials a right
     └── Down        the store does not answer, or says itself that it cannot
 
 A driver moves bytes and signs addresses. It raises StoreError or OSError; ``checked`` turns both into the domain's
@@ -30,6 +31,10 @@ class StoreError(Exception):
 
 class Down(StoreError):
     """The store does not answer, or says itself that it cannot: asking it again and again will not help it."""
+
+
+class Denied(StoreError):
+    """The store answers, and refuses the registry's credentials a right, which the text names."""
 
 
 class Missing(StoreError):

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from registry.domain.errors import Conflict, ForeignStore
+from registry.domain.errors import Conflict, ForeignStore, StoreDenied
 from registry.storage.breaker import Breaker
-from registry.storage.driver import Down, Missing, StoreError, unavailable
+from registry.storage.driver import Denied, Down, Missing, StoreError, unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -77,12 +77,16 @@ class Guard:
 
     @contextmanager
     def naming_errors(self, operation: str, key: str | None) -> Iterator[None]:
-        """Turn a driver's failure into Unavailable; Missing and the domain's own errors pass."""
+        """Turn a driver's failure into Unavailable or StoreDenied; Missing and the domain's own errors pass."""
         try:
             yield
         except (Missing, Conflict):  # an answer, too
             self._breaker.succeeded()
             raise
+        except Denied as error:
+            log.warning("store.denied", operation=operation, key=key, error=str(error))
+            self._breaker.succeeded()
+            raise StoreDenied(f"the artifact store refuses this: {error}", retry_after=30) from error
         except (StoreError, OSError) as error:
             log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
             if isinstance(error, Down):

@@ -1,8 +1,7 @@
 """The store in a bucket of any S3-compatible server; only this module and those it is made of import boto3.
 
-Credentials come from where boto3 finds them: environment, profile, container or instance role. The role needs
-s3:ListBucket beside reading and writing objects: without it S3 answers 403, not 404, for what is absent. Uploads in
-parts need s3:ListMultipartUploadParts, s3:AbortMultipartUpload and s3:ListBucketMultipartUploads as well.
+Credentials come from where boto3 finds them: environment, profile, container or instance role. Without s3:ListBucket
+S3 answers 403, not 404, for what is absent: see ``_is_absent``. Which operation needs which right: ``deploy/store.md``.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from botocore.exceptions import ClientError
 from registry.storage.driver import (
     CHUNK,
     OCTET_STREAM,
+    Denied,
     Listed,
     Missing,
     Part,
@@ -121,6 +121,10 @@ class S3Driver:
                 found = self._clients.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
         except Missing:
             return None
+        except Denied:
+            if self._is_absent(key):
+                return None
+            raise
         return Stat(found["ContentLength"], found["ETag"].strip('"'))
 
     def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
@@ -128,10 +132,13 @@ class S3Driver:
         found: dict[str, Stat] = {}
         left = sorted(keys)
         while len(left) >= GLANCED:
-            with naming_errors():
-                page = self._clients.client.list_objects_v2(
-                    Bucket=self.bucket, Prefix=self._prefix + BLOBS, StartAfter=self._prefix + left[0][:-1]
-                )
+            try:
+                with naming_errors():
+                    page = self._clients.client.list_objects_v2(
+                        Bucket=self.bucket, Prefix=self._prefix + BLOBS, StartAfter=self._prefix + left[0][:-1]
+                    )
+            except Denied:
+                break
             listed = {item["Key"].removeprefix(self._prefix): item for item in page.get("Contents", [])}
             last = max(listed, default="") if page.get("IsTruncated") else None
             beyond = [] if last is None else [key for key in left if key > last]
@@ -145,10 +152,15 @@ class S3Driver:
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks. Raises Missing."""
-        with naming_errors():
-            body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
-            with body:
-                yield from body.iter_chunks(CHUNK)
+        try:
+            with naming_errors():
+                body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + key)["Body"]
+        except Denied as denied:
+            if self._is_absent(key):
+                raise Missing(f"there is no object {key}") from denied
+            raise
+        with naming_errors(), body:
+            yield from body.iter_chunks(CHUNK)
 
     def delete(self, key: str) -> None:
         """See to it that there is no such object."""
@@ -205,14 +217,18 @@ class S3Driver:
         return chain.from_iterable(self._parts.unfinished(place) for place in PLACES)
 
     def read_identity(self, *, max_bytes: int) -> bytes | None:
-        """Return the object that names the registry; None when there is none."""
+        """Return the object that names the registry; None when there is none.
+
+        None also for one that may not be read, where listing is refused as well: S3 answers the same for both.
+        """
         try:
-            with naming_errors():
-                body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + IDENTITY)["Body"]
-                with body:
-                    return body.read(max_bytes)
+            return self._identity(max_bytes)
         except Missing:
             self.check()  # a bucket that does not exist is no bucket without an identity
+            return None
+        except Denied:
+            if self._is_listed(IDENTITY):
+                raise
             return None
 
     def write_identity(self, content: bytes, *, replace: bool) -> None:
@@ -241,8 +257,53 @@ class S3Driver:
             raise StoreError(
                 f"there is no {place}: make it, or correct REGISTRY_STORAGE_URL; a proxy, or another server, may answer"
             ) from error
+        except Denied:  # HeadBucket takes s3:ListBucket without any condition on prefixes
+            self._check_objects(place)
         except StoreError as error:
             raise type(error)(f"{place}: {error}") from error
+
+    def _check_objects(self, place: str) -> None:
+        """Raise StoreError where the credentials can neither list nor read below the prefix."""
+        try:
+            if self._is_listed(IDENTITY) is None:
+                self._identity(1)
+        except Denied as denied:
+            text = f"neither s3:ListBucket nor s3:GetObject on {self._prefix}{IDENTITY} is granted"
+            raise Denied(f"{place}: {text}, a proxy refuses, or the store is not claimed yet") from denied
+        except StoreError as error:
+            raise type(error)(f"{place}: {error}") from error
+
+    def _identity(self, max_bytes: int) -> bytes:
+        with naming_errors():
+            body = self._clients.client.get_object(Bucket=self.bucket, Key=self._prefix + IDENTITY)["Body"]
+            with body:
+                return body.read(max_bytes)
+
+    def _is_absent(self, key: str) -> bool:
+        """Return whether a 403 for *key* means that there is no such object.
+
+        A listing that may be read decides. Where it is refused, S3 answers 403 for whatever is absent; a 403 counts as
+        such only while the identity, an object below the same prefix, can be read. Raises StoreError, as for a
+        signature that is refused.
+        """
+        listed = self._is_listed(key)
+        if listed is not None:
+            return not listed
+        try:
+            self._identity(1)
+        except (Denied, Missing):
+            return False
+        return True
+
+    def _is_listed(self, key: str) -> bool | None:
+        """Return whether a listing shows *key*; None where listing is refused."""
+        place = self._prefix + key
+        try:
+            with naming_errors():
+                page = self._clients.client.list_objects_v2(Bucket=self.bucket, Prefix=place, MaxKeys=1)
+        except Denied:
+            return None
+        return any(item["Key"] == place for item in page.get("Contents", []))
 
     def close(self) -> None:
         """Close the connections. The driver stays usable, and opens new ones."""

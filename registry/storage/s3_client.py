@@ -18,7 +18,7 @@ from botocore.exceptions import ConnectionError as NoConnection
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
-from registry.storage.driver import Down, Missing, StoreError, Target
+from registry.storage.driver import Denied, Down, Missing, StoreError, Target
 from registry.storage.s3_remedies import advised
 
 if TYPE_CHECKING:
@@ -31,7 +31,20 @@ _CONNECTIONS = 64
 _LONGEST_SECONDS = 7 * 24 * 3600  # the most that signature version 4 allows
 _SERVER_ERROR = 500
 _BUSY_CODES = frozenset({"SlowDown", "RequestTimeout"})
+_DENIED_CODES = frozenset({"403", "AccessDenied", "Forbidden"})  # 403 is all that the answer to a HEAD has
 _ABSENT_CODES = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+# "Actions defined by Amazon S3", the service authorization reference of AWS.
+_RIGHTS = {
+    **dict.fromkeys(("GetObject", "HeadObject"), "s3:GetObject"),
+    **dict.fromkeys(("HeadBucket", "ListObjectsV2"), "s3:ListBucket"),
+    **dict.fromkeys(
+        ("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"), "s3:PutObject"
+    ),
+    "DeleteObject": "s3:DeleteObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "ListParts": "s3:ListMultipartUploadParts",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+}  # fmt: skip
 
 
 class Clients:
@@ -115,12 +128,15 @@ def checksum(sha256: str) -> str:
 
 @contextmanager
 def naming_errors() -> Iterator[None]:
-    """Turn what boto3 raises into StoreError, Missing or Down."""
+    """Turn what boto3 raises into StoreError, Missing, Denied or Down."""
     try:
         yield
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "")
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if code in _DENIED_CODES and (right := _RIGHTS.get(error.operation_name)):
+            text = f"{error.operation_name} is refused (403): the registry's credentials need {right}"
+            raise Denied(text) from error
         fails = status >= _SERVER_ERROR or code in _BUSY_CODES
         raise (Missing if code in _ABSENT_CODES else Down if fails else StoreError)(advised(error)) from error
     except (HTTPClientError, NoConnection) as error:

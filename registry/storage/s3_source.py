@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from botocore.exceptions import ClientError
 
 from registry.domain.locations import Location
-from registry.storage.driver import CHUNK, Missing, StoreError
+from registry.storage.driver import CHUNK, Denied, Missing, StoreError
 from registry.storage.s3_client import ChecksumMode, Clients, naming_errors
 from registry.storage.sources import Found, Refused, check_status
 
@@ -88,6 +88,11 @@ def _naming_errors(location: Location) -> Iterator[None]:
 
 def _named(error: StoreError, location: Location) -> Exception:
     """Refused where the server's answer is one that stays, else the error itself."""
+    if isinstance(error, Denied):
+        return Refused(
+            f"{location} does not let this registry read it (403): its credentials need s3:GetObject, and for a prefix "
+            "s3:ListBucket, without which S3 answers the same where there is nothing"
+        )
     answer = error.__cause__
     if not isinstance(answer, ClientError):
         return error

@@ -93,9 +93,9 @@ def test_gc_answers_with_one_document(
     monkeypatch.setenv("REGISTRY_GC_GRACE", "0")
     done = document(admin("admin", "gc", "--json"))
 
-    assert told == {"dry_run": True, "deleted": items, "bytes": 19, "waiting": 0}
-    assert waiting == {"dry_run": False, "deleted": [], "bytes": 0, "waiting": 2}
-    assert done == {"dry_run": False, "deleted": items, "bytes": 19, "waiting": 0}
+    assert told == {"dry_run": True, "deleted": items, "bytes": 19, "waiting": 0, "unseen": []}
+    assert waiting == {"dry_run": False, "deleted": [], "bytes": 0, "waiting": 2, "unseen": []}
+    assert done == {"dry_run": False, "deleted": items, "bytes": 19, "waiting": 0, "unseen": []}
 
 
 def test_gc_without_a_store_deletes_nothing_and_says_so(admin: Registry, stock: Stock, given: Given) -> None:
