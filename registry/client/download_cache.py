@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from registry.client.directory import Directory
 from registry.client.types import FileView
+from registry.rules.disk_space import shortage
 
 CHUNK = 1 << 20
 _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -75,7 +76,8 @@ class DownloadCache:
                 draft.unlink(missing_ok=True)
             if isinstance(error, OSError) and not self._failed:
                 self._failed = True
-                log.warning("the cache %s cannot be written: %s", self._root, error.strerror or error)
+                reason = shortage(error, self._root, needed=file["size"]) or error.strerror or error
+                log.warning("the cache %s cannot be written: %s", self._root, reason)
 
     def _entry(self, sha256: str) -> Path:
         return self._root / "sha256" / sha256[:2] / sha256

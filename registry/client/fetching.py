@@ -14,6 +14,7 @@ from registry.client.directory import Directory
 from registry.client.progress import Meter
 from registry.client.transport import Transport
 from registry.client.types import FileView, VersionView
+from registry.rules.disk_space import shortage
 
 CHUNK = 1 << 17  # larger pieces are new memory each time, which costs more than it saves
 _EXPIRED = frozenset({403, 410})
@@ -34,7 +35,10 @@ class Fetching:
         return []
 
     def persist(self, file: FileView, once: Callable[[], None]) -> None:
-        """Do *once* until it succeeds. Raises what it raises, Unavailable when it does not recover; names the file."""
+        """Do *once* until it succeeds. Raises what it raises, Unavailable when it does not recover; names the file.
+
+        The OSError of a full disk names the bytes needed and available.
+        """
         persistence = crew.Persistence(max(2, self._transport.attempts), self._transport.retry_seconds)
         while True:
             used = file.get("url")
@@ -47,6 +51,11 @@ class Fetching:
                     self.meter.pause(crew.pause(persistence.failures, error))
             except IsADirectoryError as error:
                 raise errors.TargetOccupied(f"{file['path']} is a directory in the way of a file.") from error
+            except OSError as error:
+                root = self.directory.root
+                if text := shortage(error, root, needed=file["size"]):
+                    raise OSError(error.errno, text, str(root / file["path"])) from error
+                raise
             if file.get("url") == used:  # else another thread had it signed already
                 file.pop("url", None)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,13 +19,15 @@ from registry.db import attempts, engine, times
 from registry.db.base import Base
 from registry.domain import exhaustion
 from registry.domain.errors import Unavailable, Uncertain, Undone
+from registry.rules.disk_space import shortage
 
 log = structlog.get_logger(__name__)
 UNDONE = frozenset({"40001", "40P01", "55P03"})  # serialisation failure, deadlock, a lock that was not to be had
+NO_ROOM = "53100"
 TOLD = {
     **dict.fromkeys(UNDONE, "other requests hold what this one needs"),
     "25006": "the database takes no writes at the moment, only reads",
-    "53100": "the database has no room left for this",
+    NO_ROOM: "the database has no room left for this",
 }
 db = SQLAlchemy(metadata=Base.metadata, session_options={"autobegin": False, "expire_on_commit": False})
 _READER = "registry-reader"
@@ -125,8 +129,9 @@ def _named_errors() -> Iterator[None]:
         if _took_too_long(error):
             raise Unavailable("the query takes too long; narrow it: a filter by name, fewer wildcards") from error
         state, lost = _state(error), getattr(error, "connection_invalidated", False)
+        told = _shortage() if _is_full(error) else TOLD.get(state, "the database does not answer")
         raise (Undone if state in UNDONE or lost else Unavailable)(
-            f"{TOLD.get(state, 'the database does not answer')}; send the same request again", retry_after=2
+            f"{told}; send the same request again", retry_after=2
         ) from error
     except exc.DatabaseError as error:
         if type(error) is not exc.DatabaseError:  # such as IntegrityError, which is not about the database as a whole
@@ -143,6 +148,17 @@ def _named_errors() -> Iterator[None]:
 def _refused_by_the_server(error: BaseException) -> bool:
     """Whether the server itself has said that it did not do it, and is still there."""
     return _state(error) != "" and not getattr(error, "connection_invalidated", True)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Return whether the disk of SQLite's file has no room."""
+    return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _shortage() -> str:
+    """Return what the disk of SQLite's file lacks."""
+    path = Path(db.engine.url.database or "")
+    return f"{TOLD[NO_ROOM]} ({path}: {shortage(OSError(errno.ENOSPC, ''), path.parent)})"
 
 
 def _took_too_long(error: BaseException) -> bool:

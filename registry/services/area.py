@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import IO
 
 from sqlalchemy import and_, case, delete, func, or_, select
@@ -31,6 +32,7 @@ from registry.domain.errors import (
     UploadMismatch,
 )
 from registry.rules import credentials
+from registry.rules.disk_space import shortage
 from registry.services import artifact_owners, audit, copies, credential_files, downloads, uploads
 from registry.services.damage import STORAGE
 from registry.services.idempotency import answer, unit_of_work
@@ -279,7 +281,7 @@ def _told(row: Artifact | None) -> dict[str, str]:
 @contextmanager
 def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[tuple[Wanted, IO[bytes]]]:
     """Lend a file of the body's bytes, with what is known of them."""
-    with _naming_errors(), tempfile.SpooledTemporaryFile(max_size=SPOOLED) as file:
+    with _naming_errors(announced), tempfile.SpooledTemporaryFile(max_size=SPOOLED) as file:
         digest, size = hashlib.sha256(), 0
         while chunk := body.read(CHUNK):
             size += len(chunk)
@@ -293,11 +295,13 @@ def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[
 
 
 @contextmanager
-def _naming_errors() -> Iterator[None]:
+def _naming_errors(needed: int | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Unavailable(f"there is no place to receive the body: {error.strerror}", retry_after=5) from error
+        place = tempfile.gettempdir()
+        reason = shortage(error, Path(place), needed=needed) or error.strerror
+        raise Unavailable(f"there is no place to receive the body: {place}: {reason}", retry_after=5) from error
 
 
 def _searched(file: IO[bytes], size: int) -> bytes:

@@ -3,6 +3,7 @@
     StoreError      the store refused or could not be reached
     ├── Missing     the store answers, and has no such object
     ├── Denied      the store answers, and refuses the registry's credentials a right
+    ├── Full        the disk of the store has no room
     └── Down        the store does not answer, or says itself that it cannot
 
 A driver moves bytes and signs addresses. It raises StoreError or OSError; ``checked`` turns both into the domain's
@@ -31,6 +32,10 @@ class StoreError(Exception):
 
 class Down(StoreError):
     """The store does not answer, or says itself that it cannot: asking it again and again will not help it."""
+
+
+class Full(StoreError):
+    """The disk of the store has no room; the text names it."""
 
 
 class Denied(StoreError):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
-from registry.domain.errors import Conflict, ForeignStore, StoreDenied
+from registry.domain.errors import Conflict, ForeignStore, StoreDenied, Unavailable
+from registry.rules.disk_space import shortage
 from registry.storage.breaker import Breaker
-from registry.storage.driver import Denied, Down, Missing, StoreError, unavailable
+from registry.storage.driver import Denied, Down, Full, Missing, StoreError, unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -87,10 +90,27 @@ class Guard:
             log.warning("store.denied", operation=operation, key=key, error=str(error))
             self._breaker.succeeded()
             raise StoreDenied(f"the artifact store refuses this: {error}", retry_after=30) from error
-        except (StoreError, OSError) as error:
+        except (Full, OSError) as error:
+            room = str(error) if isinstance(error, Full) else _temporary_shortage(error)
+            log.warning(
+                "store.failed", operation=operation, key=key, error=room or str(error), kind=type(error).__name__
+            )
+            self._breaker.succeeded()
+            if room is None:
+                raise unavailable() from error
+            raise Unavailable(
+                f"the artifact store has no room ({room}); send the same request again when it has", retry_after=5
+            ) from error
+        except StoreError as error:
             log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
             if isinstance(error, Down):
                 self._breaker.failed(time.monotonic())
             else:
                 self._breaker.succeeded()
             raise unavailable() from error
+
+
+def _temporary_shortage(error: OSError) -> str | None:
+    """Return what the disk of temporary files lacks: the local store names its own. None for errors of another kind."""
+    text = shortage(error, Path(tempfile.gettempdir()))
+    return f"{tempfile.gettempdir()}: {text}" if text else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -18,9 +18,11 @@ from typing import IO, Any, Final
 from itsdangerous import BadData, URLSafeSerializer
 
 from registry.domain.errors import Forbidden, Malformed, NotFound, UploadExpired, UploadMismatch
+from registry.rules.disk_space import shortage
 from registry.storage.driver import (
     CHUNK,
     OCTET_STREAM,
+    Full,
     Listed,
     Missing,
     Part,
@@ -76,7 +78,8 @@ class LocalDriver:
         claims = self._put_claims(token)
         _check_length(content_length, claims["size"])
         try:
-            self._store(claims, stream)
+            with self._naming_full(claims["size"]):
+                self._store(claims, stream)
         except OSError as error:
             raise unavailable() from error
 
@@ -119,7 +122,7 @@ class LocalDriver:
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
         """Store an object of our own making, durably; after an error nothing is there."""
-        with temporary(self._arriving) as (file, arriving):
+        with self._naming_full(size), temporary(self._arriving) as (file, arriving):
             for chunk in chunks:
                 file.write(chunk)
             if file.tell() != size:
@@ -206,6 +209,16 @@ class LocalDriver:
         for path in stale:
             path.unlink(missing_ok=True)
         return len(stale) + self._parts.sweep(before=before)
+
+    @contextmanager
+    def _naming_full(self, size: int) -> Iterator[None]:
+        """Turn the error of a full disk into Full."""
+        try:
+            yield
+        except OSError as error:
+            if text := shortage(error, self._root, needed=size):
+                raise Full(f"{self._root}: {text}") from error
+            raise
 
     def _require_root(self) -> None:
         if not self._root.is_dir():

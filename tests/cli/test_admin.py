@@ -175,7 +175,7 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     own = {"sqlite": ["engine"], "postgresql": ["engine", "connections", "clock"]}[database.kind]
     role = {"sqlite": [], "postgresql": ["privileges"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "secret_key", "identity", *role, "abilities",
-                           "verification", "versions", "bytes", "jobs", *own, "workers", "times", "aliases",
+                           "listing", "verification", "versions", "bytes", "jobs", *own, "workers", "times", "aliases",
                            "names"]  # fmt: skip
     # The throw-away PostgreSQL has no fsync, and its superuser serves.
     assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from registry.client import RegistryClient, errors
+from tests.support.disks import small_disk
 
 from .conftest import Registry, Store, sha256
 
@@ -99,6 +100,24 @@ def test_a_cache_that_was_changed_gives_nothing_else_than_the_registered_bytes(
     if spoil != "a directory":
         assert entry.read_bytes() == content
         assert not entry.is_symlink()
+
+
+def test_a_full_disk_is_named_with_what_is_needed_and_what_is_available(
+    registry: Registry, client: RegistryClient, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = b"w" * 3_000_000
+    registry.hold({"a.bin": content})
+    with small_disk(tmp_path / "disk", size="1m") as disk:
+        with pytest.raises(OSError, match=r"2.9 MiB needed, [0-9.]+ (MiB|KiB) available") as full:
+            client.pull("fraud:1", disk / "out")
+        assert full.value.filename == str(disk / "out" / "a.bin")
+        assert held(disk / "out") == set()
+
+        client.pull("fraud:1", tmp_path / "out", cache=disk / "cache")  # which is of no consequence
+
+        assert (tmp_path / "out" / "a.bin").read_bytes() == content
+        assert "2.9 MiB needed" in caplog.text
+        assert [path for path in (disk / "cache").rglob("*") if path.is_file()] == []
 
 
 def test_a_cache_that_cannot_be_written_is_a_warning(

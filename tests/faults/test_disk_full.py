@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
+from registry.app import create_app
 from registry.client import RegistryClient, errors
+from registry.config import Settings
+from registry.db.session import db
 from tests.faults.conftest import StartFleet
+from tests.support.api import Api, expect
+from tests.support.databases import Database
 from tests.support.disks import small_disk
 from tests.support.oracle import Oracle
 from tests.support.servers import Fleet, eventually
@@ -55,6 +64,9 @@ def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
     with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
         with pytest.raises(errors.Unavailable, match=r"^model.bin: the store at \S+ answered 503"):
             client.register("fraud", file)
+        logged = [line["error"] for line in fleet.server.lines() if line.get("event") == "store.failed"]
+        assert logged
+        assert all(re.search(rf"^{disk}: .*: [0-9.]+ KiB needed, [0-9.]+ KiB available$", text) for text in logged)
         eventually(lambda: refused(fleet), "the log shows that bytes were put off")
         assert list((disk / "tmp").iterdir()) == fleet.objects() == []
         (disk / "filler").unlink()
@@ -95,3 +107,33 @@ def test_parts_that_arrived_before_the_disk_was_full_are_not_sent_again(
 
     assert 0 < done["uploads"]["sent_bytes"] < 5 * PART
     assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
+
+
+def test_a_database_without_room_is_named_and_takes_writes_again_when_it_has(
+    database: Database, make_settings: Callable[..., Settings], tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "disk", size="8m") as disk:
+        path = make_url(database.url).database
+        assert path is not None
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(disk / "registry.db")) as copy:
+            source.backup(copy)
+        app = create_app(make_settings(f"sqlite:///{disk}/registry.db"))
+        api = Api(app.test_client(), database.tokens["all"])
+        expect(201, api.post("/models", {"name": "before"}))
+        filler = disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+        refused = [api.post("/models", {"name": f"m{number}", "description": "x" * 30_000}) for number in range(20)]
+        shown = api.get("/models/before")
+        filler.unlink()
+
+        last = expect(503, refused[-1])
+        assert last["code"] == "unavailable"
+        assert f"the database has no room left for this ({disk}/registry.db: " in last["detail"]
+        assert "available)" in last["detail"]
+        assert expect(200, shown)["name"] == "before"
+        expect(201, api.post("/models", {"name": "after"}))
+        with app.app_context():
+            db.engine.dispose()

@@ -44,4 +44,4 @@ def small_disk(home: Path, *, size: str) -> Iterator[Path]:
     try:
         yield home
     finally:
-        subprocess.run(["umount", str(home)], check=True)
+        subprocess.run(["umount", "-l", str(home)], check=True)  # a handle may still be open
