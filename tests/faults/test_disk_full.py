@@ -62,7 +62,9 @@ def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
     fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
 ) -> None:
     with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
-        with pytest.raises(errors.Unavailable, match=r"^model.bin: the store at \S+ answered 503 the artifact store has"):
+        with pytest.raises(
+            errors.Unavailable, match=r"^model.bin: the store at \S+ answered 503 the artifact store has"
+        ):
             client.register("fraud", file)
         logged = [line["error"] for line in fleet.server.lines() if line.get("event") == "store.failed"]
         assert logged
