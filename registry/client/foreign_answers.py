@@ -106,9 +106,9 @@ def moved(response: requests.Response) -> tuple[str, str] | None:
     """Return where a redirect leads, without its query, and what that may mean; None for another answer."""
     if not response.is_redirect:
         return None
-    where, target = origins.origin(response.url), urljoin(response.url, response.headers["Location"])
+    where = origins.origin(response.url)
     try:
-        there = origins.origin(target)
+        there = origins.origin(urljoin(response.url, response.headers["Location"]))
     except ValueError:
         return "an address that is none", _ADDRESS
     if there == where:

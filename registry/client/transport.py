@@ -232,6 +232,10 @@ class Transport:
             raise errors.UnexpectedReply(f"{origins.origin(url)} redirects in a circle.") from error
         except requests.RequestException as error:
             raise network.uncallable(url, error) from error
+        except ValueError as error:  # requests parses the target of a redirect, also of one that it does not follow
+            if isinstance(error, UnicodeError):
+                raise
+            raise errors.UnexpectedReply(f"{origins.origin(url)} redirects to an address that is none.") from error
 
 
 def _receive(response: requests.Response) -> None:

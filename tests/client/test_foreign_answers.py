@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from werkzeug.wrappers import Request, Response
 
 from registry.cli.main import run
 from registry.client import RegistryClient, errors
+from tests.support.web_server import serving
 
 from .conftest import TOKEN, Registry, Site, Store, reply
 
@@ -27,6 +29,7 @@ FOREIGN = [
     (page(302, "Found", Location=ELSEWHERE), "UnexpectedReply", r"302, redirecting to https://login\.example,.*login"),
     (page(302, "Found", Location="/login?next=/api"), "UnexpectedReply", r"redirecting to http://127\S+, .*login"),
     (page(301, "Moved", Location="https://127.0.0.1/x"), "UnexpectedReply", r"Is its address https://127\.0\.0\.1\?"),
+    (page(302, "Found", Location="mailto:me"), "UnexpectedReply", "redirecting to an address that is none, "),
     (page(401, "Login"), "UnexpectedReply", r"answered 401 Login nginx, .*login of its own"),
     (page(403, "Blocked"), "UnexpectedReply", r"answered 403 Blocked nginx, .*firewall"),
     (page(404, "Not Found"), "UnexpectedReply", r"answered 404 Not Found nginx, .*/api/v1"),
@@ -101,6 +104,17 @@ def test_a_page_in_place_of_the_store_is_no_loss_of_bytes(
             client.pull("fraud:1", tmp_path / "out")
         with pytest.raises(errors.UnexpectedReply, match=rf"{store.url} .*302, redirecting to {portal.url}\)"):
             client.register("fraud", source)
+
+
+def test_a_redirect_to_an_address_that_cannot_be_read_is_an_unexpected_answer() -> None:
+    def redirect(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("302 Found", [("Location", "http://[/login"), ("Content-Length", "0")])
+        return []
+
+    with serving(redirect) as url, RegistryClient(url, retries=0) as client:
+        for call in (client.me, lambda: client.versions.file_url("fraud", 1, "model.bin")):
+            with pytest.raises(errors.UnexpectedReply, match=rf"^{url} redirects to an address that is none"):
+                call()
 
 
 def test_a_registered_page_is_pulled(registry: Registry, store: Store, client: RegistryClient, tmp_path: Path) -> None:
