@@ -371,6 +371,6 @@ def test_host_and_port_replace_their_part_of_the_address(
 
 
 def test_prepared_statements_are_as_set_or_found_out(load: Callable[..., Settings]) -> None:
-    found = [load(REGISTRY_DATABASE_PREPARED=value).database_prepared for value in ("true", "false", "auto", "")]
+    found = [load({"REGISTRY_DATABASE_PREPARED": value}).database_prepared for value in ("true", "false", "auto", "")]
 
     assert found == [True, False, None, None]
