@@ -46,7 +46,8 @@ def advised(error: Exception) -> str:
 
 def _remedy(error: Exception, text: str) -> str | None:
     if isinstance(error, botocore.ClientError):
-        code = str(error.response.get("Error", {}).get("Code", ""))
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
+        code = str(error.response.get("Error", {}).get("Code") or status)  # no code where another server answers
         return next((remedy for pattern, remedy in _CODES if re.search(pattern, code)), None)
     if isinstance(error, botocore.SSLError):
         return next((remedy for pattern, remedy in _TLS if re.search(pattern, text)), None)
