@@ -59,7 +59,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     _require_address(settings.bind)
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
-        _make(settings.data_dir)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         from registry.db import migrate  # Alembic is slow to import; with PostgreSQL nobody needs it here
 
         migrate.upgrade(url)
@@ -169,17 +169,6 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         if self.settings.uses_sqlite and self.settings.workers == 1:
             worker.start_threads(app)
         return app
-
-
-def _make(directory: Path) -> None:
-    """Make the data directory. Raises Unavailable when it cannot be made."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise Unavailable(
-            f"the data directory {directory} cannot be made ({error.strerror}): name another (--data-dir,"
-            " REGISTRY_DATA_DIR), or let this user write there"
-        ) from error
 
 
 def _write_private(path: Path, text: str) -> None:

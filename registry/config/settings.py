@@ -365,7 +365,9 @@ class _Reader:
         try:
             self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            self.problems[f"{PREFIX}DATA_DIR"] = f"{self.data_dir} cannot be made: {error.strerror}"
+            self.problems[f"{PREFIX}DATA_DIR"] = (
+                f"{self.data_dir} cannot be made: {error.strerror}; name another (--data-dir), or let this user write"
+            )
 
     def _kept_secret(self, path: Path) -> str:
         try:

@@ -40,15 +40,25 @@ _NETWORK = (
 def advised(error: Exception) -> str:
     """Return the error's text with what to do about it, where that is known."""
     text = " ".join(str(error).split())
+    if isinstance(error, botocore.ClientError) and not _code(error):
+        text = f"{text} HTTP {_status(error)} without an error of S3"
     remedy = _remedy(error, text)
     return f"{text.removesuffix('.')}: {remedy}" if remedy else text
 
 
 def _remedy(error: Exception, text: str) -> str | None:
     if isinstance(error, botocore.ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-        code = str(error.response.get("Error", {}).get("Code") or status)  # no code where another server answers
+        code = _code(error) or _status(error)
         return next((remedy for pattern, remedy in _CODES if re.search(pattern, code)), None)
     if isinstance(error, botocore.SSLError):
         return next((remedy for pattern, remedy in _TLS if re.search(pattern, text)), None)
     return next((remedy for kind, remedy in _NETWORK if isinstance(error, kind)), None)
+
+
+def _code(error: botocore.ClientError) -> str:
+    """Return S3's code of the error; empty where the body has none, as a page of a proxy."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _status(error: botocore.ClientError) -> str:
+    return str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))

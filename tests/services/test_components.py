@@ -77,5 +77,5 @@ def test_a_data_directory_that_cannot_be_made_is_named(
     (tmp_path / "file").touch()
     monkeypatch.setenv("REGISTRY_SECRET_KEY", "k" * 40)
 
-    assert run(["serve", "--dev", "--port", "5099", "--data-dir", str(tmp_path / "file" / "data")]) == 8
-    assert f"the data directory {tmp_path}/file/data cannot be made" in capfd.readouterr().err
+    assert run(["serve", "--dev", "--port", "5099", "--data-dir", str(tmp_path / "file" / "data")]) == 2
+    assert f"REGISTRY_DATA_DIR: {tmp_path}/file/data cannot be made: Not a directory; name" in capfd.readouterr().err
