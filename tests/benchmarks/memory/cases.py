@@ -25,6 +25,13 @@ NOBODY = "00000000-0000-0000-0000-000000000000"
 TAGS = {f"t{number}": "x" * TAG_VALUE_LENGTH for number in range(10)}
 PARAMS = {f"p{number}": "x" * 6000 for number in range(150)}
 METRICS = {f"{number:04}" + "m" * 240: 0.1 for number in range(1000)}
+# With the names of their datasets as many bytes as one version may have; so are METRICS on the dataset after them.
+EVALUATIONS = [
+    {"metrics": {f"{number:02}{index:02}" + "m" * 240: 0.1 for index in range(100)},
+     "dataset_digest": f"sha256:{number:064}", "dataset_name": "d" * 200}
+    for number in range(20)
+]  # fmt: skip
+ON_DATA = {"dataset_digest": f"sha256:{1:064}", "dataset_name": "d" * 480}
 DESCRIPTION = "\x01" * DESCRIPTION_LENGTH
 LONG = "x" * 200
 BIG = "/api/v1/models/big"
@@ -74,13 +81,13 @@ def fill(app: Flask, given: Given) -> dict[str, Any]:
 
 
 def manifest(file: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """As many files as a version may have, with paths of 600 bytes."""
-    return [{**file, "path": "/".join([f"{number:05}", LONG, LONG, LONG])} for number in range(FILES)]
+    """As many files as a version may have, with paths that leave room for the other facts in a body of 8 MiB."""
+    return [{**file, "path": "/".join([f"{number:05}", LONG, LONG, LONG[:170]])} for number in range(FILES)]
 
 
 def cases(file: Mapping[str, Any]) -> dict[str, Case]:
     """The largest request to each endpoint."""
-    registration = {"files": manifest(file), "anew": True, "tags": TAGS}
+    registration = {"files": manifest(file), "anew": True, "tags": TAGS, "evaluations": EVALUATIONS}
     digests = [{"sha256": f"{number:064x}", "size": 1} for number in range(500)]
     parts = [{"number": number, "sha256": f"{number:064x}"} for number in range(1, 1001)]
     mlflow_tags = [{"key": key, "value": value} for key, value in TAGS.items()]
@@ -224,7 +231,9 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "versions.list_metrics": Case("GET", "/api/v1/models/wide/versions/1/metrics?limit=200"),
         "versions.list_versions": Case("GET", f"{BIG}/versions?limit=200"),
         "versions.edit_version": Case("PATCH", f"{BIG}/versions/1", {"tags": TAGS}),
-        "versions.measure_version": Case("POST", "/api/v1/models/wide/versions/1/metrics", {"metrics": METRICS}),
+        "versions.measure_version": Case(
+            "POST", "/api/v1/models/wide/versions/1/metrics", {"metrics": METRICS, **ON_DATA}
+        ),
         "versions.register_version": Case(
             "POST", f"{BIG}/versions", registration, {"Idempotency-Key": "the-largest-registration"}
         ),
