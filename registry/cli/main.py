@@ -21,6 +21,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "pull": "files:pull",
         "verify": "files:verify",
         "show": "show:show",
+        "compare": "comparing:compare",
         "history": "show:history",
     },
     "Stages": {
@@ -53,17 +54,12 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "doctor": "doctor:doctor",
     },
 }
-_COMPARED = (
-    "registry show NAME:NUMBER for each version, registry verify DIRECTORY --against NAME:NUMBER,"
-    " or RegistryClient.compare in Python"
-)
 # What people type who come from other tools, with what does it here.
 ELSEWHERE: Mapping[str, str] = {
     "ls": "registry model list, registry version list NAME or registry version files NAME:NUMBER",
     "list": "registry model list, registry version list NAME or registry alias list NAME",
     "download": "registry pull NAME:NUMBER -o DIRECTORY, or registry version tar for one file",
-    "diff": _COMPARED,
-    "compare": _COMPARED,
+    "diff": "registry compare NAME:NUMBER NAME:NUMBER, or registry verify DIRECTORY --against NAME:NUMBER",
     "get": "registry show NAME:NUMBER, or registry pull NAME:NUMBER -o DIRECTORY",
     "describe": "registry show NAME:NUMBER",
     "lineage": "registry show NAME:NUMBER",

@@ -22,20 +22,39 @@ class Change(NamedTuple):
 class Comparison:
     """Two versions, and what the second has otherwise than the first.
 
-    ``facts`` has the changes by name: ``metrics.auc``, ``params.depth``, ``code.commit``, ``datasets.train.csv``. A
-    metric that names its dataset is ``metrics.auc@sha256:…``: values on other data are not compared.
+    ``files`` has the changes by path: the SHA-256 of each file. ``facts`` has the changes by name: ``metrics.auc``,
+    ``params.depth``, ``code.commit``, ``datasets.train.csv``. A metric that names its dataset is
+    ``metrics.auc@sha256:…``: values on other data are not compared.
     """
 
     first: VersionView
     second: VersionView
-    added: tuple[str, ...]
-    removed: tuple[str, ...]
-    changed: tuple[str, ...]
+    files: Mapping[str, Change]
     facts: Mapping[str, Change]
 
     @property
+    def added(self) -> tuple[str, ...]:
+        """The paths that only the second version has."""
+        return tuple(path for path, change in self.files.items() if change.before is None)
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """The paths that only the first version has."""
+        return tuple(path for path, change in self.files.items() if change.after is None)
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The paths whose bytes differ."""
+        return tuple(path for path, change in self.files.items() if None not in change)
+
+    @property
     def same_files(self) -> bool:
-        return not (self.added or self.removed or self.changed)
+        return not self.files
+
+    @property
+    def same(self) -> bool:
+        """Whether the versions have the same files and the same facts."""
+        return not self.files and not self.facts
 
     def __repr__(self) -> str:
         names = [f"{version['model']}:{version['number']}" for version in (self.first, self.second)]
@@ -52,35 +71,28 @@ def compare(
     first: VersionView, first_files: Iterable[FileView], second: VersionView, second_files: Iterable[FileView]
 ) -> Comparison:
     """Return what differs between two versions."""
-    before = {file["path"]: file["sha256"] for file in first_files}
-    after = {file["path"]: file["sha256"] for file in second_files}
-    old, new = _facts(first), _facts(second)
-    return Comparison(
-        first,
-        second,
-        added=tuple(sorted(after.keys() - before.keys())),
-        removed=tuple(sorted(before.keys() - after.keys())),
-        changed=tuple(sorted(path for path in before.keys() & after.keys() if before[path] != after[path])),
-        facts={
-            name: Change(old.get(name), new.get(name))
-            for name in sorted(old.keys() | new.keys())
-            if old.get(name) != new.get(name)
-        },
-    )
+    before, after = ({file["path"]: file["sha256"] for file in files} for files in (first_files, second_files))
+    return Comparison(first, second, files=_changes(before, after), facts=_changes(_facts(first), _facts(second)))
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
+    """Return the values that differ, by name."""
+    pairs = {name: Change(before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())}
+    return {name: pair for name, pair in pairs.items() if pair.before != pair.after}
 
 
 def _facts(version: VersionView) -> dict[str, Any]:
     lineage: Mapping[str, Any] = version["lineage"]
-    told = {name: version.get(name) for name in COMPARED} | dict(lineage)
-    told["datasets"] = {item["name"]: item["digests"] for item in lineage.get("datasets") or ()}
+    facts = {name: version.get(name) for name in COMPARED} | dict(lineage)
+    facts["datasets"] = {item["name"]: item["digests"] for item in lineage.get("datasets") or ()}
     evaluations = version.get("evaluations") or []  # an earlier release does not send them
     named = {one["metric"] for one in evaluations}
-    told["metrics"] = {key: value for key, value in version["metrics"].items() if key not in named} | {
+    facts["metrics"] = {key: value for key, value in version["metrics"].items() if key not in named} | {
         one["metric"] + (f"@{one['dataset_digest']}" if one["dataset_digest"] else ""): one["value"]
         for one in evaluations
     }
-    told["parents"] = [f"{parent['model']}:{parent['version']}" for parent in lineage.get("parents") or ()] or None
-    return dict(_flat(told, ""))
+    facts["parents"] = [f"{parent['model']}:{parent['version']}" for parent in lineage.get("parents") or ()] or None
+    return dict(_flat(facts, ""))
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:

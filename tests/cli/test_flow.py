@@ -503,6 +503,9 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
             client.promote(model, reason="which?")
         found = [version["number"] for version in client.search(f"name = '{model}' AND metrics.auc > 0.92")]
         difference = client.compare(f"{model}:1", f"{model}:2")
+        shown = ok(registry("compare", f"{model}#production", f"{model}:2"))
+        told = answer(registry("compare", f"{model}:1", model, "--json"))
+        same = registry("compare", model, f"{model}:2", "--json")
         then = client.as_of(model, before)
 
     assert (dry["dry_run"], back["number"], back["displaced"], again["target"]) == (True, 1, 2, "staging")
@@ -512,6 +515,12 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
     assert difference.facts["datasets.train.csv"].after is None
     assert f"{model}:1" in repr(difference)
     assert "metrics.auc: 0.9 -> 0.95" in repr(difference)
+    assert shown.out.startswith(f"{model}:1 and {model}:2 differ in 1 file and ")
+    assert re.search(r"^metrics\.auc +0\.9 +0\.95$", shown.out, re.MULTILINE)
+    assert [told["first"]["number"], told["second"]["number"], told["same"]] == [1, 2, False]
+    assert told["files"] == {path: change._asdict() for path, change in difference.files.items()}
+    assert told["facts"] == {name: change._asdict() for name, change in difference.facts.items()}
+    assert (same.code, answer(same)["same"], difference.same) == (0, True, False)
 
 
 def test_a_pull_of_some_files_with_a_cache(registry: Registry, model: str, place: Place) -> None:

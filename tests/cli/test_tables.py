@@ -114,6 +114,29 @@ def test_a_table_fits_a_terminal_of_80_columns_and_breaks_no_id(
     assert [text for text in whole if text not in words] == []
 
 
+def test_a_comparison_fits_a_terminal_and_is_whole_for_a_program(
+    terminal: Registry, registry: Registry, network: responses.RequestsMock
+) -> None:
+    data, run = f"sha256:{'a1' * 32}", {"system": "ci", "id": "7", "started_at": AT}
+    facts = {"params": {}, "lineage": {"run": run, "datasets": [], "parents": []}, "evaluations": [], "metrics": {}}
+    measured = [{"metric": "auc", "value": 0.93123456789, "dataset_digest": data, "dataset_name": "test.csv"}]
+    changed = {"description": "words " * 100, "evaluations": measured, "lineage": facts["lineage"] | {"run": {}}}
+    paths = ["weights/" + "layer" * 40, "config.json"]
+    for number, more in ((1, {}), (2, changed)):
+        network.get(f"{API}/models/fraud/versions/{number}", json={"model": "fraud", "number": number, **facts, **more})
+        files = [{"path": path, "size": 1, "sha256": f"{number}b" * 32} for path in paths[:number]]
+        network.get(re.compile(f"{API}/models/fraud/versions/{number}/files.*"), json=page(*files))
+
+    shown, piped = terminal("compare", "fraud:1", "fraud:2"), registry("compare", "fraud:1", "fraud:2")
+
+    assert (shown.code, piped.code) == (0, 0), shown.err
+    assert shown.out.startswith("fraud:1 and fraud:2 differ in 2 files and 5 facts\n")
+    assert max(map(len, shown.out.splitlines())) <= 80
+    assert len(shown.out.splitlines()) < 30
+    assert {f"metrics.auc@{data}", "0.93123456789", AT, "1b" * 32, "config.json", paths[0]} <= set(piped.out.split())
+    assert ("words " * 100).strip() in piped.out
+
+
 def test_a_program_reads_times_and_numbers_in_full(registry: Registry, network: responses.RequestsMock) -> None:
     network.get(f"{API}/models/fraud/versions", json=page(VERSION))
 
