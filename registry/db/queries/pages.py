@@ -148,6 +148,7 @@ def first(rows: Rows, order: Sequence[Sorted], *shown: Any, name: str) -> CTE:
     return rows.with_only_columns(*shown, *named).order_by(*directed).limit(bindparam("limit") + 1).cte(name)
 
 
+@functools.cache
 def _named(shown: Details) -> list[Any]:
     return [one.label(f"shown_{place}") for place, one in enumerate(shown.statement.selected_columns)]
 
