@@ -20,7 +20,7 @@ from registry.client.types import (
     VersionLineageView,
     VersionView,
 )
-from registry.client.values import When, finite, texts
+from registry.client.values import When, finite, require_mapping, texts
 from registry.rules.manifest import MOST_FILES
 
 FILES_PAGE = 1000
@@ -267,5 +267,6 @@ def _labels(tags: Mapping[str, Any] | None) -> dict[str, str | None] | None:
     """Tags as texts, and None for those to remove."""
     if tags is None:
         return None
+    require_mapping(tags, "tags")
     kept = texts({key: value for key, value in tags.items() if value is not None}, "tag")
     return {key: kept.get(key) for key in tags}

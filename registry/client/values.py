@@ -37,7 +37,7 @@ def texts(values: Mapping[str, Any], kind: str) -> dict[str, str]:
 
     Numbers, True, False and None become what JSON has for them; times become RFC 3339.
     """
-    _require_mapping(values, f"{kind}s")
+    require_mapping(values, f"{kind}s")
     return {key: _text(value, f"{kind} {key!r}") for key, value in values.items()}
 
 
@@ -47,7 +47,7 @@ def numbers(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     A mapping stays as it is: it has a number and what the number was measured on. Raises ValueError, with the key, for
     a value that is no number.
     """
-    _require_mapping(values, "metrics")
+    require_mapping(values, "metrics")
     finite, special = dict[str, Any](), dict[str, str]()
     for key, value in values.items():
         number = value if isinstance(value, Mapping) else _number(value, f"metric {key!r}")
@@ -66,7 +66,8 @@ def finite(values: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _require_mapping(values: object, name: str) -> None:
+def require_mapping(values: object, name: str) -> None:
+    """Raise ValueError unless *values* has values by their names."""
     if not isinstance(values, Mapping):
         raise ValueError(f"{name} are a {type(values).__name__}, not values by their names")
 

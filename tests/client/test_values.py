@@ -10,8 +10,9 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -102,6 +103,14 @@ def test_what_is_no_value_is_refused_before_any_request(
 ) -> None:
     with pytest.raises(ValueError, match=refusal):
         client.register("fraud", source, detect=False, **facts)
+
+    assert registry.seen == []
+
+
+def test_tags_without_names_are_refused(registry: Registry, client: RegistryClient) -> None:
+    for edit in (partial(client.models.edit, "fraud"), partial(client.versions.edit, "fraud", 1)):
+        with pytest.raises(ValueError, match="tags are a str, not values by their names"):
+            edit(tags=cast(Any, "team=risk"))
 
     assert registry.seen == []
 
