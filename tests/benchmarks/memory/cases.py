@@ -15,6 +15,7 @@ from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.names import TAG_VALUE_LENGTH
+from registry.domain.parts import MOST_SIGNED
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from tests.support.api import Given, expect
@@ -107,7 +108,9 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "files.download_file": Case("GET", f"{BIG}/versions/1/files/0.bin"),
         "files.list_files": Case("GET", "/api/v1/models/wide/versions/1/files?limit=1000&signed=true"),
         "imports.get_import": Case("GET", f"/api/v1/imports/{NOBODY}"),
-        "imports.import_version": Case("POST", f"{BIG}/imports", {"source": "s3://none/x", "params": PARAMS}),
+        "imports.import_version": Case(
+            "POST", f"{BIG}/imports", {"source": "https://files.example/models/x", "params": PARAMS}
+        ),
         "jobs.list_jobs": Case("GET", "/api/v1/jobs?limit=200"),
         "jobs.retry_job": Case("POST", f"/api/v1/jobs/{NOBODY}/retry"),
         "metrics.metrics": Case("GET", "/metrics"),
@@ -171,7 +174,7 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "mlflow_artifacts.abort_parts": Case(
             "POST", f"{AREA}/mpu/abort/x", {"path": "x" * 1_000_000, "upload_id": "x"}
         ),
-        "mlflow_artifacts.begin_parts": Case("POST", f"{AREA}/mpu/create/x", {"path": "x", "num_parts": 10_000}),
+        "mlflow_artifacts.begin_parts": Case("POST", f"{AREA}/mpu/create/x", {"path": "x", "num_parts": MOST_SIGNED}),
         "mlflow_artifacts.complete_parts": Case(
             "POST", f"{AREA}/mpu/complete/x",
             {"path": "x", "upload_id": NOBODY,
