@@ -111,6 +111,8 @@ def worker_exit(server: Any, worker: Any) -> None:
 def child_exit(server: Any, worker: Any) -> None:
     """Called in the master when a worker has ended, however that came."""
     processes.bury()
+    if shares := getattr(worker, "shares", None):
+        shares.leave(worker.age)
 
 
 def on_exit(server: Any) -> None:

@@ -23,6 +23,8 @@ RETRY_AFTER_SECONDS = 5
 LINGER_SECONDS = 2.0  # from a last response until the connection is closed (RFC 9112, 9.6)
 LINGER_BYTES = 4 * MIB  # that are read and thrown away in that time
 WAITING_PROBES = 32
+YIELD_SECONDS = 0.004  # for which a process leaves a new connection to another that has fewer
+ACCEPTED_AT_ONCE = 64  # connections, where the other did not take them
 SPARE_FILES = 256  # for the database, the store and the interpreter
 ORPHAN_SECONDS = 3.0  # for requests under way when the master is gone
 

@@ -21,6 +21,7 @@ from registry.front.budget import Budget
 from registry.front.connection import Connection, State
 from registry.front.exchange import Exchange
 from registry.front.limits import (
+    ACCEPTED_AT_ONCE,
     BODIES_BYTES,
     BODY_BYTES,
     HEAD_BYTES,
@@ -30,9 +31,11 @@ from registry.front.limits import (
     REQUEST_LINE_BYTES,
     RESPONSES_BYTES,
     WAITING_PROBES,
+    YIELD_SECONDS,
     Limits,
     most_connections,
 )
+from registry.front.shares import Shares
 from registry.front.transfers import Admission, Transfers
 
 PROBES = (b"/livez", b"/readyz")
@@ -44,7 +47,7 @@ _NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 def make(limits: Limits) -> type[Worker]:
     """Return the worker class with these limits, for ``worker_class``."""
-    return type("Worker", (Worker,), {"limits": limits})
+    return type("Worker", (Worker,), {"limits": limits, "shares": Shares()})
 
 
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
@@ -56,6 +59,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     """
 
     limits: ClassVar[Limits] = Limits()
+    shares: ClassVar[Shares]
     alive: bool  # gunicorn's: false from SIGTERM or the master's end on
 
     @classmethod
@@ -74,6 +78,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         self._poller = select.epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock.sock for sock in self.sockets}
         self._accepting = False
+        self._yielding: tuple[float, int] | None = None  # until when, and the least share of the others then
+        self._is_counted = True
         self._ended: Counter[str] = Counter()
         self._most_connections = most_connections(self.cfg.worker_connections)
         self._threads = max(self.cfg.threads, places + 1)  # one is left for what is no transfer
@@ -85,6 +91,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         for jobs in [self._jobs] * self._threads + list(self._probes.values()):
             threading.Thread(target=_work, args=(jobs,), daemon=True).start()
         self._poller.register(self.PIPE[0], select.EPOLLIN)
+        self._note_share()
         self._accept_connections(True)
         while self.alive and not self._is_orphan():
             self._turn(_TICK_SECONDS)
@@ -146,12 +153,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
+        if self._yielding is not None:
+            seconds = min(seconds, self._end_of_yielding(*self._yielding, now))
         for fd, _ in self._poller.poll(seconds):
             connection = self.connections.get(fd)
             if connection is not None:
                 self._advance(connection)
             elif fd in self._listeners:
-                self._accept(self._listeners[fd])
+                self._accept_in_turn(self._listeners[fd])
             elif fd == self.PIPE[0]:
                 with suppress(BlockingIOError):
                     os.read(fd, 4096)
@@ -169,7 +178,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         ended, self._ended = self._ended, Counter()
         for reason, count in list(ended.items()):
             self.log.info("Closed %d connections: the client %s", count, reason)
-        if self.alive:
+        if self.alive and self._yielding is None:
             self._accept_connections(len(self.connections) < self._most_connections)
 
     def _expire(self, connection: Connection, now: float) -> None:
@@ -205,6 +214,32 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 self._poller.unregister(fd)
         self._accepting = enabled
 
+    def _accept_in_turn(self, listener: socket.socket) -> None:
+        """Accept a connection, unless another process has fewer: then leave it to that one for a moment."""
+        least = self.shares.least_of_others(self.age)
+        if least is None or len(self.connections) <= least:
+            self._accept(listener)
+        else:
+            self._yielding = (time.monotonic() + YIELD_SECONDS, least)
+            self._accept_connections(False)
+
+    def _end_of_yielding(self, until: float, least: int, now: float) -> float:
+        """Return the seconds until the moment is over; then accept again, all that waits where no other process did."""
+        if now < until:
+            return until - now
+        self._yielding = None
+        if self.shares.least_of_others(self.age) == least:
+            for listener in self._listeners.values():
+                for _ in range(ACCEPTED_AT_ONCE):
+                    if not self._accept(listener):
+                        break
+        self._accept_connections(len(self.connections) < self._most_connections)
+        return _TICK_SECONDS
+
+    def _note_share(self) -> None:
+        if self._is_counted:
+            self.shares.note(self.age, len(self.connections))
+
     def _is_orphan(self) -> bool:
         return bool(self.ppid != os.getppid())
 
@@ -213,7 +248,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
         Connections that the kernel has completed are accepted first; the last process to close would reset them.
         """
+        self._yielding, self._is_counted = None, False
         self._accept_connections(False)
+        self.shares.leave(self.age)
         for listener in self._listeners.values():
             for _ in range(self.cfg.backlog):
                 if not self._accept(listener):
@@ -242,6 +279,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         connection.deadline = time.monotonic() + self.limits.header_seconds
         self.connections[connection.fd] = connection
         self._poller.register(connection.fd, _READ)
+        self._note_share()
         return True
 
     def _make_room(self) -> bool:
@@ -397,6 +435,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     def _discard(self, connection: Connection) -> None:
         if self.connections.get(connection.fd) is connection:  # before the number is used again
             del self.connections[connection.fd]
+            self._note_share()
         connection.give_back(self.bodies, self.responses)
         connection.sock.close()
 

@@ -1,0 +1,58 @@
+"""New connections go to the worker that has the fewest, if it takes them."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from registry.front.shares import PLACES, Shares
+from tests.front.test_endings import kept, workers
+from tests.support.bare_server import BareServer
+
+MANY = 20
+
+
+def test_a_worker_compares_itself_with_the_others_that_accept() -> None:
+    shares = Shares()
+    alone = shares.least_of_others(1)
+    for age, count in ((1, 0), (2, 7), (PLACES + 3, 5)):
+        shares.note(age, count)
+
+    assert alone is None
+    assert [shares.least_of_others(age) for age in (1, 2, PLACES + 3)] == [5, 0, 0]
+    shares.leave(1)
+    assert [shares.least_of_others(age) for age in (2, PLACES + 3)] == [5, 7]
+
+
+def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
+    serve: Callable[..., BareServer],
+) -> None:
+    server = serve(REGISTRY_WORKERS="2")
+    busy, stuck = workers(server)
+    before = {worker: files(worker) for worker in (busy, stuck)}
+
+    def connections(worker: int) -> int:
+        return files(worker) - before[worker]
+
+    with ExitStack() as stack:
+        os.kill(stuck, signal.SIGSTOP)
+        try:
+            for _ in range(MANY):
+                stack.enter_context(kept(server))
+        finally:
+            os.kill(stuck, signal.SIGCONT)
+        assert (connections(busy), connections(stuck)) == (MANY, 0)
+
+        opened = 0
+        while connections(stuck) < connections(busy) and opened < 5 * MANY:
+            stack.enter_context(kept(server))
+            opened += 1
+
+        assert connections(stuck) >= connections(busy)
+
+
+def files(worker: int) -> int:
+    return len(list(Path(f"/proc/{worker}/fd").iterdir()))
