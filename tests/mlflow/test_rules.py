@@ -7,7 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import select, update
 
+from registry.db.models import Model, Version
+from registry.db.session import transaction
 from tests.support.api import Given, expect
 from tests.support.face import Face
 
@@ -225,6 +229,31 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Giv
     assert [one["model"] for one in found["items"]].count("copies") == 3
     listed = given.api.get("/models/copies/versions/3/files").get_json()["items"]
     assert [item["sha256"] for item in listed] == [file["sha256"]]
+
+
+def test_the_newest_version_is_one_that_can_be_loaded(face: Face, given: Given, app: Flask) -> None:
+    for files in given.others(3):
+        given.version(files=files)
+    given.version("broken")
+    with app.app_context(), transaction() as session:
+        for number, state in ((2, "pending"), (3, "failed")):
+            session.execute(update(Version).where(Version.number == number).values(state=state))
+        broken = select(Model.id).where(Model.name == "broken")
+        session.execute(update(Version).where(Version.model_id.in_(broken)).values(state="failed"))
+
+    for model, state in (("fraud", "READY"), ("broken", "FAILED_REGISTRATION")):
+        latest = "/registered-models/get-latest-versions"
+        asked = [
+            *(face.make("POST", latest, name=model, stages=stages)["model_versions"][0] for stages in ([], ["None"])),
+            face.make("GET", "/registered-models/alias", name=model, alias="latest")["model_version"],
+            *face.make("GET", "/registered-models/get", name=model)["registered_model"]["latest_versions"],
+            *face.make("GET", "/registered-models/search", filter=f"name = '{model}'")["registered_models"][0][
+                "latest_versions"
+            ],
+        ]
+        assert [(one["version"], one["status"]) for one in asked] == [("1", state)] * 5
+    given.model("copies")
+    assert face.version("copies", source="models:/fraud/latest")["source"] == "models:/fraud/1"
 
 
 def test_a_copy_of_an_unverified_version_has_its_facts_too(face: Face, given: Given) -> None:
