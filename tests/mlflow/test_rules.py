@@ -11,7 +11,8 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from registry.db.models import Model, Version
-from registry.db.session import transaction
+from registry.db.session import db, transaction
+from registry.services import audit
 from tests.support.api import Given, expect
 from tests.support.face import Face
 
@@ -302,6 +303,35 @@ def test_a_source_that_leads_nowhere_is_refused(face: Face, given: Given, source
     assert found[0] == status
     assert text in found[2]
     assert len(given.stages()) == 1
+
+
+def test_a_prompt_has_aliases_named_as_stages_and_loses_them_with_its_version(
+    face: Face, given: Given, app: Flask
+) -> None:
+    tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    face.model("greeting", tags=[tag])
+    face.version("greeting", source="dummy-source", tags=[tag])
+    given.version("fraud")
+    alias = "/registered-models/alias"
+
+    for name in ("production", "Staging"):
+        face.make("POST", alias, name="greeting", alias=name, version="1")
+        found = face.make("GET", alias, name="greeting", alias=name)["model_version"]
+        assert (found["version"], found["current_stage"]) == ("1", "None")
+        assert face.refused("POST", alias, name="fraud", alias=name, version="1")[0] == 400
+    shown = expect(200, given.api.get("/models/greeting/aliases/production"))
+    assert shown["number"] == 1
+    refusal = expect(422, given.api.put("/models/fraud/aliases/production", {"version": 1}))
+    assert refusal["errors"] == {"alias": ["must not be the name of a stage"]}
+
+    face.make("DELETE", "/model-versions/delete", name="greeting", version="1")
+
+    assert face.refused("GET", alias, name="greeting", alias="production")[0] == 400
+    history = expect(200, given.api.get("/models/greeting/aliases/production/history"))["items"]
+    assert [(one["number"], one["until"] is not None) for one in history] == [(1, True)]
+    with app.app_context():
+        assert all(report.is_whole for report in audit.verify())
+        db.session.remove()
 
 
 def test_a_prompt_is_a_model_in_disguise(face: Face) -> None:
