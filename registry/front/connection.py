@@ -92,6 +92,15 @@ class Connection:
         self.taken_in = self.taken_out = self.lingered = 0
         self._sent = self._acknowledged = 0
 
+    def is_gone(self) -> bool:
+        """Return whether the client has closed its side; what it has sent stays to be read."""
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+
     def fileno(self) -> int:
         return self.fd
 

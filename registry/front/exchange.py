@@ -123,6 +123,8 @@ class Exchange:
             worker.refuse(connection, *refusals.malformed(error, self._path))
             return None
         environ["wsgi.multithread"] = True
+        environ["registry.yielding"] = worker.yielding
+        environ["registry.client_is_gone"] = connection.is_gone
         file_wrapper = environ["wsgi.file_wrapper"]
         try:
             body = worker.wsgi(environ, response.start_response)

@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 from gunicorn.workers import base
@@ -72,8 +73,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         places = self.limits.transfers or max(1, self.cfg.threads // 2)
         self.connections: dict[int, Connection] = {}
         self.bodies, self.responses = Budget(BODIES_BYTES), Budget(RESPONSES_BYTES)
-        self._jobs: queue.SimpleQueue[Exchange] = queue.SimpleQueue()
-        self._probes: dict[bytes, queue.SimpleQueue[Exchange]] = {path: queue.SimpleQueue() for path in PROBES}
+        self._jobs: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
+        self._probes: dict[bytes, queue.SimpleQueue[Exchange | None]] = {path: queue.SimpleQueue() for path in PROBES}
         self.transfers: Transfers[Exchange] = Transfers(places, self._jobs.put)
         self._poller = select.epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock.sock for sock in self.sockets}
@@ -145,6 +146,19 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             self._ended["made no progress with a body"] += 1
             connection.abort()
         self._discard(connection)
+
+    @contextmanager
+    def yielding(self) -> Iterator[None]:
+        """Let another thread serve requests for as long as the calling one waits."""
+        try:
+            threading.Thread(target=_work, args=(self._jobs,), daemon=True).start()
+        except RuntimeError:  # there can be no more threads
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._jobs.put(None)
 
     # The loop.
 
@@ -440,7 +454,8 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         connection.sock.close()
 
 
-def _work(jobs: queue.SimpleQueue[Exchange]) -> None:
-    while True:
+def _work(jobs: queue.SimpleQueue[Exchange | None]) -> None:
+    """Serve requests until the queue has a None, which ends one thread."""
+    while (exchange := jobs.get()) is not None:
         with suppress(Exception):  # without memory, to log an exception raises one
-            jobs.get()()
+            exchange()

@@ -13,8 +13,10 @@ from tests.support.bare_server import BareServer, running
 LARGE = 64 * 1024 * 1024
 MIDDLING = 63 * 65536  # the most that is kept in memory, and more than the kernel takes
 
-# `/held` answers only once the test has written the file `released`; `/refused` reads no body.
+# `/held` and `/yielding` answer only once the test has written the file `released`, `/left` only once its client is
+# gone; `/refused` reads no body.
 APPLICATION = f"""
+import contextlib
 import pathlib
 import time
 
@@ -24,10 +26,16 @@ pathlib.Path("file").write_bytes(BLOCK * 128)
 def app(environ, start_response):
     path = environ["PATH_INFO"]
     headers = [("Content-Type", "application/octet-stream")]
-    if path == "/held":
+    if path in ("/held", "/yielding"):
         pathlib.Path(f"entered-{{environ['QUERY_STRING']}}").touch()
-        while not pathlib.Path("released").exists():
+        with environ["registry.yielding"]() if path == "/yielding" else contextlib.nullcontext():
+            while not pathlib.Path("released").exists():
+                time.sleep(0.02)
+    if path == "/left":
+        pathlib.Path(f"at-first-{{environ['registry.client_is_gone']()}}").touch()
+        while not environ["registry.client_is_gone"]():
             time.sleep(0.02)
+        pathlib.Path("left").touch()
     if path == "/broken":
         raise ValueError("a defect")
     if path == "/file":

@@ -98,3 +98,30 @@ def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., BareServer]) 
 
     assert (alone, status) == (0, 200)
     eventually(lambda: server.log.count("request_timeout") == 1, "the trickle is ended")
+
+
+def test_requests_that_wait_leave_their_threads_to_others(serve: Callable[..., BareServer], tmp_path: Path) -> None:
+    server = serve()
+    for _ in range(2):  # the second time with the threads that the first has left
+        with ThreadPoolExecutor(3) as pool:
+            waiting = [pool.submit(server.get, f"/yielding?{number}") for number in range(3)]
+            eventually(lambda: len(list(tmp_path.glob("entered-*"))) == 3, "three requests wait")
+
+            answered = server.get("/other")
+
+            (tmp_path / "released").touch()
+            assert answered == (200, b"GET /other 0")
+            assert [one.result()[0] for one in waiting] == [200, 200, 200]
+        for path in [*tmp_path.glob("entered-*"), tmp_path / "released"]:
+            path.unlink()
+
+
+def test_a_request_finds_out_that_its_client_has_hung_up(serve: Callable[..., BareServer], tmp_path: Path) -> None:
+    server = serve()
+
+    with server.connect() as connection:
+        connection.sendall(b"GET /left HTTP/1.1\r\nHost: a\r\n\r\n")
+        eventually(lambda: bool(list(tmp_path.glob("at-first-*"))), "the request is served")
+
+    eventually((tmp_path / "left").exists, "the request knows that its client is gone")
+    assert [path.name for path in tmp_path.glob("at-first-*")] == ["at-first-False"]
