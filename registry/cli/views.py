@@ -119,7 +119,8 @@ def alias(view: AliasView) -> None:
 def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if run := lineage.get("run"):
         actor = f"by {run['triggered_by']}" if run.get("triggered_by") else None
-        yield "run", " ".join(part for part in (run["system"], run["id"], actor, run.get("url")) if part)
+        claim = f"(as its {run['stated_by']} states)" if run.get("stated_by") else None
+        yield "run", " ".join(part for part in (run["system"], run["id"], actor, run.get("url"), claim) if part)
     if code := lineage.get("code"):
         yield "code", _code(code)
     if environment := lineage.get("environment"):

@@ -86,6 +86,7 @@ class Run(TypedDict):
     unmeasured: NotRequired[dict[str, str]]
     tags: NotRequired[dict[str, str]]
     triggered_by: NotRequired[str | None]
+    stated_by: NotRequired[str]
     started_at: NotRequired[str | None]
     finished_at: NotRequired[str | None]
 

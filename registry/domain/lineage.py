@@ -7,7 +7,7 @@ equal snapshots are one node and nothing can change under a version that refers 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -46,7 +46,8 @@ class Run:
     """The execution that produced the version, as it stood at registration.
 
     ``unmeasured`` tells of the metrics that are no finite number what they are: NaN, Infinity or -Infinity.
-    ``triggered_by`` is the login or name of who started it, as the system states it.
+    ``triggered_by`` is the login or name of who started it, as the system states it. ``stated_by`` is the file of the
+    version that names the run, where neither the caller nor the system does.
     """
 
     system: str
@@ -59,6 +60,7 @@ class Run:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     triggered_by: str | None = None
+    stated_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
-        return canonical_digest(_plain(self) | {"run": _run(self.run), "code": _code(self.code)})
+        return canonical_digest(_plain(asdict(self)) | {"run": _run(self.run), "code": _code(self.code)})
 
     @property
     def run_key(self) -> str:
@@ -156,9 +158,9 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
     if environment := snapshot.environment:
         found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
-        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _plain(environment), found)
+        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _plain(asdict(environment)), found)
     for dataset in snapshot.datasets:
-        attributes = _plain(dataset)
+        attributes = _plain(asdict(dataset))
         role = attributes.pop("role")
         yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
 
@@ -208,8 +210,8 @@ def _run(run: Run | None) -> dict[str, Any] | None:
     """A run as a document; without the facts of later releases it is, and digests, as before there were any."""
     if run is None:
         return None
-    document: dict[str, Any] = _plain(run)
-    later = {"tags", "unmeasured", "triggered_by"}
+    document: dict[str, Any] = _plain(asdict(run))
+    later = {"tags", "unmeasured", "triggered_by", "stated_by"}
     return {name: value for name, value in document.items() if value or name not in later}
 
 
@@ -217,20 +219,15 @@ def _code(code: Code | None) -> dict[str, Any] | None:
     """The code as a document; without a branch it is, and digests, as before there were any."""
     if code is None:
         return None
-    document: dict[str, Any] = _plain(code)
+    document: dict[str, Any] = _plain(asdict(code))
     return {name: value for name, value in document.items() if value or name != "branch"}
 
 
 def _plain(value: Any) -> Any:
-    """Return the value as JSON has it. A registration has hundreds of them: the commonest types come first."""
-    if value is None or type(value) in {str, float, int, bool}:
-        return value
-    if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+    if isinstance(value, datetime):
+        return clock.wire(value)
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
-    if isinstance(value, datetime):
-        return clock.wire(value)
     return str(value) if isinstance(value, StrEnum) else value

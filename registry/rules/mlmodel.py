@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from registry.rules.octets import FACTS_BYTES, octets
@@ -22,19 +23,22 @@ LARGEST_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps; RFC 878
 PINS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 _PYTHON_ENV = "python_env.yaml"
 _GENERIC = "python_function"
+_RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """``framework`` is the model's flavor; ``signature`` its inputs, outputs and params as MLflow describes them.
 
-    ``lock_digest`` is the digest of the file that pins its packages, as ``sha256:<hex>``.
+    ``lock_digest`` is the digest of the file that pins its packages, as ``sha256:<hex>``. ``run_id`` is the run that
+    the file names, which may be any.
     """
 
     framework: str | None = None
     signature: Mapping[str, Any] | None = None
     python: str | None = None
     lock_digest: str | None = None
+    run_id: str | None = None
 
 
 def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Callable[[str], bytes]) -> Facts:
@@ -47,7 +51,7 @@ def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Ca
     if python is None and sizes.get(_PYTHON_ENV, MOST) < MOST:
         python = _version(_document(content_of(_PYTHON_ENV)).get("python"))
     lock = next((f"sha256:{digests[name]}" for name in PINS if name in digests), None)
-    return Facts(facts.framework, facts.signature, python, lock)
+    return replace(facts, python=python, lock_digest=lock)
 
 
 def read(content: bytes) -> Facts:
@@ -57,7 +61,7 @@ def read(content: bytes) -> Facts:
     flavors = flavors if isinstance(flavors, dict) else {}
     generic = flavors.get(_GENERIC)
     python = _version(generic.get("python_version")) if isinstance(generic, dict) else None
-    return Facts(_framework(flavors), _signature(found.get("signature")), python)
+    return Facts(_framework(flavors), _signature(found.get("signature")), python, run_id=_run(found.get("run_id")))
 
 
 def _document(content: bytes) -> Mapping[Any, Any]:
@@ -74,6 +78,10 @@ def _framework(flavors: Mapping[Any, Any]) -> str | None:
     named = [name for name in flavors if isinstance(name, str) and 0 < len(name) <= FRAMEWORK_LENGTH and _plain(name)]
     own = [name for name in named if name != _GENERIC]
     return next(iter(own or named), None)
+
+
+def _run(named: Any) -> str | None:
+    return named if isinstance(named, str) and _RUN_ID.match(named) else None
 
 
 def _signature(described: Any) -> dict[str, Any] | None:

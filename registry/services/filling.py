@@ -18,7 +18,7 @@ from registry.db.models import Blob
 from registry.db.session import reading
 from registry.domain import manifest
 from registry.domain.errors import BlobsMissing
-from registry.domain.lineage import Environment, Snapshot
+from registry.domain.lineage import Environment, Run, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
 from registry.rules import mlmodel
@@ -31,19 +31,19 @@ Kind = Callable[[Job], Registration]
 
 def from_location(sources: Sources) -> Kind:
     """Fetch what is at the version's source. Raises Refused or Unavailable."""
-    return lambda job: described(fetch_all(job, sources, job.taken.source), store=job.store)
+    return lambda job: described(fetch_all(job, sources, job.source), store=job.store)
 
 
 def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> Kind:
     """Take the files that *files_for* finds in the store already; it raises Unavailable to be asked again."""
 
     def fill(job: Job) -> Registration:
-        files = files_for(job.taken.facts)
+        files = files_for(job.facts)
         manifest.seal(files)
         if missing := [file.sha256 for file in files if not job.take_over(file)]:
             raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
         job.files, job.bytes = len(files), sum(file.size for file in files)
-        return described(files, store=job.store, area=job.taken.facts["path"])
+        return described(files, store=job.store, area=job.facts["path"])
 
     return fill
 
@@ -60,7 +60,7 @@ def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
     Raises Refused, Unavailable, or Invalid for files that no version can have.
     """
     found = sources.files(location, keep=job.keeps)
-    job.refuse_credentials((one.path, one.size) for one in found)
+    job.check((one.path, one.size) for one in found)
     manifest.seal([File(one.path, 0, "") for one in found])  # what cannot be registered is not fetched either
     return [job.fetch(one.path, partial(sources.read, one)) for one in found]
 
@@ -68,9 +68,13 @@ def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
 def described(files: Sequence[File], *, store: Store, lineage: Snapshot | None = None, **said: Any) -> Registration:
     """A registration of *files* that the store has, with what they say of themselves where they are an MLflow model.
 
-    Raises BlobsMissing or Unavailable.
+    The run that they name is recorded as theirs, where no other is known. Raises BlobsMissing or Unavailable.
     """
-    return completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store=store)
+    wanted, found = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store)
+    if wanted.lineage.run is not None or found.run_id is None:
+        return wanted
+    named = Run("mlflow", found.run_id, stated_by=mlmodel.NAME)
+    return replace(wanted, lineage=replace(wanted.lineage, run=named))
 
 
 def completed(wanted: Registration, *, store: Store) -> Registration:
@@ -78,6 +82,10 @@ def completed(wanted: Registration, *, store: Store) -> Registration:
 
     Raises BlobsMissing or Unavailable.
     """
+    return _completed(wanted, store)[0]
+
+
+def _completed(wanted: Registration, store: Store) -> tuple[Registration, mlmodel.Facts]:
     by_path = {file.path: file for file in wanted.files}
     found = mlmodel.capture(
         {path: file.sha256 for path, file in by_path.items()},
@@ -86,9 +94,10 @@ def completed(wanted: Registration, *, store: Store) -> Registration:
     )
     said = wanted.lineage.environment or Environment()
     environment = replace(said, python=said.python or found.python, lock_digest=said.lock_digest or found.lock_digest)
-    return replace(
+    whole = replace(
         wanted,
         framework=wanted.framework or found.framework,
         signature=found.signature if wanted.signature is None else wanted.signature,
         lineage=replace(wanted.lineage, environment=None if environment == Environment() else environment),
     )
+    return whole, found

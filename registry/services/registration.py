@@ -105,7 +105,8 @@ def fill(
 
     It is ready when every blob is verified. Raises Invalid, or BlobsMissing.
     """
-    if wanted.lineage.run is None and version.run_id:  # nobody was asked about the run: its client named it
+    asked = wanted.lineage.run
+    if version.run_id and (asked is None or asked.stated_by):  # no server confirms the run: its client named it
         named = Run(MLFLOW, version.run_id, url=version.run_link)
         wanted = replace(wanted, lineage=replace(wanted.lineage, run=named))
     sealed = _check(wanted)

@@ -62,6 +62,25 @@ def test_a_source_of_ours_becomes_a_verified_version_at_once(face: Face, api: Ap
         assert files(api, int(made["version"])) == digests(FILES)
 
 
+def test_the_run_that_the_files_name_is_kept_as_their_statement(face: Face, api: Api, proxy: Proxy, sent: str) -> None:
+    stated, named = "a" * 32, "b" * 32
+    for content in (f"run_id: {stated}\n", "run_id: ../../etc\n", "run_id: [1]\n"):
+        proxy.put(f"{sent}/MLmodel", content.encode())
+        face.version("fraud", source=f"models:/{MODEL}", model_id=MODEL)
+        for path, other in FILES.items():  # which the registration has freed
+            proxy.put(f"{sent}/{path}", other)
+    proxy.put(f"{sent}/MLmodel", f"run_id: {stated}\n".encode())
+    face.version("fraud", source=f"mlflow-artifacts:/{sent}", run_id=named)
+
+    shown = [face.get(number).get("run_id") for number in (1, 2, 3, 4)]
+    runs = [expect(200, api.get(f"/models/fraud/versions/{number}"))["lineage"]["run"] for number in (1, 2, 3, 4)]
+
+    assert shown == [stated, None, None, named]
+    assert [run and (run["system"], run["id"], run.get("stated_by")) for run in runs] == [
+        ("mlflow", stated, "MLmodel"), None, None, ("mlflow", named, None),
+    ]  # fmt: skip
+
+
 def test_a_version_keeps_its_bytes_when_the_path_is_written_again_and_deleted(
     app: Flask, face: Face, api: Api, proxy: Proxy, sent: str
 ) -> None:

@@ -146,6 +146,9 @@ class RunView(View):
     triggered_by = fields.String(
         **shown("The login or the name of the person who started it.", null=True, dump_default=None)
     )
+    stated_by = fields.String(
+        metadata=about("The file of the version that names the run, where neither the caller nor the system does.")
+    )
     started_at = fields.String(**shown("When it started.", null=True))
     finished_at = fields.String(**shown("When it finished.", null=True))
 
