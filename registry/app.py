@@ -21,6 +21,7 @@ from registry.http import access, bodies, context
 from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
 from registry.services import audit, secret_keys
+from registry.services.at_once import Places
 from registry.services.download_counts import DownloadCounts
 from registry.services.refusals import Counts
 from registry.services.secret_keys import Keys
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> Flask:
         ),
         refusals=Counts(),
         downloads=DownloadCounts(),
+        places=Places(settings.threads),
     )
     _open_gates(app)
     _add_faces(app)

@@ -36,9 +36,6 @@ class State(StrEnum):
     DELETED = "deleted"
 
 
-LOADABLE = frozenset({State.READY, State.UNVERIFIED})  # a client can load the files, from here or from elsewhere
-
-
 class Kind(StrEnum):
     """Why a tenure began or ended."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
+from registry.services.at_once import Places
 from registry.services.download_counts import DownloadCounts
 from registry.services.quotas import Quota
 from registry.services.refusals import Counts
@@ -38,6 +40,7 @@ class Adapters:
     authenticator: Authenticator
     refusals: Counts
     downloads: DownloadCounts
+    places: Places
 
 
 def adapters() -> Adapters:
@@ -59,6 +62,23 @@ def sources() -> Sources:
 def upstreams() -> Sequence[Upstream]:
     """The MLflow tracking servers that versions may come from."""
     return adapters().upstreams
+
+
+def places() -> Places:
+    """Return the places of requests that wait for work of this process."""
+    return adapters().places
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """Let another thread serve requests while this one waits, where the server can do that."""
+    with request.environ.get("registry.yielding", nullcontext)():
+        yield
+
+
+def client_is_gone() -> bool:
+    """Return whether the client of the request has closed its connection; False where the server cannot tell."""
+    return bool(request.environ.get("registry.client_is_gone", bool)())
 
 
 def protected_aliases() -> Sequence[str]:

@@ -7,6 +7,7 @@ the version is an unverified reference.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -15,13 +16,13 @@ from flask import request
 
 from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
-from registry.domain.errors import Invalid, NotReady
+from registry.domain.errors import BlobsMissing, Invalid, NotReady
 from registry.domain.evaluations import of_records, unsaid
 from registry.domain.lineage import Parent, Run, Snapshot, snapshot_of
 from registry.domain.registrations import Origin, Registration
-from registry.domain.stages import LOADABLE, State
+from registry.domain.stages import State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
-from registry.mlflow import aliases, missing, prompts, rules
+from registry.mlflow import aliases, arrival, missing, prompts, rules
 from registry.services import artifacts, briefs, filling, registration, tracking, versions
 from registry.services.artifacts import Found
 
@@ -44,8 +45,9 @@ class Wish:
 def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, str]) -> VersionRecord:
     """Register what is at *source* under the model's next number.
 
-    Raises NotFound for the model, Invalid for a source that no registry would take, or NotReady for a copy of a version
-    whose files are not there.
+    Raises NotFound for the model, or for a run or logged model that no tracking server has, Conflict for files that are
+    not the run's, Invalid for a source that no registry would take, or NotReady for a copy of a version whose files are
+    not there.
     """
     rules.model_name(name)
     wish = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
@@ -66,8 +68,9 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
         upstreams=upstreams(),
         sources=sources() if Permission.VERSION_IMPORT in actor.permissions else None,
     )
-    wanted = _awaited(source, wish) if facts else _reference(source, wish)
-    return _reserve(name, wanted, actor=actor, fetch=facts)
+    if facts is None:
+        return _reserve(name, _reference(source, wish), actor=actor)
+    return _fetch(name, source, wish, facts, actor=actor)
 
 
 def scheme(source: str) -> str:
@@ -88,6 +91,33 @@ def _reserve(name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
         return registration.reserve(name, wanted, actor=actor, fetch=fetch)
 
 
+def _fetch(name: str, source: str, wish: Wish, facts: Mapping[str, Any], *, actor: Actor) -> VersionRecord:
+    """A version whose files are fetched while its client waits; a pending one where that takes too long."""
+    with missing.no_model(name):
+        briefs.model(name)  # nothing is fetched for a model that is not there
+    arrived = arrival.wait_for(source, facts, actor=actor)
+    wanted = _awaited(source, wish, run_id=arrived.run_id)
+    if told := arrived.wanted:
+        whole = replace(
+            told,
+            description=wanted.description,
+            tags=wanted.tags,
+            origin=wanted.origin,
+            lineage=_with_run(told.lineage, source, wish),
+            anew=True,
+        )
+        with suppress(BlobsMissing):  # the collector was faster
+            return _register(name, whole, actor=actor)
+    return _reserve(name, wanted, actor=actor, fetch=facts)
+
+
+def _with_run(lineage: Snapshot, source: str, wish: Wish) -> Snapshot:
+    """Let the client's run stand where no server confirms one."""
+    if wish.run_id and (lineage.run is None or lineage.run.stated_by):
+        return replace(lineage, run=_reference(source, wish).lineage.run)
+    return lineage
+
+
 def _hosts() -> set[str]:
     """The names under which clients reach this registry, each with the path in front of ours, if there is one."""
     public = settings().public_url
@@ -105,9 +135,10 @@ def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> V
     return _register(name, wanted, actor=actor)
 
 
-def _awaited(source: str, wish: Wish) -> Registration:
-    """A version that a worker will fill with files and lineage."""
-    return Registration(files=(), description=wish.description, tags=wish.tags, origin=_origin(source, wish))
+def _awaited(source: str, wish: Wish, *, run_id: str | None = None) -> Registration:
+    """A version that is to be filled with files and lineage."""
+    origin = _origin(source, wish, run_id=run_id)
+    return Registration(files=(), description=wish.description, tags=wish.tags, origin=origin)
 
 
 def _check(source: str, wish: Wish) -> None:
@@ -175,7 +206,7 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
             f"Invalid model version source: '{source}'. The run_id and model_id request parameters must match the "
             "referenced model version."
         )
-    if original.state not in LOADABLE:
+    if original.state not in {State.READY, State.UNVERIFIED}:
         raise NotReady(f"models:/{original.model}/{original.number} is {original.state}; copy it when it is ready")
     wanted = _copied(versions.describe(original.model, original.number), wish)
     if original.state == State.UNVERIFIED:

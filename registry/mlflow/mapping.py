@@ -34,8 +34,8 @@ def model(found: ModelBrief | ModelRecord) -> dict[str, Any]:
     )
 
 
-def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
-    """A ModelVersion."""
+def version(found: VersionBrief | VersionRecord, *, hindrance: str | None = None) -> dict[str, Any]:
+    """A ModelVersion. *hindrance* is why the last attempt to fetch its files came to nothing."""
     return given(
         name=found.model,
         version=str(found.number),
@@ -48,10 +48,20 @@ def version(found: VersionBrief | VersionRecord) -> dict[str, Any]:
         run_id=found.run_id,
         run_link=found.run_link,
         status=STATUS[found.state],
-        status_message=found.state_reason or _caution(found),
+        status_message=found.state_reason or _awaited(found, hindrance) or _caution(found),
         tags=_tags(found.tags),
         aliases=sorted(found.aliases),
     ) | {"description": found.description}  # MLflow sends it though it is empty: a prompt's message is text
+
+
+def _awaited(found: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
+    """What a pending version waits for."""
+    if found.state != State.PENDING:
+        return None
+    if found.manifest_digest is not None:
+        return "pending: the registry has yet to read and hash files of this version"
+    text = f"pending: the registry has yet to fetch and hash the files of {found.source}"
+    return f"{text}; the last attempt failed: {hindrance}" if hindrance else text
 
 
 def _caution(found: VersionBrief | VersionRecord) -> str | None:

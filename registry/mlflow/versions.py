@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry.domain.access import Permission
+from registry.domain.stages import State
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import creation, locations, mapping, missing, rules
 from registry.mlflow.arguments import string, tags
 from registry.mlflow.endpoint import endpoint
 from registry.mlflow.models import KEY, NAME
-from registry.services import briefs, versions
+from registry.services import briefs, imports, versions
 
 VERSION = string(required=True)
 
@@ -30,7 +31,10 @@ VERSION = string(required=True)
 )
 @requires(Permission.VERSION_REGISTER)
 def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
-    """Give what is at the source the next number: equal creations are different versions."""
+    """Give what is at the source the next number: equal creations are different versions.
+
+    Where a tracking server has the files, the answer waits for them, up to two seconds.
+    """
     return {"model_version": mapping.version(creation.create(name, source, actor=current_actor(), **said))}
 
 
@@ -39,7 +43,9 @@ def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
 def get_model_version(name: str, version: str) -> dict[str, Any]:
     """Describe a version."""
     with missing.no_version(name, version) as number:
-        return {"model_version": mapping.version(briefs.version(name, number))}
+        found = briefs.version(name, number)
+    hindrance = imports.hindrance(found.model_id, number) if found.state == State.PENDING else None
+    return {"model_version": mapping.version(found, hindrance=hindrance)}
 
 
 @endpoint("PATCH", "/model-versions/update", name=NAME, version=VERSION, description=string())

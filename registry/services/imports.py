@@ -13,14 +13,14 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.models import Account, Import, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.records import ImportRecord
-from registry.db.session import reading, transaction
+from registry.db.session import look_up, reading, transaction
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
@@ -41,7 +41,7 @@ from registry.services import (
     versions,
 )
 from registry.services.audit import row_seals
-from registry.services.fetching import Job, Taken
+from registry.services.fetching import ImportJob, Job, Taken
 from registry.services.filling import Kind
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.leases import Lease
@@ -116,6 +116,14 @@ def describe(import_id: str) -> ImportRecord:
         return _told(session, found)
 
 
+def hindrance(model_id: str, number: int) -> str | None:
+    """Return why the open import of a pending version was postponed or parked; None where it was not."""
+    reason = func.coalesce(Import.parked_reason, Import.reason)
+    of_version = select(reason).select_from(Import).join(Version, Version.id == Import.version_id)
+    found = look_up(of_version.where(Version.model_id == model_id, Version.number == number, Import.state.in_(OPEN)))
+    return next((text for (text,) in found if text), None)
+
+
 def run_next(
     *,
     store: Store,
@@ -171,7 +179,7 @@ def _way(taken: Taken, sources: Sources, make: Make, kinds: Mapping[str, Kind]) 
 
 
 def _unknown(job: Job) -> Registration:
-    raise Conflict(f"this registry does not know how to fetch what is at {job.taken.source}")
+    raise Conflict(f"this registry does not know how to fetch what is at {job.source}")
 
 
 def _attempt(
@@ -217,7 +225,7 @@ def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool 
         _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
 
 
-def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> Job:
+def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
     """Start, or start anew.
 
     Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
@@ -235,10 +243,10 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: b
     requester = Actor(
         account.id, account.name, ActorKind(account.kind), permissions=taken.permissions, token_id=taken.token_id
     )
-    return Job(taken, lease, store, model=held.name, requester=requester, allow_secrets=allow_secrets)
+    return ImportJob(taken, lease, store, model=held.name, requester=requester, allow_secrets=allow_secrets)
 
 
-def _fill(job: Job, wanted: Registration) -> int:
+def _fill(job: ImportJob, wanted: Registration) -> int:
     """Fill the reserved version and end its import, in one; returns its number. Raises Lost, or Conflict."""
     with transaction() as session:
         held = _lock(session, job.taken)
@@ -261,7 +269,7 @@ def _reserved(session: Session, held: Model, version_id: int) -> Version:
     return version
 
 
-def _finish(job: Job, number: int) -> None:
+def _finish(job: ImportJob, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
         done.state, done.reason, done.number, done.finished_at = "done", None, number, times.now()

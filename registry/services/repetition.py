@@ -70,8 +70,7 @@ def settle(
 
 def _candidates(session: Session, held: Model, manifest: str, wanted: Registration) -> Sequence[Version]:
     lineage = wanted.lineage
-    digest = "" if lineage.run else lineage.digest  # takes its time, and is not compared with a run
-    asked = {"model": held.id, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
+    asked = {"model": held.id, "manifest": manifest, "run": lineage.run_key, "lineage": lineage.digest}
     alike = _ALIKE if wanted.number is None else _ALIKE.where(Version.number == wanted.number)
     return session.scalars(alike, asked).all()
 

@@ -24,6 +24,7 @@ from registry.tracking.folders import Folder, walk
 from registry.tracking.server import TrackingServer
 
 OUTPUTS = 100
+TRACKING = "tracking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class _Known:
     model: LoggedModel | None = None
     path: str = ""
 
+    @property
+    def run_id(self) -> str | None:
+        return self.run.id if self.run else None
+
 
 def facts_of(
     source: str, *, run_id: str | None, logged_model: str | None, upstreams: Sequence[Upstream], sources: Sources | None
@@ -67,8 +72,26 @@ def facts_of(
     """
     subject = tracked.subject_of(source, run_id=run_id, logged_model=logged_model)
     if subject and any(upstream.may_have(subject) for upstream in upstreams):
-        return {"kind": "tracking", **asdict(subject), "may_import": sources is not None}
+        return {"kind": TRACKING, **asdict(subject), "may_import": sources is not None}
     return {"kind": "location"} if sources is not None and sources.allows(source) else None
+
+
+def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream], sources: Sources) -> _Known | None:
+    """Ask the *upstreams* for the version's run and logged model; None where the location is to be imported.
+
+    Raises NotFound or Conflict where no version can come of it, or Unavailable.
+    """
+    try:
+        return _find(_subject(facts), upstreams)
+    except NotFound:
+        if not facts.get("may_import", True) or not sources.allows(source):
+            raise
+        return None
+
+
+def fetch(job: Job, known: _Known | None, sources: Sources) -> Registration:
+    """Fetch what :func:`look` has found. Raises Refused, Conflict, NotFound or Unavailable."""
+    return _fill(job, known, _subject(job.facts)) if known else filling.from_location(sources)(job)
 
 
 def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
@@ -76,19 +99,11 @@ def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
 
     Where none knows it, but its files may be imported, they are. Raises Refused, Conflict, NotFound or Unavailable.
     """
+    return lambda job: fetch(job, look(job.source, job.facts, upstreams=upstreams, sources=sources), sources)
 
-    def fill(job: Job) -> Registration:
-        facts = job.taken.facts
-        subject = Subject(**{name: facts[name] for name in ("logged_model", "run_id", "path", "location")})
-        try:
-            known = _find(subject, upstreams)
-        except NotFound:
-            if not facts.get("may_import", True) or not sources.allows(job.taken.source):
-                raise
-            return filling.from_location(sources)(job)
-        return _fill(job, known, subject)
 
-    return fill
+def _subject(facts: Mapping[str, Any]) -> Subject:
+    return Subject(**{name: facts[name] for name in ("logged_model", "run_id", "path", "location")})
 
 
 def _find(subject: Subject, asked: Sequence[Upstream]) -> _Known:
@@ -148,7 +163,7 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
         known = _logged_as(known, known.run)
         files = _files(job, known)
     if not files:
-        raise NotFound(f"there are no files at {job.taken.source}, says {known.upstream.server.url}")
+        raise NotFound(f"there are no files at {job.source}, says {known.upstream.server.url}")
     return filling.described(
         files,
         store=job.store,
@@ -169,7 +184,7 @@ def _files(job: Job, known: _Known) -> list[File]:
         if location.startswith("s3://") and known.upstream.has_roots:
             return filling.fetch_all(job, roots, location)
         found = walk(folder, keep=job.keeps, pulse=job.pulse)
-        job.refuse_credentials((entry.path, entry.size) for entry in found)
+        job.check((entry.path, entry.size) for entry in found)
     except (Empty, NotFound):
         return []
     return [job.fetch(entry.path, partial(server.read, folder, entry)) for entry in found]

@@ -15,6 +15,7 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
+from registry.rules.credentials import MOST_BYTES
 from registry.services.imports import GIVEN_UP_AFTER
 from tests.api.hostile.bodies import FACTS
 from tests.support.aging import age
@@ -514,7 +515,7 @@ def test_trouble_that_does_not_pass_in_a_day_ends_the_import(
 def test_bytes_that_change_between_the_two_looks_are_not_taken(
     importing: Importing, https: HttpsServer, storage_root: Path
 ) -> None:
-    first, second = some_bytes(), some_bytes()
+    first, second = some_bytes(MOST_BYTES + 16), some_bytes(MOST_BYTES + 16)  # smaller files are read once
 
     for other in (second, first[:-1], first + b"!"):
         failed = importing.done(https.serve("/models/a.bin", Reply(first), Reply(other)))
@@ -560,7 +561,7 @@ def test_neither_passwords_nor_cookies_are_sent(
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    source = https.serve("/models/a.bin", Reply(some_bytes(), headers={"Set-Cookie": "session=1"}))
+    source = https.serve("/models/a.bin", Reply(some_bytes(MOST_BYTES + 16), headers={"Set-Cookie": "session=1"}))
 
     done = importing.done(source)
 

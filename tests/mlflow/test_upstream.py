@@ -87,6 +87,7 @@ def start(
         )
         apps.append(create_app(settings))
         found = Importing(apps[-1], database.tokens)
+        found.wait_for_clients()
         found.given.model()
         return found, Face(found.api.client, found.api.token)
 
@@ -102,10 +103,10 @@ def test_a_logged_model_is_fetched_while_its_client_waits(
     importing, face = start(trained.server.url)
 
     made = face.version(source=f"models:/{trained.model}", model_id=trained.model)
-    assert made["status"] == "PENDING_REGISTRATION"
-    assert importing.work()
 
-    assert face.get(1)["status"] == "READY"
+    assert (made["status"], made["run_id"]) == ("READY", trained.run)
+    assert not importing.work()
+    assert face.get(1) == made
     assert importing.files(1) == trained.files
     found = importing.version(1)
     run = found["lineage"]["run"]
@@ -140,34 +141,55 @@ def test_what_a_run_has_logged_is_fetched(
 ) -> None:
     importing, face = start(trained.server.url)
 
-    face.version(source=source.format(run=trained.run, artifacts=trained.artifacts), run_id=trained.run)
-    assert importing.work()
+    made = face.version(source=source.format(run=trained.run, artifacts=trained.artifacts), run_id=trained.run)
 
-    assert face.get(1)["status"] == "READY"
+    assert (made["status"], made["run_id"]) == ("READY", trained.run)
     assert set(paths) <= importing.files(1).keys()
     assert importing.version(1)["lineage"]["run"]["id"] == trained.run
 
 
 @pytest.mark.parametrize(
-    ("sent", "told"),
+    ("sent", "answered", "told"),
     [
-        ({"source": "models:/m-" + "0" * 32, "model_id": "m-" + "0" * 32}, "does not know the logged model"),
-        ({"source": "runs:/" + "0" * 32 + "/model", "run_id": "0" * 32}, "does not know the run"),
-        ({"source": "runs:/{run}/nothing", "run_id": "{run}"}, "neither artifacts nor a logged model"),
-        ({"source": "mlflow-artifacts:/1/{run}/artifacts/nothing", "run_id": "{run}"}, "there are no files"),
-        ({"source": "mlflow-artifacts:/9/{run}/artifacts/old", "run_id": "{run}"}, "is not below"),
+        (
+            {"source": "runs:/{run}/nothing", "run_id": "{run}"},
+            (404, "RESOURCE_DOES_NOT_EXIST"),
+            "neither artifacts nor a logged model",
+        ),
+        (
+            {"source": "mlflow-artifacts:/1/{run}/artifacts/nothing", "run_id": "{run}"},
+            (404, "RESOURCE_DOES_NOT_EXIST"),
+            "there are no files",
+        ),
+        (
+            {"source": "models:/m-" + "0" * 32, "model_id": "m-" + "0" * 32},
+            (404, "RESOURCE_DOES_NOT_EXIST"),
+            "does not know the logged model",
+        ),
+        (
+            {"source": "runs:/" + "0" * 32 + "/model", "run_id": "0" * 32},
+            (404, "RESOURCE_DOES_NOT_EXIST"),
+            "does not know the run",
+        ),
+        (
+            {"source": "mlflow-artifacts:/9/{run}/artifacts/old", "run_id": "{run}"},
+            (409, "RESOURCE_CONFLICT"),
+            "is not below",
+        ),
     ],
 )
-def test_what_the_server_does_not_have_fails_with_a_message_for_the_client(
-    start: Callable[[str], tuple[Importing, Face]], trained: Trained, sent: dict[str, str], told: str
+def test_what_the_server_does_not_have_is_refused_and_uses_up_no_number(
+    start: Callable[[str], tuple[Importing, Face]],
+    trained: Trained,
+    sent: dict[str, str],
+    answered: tuple[int, str],
+    told: str,
 ) -> None:
     importing, face = start(trained.server.url)
     given: dict[str, Any] = {name: value.format(run=trained.run) for name, value in sent.items()}
 
-    face.version(**given)
-    assert importing.work()
+    status, code, message = face.refused("POST", "/model-versions/create", name="fraud", **given)
 
-    found = face.get(1)
-    assert found["status"] == "FAILED_REGISTRATION"
-    assert told in found["status_message"]
-    assert not importing.work()
+    assert ((status, code), told in message) == (answered, True)
+    assert importing.given.stages() == {}
+    assert face.version()["version"] == "1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from registry.domain.access import Actor, ActorKind
 from registry.domain.registrations import Origin, Registration
 from registry.http.context import EXTENSION, Adapters
 from registry.services import imports, registration, tracking
+from registry.services.at_once import Places
 from registry.services.damage import CORRUPT
 from registry.services.imports import Make
 from tests.support.api import Api, Given, expect
@@ -53,6 +55,10 @@ class Importing:
                 protected=found.settings.protected_aliases,
                 allow_secrets=found.settings.allow_secrets,
             )
+
+    def wait_for_clients(self, places: int = 8, *, seconds: float = 60.0) -> None:
+        """Let so many requests wait for what they register, for longer than a loaded machine takes."""
+        self.app.extensions[EXTENSION] = replace(self._adapters, places=Places(places, seconds=seconds))
 
     def reserve(
         self, source: str, *, model: str = "fraud", run_id: str | None = None, logged_model: str | None = None

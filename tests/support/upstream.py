@@ -39,16 +39,21 @@ Knob = Callable[[Query], Answer]
 
 
 class Upstream:
-    """``files`` are those of the logged model ``MODEL``, which comes from ``RUN``; ``knobs`` answer in its place."""
+    """``files`` are those of the logged model ``MODEL``, which comes from ``RUN``; ``knobs`` answer in its place.
+
+    While ``sending`` is cleared no request for files is answered.
+    """
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
+        self.sending = threading.Event()
         self.seen: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.reset()
 
     def reset(self) -> None:
         """Forget what tests have changed."""
+        self.sending.set()
         self.seen.clear()
         self.headers.clear()
         self.files: dict[str, bytes] = {"MLmodel": MLMODEL, "data/model.pkl": b"p" * 100, "requirements.txt": b"a==1\n"}
@@ -86,6 +91,7 @@ class Upstream:
             return document({"model": self.model})
         if path == "/api/2.0/mlflow/runs/get" and query.get("run_id") == RUN:
             return document({"run": self.run})
+        self.sending.wait(60)
         place = f"1/models/{MODEL}/artifacts"
         if path == PROXY:
             within = (query["path"] + "/").removeprefix(f"{place}/")

@@ -1,0 +1,156 @@
+"""What a tracking server has is fetched while its client waits: bounded in number, time and size, and never twice."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from registry.app import create_app
+from registry.config import Settings, Tracking
+from registry.db.session import db
+from tests.support.api import HOST
+from tests.support.databases import Database
+from tests.support.face import PREFIX, Face
+from tests.support.importing import Importing
+from tests.support.servers import eventually
+from tests.support.upstream import MODEL, PROXY, RUN, Answer, Upstream, running_upstream
+
+pytestmark = pytest.mark.share(3)
+
+SOURCE = {"source": f"models:/{MODEL}", "model_id": MODEL}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Upstream]:
+    with running_upstream() as found:
+        yield found
+
+
+@pytest.fixture
+def upstream(server: Upstream) -> Upstream:
+    server.reset()
+    return server
+
+
+@pytest.fixture
+def importing(
+    upstream: Upstream, database: Database, make_settings: Callable[..., Settings], tmp_path: Path
+) -> Iterator[Importing]:
+    settings = make_settings(
+        database.url, mlflow_tracking=(Tracking(url=upstream.url),), storage_url=f"file://{tmp_path}/store"
+    )
+    app = create_app(settings)
+    found = Importing(app, database.tokens)
+    found.wait_for_clients()
+    found.given.model()
+    yield found
+    with app.app_context():
+        db.engine.dispose()
+
+
+def face_of(importing: Importing) -> Face:
+    return Face(importing.app.test_client(), importing.api.token)
+
+
+def test_each_of_many_registrations_at_once_is_done_once(importing: Importing, upstream: Upstream) -> None:
+    done = threading.Event()
+
+    def compete() -> int:
+        """A worker that takes what it can get."""
+        found = 0
+        while not done.is_set():
+            found += importing.work()
+            done.wait(0.01)
+        return found
+
+    with ThreadPoolExecutor(7) as pool:
+        worker = pool.submit(compete)
+        made = list(pool.map(lambda _: face_of(importing).version(**SOURCE), range(12)))
+        done.set()
+
+    assert worker.result() == 0
+    assert sorted(int(one["version"]) for one in made) == list(range(1, 13))
+    assert {(one["status"], one["run_id"]) for one in made} == {("READY", RUN)}
+    assert sum(path.startswith("/api/2.0/mlflow/runs/get") for path in upstream.seen) == 12
+    assert importing.files(7) == upstream.files
+
+
+def test_a_client_whose_files_take_longer_is_answered_before(importing: Importing, upstream: Upstream) -> None:
+    importing.wait_for_clients(1, seconds=0.5)
+    upstream.sending.clear()
+    face = face_of(importing)
+
+    made = face.version(**SOURCE)
+    beyond = face.version(**SOURCE)  # the only place is taken until the work of the first ends
+    upstream.sending.set()
+
+    for one in (made, beyond):
+        assert one["status"] == "PENDING_REGISTRATION"
+        assert one["status_message"].startswith("pending: the registry has yet to fetch and hash the files of models:/")
+    for number in (1, 2):
+        eventually(lambda: importing.work() or face.get(number)["status"] == "READY", "a worker does it")  # noqa: B023
+    eventually(lambda: face.version(**SOURCE).get("run_id") == RUN, "the place is free again")
+    assert [face.get(number)["run_id"] for number in (1, 2)] == [RUN, RUN]
+
+
+def test_large_files_are_left_to_a_worker_before_any_is_fetched(importing: Importing, upstream: Upstream) -> None:
+    upstream.files["data/model.pkl"] = bytes(17 << 20)
+
+    made = face_of(importing).version(**SOURCE)
+
+    assert (made["status"], made["run_id"]) == ("PENDING_REGISTRATION", RUN)
+    assert not [path for path in upstream.seen if path.startswith(f"{PROXY}/")]
+    assert importing.work()
+    assert face_of(importing).get(1)["status"] == "READY"
+
+
+def test_a_pending_version_says_what_is_in_its_way(importing: Importing, upstream: Upstream) -> None:
+    upstream.set("/api/2.0/mlflow/logged-models", Answer(status=500))
+    face = face_of(importing)
+
+    made = face.version(**SOURCE)
+    assert importing.work()
+
+    assert (made["status"], made.get("run_id")) == ("PENDING_REGISTRATION", None)
+    assert face.get(1)["status_message"].startswith(made["status_message"] + "; the last attempt failed: http://")
+    upstream.reset()
+    importing.end_leases()
+    assert importing.work()
+    assert face.get(1)["status"] == "READY"
+    assert "status_message" not in face.get(1)
+
+
+def test_a_client_that_hangs_up_and_repeats_its_request_makes_one_version(importing: Importing) -> None:
+    face = face_of(importing)
+    gone = {"registry.client_is_gone": lambda: True}
+
+    lost = face.client.post(
+        f"{PREFIX}/model-versions/create",
+        json={"name": "fraud", **SOURCE},
+        headers={"Authorization": f"Bearer {face.token}"},
+        base_url=HOST,
+        environ_overrides=gone,
+    )
+    again = face.version(**SOURCE)
+
+    assert lost.get_json()["message"] == "the client has closed its connection; nothing was registered"
+    assert (again["version"], again["status"]) == ("1", "READY")
+    assert importing.given.actions()[-1] == "version.registered"
+    assert not importing.work()
+
+
+def test_what_no_server_knows_uses_up_no_number(importing: Importing, upstream: Upstream) -> None:
+    face = face_of(importing)
+    unknown = "m-" + "0" * 32
+
+    status, code, message = face.refused(
+        "POST", "/model-versions/create", name="fraud", source=f"models:/{unknown}", model_id=unknown
+    )
+
+    assert (status, code) == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert message == f"{upstream.url} does not know the logged model {unknown}"
+    assert face.version(**SOURCE)["version"] == "1"
