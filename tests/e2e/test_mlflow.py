@@ -35,6 +35,12 @@ class Team:
         out = self._python("train.py", self.tracking.url, self.registry, *strengths, env=dict(os.environ))
         return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
+    def send(self) -> dict[str, Any]:
+        """Train and register a version whose files go to the artifact area of this registry."""
+        out = self._python("send.py", self.tracking.url, self.registry, env=dict(os.environ))
+        sent: dict[str, Any] = json.loads(out.splitlines()[-1])
+        return sent
+
     def load(self, *uris: str) -> dict[str, Any]:
         """What a machine without any credentials or settings loads."""
         bare = {"HOME": str(self.home), "PATH": os.environ["PATH"]}
@@ -96,3 +102,14 @@ def test_what_was_promoted_is_what_is_loaded_and_a_rollback_brings_the_former_by
     assert [digest.partition(":")[0] for digest in dataset["digests"]] == ["mlflow"]
     found = team.ask("GET", f"/search/versions?filter=dataset.digest = '{dataset['digests'][0]}'")["items"]
     assert {item["number"] for item in found} == {1, 2}
+
+
+@pytest.mark.slow
+def test_files_that_are_sent_through_the_registry_keep_the_run_that_they_name(team: Team) -> None:
+    sent = team.send()
+
+    version = team.ask("GET", "/models/fraud/versions/1")
+    run = version["lineage"]["run"]
+    assert (version["state"], sent["status"], sent["version_run"]) == ("ready", "READY", sent["run"])
+    assert (run["system"], run["id"], run["stated_by"]) == ("mlflow", sent["run"], "MLmodel")
+    assert team.load("models:/fraud/1")["models:/fraud/1"]["C"] == 1.0
