@@ -35,7 +35,7 @@ class ModelName(Named):
 
 
 class AliasName(Named):
-    rule = (names.alias_problem,)
+    rule = (names.prompt_alias_problem,)
 
 
 class ManifestPath(PathConverter):

@@ -38,7 +38,7 @@ def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, 
     nor through a link.
 
     Interrupted, it goes on where it stopped when it is run again. Each file is whole and verified, or not there.
-    A model without a selector means its latest version.
+    A model without a selector means its latest version that can be loaded.
 
     Patterns are as in .gitignore. An --include that matches no file is refused (4). Files in the cache are named by
     their digest and verified before each use. It grows; files in it can be deleted at any time.

@@ -182,7 +182,7 @@ def measure(session: Session, ref: Reference, values: tuple[Metric, ...], step: 
 def tar(session: Session, ref: Reference, target: str, allow_unsafe_paths: bool) -> None:
     """Download a version as one uncompressed tar file, verified. (As a directory, and resumable: registry pull.)
 
-    A model without a selector means its latest version.
+    A model without a selector means its latest version that can be loaded.
 
     \b
     Example:

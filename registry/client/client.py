@@ -47,6 +47,7 @@ from registry.rules import ignored
 TIMEOUT: Timeout = (5.0, 60.0)
 RETRIES = 4
 JOBS = 4
+_LOADABLE = frozenset({"ready", "unverified"})
 
 log = logging.getLogger("registry.client")
 
@@ -382,7 +383,7 @@ class RegistryClient:
         that could harm this machine. Earlier releases took some of those: *allow_unsafe_paths* writes them, never
         outside of the directory nor through a link.
         """
-        version = self.resolve(reference)
+        version = self._to_load(reference)
         return downloads.pull(
             self._transport,
             version,
@@ -409,7 +410,7 @@ class RegistryClient:
         Raises IntegrityError when other bytes than the registered ones arrive: *out* is then to be thrown away.
         Raises UnsafePath as ``pull`` does.
         """
-        version = self.resolve(reference)
+        version = self._to_load(reference)
         files = downloads.manifest(self.versions, version, allow_unsafe_paths=allow_unsafe_paths)
         return version, archives.download(self._transport, version, files, out, progress=progress)
 
@@ -429,7 +430,7 @@ class RegistryClient:
         able to hide others. Only *exclude*, patterns as in ``.gitignore``, leaves something out, on both sides.
         *follow_links* follows symbolic links that leave the directory. Modes and empty directories are not compared.
         """
-        version = self.resolve(reference)
+        version = self._to_load(reference)
         files = downloads.manifest(self.versions, version, allow_unsafe_paths=True)  # nothing is written
         return verification.compare(
             Path(directory),
@@ -440,6 +441,15 @@ class RegistryClient:
             jobs=jobs,
             progress=progress,
         )
+
+    def _to_load(self, reference: str | Reference) -> VersionView:
+        """Return the version to load: of a bare model, the newest that is neither pending nor failed nor deleted."""
+        meant = _reference(reference)
+        found = self.resolve(meant)
+        if not meant.bare or found["state"] in _LOADABLE:
+            return found
+        loadable = (one for one in self.versions.list(meant.model) if one["state"] in _LOADABLE)
+        return next(loadable, found)
 
 
 def _reference(reference: str | Reference) -> Reference:

@@ -70,7 +70,7 @@ class VersionBrief:
 
 @dataclass(frozen=True, slots=True)
 class ModelBrief:
-    """A model, and of each stage in use the version with the highest number: as MLflow's protocol shows it."""
+    """A model, and of each stage in use the newest version: as MLflow's protocol shows it."""
 
     id: str
     name: str

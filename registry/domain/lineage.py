@@ -7,7 +7,7 @@ equal snapshots are one node and nothing can change under a version that refers 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -110,7 +110,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
-        return canonical_digest(_plain(asdict(self)) | {"run": _run(self.run), "code": _code(self.code)})
+        return canonical_digest(_plain(self) | {"run": _run(self.run), "code": _code(self.code)})
 
     @property
     def run_key(self) -> str:
@@ -158,9 +158,9 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
     if environment := snapshot.environment:
         found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
-        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _plain(asdict(environment)), found)
+        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _plain(environment), found)
     for dataset in snapshot.datasets:
-        attributes = _plain(asdict(dataset))
+        attributes = _plain(dataset)
         role = attributes.pop("role")
         yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
 
@@ -210,7 +210,7 @@ def _run(run: Run | None) -> dict[str, Any] | None:
     """A run as a document; without the facts of later releases it is, and digests, as before there were any."""
     if run is None:
         return None
-    document: dict[str, Any] = _plain(asdict(run))
+    document: dict[str, Any] = _plain(run)
     later = {"tags", "unmeasured", "triggered_by", "stated_by"}
     return {name: value for name, value in document.items() if value or name not in later}
 
@@ -219,15 +219,20 @@ def _code(code: Code | None) -> dict[str, Any] | None:
     """The code as a document; without a branch it is, and digests, as before there were any."""
     if code is None:
         return None
-    document: dict[str, Any] = _plain(asdict(code))
+    document: dict[str, Any] = _plain(code)
     return {name: value for name, value in document.items() if value or name != "branch"}
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return clock.wire(value)
+    """Return the value as JSON has it. A registration has hundreds of them: the commonest types come first."""
+    if value is None or type(value) in {str, float, int, bool}:
+        return value
+    if is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return clock.wire(value)
     return str(value) if isinstance(value, StrEnum) else value

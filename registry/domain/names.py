@@ -57,13 +57,16 @@ def name_key(name: str) -> str:
 
 
 def alias_problem(alias: str) -> str | None:
-    """Why *alias* cannot point at a version."""
+    """Why *alias* cannot point at a model's version."""
+    return prompt_alias_problem(alias) or ("must not be the name of a stage" if alias.lower() in STAGE_NAMES else None)
+
+
+def prompt_alias_problem(alias: str) -> str | None:
+    """Why *alias* cannot point at any version. Prompts have no stages, so that their names are free."""
     if not _ALIAS.match(alias):
         return "must have 1 to 255 of the characters A-Z a-z 0-9 _ -"
     if _RESERVED_ALIAS.match(alias):
         return "must not be 'latest', a number or 'v' and a number: these already name versions"
-    if alias.lower() in STAGE_NAMES:
-        return "must not be the name of a stage"
     return None
 
 

@@ -36,6 +36,9 @@ class State(StrEnum):
     DELETED = "deleted"
 
 
+LOADABLE = frozenset({State.READY, State.UNVERIFIED})  # a client can load the files, from here or from elsewhere
+
+
 class Kind(StrEnum):
     """Why a tenure began or ended."""
 

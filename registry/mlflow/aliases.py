@@ -8,7 +8,7 @@ from typing import Any
 from registry.db.records import VersionBrief
 from registry.domain.access import Permission
 from registry.domain.errors import Invalid, NotFound
-from registry.domain.stages import Stage
+from registry.domain.stages import LOADABLE, Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import mapping, missing, rules
@@ -61,9 +61,9 @@ def resolve(name: str, alias: str) -> VersionBrief:
 
 
 def newest(name: str, stages: tuple[Stage, ...] = tuple(Stage)) -> VersionBrief:
-    """The version with the highest number, of all stages or of these. Raises NotFound."""
+    """Return the newest version that can be loaded, of all stages or of these; else the newest. Raises NotFound."""
     with missing.no_model(name):
         found = briefs.latest(name, stages)
     if found:
-        return max(found, key=lambda version: version.number)
+        return max(found, key=lambda version: (version.state in LOADABLE, version.number))
     raise NotFound(f"Latest version not found for model {name}.")

@@ -20,7 +20,7 @@ from registry.domain.errors import BlobsMissing, Invalid, NotReady
 from registry.domain.evaluations import of_records, unsaid
 from registry.domain.lineage import Parent, Run, Snapshot, snapshot_of
 from registry.domain.registrations import Origin, Registration
-from registry.domain.stages import State
+from registry.domain.stages import LOADABLE, State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
 from registry.mlflow import aliases, arrival, missing, prompts, rules
 from registry.services import artifacts, briefs, filling, registration, tracking, versions
@@ -206,7 +206,7 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
             f"Invalid model version source: '{source}'. The run_id and model_id request parameters must match the "
             "referenced model version."
         )
-    if original.state not in {State.READY, State.UNVERIFIED}:
+    if original.state not in LOADABLE:
         raise NotReady(f"models:/{original.model}/{original.number} is {original.state}; copy it when it is ready")
     wanted = _copied(versions.describe(original.model, original.number), wish)
     if original.state == State.UNVERIFIED:

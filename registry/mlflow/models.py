@@ -80,7 +80,7 @@ def delete_registered_model(name: str) -> dict[str, Any]:
 @endpoint("GET POST", "/registered-models/get-latest-versions", name=NAME, stages=strings())
 @requires(Permission.MODEL_READ)
 def get_latest_versions(name: str, stages: list[str] | None = None) -> dict[str, Any]:
-    """The version with the highest number in each of the stages."""
+    """Return the newest version in each of the stages that can be loaded; the newest where none can."""
     wanted = [rules.stage(stage) for stage in stages or ()] or list(Stage)
     with missing.no_model(name):
         return mapping.versions(briefs.latest(name, dict.fromkeys(wanted)))

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
 from registry.client import RegistryClient, credentials, origins
+from registry.plugin import server
 
 PREFIX = "registry+"
 _VERSION = re.compile(r"(?P<base>.*)/models/(?P<model>[^/]+)/versions/(?P<number>[1-9][0-9]{0,9})(?:/(?P<path>.*))?\Z")
@@ -71,16 +72,26 @@ def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
     """The token for *address*: the environment's if one of the *trusted* URIs names the same origin, else a saved one.
 
     An artifact's URI may come from anybody who logs one: alone it must not decide who gets the environment's token.
-    Raises MlflowException.
+    In a request of MLflow's server it is the caller's token or the server's, see ``server.token``, and no other
+    registry than the server's is contacted. Raises MlflowException.
     """
     origin = origins.origin(address)
     named = (uri for uri in (*trusted, os.environ.get("REGISTRY_URL")) if uri)
-    try:
-        if any(_origin(uri) == origin for uri in named) and (found := credentials.environment_token(os.environ)):
-            return found
-        return credentials.saved(credentials.user_directory()).get(origin)
-    except ValueError as error:
-        raise invalid(str(error)) from error
+    known = any(_origin(uri) == origin for uri in named)
+
+    def own() -> str | None:
+        try:
+            if known and (found := credentials.environment_token(os.environ)):
+                return found
+            return credentials.saved(credentials.user_directory()).get(origin)
+        except ValueError as error:
+            raise invalid(str(error)) from error
+
+    if (current := server.request()) is None:
+        return own()
+    if not known:
+        raise invalid(f"{address} is not the registry of this MLflow server")
+    return server.token(current, own)
 
 
 def readable(address: str) -> bool:

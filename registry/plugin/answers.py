@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos import databricks_pb2 as codes
 
 from registry.client import errors
+from registry.plugin import server
 
 _CODES: Mapping[type[errors.RegistryError], str] = {
     errors.AlreadyExists: "RESOURCE_ALREADY_EXISTS",
@@ -34,8 +35,14 @@ def as_mlflow() -> Iterator[None]:
     try:
         yield
     except errors.RegistryError as error:
-        hint = " Log in: registry login, or set REGISTRY_TOKEN." if isinstance(error, errors.Unauthenticated) else ""
+        hint = f" {_login()}" if isinstance(error, errors.Unauthenticated) else ""
         raise MlflowException(error.detail + hint, error_code=_code(error)) from error
+
+
+def _login() -> str:
+    if server.request() is None:
+        return "Log in: registry login, or set REGISTRY_TOKEN."
+    return f"Callers of this MLflow server: {server.HINT}."
 
 
 def _code(error: errors.RegistryError) -> int:

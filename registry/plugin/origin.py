@@ -19,22 +19,36 @@ from registry.client import tracked
 from registry.client.registration import Facts
 
 _LOGGED = re.compile(r"models:/([^/@]+)/?\Z")
-_RUN = re.compile(r"runs:/+([^/]+)/")
+_RUN = re.compile(r"runs:/+([^/]+)/(.*)", re.DOTALL)
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "ENDPOINT_NOT_FOUND", "NOT_FOUND"})
 
 
 class Origin:
     """One source as a client names it: ``models:/m-…``, ``runs:/…``, or any place that MLflow can read."""
 
-    def __init__(self, source: str, *, run_id: str | None, model_id: str | None, tracking_uri: str | None) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        run_id: str | None,
+        model_id: str | None,
+        tracking_uri: str | None = None,
+        tracking: Any = None,
+    ) -> None:
         logged, run = _LOGGED.match(source), _RUN.match(source)
         self.source = source
+        self.run_path = run[2] if run else None
         self.model_id = model_id or (logged[1] if logged else None)
         self._tracking_uri = tracking_uri
-        self._tracking = mlflow.MlflowClient(tracking_uri=tracking_uri)
+        self._tracking = tracking or mlflow.MlflowClient(tracking_uri=tracking_uri)
         self.logged_model = self._get_logged_model()
         self.run_id = run_id or (run[1] if run else None) or getattr(self.logged_model, "source_run_id", None)
         self.run = self._get_run()
+
+    @property
+    def readable(self) -> bool:
+        """Whether the files are to be read: here with the caller's own credentials, so always."""
+        return True
 
     @contextmanager
     def files(self, local_path: str | None) -> Iterator[Path]:
@@ -54,10 +68,8 @@ class Origin:
         """Not ``models:/m-…`` itself: a download of that writes a note of its own among the files."""
         if _LOGGED.match(self.source):
             if self.logged_model is None:
-                raise MlflowException(
-                    f"{self.source} is not known to the tracking server {self._tracking_uri}",
-                    error_code=INVALID_PARAMETER_VALUE,
-                )
+                where = f"the tracking server {self._tracking_uri}" if self._tracking_uri else "this MLflow server"
+                raise MlflowException(f"{self.source} is not known to {where}", error_code=INVALID_PARAMETER_VALUE)
             return str(self.logged_model.artifact_location)
         return self.source
 

@@ -9,15 +9,19 @@ import logging
 import re
 from typing import Any
 
+from mlflow.entities.model_registry import ModelVersionTag, RegisteredModelTag
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST
+from mlflow.protos.databricks_pb2 import PERMISSION_DENIED, RESOURCE_DOES_NOT_EXIST
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
+from requests.utils import get_netrc_auth
 
 from registry.client import RegistryClient, errors
-from registry.plugin import address
+from registry.plugin import address, server
 from registry.plugin.answers import as_mlflow
 from registry.plugin.origin import Origin
+from registry.plugin.served import ServedOrigin
 
 log = logging.getLogger(__name__)
 _COPY = re.compile(r"models:/.*[/@].")
@@ -32,7 +36,14 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
     def __init__(self, store_uri: str | None = None, tracking_uri: str | None = None) -> None:
         self._uri, self._tracking_uri = store_uri, tracking_uri
         self._address = address.registry(store_uri or "")
+        server.configured_identity()
         super().__init__(self._credentials)
+
+    def create_registered_model(
+        self, name: str, tags: Any = None, description: str | None = None, *others: Any, **named: Any
+    ) -> Any:
+        """Create a model. MLflow's server gives tags as messages, which MLflow's own store does not take."""
+        return super().create_registered_model(name, _entities(RegisteredModelTag, tags), description, *others, **named)
 
     def create_model_version(  # noqa: PLR0917 -- MLflow's own signature
         self,
@@ -45,18 +56,25 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         local_model_path: str | None = None,
         model_id: str | None = None,
     ) -> Any:
-        """Upload the files and register them with what tracking knows of them. Copies and prompts have none."""
+        """Upload the files and register them with what tracking knows of them. Copies and prompts have none.
+
+        In MLflow's server, files that its caller may not have it read make a reference without files.
+        """
+        run_id, model_id = run_id or None, model_id or None  # a server says "" for what its caller left out
         labels = {tag.key: str(tag.value) for tag in tags or ()}
+        reference = (name, source, run_id, _entities(ModelVersionTag, tags), run_link, description)
+        extra = {"model_id": model_id} if model_id else {}
         if _COPY.match(source) or labels.get(_PROMPT, "").lower() == "true":
-            extra = {"model_id": model_id} if model_id else {}
-            return super().create_model_version(name, source, run_id, tags, run_link, description, **extra)
+            return super().create_model_version(*reference, **extra)
         with as_mlflow(), self._client() as registry:
             _require_model(registry, name)
-            origin = Origin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
+            origin = self._origin(source, run_id, model_id)
+            if not origin.readable:
+                return super().create_model_version(*reference, **extra)
             with origin.files(local_model_path) as files:
                 facts = origin.facts()
                 facts["tags"] = labels or None
-                facts["description"] = description
+                facts["description"] = description or None
                 facts["origin"] = {"source": source, "run_link": run_link or None, "logged_model": origin.model_id}
                 done = registry.register(
                     name,
@@ -72,25 +90,50 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         return self.get_model_version(name, str(done["version"]["number"]))
 
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
-        """Where the version's files can be downloaded from, verified; elsewhere only if the registry has them not."""
+        """Where the version's files can be downloaded from, verified; elsewhere only if the registry has them not.
+
+        Callers of MLflow's server have no plugin: they get the address that the registry gives to any client.
+        """
         location = super().get_model_version_download_uri(name, version)
+        if (current := server.request()) is not None and not server.reads_files(current):
+            return location
         with as_mlflow(), self._client() as registry:
             found = registry.versions.get(name, int(version))
         if found["state"] != "ready" or not found["manifest_digest"]:
             return location
         return address.version_uri(self._address, found["model"], found["number"])
 
+    def list_webhooks_by_event(self, event: Any, max_results: int | None = None, page_token: str | None = None) -> Any:
+        """List none, for MLflow's server before each delivery: the registry keeps no webhooks of MLflow's."""
+        return PagedList([], None)
+
+    def _origin(self, source: str, run_id: str | None, model_id: str | None) -> Origin:
+        if server.request() is not None:
+            return ServedOrigin(source, run_id=run_id, model_id=model_id)
+        return Origin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
+
     def _client(self) -> RegistryClient:
         return address.client(self._address, trusted=(self._uri,))
 
     def _credentials(self) -> Any:
         """Asked for before every request, so that a new token is taken up."""
+        if server.request() is not None and get_netrc_auth(self._address):
+            raise MlflowException(
+                f"the .netrc file of this MLflow server has credentials for {self._address}, which would be sent in"
+                " place of its callers'; remove them",
+                error_code=PERMISSION_DENIED,
+            )
         token = address.token(self._address, trusted=(self._uri,))
         if token and address.readable(self._address):
             raise address.invalid(
                 f"{self._address} is plain http to another machine: the token would travel readable; use registry+https"
             )
         return MlflowHostCreds(self._address, token=token)
+
+
+def _entities(kind: Any, tags: Any) -> list[Any]:
+    """The tags as entities of *kind*, from entities or from a server's messages."""
+    return [kind(tag.key, str(tag.value)) for tag in tags or ()]
 
 
 def _require_model(registry: RegistryClient, name: str) -> None:

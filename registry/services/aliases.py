@@ -19,6 +19,7 @@ from registry.domain import clock, names, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
+from registry.domain.prompts import is_prompt
 from registry.services import audit, authority
 from registry.services.idempotency import answer, unit_of_work
 
@@ -40,14 +41,17 @@ def point(
 ) -> AliasRecord:
     """Let *alias* point at the version. Where it points there already, nothing is written.
 
-    Raises Forbidden for a protected alias when *actor* may not promote, or NotReady (see ``authority``).
+    Raises Forbidden for a protected alias when *actor* may not promote, NotReady (see ``authority``), or Invalid: the
+    name of a stage points at a prompt's version only.
     With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
-    names.require(names.alias_problem, "alias", alias)
+    names.require(names.prompt_alias_problem, "alias", alias)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.live_version(session, held, number)
+        if not is_prompt(found.source):
+            names.require(names.alias_problem, "alias", alias)
         authority.require_to_point(actor, held, alias, protected)
         authority.require_fit(held, alias, found, protected)
         before = _current_number(session, held, alias)

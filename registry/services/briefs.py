@@ -67,7 +67,11 @@ def aliased(name: str, alias: str) -> VersionBrief | None:
 
 
 def latest(name: str, stages: Iterable[Stage]) -> Sequence[VersionBrief]:
-    """The version with the highest number in each of the stages. Raises NotFound for the model."""
+    """Return the newest version in each of the stages. Raises NotFound for the model.
+
+    Of the versions in a stage, it is the one with the highest number that can be loaded: it is neither pending nor
+    failed. Where none can be, it is the one with the highest number.
+    """
     asked = sorted(set(stages))
     found = briefs.version_briefs(look_up(briefs.select_latest(*asked), name=name)) if asked else []
     if not found:

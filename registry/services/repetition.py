@@ -70,7 +70,8 @@ def settle(
 
 def _candidates(session: Session, held: Model, manifest: str, wanted: Registration) -> Sequence[Version]:
     lineage = wanted.lineage
-    asked = {"model": held.id, "manifest": manifest, "run": lineage.run_key, "lineage": lineage.digest}
+    digest = "" if lineage.run else lineage.digest  # takes its time, and is not compared with a run
+    asked = {"model": held.id, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
     alike = _ALIKE if wanted.number is None else _ALIKE.where(Version.number == wanted.number)
     return session.scalars(alike, asked).all()
 

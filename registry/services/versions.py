@@ -24,6 +24,7 @@ from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
 from registry.domain.evaluations import Evaluation, by_metric, identified
 from registry.domain.facts import Measured
 from registry.domain.manifest import File
+from registry.domain.prompts import is_prompt
 from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
 from registry.services import alias_requests, aliases, audit, authority, lineage, tags, tenures
 from registry.services.idempotency import answer, unit_of_work
@@ -237,8 +238,8 @@ def delete_(
     """Mark the version as deleted; its manifest, lineage and history stay.
 
     Raises InUse while it holds staging or production, has an alias, or another version derives from it. In lifecycle
-    ``open`` it leaves its stage and loses its aliases instead, as in MLflow; raises Forbidden where it holds production
-    or has a protected alias, and *actor* may not promote.
+    ``open``, and where it is a prompt's, it leaves its stage and loses its aliases instead, as in MLflow; raises
+    Forbidden where it holds production or has a protected alias, and *actor* may not promote.
     """
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
@@ -247,7 +248,8 @@ def delete_(
         catalog.await_children(session, Version.id == found.id)
         if found.state == State.PENDING:
             alias_requests.forget(session, found)
-        if held.lifecycle == Lifecycle.OPEN and found.state != State.DELETED:
+        is_freed = held.lifecycle == Lifecycle.OPEN or is_prompt(found.source)
+        if is_freed and found.state != State.DELETED:
             authority.require_to_move(actor, held, found)
             for alias in aliases.pointing_at(session, found):
                 authority.require_to_point(actor, held, alias, protected)

@@ -239,11 +239,12 @@ def test_an_alias_of_a_deleted_model_does_not_point_into_its_successor(api: Api,
     assert expect(201, api.put(CHAMPION, {"version": 3}))["number"] == 3
 
 
-@pytest.mark.parametrize("alias", ["latest", "v1", "12", "production", "a%20b", "a.b"])
+@pytest.mark.parametrize("alias", ["latest", "v1", "12", "a%20b", "a.b"])
 def test_a_name_that_means_something_else_is_no_alias(api: Api, alias: str) -> None:
     response = api.put(f"/models/fraud/aliases/{alias}", {"version": 1})
 
     assert expect(404, response)["code"] == "not_found"
+    assert expect(422, api.put("/models/fraud/aliases/production", {"version": 1}))["code"] == "invalid"
 
 
 def test_an_alias_in_use_elsewhere_belongs_to_each_model_alone(api: Api, given: Given) -> None:

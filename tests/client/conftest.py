@@ -97,6 +97,7 @@ class Registry(Site):
     sizes: dict[str, int] = field(default_factory=dict)
     states: list[str] = field(default_factory=list)
     registered: dict[str, Any] = field(default_factory=dict)
+    later: list[dict[str, Any]] = field(default_factory=list)  # versions after the first
 
     def hold(self, files: dict[str, bytes]) -> None:
         """Make *files* the files of version 1, with their bytes in the store."""
@@ -112,7 +113,8 @@ class Registry(Site):
     def version(self) -> dict[str, Any]:
         files = self.manifest() if self.listed is None else self.listed
         digest = manifest_digest(files)
-        return {"model": "fraud", "number": 1, "file_count": len(files), "manifest_digest": digest, "stage": "staging"}
+        facts = {"file_count": len(files), "manifest_digest": digest, "stage": "staging", "state": "ready"}
+        return {"model": "fraud", "number": 1, **facts}
 
     def respond(self, request: Request) -> Response:
         match request.method, request.path.removeprefix("/api/v1").strip("/").split("/"):
@@ -138,14 +140,22 @@ class Registry(Site):
             case "POST", ["models", "fraud", "versions"]:
                 self.registered = request.get_json()
                 return reply({"created": True, "version": self.version()}, status=201)
-            case "GET", ["models", "fraud", "versions", "1"]:
-                return reply(self.version())
+            case "GET", ["models", "fraud", "versions", *number] if len(number) <= 1:
+                return self._versions(number)
             case "GET", ["models", "fraud", "versions", "1", "files"]:
                 files = self.manifest() if self.listed is None else self.listed
                 return reply({"items": self._signed(files, request), "next_cursor": None})
             case "GET", ["models", "fraud", "versions", "1", "files", *parts]:
                 return Response(status=302, headers={"Location": f"{self.store.url}/{self._digest('/'.join(parts))}"})
         return problem(404, "not_found", f"There is no {request.path}.")
+
+    def _versions(self, number: list[str]) -> Response:
+        """Return the versions, newest first; with a *number* that one."""
+        versions = [*self.later, self.version()]
+        if not number:
+            return reply({"items": versions, "next_cursor": None})
+        found = [one for one in versions if str(one["number"]) == number[0]]
+        return reply(found[0]) if found else problem(404, "not_found", f"There is no version {number[0]}.")
 
     def _begin(self, body: Any) -> dict[str, Any]:
         digest = body["sha256"]

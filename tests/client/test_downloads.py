@@ -357,6 +357,21 @@ def test_a_reference_without_a_version_is_the_latest(registry: Registry, client:
     assert client.resolve("fraud")["number"] == 1
 
 
+@pytest.mark.parametrize("state", ["pending", "failed", "deleted"])
+def test_the_latest_version_of_a_download_is_one_that_can_be_loaded(
+    registry: Registry, client: RegistryClient, tmp_path: Path, state: str
+) -> None:
+    registry.hold(FILES)
+    registry.model = {"name": "fraud", "latest_version": 2}
+    registry.later = [{**registry.version(), "number": 2, "state": state}]
+
+    pulled = client.pull("fraud", tmp_path)
+
+    assert pulled.version["number"] == 1
+    assert client.verify(tmp_path, "fraud").version["number"] == 1
+    assert client.resolve("fraud")["number"] == 2
+
+
 def test_a_model_without_versions_has_no_latest(
     registry: Registry, client: RegistryClient, online: Callable[[Site], Site]
 ) -> None:

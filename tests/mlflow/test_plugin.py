@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
+import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW_2, MLFLOW_OLD
-from tests.support.plugged import Plugged, plugged
+from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_server import MlflowServer, running_mlflow
+from tests.support.plugged import PATIENCE, Plugged, plugged
+from tests.support.processes import environment
 from tests.support.servers import Fleet, Launcher, running_fleet
 
 TRAIN = """
@@ -78,6 +85,52 @@ from registry.plugin import address
 named = ("registry+https://registry.example/team",)
 print(json.dumps([address.token(url, trusted=named) for url in (
     "https://registry.example", "https://registry.example:8443", "http://registry.example", "https://evil.example")]))
+"""
+
+IDENTITY = """
+import base64, json, os
+import flask
+from mlflow.exceptions import MlflowException
+from mlflow.server import app
+from registry.plugin import address
+from registry.plugin.store import RegistryStore
+
+HERE = "https://registry.example"
+
+def token(url=HERE):
+    try:
+        return address.token(url, trusted=(f"registry+{HERE}/team",))
+    except MlflowException as error:
+        return error.error_code
+
+def inside(identity, header=None, app=app, url=HERE):
+    os.environ["REGISTRY_SERVER_IDENTITY"] = identity
+    with app.test_request_context(headers={"Authorization": header} if header is not None else {}):
+        return token(url)
+
+def sent_to_the_registry():
+    os.environ["REGISTRY_SERVER_IDENTITY"] = "caller"
+    with app.test_request_context(headers={"Authorization": "Bearer theirs"}):
+        try:
+            return store.get_host_creds().token
+        except MlflowException as error:
+            return error.error_code
+
+def basic(text):
+    return "Basic " + base64.b64encode(text.encode()).decode()
+
+store = RegistryStore(f"registry+{HERE}")
+without = sent_to_the_registry()
+open("netrc", "w").write("machine registry.example login a password anothers")
+os.environ["NETRC"] = "netrc"
+headers = [None, "Bearer theirs", basic("anybody:theirs"), "", "Bearer", "Digest x", "Basic ?", basic("a:two\\nlines")]
+print(json.dumps({
+    "identities": {name: [inside(name, header) for header in headers] for name in ("", "caller-or-own", "own", "all")},
+    "elsewhere": [inside("caller", "Bearer theirs", url=url) for url in ("https://evil.example", "http://registry.example")],
+    "another application": inside("caller", "Bearer theirs", app=flask.Flask("another")),
+    "outside": token(),
+    "netrc": [without, sent_to_the_registry()],
+}))
 """
 
 FRAME = """
@@ -198,6 +251,100 @@ def test_the_token_goes_to_no_other_place_than_the_configured_registry(newest: P
     told: list[Any] = newest.run(TOKENS, REGISTRY_TOKEN="secret")
 
     assert told == ["secret", None, None, None]
+
+
+def test_one_uri_is_enough_with_mlflows_own_server_in_front(
+    newest: Plugged, fleet: Fleet, database: Database, tmp_path: Path
+) -> None:
+    with running_mlflow(tmp_path / "front", python=newest.python, registry=f"registry+{fleet.server.url}") as front:
+        told = _with_one_uri([mlflow_python(MLFLOW), Path(__file__).with_name("one_uri.py")], front, fleet.token)
+        old = [mlflow_python(MLFLOW_2, skinny=True), "-W", "ignore", "-c", OLD, "old"]
+        told_old = _with_one_uri(old, front, fleet.token)
+        statuses, actors = _as_each_caller(front, fleet, database)
+        log = (front.folder / "log").read_text()
+
+    assert told["found"] == dict.fromkeys(told["found"], True)
+    assert len(told["found"]) >= 15
+    assert (told_old["number"], told_old["status"], told_old["weights"]) == (1, "READY", "weights")
+    with fleet.caller() as caller:
+        made = [caller.get(f"/models/fraud/versions/{number}") for number in (1, 2, 3)]
+        by_old = caller.get("/models/old/versions/1")
+    assert [version["state"] for version in made] == ["ready"] * 3
+    assert {version["lineage"]["run"]["id"] for version in made} == {told["run"]}
+    assert (made[0]["metrics"], made[0]["lineage"]["run"]["params"]) == ({"auc": 0.9}, {"C": "1.0"})
+    assert [dataset["name"] for dataset in made[0]["lineage"]["datasets"]] == ["train"]
+    assert by_old["lineage"]["run"]["params"] == {"depth": "3"}
+    assert statuses == {"writer": {200}, "all": {200}, "reader": {403}, "wrong": {401}, "none": {401}}
+    assert actors == {"writer": {"writer"}, "all": {"all"}}
+    assert "Failed to deliver" not in log
+    assert not [token for token in database.tokens.values() if token in log]
+
+
+def _with_one_uri(command: list[Any], front: MlflowServer, token: str) -> Any:
+    """What a client's program prints that is given the server's address and a token, and nothing else."""
+    home = front.folder / "home"
+    home.mkdir(exist_ok=True)
+    variables = environment(
+        HOME=str(home),
+        MLFLOW_TRACKING_URI=front.url,
+        MLFLOW_TRACKING_TOKEN=token,
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES="1",
+        MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+        GIT_PYTHON_REFRESH="quiet",
+    )
+    done = subprocess.run(
+        command, cwd=home, env=variables, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _as_each_caller(
+    front: MlflowServer, fleet: Fleet, database: Database
+) -> tuple[dict[str, set[int]], dict[str, set[str]]]:
+    """Create models at once as several callers: by caller, the statuses and the actors that the registry recorded."""
+    headers = {role: f"Bearer {database.tokens[role]}" for role in ("all", "reader")}
+    headers["writer"] = "Basic " + base64.b64encode(f"anybody:{database.tokens['writer']}".encode()).decode()
+    headers["wrong"] = "Bearer wrong"
+    names = [f"{caller}-{number}" for number in range(6) for caller in (*headers, "none")]
+
+    def create(name: str) -> int:
+        header = headers.get(name.partition("-")[0])
+        return requests.post(
+            f"{front.url}/api/2.0/mlflow/registered-models/create",
+            json={"name": name},
+            headers={"Authorization": header} if header else {},
+            timeout=PATIENCE,
+        ).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = list(pool.map(create, names))
+    by_caller: dict[str, set[int]] = {}
+    actors: dict[str, set[str]] = {}
+    with fleet.caller() as caller:
+        for name, status in zip(names, statuses, strict=True):
+            who = name.partition("-")[0]
+            by_caller.setdefault(who, set()).add(status)
+            if status == 200:
+                entries = caller.get(f"/models/{name}/history")["items"]
+                actors.setdefault(who, set()).update(entry["actor"]["name"] for entry in entries)
+    return by_caller, actors
+
+
+def test_mlflows_server_sends_its_callers_tokens_and_its_own_only_where_the_setting_says_so(newest: Plugged) -> None:
+    refused = "UNAUTHENTICATED"
+
+    told = newest.run(IDENTITY, REGISTRY_TOKEN="own")
+
+    assert told["identities"] == {
+        "": [refused, "theirs", "theirs", *[refused] * 5],
+        "caller-or-own": ["own", "theirs", "theirs", *[refused] * 5],
+        "own": ["own"] * 8,
+        "all": ["INVALID_PARAMETER_VALUE"] * 8,
+    }
+    assert told["elsewhere"] == ["INVALID_PARAMETER_VALUE"] * 2
+    assert (told["another application"], told["outside"]) == ("own", "own")
+    assert told["netrc"] == ["theirs", "PERMISSION_DENIED"]
 
 
 def _digest(path: Path) -> str:

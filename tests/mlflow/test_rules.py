@@ -7,7 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
+from sqlalchemy import select, update
 
+from registry.db.models import Model, Version
+from registry.db.session import db, transaction
+from registry.services import audit
 from tests.support.api import Given, expect
 from tests.support.face import Face
 
@@ -227,6 +232,31 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Giv
     assert [item["sha256"] for item in listed] == [file["sha256"]]
 
 
+def test_the_newest_version_is_one_that_can_be_loaded(face: Face, given: Given, app: Flask) -> None:
+    for files in given.others(3):
+        given.version(files=files)
+    given.version("broken")
+    with app.app_context(), transaction() as session:
+        for number, state in ((2, "pending"), (3, "failed")):
+            session.execute(update(Version).where(Version.number == number).values(state=state))
+        broken = select(Model.id).where(Model.name == "broken")
+        session.execute(update(Version).where(Version.model_id.in_(broken)).values(state="failed"))
+
+    for model, state in (("fraud", "READY"), ("broken", "FAILED_REGISTRATION")):
+        latest = "/registered-models/get-latest-versions"
+        asked = [
+            *(face.make("POST", latest, name=model, stages=stages)["model_versions"][0] for stages in ([], ["None"])),
+            face.make("GET", "/registered-models/alias", name=model, alias="latest")["model_version"],
+            *face.make("GET", "/registered-models/get", name=model)["registered_model"]["latest_versions"],
+            *face.make("GET", "/registered-models/search", filter=f"name = '{model}'")["registered_models"][0][
+                "latest_versions"
+            ],
+        ]
+        assert [(one["version"], one["status"]) for one in asked] == [("1", state)] * 5
+    given.model("copies")
+    assert face.version("copies", source="models:/fraud/latest")["source"] == "models:/fraud/1"
+
+
 def test_a_copy_of_an_unverified_version_has_its_facts_too(face: Face, given: Given) -> None:
     given.model("fraud")
     face.version("fraud", source="s3://elsewhere/model", run_id="41", run_link="https://ci.example/41")
@@ -273,6 +303,35 @@ def test_a_source_that_leads_nowhere_is_refused(face: Face, given: Given, source
     assert found[0] == status
     assert text in found[2]
     assert len(given.stages()) == 1
+
+
+def test_a_prompt_has_aliases_named_as_stages_and_loses_them_with_its_version(
+    face: Face, given: Given, app: Flask
+) -> None:
+    tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
+    face.model("greeting", tags=[tag])
+    face.version("greeting", source="dummy-source", tags=[tag])
+    given.version("fraud")
+    alias = "/registered-models/alias"
+
+    for name in ("production", "Staging"):
+        face.make("POST", alias, name="greeting", alias=name, version="1")
+        found = face.make("GET", alias, name="greeting", alias=name)["model_version"]
+        assert (found["version"], found["current_stage"]) == ("1", "None")
+        assert face.refused("POST", alias, name="fraud", alias=name, version="1")[0] == 400
+    shown = expect(200, given.api.get("/models/greeting/aliases/production"))
+    assert shown["number"] == 1
+    refusal = expect(422, given.api.put("/models/fraud/aliases/production", {"version": 1}))
+    assert refusal["errors"] == {"alias": ["must not be the name of a stage"]}
+
+    face.make("DELETE", "/model-versions/delete", name="greeting", version="1")
+
+    assert face.refused("GET", alias, name="greeting", alias="production")[0] == 400
+    history = expect(200, given.api.get("/models/greeting/aliases/production/history"))["items"]
+    assert [(one["number"], one["until"] is not None) for one in history] == [(1, True)]
+    with app.app_context():
+        assert all(report.is_whole for report in audit.verify())
+        db.session.remove()
 
 
 def test_a_prompt_is_a_model_in_disguise(face: Face) -> None:

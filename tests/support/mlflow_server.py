@@ -43,17 +43,20 @@ class MlflowServer:
 
 
 @contextmanager
-def running_mlflow(folder: Path) -> Iterator[MlflowServer]:
-    """Start one in *folder*; afterwards nothing of it is left running."""
+def running_mlflow(folder: Path, *, python: Path | None = None, registry: str | None = None) -> Iterator[MlflowServer]:
+    """Start one in *folder*, of another *python* and with another *registry* store where given; its home is there too.
+
+    Afterwards nothing of it is left running.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    python, port = mlflow_python(MLFLOW), free_port()
+    python, port = python or mlflow_python(MLFLOW), free_port()
     found = MlflowServer(f"http://127.0.0.1:{port}", folder)
     command = [
-        str(python.parent / "mlflow"),
-        "server",
+        *(str(python), "-m", "mlflow", "server"),
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
         *("--artifacts-destination", str(folder / "artifacts"), "--serve-artifacts"),
+        *(("--registry-store-uri", registry) if registry else ()),
     ]
     path = f"{python.parent}:{os.environ['PATH']}"
     with (folder / "log").open("wb") as log:
@@ -63,7 +66,9 @@ def running_mlflow(folder: Path) -> Iterator[MlflowServer]:
             env={
                 **os.environ,
                 "PATH": path,
+                "HOME": str(folder),
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+                "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
                 "MLFLOW_ALLOWED_HOST_ADDRESSED_ARTIFACT_SCHEMES": "http",  # artifacts may be sent to this registry
             },
             stdout=log,

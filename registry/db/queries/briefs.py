@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, literal_column, select, true, union_all
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, true, union_all
 from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
@@ -15,7 +15,7 @@ from registry.db.models import Account, Model, Version
 from registry.db.queries import lists, pages, records, weights
 from registry.db.queries.pages import BUDGET, Fitting, Sorted
 from registry.db.records import ModelBrief, VersionBrief
-from registry.domain.stages import Stage
+from registry.domain.stages import LOADABLE, Stage
 
 _VERSION: dict[str, Any] = {
     "model": Model.name,
@@ -94,14 +94,14 @@ def fitting_models(session: Session, found: Fitting) -> tuple[list[ModelBrief], 
 
 
 def _latest_of(session: Session, models: Sequence[Sequence[Any]], *, budget: int) -> Fitting:
-    """Read of each model the version with the highest number in each stage, by model and number."""
+    """Read of each model the newest version in each stage, by model and number."""
     ids = [row[0] for row in models]
     return pages.read(session, _LATEST, {"ids": ids}, limit=len(ids) * len(Stage), budget=budget)
 
 
 @functools.cache
 def select_latest(*stages: Stage) -> Rows:
-    """Of the live model ``name`` the version with the highest number in each of the stages, by number."""
+    """Of the live model ``name`` the newest version in each of the stages, by number."""
     of_model = _latest(stages, (Model.name == bindparam("name")) & Model.deleted_at.is_(None))
     return of_model.order_by(Version.number)
 
@@ -109,7 +109,7 @@ def select_latest(*stages: Stage) -> Rows:
 def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
     """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
     asked = _stages(stages)
-    ids = select(_highest(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
+    ids = select(_newest(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
     return select_live_versions().where(Version.id.in_(ids))
 
 
@@ -117,11 +117,13 @@ def _stages(stages: Sequence[Stage]) -> Any:
     return union_all(*(select(literal_column(f"'{stage.value}'").label("stage")) for stage in stages)).subquery()
 
 
-def _highest(model_id: Any, stage: Any) -> ColumnElement[int]:
-    """The id of the model's version with the highest number in the stage."""
+def _newest(model_id: Any, stage: Any) -> ColumnElement[int]:
+    """The id of the model's newest version in the stage: one that cannot be loaded only where all others cannot."""
     own = aliased(Version)
     newest = select(own.id).where(own.model_id == model_id, own.stage == stage, own.deleted_at.is_(None))
-    return newest.order_by(own.number.desc()).limit(1).correlate_except(own).scalar_subquery()
+    newest = newest.order_by(own.number.desc()).limit(1).correlate_except(own)
+    loadable = newest.where(own.state.in_([literal_column(f"'{state.value}'") for state in sorted(LOADABLE)]))
+    return func.coalesce(loadable.scalar_subquery(), newest.scalar_subquery())
 
 
 MODELS = pages.details(records.of_models(_MODEL), Model.id, weights.model, name="model briefs")
