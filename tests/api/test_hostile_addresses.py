@@ -47,10 +47,9 @@ def test_an_alias_that_there_is_not_is_not_found(attempt: Try) -> None:
         for method, tail in [("GET", ""), ("DELETE", "")]
     ]
     unnameable = [(what, alias) for what, alias in addresses.ALIASES if what not in {"unknown", "another case"}]
-    cases += [
-        Case(f"{what}, PUT", "PUT", f"/models/fraud/aliases/{alias}", 404, "not_found", json={"version": 1})
-        for what, alias in unnameable
-    ]
+    for what, alias in unnameable:
+        refusal = (422, "invalid") if what.startswith("stage") else (404, "not_found")  # a prompt may have the alias
+        cases.append(Case(f"{what}, PUT", "PUT", f"/models/fraud/aliases/{alias}", *refusal, json={"version": 1}))
 
     assert attempt(cases) == []
 
