@@ -134,8 +134,10 @@ def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 def _code(code: Mapping[str, Any]) -> str:
     commit = f" at {code['commit']}" if code.get("commit") else ""
     branch = f" on {code['branch']}" if code.get("branch") else ""
-    path = f" in {code['path']}" if code.get("path") else ""
-    return f"{code['repo']}{commit}{branch}{path}" + (" with uncommitted changes" if code.get("dirty") else "")
+    path = f" in {code['path']}" if code.get("path") and code.get("repo") else ""
+    return f"{code.get('repo') or code.get('path')}{commit}{branch}{path}" + (
+        " with uncommitted changes" if code.get("dirty") else ""
+    )
 
 
 def _dataset(dataset: Dataset) -> str:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from registry.client.fields import given
 from registry.client.registration import Facts
 from registry.client.types import Code, Dataset, Evaluation, Run
-from registry.rules import digests
+from registry.rules import digests, mlflow_tags
 
 SYSTEM = "mlflow"
 MOST = 1000
@@ -27,7 +26,6 @@ _DATASETS = 100
 EVALUATIONS = 100  # that one registration takes
 # A logged model's tag with a digest that MLflow keeps the beginning of, after which the tag is called.
 WHOLE_DIGEST = "registry.dataset."
-_REPO = "mlflow.source.git.repoURL"
 # MLflow's own word is "training"; the others are what people write.
 _ROLES: Mapping[str, Any] = {
     "train": "train", "training": "train",
@@ -88,7 +86,7 @@ def snapshot(run: Any, *, url: str | None = None) -> Run:
 def told_by_run(run: Any) -> Told:
     """What was logged in a run."""
     metrics, unmeasured = _measured(dict(run.data.metrics).items())
-    tags = {key: without_password(text) for key, text in _texts(run.data.tags, TAG).items()}
+    tags = {key: mlflow_tags.without_password(text) for key, text in _texts(run.data.tags, TAG).items()}
     return Told(_texts(run.data.params, PARAM), metrics, unmeasured=unmeasured, tags=tags)
 
 
@@ -135,29 +133,8 @@ def datasets(run: Any) -> Iterator[Dataset]:
 
 
 def code(run: Any) -> Code | None:
-    """The source that a run was started from; a script without a repository is one by itself."""
-    tags: Mapping[str, str] = run.data.tags
-    commit, name = tags.get("mlflow.source.git.commit", ""), without_password(tags.get("mlflow.source.name", ""))
-    repo = without_password(tags.get(_REPO, ""))
-    if not 0 < len(repo or name) <= 512:
-        return None
-    made = given(
-        repo=repo or name,
-        commit=commit if 0 < len(commit) <= 255 else None,
-        path=name if repo and 0 < len(name) <= 1024 else None,
-    )
-    return cast(Code, made)
-
-
-def without_password(address: str) -> str:
-    """*address* without the user that it may name: lineage is for everybody to read."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "" if "://" in address else address
-    if not parts.scheme or "@" not in parts.netloc:
-        return address
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    """Return the source that a run was started from."""
+    return cast(Code, mlflow_tags.code(run.data.tags)) or None
 
 
 def instant(milliseconds: Any) -> str | None:
@@ -237,7 +214,7 @@ def _digestible(digest: str) -> bool:
 def _place(dataset: Any) -> str | None:
     """Where the data is, by what its source says."""
     source = _document(dataset.source) or {}
-    texts = [without_password(source[name]) for name in _ADDRESSES if isinstance(source.get(name), str)]
+    texts = [mlflow_tags.without_password(source[name]) for name in _ADDRESSES if isinstance(source.get(name), str)]
     return next((text for text in texts if 0 < len(text) <= 2048), None)
 
 

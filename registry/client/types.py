@@ -92,7 +92,9 @@ class Run(TypedDict):
 
 
 class Code(TypedDict):
-    repo: str
+    """A repository, or a script at a ``path`` whose repository is not known."""
+
+    repo: NotRequired[str | None]
     commit: NotRequired[str | None]
     branch: NotRequired[str | None]
     path: NotRequired[str | None]

@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from registry.domain import clock
 from registry.domain.manifest import canonical_digest
 
+NAME_LENGTH = 512  # of a node of code: PostgreSQL indexes no text of more than 2,700 bytes
+
 
 class NodeKind(StrEnum):
     VERSION = "version"
@@ -65,7 +67,9 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    repo: str
+    """The source: a repository, or a script at a ``path`` whose repository is not known."""
+
+    repo: str | None = None
     commit: str | None = None
     path: str | None = None
     dirty: bool | None = None
@@ -154,7 +158,8 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
     if run := snapshot.run:
         yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run(run) or {})
     if code := snapshot.code:
-        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, code.repo, _code(code) or {})
+        name = (code.repo or code.path or "")[:NAME_LENGTH]
+        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, name, _code(code) or {})
     if environment := snapshot.environment:
         found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"

@@ -15,7 +15,7 @@ from registry.rules.text import unprintable_problem
 
 Rule = Callable[[str], str | None]
 
-MODEL_NAME_LENGTH = 255
+MODEL_NAME_LENGTH = 256  # as in MLflow
 ACCOUNT_NAME_LENGTH = 128
 TAG_KEY_LENGTH = 250
 TAG_VALUE_LENGTH = 100_000

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from registry.domain.lineage import Code, Dataset, DatasetRole, Run
+from registry.rules import mlflow_tags
 from registry.tracking.answers import Input, TrackedRun
 
 SYSTEM = "mlflow"
-REPO_LENGTH, COMMIT_LENGTH, PATH_LENGTH = 512, 255, 1024
 NAME_LENGTH, DIGEST_LENGTH, URI_LENGTH = 500, 128, 2048
-_REPO, _COMMIT, _NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "mlflow.source.name"
 # MLflow's own word is "training"; the others are what people write.
 _ROLES: Mapping[str, DatasetRole] = {
     "train": DatasetRole.TRAIN, "training": DatasetRole.TRAIN,
@@ -25,7 +23,7 @@ _ADDRESSES = ("uri", "url", "path", "dataset_source_url", "table_name", "delta_t
 
 def run_of(found: TrackedRun, url: str | None) -> Run:
     """The run as it stands; *url* is its page."""
-    tags = {key: _without_password(text) for key, text in found.told.tags.items()}
+    tags = {key: mlflow_tags.without_password(text) for key, text in found.told.tags.items()}
     return Run(
         system=SYSTEM,
         id=found.id,
@@ -40,17 +38,9 @@ def run_of(found: TrackedRun, url: str | None) -> Run:
 
 
 def code_of(found: TrackedRun) -> Code | None:
-    """The source that the run was started from; a script without a repository is one by itself."""
-    tags = found.told.tags
-    commit, name = tags.get(_COMMIT, ""), _without_password(tags.get(_NAME, ""))
-    repo = _without_password(tags.get(_REPO, ""))
-    if not (repo or name) or len(repo or name) > REPO_LENGTH:
-        return None
-    return Code(
-        repo=repo or name,
-        commit=commit if 0 < len(commit) <= COMMIT_LENGTH else None,
-        path=name if repo and 0 < len(name) <= PATH_LENGTH else None,
-    )
+    """Return the source that the run was started from."""
+    named = mlflow_tags.code(found.told.tags)
+    return Code(named.get("repo"), named.get("commit"), named.get("path")) if named else None
 
 
 def datasets_of(found: TrackedRun) -> Iterator[Dataset]:
@@ -69,21 +59,10 @@ def datasets_of(found: TrackedRun) -> Iterator[Dataset]:
 
 def _address(one: Input) -> str | None:
     found = [one.source[name] for name in _ADDRESSES if name in one.source] if one.source else []
-    texts = [_without_password(text) for text in found if isinstance(text, str) and text]
+    texts = [mlflow_tags.without_password(text) for text in found if isinstance(text, str) and text]
     return texts[0] if texts and len(texts[0]) <= URI_LENGTH else None
 
 
 def _rows(one: Input) -> int | None:
     rows = one.profile.get("num_rows") if one.profile else None
     return rows if type(rows) is int and 0 <= rows < 2**53 else None
-
-
-def _without_password(address: str) -> str:
-    """*address* without the user that it may name: lineage is for everybody to read."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return "" if "://" in address else address
-    if not parts.scheme or "@" not in parts.netloc:
-        return address
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

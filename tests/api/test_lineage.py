@@ -61,6 +61,7 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, given: Given) -> Non
          {"system": "ci", "id": "1", "url": None, "params": {}, "metrics": {}, "unmeasured": {}, "tags": {},
           "triggered_by": None, "started_at": None, "finished_at": None}),
         ("code", {"repo": "r"}, {"repo": "r", "commit": None, "branch": None, "path": None, "dirty": None}),
+        ("code", {"path": "p"}, {"repo": None, "commit": None, "branch": None, "path": "p", "dirty": None}),
         ("environment", {"python": "3.12"}, {"python": "3.12", "lock_digest": None, "image_digest": None}),
         ("datasets", [{"name": "d", "digests": [MD5]}],
          [{"name": "d", "digests": [MD5], "uri": None, "role": "other", "rows": None, "schema": None}]),

@@ -33,6 +33,11 @@ VERSION = {"model": LONG, "number": 12, "stage": "production", "state": "ready",
            "created_by": "ci-fraud", "aliases": ["champion", "challenger"],
            "metrics": {"auc": 0.93123456789, "loss": 1234.56789, "rows": 100000.0}}  # fmt: skip
 
+UNKNOWN = {"run": None, "code": None, "environment": None, "datasets": [], "parents": []}
+DESCRIBED = {**VERSION, "model": "fraud", "state": "ready", "state_reason": None, "rolled_back": False,
+             "manifest_digest": None, "description": "", "tags": {}, "params": {}, "framework": None, "source": None,
+             "lineage": UNKNOWN, "deleted_at": None, "purged_at": None}  # fmt: skip
+
 
 def entry(action: str, *, number: int | None = 1, other: int | None = None, **told: Any) -> EntryView:
     found: dict[str, Any] = {
@@ -250,11 +255,25 @@ def test_a_bootstrap_token_that_is_used_up_is_reported(
     assert f"The {what} was the bootstrap token, which this used up. Go on with: registry login\n" in done.err
 
 
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ({"repo": None, "path": "train.py", "commit": "c0ffee"}, "train.py at c0ffee"),
+        ({"repo": "https://h/r", "path": "train.py", "commit": None}, "https://h/r in train.py"),
+    ],
+)
+def test_the_code_of_a_version_is_a_repository_or_a_path(
+    registry: Registry, network: responses.RequestsMock, code: dict[str, Any], line: str
+) -> None:
+    network.get(f"{API}/models/fraud/versions/12", json={**DESCRIBED, "lineage": {**UNKNOWN, "code": code}})
+
+    shown = registry("version", "show", "fraud:12").out.splitlines()
+
+    assert [text.split(maxsplit=1)[1] for text in shown if text.strip().startswith("code")] == [line]
+
+
 def test_a_purged_version_is_shown_as_one(registry: Registry, network: responses.RequestsMock) -> None:
-    lineage = {"run": None, "code": None, "environment": None, "datasets": [], "parents": []}
-    purged = {**VERSION, "model": "fraud", "state": "deleted", "state_reason": None, "rolled_back": False,
-              "manifest_digest": None, "description": "", "tags": {}, "params": {}, "framework": None, "source": None,
-              "lineage": lineage, "deleted_at": AT, "purged_at": AT}  # fmt: skip
+    purged = {**DESCRIBED, "state": "deleted", "deleted_at": AT, "purged_at": AT}
     network.get(f"{API}/models/fraud/versions/12", json=purged)
 
     assert "its bytes are gone" in registry("version", "show", "fraud:12").out

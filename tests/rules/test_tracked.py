@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from registry.client import tracked as tracked_by_client
 from registry.domain import tracked
 from registry.domain.errors import Conflict
 from registry.domain.tracked import Subject
@@ -178,6 +181,32 @@ def test_more_than_a_version_keeps_is_refused() -> None:
 
     with pytest.raises(Conflict, match="keeps 10000 at most"):
         answers.run({"run": {"data": {"params": many}}})
+
+
+REPO, COMMIT, NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "mlflow.source.name"
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ({NAME: "/home/ann/train.py"}, {"path": "/home/ann/train.py"}),
+        ({NAME: "train.py", COMMIT: "c0ffee"}, {"path": "train.py", "commit": "c0ffee"}),
+        ({NAME: "train.py", REPO: "https://git.test/r"}, {"repo": "https://git.test/r", "path": "train.py"}),
+        ({REPO: "https://git.test/r", COMMIT: "c" * 256}, {"repo": "https://git.test/r"}),
+        ({NAME: "p" * 1024, REPO: "r" * 513}, {"path": "p" * 1024}),
+        ({NAME: "p" * 1025}, None),
+        ({COMMIT: "c0ffee"}, None),
+        ({}, None),
+    ],
+)
+def test_the_source_of_a_run_is_a_repository_or_a_path(tags: dict[str, str], code: dict[str, str] | None) -> None:
+    run = answers.TrackedRun(RUN, "0", "", answers.Told(tags=tags))
+
+    fetched = snapshots.code_of(run)
+    uploaded = tracked_by_client.code(SimpleNamespace(data=SimpleNamespace(tags=tags)))
+
+    assert uploaded == code
+    assert ({part: text for part, text in asdict(fetched).items() if text} if fetched else None) == code
 
 
 def test_no_password_of_a_run_is_told() -> None:

@@ -24,9 +24,8 @@ from registry.api.schemas.fields import (
 )
 from registry.domain import names
 from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
-from registry.rules import digests
+from registry.rules import digests, mlflow_tags
 
-REPO_LENGTH = 512  # it names a node of the graph: PostgreSQL indexes no text of more than 2,700 bytes
 ROLES = Choice([role.value for role in DatasetRole])
 
 
@@ -67,13 +66,27 @@ class RunBody(Strict):
 
 
 class CodeBody(Strict):
-    """The code that the version was built from."""
+    """The code that the version was built from: at least a repository or a path."""
 
-    repo = Text(required=True, least=1, most=REPO_LENGTH, metadata=about("The address or the name of the repository."))
+    repo = Text(
+        least=1,
+        most=mlflow_tags.REPO_LENGTH,
+        allow_none=True,
+        metadata=about("The address or the name of the repository; null where a script is known by its path only."),
+    )
     commit = Text(most=255, allow_none=True, metadata=about("The id of the commit."))
     branch = Text(least=1, most=255, allow_none=True, metadata=about("The branch."))
-    path = Text(most=1024, allow_none=True, metadata=about("The path in the repository."))
+    path = Text(
+        most=mlflow_tags.PATH_LENGTH,
+        allow_none=True,
+        metadata=about("The path in the repository; without one, of the script as the run named it."),
+    )
     dirty = Flag(allow_none=True, metadata=about("Whether the checkout had changes that were not committed."))
+
+    @validates_schema
+    def _say_where(self, data: dict[str, Any], **_: Any) -> None:
+        if not (data.get("repo") or data.get("path")):
+            raise ValidationError("must say one of repo, path")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Code:
@@ -121,7 +134,7 @@ class DatasetBody(Strict):
 class ParentBody(Strict):
     """A version that this one derives from."""
 
-    model = Text(required=True, least=1, most=255, metadata=about("The name of its model."))
+    model = Text(required=True, least=1, most=names.MODEL_NAME_LENGTH, metadata=about("The name of its model."))
     version = version_number(required=True, metadata=about("Its number."))
 
     @post_load
@@ -156,10 +169,14 @@ class RunView(View):
 class CodeView(View):
     """The code that the version was built from."""
 
-    repo = fields.String(**shown("The address or the name of the repository."))
+    repo = fields.String(
+        **shown("The address or the name of the repository; null where only a path is known.", null=True)
+    )
     commit = fields.String(**shown("The id of the commit.", null=True))
     branch = fields.String(**shown("The branch.", null=True, dump_default=None))
-    path = fields.String(**shown("The path in the repository.", null=True))
+    path = fields.String(
+        **shown("The path in the repository; without one, of the script as the run named it.", null=True)
+    )
     dirty = fields.Boolean(**shown("Whether the checkout had changes that were not committed.", null=True))
 
 

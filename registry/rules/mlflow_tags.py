@@ -1,0 +1,35 @@
+"""What the tags of an MLflow run name, read alike by the service and the client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+REPO_LENGTH, COMMIT_LENGTH, PATH_LENGTH = 512, 255, 1024
+_REPO, _COMMIT, _NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "mlflow.source.name"
+
+
+def code(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return ``repo``, ``commit`` and ``path`` of the source that the run was started from, as far as they are named.
+
+    A script or notebook is a path, also without a repository. What is too long is left out. Empty without repository
+    and path: a commit alone says nothing.
+    """
+    repo, path = without_password(tags.get(_REPO, "")), without_password(tags.get(_NAME, ""))
+    named = {
+        "repo": repo if len(repo) <= REPO_LENGTH else "",
+        "commit": commit if len(commit := tags.get(_COMMIT, "")) <= COMMIT_LENGTH else "",
+        "path": path if len(path) <= PATH_LENGTH else "",
+    }
+    return {part: text for part, text in named.items() if text} if named["repo"] or named["path"] else {}
+
+
+def without_password(address: str) -> str:
+    """Return *address* without the user that it may name: every reader of the lineage gets it."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "" if "://" in address else address
+    if not parts.scheme or "@" not in parts.netloc:
+        return address
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
