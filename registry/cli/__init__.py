@@ -9,6 +9,7 @@
     stages, show, files, audit               promote, roll back, look, pull, verify
     model, version, alias, tag, token, identity
     importing, exporting                     from and to MLflow's registries: mlflow_library, moving
+    import_stages, prompt_import, prompt_export
     serve, db, admin, server                 commands that run on the server's machine
 
 Modules import click and the standard library at the top; the client, rich and the server only inside functions, so that

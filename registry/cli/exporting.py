@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from registry.cli import bars, mlflow_measures
-from registry.cli.importing import reporting
-from registry.cli.moving import Report
+from registry.cli.moving import Report, reporting
 from registry.cli.options import connected, jobs, resumable
 from registry.cli.session import Session
 
@@ -43,7 +42,7 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
     characters of a digest, and the tag registry.dataset.… has the whole. Numbers stay equal: where one is missing
     here, a version is made there and deleted again. Run again, it leaves what is there with the same digest (the tag
     registry.manifest_digest), and goes on where it stopped. Only versions whose files are here and verified are
-    exported. The exit code is 1 where something was left out.
+    exported. Prompts keep their texts, numbers, tags and aliases. The exit code is 1 where something was left out.
 
     \b
     Example:
@@ -51,14 +50,19 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
       registry export mlflow --to sqlite:///mlflow.db --model fraud
     """
     from registry.cli.mlflow_library import Library
+    from registry.cli.prompt_export import PromptExport
 
     library = Library(uri, there=False)
     registry = session.registry
     report = Report(registry.url, library.uri, dry_run)
     with resumable(session), bars.progress(quiet=session.as_json) as progress, library.explained():
         work = Export(library, registry, report, jobs=jobs, progress=progress)
+        prompts = PromptExport(library, registry, report)
         for model in [registry.models.get(name) for name in models] if models else registry.models.list():
-            work.give(model)
+            if library.is_prompt(model["tags"]):
+                prompts.give(model)
+            else:
+                work.give(model)
     report.show(session)
 
 

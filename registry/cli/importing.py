@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from registry.cli import bars
+from registry.cli.import_stages import Stages, superseded_by
 from registry.cli.model import LIFECYCLE
-from registry.cli.moving import Report
+from registry.cli.moving import Report, reporting
 from registry.cli.options import connected, jobs, resumable
 from registry.cli.session import Session
 
@@ -43,7 +44,8 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
     Versions keep their numbers. Their files are read through MLflow, hashed and uploaded; their runs become lineage;
     times and users are kept as what that registry claimed. Run again, it goes on where it stopped and makes nothing
     twice; what has changed here since is left alone. Whatever is left out (a version whose files cannot be read, a name
-    that is refused here) or differs here is reported; the exit code is then 1. Prompts are not imported.
+    that is refused here) or differs here is reported; the exit code is then 1. Prompts are imported with their texts,
+    versions, tags and aliases.
 
     In lifecycle enforced one version holds production: of several the one with the highest number ends there, the
     others were superseded by it. With --lifecycle open all of them stay.
@@ -56,16 +58,19 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
       registry import mlflow --from sqlite:///mlflow.db --model fraud
     """
     from registry.cli.mlflow_library import Library
+    from registry.cli.prompt_import import PromptImport
 
     library = Library(uri, there=True)
     report = Report(library.uri, session.registry.url, dry_run)
     with resumable(session), bars.progress(quiet=session.as_json) as progress:
+        prompts = library.prompts(models)
+        named = tuple(name for name in models if name not in {found.name for found in prompts})
         work = Import(library, session.registry, report, progress=progress, **options)
-        for found in library.models(models):
+        for found in library.models(named) if named or not models else ():
             work.take(found)
-        if not models:
-            for name in library.prompts():
-                report.add(name, "prompt", "noted", "prompts are not imported; MLflow's clients can write them here")
+        work = PromptImport(library, session.registry, report, progress=progress, **options)
+        for found in prompts:
+            work.take(found)
     report.show(session)
 
 
@@ -74,7 +79,9 @@ class ModelRefused(Exception):
 
 
 class Import:
-    """From *library* to *registry*."""
+    """From *library* to *registry*: models with their files. ``CONTENT`` is what a number means."""
+
+    IS_PROMPT, KIND, CONTENT = False, "model", "files"
 
     def __init__(
         self, library: Library, registry: RegistryClient, report: Report, *, lifecycle: Lifecycle | None, check: bool,
@@ -90,12 +97,12 @@ class Import:
     def take(self, found: Any) -> None:
         """One registered model with all that it has. No model is made here when none of its versions can be."""
         self._model, self._announced = None, False
-        with self._reporting(found.name, "model") as allowed:
+        with self._reporting(found.name, self.KIND) as allowed:
             self._model = self._existing(found)
             allowed.append(True)
         if not allowed:
             return
-        versions = self._library.versions(found.name)
+        versions = self._library.versions(found.name, prompts=self.IS_PROMPT)
         here: dict[int, VersionView] = {}
         try:
             if not versions:
@@ -106,16 +113,19 @@ class Import:
         except ModelRefused:
             return
         if self._model is None and not self._announced:
-            self._report.add(found.name, "model", "skipped", "none of its versions can be imported")
+            self._report.add(found.name, self.KIND, "skipped", "none of its versions can be imported")
             return
+        self._stages(found.name, versions, here)
+        self._aliases(found, self._model, here)
+
+    def _stages(self, name: str, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
         if self._report.dry_run:
             self._foresee(versions)
         elif self._model is not None:
-            Stages(self._registry, self._report, found.name, self._reason).set(versions, here)
-        self._aliases(found, self._model, here)
+            Stages(self._registry, self._report, name, self._reason).set(versions, here)
 
     def _existing(self, found: Any) -> ModelView | None:
-        """The model that is here already. Raises Conflict for a deleted one that has versions."""
+        """The model that is here already. Raises Conflict for a deleted one with versions, or one of the other kind."""
         from registry.client import errors
 
         try:
@@ -128,26 +138,32 @@ class Import:
             return None
         if model["state"] == "deleted":
             raise errors.Conflict("a model of this name was deleted here; restore it first: registry model restore")
-        self._report.add(found.name, "model", "existing")
+        if self._library.is_prompt(model["tags"]) != self.IS_PROMPT:
+            raise errors.Conflict(f"the name is that of a {'model' if self.IS_PROMPT else 'prompt'} here")
+        self._report.add(found.name, self.KIND, "existing")
         return model
 
     def _ensure_model(self, found: Any) -> None:
         """Make the model unless it is here, or announce it in a dry run. Raises ModelRefused."""
         if self._model is not None or self._announced:
             return
-        with self._reporting(found.name, "model"):
+        with self._reporting(found.name, self.KIND):
             if not self._report.dry_run:
                 self._model = self._registry.models.create(
                     found.name,
                     description=found.description or None,
-                    tags=self._tags(found.name, "model", found.tags),
+                    tags=self._tags(found.name, self.KIND, self._labels(found)),
                     lifecycle=self._lifecycle,
                     claimed=self._claims(found),
                 )
-            self._report.add(found.name, "model", "created")
+            self._report.add(found.name, self.KIND, "created")
             self._announced = True
         if not self._announced:
             raise ModelRefused
+
+    def _labels(self, found: Any) -> Mapping[str, Any]:
+        """The tags of MLflow's model."""
+        return cast("Mapping[str, Any]", found.tags)
 
     def _version(self, model: Any, found: Any) -> VersionView | None:
         """The version here of MLflow's *model*, made if need be; None where there is none then."""
@@ -165,7 +181,7 @@ class Import:
                 self._report.add(name, what, "existing", "it was deleted here" if deleted else "")
                 return None if deleted else here
             if here is not None:
-                self._report.add(name, what, "changed", "its files are not those that the number has here")
+                self._report.add(name, what, "changed", f"its {self.CONTENT} are not those that the number has here")
                 return None
             if found.status != "READY":
                 raise errors.UnfitSource(f"it is {found.status} there.")
@@ -218,8 +234,10 @@ class Import:
     def _differs(self, found: Any, here: VersionView) -> bool:
         """Whether the number has other files here. An import's own claims are believed unless --check is given."""
         claimed, expected = here["claimed"] or {}, self._claims(found)
-        if not self._check and all(claimed.get(key) == expected.get(key) for key in ("uri", "created_at", "source")):
-            return False
+        imported = all(claimed.get(key) == expected.get(key) for key in ("uri", "created_at", "source"))
+        return not (imported and not self._check) and self._has_other_content(found, here)
+
+    def _has_other_content(self, found: Any, here: VersionView) -> bool:
         from registry.cli.mlflow_library import NOTES
 
         with self._files(found) as files:
@@ -255,13 +273,11 @@ class Import:
         return kept or None
 
     def _aliases(self, found: Any, model: ModelView | None, here: Mapping[int, VersionView]) -> None:
-        from registry.client import references
-
         pointing = {} if model is None else self._registry.models.get(found.name)["aliases"]
         for alias, version in dict(found.aliases or {}).items():
             what, number = f"alias {alias}", int(version)
-            if not references.is_alias(alias):
-                self._report.add(found.name, what, "skipped", "the name is refused here: no numbers, stages, latest")
+            if refused := self._alias_problem(alias):
+                self._report.add(found.name, what, "skipped", refused)
             elif pointing.get(alias) == number:
                 self._report.add(found.name, what, "existing")
             elif alias in pointing:
@@ -275,11 +291,17 @@ class Import:
                     self._registry.aliases.set(found.name, alias, number, expected_current=None, reason=self._reason)
                     self._report.add(found.name, what, "created")
 
+    def _alias_problem(self, alias: str) -> str | None:
+        from registry.client import references
+
+        return None if references.is_alias(alias) else "the name is refused here: no numbers, stages, latest"
+
     def _foresee(self, versions: Sequence[Any]) -> None:
         held = [version for version in versions if version.current_stage == "Production"]
         if self._lifecycle != "open":
             for version in held[:-1]:
-                self._report.add(version.name, f"version {version.version}, stage", "noted", _superseded(held[-1]))
+                reason = superseded_by(int(held[-1].version))
+                self._report.add(version.name, f"version {version.version}, stage", "noted", reason)
 
     def _readable(self, found: Any) -> None:
         from registry.client import errors
@@ -312,81 +334,9 @@ class Import:
             yield marks
 
 
-class Stages:
-    """The stages of one model's versions, through the same moves as anybody's."""
-
-    def __init__(self, registry: RegistryClient, report: Report, model: str, reason: str) -> None:
-        self._registry, self._report, self._model, self._reason = registry, report, model, reason
-
-    def set(self, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
-        """Take each version from none to the stage that it has there. One that was moved here since stays."""
-        model = self._registry.models.get(self._model)
-        wanted = {int(version.version): version.current_stage.lower() for version in versions}
-        held = [number for number, stage in wanted.items() if stage == "production" and number in here]
-        single = model["lifecycle"] == "enforced"
-        for number in sorted(here):
-            if number not in wanted or wanted[number] == "none":
-                continue
-            with reporting(self._report, self._model, f"version {number}, stage"):
-                later = [other for other in held if other > number]
-                self._move(here[number], wanted[number], single=single, held=held)
-                if single and wanted[number] == "production" and later:
-                    self._report.add(self._model, f"version {number}, stage", "noted", _superseded_by(later[-1]))
-
-    def _move(self, version: VersionView, target: str, *, single: bool, held: Sequence[int]) -> None:
-        name, number = self._model, version["number"]
-        now = self._registry.versions.get(name, number)
-        if now["stage"] != "none" and not (now["stage"] == "staging" and target == "production" and self._ours(number)):
-            return
-        if target != "archived":
-            self._registry.wait(now)
-        expected: dict[str, Any] = {}
-        if single and target == "production":
-            expected["expected_current"] = self._incumbent(held)
-            if now["stage"] == "none":
-                self._registry.stages.move(name, number, "staging", reason=self._reason)
-        self._registry.stages.move(name, number, cast(Any, target), reason=self._reason, **expected)
-        self._report.add(name, f"version {number}, stage", "created", target)
-
-    def _incumbent(self, held: Sequence[int]) -> int | None:
-        """Who may be displaced: one of the import's own, or nobody."""
-        from registry.client import errors
-
-        current = self._registry.models.get(self._model)["stages"]["production"]
-        if current and current[0] not in held:
-            raise errors.Conflict(f"version {current[0]} holds production here and is not displaced")
-        return current[0] if current else None
-
-    def _ours(self, number: int) -> bool:
-        """Whether the last reasoned move was an import's, which then stopped."""
-        entries = self._registry.versions.history(self._model, number)
-        return next((entry["reason"] for entry in entries if entry["reason"]), None) == self._reason
-
-
-@contextmanager
-def reporting(report: Report, model: str, what: str) -> Iterator[list[bool]]:
-    """Report what the registry refuses, and go on; trouble that concerns everything ends the command."""
-    from registry.client import errors
-
-    try:
-        yield []
-    except (errors.Unavailable, errors.Unauthenticated, errors.UnexpectedReply, errors.InsecureConnection):
-        raise
-    except errors.RegistryError as error:
-        report.add(model, what, "skipped", error.detail)
-
-
 def _logged_model(found: Any) -> str | None:
     named = getattr(found, "model_id", None) or ""
     source = str(found.source or "")
     if not named and source.startswith("models:/m-") and "/" not in source.removeprefix("models:/"):
         named = source.removeprefix("models:/")
     return named[:64] or None
-
-
-def _superseded(version: Any) -> str:
-    return _superseded_by(int(version.version))
-
-
-def _superseded_by(number: int) -> str:
-    return f"it held production together with version {number}, which superseded it here"

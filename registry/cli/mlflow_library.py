@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ WHOLE = "pip install mlflow"
 PAGE = 100
 # What MLflow leaves in a directory into which it has downloaded a version.
 NOTES = ("/registered_model_meta",)
+IS_PROMPT, PROMPT_TEXT, PROMPT_TYPE = "mlflow.prompt.is_prompt", "mlflow.prompt.text", "_mlflow_prompt_type"
+_OF_PROMPTS = f"tags.`{IS_PROMPT}` = 'true'"
 
 
 class Library:
@@ -58,17 +60,25 @@ class Library:
                 return [self.client.get_registered_model(name) for name in names]
             return list(_pages(self.client.search_registered_models))
 
-    def prompts(self) -> list[str]:
-        """The names of the prompts, as far as this MLflow knows of any."""
-        search = getattr(self.client, "search_prompts", None)
+    def prompts(self, names: tuple[str, ...]) -> list[Any]:
+        """The prompts of these names, or all, as registered models; none where this MLflow has no prompts."""
+        if not hasattr(self.client, "register_prompt"):
+            return []
         with self.explained():
-            return [found.name for found in _pages(search)] if search else []
+            found = _pages(self.client.search_registered_models, filter_string=_OF_PROMPTS)
+            return [one for one in found if not names or one.name in names]
 
-    def versions(self, model: str) -> list[Any]:
-        """A model's versions by number."""
+    @staticmethod
+    def is_prompt(tags: Mapping[str, str]) -> bool:
+        """Whether these are the tags of a prompt, or of a version of one."""
+        return tags.get(IS_PROMPT, "").lower() == "true"
+
+    def versions(self, model: str, *, prompts: bool = False) -> list[Any]:
+        """A model's versions by number, or a prompt's."""
         quote = '"' if "'" in model else "'"
+        wanted = f"name={quote}{model}{quote}" + (f" AND {_OF_PROMPTS}" if prompts else "")
         with self.explained():
-            found = _pages(self.client.search_model_versions, filter_string=f"name={quote}{model}{quote}")
+            found = _pages(self.client.search_model_versions, filter_string=wanted)
             # MLflow's LIKE-free comparison may still be blind to case, on some of its databases.
             return sorted((one for one in found if one.name == model), key=lambda one: int(one.version))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -64,3 +66,16 @@ class Report:
         dry = "dry run, nothing changed: " if self.dry_run else ""
         done = "complete" if self.complete else "incomplete: see above what was left out"
         output.line(f"{dry}{self.source} -> {self.target}: {counted}; {done}")
+
+
+@contextmanager
+def reporting(report: Report, model: str, what: str) -> Iterator[list[bool]]:
+    """Report what the registry refuses, and go on; trouble that concerns everything ends the command."""
+    from registry.client import errors
+
+    try:
+        yield []
+    except (errors.Unavailable, errors.Unauthenticated, errors.UnexpectedReply, errors.InsecureConnection):
+        raise
+    except errors.RegistryError as error:
+        report.add(model, what, "skipped", error.detail)

@@ -22,6 +22,7 @@ from registry.domain.evaluations import by_metric
 from registry.domain.facts import Edge, Measured
 from registry.domain.lineage import Run
 from registry.domain.manifest import Manifest
+from registry.domain.prompts import is_prompt
 from registry.domain.registrations import Registration
 from registry.domain.stages import State
 from registry.rules import paths
@@ -49,9 +50,13 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
 
     A version that has the same files and run already is the answer, see ``repetition``.
 
+    A version without files whose source is the placeholder of a prompt is one, see ``_register_prompt``.
+
     Aliases are set when it is ready. Raises NotFound, Invalid, FactsDiffer, Forbidden for a protected alias when
     *actor* may not promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
     """
+    if not wanted.files and is_prompt(wanted.origin.source):
+        return _register_prompt(model, wanted, actor=actor)
     sealed = _check(wanted)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
@@ -82,20 +87,42 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
     Invalid.
     """
     _check_texts(wanted)
-    state = State.UNVERIFIED if fetch is None else State.PENDING
     with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        event = audit.begin(held)
-        version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
-        if fetch is None:
-            written = _describe(session, held, version, wanted, None, event=event, actor=actor)
-        else:
-            written = _facts(version, params={}, metrics=[], edges=[])
-            session.add(_import(version, fetch, actor=actor))
-        tags.give(session, version, wanted.tags)
-        happening = _happening(held, version, wanted, {}, written)
-        audit.record(session, held, event, happening, actor=actor, version=version)
+        version = _reserve(session, model, wanted, actor=actor, fetch=fetch)
         return answer(session, records.version_record(session, version))
+
+
+def _register_prompt(model: str, wanted: Registration, *, actor: Actor) -> Registered:
+    """Give a prompt the next number: its text is a tag, and equal prompts are different versions.
+
+    Raises NotFound, or Invalid: also for aliases, which are set afterwards, and for ``update``.
+    """
+    _check_texts(wanted)
+    if wanted.aliases:
+        raise Invalid.field("aliases", "cannot be given with a prompt: set them when it is registered")
+    if wanted.update:
+        raise Invalid.field("update", "does not apply to a prompt: it has no files that identify it")
+    with unit_of_work() as session:
+        version = _reserve(session, model, wanted, actor=actor)
+        return answer(session, Registered(True, records.version_record(session, version)))
+
+
+def _reserve(
+    session: Session, model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
+) -> Version:
+    held = catalog.lock_model(session, model)
+    event = audit.begin(held)
+    state = State.UNVERIFIED if fetch is None else State.PENDING
+    version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
+    if fetch is None:
+        written = _describe(session, held, version, wanted, None, event=event, actor=actor)
+    else:
+        written = _facts(version, params={}, metrics=[], edges=[])
+        session.add(_import(version, fetch, actor=actor))
+    tags.give(session, version, wanted.tags)
+    happening = _happening(held, version, wanted, {}, written)
+    audit.record(session, held, event, happening, actor=actor, version=version)
+    return version
 
 
 def fill(

@@ -53,7 +53,12 @@ for number, stage in ((1, "Archived"), (2, "Production"), (4, "Production"), (5,
     client.transition_model_version_stage("fraud", str(number), stage)
 client.set_registered_model_alias("fraud", "champion", "4")
 client.set_registered_model_alias("fraud", "12", "4")
-mlflow.genai.register_prompt("greeting", "hello {{name}}")
+client.create_prompt("greeting", "Says hello", {"team": "sales"})
+for text, said in (("hello {{name}}", "first"), ("hi", None), ([{"role": "user", "content": "hey, grüße"}], None)):
+    client.create_prompt_version("greeting", text, said, {"tone": "kind"})
+client.delete_prompt_version("greeting", "2")
+client.set_prompt_alias("greeting", "production", 3)
+client.set_prompt_alias("greeting", "champion", 1)
 print(json.dumps(runs))
 """
 
@@ -73,7 +78,11 @@ for one in client.search_model_versions("name = 'fraud'"):
                if logged.source_run_id == one.run_id for metric in logged.metrics]
     found[one.version] = [one.current_stage, one.description, one.tags["registry.manifest_digest"], one.tags["night"],
                           run.data.params, run.data.metrics, open(there).read()[:9], on_data]
-print(json.dumps({"aliases": model.aliases, "tags": model.tags, "description": model.description, "versions": found}))
+prompts = [[one.version, one.template, one.commit_message or None, one.tags["tone"], sorted(one.aliases)]
+           for one in (client.get_prompt_version("greeting", number) for number in ("1", "3"))] \
+    if client.get_prompt("greeting") else None
+print(json.dumps({"aliases": model.aliases, "prompts": prompts, "tags": model.tags, "description": model.description,
+                  "versions": found}))
 """
 
 MEASURED = [(0.95, "sha256:" + "a1" * 32, "test.csv"), (0.8, "mlflow:0badcafe", "drift")]
@@ -137,6 +146,9 @@ def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_
         entries = len(caller.get("/models/fraud/history?limit=200")["items"])
         move("import", "mlflow", "--from", source)
         later = len(caller.get("/models/fraud/history?limit=200")["items"])
+        prompt = caller.get("/models/greeting")
+        texts = {one["number"]: one for one in caller.get("/models/greeting/versions?limit=100")["items"]}
+        anew = caller.make("POST", "/models/greeting/versions", {"files": [], "source": "dummy-source"})
 
     assert untouched == []
     assert [foreseen, code, again] == [1, 1, 1]
@@ -154,8 +166,15 @@ def test_a_registry_moves_in_with_its_numbers_stages_and_runs_and_again_nothing_
     assert outcomes(report, "hollow") == dict.fromkeys(("version 1", "version 2", "model"), "skipped")
     assert "'model.bin' is the same as 'Model.bin'" in reasons["version 2"]
     assert "'readme' is the same as 'README'" in reasons["version 2"]
-    assert {one["name"] for one in models} == {"fraud", "broken", "it's empty"}
-    assert outcomes(report, "greeting") == {"prompt": "noted"}
+    assert {one["name"] for one in models} == {"fraud", "broken", "it's empty", "greeting"}
+    whole = ("prompt", "version 1", "version 3", "alias production", "alias champion")
+    assert outcomes(planned, "greeting") == outcomes(report, "greeting") == dict.fromkeys(whole, "created")
+    assert outcomes(repeated, "greeting") == dict.fromkeys(whole, "existing")
+    assert (prompt["description"], prompt["tags"]["team"]) == ("Says hello", "sales")
+    assert prompt["aliases"] == {"production": 3, "champion": 1}
+    assert (texts[1]["tags"]["mlflow.prompt.text"], texts[1]["description"]) == ("hello {{name}}", "first")
+    assert {one["claimed"]["system"] for one in texts.values()} == {"mlflow"}
+    assert (sorted(texts), anew["version"]["number"]) == ([1, 3], 4)
     assert {what for what, outcome in outcomes(repeated).items() if outcome in {"created", "changed"}} == set()
     assert entries == later
     assert (model["description"], model["tags"], model["aliases"]) == ("Card fraud", {"team": "risk"}, {"champion": 4})
@@ -212,7 +231,7 @@ def test_a_killed_import_goes_on(move: Mover, source: str) -> None:
 def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice(
     move: Mover, newest: Plugged, source: str, tmp_path: Path, databases: Callable[[str], Database]
 ) -> None:
-    move("import", "mlflow", "--from", source, "--model", "fraud")
+    move("import", "mlflow", "--from", source, "--model", "fraud", "--model", "greeting")
     with move.fleet.caller() as caller:
         for value, digest, name in MEASURED:
             body = {"metrics": {"auc": value}, "dataset_digest": digest, "dataset_name": name}
@@ -227,7 +246,16 @@ def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice
         digests = {str(one["number"]): one["manifest_digest"] for one in caller.get("/models/fraud/versions")["items"]}
     assert [code, again] == [0, 0]
     assert outcomes(report)["version 3"] == "noted"
-    assert set(outcomes(repeated).values()) == {"existing"}
+    assert outcomes(report, "greeting") == {
+        "prompt": "created", "version 1": "created", "version 2": "noted", "version 3": "created",
+        "alias production": "created", "alias champion": "created",
+    }  # fmt: skip
+    for name in ("fraud", "greeting"):
+        assert set(outcomes(repeated, name).values()) == {"existing"}
+    assert there["prompts"] == [
+        [1, "hello {{name}}", "first", "kind", ["champion"]],
+        [3, [{"role": "user", "content": "hey, grüße"}], None, "kind", ["production"]],
+    ]
     assert {number: found[2] for number, found in there["versions"].items()} == digests
     assert {int(number): found[0].lower() for number, found in there["versions"].items()} == STAGES
     assert there["versions"]["1"][3:] == ["1", {"depth": "1"}, {"auc": 0.9}, "weights 1", []]

@@ -104,8 +104,16 @@ class EvaluationBody(Strict):
 class VersionBody(Strict):
     """A registration. All but description, tags, aliases, metrics and stage is fixed by it."""
 
-    files = Listed(fields.Nested(FileBody), most=MOST_FILES, required=True,
-                   metadata=about("The files, whose bytes were uploaded before."))  # fmt: skip
+    files = Listed(
+        fields.Nested(FileBody),
+        least=0,
+        most=MOST_FILES,
+        required=True,
+        metadata=about(
+            "The files, whose bytes were uploaded before. None for a prompt of MLflow: its `source` is `dummy-source` "
+            "or `prompt-template`, its text the tag `mlflow.prompt.text`."
+        ),
+    )
     description = Text(metadata=about("What this version is."))
     tags = labels(metadata=about("Tags by key."))
     params = labels(longest=6000, metadata=about("Parameters by name, in addition to those of the run."))
