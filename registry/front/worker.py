@@ -39,7 +39,7 @@ from registry.front.limits import (
 from registry.front.shares import Shares
 from registry.front.transfers import Admission, Transfers
 
-PROBES = (b"/livez", b"/readyz")
+PROBES = ((b"/livez", b"/health"), (b"/readyz",))  # each group has one thread; /health is MLflow's
 _TICK_SECONDS = 0.5
 _RECEIVE_BYTES = 256 * 1024
 _READ, _WRITE = select.EPOLLIN | select.EPOLLONESHOT, select.EPOLLOUT | select.EPOLLONESHOT
@@ -74,7 +74,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         self.connections: dict[int, Connection] = {}
         self.bodies, self.responses = Budget(BODIES_BYTES), Budget(RESPONSES_BYTES)
         self._jobs: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
-        self._probes: dict[bytes, queue.SimpleQueue[Exchange | None]] = {path: queue.SimpleQueue() for path in PROBES}
+        self._probes: dict[bytes, queue.SimpleQueue[Exchange | None]] = {}
+        for paths in PROBES:
+            self._probes |= dict.fromkeys(paths, queue.SimpleQueue())
         self.transfers: Transfers[Exchange] = Transfers(places, self._jobs.put)
         self._poller = select.epoll()
         self._listeners: dict[int, socket.socket] = {sock.fileno(): sock.sock for sock in self.sockets}
@@ -89,7 +91,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
     def run(self) -> None:
         """Serve until SIGTERM or the master's end, then finish what was begun within the grace period."""
-        for jobs in [self._jobs] * self._threads + list(self._probes.values()):
+        for jobs in [self._jobs] * self._threads + list(set(self._probes.values())):
             threading.Thread(target=_work, args=(jobs,), daemon=True).start()
         self._poller.register(self.PIPE[0], select.EPOLLIN)
         self._note_share()

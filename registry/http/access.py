@@ -18,6 +18,7 @@ from registry.domain.access import LOCAL_DEV, Actor, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated
 from registry.http import proxy_headers
 from registry.http.context import adapters
+from registry.telemetry.requests import PROBES
 from registry.telemetry.scrubbing import scrub_line
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -26,7 +27,6 @@ SURELY = "__surely__"
 PUBLIC = "public"
 EXPIRES = "X-Token-Expires-At"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")

@@ -127,8 +127,6 @@ def _strings(raw: Any) -> list[str]:
 
 
 def _boolean(raw: Any) -> bool:
-    if isinstance(raw, str) and raw.lower() in {"true", "false"}:
-        return raw.lower() == "true"
     if not isinstance(raw, bool):
         raise ValueError
     return raw
@@ -144,7 +142,12 @@ def _integer(raw: Any) -> int:
 
 
 def _tags(raw: Any) -> dict[str, str]:
-    return {_string(tag.get("key") or ""): _string(tag.get("value") or "") for tag in _documents(raw)}
+    return {_text(tag, "key"): _text(tag, "value") for tag in _documents(raw)}
+
+
+def _text(tag: Mapping[str, Any], name: str) -> str:
+    value = tag.get(name)
+    return "" if value is None else _string(value)
 
 
 def _documents(raw: Any) -> list[dict[str, Any]]:

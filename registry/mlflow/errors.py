@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 import structlog
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from registry.domain import errors
@@ -42,6 +42,10 @@ TABLE: dict[type[RegistryError], tuple[int, str]] = {
     errors.Uncertain: (409, "ABORTED"),
     errors.BytesUnchecked: (409, "ABORTED"),
 }
+LOGIN_ADVICE = (
+    "MLflow's clients send MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_PASSWORD where MLFLOW_TRACKING_USERNAME is set; "
+    "with registry+https they send REGISTRY_TOKEN"
+)
 _FRAMEWORK = {404: "ENDPOINT_NOT_FOUND", 405: "ENDPOINT_NOT_FOUND"}
 
 
@@ -57,13 +61,20 @@ def refused(error: RegistryError) -> Response:
     status, code = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
     log.info("refused", code=error.code, status=status, detail=error.detail)
     meters().refusals.labels(error.code).inc()
-    response = answer(status, code, error.detail)
+    response = answer(status, code, _advised(error))
     refusals.note(error)
     if isinstance(error, errors.Unavailable | errors.RateLimited) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, errors.Unauthenticated):
         response.headers["WWW-Authenticate"] = 'Basic realm="model registry", charset="UTF-8", Bearer'
     return response
+
+
+def _advised(error: RegistryError) -> str:
+    """The detail; for MLflow's clients a refused token comes with the variables that they read it from."""
+    if isinstance(error, errors.Unauthenticated) and request.user_agent.string.startswith("mlflow-"):
+        return f"{error.detail}. {LOGIN_ADVICE}"
+    return error.detail
 
 
 def framework(error: HTTPException) -> Response | HTTPException:

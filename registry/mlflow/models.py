@@ -58,7 +58,7 @@ def update_registered_model(name: str, description: str = "") -> dict[str, Any]:
 @endpoint("POST", "/registered-models/rename", name=NAME, new_name=string(required=True))
 @requires(Permission.MODEL_RENAME)
 def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
-    """Give a model another name; versions, tags and aliases move along."""
+    """Give a model another name; versions, tags and aliases move along. Its own name is no mistake."""
     rules.model_name(new_name, "new_name")
     with missing.no_model(name):
         try:

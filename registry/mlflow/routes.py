@@ -8,10 +8,10 @@ from flask import request
 from werkzeug.exceptions import NotFound
 
 from registry.http.access import public
-from registry.mlflow import aliases, artifacts, errors, models, search, stages, versions, webhooks
+from registry.mlflow import aliases, artifacts, errors, models, probes, search, stages, versions, webhooks
 from registry.mlflow.endpoint import blueprint
 
-MODULES = (models, versions, stages, aliases, search, webhooks)  # each has put its endpoints on the blueprint
+MODULES = (models, versions, stages, aliases, search, webhooks, probes)  # each has put its endpoints on the blueprint
 BLUEPRINTS = (blueprint, artifacts.blueprint)
 errors.register(artifacts.blueprint)
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]

@@ -85,6 +85,8 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
     """Return the tags, or raise Invalid."""
     for key, value in given.items():
         tag_key(key)
+        if len(key) > TAG_KEY_LENGTH:
+            raise Invalid.told(f"'key' exceeds the maximum length of {TAG_KEY_LENGTH} characters")
         if len(value) > TAG_VALUE_LENGTH:
             if key == PROMPT_TEXT:
                 raise Invalid.told(f"Prompt text exceeds max length of {TAG_VALUE_LENGTH} characters.")
@@ -93,14 +95,12 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def tag_key(key: str) -> str:
-    """Return the key, or raise Invalid."""
+    """Return the key of a tag to set or to remove, or raise Invalid. The length matters to one that is set."""
     if not key:
         raise Invalid.told("Missing value for required parameter 'key'.")
     if not _KEY.match(key):
         raise Invalid.told(f"Invalid value {json.dumps(key)} for parameter 'key' supplied: {_MISNAMED}")
     _require_plain("key", key)
-    if len(key) > TAG_KEY_LENGTH:
-        raise Invalid.told(f"'key' exceeds the maximum length of {TAG_KEY_LENGTH} characters")
     return key
 
 

@@ -39,7 +39,10 @@ def transition_stage(name: str, version: str, stage: str, archive_existing_versi
 
 def _move(found: VersionBrief, target: Stage, *, archive: bool) -> VersionRecord:
     terms = Terms(
-        reason=f"MLflow client: transition to {rules.STAGES[target]}", displace=archive, archive_others=archive
+        reason=f"MLflow client: transition to {rules.STAGES[target]}",
+        displace=archive,
+        archive_others=archive,
+        revises=True,
     )
     actor = current_actor()
     if archive and target is Stage.PRODUCTION and found.stage == Stage.ARCHIVED and models.is_enforced(found.model):

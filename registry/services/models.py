@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -257,16 +258,20 @@ def rename(
     Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
     Conflict for a name under which another model has numbered versions: one number would mean two things. Raises
     Forbidden while a version holds production or a protected alias is set, and *actor* may not promote: the old name
-    loses them.
+    loses them. Its own name changes nothing but ``revised_at``, which MLflow's clients read, and is not recorded.
     """
-    names.require(names.model_name_problem, "new_name", new_name)
-    names.require(selectors.name_problem, "new_name", new_name)
+    if new_name != name:
+        names.require(names.model_name_problem, "new_name", new_name)
+        names.require(selectors.name_problem, "new_name", new_name)
     with unit_of_work() as session:
         held = catalog.lock_model(session, name)
+        if new_name == name:
+            held.revised_at = now = times.now()
+            session.flush()  # the answer is read by a statement
+            _revise_versions(session, held, now)
+            return answer(session, shown(session, held))
         authority.require_to_rename(session, actor, held, protected)
         key = names.name_key(new_name)
-        if new_name == name:
-            raise _taken(new_name)
         _refuse_rivals(session, new_name, besides=held.id)
         if key != held.name_key and (used := catalog.used_before(session, key, by_others_than=held.id)):
             raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
@@ -282,8 +287,7 @@ def rename(
             session.flush()  # the unique index decides between two that take the name at once
         except IntegrityError as error:
             raise _taken(new_name) from error
-        ours = update(Version).where(Version.model_id == held.id, Version.state != State.DELETED.value)
-        session.execute(ours.values(revised_at=event.at), execution_options={"synchronize_session": False})
+        _revise_versions(session, held, event.at)
         happening = Happening(
             "model.renamed",
             {"model": new_name},
@@ -293,6 +297,11 @@ def rename(
         )
         audit.record(session, held, event, happening, actor=actor)
         return answer(session, shown(session, held))
+
+
+def _revise_versions(session: Session, held: Model, at: datetime) -> None:
+    ours = update(Version).where(Version.model_id == held.id, Version.state != State.DELETED.value)
+    session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
 
 
 def _mark(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
+from registry.db import times
 from registry.db.models import Model, Tenure, Version
 from registry.db.queries import catalog, governance, records
 from registry.db.records import HolderRecord, VersionRecord
@@ -48,7 +49,8 @@ class Terms:
     ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
     ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
     Without ``displace`` nobody is pushed out of production; with ``archive_others`` every other version in the target
-    stage is archived by the same act, also where the lifecycle would let them stay. ``without_store_check`` rolls back
+    stage is archived by the same act, also where the lifecycle would let them stay. With ``revises`` a move to the
+    stage that the version has sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back
     without asking the store for the bytes.
     """
 
@@ -59,6 +61,7 @@ class Terms:
     if_match: int | None = None
     displace: bool = True
     archive_others: bool = False
+    revises: bool = False
     without_store_check: bool = False
 
 
@@ -105,6 +108,9 @@ def _move(model: str, number: int, target: Stage, terms: Terms, warnings: Sequen
         found = catalog.version(session, held, number)
         decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
         others = tenures.others_in(session, held, found, target) if terms.archive_others else []
+        if terms.revises and not decided.changed:
+            held.revised_at = found.revised_at = times.now()
+            session.flush()  # the answer is read by a statement
         if not decided.changed and not others:
             return answer(session, Moved(decided, None, records.version_record(session, found), warnings=warnings))
 

@@ -9,7 +9,7 @@ from flask import Flask, Request, Response, g, request
 from registry.telemetry import logs
 from registry.telemetry.meters import meters
 
-QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+PROBES = frozenset({"/livez", "/readyz", "/metrics", "/health", "/version"})  # the last two are MLflow's
 
 
 def register(app: Flask) -> None:
@@ -30,7 +30,7 @@ def register(app: Flask) -> None:
             response.headers["X-Request-Id"] = told["request_id"]
         if "client_request_id" in told:
             response.headers["X-Client-Request-Id"] = told["client_request_id"]
-        if current.path not in QUIET:
+        if current.path not in PROBES:
             logs.access(
                 {
                     "method": current.method,

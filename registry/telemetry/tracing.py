@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, g, request
 from sqlalchemy import Engine, event
 
+from registry.telemetry.requests import PROBES
+
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
@@ -51,7 +53,7 @@ def register(app: Flask, engine: Engine) -> None:
 
 def _begin() -> None:
     """Continue the trace that the caller's ``traceparent`` names, or begin one. The probes make none."""
-    if _Tracing.tracer is None or request.path in {"/livez", "/readyz", "/metrics"}:
+    if _Tracing.tracer is None or request.path in PROBES:
         return
     from opentelemetry import context, trace
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -197,6 +197,8 @@ def test_every_reply_has_the_security_headers_and_a_request_id(world: World) -> 
         "/nothing",
         "/livez",
         "/readyz",
+        "/health",
+        "/version",
         "/docs",
         "/docs.js",
         "/openapi.json",

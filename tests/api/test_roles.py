@@ -247,6 +247,8 @@ def test_what_needs_no_identity_is_what_was_meant(app: Flask) -> None:
         "/livez",
         "/readyz",
         "/metrics",
+        "/health",
+        "/version",
         "/openapi.json",
         "/docs",
         "/docs.js",

@@ -109,7 +109,7 @@ def test_a_worker_answers_while_another_request_occupies_one_of_its_threads(serv
 
 def test_the_longest_legal_url_is_served_and_one_past_the_limit_is_not(serve):
     server = serve()
-    model, file = "\U00010400" * 255, "\N{GREEK SMALL LETTER ALPHA}" * 512
+    model, file = "\U00010400" * 256, "\N{GREEK SMALL LETTER ALPHA}" * 512
     longest = f"/api/v1/models/{quote(model)}/versions/2147483647/files/{quote(file)}"
 
     served, _ = server.get(longest)

@@ -34,7 +34,7 @@ def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., Bar
     with ThreadPoolExecutor() as pool:
         held = [pool.submit(server.get, f"/held?{number}") for number in range(2)]
         eventually(lambda: len(list(tmp_path.glob("entered-*"))) == 2, "both threads are busy")
-        answers = [server.get(path)[0] for path in ("/livez", "/readyz", "/livez?verbose", "/livez")]
+        answers = [server.get(path)[0] for path in ("/livez", "/readyz", "/livez?verbose", "/health")]
         (tmp_path / "released").touch()
         statuses = [answer.result()[0] for answer in held]
 

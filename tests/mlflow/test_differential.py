@@ -11,6 +11,7 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ OPAQUE = "no source is ever opened here, so none can reach into the server: it i
 NAMES = "an alias that could be taken for a number, a stage or another spelling is refused"
 # Beside these: answers name their user (user_id), and versions have their aliases in searches and in a model's latest
 # versions too; stock leaves both out. And ``status_message`` warns of an unverified version that an alias names.
+DROPPED = "stock drops such a value, and the fields after it, without a word"
 SPELLING = "stock's text holds its own SQL, or a type instead of the limit"
 
 # What differs on purpose: why, and what ours answers (a text is how a refusal's message begins).
@@ -45,6 +47,13 @@ DIFFERENCES: dict[str, tuple[str, Any]] = {
     "models refuses null": (NO_CRASH, "IS NULL is not supported in this filter"),
     "models refuses too many": (SPELLING, "Invalid value for request parameter max_results. It must be at most 1000"),
     "create webhook": ("nothing would be delivered: polling and the audit log tell of changes", "Webhooks are not"),
+    **{
+        f"{what} with {value} in a tag": (DROPPED, "Invalid value")
+        for what in ("create", "version")
+        for value in ("a number", "nought", "false")
+    },
+    "name of 257": ("stock keeps 256 characters on all databases but SQLite", "name: must have 1 to 256 characters"),
+    "release": ("it is the registry's, not MLflow's", [200, version("model-registry")]),
     "number anew": ("a number never means two versions, not even after the model is deleted and made anew", "6"),
 }
 

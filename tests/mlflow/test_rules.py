@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from registry.db.models import Model, Version
 from registry.db.session import db, transaction
 from registry.services import audit
-from tests.support.api import Given, expect
+from tests.support.api import HOST, Given, expect
 from tests.support.face import Face
 
 
@@ -353,6 +353,45 @@ def test_a_prompt_is_a_model_in_disguise(face: Face) -> None:
     assert refused[2] == "Prompt text exceeds max length of 100000 characters."
 
 
+def test_a_prompt_is_registered_by_the_api_too_without_files(given: Given, face: Face, app: Flask) -> None:
+    tags = {"mlflow.prompt.is_prompt": "true", "mlflow.prompt.text": "Hello"}
+    expect(201, given.api.post("/models", {"name": "greeting", "tags": {"mlflow.prompt.is_prompt": "true"}}))
+    where = "/models/greeting/versions"
+    prompt = {"files": [], "source": "prompt-template", "tags": tags}
+
+    made = expect(201, given.api.post(where, {**prompt, "number": 7, "claimed": {"system": "mlflow"}}))
+    again = expect(201, given.api.post(where, prompt))
+
+    assert (made["version"]["number"], made["version"]["state"], again["version"]["number"]) == (7, "unverified", 8)
+    found = face.get(7, "greeting")
+    assert (found["source"], {one["key"]: one["value"] for one in found["tags"]}) == ("prompt-template", tags)
+    for field, value in (("aliases", ["live"]), ("update", True)):
+        assert list(expect(422, given.api.post(where, {**prompt, field: value}))["errors"]) == [field]
+    assert list(expect(422, given.api.post(where, {"files": [], "source": "s3://b/k"}))["errors"]) == ["files"]
+    expect(409, given.api.post(where, {**prompt, "number": 7}))
+    with app.app_context():
+        assert all(report.is_whole for report in audit.verify())
+        db.session.remove()
+
+
+def test_what_changes_nothing_is_no_mistake_and_not_recorded(face: Face, given: Given, app: Flask) -> None:
+    given.version("fraud", stage="production", tags={"a": "b"})
+    entries = given.entries()
+
+    renamed = face.make("POST", "/registered-models/rename", name="fraud", new_name="fraud")["registered_model"]
+    moved = expect(200, face.move(1, "Production", archive=True))["model_version"]
+    face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="k" * 251)
+    face.make("DELETE", "/model-versions/delete-tag", name="fraud", version="1", key="k" * 251)
+
+    assert (renamed["name"], moved["current_stage"], given.entries()) == ("fraud", "Production", entries)
+    shown = face.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    assert shown["last_updated_timestamp"] == face.get(1)["last_updated_timestamp"]
+    assert shown["last_updated_timestamp"] >= renamed["last_updated_timestamp"] >= shown["creation_timestamp"]
+    with app.app_context():
+        assert all(report.is_whole for report in audit.verify())
+        db.session.remove()
+
+
 def test_webhooks_are_refused_as_an_unsupported_feature(face: Face) -> None:
     event = {"entity": "MODEL_VERSION", "action": "CREATED"}
 
@@ -387,3 +426,16 @@ def test_a_token_may_come_as_a_password_on_this_face_only(face: Face) -> None:
         response = face.client.get("/api/2.0/mlflow/webhooks", headers={"Authorization": wrong})
         assert response.status_code == 401
         assert response.get_json()["error_code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("login", [{}, {"Authorization": "Bearer mrp_nothing"}])
+def test_a_refused_token_is_named_by_the_variable_that_the_client_reads(face: Face, login: dict[str, str]) -> None:
+    named = {}
+    for agent in ("mlflow-python-client/2.9.2", "curl/8.5.0"):
+        for path in ("/api/2.0/mlflow/registered-models/search", "/api/2.0/mlflow-artifacts/artifacts"):
+            headers = {"User-Agent": agent, **login}
+            message = expect(401, face.client.get(path, headers=headers, base_url=HOST))["message"]
+            named[agent, path] = "MLFLOW_TRACKING_TOKEN" in message
+
+    assert named == {(agent, path): agent.startswith("mlflow-") for agent, path in named}
+    assert len(named) == 4

@@ -77,9 +77,13 @@ def test_camel_case_is_taken_but_not_beside_the_other_spelling(face: Face) -> No
         ("/registered-models/create", {"name": "a", "tags": {"k": "v"}}, "Invalid value"),
         ("/registered-models/create", {"name": "a", "tags": [{"key": "k", "value": 1}]}, "Invalid value"),
         ("/registered-models/create", {"name": "a", "tags": ["k"]}, "Invalid value"),
+        ("/registered-models/create", {"name": "a", "tags": [{"key": "k", "value": 0}]}, "Invalid value"),
+        ("/registered-models/create", {"name": "a", "tags": [{"key": False, "value": "v"}]}, "Invalid value"),
         ("/registered-models/get-latest-versions", {"name": "fraud", "stages": "None"}, "Invalid value"),
         ("/model-versions/transition-stage",
          {"name": "fraud", "version": "1", "stage": "None", "archive_existing_versions": 1}, "Invalid value"),
+        ("/model-versions/transition-stage",
+         {"name": "fraud", "version": "1", "stage": "None", "archive_existing_versions": "true"}, "Invalid value"),
     ],
 )  # fmt: skip
 def test_a_value_of_another_type_is_refused_with_its_name(

@@ -55,7 +55,7 @@ def test_every_character_that_cannot_be_seen_is_refused_wherever_it_stands() -> 
 def test_a_name_that_is_taken_keeps_every_promise_of_the_rule(name: str) -> None:
     assume(names.model_name_problem(name) is None)
 
-    assert 1 <= len(name) <= 255
+    assert 1 <= len(name) <= 256
     assert name == name.strip() == unicodedata.normalize("NFC", name)
     assert not {"/", ":", "\x00"} & set(unicodedata.normalize("NFKC", name))
     assert name not in {".", ".."}

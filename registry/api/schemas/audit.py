@@ -10,6 +10,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validates_sc
 from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Choice, Instant, Text, View, about, one_of, shown
 from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of, seal, unseal
+from registry.domain import names
 from registry.domain.access import ActorKind
 from registry.domain.errors import Malformed
 from registry.services.audit import Criteria, Position
@@ -28,7 +29,7 @@ class HistoryQuery(CriteriaQuery):
 class AuditQuery(HistoryQuery):
     """Which entries to read; with ``after`` the services take ``position``, None for the start of the log."""
 
-    model = Text(most=255, metadata=about("Only entries of models that have or had this name."))
+    model = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only entries of models that have or had this name."))
     resumed = Text(
         data_key="after",
         least=1,
@@ -147,7 +148,7 @@ class HeadView(View):
 class HeadQuery(PageQuery):
     """Which chains to list."""
 
-    model = Text(most=255, metadata=about("Only the chains of models that have or had this name."))
+    model = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only the chains of models that have or had this name."))
 
 
 class ChainQuery(PageQuery):

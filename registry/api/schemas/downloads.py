@@ -8,6 +8,7 @@ from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Instant, Text, View, about, shown
 from registry.api.schemas.paging import page_of
 from registry.api.schemas.refusals import RefusedActorView
+from registry.domain import names
 from registry.services.download_counts import DownloadCriteria
 
 
@@ -20,7 +21,7 @@ class DownloadQuery(CriteriaQuery):
         exclude = ("action",)
 
     address = Text(most=64, metadata=about("Only requests from this address of a client."))
-    model = Text(most=255, metadata=about("Only requests that named this model."))
+    model = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only requests that named this model."))
 
 
 class DownloadView(View):

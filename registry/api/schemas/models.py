@@ -14,7 +14,7 @@ LIFECYCLES = Choice(["enforced", "open"])
 class ModelBody(Strict):
     """A model to create."""
 
-    name = Text(required=True, least=1, most=255, rule=names.model_name_problem,
+    name = Text(required=True, least=1, most=names.MODEL_NAME_LENGTH, rule=names.model_name_problem,
                 metadata=about("Unique, also when case and Unicode form are ignored; without `/` and `:`.",
                                example="fraud"))  # fmt: skip
     description = Text(metadata=about("What the model is for."))
@@ -56,7 +56,7 @@ class ReasonQuery(Strict):
 class ModelsQuery(PageQuery):
     """Which models to list."""
 
-    name = Text(most=255, metadata=about("Only the model of exactly this name."))
+    name = Text(most=names.MODEL_NAME_LENGTH, metadata=about("Only the model of exactly this name."))
     deleted = fields.Boolean(
         truthy={"true"}, falsy={"false"}, metadata=about("`true`: deleted models instead of live ones.")
     )

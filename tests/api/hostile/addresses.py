@@ -17,7 +17,7 @@ MODELS = [
     ("newline", "fraud%0a", False),
     ("header injection", "fraud%0d%0aX-Evil:%201", False),
     ("5 KB", "a" * 5000, False),
-    ("256 characters", "a" * 256, False),
+    ("257 characters", "a" * 257, False),
     ("255 emoji", "%F0%9F%A6%8A" * 255, True),
     ("not UTF-8", "%ff%fe", True),
     ("surrogate in UTF-8", "%ed%a0%80", True),

@@ -7,8 +7,8 @@ from typing import Any
 # (abuse case, name)
 REFUSED: list[tuple[str, Any]] = [
     ("A001 empty", ""),
-    ("A002 256 characters", "a" * 256),
-    ("A002 256 characters of four bytes", "\U0001f98a" * 256),
+    ("A002 257 characters", "a" * 257),
+    ("A002 257 characters of four bytes", "\U0001f98a" * 257),
     ("A004 a space only", " "),
     ("A004 leading space", " a"),
     ("A004 trailing space", "a "),
@@ -100,8 +100,8 @@ ALIKE: list[tuple[str, str]] = [
 ]
 
 LEGAL: list[tuple[str, str]] = [
-    ("A002 255 characters", "a" * 255),
-    ("A002 255 characters of four bytes", "\U0001f98a" * 255),
+    ("A002 256 characters", "a" * 256),
+    ("A002 256 characters of four bytes", "\U0001f98a" * 256),
     ("A002 characters that fold to many", "\ufdfa\ufdfb" * 127),
     ("A003 upper case", "Churn-EU"),
     ("A004 space inside", "churn model 2"),

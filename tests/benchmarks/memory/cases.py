@@ -144,7 +144,9 @@ def cases(file: Mapping[str, Any]) -> dict[str, Case]:
         "mlflow.get_model_version_by_alias": Case("GET", f"{FACE}/registered-models/alias?name=big&alias=champion"),
         "mlflow.get_registered_model": Case("GET", f"{FACE}/registered-models/get?name=big"),
         "mlflow.get_webhook": Case("GET", f"{FACE}/webhooks/none"),
+        "mlflow.health": Case("GET", "/health"),
         "mlflow.list_webhooks": Case("GET", f"{FACE}/webhooks"),
+        "mlflow.release": Case("GET", "/version"),
         "mlflow.rename_registered_model": Case(
             "POST", f"{FACE}/registered-models/rename", {"name": "none", "new_name": "x"}
         ),
