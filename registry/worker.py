@@ -34,6 +34,7 @@ from registry.services import (
     imports,
     leases,
     ownership,
+    run_refreshes,
     scrubbing,
     secret_keys,
     tracking,
@@ -44,6 +45,7 @@ from registry.services.filling import Kind
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
+REFRESH_SECONDS = 2.0
 UPKEEP_SECONDS = 60.0
 CHECKPOINT_SECONDS = 600.0
 PARTING_SECONDS = 10.0
@@ -207,6 +209,9 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     def hash_artifacts() -> bool:
         return gathering.hash_next(store=store)
 
+    def refresh_runs() -> bool:
+        return run_refreshes.refresh_next(upstreams=adapters.upstreams)
+
     def keep_up() -> bool:
         done = upkeep.run(store=store)
         log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys, files_swept=done.files)
@@ -233,6 +238,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         [Round("verification", IDLE_SECONDS, verify)],
         [Round("imports", IDLE_SECONDS, fetch)],
         [Round("artifacts", IDLE_SECONDS, hash_artifacts)],
+        [Round("run_refreshes", REFRESH_SECONDS, refresh_runs)],
         [
             Round("upkeep", UPKEEP_SECONDS, keep_up),
             Round("census", UPKEEP_SECONDS, count),

@@ -100,6 +100,7 @@ _VERSION = {
     "framework": "sklearn",
     "signature": None,
     "lineage": _LINEAGE,
+    "run_state": None,
     "source": None,
     "claimed": None,
     "created_at": "2026-11-21T13:05:02.118000Z",

@@ -74,10 +74,18 @@ def version(view: VersionView) -> None:
             ("params", view["params"]),
             ("tags", view["tags"]),
             *_lineage(view["lineage"]),
+            ("run state", _RUN_STATES.get(view.get("run_state") or "")),
             ("deleted", when(view["deleted_at"])),
             ("purged", _purged(view)),
         ]
     )
+
+
+# Of a finished run there is nothing to say; an older registry says nothing of any.
+_RUN_STATES = {
+    "unfinished": "unfinished: what it logs later is added when it has ended",
+    "abandoned": "its end was not seen; the history says why",
+}
 
 
 def _purged(view: VersionView) -> str | None:

@@ -174,6 +174,7 @@ class VersionView(TypedDict):
     framework: str | None
     signature: dict[str, Any] | None
     lineage: LineageView
+    run_state: NotRequired[Literal["unfinished", "finished", "abandoned"] | None]
     source: str | None
     claimed: dict[str, Any] | None
     created_at: str

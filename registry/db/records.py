@@ -85,7 +85,7 @@ class ModelBrief:
 
 @dataclass(frozen=True, slots=True)
 class LineageRecord:
-    """A version's lineage as it was registered; each part is the JSON document of its snapshot."""
+    """A version's lineage; each part is the JSON document of its snapshot, the latest where there are two."""
 
     run: Mapping[str, Any] | None
     code: Mapping[str, Any] | None
@@ -135,6 +135,7 @@ class VersionRecord:
     location: str | None
     run_id: str | None
     run_link: str | None
+    run_state: str | None
     logged_model: str | None
     created_at: datetime
     created_by: str
@@ -273,9 +274,10 @@ class ImportRecord:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A background job. ``kind``: import, upload (to be verified) or artifact (to be hashed).
+    """A background job. ``kind``: import, upload (to be verified), artifact (to be hashed) or refresh (of a run).
 
-    ``subject`` is the import's source, the upload's digest or the file's path; ``state`` parked, running or waiting.
+    ``subject`` is the import's source, the upload's digest, the file's path or the run's id. ``state``: parked, running
+    or waiting.
     """
 
     id: str

@@ -43,9 +43,21 @@ class DatasetRole(StrEnum):
     OTHER = "other"
 
 
+class RunState(StrEnum):
+    """Whether the lineage of a version has the end of its run.
+
+    ``unfinished``: the run was still running, and a worker looks again until it has ended. ``finished``: it has ended,
+    and a second snapshot was added. ``abandoned``: the end was not seen; the history says why.
+    """
+
+    UNFINISHED = "unfinished"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The execution that produced the version, as it stood at registration.
+    """The execution that produced the version, as it stood when the snapshot was taken.
 
     ``unmeasured`` tells of the metrics that are no finite number what they are: NaN, Infinity or -Infinity.
     ``triggered_by`` is the login or name of who started it, as the system states it. ``stated_by`` is the file of the

@@ -26,6 +26,15 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """A run that has not ended, and the logged model of it: what a tracking server is asked about until it has."""
+
+    server: str
+    run_id: str
+    logged_model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Registration:
     """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
 
@@ -35,6 +44,7 @@ class Registration:
     the facts that may be added. ``number`` and ``claimed`` are for versions that another registry has numbered: the
     number must never have been used under the model's name.
     ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
+    ``follows`` is the unfinished run that the lineage is a snapshot of.
     """
 
     files: Sequence[File]
@@ -53,6 +63,7 @@ class Registration:
     number: int | None = None
     claimed: Mapping[str, Any] | None = None
     area: str | None = None
+    follows: Followed | None = None
 
     @property
     def measured(self) -> tuple[Evaluation, ...]:

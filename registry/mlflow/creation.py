@@ -18,12 +18,12 @@ from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import BlobsMissing, Invalid, NotReady
 from registry.domain.evaluations import of_records, unsaid
-from registry.domain.lineage import Parent, Run, Snapshot, snapshot_of
+from registry.domain.lineage import Parent, Run, RunState, Snapshot, snapshot_of
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import LOADABLE, State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
 from registry.mlflow import aliases, arrival, missing, prompts, rules
-from registry.services import artifacts, briefs, filling, registration, tracking, versions
+from registry.services import artifacts, briefs, filling, registration, run_refreshes, tracking, versions
 from registry.services.artifacts import Found
 
 TEXT_LENGTH = 4096
@@ -230,6 +230,7 @@ def _copied(original: VersionRecord, wish: Wish) -> Registration:
         signature=original.signature,
         lineage=replace(snapshot_of(original.lineage), parents=(Parent(original.model, original.number),)),
         origin=_origin(f"models:/{original.model}/{original.number}", wish, run_id=original.run_id, location=there),
+        follows=run_refreshes.followed(original) if original.run_state == RunState.UNFINISHED else None,
     )
 
 

@@ -15,7 +15,17 @@ from registry.db import schema, times
 from registry.db.session import db, reading
 from registry.domain import clock
 from registry.domain.errors import Unavailable
-from registry.services import gauges, health, heartbeats, leases, looks, ownership, protection, secret_keys
+from registry.services import (
+    gauges,
+    health,
+    heartbeats,
+    leases,
+    looks,
+    ownership,
+    protection,
+    run_refreshes,
+    secret_keys,
+)
 from registry.services.health import Check
 from registry.services.heartbeats import Worker
 from registry.services.tracking import Upstream
@@ -82,6 +92,7 @@ def examine(
             "times": entry_times(),
             "aliases": protected_aliases(protected),
             "names": alike_names(),
+            "runs": unfinished_runs(),
         }
         if found["secret_key"].ok:
             found["secret_key"] = older_tokens()
@@ -180,6 +191,18 @@ def alike_names() -> Check:
         f"names look alike: {'; '.join(kinds)}",
         "Find out whose each is. Rename such a model with a client of MLflow, or delete it (registry model delete). "
         "Revoke such an account's tokens and erase its name (registry admin erase --account). Known ones may stay.",
+    )
+
+
+def unfinished_runs() -> Check:
+    """Return a warning where the end of a run was not seen lately. Raises Unavailable."""
+    found = run_refreshes.abandoned_lately()
+    if not found:
+        return Check(True, "no version was left without the end of its run in the last 30 days")
+    return Check(
+        True,
+        f"the end of these versions' runs was not seen in the last 30 days: {_some(found)}",
+        "Their history says why. What a run logged since can be added (registry version measure).",
     )
 
 

@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.db import grants, times
-from registry.db.models import Artifact, AuditEntry, Blob, Import, Upload
+from registry.db.models import Artifact, AuditEntry, Blob, Import, RunRefresh, Upload
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
 from registry.services import bounded, census, heartbeats, jobs, leases
@@ -33,6 +33,7 @@ UPLOADED, DAMAGED, UNHASHED = (
     Blob.damage.is_not(None),
     Artifact.sha256.is_(None),
 )
+WAITING_REFRESH = RunRefresh.state == literal_column("'waiting'")
 OPEN_IMPORT = Import.state.in_([literal_column("'pending'"), literal_column("'running'")])
 
 
@@ -108,6 +109,7 @@ def _backlog(session: Session, moment: datetime) -> list[Gauge]:
         ("uploads", "Uploads that wait for a worker to verify them", UPLOADED, Upload.created_at),
         ("artifacts", "Files of the artifact area that wait for a worker to hash them", UNHASHED, Artifact.created_at),
         ("imports", "Imports that wait for a worker or are under way", OPEN_IMPORT, Import.created_at),
+        ("run_refreshes", "Unfinished runs whose end is waited for", WAITING_REFRESH, RunRefresh.created_at),
     ):
         count, age = _waiting(session, where, since, moment)
         found += [

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from registry.db.base import Chained, Rows
-from registry.db.models import Account, Artifact, Import, Model, Upload
+from registry.db.models import Account, Artifact, Import, Model, RunRefresh, Upload, Version
 from registry.db.queries import records
 from registry.db.records import JobRecord, Page
 from registry.db.session import reading, transaction
@@ -113,10 +113,16 @@ def park_artifact(lease: Lease[Artifact]) -> None:
     _park(lease, "artifact")
 
 
-_TABLES: Mapping[str, type[Import] | type[Upload] | type[Artifact]] = {
+def park_refresh(lease: Lease[RunRefresh]) -> None:
+    """Park the refresh of a run that the lease holds. Raises Lost."""
+    _park(lease, "refresh")
+
+
+_TABLES: Mapping[str, type[Import] | type[Upload] | type[Artifact] | type[RunRefresh]] = {
     "import": Import,
     "upload": Upload,
     "artifact": Artifact,
+    "refresh": RunRefresh,
 }
 
 
@@ -134,15 +140,15 @@ def _park(lease: Lease[Any], kind: str) -> None:
     log.error("job_parked", kind=kind, id=job_id, attempts=leases.MOST_ATTEMPTS)
 
 
-def _chain_of(session: Session, row: Import | Upload | Artifact) -> Chained:
+def _chain_of(session: Session, row: Import | Upload | Artifact | RunRefresh) -> Chained:
     """Lock and return the chain that the entries about a job belong to."""
-    if not isinstance(row, Import):
+    if not isinstance(row, Import | RunRefresh):
         return audit.lock_chain(session, STORAGE)
     locked = select(Model).where(Model.id == row.model_id).with_for_update().execution_options(populate_existing=True)
     return session.scalars(locked).one()
 
 
-def _lock_both(session: Session, row: Import | Upload | Artifact) -> Chained:
+def _lock_both(session: Session, row: Import | Upload | Artifact | RunRefresh) -> Chained:
     """Lock the job and its chain, each kind in the order in which all others do."""
     if isinstance(row, Upload):
         session.refresh(row, with_for_update=True)
@@ -155,7 +161,7 @@ def _lock_both(session: Session, row: Import | Upload | Artifact) -> Chained:
 def _record(
     session: Session,
     chain: Chained,
-    row: Import | Upload | Artifact,
+    row: Import | Upload | Artifact | RunRefresh,
     action: str,
     *,
     actor: Actor,
@@ -168,11 +174,11 @@ def _record(
     audit.record(session, chain, event, Happening(action, subject, after=after, texts=texts), actor=actor)
 
 
-def _id_of(row: Import | Upload | Artifact) -> str:
+def _id_of(row: Import | Upload | Artifact | RunRefresh) -> str:
     return (row.object or "").removeprefix(INCOMING) if isinstance(row, Artifact) else row.id
 
 
-def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact]:
+def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact | RunRefresh]:
     """Return the open job of that id, and its kind. Raises NotFound."""
     if job := session.scalars(select(Import).where(Import.id == job_id, _IMPORTS)).first():
         return "import", job
@@ -181,12 +187,15 @@ def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifac
     unhashed = select(Artifact).where(Artifact.object == f"{INCOMING}{job_id}", _ARTIFACTS)
     if artifact := session.scalars(unhashed).first():
         return "artifact", artifact
+    if refresh := session.scalars(select(RunRefresh).where(RunRefresh.id == job_id, _REFRESHES)).first():
+        return "refresh", refresh
     raise NotFound(f"there is no open job {job_id}")
 
 
 _IMPORTS = Import.state.in_([literal_column("'pending'"), literal_column("'running'")])
 _UPLOADS = Upload.state == literal_column("'uploaded'")
 _ARTIFACTS = Artifact.sha256.is_(None)
+_REFRESHES = RunRefresh.state == literal_column("'waiting'")
 
 
 def _told(row: Sequence[Any]) -> JobRecord:
@@ -200,15 +209,23 @@ def _open_jobs(moment: datetime) -> Any:
     uploads = (Upload.id, Upload.sha256, none, cast(null(), Integer), Upload.reason)
     object_id = func.substr(Artifact.object, len(INCOMING) + 1)
     artifacts = (object_id, Artifact.path, none, cast(null(), Integer), none)
+    refreshes = (RunRefresh.id, RunRefresh.run_id, Model.name, Version.number, RunRefresh.reason)
     return union_all(
         _select(Import, "import", imports, moment).join(Model, Model.id == Import.model_id).where(_IMPORTS),
         _select(Upload, "upload", uploads, moment).where(_UPLOADS),
         _select(Artifact, "artifact", artifacts, moment).where(_ARTIFACTS),
+        _select(RunRefresh, "refresh", refreshes, moment)
+        .join(Version, Version.id == RunRefresh.version_id)
+        .join(Model, Model.id == RunRefresh.model_id)
+        .where(_REFRESHES),
     )
 
 
 def _select(
-    table: type[Import] | type[Upload] | type[Artifact], kind: str, columns: Sequence[Any], moment: datetime
+    table: type[Import] | type[Upload] | type[Artifact] | type[RunRefresh],
+    kind: str,
+    columns: Sequence[Any],
+    moment: datetime,
 ) -> Rows:
     """*columns* are id, subject, model, version and reason."""
     id_, subject, model, version, reason = columns

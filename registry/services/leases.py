@@ -17,11 +17,11 @@ from sqlalchemy import ColumnElement, Select, and_, func, inspect, or_, select, 
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.models import Artifact, Import, Upload
+from registry.db.models import Artifact, Import, RunRefresh, Upload
 from registry.db.session import reading, transaction
 from registry.domain.errors import Unavailable
 
-Work = TypeVar("Work", Upload, Import, Artifact)
+Work = TypeVar("Work", Upload, Import, Artifact, RunRefresh)
 LENGTH = timedelta(seconds=90)
 MOST_ATTEMPTS = 3
 RENEWED_AFTER = 20.0

@@ -17,7 +17,7 @@ from registry.db.session import reading
 from registry.domain import lineage
 from registry.domain.errors import Invalid
 from registry.domain.facts import Edge
-from registry.domain.lineage import EdgeKind, NodeKind, Parent, Snapshot
+from registry.domain.lineage import EdgeKind, Node, NodeKind, Parent, Snapshot
 from registry.domain.stages import State
 
 
@@ -35,11 +35,7 @@ def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) ->
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     rows[own] = {"name": f"{held.name}:{version.number}", "attributes": {}, "version_id": version.id}
-    rows |= {pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in found}
-    ids = _keep_nodes(session, rows, at=at)
-    digests = sorted({(ids[pair], digest) for pair, node in found for digest in node.digests})
-    found_by = [{"node_id": node_id, "digest": digest} for node_id, digest in digests]
-    insert_missing(session, LineageDigest, found_by, key=["node_id", "digest"])
+    ids = _keep_found(session, rows, found, at=at)
     edges = [(ids[pair], node.edge.value, node.role, pair) for pair, node in found]
     edges += [(node_id, EdgeKind.DERIVED_FROM.value, "", (NodeKind.VERSION.value, key)) for node_id, key in parents]
     edges = list(dict.fromkeys(edges))
@@ -49,6 +45,55 @@ def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) ->
     ]
     insert_rows(session, LineageEdge, drawn)
     return [(kind, role, *pair) for _, kind, role, pair in edges]
+
+
+def extend(session: Session, version: Version, snapshot: Snapshot, *, at: datetime) -> list[Edge]:
+    """Add to a version's lineage what a later snapshot has besides; returns all of its edges, earlier ones too."""
+    own = session.scalars(select(LineageNode.id).where(LineageNode.version_id == version.id)).one()
+    statement = select(LineageEdge.kind, LineageEdge.role, LineageNode.kind, LineageNode.key)
+    statement = statement.join(LineageNode, LineageNode.id == LineageEdge.target_id)
+    edges: list[Edge] = [tuple(row) for row in records.rows(session, statement.where(LineageEdge.source_id == own))]
+    found = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
+    found = [(pair, node) for pair, node in found if (node.edge.value, node.role, *pair) not in edges]
+    if found:
+        ids = _keep_found(session, {}, found, at=at)
+        new = list(dict.fromkeys((node.edge.value, node.role, *pair) for pair, node in found))
+        drawn = [
+            {"source_id": own, "target_id": ids[kind, key], "kind": edge, "role": role, "created_at": at}
+            for edge, role, kind, key in new
+        ]
+        insert_rows(session, LineageEdge, drawn)
+        edges += new
+    return edges
+
+
+def first(session: Session, version: Version) -> dict[str, Mapping[str, Any]]:
+    """Return the documents of the first snapshot of the run and of the code, by kind."""
+    own, target = aliased(LineageNode), aliased(LineageNode)
+    statement = (
+        select(target.kind, target.attributes)
+        .join(LineageEdge, LineageEdge.target_id == target.id)
+        .join(own, own.id == LineageEdge.source_id)
+        .where(own.version_id == version.id, target.kind.in_([NodeKind.RUN.value, NodeKind.CODE.value]))
+        .order_by(LineageEdge.id.desc())
+    )
+    return dict(records.rows(session, statement))
+
+
+def _keep_found(
+    session: Session,
+    others: Mapping[tuple[str, str], Mapping[str, Any]],
+    found: Sequence[tuple[tuple[str, str], Node]],
+    *,
+    at: datetime,
+) -> dict[tuple[str, str], int]:
+    """Store the *found* nodes with their digests, and the *others*; returns the ids of all by kind and key."""
+    made = {pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in found}
+    ids = _keep_nodes(session, {**others, **made}, at=at)
+    digests = sorted({(ids[pair], digest) for pair, node in found for digest in node.digests})
+    found_by = [{"node_id": node_id, "digest": digest} for node_id, digest in digests]
+    insert_missing(session, LineageDigest, found_by, key=["node_id", "digest"])
+    return ids
 
 
 def _keep_nodes(

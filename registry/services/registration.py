@@ -6,12 +6,13 @@ import json
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from registry.db.inserts import insert_rows, insert_whole
-from registry.db.models import Import, Model, Version, VersionFile, VersionParam
+from registry.db.models import Import, Model, RunRefresh, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.domain import facts, manifest, names, sizes
@@ -20,16 +21,17 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.evaluations import by_metric
 from registry.domain.facts import Edge, Measured
-from registry.domain.lineage import Run
+from registry.domain.lineage import Run, RunState
 from registry.domain.manifest import Manifest
 from registry.domain.prompts import is_prompt
-from registry.domain.registrations import Registration
+from registry.domain.registrations import Followed, Registration
 from registry.domain.stages import State
 from registry.rules import paths
 from registry.services import alias_requests, artifact_owners, audit, authority, lineage, repetition, tags, versions
 from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
 
+FIRST_LOOK_AFTER = timedelta(seconds=5)  # at a run that was unfinished
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
 
 
@@ -70,6 +72,8 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
         event = audit.begin(held)
         version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
         written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
+        if wanted.follows:
+            session.add(_refresh(version, wanted.follows, event=event, actor=actor))
         tags.give(session, version, wanted.tags)
         left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
         if wanted.area is not None:
@@ -86,7 +90,7 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
     of its run; *wanted* then has no params, metrics or lineage of its own. It asks for no aliases. Raises NotFound, or
     Invalid.
     """
-    _check_texts(wanted)
+    require_sizes(wanted)
     with unit_of_work() as session:
         version = _reserve(session, model, wanted, actor=actor, fetch=fetch)
         return answer(session, records.version_record(session, version))
@@ -97,7 +101,7 @@ def _register_prompt(model: str, wanted: Registration, *, actor: Actor) -> Regis
 
     Raises NotFound, or Invalid: also for aliases, which are set afterwards, and for ``update``.
     """
-    _check_texts(wanted)
+    require_sizes(wanted)
     if wanted.aliases:
         raise Invalid.field("aliases", "cannot be given with a prompt: set them when it is registered")
     if wanted.update:
@@ -145,6 +149,9 @@ def fill(
     version.framework = wanted.framework
     version.signature = dict(wanted.signature) if wanted.signature is not None else None
     version.run_id = version.run_id or (run.id if run else None)
+    if wanted.follows:
+        version.run_state = RunState.UNFINISHED.value
+        session.add(_refresh(version, wanted.follows, event=event, actor=actor))
     catalog.touch(version, event.at)
     written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
     if wanted.area is not None:
@@ -153,7 +160,7 @@ def fill(
         "version.fetched",
         versions.subject(held, version),
         before={"state": before},
-        after={"state": version.state, "files": version.file_count, "size": str(version.size)},
+        after={"state": version.state, "files": version.file_count, "size": str(version.size)} | _run_state(version),
         digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
         texts=audit.texts(source=version.source),
         facts=written | _blobs(keys),
@@ -180,8 +187,29 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
     return wanted
 
 
+def _refresh(version: Version, followed: Followed, *, event: audit.Event, actor: Actor) -> RunRefresh:
+    wanted = RunRefresh(
+        id=str(uuid.uuid4()),
+        model_id=version.model_id,
+        version_id=version.id,
+        server=followed.server,
+        run_id=followed.run_id,
+        logged_model=followed.logged_model,
+        state="waiting",
+        due_at=event.at + FIRST_LOOK_AFTER,
+        created_at=event.at,
+        created_by=actor.id,
+    )
+    row_seals.seal_refresh(wanted)
+    return wanted
+
+
+def _run_state(version: Version) -> dict[str, str]:
+    return {"run_state": version.run_state} if version.run_state else {}
+
+
 def _check(wanted: Registration) -> Manifest:
-    _check_texts(wanted)
+    require_sizes(wanted)
     if wanted.anew and wanted.update:
         raise Invalid.field("update", "adds to the existing version, and anew makes another one: send one of them")
     for index, file in enumerate(wanted.files):
@@ -190,7 +218,8 @@ def _check(wanted: Registration) -> Manifest:
     return manifest.seal(wanted.files)
 
 
-def _check_texts(wanted: Registration) -> None:
+def require_sizes(wanted: Registration) -> None:
+    """Raise Invalid for texts, values or names that no version can have."""
     run = wanted.lineage.run
     sizes.require_description(wanted.description)
     said = (wanted.params, wanted.metrics, wanted.evaluations, wanted.signature, wanted.claimed, wanted.lineage)
@@ -259,6 +288,7 @@ def _insert(
         "run_id": origin.run_id or (run.id if run else None),
         "run_link": origin.run_link,
         "logged_model": origin.logged_model,
+        "run_state": RunState.UNFINISHED.value if wanted.follows else None,
         "row_version": 1,
         "created_at": event.at,
         "created_by": actor.id,
@@ -341,6 +371,7 @@ def _happening(
         versions.subject(held, version),
         before={"aliases": dict(left)} if left else {},
         after={"state": version.state, "files": version.file_count, "size": str(version.size)}
+        | _run_state(version)
         | ({"aliases": dict.fromkeys(left, version.number)} if left else {})
         | ({"requested_aliases": sorted(requested)} if (requested := wanted.aliases) and not left else {}),
         digests=({"manifest": version.manifest_digest} if version.manifest_digest else {})

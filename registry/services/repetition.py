@@ -23,10 +23,10 @@ from registry.domain import differences
 from registry.domain.access import Actor, Permission
 from registry.domain.differences import Difference
 from registry.domain.errors import FactsDiffer
-from registry.domain.lineage import Snapshot
+from registry.domain.lineage import NodeKind, RunState, Snapshot
 from registry.domain.registrations import Registration
 from registry.domain.stages import State
-from registry.services import alias_requests, aliases, audit, authority, versions
+from registry.services import alias_requests, aliases, audit, authority, lineage, versions
 
 CANDIDATES = 10  # versions of the same files and run that are compared, the newest ones
 
@@ -96,13 +96,25 @@ def _differences(session: Session, version: Version, record: VersionRecord, want
         *differences.of_values("params", record.params, _params(wanted)),
         *differences.of_value("framework", record.framework, wanted.framework),
         *differences.of_value("signature", record.signature, wanted.signature),
-        *_lineage(record, wanted.lineage),
+        *_since_the_first(session, version, record, wanted.lineage),
         *differences.of_value("source", record.source, origin.source),
         *differences.of_value("run_link", record.run_link, origin.run_link),
         *differences.of_value("logged_model", record.logged_model, origin.logged_model),
         *differences.of_value("claimed", record.claimed, wanted.claimed),
     ]
     return [*fixed, *_metrics(session, version, record, wanted), *_labels(session, version, record, wanted)]
+
+
+def _since_the_first(session: Session, version: Version, record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
+    """Differences of the lineage. What the first snapshot of a run says is known, also after the second."""
+    found = list(_lineage(record, sent))
+    if found and version.run_state in {RunState.FINISHED, RunState.ABANDONED}:
+        first = lineage.first(session, version)
+        kept = replace(record.lineage, run=first.get(NodeKind.RUN), code=first.get(NodeKind.CODE))
+        earlier = replace(record, lineage=kept)
+        then = {one.fact for one in _lineage(earlier, sent)}
+        found = [one for one in found if one.fact in then]
+    yield from found
 
 
 def _lineage(record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from registry.domain.errors import Conflict, NotFound, RegistryError, Unavailabl
 from registry.domain.evaluations import Evaluation
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File
-from registry.domain.registrations import Registration
+from registry.domain.registrations import Followed, Registration
 from registry.domain.tracked import Subject
 from registry.services import filling
 from registry.services.fetching import Job
@@ -171,6 +172,44 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
         params=known.model.told.params if known.model else {},
         metrics=_measured(known),
         evaluations=_evaluated(known),
+        follows=_followed(known),
+    )
+
+
+def _followed(known: _Known) -> Followed | None:
+    if known.run is None or not known.run.is_unfinished:
+        return None
+    return Followed(known.upstream.server.url, known.run.id, known.model.id if known.model else None)
+
+
+def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registration:
+    """Return what is known by now of a run that was unfinished; it ``follows`` the run unless that has ended.
+
+    Raises NotFound when the server answers and has no such run; Conflict or Unavailable.
+    """
+    upstream = next((one for one in upstreams if one.server.url == followed.server), None)
+    if upstream is None:
+        raise Unavailable(f"REGISTRY_MLFLOW_TRACKING does not name {followed.server}, which has the run")
+    try:
+        run = upstream.server.run(followed.run_id)
+    except NotFound as missing:
+        try:
+            upstream.server.check()
+        except NotFound:
+            raise Unavailable(f"{followed.server} does not answer as a tracking server") from missing
+        raise
+    model = None
+    if followed.logged_model:
+        with suppress(NotFound):  # it was deleted; its run was not
+            model = upstream.server.logged_model(followed.logged_model)
+    known = _Known(upstream, run, model)
+    return Registration(
+        files=(),
+        lineage=_snapshot(known),
+        params=model.told.params if model else {},
+        metrics=_measured(known),
+        evaluations=_evaluated(known),
+        follows=_followed(known),
     )
 
 

@@ -173,7 +173,7 @@ def apply_measurements(
 ) -> None:
     """Add measurements and record them. Raises Invalid."""
     event = audit.begin(held)
-    _require_room(session, found, evaluation)
+    require_room(session, found, evaluation)
     measured = add_metrics(session, found, [evaluation], event=event, actor=actor)
     catalog.touch(found, event.at)
     after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
@@ -210,7 +210,7 @@ def add_metrics(
     return measured
 
 
-def _require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
+def require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
     """Raise Invalid unless the version may have these measurements, too."""
     digest, values = VersionMetric.dataset_digest, evaluation.metrics
     same = and_(VersionMetric.key.in_(list(values)), digest.is_not_distinct_from(evaluation.dataset_digest))

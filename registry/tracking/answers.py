@@ -20,6 +20,7 @@ PAIRS = 10_000
 MLFLOW = "mlflow:"  # before the digests that MLflow makes of data
 DATASET_NAME_LENGTH = 500
 _KEY = "key"
+_UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 _SPECIAL = {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
 
@@ -59,6 +60,7 @@ class TrackedRun:
     outputs: tuple[str, ...] = ()
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    is_unfinished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ def run(answer: Mapping[str, Any]) -> TrackedRun:
         outputs=tuple(_text(item, "model_id") for item in _items(_map(found, "outputs"), "model_outputs")),
         started_at=_instant(info.get("start_time")),
         finished_at=_instant(info.get("end_time")),
+        is_unfinished=_is_unfinished(info),
     )
 
 
@@ -97,6 +100,12 @@ def logged_model(answer: Mapping[str, Any]) -> LoggedModel:
         told=_told(_map(found, "data"), tags=info),
         source_run_id=_text(info, "source_run_id") or None,
     )
+
+
+def _is_unfinished(info: Mapping[str, Any]) -> bool:
+    """Whether a run goes on; one that was resumed may still have the time of its first end."""
+    status = _text(info, "status")
+    return status in _UNFINISHED if status else not info.get("end_time")
 
 
 def keepable(document: Any) -> dict[str, Any] | None:

@@ -26,7 +26,8 @@ from tests.support.databases import Database
 SMALL = {"worker_heartbeats", "census"}
 # These have the rows that wait or are damaged, and no others.
 PARTIAL = {"ix_uploads_waiting", "ix_artifacts_unhashed", "ix_blobs_damage",
-           "ix_uploads_parked", "ix_imports_parked", "ix_artifacts_parked"}  # fmt: skip
+           "ix_uploads_parked", "ix_imports_parked", "ix_artifacts_parked", "ix_run_refreshes_waiting",
+           "ix_run_refreshes_parked"}  # fmt: skip
 CENSUS = "SELECT state, count(*) FROM versions GROUP BY state"
 
 

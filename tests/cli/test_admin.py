@@ -176,7 +176,7 @@ def test_the_doctor_finds_a_registry_well(admin: Registry, database: Database, g
     role = {"sqlite": [], "postgresql": ["privileges"]}[database.kind]
     assert list(found) == ["database", "migrations", "storage", "secret_key", "identity", *role, "abilities",
                            "listing", "verification", "versions", "bytes", "jobs", *own, "workers", "times", "aliases",
-                           "names"]  # fmt: skip
+                           "names", "runs"]  # fmt: skip
     # The throw-away PostgreSQL has no fsync, and its superuser serves.
     assert {name for name, item in found.items() if item["fix"]} <= {"engine", "privileges"}
     assert {item["ok"] for item in found.values()} == {True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,14 @@ class Team:
         assert response.status_code < 400, response.text
         return response.json()
 
+    def finished(self, number: int) -> Any:
+        """A version once the end of its run was added to it."""
+        until = time.monotonic() + 60
+        while (version := self.ask("GET", f"/models/fraud/versions/{number}"))["run_state"] == "unfinished":
+            assert time.monotonic() < until, version
+            time.sleep(0.2)
+        return version
+
     def _python(self, script: str, *arguments: str, env: dict[str, str]) -> str:
         command = [str(mlflow_python(MLFLOW)), str(SCRIPTS / script), *arguments]
         settings = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "GIT_PYTHON_REFRESH": "quiet"}
@@ -92,13 +101,15 @@ def test_what_was_promoted_is_what_is_loaded_and_a_rollback_brings_the_former_by
     listed = team.ask("GET", "/models/fraud/versions/1/files")["items"]
     assert {file["path"]: file["sha256"] for file in listed} == first["files"]
 
-    version = team.ask("GET", "/models/fraud/versions/1")
+    version = team.finished(1)
     run = version["lineage"]["run"]
     assert (version["state"], version["framework"]) == ("ready", "sklearn")
     assert (run["system"], run["id"], run["params"]) == ("mlflow", first["run"], {"C": "1"})
-    assert (run["metrics"], run["unmeasured"]) == ({"auc": 0.9}, {"loss": "NaN"})
-    (dataset,) = version["lineage"]["datasets"]
-    assert (dataset["name"], dataset["role"]) == ("transactions", "train")
+    assert (run["metrics"], run["unmeasured"]) == ({"auc": 0.9, "f1": 0.8}, {"loss": "NaN"})
+    assert version["metrics"] == run["metrics"]
+    assert run["finished_at"] > run["started_at"]
+    dataset, later = sorted(version["lineage"]["datasets"], key=lambda one: one["role"], reverse=True)
+    assert [(one["name"], one["role"]) for one in (dataset, later)] == [("transactions", "train"), ("holdout", "test")]
     assert [digest.partition(":")[0] for digest in dataset["digests"]] == ["mlflow"]
     found = team.ask("GET", f"/search/versions?filter=dataset.digest = '{dataset['digests'][0]}'")["items"]
     assert {item["number"] for item in found} == {1, 2}

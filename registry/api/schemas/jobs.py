@@ -19,11 +19,15 @@ class JobView(View):
     """The job."""
 
     id = fields.String(**shown("The id of the job."))
-    kind = fields.String(**shown("`import`, `upload` (to be verified) or `artifact` (to be hashed)."))
+    kind = fields.String(
+        **shown("`import`, `upload` (to be verified), `artifact` (to be hashed) or `refresh` (of an unfinished run).")
+    )
     state = fields.String(
         **shown("`waiting`, `running`, or `parked` after three attempts that ended without a result.")
     )
-    subject = fields.String(**shown("The source of an import, the digest of an upload, or the path of an artifact."))
+    subject = fields.String(
+        **shown("The source of an import, the digest of an upload, the path of an artifact, or the id of a run.")
+    )
     model = fields.String(**shown("The name of the model that it is for.", null=True))
     version = fields.Integer(**shown("The number of the version that it is for.", null=True))
     attempts = fields.Integer(**shown("How many attempts were begun since it was last returned to the workers."))

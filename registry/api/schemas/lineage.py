@@ -207,7 +207,7 @@ class ParentView(View):
 
 
 class LineageView(View):
-    """Where a version came from, as it was when the version was registered."""
+    """Where a version came from, as it was when the version was registered or, if later, when its run had ended."""
 
     run = fields.Nested(RunView, **shown("The execution that produced it.", null=True))
     code = fields.Nested(CodeView, **shown("The code that it was built from.", null=True))

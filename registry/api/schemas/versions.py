@@ -261,6 +261,14 @@ class VersionView(View):
     framework = fields.String(**shown("The framework.", null=True))
     signature = fields.Dict(**shown("The inputs and outputs of the model.", null=True))
     lineage = fields.Nested(LineageView, **shown("Where it came from."))
+    run_state = fields.String(
+        **shown(
+            "`unfinished`: the run was still running when the lineage was recorded, and what it logs later is added "
+            "when it has ended; `finished`: that was added; `abandoned`: its end was not seen, the history says why. "
+            "Null: no tracking server is asked about the run again.",
+            null=True,
+        )
+    )
     source = fields.String(**shown("The source that an MLflow client, or an import, named.", null=True))
     claimed = fields.Dict(**shown("Facts from the registry that it comes from.", null=True))
     created_at = Instant(**shown("When it was registered."))

@@ -8,6 +8,7 @@ from registry.db.models.governance import AliasRequest, AliasTenure, Tenure
 from registry.db.models.imports import Import
 from registry.db.models.lineage import LineageDigest, LineageEdge, LineageNode
 from registry.db.models.operations import Census, Heartbeat
+from registry.db.models.refreshes import RunRefresh
 from registry.db.models.refusals import Download, LoginFailure, Refusal
 from registry.db.models.registry import Registry
 from registry.db.models.releases import CompatibleRelease
@@ -38,6 +39,7 @@ __all__ = [
     "ModelTag",
     "Refusal",
     "Registry",
+    "RunRefresh",
     "Stray",
     "Tenure",
     "Token",

@@ -80,7 +80,8 @@ class Version(Base):
     ``manifest_digest`` is empty while nobody knows the files: those of an unverified version are elsewhere, those of
     one that an import fills are still to be fetched. ``source``, ``run_link`` and ``logged_model`` are an MLflow
     client's words, kept as they came and never opened; ``location`` is where such a client finds those files.
-    ``run_id`` repeats the run of the lineage. ``revised_at`` and ``claimed`` are as a model's.
+    ``run_id`` repeats the run of the lineage. ``run_state`` is a ``RunState``; None where no tracking server is asked
+    about the run again. ``revised_at`` and ``claimed`` are as a model's.
     """
 
     __tablename__ = "versions"
@@ -114,6 +115,7 @@ class Version(Base):
     run_id: Mapped[str | None] = mapped_column(String(255))
     run_link: Mapped[str | None] = mapped_column(Text)
     logged_model: Mapped[str | None] = mapped_column(String(64))
+    run_state: Mapped[str | None] = mapped_column(String(16))
     row_version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
@@ -134,7 +136,7 @@ class VersionTag(Base):
 
 
 class VersionParam(Base):
-    """Frozen at registration; a trigger refuses changes."""
+    """Never changed: a trigger refuses it. Those that an unfinished run logs later are added when it has ended."""
 
     __tablename__ = "version_params"
     __table_args__ = (Index("ix_version_params_key", "key"),)

@@ -40,6 +40,7 @@ _VERSION: dict[str, Any] = {
     "location": Version.location,
     "run_id": Version.run_id,
     "run_link": Version.run_link,
+    "run_state": Version.run_state,
     "logged_model": Version.logged_model,
     "created_at": Version.created_at,
     "created_by": Account.name,
@@ -214,10 +215,13 @@ def _lineage(edges: Iterable[Sequence[Any]]) -> LineageRecord:
         if kind == NodeKind.DATASET:
             document["role"] = role
         parts[kind].append(document)
+    run, code, environment = (
+        parts[kind][-1] if parts[kind] else None for kind in (NodeKind.RUN, NodeKind.CODE, NodeKind.ENVIRONMENT)
+    )
     return LineageRecord(
-        run=next(iter(parts[NodeKind.RUN]), None),
-        code=next(iter(parts[NodeKind.CODE]), None),
-        environment=next(iter(parts[NodeKind.ENVIRONMENT]), None),
+        run=run,
+        code=code,
+        environment=environment,
         datasets=parts[NodeKind.DATASET],
         parents=parts[NodeKind.VERSION],
     )

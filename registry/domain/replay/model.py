@@ -138,6 +138,14 @@ class _Replay:
     def measured(self, entry: Entry) -> None:
         self._version(entry).metrics[entry.at] = entry.facts.get("metrics", dict(entry.after["metrics"]))
 
+    def refreshed(self, entry: Entry) -> None:
+        """Apply a later snapshot of the run, of which the entry has the digests; none: the end was not seen."""
+        version = self._version(entry)
+        version.run_state = entry.after["run_state"]
+        if entry.facts:
+            version.params, version.edges = entry.facts["params"], entry.facts["edges"]
+            version.metrics[entry.at] = entry.facts["metrics"]
+
     def version_deleted(self, entry: Entry) -> None:
         version = self._version(entry)
         if entry.before.get("stage") in SERVING:
@@ -263,6 +271,7 @@ class _Replay:
 
 
 def _keep_facts(version: Version, entry: Entry) -> None:
+    version.run_state = entry.after.get("run_state")
     version.frozen = entry.facts.get("frozen", UNKNOWN)
     version.params = entry.facts.get("params", UNKNOWN)
     version.edges = entry.facts.get("edges", UNKNOWN)
@@ -294,6 +303,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.failed": _Replay.settled,
     "version.edited": _Replay.version_edited,
     "version.measured": _Replay.measured,
+    "version.refreshed": _Replay.refreshed,
     "version.deleted": _Replay.version_deleted,
     "version.undeleted": _Replay.undeleted,
     "version.purged": _Replay.purged,
@@ -307,6 +317,8 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "import.failed": _Replay.unchanged,
     "import.parked": _Replay.unchanged,
     "import.retried": _Replay.unchanged,
+    "refresh.parked": _Replay.unchanged,
+    "refresh.retried": _Replay.unchanged,
     BASELINE: _Replay.baselined,
     ERASED: _Replay.erased,
 }

@@ -68,6 +68,7 @@ class Version:
     stage: str = Stage.NONE.value
     rolled_back: bool = False
     state_reason: Text = None
+    run_state: str | None = None
     deleted_at: str | None = None
     purged_at: str | None = None
     frozen: str | Unknown = UNKNOWN

@@ -98,6 +98,7 @@ def _check_version(
     check("state", row.state, log.state)
     check("reason", row.state_reason, log.state_reason)
     check("stage", row.stage, log.stage)
+    check("state of its run", row.run_state, log.run_state)
     check("mark of a rollback", bool(row.rolled_back), log.rolled_back)
     check("manifest digest", row.manifest_digest, log.manifest)
     check("lineage digest", row.lineage_digest, log.lineage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import (
@@ -14,7 +14,9 @@ from registry.db.models import (
     AuditEntry,
     Blob,
     CheckpointedHead,
+    Model,
     Registry,
+    RunRefresh,
     Token,
     UncertainTime,
     Version,
@@ -22,6 +24,7 @@ from registry.db.models import (
 )
 from registry.domain import area, clock, confusables, facts
 from registry.domain.access import LOCAL_DEV, SYSTEM, ActorKind
+from registry.domain.lineage import RunState
 from registry.domain.replay import restorations
 from registry.domain.replay.access import BOOTSTRAP_SECONDS, Access
 from registry.domain.replay.checkpoints import Checkpoints
@@ -97,6 +100,19 @@ def check_registry(cursors: Cursors, log: Restorations, found: Comparison) -> No
     found.differences += unlike("uncertain span", ends, log.uncertain)
     for span in ends.keys() & log.uncertain.keys():  # later entries of the chain may have extended it
         found.check(f"the end of the uncertain span {span}", min(ends[span], log.uncertain[span]), log.uncertain[span])
+
+
+def check_refreshes(cursors: Cursors, found: Comparison) -> None:
+    """Require a job of this service that waits for the end of each run that a version says is unfinished."""
+    statement = (
+        select(Model.name, Version.number, RunRefresh)
+        .join(Version, Version.model_id == Model.id)
+        .outerjoin(RunRefresh, and_(RunRefresh.version_id == Version.id, RunRefresh.state == "waiting"))
+        .where(Version.run_state == RunState.UNFINISHED.value)
+    )
+    for name, number, row in cursors.rows(statement):
+        if row is None or not row_seals.is_true(row.seal, row_seals.refresh_leaf(row)):
+            found.differences.append(f"the run of {name}:{number} is unfinished, and no job waits for its end")
 
 
 def _model_of(aggregate: str) -> str | None:

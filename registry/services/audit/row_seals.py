@@ -1,7 +1,8 @@
 """Seals of rows that act or answer though no entry commits to them, keyed as those of audit entries.
 
 They are uploads (whose bytes these are, and that they arrived), imports (what is asked for, and in whose name), the
-kept replies to an ``Idempotency-Key``, and blobs (which object was verified). SQL alone cannot write such a seal: a row
+kept replies to an ``Idempotency-Key``, blobs (which object was verified), and run refreshes (which run is read for a
+version). SQL alone cannot write such a seal: a row
 without one, or one that was changed, does nothing. Whoever changes what a seal covers seals the row again.
 """
 
@@ -16,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.models import Import, Registry, Upload
+from registry.db.models import Import, Registry, RunRefresh, Upload
 from registry.domain import facts
 from registry.services.audit import sealing
 
@@ -35,6 +36,11 @@ def seal_import(wanted: Import) -> None:
     wanted.seal = sealing.seal(import_leaf(wanted))
 
 
+def seal_refresh(wanted: RunRefresh) -> None:
+    """Seal a new refresh of a run."""
+    wanted.seal = sealing.seal(refresh_leaf(wanted))
+
+
 def upload_leaf(row: Any) -> str:
     """Return what is sealed of an upload, or of a row with its columns."""
     state = row.state if row.state in ARRIVED else "open"
@@ -45,6 +51,11 @@ def import_leaf(row: Any) -> str:
     """Return what is sealed of an import, or of a row with its columns."""
     said = [row.id, row.model_id, row.version_id, row.source, facts.document(row.facts)]
     return _leaf("import", [*said, row.permissions, row.created_by, row.token_id])
+
+
+def refresh_leaf(row: Any) -> str:
+    """Return what is sealed of the refresh of a run, or of a row with its columns."""
+    return _leaf("refresh", [row.id, row.model_id, row.version_id, row.server, row.run_id, row.logged_model])
 
 
 def blob_leaf(sha256: str, size: int, key: str, etag: str | None) -> str:

@@ -140,6 +140,7 @@ class _Verification:
                 elif aggregate == REGISTRY:
                     restorations = restoration_log.replay(steps)
                     holdings.check_registry(cursors, restorations, found)
+                    holdings.check_refreshes(cursors, found)
                     baseline = restorations.baseline
                 elif next(steps, None) is not None:
                     raise Unreplayable("this release does not know the chain")

@@ -17,6 +17,7 @@ _DATED = "dates a row that no answer shows"
 SEALED: Mapping[str, tuple[str, ...]] = {
     "uploads": ("id", "created_by", "sha256", "size", "key", "state", "seal"),
     "imports": ("id", "model_id", "version_id", "source", "facts", "permissions", "created_by", "token_id", "seal"),
+    "run_refreshes": ("id", "model_id", "version_id", "server", "run_id", "logged_model", "seal"),
     "idempotency_keys": (
         "principal", "key", "fingerprint", "status", "reply", "etag", "location", "permissions", "seal",
     ),
@@ -59,6 +60,12 @@ UNREAD: Mapping[str, Mapping[str, str] | str] = {
         **dict.fromkeys(("state", "reason", "files", "bytes", "number", "finished_at"), _PROGRESS),
         "ignored": "what of a source no version has; nothing rests on it",
         "created_at": _DATED,
+    },
+    "run_refreshes": {
+        **_WORK,
+        **dict.fromkeys(("state", "reason", "due_at", "finished_at"), _PROGRESS),
+        "created_at": "until when a worker looks; what it finds is recorded when it is added",
+        "created_by": "whose registration it was is in the history of the model",
     },
     "lineage_nodes": {"created_at": _DATED},
     "lineage_edges": {"id": _KEY, "created_at": _DATED},

@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, Large
 
 from registry.db import migrate
 from registry.db.base import Base, Instant
-from registry.db.models import AliasRequest, IdempotencyKey, Import, Upload
+from registry.db.models import AliasRequest, IdempotencyKey, Import, RunRefresh, Upload
 from registry.services import audit
 from registry.services.audit import row_seals
 from tests.services.tampering.columns import SEALED, UNREAD, is_unread
@@ -78,9 +78,9 @@ def test_a_change_of_any_column_that_is_not_declared_is_found(tmp_path: Path, ma
     assert unseen == []
 
 
-@pytest.mark.parametrize("table", [Upload, Import, IdempotencyKey])
+@pytest.mark.parametrize("table", [Upload, Import, IdempotencyKey, RunRefresh])
 def test_a_seal_covers_all_that_is_declared_as_sealed(
-    tmp_path: Path, make_settings: Any, table: type[Upload] | type[Import] | type[IdempotencyKey]
+    tmp_path: Path, make_settings: Any, table: type[Upload] | type[Import] | type[IdempotencyKey] | type[RunRefresh]
 ) -> None:
     registry = Registry.at(make_settings(f"sqlite:///{tmp_path}/registry.db"), tmp_path)
     values: dict[str, Any] = {column.name: None for column in TABLES[table.__tablename__].columns}
@@ -94,10 +94,12 @@ def test_a_seal_covers_all_that_is_declared_as_sealed(
     assert AliasRequest.__tablename__ in SEALED
 
 
-def _leaf(table: type[Upload] | type[Import] | type[IdempotencyKey], values: dict[str, Any]) -> str:
+def _leaf(table: type[Upload] | type[Import] | type[IdempotencyKey] | type[RunRefresh], values: dict[str, Any]) -> str:
     if table is IdempotencyKey:
         return row_seals.reply_leaf(values)
     row = table(**values)
+    if isinstance(row, RunRefresh):
+        return row_seals.refresh_leaf(row)
     return row_seals.upload_leaf(row) if isinstance(row, Upload) else row_seals.import_leaf(row)
 
 
