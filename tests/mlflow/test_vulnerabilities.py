@@ -164,7 +164,8 @@ def test_no_endpoint_is_open_and_each_asks_the_same_under_both_addresses(app: Fl
     found = faces_of(app)
 
     open_ = {address for address, permission in found.items() if permission == PUBLIC}
-    assert {address.partition("<")[0].split()[1] for address in open_} == {"/api/", "/ajax-api/"}
+    probes = {"/health", "/version"}
+    assert {address.partition("<")[0].split()[1] for address in open_} == {"/api/", "/ajax-api/", *probes}
     assert len(found) > 60
     for address, permission in found.items():
         if " /api/" in address:
