@@ -19,10 +19,12 @@ A layer imports only those below it; import-linter holds that. Where to look:
     what is allowed             domain/stages.py (moves, rollback), domain/names.py, domain/confusables.py,
                                 domain/access.py, rules/paths.py
     who may change production   services/authority.py, services/protection.py (aliases)
-    slow and hostile clients    front/worker.py, front/limits.py; http/bodies.py; db/queries/pages.py (4 MiB a page)
+    slow and hostile clients    front/worker.py, front/limits.py, front/shares.py; http/bodies.py;
+                                db/queries/pages.py (4 MiB a page)
     how a promotion happens     api/v1/stages.py or mlflow/stages.py -> services/stages.py -> domain/stages.py
     how bytes get in            services/uploads.py -> services/completion.py -> services/registration.py
-    … from MLflow's clients     mlflow/creation.py -> services/artifacts.py, services/tracking.py, services/filling.py
+    … from MLflow's clients     mlflow/creation.py -> services/artifacts.py, services/tracking.py, services/filling.py;
+                                mlflow/arrival.py (while they wait), services/run_refreshes.py (after the run's end)
     what a filter means         domain/filters/ -> db/queries/search.py
     who verifies them           storage/checked.py (at once), services/verification.py (workers)
     how bytes get out of use    services/collection.py; services/scrubbing.py looks after the others

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Stages:
-    """The stages of one model's versions, through the same moves as anybody's."""
+    """The stages of one model's versions, set by the moves that every client makes."""
 
     def __init__(self, registry: RegistryClient, report: Report, model: str, reason: str) -> None:
         self._registry, self._report, self._model, self._reason = registry, report, model, reason
@@ -49,7 +49,7 @@ class Stages:
         self._report.add(name, f"version {number}, stage", "created", target)
 
     def _incumbent(self, held: Sequence[int]) -> int | None:
-        """Who may be displaced: one of the import's own, or nobody."""
+        """Return the version that may be displaced, which the import has moved; None without one. Raises Conflict."""
         from registry.client import errors
 
         current = self._registry.models.get(self._model)["stages"]["production"]

@@ -25,7 +25,7 @@ class Trust:
     a public store. The others are those of REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE, else of SSL_CERT_FILE and
     SSL_CERT_DIR, else certifi's.
 
-    Raises CertificatesUnreadable for a file of its own; for one of the others the first connection by TLS does.
+    Raises CertificatesUnreadable for an unreadable *ca_file*; for the others, the first connection by TLS raises it.
     """
 
     def __init__(self, ca_file: str | Path | None = None, environ: Mapping[str, str] | None = None) -> None:

@@ -25,7 +25,7 @@ _UNANSWERED = "The proxy there gets no answer from the registry: is it running, 
 _API = "The registry's API is at /api/v1 below its address: look at the address and its path, and at the proxy there"
 
 LOGIN, PROXY_LOGIN, BODY = (
-    "Something before it asks for a login of its own: let requests with a token pass",
+    "A gateway in front of it asks for another login: let requests with a token pass",
     "The HTTP proxy of this machine asks for a login: HTTPS_PROXY or HTTP_PROXY with http://USER:PASSWORD@HOST:PORT",
     "Raise the largest body that the proxy before it takes",
 )

@@ -89,7 +89,7 @@ def require_working(url: str) -> None:
 
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
-    """A connection of its own. Raises Unavailable when the database does not answer, or lacks a right or a schema."""
+    """Return a new connection. Raises Unavailable when the database does not answer, or lacks a right or a schema."""
     engine = open_engine(url)
     try:
         with engine.connect() as connection:
