@@ -1,9 +1,4 @@
-"""Parts that every suite shares: databases, the app over each, an identity for each role; and which variants run.
-
-Every test runs: over one database, chosen by its name, and in its first variant. Of the rest (the other database,
-stores, clients, ways to fail) one in so many runs, the same ones each time. ``SHARES`` and ``PAIRS`` say how many, and
-``share(n)`` of one module or test; ``share(1)`` means all. ``--every-variant`` runs everything.
-"""
+"""Fixtures that every suite shares: databases, the app over each, and an identity for each role."""
 
 from __future__ import annotations
 
@@ -11,7 +6,6 @@ import functools
 import gc
 import os
 import tempfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -33,7 +27,7 @@ from tests.support.identity import claim, identify
 from tests.support.postgres import running_postgres
 from tests.support.servers import Launcher
 
-pytest_plugins = ["tests.support.fixtures_s3"]
+pytest_plugins = ["pytester", "tests.support.fixtures_s3", "tests.support.variants"]
 
 SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
@@ -43,11 +37,6 @@ os.environ["REGISTRY_RETRY_SECONDS"] = "5"  # in CI and elsewhere
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
-# Of the variants besides the first, and of the other database, one in so many.
-SHARES = {"faults": 8, "races": 3, "storage": 3}
-PAIRS = {"api": 8, "services": 8, "mlflow": 8}
-# Where the database has a say in the answer, as in what is hostile or is searched for, tests run over both.
-BOTH = ("hostile", "statements", "state_machine", "search")
 # Begun first, so that no worker is left with one of them when the others have done.
 LONG = {
     "test_differential",
@@ -60,10 +49,6 @@ LONG = {
 }
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--every-variant", action="store_true", help="run all variants of the long suites, not a share")
-
-
 def pytest_configure(config: pytest.Config) -> None:
     """Generated examples are half of the usual, and have no deadline: on a busy machine it would fail what holds."""
     examples = 100 if config.getoption("--every-variant") else 50
@@ -71,49 +56,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("registry")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is not in the share; which that is depends on the tests' names alone."""
-    if config.getoption("--every-variant"):
-        return
-    seen: set[str] = set()
-    left_out = []
-    for item in items:
-        if item.get_closest_marker("slow"):
-            continue
-        test = item.nodeid.partition("[")[0]
-        if not _is_chosen_of_its_pair(item) or (
-            test in seen and _hash(item.nodeid) % _share(item, SHARES.get(item.path.parent.name, 1))
-        ):
-            left_out.append(item)
-        else:
-            seen.add(test)
-    config.hook.pytest_deselected(items=left_out)
-    gone = set(left_out)
-    items[:] = sorted((item for item in items if item not in gone), key=lambda item: item.path.stem not in LONG)
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the longest tests first."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
 
 
 def pytest_collection_finish() -> None:
     """Leave what was imported and collected out of every later search for garbage, which took a tenth of the time."""
     gc.freeze()
     gc.set_threshold(20_000, 50, 100)  # most of what a request leaves goes without a search
-
-
-def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
-    kind = getattr(item, "callspec", None) and item.callspec.params.get("database")  # type: ignore[attr-defined]  # asked for above
-    if kind not in {"sqlite", "postgresql"}:
-        return True
-    usual = 1 if any(word in item.path.name for word in BOTH) else PAIRS.get(item.path.parent.name, 1)
-    chosen = _hash(item.nodeid.replace(kind, "*"))
-    return chosen // 2 % _share(item, usual) == 0 or ("sqlite", "postgresql")[chosen % 2] == kind
-
-
-def _share(item: pytest.Item, usual: int) -> int:
-    mark = item.get_closest_marker("share")
-    return int(mark.args[0]) if mark else usual
-
-
-def _hash(text: str) -> int:
-    return zlib.crc32(text.encode())
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -1,0 +1,94 @@
+"""Pytest plugin: run a share of each test's variants, and report how many were left out.
+
+Every test runs over one database, chosen by its name, and in its first variant. Of the other variants (the second
+database, stores, clients, faults) one in n runs, the same ones in each run. ``SHARES`` and ``PAIRS`` set n for a
+directory, the mark ``share(n)`` for a module or a test; ``share(1)`` runs all.
+
+A test file or a test that is named on the command line runs in all its variants, and so does what ``-k`` or ``--lf``
+selects. ``--every-variant`` runs all variants of all tests.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import pytest
+
+SHARES = {"faults": 8, "races": 3, "storage": 3}
+"""Of the variants after the first, one in n runs."""
+PAIRS = {"api": 8, "services": 8, "mlflow": 8}
+"""Of the tests that have one variant for each database, one in n runs over both."""
+BOTH = ("hostile", "statements", "state_machine", "search")
+"""Words in the names of files whose tests always run over both: the answers depend on the database."""
+
+_LEFT_OUT = pytest.StashKey[int]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every-variant", action="store_true", help="run all variants of all tests, not a share of them")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the variants outside of the share, which depends on the names of the tests alone."""
+    if config.getoption("every_variant") or config.getoption("keyword") or config.getoption("lf", default=False):
+        return
+    seen: set[str] = set()
+    chosen, left_out = [], []
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        if item.get_closest_marker("slow") or item.session.isinitpath(item.path):
+            chosen.append(item)
+        elif _is_chosen_of_its_pair(item) and (test not in seen or _is_in_share(item)):
+            chosen.append(item)
+            seen.add(test)
+        else:
+            left_out.append(item)
+    config.hook.pytest_deselected(items=left_out)
+    config.stash[_LEFT_OUT] = len(left_out)
+    items[:] = chosen
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the number to the process that prints the summary, if this is one of its workers."""
+    worker_output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if worker_output is not None:
+        worker_output["left_out"] = session.config.stash.get(_LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Keep the number that a worker sent; each worker collects the same tests."""
+    if left_out := getattr(node, "workeroutput", {}).get("left_out", 0):
+        node.config.stash[_LEFT_OUT] = left_out
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if left_out := config.stash.get(_LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"{left_out} further variants of these tests were left out. "
+            "Run all of them with --every-variant, or those of one file or test by naming it."
+        )
+
+
+def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
+    kind = getattr(item, "callspec", None) and item.callspec.params.get("database")  # type: ignore[attr-defined]  # asked for above
+    if kind not in {"sqlite", "postgresql"}:
+        return True
+    usual = 1 if any(word in item.path.name for word in BOTH) else PAIRS.get(item.path.parent.name, 1)
+    number = _number(item.nodeid.replace(kind, "*"))
+    return number // 2 % _share(item, usual) == 0 or ("sqlite", "postgresql")[number % 2] == kind
+
+
+def _is_in_share(item: pytest.Item) -> bool:
+    return _number(item.nodeid) % _share(item, SHARES.get(item.path.parent.name, 1)) == 0
+
+
+def _share(item: pytest.Item, usual: int) -> int:
+    mark = item.get_closest_marker("share")
+    return int(mark.args[0]) if mark else usual
+
+
+def _number(text: str) -> int:
+    """Return the same number for the same text in every process and run."""
+    return zlib.crc32(text.encode())

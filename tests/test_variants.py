@@ -1,0 +1,56 @@
+"""Which variants of the tests run, and what is said of the others: ``tests/support/variants.py``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+PLUGIN = ("-p", "tests.support.variants", "-p", "no:cacheprovider")
+SUITE = """
+import pytest
+
+@pytest.mark.share(1_000_000_007)
+@pytest.mark.parametrize("fault", ["kill", "stall", "cut"])
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_fault(database, fault):
+    pass
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A suite of one test with six variants, of which a run takes one."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    pytester.makeini("[pytest]\nmarkers = share slow")
+    (pytester.path / "api").mkdir()
+    (pytester.path / "api" / "test_faults.py").write_text(SUITE)
+    return pytester
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_run_prints_how_many_variants_it_left_out_and_how_to_run_them(suite: pytest.Pytester, workers: str) -> None:
+    result = suite.runpytest_inprocess(*PLUGIN, "-n", workers)
+
+    result.assert_outcomes(passed=1, deselected=None if workers == "1" else 5)
+    result.stdout.fnmatch_lines(["5 further variants * left out. *--every-variant*"])
+
+
+@pytest.mark.parametrize(
+    ("selection", "passed"),
+    [
+        (["api/test_faults.py::test_a_fault[postgresql-stall]"], 1),
+        (["api/test_faults.py::test_a_fault[sqlite-stall]"], 1),
+        (["api/test_faults.py::test_a_fault"], 6),
+        (["api/test_faults.py"], 6),
+        (["-k", "postgresql"], 3),
+        (["--every-variant"], 6),
+    ],
+)
+def test_what_the_command_line_names_is_never_left_out(
+    suite: pytest.Pytester, selection: list[str], passed: int
+) -> None:
+    result = suite.runpytest_inprocess(*PLUGIN, "-n", "0", *selection)
+
+    result.assert_outcomes(passed=passed, deselected=None if selection[0] != "-k" else 3)
+    result.stdout.no_fnmatch_line("*left out*")
