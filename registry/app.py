@@ -20,16 +20,17 @@ from registry.domain.secret_keys import derived, fingerprint
 from registry.http import access, bodies, context
 from registry.http.routing import OnceCompiledRule
 from registry.mlflow.routes import BLUEPRINTS as MLFLOW
-from registry.services import audit, secret_keys
-from registry.services.at_once import Places
-from registry.services.download_counts import DownloadCounts
-from registry.services.refusals import Counts
-from registry.services.secret_keys import Keys
-from registry.services.tracking import Upstream
+from registry.services import audit
+from registry.services.imports.inline import Places
+from registry.services.imports.upstream import Upstream
+from registry.services.maintenance import secret_keys
+from registry.services.maintenance.secret_keys import Keys
+from registry.services.usage.downloads import DownloadCounts
+from registry.services.usage.refusals import Counts
 from registry.storage.factory import open_store
 from registry.storage.sources import open_sources
 from registry.telemetry import requests, tracing
-from registry.tracking.link import Link
+from registry.tracking.http_client import Link
 from registry.tracking.server import TrackingServer
 
 SECURITY_HEADERS = {

@@ -24,7 +24,10 @@ from registry.db.session import db, engine_of
 from registry.domain.errors import Unavailable
 from registry.http import refusals
 from registry.http.context import EXTENSION, Adapters
-from registry.services import accounts, health, ownership, secret_keys
+from registry.services.accounts import accounts
+from registry.services.integrity import store_ownership
+from registry.services.maintenance import secret_keys
+from registry.services.monitoring import health
 from registry.telemetry import logs, meters, tracing
 
 # A checkout is looked at first: an editable install would hold a stale copy.
@@ -112,7 +115,7 @@ def check_key_and_store(app: Flask) -> None:
     """
     with app.app_context():
         secret_keys.confirm_at_start()
-        ownership.confirm_at_start(app.extensions[EXTENSION].store)
+        store_ownership.confirm_at_start(app.extensions[EXTENSION].store)
         health.log_privileges()
         db.engine.dispose()  # a server that forks must not share this connection with its workers
 

@@ -22,26 +22,14 @@ from registry.api.schemas.imports import registration_of
 from registry.db import times
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION, Adapters
-from registry.services import (
-    artifacts,
-    audit,
-    census,
-    collection,
-    filling,
-    gathering,
-    health,
-    heartbeats,
-    imports,
-    leases,
-    ownership,
-    run_refreshes,
-    scrubbing,
-    secret_keys,
-    tracking,
-    upkeep,
-    verification,
-)
-from registry.services.filling import Kind
+from registry.services import audit, leases
+from registry.services.artifacts import mlflow_sources, multipart
+from registry.services.imports import import_jobs, import_kinds, run_refreshes, upstream
+from registry.services.imports.import_kinds import Kind
+from registry.services.integrity import scrubbing, store_ownership
+from registry.services.maintenance import cleanup, garbage_collection, heartbeats, secret_keys
+from registry.services.monitoring import health, table_counts
+from registry.services.uploads import verification
 
 log = structlog.get_logger(__name__)
 IDLE_SECONDS = 1.0
@@ -78,7 +66,7 @@ def run(app: Flask, *, once: bool = False) -> None:
     times.guard(app)
     with app.app_context():
         secret_keys.confirm_at_start()
-        ownership.confirm_at_start(app.extensions[EXTENSION].store)
+        store_ownership.confirm_at_start(app.extensions[EXTENSION].store)
         health.log_privileges()
     stop = threading.Event()
 
@@ -116,9 +104,9 @@ def _give_back(app: Flask) -> None:
 def kinds_of(adapters: Adapters) -> dict[str, Kind]:
     """How to fill the versions whose numbers were reserved, by the kind of the facts that were kept of them."""
     return {
-        artifacts.KIND: filling.from_artifacts(artifacts.files_for),
-        "location": filling.from_location(adapters.sources),
-        "tracking": tracking.from_tracking(adapters.upstreams, adapters.sources),
+        mlflow_sources.KIND: import_kinds.from_artifacts(mlflow_sources.files_for),
+        "location": import_kinds.from_location(adapters.sources),
+        "tracking": upstream.from_tracking(adapters.upstreams, adapters.sources),
     }
 
 
@@ -197,7 +185,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
     kinds = kinds_of(adapters)
 
     def fetch() -> bool:
-        return imports.run_next(
+        return import_jobs.run_next(
             store=store,
             sources=adapters.sources,
             make=registration_of,
@@ -207,18 +195,18 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         )
 
     def hash_artifacts() -> bool:
-        return gathering.hash_next(store=store)
+        return multipart.hash_next(store=store)
 
     def refresh_runs() -> bool:
         return run_refreshes.refresh_next(upstreams=adapters.upstreams)
 
     def keep_up() -> bool:
-        done = upkeep.run(store=store)
+        done = cleanup.run(store=store)
         log.info("upkeep", uploads_expired=done.uploads, keys_forgotten=done.keys, files_swept=done.files)
         return False
 
     def count() -> bool:
-        census.take()
+        table_counts.take()
         return False
 
     def checkpoint() -> bool:
@@ -228,7 +216,7 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         return scrubbing.scrub_next(store=store, interval=timedelta(seconds=settings.scrub_interval))
 
     def collect() -> bool:
-        found = list(collection.collect(store=store, grace=timedelta(seconds=settings.gc_grace)))
+        found = list(garbage_collection.collect(store=store, grace=timedelta(seconds=settings.gc_grace)))
         deleted = [waste for waste in found if waste.deleted]
         freed = sum(waste.size for waste in deleted)
         log.info("collected", deleted=len(deleted), bytes=freed, waiting=len(found) - len(deleted))

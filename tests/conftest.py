@@ -19,7 +19,7 @@ from registry.db import migrate
 from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
-from registry.services import accounts
+from registry.services.accounts import accounts
 from tests.support import disks, documented, logging_state
 from tests.support.api import Api, Given
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase

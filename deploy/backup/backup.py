@@ -31,7 +31,8 @@ from registry.db import migrate, schema
 from registry.db.session import db
 from registry.domain import ownership as identities
 from registry.domain.errors import ForeignStore, RegistryError
-from registry.services import ownership, restoration
+from registry.services.integrity import store_ownership
+from registry.services.maintenance import restoration
 from registry.storage.checked import Store
 from registry.storage.factory import open_store
 
@@ -155,11 +156,11 @@ def _require_own(settings: Settings) -> identities.Identity:
     app = create_app(settings)
     with app.app_context():
         try:
-            finding = ownership.examine(app.extensions["model-registry"].store)
+            finding = store_ownership.examine(app.extensions["model-registry"].store)
         finally:
             db.engine.dispose()
-    if finding.state is ownership.State.FOREIGN:
-        raise Refused(f"{finding.detail}. {ownership.FIX}")
+    if finding.state is store_ownership.State.FOREIGN:
+        raise Refused(f"{finding.detail}. {store_ownership.FIX}")
     return finding.own
 
 
@@ -196,11 +197,11 @@ def _own_store(settings: Settings, *, adopts: bool) -> None:
     store = app.extensions["model-registry"].store
     with app.app_context():
         try:
-            ownership.confirm(store)
+            store_ownership.confirm(store)
         except ForeignStore as error:
             if not adopts:
                 raise Refused(error.detail) from error
-            ownership.adopt(store, dry_run=False)
+            store_ownership.adopt(store, dry_run=False)
         finally:
             db.engine.dispose()
 

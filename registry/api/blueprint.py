@@ -21,7 +21,7 @@ from registry.api import operation_docs
 from registry.api.dumping import compiled
 from registry.api.operation_docs import is_conditional
 from registry.api.refusal_docs import refuses
-from registry.db.attempts import persistently
+from registry.db.retry import persistently
 from registry.domain.errors import Invalid, Malformed, NotJson, PreconditionFailed
 from registry.http import bodies, json_text
 from registry.http.access import WRITES

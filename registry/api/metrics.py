@@ -21,8 +21,8 @@ from registry.config import Secret
 from registry.domain.errors import Unauthenticated, Unavailable
 from registry.http.access import public
 from registry.http.context import EXTENSION, Adapters, settings, store
-from registry.services import gauges, health
-from registry.services.gauges import Gauge
+from registry.services.monitoring import gauges, health
+from registry.services.monitoring.gauges import Gauge
 from registry.storage.checked import Store
 from registry.telemetry import processes, shared_values
 from registry.telemetry.latest_text import LatestText

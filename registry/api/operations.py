@@ -11,7 +11,7 @@ from werkzeug import Response as Redirect
 from registry.api import description
 from registry.http.access import public
 from registry.http.context import below_prefix, settings, store
-from registry.services import health
+from registry.services.monitoring import health
 from registry.telemetry import processes
 
 ASSETS = Path(swagger_ui.static_path)

@@ -8,7 +8,7 @@ from registry.http import files
 from registry.http.access import public
 from registry.http.bodies import announced_length, takes_file
 from registry.http.context import store
-from registry.services import uploads
+from registry.services.uploads import announcement
 
 blueprint = Blueprint("transfer", __name__)
 
@@ -18,7 +18,7 @@ blueprint = Blueprint("transfer", __name__)
 @public("the address is the credential: signed by us for one object, one size and a short time")
 def receive(token: str) -> Response:
     """Store the body under the key that the address was signed for."""
-    uploads.require_open(store().key_of(token))
+    announcement.require_open(store().key_of(token))
     store().receive(token, request.stream, announced_length(request))
     return Response(status=204)
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.inserts import add_counts
+from registry.db.bulk_insert import add_counts
 from registry.db.models import LoginFailure
 from registry.db.session import transaction
 from registry.domain.errors import RateLimited

@@ -11,47 +11,47 @@ from typing import cast
 
 import click
 
-from registry.cli import failures
-from registry.cli.exits import MEANINGS, Exit
-from registry.cli.options import COMMON, COMMON_HINT
+from registry.cli.support import failures
+from registry.cli.support.exit_codes import MEANINGS, Exit
+from registry.cli.support.options import COMMON, COMMON_HINT
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Versions": {
-        "register": "register:register",
-        "pull": "files:pull",
-        "verify": "files:verify",
-        "show": "show:show",
-        "compare": "comparing:compare",
-        "history": "show:history",
+        "register": "commands.register:register",
+        "pull": "commands.files:pull",
+        "verify": "commands.files:verify",
+        "show": "commands.show:show",
+        "compare": "commands.compare:compare",
+        "history": "commands.show:history",
     },
     "Stages": {
-        "promote": "stages:promote",
-        "rollback": "stages:rollback",
-        "demote": "stages:demote",
-        "archive": "stages:archive",
+        "promote": "commands.stages:promote",
+        "rollback": "commands.stages:rollback",
+        "demote": "commands.stages:demote",
+        "archive": "commands.stages:archive",
     },
     "Catalogue": {
-        "search": "search:search",
-        "model": "model:model",
-        "version": "version:version",
-        "alias": "alias:alias",
-        "tag": "tag:tag",
-        "audit": "audit:audit",
-        "import": "importing:import_",
-        "export": "exporting:export",
+        "search": "commands.search:search",
+        "model": "commands.model:model",
+        "version": "commands.version:version",
+        "alias": "commands.alias:alias",
+        "tag": "commands.tag:tag",
+        "audit": "commands.audit:audit",
+        "import": "mlflow.import_apply:import_",
+        "export": "mlflow.export:export",
     },
     "Identity": {
-        "login": "identity:login",
-        "logout": "identity:logout",
-        "whoami": "identity:whoami",
-        "token": "token:token",
+        "login": "commands.login:login",
+        "logout": "commands.login:logout",
+        "whoami": "commands.login:whoami",
+        "token": "commands.token:token",
     },
     "Server": {
-        "serve": "serve:serve",
-        "worker": "serve:worker",
-        "db": "db:db",
-        "admin": "admin:admin",
-        "doctor": "doctor:doctor",
+        "serve": "commands.serve:serve",
+        "worker": "commands.serve:worker",
+        "db": "commands.db:db",
+        "admin": "commands.admin:admin",
+        "doctor": "commands.doctor:doctor",
     },
 }
 # What people type who come from other tools, with what does it here.

@@ -33,9 +33,9 @@
 The package stands alone: it imports nothing else of the registry and needs only requests.
 """
 
+from registry.client.api.fields import UNSET
 from registry.client.client import RegistryClient
 from registry.client.errors import RegistryError
-from registry.client.fields import UNSET
 from registry.client.references import Reference
 
 __all__ = ["UNSET", "Reference", "RegistryClient", "RegistryError"]

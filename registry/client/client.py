@@ -9,39 +9,33 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Self, Unpack
 
-from registry.client import (
-    archives,
-    comparison,
-    credentials,
-    downloads,
-    polling,
-    registration,
-    retrying,
-    target,
-    verification,
-)
-from registry.client.access import Tokens
-from registry.client.catalog import Models, Versions
-from registry.client.certificates import Trust
+from registry.client import comparison, registration
+from registry.client.api import polling
+from registry.client.api.catalog import Models, Versions
+from registry.client.api.fields import UNSET, Expected, several
+from registry.client.api.governance import Aliases, Audit, Stages
+from registry.client.api.imports import Imports
+from registry.client.api.jobs import Jobs
+from registry.client.api.search import Search
+from registry.client.api.tokens import Tokens
+from registry.client.api.uploads import Uploads
 from registry.client.comparison import Comparison
-from registry.client.download_cache import DownloadCache
-from registry.client.downloads import Pulled
 from registry.client.errors import NotFound
-from registry.client.fields import UNSET, Expected, several
-from registry.client.governance import Aliases, Audit, Stages
-from registry.client.imports import Imports
-from registry.client.jobs import Jobs
-from registry.client.progress import Progress
+from registry.client.files import verify
+from registry.client.files.selection import Selection
+from registry.client.files.verify import Verification
+from registry.client.http import credentials, retry, target
+from registry.client.http.certificates import Trust
+from registry.client.http.retry import Announce
+from registry.client.http.transport import Timeout, Transport
 from registry.client.references import Reference, parse
 from registry.client.registration import Facts, Registered
-from registry.client.retrying import Announce
-from registry.client.search import Search
-from registry.client.selection import Selection
-from registry.client.transport import Timeout, Transport
+from registry.client.transfer import archive, download
+from registry.client.transfer.download import Pulled
+from registry.client.transfer.download_cache import DownloadCache
+from registry.client.transfer.progress import Progress
 from registry.client.types import HeldStage, ImportView, MeView, MovedView, Stage, VersionView
-from registry.client.uploads import Uploads
 from registry.client.values import When
-from registry.client.verification import Verification
 from registry.rules import ignored
 
 TIMEOUT: Timeout = (5.0, 60.0)
@@ -101,7 +95,7 @@ class RegistryClient:
             ca_file = ca_file or found.ca_file
         limits = timeout if isinstance(timeout, tuple) else (min(timeout, TIMEOUT[0]), timeout)
         if retry_seconds is None:
-            retry_seconds = retrying.seconds(os.environ) if retries else 0
+            retry_seconds = retry.seconds(os.environ) if retries else 0
         self._transport = Transport(
             url,
             token=token,
@@ -141,7 +135,7 @@ class RegistryClient:
     def token_expires_at(self) -> datetime | None:
         """When the token ends, if a response has warned of it: in its last 14 days, or the last fifth of its life.
 
-        The first warning is also logged, by ``registry.client.expiry``.
+        The first warning is also logged, by ``registry.client.http.token_expiry``.
         """
         return self._transport.expiry.at
 
@@ -384,7 +378,7 @@ class RegistryClient:
         outside of the directory nor through a link.
         """
         version = self._to_load(reference)
-        return downloads.pull(
+        return download.pull(
             self._transport,
             version,
             Path(directory),
@@ -411,8 +405,8 @@ class RegistryClient:
         Raises UnsafePath as ``pull`` does.
         """
         version = self._to_load(reference)
-        files = downloads.manifest(self.versions, version, allow_unsafe_paths=allow_unsafe_paths)
-        return version, archives.download(self._transport, version, files, out, progress=progress)
+        files = download.manifest(self.versions, version, allow_unsafe_paths=allow_unsafe_paths)
+        return version, archive.download(self._transport, version, files, out, progress=progress)
 
     def verify(
         self,
@@ -431,8 +425,8 @@ class RegistryClient:
         *follow_links* follows symbolic links that leave the directory. Modes and empty directories are not compared.
         """
         version = self._to_load(reference)
-        files = downloads.manifest(self.versions, version, allow_unsafe_paths=True)  # nothing is written
-        return verification.compare(
+        files = download.manifest(self.versions, version, allow_unsafe_paths=True)  # nothing is written
+        return verify.compare(
             Path(directory),
             version,
             files,

@@ -17,11 +17,12 @@ from urllib.parse import urlsplit
 
 import requests
 
-from registry.client import errors, foreign_answers, network, origins, retrying, sessions, store_answers
-from registry.client.certificates import Trust
+from registry.client import errors
 from registry.client.client import RegistryClient
-from registry.client.sessions import Bearer
-from registry.client.transport import Transport
+from registry.client.http import foreign_answers, network, retry, sessions, store_answers, urls
+from registry.client.http.certificates import Trust
+from registry.client.http.sessions import Bearer
+from registry.client.http.transport import Transport
 
 State = Literal["ok", "warning", "wrong"]
 TIMEOUT = 10.0
@@ -50,14 +51,14 @@ def diagnose(
 ) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known because of an earlier finding is left out."""
     trust = Trust(ca_file)
-    with sessions.opened(Bearer(None, ""), retrying.backoff(0, 0), trust) as session:
+    with sessions.opened(Bearer(None, ""), retry.backoff(0, 0), trust) as session:
         yield from _diagnosed(url, token, session, trust, insecure=insecure, now=now or datetime.now(UTC))
 
 
 def _diagnosed(
     url: str, token: str | None, session: requests.Session, trust: Trust, *, insecure: bool, now: datetime
 ) -> Iterator[Finding]:
-    if origins.confidential(url) and url.startswith("https"):
+    if urls.confidential(url) and url.startswith("https"):
         found = _certificate(url, trust, now)
         yield found
         if found.state == "wrong":
@@ -109,7 +110,7 @@ def _certificate(url: str, trust: Trust, now: datetime) -> Finding:
             certificate: dict[str, Any] = secured.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         return Finding("certificate", "wrong",
-                       f"the TLS certificate of {origins.origin(url)} cannot be trusted: {error.verify_message}",
+                       f"the TLS certificate of {urls.origin(url)} cannot be trusted: {error.verify_message}",
                        network.certificate_advice(error))  # fmt: skip
     except (OSError, ValueError) as error:
         return Finding("certificate", "warning", f"it could not be looked at directly: {error}",
@@ -224,7 +225,7 @@ def _store(client: RegistryClient, transport: Transport, *, may_write: bool) -> 
     upload = client.uploads.begin(sha256=NO_BYTES, size=1)
     try:
         target = upload["target"]
-        where = origins.origin(target["url"]) if target else ""
+        where = urls.origin(target["url"]) if target else ""
         if target:
             transport.fetch(target["url"]).close()  # an address to PUT to: any answer says that somebody is there
         return Finding("store", "ok", f"{where} answers; there is no file yet that could be fetched to see")
@@ -234,7 +235,7 @@ def _store(client: RegistryClient, transport: Transport, *, may_write: bool) -> 
 
 
 def _fetched(transport: Transport, url: str) -> Finding:
-    where = origins.origin(url)
+    where = urls.origin(url)
     with transport.fetch(url, {"Range": "bytes=0-0"}) as reply:
         if reply.status_code in {200, 206, 416}:
             return Finding("store", "ok", f"bytes come from {where}")

@@ -9,25 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
-from registry.client import (
-    capture,
-    credential_files,
-    data,
-    detect,
-    errors,
-    pointers,
-    records,
-    sending,
-    sources,
-    value_files,
-    values,
-)
-from registry.client.catalog import Models, Versions
-from registry.client.fields import given, several
-from registry.client.imports import Imports
-from registry.client.progress import Progress
-from registry.client.selection import Selection
-from registry.client.transport import Transport
+from registry.client import detect, errors, records, values
+from registry.client.api.catalog import Models, Versions
+from registry.client.api.fields import given, several
+from registry.client.api.imports import Imports
+from registry.client.files import capture, credential_files, data, pointers, scan, value_files
+from registry.client.files.selection import Selection
+from registry.client.http.transport import Transport
+from registry.client.transfer import upload
+from registry.client.transfer.progress import Progress
 from registry.client.types import Code, Dataset, Environment, Evaluation, ImportView, Parent, RegisteredView, Run
 from registry.rules import paths
 
@@ -125,12 +115,12 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none."""
     facts = plain({**_origin(source), **given(**facts)} if detect_origin else facts)
-    noticed = sources.Noticed()
+    noticed = scan.Noticed()
     found = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
-    files = sources.hashed(found, jobs=jobs, progress=progress, parts=True)
+    files = scan.hashed(found, jobs=jobs, progress=progress, parts=True)
     body = request_body(files, facts) | capture.missing(facts, files)
     body |= given(update=update or None, anew=new_version or None)
-    sent = sending.send(transport, files, jobs=jobs, progress=progress)
+    sent = upload.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     view = Versions(transport).register(model, body, idempotency_key=idempotency_key)
     uploaded: Sent = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
@@ -149,10 +139,10 @@ def selected(
     *,
     allow_secrets: bool,
     follow_links: bool = False,
-    noticed: sources.Noticed | None = None,
-) -> list[sources.Found]:
+    noticed: scan.Noticed | None = None,
+) -> list[scan.Found]:
     """The files that are to be registered. Raises UnfitSource or HoldsCredentials for any that cannot be."""
-    found = sources.scan(source, selection, follow_links=follow_links, noticed=noticed)
+    found = scan.scan(source, selection, follow_links=follow_links, noticed=noticed)
     pointers.refuse(found)
     if not allow_secrets:
         credential_files.refuse(found)
@@ -235,7 +225,7 @@ def _origin(source: Path) -> Facts:
     return {"run": found.run, "code": found.code}
 
 
-def request_body(files: Sequence[sources.Hashed], facts: Facts) -> dict[str, Any]:
+def request_body(files: Sequence[scan.Hashed], facts: Facts) -> dict[str, Any]:
     """The body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_entry(file) for file in files]
     return {"files": manifest, **_said(facts)}
@@ -248,7 +238,7 @@ def _said(facts: Facts) -> dict[str, Any]:
     return {**said, **given(**origin)}
 
 
-def _entry(file: sources.Hashed) -> dict[str, Any]:
+def _entry(file: scan.Hashed) -> dict[str, Any]:
     """No media type: guessing one depends on the machine, and would give the same files another manifest digest."""
     return {"path": file.path, "size": file.size, "sha256": file.sha256}
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, cast
 
-from registry.client.fields import given
+from registry.client.api.fields import given
 from registry.client.registration import Facts
 from registry.client.types import Code, Dataset, Evaluation, Run
 from registry.rules import digests, mlflow_tags

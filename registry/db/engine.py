@@ -130,9 +130,11 @@ def _connect(
 ) -> object:
     import psycopg
 
-    from registry.db import patience, postgres
+    from registry.db import postgres, statement_timeouts
 
-    return postgres.connect(patience.Connection if is_patient else psycopg.Connection, prepared, arguments, named)
+    return postgres.connect(
+        statement_timeouts.Connection if is_patient else psycopg.Connection, prepared, arguments, named
+    )
 
 
 def _keep_private(database: str | None) -> None:

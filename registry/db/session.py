@@ -15,7 +15,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Engine, Executable, exc
 from sqlalchemy.orm import Session
 
-from registry.db import attempts, engine, times
+from registry.db import engine, retry, times
 from registry.db.base import Base
 from registry.domain import exhaustion
 from registry.domain.errors import Unavailable, Uncertain, Undone
@@ -86,7 +86,7 @@ def transaction() -> Iterator[Session]:
         if worked and error.__cause__ is not None and not _refused_by_the_server(error.__cause__):
             raise Uncertain(f"{error.detail}; it may have been written", retry_after=error.retry_after) from error
         raise
-    attempts.note_commit()
+    retry.note_commit()
 
 
 @contextmanager

@@ -19,7 +19,7 @@ import rfc8785
 
 from registry.domain import clock
 from registry.domain.access import Actor
-from registry.rules.hashes import FORMAT, commitment, leaf_hash
+from registry.rules.audit_hashes import FORMAT, commitment, leaf_hash
 
 __all__ = ["FORMAT", "Happening", "body", "commitment", "key_id", "leaf_hash", "seal"]
 
@@ -28,7 +28,7 @@ __all__ = ["FORMAT", "Happening", "body", "commitment", "key_id", "leaf_hash", "
 class Happening:
     """What happened, before it becomes an entry. ``texts`` are kept beside the hashed bytes, committed to inside.
 
-    ``facts`` are for verification only: digests of the rows that this entry wrote (``registry.domain.facts``).
+    ``facts`` are for verification only: digests of the rows that this entry wrote (``registry.domain.fact_digests``).
     """
 
     action: str

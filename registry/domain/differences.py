@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from registry.domain import facts
+from registry.domain import fact_digests
 
 SHOWN_CHARACTERS, LISTED = 200, 100
 ANOTHER = "register another version with --new-version (API: anew)"
@@ -41,13 +41,13 @@ def of_values(
     return [
         Difference(f"{kind}.{key}", kept.get(key), value, addable)
         for key, value in sorted(sent.items())
-        if value is not None and not facts.same(value, kept.get(key))
+        if value is not None and not fact_digests.same(value, kept.get(key))
     ]
 
 
 def of_value(fact: str, kept: Any, sent: Any, *, addable: bool = False) -> list[Difference]:
     """The difference of one fact; None or an empty text in *sent* says nothing."""
-    if sent is None or sent == "" or facts.same(kept, sent):
+    if sent is None or sent == "" or fact_digests.same(kept, sent):
         return []
     return [Difference(fact, kept, sent, addable)]
 
@@ -75,7 +75,7 @@ def sentence(version: str, origin: str, found: Sequence[Difference]) -> str:
 
 
 def _contains(kept: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    return all(value is None or facts.same(kept.get(key), value) for key, value in sent.items())
+    return all(value is None or fact_digests.same(kept.get(key), value) for key, value in sent.items())
 
 
 def _cut(value: Any) -> Any:

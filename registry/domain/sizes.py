@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry.domain.errors import Invalid
-from registry.rules.octets import FACTS_BYTES, escaped, octets
+from registry.rules.byte_sizes import FACTS_BYTES, escaped, octets
 
 Measured = tuple[str, str | None]  # the name of a metric, and the digest of the dataset that it was measured on
 

@@ -16,9 +16,9 @@ from typing import IO, Any
 
 from gunicorn.http.parser import RequestParser
 
-from registry.front.budget import Budget
-from registry.front.head import Head
+from registry.front.memory_budget import Budget
 from registry.front.pace import Pace
+from registry.front.request_head import Head
 
 SLICE_SECONDS = 1.0  # how often the progress of a slow client is looked at
 _SENDFILE_BYTES = 16 * 1024 * 1024

@@ -17,9 +17,9 @@ from typing import Any, ClassVar
 
 from gunicorn.workers import base
 
-from registry.front import head, refusals
-from registry.front.budget import Budget
+from registry.front import refusals, request_head
 from registry.front.connection import Connection, State
+from registry.front.connection_counts import Shares
 from registry.front.exchange import Exchange
 from registry.front.limits import (
     ACCEPTED_AT_ONCE,
@@ -36,7 +36,7 @@ from registry.front.limits import (
     Limits,
     most_connections,
 )
-from registry.front.shares import Shares
+from registry.front.memory_budget import Budget
 from registry.front.transfers import Admission, Transfers
 
 PROBES = ((b"/livez", b"/health"), (b"/readyz",))  # each group has one thread; /health is MLflow's
@@ -358,7 +358,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     def _schedule(self, connection: Connection, now: float) -> None:
         """Give a request to a thread when it is complete, or when its body is not to be kept in memory."""
         if connection.head is None:
-            connection.head = head.find(connection.received, start=connection.searched)
+            connection.head = request_head.find(connection.received, start=connection.searched)
             connection.searched = len(connection.received)
             if connection.head is None:
                 self._await_head(connection)
@@ -383,11 +383,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             self._start_transfer(connection)
 
     def _await_head(self, connection: Connection) -> None:
-        if connection.searched <= HEAD_BYTES and not head.is_hopeless(connection.received):
+        if connection.searched <= HEAD_BYTES and not request_head.is_hopeless(connection.received):
             self._arm(connection, _READ)
             return
         connection.state = State.BUSY
-        begun = head.unfinished(connection.received)
+        begun = request_head.unfinished(connection.received)
         if connection.searched <= HEAD_BYTES:
             self.refuse(connection, *refusals.refusal(400, "the request line is malformed", b""))
         elif begun.line > REQUEST_LINE_BYTES:

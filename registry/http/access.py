@@ -12,7 +12,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 
 from registry.db import times
-from registry.db.attempts import persistently
+from registry.db.retry import persistently
 from registry.domain import clock
 from registry.domain.access import LOCAL_DEV, Actor, Permission
 from registry.domain.errors import Forbidden, Malformed, Unauthenticated

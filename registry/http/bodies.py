@@ -9,7 +9,7 @@ from flask import Request, current_app, request
 
 from registry.domain import exhaustion
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
-from registry.domain.parts import MOST_SIGNED
+from registry.domain.part_sizes import MOST_SIGNED
 from registry.http import strict_json
 from registry.http.context import settings
 

@@ -15,12 +15,12 @@ from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
-from registry.services.at_once import Places
-from registry.services.download_counts import DownloadCounts
-from registry.services.quotas import Quota
-from registry.services.refusals import Counts
-from registry.services.tracking import Upstream
-from registry.services.uploads import Limits
+from registry.services.imports.inline import Places
+from registry.services.imports.upstream import Upstream
+from registry.services.uploads.announcement import Limits
+from registry.services.uploads.quotas import Quota
+from registry.services.usage.downloads import DownloadCounts
+from registry.services.usage.refusals import Counts
 from registry.storage.checked import Store
 from registry.storage.sources import Sources
 

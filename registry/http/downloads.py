@@ -6,7 +6,7 @@ from flask import request
 
 from registry.db import times
 from registry.http.context import adapters, current_actor
-from registry.services.download_counts import Way
+from registry.services.usage.downloads import Way
 from registry.telemetry.meters import meters
 
 

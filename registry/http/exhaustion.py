@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import g
 
-from registry.db.attempts import COMMITTED
+from registry.db.retry import COMMITTED
 from registry.domain import exhaustion
 from registry.domain.errors import RegistryError, Unavailable, Uncertain
 

@@ -10,7 +10,7 @@ from flask import Response, request, send_file
 from werkzeug.wsgi import FileWrapper
 
 from registry.http.context import store
-from registry.services import downloads
+from registry.services.downloads import urls
 
 TRANSFER = "/transfer/"
 BLOCK = 256 * 1024
@@ -23,7 +23,7 @@ def send(token: str, *, fresh: bool = False) -> Response:
     """
     served = store().serve(token)
     if served.holder and not fresh:
-        downloads.require_current(served.holder)
+        urls.require_current(served.holder)
     with _seekable(request.environ):
         response = send_file(served.path, mimetype=served.media_type, conditional=True)
     response.headers.update(served.headers)

@@ -15,8 +15,8 @@ from registry.db import times
 from registry.domain.errors import Forbidden, RegistryError, Unavailable
 from registry.http import access
 from registry.http.context import EXTENSION, Adapters, adapters
-from registry.services.counting import FLUSH_SECONDS, HourlyCounts
-from registry.services.refusals import RECORDED
+from registry.services.usage.hourly_counts import FLUSH_SECONDS, HourlyCounts
+from registry.services.usage.refusals import RECORDED
 
 log = structlog.get_logger(__name__)
 

@@ -11,12 +11,13 @@ from registry.domain.errors import Invalid, NotFound
 from registry.domain.stages import LOADABLE, Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
-from registry.mlflow import mapping, missing, rules
-from registry.mlflow.arguments import string
+from registry.mlflow import entities, not_found, validation
 from registry.mlflow.endpoint import endpoint
 from registry.mlflow.models import NAME
+from registry.mlflow.parsing import string
 from registry.mlflow.versions import VERSION
-from registry.services import aliases, briefs
+from registry.services.catalog import aliases
+from registry.services.search import mlflow_entities
 
 ALIAS = string(required=True)
 
@@ -25,8 +26,8 @@ ALIAS = string(required=True)
 @requires(Permission.ALIAS_SET)
 def set_registered_model_alias(name: str, alias: str, version: str) -> dict[str, Any]:
     """Point an alias at a version, wherever it pointed before."""
-    rules.settable_alias(alias)
-    with missing.no_version(name, version) as number:
+    validation.settable_alias(alias)
+    with not_found.no_version(name, version) as number:
         aliases.point(name, alias, number, actor=current_actor(), protected=protected_aliases())
     return {}
 
@@ -35,8 +36,8 @@ def set_registered_model_alias(name: str, alias: str, version: str) -> dict[str,
 @requires(Permission.ALIAS_SET)
 def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
     """Remove an alias; one that is not there is no mistake."""
-    with missing.no_model(name):
-        if briefs.aliased(name, rules.alias(alias)):
+    with not_found.no_model(name):
+        if mlflow_entities.aliased(name, validation.alias(alias)):
             with suppress(NotFound):  # somebody else was faster
                 aliases.remove(name, alias, actor=current_actor(), protected=protected_aliases())
     return {}
@@ -46,15 +47,15 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 def get_model_version_by_alias(name: str, alias: str) -> dict[str, Any]:
     """The version that an alias points at."""
-    return {"model_version": mapping.version(resolve(name, alias))}
+    return {"model_version": entities.version(resolve(name, alias))}
 
 
 def resolve(name: str, alias: str) -> VersionBrief:
     """The version that the alias points at. Raises NotFound, or Invalid for an unknown alias, as MLflow does."""
-    if rules.alias(alias).lower() == "latest":
+    if validation.alias(alias).lower() == "latest":
         return newest(name)
-    with missing.no_model(name):
-        found = briefs.aliased(name, alias)
+    with not_found.no_model(name):
+        found = mlflow_entities.aliased(name, alias)
     if found is not None:
         return found
     raise Invalid.told(f"Registered model alias {alias} not found.")
@@ -62,8 +63,8 @@ def resolve(name: str, alias: str) -> VersionBrief:
 
 def newest(name: str, stages: tuple[Stage, ...] = tuple(Stage)) -> VersionBrief:
     """Return the newest version that can be loaded, of all stages or of these; else the newest. Raises NotFound."""
-    with missing.no_model(name):
-        found = briefs.latest(name, stages)
+    with not_found.no_model(name):
+        found = mlflow_entities.latest(name, stages)
     if found:
         return max(found, key=lambda version: (version.state in LOADABLE, version.number))
     raise NotFound(f"Latest version not found for model {name}.")

@@ -18,11 +18,11 @@ from registry.http import downloads, files
 from registry.http.access import requires
 from registry.http.bodies import announced_length, load, takes_file, takes_parts
 from registry.http.context import absolute, current_actor, limits, settings, store
-from registry.mlflow.arguments import require_json
+from registry.mlflow.parsing import require_json
 from registry.rules.manifest import MEDIA_TYPE
-from registry.services import area, gathering
-from registry.services.area import Signed
-from registry.services.download_counts import Way
+from registry.services.artifacts import artifact_files, multipart
+from registry.services.artifacts.artifact_files import Signed
+from registry.services.usage.downloads import Way
 from registry.storage.driver import attachment
 
 View = Callable[..., BaseResponse]
@@ -62,7 +62,7 @@ def _route(rule: str, *methods: str, version: str = "2.0") -> Decorator:
 @requires(Permission.FILE_DOWNLOAD)
 def list_artifacts() -> BaseResponse:
     """List what lies right in a folder."""
-    found = area.entries(_directory(request.args.get("path", "")))
+    found = artifact_files.entries(_directory(request.args.get("path", "")))
     shown = [
         {"path": entry.name, "is_dir": True}
         if entry.size is None
@@ -77,7 +77,7 @@ def list_artifacts() -> BaseResponse:
 @requires(Permission.FILE_UPLOAD)
 def upload(path: str) -> BaseResponse:
     """Store the body under a path, whatever that named before."""
-    area.put(
+    artifact_files.put(
         path,
         request.stream,
         announced=announced_length(request),
@@ -94,7 +94,7 @@ def upload(path: str) -> BaseResponse:
 @requires(Permission.FILE_DOWNLOAD)
 def download(path: str) -> BaseResponse:
     """Send a file; one that another server holds is fetched there, where Range works too."""
-    signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
+    signed = artifact_files.sign(path, store=store(), expires_in=settings().url_expiry)
     if signed.version:
         downloads.note(*signed.version, Way.MLFLOW)
     if signed.url.startswith(files.TRANSFER):
@@ -112,7 +112,7 @@ def download(path: str) -> BaseResponse:
 @requires(Permission.FILE_UPLOAD)
 def delete(path: str) -> BaseResponse:
     """Delete a file, or a folder with all that is in it; versions that were made from them keep their bytes."""
-    area.remove(_directory(path), actor=current_actor(), store=store())
+    artifact_files.remove(_directory(path), actor=current_actor(), store=store())
     return jsonify({})
 
 
@@ -120,7 +120,7 @@ def delete(path: str) -> BaseResponse:
 @requires(Permission.FILE_DOWNLOAD)
 def presign(path: str) -> BaseResponse:
     """Say where a file can be downloaded for a while, and how large it is."""
-    signed = area.sign(path, store=store(), expires_in=settings().url_expiry)
+    signed = artifact_files.sign(path, store=store(), expires_in=settings().url_expiry)
     if signed.is_passing:
         raise Unsupported("this file has no address of its own until it is hashed; download it through the service")
     if signed.version:
@@ -134,7 +134,7 @@ def presign(path: str) -> BaseResponse:
 def begin_parts(directory: str = "") -> BaseResponse:
     """Begin a file that comes in parts: where each of them goes."""
     body = _body()
-    begun = gathering.begin(
+    begun = multipart.begin(
         _path(directory, body),
         _number(body, "num_parts"),
         actor=current_actor(),
@@ -156,7 +156,7 @@ def begin_parts(directory: str = "") -> BaseResponse:
 def complete_parts(directory: str = "") -> BaseResponse:
     """Make the parts a file."""
     body = _body()
-    gathering.complete(
+    multipart.complete(
         _path(directory, body),
         _text(body, "upload_id"),
         _etags(body),
@@ -176,7 +176,7 @@ def abort_parts(directory: str = "") -> BaseResponse:
     """Give a file up that was to come in parts."""
     body = _body()
     _path(directory, body)
-    gathering.abort(_text(body, "upload_id"), actor=current_actor(), store=store())
+    multipart.abort(_text(body, "upload_id"), actor=current_actor(), store=store())
     return jsonify({})
 
 

@@ -22,9 +22,12 @@ from registry.domain.lineage import Parent, Run, RunState, Snapshot, snapshot_of
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import LOADABLE, State
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
-from registry.mlflow import aliases, arrival, missing, prompts, rules
-from registry.services import artifacts, briefs, filling, registration, run_refreshes, tracking, versions
-from registry.services.artifacts import Found
+from registry.mlflow import aliases, inline_import, not_found, prompts, validation
+from registry.services.artifacts import mlflow_sources
+from registry.services.artifacts.mlflow_sources import Found
+from registry.services.catalog import registration, versions
+from registry.services.imports import import_kinds, run_refreshes, upstream
+from registry.services.search import mlflow_entities
 
 TEXT_LENGTH = 4096
 ID_LENGTH = 64
@@ -49,19 +52,19 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     not the run's, Invalid for a source that no registry would take, or NotReady for a copy of a version whose files are
     not there.
     """
-    rules.model_name(name)
+    validation.model_name(name)
     wish = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
     _check(source, wish)
     if prompts.is_prompt(wish.tags):
         prompts.require_placeholder(source)
         return _reserve(name, _reference(source, wish), actor=actor)
-    rules.source(source)
+    validation.source(source)
     if scheme(source) == "models" and not _is_logged_model(source):
         return _copy(name, source, wish, actor=actor)
     _check_owner(source, wish)
-    if held := artifacts.manifest_at(source, hosts=_hosts()):
+    if held := mlflow_sources.manifest_at(source, hosts=_hosts()):
         return _take(name, source, wish, held, actor=actor)
-    facts = tracking.facts_of(
+    facts = upstream.facts_of(
         source,
         run_id=wish.run_id,
         logged_model=wish.model_id,
@@ -82,20 +85,20 @@ def scheme(source: str) -> str:
 
 
 def _register(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord:
-    with missing.no_model(name):
+    with not_found.no_model(name):
         return registration.register(name, wanted, actor=actor, protected=protected_aliases()).version
 
 
 def _reserve(name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
-    with missing.no_model(name):
+    with not_found.no_model(name):
         return registration.reserve(name, wanted, actor=actor, fetch=fetch)
 
 
 def _fetch(name: str, source: str, wish: Wish, facts: Mapping[str, Any], *, actor: Actor) -> VersionRecord:
     """A version whose files are fetched while its client waits; a pending one where that takes too long."""
-    with missing.no_model(name):
-        briefs.model(name)  # nothing is fetched for a model that is not there
-    arrived = arrival.wait_for(source, facts, actor=actor)
+    with not_found.no_model(name):
+        mlflow_entities.model(name)  # nothing is fetched for a model that is not there
+    arrived = inline_import.wait_for(source, facts, actor=actor)
     wanted = _awaited(source, wish, run_id=arrived.run_id)
     if told := arrived.wanted:
         whole = replace(
@@ -127,8 +130,8 @@ def _hosts() -> set[str]:
 def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> VersionRecord:
     """A version of files that were sent to the artifact area: verified, or pending until a worker has hashed them."""
     if held.waiting:
-        return _reserve(name, _awaited(source, wish), actor=actor, fetch=artifacts.wait_facts(held))
-    told = filling.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
+        return _reserve(name, _awaited(source, wish), actor=actor, fetch=mlflow_sources.wait_facts(held))
+    told = import_kinds.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
     wanted = replace(
         told, description=wish.description, tags=wish.tags, origin=_origin(source, wish), anew=True, area=held.area
     )
@@ -142,7 +145,7 @@ def _awaited(source: str, wish: Wish, *, run_id: str | None = None) -> Registrat
 
 
 def _check(source: str, wish: Wish) -> None:
-    rules.tags(wish.tags)
+    validation.tags(wish.tags)
     limits = (("source", source, TEXT_LENGTH), ("run_link", wish.run_link, TEXT_LENGTH),
               ("run_id", wish.run_id, RUN_ID_LENGTH), ("model_id", wish.model_id, ID_LENGTH))  # fmt: skip
     for parameter, text, limit in limits:
@@ -244,8 +247,8 @@ def _resolve(source: str) -> VersionBrief:
             "models:/<name>/<stage>, models:/<name>/latest or models:/<name>@<alias> of this registry."
         )
     name, _, alias = parts[0].rpartition("@") if len(parts) == 1 else (parts[0], "", "")
-    with missing.no_model(name):
-        if prompts.is_prompt(briefs.model(name).tags):
+    with not_found.no_model(name):
+        if prompts.is_prompt(mlflow_entities.model(name).tags):
             raise Invalid.told(
                 f"Invalid model version source: '{source}'. Prompt versions cannot be used as model version sources."
             )
@@ -254,8 +257,8 @@ def _resolve(source: str) -> VersionBrief:
 
 def _at(name: str, place: str) -> VersionBrief:
     if place.isdecimal():
-        with missing.no_version(name, place) as number:
-            return briefs.version(name, number)
+        with not_found.no_version(name, place) as number:
+            return mlflow_entities.version(name, number)
     if place.lower() == "latest":
         return aliases.newest(name)
-    return aliases.newest(name, (rules.stage(place),))
+    return aliases.newest(name, (validation.stage(place),))

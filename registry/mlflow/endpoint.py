@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from registry.db.attempts import persistently
+from registry.db.retry import persistently
 from registry.http import bodies, json_text
-from registry.mlflow import arguments, errors
-from registry.mlflow.arguments import Field
+from registry.mlflow import errors, parsing
+from registry.mlflow.parsing import Field
 
 View = Callable[..., dict[str, Any]]
 PREFIXES = {"/api/2.0/mlflow": "", "/ajax-api/2.0/mlflow": "ajax_"}
@@ -27,8 +27,8 @@ def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]
         @functools.wraps(view)
         def answering(**parts: Any) -> Response:
             if not fields and bodies.announced_length(request) != 0:
-                arguments.require_json(request)  # without fields there need be no body
-            given = arguments.read(request, fields) if fields else {}
+                parsing.require_json(request)  # without fields there need be no body
+            given = parsing.read(request, fields) if fields else {}
             result = persistently(lambda: view(**parts, **given))
             return Response(json_text.encode(result), content_type="application/json")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.stages import State
 from registry.http.context import absolute, settings
-from registry.services.artifacts import location_of
+from registry.services.artifacts.mlflow_sources import location_of
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 OBJECT_STORES = ("s3://",)

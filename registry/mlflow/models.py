@@ -10,10 +10,11 @@ from registry.domain.errors import AlreadyExists, NotFound
 from registry.domain.stages import Lifecycle, Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases, settings
-from registry.mlflow import mapping, missing, prompts, rules
-from registry.mlflow.arguments import string, strings, tags
+from registry.mlflow import entities, not_found, prompts, validation
 from registry.mlflow.endpoint import endpoint
-from registry.services import briefs, models
+from registry.mlflow.parsing import string, strings, tags
+from registry.services.catalog import models
+from registry.services.search import mlflow_entities
 
 NAME = string(required=True)
 KEY = string(required=True)
@@ -23,8 +24,8 @@ KEY = string(required=True)
 @requires(Permission.MODEL_CREATE)
 def create_registered_model(name: str, tags: Mapping[str, str] | None = None, description: str = "") -> dict[str, Any]:
     """Create a registered model, in the lifecycle that the settings give to new ones."""
-    labels = rules.tags(tags or {})
-    rules.model_name(name)
+    labels = validation.tags(tags or {})
+    validation.model_name(name)
     try:
         made = models.create(
             name,
@@ -35,44 +36,46 @@ def create_registered_model(name: str, tags: Mapping[str, str] | None = None, de
         )
     except AlreadyExists as error:
         raise AlreadyExists(_taken(name, labels) or error.detail) from error
-    return {"registered_model": mapping.model(made)}
+    return {"registered_model": entities.model(made)}
 
 
 @endpoint("GET", "/registered-models/get", name=NAME)
 @requires(Permission.MODEL_READ)
 def get_registered_model(name: str) -> dict[str, Any]:
     """Describe a model; nearly every client call begins with this."""
-    with missing.no_model(name):
-        return {"registered_model": mapping.model(briefs.model(name))}
+    with not_found.no_model(name):
+        return {"registered_model": entities.model(mlflow_entities.model(name))}
 
 
 @endpoint("PATCH", "/registered-models/update", name=NAME, description=string())
 @requires(Permission.MODEL_EDIT)
 def update_registered_model(name: str, description: str = "") -> dict[str, Any]:
     """Set the description; without one it is cleared."""
-    with missing.no_model(name):
-        found = models.edit(name, actor=current_actor(), description=description, shown=briefs.of)
-    return {"registered_model": mapping.model(found)}
+    with not_found.no_model(name):
+        found = models.edit(name, actor=current_actor(), description=description, shown=mlflow_entities.of)
+    return {"registered_model": entities.model(found)}
 
 
 @endpoint("POST", "/registered-models/rename", name=NAME, new_name=string(required=True))
 @requires(Permission.MODEL_RENAME)
 def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
     """Give a model another name; versions, tags and aliases move along. Its own name is no mistake."""
-    rules.model_name(new_name, "new_name")
-    with missing.no_model(name):
+    validation.model_name(new_name, "new_name")
+    with not_found.no_model(name):
         try:
-            found = models.rename(name, new_name, actor=current_actor(), protected=protected_aliases(), shown=briefs.of)
+            found = models.rename(
+                name, new_name, actor=current_actor(), protected=protected_aliases(), shown=mlflow_entities.of
+            )
         except AlreadyExists as error:
             raise AlreadyExists(f"Registered Model (name={new_name}) already exists. {error.detail}") from error
-    return {"registered_model": mapping.model(found)}
+    return {"registered_model": entities.model(found)}
 
 
 @endpoint("DELETE", "/registered-models/delete", name=NAME)
 @requires(Permission.MODEL_DELETE)
 def delete_registered_model(name: str) -> dict[str, Any]:
     """Delete a model; its history stays, and it can be restored by the registry's own API."""
-    with missing.no_model(name):
+    with not_found.no_model(name):
         models.delete_(name, actor=current_actor(), protected=protected_aliases())
     return {}
 
@@ -81,17 +84,17 @@ def delete_registered_model(name: str) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 def get_latest_versions(name: str, stages: list[str] | None = None) -> dict[str, Any]:
     """Return the newest version in each of the stages that can be loaded; the newest where none can."""
-    wanted = [rules.stage(stage) for stage in stages or ()] or list(Stage)
-    with missing.no_model(name):
-        return mapping.versions(briefs.latest(name, dict.fromkeys(wanted)))
+    wanted = [validation.stage(stage) for stage in stages or ()] or list(Stage)
+    with not_found.no_model(name):
+        return entities.versions(mlflow_entities.latest(name, dict.fromkeys(wanted)))
 
 
 @endpoint("POST", "/registered-models/set-tag", name=NAME, key=KEY, value=string())
 @requires(Permission.MODEL_EDIT)
 def set_registered_model_tag(name: str, key: str, value: str = "") -> dict[str, Any]:
     """Set a tag."""
-    labels = rules.tags({key: value})
-    with missing.no_model(name):
+    labels = validation.tags({key: value})
+    with not_found.no_model(name):
         models.edit(name, actor=current_actor(), labels=labels, shown=models.whole)
     return {}
 
@@ -100,8 +103,8 @@ def set_registered_model_tag(name: str, key: str, value: str = "") -> dict[str, 
 @requires(Permission.MODEL_EDIT)
 def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
     """Remove a tag; one that is not there is no mistake."""
-    with missing.no_model(name):
-        if rules.tag_key(key) in briefs.model(name).tags:
+    with not_found.no_model(name):
+        if validation.tag_key(key) in mlflow_entities.model(name).tags:
             models.edit(name, actor=current_actor(), labels={key: None}, shown=models.whole)
     return {}
 
@@ -109,6 +112,6 @@ def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
 def _taken(name: str, labels: Mapping[str, str]) -> str | None:
     """MLflow's text for a name that is taken; None where another spelling of it is."""
     try:
-        return prompts.taken(name, briefs.model(name), labels)
+        return prompts.taken(name, mlflow_entities.model(name), labels)
     except NotFound:
         return None

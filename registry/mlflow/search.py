@@ -6,10 +6,10 @@ from typing import Any
 
 from registry.domain.access import Permission
 from registry.http.access import requires
-from registry.mlflow import mapping
-from registry.mlflow.arguments import integer, string, strings
+from registry.mlflow import entities
 from registry.mlflow.endpoint import endpoint
-from registry.services import search
+from registry.mlflow.parsing import integer, string, strings
+from registry.services.search import search
 
 MODELS_PAGE = 100
 VERSIONS_PAGE = 200_000
@@ -23,8 +23,8 @@ def search_registered_models(
 ) -> dict[str, Any]:
     """Search registered models; prompts are hidden unless they are asked for."""
     found = search.find_models_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
-    models = [mapping.model(one) for one in found.items]
-    return mapping.given(registered_models=models, next_page_token=found.next_page_token)
+    models = [entities.model(one) for one in found.items]
+    return entities.given(registered_models=models, next_page_token=found.next_page_token)
 
 
 @endpoint("GET", "/model-versions/search", filter=string(), max_results=integer(), order_by=strings(),
@@ -35,5 +35,5 @@ def search_model_versions(
 ) -> dict[str, Any]:
     """Search versions; those of prompts are hidden unless they are asked for."""
     found = search.find_versions_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
-    versions = [mapping.version(one) for one in found.items]
-    return mapping.given(model_versions=versions, next_page_token=found.next_page_token)
+    versions = [entities.version(one) for one in found.items]
+    return entities.given(model_versions=versions, next_page_token=found.next_page_token)

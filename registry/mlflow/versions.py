@@ -9,11 +9,13 @@ from registry.domain.access import Permission
 from registry.domain.stages import State
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
-from registry.mlflow import creation, locations, mapping, missing, rules
-from registry.mlflow.arguments import string, tags
+from registry.mlflow import creation, entities, locations, not_found, validation
 from registry.mlflow.endpoint import endpoint
 from registry.mlflow.models import KEY, NAME
-from registry.services import briefs, imports, versions
+from registry.mlflow.parsing import string, tags
+from registry.services.catalog import versions
+from registry.services.imports import import_jobs
+from registry.services.search import mlflow_entities
 
 VERSION = string(required=True)
 
@@ -35,33 +37,33 @@ def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
 
     Where a tracking server has the files, the answer waits for them, up to two seconds.
     """
-    return {"model_version": mapping.version(creation.create(name, source, actor=current_actor(), **said))}
+    return {"model_version": entities.version(creation.create(name, source, actor=current_actor(), **said))}
 
 
 @endpoint("GET", "/model-versions/get", name=NAME, version=VERSION)
 @requires(Permission.MODEL_READ)
 def get_model_version(name: str, version: str) -> dict[str, Any]:
     """Describe a version."""
-    with missing.no_version(name, version) as number:
-        found = briefs.version(name, number)
-    hindrance = imports.hindrance(found.model_id, number) if found.state == State.PENDING else None
-    return {"model_version": mapping.version(found, hindrance=hindrance)}
+    with not_found.no_version(name, version) as number:
+        found = mlflow_entities.version(name, number)
+    hindrance = import_jobs.hindrance(found.model_id, number) if found.state == State.PENDING else None
+    return {"model_version": entities.version(found, hindrance=hindrance)}
 
 
 @endpoint("PATCH", "/model-versions/update", name=NAME, version=VERSION, description=string())
 @requires(Permission.VERSION_EDIT)
 def update_model_version(name: str, version: str, description: str = "") -> dict[str, Any]:
     """Set the description; without one it is cleared."""
-    with missing.no_version(name, version) as number:
+    with not_found.no_version(name, version) as number:
         found = versions.edit(name, number, actor=current_actor(), description=description)
-    return {"model_version": mapping.version(found)}
+    return {"model_version": entities.version(found)}
 
 
 @endpoint("DELETE", "/model-versions/delete", name=NAME, version=VERSION)
 @requires(Permission.VERSION_DELETE)
 def delete_model_version(name: str, version: str) -> dict[str, Any]:
     """Delete a version; where the lifecycle is enforced, not while it is in use."""
-    with missing.no_version(name, version) as number:
+    with not_found.no_version(name, version) as number:
         versions.delete_(name, number, actor=current_actor(), protected=protected_aliases())
     return {}
 
@@ -70,27 +72,27 @@ def delete_model_version(name: str, version: str) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 def get_download_uri(name: str, version: str) -> dict[str, Any]:
     """Where the files are."""
-    with missing.no_version(name, version) as number:
-        return {"artifact_uri": locations.download_uri(briefs.version(name, number))}
+    with not_found.no_version(name, version) as number:
+        return {"artifact_uri": locations.download_uri(mlflow_entities.version(name, number))}
 
 
 @endpoint("POST", "/model-versions/set-tag", name=NAME, version=VERSION, key=KEY, value=string())
 @requires(Permission.VERSION_EDIT)
 def set_model_version_tag(name: str, version: str, key: str, value: str = "") -> dict[str, Any]:
     """Set a tag."""
-    return _change_tags(name, version, rules.tags({key: value}))
+    return _change_tags(name, version, validation.tags({key: value}))
 
 
 @endpoint("DELETE", "/model-versions/delete-tag", name=NAME, version=VERSION, key=KEY)
 @requires(Permission.VERSION_EDIT)
 def delete_model_version_tag(name: str, version: str, key: str) -> dict[str, Any]:
     """Remove a tag; one that is not there is no mistake."""
-    with missing.no_version(name, version) as number:
-        known = rules.tag_key(key) in briefs.version(name, number).tags
+    with not_found.no_version(name, version) as number:
+        known = validation.tag_key(key) in mlflow_entities.version(name, number).tags
     return _change_tags(name, version, {key: None}) if known else {}
 
 
 def _change_tags(name: str, version: str, labels: Mapping[str, str | None]) -> dict[str, Any]:
-    with missing.no_version(name, version) as number:
+    with not_found.no_version(name, version) as number:
         versions.edit(name, number, actor=current_actor(), labels=labels)
     return {}

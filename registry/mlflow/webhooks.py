@@ -7,8 +7,8 @@ from typing import Any, NoReturn
 from registry.domain.access import Permission
 from registry.domain.errors import Invalid, NotFound, Unsupported
 from registry.http.access import requires
-from registry.mlflow.arguments import documents, integer, string
 from registry.mlflow.endpoint import endpoint
+from registry.mlflow.parsing import documents, integer, string
 
 ADVICE = (
     "Webhooks are not supported by this model registry. Poll GET /api/v1/models/<name>/stages/production with "

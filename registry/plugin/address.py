@@ -15,7 +15,8 @@ from urllib.parse import quote, unquote
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 
-from registry.client import RegistryClient, credentials, origins
+from registry.client import RegistryClient
+from registry.client.http import credentials, urls
 from registry.plugin import server
 
 PREFIX = "registry+"
@@ -35,7 +36,7 @@ class Place:
 def registry(uri: str) -> str:
     """The http(s) address of the registry that *uri* names. Raises MlflowException."""
     try:
-        return origins.normalised(uri.strip().removeprefix(PREFIX))
+        return urls.normalised(uri.strip().removeprefix(PREFIX))
     except ValueError as error:
         raise invalid(f"{uri!r} names no registry: {error}") from error
 
@@ -75,7 +76,7 @@ def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
     In a request of MLflow's server it is the caller's token or the server's, see ``server.token``, and no other
     registry than the server's is contacted. Raises MlflowException.
     """
-    origin = origins.origin(address)
+    origin = urls.origin(address)
     named = (uri for uri in (*trusted, os.environ.get("REGISTRY_URL")) if uri)
     known = any(_origin(uri) == origin for uri in named)
 
@@ -96,7 +97,7 @@ def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
 
 def readable(address: str) -> bool:
     """Whether a token would travel to *address* readable, against what the environment allows."""
-    return not origins.confidential(address) and not credentials.insecure(os.environ)
+    return not urls.confidential(address) and not credentials.insecure(os.environ)
 
 
 def invalid(text: str) -> MlflowException:
@@ -105,6 +106,6 @@ def invalid(text: str) -> MlflowException:
 
 def _origin(uri: str) -> str | None:
     try:
-        return origins.origin(uri.strip().removeprefix(PREFIX))
+        return urls.origin(uri.strip().removeprefix(PREFIX))
     except ValueError:
         return None

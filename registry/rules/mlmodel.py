@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from registry.rules.octets import FACTS_BYTES, octets
+from registry.rules.byte_sizes import FACTS_BYTES, octets
 
 NAME = "MLmodel"
 MOST = 1024 * 1024

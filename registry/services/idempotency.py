@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.inserts import insert_missing
+from registry.db.bulk_insert import insert_missing
 from registry.db.models import IdempotencyKey
 from registry.db.queries.records import rows
 from registry.db.session import look_up, transaction

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy.orm import Session
 
 from registry.db.models import Account, AuditEntry, Model
-from registry.db.queries import catalog, known
+from registry.db.queries import catalog, existing_values
 from registry.domain.access import SYSTEM
 from registry.domain.errors import UnknownValue
 from registry.domain.replay.actions import ACTIONS
@@ -18,14 +18,18 @@ def require_model(session: Session, name: str | None, *, parameter: str = "model
     """Raise UnknownValue unless a model has the name, or had it."""
     if name is None or catalog.is_ever_named(session, name):
         return
-    raise UnknownValue(parameter, name, "no model has or had this name", known.neighbours(session, Model.name, name))
+    raise UnknownValue(
+        parameter, name, "no model has or had this name", existing_values.neighbours(session, Model.name, name)
+    )
 
 
 def require_account(session: Session, name: str | None) -> None:
     """Raise UnknownValue unless an account has the name. For callers who may list accounts: it suggests others."""
-    if name is None or known.exists(session, Account.name, name):
+    if name is None or existing_values.exists(session, Account.name, name):
         return
-    raise UnknownValue("actor", name, "no account has this name", known.neighbours(session, Account.name, name))
+    raise UnknownValue(
+        "actor", name, "no account has this name", existing_values.neighbours(session, Account.name, name)
+    )
 
 
 def require_author(session: Session, *names: str, parameter: str = "actor") -> None:
@@ -33,12 +37,14 @@ def require_author(session: Session, *names: str, parameter: str = "actor") -> N
 
     Does not depend on whether there is an account with the name otherwise, and suggests no other.
     """
-    if SYSTEM.name not in names and not known.have_changed_models(session, *names):  # every registry has that one
+    if SYSTEM.name not in names and not existing_values.have_changed_models(
+        session, *names
+    ):  # every registry has that one
         raise UnknownValue(parameter, names[0], "no account with this name has changed a model", ())
 
 
 def require_action(session: Session, action: str | None) -> None:
     """Raise UnknownValue unless this release writes the action, or the log has it from another one."""
-    if action is None or action in ACTIONS or known.exists(session, AuditEntry.action, action):
+    if action is None or action in ACTIONS or existing_values.exists(session, AuditEntry.action, action):
         return
     raise UnknownValue("action", action, "there is no such action", ACTIONS)

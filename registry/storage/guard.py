@@ -14,7 +14,7 @@ import structlog
 
 from registry.domain.errors import Conflict, ForeignStore, StoreDenied, Unavailable
 from registry.rules.disk_space import shortage
-from registry.storage.breaker import Breaker
+from registry.storage.circuit_breaker import Breaker
 from registry.storage.driver import Denied, Down, Full, Missing, StoreError, unavailable
 
 log = structlog.get_logger(__name__)

@@ -36,7 +36,7 @@ from registry.storage.driver import (
 )
 from registry.storage.keys import IDENTITY, PLACES
 from registry.storage.local_files import copy, link, sync_directory, temporary, written_before
-from registry.storage.local_parts import PartsDirectory, Plan
+from registry.storage.local_multipart import PartsDirectory, Plan
 
 
 class LocalDriver:

@@ -33,7 +33,7 @@ from registry.storage.driver import (
 )
 from registry.storage.keys import BLOBS, IDENTITY, PLACES
 from registry.storage.s3_client import ChecksumMode, Clients, checksum, naming_errors, seconds_until
-from registry.storage.s3_parts import S3Parts
+from registry.storage.s3_multipart import S3Parts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

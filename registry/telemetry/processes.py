@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from registry.telemetry import slots
+from registry.telemetry import worker_slots
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name for it
 TEXT = "metrics.text"  # the latest rendering, for all processes
@@ -78,7 +78,7 @@ def discard() -> None:
 def bury() -> None:
     """Forget the gauges of workers that have ended; what they counted stays, so that no count ever falls."""
     with suppress(OSError):
-        slots.forget_gauges(Path(os.environ[VARIABLE]))
+        worker_slots.forget_gauges(Path(os.environ[VARIABLE]))
 
 
 def memory() -> Path | None:

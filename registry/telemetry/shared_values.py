@@ -23,7 +23,7 @@ from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from registry.telemetry import slots
+from registry.telemetry import worker_slots
 from registry.telemetry.processes import VARIABLE
 
 log = structlog.get_logger(__name__)
@@ -187,7 +187,7 @@ def _merged(files: Iterable[Path]) -> Iterable[Metric]:
 def _share(*arguments: Any, **named: Any) -> Any:
     with _State.lock:
         if _State.shared is None:
-            place = functools.partial(slots.own, os.environ[VARIABLE])
+            place = functools.partial(worker_slots.own, os.environ[VARIABLE])
             values.MmapedDict = _Reserved  # type: ignore[attr-defined]  # prometheus_client has no other way to give it one
             _State.shared = values.MultiProcessValue(place)  # type: ignore[no-untyped-call]
         return _State.shared(*arguments, **named)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from registry.domain import tracked
 from registry.domain.errors import Conflict
-from registry.tracking import answers
-from registry.tracking.answers import LoggedModel, TrackedRun
-from registry.tracking.folders import Entry, Folder, OfLoggedModel, OfRun, Proxied
-from registry.tracking.link import Link
+from registry.tracking import responses
+from registry.tracking.artifact_folders import Entry, Folder, OfLoggedModel, OfRun, Proxied
+from registry.tracking.http_client import Link
+from registry.tracking.responses import LoggedModel, TrackedRun
 
 
 class TrackingServer:
@@ -29,7 +29,7 @@ class TrackingServer:
     def run(self, run_id: str) -> TrackedRun:
         """What it knows of a run. Raises NotFound, Conflict or Unavailable."""
         answer = self._link.document("api/2.0/mlflow/runs/get", f"the run {run_id}", {"run_id": run_id})
-        found = answers.run(answer)
+        found = responses.run(answer)
         if found.id != run_id:
             raise Conflict(f"{self.url} answers with another run when it is asked for {run_id}")
         return found
@@ -37,7 +37,7 @@ class TrackingServer:
     def logged_model(self, model_id: str) -> LoggedModel:
         """What it knows of a logged model. Raises NotFound, Conflict or Unavailable."""
         answer = self._link.document(f"api/2.0/mlflow/logged-models/{model_id}", f"the logged model {model_id}")
-        found = answers.logged_model(answer)
+        found = responses.logged_model(answer)
         if found.id != model_id:
             raise Conflict(f"{self.url} answers with another logged model when it is asked for {model_id}")
         return found

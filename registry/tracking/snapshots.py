@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from registry.domain.lineage import Code, Dataset, DatasetRole, Run
 from registry.rules import mlflow_tags
-from registry.tracking.answers import Input, TrackedRun
+from registry.tracking.responses import Input, TrackedRun
 
 SYSTEM = "mlflow"
 NAME_LENGTH, DIGEST_LENGTH, URI_LENGTH = 500, 128, 2048

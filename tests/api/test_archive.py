@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from registry.db.models import Blob
 from registry.db.session import transaction
 from registry.domain.errors import BlobsMissing
-from registry.services import archive
+from registry.services.downloads import archive
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET

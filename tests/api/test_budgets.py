@@ -12,7 +12,7 @@ from flask import Flask
 
 from registry.app import create_app
 from registry.config import Settings
-from registry.db.inserts import insert_rows
+from registry.db.bulk_insert import insert_rows
 from registry.db.models import AliasTenure
 from registry.db.queries.pages import BUDGET
 from registry.db.session import attach, db, look_up, transaction

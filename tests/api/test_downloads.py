@@ -14,9 +14,9 @@ from registry.db import times
 from registry.db.models import Download
 from registry.db.session import db, transaction
 from registry.http.context import EXTENSION
-from registry.services import upkeep
-from registry.services.counting import MOST_KEYS
-from registry.services.download_counts import DownloadCounts, Way
+from registry.services.maintenance import cleanup
+from registry.services.usage.downloads import DownloadCounts, Way
+from registry.services.usage.hourly_counts import MOST_KEYS
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.databases import Database
 from tests.support.listing import counting, walk
@@ -97,7 +97,7 @@ def test_counts_are_bounded_deleted_after_a_month_and_shown_by_the_command_line(
         code = run(["audit", "downloads", "--limit", "0", "--url", url, "--token", database.tokens["auditor"]])
     printed = capfd.readouterr().out
     with app.app_context():
-        upkeep.run(store=app.extensions[EXTENSION].store)
+        cleanup.run(store=app.extensions[EXTENSION].store)
         with transaction() as session:
             rows = session.query(Download).all()
             left, others = len(rows), [row.count for row in rows if not row.model]

@@ -16,7 +16,7 @@ from registry.config import Settings
 from registry.db.models import Account, Model
 from registry.db.session import db, transaction
 from registry.domain import confusables
-from registry.services import looks
+from registry.services.accounts import confusable_names
 from tests.api.conftest import Try
 from tests.api.hostile import names
 from tests.api.hostile.case import Case
@@ -103,7 +103,7 @@ def test_a_row_that_an_earlier_release_wrote_or_renamed_is_compared_and_filled_i
 
     refused = api.post("/models", {"name": "fr\u0430ud"})
     with app.app_context():
-        filled, again = looks.fill(), looks.fill()
+        filled, again = confusable_names.fill(), confusable_names.fill()
 
     assert refused.status_code == 409
     assert filled > 2

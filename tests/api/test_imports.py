@@ -16,7 +16,7 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
 from registry.rules.credentials import MOST_BYTES
-from registry.services.imports import GIVEN_UP_AFTER
+from registry.services.imports.import_jobs import GIVEN_UP_AFTER
 from tests.api.hostile.bodies import FACTS
 from tests.support.aging import age
 from tests.support.api import expect

@@ -18,7 +18,8 @@ from registry.config import Secret, Settings
 from registry.db.models import Blob, Heartbeat, Upload
 from registry.db.session import db, transaction
 from registry.domain import clock
-from registry.services import census, gauges, heartbeats
+from registry.services.maintenance import heartbeats
+from registry.services.monitoring import gauges, table_counts
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
 
@@ -57,7 +58,7 @@ def edit(app: Flask, table: Any, **values: Any) -> None:
 
 def take_census(app: Flask) -> None:
     with app.app_context():
-        assert census.take(least_age=timedelta())
+        assert table_counts.take(least_age=timedelta())
 
 
 def test_requests_are_counted_by_rule_method_and_code(api: Api, given: Given) -> None:
@@ -140,7 +141,7 @@ def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, give
     assert (found["registry_versions:ready"], found["registry_blobs"], found["registry_blob_bytes"]) == (2, 2, 32)
     assert 0 <= found["registry_census_age_seconds"] < 60
     with app.app_context():
-        assert not census.take()  # this one is young enough
+        assert not table_counts.take()  # this one is young enough
 
 
 def test_damage_is_counted(app: Flask, anonymous: Api, given: Given) -> None:

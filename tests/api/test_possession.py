@@ -15,7 +15,7 @@ from werkzeug.test import TestResponse
 from registry.db.models import Version
 from registry.db.session import transaction
 from registry.http.context import EXTENSION
-from registry.services import verification
+from registry.services.uploads import verification
 from tests.support.api import Api, Given, expect
 from tests.support.stock import register
 

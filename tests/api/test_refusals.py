@@ -17,9 +17,9 @@ from registry.db.session import db
 from registry.domain import clock
 from registry.domain.errors import Unavailable
 from registry.http.context import EXTENSION
-from registry.services import upkeep
-from registry.services.counting import MOST_KEYS
-from registry.services.refusals import Counts
+from registry.services.maintenance import cleanup
+from registry.services.usage.hourly_counts import MOST_KEYS
+from registry.services.usage.refusals import Counts
 from tests.conftest import SECRET
 from tests.support.aging import age
 from tests.support.api import Api, Given, expect
@@ -157,7 +157,7 @@ def test_old_counts_are_forgotten(app: Flask, api: Api, counts: Counts) -> None:
 
     age(app, timedelta(days=31))
     with app.app_context():
-        upkeep.run(store=app.extensions[EXTENSION].store)
+        cleanup.run(store=app.extensions[EXTENSION].store)
 
     assert told(api) == []
 

@@ -17,7 +17,8 @@ from registry.db.models import Account, AuditEntry, Token
 from registry.db.session import db, transaction
 from registry.domain.access import GRANTABLE
 from registry.http.context import EXTENSION
-from registry.services import accounts, restoration
+from registry.services.accounts import accounts
+from registry.services.maintenance import restoration
 from tests.api.hostile.ledger import watching
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database

@@ -14,7 +14,8 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from registry.http.context import EXTENSION
-from registry.services import upkeep, verification
+from registry.services.maintenance import cleanup
+from registry.services.uploads import verification
 from tests.support.aging import age
 from tests.support.api import Api, Given, expect
 
@@ -228,7 +229,7 @@ def test_an_expired_upload_loses_its_parts(
     send(api, given, upload, content, 1)
     age(app, timedelta(days=2))
     with app.app_context():
-        upkeep.run(store=app.extensions[EXTENSION].store)
+        cleanup.run(store=app.extensions[EXTENSION].store)
 
     answers = [
         api.post(f"/uploads/{upload['id']}/parts", {"parts": [{"number": 2, "sha256": "0" * 64}]}),

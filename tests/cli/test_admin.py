@@ -17,7 +17,7 @@ from sqlalchemy import select, update
 from registry.db.models import Account, Heartbeat, Model, Upload, Version, VersionTag
 from registry.db.session import transaction
 from registry.domain import clock, confusables
-from registry.services import heartbeats
+from registry.services.maintenance import heartbeats
 from tests.conftest import SECRET
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import responses
 
-from registry.cli import facts, output, times
-from registry.cli.exits import BY_CODE, Exit, exit_code
+from registry.cli.support import output, times, version_facts
+from registry.cli.support.exit_codes import BY_CODE, Exit, exit_code
 from registry.client import errors
 from registry.domain import errors as domain
 
@@ -288,15 +288,15 @@ def test_metrics_and_params_come_from_files_and_options_win(tmp_path: Path) -> N
     (tmp_path / "m.json").write_text('{"auc": 0.9, "f1": 1}')
     (tmp_path / "p.json").write_text('{"depth": 6, "eta": 0.1, "warm": true, "none": null, "kind": "gbm"}')
 
-    assert facts.merged_metrics(tmp_path / "m.json", {"auc": 0.95}, has_run=False) == {"auc": 0.95, "f1": 1}
-    assert facts.merged_params(tmp_path / "p.json", {"depth": "7"}) == {
+    assert version_facts.merged_metrics(tmp_path / "m.json", {"auc": 0.95}, has_run=False) == {"auc": 0.95, "f1": 1}
+    assert version_facts.merged_params(tmp_path / "p.json", {"depth": "7"}) == {
         "depth": "7",
         "eta": "0.1",
         "warm": "true",
         "none": "null",
         "kind": "gbm",
     }
-    assert facts.merged_metrics(None, {}, has_run=False) is None
+    assert version_facts.merged_metrics(None, {}, has_run=False) is None
 
 
 @pytest.mark.parametrize(
@@ -325,7 +325,7 @@ def test_data_is_named_after_its_file(place: Place, text: str, name: str, role: 
         (place.cwd / file).write_bytes(b"a,b")
 
     digest = f"sha256:{hashlib.sha256(b'a,b').hexdigest()}"
-    assert facts.dataset(text) == {"name": name, "digests": [digest], "role": role}
+    assert version_facts.dataset(text) == {"name": name, "digests": [digest], "role": role}
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_options_stand_in_for_what_was_detected(
 ) -> None:
     options: dict[str, Any] = {"id": None, "url": None, "system": None, "actor": None, **given}
 
-    assert facts.run(found, **options) == expected
+    assert version_facts.run(found, **options) == expected
 
 
 FOUND = {"repo": "https://h/fraud", "commit": "c0ffee", "branch": "main", "path": "jobs", "dirty": True}
@@ -368,7 +368,7 @@ FOUND = {"repo": "https://h/fraud", "commit": "c0ffee", "branch": "main", "path"
     ],
 )
 def test_what_was_detected_of_other_code_is_left_out(found: Any, given: dict[str, str], expected: Any) -> None:
-    assert facts.code(found, **{"repo": None, "commit": None, "branch": None, **given}) == expected
+    assert version_facts.code(found, **{"repo": None, "commit": None, "branch": None, **given}) == expected
 
 
 def test_a_name_that_two_datasets_have_identifies_none(registry: Registry, place: Place) -> None:

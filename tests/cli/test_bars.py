@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from registry.cli import bars, output
+from registry.cli.support import output, progress_bar
 from tests.support.processes import environment
 
 MIB = 1 << 20
@@ -17,7 +17,7 @@ def lines(*reports: tuple[float, str, int, int]) -> list[str]:
     """What is written when the reports come at these seconds."""
     written: list[str] = []
     moments = iter([moment for moment, *_ in reports])
-    write = bars.Lines(written.append, lambda: next(moments))
+    write = progress_bar.Lines(written.append, lambda: next(moments))
     for _, *report in reports:
         write(*report)  # type: ignore[arg-type]  # a step and two numbers
     return written
@@ -57,8 +57,8 @@ def test_a_span_of_time_has_units(seconds: float, text: str) -> None:
 
 def test_a_terminal_shows_one_bar_with_rate_and_time_left() -> None:
     program = (
-        "from registry.cli import bars\n"
-        "with bars.progress() as report:\n"
+        "from registry.cli.support import progress_bar\n"
+        "with progress_bar.progress() as report:\n"
         "    report('hash', 5, 10); report('upload', 0, 4 << 20); report('upload', 1 << 20, 4 << 20)\n"
     )
     ours, theirs = pty.openpty()

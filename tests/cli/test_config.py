@@ -8,8 +8,8 @@ import click
 import pytest
 import responses
 
-from registry.cli import config, credentials
-from registry.client.target import Target
+from registry.cli.support import config, credentials
+from registry.client.http.target import Target
 
 from .conftest import PROBLEM_TYPE, TOKEN, URL, Place, Registry
 

@@ -17,8 +17,8 @@ from registry.app import create_app
 from registry.client.diagnosis import judge_certificate, judge_release
 from registry.config import Settings
 from registry.db.session import db
-from registry.services import diagnosis
-from registry.services.diagnosis import judge_clock, networked
+from registry.services.monitoring import diagnosis
+from registry.services.monitoring.diagnosis import judge_clock, networked
 from tests.support.api import Api, Given
 from tests.support.databases import Database, empty_postgres
 from tests.support.https_server import HttpsServer, Reply, running_https

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from registry.cli.exits import MEANINGS
 from registry.cli.main import COMMANDS, cli
+from registry.cli.support.exit_codes import MEANINGS
 from registry.domain.stages import Stage, State
 from tests.support.processes import SCRIPTS, environment
 

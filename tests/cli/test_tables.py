@@ -10,7 +10,7 @@ import click
 import pytest
 import responses
 
-from registry.cli import credentials
+from registry.cli.support import credentials
 from registry.client.types import EntryView
 
 from .conftest import TOKEN as TOKEN_TEXT

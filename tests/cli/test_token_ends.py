@@ -14,7 +14,7 @@ from sqlalchemy import update
 from registry.client import RegistryClient
 from registry.db.models import Token
 from registry.db.session import transaction
-from registry.services import census
+from registry.services.monitoring import table_counts
 from tests.support.api import HOST, Api, expect
 from tests.support.face import Face
 from tests.support.web_server import serving
@@ -112,7 +112,7 @@ def test_tokens_in_use_near_their_end_are_counted(app: Flask, api: Api) -> None:
         if name == "revoked":
             expect(200, api.delete(f"/tokens/{token}"))
     with app.app_context():
-        assert census.take(least_age=timedelta())
+        assert table_counts.take(least_age=timedelta())
 
     lines = api.client.get("/metrics", base_url=HOST).get_data(as_text=True).splitlines()
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from registry.client import data, pointers, sources
 from registry.client.errors import UnfitSource
+from registry.client.files import data, pointers, scan
 
 HEX = "9f" * 32
 SHA = f"sha256:{HEX}"
@@ -149,11 +149,11 @@ def test_pointers_in_place_of_a_models_files_are_refused(here: Path) -> None:
     (model / "cloud.dvc").write_text("outs:\n- etag: x\n  path: cloud\n")
 
     with pytest.raises(UnfitSource) as refused:
-        pointers.refuse(sources.scan(model))
+        pointers.refuse(scan.scan(model))
     (model / "weights.bin").write_bytes(b"fetched")
     (model / "gone.pkl").write_bytes(b"fetched")
     (model / "cloud.dvc").unlink()
 
     assert refused.value.extras["files"] == {"cloud.dvc": "DVC", "gone.pkl.dvc": "DVC", "weights.bin": "git-lfs"}
     assert "git lfs pull, dvc pull" in str(refused.value)
-    pointers.refuse(sources.scan(model))
+    pointers.refuse(scan.scan(model))

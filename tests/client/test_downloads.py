@@ -7,7 +7,7 @@ import pytest
 from werkzeug.wrappers import Response
 
 from registry.client import RegistryClient, errors
-from registry.client.directory import Directory
+from registry.client.files.directory import Directory
 from registry.rules.manifest import digest
 
 from .conftest import Registry, Site, Store, once, reply, sha256

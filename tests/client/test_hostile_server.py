@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from registry.cli.exits import Exit
 from registry.cli.main import run
+from registry.cli.support.exit_codes import Exit
 from registry.client import RegistryClient, errors
-from registry.client.ranges import STEP
+from registry.client.transfer.ranges import STEP
 from registry.rules.manifest import MOST_FILES
 from tests.api.hostile import paths
 

@@ -14,7 +14,8 @@ from urllib3 import HTTPResponse
 from urllib3.exceptions import MaxRetryError
 from werkzeug.wrappers import Response
 
-from registry.client import RegistryClient, errors, retrying
+from registry.client import RegistryClient, errors
+from registry.client.http import retry
 from tests.support.web_server import serving
 
 from .conftest import TOKEN, Registry, Site, problem
@@ -146,14 +147,14 @@ def test_a_connection_that_ends_without_an_answer_is_waited_out_and_news_when_it
 def test_waiting_ends_after_the_seconds_since_the_first_failure() -> None:
     answer = HTTPResponse(headers={"Retry-After": "86400"}, status=503)
 
-    def fail_three_times(waiting: retrying.Backoff) -> None:
+    def fail_three_times(waiting: retry.Backoff) -> None:
         for _ in range(3):
             waiting = waiting.increment("GET", "/", answer)
             assert (waiting.get_retry_after(answer) or 0) <= 0.05
             time.sleep(0.03)
 
     with pytest.raises(MaxRetryError):
-        fail_three_times(retrying.backoff(1, 0.05))
+        fail_three_times(retry.backoff(1, 0.05))
 
 
 def test_a_server_that_does_not_answer_is_not_asked_for_as_long_as_one_that_is_restarted() -> None:
@@ -174,7 +175,7 @@ def test_a_server_that_does_not_answer_is_not_asked_for_as_long_as_one_that_is_r
 def test_no_answer_makes_a_client_wait_for_longer_than_half_a_minute() -> None:
     for status in (408, 503, 504):
         response = HTTPResponse(headers={"Retry-After": "86400"}, status=status)
-        assert retrying.backoff(2, 600).get_retry_after(response) == 30
+        assert retry.backoff(2, 600).get_retry_after(response) == 30
 
 
 def test_bytes_are_sent_again_for_as_long_as_requests_are(registry: Registry, source: object) -> None:
@@ -205,10 +206,10 @@ def test_bytes_are_sent_again_for_as_long_as_requests_are(registry: Registry, so
     ],
 )
 def test_how_long_a_restart_is_waited_for(environ: dict[str, str], expected: float) -> None:
-    assert retrying.seconds(environ) == expected
+    assert retry.seconds(environ) == expected
 
 
 @pytest.mark.parametrize("value", ["soon", "-1", "nan", "inf"])
 def test_a_wait_that_is_none_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match=f"REGISTRY_RETRY_SECONDS is '{value}'"):
-        retrying.seconds({"REGISTRY_RETRY_SECONDS": value})
+        retry.seconds({"REGISTRY_RETRY_SECONDS": value})

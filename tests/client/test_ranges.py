@@ -10,8 +10,8 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from registry.client import RegistryClient, errors
-from registry.client.directory import Directory
-from registry.client.ranges import STEP
+from registry.client.files.directory import Directory
+from registry.client.transfer.ranges import STEP
 
 from .conftest import Registry, Store, sha256
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from registry.client import RegistryClient, errors, sources
+from registry.client import RegistryClient, errors
+from registry.client.files import scan
 
 from .conftest import Registry, Store, once, problem, reply, sha256, upload
 
@@ -224,10 +225,10 @@ def test_a_file_that_grows_during_the_upload_is_an_error(
     registry: Registry, client: RegistryClient, source: Path
 ) -> None:
     big = source / "weights" / "model.bin"
-    big.write_bytes(b"x" * (4 * sources.CHUNK))
+    big.write_bytes(b"x" * (4 * scan.CHUNK))
 
     def grow(step: str, done: int, total: int) -> None:
-        if step == "upload" and done > sources.CHUNK:
+        if step == "upload" and done > scan.CHUNK:
             with big.open("ab") as file:
                 file.write(b"y")
 

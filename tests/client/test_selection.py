@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.client import errors, sources
-from registry.client.selection import Selection
+from registry.client import errors
+from registry.client.files import scan
+from registry.client.files.selection import Selection
 
 FILES = ["MLmodel", "a.tmp", "logs/keep.tmp", "logs/today", "weights/b.tmp", "weights/model.bin", "weights/old/c.bin"]
 
@@ -21,7 +22,7 @@ def source(tmp_path: Path) -> Path:
 def selected(source: Path, *ignored: str, **patterns: tuple[str, ...]) -> list[str]:
     if ignored:
         (source / ".registryignore").write_text("\n".join(ignored) + "\n")
-    return [file.path for file in sources.scan(source, Selection(**patterns))]
+    return [file.path for file in scan.scan(source, Selection(**patterns))]
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from registry.client import errors, sources
-from registry.client.selection import Selection
+from registry.client import errors
+from registry.client.files import scan
+from registry.client.files.selection import Selection
 from tests.api.hostile import paths
 
 from .conftest import sha256
@@ -15,7 +16,7 @@ from .conftest import sha256
 def test_a_directory_is_its_files_in_the_order_of_their_paths(source: Path) -> None:
     (source / "weights-old").write_bytes(b"")
 
-    files = sources.hashed(sources.scan(source), jobs=2, progress=None)
+    files = scan.hashed(scan.scan(source), jobs=2, progress=None)
 
     assert [(file.path, file.size, file.sha256) for file in files] == [
         ("MLmodel", 12, sha256(b"flavors: {}\n")),
@@ -25,14 +26,14 @@ def test_a_directory_is_its_files_in_the_order_of_their_paths(source: Path) -> N
 
 
 def test_a_file_is_registered_under_its_own_name(source: Path) -> None:
-    assert [file.path for file in sources.scan(source / "weights" / "model.bin")] == ["model.bin"]
+    assert [file.path for file in scan.scan(source / "weights" / "model.bin")] == ["model.bin"]
 
 
 def test_a_link_inside_the_directory_counts_as_what_it_leads_to(source: Path) -> None:
     (source / "latest.bin").symlink_to("weights/model.bin")
     (source / "copy").symlink_to("weights")
 
-    assert [file.path for file in sources.scan(source)] == [
+    assert [file.path for file in scan.scan(source)] == [
         "MLmodel",
         "copy/model.bin",
         "latest.bin",
@@ -43,7 +44,7 @@ def test_a_link_inside_the_directory_counts_as_what_it_leads_to(source: Path) ->
 def test_the_directory_itself_may_be_a_link(source: Path, tmp_path: Path) -> None:
     (tmp_path / "current").symlink_to(source)
 
-    assert [file.path for file in sources.scan(tmp_path / "current")] == ["MLmodel", "weights/model.bin"]
+    assert [file.path for file in scan.scan(tmp_path / "current")] == ["MLmodel", "weights/model.bin"]
 
 
 @pytest.mark.parametrize(
@@ -63,26 +64,26 @@ def test_a_link_that_leads_elsewhere_is_refused(source: Path, link: str, target:
     (source / link).symlink_to(target)
 
     with pytest.raises(errors.UnfitSource, match=f"{link}.*{says}"):
-        sources.scan(source)
+        scan.scan(source)
 
 
 def test_a_pipe_is_refused_and_not_waited_for(source: Path) -> None:
     os.mkfifo(source / "pipe")
 
     with pytest.raises(errors.UnfitSource, match="pipe: it is a device, a pipe or a socket"):
-        sources.scan(source)
+        scan.scan(source)
 
 
 def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model" / "nested").mkdir(parents=True)
 
     with pytest.raises(errors.UnfitSource, match="is empty"):
-        sources.scan(tmp_path / "model")
+        scan.scan(tmp_path / "model")
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(errors.UnfitSource, match="cannot be read"):
-        sources.scan(tmp_path / "nothing")
+        scan.scan(tmp_path / "nothing")
 
 
 @pytest.mark.parametrize(
@@ -99,14 +100,14 @@ def test_a_name_that_the_registry_would_refuse_is_refused_here(source: Path, nam
     (source / os.fsdecode(name)).write_bytes(b"")
 
     with pytest.raises(errors.UnfitSource, match=says):
-        sources.scan(source)
+        scan.scan(source)
 
 
 def test_two_names_that_differ_only_in_case_are_refused(source: Path) -> None:
     (source / "mlMODEL").write_bytes(b"")
 
     with pytest.raises(errors.UnfitSource, match="where case does not count"):
-        sources.scan(source)
+        scan.scan(source)
 
 
 @pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL if max(map(len, path.encode().split(b"/"))) < 256])
@@ -115,14 +116,14 @@ def test_a_file_that_would_harm_who_downloads_it_is_not_registered(tmp_path: Pat
     (tmp_path / path).write_bytes(b"")
 
     with pytest.raises(errors.UnfitSource, match="Rename it, or leave it out"):
-        sources.scan(tmp_path)
+        scan.scan(tmp_path)
 
 
 def test_what_is_left_out_does_no_harm(source: Path) -> None:
     (source / ".git").mkdir()
     (source / ".git" / "config").write_bytes(b"[core]")
 
-    found = sources.scan(source, Selection(exclude=(".git/",)))
+    found = scan.scan(source, Selection(exclude=(".git/",)))
 
     assert [file.path for file in found] == ["MLmodel", "weights/model.bin"]
 
@@ -133,12 +134,12 @@ def test_files_that_make_a_repository_are_not_registered(tmp_path: Path) -> None
         (tmp_path / path).write_bytes(b"")
 
     with pytest.raises(errors.UnfitSource, match="'m/HEAD' makes its directory a git repository"):
-        sources.scan(tmp_path)
+        scan.scan(tmp_path)
 
 
 def test_a_file_that_changes_while_it_is_hashed_is_an_error(source: Path) -> None:
     big = source / "weights" / "model.bin"
-    big.write_bytes(b"x" * (3 * sources.CHUNK))
+    big.write_bytes(b"x" * (3 * scan.CHUNK))
 
     def grow(step: str, done: int, total: int) -> None:
         if done:  # the first chunk of the only file
@@ -146,33 +147,33 @@ def test_a_file_that_changes_while_it_is_hashed_is_an_error(source: Path) -> Non
                 file.write(b"y")
 
     with pytest.raises(errors.SourceChanged, match=r"model\.bin changed while"):
-        sources.hashed(sources.scan(source / "weights"), jobs=1, progress=grow)
+        scan.hashed(scan.scan(source / "weights"), jobs=1, progress=grow)
 
 
 def test_a_file_that_is_replaced_before_it_is_hashed_is_an_error(source: Path) -> None:
-    found = sources.scan(source)
+    found = scan.scan(source)
     (source / "MLmodel").write_bytes(b"flavors: []\n")
 
     with pytest.raises(errors.SourceChanged, match="MLmodel changed"):
-        sources.hashed(found, jobs=2, progress=None)
+        scan.hashed(found, jobs=2, progress=None)
 
 
 def test_hashing_reports_every_byte(source: Path) -> None:
     reports: list[tuple[str, int, int]] = []
 
-    sources.hashed(sources.scan(source), jobs=2, progress=lambda *report: reports.append(report))
+    scan.hashed(scan.scan(source), jobs=2, progress=lambda *report: reports.append(report))
 
     assert reports[0] == ("hash", 0, 2012)
     assert reports[-1] == ("hash", 2012, 2012)
 
 
-@pytest.mark.parametrize("size", [0, 1, sources.PART, sources.SINGLE, sources.SINGLE + 1, 5 * sources.PART])
+@pytest.mark.parametrize("size", [0, 1, scan.PART, scan.SINGLE, scan.SINGLE + 1, 5 * scan.PART])
 def test_a_large_file_is_hashed_as_a_whole_and_in_parts(tmp_path: Path, size: int) -> None:
-    pattern = bytes(range(251)) * (sources.PART // 251 + 1)
+    pattern = bytes(range(251)) * (scan.PART // 251 + 1)
     content = (pattern * (size // len(pattern) + 1))[:size]
     (tmp_path / "model.bin").write_bytes(content)
 
-    (file,) = sources.hashed(sources.scan(tmp_path), jobs=2, progress=None, parts=True)
+    (file,) = scan.hashed(scan.scan(tmp_path), jobs=2, progress=None, parts=True)
 
-    in_parts = [content[at : at + sources.PART] for at in range(0, size, sources.PART)] if size > sources.SINGLE else []
+    in_parts = [content[at : at + scan.PART] for at in range(0, size, scan.PART)] if size > scan.SINGLE else []
     assert (file.sha256, file.parts) == (sha256(content), tuple(map(sha256, in_parts)))

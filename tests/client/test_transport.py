@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from registry.client import RegistryClient, errors, origins
-from registry.client.transport import path
+from registry.client import RegistryClient, errors
+from registry.client.http import urls
+from registry.client.http.transport import path
 
 from .conftest import TOKEN, Registry, Site, Store, once, problem, reply
 
@@ -274,7 +275,7 @@ def test_a_url_with_more_than_an_address_is_refused(url: str) -> None:
     ],
 )
 def test_an_origin_has_one_spelling(url: str, origin: str) -> None:
-    assert origins.origin(url) == origin
+    assert urls.origin(url) == origin
 
 
 def test_a_list_is_fetched_page_by_page(registry: Registry, client: RegistryClient) -> None:

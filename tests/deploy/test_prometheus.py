@@ -16,7 +16,8 @@ import yaml
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
-from registry.services import census, heartbeats
+from registry.services.maintenance import heartbeats
+from registry.services.monitoring import table_counts
 from registry.telemetry.meters import meters
 from tests.support.api import Api, Given
 from tests.support.databases import Database
@@ -59,7 +60,7 @@ def told(databases: Callable[[str], Database], make_settings: Callable[..., Sett
     api.get("/models/nothing")
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])
-        census.take(least_age=timedelta())
+        table_counts.take(least_age=timedelta())
         meters().pool(db.engine.pool)
     yield api.client.get("/metrics").get_data(as_text=True)
     with app.app_context():

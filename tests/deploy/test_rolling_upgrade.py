@@ -27,7 +27,7 @@ from registry.db import migrate, schema
 from registry.db.session import db
 from registry.domain.access import LOCAL_DEV, Role
 from registry.http.context import EXTENSION
-from registry.services import accounts
+from registry.services.accounts import accounts
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.oracle import Oracle

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from registry.services import collection, fsck, health
+from registry.services.maintenance import fsck, garbage_collection
+from registry.services.monitoring import health
 from tests.support.api import expect
 from tests.support.bad_store import BadStore, Fault, Rule, bad_store
 from tests.support.s3_server import S3Server
@@ -100,7 +101,7 @@ def test_without_the_right_to_list_all_works_but_the_search_for_what_nothing_ref
     unseen: list[str] = []
     stray = shelf.brought(b"referred to by nothing")
     with shelf.app.app_context():
-        collect = partial(collection.collect, store=shelf.store, grace=timedelta(), unseen=unseen.append)
+        collect = partial(garbage_collection.collect, store=shelf.store, grace=timedelta(), unseen=unseen.append)
         waste = [*collect(), *collect()]
     assert f"sha256:{stray['sha256']}" in {one.name for one in waste if one.deleted}
     assert [reason.rpartition(" ")[2] for reason in unseen] == ["s3:ListBucket", "s3:ListBucketMultipartUploads"] * 2

@@ -17,7 +17,7 @@ from registry.config import Settings
 from registry.db.models import Upload
 from registry.db.session import db, transaction
 from registry.http.context import EXTENSION
-from registry.services import uploads
+from registry.services.uploads import announcement
 from tests.support.api import Api, Given, expect
 from tests.support.databases import Database
 from tests.support.servers import eventually
@@ -187,7 +187,7 @@ def test_the_worker_closes_an_expired_upload_and_deletes_what_arrived(api: Api, 
     fresh = announce(api, uuid.uuid4().bytes)
 
     with api.client.application.app_context():
-        closed = uploads.expire(store=store)
+        closed = announcement.expire(store=store)
 
     assert closed == 2
     assert [state(api, upload) for upload in (late, sent, fresh)] == ["expired", "expired", "pending"]

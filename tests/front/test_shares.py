@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from registry.front.shares import PLACES, Shares
+from registry.front.connection_counts import PLACES, Shares
 from tests.front.test_endings import kept, workers
 from tests.support.bare_server import BareServer
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from registry.services.artifacts import location_of
+from registry.services.artifacts.mlflow_sources import location_of
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python

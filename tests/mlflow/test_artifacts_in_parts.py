@@ -17,7 +17,8 @@ from sqlalchemy import update
 from registry.db.models import Artifact, Upload
 from registry.db.session import transaction
 from registry.domain.errors import Conflict, Unavailable
-from registry.services import artifacts, collection, fsck, upkeep
+from registry.services.artifacts import mlflow_sources
+from registry.services.maintenance import cleanup, fsck, garbage_collection
 from tests.support.api import Api, Given, expect
 from tests.support.artifacts import Proxy
 from tests.support.crashes import Crash, command
@@ -94,7 +95,7 @@ class Parted(Proxy):
 
     def collect(self) -> None:
         with self.app.app_context():
-            list(collection.collect(store=self.shelf.store, grace=timedelta()))
+            list(garbage_collection.collect(store=self.shelf.store, grace=timedelta()))
 
     def forget_leases(self) -> None:
         with self.app.app_context(), transaction() as session:
@@ -281,7 +282,7 @@ def test_an_upload_that_is_not_completed_in_time_is_cleared_away(parted: Parted)
         session.execute(update(Upload).values(expires_at=LONG_AGO))
 
     with parted.app.app_context():
-        upkeep.run(store=parted.shelf.store)
+        cleanup.run(store=parted.shelf.store)
 
     assert parted.complete(begun, told).status_code == 400
     assert parted.stored() == []
@@ -373,15 +374,15 @@ def test_files_that_wait_to_be_hashed_are_those_of_a_version_whatever_becomes_of
     parted.put(f"{FOLDER}/MLmodel", b"flavors:")
     parted.sent()
     with parted.app.app_context():
-        found = artifacts.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
+        found = mlflow_sources.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
         assert found is not None
-        facts = json.loads(json.dumps(artifacts.wait_facts(found)))
+        facts = json.loads(json.dumps(mlflow_sources.wait_facts(found)))
 
         with pytest.raises(Unavailable):
-            artifacts.files_for(facts)
+            mlflow_sources.files_for(facts)
         parted.hash()
         parted.put(PATH, b"other")
-        files = artifacts.files_for(facts)
+        files = mlflow_sources.files_for(facts)
 
     assert [file.path for file in found.files] == ["MLmodel"]
     assert [(file.path, file.size) for file in found.waiting] == [(NAME, len(parted.content))]
@@ -395,12 +396,12 @@ def test_files_that_wait_to_be_hashed_are_those_of_a_version_whatever_becomes_of
 def test_files_that_are_gone_before_they_were_hashed_are_no_versions(parted: Parted) -> None:
     parted.sent()
     with parted.app.app_context():
-        found = artifacts.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
+        found = mlflow_sources.manifest_at(f"mlflow-artifacts:/{FOLDER}", hosts=())
         assert found is not None
         parted.delete(PATH)
 
         with pytest.raises(Conflict, match="register it again"):
-            artifacts.files_for(artifacts.wait_facts(found))
+            mlflow_sources.files_for(mlflow_sources.wait_facts(found))
 
 
 STEPS = {

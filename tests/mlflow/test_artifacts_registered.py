@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from registry.http.context import EXTENSION
-from registry.services import collection
+from registry.services.maintenance import garbage_collection
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.artifacts import AREA, Proxy
 from tests.support.face import Face
@@ -42,7 +42,7 @@ def digests(content: dict[str, bytes]) -> dict[str, str]:
 def collect(app: Flask) -> None:
     with app.app_context():
         for _ in range(2):
-            list(collection.collect(store=app.extensions[EXTENSION].store, grace=timedelta()))
+            list(garbage_collection.collect(store=app.extensions[EXTENSION].store, grace=timedelta()))
 
 
 SOURCES = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.domain import area
+from registry.domain import artifact_area
 from registry.domain.errors import Malformed
 
 MODEL = "m-" + "0a" * 16
@@ -88,24 +88,24 @@ EARLIER = ["...", "..a/b..", "ab:c", ".git/config", "con", "a%2fb", "-rf", "a" *
 @pytest.mark.parametrize("path", REFUSED)
 def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(Malformed, match=r"^Invalid path"):
-        area.require(path)
+        artifact_area.require(path)
 
 
 @pytest.mark.parametrize("path", LEGAL)
 def test_a_plain_path_is_taken_as_it_is(path: str) -> None:
-    assert area.require_writable(path) == path
+    assert artifact_area.require_writable(path) == path
 
 
 @pytest.mark.parametrize("path", EARLIER)
 def test_a_path_of_an_earlier_release_is_read_and_removed_but_not_written(path: str) -> None:
-    assert area.require(path) == area.require_removable(path) == path
+    assert artifact_area.require(path) == artifact_area.require_removable(path) == path
     with pytest.raises(Malformed, match=r"^Invalid path"):
-        area.require_writable(path)
+        artifact_area.require_writable(path)
 
 
 @given(st.text(max_size=40))
 def test_what_is_taken_stays_within_however_often_it_is_decoded(path: str) -> None:
-    if area.problem(path) is not None:
+    if artifact_area.problem(path) is not None:
         return
     while True:
         assert not path.startswith("/")
@@ -119,12 +119,12 @@ def test_what_is_taken_stays_within_however_often_it_is_decoded(path: str) -> No
 @pytest.mark.parametrize("path", ["versions", "versions/a", "versions/x/1/a"])
 def test_nobody_writes_where_versions_are_shown(path: str) -> None:
     with pytest.raises(Malformed, match="never change"):
-        area.require_writable(path)
+        artifact_area.require_writable(path)
 
 
 @given(st.text("ab/.%0", min_size=1, max_size=12), st.text("ab/.%0", min_size=1, max_size=12))
 def test_below_a_directory_is_what_begins_with_it_and_a_slash(path: str, directory: str) -> None:
-    first, end = area.below(directory)
+    first, end = artifact_area.below(directory)
 
     assert (first.encode() <= path.encode() < end.encode()) == path.startswith(f"{directory}/")
 
@@ -164,26 +164,26 @@ def test_below_a_directory_is_what_begins_with_it_and_a_slash(path: str, directo
     ],
 )
 def test_a_source_of_ours_is_known_by_its_address(source: str, path: str | None) -> None:
-    assert area.path_in(source, hosts=HERE) == path
+    assert artifact_area.path_in(source, hosts=HERE) == path
 
 
 @given(st.text("abc/ %+\u00e9\U0001f98a", min_size=1, max_size=20))
 def test_a_path_is_found_however_its_address_is_quoted(path: str) -> None:
-    if area.problem(path) is not None:
+    if artifact_area.problem(path) is not None:
         return
-    quoted = f"http://registry.test{area.ROOT}/{quote(path)}"
+    quoted = f"http://registry.test{artifact_area.ROOT}/{quote(path)}"
 
-    assert area.path_in(quoted, hosts=HERE) == path
+    assert artifact_area.path_in(quoted, hosts=HERE) == path
 
 
 def test_a_logged_model_is_known_by_the_path_of_its_files() -> None:
     path = f"0/models/{MODEL}/artifacts/data/model.pkl"
 
-    assert area.logged_model(path) == MODEL
-    assert area.logged_model_root(path) == f"0/models/{MODEL}/artifacts"
-    assert area.logged_model(f"models/{MODEL}/artifacts/MLmodel") == MODEL
+    assert artifact_area.logged_model(path) == MODEL
+    assert artifact_area.logged_model_root(path) == f"0/models/{MODEL}/artifacts"
+    assert artifact_area.logged_model(f"models/{MODEL}/artifacts/MLmodel") == MODEL
     for other in (f"0/models/{MODEL}", f"0/xmodels/{MODEL}/artifacts/a", f"0/models/{MODEL}0/artifacts/a", "0/a"):
-        assert area.logged_model(other) is None
+        assert artifact_area.logged_model(other) is None
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_a_logged_model_is_known_by_the_path_of_its_files() -> None:
     ],
 )
 def test_a_source_may_name_a_logged_model(source: str, model: str | None) -> None:
-    assert area.logged_model_named(source) == model
+    assert artifact_area.logged_model_named(source) == model
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,6 @@ def test_a_source_may_name_a_logged_model(source: str, model: str | None) -> Non
     ],
 )
 def test_a_path_of_the_view_names_a_version(path: str, shown: tuple[int, str] | None) -> None:
-    found = area.version_path(path)
+    found = artifact_area.version_path(path)
 
     assert (found and (found.number, found.path)) == shown

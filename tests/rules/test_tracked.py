@@ -15,7 +15,7 @@ from registry.domain import tracked
 from registry.domain.errors import Conflict
 from registry.domain.tracked import Subject
 from registry.rules import mlmodel, paths
-from registry.tracking import answers, snapshots
+from registry.tracking import responses, snapshots
 
 RUN, MODEL = "0123456789abcdef" * 2, "m-" + "0123456789abcdef" * 2
 URL = "https://mlflow.test/base"
@@ -170,17 +170,17 @@ documents = st.recursive(
 
 @given(documents)
 def test_whatever_a_server_tells_can_be_kept_or_is_left_out(told: object) -> None:
-    run, model = answers.run({"run": told}), answers.logged_model({"model": told})
+    run, model = responses.run({"run": told}), responses.logged_model({"model": told})
 
     for value in (snapshots.run_of(run, None), snapshots.code_of(run), list(snapshots.datasets_of(run)), model):
         assert "\x00" not in json.dumps(repr(value))
 
 
 def test_more_than_a_version_keeps_is_refused() -> None:
-    many = [{"key": str(index), "value": "x"} for index in range(answers.PAIRS + 1)]
+    many = [{"key": str(index), "value": "x"} for index in range(responses.PAIRS + 1)]
 
     with pytest.raises(Conflict, match="keeps 10000 at most"):
-        answers.run({"run": {"data": {"params": many}}})
+        responses.run({"run": {"data": {"params": many}}})
 
 
 REPO, COMMIT, NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "mlflow.source.name"
@@ -200,7 +200,7 @@ REPO, COMMIT, NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "m
     ],
 )
 def test_the_source_of_a_run_is_a_repository_or_a_path(tags: dict[str, str], code: dict[str, str] | None) -> None:
-    run = answers.TrackedRun(RUN, "0", "", answers.Told(tags=tags))
+    run = responses.TrackedRun(RUN, "0", "", responses.Told(tags=tags))
 
     fetched = snapshots.code_of(run)
     uploaded = tracked_by_client.code(SimpleNamespace(data=SimpleNamespace(tags=tags)))
@@ -212,7 +212,7 @@ def test_the_source_of_a_run_is_a_repository_or_a_path(tags: dict[str, str], cod
 def test_no_password_of_a_run_is_told() -> None:
     address = "https://ann:hunter2@git.test/fraud"
     named = dict.fromkeys(("mlflow.source.git.repoURL", "mlflow.gitRepoURL", "mlflow.source.name"), address)
-    run = answers.TrackedRun(RUN, "0", "", answers.Told(tags={**named, "team": "a b"}))
+    run = responses.TrackedRun(RUN, "0", "", responses.Told(tags={**named, "team": "a b"}))
 
     told = f"{snapshots.run_of(run, None)} {snapshots.code_of(run)}"
 

@@ -24,7 +24,7 @@ from registry.db.models import Blob, Upload, Version
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.domain.errors import Unavailable
-from registry.services.collection import Waste
+from registry.services.maintenance.garbage_collection import Waste
 from registry.storage.checked import Store
 from registry.storage.driver import StoreError
 from registry.storage.keys import blob_key

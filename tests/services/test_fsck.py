@@ -14,7 +14,7 @@ from sqlalchemy import update
 from registry.db.models import Blob, Version
 from registry.db.session import transaction
 from registry.domain.errors import Unavailable
-from registry.services.fsck import Finding
+from registry.services.maintenance.fsck import Finding
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET

@@ -22,7 +22,8 @@ from registry.db.models import Import, Upload
 from registry.db.session import db, reading, transaction
 from registry.domain.registrations import Registration
 from registry.http.context import EXTENSION
-from registry.services import collection, imports
+from registry.services.imports import import_jobs
+from registry.services.maintenance import garbage_collection
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
@@ -103,7 +104,7 @@ def some_bytes(size: int = 3_000_000) -> bytes:
 
 def work_with(app: Flask, store: Store) -> None:
     with app.app_context():
-        imports.run_next(
+        import_jobs.run_next(
             store=store, sources=app.extensions[EXTENSION].sources, make=registration_of, kinds={}, protected=()
         )
 
@@ -272,11 +273,11 @@ def test_bytes_that_a_collector_took_meanwhile_are_copied_again(
     store = importing.app.extensions[EXTENSION].store
 
     def make(facts: Any, files: Any) -> Any:
-        list(collection.collect(store=store, grace=-imports.RETRY_AFTER))
+        list(garbage_collection.collect(store=store, grace=-import_jobs.RETRY_AFTER))
         return registration_of(facts, files)
 
     with importing.app.app_context():
-        imports.run_next(
+        import_jobs.run_next(
             store=store, sources=importing.app.extensions[EXTENSION].sources, make=make, kinds={}, protected=()
         )
     assert importing.now(asked)["state"] == "running"

@@ -20,7 +20,9 @@ from registry.db.session import db, transaction
 from registry.domain import clock
 from registry.domain.registrations import Registration
 from registry.http.context import EXTENSION
-from registry.services import gathering, leases, verification
+from registry.services import leases
+from registry.services.artifacts import multipart
+from registry.services.uploads import verification
 from registry.storage.keys import incoming_key
 from tests.api import test_uploads_in_parts as in_parts
 from tests.conftest import SECRET
@@ -39,13 +41,13 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.domain import clock
 from registry.http.context import EXTENSION
-from registry.services import imports
+from registry.services.imports import import_jobs
 
 app = create_app(Settings.load())
 found = app.extensions[EXTENSION]
 with app.app_context():
     make = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    imports.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found), protected=())
+    import_jobs.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found), protected=())
 """
 
 
@@ -237,5 +239,5 @@ def verify(importing: Importing) -> None:
 
 def hash_all(importing: Importing) -> None:
     with importing.app.app_context():
-        while gathering.hash_next(store=importing.app.extensions[EXTENSION].store):
+        while multipart.hash_next(store=importing.app.extensions[EXTENSION].store):
             pass

@@ -14,7 +14,8 @@ from registry.db import times
 from registry.db.models import RunRefresh
 from registry.db.session import transaction
 from registry.http.context import EXTENSION
-from registry.services import audit, run_refreshes
+from registry.services import audit
+from registry.services.imports import run_refreshes
 from tests.services.test_upstream import LOGGED, SOURCE, importing, server, start, upstream
 from tests.support.api import expect
 from tests.support.face import Face

@@ -13,7 +13,8 @@ from sqlalchemy import update
 
 from registry.db.models import Blob
 from registry.db.session import reading, transaction
-from registry.services import leases, scrubbing
+from registry.services import leases
+from registry.services.integrity import scrubbing
 from registry.storage.checked import Store
 from registry.storage.driver import StoreError
 from registry.storage.local import LocalDriver

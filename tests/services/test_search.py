@@ -18,7 +18,7 @@ from registry.db.session import transaction
 from registry.domain.errors import Invalid, UnknownValue
 from registry.domain.filters import keys, native
 from registry.domain.filters.terms import Key
-from registry.services import search
+from registry.services.search import search
 from tests.support.api import Api, Given, expect
 from tests.support.filter_oracle import Thing, holds, ordered
 from tests.support.listing import counting

@@ -16,7 +16,7 @@ from sqlalchemy import update
 from registry.db.models import Model, Version
 from registry.db.session import transaction
 from registry.domain.errors import Invalid
-from registry.services import search
+from registry.services.search import search
 from tests.services import filters_of_mlflow as table
 from tests.support.api import Given
 from tests.support.mlflow import MLFLOW, mlflow_python

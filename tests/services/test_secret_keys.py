@@ -16,7 +16,8 @@ from registry.db import migrate
 from registry.db.models import Registry as RegistryRow
 from registry.db.session import transaction
 from registry.domain.errors import SecretKeyMismatch
-from registry.services import audit, secret_keys
+from registry.services import audit
+from registry.services.maintenance import secret_keys
 from tests.services.tampering.history import Registry
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.databases import empty_postgres

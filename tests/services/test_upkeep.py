@@ -17,8 +17,8 @@ from sqlalchemy import func, select
 from registry.db.models import IdempotencyKey
 from registry.db.session import reading
 from registry.http.context import EXTENSION
-from registry.services import upkeep
-from registry.services.upkeep import Upkeep
+from registry.services.maintenance import cleanup
+from registry.services.maintenance.cleanup import Upkeep
 from tests.support.aging import aged
 from tests.support.api import Api, Given, expect
 
@@ -28,7 +28,7 @@ DAY = timedelta(days=1)
 def work(app: Flask, *, later: timedelta = timedelta()) -> Upkeep:
     """One round, *later* than now."""
     with aged(app, later), app.app_context():
-        return upkeep.run(store=app.extensions[EXTENSION].store)
+        return cleanup.run(store=app.extensions[EXTENSION].store)
 
 
 def announce(api: Api, content: bytes) -> dict[str, Any]:

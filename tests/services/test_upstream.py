@@ -18,7 +18,8 @@ from registry.db.session import db
 from registry.domain.errors import Unavailable
 from registry.domain.manifest import File
 from registry.domain.registrations import Origin, Registration
-from registry.services import filling, imports, registration
+from registry.services.catalog import registration
+from registry.services.imports import import_jobs, import_kinds
 from tests.conftest import SECRET
 from tests.support.api import expect
 from tests.support.databases import Database
@@ -482,12 +483,12 @@ def test_files_in_the_registrys_own_area_are_taken_over_once_they_are_hashed(
         origin = Origin(source="models:/m-own")
         facts = {"kind": "artifacts", "path": "1/x"}
         registration.reserve("fraud", Registration(files=(), origin=origin), actor=importing.actor, fetch=facts)
-    work(importing, artifacts=filling.from_artifacts(files_for))
+    work(importing, artifacts=import_kinds.from_artifacts(files_for))
     assert importing.reason() == "1/x is being hashed"
     hashed.append(File("MLmodel", len(content), line["sha256"]))
     importing.end_leases()
 
-    work(importing, artifacts=filling.from_artifacts(files_for))
+    work(importing, artifacts=import_kinds.from_artifacts(files_for))
 
     assert importing.version(1)["state"] == "ready"
     assert importing.files(1) == {"MLmodel": content}
@@ -504,7 +505,9 @@ def test_facts_of_a_kind_that_is_not_known_fail_the_version(importing: Importing
 def work(importing: Importing, **kinds: Any) -> None:
     adapters = importing.app.extensions["model-registry"]
     with importing.app.app_context():
-        assert imports.run_next(store=adapters.store, sources=adapters.sources, make=nothing, kinds=kinds, protected=())
+        assert import_jobs.run_next(
+            store=adapters.store, sources=adapters.sources, make=nothing, kinds=kinds, protected=()
+        )
 
 
 def nothing(*_: Any) -> Registration:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from registry.storage.breaker import FAILURES, REST, TRIAL, WINDOW, Breaker
+from registry.storage.circuit_breaker import FAILURES, REST, TRIAL, WINDOW, Breaker
 
 
 class Life(RuleBasedStateMachine):

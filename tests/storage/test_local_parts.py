@@ -61,7 +61,7 @@ os.copy_file_range = copying
 JOINING = """
 import os, signal, sys
 from pathlib import Path
-from registry.storage import local_parts
+from registry.storage import local_multipart
 from registry.storage.local import LocalDriver
 
 root, secret, key, handle = sys.argv[1:]

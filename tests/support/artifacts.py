@@ -8,7 +8,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from registry.http.context import EXTENSION
-from registry.services import gathering
+from registry.services.artifacts import multipart
 from tests.support.api import HOST
 
 AREA = "/api/2.0/mlflow-artifacts"
@@ -55,4 +55,4 @@ class Proxy:
     def hash(self) -> bool:
         """Hash one file that waits for it, as a worker does; false when none does."""
         with self.app.app_context():
-            return gathering.hash_next(store=self.app.extensions[EXTENSION].store)
+            return multipart.hash_next(store=self.app.extensions[EXTENSION].store)

@@ -18,10 +18,11 @@ from registry.db.session import reading, transaction
 from registry.domain.access import Actor, ActorKind
 from registry.domain.registrations import Origin, Registration
 from registry.http.context import EXTENSION, Adapters
-from registry.services import imports, registration, tracking
-from registry.services.at_once import Places
-from registry.services.damage import CORRUPT
-from registry.services.imports import Make
+from registry.services.catalog import registration
+from registry.services.imports import import_jobs, upstream
+from registry.services.imports.import_jobs import Make
+from registry.services.imports.inline import Places
+from registry.services.integrity.damage import CORRUPT
 from tests.support.api import Api, Given, expect
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -47,7 +48,7 @@ class Importing:
         """One import, as a worker does it; false when none waits."""
         with self.app.app_context():
             found = self._adapters
-            return imports.run_next(
+            return import_jobs.run_next(
                 store=found.store,
                 sources=found.sources,
                 make=make,
@@ -67,7 +68,7 @@ class Importing:
         origin = Origin(source=source, run_id=run_id, logged_model=logged_model)
         with self.app.app_context():
             found = self._adapters
-            facts = tracking.facts_of(
+            facts = upstream.facts_of(
                 source, run_id=run_id, logged_model=logged_model, upstreams=found.upstreams, sources=found.sources
             )
             assert facts is not None
@@ -86,7 +87,7 @@ class Importing:
     def reason(self) -> str | None:
         """What is in the way of the import that is open."""
         with self.app.app_context(), reading() as session:
-            return session.scalars(select(Import.reason).where(Import.state.in_(imports.OPEN))).one()
+            return session.scalars(select(Import.reason).where(Import.state.in_(import_jobs.OPEN))).one()
 
     @property
     def actor(self) -> Actor:

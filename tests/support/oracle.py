@@ -12,8 +12,8 @@ from flask import Flask
 
 from registry.db.session import db
 from registry.http.context import EXTENSION
-from registry.services import collection, fsck
-from registry.services.fsck import Finding
+from registry.services.maintenance import fsck, garbage_collection
+from registry.services.maintenance.fsck import Finding
 from registry.storage.checked import Store
 from tests.support.api import HOST, Api, expect
 from tests.support.ledger import Ledger
@@ -71,7 +71,7 @@ class Oracle:
     def collect(self) -> None:
         """One round of the collector that spares nothing, and of the sweeper."""
         with self.app.app_context():
-            list(collection.collect(store=self.store, grace=timedelta()))
+            list(garbage_collection.collect(store=self.store, grace=timedelta()))
             self.store.sweep(before=datetime.now(UTC) + timedelta(days=1))
 
     def objects(self, sha256: str = "") -> list[str]:

@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from registry.db.session import db
 from registry.http.context import EXTENSION
-from registry.services import ownership, scrubbing, verification
+from registry.services.integrity import scrubbing, store_ownership
+from registry.services.uploads import verification
 from registry.storage.checked import Store
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.ledger import Ledger
@@ -222,7 +223,7 @@ def shelf(kind: str, make_app: Callable[..., Flask], token: str, url: str, **whe
             hand = S3Hand(server, bucket)
         app = make_app(**sizes | where)
         with app.app_context():
-            ownership.confirm_at_start(app.extensions[EXTENSION].store)  # as the service does
+            store_ownership.confirm_at_start(app.extensions[EXTENSION].store)  # as the service does
 
         def close() -> None:
             with app.app_context():

@@ -20,9 +20,10 @@ from registry.db.models import Blob, Stray
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.http.context import EXTENSION, Adapters
-from registry.services import collection, fsck, scrubbing
-from registry.services.collection import Waste
-from registry.services.fsck import Finding
+from registry.services.integrity import scrubbing
+from registry.services.maintenance import fsck, garbage_collection
+from registry.services.maintenance.fsck import Finding
+from registry.services.maintenance.garbage_collection import Waste
 from registry.storage.checked import Store
 from registry.storage.keys import blob_key
 from tests.support.api import Given, expect
@@ -75,7 +76,7 @@ class Stock:
     def collect(self, *, grace: timedelta = NO_TIME, dry_run: bool = False) -> list[Waste]:
         """One round of the collector."""
         with self.app.app_context():
-            return list(collection.collect(store=self.store, grace=grace, dry_run=dry_run))
+            return list(garbage_collection.collect(store=self.store, grace=grace, dry_run=dry_run))
 
     def deleted(self, *, grace: timedelta = NO_TIME, dry_run: bool = False) -> list[str]:
         """The names of what one round of the collector deletes."""

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 import pytest
 
 from registry.domain.errors import Conflict, Unavailable
-from registry.tracking.link import Link
+from registry.tracking.http_client import Link
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 PIECE_SECONDS = 0.02

@@ -9,7 +9,7 @@ from registry.api.schemas.fields import Instant, Text, View, about, shown
 from registry.api.schemas.paging import page_of
 from registry.api.schemas.refusals import RefusedActorView
 from registry.domain import names
-from registry.services.download_counts import DownloadCriteria
+from registry.services.usage.downloads import DownloadCriteria
 
 
 class DownloadQuery(CriteriaQuery):

@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from registry.api.schemas.fields import Choice, Instant, View, about, shown
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.services.jobs import STATES
+from registry.services.background_jobs import STATES
 
 
 class JobsQuery(PageQuery):

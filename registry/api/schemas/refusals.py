@@ -7,7 +7,7 @@ from marshmallow import Schema, fields
 from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Instant, Text, View, about, shown
 from registry.api.schemas.paging import page_of
-from registry.services.refusals import Criteria
+from registry.services.usage.refusals import Criteria
 
 
 class RefusalQuery(CriteriaQuery):

@@ -20,7 +20,7 @@ from registry.api.schemas.fields import (
 )
 from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Kind, Stage
-from registry.services.stages import Terms
+from registry.services.stages.transitions import Terms
 
 EXPECTED = about("Refuse (409 stale) unless this version holds production; null: unless no version does.")
 DRY_RUN = about("Decide and answer, but write nothing.")

@@ -8,7 +8,7 @@ from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, Who
 from registry.api.schemas.paging import page_of
 from registry.domain import names
 from registry.domain.access import GRANTABLE, ActorKind, Role
-from registry.services.accounts import MAX_DAYS
+from registry.services.accounts.accounts import MAX_DAYS
 
 
 class TokenBody(Strict):

@@ -7,8 +7,8 @@ from typing import Any
 from marshmallow import fields, post_load, validate
 
 from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber, about, shown
-from registry.domain import parts
-from registry.services.uploads import Wanted
+from registry.domain import part_sizes
+from registry.services.uploads.announcement import Wanted
 
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 BATCH = 500
@@ -64,7 +64,7 @@ class PartBody(Strict):
     """A part to be sent."""
 
     number = WholeNumber(
-        required=True, least=1, most=parts.MOST_PARTS, metadata=about("The number of the part, counted from 1.")
+        required=True, least=1, most=part_sizes.MOST_PARTS, metadata=about("The number of the part, counted from 1.")
     )
     sha256 = _sha256()
 

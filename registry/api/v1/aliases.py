@@ -16,8 +16,8 @@ from registry.domain.access import Permission
 from registry.domain.errors import NotReady, Stale, TimeUncertain
 from registry.http.access import requires
 from registry.http.context import current_actor, if_match, protected_aliases
-from registry.services import aliases, protection
-from registry.services.protection import Protection
+from registry.services.catalog import alias_protection, aliases
+from registry.services.catalog.alias_protection import Protection
 
 blueprint = Blueprint("aliases", __name__, url_prefix="/api/v1", description="Movable names for versions.")
 ALIAS = "/models/<model:model>/aliases/<alias:alias>"
@@ -87,7 +87,7 @@ def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
 @requires(Permission.VERSION_PROMOTE)
 def protect_alias(body: dict[str, Any], model: str, alias: str) -> Protection:
     """Protect an alias: it points at ready versions only, and moves with version:promote only."""
-    return protection.protect(model, alias, actor=current_actor(), protected=protected_aliases(), **body)
+    return alias_protection.protect(model, alias, actor=current_actor(), protected=protected_aliases(), **body)
 
 
 @blueprint.route(f"{ALIAS}/protection", methods=["DELETE"])
@@ -96,7 +96,7 @@ def protect_alias(body: dict[str, Any], model: str, alias: str) -> Protection:
 @requires(Permission.VERSION_PROMOTE)
 def unprotect_alias(query: dict[str, Any], model: str, alias: str) -> Protection:
     """Stop protecting an alias."""
-    return protection.unprotect(model, alias, actor=current_actor(), protected=protected_aliases(), **query)
+    return alias_protection.unprotect(model, alias, actor=current_actor(), protected=protected_aliases(), **query)
 
 
 @blueprint.route(f"{ALIAS}/history")

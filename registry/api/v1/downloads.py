@@ -12,7 +12,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
 from registry.http.context import adapters
-from registry.services import download_counts
+from registry.services.usage import downloads
 
 blueprint = Blueprint("downloads", __name__, url_prefix="/api/v1", description="Who downloaded which version.")
 
@@ -28,4 +28,4 @@ def list_downloads(query: dict[str, Any]) -> dict[str, Any]:
     A request counts when it got an address or bytes; whether they were fetched from the store is not known. Other
     processes of the service add their counts every five seconds. Counts are kept for 30 days.
     """
-    return paged(download_counts.entries(adapters().downloads, **query))
+    return paged(downloads.entries(adapters().downloads, **query))

@@ -16,8 +16,9 @@ from registry.domain.errors import BlobsMissing, Conflict, NotReady
 from registry.http.access import requires
 from registry.http.context import absolute, current_actor, settings, store
 from registry.http.downloads import note
-from registry.services import archive, downloads, versions
-from registry.services.download_counts import Way
+from registry.services.catalog import versions
+from registry.services.downloads import archive, urls
+from registry.services.usage.downloads import Way
 from registry.storage.driver import attachment
 
 blueprint = Blueprint("files", __name__, url_prefix="/api/v1", description="The files of versions, and their bytes.")
@@ -34,7 +35,7 @@ def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]
     if not query.pop("signed"):
         return paged(versions.files(model, number, **query))
     current_actor().require(Permission.FILE_DOWNLOAD)
-    signed = downloads.sign_page(model, number, store=store(), expires_in=settings().url_expiry, **query)
+    signed = urls.sign_page(model, number, store=store(), expires_in=settings().url_expiry, **query)
     note(model, number, Way.FILES)
     return paged(signed)
 
@@ -64,7 +65,7 @@ def download_archive(model: str, number: int) -> Response:
 @requires(Permission.FILE_DOWNLOAD)
 def download_file(model: str, number: int, path: str) -> Response:
     """Download a file of a version."""
-    url = downloads.sign(model, number, path, store=store(), expires_in=settings().url_expiry)
+    url = urls.sign(model, number, path, store=store(), expires_in=settings().url_expiry)
     note(model, number, Way.FILE)
     response = redirect(absolute(url), 302)
     response.headers["Cache-Control"] = "no-store"

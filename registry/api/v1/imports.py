@@ -14,7 +14,7 @@ from registry.domain.access import Permission
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases, settings, sources
-from registry.services import imports
+from registry.services.imports import import_jobs
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")
 
@@ -29,7 +29,7 @@ def _location(asked: ImportRecord) -> str:
 @requires(Permission.VERSION_IMPORT)
 def import_version(body: dict[str, Any], model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""
-    return imports.request(
+    return import_jobs.request(
         model,
         body["source"],
         body["facts"],
@@ -45,4 +45,4 @@ def import_version(body: dict[str, Any], model: str) -> ImportRecord:
 @requires(Permission.MODEL_READ)
 def get_import(import_id: UUID) -> ImportRecord:
     """Show the progress of an import."""
-    return imports.describe(str(import_id))
+    return import_jobs.describe(str(import_id))

@@ -12,7 +12,7 @@ from registry.db.records import JobRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
 from registry.http.context import current_actor
-from registry.services import jobs
+from registry.services import background_jobs
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/api/v1", description="Background jobs that are not done.")
 
@@ -23,7 +23,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/api/v1", description="Backg
 @requires(Permission.JOB_MANAGE)
 def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
     """List background jobs that are not done, oldest first."""
-    return paged(jobs.list_(**query))
+    return paged(background_jobs.list_(**query))
 
 
 @blueprint.route("/jobs/<uuid:job_id>/retry", methods=["POST"])
@@ -31,4 +31,4 @@ def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
 @requires(Permission.JOB_MANAGE)
 def retry_job(job_id: UUID) -> JobRecord:
     """Return a parked job to the workers."""
-    return jobs.retry(str(job_id), actor=current_actor())
+    return background_jobs.retry(str(job_id), actor=current_actor())

@@ -26,7 +26,7 @@ from registry.domain.errors import AlreadyExists, InUse, UnknownValue
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, if_match, protected_aliases, settings
-from registry.services import models
+from registry.services.catalog import models
 
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
 

@@ -12,7 +12,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
 from registry.http.context import adapters
-from registry.services import refusals
+from registry.services.usage import refusals
 
 blueprint = Blueprint("refusals", __name__, url_prefix="/api/v1", description="What was refused to whom.")
 

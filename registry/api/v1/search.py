@@ -15,7 +15,7 @@ from registry.api.schemas.versions import FoundVersionPage
 from registry.domain.access import Permission
 from registry.domain.errors import UnknownValue
 from registry.http.access import requires
-from registry.services import search
+from registry.services.search import search
 
 blueprint = Blueprint("search", __name__, url_prefix="/api/v1/search", description="Find models and versions.")
 

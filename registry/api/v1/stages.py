@@ -24,8 +24,8 @@ from registry.domain.errors import (
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, etag_of_tenure, if_match, store
-from registry.services import stages
-from registry.services.stages import Moved, Terms
+from registry.services.stages import transitions
+from registry.services.stages.transitions import Moved, Terms
 
 blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enforced stages and rollback.")
 
@@ -42,7 +42,9 @@ def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) ->
     Into and out of production this needs the permission version:promote; a dry run does not.
     """
     target, terms = body
-    return stages.move(model, number, target, Terms(**terms, if_match=if_match()), actor=current_actor(), store=store())
+    return transitions.move(
+        model, number, target, Terms(**terms, if_match=if_match()), actor=current_actor(), store=store()
+    )
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
@@ -58,7 +60,9 @@ def roll_back(body: tuple[Terms, int | None], model: str) -> Moved:
     that the store does not answer.
     """
     terms, to = body
-    return stages.roll_back(model, replace(terms, if_match=if_match()), actor=current_actor(), store=store(), to=to)
+    return transitions.roll_back(
+        model, replace(terms, if_match=if_match()), actor=current_actor(), store=store(), to=to
+    )
 
 
 @blueprint.route("/models/<model:model>/stages")
@@ -66,7 +70,7 @@ def roll_back(body: tuple[Terms, int | None], model: str) -> Moved:
 @requires(Permission.MODEL_READ)
 def get_stages(model: str) -> dict[str, Any]:
     """Show who holds staging and production."""
-    return {"model": model, "stages": stages.holders(model)}
+    return {"model": model, "stages": transitions.holders(model)}
 
 
 @blueprint.route("/models/<model:model>/stages/<any(staging,production,archived):stage>")
@@ -74,10 +78,10 @@ def get_stages(model: str) -> dict[str, Any]:
 @blueprint.arguments(HolderQuery, location="query")
 @blueprint.response(200, HolderView, example=examples.HOLDER)
 @requires(Permission.MODEL_READ)
-@polled(lambda model, stage: etag_of_tenure(stages.tenure_of(model, Stage(stage))))
+@polled(lambda model, stage: etag_of_tenure(transitions.tenure_of(model, Stage(stage))))
 def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
     """Show who holds a stage, or held it at an instant.
 
     Poll it with If-None-Match: 304 means that the same version still holds it.
     """
-    return stages.holder(model, Stage(stage), **query)
+    return transitions.holder(model, Stage(stage), **query)

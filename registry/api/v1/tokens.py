@@ -14,7 +14,7 @@ from registry.db.records import TokenRecord
 from registry.domain.access import Permission, Role
 from registry.http.access import requires
 from registry.http.context import adapters, current_actor, current_credential, settings
-from registry.services import accounts
+from registry.services.accounts import accounts
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="API tokens, and who the caller is.")
 

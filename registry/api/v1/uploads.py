@@ -22,9 +22,9 @@ from registry.domain.access import Permission
 from registry.domain.errors import ClockImplausible, Conflict, NotFound, UploadExpired, UploadMismatch
 from registry.http.access import requires
 from registry.http.context import current_actor, limits, store
-from registry.services import completion, partials, uploads
-from registry.services.partials import Arrived, SignedParts
-from registry.services.uploads import Announced, Batch, Wanted
+from registry.services.uploads import announcement, completion, multipart
+from registry.services.uploads.announcement import Announced, Batch, Wanted
+from registry.services.uploads.multipart import Arrived, SignedParts
 
 blueprint = Blueprint(
     "uploads", __name__, url_prefix="/api/v1", description="Bytes of files: announce, send, complete."
@@ -43,7 +43,7 @@ blueprint = Blueprint(
 @requires(Permission.FILE_UPLOAD)
 def announce_upload(body: Wanted) -> Announced:
     """Announce a file's bytes and learn where to send them."""
-    return uploads.announce(body, actor=current_actor(), store=store(), limits=limits())
+    return announcement.announce(body, actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/batch", methods=["POST"])
@@ -53,7 +53,7 @@ def announce_upload(body: Wanted) -> Announced:
 @requires(Permission.FILE_UPLOAD)
 def announce_uploads(body: dict[str, Any]) -> Batch:
     """Announce the bytes of many files at once."""
-    return uploads.announce_many(body["uploads"], actor=current_actor(), store=store(), limits=limits())
+    return announcement.announce_many(body["uploads"], actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/batch/complete", methods=["POST"])
@@ -72,7 +72,7 @@ def complete_uploads(body: list[str]) -> Batch:
 @requires(Permission.FILE_UPLOAD)
 def get_upload(upload: UUID) -> Announced:
     """Describe an upload; a pending one with a fresh target."""
-    return uploads.describe(str(upload), actor=current_actor(), store=store(), limits=limits())
+    return announcement.describe(str(upload), actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/<uuid:upload>/parts", methods=["POST"])
@@ -82,7 +82,7 @@ def get_upload(upload: UUID) -> Announced:
 @requires(Permission.FILE_UPLOAD)
 def sign_upload_parts(body: dict[int, str], upload: UUID) -> SignedParts:
     """Sign URLs for parts of an upload, which prolongs it."""
-    return partials.sign(str(upload), body, actor=current_actor(), store=store(), limits=limits())
+    return multipart.sign(str(upload), body, actor=current_actor(), store=store(), limits=limits())
 
 
 @blueprint.route("/uploads/<uuid:upload>/parts")
@@ -91,7 +91,7 @@ def sign_upload_parts(body: dict[int, str], upload: UUID) -> SignedParts:
 @requires(Permission.FILE_UPLOAD)
 def list_upload_parts(upload: UUID) -> Arrived:
     """List the parts of an upload that have arrived."""
-    return partials.arrived(str(upload), actor=current_actor(), store=store())
+    return multipart.arrived(str(upload), actor=current_actor(), store=store())
 
 
 @blueprint.route("/uploads/<uuid:upload>/complete", methods=["POST"])
@@ -109,4 +109,4 @@ def complete_upload(upload: UUID) -> Announced:
 @requires(Permission.FILE_UPLOAD)
 def abort_upload(upload: UUID) -> Announced:
     """Give up an upload, and delete what arrived of it."""
-    return uploads.abort(str(upload), actor=current_actor(), store=store())
+    return announcement.abort(str(upload), actor=current_actor(), store=store())

@@ -33,8 +33,9 @@ from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
 from registry.http.context import current_actor, if_match, protected_aliases, settings
-from registry.services import lineage, registration, versions
-from registry.services.registration import Registered
+from registry.services.catalog import registration, versions
+from registry.services.catalog.registration import Registered
+from registry.services.lineage import recording
 
 blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
 VERSION = "/models/<model:model>/versions/<number:number>"
@@ -173,4 +174,4 @@ def list_metrics(query: dict[str, Any], model: str, number: int) -> dict[str, An
 @requires(Permission.MODEL_READ)
 def get_lineage(model: str, number: int) -> VersionRecord:
     """Show where a version came from."""
-    return lineage.trace(model, number)
+    return recording.trace(model, number)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from registry.client.errors import Conflict, NotFound
-from registry.domain import facts
+from registry.domain import fact_digests
 from registry.domain.replay.access import Access
 from registry.domain.replay.entry import Unknown
 from registry.domain.replay.replayed import Model, Version
@@ -118,7 +118,7 @@ def _version(shown: Any, log: Version) -> Iterator[str]:
         ("creation", shown["created_at"], log.created_at),
         ("deletion", shown["deleted_at"], log.deleted_at),
         ("purge", shown["purged_at"], log.purged_at),
-        ("params", facts.params(shown["params"]), log.params),
+        ("params", fact_digests.params(shown["params"]), log.params),
     )
 
 

@@ -30,8 +30,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
-from registry.db.queries import weights
-from registry.db.queries.fixed import Fixed
+from registry.db.queries import row_sizes
+from registry.db.queries.cached_fragments import Fixed
 from registry.db.records import Page
 
 BUDGET = 4 * 2**20  # bytes of the texts that a page shows
@@ -163,7 +163,7 @@ def _whole(shown: Details, *columns: _Column) -> Rows:
     budget: Any = bindparam("budget")
     shows = [column(one.name, one.type) for one in _named(shown)]
     built = table("built", *shows, *map(column, names, (one.type for one in columns)))
-    total = func.sum(weights.built(shows), type_=BigInteger()).label("bytes")
+    total = func.sum(row_sizes.built(shows), type_=BigInteger()).label("bytes")
     measured = select(total).select_from(built).subquery("measured")
     return (
         select(*built.c, measured.c.bytes)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from registry.db.models import Artifact, VersionFile
 from registry.db.records import EntryOfDirectory
-from registry.domain import area
+from registry.domain import artifact_area
 
 Path = InstrumentedAttribute[str]
 
@@ -32,12 +32,12 @@ def entries(
 
 def within(directory: str) -> tuple[ColumnElement[bool], ...]:
     """The conditions for the artifacts at *directory* itself or at any depth below it."""
-    first, end = area.below(directory)
+    first, end = artifact_area.below(directory)
     return ((Artifact.path == directory) | ((Artifact.path >= first) & (Artifact.path < end)),)
 
 
 def _below(path: Path, directory: str) -> tuple[Any, ...]:
     if not directory:
         return ()
-    first, end = area.below(directory)
+    first, end = artifact_area.below(directory)
     return (path >= first, path < end)

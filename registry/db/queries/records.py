@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
-from registry.db.queries import lists, pages, weights
+from registry.db.queries import json_columns, pages, row_sizes
 from registry.db.queries.pages import Sorted, Statements
 from registry.db.records import EvaluationRecord, LineageRecord, ModelRecord, Page, VersionRecord
 from registry.domain.lineage import NodeKind
@@ -29,13 +29,13 @@ _VERSION: dict[str, Any] = {
     "file_count": Version.file_count,
     "size": Version.size,
     "description": Version.description,
-    "tags": lists.version_tags(),
-    "aliases": lists.version_aliases(),
-    "params": lists.version_params(),
-    "metrics": lists.version_metrics(),
+    "tags": json_columns.version_tags(),
+    "aliases": json_columns.version_aliases(),
+    "params": json_columns.version_params(),
+    "metrics": json_columns.version_metrics(),
     "framework": Version.framework,
     "signature": Version.signature,
-    "lineage": lists.version_lineage(),
+    "lineage": json_columns.version_lineage(),
     "source": Version.source,
     "location": Version.location,
     "run_id": Version.run_id,
@@ -55,11 +55,11 @@ _MODEL: dict[str, Any] = {
     "id": Model.id,
     "name": Model.name,
     "description": Model.description,
-    "tags": lists.model_tags(),
+    "tags": json_columns.model_tags(),
     "lifecycle": Model.lifecycle,
     "latest_version": Model.latest_number,
-    "stages": lists.model_holders(),
-    "aliases": lists.model_aliases(),
+    "stages": json_columns.model_holders(),
+    "aliases": json_columns.model_aliases(),
     "protected_aliases": Model.protected_aliases,
     "created_at": Model.created_at,
     "created_by": Account.name,
@@ -96,8 +96,8 @@ def of_versions(columns: dict[str, Any]) -> Rows:
     )
 
 
-MODELS = pages.details(select_models(), Model.id, weights.model, name="models")
-VERSIONS = pages.details(select_versions(), Version.id, weights.version, name="versions")
+MODELS = pages.details(select_models(), Model.id, row_sizes.model, name="models")
+VERSIONS = pages.details(select_versions(), Version.id, row_sizes.version, name="versions")
 _ONE_MODEL = select_models().where(Model.id == bindparam("id"))
 _ONE_VERSION = select_versions().where(Version.id == bindparam("id"))
 NAMED_VERSION = select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))

@@ -22,7 +22,7 @@ from registry.db.models import (
     VersionParam,
     VersionTag,
 )
-from registry.db.queries.fixed import Fixed
+from registry.db.queries.cached_fragments import Fixed
 from registry.db.queries.search_terms import PREFIX, Column, Dialect, Related
 from registry.domain.filters.terms import Key
 from registry.domain.lineage import NodeKind

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.domain.replay.entry import Entry
-from registry.rules.hashes import FORMAT, commitment, leaf_hash
+from registry.rules.audit_hashes import FORMAT, commitment, leaf_hash
 
 MALFORMED = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 Text = tuple[bytes, str]  # a text with the salt of its commitment

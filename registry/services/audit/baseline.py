@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from registry.db.base import Chained
 from registry.db.models import Account, Blob, Model, Token
 from registry.db.session import transaction
-from registry.domain import clock, facts
+from registry.domain import clock, fact_digests
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.replay.entry import BASELINE
@@ -105,7 +105,7 @@ def _pieces(items: Sequence[Any]) -> Iterator[list[Any]]:
 
 def _of_access(session: Session, lacking: Sequence[str]) -> Happening:
     tokens: Mapping[str, str] = {
-        token.id: facts.token(token.hash, token.name)
+        token.id: fact_digests.token(token.hash, token.name)
         for token in session.scalars(select(Token).where(Token.id.in_([name for name in lacking if len(name) == 12])))
     }
     accounts = session.scalars(select(Account).where(Account.id.in_([name for name in lacking if len(name) == 36])))

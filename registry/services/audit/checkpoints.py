@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.base import Chained
-from registry.db.inserts import insert_missing
+from registry.db.bulk_insert import insert_missing
 from registry.db.models import Chain, CheckpointedHead, Model
 from registry.db.session import transaction
 from registry.domain.access import SYSTEM

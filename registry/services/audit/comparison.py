@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from registry.domain import clock, confusables, facts, names
+from registry.domain import clock, confusables, fact_digests, names
 from registry.domain.errors import Invalid
 from registry.domain.manifest import File, digest_of
 from registry.domain.replay import replayed
@@ -117,10 +117,10 @@ def _check_version(
         for metric in rows.metrics.of(own)
     ]  # fmt: skip
     recorded = {
-        "frozen": facts.frozen(row),
-        "params": facts.params({param.key: param.value for param in rows.params.of(own)}),
-        "metrics": facts.metrics(batch for _, batch in measured),
-        "edges": facts.edges((edge.kind, edge.role, edge.target_kind, edge.key) for edge in rows.edges.of(own)),
+        "frozen": fact_digests.frozen(row),
+        "params": fact_digests.params({param.key: param.value for param in rows.params.of(own)}),
+        "metrics": fact_digests.metrics(batch for _, batch in measured),
+        "edges": fact_digests.edges((edge.kind, edge.role, edge.target_kind, edge.key) for edge in rows.edges.of(own)),
     }
     check("framework, signature or run", recorded["frozen"], log.frozen)
     check("params", recorded["params"], log.params)
@@ -130,7 +130,7 @@ def _check_version(
     needs_blobs = log.state == State.READY and bool(log.manifest) and log.purged_at is None
     if unknown or UNKNOWN in (log.frozen, log.params, log.edges) or (needs_blobs and log.blobs is None):
         found.lacking.append(row.number)
-        found.recorded[row.number] = recorded | ({"blobs": facts.blobs(stored)} if needs_blobs else {})
+        found.recorded[row.number] = recorded | ({"blobs": fact_digests.blobs(stored)} if needs_blobs else {})
 
 
 def _check_metrics(found: Comparison, name: str, measured: list[Any], log: replayed.Version) -> bool:
@@ -140,8 +140,8 @@ def _check_metrics(found: Comparison, name: str, measured: list[Any], log: repla
     found.check(f"{name} order of metrics", times, sorted(times))
     for at, metric in measured:
         batches.setdefault("" if at <= log.measured_until else at, []).append(metric)
-    found.check(f"{name} metrics until {log.measured_until}", facts.metrics(batches.pop("", [])),
-                log.measured_before if log.measured_until else facts.metrics([]))  # fmt: skip
+    found.check(f"{name} metrics until {log.measured_until}", fact_digests.metrics(batches.pop("", [])),
+                log.measured_before if log.measured_until else fact_digests.metrics([]))  # fmt: skip
     unknown = False
     for at, expected in log.metrics.items():
         batch = batches.pop(at, [])
@@ -151,7 +151,7 @@ def _check_metrics(found: Comparison, name: str, measured: list[Any], log: repla
             found.check(f"{name} metrics of {at}", {key: repr(float(value)) for key, value, *_ in batch}, expected)
             unknown = True
         else:
-            found.check(f"{name} metrics of {at}", facts.metrics(batch), expected)
+            found.check(f"{name} metrics of {at}", fact_digests.metrics(batch), expected)
     found.differences += [f"{name} metrics of {at} are in no entry" for at in sorted(batches)]
     return unknown
 
@@ -175,7 +175,7 @@ def _check_files(
     if log.blobs and storage:
         at = log.blobs.entry
         then = {sha256: storage.key_at(sha256, key, at) for sha256, key in stored.items()}
-        if facts.blobs(then) != log.blobs.digest:
+        if fact_digests.blobs(then) != log.blobs.digest:
             found.differences.append(f"{name} bytes are in other objects than the log says, or not in the registry")
     return stored
 
@@ -239,7 +239,7 @@ def _spell(values: Iterable[Any] | None) -> str:
 
 
 def _check_document(found: Comparison, what: str, stored: Any, expected: Any) -> None:
-    if not isinstance(expected, Unknown) and not facts.same(stored, expected):
+    if not isinstance(expected, Unknown) and not fact_digests.same(stored, expected):
         found.check(what, stored, expected)
 
 

@@ -21,7 +21,7 @@ from registry.db.base import Chained
 from registry.db.models import Account, AuditEntry, AuditText, Import, Model, ModelTag, Token, Version, VersionTag
 from registry.db.queries import catalog
 from registry.db.session import transaction
-from registry.domain import confusables, facts
+from registry.domain import confusables, fact_digests
 from registry.domain.access import SYSTEM, ActorKind
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
@@ -97,7 +97,7 @@ def _clear(session: Session, owner: Model | Version, done: Redaction, value: str
     if done.text == "tags":
         _clear_tags(session, owner, done, json.loads(value), keys)
     elif done.text == "claimed":
-        if owner.claimed is not None and facts.same(owner.claimed, json.loads(value)):
+        if owner.claimed is not None and fact_digests.same(owner.claimed, json.loads(value)):
             owner.claimed = None
             done.cleared.append("claimed")
     elif done.text == "description" and owner.description == value:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import select, tuple_
 
 from registry.db.models import AuditEntry, AuditText, Chain, Model
-from registry.db.queries import catalog, pages, weights
+from registry.db.queries import catalog, pages, row_sizes
 from registry.db.queries.pages import Sorted
 from registry.db.records import Page
 from registry.db.session import reading
@@ -57,7 +57,7 @@ class _Row(NamedTuple):
 _ENTRIES = pages.details(
     select(*(getattr(AuditEntry, name) for name in _Row._fields)).select_from(AuditEntry),
     AuditEntry.id,
-    weights.entry,
+    row_sizes.entry,
     name="chained entries",
     complete=False,
 )

@@ -22,7 +22,7 @@ from registry.db.models import (
     Version,
     VersionFile,
 )
-from registry.domain import area, clock, confusables, facts
+from registry.domain import artifact_area, clock, confusables, fact_digests
 from registry.domain.access import LOCAL_DEV, SYSTEM, ActorKind
 from registry.domain.lineage import RunState
 from registry.domain.replay import restorations
@@ -69,7 +69,7 @@ def _check_token(found: Comparison, row: Any, expected: Any) -> None:
     check("creation", (clock.wire(row.created_at), row.created_by), (expected.created_at, expected.created_by))
     check("expiry", clock.wire(row.expires_at), expected.expires_at or _bootstrap_end(expected.created_at))
     check("revocation", row.revoked_at and clock.wire(row.revoked_at), expected.revoked_at)
-    check("secret or name", facts.token(row.hash, row.name), expected.digest)
+    check("secret or name", fact_digests.token(row.hash, row.name), expected.digest)
     if isinstance(expected.digest, Unknown):
         found.lacking.append(row.id)
 
@@ -153,7 +153,9 @@ def check_artifacts(cursors: Cursors, log: Storage, found: Comparison) -> None:
         return
     expected = dict(log.files())
     for row in cursors.rows(select(*Artifact.__table__.columns)):
-        found.check(f"the logged model of the artifact {row.path!r}", row.logged_model, area.logged_model(row.path))
+        found.check(
+            f"the logged model of the artifact {row.path!r}", row.logged_model, artifact_area.logged_model(row.path)
+        )
         if row.path not in expected:
             found.differences.append(f"the artifact {row.path!r} is in no entry")
             continue

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from registry.db.base import Rows
 from registry.db.models import Account, AuditEntry, AuditText, Model
-from registry.db.queries import catalog, pages, weights
+from registry.db.queries import catalog, pages, row_sizes
 from registry.db.queries.pages import Sorted
 from registry.db.records import EntryRecord, Page
 from registry.db.session import reading
@@ -159,7 +159,7 @@ _ENTRIES = pages.details(
     .join(Account, Account.id == AuditEntry.actor_id)
     .outerjoin(_ISSUER, _ISSUER.id == AuditEntry.issuer_id),
     AuditEntry.id,
-    weights.entry,
+    row_sizes.entry,
     name="entries",
     complete=False,
 )

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, object_session
 
 from registry.db import times
 from registry.db.base import Chained
-from registry.db.inserts import insert_rows
+from registry.db.bulk_insert import insert_rows
 from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
 from registry.db.times import TOLERANCE
 from registry.domain import audit

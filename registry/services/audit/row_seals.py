@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from registry.db import times
 from registry.db.models import Import, Registry, RunRefresh, Upload
-from registry.domain import facts
+from registry.domain import fact_digests
 from registry.services.audit import sealing
 
 UNSEALED_UNTIL = select(Registry.unsealed_until)
@@ -49,7 +49,7 @@ def upload_leaf(row: Any) -> str:
 
 def import_leaf(row: Any) -> str:
     """Return what is sealed of an import, or of a row with its columns."""
-    said = [row.id, row.model_id, row.version_id, row.source, facts.document(row.facts)]
+    said = [row.id, row.model_id, row.version_id, row.source, fact_digests.document(row.facts)]
     return _leaf("import", [*said, row.permissions, row.created_by, row.token_id])
 
 

@@ -21,7 +21,7 @@ from registry.api.schemas.stages import RollbackBody, StageChangeBody
 from registry.api.schemas.tokens import TokenBody
 from registry.api.schemas.uploads import PartsBody, UploadBatchBody, UploadBody, UploadIdsBody
 from registry.api.schemas.versions import EvaluationBody, PurgeBody, VersionBody, VersionPatchBody
-from registry.services.search import fingerprint
+from registry.services.search.search import fingerprint
 from tests.api.hostile.world import LARGE_UPLOAD, SMALL_UPLOAD, STORED
 from tests.conftest import SECRET
 

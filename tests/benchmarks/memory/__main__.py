@@ -24,7 +24,7 @@ from registry.db import migrate
 from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
-from registry.services import accounts
+from registry.services.accounts import accounts
 from registry.telemetry import logs
 from tests.benchmarks.memory import cases
 from tests.benchmarks.memory.measuring import LIMIT, resident, send

@@ -10,12 +10,12 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
-from registry.db.inserts import insert_rows
+from registry.db.bulk_insert import insert_rows
 from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.names import TAG_VALUE_LENGTH
-from registry.domain.parts import MOST_SIGNED
+from registry.domain.part_sizes import MOST_SIGNED
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from tests.support.api import Given, expect

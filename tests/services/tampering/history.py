@@ -19,7 +19,10 @@ from registry.config import Settings
 from registry.db.session import db
 from registry.domain.access import LOCAL_DEV, Role
 from registry.http.context import EXTENSION, Adapters
-from registry.services import accounts, audit, collection, fsck, scrubbing
+from registry.services import audit
+from registry.services.accounts import accounts
+from registry.services.integrity import scrubbing
+from registry.services.maintenance import fsck, garbage_collection
 from tests.support.api import HOST, Api, Given, expect
 from tests.support.artifacts import Proxy
 
@@ -224,7 +227,7 @@ def _bytes(registry: Registry, given: Given) -> None:
     given.blob(content)
     with registry.context():
         for _ in range(2):
-            list(collection.collect(store=store, grace=timedelta(0)))
+            list(garbage_collection.collect(store=store, grace=timedelta(0)))
 
 
 def _erased(registry: Registry, api: Api) -> None:

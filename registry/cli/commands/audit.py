@@ -1,0 +1,321 @@
+"""``registry audit``: everything that happened, read once or incrementally, and whether the log is whole."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from registry.cli.commands.redaction import find_text, redact
+from registry.cli.support import output, server, tables
+from registry.cli.support.entries import (
+    DOWNLOAD_COLUMNS,
+    ENTRY_COLUMNS,
+    NO_DOWNLOADS,
+    NO_ENTRIES,
+    NO_REFUSALS,
+    REFUSAL_COLUMNS,
+    download_row,
+    entry_row,
+    refusal_row,
+)
+from registry.cli.support.exit_codes import Exit
+from registry.cli.support.options import connected, filters
+from registry.cli.support.options import limit as common_limit
+from registry.cli.support.parsing import TIME
+from registry.cli.support.session import Session
+
+if TYPE_CHECKING:
+    from registry.cli.proof import verification as proof
+    from registry.client.types import EntryView
+    from registry.services.audit import ChainReport
+
+START = "start"
+REPORTED = ("aggregate", "label", "entries", "problems", "uncovered", "baseline", "redacted")  # of a chain, in JSON
+
+
+@click.group(invoke_without_command=True)
+@filters()
+@click.option("--model", metavar="NAME", help="Only this model and its versions.")
+@click.option("--format", type=click.Choice(["jsonl", "csv"]), help="Export all that match, oldest first.")
+@click.option("--after", metavar="POSITION", help="Only what follows: start, or the position of an earlier answer.")
+@click.option("--bodies", is_flag=True, help="With --json: also the hashed bytes of each entry, in base64.")
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Export what is new since this file was last written; it keeps the position. CSV has its header once.",
+)
+@connected
+def audit(session: Session, limit: int, model: str | None, **query: Any) -> None:
+    """Search the audit log, newest first, or export it. Needs the role auditor or admin.
+
+    With --after or --state each entry is read once, however late its transaction was committed; --since can miss some.
+
+    \b
+    Example:
+      registry audit --actor alice --since 2026-11-01 --json
+      registry audit --model fraud --format csv > fraud.csv
+      registry audit --state audit.position >> audit.jsonl
+      registry audit verify
+    """
+    if command := click.get_current_context().invoked_subcommand:
+        _refuse_own_options(command)
+        return
+    form, after, state = query.pop("format"), query.pop("after"), query.pop("state")
+    bodies = query.pop("bodies")
+    if bodies and (form or state or not session.as_json):
+        raise click.UsageError("--bodies is for --json; an export always has them.")
+    query["model"] = model
+    if state and after:
+        raise click.UsageError("Give --after or --state, not both.")
+    if state:
+        if not state.parent.is_dir():
+            raise click.UsageError(f"--state {state}: there is no directory {state.parent} to keep the position in.")
+        goes_on = state.exists()
+        position = state.read_text().strip() if goes_on else START
+        headless = goes_on and form == "csv"
+        quiet = not sys.stderr.isatty()  # nothing new is usual for a job that runs often
+        _keep(state, _export(session, form or "jsonl", without_header=headless, quiet=quiet, after=position, **query))
+    elif form:
+        if position := _export(session, form, after=after, **query):
+            output.note(f"Go on with: --after {position}")
+    elif after:
+        _changes(session, after, limit, bodies, query)
+    else:
+        found = (_entry(entry, bodies) for entry in session.registry.audit.entries(**query))
+        session.list(found, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
+
+
+def _export(
+    session: Session, form: Any, *, without_header: bool = False, quiet: bool = False, **query: Any
+) -> str | None:
+    """Write the file to stdout; return the position after it. Unless *quiet*, an empty one says so on stderr."""
+    export, lines = session.registry.audit.export(form, **query), Lines()
+    output.pass_on(_after_first_line(lines.of(export)) if without_header else lines.of(export))
+    if lines.count <= (form == "csv") and not quiet:
+        output.note(NO_ENTRIES)
+    return export.next_after
+
+
+class Lines:
+    """A count of the lines that pass."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def of(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Pass *pieces* on."""
+        for piece in pieces:
+            self.count += piece.count(b"\n")
+            yield piece
+
+
+def _after_first_line(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    rest, first = iter(pieces), b""
+    for piece in rest:
+        first += piece
+        if b"\n" in first:
+            yield first.partition(b"\n")[2]
+            break
+    yield from rest
+
+
+def _keep(state: Path, position: str | None) -> None:
+    """Replace the file as a whole: after a crash it has the old position or the new one."""
+    if position is None:
+        raise click.ClickException("This registry is too old for --state: its answer has no position.")
+    fresh = state.with_name(f"{state.name}.new")
+    with fresh.open("w") as file:
+        file.write(f"{position}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(state)
+
+
+def _refuse_own_options(command: str) -> None:
+    """Refuse options of ``registry audit`` in front of a command of its group, which would not get them."""
+    context = click.get_current_context()
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if given:
+        raise click.UsageError(f"Write the options after the command: registry audit {command} …")
+
+
+def _entry(entry: EntryView, bodies: bool) -> EntryView:
+    """Return the entry, with its hashed bytes only if they were asked for."""
+    if not bodies:
+        entry.pop("body", None)
+    return entry
+
+
+def _changes(session: Session, after: str, limit: int, bodies: bool, query: dict[str, Any]) -> None:
+    """Show at most *limit* entries (0: all) after a position."""
+    items: list[Any] = []
+    while True:
+        size = min(limit - len(items), 200) if limit else 200
+        found = session.registry.audit.changes(after, limit=size, **query)
+        items += (_entry(entry, bodies) for entry in found["items"])
+        after = found["next_after"]
+        if not found["more"] or (limit and len(items) >= limit):
+            break
+    answer = {"items": items, "next_after": after, "more": found["more"], "waiting": found["waiting"]}
+    rows = [entry_row(entry) for entry in items]
+    session.show(answer, lambda: tables.table(ENTRY_COLUMNS, rows, empty="no entries match after this position"))
+    if not session.as_json:
+        output.note(f"Go on with: --after {after}")
+
+
+@audit.command()
+@filters(action="permission, e.g. version:promote", actor="was refused")
+@click.option("--address", metavar="ADDRESS", help="Only from this address.")
+@click.option("--code", metavar="CODE", help="Only this, e.g. unauthenticated, rate_limited, forbidden.")
+@connected
+def refusals(session: Session, limit: int, **query: Any) -> None:
+    """Count refused logins, permissions and conflicts by hour, the latest first. Needs the role auditor or admin.
+
+    \b
+    Example:
+      registry audit refusals --since 1d
+      registry audit refusals --code rate_limited --json
+    """
+    found = session.registry.audit.refusals(**query)
+    session.list(found, REFUSAL_COLUMNS, refusal_row, empty=NO_REFUSALS, limit=limit)
+
+
+@audit.command()
+@click.option("--model", metavar="NAME", help="Only versions that were asked for by this name.")
+@click.option("--address", metavar="ADDRESS", help="Only from this address.")
+@click.option("--actor", metavar="NAME", help="Only what this actor downloaded.")
+@click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago).")
+@click.option("--until", type=TIME, help="Before this time.")
+@common_limit(100)
+@connected
+def downloads(session: Session, limit: int, **query: Any) -> None:
+    """Count requests for the bytes of versions by hour, the latest first. Needs the role auditor or admin.
+
+    \b
+    Example:
+      registry audit downloads --model fraud --since 7d
+      registry audit downloads --actor ci-fraud --json
+    """
+    found = session.registry.audit.downloads(**query)
+    session.list(found, DOWNLOAD_COLUMNS, download_row, empty=NO_DOWNLOADS, limit=limit)
+
+
+@audit.command()
+@click.option("--model", metavar="NAME", help="Only the models that have or had this name.")
+@click.option("--local", is_flag=True, help="On the server's machine, with its database and its key.")
+@click.option("--baseline", is_flag=True, help="Record what earlier releases left out, where nothing is wrong.")
+@click.option(
+    "--accept-unsealed",
+    is_flag=True,
+    help="With --baseline: also accept entries that an earlier release wrote after sealed ones.",
+)
+@server.settings
+@connected
+def verify(
+    session: Session, model: str | None, local: bool, baseline: bool, accept_unsealed: bool, **overrides: Any
+) -> None:
+    """Replay the audit log and compare it with what the registry answers. Needs the role auditor or admin.
+
+    Reads the log over the API and checks heads, chains, hashes and texts. With --local, on the server's machine, it
+    also checks the seals and every row that answers are read from. --baseline, --dev and --data-dir imply --local.
+
+    Exits with 0 when everything is as the log says, with 1 when something is not, and with 2 when that cannot be
+    decided: the log is empty, or entries of an earlier release lack what is needed. A baseline covers those from then
+    on; it proves nothing of what was done before it.
+
+    \b
+    Example:
+      registry audit verify
+      registry audit verify --model fraud
+      registry audit verify --local --baseline
+    """
+    local = local or baseline or any(overrides.values())
+    if baseline:
+        if model is not None:
+            raise click.UsageError("--baseline is for all chains; leave --model out.")
+        for recorded in server.record_baselines(accept_unsealed=accept_unsealed, **overrides):
+            output.line(f"{_named(recorded)}: baseline recorded")
+    elif accept_unsealed:
+        raise click.UsageError("--accept-unsealed needs --baseline.")
+    reports = server.verify_audit(model=model, **overrides) if local else _verify(session, model)
+    found = []
+    for report in reports:
+        found.append(report)
+        if not session.as_json:
+            _show(report)
+    outcome = _outcome(found)
+    if session.as_json:
+        shown = [{name: getattr(report, name) for name in REPORTED} for report in found]
+        output.document({"chains": shown, "outcome": outcome.name.lower(), "local": local})
+    else:
+        _conclude(found, outcome, local=local)
+    click.get_current_context().exit(outcome)
+
+
+def _verify(session: Session, model: str | None) -> Iterator[ChainReport | proof.ChainReport]:
+    from registry.cli.proof import verification
+
+    return verification.verify(session.registry, model=model)
+
+
+def _outcome(found: Sequence[ChainReport | proof.ChainReport]) -> Exit:
+    if any(report.problems for report in found):
+        return Exit.ERROR
+    if any(report.uncovered for report in found) or not any(report.entries for report in found):
+        return Exit.USAGE
+    return Exit.OK
+
+
+def _conclude(found: Sequence[ChainReport | proof.ChainReport], outcome: Exit, *, local: bool) -> None:
+    entries = sum(report.entries for report in found)
+    what = f"{entries} entries in {output.count(sum(bool(report.entries) for report in found), 'chain')}"
+    if outcome is Exit.ERROR:
+        wrong = sum(bool(report.problems) for report in found)
+        output.line(f"Not as the log says: {output.count(wrong, 'chain')} ({what} read).")
+    elif outcome is Exit.USAGE:
+        unknown = sum(bool(report.uncovered) for report in found)
+        advice = "; see --baseline" if local else ""
+        why = f"{output.count(unknown, 'chain')} not covered{advice}" if unknown else "the log is empty"
+        output.line(f"Cannot tell: {why} ({what} read).")
+    else:
+        output.line(f"Everything is as the log says ({what}).")
+    if not local:
+        output.note("Not checked from here: seals, and rows that the API does not show. On the server: --local")
+
+
+@audit.command()
+@server.settings
+def checkpoint(**overrides: Any) -> None:
+    """Record the heads of all chains in the log now. Workers do it every ten minutes; on the server's machine.
+
+    \b
+    Example:
+      registry audit checkpoint
+    """
+    server.checkpoint(**overrides)
+    output.line("The log names the heads of all chains.")
+
+
+audit.add_command(find_text)
+audit.add_command(redact)
+
+
+def _named(report: ChainReport | proof.ChainReport) -> str:
+    return f"{report.aggregate} ({report.label})" if report.label else report.aggregate
+
+
+def _show(report: ChainReport | proof.ChainReport) -> None:
+    since = f", facts of earlier releases covered since {report.baseline}" if report.baseline else ""
+    if report.is_whole:
+        redacted = f", {output.count(report.redacted, 'text')} redacted" if report.redacted else ""
+        output.line(f"{_named(report)}: {report.entries} entries, whole{redacted}{since}")
+    for problem in report.problems:
+        output.line(f"{_named(report)}: {problem}")
+    for gap in report.uncovered:
+        output.line(f"{_named(report)}: not covered: {gap}{since}")

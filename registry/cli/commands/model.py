@@ -1,0 +1,139 @@
+"""``registry model``: names with versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from registry.cli.support import formatting, output
+from registry.cli.support.options import connected, limit, reason
+from registry.cli.support.parsing import MODEL, PAIR, Pair, distinct
+from registry.cli.support.session import Session
+from registry.domain.stages import Lifecycle as Rules
+
+if TYPE_CHECKING:
+    from registry.client.types import Lifecycle
+
+LIFECYCLE = click.Choice([one.value for one in Rules])
+
+
+@click.group()
+def model() -> None:
+    """Create, list, edit and delete models."""
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@click.option("--description", metavar="TEXT", help="What the model is for.")
+@click.option("--tag", "tags", multiple=True, type=PAIR, help="A label, e.g. team=risk.")
+@click.option("--lifecycle", type=LIFECYCLE, help="Default: the server's.")
+@connected
+def create(
+    session: Session, name: str, description: str | None, tags: tuple[Pair, ...], lifecycle: Lifecycle | None
+) -> None:
+    """Create a model. (registry register does so by itself.)
+
+    \b
+    Example:
+      registry model create fraud --description "Card fraud score" --tag team=risk
+    """
+    labels = distinct(tags, "--tag") or None
+    made = session.registry.models.create(name, description=description, tags=labels, lifecycle=lifecycle)
+    session.show(made, lambda: output.line(f"{made['name']} created"))
+
+
+@model.command("list")
+@click.option("--deleted", is_flag=True, help="The deleted ones.")
+@limit(100)
+@connected
+def list_(session: Session, deleted: bool, limit: int) -> None:
+    """List models by name.
+
+    \b
+    Example:
+      registry model list --limit 0
+    """
+    models = session.registry.models.list(deleted=True if deleted else None)
+    empty = "no deleted models" if deleted else "no models"
+    session.list(models, formatting.MODEL_COLUMNS, formatting.model_row, empty=empty, limit=limit)
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@connected
+def show(session: Session, name: str) -> None:
+    """Show one model.
+
+    \b
+    Example:
+      registry model show fraud
+    """
+    found = session.registry.models.get(name)
+    session.show(found, lambda: formatting.model(found))
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@click.option("--description", metavar="TEXT", required=True, help="The new description.")
+@reason()
+@connected
+def edit(session: Session, name: str, description: str, reason: str | None) -> None:
+    """Change a model's description. (Tags: registry tag.)
+
+    \b
+    Example:
+      registry model edit fraud --description "Card fraud score, EU"
+    """
+    changed = session.registry.models.edit(name, description=description, reason=reason)
+    session.show(changed, lambda: output.line(f"{name} changed"))
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@reason()
+@connected
+def delete(session: Session, name: str, reason: str | None) -> None:
+    """Delete a model. It can be restored; its history stays.
+
+    Needs the role admin and, in lifecycle open while a version holds production, also promoter.
+
+    \b
+    Example:
+      registry model delete fraud-old --reason "replaced by fraud"
+    """
+    gone = session.registry.models.delete(name, reason=reason)
+    session.show(gone, lambda: output.line(f"{name} deleted; registry model restore brings it back"))
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@reason()
+@connected
+def restore(session: Session, name: str, reason: str | None) -> None:
+    """Bring a deleted model back. Needs the role admin; one with a holder of production also needs promoter.
+
+    \b
+    Example:
+      registry model restore fraud-old --reason "still needed"
+    """
+    back = session.registry.models.restore(name, reason=reason)
+    session.show(back, lambda: output.line(f"{name} restored"))
+
+
+@model.command()
+@click.argument("name", type=MODEL)
+@click.argument("lifecycle", type=LIFECYCLE)
+@reason()
+@connected
+def lifecycle(session: Session, name: str, lifecycle: Lifecycle, reason: str | None) -> None:
+    """Set a model's rules: "enforced", or "open" where any move is allowed.
+
+    Needs the role admin and, while a version holds production, also promoter.
+
+    \b
+    Example:
+      registry model lifecycle legacy open --reason "migration"
+    """
+    changed = session.registry.models.edit(name, lifecycle=lifecycle, reason=reason)
+    session.show(changed, lambda: output.line(f"{name} is {changed['lifecycle']}"))

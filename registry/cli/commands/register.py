@@ -1,0 +1,277 @@
+"""``registry register``: a new version from files here, or from a place that the registry copies from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli.commands import version
+from registry.cli.support import config, evaluations, output, progress_bar, version_facts
+from registry.cli.support.options import connected, follow_links, jobs, patterns, resumable, wait
+from registry.cli.support.parsing import METRIC, MODEL, PAIR, REFERENCE, distinct
+from registry.cli.support.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.detect import Detected
+    from registry.client.registration import Registered
+    from registry.client.types import VersionView
+
+REMOTE = ("s3://", "https://")
+
+
+class SourceParam(click.Path):
+    """A directory or file that is here, or a URL."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        remote = isinstance(value, str) and value.startswith(REMOTE)
+        return value if remote else super().convert(value, param, ctx)
+
+
+SHOWN = 5
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("name", type=MODEL)
+@click.argument("path", type=SourceParam(exists=True, path_type=Path))
+@patterns("include", "Only these of the directory's files, e.g. '*.onnx'.")
+@patterns("exclude", "Not these, e.g. 'logs/'. See also .registryignore.")
+@click.option("--no-default-ignores", is_flag=True, help="Also files of version control, caches and operating systems.")
+@click.option("--allow-secrets", is_flag=True, help="Also files that hold credentials, which are refused otherwise.")
+@follow_links
+@click.option("--data", multiple=True, metavar="[ROLE=][NAME=]DATA", help="Data to remember by its digest; see above.")
+@click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93@test.csv.")
+@click.option("--metrics-file", type=FILE, help="Numbers as JSON or YAML; --metric wins.")
+@click.option("--param", "params", multiple=True, type=PAIR, help="A training parameter, e.g. depth=6.")
+@click.option("--params-file", type=FILE, help="Values as JSON or YAML; --param wins.")
+@click.option("--tag", "tags", multiple=True, type=PAIR, help="A label, e.g. team=risk.")
+@click.option("--description", metavar="TEXT", help="What this version is.")
+@click.option("--framework", metavar="NAME", help="E.g. scikit-learn.")
+@click.option("--signature", type=FILE, help="Inputs and outputs as JSON or YAML.")
+@click.option("--run-id", metavar="ID", help="The run that made it; found by itself in CI.")
+@click.option("--run-url", metavar="URL", help="Where to look at the run.")
+@click.option("--run-system", metavar="NAME", help='What ran it; "manual" unless known.')
+@click.option("--triggered-by", metavar="NAME", help="The person who started the run.")
+@click.option("--repo", metavar="URL", help="The code's repository; found in CI, or by git.")
+@click.option("--commit", metavar="SHA", help="The code's commit; found in CI, or by git.")
+@click.option("--branch", metavar="NAME", help="The code's branch; found in CI, or by git.")
+@click.option("--python", metavar="VERSION", help="The Python that trained the model; read from MLmodel.")
+@click.option("--lock-file", type=FILE, help="The environment's lock file, to remember by its digest.")
+@click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
+@click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this derives from.")
+@click.option(
+    "--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version once it is ready."
+)
+@click.option("--update", is_flag=True, help="Add metrics, tags, aliases and description to the version that there is.")
+@click.option("--new-version", is_flag=True, help="Make another version of the same files from the same run.")
+@click.option("--no-detect", is_flag=True, help="Do not look at CI variables and git.")
+@click.option("--idempotency-key", metavar="KEY", help="Default: another one for each run of this command.")
+@wait("the bytes are verified, or copied from a URL")
+@jobs
+@connected
+def register(session: Session, name: str, path: Path | str, **options: Any) -> None:
+    """Register the files at PATH as the next version of the model NAME.
+
+    The model is made if there is none. Files that the registry has already are not sent again; interrupted, the
+    command goes on where it stopped when it is run again.
+
+    The run, its person, repository, commit and branch are found by themselves in GitHub, Gitea and Forgejo Actions,
+    GitLab CI, Azure Pipelines, CircleCI, Buildkite, Bitbucket Pipelines, Jenkins and AWS CodeBuild; the run alone in
+    Airflow, Kubeflow Pipelines, Argo Workflows and SageMaker. Elsewhere repository, commit and branch are git's. A
+    warning says why no commit is found.
+
+    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel); options
+    win.
+
+    The same files from the same run give the version that there is, so a CI job can be retried; without a run, the same
+    files with the same lineage. Facts that this version has not are refused (exit 5). --update adds metrics, tags,
+    aliases and the description to it; --new-version makes another. What was changed since the first registration sent
+    it stays as it is.
+
+    Patterns are as in .gitignore; so is a file .registryignore in the directory, which is not registered itself. Files
+    of version control, caches and operating systems are left out and named; !name in .registryignore brings them back.
+    Files that hold credentials (.env, private keys, tokens, …) are refused. Symbolic links are followed inside the
+    directory; those that leave it are refused without --follow-links. Empty directories and the executable bit are not
+    kept, which is said.
+
+    PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that, and
+    leaves out and refuses the same files.
+
+    --data takes a file, a directory, a digest (sha256:…, or as DVC spells it), or an address with a digest
+    (s3://bucket/key@sha256:…). A .dvc file and a pointer of git-lfs stand for the data that they point at. ROLE is
+    train (the default), validation, test or other; NAME replaces that of the file.
+
+    Files of metrics and params are YAML where their names end in .yaml or .yml, else JSON. Nested values get keys with
+    dots, such as val.auc. Lists are refused as metrics, and are JSON as params. NaN and infinities are kept with the
+    run, as with MLflow.
+
+    After @, --metric names the data that it was measured on: a file of --data, another file here, or a digest. The same
+    metric on two datasets is two values.
+
+    \b
+    Example:
+      registry register fraud ./model --data train.csv --data test=test.csv \\
+        --metric auc=0.93@test.csv --param depth=6 --tag team=risk --run-id ci-41
+      registry register fraud ./model --exclude 'checkpoints/' --wait
+      registry register fraud ./model --data images/ --data test=october=s3://data/october.parquet@sha256:9f86d0…
+    """
+    if options["update"] and options["new_version"]:
+        raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
+    where = path if isinstance(path, Path) else config.working_directory()
+    found = version_facts.detected(where, enabled=not options["no_detect"])
+    described = _facts(session, found, **options)
+    problem = None if (described["code"] or {}).get("commit") else found.problem
+    if isinstance(path, str):
+        _import(session, name, path, described, options, problem=problem)
+    else:
+        _upload(session, name, path, described, options, problem=problem)
+
+
+def _upload(
+    session: Session, name: str, path: Path, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
+) -> None:
+    with resumable(session), progress_bar.progress(quiet=session.as_json) as progress:
+        done = session.registry.register(
+            name,
+            path,
+            **described,
+            detect=False,
+            include=options["include"],
+            exclude=options["exclude"],
+            default_ignores=not options["no_default_ignores"],
+            allow_secrets=options["allow_secrets"],
+            follow_links=options["follow_links"],
+            update=options["update"],
+            new_version=options["new_version"],
+            idempotency_key=options["idempotency_key"],
+            jobs=options["jobs"],
+            progress=progress,
+        )
+    _warn_of_code(session, problem)
+    if done["version"]["state"] != "pending" or not options["wait"]:
+        session.show(done, lambda: _say(done, options["aliases"]))
+        return
+    if not session.as_json:
+        _say(done, options["aliases"], waits=True)
+    number = f"{name}:{done['version']['number']}"
+    with resumable(session, _goes_on(number)), progress_bar.waiting(f"Verifying {number} …", quiet=session.as_json):
+        verified = session.registry.wait(done["version"])
+    session.show({**done, "version": verified}, lambda: output.line(f"{number} is {verified['state']}"))
+
+
+def _import(
+    session: Session, name: str, source: str, described: dict[str, Any], options: dict[str, Any], *, problem: str | None
+) -> None:
+    here = ("include", "exclude", "follow_links")
+    if said := [f"--{name.replace('_', '-')}" for name in here if options[name]]:
+        raise click.UsageError(f"{', '.join(said)}: for files that are here, not for a URL.")
+    if options["new_version"]:
+        raise click.UsageError("--new-version is for files that are here; for a URL say another --run-id.")
+    begun = session.registry.import_version(
+        name,
+        source,
+        **described,
+        default_ignores=not options["no_default_ignores"],
+        allow_secrets=options["allow_secrets"],
+        update=options["update"],
+        idempotency_key=options["idempotency_key"],
+    )
+    _warn_of_code(session, problem)
+    follow = f"The registry copies on. Follow it: registry version import {begun['id']} --wait"
+    if not options["wait"]:
+        session.show({"import": begun}, lambda: output.line(f"import {begun['id']} of {source} into {name}. {follow}"))
+        return
+    with resumable(session, follow):
+        version.follow(session, begun["id"])
+
+
+def _warn_of_code(session: Session, problem: str | None) -> None:
+    if problem:
+        session.warn(f"the commit is not recorded: {problem}")
+
+
+def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
+    code = version_facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
+    datasets = [version_facts.dataset(text) for text in options["data"]]
+    run = version_facts.run(
+        found.run,
+        id=options["run_id"],
+        url=options["run_url"],
+        system=options["run_system"],
+        actor=options["triggered_by"],
+    )
+    return {
+        "description": options["description"],
+        "tags": distinct(options["tags"], "--tag") or None,
+        "params": version_facts.merged_params(options["params_file"], distinct(options["params"], "--param")),
+        "metrics": version_facts.merged_metrics(
+            options["metrics_file"],
+            distinct(evaluations.without_dataset(options["metrics"]), "--metric"),
+            has_run=run is not None,
+        ),
+        "evaluations": version_facts.some(evaluations.of(options["metrics"], datasets)),
+        "framework": options["framework"],
+        "signature": version_facts.signature(options["signature"]),
+        "run": run,
+        "code": code,
+        "environment": version_facts.environment(
+            python=options["python"], lock_file=options["lock_file"], image_digest=options["image_digest"]
+        ),
+        "datasets": version_facts.some(datasets),
+        "parents": version_facts.some([_parent(session, reference) for reference in options["parents"]]),
+        "aliases": version_facts.some(options["aliases"]),
+    }
+
+
+def _parent(session: Session, reference: Reference) -> dict[str, Any]:
+    return {"model": reference.model, "version": session.number(reference)}
+
+
+def _say(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None:
+    version, uploads = done["version"], done["uploads"]
+    name = f"{version['model']}:{version['number']}"
+    if not done["created"]:
+        added = done.get("updated")  # an earlier release of the service does not send it
+        output.line(f"{name} was registered before, {'added: ' + ', '.join(added) if added else 'nothing changed'}")
+        _note_moved(version, asked)
+        _note_left_out(done)
+        return
+    files = f"{output.count(version['file_count'], 'file')}, {output.size(version['size'])}"
+    output.line(f"{name} registered ({files}; {uploads['sent']} sent, {output.size(uploads['sent_bytes'])})")
+    output.line(f"  {version['manifest_digest']}")
+    if version["state"] == "pending" and not waits:
+        output.line(f"  {_goes_on(name)} Aliases are set then, unless they were moved since.")
+    _note_left_out(done)
+
+
+def _note_left_out(done: Registered) -> None:
+    """Name what is in the directory and not in the version."""
+    dropped = done["dropped"]
+    if ignored := done["ignored"]:
+        output.note(f"left out by default: {_some(ignored)} (kept with --no-default-ignores)")
+    if empty := dropped["empty_directories"]:
+        output.note(f"not kept, a version holds files only: the empty {_some(empty)}")
+    if executable := dropped["executable_bits"]:
+        output.note(f"not kept: the executable bit of {_some(executable)}")
+    if names := dropped["not_on_windows"]:
+        output.note(f"Windows cannot hold files with these names: {_some(names)}")
+
+
+def _some(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:SHOWN]) + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+
+
+def _note_moved(version: VersionView, asked: Sequence[str]) -> None:
+    """Name the aliases that the first registration set and that were moved since: they stay where they are."""
+    moved = sorted(set(asked) - set(version["aliases"]))
+    if moved and version["state"] == "ready":
+        command = f"registry alias set {version['model']}@{moved[0]} {version['number']}"
+        output.note(f"moved since, and left where they are: {', '.join(moved)}. To move one back: {command}")
+
+
+def _goes_on(name: str) -> str:
+    return f"The registry reads its bytes back before it is ready. Look: registry show {name}"

@@ -1,0 +1,49 @@
+"""``registry search``: versions, or models, by what is known of them."""
+
+from __future__ import annotations
+
+import click
+
+from registry.cli.support import formatting
+from registry.cli.support.options import connected, limit
+from registry.cli.support.session import Session
+
+
+@click.command()
+@click.argument("filter", default="", metavar="[FILTER]")
+@click.option("--models", is_flag=True, help="Find models, not versions.")
+@click.option(
+    "--order-by", metavar="KEYS", help='E.g. "metrics.auc DESC, name". Default: newest first; models by name.'
+)
+@limit(50)
+@connected
+def search(session: Session, filter: str, models: bool, order_by: str | None, limit: int) -> None:
+    """Find versions, or models, by what is known of them.
+
+    \b
+    A filter is KEY OPERATOR VALUE, joined by AND, OR, NOT and parentheses.
+      keys        name, version_number, stage, status, created_at, updated_at, created_by, alias, framework,
+                  tags.KEY, params.KEY, metrics.KEY ON 'DIGEST' (its latest value on that dataset),
+                  metrics.KEY (its latest value, whatever the data), run.id, run.triggered_by,
+                  code.commit, code.branch, dataset.name, dataset.digest, source_path; of models name,
+                  tags.KEY, alias, lifecycle, created_at, updated_at, created_by. Any other KEY in
+                  backticks: tags.`any key`
+      operators   = != LIKE ILIKE IN (…) of texts, also with NOT; = != < <= > >= of numbers and times;
+                  IS NULL, IS NOT NULL of everything. In LIKE % is any text, _ any character.
+      values      texts and times in quotes: 'risk', "2026-11-21"; numbers without
+
+    \b
+    Example:
+      registry search 'metrics.auc > 0.9 AND stage = "production"'
+      registry search 'name LIKE "fraud%" AND NOT alias IS NULL' --order-by 'metrics.auc DESC'
+      registry search "name = 'fraud'" --order-by "metrics.auc ON 'sha256:…' DESC"
+      registry search "tags.team = 'risk'" --models --json
+    """
+    if models:
+        found = session.registry.search.models(filter or None, order_by=order_by)
+        session.list(found, formatting.MODEL_COLUMNS, formatting.model_row, empty=formatting.NO_MODELS, limit=limit)
+    else:
+        versions = session.registry.search.versions(filter or None, order_by=order_by, on_warning=session.warn)
+        session.list(
+            versions, formatting.VERSION_COLUMNS, formatting.version_row, empty=formatting.NO_VERSIONS, limit=limit
+        )

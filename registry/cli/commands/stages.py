@@ -1,0 +1,104 @@
+"""``registry promote``, ``demote``, ``archive`` and ``rollback``: who serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli.support import output
+from registry.cli.support.options import connected, expected_current, reason
+from registry.cli.support.parsing import MODEL, REFERENCE
+from registry.cli.support.session import Session
+
+if TYPE_CHECKING:
+    from registry.client import Reference
+    from registry.client.types import MovedView, Stage
+
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@click.option("--to", "stage", type=click.Choice(["staging", "production"]), required=True, help="Where to.")
+@reason(required=True)
+@expected_current
+@dry_run
+@connected
+def promote(session: Session, ref: Reference, stage: Stage, reason: str, dry_run: bool, **expected: Any) -> None:
+    """Move a version up. Entering production archives the version that was there.
+
+    \b
+    Example:
+      registry promote fraud:3 --to production --reason "approved by risk"
+      registry promote fraud:3 --to production --reason hotfix --expected-current 2
+    """
+    _move(session, ref, stage, reason=reason, dry_run=dry_run, **expected)
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@reason(required=True)
+@dry_run
+@connected
+def demote(session: Session, ref: Reference, reason: str, dry_run: bool) -> None:
+    """Take a version out of staging again.
+
+    \b
+    Example:
+      registry demote fraud:4 --reason "fails on the new schema"
+    """
+    _move(session, ref, "none", reason=reason, dry_run=dry_run)
+
+
+@click.command()
+@click.argument("ref", type=REFERENCE)
+@reason(required=True)
+@click.option("--leave-vacant", is_flag=True, help="Also from production, leaving production vacant.")
+@expected_current
+@dry_run
+@connected
+def archive(session: Session, ref: Reference, reason: str, leave_vacant: bool, dry_run: bool, **expected: Any) -> None:
+    """Retire a version.
+
+    \b
+    Example:
+      registry archive fraud:1 --reason "replaced"
+      registry archive fraud#production --reason "withdrawn" --leave-vacant
+    """
+    _move(session, ref, "archived", reason=reason, leave_vacant=leave_vacant, dry_run=dry_run, **expected)
+
+
+@click.command()
+@click.argument("name", type=MODEL)
+@reason(required=True)
+@click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="An earlier holder; default: the previous.")
+@click.option(
+    "--without-store-check",
+    is_flag=True,
+    help="Also while the store does not answer; needs the role responder, and is recorded as such.",
+)
+@expected_current
+@dry_run
+@connected
+def rollback(session: Session, name: str, **terms: Any) -> None:
+    """Return production to the version that served before. A store that does not answer is reported within seconds.
+
+    \b
+    Example:
+      registry rollback fraud --reason "latency regression"
+      registry rollback fraud --reason "wrong feature" --to 1 --dry-run
+      registry rollback fraud --reason "the store is down" --without-store-check
+    """
+    _say(session, session.registry.stages.roll_back(name, **terms))
+
+
+def _move(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
+    number = session.number(ref)
+    _say(session, session.registry.stages.move(ref.model, number, stage, **options))
+
+
+def _say(session: Session, move: MovedView) -> None:
+    for warning in move.get("warnings", ()):  # an older registry does not say
+        output.note(f"warning: {warning}")
+    session.show(move, lambda: output.line(output.moved(move)))

@@ -1,0 +1,342 @@
+"""``registry import mlflow``: what another registry has, with its numbers, and what it says of it as claims."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from registry.cli.commands.model import LIFECYCLE
+from registry.cli.mlflow.import_stages import Stages, superseded_by
+from registry.cli.mlflow.report import Report, reporting
+from registry.cli.support import progress_bar
+from registry.cli.support.options import connected, jobs, resumable
+from registry.cli.support.session import Session
+
+if TYPE_CHECKING:
+    from registry.cli.mlflow.library import Library
+    from registry.client import RegistryClient
+    from registry.client.types import Lifecycle, ModelView, VersionView
+
+TAGS = 100
+TAG_LENGTH = 100_000
+
+
+@click.group("import")
+def import_() -> None:
+    """Take over what another registry has."""
+
+
+@import_.command("mlflow")
+@click.option("--from", "uri", required=True, metavar="URI", help="http(s)://…, sqlite:///…, a directory: as MLflow's.")
+@click.option("--model", "models", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
+@click.option("--lifecycle", type=LIFECYCLE, help="Of the models made. Default: the server's.")
+@click.option("--check", is_flag=True, help="Read the files of versions that are here already too, and compare them.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--allow-secrets", is_flag=True, help="Also versions with files that hold credentials.")
+@jobs
+@connected
+def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, **options: Any) -> None:
+    """Import models, versions, stages, aliases and tags from an MLflow registry, with their files.
+
+    Versions keep their numbers. Their files are read through MLflow, hashed and uploaded; their runs become lineage;
+    times and users are kept as what that registry claimed. Run again, it goes on where it stopped and makes nothing
+    twice; what has changed here since is left alone. Whatever is left out (a version whose files cannot be read, a name
+    that is refused here) or differs here is reported; the exit code is then 1. Prompts are imported with their texts,
+    versions, tags and aliases.
+
+    In lifecycle enforced one version holds production: of several the one with the highest number ends there, the
+    others were superseded by it. With --lifecycle open all of them stay.
+
+    The token needs the roles admin, for the numbers, and promoter, for production.
+
+    \b
+    Example:
+      registry import mlflow --from https://mlflow.example --dry-run
+      registry import mlflow --from sqlite:///mlflow.db --model fraud
+    """
+    from registry.cli.mlflow.library import Library
+    from registry.cli.mlflow.prompt_import import PromptImport
+
+    library = Library(uri, there=True)
+    report = Report(library.uri, session.registry.url, dry_run)
+    with resumable(session), progress_bar.progress(quiet=session.as_json) as progress:
+        prompts = library.prompts(models)
+        named = tuple(name for name in models if name not in {found.name for found in prompts})
+        work = Import(library, session.registry, report, progress=progress, **options)
+        for found in library.models(named) if named or not models else ():
+            work.take(found)
+        work = PromptImport(library, session.registry, report, progress=progress, **options)
+        for found in prompts:
+            work.take(found)
+    report.show(session)
+
+
+class ModelRefused(Exception):
+    """The registry does not take a model; the report says why."""
+
+
+class Import:
+    """From *library* to *registry*: models with their files. ``CONTENT`` is what a number means."""
+
+    IS_PROMPT, KIND, CONTENT = False, "model", "files"
+
+    def __init__(
+        self, library: Library, registry: RegistryClient, report: Report, *, lifecycle: Lifecycle | None, check: bool,
+        allow_secrets: bool, jobs: int, progress: progress_bar.Report | None,
+    ) -> None:  # fmt: skip
+        self._library, self._registry, self._report = library, registry, report
+        self._lifecycle, self._check, self._jobs, self._progress = lifecycle, check, jobs, progress
+        self._allow_secrets = allow_secrets
+        self._reason = f"imported from {library.uri}"
+        self._model: ModelView | None = None  # the one that is being imported, as soon as it is here
+        self._announced = False
+
+    def take(self, found: Any) -> None:
+        """One registered model with all that it has. No model is made here when none of its versions can be."""
+        self._model, self._announced = None, False
+        with self._reporting(found.name, self.KIND) as allowed:
+            self._model = self._existing(found)
+            allowed.append(True)
+        if not allowed:
+            return
+        versions = self._library.versions(found.name, prompts=self.IS_PROMPT)
+        here: dict[int, VersionView] = {}
+        try:
+            if not versions:
+                self._ensure_model(found)
+            for version in versions:
+                if (made := self._version(found, version)) is not None:
+                    here[int(version.version)] = made
+        except ModelRefused:
+            return
+        if self._model is None and not self._announced:
+            self._report.add(found.name, self.KIND, "skipped", "none of its versions can be imported")
+            return
+        self._stages(found.name, versions, here)
+        self._aliases(found, self._model, here)
+
+    def _stages(self, name: str, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
+        if self._report.dry_run:
+            self._foresee(versions)
+        elif self._model is not None:
+            Stages(self._registry, self._report, name, self._reason).set(versions, here)
+
+    def _existing(self, found: Any) -> ModelView | None:
+        """The model that is here already. Raises Conflict for a deleted one with versions, or one of the other kind."""
+        from registry.client import errors
+
+        try:
+            model = self._registry.models.get(found.name)
+        except errors.NotFound:
+            model = None
+        except ValueError as error:
+            raise errors.Invalid(str(error)) from error
+        if model is None or (model["state"] == "deleted" and model["latest_version"] is None):
+            return None
+        if model["state"] == "deleted":
+            raise errors.Conflict("a model of this name was deleted here; restore it first: registry model restore")
+        if self._library.is_prompt(model["tags"]) != self.IS_PROMPT:
+            raise errors.Conflict(f"the name is that of a {'model' if self.IS_PROMPT else 'prompt'} here")
+        self._report.add(found.name, self.KIND, "existing")
+        return model
+
+    def _ensure_model(self, found: Any) -> None:
+        """Make the model unless it is here, or announce it in a dry run. Raises ModelRefused."""
+        if self._model is not None or self._announced:
+            return
+        with self._reporting(found.name, self.KIND):
+            if not self._report.dry_run:
+                self._model = self._registry.models.create(
+                    found.name,
+                    description=found.description or None,
+                    tags=self._tags(found.name, self.KIND, self._labels(found)),
+                    lifecycle=self._lifecycle,
+                    claimed=self._claims(found),
+                )
+            self._report.add(found.name, self.KIND, "created")
+            self._announced = True
+        if not self._announced:
+            raise ModelRefused
+
+    def _labels(self, found: Any) -> Mapping[str, Any]:
+        """The tags of MLflow's model."""
+        return cast("Mapping[str, Any]", found.tags)
+
+    def _version(self, model: Any, found: Any) -> VersionView | None:
+        """The version here of MLflow's *model*, made if need be; None where there is none then."""
+        from registry.client import errors
+
+        name, number, what = found.name, int(found.version), f"version {found.version}"
+        done: list[VersionView] = []
+        with self._reporting(name, what):
+            try:
+                here = self._registry.versions.get(name, number) if self._model else None
+            except errors.NotFound:
+                here = None
+            if here is not None and (here["state"] == "deleted" or not self._differs(found, here)):
+                deleted = here["state"] == "deleted"
+                self._report.add(name, what, "existing", "it was deleted here" if deleted else "")
+                return None if deleted else here
+            if here is not None:
+                self._report.add(name, what, "changed", f"its {self.CONTENT} are not those that the number has here")
+                return None
+            if found.status != "READY":
+                raise errors.UnfitSource(f"it is {found.status} there.")
+            if self._report.dry_run:
+                self._readable(found)
+                self._ensure_model(model)
+                self._report.add(name, what, "created")
+            else:
+                done.append(self._register(model, found, number))
+                self._report.add(name, what, "created")
+        return done[0] if done else None
+
+    def _register(self, model: Any, found: Any, number: int) -> VersionView:
+        from registry.cli.mlflow.library import NOTES
+        from registry.cli.mlflow.measures import LOGGED_MODEL
+        from registry.client import registration, tracked
+        from registry.client.files.selection import Selection
+
+        logged = self._library.known("get_logged_model", _logged_model(found))
+        run_id = found.run_id or getattr(logged, "source_run_id", None)
+        run = self._library.known("get_run", run_id)
+        if logged is None and run is not None:
+            logged = self._library.known("get_logged_model", run.data.tags.get(LOGGED_MODEL))
+        with self._files(found) as files:
+            facts = tracked.facts(run, logged, run_id=run_id, url=None)
+            facts["number"], facts["claimed"] = number, self._claims(found)
+            facts["description"] = found.description or None
+            facts["tags"] = self._tags(found.name, f"version {number}", found.tags)
+            facts["origin"] = {
+                "source": (found.source or "")[:4096] or None,
+                "run_link": (found.run_link or "")[:4096] or None,
+                "logged_model": _logged_model(found),
+            }
+            if self._model is None:  # it is made for files that can be registered only
+                registration.selected(files, Selection(exclude=NOTES), allow_secrets=self._allow_secrets)
+                self._ensure_model(model)
+            done = self._registry.register(
+                found.name,
+                files,
+                exclude=NOTES,
+                default_ignores=False,
+                detect=False,
+                allow_secrets=self._allow_secrets,
+                jobs=self._jobs,
+                progress=self._progress,
+                **facts,
+            )
+        return done["version"]
+
+    def _differs(self, found: Any, here: VersionView) -> bool:
+        """Whether the number has other files here. An import's own claims are believed unless --check is given."""
+        claimed, expected = here["claimed"] or {}, self._claims(found)
+        imported = all(claimed.get(key) == expected.get(key) for key in ("uri", "created_at", "source"))
+        return not (imported and not self._check) and self._has_other_content(found, here)
+
+    def _has_other_content(self, found: Any, here: VersionView) -> bool:
+        from registry.cli.mlflow.library import NOTES
+
+        with self._files(found) as files:
+            compared = self._registry.verify(files, f"{found.name}:{here['number']}", exclude=NOTES, jobs=self._jobs)
+        return not compared.ok
+
+    def _claims(self, found: Any) -> dict[str, Any]:
+        from registry.client import tracked
+        from registry.client.api.fields import given
+
+        return given(
+            system="mlflow",
+            uri=self._library.uri,
+            created_at=tracked.instant(found.creation_timestamp),
+            updated_at=tracked.instant(found.last_updated_timestamp),
+            created_by=getattr(found, "user_id", None) or None,
+            stage=getattr(found, "current_stage", None),
+            source=getattr(found, "source", None) or None,
+            run_id=getattr(found, "run_id", None) or None,
+            run_link=getattr(found, "run_link", None) or None,
+        )
+
+    def _tags(self, model: str, what: str, tags: Mapping[str, Any]) -> dict[str, str] | None:
+        """The tags that can be kept; the others are reported."""
+        from registry.client import tracked
+
+        kept: dict[str, str] = {}
+        for key, value in tags.items():
+            if tracked.keyable(key) and len(str(value)) <= TAG_LENGTH and len(kept) < TAGS:
+                kept[key] = str(value)
+            else:
+                self._report.add(model, f"{what}, tag {key!r}", "skipped", "too long, too many, or a name refused here")
+        return kept or None
+
+    def _aliases(self, found: Any, model: ModelView | None, here: Mapping[int, VersionView]) -> None:
+        pointing = {} if model is None else self._registry.models.get(found.name)["aliases"]
+        for alias, version in dict(found.aliases or {}).items():
+            what, number = f"alias {alias}", int(version)
+            if refused := self._alias_problem(alias):
+                self._report.add(found.name, what, "skipped", refused)
+            elif pointing.get(alias) == number:
+                self._report.add(found.name, what, "existing")
+            elif alias in pointing:
+                self._report.add(found.name, what, "changed", f"it points at version {pointing[alias]} here")
+            elif self._report.dry_run:
+                self._report.add(found.name, what, "created")
+            elif number not in here:
+                self._report.add(found.name, what, "skipped", f"version {number} is not here")
+            else:
+                with self._reporting(found.name, what):
+                    self._registry.aliases.set(found.name, alias, number, expected_current=None, reason=self._reason)
+                    self._report.add(found.name, what, "created")
+
+    def _alias_problem(self, alias: str) -> str | None:
+        from registry.client import references
+
+        return None if references.is_alias(alias) else "the name is refused here: no numbers, stages, latest"
+
+    def _foresee(self, versions: Sequence[Any]) -> None:
+        held = [version for version in versions if version.current_stage == "Production"]
+        if self._lifecycle != "open":
+            for version in held[:-1]:
+                reason = superseded_by(int(held[-1].version))
+                self._report.add(version.name, f"version {version.version}, stage", "noted", reason)
+
+    def _readable(self, found: Any) -> None:
+        from registry.client import errors
+
+        try:
+            with self._library.explained():
+                self._library.peek(found)
+        except click.ClickException as error:
+            raise errors.UnfitSource(f"its files cannot be read: {error.message}") from error
+
+    @contextmanager
+    def _files(self, found: Any) -> Iterator[Any]:
+        """The version's files. Raises UnfitSource when MLflow cannot give them."""
+        from registry.cli.mlflow.library import reason
+        from registry.client import errors
+
+        files = self._library.files(found)
+        try:
+            path = files.__enter__()
+        except Exception as error:
+            raise errors.UnfitSource(f"its files cannot be read: {reason(error)}.") from error
+        try:
+            yield path
+        finally:
+            files.__exit__(None, None, None)
+
+    @contextmanager
+    def _reporting(self, model: str, what: str) -> Iterator[list[bool]]:
+        with reporting(self._report, model, what) as marks:
+            yield marks
+
+
+def _logged_model(found: Any) -> str | None:
+    named = getattr(found, "model_id", None) or ""
+    source = str(found.source or "")
+    if not named and source.startswith("models:/m-") and "/" not in source.removeprefix("models:/"):
+        named = source.removeprefix("models:/")
+    return named[:64] or None

@@ -1,0 +1,1 @@
+"""What commands share: options, session, output, progress and exit codes."""

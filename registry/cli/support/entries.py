@@ -1,0 +1,124 @@
+"""Entries of the audit log and refusals as people read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from registry.cli.support.cells import Moment, Whole, plain
+
+if TYPE_CHECKING:
+    from registry.client.types import DownloadCountView, EntryActor, EntryView, RefusalView
+
+ENTRY_COLUMNS = ("time", ("actor", "credential"), ("action", "version"), "change", "reason")
+REFUSAL_COLUMNS = ("hour", ("code", "action"), ("actor", "address"), "count", "last")
+DOWNLOAD_COLUMNS = ("hour", ("version", "way"), ("actor", "address"), "count", "last")
+NO_ENTRIES, NO_REFUSALS, NO_DOWNLOADS = "no entries match", "no refusals match", "no downloads match"
+_MOST_PARTS = 6
+_LONGEST = 40
+_ID_PART = 8  # of an entry, as much as a column holds; --json has all of it
+
+
+def entry_row(entry: EntryView) -> list[object]:
+    """One line of history."""
+    model, number = entry["model"] or "", entry["version"]
+    subject = f"{model}:{number}" if number is not None else model
+    actor, reason = entry["actor"], entry["reason"] or ""
+    who = [actor["name"], _credential(actor)]
+    return [Moment(entry["at"]), *who, Whole(entry["action"]), Whole(subject), change(entry), reason]
+
+
+def refusal_row(refusal: RefusalView) -> list[object]:
+    """One line of what was refused."""
+    actor = refusal["actor"]["name"] if refusal["actor"] else ""
+    what = [Whole(refusal["code"]), Whole(refusal["action"]), actor, Whole(refusal["address"])]
+    return [Moment(refusal["hour"]), *what, refusal["count"], Moment(refusal["last_at"])]
+
+
+def download_row(download: DownloadCountView) -> list[object]:
+    """One line of what was downloaded."""
+    version = "others" if download["model"] is None else f"{download['model']}:{download['number']}"
+    actor = download["actor"]["name"] if download["actor"] else ""
+    what = [Whole(version), Whole(download["way"]), actor, Whole(download["address"])]
+    return [Moment(download["hour"]), *what, download["count"], Moment(download["last_at"])]
+
+
+def change(entry: EntryView) -> str:
+    """Return what an entry changed: the move, or each field with its new value."""
+    parts = [*_move(entry), *_fields(entry), *_texts(entry)]
+    return ", ".join(parts) if len(parts) <= _MOST_PARTS else f"{', '.join(parts[:_MOST_PARTS])}, …"
+
+
+def _credential(actor: EntryActor) -> str:
+    """The token's id, and who issued it where that is another account; an older server does not say."""
+    token, issuer = actor.get("credential") or "", actor.get("issuer")
+    return f"{token} by {issuer}" if issuer else token
+
+
+def _move(entry: EntryView) -> Iterator[str]:
+    """Return the move between stages, and the version that it displaced."""
+    other, number = entry["related_version"], entry["version"]
+    if entry["action"] == "version.rolled_back":
+        yield f"rolled back from {other} to {number}" if other is not None else f"rolled back to {number}"
+        return
+    before, after = entry["before"].get("stage"), entry["after"].get("stage")
+    if before != after:
+        yield f"{before or '-'} -> {after or '-'}"
+    if other is not None:
+        yield f"replacing {other}"
+
+
+def _fields(entry: EntryView) -> Iterator[str]:
+    """Return the other fields that differ; the holder of production follows from the move."""
+    if entry["action"] == "text.erased":
+        redacted = entry["before"]
+        yield f"{redacted.get('text')} of entry {str(redacted.get('entry'))[:_ID_PART]} redacted"
+        return
+    before, after, owner = entry["before"], entry["after"], entry["texts"].get("owner")
+    for key in sorted({*before, *after} - {"stage", "production"}):
+        if key == "owner" and owner:
+            continue  # an account's id; its name is among the texts
+        yield from _differences(key, before.get(key), after.get(key))
+
+
+def _differences(key: str, before: Any, after: Any) -> Iterator[str]:
+    if before == after:
+        return
+    if isinstance(before or after, Mapping) and isinstance(before or {}, Mapping) and isinstance(after or {}, Mapping):
+        old, new = before or {}, after or {}
+        for name in sorted({*old, *new}):
+            yield from _differences(name, old.get(name), new.get(name))
+    elif isinstance(before, list) and isinstance(after, list):
+        signs = [f"+{_short(item)}" for item in after if item not in before]
+        signs += [f"-{_short(item)}" for item in before if item not in after]
+        yield f"{key}: {' '.join(signs)}"
+    elif before is None:
+        yield f"{key}={_short(after)}"
+    else:
+        yield f"{key}: {_short(before)} -> {_short(after) if after is not None else '-'}"
+
+
+def _texts(entry: EntryView) -> Iterator[str]:
+    """Return the texts that were set, and the names of those that were redacted since."""
+    for key, value in sorted(entry["texts"].items()):
+        if key == "tags" and (tags := _tags(value)) is not None:
+            yield from (f"tag {name} removed" if text is None else f"tag {name}={_short(text)}" for name, text in tags)
+        elif key != "claimed":
+            yield f"{key}={_short(value)}"
+    yield from (f"{key} redacted" for key in entry.get("redacted", ()))
+
+
+def _tags(text: str) -> list[tuple[str, Any]] | None:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return sorted(found.items()) if isinstance(found, dict) else None
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(_short, value)) or "none"
+    text = plain(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

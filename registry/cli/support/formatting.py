@@ -1,0 +1,153 @@
+"""Models and versions as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from registry.cli.support import evaluations, output
+from registry.cli.support.cells import Moment, Whole
+from registry.cli.support.output import joined, when
+
+if TYPE_CHECKING:
+    from registry.client.types import AliasView, Dataset, HolderView, ModelView, VersionView
+
+MODEL_COLUMNS = ("model", "latest", "production", "staging", "lifecycle", "state")
+VERSION_COLUMNS = ("version", "stage", "state", ("registered", "by"), "aliases", "metrics")
+NO_VERSIONS, NO_MODELS = "no versions match", "no models match"
+
+
+def model_row(model: ModelView) -> list[object]:
+    """One line of a list of models."""
+    holders = [", ".join(map(str, model["stages"].get(stage, []))) for stage in ("production", "staging")]
+    rules = [Whole(model["lifecycle"]), Whole(model["state"])]
+    return [Whole(model["name"]), model["latest_version"], *map(Whole, holders), *rules]
+
+
+def version_row(version: VersionView) -> list[object]:
+    """One line of a list of versions."""
+    return [
+        Whole(f"{version['model']}:{version['number']}"),
+        Whole(version["stage"]),
+        Whole(version["state"]),
+        Moment(version["created_at"]),
+        version["created_by"],
+        version["aliases"],
+        evaluations.values(version),
+    ]
+
+
+def model(view: ModelView) -> None:
+    """A model, in full."""
+    output.line(view["name"] + (" (deleted)" if view["state"] == "deleted" else ""))
+    output.pairs(
+        [
+            ("description", view["description"]),
+            *((stage, numbers) for stage, numbers in view["stages"].items()),
+            ("latest", view["latest_version"]),
+            ("aliases", view["aliases"]),
+            ("protected", list(view.get("protected_aliases", ()))),
+            ("tags", view["tags"]),
+            ("lifecycle", view["lifecycle"]),
+            ("created", f"{when(view['created_at'])} by {view['created_by']}"),
+            ("deleted", when(view["deleted_at"])),
+        ]
+    )
+
+
+def version(view: VersionView) -> None:
+    """A version, in full."""
+    state = "" if view["state"] == "ready" else f", {view['state']}"
+    rolled_back = ", rolled back" if view["rolled_back"] else ""
+    output.line(f"{view['model']}:{view['number']} ({view['stage']}{state}{rolled_back})")
+    output.pairs(
+        [
+            ("description", view["description"]),
+            ("problem", view["state_reason"]),
+            ("aliases", view["aliases"]),
+            ("registered", f"{when(view['created_at'])} by {view['created_by']}"),
+            ("source", view["source"]),
+            ("files", _files(view)),
+            ("digest", view["manifest_digest"]),
+            ("framework", view["framework"]),
+            ("metrics", evaluations.values(view)),
+            ("params", view["params"]),
+            ("tags", view["tags"]),
+            *_lineage(view["lineage"]),
+            ("run state", _RUN_STATES.get(view.get("run_state") or "")),
+            ("deleted", when(view["deleted_at"])),
+            ("purged", _purged(view)),
+        ]
+    )
+
+
+# Of a finished run there is nothing to say; an older registry says nothing of any.
+_RUN_STATES = {
+    "unfinished": "unfinished: what it logs later is added when it has ended",
+    "abandoned": "its end was not seen; the history says why",
+}
+
+
+def _purged(view: VersionView) -> str | None:
+    """When the bytes were given up; an older registry does not say."""
+    purged = view.get("purged_at")
+    return f"{when(purged)}, its bytes are gone" if purged else None
+
+
+def _files(view: VersionView) -> str:
+    if view["manifest_digest"] is None:
+        return "not known here" if view["state"] == "unverified" else "still to be fetched"
+    return f"{output.count(view['file_count'], 'file')}, {output.size(view['size'])}"
+
+
+def holder(view: HolderView) -> None:
+    """Who holds a stage, since when and by whom."""
+    until = f" until {when(view['until'])}" if view["until"] else ""
+    reason = f": {view['reason']}" if view["reason"] else ""
+    output.line(f"{view['model']}#{view['stage']} is {view['model']}:{view['number']}")
+    output.line(f"  since {when(view['since'])}{until} ({view['kind']} by {view['actor']}{reason})")
+    output.line(f"  entry {view['entry']}")
+
+
+def alias_notes(view: AliasView) -> list[str]:
+    """What is special about an alias: that it is protected, or that its version is not ready."""
+    state = view.get("state", "ready")  # an older registry does not say
+    return ["protected"] * bool(view.get("protected")) + [state] * (state != "ready")
+
+
+def alias(view: AliasView) -> None:
+    """What an alias points at."""
+    until = f" until {when(view['until'])}" if view["until"] else ""
+    notes = f" ({', '.join(found)})" if (found := alias_notes(view)) else ""
+    output.line(f"{view['model']}@{view['alias']} is {view['model']}:{view['number']}{notes}")
+    output.line(f"  since {when(view['since'])}{until} (by {view['actor']})")
+    output.line(f"  entry {view['entry']}")
+
+
+def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+    if run := lineage.get("run"):
+        actor = f"by {run['triggered_by']}" if run.get("triggered_by") else None
+        claim = f"(as its {run['stated_by']} states)" if run.get("stated_by") else None
+        yield "run", " ".join(part for part in (run["system"], run["id"], actor, run.get("url"), claim) if part)
+    if code := lineage.get("code"):
+        yield "code", _code(code)
+    if environment := lineage.get("environment"):
+        yield "environment", joined({key: value for key, value in environment.items() if value})
+    for dataset in lineage.get("datasets", ()):
+        yield "data", _dataset(dataset)
+    for parent in lineage.get("parents", ()):
+        yield "parent", f"{parent['model']}:{parent['version']}"
+
+
+def _code(code: Mapping[str, Any]) -> str:
+    commit = f" at {code['commit']}" if code.get("commit") else ""
+    branch = f" on {code['branch']}" if code.get("branch") else ""
+    path = f" in {code['path']}" if code.get("path") and code.get("repo") else ""
+    return f"{code.get('repo') or code.get('path')}{commit}{branch}{path}" + (
+        " with uncommitted changes" if code.get("dirty") else ""
+    )
+
+
+def _dataset(dataset: Dataset) -> str:
+    rows = f", {dataset['rows']} rows" if dataset.get("rows") is not None else ""
+    return f"{dataset['name']} ({dataset.get('role', 'other')}{rows}) {' '.join(dataset['digests'])}"

@@ -1,0 +1,157 @@
+"""Options that many commands share."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+from registry.cli.support import output
+from registry.cli.support.exit_codes import Exit
+from registry.cli.support.parsing import TIME, CurrentParam
+from registry.cli.support.session import Session
+
+RESUME = "Run the same command again: it goes on where this one stopped."
+
+# Of every command that calls the registry; the help of registry shows them once.
+COMMON = {
+    "--url URL": "The registry. [env: REGISTRY_URL]",
+    "--token TOKEN": "Better in a file: registry login. [env: REGISTRY_TOKEN(_FILE)]",
+    "--insecure": "Send the token over plain http. [env: REGISTRY_INSECURE]",
+    "--ca-file FILE": "Trust this private CA too, for registry and store. [env: REGISTRY_CA_FILE]",
+    "--json": "One JSON object on stdout; errors as JSON on stderr.",
+}
+COMMON_HINT = "Also --url, --token, --insecure, --ca-file and --json: see registry --help."
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def connected(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of COMMON, and its Session as the first argument."""
+
+    @click.option("--url", metavar="URL", hidden=True, help=COMMON["--url URL"])
+    @click.option("--token", metavar="TOKEN", hidden=True, help=COMMON["--token TOKEN"])
+    @click.option("--insecure", is_flag=True, hidden=True, help=COMMON["--insecure"])
+    @click.option("--ca-file", metavar="FILE", hidden=True, help=COMMON["--ca-file FILE"])
+    @click.option("--json", "as_json", is_flag=True, hidden=True, help=COMMON["--json"])
+    @functools.wraps(function)
+    def command(
+        *args: Any,
+        url: str | None,
+        token: str | None,
+        insecure: bool,
+        ca_file: str | None,
+        as_json: bool,
+        **kwargs: Any,
+    ) -> None:
+        with Session(url=url, token=token, insecure=insecure, ca_file=ca_file, as_json=as_json) as session:
+            function(session, *args, **kwargs)
+
+    return command
+
+
+def reason(*, required: bool = False) -> Callable[[Command], Command]:
+    """--reason, which the audit log keeps."""
+    return click.option("--reason", required=required, metavar="TEXT", help="Why; the audit log keeps it.")
+
+
+def filters(*, action: str = "action, e.g. version.promoted", actor: str = "did") -> Callable[[Command], Command]:
+    """Add --action, --actor, --since, --until and --limit, worded for an *action* and for what the *actor* did."""
+    options = (
+        click.option("--action", metavar="ACTION", help=f"Only this {action}."),
+        click.option("--actor", metavar="NAME", help=f"Only what this actor {actor}."),
+        click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago)."),
+        click.option("--until", type=TIME, help="Before this time."),
+        limit(100),
+    )
+
+    def decorate(function: Command) -> Command:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def limit(default: int) -> Callable[[Command], Command]:
+    """--limit: how many to show."""
+    return click.option(
+        "--limit", type=click.IntRange(min=0), default=default, show_default=True, help="At most this many; 0: all."
+    )
+
+
+def jobs(function: Command) -> Command:
+    """--jobs: how many requests at once, over all files and their parts."""
+    option = click.option(
+        "--jobs", type=click.IntRange(1, 32), default=4, show_default=True, help="Files and parts to move at once."
+    )
+    return option(function)
+
+
+def unsafe_paths(function: Command) -> Command:
+    """--allow-unsafe-paths: for versions that an earlier release took."""
+    option = click.option(
+        "--allow-unsafe-paths",
+        is_flag=True,
+        help="Also paths that could harm this machine, which earlier releases took (.git, device names, …).",
+    )
+    return option(function)
+
+
+def patterns(name: str, text: str) -> Callable[[Command], Command]:
+    """--include or --exclude: patterns as in .gitignore."""
+    return click.option(f"--{name}", multiple=True, metavar="PATTERN", help=text)
+
+
+def follow_links(function: Command) -> Command:
+    """--follow-links: symbolic links that leave the directory."""
+    option = click.option(
+        "--follow-links", is_flag=True, help="Follow symbolic links that leave the directory, e.g. of a model cache."
+    )
+    return option(function)
+
+
+def wait(what: str) -> Callable[[Command], Command]:
+    """--wait/--no-wait. On a terminal somebody waits."""
+    return click.option(
+        "--wait/--no-wait", default=None, callback=_on_a_terminal, help=f"Wait until {what}. [default: on a terminal]"
+    )
+
+
+@contextmanager
+def resumable(session: Session, advice: str = RESUME) -> Iterator[None]:
+    """Ctrl-C in the block ends the command with the advice: nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told = output.clean(f"Interrupted. {advice}")
+        document = output.encoded({"error": {"code": "interrupted", "detail": told}})
+        click.echo(document if session.as_json else told, err=True)
+        click.get_current_context().exit(Exit.INTERRUPTED)
+
+
+def expected_current(function: Command) -> Command:
+    """--expected-current: compare and set. Arrives as a keyword argument only when given."""
+    option = click.option(
+        "--expected-current",
+        type=CurrentParam(),
+        default=None,
+        callback=_only_if_given,
+        expose_value=False,
+        metavar="NUMBER|none",
+        help="Refuse (exit 5) unless this is the holder now.",
+    )
+    return option(function)
+
+
+def _on_a_terminal(ctx: click.Context, param: click.Parameter, value: bool | None) -> bool:
+    return sys.stderr.isatty() if value is None else value
+
+
+def _only_if_given(ctx: click.Context, param: click.Parameter, value: int | None) -> None:
+    if ctx.get_parameter_source("expected_current") is click.core.ParameterSource.COMMANDLINE:
+        ctx.params["expected_current"] = value

@@ -1,0 +1,108 @@
+"""What people read: sentences, labels with values, JSON. Nothing from the server reaches the terminal raw."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.cli.support import cells
+from registry.rules import units
+from registry.rules.text import escape
+
+if TYPE_CHECKING:
+    from registry.client.types import MovedView
+
+size = units.size  # with the other forms of values
+
+
+def clean(text: object) -> str:
+    """*text* with everything that a terminal might obey written out."""
+    return escape(str(text))
+
+
+def lines(text: str) -> str:
+    """The same of a text of several lines, which stay lines."""
+    return "\n".join(map(clean, text.split("\n")))
+
+
+def encoded(value: Any, *, indent: int | None = None) -> str:
+    """*value* as JSON in ASCII, so that every locale can carry it, without a character that a terminal might obey."""
+    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
+
+
+def pass_on(pieces: Iterable[bytes]) -> None:
+    """Write a file in UTF-8 to stdout: as it is, or on a terminal as text that it does not obey."""
+    out, decoder = sys.stdout.buffer, codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for piece in pieces:
+        if sys.stdout.isatty():
+            piece = lines(decoder.decode(piece).replace("\r", "")).encode()  # noqa: PLW2901 -- the same, made safe
+        out.write(piece)
+    out.flush()
+
+
+def line(text: object = "") -> None:
+    """One line on stdout."""
+    click.echo(clean(text))
+
+
+def note(text: object) -> None:
+    """One line on stderr: for people only."""
+    click.echo(clean(text), err=True)
+
+
+def document(value: Any) -> None:
+    """One JSON document on stdout."""
+    click.echo(encoded(value, indent=2 if sys.stdout.isatty() else None))
+
+
+def pairs(items: Iterable[tuple[str, object]], *, indent: str = "  ") -> None:
+    """Labels with values, aligned; without the ones that have none."""
+    terminal = sys.stdout.isatty()
+    present = [(label, shown) for label, value in items if (shown := cells.text(value, terminal=terminal))]
+    width = max((len(label) for label, _ in present), default=0)
+    for label, shown in present:
+        line(f"{indent}{label:<{width}}  {shown}")
+
+
+def when(timestamp: str | None) -> str:
+    """``2026-11-21T13:05:02.123456Z`` as ``2026-11-21 13:05:02 UTC``."""
+    return f"{timestamp[:19].replace('T', ' ')} UTC" if timestamp else ""
+
+
+def span(seconds: float) -> str:
+    """``45s``, ``12m``, ``3h 20m``."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f}s"
+    return f"{minutes}m" if minutes < 60 else f"{minutes // 60}h {minutes % 60}m"
+
+
+def joined(values: Mapping[str, object]) -> str:
+    """``a=1 b=2``."""
+    return cells.text(values, terminal=sys.stdout.isatty())
+
+
+def count(number: int, noun: str) -> str:
+    """``1 file``, ``2 files``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def moved(move: MovedView) -> str:
+    """A move as one sentence: who had to leave, who entered, how and when."""
+    name = move["model"]
+    if not move["changed"] and not move["dry_run"]:
+        return f"{name}:{move['number']} is in {move['target']} already; nothing changed"
+    steps = [f"{name}:{move['number']} {move['source']} -> {move['target']}"]
+    if move["displaced"] is not None:
+        steps.insert(0, f"{name}:{move['displaced']} {move['target']} -> archived")
+    kind = move["kind"]
+    if kind == "rollback" and move["displaced"] is not None:
+        kind = f"rolled back from {move['displaced']} to {move['number']}"
+    how = ", ".join(part for part in (kind, when(move["at"])) if part)
+    would = "dry run, nothing changed: " if move["dry_run"] else ""
+    return f"{would}{', '.join(steps)}" + (f" ({how})" if how else "")

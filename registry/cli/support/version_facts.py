@@ -1,0 +1,143 @@
+"""Options of ``register`` as the facts that are registered with a version."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from registry.rules.listing import listed
+
+if TYPE_CHECKING:
+    from registry.client.detect import Detected
+    from registry.client.types import Dataset
+
+
+def detected(source: Path, *, enabled: bool) -> Detected:
+    """The run and the code around this process."""
+    from registry.client.detect import Detected, around
+
+    return around(source) if enabled else Detected()
+
+
+def run(
+    found: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None, actor: str | None
+) -> dict[str, Any] | None:
+    """The run: as detected, with what the options say in its place; None without an id.
+
+    What was detected is of another run when the options name another system.
+    """
+    if system and found and system != found["system"]:
+        found = None
+    given = {"system": system, "id": id, "url": url, "triggered_by": actor}
+    merged = {"system": "manual", **(found or {}), **{key: value for key, value in given.items() if value}}
+    if "id" in merged:
+        return merged
+    if url or system or actor:
+        raise click.UsageError("--run-url, --run-system and --triggered-by describe a run: say which with --run-id.")
+    return None
+
+
+def code(
+    found: Mapping[str, Any] | None, *, repo: str | None, commit: str | None, branch: str | None
+) -> dict[str, Any] | None:
+    """The code: as detected, with what the options say in its place.
+
+    What was detected of another repository or another commit is left out.
+    """
+    from registry.client.detect import public_repository
+
+    known = dict(found or {})
+    if repo and (address := public_repository(repo)) != known.get("repo"):
+        if not address:
+            raise click.BadParameter(f"{repo!r} is no address of a repository.", param_hint="--repo")
+        known = {"repo": address}
+    if commit and commit != known.get("commit"):
+        known = {"repo": known.get("repo"), "commit": commit}
+    if branch:
+        known["branch"] = branch
+    if known and not known.get("repo"):
+        raise click.UsageError("--commit and --branch are of a repository: say which with --repo.")
+    return known or None
+
+
+def environment(*, python: str | None, lock_file: Path | None, image_digest: str | None) -> dict[str, str] | None:
+    """Return the environment that the options describe. This process may run elsewhere than the training."""
+    found = {
+        "python": python,
+        "lock_digest": file_digest(lock_file) if lock_file else None,
+        "image_digest": image_digest,
+    }
+    return {key: value for key, value in found.items() if value} or None
+
+
+def dataset(text: str) -> Dataset:
+    """The dataset that a value of --data describes. Raises BadParameter."""
+    from registry.client import errors
+    from registry.client.files import data
+
+    try:
+        return data.described(text)
+    except errors.UnfitSource as error:
+        raise click.BadParameter(error.detail, param_hint="--data") from error
+
+
+def file_digest(path: Path) -> str:
+    """``sha256:<hex>`` of a file."""
+    from registry.client.files import scan
+
+    return f"sha256:{scan.digest(path)}"
+
+
+def merged_metrics(path: Path | None, given: Mapping[str, float], *, has_run: bool) -> dict[str, float] | None:
+    """The numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a run."""
+    from registry.client.files import value_files
+
+    with _named("--metrics-file"):
+        numbers = {**(value_files.metrics(path) if path else {}), **given}
+    special = [key for key, value in numbers.items() if not math.isfinite(value)]
+    if special and not has_run:
+        raise click.BadParameter(
+            f"{path}: {listed([f'{key!r} is {numbers[key]}' for key in special])}. NaN and infinities are kept with a "
+            "run only: say which with --run-id, or leave them out.",
+            param_hint="--metrics-file",
+        )
+    return numbers or None
+
+
+def merged_params(path: Path | None, given: Mapping[str, str]) -> dict[str, str] | None:
+    """The values of a file as text, and the options, which win."""
+    from registry.client import values
+    from registry.client.files import value_files
+
+    with _named("--params-file"):
+        texts = values.texts(value_files.params(path), "param") if path else {}
+    return {**texts, **given} or None
+
+
+def signature(path: Path | None) -> dict[str, Any] | None:
+    """An object that says what goes into the model and what comes out."""
+    from registry.client.files import value_files
+
+    with _named("--signature"):
+        return value_files.document(path) if path else None
+
+
+@contextmanager
+def _named(option: str) -> Iterator[None]:
+    """Turn a file that cannot be read into wrong usage of the *option*."""
+    from registry.client import errors
+
+    try:
+        yield
+    except (errors.UnfitSource, ValueError) as error:
+        raise click.BadParameter(getattr(error, "detail", str(error)), param_hint=option) from error
+
+
+def some(values: Sequence[Any]) -> list[Any] | None:
+    """The values, or None for none of them."""
+    return list(values) or None

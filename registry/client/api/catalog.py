@@ -1,0 +1,272 @@
+"""Models and their versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from registry.client import records
+from registry.client.api.fields import given
+from registry.client.errors import Conflict
+from registry.client.http.transport import Transport, path, read
+from registry.client.types import (
+    EntryView,
+    FileView,
+    Lifecycle,
+    MetricView,
+    ModelView,
+    RegisteredView,
+    Stage,
+    VersionLineageView,
+    VersionView,
+)
+from registry.client.values import When, finite, require_mapping, texts
+from registry.rules.manifest import MOST_FILES
+
+FILES_PAGE = 1000
+GONE = ("deleted", "failed")
+
+
+class Models:
+    """Names with versions."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        lifecycle: Lifecycle | None = None,
+        claimed: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> ModelView:
+        """Create a model; raises AlreadyExists. *claimed* is what another registry said of it, where it is moved."""
+        body = given(name=name, description=description, tags=_labels(tags), lifecycle=lifecycle, claimed=claimed)
+        return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
+
+    def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
+        """Models in the order of their names; without the deleted ones unless asked for."""
+        return self._transport.pages(ModelView, "/models", query={"name": name, "deleted": deleted})
+
+    def get(self, name: str) -> ModelView:
+        """One model, also a deleted one."""
+        return self._transport.one(ModelView, "GET", path("models", name))
+
+    def edit(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        lifecycle: Lifecycle | None = None,
+        reason: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ModelView:
+        """Change what is given; a tag whose value is None is removed."""
+        body = given(description=description, tags=_labels(tags), lifecycle=lifecycle, reason=reason)
+        return self._transport.one(
+            ModelView, "PATCH", path("models", name), body=body, if_match=if_match, key=idempotency_key
+        )
+
+    def delete(self, name: str, *, reason: str | None = None, if_match: str | None = None) -> ModelView:
+        """Put a tombstone on a model; raises InUse while a version serves."""
+        return self._transport.one(
+            ModelView, "DELETE", path("models", name), query={"reason": reason}, if_match=if_match
+        )
+
+    def restore(self, name: str, *, reason: str | None = None, idempotency_key: str | None = None) -> ModelView:
+        """Take the tombstone away again."""
+        return self._transport.one(
+            ModelView, "POST", path("models", name, "restore"), body=given(reason=reason), key=idempotency_key
+        )
+
+    def history(
+        self,
+        name: str,
+        *,
+        action: str | None = None,
+        actor: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+    ) -> Iterator[EntryView]:
+        """What happened to a model and its versions, newest first."""
+        query = {"action": action, "actor": actor, "since": since, "until": until}
+        return self._transport.pages(EntryView, path("models", name, "history"), query=query)
+
+    def etag(self, name: str) -> str | None:
+        """The model's present ETag, for ``if_match``."""
+        with self._transport.send("GET", path("models", name)) as response:
+            return response.headers.get("ETag")
+
+
+class Versions:
+    """Immutable numbered snapshots of a model."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __call__(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Sequence[dict[str, Any]]:
+        """Versions as flat rows, newest first, for a table: ``pandas.DataFrame(registry.versions("fraud"))``.
+
+        ``list`` gives the versions themselves; see ``records.rows`` for the columns.
+        """
+        return [*records.rows(self.list(model, stage=stage, state=state))]
+
+    def register(self, model: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> RegisteredView:
+        """Register a version whose bytes are uploaded already; raises BlobsMissing when they are not.
+
+        *body* is the request as the API defines it; ``RegistryClient.register`` makes one from files. Without a key the
+        call has its own: files, run and facts decide whether the version is there already. With the key of an earlier
+        call ``created`` is False, and the version is shown as it is now.
+
+        Raises FactsDiffer when the version that has these files and this run has other facts, and Conflict when the
+        version that the earlier call made was deleted or failed since.
+        """
+        where = path("models", model, "versions")
+        with self._transport.send("POST", where, body=body, key=idempotency_key) as response:
+            registered = read(RegisteredView, response)
+            replayed = response.headers.get("Idempotency-Replayed") == "true"
+        return self._as_it_is_now(registered) if replayed and idempotency_key is not None else registered
+
+    def _as_it_is_now(self, registered: RegisteredView) -> RegisteredView:
+        made = registered["version"]
+        version = self.get(made["model"], made["number"])
+        if version["state"] in GONE:
+            raise Conflict(
+                f"{version['model']}:{version['number']} was registered with this idempotency key and is "
+                f"{version['state']} now. To register the files again, use another key.",
+                status=409,
+            )
+        again = {**registered, "created": False, "version": version}
+        return cast(RegisteredView, records.of(RegisteredView, again))
+
+    def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
+        """Versions, newest first."""
+        query = {"stage": stage, "state": state}
+        return self._transport.pages(VersionView, path("models", model, "versions"), query=query)
+
+    def get(self, model: str, number: int) -> VersionView:
+        """One version, also a deleted one."""
+        return self._transport.one(VersionView, "GET", _version(model, number))
+
+    def edit(
+        self,
+        model: str,
+        number: int,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        reason: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> VersionView:
+        """Change what is given; a tag whose value is None is removed."""
+        body = given(description=description, tags=_labels(tags), reason=reason)
+        return self._transport.one(
+            VersionView, "PATCH", _version(model, number), body=body, if_match=if_match, key=idempotency_key
+        )
+
+    def delete(self, model: str, number: int, *, reason: str | None = None, if_match: str | None = None) -> VersionView:
+        """Put a tombstone on a version; raises InUse while it serves or others derive from it."""
+        return self._transport.one(
+            VersionView, "DELETE", _version(model, number), query={"reason": reason}, if_match=if_match
+        )
+
+    def restore(
+        self, model: str, number: int, *, reason: str | None = None, idempotency_key: str | None = None
+    ) -> VersionView:
+        """Take the tombstone away again."""
+        return self._transport.one(
+            VersionView, "POST", _version(model, number, "restore"), body=given(reason=reason), key=idempotency_key
+        )
+
+    def files(self, model: str, number: int, *, signed: bool = False) -> Iterator[FileView]:
+        """The manifest, by path; *signed*: each with the ``url`` of its bytes, as ``file_url`` gives one."""
+        where = _version(model, number, "files")
+        if signed:
+            return self._transport.pages(FileView, where, query={"signed": True}, most=MOST_FILES)
+        return self._transport.pages(FileView, where, size=FILES_PAGE, most=MOST_FILES)
+
+    def file_url(self, model: str, number: int, file: str) -> str:
+        """A signed URL of one file's bytes, good for some minutes and for whoever holds it."""
+        return self._transport.location(_version(model, number, "files", *file.split("/")))
+
+    def purge(
+        self,
+        model: str,
+        number: int,
+        *,
+        reason: str | None = None,
+        now: bool = False,
+        idempotency_key: str | None = None,
+    ) -> VersionView:
+        """Give up the bytes of a version that was deleted long enough ago, or at all with *now*; its history stays."""
+        body = given(reason=reason, now=now or None)
+        return self._transport.one(
+            VersionView, "POST", _version(model, number, "purge"), body=body, key=idempotency_key
+        )
+
+    def measure(
+        self,
+        model: str,
+        number: int,
+        metrics: Mapping[str, Any],
+        *,
+        step: int | None = None,
+        dataset_digest: str | None = None,
+        dataset_name: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> VersionView:
+        """Append an evaluation, of any finite numbers; earlier values stay in ``metrics()``.
+
+        *dataset_digest* identifies the data that it was measured on. Without one, *dataset_name* names a dataset of the
+        version's lineage; raises Invalid where it has none of this name.
+        """
+        body = given(metrics=finite(metrics), step=step, dataset_digest=dataset_digest, dataset_name=dataset_name)
+        return self._transport.one(
+            VersionView, "POST", _version(model, number, "metrics"), body=body, key=idempotency_key
+        )
+
+    def metrics(self, model: str, number: int) -> Iterator[MetricView]:
+        """Every value ever recorded."""
+        return self._transport.pages(MetricView, _version(model, number, "metrics"))
+
+    def lineage(self, model: str, number: int) -> VersionLineageView:
+        """The run, code, environment, datasets and parents that a version came from."""
+        return self._transport.one(VersionLineageView, "GET", _version(model, number, "lineage"))
+
+    def history(
+        self,
+        model: str,
+        number: int,
+        *,
+        action: str | None = None,
+        actor: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+    ) -> Iterator[EntryView]:
+        """What happened to one version, newest first."""
+        query = {"action": action, "actor": actor, "since": since, "until": until}
+        return self._transport.pages(EntryView, _version(model, number, "history"), query=query)
+
+    def etag(self, model: str, number: int) -> str | None:
+        """The version's present ETag, for ``if_match``."""
+        with self._transport.send("GET", _version(model, number)) as response:
+            return response.headers.get("ETag")
+
+
+def _version(model: str, number: int, *rest: str) -> str:
+    return path("models", model, "versions", number, *rest)
+
+
+def _labels(tags: Mapping[str, Any] | None) -> dict[str, str | None] | None:
+    """Tags as texts, and None for those to remove."""
+    if tags is None:
+        return None
+    require_mapping(tags, "tags")
+    kept = texts({key: value for key, value in tags.items() if value is not None}, "tag")
+    return {key: kept.get(key) for key in tags}

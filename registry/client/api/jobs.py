@@ -1,0 +1,23 @@
+"""Background jobs of the registry: which are parked, and one more try."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from registry.client.http.transport import Transport, path
+from registry.client.types import JobState, JobView
+
+
+class Jobs:
+    """Imports, verifications and hashing that are not done. Needs the role admin."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def list(self, *, state: JobState | None = None) -> Iterator[JobView]:
+        """Open jobs, oldest first."""
+        return self._transport.pages(JobView, path("jobs"), query={"state": state})
+
+    def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobView:
+        """Return a parked job to the workers."""
+        return self._transport.one(JobView, "POST", path("jobs", job_id, "retry"), key=idempotency_key)

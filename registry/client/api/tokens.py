@@ -1,0 +1,38 @@
+"""Tokens, and who the caller is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from registry.client.api.fields import given, several
+from registry.client.http.transport import Transport, path
+from registry.client.types import CreatedTokenView, Role, TokenView
+
+
+class Tokens:
+    """API tokens. Their secret is shown once, when they are made."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self,
+        owner: str,
+        *,
+        roles: Sequence[Role | str],
+        name: str | None = None,
+        expires_in_days: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> CreatedTokenView:
+        """Make a token for *owner*; the answer's ``token`` cannot be read again."""
+        body = given(owner=owner, roles=several(roles, "roles"), name=name, expires_in_days=expires_in_days)
+        return self._transport.one(CreatedTokenView, "POST", "/tokens", body=body, key=idempotency_key)
+
+    def list(self, *, mine: bool = False) -> Iterator[TokenView]:
+        """Every token, or those that act as the caller, without its secret; ``created_by`` is its issuer."""
+        return self._transport.pages(TokenView, "/me/tokens" if mine else "/tokens")
+
+    def revoke(self, token_id: str, *, mine: bool = False, reason: str | None = None) -> TokenView:
+        """End a token at once; with *mine* one that acts as the caller, for which no role is needed."""
+        place = path("me", "tokens", token_id) if mine else path("tokens", token_id)
+        return self._transport.one(TokenView, "DELETE", place, query={"reason": reason})

@@ -1,0 +1,327 @@
+"""The files under a directory, and their digests: what is there, exactly as a version would hold it.
+
+Symbolic links are followed only to places inside the directory; devices, pipes and sockets are no files of a model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from io import FileIO
+from itertools import islice
+from pathlib import Path
+
+from registry.client.errors import SourceChanged, UnfitSource
+from registry.client.files.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
+from registry.client.transfer.progress import Meter, Progress, in_parallel
+from registry.rules import paths
+from registry.rules.listing import listed
+from registry.rules.manifest import MOST_FILES
+
+CHUNK = 1 << 20
+LEAVES = "it is a symbolic link that leaves the directory"
+LEAVE_OUT = f"Rename it, or leave it out (exclude, {IGNORE_FILE})."
+FOLLOW = f"Follow such links (--follow-links, follow_links=True), or leave it out (exclude, {IGNORE_FILE})."
+AHEAD = 1 << 23
+# What a registry asks for unless it is set up otherwise: larger files go in parts of this size. Their parts are hashed
+# beside the whole, on another core, while the bytes are in the processor's cache; a registry that wants other parts
+# costs another pass over the file.
+SINGLE = 64 << 20
+PART = 16 << 20
+MOST_PARTS = 10_000
+EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
+
+Stamp = tuple[int, int, int, int]
+"""Device, inode, size and modification time: a file whose stamp is the same has not been written to."""
+NOWHERE: Stamp = (0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One entry of a directory; ``problem`` says why it cannot belong to a version."""
+
+    path: str
+    location: Path
+    stamp: Stamp = NOWHERE
+    problem: str | None = None
+
+    @property
+    def size(self) -> int:
+        return self.stamp[2]
+
+    @property
+    def readable(self) -> bool:
+        """Whether this is a file; its path alone may be what is unfit."""
+        return self.stamp != NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """A file with its digest; ``sha256`` is the hex alone, ``parts`` the same of each PART bytes of it, if known."""
+
+    path: str
+    location: Path
+    stamp: Stamp
+    sha256: str
+    parts: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.stamp[2]
+
+
+@dataclass(slots=True)
+class Noticed:
+    """What is in a directory and not in the version: ``ignored`` paths that the default patterns drop, ``empty``
+    directories, and the bit that makes files ``executable``. Folders end with a slash."""
+
+    ignored: list[str] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
+    executable: list[str] = field(default_factory=list)
+
+
+def exists(path: str | Path) -> bool:
+    """Return whether something is at *path*, or may be: opening it then says that it is not permitted.
+
+    A text that is too long for a path, such as an address, is none.
+    """
+    try:
+        return Path(path).exists()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def scan(
+    source: Path, selection: Selection = EVERYTHING, *, follow_links: bool = False, noticed: Noticed | None = None
+) -> list[Found]:
+    """The files to register: those below a directory that are selected, in the order of their paths, or one file.
+
+    With *follow_links* also those that symbolic links out of the directory lead to. What the version will not hold is
+    *noticed*. Raises UnfitSource when there is no file, or one that the registry would refuse.
+    """
+    noticed = noticed or Noticed()
+    if source.is_dir():
+        found = list(_selected(source, selection, follow_links=follow_links, noticed=noticed))
+    else:
+        found = [_only(source, selection)]
+    if unfit := [file for file in found if file.problem]:
+        named = listed([f"{file.path}: {file.problem}" for file in unfit], "; ")
+        raise UnfitSource(f"{named}. {FOLLOW if all(file.problem == LEAVES for file in unfit) else LEAVE_OUT}")
+    if not found:
+        left = f"; left out by default: {', '.join(sorted(noticed.ignored)[:5])}" if noticed.ignored else ""
+        raise UnfitSource(f"{source} is empty, or nothing in it is selected{left}: there is nothing to register.")
+    if len(found) > MOST_FILES:
+        raise UnfitSource(f"{source} holds more than {MOST_FILES} files, which is the most that a version has.")
+    names = [file.path for file in found]
+    if clashing := paths.clashes(names) or paths.repositories(names):
+        named = listed([f"{names[index]!r} {problem}" for index, problem in clashing.items()], "; ")
+        raise UnfitSource(f"{named}. {LEAVE_OUT}")
+    return found
+
+
+def walk(
+    directory: Path,
+    keep: Keep = lambda path: True,
+    *,
+    follow_links: bool = False,
+    noticed: Noticed | None = None,
+    most: int | None = None,
+) -> Iterator[Found]:
+    """Everything below *directory* but the directories themselves, sorted, unfit entries with their problem.
+
+    Without what *keep* drops; it is asked about ``directory/`` before what is in it. Ends after *most* entries: a link
+    that is followed may lead to a whole disk.
+    """
+    root = directory.resolve()
+    found = islice(_below(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
+    return iter(sorted(found, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
+
+
+def _selected(source: Path, selection: Selection, *, follow_links: bool, noticed: Noticed) -> Iterator[Found]:
+    content = _ignore_file(source, follow_links=follow_links) if os.path.lexists(source / IGNORE_FILE) else b""
+    keep = selection.rules(content, dropped_by_default=noticed.ignored)
+    return walk(source, keep, follow_links=follow_links, noticed=noticed, most=MOST_FILES + 1)
+
+
+def _ignore_file(source: Path, *, follow_links: bool) -> bytes:
+    ignored = next(walk(source, lambda path: path == IGNORE_FILE, follow_links=follow_links))
+    if ignored.problem or not ignored.location.is_file():
+        raise UnfitSource(f"{IGNORE_FILE}: {ignored.problem or 'it is a directory, not a file'}")
+    return ignored.location.read_bytes()
+
+
+def _only(source: Path, selection: Selection) -> Found:
+    if selection.include or selection.exclude:
+        raise UnfitSource(f"{source} is a file: there is nothing to include or exclude.")
+    return single(source)
+
+
+def hashed(
+    found: Sequence[Found], *, jobs: int, progress: Progress | None, step: str = "hash", parts: bool = False
+) -> list[Hashed]:
+    """Hash the files, in parallel; the order is kept. With *parts*, also the parts of those that will go in parts.
+
+    Raises SourceChanged for one written to meanwhile.
+    """
+    meter = Meter(step, sum(file.size for file in found), progress)
+
+    def work(file: Found) -> Hashed:
+        return _hash(file, meter, parts=parts and SINGLE < file.size <= PART * MOST_PARTS)
+
+    done = {file.path: file for file in in_parallel(work, found, jobs=jobs, meter=meter)}
+    return [done[file.path] for file in found]
+
+
+def digest(location: Path) -> str:
+    """The SHA-256 of one file, as hex."""
+    return _hash(single(location), Meter("hash", 0, None)).sha256
+
+
+def opened(file: Found | Hashed) -> FileIO:
+    """Open a file that was found. Raises UnfitSource for one that cannot be read, SourceChanged when it is another."""
+    try:
+        stream = file.location.open("rb", buffering=0)
+    except FileNotFoundError as error:
+        raise SourceChanged(f"{file.path} is gone. Run this again when nothing writes to the directory.") from error
+    except OSError as error:
+        raise UnfitSource(f"{file.path}: it cannot be read ({error.strerror}). {LEAVE_OUT}") from error
+    try:
+        unchanged(file, stream)
+    except SourceChanged:
+        stream.close()
+        raise
+    return stream
+
+
+def unchanged(file: Found | Hashed, stream: FileIO) -> None:
+    """Raises SourceChanged when the open file was written to since it was found."""
+    if _stamp(os.fstat(stream.fileno())) != file.stamp:
+        raise SourceChanged(f"{file.path} changed while it was being read. Run this again when nothing writes to it.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    root: Path
+    keep: Keep
+    follow_links: bool
+    noticed: Noticed
+
+
+def _below(walk: _Walk, directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
+    try:
+        entries = os.scandir(directory)
+    except OSError as error:
+        yield Found(prefix or str(directory), directory, problem=f"it cannot be read ({error.strerror})")
+        return
+    empty = True
+    with entries:
+        for entry in entries:
+            empty = False
+            yield from _entry(walk, entry, directory, prefix + entry.name, above)
+    if empty and prefix:
+        walk.noticed.empty.append(prefix)
+
+
+def _entry(
+    walk: _Walk, entry: os.DirEntry[str], directory: Path, path: str, above: tuple[Path, ...]
+) -> Iterator[Found]:
+    location = directory / entry.name
+    try:
+        # *directory* has no link in it, so that only an entry that is one needs resolving.
+        target = location.resolve(strict=True) if entry.is_symlink() else location
+        status = target.stat()
+    except (OSError, RuntimeError):  # RuntimeError: how Python before 3.13 reports a circle of links
+        if walk.keep(path):
+            yield Found(path, location, problem="it is a symbolic link that leads nowhere")
+        return
+    folder = stat.S_ISDIR(status.st_mode)
+    if not walk.keep(path + "/" if folder else path):
+        return
+    if not walk.follow_links and not target.is_relative_to(walk.root):
+        yield Found(path, location, problem=LEAVES)
+    elif folder and target in above:
+        yield Found(path, location, problem="it is a symbolic link to a directory that it is in")
+    elif folder:
+        yield from _below(walk, target, path + "/", (*above, target))
+    else:
+        if status.st_mode & EXECUTABLE:
+            walk.noticed.executable.append(path)
+        yield _file(path, target, status)
+
+
+def single(source: Path) -> Found:
+    """Return one file, with its problem when a version cannot hold it. Raises UnfitSource when it cannot be read."""
+    try:
+        target = source.resolve(strict=True)
+        return _file(source.name, target, target.stat())
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UnfitSource(f"{source} cannot be read ({reason}).") from error
+
+
+def _file(path: str, location: Path, status: os.stat_result) -> Found:
+    if not stat.S_ISREG(status.st_mode):
+        return Found(path, location, problem="it is a device, a pipe or a socket, not a file")
+    wrong = paths.problem(path)
+    return Found(path, location, _stamp(status), wrong and f"its path {wrong}")
+
+
+def _hash(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:
+    whole = hashlib.sha256()
+    with opened(file) as stream:
+        if parts:
+            with ThreadPoolExecutor(1) as beside:
+                digests = _hash_parts(_chunks(file, stream, meter), whole, beside)
+        else:
+            digests = ()
+            for chunk in _chunks(file, stream, meter):
+                whole.update(chunk)
+        unchanged(file, stream)
+    return Hashed(file.path, file.location, file.stamp, whole.hexdigest(), digests)
+
+
+def _hash_parts(chunks: Iterator[memoryview], whole: hashlib._Hash, beside: Executor) -> tuple[str, ...]:
+    """Hash the chunks as a whole here and as parts *beside*; the digests of the parts."""
+    digests, part, filled = [], hashlib.sha256(), 0
+    for chunk in chunks:
+        other = beside.submit(part.update, chunk)
+        whole.update(chunk)
+        other.result()
+        filled += len(chunk)
+        if filled == PART:  # a multiple of CHUNK
+            digests.append(part.hexdigest())
+            part, filled = hashlib.sha256(), 0
+    return (*digests, part.hexdigest()) if filled else tuple(digests)
+
+
+def _chunks(file: Found, stream: FileIO, meter: Meter) -> Iterator[memoryview]:
+    """The file's bytes, in a buffer that the next chunk overwrites; never past its size: a log that grows has no end.
+
+    The kernel is told to read ahead, so that the disk works while the bytes are hashed.
+    """
+    buffer, left = memoryview(bytearray(min(CHUNK, file.size))), file.size
+    while left:
+        _read_ahead(stream, file.size - left)
+        wanted, count = min(CHUNK, left), 0
+        while count < wanted and (more := stream.readinto(buffer[count:wanted])):
+            count += more
+        if not count:
+            return
+        yield buffer[:count]
+        left -= count
+        meter.advance(count)
+
+
+def _read_ahead(stream: FileIO, position: int) -> None:
+    if position % AHEAD == 0 and hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(stream.fileno(), position + AHEAD, AHEAD, os.POSIX_FADV_WILLNEED)
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -1,0 +1,166 @@
+"""Connections that fail: which side, which address, and what to look at. HTTP proxies between client and server."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from urllib3 import exceptions as urllib3
+
+from registry.client import errors
+from registry.client.http import urls
+
+CA_ADVICE = "For a private CA give its certificate: --ca-file FILE, REGISTRY_CA_FILE, or ca_file in Python."
+_CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://)?[^/]*@", re.IGNORECASE)
+_SYSTEM = re.compile(r"\[(?:Errno|SSL)[^]]*\] ?|\(_ssl\.c:\d+\)|<.*?>: ?")
+# X509_V_ERR_…: openssl.org/docs/manmaster/man3/X509_STORE_CTX_get_error.html
+_NOT_NOW, _OTHER_NAMES = frozenset({9, 10}), frozenset({62, 64})
+
+
+def proxy(url: str) -> tuple[str, str] | None:
+    """Return the HTTP proxy that requests for *url* go through, without its credentials, and the variable that names
+    it; None without a proxy."""
+    address = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+    if not address:
+        return None
+    names = (f"{urlsplit(url).scheme}_proxy", "all_proxy")
+    written = (name for lower in names for name in (lower, lower.upper()) if os.environ.get(name))
+    return _CREDENTIALS.sub(r"\1", address), next(written, "the system's settings")
+
+
+def through(url: str) -> str:
+    """Return `` (through the HTTP proxy …)`` for text about *url*, empty without a proxy."""
+    found = proxy(url)
+    return f" (through the HTTP proxy {found[0]})" if found else ""
+
+
+def unreachable(url: str, error: Exception) -> errors.Unreachable:
+    """Return the error for no answer, with what to look at first. Never shows more of *url* than its origin."""
+    where = urls.origin(url)
+    if isinstance(error, requests.exceptions.ProxyError):
+        return errors.Unreachable(_proxy_failed(url, where, error))
+    if isinstance(error, requests.exceptions.SSLError):
+        return errors.Unreachable(_tls_failed(url, where, error))
+    if _timed_out(error) or _timed_out(_reason(error)):
+        return errors.Unreachable(_late(url, where, error))
+    return errors.Unreachable(_failed(url, where, error))
+
+
+def uncallable(url: str, error: requests.RequestException) -> errors.UnexpectedReply:
+    """Return the error for an address that cannot be called at all, such as one behind a proxy that is none."""
+    where, found = urls.origin(url), proxy(url)
+    if found and isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
+        socks = " (pip install 'requests[socks]')" if "SOCKS" in str(error) else ""
+        return errors.UnexpectedReply(
+            f"{where} cannot be called: the proxy {found[0]} in {found[1]} cannot be used: {error}{socks}"
+        )
+    return errors.UnexpectedReply(f"{where} cannot be called: {error}")
+
+
+def _proxy_failed(url: str, where: str, error: Exception) -> str:
+    address, variable = proxy(url) or ("", "HTTPS_PROXY")
+    status = re.search(r"Tunnel connection failed: (\d{3}.*)", str(_reason(error)))
+    said = status[1].strip("'\"() ") if status else cause(error)
+    if status and said.startswith("407"):
+        return (
+            f"the HTTP proxy {address} asks for a login ({said}) before it connects to {where}. "
+            f"Set {variable} to http://USER:PASSWORD@HOST:PORT, or name the host in NO_PROXY."
+        )
+    if status:
+        return (
+            f"the HTTP proxy {address} does not connect to {where} ({said}). "
+            f"Its administrator must allow it; or name the host in NO_PROXY."
+        )
+    return (
+        f"{where} is called through the HTTP proxy {address}, which cannot be reached ({said}). "
+        f"Look at {variable}, or name the host in NO_PROXY."
+    )
+
+
+def _tls_failed(url: str, where: str, error: Exception) -> str:
+    found = _verification(error)
+    if found is None:
+        plain = f"http{where.removeprefix('https')}"
+        if any(text in str(error).upper().replace("_", " ") for text in ("WRONG VERSION NUMBER", "RECORD LAYER")):
+            return f"{where} does not speak TLS. Is its address {plain}?"
+        return f"{where}: TLS failed ({cause(error)}){through(url)}. Look at the address and at the server's log."
+    advice = certificate_advice(found, proxied=proxy(url) is not None)
+    reason = found.verify_message.rstrip(".")
+    return f"{where}: the TLS certificate cannot be trusted ({reason}){through(url)}. {advice}"
+
+
+def certificate_advice(found: ssl.SSLCertVerificationError, *, proxied: bool = False) -> str:
+    """Return what to do about a certificate that is not trusted."""
+    if found.verify_code in _NOT_NOW:
+        return "Its operator must renew it, or this machine's clock is wrong."
+    if found.verify_code in _OTHER_NAMES:
+        return "Use a name that the certificate has, or let its operator add this one."
+    return f"{CA_ADVICE}{' A proxy that inspects TLS has a CA too.' if proxied else ''}"
+
+
+def _late(url: str, where: str, error: Exception) -> str:
+    if isinstance(error, requests.ConnectTimeout) or isinstance(_reason(error), urllib3.ConnectTimeoutError):
+        return f"{where} did not accept a connection in time{through(url)}. Look at the address, and at firewalls."
+    return f"{where} accepted the request and did not answer in time{through(url)}. Look at its load and its log."
+
+
+def _failed(url: str, where: str, error: Exception) -> str:
+    reason = _reason(error)
+    if isinstance(reason, urllib3.NameResolutionError):
+        return f"{where} cannot be reached ({cause(error)}). Look at the address, and at this machine's DNS."
+    spoken = re.search(r"BadStatusLine\((.*?)\)?\)?$", str(reason))
+    if spoken:
+        return f"{where} does not speak HTTP (it sent {spoken[1][:60]}). Look at the port."
+    if isinstance(reason, urllib3.ProtocolError) and where.startswith("http:"):
+        tls = f"https{where.removeprefix('http')}"
+        return f"{where} closed the connection without an answer ({cause(error)}). Is its address {tls}?"
+    if urls.loopback(url):
+        advice = " Is the server running? registry serve --dev. Another one: --url, REGISTRY_URL."
+    elif isinstance(reason, urllib3.NewConnectionError):
+        advice = " Is it running, and is the port right?"
+    else:
+        advice = ""
+    return f"{where} cannot be reached ({cause(error)}).{advice}"
+
+
+def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Return the failed check of a certificate that *error* wraps; None for another failure of TLS."""
+    found: Any = error
+    for _ in range(8):
+        if found is None or isinstance(found, ssl.SSLCertVerificationError):
+            return found
+        found = getattr(found, "reason", None) or next(
+            (arg for arg in getattr(found, "args", ()) if isinstance(arg, BaseException)), None
+        )
+        if isinstance(found, str):  # of an ssl.SSLError, which has no other below it
+            return None
+    return None
+
+
+def _timed_out(error: BaseException) -> bool:
+    """Return whether time ran out; urllib3 counts a refused connection (NewConnectionError) as that too."""
+    return isinstance(error, requests.Timeout | urllib3.TimeoutError) and not isinstance(
+        error, urllib3.NewConnectionError
+    )
+
+
+def _reason(error: BaseException) -> Any:
+    """Return what the library wrapped: the last failure of the retries, or the error itself."""
+    wrapped = error.args[0] if error.args else error
+    return getattr(wrapped, "reason", None) or (wrapped if isinstance(wrapped, BaseException) else error)
+
+
+def cause(error: BaseException) -> str:
+    """Return the innermost reason, without the wrapping and the numbers that libraries add."""
+    found: Any = _reason(error)
+    while inner := next((one for one in getattr(found, "args", ()) if isinstance(one, BaseException)), None):
+        found = inner
+    if isinstance(found, urllib3.NameResolutionError):
+        return f"the name {found.conn.host} is not found"
+    text = getattr(found, "strerror", None) or str(found)
+    text = _SYSTEM.sub("", text.rpartition(": ")[2] or text)
+    return text.strip("'\"() ") or type(found).__name__

@@ -1,0 +1,1 @@
+"""Transfers of bytes to and from the store, by bounded threads."""

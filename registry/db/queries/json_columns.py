@@ -1,0 +1,140 @@
+"""Lists of a version or a model as columns: tags, aliases, metrics and so on, read with the owner's row.
+
+One statement then reads all of each owner, as of one moment, however many owners there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, ColumnElement, Text, func, literal_column, or_, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.functions import GenericFunction
+
+from registry.db.base import Rows
+from registry.db.models import (
+    AliasTenure,
+    LineageEdge,
+    LineageNode,
+    Model,
+    ModelTag,
+    Version,
+    VersionMetric,
+    VersionParam,
+    VersionTag,
+)
+from registry.db.queries.cached_fragments import Fixed
+from registry.domain.stages import SERVING
+
+
+class _Listed(GenericFunction[Any]):
+    """The rows as one JSON list of lists, in no order; NULL or empty without any."""
+
+    name = "registry_listed"
+    type = JSON()
+    inherit_cache = True
+
+
+class _Exact(GenericFunction[str]):
+    """A number as a text that reads as the same number again: SQLite's JSON has 15 digits of it."""
+
+    name = "registry_exact"
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_Listed, "postgresql")
+def _listed_postgresql(element: _Listed, compiler: Any, **options: Any) -> str:
+    return f"json_agg(json_build_array({compiler.process(element.clauses, **options)}))"
+
+
+@compiles(_Listed, "sqlite")
+def _listed_sqlite(element: _Listed, compiler: Any, **options: Any) -> str:
+    values = ((one, compiler.process(one, **options)) for one in element.clauses)
+    rows = (f"json({text})" if isinstance(one.type, JSON) else text for one, text in values)
+    return f"json_group_array(json_array({', '.join(rows)}))"
+
+
+@compiles(_Exact, "postgresql")
+def _exact_postgresql(element: _Exact, compiler: Any, **options: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **options)} AS TEXT)"
+
+
+@compiles(_Exact, "sqlite")
+def _exact_sqlite(element: _Exact, compiler: Any, **options: Any) -> str:
+    return f"printf('%!.20g', {compiler.process(element.clauses, **options)})"
+
+
+def version_tags() -> ColumnElement[Any]:
+    """``[key, value]`` of the tags of ``Version``."""
+    return _listed(
+        "version_tags", select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
+    )
+
+
+def version_params() -> ColumnElement[Any]:
+    """``[key, value]`` of the params of ``Version``."""
+    return _listed(
+        "version_params",
+        select(_Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
+    )
+
+
+def version_metrics() -> ColumnElement[Any]:
+    """``[id, key, value as text, dataset_digest, dataset_name]`` of ``Version``: the latest of each on each dataset."""
+    measured = aliased(VersionMetric)
+    latest = select(func.max(measured.id)).where(measured.version_id == Version.id)
+    latest = latest.group_by(measured.key, measured.dataset_digest)
+    value, said = _Exact(VersionMetric.value), (VersionMetric.dataset_digest, VersionMetric.dataset_name)
+    rows = select(_Listed(VersionMetric.id, VersionMetric.key, value, *said))
+    return _listed("version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
+
+
+def version_aliases() -> ColumnElement[Any]:
+    """``[alias]`` for those that point at ``Version``."""
+    rows = select(_Listed(AliasTenure.alias))
+    return _listed("version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None)))
+
+
+def version_lineage() -> ColumnElement[Any]:
+    """``[place, kind, role, attributes, number, model]`` of what ``Version`` came from; the last two of a version."""
+    own, target, parent, its_model = aliased(LineageNode), aliased(LineageNode), aliased(Version), aliased(Model)
+    rows = (
+        select(_Listed(LineageEdge.id, target.kind, LineageEdge.role, target.attributes, parent.number, its_model.name))
+        .select_from(own)
+        .join(LineageEdge, LineageEdge.source_id == own.id)
+        .join(target, target.id == LineageEdge.target_id)
+        .outerjoin(parent, parent.id == target.version_id)
+        .outerjoin(its_model, its_model.id == parent.model_id)
+    )
+    return _listed("version_lineage", rows.where(own.version_id == Version.id))
+
+
+def model_tags() -> ColumnElement[Any]:
+    """``[key, value]`` of the tags of ``Model``."""
+    return _listed("model_tags", select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id))
+
+
+def model_aliases() -> ColumnElement[Any]:
+    """``[alias, number]`` of the aliases of ``Model``."""
+    pointed = aliased(Version)
+    rows = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
+    return _listed("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
+
+
+def model_holders() -> ColumnElement[Any]:
+    """``[stage, number]`` of the versions of ``Model`` that serve."""
+    holder = aliased(Version)
+    rows = select(_Listed(holder.stage, holder.number))
+    return _listed(
+        "model_holders",
+        rows.where(
+            holder.model_id == Model.id,
+            or_(*(holder.stage == literal_column(f"'{stage.value}'") for stage in sorted(SERVING))),
+        ),
+    )
+
+
+def _listed(name: str, rows: Rows) -> ColumnElement[Any]:
+    return Fixed(name, rows.correlate(Version, Model).scalar_subquery()).label(name)  # without one it has no type

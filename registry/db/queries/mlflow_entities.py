@@ -1,0 +1,148 @@
+"""Turn rows into briefs: as much of models and versions as MLflow's protocol shows, in as few statements."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, true, union_all
+from sqlalchemy.orm import Session, aliased
+
+from registry.db.base import Rows
+from registry.db.models import Account, Model, Version
+from registry.db.queries import json_columns, pages, records, row_sizes
+from registry.db.queries.pages import BUDGET, Fitting, Sorted
+from registry.db.records import ModelBrief, VersionBrief
+from registry.domain.stages import LOADABLE, Stage
+
+_VERSION: dict[str, Any] = {
+    "model": Model.name,
+    "model_id": Version.model_id,
+    "number": Version.number,
+    "state": Version.state,
+    "state_reason": Version.state_reason,
+    "stage": Version.stage,
+    "description": Version.description,
+    "tags": json_columns.version_tags(),
+    "aliases": json_columns.version_aliases(),
+    "manifest_digest": Version.manifest_digest,
+    "source": Version.source,
+    "location": Version.location,
+    "run_id": Version.run_id,
+    "run_link": Version.run_link,
+    "logged_model": Version.logged_model,
+    "created_at": Version.created_at,
+    "created_by": Account.name,
+    "revised_at": Version.revised_at,
+    "claimed": Version.claimed,
+    "updated_at": Version.updated_at,
+}
+_MODEL: dict[str, Any] = {
+    "id": Model.id,
+    "name": Model.name,
+    "description": Model.description,
+    "tags": json_columns.model_tags(),
+    "aliases": json_columns.model_aliases(),
+    "created_at": Model.created_at,
+    "revised_at": Model.revised_at,
+    "claimed": Model.claimed,
+    "updated_at": Model.updated_at,
+}
+
+
+def select_live_models() -> Rows:
+    """What is told of models that are not deleted, for :func:`model_briefs`."""
+    return MODELS.statement.where(Model.deleted_at.is_(None))
+
+
+def select_live_versions() -> Rows:
+    """What is told of versions that are not deleted, nor their models, for :func:`version_briefs`."""
+    return VERSIONS.statement.where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
+
+
+def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
+    """Briefs for rows of :func:`select_live_versions`, in their order."""
+    return [_version(dict(zip(_VERSION, row, strict=True))) for row in rows]
+
+
+def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]]) -> list[ModelBrief]:
+    """Briefs for rows of :func:`select_live_models`, in their order, with rows of their *latest* versions."""
+    models = [dict(zip(_MODEL, row, strict=True)) for row in rows]
+    versions: dict[str, list[VersionBrief]] = defaultdict(list)
+    for brief in version_briefs(latest):
+        versions[brief.model_id].append(brief)
+    return [_model(told, versions[told["id"]]) for told in models]
+
+
+def whole_models(session: Session, statement: Rows, /, **values: Any) -> list[ModelBrief]:
+    """Read briefs of the models that *statement* finds, whatever their size: statements of one model."""
+    found = records.rows(session, statement, **values)
+    return model_briefs(found, _latest_of(session, found, budget=pages.UNBOUNDED).rows) if found else []
+
+
+def fitting_models(session: Session, found: Fitting) -> tuple[list[ModelBrief], Fitting]:
+    """Return briefs for rows of ``MODELS``, and those rows: as many as fit on a page with their latest versions."""
+    while found.rows:
+        budget = BUDGET - found.size if len(found.rows) > 1 else pages.UNBOUNDED
+        latest = _latest_of(session, found.rows, budget=budget)
+        if not latest.more and latest.size <= budget:
+            return model_briefs(found.rows, latest.rows), found
+        found = found.first(len(found.rows) // 2)
+    return [], found
+
+
+def _latest_of(session: Session, models: Sequence[Sequence[Any]], *, budget: int) -> Fitting:
+    """Read of each model the newest version in each stage, by model and number."""
+    ids = [row[0] for row in models]
+    return pages.read(session, _LATEST, {"ids": ids}, limit=len(ids) * len(Stage), budget=budget)
+
+
+@functools.cache
+def select_latest(*stages: Stage) -> Rows:
+    """Of the live model ``name`` the newest version in each of the stages, by number."""
+    of_model = _latest(stages, (Model.name == bindparam("name")) & Model.deleted_at.is_(None))
+    return of_model.order_by(Version.number)
+
+
+def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
+    """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
+    asked = _stages(stages)
+    ids = select(_newest(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
+    return select_live_versions().where(Version.id.in_(ids))
+
+
+def _stages(stages: Sequence[Stage]) -> Any:
+    return union_all(*(select(literal_column(f"'{stage.value}'").label("stage")) for stage in stages)).subquery()
+
+
+def _newest(model_id: Any, stage: Any) -> ColumnElement[int]:
+    """The id of the model's newest version in the stage: one that cannot be loaded only where all others cannot."""
+    own = aliased(Version)
+    newest = select(own.id).where(own.model_id == model_id, own.stage == stage, own.deleted_at.is_(None))
+    newest = newest.order_by(own.number.desc()).limit(1).correlate_except(own)
+    loadable = newest.where(own.state.in_([literal_column(f"'{state.value}'") for state in sorted(LOADABLE)]))
+    return func.coalesce(loadable.scalar_subquery(), newest.scalar_subquery())
+
+
+MODELS = pages.details(records.of_models(_MODEL), Model.id, row_sizes.model, name="model briefs")
+VERSIONS = pages.details(records.of_versions(_VERSION), Version.id, row_sizes.version_brief, name="version briefs")
+_BY_MODEL = (Sorted(Version.model_id), Sorted(Version.number))
+_LATEST = pages.bounded(VERSIONS, _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True))), _BY_MODEL)
+
+
+def _model(told: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
+    changed_at = told.pop("updated_at")
+    told["revised_at"] = told["revised_at"] or changed_at
+    told["tags"], told["aliases"] = records.mapping(told["tags"]), records.mapping(told["aliases"])
+    return ModelBrief(latest=latest, **told)
+
+
+def _version(told: dict[str, Any]) -> VersionBrief:
+    changed_at = told.pop("updated_at")
+    told["revised_at"] = told["revised_at"] or changed_at
+    told["manifest_digest"] = told["manifest_digest"] or None
+    told["tags"] = records.mapping(told["tags"])
+    told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
+    return VersionBrief(**told)

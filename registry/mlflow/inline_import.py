@@ -1,0 +1,74 @@
+"""What a tracking server has, fetched while the client that registers it waits.
+
+A client looks at a pending version every three seconds, though most are fetched in a fraction of one. Nothing is
+registered before the files are here: a client that hangs up and repeats its request makes one version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from registry.domain.access import Actor
+from registry.domain.errors import BlobsMissing, Invalid, RegistryError, Unavailable
+from registry.domain.registrations import Registration
+from registry.http.context import client_is_gone, places, settings, sources, store, upstreams, yielding
+from registry.services.imports import upstream
+from registry.services.imports.copy import Beyond, Job
+from registry.services.imports.inline import Place
+from registry.storage.sources import Refused
+
+log = structlog.get_logger(__name__)
+LISTED = 100  # paths of what was left out
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """The files, as a registration; None where a worker is to fetch them. ``run_id`` is None where it is not known."""
+
+    run_id: str | None = None
+    wanted: Registration | None = None
+
+
+def wait_for(source: str, facts: Mapping[str, Any], *, actor: Actor) -> Arrived:
+    """Fetch what one of the tracking servers has at *source*, as much as is possible while a request waits.
+
+    Raises NotFound, Conflict or Invalid where no version can come of it, or Unavailable for a client that is gone.
+    """
+    place = places().enter() if facts["kind"] == upstream.TRACKING else None
+    if place is None:
+        return Arrived()
+    with place, yielding():
+        found = _fetch(place, source, facts, actor)
+    if client_is_gone():
+        raise Unavailable("the client has closed its connection; nothing was registered")
+    return found
+
+
+def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) -> Arrived:
+    run_id: str | None = None
+    allowed = sources()
+    job = Job(source, facts, store(), requester=actor, allow_secrets=settings().allow_secrets, bounds=place.bounds)
+    look = partial(upstream.look, source, facts, upstreams=upstreams(), sources=allowed)
+    try:
+        known = place.result("tracking server", look)
+        run_id = known.run_id if known else None
+        wanted = place.result("source", partial(upstream.fetch, job, known, allowed))
+    except Refused as refusal:
+        raise Invalid.told(refusal.detail) from refusal
+    except Beyond:
+        log.info("left_to_worker", source=source, reason="too large, or it takes too long")
+    except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster
+        log.info("left_to_worker", source=source, reason=error.detail)
+    except RegistryError:
+        raise
+    except Exception:
+        log.exception("left_to_worker", source=source)
+    else:
+        log.info("fetched", source=source, files=job.files, bytes=job.bytes, ignored=list(job.ignored)[:LISTED])
+        return Arrived(run_id, wanted)
+    return Arrived(run_id)

@@ -1,0 +1,164 @@
+"""Which files an MLflow source means that lies in our own artifact area, for whoever registers a version of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Artifact, Upload, VersionFile
+from registry.db.queries import paths
+from registry.db.session import reading
+from registry.domain import artifact_area
+from registry.domain.errors import Conflict, Unavailable
+from registry.domain.manifest import File
+from registry.rules.manifest import MOST_FILES
+from registry.services.artifacts.artifact_files import version_shown
+from registry.services.audit import row_seals
+from registry.services.catalog import artifact_owners
+
+KIND = "artifacts"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A file that a worker is to hash. ``object`` is the key under which it arrived."""
+
+    path: str
+    size: int
+    object: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files at *path*, by the names that a version gives them; those *waiting* have no digest yet."""
+
+    path: str
+    files: Sequence[File]
+    waiting: Sequence[Waiting] = ()
+
+    @property
+    def area(self) -> str | None:
+        """The directory, or file, of the area whose paths a registration frees; None for the files of a version."""
+        return None if self.path.partition("/")[0] == artifact_area.VERSIONS else self.path
+
+
+def location_of(model_id: str, number: int) -> str:
+    """The path at which the area shows a version's files."""
+    return f"{artifact_area.VERSIONS}/{model_id}/{number}"
+
+
+def manifest_at(source: str, *, hosts: Collection[str]) -> Found | None:
+    """The files that *source* means, if it lies in our area and there are any; *hosts* are the names we are served at.
+
+    Understood are addresses of the area, ``mlflow-artifacts:`` and ``models:/m-<id>`` of a logged model whose files
+    were sent here. Raises Conflict where those of one logged model lie at several places, or for a deleted version;
+    NotReady for a version without verified files. Raises Conflict where several accounts have written the files.
+    """
+    with reading() as session:
+        if (model := artifact_area.logged_model_named(source)) is not None:
+            path = _logged_model_at(session, model)
+        else:
+            path = artifact_area.path_in(source, hosts=hosts)
+        if not path or artifact_area.problem(path):
+            return None
+        found = _shown(session, path) if path.partition("/")[0] == artifact_area.VERSIONS else _stored(session, path)
+    return found if found and (found.files or found.waiting) else None
+
+
+def wait_facts(found: Found) -> dict[str, Any]:
+    """The facts of an import that fills a version with *found* as soon as all of it is hashed, whatever is written to
+    its paths meanwhile."""
+    hashed = [
+        {"path": file.path, "size": file.size, "sha256": file.sha256, "media_type": file.media_type}
+        for file in found.files
+    ]
+    waiting = [
+        {"path": file.path, "size": file.size, "object": file.object, "media_type": file.media_type}
+        for file in found.waiting
+    ]
+    return {"kind": KIND, "path": found.path, "files": hashed + waiting}
+
+
+def files_for(facts: Mapping[str, Any]) -> list[File]:
+    """The files of :func:`wait_facts`. Raises Unavailable while one is not hashed, Conflict when it never will be."""
+    awaited = [file["object"] for file in facts["files"] if "object" in file]
+    with reading() as session:
+        hashed = dict(_hashed(session, awaited))
+        open_ = set(session.scalars(select(Artifact.object).where(Artifact.object.in_(awaited)))) if awaited else set()
+    files = []
+    for file in facts["files"]:
+        if "object" in file and file["object"] not in hashed:
+            _refuse(file, facts, is_open=file["object"] in open_)
+        size, sha256 = hashed[file["object"]] if "object" in file else (file["size"], file["sha256"])
+        files.append(File(file["path"], size, sha256, file["media_type"]))
+    return files
+
+
+def _refuse(file: Mapping[str, Any], facts: Mapping[str, Any], *, is_open: bool) -> None:
+    if is_open:
+        raise Unavailable(f"{facts['path']}/{file['path']} is still to be read and hashed")
+    raise Conflict(
+        f"{facts['path']}/{file['path']} was written again or deleted before it could be hashed; register it again"
+    )
+
+
+def _hashed(session: Session, objects: Sequence[str]) -> list[tuple[str, tuple[int, str]]]:
+    if not objects:
+        return []
+    done = select(Upload).where(Upload.key.in_(objects), Upload.sha256 != "")
+    sent = row_seals.genuine(session, session.scalars(done))
+    return [(upload.key, (upload.size, upload.sha256)) for upload in sent]
+
+
+def _logged_model_at(session: Session, model: str) -> str | None:
+    """The directory of a logged model. Raises Conflict when there are several: none of them can be believed."""
+    found = session.scalars(select(Artifact.path).where(Artifact.logged_model == model))
+    roots = sorted({artifact_area.logged_model_root(path) for path in found})
+    if len(roots) > 1:
+        raise Conflict(
+            f"the files of {model} lie at several places ({', '.join(roots[:3])}); name the one you mean by its "
+            "address as the source"
+        )
+    return roots[0] if roots else None
+
+
+def _stored(session: Session, path: str) -> Found:
+    """Never more files than one too many: a manifest refuses those. Raises Conflict for files of several accounts."""
+    rows = session.scalars(
+        select(Artifact).where(*paths.within(path)).order_by(Artifact.path).limit(MOST_FILES + 1)
+    ).all()
+    artifact_owners.require_one(session, (row.created_by for row in rows), path)
+    files = [
+        File(_name(row.path, path), row.size, row.sha256, row.media_type) for row in rows if row.sha256 is not None
+    ]
+    waiting = [
+        Waiting(_name(row.path, path), row.size, row.object or "", row.media_type) for row in rows if row.sha256 is None
+    ]
+    return Found(path, files, waiting)
+
+
+def _shown(session: Session, path: str) -> Found | None:
+    shown = artifact_area.version_path(path)
+    found = version_shown(session, shown) if shown else None
+    if shown is None or found is None:
+        return None
+    rows = session.scalars(select(VersionFile).where(VersionFile.version_id == found.id).order_by(VersionFile.path))
+    files = [File(row.path, row.size, row.sha256, row.media_type) for row in rows]
+    if shown.path:
+        above = f"{shown.path}/"
+        files = [
+            File(_name(file.path, shown.path), file.size, file.sha256, file.media_type)
+            for file in files
+            if file.path == shown.path or file.path.startswith(above)
+        ]
+    return Found(path, files)
+
+
+def _name(path: str, directory: str) -> str:
+    """What a version calls a file: its path below the directory; the last step of one that is the source itself."""
+    return path.removeprefix(f"{directory}/") if path != directory else path.rpartition("/")[2]

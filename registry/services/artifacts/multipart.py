@@ -1,0 +1,289 @@
+"""Files of the artifact area that arrive in parts, of which nobody has said size or digest: a worker hashes them.
+
+Until then a path names the object that arrived; afterwards its bytes are a blob like any other, and that object goes.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.models import Account, Artifact, Upload
+from registry.db.session import reading, transaction
+from registry.domain import artifact_area, clock
+from registry.domain.access import SYSTEM, Actor, ActorKind
+from registry.domain.audit import Happening
+from registry.domain.errors import (
+    BlobsMissing,
+    Conflict,
+    Invalid,
+    Malformed,
+    NotFound,
+    TooLarge,
+    Unavailable,
+    UploadMismatch,
+)
+from registry.domain.part_sizes import MOST_SIGNED
+from registry.rules import credentials
+from registry.services import audit, background_jobs, leases
+from registry.services.artifacts import artifact_files
+from registry.services.artifacts.artifact_files import Content
+from registry.services.audit import row_seals
+from registry.services.catalog import artifact_owners
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.integrity import store_ownership
+from registry.services.integrity.damage import STORAGE
+from registry.services.leases import Lease
+from registry.services.uploads import announcement, credential_files, ingest, quotas
+from registry.services.uploads.announcement import Limits, Wanted
+from registry.storage.checked import Store
+from registry.storage.driver import Target
+from registry.storage.keys import incoming_key
+
+log = structlog.get_logger(__name__)
+RETRY_AFTER = timedelta(seconds=15)
+JOINED = "joined"
+_UPLOAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+UNKNOWN = ""  # the digest of bytes that nobody has hashed
+UNREAD = b"\0"  # stands for the content of a file of which the name alone is searched
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An upload, and where each of its parts goes, by number."""
+
+    id: str
+    targets: Sequence[Target]
+
+
+def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits, allow_secrets: bool) -> Begun:
+    """Prepare to receive *path* in *count* parts until the upload expires.
+
+    Raises Malformed, Invalid for a file that holds credentials by its name unless *allow_secrets*, Forbidden, Conflict
+    or Unsupported.
+    """
+    artifact_files.require_own(path, actor=actor)
+    if not allow_secrets:
+        credential_files.require_none(path, UNREAD)
+    if not 1 <= count <= MOST_SIGNED:
+        raise Malformed(
+            f"num_parts must be 1 to {MOST_SIGNED}, not {count}: send larger parts (MLflow's clients: "
+            "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE, up to 5 GiB)"
+        )
+    quotas.require_room([0], actor=actor, quota=limits.quota)
+    upload_id, now, length = str(uuid.uuid4()), times.now(), timedelta(seconds=limits.upload_expiry)
+    key, until = incoming_key(upload_id), clock.now() + length  # this machine's clock signs
+    upload = Upload(
+        id=upload_id, sha256=UNKNOWN, size=0, key=key, state="pending", created_at=now, created_by=actor.id,
+        expires_at=now + length, handle=store.begin_gathering(key),
+    )  # fmt: skip
+    row_seals.seal_upload(upload)
+    handle = upload.handle or ""
+    try:
+        signed = [store.sign_any_part(key, handle, number, expires_at=until) for number in range(1, count + 1)]
+        with unit_of_work() as session:
+            session.add(upload)
+            return answer(session, Begun(upload_id, signed))
+    except BaseException:
+        announcement.delete_quietly(store, key, handle)
+        raise
+
+
+def complete(
+    path: str,
+    upload_id: str,
+    etags: Mapping[int, str],
+    *,
+    media_type: str,
+    actor: Actor,
+    store: Store,
+    limits: Limits,
+    allow_secrets: bool,
+) -> None:
+    """Join the parts that the store marked so when they arrived: *path* names them from now on.
+
+    Completing twice is completing once. Raises Malformed, Invalid for a file that holds credentials unless
+    *allow_secrets*, Forbidden, NotFound, Conflict, UploadExpired, TooLarge or Unavailable.
+    """
+    artifact_area.require_writable(path)
+    with reading() as session:
+        upload = _find(session, upload_id, actor)
+        if not _is_joined(upload):
+            artifact_owners.require_free(session, path, actor=actor)  # again when it is written: now nothing is joined
+    if _is_joined(upload):
+        _require_named(path, upload)
+        return
+    announcement.refuse_closed(upload, now=times.now())
+    size = _join(upload, etags, store, limits)
+    if not allow_secrets:
+        _refuse_credentials(path, size, upload, store)
+    with unit_of_work() as session:
+        current = _find(session, upload_id, actor, lock=True)
+        replaced: list[str] = []
+        if not _is_joined(current):
+            announcement.refuse_closed(current, now=times.now())
+            current.state, current.size, current.handle = JOINED, size, None
+            row_seals.seal_upload(current)
+            replaced = artifact_files.write(session, path, Content(size, media_type, object=current.key), actor=actor)
+        answer(session, None)
+    for key in replaced:
+        announcement.delete_quietly(store, key)
+
+
+def _require_named(path: str, upload: Upload) -> None:
+    """Raise Conflict unless the path names what the upload became."""
+    with reading() as session:
+        row = session.get(Artifact, path, populate_existing=True)
+    if row is None or (row.object != upload.key and row.sha256 != (upload.sha256 or None)):
+        raise Conflict("this upload was completed before, under another path or one that was written again since")
+
+
+def abort(upload_id: str, *, actor: Actor, store: Store) -> None:
+    """Give the upload up and delete what arrived. Raises NotFound, or Conflict when it is complete."""
+    with unit_of_work() as session:
+        upload = _find(session, upload_id, actor, lock=True)
+        if _is_joined(upload):
+            raise Conflict("the upload is complete; delete the file that it became")
+        if upload.state == "pending":
+            upload.state = "aborted"
+        answer(session, None)
+    announcement.discard(store, upload)
+
+
+def hash_next(*, store: Store) -> bool:
+    """Hash one file that waits for it; false when none does. Any number of workers may do this at once."""
+    waiting = select(Artifact).where(Artifact.sha256.is_(None)).order_by(Artifact.created_at, Artifact.path)
+    row = leases.take(waiting, Artifact)
+    if row is None:
+        return False
+    lease = Lease(row)
+    if lease.is_spent:
+        background_jobs.park_artifact(lease)
+        return True
+    try:
+        _attempt(row, lease, store)
+    except (Unavailable, UploadMismatch) as error:
+        log.warning("hashing_postponed", path=row.path, reason=error.detail)
+        lease.release(after=RETRY_AFTER, counts=isinstance(error, UploadMismatch))
+    except leases.Lost:
+        log.info("hashing_lost", path=row.path)  # it was written again, or deleted
+    finally:
+        lease.abandon()
+    return True
+
+
+def _attempt(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
+    try:
+        _hash(row, lease, store)
+    except BlobsMissing:
+        store_ownership.confirm(store)  # else it may be there, elsewhere
+        if store.stat(row.object or "") is not None:
+            raise Unavailable("the store first lacked an object and then had it; try again", retry_after=5) from None
+        _give_up(row, lease)
+
+
+def _hash(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
+    """Read the object, and write it again under its digest: bytes of a digest lie nowhere else."""
+    key = row.object or ""
+    found = Wanted(*store.digest(key, pulse=lease.pulse))
+    with reading() as session:
+        account = session.get_one(Account, row.created_by, populate_existing=True)
+    owner = Actor(account.id, account.name, ActorKind(account.kind))
+
+    def read() -> Iterator[bytes]:
+        for chunk in store.read(key):
+            lease.pulse()
+            yield chunk
+
+    ingest.bring(found, read, owner=owner, store=store, also=lambda session: _record(session, lease, key, found))
+    announcement.delete_quietly(store, key)
+    log.info("hashed", path=row.path, size=found.size)
+
+
+def _record(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -> None:
+    chain = audit.lock_chain(session, STORAGE)
+    row = lease.lock(session)
+    event = audit.begin(chain)
+    row.sha256, row.size, row.object = found.sha256, found.size, None
+    arrived = session.scalars(select(Upload).where(Upload.key == key).with_for_update()).first()
+    if arrived is not None and row_seals.genuine(session, [arrived]):
+        arrived.state, arrived.sha256, arrived.size = "verified", found.sha256, found.size
+        row_seals.seal_upload(arrived)
+    session.flush()  # the entry below is the transaction's last act
+    happening = Happening(
+        "artifact.hashed",
+        {},
+        before={"object": key},
+        after={"size": str(found.size)},
+        digests={"blob": f"sha256:{found.sha256}"},
+        texts=audit.texts(path=row.path),
+    )
+    audit.record(session, chain, event, happening, actor=SYSTEM)
+
+
+def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
+    """Forget a path whose bytes the store has lost before anybody hashed them."""
+    log.error("artifact_lost", path=row.path, key=row.object)
+    with transaction() as session:
+        chain = audit.lock_chain(session, STORAGE)
+        lost = lease.lock(session)
+        event = audit.begin(chain)
+        told = {"object": lost.object, "size": str(lost.size)}
+        session.execute(delete(Artifact).where(Artifact.path == lost.path))
+        happening = Happening("artifact.lost", {}, before=told, texts=audit.texts(path=lost.path))
+        audit.record(session, chain, event, happening, actor=SYSTEM)
+
+
+def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: Limits) -> int:
+    """The size of what the parts became. What is too large is deleted."""
+    size = store.join_named(upload.key, upload.handle or "", etags).size
+    if size > limits.size:
+        _close(upload, "it is too large")
+        announcement.discard(store, upload)
+        raise TooLarge(f"one file has at most {limits.size} bytes, these parts have {size}", limit=limits.size)
+    return size
+
+
+def _refuse_credentials(path: str, size: int, upload: Upload, store: Store) -> None:
+    """Raise Invalid for a file that holds credentials by its name or, where it is small, its content, and delete it."""
+    content = b"".join(store.read(upload.key)) if size <= credentials.MOST_BYTES else UNREAD
+    try:
+        credential_files.require_none(path, content)
+    except Invalid:
+        _close(upload, "it holds credentials")
+        announcement.discard(store, upload)
+        raise
+
+
+def _close(upload: Upload, reason: str) -> None:
+    with transaction() as session:
+        found = session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
+        found.state, found.reason = "failed", reason
+
+
+def _is_joined(upload: Upload) -> bool:
+    """Whether it is a file's, or was, hashed or not."""
+    return upload.state in {JOINED, "verified"}
+
+
+def _find(session: Session, upload_id: str, actor: Actor, *, lock: bool = False) -> Upload:
+    """The actor's upload as it is now; with *lock*, until the transaction ends. Raises NotFound."""
+    if not _UPLOAD_ID.match(upload_id):
+        raise NotFound("there is no such upload")
+    statement = select(Upload).where(
+        Upload.id == upload_id, Upload.created_by == actor.id, Upload.key == incoming_key(upload_id)
+    )
+    statement = statement.execution_options(populate_existing=True)
+    upload = session.scalars(statement.with_for_update() if lock else statement).first()
+    if upload is None:
+        raise NotFound(f"there is no upload {upload_id}")
+    announcement.require_seal(session, upload)
+    return upload

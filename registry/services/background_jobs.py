@@ -1,0 +1,250 @@
+"""Background jobs for operators: list those that wait or are parked, and retry a parked one.
+
+A job is an import, an upload that waits to be verified, or a file of the artifact area that waits to be hashed. One
+whose worker died, or broke, ``leases.MOST_ATTEMPTS`` times is parked: it would take each worker along for ever.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import (
+    Integer,
+    String,
+    Text,
+    and_,
+    case,
+    cast,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    union_all,
+)
+from sqlalchemy.orm import Session
+
+from registry.db.base import Chained, Rows
+from registry.db.models import Account, Artifact, Import, Model, RunRefresh, Upload, Version
+from registry.db.queries import records
+from registry.db.records import JobRecord, Page
+from registry.db.session import reading, transaction
+from registry.domain import clock
+from registry.domain.access import SYSTEM, Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, NotFound
+from registry.services import audit, leases
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.integrity.damage import STORAGE
+from registry.services.leases import Lease
+from registry.storage.keys import INCOMING
+
+log = structlog.get_logger(__name__)
+PARKED, RUNNING, WAITING = "parked", "running", "waiting"
+STATES = (PARKED, RUNNING, WAITING)
+REASON = (
+    f"{leases.MOST_ATTEMPTS} attempts ended without a result: the worker was killed (out of memory?) or met a defect; "
+    "its log has the last lines. Retry it when the cause is removed"
+)
+
+
+def list_(*, state: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[JobRecord]:
+    """Open jobs of all kinds, oldest first."""
+    with reading() as session:
+        jobs = _open_jobs(leases.now(session)).subquery("jobs")
+        statement = select(jobs).order_by(jobs.c.created_at, jobs.c.id)
+        if state is not None:
+            statement = statement.where(jobs.c.state == state)
+        if after is not None:
+            at = datetime.fromisoformat(after[0])
+            later = or_(jobs.c.created_at > at, and_(jobs.c.created_at == at, jobs.c.id > after[1]))
+            statement = statement.where(later)
+        found = records.page(session, statement, by=(jobs.c.created_at, jobs.c.id), limit=limit)
+    position = found.next_after and (clock.wire(found.next_after[0]), found.next_after[1])
+    return Page([_told(row) for row in found.items], position)
+
+
+def parked(session: Session) -> Mapping[str, int]:
+    """Return how many jobs of each kind are parked."""
+    return {
+        kind: session.scalars(select(func.count()).select_from(table).where(table.parked_at.is_not(None))).one()
+        for kind, table in _TABLES.items()
+    }
+
+
+def retry(job_id: str, *, actor: Actor) -> JobRecord:
+    """Return a parked job to the workers, with all of its attempts. Raises NotFound, or Conflict if not parked."""
+    try:
+        job_id = str(uuid.UUID(job_id))
+    except ValueError:
+        raise NotFound(f"there is no job {job_id[:64]!r}: an id is like 5f2c9d1e-0000-4000-8000-000000000000") from None
+    with unit_of_work() as session:
+        kind, row = _find(session, job_id)
+        if row.parked_at is None:
+            raise Conflict(f"the job {job_id} is not parked; workers take it up by themselves")
+        chain = _lock_both(session, row)
+        if row.parked_at is None:
+            raise Conflict(f"the job {job_id} was retried by another request")
+        row.attempts, row.parked_at, row.parked_reason, row.leased_until = 0, None, None, None
+        _record(session, chain, row, f"{kind}.retried", actor=actor)
+        session.flush()
+        jobs = _open_jobs(leases.now(session)).subquery("jobs")
+        (found,) = records.rows(session, select(jobs).where(jobs.c.id == uuid.UUID(job_id).hex))
+        return answer(session, _told(found))
+
+
+def park_import(lease: Lease[Import]) -> None:
+    """Park the import that the lease holds. Raises Lost."""
+    _park(lease, "import")
+
+
+def park_upload(lease: Lease[Upload]) -> None:
+    """Park the verification of the upload that the lease holds. Raises Lost."""
+    _park(lease, "upload")
+
+
+def park_artifact(lease: Lease[Artifact]) -> None:
+    """Park the hashing of the file that the lease holds. Raises Lost."""
+    _park(lease, "artifact")
+
+
+def park_refresh(lease: Lease[RunRefresh]) -> None:
+    """Park the refresh of a run that the lease holds. Raises Lost."""
+    _park(lease, "refresh")
+
+
+_TABLES: Mapping[str, type[Import] | type[Upload] | type[Artifact] | type[RunRefresh]] = {
+    "import": Import,
+    "upload": Upload,
+    "artifact": Artifact,
+    "refresh": RunRefresh,
+}
+
+
+def _park(lease: Lease[Any], kind: str) -> None:
+    with transaction() as session:
+        chain = None
+        if kind != "upload":  # uploads are locked before the chain, everything else after it
+            chain = _chain_of(session, lease.peek(session))
+        row = lease.lock(session)
+        chain = chain or _chain_of(session, row)
+        event = audit.begin(chain)
+        row.parked_at, row.parked_reason = event.at, REASON
+        _record(session, chain, row, f"{kind}.parked", actor=SYSTEM, event=event)
+        job_id = _id_of(row)
+    log.error("job_parked", kind=kind, id=job_id, attempts=leases.MOST_ATTEMPTS)
+
+
+def _chain_of(session: Session, row: Import | Upload | Artifact | RunRefresh) -> Chained:
+    """Lock and return the chain that the entries about a job belong to."""
+    if not isinstance(row, Import | RunRefresh):
+        return audit.lock_chain(session, STORAGE)
+    locked = select(Model).where(Model.id == row.model_id).with_for_update().execution_options(populate_existing=True)
+    return session.scalars(locked).one()
+
+
+def _lock_both(session: Session, row: Import | Upload | Artifact | RunRefresh) -> Chained:
+    """Lock the job and its chain, each kind in the order in which all others do."""
+    if isinstance(row, Upload):
+        session.refresh(row, with_for_update=True)
+        return _chain_of(session, row)
+    chain = _chain_of(session, row)
+    session.refresh(row, with_for_update=True)
+    return chain
+
+
+def _record(
+    session: Session,
+    chain: Chained,
+    row: Import | Upload | Artifact | RunRefresh,
+    action: str,
+    *,
+    actor: Actor,
+    event: audit.Event | None = None,
+) -> None:
+    event = event or audit.begin(chain)
+    subject = {"model": chain.name} if isinstance(chain, Model) else {}
+    after = {"job": _id_of(row), "attempts": row.attempts}
+    texts = audit.texts(reason=row.parked_reason, path=row.path if isinstance(row, Artifact) else None)
+    audit.record(session, chain, event, Happening(action, subject, after=after, texts=texts), actor=actor)
+
+
+def _id_of(row: Import | Upload | Artifact | RunRefresh) -> str:
+    return (row.object or "").removeprefix(INCOMING) if isinstance(row, Artifact) else row.id
+
+
+def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact | RunRefresh]:
+    """Return the open job of that id, and its kind. Raises NotFound."""
+    if job := session.scalars(select(Import).where(Import.id == job_id, _IMPORTS)).first():
+        return "import", job
+    if upload := session.scalars(select(Upload).where(Upload.id == job_id, _UPLOADS)).first():
+        return "upload", upload
+    unhashed = select(Artifact).where(Artifact.object == f"{INCOMING}{job_id}", _ARTIFACTS)
+    if artifact := session.scalars(unhashed).first():
+        return "artifact", artifact
+    if refresh := session.scalars(select(RunRefresh).where(RunRefresh.id == job_id, _REFRESHES)).first():
+        return "refresh", refresh
+    raise NotFound(f"there is no open job {job_id}")
+
+
+_IMPORTS = Import.state.in_([literal_column("'pending'"), literal_column("'running'")])
+_UPLOADS = Upload.state == literal_column("'uploaded'")
+_ARTIFACTS = Artifact.sha256.is_(None)
+_REFRESHES = RunRefresh.state == literal_column("'waiting'")
+
+
+def _told(row: Sequence[Any]) -> JobRecord:
+    return JobRecord(str(uuid.UUID(row[0])), *row[1:])
+
+
+def _open_jobs(moment: datetime) -> Any:
+    """Select one row, of the fields of a JobRecord, for each job that is not done."""
+    none = cast(null(), Text)
+    imports = (Import.id, Import.source, Model.name, Import.number, Import.reason)
+    uploads = (Upload.id, Upload.sha256, none, cast(null(), Integer), Upload.reason)
+    object_id = func.substr(Artifact.object, len(INCOMING) + 1)
+    artifacts = (object_id, Artifact.path, none, cast(null(), Integer), none)
+    refreshes = (RunRefresh.id, RunRefresh.run_id, Model.name, Version.number, RunRefresh.reason)
+    return union_all(
+        _select(Import, "import", imports, moment).join(Model, Model.id == Import.model_id).where(_IMPORTS),
+        _select(Upload, "upload", uploads, moment).where(_UPLOADS),
+        _select(Artifact, "artifact", artifacts, moment).where(_ARTIFACTS),
+        _select(RunRefresh, "refresh", refreshes, moment)
+        .join(Version, Version.id == RunRefresh.version_id)
+        .join(Model, Model.id == RunRefresh.model_id)
+        .where(_REFRESHES),
+    )
+
+
+def _select(
+    table: type[Import] | type[Upload] | type[Artifact] | type[RunRefresh],
+    kind: str,
+    columns: Sequence[Any],
+    moment: datetime,
+) -> Rows:
+    """*columns* are id, subject, model, version and reason."""
+    id_, subject, model, version, reason = columns
+    running = (table.leased_until > moment, RUNNING)
+    state = case((table.parked_at.is_not(None), PARKED), running, else_=WAITING)
+    return (
+        select(
+            func.replace(cast(id_, String), "-", "").label("id"),  # SQLite keeps none of its dashes
+            literal(kind).label("kind"),
+            state.label("state"),
+            subject.label("subject"),
+            model.label("model"),
+            version.label("version"),
+            table.attempts,
+            func.coalesce(table.parked_reason, reason).label("reason"),
+            table.created_at,
+            Account.name.label("created_by"),
+            table.parked_at,
+        )
+        .select_from(table)
+        .join(Account, Account.id == table.created_by)
+    )

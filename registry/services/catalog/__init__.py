@@ -1,0 +1,1 @@
+"""The catalog: models, versions, aliases, tags, and the registration that creates versions."""

@@ -1,0 +1,126 @@
+"""Aliases that a registration asks for: set at once on a ready version, else as soon as the version is ready."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import Account, AliasRequest, Model, Version
+from registry.domain import clock, names
+from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
+from registry.domain.audit import Happening
+from registry.domain.manifest import canonical_digest
+from registry.domain.stages import State
+from registry.services import audit
+from registry.services.audit import sealing
+from registry.services.catalog import aliases, authority
+
+# What the seal covers: all that decides whether, where and in whose name an alias is set.
+SEALED = ("version_id", "alias", "tenure_id", "may_promote", "requested_at", "requested_by", "token_id")
+
+
+def ask(
+    session: Session,
+    held: Model,
+    version: Version,
+    wanted: Sequence[str],
+    *,
+    event: audit.Event,
+    actor: Actor,
+    protected: Collection[str],
+) -> Mapping[str, int | None]:
+    """Point the *wanted* aliases, which *actor* may move, at the new version, or keep the request while it is pending.
+
+    Returns where each alias that was set pointed before. Raises NotReady (see ``authority``).
+    """
+    if version.state == State.PENDING:
+        asked = [
+            {"version_id": version.id, "alias": alias, "tenure_id": aliases.tenure_id(session, held, alias),
+             "may_promote": Permission.VERSION_PROMOTE in actor.permissions, "requested_at": event.at,
+             "requested_by": actor.id, "token_id": actor.token_id}
+            for alias in wanted
+        ]  # fmt: skip
+        insert_rows(session, AliasRequest, [row | {"seal": sealing.seal(_sealed(row))} for row in asked])
+        return {}
+    for alias in wanted:
+        authority.require_fit(held, alias, version, protected)
+    return {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted}
+
+
+def grant(session: Session, held: Model, version: Version, *, protected: Collection[str]) -> None:
+    """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
+
+    One that was moved since it was asked for stays where it is, and so does one that was protected since and whose
+    requester might not promote; an entry says so. A request without the service's seal, or whose token was revoked
+    since, is dropped by the registry.
+    """
+    asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
+    for request in session.scalars(asked).all():
+        if not sealing.matches(request.seal or "", _sealed({name: getattr(request, name) for name in SEALED})):
+            reason = "the request does not bear this registry's seal: it was changed, or written by another program"
+            _drop(session, held, version, request, SYSTEM, reason)
+            session.delete(request)
+            continue
+        requester = _requester(session, request)
+        if authority.is_withdrawn(session, request.token_id):
+            _drop(
+                session, held, version, request, SYSTEM, f"the token {request.token_id} that asked for it was revoked"
+            )
+        elif aliases.tenure_id(session, held, request.alias) != request.tenure_id:
+            _drop(session, held, version, request, requester, "the alias was moved since it was asked for")
+        elif names.lists_alias(request.alias, held.protected_aliases, protected) and not request.may_promote:
+            _drop(session, held, version, request, requester, "the alias was protected since it was asked for")
+        else:
+            _set(session, held, version, request, requester)
+        session.delete(request)
+
+
+def waiting_for(session: Session, version: Version) -> list[str]:
+    """The names of the aliases that wait for the version to become ready."""
+    asked = select(AliasRequest.alias).where(AliasRequest.version_id == version.id)
+    return list(session.scalars(asked.order_by(AliasRequest.alias)))
+
+
+def forget(session: Session, version: Version) -> None:
+    """Drop the aliases that wait for the version, which will not become ready."""
+    session.execute(delete(AliasRequest).where(AliasRequest.version_id == version.id))
+
+
+def abandon(session: Session, held: Model, version: Version, *, event: audit.Event) -> list[str]:
+    """Drop what waits for a version that has failed, and end the aliases that an earlier release pointed at it.
+
+    Returns the names of those that ended; the caller records them.
+    """
+    forget(session, version)
+    return aliases.end_all(session, held, version, event=event)
+
+
+def _sealed(request: Mapping[str, Any]) -> str:
+    """Return the text over which the seal of a request is made."""
+    spelled = {name: request[name] for name in SEALED} | {"requested_at": clock.wire(request["requested_at"])}
+    return f"alias request {canonical_digest(spelled)}"
+
+
+def _requester(session: Session, request: AliasRequest) -> Actor:
+    account = session.get_one(Account, request.requested_by)
+    return Actor(account.id, account.name, ActorKind(account.kind), token_id=request.token_id)
+
+
+def _set(session: Session, held: Model, version: Version, request: AliasRequest, requester: Actor) -> None:
+    reason = "asked for when the version was registered"
+    aliases.assign(session, held, request.alias, version, actor=requester, reason=reason)
+
+
+def _drop(
+    session: Session, held: Model, version: Version, request: AliasRequest, requester: Actor, reason: str
+) -> None:
+    happening = Happening(
+        "alias.dropped",
+        {"model": held.name, "version": version.number, "alias": request.alias},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, audit.begin(held), happening, actor=requester, version=version)

@@ -1,0 +1,267 @@
+"""Aliases: movable names for one version, moved with compare-and-set, each move recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import AliasTenure, Model, Version
+from registry.db.queries import catalog, governance, records
+from registry.db.queries.governance import covering
+from registry.db.records import AliasRecord, Page
+from registry.db.session import look_up, reading
+from registry.domain import clock, names, sizes
+from registry.domain.access import Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
+from registry.domain.prompts import is_prompt
+from registry.services import audit
+from registry.services.catalog import authority
+from registry.services.idempotency import answer, unit_of_work
+
+UNSAID = object()
+_NAMED = (AliasTenure.model_id == catalog.model_id(bindparam("model"))) & (AliasTenure.alias == bindparam("alias"))
+_POINTED = covering(governance.select_aliases().where(_NAMED), AliasTenure, None)
+
+
+def point(
+    model: str,
+    alias: str,
+    number: int,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    expected_current: int | object | None = UNSAID,
+    reason: str | None = None,
+    if_match: int | None = None,
+) -> AliasRecord:
+    """Let *alias* point at the version. Where it points there already, nothing is written.
+
+    Raises Forbidden for a protected alias when *actor* may not promote, NotReady (see ``authority``), or Invalid: the
+    name of a stage points at a prompt's version only.
+    With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
+    with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
+    """
+    names.require(names.prompt_alias_problem, "alias", alias)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.live_version(session, held, number)
+        if not is_prompt(found.source):
+            names.require(names.alias_problem, "alias", alias)
+        authority.require_to_point(actor, held, alias, protected)
+        authority.require_fit(held, alias, found, protected)
+        before = _current_number(session, held, alias)
+        if expected_current is not UNSAID and expected_current != before:
+            raise Stale(_stale_text(alias, before), holder=before)
+        _check_match(session, held, alias, if_match)
+        if before != number:
+            assign(session, held, alias, found, actor=actor, reason=reason)
+        return answer(session, replace(_current(session, held, alias, protected), created=before is None))
+
+
+def assign(
+    session: Session, held: Model, alias: str, version: Version, *, actor: Actor, reason: str | None = None
+) -> None:
+    """Point *alias* at *version* within the caller's transaction, and record it."""
+    event = audit.begin(held)
+    before = move(session, held, alias, version, event=event)
+    happening = Happening(
+        "alias.set",
+        {"model": held.name, "version": version.number, "alias": alias},
+        before={"aliases": {alias: before}},
+        after={"aliases": {alias: version.number}},
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=actor, version=version)
+
+
+def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
+    """Point *alias* at *version* within the caller's transaction, which also records it; returns where it pointed."""
+    left = _end(session, held, alias, event)
+    if left is None:
+        _require_room(session, held)
+    session.add(
+        AliasTenure(
+            model_id=held.id,
+            version_id=version.id,
+            alias=alias,
+            started_at=event.at,
+            started_entry=event.uid,
+        )
+    )
+    catalog.touch(version, event.at, revises=False)
+    catalog.touch(held, event.at, revises=False)  # its view shows the aliases
+    return left.number if left else None
+
+
+def _require_room(session: Session, held: Model) -> None:
+    """Raise Conflict unless the model may have one more alias: each answer about it lists them all."""
+    pointing = select(func.count()).where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+    if (session.scalar(pointing) or 0) >= sizes.ALIASES:
+        raise Conflict(f"the model {held.name!r} has {sizes.ALIASES} aliases already; delete some first")
+
+
+def remove(
+    model: str,
+    alias: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    if_match: int | None = None,
+) -> AliasRecord:
+    """End the alias; its history stays.
+
+    Raises NotFound, PreconditionFailed when it was moved since, or Forbidden for a protected alias when *actor* may not
+    promote.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        authority.require_to_point(actor, held, alias, protected)
+        event = audit.begin(held)
+        gone = _current(session, held, alias, protected)
+        _check_match(session, held, alias, if_match)
+        version = _end(session, held, alias, event)
+        catalog.touch(held, event.at, revises=False)
+        happening = Happening(
+            "alias.deleted",
+            {"model": held.name, "version": gone.number, "alias": alias},
+            before={"aliases": {alias: gone.number}},
+            after={"aliases": {alias: None}},
+            texts=audit.texts(reason=reason),
+        )
+        audit.record(session, held, event, happening, actor=actor, version=version)
+        return answer(session, replace(gone, until=event.at))
+
+
+def pointing_at(session: Session, version: Version) -> list[str]:
+    """The names of the aliases that point at the version."""
+    open_ = select(AliasTenure.alias).where(AliasTenure.version_id == version.id, AliasTenure.ended_at.is_(None))
+    return list(session.scalars(open_.order_by(AliasTenure.alias)))
+
+
+def end_all(session: Session, held: Model, version: Version, *, event: audit.Event) -> list[str]:
+    """End the version's aliases within the caller's transaction, which also records it; returns their names."""
+    pointing = pointing_at(session, version)
+    for alias in pointing:
+        _end(session, held, alias, event)
+    return pointing
+
+
+def pointing(names: Collection[str], number: int | None) -> dict[str, Any]:
+    """Return the part of an audit entry that records that the aliases point at version *number*; empty without any."""
+    return {"aliases": dict.fromkeys(names, number)} if names else {}
+
+
+def resolve(model: str, alias: str, *, protected: Collection[str], as_of: datetime | None = None) -> AliasRecord:
+    """Where the alias points, or pointed at *as_of*, also under a deleted model.
+
+    Raises NotFound, Invalid, or TimeUncertain.
+    """
+    governance.require_past(as_of)
+    if as_of is None:
+        found = look_up(_POINTED, model=model, alias=alias)
+    else:
+        ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of), AliasTenure.alias == alias)
+        found = look_up(covering(ever, AliasTenure, as_of).add_columns(*audit.doubts(as_of)))
+    if found and (as_of is None or not any(found[0][-2:])):
+        return _record(found[0] if as_of is None else found[0][:-2], protected)
+    with reading() as session:
+        if as_of is None:
+            catalog.model(session, model)
+        catalog.require_ever_named(session, model)
+        if as_of is not None:
+            audit.require_certain(session, model, as_of)
+        if found:
+            return _record(found[0][:-2], protected)
+    raise _no_alias(model, alias, as_of)
+
+
+def list_(
+    model: str, *, protected: Collection[str], after: tuple[Any, ...] | None = None, limit: int
+) -> Page[AliasRecord]:
+    """The model's aliases, by name. Raises NotFound."""
+    with reading() as session:
+        held = catalog.model(session, model)
+        statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+        if after is not None:
+            statement = statement.where(AliasTenure.alias > after[0])
+        found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
+        return Page([_record(row, protected) for row in found.items], found.next_after)
+
+
+def history(
+    model: str, alias: str, *, protected: Collection[str], after: tuple[Any, ...] | None = None, limit: int
+) -> Page[AliasRecord]:
+    """Where the alias ever pointed, newest first. Raises NotFound."""
+    with reading() as session:
+        catalog.require_ever_named(session, model)
+        statement = governance.select_aliases().where(catalog.ever_named(model), AliasTenure.alias == alias)
+        if after is not None:
+            statement = statement.where(AliasTenure.id < after[0])
+        found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
+        return Page([_record(row, protected) for row in found.items], found.next_after)
+
+
+def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
+    current = session.scalars(_open(held, alias)).first()
+    if current is None:
+        return None
+    current.ended_at, current.ended_entry = event.at, event.uid
+    left = session.get_one(Version, current.version_id)
+    catalog.touch(left, event.at, revises=False)
+    session.flush()  # the unique index allows one open tenure at a time
+    return left
+
+
+def _open(held: Model, alias: str) -> Select[AliasTenure]:
+    return select(AliasTenure).where(
+        AliasTenure.model_id == held.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
+    )
+
+
+def tenure_id(session: Session, held: Model, alias: str) -> int | None:
+    """Return the id of the alias's open tenure; None without one."""
+    return session.scalar(_open(held, alias).with_only_columns(AliasTenure.id))
+
+
+def _check_match(session: Session, held: Model, alias: str, if_match: int | None) -> None:
+    if if_match is None:
+        return
+    current = session.scalars(_open(held, alias)).first()
+    if current is None or current.id != if_match:
+        raise PreconditionFailed("the alias was moved since you read it; read it again, then decide")
+
+
+def _current_number(session: Session, held: Model, alias: str) -> int | None:
+    statement = _open(held, alias).join(Version, Version.id == AliasTenure.version_id)
+    return session.scalar(statement.with_only_columns(Version.number))
+
+
+def _current(session: Session, held: Model, alias: str, protected: Collection[str]) -> AliasRecord:
+    statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
+    session.flush()  # it may be new
+    if found := records.rows(session, covering(statement, AliasTenure, None)):
+        return _record(found[0], protected)
+    raise _no_alias(held.name, alias, None)
+
+
+def _record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
+    """The record of a row of ``select_aliases``, whose last column lists the model's protected aliases."""
+    fields = [*row[:-1], names.lists_alias(row[2], row[-1], protected)]
+    return AliasRecord(*fields)
+
+
+def _no_alias(model: str, alias: str, as_of: datetime | None) -> NotFound:
+    when = f" at {clock.wire(as_of)}" if as_of else ""
+    return NotFound(f"the model {model!r} has no alias {alias!r}{when}")
+
+
+def _stale_text(alias: str, before: int | None) -> str:
+    now = "does not exist" if before is None else f"points at version {before}"
+    return f"the alias {alias!r} {now}, not where you expected it; look again and decide"

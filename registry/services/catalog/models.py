@@ -1,0 +1,438 @@
+"""The catalogue of models: create, describe, list, edit, delete, restore."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenure, Version
+from registry.db.queries import catalog, pages, records
+from registry.db.records import ModelRecord, Page
+from registry.db.session import reading
+from registry.domain import confusables, names, sizes
+from registry.domain.access import SYSTEM, Actor, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import AlreadyExists, Conflict, Deleted, InUse, NotFound
+from registry.domain.stages import SERVING, Lifecycle, Stage, State
+from registry.rules import selectors
+from registry.services import audit, known_values
+from registry.services.catalog import authority, tags
+from registry.services.idempotency import answer, unit_of_work
+
+AT_DELETION = 2  # the row version of a model that was created and deleted, and not changed between
+NAMING = "registry"  # the chain whose lock orders those who name models
+T = TypeVar("T")
+Shown = Callable[[Session, Model], T]
+whole = records.model_record  # what a model is shown as, unless a face has its own way
+
+
+def create(
+    name: str,
+    *,
+    actor: Actor,
+    description: str = "",
+    labels: Mapping[str, str] | None = None,
+    lifecycle: Lifecycle | None = None,
+    default: Lifecycle = Lifecycle.ENFORCED,
+    claimed: Mapping[str, Any] | None = None,
+) -> ModelRecord:
+    """Create the model, in the *default* lifecycle unless another is asked for; its numbering goes on where a deleted
+    model of the name stopped.
+
+    Raises Invalid, AlreadyExists also for a name that differs in case or form only, Conflict for one that looks like
+    another model's in other scripts, or Forbidden: to open what is enforced by default is for admins, and so is
+    *claimed*, what another registry said of it.
+    """
+    names.require(names.model_name_problem, "name", name)
+    if claimed is None:  # an import keeps the name that another registry gave
+        names.require(selectors.name_problem, "name", name)
+    sizes.require_description(description)
+    sizes.require_facts(claimed)
+    lifecycle = lifecycle or default
+    if lifecycle is Lifecycle.OPEN and default is not Lifecycle.OPEN:
+        actor.require(Permission.MODEL_LIFECYCLE)
+    if claimed is not None:
+        actor.require(Permission.VERSION_IMPORT)
+    with unit_of_work() as session:
+        held = _create(
+            session, name, actor=actor, description=description, labels=labels, lifecycle=lifecycle, claimed=claimed
+        )
+        return answer(session, records.model_record(session, held))
+
+
+def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
+    """Lock the live model of that name; create it where there never was one with anything in it.
+
+    Returns it, and whether it was made. Raises Deleted for one that was used, Forbidden, and whatever creating raises.
+    """
+    try:
+        return catalog.lock_model(session, name), False
+    except Deleted:
+        deleted = catalog.model(session, name)
+        if deleted.latest_number is not None or deleted.row_version > AT_DELETION:
+            raise
+    except NotFound:
+        pass
+    actor.require(Permission.MODEL_CREATE)
+    names.require(names.model_name_problem, "name", name)
+    names.require(selectors.name_problem, "name", name)
+    return _create(session, name, actor=actor, lifecycle=default), True
+
+
+def discard(session: Session, held: Model, *, reason: str) -> None:
+    """Delete a locked model that has had no version and was not changed since its creation; leave any other."""
+    if held.deleted_at is None and held.latest_number is None and held.row_version == 1:
+        _mark_deleted(session, held, "model.deleted", deleted=True, actor=SYSTEM, reason=reason)
+
+
+def _create(
+    session: Session,
+    name: str,
+    *,
+    actor: Actor,
+    lifecycle: Lifecycle,
+    description: str = "",
+    labels: Mapping[str, str] | None = None,
+    claimed: Mapping[str, Any] | None = None,
+) -> Model:
+    _refuse_rivals(session, name)
+    held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
+    event = audit.begin(held)
+    held.created_at = held.updated_at = held.revised_at = event.at
+    held.claimed = dict(claimed) if claimed else None
+    tags.change_on_model(session, held, labels or {})
+    tagged = json.dumps(labels, sort_keys=True) if labels else None
+    said = audit.texts(
+        description=description or None,
+        tags=tagged,
+        claimed=json.dumps(claimed, sort_keys=True) if claimed else None,
+    )
+    after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
+    happening = Happening("model.created", {"model": name}, after=after, texts=said)
+    audit.record(session, held, event, happening, actor=actor)
+    return held
+
+
+def describe(name: str) -> ModelRecord:
+    """The model of that name, live or deleted last. Raises NotFound."""
+    with reading() as session:
+        return records.model_record(session, catalog.model(session, name))
+
+
+def is_enforced(name: str) -> bool:
+    """Whether the model's moves obey the stage machine. Raises NotFound."""
+    with reading() as session:
+        return catalog.model(session, name).lifecycle == Lifecycle.ENFORCED
+
+
+def list_(
+    *, name: str | None = None, deleted: bool = False, after: tuple[Any, ...] | None = None, limit: int
+) -> Page[ModelRecord]:
+    """Live models, or deleted ones, by name. Raises UnknownValue for a *name* that no model ever had."""
+    narrowing = {} if name is None else {"name": name}
+    if after is not None:
+        narrowing |= {"after": after[0], "after_id": after[1]}
+    statement = records.select_model_page(*narrowing, deleted=deleted)
+    with reading() as session:
+        found = pages.read(session, statement, narrowing, limit=limit).page
+        if not found.items:
+            known_values.require_model(session, name, parameter="name")
+        return Page(records.model_records(found.items), found.next_after)
+
+
+def edit(
+    name: str,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    lifecycle: Lifecycle | None = None,
+    reason: str | None = None,
+    if_match: int | None = None,
+    shown: Shown[T],
+) -> T:
+    """Change what is given and leave the rest; a tag set to None is removed. *shown* makes the answer of the model.
+
+    Raises PreconditionFailed, Forbidden (the lifecycle is for admins, who must be allowed to promote as well while a
+    version holds production), or Conflict when lifecycle ``enforced`` is asked for while several versions hold
+    production.
+    """
+    sizes.require_description(description)
+    if lifecycle is not None:
+        actor.require(Permission.MODEL_LIFECYCLE)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, name)
+        catalog.check_match(held, if_match)
+        if description is None and not labels and lifecycle is None:
+            return answer(session, shown(session, held))  # nothing to change, nothing to record
+        event = audit.begin(held)
+        before, after = {}, {}
+        if lifecycle is not None and lifecycle != held.lifecycle:
+            authority.require_to_change(session, actor, held)
+            before["lifecycle"], after["lifecycle"] = held.lifecycle, lifecycle.value
+            _change_lifecycle(session, held, lifecycle)
+        if description is not None:
+            held.description = description
+        tags.change_on_model(session, held, labels or {})
+        catalog.touch(held, event.at, revises=description is not None or lifecycle is not None)
+        said = audit.texts(
+            reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
+        )
+        happening = Happening("model.edited", {"model": name}, before=before, after=after, texts=said)
+        audit.record(session, held, event, happening, actor=actor)
+        return answer(session, shown(session, held))
+
+
+def delete_(
+    name: str, *, actor: Actor, protected: Collection[str], reason: str | None = None, if_match: int | None = None
+) -> ModelRecord:
+    """Mark the model as deleted; everything it has stays and can be restored.
+
+    Raises InUse while a version holds staging or production, or while another model's version derives from one; not
+    in lifecycle ``open``, where MLflow's rules hold. Raises Forbidden while a version holds production there, or a
+    protected alias is set, and *actor* may not promote.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, name)
+        catalog.check_match(held, if_match)
+        catalog.await_children(session, Version.model_id == held.id)
+        if held.lifecycle != Lifecycle.OPEN:
+            _refuse_if_used(session, held)
+            authority.require_to_release(session, actor, held, protected)
+        else:
+            authority.require_to_rename(session, actor, held, protected)
+        return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
+
+
+def restore(
+    name: str, *, actor: Actor, protected: Collection[str], reason: str | None = None, if_match: int | None = None
+) -> ModelRecord:
+    """Bring the model that was deleted last back.
+
+    Raises NotFound, PreconditionFailed, Conflict while a live model has the name, or Forbidden where a version comes
+    back into production, or a protected alias, and *actor* may not promote.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_deleted_model(session, name)
+        catalog.check_match(held, if_match)
+        authority.require_to_rename(session, actor, held, protected)
+        if _live(session, held.name_key):
+            raise _restore_blocked(name)
+        _refuse_rivals(session, name, besides=held.id)
+        held.deleted_at = None
+        try:
+            session.flush()  # the unique index decides between a restoration and a creation at once
+        except IntegrityError as error:
+            raise _restore_blocked(name) from error
+        held.next_number = catalog.next_number(session, name)
+        return _mark(
+            session,
+            held,
+            "model.restored",
+            deleted=False,
+            actor=actor,
+            reason=reason,
+            facts={"next_number": held.next_number},
+        )
+
+
+def rename(
+    name: str,
+    new_name: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    shown: Shown[T],
+) -> T:
+    """Give the model another name; its versions, tags, aliases and history stay with it. *shown* makes the answer.
+
+    Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
+    Conflict for a name under which another model has numbered versions: one number would mean two things. Raises
+    Forbidden while a version holds production or a protected alias is set, and *actor* may not promote: the old name
+    loses them. Its own name changes nothing but ``revised_at``, which MLflow's clients read, and is not recorded.
+    """
+    if new_name != name:
+        names.require(names.model_name_problem, "new_name", new_name)
+        names.require(selectors.name_problem, "new_name", new_name)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, name)
+        if new_name == name:
+            held.revised_at = now = times.now()
+            session.flush()  # the answer is read by a statement
+            _revise_versions(session, held, now)
+            return answer(session, shown(session, held))
+        authority.require_to_rename(session, actor, held, protected)
+        key = names.name_key(new_name)
+        _refuse_rivals(session, new_name, besides=held.id)
+        if key != held.name_key and (used := catalog.used_before(session, key, by_others_than=held.id)):
+            raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
+        event = audit.begin(held)
+        session.add(
+            FormerName(
+                model_id=held.id, name=name, name_key=held.name_key, next_number=held.next_number, ended_at=event.at
+            )
+        )
+        held.name, held.name_key, held.look = new_name, key, confusables.look(new_name)
+        catalog.touch(held, event.at)
+        try:
+            session.flush()  # the unique index decides between two that take the name at once
+        except IntegrityError as error:
+            raise _taken(new_name) from error
+        _revise_versions(session, held, event.at)
+        happening = Happening(
+            "model.renamed",
+            {"model": new_name},
+            before={"name": name},
+            after={"name": new_name},
+            texts=audit.texts(reason=reason),
+        )
+        audit.record(session, held, event, happening, actor=actor)
+        return answer(session, shown(session, held))
+
+
+def _revise_versions(session: Session, held: Model, at: datetime) -> None:
+    ours = update(Version).where(Version.model_id == held.id, Version.state != State.DELETED.value)
+    session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
+
+
+def _mark(
+    session: Session,
+    held: Model,
+    action: str,
+    *,
+    deleted: bool,
+    actor: Actor,
+    reason: str | None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> ModelRecord:
+    _mark_deleted(session, held, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
+    return answer(session, records.model_record(session, held))
+
+
+def _mark_deleted(
+    session: Session,
+    held: Model,
+    action: str,
+    *,
+    deleted: bool,
+    actor: Actor,
+    reason: str | None,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    event = audit.begin(held)
+    held.deleted_at = event.at if deleted else None
+    catalog.touch(held, event.at)
+    happening = Happening(action, {"model": held.name}, texts=audit.texts(reason=reason), facts=facts)
+    audit.record(session, held, event, happening, actor=actor)
+
+
+def _insert(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
+    now = times.now()
+    held = Model(
+        id=str(uuid.uuid4()),
+        name=name,
+        name_key=names.name_key(name),
+        look=confusables.look(name),
+        description=description,
+        lifecycle=lifecycle.value,
+        next_number=1,
+        audit_seq=0,
+        audit_head="",
+        clock_at=now,
+        row_version=1,
+        created_at=now,
+        created_by=actor.id,
+        updated_at=now,
+        revised_at=now,
+    )
+    session.add(held)
+    try:
+        session.flush()  # the unique index decides between two that create the name at once
+    except IntegrityError as error:
+        raise _taken(name) from error
+    held.next_number = catalog.next_number(session, name)  # now that nobody else can number under the name
+    return held
+
+
+def _taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
+
+
+def _restore_blocked(name: str) -> Conflict:
+    return Conflict(f"a live model has the name {name!r}, or one that differs in case or form only; delete that first")
+
+
+def _refuse_rivals(session: Session, name: str, *, besides: str | None = None) -> None:
+    """Raise AlreadyExists when a live model other than *besides* has the name, in any case or form.
+
+    Raises Conflict when one has a name of other scripts that looks the same.
+
+    Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
+    """
+    audit.lock_chain(session, NAMING)
+    key, wanted = names.name_key(name), confusables.looks(name)
+    alike = or_(Model.name_key == key, Model.look.in_(wanted), Model.look.is_(None))
+    rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
+    found = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
+    if any(rival.name_key == key for rival in found):
+        raise _taken(name)
+    for _, other, _ in found:
+        if confusables.look(other) in wanted and confusables.mix_scripts(name, other):
+            raise Conflict(
+                f"the name {name!r} looks like that of the model {other!r} but is written with other characters: "
+                f"{confusables.foreign(name + other)}. Use that model, or choose another name"
+            )
+
+
+def _live(session: Session, name_key: str) -> bool:
+    live = select(Model.id).where(Model.name_key == name_key, Model.deleted_at.is_(None))
+    return session.scalars(live).first() is not None
+
+
+def _change_lifecycle(session: Session, held: Model, lifecycle: Lifecycle) -> None:
+    open_tenures = session.scalars(
+        select(Tenure).where(
+            Tenure.model_id == held.id, Tenure.stage == Stage.PRODUCTION.value, Tenure.ended_at.is_(None)
+        )
+    ).all()
+    if lifecycle is Lifecycle.ENFORCED and len(open_tenures) > 1:
+        holding = session.scalars(
+            select(Version.number).where(Version.id.in_([tenure.version_id for tenure in open_tenures]))
+        )
+        listed = ", ".join(str(number) for number in sorted(holding))
+        raise Conflict(f"versions {listed} hold production; archive all but one of them first")
+    for tenure in open_tenures:
+        tenure.exclusive = lifecycle is Lifecycle.ENFORCED
+    held.lifecycle = lifecycle.value
+
+
+def _refuse_if_used(session: Session, held: Model) -> None:
+    serving: Sequence[int] = session.scalars(
+        select(Version.number)
+        .where(Version.model_id == held.id, Version.stage.in_([stage.value for stage in SERVING]))
+        .order_by(Version.number)
+    ).all()
+    if serving:
+        raise InUse(f"versions {', '.join(map(str, serving))} hold staging or production; archive them first")
+    own = select(LineageNode.id).join(Version, Version.id == LineageNode.version_id).where(Version.model_id == held.id)
+    derived = (
+        select(Model.name, Version.number)
+        .join(Version, Version.model_id == Model.id)
+        .join(LineageNode, LineageNode.version_id == Version.id)
+        .join(LineageEdge, LineageEdge.source_id == LineageNode.id)
+        .where(
+            LineageEdge.target_id.in_(own), Model.id != held.id, Model.deleted_at.is_(None), Version.state != "deleted"
+        )
+    )
+    if child := session.execute(derived).first():
+        raise InUse(f"{child[0]}:{child[1]} derives from it; delete that version first")

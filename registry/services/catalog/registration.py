@@ -1,0 +1,389 @@
+"""Register a version: its number, files, metadata, lineage and audit entry at once, or nothing."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from registry.db.bulk_insert import insert_rows, insert_whole
+from registry.db.models import Import, Model, RunRefresh, Version, VersionFile, VersionParam
+from registry.db.queries import artifacts, catalog, records
+from registry.db.records import VersionRecord
+from registry.domain import fact_digests, manifest, names, sizes
+from registry.domain.access import SYSTEM, Actor, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import BlobsMissing, Conflict, Invalid
+from registry.domain.evaluations import by_metric
+from registry.domain.fact_digests import Edge, Measured
+from registry.domain.lineage import Run, RunState
+from registry.domain.manifest import Manifest
+from registry.domain.prompts import is_prompt
+from registry.domain.registrations import Followed, Registration
+from registry.domain.stages import State
+from registry.rules import paths
+from registry.services import audit
+from registry.services.audit import row_seals
+from registry.services.catalog import alias_requests, artifact_owners, authority, repetition, tags, versions
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.lineage import recording
+
+FIRST_LOOK_AFTER = timedelta(seconds=5)  # at a run that was unfinished
+MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """``created`` is false when the same files of the same run were registered before: ``version`` is that one.
+
+    ``updated`` names the facts that were added to it.
+    """
+
+    created: bool
+    version: VersionRecord
+    updated: Sequence[str] = ()
+
+
+def register(model: str, wanted: Registration, *, actor: Actor, protected: Collection[str]) -> Registered:
+    """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
+
+    A version that has the same files and run already is the answer, see ``repetition``.
+
+    A version without files whose source is the placeholder of a prompt is one, see ``_register_prompt``.
+
+    Aliases are set when it is ready. Raises NotFound, Invalid, FactsDiffer, Forbidden for a protected alias when
+    *actor* may not promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
+    """
+    if not wanted.files and is_prompt(wanted.origin.source):
+        return _register_prompt(model, wanted, actor=actor)
+    sealed = _check(wanted)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        if not wanted.anew and (
+            twin := repetition.settle(session, held, sealed.digest, wanted, actor=actor, protected=protected)
+        ):
+            return answer(session, Registered(False, twin.version, twin.updated))
+        for alias in wanted.aliases:
+            authority.require_to_point(actor, held, alias, protected)
+        state, keys = _check_blobs(session, sealed, actor)
+        event = audit.begin(held)
+        version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
+        written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
+        if wanted.follows:
+            session.add(_refresh(version, wanted.follows, event=event, actor=actor))
+        tags.give(session, version, wanted.tags)
+        left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
+        if wanted.area is not None:
+            artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
+        happening = _happening(held, version, wanted, left, written | _blobs(keys))
+        audit.record(session, held, event, happening, actor=actor, version=version)
+        return answer(session, Registered(True, records.version_record(session, version)))
+
+
+def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
+    """Give a version its number whose files the registry has not: unverified, for they are elsewhere.
+
+    With *fetch*, the facts of an import, the version is pending until a worker has fetched its files and what is known
+    of its run; *wanted* then has no params, metrics or lineage of its own. It asks for no aliases. Raises NotFound, or
+    Invalid.
+    """
+    require_sizes(wanted)
+    with unit_of_work() as session:
+        version = _reserve(session, model, wanted, actor=actor, fetch=fetch)
+        return answer(session, records.version_record(session, version))
+
+
+def _register_prompt(model: str, wanted: Registration, *, actor: Actor) -> Registered:
+    """Give a prompt the next number: its text is a tag, and equal prompts are different versions.
+
+    Raises NotFound, or Invalid: also for aliases, which are set afterwards, and for ``update``.
+    """
+    require_sizes(wanted)
+    if wanted.aliases:
+        raise Invalid.field("aliases", "cannot be given with a prompt: set them when it is registered")
+    if wanted.update:
+        raise Invalid.field("update", "does not apply to a prompt: it has no files that identify it")
+    with unit_of_work() as session:
+        version = _reserve(session, model, wanted, actor=actor)
+        return answer(session, Registered(True, records.version_record(session, version)))
+
+
+def _reserve(
+    session: Session, model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
+) -> Version:
+    held = catalog.lock_model(session, model)
+    event = audit.begin(held)
+    state = State.UNVERIFIED if fetch is None else State.PENDING
+    version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
+    if fetch is None:
+        written = _describe(session, held, version, wanted, None, event=event, actor=actor)
+    else:
+        written = _facts(version, params={}, metrics=[], edges=[])
+        session.add(_import(version, fetch, actor=actor))
+    tags.give(session, version, wanted.tags)
+    happening = _happening(held, version, wanted, {}, written)
+    audit.record(session, held, event, happening, actor=actor, version=version)
+    return version
+
+
+def fill(
+    session: Session, held: Model, version: Version, wanted: Registration, *, event: audit.Event, actor: Actor
+) -> None:
+    """Give a version that was reserved by *actor* its files and all that is known of them, under the model's lock.
+
+    It is ready when every blob is verified. Raises Invalid, or BlobsMissing.
+    """
+    asked = wanted.lineage.run
+    if version.run_id and (asked is None or asked.stated_by):  # no server confirms the run: its client named it
+        named = Run(MLFLOW, version.run_id, url=version.run_link)
+        wanted = replace(wanted, lineage=replace(wanted.lineage, run=named))
+    sealed = _check(wanted)
+    state, keys = _check_blobs(session, sealed, actor)
+    before, run = version.state, wanted.lineage.run
+    version.state = state.value
+    version.manifest_digest, version.file_count, version.size = sealed.digest, len(sealed.files), sealed.size
+    version.run_key, version.lineage_digest = wanted.lineage.run_key, wanted.lineage.digest
+    version.framework = wanted.framework
+    version.signature = dict(wanted.signature) if wanted.signature is not None else None
+    version.run_id = version.run_id or (run.id if run else None)
+    if wanted.follows:
+        version.run_state = RunState.UNFINISHED.value
+        session.add(_refresh(version, wanted.follows, event=event, actor=actor))
+    catalog.touch(version, event.at)
+    written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
+    if wanted.area is not None:
+        artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
+    happening = Happening(
+        "version.fetched",
+        versions.subject(held, version),
+        before={"state": before},
+        after={"state": version.state, "files": version.file_count, "size": str(version.size)} | _run_state(version),
+        digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
+        texts=audit.texts(source=version.source),
+        facts=written | _blobs(keys),
+    )
+    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+
+
+def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Import:
+    wanted = Import(
+        id=str(uuid.uuid4()),
+        model_id=version.model_id,
+        version_id=version.id,
+        number=version.number,
+        source=version.source or "",
+        facts=dict(facts),
+        state="pending",
+        files=0,
+        bytes=0,
+        created_at=version.created_at,
+        created_by=actor.id,
+        token_id=actor.token_id,
+    )
+    row_seals.seal_import(wanted)
+    return wanted
+
+
+def _refresh(version: Version, followed: Followed, *, event: audit.Event, actor: Actor) -> RunRefresh:
+    wanted = RunRefresh(
+        id=str(uuid.uuid4()),
+        model_id=version.model_id,
+        version_id=version.id,
+        server=followed.server,
+        run_id=followed.run_id,
+        logged_model=followed.logged_model,
+        state="waiting",
+        due_at=event.at + FIRST_LOOK_AFTER,
+        created_at=event.at,
+        created_by=actor.id,
+    )
+    row_seals.seal_refresh(wanted)
+    return wanted
+
+
+def _run_state(version: Version) -> dict[str, str]:
+    return {"run_state": version.run_state} if version.run_state else {}
+
+
+def _check(wanted: Registration) -> Manifest:
+    require_sizes(wanted)
+    if wanted.anew and wanted.update:
+        raise Invalid.field("update", "adds to the existing version, and anew makes another one: send one of them")
+    for index, file in enumerate(wanted.files):
+        if problem := paths.problem(file.path):
+            raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})
+    return manifest.seal(wanted.files)
+
+
+def require_sizes(wanted: Registration) -> None:
+    """Raise Invalid for texts, values or names that no version can have."""
+    run = wanted.lineage.run
+    sizes.require_description(wanted.description)
+    said = (wanted.params, wanted.metrics, wanted.evaluations, wanted.signature, wanted.claimed, wanted.lineage)
+    sizes.require_facts(*said, wanted.origin, wanted.description)
+    sizes.require_metrics(by_metric(wanted.measured))
+    for key in {**(run.params if run else {}), **wanted.params}:
+        names.require(names.tag_key_problem, f"params.{key}", key)
+    for alias in wanted.aliases:
+        names.require(names.alias_problem, "aliases", alias)
+
+
+def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[State, Mapping[str, str] | None]:
+    """Return READY and the objects that hold the bytes by sha256, or PENDING while some are yet to be verified.
+
+    The bytes stay until the transaction ends. Raises Invalid, or BlobsMissing.
+    """
+    wanted = {file.sha256 for file in sealed.files}
+    known = artifacts.known_blobs(session, wanted, actor=actor, genuine=row_seals.genuine, locked=True)
+    awaited: dict[str, int] = {}
+    if lacking := wanted - known.keys():
+        # Those that are being verified, and then once more: what was done in between is found among the blobs.
+        awaited = artifacts.awaited_sizes(session, lacking, actor=actor, genuine=row_seals.genuine)
+        known |= artifacts.known_blobs(session, lacking, actor=actor, genuine=row_seals.genuine, locked=True)
+    sizes = awaited | {sha256: blob.size for sha256, blob in known.items()}
+    if missing := wanted - sizes.keys():
+        raise BlobsMissing(
+            f"{len(missing)} of the files' bytes are not in the store; upload them, then register again",
+            missing=sorted(missing),
+        )
+    for file in sealed.files:
+        if sizes[file.sha256] != file.size:
+            text = f"{file.path!r} has {sizes[file.sha256]} bytes in the store, not {file.size}"
+            raise Invalid.field("files", text)
+    if wanted != known.keys():
+        return State.PENDING, None
+    return State.READY, {sha256: blob.key for sha256, blob in known.items()}
+
+
+def _insert(
+    session: Session,
+    held: Model,
+    wanted: Registration,
+    sealed: Manifest | None,
+    *,
+    state: State,
+    event: audit.Event,
+    actor: Actor,
+) -> Version:
+    origin, run = wanted.origin, wanted.lineage.run
+    row = {
+        "model_id": held.id,
+        "number": _number(session, held, wanted, actor),
+        "state": state.value,
+        "stage": "none",
+        "rolled_back": False,
+        "manifest_digest": sealed.digest if sealed else "",
+        "run_key": wanted.lineage.run_key,
+        "lineage_digest": wanted.lineage.digest,
+        "file_count": len(sealed.files) if sealed else 0,
+        "size": sealed.size if sealed else 0,
+        "description": wanted.description,
+        "framework": wanted.framework,
+        "signature": dict(wanted.signature) if wanted.signature is not None else None,
+        "source": origin.source,
+        "location": origin.location,
+        "run_id": origin.run_id or (run.id if run else None),
+        "run_link": origin.run_link,
+        "logged_model": origin.logged_model,
+        "run_state": RunState.UNFINISHED.value if wanted.follows else None,
+        "row_version": 1,
+        "created_at": event.at,
+        "created_by": actor.id,
+        "updated_at": event.at,
+        "revised_at": event.at,
+        "claimed": dict(wanted.claimed) if wanted.claimed else None,
+    }
+    version = insert_whole(session, Version, row)
+    held.latest_number = max(version.number, held.latest_number or 0)
+    held.next_number = max(version.number + 1, held.next_number)
+    catalog.touch(held, event.at)
+    return version
+
+
+def _number(session: Session, held: Model, wanted: Registration, actor: Actor) -> int:
+    """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that was used."""
+    if wanted.claimed is not None or wanted.number is not None:
+        actor.require(Permission.VERSION_IMPORT)
+    if wanted.number is None:
+        return held.next_number
+    if wanted.number < held.next_number and catalog.number_used(session, held, wanted.number):
+        raise Conflict(f"the number {wanted.number} of {held.name!r} is used up: no number ever means two versions")
+    return wanted.number
+
+
+def _describe(
+    session: Session,
+    held: Model,
+    version: Version,
+    wanted: Registration,
+    sealed: Manifest | None,
+    *,
+    event: audit.Event,
+    actor: Actor,
+) -> dict[str, str]:
+    """Insert a version's files, params, metrics and lineage; returns their digests for the audit entry."""
+    run = wanted.lineage.run
+    params = {**(run.params if run else {}), **wanted.params}
+    files = [
+        {"version_id": version.id, "path": file.path, "size": file.size, "sha256": file.sha256,
+         "media_type": file.media_type}
+        for file in (sealed.files if sealed else ())
+    ]  # fmt: skip
+    insert_rows(session, VersionFile, files)
+    insert_rows(
+        session,
+        VersionParam,
+        [{"version_id": version.id, "key": key, "value": value} for key, value in params.items()],
+    )
+    metrics = versions.add_metrics(session, version, wanted.measured, event=event, actor=actor)
+    edges = recording.keep(session, held, version, wanted.lineage)
+    return _facts(version, params=params, metrics=metrics, edges=edges)
+
+
+def _facts(
+    version: Version, *, params: Mapping[str, str], metrics: Sequence[Measured], edges: Sequence[Edge]
+) -> dict[str, str]:
+    return {
+        "frozen": fact_digests.frozen(version),
+        "params": fact_digests.params(params),
+        "metrics": fact_digests.metrics(metrics),
+        "edges": fact_digests.edges(edges),
+    }
+
+
+def _blobs(keys: Mapping[str, str] | None) -> dict[str, str]:
+    return {} if keys is None else {"blobs": fact_digests.blobs(keys)}
+
+
+def _happening(
+    held: Model,
+    version: Version,
+    wanted: Registration,
+    left: Mapping[str, int | None],
+    written: Mapping[str, str],
+) -> Happening:
+    """*left* tells where each of the aliases pointed before."""
+    return Happening(
+        "version.registered",
+        versions.subject(held, version),
+        before={"aliases": dict(left)} if left else {},
+        after={"state": version.state, "files": version.file_count, "size": str(version.size)}
+        | _run_state(version)
+        | ({"aliases": dict.fromkeys(left, version.number)} if left else {})
+        | ({"requested_aliases": sorted(requested)} if (requested := wanted.aliases) and not left else {}),
+        digests=({"manifest": version.manifest_digest} if version.manifest_digest else {})
+        | {"lineage": version.lineage_digest},
+        texts=audit.texts(
+            description=wanted.description or None,
+            tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None,
+            source=wanted.origin.source,
+            location=wanted.origin.location,
+            claimed=json.dumps(wanted.claimed, sort_keys=True) if wanted.claimed else None,
+        ),
+        facts=written,
+    )

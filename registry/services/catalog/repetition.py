@@ -1,0 +1,240 @@
+"""Registrations of files that the model has already: the version that they mean, and the facts that differ.
+
+A version is meant that has the same files from the same run and is neither deleted nor failed; without a run, one with
+the same files and the same lineage. What it is sent besides is compared with what it has. A fact that its first
+registration sent and that was changed since counts as known: repeating a request undoes no later decision. The address,
+the times and the person of the run are not compared, because each attempt of a job may have others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from sqlalchemy import String, bindparam, or_, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model, Version, VersionMetric
+from registry.db.queries import records
+from registry.db.records import EntryRecord, VersionRecord
+from registry.domain import differences
+from registry.domain.access import Actor, Permission
+from registry.domain.differences import Difference
+from registry.domain.errors import FactsDiffer
+from registry.domain.lineage import NodeKind, RunState, Snapshot
+from registry.domain.registrations import Registration
+from registry.domain.stages import State
+from registry.services import audit
+from registry.services.catalog import alias_requests, aliases, authority, versions
+from registry.services.lineage import recording
+
+CANDIDATES = 10  # versions of the same files and run that are compared, the newest ones
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The version that a registration means; ``updated`` names the facts that were added to it."""
+
+    version: VersionRecord
+    updated: Sequence[str] = ()
+
+
+def settle(
+    session: Session, held: Model, manifest: str, wanted: Registration, *, actor: Actor, protected: Collection[str]
+) -> Twin | None:
+    """Return the version that the registration means, with what ``update`` has added; None for a new one.
+
+    Raises FactsDiffer when each of them has other facts than those that were sent, and Forbidden when *actor* may not
+    add what is to be added.
+    """
+    refused: tuple[Version, list[Difference]] | None = None
+    for version in _candidates(session, held, manifest, wanted):
+        record = records.version_record(session, version)
+        found = _differences(session, version, record, wanted)
+        if not found:
+            return Twin(record)
+        if wanted.update and all(one.addable for one in found):
+            _add(session, held, version, wanted, found, actor=actor, protected=protected)
+            return Twin(records.version_record(session, version), [one.fact for one in found])
+        refused = refused or (version, found)
+    if refused is None:
+        return None
+    version, found = refused
+    origin = "run" if wanted.lineage.run else "lineage"
+    raise FactsDiffer(
+        differences.sentence(f"{held.name}:{version.number}", origin, found),
+        version=version.number,
+        differences=[one.shown() for one in found[: differences.LISTED]],
+    )
+
+
+def _candidates(session: Session, held: Model, manifest: str, wanted: Registration) -> Sequence[Version]:
+    lineage = wanted.lineage
+    digest = "" if lineage.run else lineage.digest  # takes its time, and is not compared with a run
+    asked = {"model": held.id, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
+    alike = _ALIKE if wanted.number is None else _ALIKE.where(Version.number == wanted.number)
+    return session.scalars(alike, asked).all()
+
+
+_ALIKE = (
+    select(Version)
+    .where(
+        Version.model_id == bindparam("model"),
+        Version.manifest_digest == bindparam("manifest"),
+        Version.run_key == bindparam("run"),
+        or_(bindparam("run", type_=String) != "", Version.lineage_digest == bindparam("lineage")),
+        Version.state.in_([State.PENDING.value, State.READY.value]),
+    )
+    .order_by(Version.number.desc())
+    .limit(CANDIDATES)
+)
+
+
+def _differences(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
+    origin = wanted.origin
+    fixed = [
+        *differences.of_values("params", record.params, _params(wanted)),
+        *differences.of_value("framework", record.framework, wanted.framework),
+        *differences.of_value("signature", record.signature, wanted.signature),
+        *_since_the_first(session, version, record, wanted.lineage),
+        *differences.of_value("source", record.source, origin.source),
+        *differences.of_value("run_link", record.run_link, origin.run_link),
+        *differences.of_value("logged_model", record.logged_model, origin.logged_model),
+        *differences.of_value("claimed", record.claimed, wanted.claimed),
+    ]
+    return [*fixed, *_metrics(session, version, record, wanted), *_labels(session, version, record, wanted)]
+
+
+def _since_the_first(session: Session, version: Version, record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
+    """Differences of the lineage. What the first snapshot of a run says is known, also after the second."""
+    found = list(_lineage(record, sent))
+    if found and version.run_state in {RunState.FINISHED, RunState.ABANDONED}:
+        first = recording.first(session, version)
+        kept = replace(record.lineage, run=first.get(NodeKind.RUN), code=first.get(NodeKind.CODE))
+        earlier = replace(record, lineage=kept)
+        then = {one.fact for one in _lineage(earlier, sent)}
+        found = [one for one in found if one.fact in then]
+    yield from found
+
+
+def _lineage(record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
+    kept = record.lineage
+    if sent.run:
+        yield from differences.of_values("run.tags", (kept.run or {}).get("tags", {}), sent.run.tags)
+    for kind, document, part in (
+        ("code", kept.code, sent.code),
+        ("environment", kept.environment, sent.environment),
+    ):
+        if part:
+            yield from differences.of_values(kind, document or {}, asdict(part))
+    datasets = [(one.name, {**asdict(one), "role": one.role.value}) for one in sent.datasets]
+    yield from differences.of_members("datasets", kept.datasets, datasets)
+    parents = [(f"{one.model}:{one.version}", asdict(one)) for one in sent.parents]
+    yield from differences.of_members("parents", kept.parents, parents)
+
+
+def _metrics(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
+    """Values that were never measured of the version on their dataset; an earlier one than the latest is known, too."""
+    sent = [(key, one.dataset_digest, float(value)) for one in wanted.measured for key, value in one.metrics.items()]
+    on_datasets = {(one.metric, one.dataset_digest): one.value for one in record.evaluations}
+    named = {key for key, _ in on_datasets}
+    latest = on_datasets | {(key, None): value for key, value in record.metrics.items() if key not in named}
+    if not (other := [one for one in sent if latest.get(one[:2]) != one[2]]):
+        return []
+    measured = select(VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.value).distinct()
+    measured = measured.where(
+        VersionMetric.version_id == version.id, VersionMetric.value.in_({one[2] for one in other})
+    )
+    known = {tuple(row) for row in records.rows(session, measured)}
+    return [
+        Difference(_measured_fact(key, digest), latest.get((key, digest)), value, True)
+        for key, digest, value in other
+        if (key, digest, value) not in known
+    ]
+
+
+def _measured_fact(key: str, digest: str | None) -> str:
+    return f"metrics.{key}" + (f"@{digest}" if digest else "")
+
+
+def _labels(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
+    """Description, tags and aliases: those that can be changed after the registration."""
+    pointing = set(record.aliases)
+    if version.state == State.PENDING and not pointing.issuperset(wanted.aliases):
+        pointing.update(alias_requests.waiting_for(session, version))
+    found = [
+        *differences.of_value("description", record.description or None, wanted.description, addable=True),
+        *differences.of_values("tags", record.tags, wanted.tags, addable=True),
+        *(Difference(f"aliases.{alias}", None, alias, True) for alias in wanted.aliases if alias not in pointing),
+    ]
+    first = audit.first_of(session, version.id, "version.registered") if found else None
+    return [one for one in found if first is None or not _was_sent(one, first)]
+
+
+def _was_sent(difference: Difference, first: EntryRecord) -> bool:
+    """Whether the first registration, whose entry this is, sent the fact: it was changed since."""
+    kind, _, key = difference.fact.partition(".")
+    if kind == "aliases":
+        return any(key in first.after.get(name, ()) for name in ("aliases", "requested_aliases"))
+    if kind == "tags":
+        return bool(_tags(first).get(key) == difference.sent)
+    return bool(first.texts.get("description") == difference.sent)
+
+
+def _tags(first: EntryRecord) -> dict[str, Any]:
+    return json.loads(first.texts["tags"]) if "tags" in first.texts else {}
+
+
+def _params(wanted: Registration) -> dict[str, str]:
+    """The params that were sent, with those of the run."""
+    return {**getattr(wanted.lineage.run, "params", {}), **wanted.params}
+
+
+def _add(
+    session: Session,
+    held: Model,
+    version: Version,
+    wanted: Registration,
+    found: Sequence[Difference],
+    *,
+    actor: Actor,
+    protected: Collection[str],
+) -> None:
+    """Add to the version what may be added, each kind with its own audit entry."""
+    actor.require(Permission.VERSION_EDIT)
+    new = {kind: [one for one in found if one.fact.partition(".")[0] == kind] for kind in _KINDS}
+    asked = [one.fact.partition(".")[2] for one in new["aliases"]]
+    for alias in asked:
+        authority.require_to_point(actor, held, alias, protected)
+    measured = {one.fact for one in new["metrics"]}
+    for one in wanted.measured:
+        added = {
+            key: value for key, value in one.metrics.items() if _measured_fact(key, one.dataset_digest) in measured
+        }
+        if added:
+            versions.apply_measurements(session, held, version, replace(one, metrics=added), actor=actor)
+    labels = {one.fact.partition(".")[2]: one.sent for one in new["tags"]}
+    waiting = version.state == State.PENDING
+    if labels or new["description"] or (waiting and asked):
+        versions.apply_edit(
+            session,
+            held,
+            version,
+            actor=actor,
+            description=wanted.description if new["description"] else None,
+            labels=labels,
+            after={"requested_aliases": sorted(asked)} if waiting and asked else None,
+            reason="registered again with update",
+        )
+    if waiting:
+        event = audit.begin(held)
+        alias_requests.ask(session, held, version, asked, event=event, actor=actor, protected=protected)
+        return
+    for alias in asked:
+        authority.require_fit(held, alias, version, protected)
+        aliases.assign(session, held, alias, version, actor=actor, reason="registered again with update")
+
+
+_KINDS = ("metrics", "tags", "description", "aliases")

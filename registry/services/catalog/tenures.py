@@ -1,0 +1,62 @@
+"""Begin and end tenures: the one place where a version changes its stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import Model, Tenure, Version
+from registry.db.queries import catalog
+from registry.domain.stages import Kind, Lifecycle, Stage
+from registry.services.audit import Event
+
+_END = (
+    update(Tenure)
+    .where(Tenure.version_id == bindparam("version"), Tenure.ended_at.is_(None))
+    .values(ended_at=bindparam("at"), ended_kind=bindparam("kind"), ended_entry=bindparam("entry"))
+)
+
+
+def enter(
+    session: Session,
+    held: Model,
+    version: Version,
+    stage: Stage,
+    kind: Kind,
+    event: Event,
+    *,
+    origin: int | None = None,
+) -> None:
+    """End the version's tenure and begin the next; stage none has no tenure."""
+    if version.stage != Stage.NONE:
+        ended = {"version": version.id, "at": event.at, "kind": kind.value, "entry": event.uid}
+        session.connection().execute(_END, ended)
+    if stage is not Stage.NONE:
+        begun = {
+            "model_id": held.id,
+            "version_id": version.id,
+            "stage": stage.value,
+            "exclusive": held.lifecycle == Lifecycle.ENFORCED,
+            "started_at": event.at,
+            "started_kind": kind.value,
+            "started_entry": event.uid,
+            "origin_id": origin,
+        }
+        insert_rows(session, Tenure, [begun])
+    version.stage = stage.value
+    catalog.touch(version, event.at)
+    catalog.touch(held, event.at)  # its view shows who holds what
+
+
+def others_in(session: Session, held: Model, version: Version, stage: Stage) -> Sequence[Version]:
+    """The model's other versions that hold the stage, by number."""
+    statement = select(Version).where(
+        Version.model_id == held.id,
+        Version.stage == stage.value,
+        Version.id != version.id,
+        Version.deleted_at.is_(None),
+    )
+    return session.scalars(statement.order_by(Version.number)).all()

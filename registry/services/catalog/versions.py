@@ -1,0 +1,412 @@
+"""Versions: describe, list, edit, measure, delete and restore what was registered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, case, func, literal_column, not_, select
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
+from registry.db.queries import artifacts, catalog, pages, records
+from registry.db.queries.row_sizes import Escaped
+from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
+from registry.db.session import look_up, reading
+from registry.domain import clock, fact_digests, names, sizes
+from registry.domain.access import Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
+from registry.domain.evaluations import Evaluation, by_metric, identified
+from registry.domain.fact_digests import Measured
+from registry.domain.manifest import File
+from registry.domain.prompts import is_prompt
+from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
+from registry.services import audit
+from registry.services.catalog import alias_requests, aliases, authority, tags, tenures
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.lineage import recording
+
+
+def describe(model: str, number: int) -> VersionRecord:
+    """The version, whatever its state. Raises NotFound."""
+    found = records.version_records(look_up(records.NAMED_VERSION, model=model, number=number))
+    if found:
+        return found[0]
+    with reading() as session:
+        catalog.model(session, model)
+    raise NotFound(f"the model {model!r} has no version {number}")
+
+
+def list_(
+    model: str,
+    *,
+    stage: str | None = None,
+    state: str | None = None,
+    after: tuple[Any, ...] | None = None,
+    limit: int,
+) -> Page[VersionRecord]:
+    """The model's versions, newest first. Raises NotFound."""
+    with reading() as session:
+        held = catalog.model(session, model)
+        said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
+        narrowing = {name: value for name, value in said.items() if value is not None}
+        statement = records.select_version_page(*narrowing)
+        found = pages.read(session, statement, {"model": held.id, **narrowing}, limit=limit).page
+        return Page(records.version_records(found.items), found.next_after)
+
+
+def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:
+    """The version's manifest, by path. Raises NotFound."""
+    with reading() as session:
+        found = catalog.any_version(session, model, number)
+        statement = select(VersionFile).where(VersionFile.version_id == found.id)
+        if after is not None:
+            statement = statement.where(VersionFile.path > after[0])
+        rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
+        return Page(
+            [FileRecord(file.path, file.size, file.sha256, file.media_type) for (file,) in rows.items], rows.next_after
+        )
+
+
+def manifest(model: str, number: int) -> list[File]:
+    """The version's whole manifest, by path. Raises NotFound."""
+    with reading() as session:
+        found = catalog.any_version(session, model, number)
+        files = select(VersionFile).where(VersionFile.version_id == found.id).order_by(VersionFile.path)
+        return [File(file.path, file.size, file.sha256, file.media_type) for file in session.scalars(files)]
+
+
+def metrics(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[MetricRecord]:
+    """Everything ever measured of the version, oldest first. Raises NotFound."""
+    with reading() as session:
+        found = catalog.any_version(session, model, number)
+        statement = (
+            select(VersionMetric, Account.name)
+            .join(Account, Account.id == VersionMetric.recorded_by)
+            .where(VersionMetric.version_id == found.id)
+        )
+        if after is not None:
+            statement = statement.where(VersionMetric.id > after[0])
+        rows = records.page(session, statement.order_by(VersionMetric.id), by=(VersionMetric.id,), limit=limit)
+        return Page([_metric(row, by) for row, by in rows.items], rows.next_after)
+
+
+def edit(
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    labels: Mapping[str, str | None] | None = None,
+    reason: str | None = None,
+    if_match: int | None = None,
+) -> VersionRecord:
+    """Change the description and the tags; the rest of a version is frozen. Raises PreconditionFailed."""
+    sizes.require_description(description)
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.live_version(session, held, number)
+        catalog.check_match(found, if_match)
+        if description is None and not labels:
+            return answer(session, records.version_record(session, found))  # nothing to change or to record
+        apply_edit(session, held, found, actor=actor, description=description, labels=labels or {}, reason=reason)
+        return answer(session, records.version_record(session, found))
+
+
+def apply_edit(
+    session: Session,
+    held: Model,
+    found: Version,
+    *,
+    actor: Actor,
+    description: str | None = None,
+    labels: Mapping[str, str | None],
+    after: Mapping[str, Any] | None = None,
+    reason: str | None = None,
+) -> None:
+    """Change the description and the tags, and record it with what else the caller has changed. Raises Invalid."""
+    event = audit.begin(held)
+    if description is not None:
+        found.description = description
+    tags.change_on_version(session, found, labels)
+    catalog.touch(found, event.at, revises=description is not None)
+    said = audit.texts(
+        reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
+    )
+    happening = Happening("version.edited", subject(held, found), after=after or {}, texts=said)
+    audit.record(session, held, event, happening, actor=actor, version=found)
+
+
+def measure(
+    model: str,
+    number: int,
+    evaluation: Evaluation,
+    *,
+    actor: Actor,
+    if_match: int | None = None,
+) -> VersionRecord:
+    """Add measurements; earlier ones stay. Raises PreconditionFailed, or Conflict for a deleted version.
+
+    The name or the digest of the dataset alone is completed from the version's lineage. Raises Invalid for a name that
+    identifies none there.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.live_version(session, held, number)
+        catalog.check_match(found, if_match)
+        if (evaluation.dataset_digest is None) != (evaluation.dataset_name is None):
+            evaluation = identified(evaluation, recording.datasets(session, found))
+        apply_measurements(session, held, found, evaluation, actor=actor)
+        return answer(session, records.version_record(session, found))
+
+
+def apply_measurements(
+    session: Session,
+    held: Model,
+    found: Version,
+    evaluation: Evaluation,
+    *,
+    actor: Actor,
+) -> None:
+    """Add measurements and record them. Raises Invalid."""
+    event = audit.begin(held)
+    require_room(session, found, evaluation)
+    measured = add_metrics(session, found, [evaluation], event=event, actor=actor)
+    catalog.touch(found, event.at)
+    after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
+    if evaluation.dataset_digest is not None:
+        after["dataset"] = evaluation.dataset_digest
+    happening = Happening(
+        "version.measured", subject(held, found), after=after, facts={"metrics": fact_digests.metrics(measured)}
+    )
+    audit.record(session, held, event, happening, actor=actor, version=found)
+
+
+def add_metrics(
+    session: Session,
+    version: Version,
+    evaluations: Sequence[Evaluation],
+    *,
+    event: audit.Event,
+    actor: Actor,
+) -> list[Measured]:
+    """Append one row for each value, in the order of the evaluations; returns what was written. Raises Invalid."""
+    for key in {key for evaluation in evaluations for key in evaluation.metrics}:
+        names.require(names.tag_key_problem, f"metrics.{key}", key)
+    measured = [
+        (key, float(value), one.step, one.dataset_digest, one.dataset_name, actor.id)
+        for one in evaluations
+        for key, value in sorted(one.metrics.items())
+    ]
+    rows = [
+        {"version_id": version.id, "key": key, "value": value, "step": step, "dataset_digest": digest,
+         "dataset_name": name, "recorded_at": event.at, "recorded_by": account}
+        for key, value, step, digest, name, account in measured
+    ]  # fmt: skip
+    insert_rows(session, VersionMetric, rows)
+    return measured
+
+
+def require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
+    """Raise Invalid unless the version may have these measurements, too."""
+    digest, values = VersionMetric.dataset_digest, evaluation.metrics
+    same = and_(VersionMetric.key.in_(list(values)), digest.is_not_distinct_from(evaluation.dataset_digest))
+    nothing: Any = literal_column("0")
+    octets = Escaped(VersionMetric.key) + func.coalesce(Escaped(digest), nothing)
+    octets = octets + func.coalesce(Escaped(VersionMetric.dataset_name), nothing)
+    rows = select(func.count().label("values"), case((not_(same), func.max(octets))).label("octets"))
+    each = rows.where(VersionMetric.version_id == version.id).group_by(VersionMetric.key, digest).subquery("each")
+    sums = select(func.coalesce(func.sum(each.c["values"]), 0), func.count(each.c.octets), func.sum(each.c.octets))
+    count, others, total = session.execute(sums).one()
+    if count + len(values) > sizes.MEASUREMENTS:
+        raise Invalid.field("metrics", f"must be {sizes.MEASUREMENTS} measurements of one version at most")
+    sizes.require_metrics(by_metric([evaluation]), count=others, total=total or 0)
+
+
+def delete_(
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    if_match: int | None = None,
+) -> VersionRecord:
+    """Mark the version as deleted; its manifest, lineage and history stay.
+
+    Raises InUse while it holds staging or production, has an alias, or another version derives from it. In lifecycle
+    ``open``, and where it is a prompt's, it leaves its stage and loses its aliases instead, as in MLflow; raises
+    Forbidden where it holds production or has a protected alias, and *actor* may not promote.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.version(session, held, number)
+        catalog.check_match(found, if_match)
+        catalog.await_children(session, Version.id == found.id)
+        if found.state == State.PENDING:
+            alias_requests.forget(session, found)
+        is_freed = held.lifecycle == Lifecycle.OPEN or is_prompt(found.source)
+        if is_freed and found.state != State.DELETED:
+            authority.require_to_move(actor, held, found)
+            for alias in aliases.pointing_at(session, found):
+                authority.require_to_point(actor, held, alias, protected)
+            return _mark_freed(session, held, found, actor=actor, reason=reason)
+        _refuse_if_used(session, held, found)
+        return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)
+
+
+def restore(
+    model: str, number: int, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+) -> VersionRecord:
+    """Bring a deleted version back, in the stage that it left; it is ready if it was, and its bytes are all there.
+
+    Raises PreconditionFailed, or Conflict if it is not deleted or was purged.
+    """
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.version(session, held, number)
+        catalog.check_match(found, if_match)
+        if found.state != State.DELETED:
+            raise Conflict(f"version {number} of {model!r} is not deleted")
+        if found.purged_at is not None:
+            raise Conflict(f"version {number} of {model!r} was purged; its bytes are gone for good")
+        return _mark(
+            session, held, found, _state_without(session, found), "version.undeleted", actor=actor, reason=reason
+        )
+
+
+def purge(
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    retention: timedelta,
+    reason: str,
+    now: bool = False,
+    if_match: int | None = None,
+) -> VersionRecord:
+    """Give up a deleted version's bytes for good: the collector takes those that no other version needs.
+
+    Manifest, lineage and history stay. Raises Conflict unless it, or its model, was deleted *retention* ago, or at all
+    with *now*, which the entry records; InUse when something depends on it that would come back with its model, and
+    Invalid without a reason. Doing it again changes nothing.
+    """
+    if not reason.strip():
+        raise Invalid.field("reason", "must say why the bytes are given up: history will show it")
+    with unit_of_work() as session:
+        held = catalog.lock_model_ever(session, model, number)
+        found = catalog.version(session, held, number)
+        catalog.check_match(found, if_match)
+        if found.purged_at is not None:
+            return answer(session, records.version_record(session, found))
+        _require_retained(held, found, None if now else retention)
+        before = {"state": found.state}
+        if found.state != State.DELETED:  # its model is: it shall not come back with that
+            catalog.await_children(session, Version.id == found.id)
+            _refuse_if_used(session, held, found)
+        event = audit.begin(held)
+        if found.state != State.DELETED:
+            found.state, found.deleted_at = State.DELETED.value, event.at
+        found.purged_at = event.at
+        catalog.touch(found, event.at)
+        happening = Happening(
+            "version.purged",
+            subject(held, found),
+            before=before,
+            after={"state": found.state, "files": found.file_count, "size": str(found.size)}
+            | ({"retention": "skipped"} if now else {}),
+            digests={"manifest": found.manifest_digest},
+            texts=audit.texts(reason=reason),
+        )
+        audit.record(session, held, event, happening, actor=actor, version=found)
+        return answer(session, records.version_record(session, found))
+
+
+def subject(held: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
+    """How an audit entry names the versions that it is about."""
+    named = {"model": held.name, "version": version.number}
+    return named | {"related_version": related.number} if related else named
+
+
+def _mark(
+    session: Session, held: Model, found: Version, state: State, action: str, *, actor: Actor, reason: str | None
+) -> VersionRecord:
+    event = audit.begin(held)
+    before, found.state = {"state": found.state}, state.value
+    found.deleted_at = event.at if state is State.DELETED else None
+    catalog.touch(found, event.at)
+    held.revised_at = event.at
+    happening = Happening(
+        action,
+        subject(held, found),
+        before=before,
+        after={"state": state.value},
+        texts=audit.texts(reason=reason),
+        facts={"blobs": fact_digests.blobs(artifacts.keys(session, found))} if state is State.READY else {},
+    )
+    audit.record(session, held, event, happening, actor=actor, version=found)
+    return answer(session, records.version_record(session, found))
+
+
+def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, reason: str | None) -> VersionRecord:
+    """Delete a version that may be in use: it leaves its stage and its aliases."""
+    event, stage = audit.begin(held), Stage(found.stage)
+    left = aliases.end_all(session, held, found, event=event)
+    if stage in SERVING:
+        tenures.enter(session, held, found, Stage.NONE, kind_of(stage, Stage.NONE), event)
+    before = {"state": found.state, "stage": stage.value} | aliases.pointing(left, found.number)
+    found.state, found.deleted_at = State.DELETED.value, event.at
+    after = {"state": found.state, "stage": found.stage} | aliases.pointing(left, None)
+    catalog.touch(found, event.at)
+    catalog.touch(held, event.at)
+    happening = Happening(
+        "version.deleted",
+        subject(held, found),
+        before=before,
+        after=after,
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=actor, version=found)
+    return answer(session, records.version_record(session, found))
+
+
+def _state_without(session: Session, found: Version) -> State:
+    """The state of a deleted version but for its deletion."""
+    if found.state_reason is not None:
+        return State.FAILED
+    if not found.manifest_digest:
+        return State.UNVERIFIED
+    return State.PENDING if artifacts.count_lacking(session, found) else State.READY
+
+
+def _require_retained(held: Model, found: Version, retention: timedelta | None) -> None:
+    name = f"{held.name}:{found.number}"
+    deleted_at = found.deleted_at or held.deleted_at
+    if deleted_at is None:
+        raise Conflict(f"{name} is not deleted; only deleted versions are purged: delete it first")
+    if retention is not None and times.now() < deleted_at + retention:
+        raise Conflict(f"{name} was deleted at {clock.wire(deleted_at)} and is kept until "
+                       f"{clock.wire(deleted_at + retention)}; restore it until then, purge it afterwards, "
+                       "or at once with now: true (registry version purge --now)")  # fmt: skip
+
+
+def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
+    name = f"{held.name}:{found.number}"
+    if found.state == State.DELETED:
+        raise Deleted(f"{name} is deleted already")
+    if Stage(found.stage) in SERVING:
+        instead = "promote another over it, roll back or " if found.stage == Stage.PRODUCTION else ""
+        raise InUse(f"{name} holds {found.stage}; {instead}archive it first")
+    if pointing := aliases.pointing_at(session, found):
+        raise InUse(f"the aliases {', '.join(pointing)} point at {name}; move or delete them first")
+    if child := recording.child_of(session, found):
+        raise InUse(f"{child} derives from {name}; delete that version first")
+
+
+def _metric(row: VersionMetric, by: str) -> MetricRecord:
+    return MetricRecord(row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.recorded_at, by)

@@ -1,0 +1,1 @@
+"""Downloads: signed URLs of files, and a version as one archive."""

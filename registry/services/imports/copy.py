@@ -1,0 +1,189 @@
+"""Bytes from elsewhere into the store: each file is read and hashed, then copied where the store has it not.
+
+A worker that dies leaves nothing that the next one could trip over: what it copied is found by its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlalchemy.orm import Session
+
+from registry.db.models import Import
+from registry.db.session import transaction
+from registry.domain.access import Actor, Permission
+from registry.domain.errors import UploadMismatch
+from registry.domain.manifest import File
+from registry.rules import credentials, ignored
+from registry.services import leases
+from registry.services.leases import Lease
+from registry.services.uploads import credential_files, ingest
+from registry.services.uploads.announcement import Wanted
+from registry.storage.checked import Store
+from registry.storage.sources import Refused
+
+Read = Callable[[], Iterator[bytes]]
+
+NOTED_AFTER = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What was asked for, and the lease under which it is done: a value, which outlives any transaction."""
+
+    id: str
+    lease_id: str | None
+    model_id: str
+    version_id: int | None
+    source: str
+    facts: Mapping[str, Any]
+    created_at: datetime
+    created_by: str
+    permissions: frozenset[Permission] = frozenset()
+    token_id: str | None = None
+
+
+class Beyond(Exception):
+    """What is to be fetched is beyond the bounds of the job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much a job does: until a moment of the monotonic clock, and so many bytes."""
+
+    until: float
+    bytes: int
+
+
+class Job:
+    """Files of a source that are fetched: for whom, and how much of it is there.
+
+    ``facts`` are those of the registration. ``ignored`` are the files and directories of the source that are left out
+    by default.
+    """
+
+    remedy = credential_files.SETTING
+
+    def __init__(
+        self,
+        source: str,
+        facts: Mapping[str, Any],
+        store: Store,
+        *,
+        requester: Actor,
+        allow_secrets: bool,
+        bounds: Bounds | None = None,
+    ) -> None:
+        self.source, self.facts, self.store, self.requester = source, facts, store, requester
+        self.files = self.bytes = 0
+        self.ignored: dict[str, None] = {}
+        self._allow_secrets = allow_secrets or bool(facts.get("allow_secrets"))
+        self._bounds = bounds
+
+    def keeps(self, path: str) -> bool:
+        """Return whether the version is to have *path*; note what is left out by default."""
+        if not self.facts.get("default_ignores", True):
+            return True
+        place = ignored.left_out(path)
+        if place is not None:
+            self.ignored[place] = None
+        return place is None
+
+    def check(self, files: Iterable[tuple[str, int | None]]) -> None:
+        """Look at the paths and sizes of what is to be fetched.
+
+        Raises Refused, which names the files, when any that is not empty holds credentials by its name, and Beyond.
+        """
+        files = list(files)
+        found = {path: held for path, size in files if size != 0 and (held := credentials.by_name(path))}
+        if found and not self._allow_secrets:
+            raise Refused(credential_files.refusal(found, remedy=self.remedy))
+        if self._bounds and sum(size or 0 for _, size in files) > self._bounds.bytes:
+            raise Beyond
+
+    def fetch(self, path: str, read: Read) -> File:
+        """See to it that the registry has a file's bytes, and that whoever asked for them may register them.
+
+        *read* gives the bytes anew each time it is called: twice for a file that the store has not, unless it is small.
+        Raises what it raises, Refused, Unavailable, and what :meth:`pulse` does.
+        """
+        digest, size, searched = hashlib.sha256(), 0, bytearray()
+        for chunk in read():
+            digest.update(chunk)
+            size += len(chunk)
+            if size <= credentials.MOST_BYTES:
+                searched += chunk
+            self.pulse(len(chunk))
+        if size <= credentials.MOST_BYTES and not self._allow_secrets:
+            self._search(path, bytes(searched))
+        file = File(path, size, digest.hexdigest())
+        again = read if size > credentials.MOST_BYTES else lambda: iter([bytes(searched)] if size else [])
+        try:
+            ingest.bring(
+                Wanted(file.sha256, file.size), lambda: self._beating(again()), owner=self.requester, store=self.store
+            )
+        except UploadMismatch as error:
+            raise Refused(f"{file.path} changed while it was read: {error.detail}") from error
+        self.files += 1
+        return file
+
+    def _search(self, path: str, content: bytes) -> None:
+        if held := credentials.held_by(path, content):
+            raise Refused(credential_files.refusal({path: held}, remedy=self.remedy))
+
+    def take_over(self, file: File) -> bool:
+        """Let the requester have bytes that are in the store already, whole; false where they are not.
+
+        For the caller to know that the requester may have them: they were seen at the source just now.
+        """
+        return ingest.take_over(Wanted(file.sha256, file.size), owner=self.requester)
+
+    def pulse(self, length: int = 0) -> None:
+        """Count *length* more bytes that were read; called as the work goes on. Raises Beyond."""
+        self.bytes += length
+        if self._bounds and (time.monotonic() > self._bounds.until or self.bytes > self._bounds.bytes):
+            raise Beyond
+
+    def _beating(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self.pulse()
+            yield chunk
+
+
+class ImportJob(Job):
+    """An import that this worker holds, into *model*."""
+
+    def __init__(
+        self, taken: Taken, lease: Lease[Import], store: Store, *, model: str, requester: Actor, allow_secrets: bool
+    ) -> None:
+        super().__init__(taken.source, taken.facts, store, requester=requester, allow_secrets=allow_secrets)
+        self.taken, self.lease, self.model = taken, lease, model
+        self.remedy = credential_files.OPTION if taken.version_id is None else credential_files.SETTING
+        self._noted = time.monotonic()
+
+    def pulse(self, length: int = 0) -> None:
+        """Keep the hold, and tell now and then how much was read. Raises Lost."""
+        self.lease.pulse()
+        super().pulse(length)
+        if time.monotonic() - self._noted >= NOTED_AFTER:
+            self.note()
+
+    def note(self) -> None:
+        """Tell how much was read. Raises Lost."""
+        with transaction() as session:
+            write(session, self.taken, files=self.files, bytes=self.bytes)
+        self._noted = time.monotonic()
+
+
+def write(session: Session, taken: Taken, **values: Any) -> None:
+    """Write to an import that this worker still holds. Raises Lost."""
+    mine = update(Import).where(Import.id == taken.id, Import.lease_id == taken.lease_id)
+    done = session.execute(mine.values(**values), execution_options={"synchronize_session": False})
+    if not done.rowcount:  # type: ignore[attr-defined]  # Result is a CursorResult here
+        raise leases.Lost

@@ -1,0 +1,357 @@
+"""Versions from bytes that are elsewhere: asked for by a caller, then fetched and hashed by a worker.
+
+An import either registers a version at its end, or fills one whose number was reserved. A worker that dies leaves
+nothing that the next one could trip over: registering the same files of the same run again answers with the version
+that there is, and a version is filled in the transaction that ends its import.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.models import Account, Import, Model, Version
+from registry.db.queries import catalog, records
+from registry.db.records import ImportRecord
+from registry.db.session import look_up, reading, transaction
+from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
+from registry.domain.manifest import File
+from registry.domain.registrations import Registration
+from registry.domain.stages import Lifecycle, State
+from registry.services import audit, background_jobs, leases
+from registry.services.audit import row_seals
+from registry.services.catalog import alias_requests, aliases, authority, models, registration, versions
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.imports import copy, import_kinds
+from registry.services.imports.copy import ImportJob, Job, Taken
+from registry.services.imports.import_kinds import Kind
+from registry.services.leases import Lease
+from registry.storage.checked import Store
+from registry.storage.sources import Refused, Sources
+from registry.telemetry import logs
+
+Make = Callable[[Mapping[str, Any], Sequence[File]], Registration]
+
+log = structlog.get_logger(__name__)
+OPEN = ("pending", "running")
+RETRY_AFTER = timedelta(seconds=30)
+GIVEN_UP_AFTER = timedelta(hours=24)
+IGNORED = 100  # paths of what was left out that an import lists
+
+
+def request(
+    model: str,
+    source: str,
+    facts: Mapping[str, Any],
+    *,
+    actor: Actor,
+    sources: Sources,
+    protected: Collection[str],
+    lifecycle: Lifecycle,
+) -> ImportRecord:
+    """Ask for a version of the files at *source*; *facts* are all else that its registration says, as it was sent.
+
+    With ``create_model`` among them the model is made, in *lifecycle*, unless there is one; it is deleted again when no
+    version comes of it. Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or
+    Forbidden for a protected alias when *actor* may not promote.
+    """
+    if not sources.allows(source):
+        text = (
+            "is not below a location that this registry may fetch from (REGISTRY_IMPORT_SOURCES); "
+            "none is allowed by default"
+        )
+        raise Invalid.field("source", text)
+    with unit_of_work() as session:
+        if facts.get("create_model"):
+            held, made = models.lock_or_create(session, model, actor=actor, default=lifecycle)
+        else:
+            held, made = catalog.lock_model(session, model), False
+        for alias in facts.get("aliases", ()):
+            authority.require_to_point(actor, held, alias, protected)
+        event = audit.begin(held)
+        wanted = Import(
+            id=str(uuid.uuid4()),
+            model_id=held.id,
+            source=source,
+            facts={name: said for name, said in facts.items() if name != "create_model" or made},
+            state="pending",
+            files=0,
+            bytes=0,
+            created_at=event.at,
+            created_by=actor.id,
+            permissions=sorted(actor.exercised),
+            token_id=actor.token_id,
+        )
+        row_seals.seal_import(wanted)
+        session.add(wanted)
+        _record(session, held, wanted, event, "import.requested", actor=actor, source=source)
+        return answer(session, _told(session, wanted))
+
+
+def describe(import_id: str) -> ImportRecord:
+    """How far an import is. Raises NotFound."""
+    with reading() as session:
+        found = session.get(Import, import_id, populate_existing=True)
+        if found is None:
+            raise NotFound(f"there is no import {import_id}")
+        return _told(session, found)
+
+
+def hindrance(model_id: str, number: int) -> str | None:
+    """Return why the open import of a pending version was postponed or parked; None where it was not."""
+    reason = func.coalesce(Import.parked_reason, Import.reason)
+    of_version = select(reason).select_from(Import).join(Version, Version.id == Import.version_id)
+    found = look_up(of_version.where(Version.model_id == model_id, Version.number == number, Import.state.in_(OPEN)))
+    return next((text for (text,) in found if text), None)
+
+
+def run_next(
+    *,
+    store: Store,
+    sources: Sources,
+    make: Make,
+    kinds: Mapping[str, Kind],
+    protected: Collection[str],
+    allow_secrets: bool = False,
+) -> bool:
+    """Do one import; false when none waits. Any number of workers may do this at once.
+
+    *make* turns the facts of the request and the fetched files into a registration, or raises Invalid. A version whose
+    number was reserved is filled as the one of the *kinds* says that its facts name. ``protected`` are as in
+    ``authority``. Files that hold credentials fail an import unless *allow_secrets* or its facts allow them.
+    """
+    waiting = select(Import).where(Import.state.in_(OPEN)).order_by(Import.created_at, Import.id)
+    row = leases.take(waiting, Import)
+    if row is None:
+        return False
+    taken = Taken(
+        row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by,
+        frozenset(Permission(permission) for permission in row.permissions or ()), row.token_id,
+    )  # fmt: skip
+    lease = Lease(row)
+    try:
+        if lease.is_spent:
+            background_jobs.park_import(lease)
+        elif not _is_genuine(row):
+            reason = "it does not bear this registry's seal: its row was changed, or written by another program"
+            _fail(taken, lease, f"{reason}; request it again")
+        else:
+            way = _way(taken, sources, make, kinds)
+            _attempt(taken, lease, store, way, protected, allow_secrets=allow_secrets)
+    except leases.Lost:
+        log.warning("import_lost", id=taken.id)
+    finally:
+        lease.abandon()
+    return True
+
+
+def _is_genuine(row: Import) -> bool:
+    with reading() as session:
+        return row_seals.is_genuine_import(session, row)
+
+
+def _way(taken: Taken, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
+    """How to come by the registration that an import is to lead to."""
+    if taken.version_id is None:
+        return lambda job: import_kinds.completed(
+            make(taken.facts, import_kinds.fetch_all(job, sources, taken.source)), store=job.store
+        )
+    return kinds.get(str(taken.facts.get("kind")), _unknown)
+
+
+def _unknown(job: Job) -> Registration:
+    raise Conflict(f"this registry does not know how to fetch what is at {job.source}")
+
+
+def _attempt(
+    taken: Taken, lease: Lease[Import], store: Store, way: Kind, protected: Collection[str], *, allow_secrets: bool
+) -> None:
+    """Do it, or write down why not. Raises Lost."""
+    try:
+        job = _begin(taken, lease, store, allow_secrets=allow_secrets)
+        wanted = way(job)
+        job.note()  # raises where another worker has begun anew meanwhile
+        with reading() as session:
+            _require_token(session, taken)  # which may have been revoked while the files were fetched
+        if taken.version_id is None:
+            number = registration.register(job.model, wanted, actor=job.requester, protected=protected).version.number
+            _finish(job, number)
+        else:
+            number = _fill(job, wanted)
+        log.info("imported", id=taken.id, model=job.model, version=number, files=job.files, bytes=job.bytes,
+                 ignored=list(job.ignored)[:IGNORED])  # fmt: skip
+    except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
+        _come_back(taken, lease, error.detail)
+    except (Refused, RegistryError) as refusal:
+        _fail(taken, lease, refusal.detail)
+    except leases.Lost:
+        raise
+    except Exception:
+        log.exception("import_broke", id=taken.id)
+        _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id", counts=True)
+
+
+def _require_token(session: Session, taken: Taken) -> None:
+    """Raise Conflict when the token that asked for the import was revoked."""
+    if authority.is_withdrawn(session, taken.token_id):
+        raise Conflict(f"the token {taken.token_id} that asked for it was revoked; request it again with a valid one")
+
+
+def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
+    """Try again in a while, but not for ever."""
+    if times.now() - taken.created_at < GIVEN_UP_AFTER:
+        _postpone(taken, lease, reason, counts=counts)
+    else:
+        hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
+        _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
+
+
+def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
+    """Start, or start anew.
+
+    Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
+    """
+    with transaction() as session:
+        held = session.get_one(Model, taken.model_id, populate_existing=True)
+        if held.deleted_at is not None:
+            raise Conflict(f"the model {held.name!r} is deleted")
+        if taken.version_id is not None:
+            logs.concerning({"model": held.name, "version": _reserved(session, held, taken.version_id).number})
+        logs.concerning({"model": held.name})
+        _require_token(session, taken)
+        account = session.get_one(Account, taken.created_by, populate_existing=True)
+        copy.write(session, taken, state="running", files=0, bytes=0)
+    requester = Actor(
+        account.id, account.name, ActorKind(account.kind), permissions=taken.permissions, token_id=taken.token_id
+    )
+    return ImportJob(taken, lease, store, model=held.name, requester=requester, allow_secrets=allow_secrets)
+
+
+def _fill(job: ImportJob, wanted: Registration) -> int:
+    """Fill the reserved version and end its import, in one; returns its number. Raises Lost, or Conflict."""
+    with transaction() as session:
+        held = _lock(session, job.taken)
+        done = job.lease.lock(session)
+        if held.deleted_at is not None:
+            raise Conflict(f"the model {held.name!r} is deleted")
+        version = _reserved(session, held, done.version_id or 0)
+        event = audit.begin(held)
+        registration.fill(session, held, version, wanted, event=event, actor=job.requester)
+        done.state, done.reason, done.number, done.finished_at = "done", None, version.number, event.at
+        done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
+        return version.number
+
+
+def _reserved(session: Session, held: Model, version_id: int) -> Version:
+    """The version that is to be filled. Raises Conflict when it is no more."""
+    version = session.get_one(Version, version_id, populate_existing=True)
+    if version.manifest_digest or version.state not in {State.PENDING, State.UNVERIFIED}:
+        raise Conflict(f"version {version.number} of {held.name!r} is {version.state} and waits for no files")
+    return version
+
+
+def _finish(job: ImportJob, number: int) -> None:
+    with transaction() as session:
+        done = job.lease.lock(session)
+        done.state, done.reason, done.number, done.finished_at = "done", None, number, times.now()
+        done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
+
+
+def _ignored(job: Job) -> dict[str, Any] | None:
+    """Return the first paths that were left out, and how many there are."""
+    return {"paths": list(job.ignored)[:IGNORED], "count": len(job.ignored)} if job.ignored else None
+
+
+def _postpone(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
+    """Let any worker try again in a while; until then the import tells what is in its way."""
+    log.warning("import_postponed", id=taken.id, reason=reason)
+    lease.release(after=RETRY_AFTER, counts=counts)
+    with transaction() as session:
+        copy.write(session, taken, reason=reason)
+
+
+def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
+    """End the import, and with it the version that waits for it; its reason is what MLflow's clients are told."""
+    log.warning("import_failed", id=taken.id, reason=reason)
+    with transaction() as session:
+        held = _lock(session, taken)
+        failed = lease.lock(session)
+        event = audit.begin(held)
+        failed.state, failed.reason, failed.finished_at, failed.seal = "failed", reason, event.at, None
+        version = None
+        if taken.version_id and not _has_another(session, taken):
+            version = session.get_one(Version, taken.version_id, populate_existing=True)
+        if version is not None and version.state == State.PENDING and not version.manifest_digest:
+            _give_up(session, held, version, event, reason)
+        else:
+            _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
+            _discard_model(session, held)
+
+
+def _discard_model(session: Session, held: Model) -> None:
+    """Delete a model that an import made, when the last of its imports has failed and it is still empty."""
+    first = select(Import.facts).where(Import.model_id == held.id).order_by(Import.created_at, Import.id).limit(1)
+    still_open = select(Import.id).where(Import.model_id == held.id, Import.state.in_(OPEN)).limit(1)
+    made = (session.scalars(first).first() or {}).get("create_model")
+    if made and session.scalars(still_open).first() is None:
+        models.discard(session, held, reason="no version came of the import that made it")
+
+
+def _has_another(session: Session, taken: Taken) -> bool:
+    """Return whether another import is to fill the version, as where SQL added this one."""
+    others = select(Import.id).where(Import.version_id == taken.version_id, Import.id != taken.id)
+    return session.scalars(others.where(Import.state.in_(OPEN)).limit(1)).first() is not None
+
+
+def _give_up(session: Session, held: Model, version: Version, event: audit.Event, reason: str) -> None:
+    version.state, version.state_reason = State.FAILED.value, reason
+    catalog.touch(version, event.at)
+    left = alias_requests.abandon(session, held, version, event=event)
+    happening = Happening(
+        "version.failed",
+        versions.subject(held, version),
+        before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
+        after={"state": version.state} | aliases.pointing(left, None),
+        texts=audit.texts(reason=reason),
+    )
+    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+
+
+def _lock(session: Session, taken: Taken) -> Model:
+    return catalog.lock_model_by_id(session, taken.model_id)
+
+
+def _record(
+    session: Session, held: Model, about: Import, event: audit.Event, action: str, *, actor: Actor, **said: str
+) -> None:
+    happening = Happening(
+        action, {"model": held.name}, after={"import": about.id, "state": about.state}, texts=audit.texts(**said)
+    )
+    audit.record(session, held, event, happening, actor=actor)
+
+
+def _told(session: Session, found: Import) -> ImportRecord:
+    return ImportRecord(
+        id=found.id,
+        model=session.get_one(Model, found.model_id).name,
+        source=found.source,
+        state=found.state if found.parked_at is None else background_jobs.PARKED,
+        reason=found.parked_reason or found.reason,
+        files=found.files,
+        bytes=found.bytes,
+        version=found.number,
+        created_at=found.created_at,
+        created_by=records.account_name(session, found.created_by),
+        finished_at=found.finished_at,
+        ignored=(found.ignored or {}).get("paths", []),
+        ignored_count=(found.ignored or {}).get("count", 0),
+    )

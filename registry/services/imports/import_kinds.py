@@ -1,0 +1,103 @@
+"""What a version whose number was reserved is filled with: one way for each kind of facts that may be kept of it.
+
+artifacts   files that lie in the registry's own artifact area
+location    files at a location that may be imported from
+tracking    a logged model or a run of a tracking server; see ``tracking``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import select
+
+from registry.db.models import Blob
+from registry.db.session import reading
+from registry.domain import manifest
+from registry.domain.errors import BlobsMissing
+from registry.domain.lineage import Environment, Run, Snapshot
+from registry.domain.manifest import File
+from registry.domain.registrations import Registration
+from registry.rules import mlmodel
+from registry.services.imports.copy import Job
+from registry.storage.checked import Store
+from registry.storage.sources import Sources
+
+Kind = Callable[[Job], Registration]
+
+
+def from_location(sources: Sources) -> Kind:
+    """Fetch what is at the version's source. Raises Refused or Unavailable."""
+    return lambda job: described(fetch_all(job, sources, job.source), store=job.store)
+
+
+def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> Kind:
+    """Take the files that *files_for* finds in the store already; it raises Unavailable to be asked again."""
+
+    def fill(job: Job) -> Registration:
+        files = files_for(job.facts)
+        manifest.seal(files)
+        if missing := [file.sha256 for file in files if not job.take_over(file)]:
+            raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
+        job.files, job.bytes = len(files), sum(file.size for file in files)
+        return described(files, store=job.store, area=job.facts["path"])
+
+    return fill
+
+
+def _read(file: File, store: Store) -> bytes:
+    with reading() as session:
+        key = session.scalars(select(Blob.key).where(Blob.sha256 == file.sha256)).one_or_none()
+    return b"".join(store.read(key)) if key else b""
+
+
+def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
+    """Fetch every file of a location but what is left out by default.
+
+    Raises Refused, Unavailable, or Invalid for files that no version can have.
+    """
+    found = sources.files(location, keep=job.keeps)
+    job.check((one.path, one.size) for one in found)
+    manifest.seal([File(one.path, 0, "") for one in found])  # what cannot be registered is not fetched either
+    return [job.fetch(one.path, partial(sources.read, one)) for one in found]
+
+
+def described(files: Sequence[File], *, store: Store, lineage: Snapshot | None = None, **said: Any) -> Registration:
+    """A registration of *files* that the store has, with what they say of themselves where they are an MLflow model.
+
+    The run that they name is recorded as theirs, where no other is known. Raises BlobsMissing or Unavailable.
+    """
+    wanted, found = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store)
+    if wanted.lineage.run is not None or found.run_id is None:
+        return wanted
+    named = Run("mlflow", found.run_id, stated_by=mlmodel.NAME)
+    return replace(wanted, lineage=replace(wanted.lineage, run=named))
+
+
+def completed(wanted: Registration, *, store: Store) -> Registration:
+    """Return the registration with the facts that its files say, where it says nothing else.
+
+    Raises BlobsMissing or Unavailable.
+    """
+    return _completed(wanted, store)[0]
+
+
+def _completed(wanted: Registration, store: Store) -> tuple[Registration, mlmodel.Facts]:
+    by_path = {file.path: file for file in wanted.files}
+    found = mlmodel.capture(
+        {path: file.sha256 for path, file in by_path.items()},
+        {path: file.size for path, file in by_path.items()},
+        lambda path: _read(by_path[path], store),
+    )
+    said = wanted.lineage.environment or Environment()
+    environment = replace(said, python=said.python or found.python, lock_digest=said.lock_digest or found.lock_digest)
+    whole = replace(
+        wanted,
+        framework=wanted.framework or found.framework,
+        signature=found.signature if wanted.signature is None else wanted.signature,
+        lineage=replace(wanted.lineage, environment=None if environment == Environment() else environment),
+    )
+    return whole, found

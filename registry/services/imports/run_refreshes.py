@@ -1,0 +1,220 @@
+"""Second snapshots of runs that were still running when their version was registered.
+
+A worker asks the tracking server until the run has ended, at growing intervals and for seven days at most. Then it adds
+what the run has logged since, in one transaction with its audit entry; nothing that was recorded before is changed. A
+version that is deleted is left alone, until it is restored or the time is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import literal_column, select
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import Model, RunRefresh, Version, VersionMetric, VersionParam
+from registry.db.queries import catalog, records
+from registry.db.records import VersionRecord
+from registry.db.session import reading, transaction
+from registry.domain import fact_digests
+from registry.domain.access import SYSTEM
+from registry.domain.audit import Happening
+from registry.domain.errors import Invalid, NotFound, RegistryError
+from registry.domain.evaluations import Evaluation
+from registry.domain.lineage import RunState
+from registry.domain.registrations import Followed, Registration
+from registry.domain.stages import State
+from registry.services import audit, background_jobs, leases
+from registry.services.audit import row_seals
+from registry.services.catalog import registration, versions
+from registry.services.imports import upstream
+from registry.services.imports.upstream import Upstream
+from registry.services.leases import Lease
+from registry.services.lineage import recording
+from registry.telemetry import logs
+
+log = structlog.get_logger(__name__)
+SHORTEST, LONGEST = timedelta(seconds=5), timedelta(hours=1)  # between two looks
+GIVEN_UP_AFTER = timedelta(days=7)
+WAITING = RunRefresh.state == literal_column("'waiting'")  # a literal: else the index over it may be left out
+LATELY, MOST = timedelta(days=30), 100  # of what doctor reports
+APPENDABLE = frozenset({State.PENDING.value, State.READY.value})
+
+
+def followed(version: VersionRecord) -> Followed | None:
+    """Return the run that the registry looks at again for a version; None without one."""
+    statement = (
+        select(RunRefresh)
+        .join(Version, Version.id == RunRefresh.version_id)
+        .where(Version.model_id == version.model_id, Version.number == version.number)
+    )
+    with reading() as session:
+        row = session.scalars(statement).first()
+    return _followed(row) if row is not None and _is_genuine(row) else None
+
+
+def abandoned_lately() -> list[str]:
+    """Return the versions that were left without the end of their run in the last 30 days, the latest first."""
+    statement = (
+        select(Model.name, Version.number)
+        .join(Version, Version.model_id == Model.id)
+        .join(RunRefresh, RunRefresh.version_id == Version.id)
+        .where(RunRefresh.state == "abandoned", RunRefresh.finished_at > times.now() - LATELY)
+        .order_by(RunRefresh.finished_at.desc(), RunRefresh.id)
+        .limit(MOST)
+    )
+    with reading() as session:
+        return [f"{name}:{number}" for name, number in session.execute(statement)]
+
+
+def refresh_next(*, upstreams: Sequence[Upstream]) -> bool:
+    """Look at one run again; false when none is due. Any number of workers may do this at once."""
+    due = select(RunRefresh).where(WAITING, RunRefresh.due_at <= times.now())
+    row = leases.take(due.order_by(RunRefresh.due_at, RunRefresh.id), RunRefresh)
+    if row is None:
+        return False
+    lease = Lease(row)
+    try:
+        if lease.is_spent:
+            background_jobs.park_refresh(lease)
+        elif not _is_genuine(row):
+            _end(row, lease, "the job does not bear this registry's seal: its row was changed by another program")
+        else:
+            _attempt(row, lease, upstreams)
+    except leases.Lost:
+        log.warning("run_refresh_lost", id=row.id)
+    finally:
+        lease.abandon()
+    return True
+
+
+def _is_genuine(row: RunRefresh) -> bool:
+    return row_seals.is_true(row.seal, row_seals.refresh_leaf(row))
+
+
+def _followed(row: RunRefresh) -> Followed:
+    return Followed(row.server, row.run_id, row.logged_model)
+
+
+def _attempt(row: RunRefresh, lease: Lease[RunRefresh], upstreams: Sequence[Upstream]) -> None:
+    """Add what is known of a run that has ended, or come back later. Raises Lost."""
+    is_last = times.now() - row.created_at >= GIVEN_UP_AFTER
+    over = f"the run had not ended after {GIVEN_UP_AFTER.days} days"
+    try:
+        known = upstream.look_again(_followed(row), upstreams)
+        if known.follows and not is_last:
+            _come_back(row, lease, "the run has not ended")
+        else:
+            _end(row, lease, over if known.follows else None, known)
+    except (NotFound, Invalid) as refusal:
+        _end(row, lease, refusal.detail)
+    except RegistryError as refusal:
+        if is_last:
+            _end(row, lease, f"{over}: {refusal.detail}")
+        else:
+            _come_back(row, lease, refusal.detail)
+    except leases.Lost:
+        raise
+    except Exception:
+        log.exception("run_refresh_broke", id=row.id)
+        _come_back(row, lease, "the registry made a mistake; its log has it under this job's id", counts=True)
+
+
+def _come_back(row: RunRefresh, lease: Lease[RunRefresh], reason: str, *, counts: bool = False) -> None:
+    """Look again later: the longer the run goes on, the later. Raises Lost."""
+    with transaction() as session:
+        _postpone(session, lease.lock(session), reason, counts=counts)
+
+
+def _postpone(session: Session, row: RunRefresh, reason: str, *, counts: bool = False) -> None:
+    now = leases.now(session)
+    row.due_at = now + min(max((now - row.created_at) / 2, SHORTEST), LONGEST)
+    row.reason = reason
+    if not counts:
+        row.attempts = 0
+
+
+def _end(row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: Registration | None = None) -> None:
+    """End the refresh and record how, with what is *known*; *reason* says why the end of the run was not seen.
+
+    Raises Lost, or Invalid for more than a version can have.
+    """
+    if known is not None:
+        registration.require_sizes(known)
+    with transaction() as session:
+        held = catalog.lock_model_by_id(session, row.model_id)
+        done = lease.lock(session)
+        version = session.get_one(Version, done.version_id, populate_existing=True)
+        logs.concerning({"model": held.name, "version": version.number})
+        is_there = held.deleted_at is None and version.state in APPENDABLE
+        if not is_there:
+            reason, known = f"{held.name}:{version.number} was deleted or has failed", None
+            if version.purged_at is None and times.now() - done.created_at < GIVEN_UP_AFTER:
+                _postpone(session, done, reason)  # it may be restored
+                return
+        event = audit.begin(held)
+        state = RunState.FINISHED if reason is None else RunState.ABANDONED
+        done.state, done.reason, done.finished_at = "done" if reason is None else "abandoned", reason, event.at
+        if version.run_state != RunState.UNFINISHED or version.model_id != held.id:
+            return  # another row was to do this, or SQL wrote this one
+        version.run_state = state.value
+        catalog.touch(version, event.at)
+        counts, written = _append(session, version, known, done, event) if known else ({}, {})
+        happening = Happening(
+            "version.refreshed",
+            versions.subject(held, version),
+            before={"run_state": RunState.UNFINISHED.value},
+            after={"run_state": state.value, **counts},
+            digests={"lineage": known.lineage.digest} if known else {},
+            texts=audit.texts(reason=reason),
+            facts=written,
+        )
+        audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+    log.info("run_refreshed", id=row.id, run=row.run_id, state=state.value, reason=reason)
+
+
+def _append(
+    session: Session, version: Version, known: Registration, row: RunRefresh, event: audit.Event
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Add what is new to params, metrics and lineage; returns how many, and the digests for the audit entry."""
+    run = known.lineage.run
+    had = select(VersionParam.key, VersionParam.value).where(VersionParam.version_id == version.id)
+    params: dict[str, str] = dict(records.rows(session, had))
+    new = {key: value for key, value in {**(run.params if run else {}), **known.params}.items() if key not in params}
+    rows = [{"version_id": version.id, "key": key, "value": value} for key, value in new.items()]
+    insert_rows(session, VersionParam, rows)
+    fresh = _unmeasured(session, version, known, row)
+    for evaluation in fresh:
+        versions.require_room(session, version, evaluation)
+    measured = versions.add_metrics(session, version, fresh, event=event, actor=SYSTEM)
+    edges = recording.extend(session, version, known.lineage, at=event.at)
+    digests = {
+        "params": fact_digests.params(params | new),
+        "metrics": fact_digests.metrics(measured),
+        "edges": fact_digests.edges(edges),
+    }
+    return {"params": len(new), "metrics": len(measured)}, digests
+
+
+def _unmeasured(session: Session, version: Version, known: Registration, row: RunRefresh) -> list[Evaluation]:
+    """Return the values that were never recorded, but for metrics that were measured since the first snapshot."""
+    key, digest, value = VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.value
+    mine = VersionMetric.version_id == version.id
+    had = {tuple(one) for one in records.rows(session, select(key, digest, value).distinct().where(mine))}
+    later = select(key, digest).distinct().where(mine, VersionMetric.recorded_at > row.created_at)
+    decided = {tuple(one) for one in records.rows(session, later)}
+    found = []
+    for one in known.measured:
+        metrics = {
+            name: float(number)
+            for name, number in one.metrics.items()
+            if (name, one.dataset_digest) not in decided and (name, one.dataset_digest, float(number)) not in had
+        }
+        if metrics:
+            found.append(replace(one, metrics=metrics))
+    return found

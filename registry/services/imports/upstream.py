@@ -1,0 +1,271 @@
+"""Versions from upstream tracking servers: which of them may know of a source, and what they told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+from registry.domain import tracked
+from registry.domain.errors import Conflict, NotFound, RegistryError, Unavailable
+from registry.domain.evaluations import Evaluation
+from registry.domain.lineage import Run, Snapshot
+from registry.domain.manifest import File
+from registry.domain.registrations import Followed, Registration
+from registry.domain.tracked import Subject
+from registry.services.imports import import_kinds
+from registry.services.imports.copy import Job
+from registry.services.imports.import_kinds import Kind
+from registry.storage.sources import Empty, Sources
+from registry.tracking import snapshots
+from registry.tracking.artifact_folders import Folder, walk
+from registry.tracking.responses import LoggedModel, Told, TrackedRun
+from registry.tracking.server import TrackingServer
+
+OUTPUTS = 100
+TRACKING = "tracking"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """A tracking server, and the artifact roots of it that are read without asking it."""
+
+    server: TrackingServer
+    roots: Sources
+    has_roots: bool
+
+    def may_have(self, subject: Subject) -> bool:
+        """Whether its artifacts may be where the subject's files are said to be; nothing is asked."""
+        if subject.location is None:
+            return True
+        if subject.location.startswith("s3://") and self.has_roots:
+            return self.roots.allows(subject.location)
+        try:
+            tracked.proxied(subject.location, self.server.url)
+        except ValueError:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a server knows: the *run* is None for a model that was logged outside of any."""
+
+    upstream: Upstream
+    run: TrackedRun | None = None
+    model: LoggedModel | None = None
+    path: str = ""
+
+    @property
+    def run_id(self) -> str | None:
+        return self.run.id if self.run else None
+
+
+def facts_of(
+    source: str, *, run_id: str | None, logged_model: str | None, upstreams: Sequence[Upstream], sources: Sources | None
+) -> Mapping[str, Any] | None:
+    """The facts with which a version of this source is to be reserved; None where no worker could fetch its files.
+
+    Nothing is asked: that a server may have it does not mean that it has. *sources* is None for a caller who may not
+    import.
+    """
+    subject = tracked.subject_of(source, run_id=run_id, logged_model=logged_model)
+    if subject and any(upstream.may_have(subject) for upstream in upstreams):
+        return {"kind": TRACKING, **asdict(subject), "may_import": sources is not None}
+    return {"kind": "location"} if sources is not None and sources.allows(source) else None
+
+
+def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream], sources: Sources) -> _Known | None:
+    """Ask the *upstreams* for the version's run and logged model; None where the location is to be imported.
+
+    Raises NotFound or Conflict where no version can come of it, or Unavailable.
+    """
+    try:
+        return _find(_subject(facts), upstreams)
+    except NotFound:
+        if not facts.get("may_import", True) or not sources.allows(source):
+            raise
+        return None
+
+
+def fetch(job: Job, known: _Known | None, sources: Sources) -> Registration:
+    """Fetch what :func:`look` has found. Raises Refused, Conflict, NotFound or Unavailable."""
+    return _fill(job, known, _subject(job.facts)) if known else import_kinds.from_location(sources)(job)
+
+
+def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
+    """Fetch what one of the *upstreams*, asked in this order, knows of the version's source.
+
+    Where none knows it, but its files may be imported, they are. Raises Refused, Conflict, NotFound or Unavailable.
+    """
+    return lambda job: fetch(job, look(job.source, job.facts, upstreams=upstreams, sources=sources), sources)
+
+
+def _subject(facts: Mapping[str, Any]) -> Subject:
+    return Subject(**{name: facts[name] for name in ("logged_model", "run_id", "path", "location")})
+
+
+def _find(subject: Subject, asked: Sequence[Upstream]) -> _Known:
+    """What the first server says that knows the subject; else the complaint that leaves most hope."""
+    refusals: list[RegistryError] = []
+    for upstream in asked:
+        if not upstream.may_have(subject):
+            continue
+        try:
+            return _look(subject, upstream)
+        except (NotFound, Conflict, Unavailable) as refusal:
+            refusals.append(refusal)
+    told = "; ".join(refusal.detail for refusal in refusals)
+    for kind in (Unavailable, Conflict):
+        if any(isinstance(refusal, kind) for refusal in refusals):
+            raise kind(told)
+    raise NotFound(told or "no tracking server that is configured now may have it (REGISTRY_MLFLOW_TRACKING)")
+
+
+def _look(subject: Subject, upstream: Upstream) -> _Known:
+    if subject.logged_model:
+        model = upstream.server.logged_model(subject.logged_model)
+        if subject.run_id and model.source_run_id != subject.run_id:
+            origin = f"the run {model.source_run_id}" if model.source_run_id else "no run"
+            raise Conflict(f"the logged model {model.id} comes from {origin}, not from {subject.run_id}")
+        path = _path_of(subject, model.artifact_uri)
+        return _Known(upstream, _run_of(model, upstream), model, path)
+    run = upstream.server.run(subject.run_id or "")
+    return _Known(upstream, run, None, subject.path or _path_of(subject, run.artifact_uri))
+
+
+def _run_of(model: LoggedModel, upstream: Upstream) -> TrackedRun | None:
+    """The run that logged the model; one that was deleted for good is known by its id alone."""
+    run_id = model.source_run_id
+    if run_id is None or not tracked.RUN_ID.match(run_id):
+        return None
+    try:
+        return upstream.server.run(run_id)
+    except NotFound:
+        return TrackedRun(run_id, "", "", Told())
+
+
+def _path_of(subject: Subject, root: str) -> str:
+    """Where below *root* the subject's files are. Raises Conflict when they are elsewhere."""
+    if subject.location is None:
+        return ""
+    path = tracked.below(subject.location, root)
+    if path is None:
+        raise Conflict(f"{subject.location} is not below {root}, where the tracking server keeps these artifacts")
+    return path
+
+
+def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
+    files = _files(job, known)
+    if not files and known.run and known.path and subject.location is None:
+        # MLflow 3 keeps what a run has logged under a name as a logged model, apart from the run's own artifacts.
+        known = _logged_as(known, known.run)
+        files = _files(job, known)
+    if not files:
+        raise NotFound(f"there are no files at {job.source}, says {known.upstream.server.url}")
+    return import_kinds.described(
+        files,
+        store=job.store,
+        lineage=_snapshot(known),
+        params=known.model.told.params if known.model else {},
+        metrics=_measured(known),
+        evaluations=_evaluated(known),
+        follows=_followed(known),
+    )
+
+
+def _followed(known: _Known) -> Followed | None:
+    if known.run is None or not known.run.is_unfinished:
+        return None
+    return Followed(known.upstream.server.url, known.run.id, known.model.id if known.model else None)
+
+
+def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registration:
+    """Return what is known by now of a run that was unfinished; it ``follows`` the run unless that has ended.
+
+    Raises NotFound when the server answers and has no such run; Conflict or Unavailable.
+    """
+    upstream = next((one for one in upstreams if one.server.url == followed.server), None)
+    if upstream is None:
+        raise Unavailable(f"REGISTRY_MLFLOW_TRACKING does not name {followed.server}, which has the run")
+    try:
+        run = upstream.server.run(followed.run_id)
+    except NotFound as missing:
+        try:
+            upstream.server.check()
+        except NotFound:
+            raise Unavailable(f"{followed.server} does not answer as a tracking server") from missing
+        raise
+    model = None
+    if followed.logged_model:
+        with suppress(NotFound):  # it was deleted; its run was not
+            model = upstream.server.logged_model(followed.logged_model)
+    known = _Known(upstream, run, model)
+    return Registration(
+        files=(),
+        lineage=_snapshot(known),
+        params=model.told.params if model else {},
+        metrics=_measured(known),
+        evaluations=_evaluated(known),
+        follows=_followed(known),
+    )
+
+
+def _files(job: Job, known: _Known) -> list[File]:
+    """Fetch the files; none where there are none. What cannot be registered is not fetched either."""
+    server, roots = known.upstream.server, known.upstream.roots
+    root = known.model.artifact_uri if known.model else known.run.artifact_uri if known.run else ""
+    location = f"{root.rstrip('/')}/{known.path}" if known.path else root
+    folder = _folder(known)
+    try:
+        if location.startswith("s3://") and known.upstream.has_roots:
+            return import_kinds.fetch_all(job, roots, location)
+        found = walk(folder, keep=job.keeps, pulse=job.pulse)
+        job.check((entry.path, entry.size) for entry in found)
+    except (Empty, NotFound):
+        return []
+    return [job.fetch(entry.path, partial(server.read, folder, entry)) for entry in found]
+
+
+def _folder(known: _Known) -> Folder:
+    if known.model:
+        return known.upstream.server.folder_of_model(known.model, known.path)
+    if known.run is None:
+        raise NotFound("the tracking server names neither a run nor a logged model")
+    return known.upstream.server.folder_of_run(known.run, known.path)
+
+
+def _logged_as(known: _Known, run: TrackedRun) -> _Known:
+    """The logged model that the run calls by the path. Raises NotFound."""
+    for model_id in reversed(run.outputs[-OUTPUTS:]):
+        if tracked.LOGGED_MODEL_ID.match(model_id):
+            model = known.upstream.server.logged_model(model_id)
+            if model.name == known.path:
+                return replace(known, model=model, path="")
+    raise NotFound(f"the run {run.id} has neither artifacts nor a logged model that is called {known.path!r}")
+
+
+def _snapshot(known: _Known) -> Snapshot:
+    run = known.run
+    if run is None:
+        return Snapshot()
+    origin: Run = snapshots.run_of(run, known.upstream.server.run_page(run))
+    return Snapshot(run=origin, code=snapshots.code_of(run), datasets=tuple(snapshots.datasets_of(run)))
+
+
+def _measured(known: _Known) -> Mapping[str, float]:
+    """The logged model's own metrics. Those that the run says were no number are told as 0 with the model."""
+    if known.model is None:
+        return {}
+    untrue = known.run.told.unmeasured if known.run else {}
+    return {key: value for key, value in known.model.told.metrics.items() if key not in untrue}
+
+
+def _evaluated(known: _Known) -> tuple[Evaluation, ...]:
+    """The logged model's metrics that name a dataset, but for those of :func:`_measured` that are untrue."""
+    if known.model is None:
+        return ()
+    untrue = known.run.told.unmeasured if known.run else {}
+    return tuple(one for one in known.model.told.evaluations if not one.metrics.keys() & untrue.keys())

@@ -1,0 +1,253 @@
+"""Ownership of the store: claim a free one; refuse to delete or mark anything in another registry's.
+
+A registry and its store name each other. The store's copy also names a late audit entry, so that a database that lacks
+this entry is known as an older copy of the one that uses the store.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from functools import partial
+from itertools import islice
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from registry.db.models import Artifact, AuditEntry, Blob, Registry, Stray, Upload
+from registry.db.session import reading, transaction
+from registry.domain import clock, ownership
+from registry.domain.access import SYSTEM
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, ForeignStore, StoreDenied, Unavailable
+from registry.domain.ownership import Identity
+from registry.services import audit, bounded_calls, leases
+from registry.services.integrity.damage import STORAGE
+from registry.storage.checked import Store
+from registry.storage.guard import Standing
+
+log = structlog.get_logger(__name__)
+RECENT = 30.0  # seconds for which a confirmation serves what is done often
+RENEWED_AFTER = timedelta(minutes=10)
+START_SECONDS = 5.0  # for which a start waits for the store
+SAMPLE = 50
+THREADS = 8
+FIX = (
+    "Correct REGISTRY_STORAGE_URL or REGISTRY_DATABASE_URL; or, if the store is to belong to this database from now "
+    "on, run registry admin adopt-store"
+)
+
+
+class State(StrEnum):
+    OWN = "own"
+    FREE = "free"
+    FOREIGN = "foreign"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Whose the store is, why, and the identities of both; *found* is None for a store without a readable one."""
+
+    state: State
+    detail: str
+    own: Identity
+    found: Identity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What adopting a store means: of *sampled* objects that the database refers to it has *present*, and of the first
+    *listed* objects in it the database does not refer to *unknown*."""
+
+    before: Finding
+    sampled: int
+    present: int
+    listed: int
+    unknown: int
+    adopted: bool
+
+
+def examine(store: Store) -> Finding:
+    """Find out whose the store is; writes nothing. Raises Unavailable when the store or the database does not answer.
+
+    A store without an identity is free when it has objects that the database refers to, or when both have none.
+    """
+    content = store.identity()
+    with reading() as session:
+        own = _own(session)
+        found, problem = _compared(session, own, content)
+    if content is None:
+        finding = _unclaimed(store, own)
+    elif problem is None:
+        finding = Finding(State.OWN, "the store belongs to this registry", own, found)
+    else:
+        finding = Finding(State.FOREIGN, problem, own, found)
+    foreign = finding.detail if finding.state is State.FOREIGN else None
+    store.standing = Standing(time.monotonic(), finding.state is State.OWN, foreign)
+    return finding
+
+
+def confirm(store: Store, *, within: float = 0.0, renew: bool = False) -> None:
+    """Return only when the store is this registry's; a free one is claimed.
+
+    A confirmation by this process within as many seconds counts. With *renew* the store names the latest audit entry
+    afterwards, which refuses copies of the database that are older. Raises ForeignStore, or Unavailable when the store
+    does not answer.
+    """
+    if store.standing.own and store.standing.age() < within:
+        return
+    finding = examine(store)
+    if finding.state is State.FREE:
+        store.claim(finding.own.dump())
+        finding = examine(store)  # another registry may have been faster
+        if finding.state is State.FREE:
+            raise StoreDenied("the store took the object registry-id and does not return it: grant s3:GetObject on it")
+        log.info("store_claimed", registry=finding.own.registry, state=finding.state.value)
+    if finding.state is not State.OWN:
+        raise ForeignStore(f"{finding.detail}. {FIX}", retry_after=30)
+    _renew(store, finding, at_once=renew)
+
+
+def require(store: Store) -> None:
+    """As :func:`confirm`, but writes nothing: a free store passes."""
+    finding = examine(store)
+    if finding.state is State.FOREIGN:
+        raise ForeignStore(f"{finding.detail}. {FIX}", retry_after=30)
+
+
+def confirm_at_start(store: Store) -> None:
+    """Refuse to start with another registry's store. One that does not answer in time is asked again before it matters.
+
+    Raises ForeignStore.
+    """
+    try:
+        bounded_calls.ask("store", partial(confirm, store)).answer(START_SECONDS)
+    except ForeignStore:
+        raise
+    except (Unavailable, SQLAlchemyError) as error:  # a database without this release's schema is reported elsewhere
+        log.warning("store_unconfirmed", reason=str(error))
+
+
+def adopt(store: Store, *, dry_run: bool) -> Adoption:
+    """Make this registry the owner of the store, and start every grace period again.
+
+    Raises Conflict when it is this registry's already, or when this database is an older copy of the one that uses it:
+    a new epoch tells them apart.
+    """
+    before = examine(store)
+    if before.state is State.OWN:
+        raise Conflict("the store belongs to this registry already: there is nothing to adopt")
+    is_copy = before.found is not None and before.found.registry == before.own.registry
+    if before.found is not None and is_copy and before.found.epoch == before.own.epoch:
+        raise Conflict(f"{before.detail}. Run registry admin new-epoch first, so that the two can be told apart")
+    keys = _known_keys()
+    present = len(keys) - len(_absent(store, keys))
+    listed, unknown = _census(store)
+    if not dry_run:
+        _record(before)
+        with reading() as session:
+            own = _own(session)  # whose latest entry is that of the adoption
+        store.claim(own.dump(), replace=True)
+        confirm(store)
+    return Adoption(before, len(keys), present, listed, unknown, adopted=not dry_run)
+
+
+def restart_grace(session: Session) -> None:
+    """Restart every grace period: another state of the database marked what waits for deletion."""
+    moment = leases.now(session)
+    session.execute(update(Stray).values(found_at=moment))
+    marked = update(Blob).where(Blob.unreferenced_since.is_not(None))
+    session.execute(marked.values(unreferenced_since=moment))
+
+
+def _own(session: Session) -> Identity:
+    row = session.scalars(select(Registry).execution_options(populate_existing=True)).one()
+    latest = session.scalars(select(AuditEntry.uid).order_by(AuditEntry.id.desc()).limit(1)).first()
+    return Identity(row.id, row.epoch, latest, clock.now())
+
+
+def _compared(session: Session, own: Identity, content: bytes | None) -> tuple[Identity | None, str | None]:
+    """Return the identity that the store carries, and why it is not this registry's."""
+    if content is None:
+        return None, None
+    try:
+        found = ownership.parse(content)
+    except ValueError as error:
+        reason = "a proxy, or another server, may answer in place of the store"
+        return None, f"the object registry-id in the store is none of a registry ({error}): {reason}"
+    entry = select(AuditEntry.id).where(AuditEntry.uid == found.entry)
+    has_entry = found.entry is None or session.scalars(entry).first() is not None
+    return found, ownership.problem(own, found, has_entry=has_entry)
+
+
+def _unclaimed(store: Store, own: Identity) -> Finding:
+    keys = _known_keys()
+    if keys and len(_absent(store, keys)) < len(keys):
+        return Finding(State.FREE, "the store carries no identity yet, and has objects of this registry", own)
+    if keys:
+        problem = f"the store carries no identity, and none of {len(keys)} objects that this registry has stored"
+        return Finding(State.FOREIGN, problem, own)
+    try:
+        others = _census(store)[1]
+    except StoreDenied:
+        problem = "the store carries no identity that can be read, and s3:ListBucket, to look for objects, is refused"
+        return Finding(State.FREE, problem, own)
+    if others:
+        problem = "the store carries no identity, and has objects, while this registry has stored none"
+        return Finding(State.FOREIGN, problem, own)
+    return Finding(
+        State.FREE, "the store carries no identity yet, and has nothing that this registry does not know", own
+    )
+
+
+def _known_keys() -> Sequence[str]:
+    """Some of the objects that the database refers to: blobs, else what has arrived and waits to be verified."""
+    with reading() as session:
+        blobs = select(Blob.key).order_by(Blob.sha256).limit(SAMPLE)
+        found = list(session.scalars(blobs))
+        if not found:
+            found = [key for key in session.scalars(select(Artifact.object).limit(SAMPLE)) if key]
+        if not found:
+            arrived = select(Upload.key).where(Upload.state == "uploaded").limit(SAMPLE)
+            found = list(session.scalars(arrived))
+    return found
+
+
+def _absent(store: Store, keys: Sequence[str]) -> list[str]:
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        return [key for key, stat in zip(keys, pool.map(store.stat, keys), strict=True) if stat is None]
+
+
+def _census(store: Store) -> tuple[int, int]:
+    """Count the first objects in the store, and those among them that the database does not refer to."""
+    keys = [found.key for found in islice(store.objects(), SAMPLE * 20)]
+    with reading() as session:
+        known = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
+        known |= set(session.scalars(select(Upload.key).where(Upload.key.in_(keys))))
+    return len(keys), len(set(keys) - known)
+
+
+def _record(before: Finding) -> None:
+    with transaction() as session:
+        chain = audit.lock_chain(session, STORAGE)
+        event = audit.begin(chain)
+        restart_grace(session)
+        told = {"registry": before.found.registry, "epoch": before.found.epoch} if before.found else {}
+        after = {"registry": before.own.registry, "epoch": before.own.epoch}
+        session.flush()  # the entry below is the transaction's last act
+        audit.record(session, chain, event, Happening("store.adopted", {}, before=told, after=after), actor=SYSTEM)
+
+
+def _renew(store: Store, finding: Finding, *, at_once: bool) -> None:
+    """Write a later entry's id to the store, now and then or *at_once*."""
+    found, own = finding.found, finding.own
+    if found is None or found.entry == own.entry:
+        return
+    if at_once or found.entry is None or abs(own.written_at - found.written_at) >= RENEWED_AFTER:
+        store.claim(own.dump(), replace=True)

@@ -1,0 +1,1 @@
+"""Lineage of versions: runs, code, environments, datasets and parent versions."""

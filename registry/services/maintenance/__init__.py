@@ -1,0 +1,1 @@
+"""Maintenance: garbage collection, fsck, cleanup, heartbeats, restored backups and the secret key."""

@@ -1,0 +1,295 @@
+"""Take out of the store what nothing refers to: first marked, then after a grace period looked at again and deleted.
+
+Blobs that neither a version nor a path needs are marked in their own rows. Objects and unfinished uploads that no row
+knows are marked as strays when they are first seen, not by their age: after a backup was restored, newer objects are
+unknown but old.
+
+Whatever is deleted is a stray while that is being done. Its row says that somebody is at it, and stays behind when he
+dies: the next collector goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import chain, islice
+
+import structlog
+from sqlalchemy import ColumnElement, delete, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from registry.db.bulk_insert import insert_missing
+from registry.db.models import Artifact, Blob, Stray, Upload
+from registry.db.queries import artifacts
+from registry.db.session import reading, transaction
+from registry.domain.access import SYSTEM, Actor
+from registry.domain.audit import Happening
+from registry.domain.errors import StoreDenied, Unavailable
+from registry.services import audit, leases
+from registry.services.integrity import store_ownership
+from registry.services.integrity.damage import STORAGE
+from registry.services.uploads import announcement
+from registry.storage.checked import Store
+from registry.storage.driver import Missing
+
+log = structlog.get_logger(__name__)
+BATCH = 500
+BLOB, OBJECT, UNFINISHED = "blob", "object", "unfinished upload"
+Found = tuple[str, str, int]  # an object (key, "", size), or an unfinished upload (key, handle, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Waste:
+    """Something that nothing needs. ``deleted`` is false where it waits for the end of the grace period."""
+
+    kind: str
+    name: str
+    size: int
+    deleted: bool
+
+
+def _log_unseen(reason: str) -> None:
+    log.warning("strays_not_looked_for", reason=reason)
+
+
+def collect(
+    *,
+    store: Store,
+    grace: timedelta,
+    actor: Actor = SYSTEM,
+    dry_run: bool = False,
+    unseen: Callable[[str], None] = _log_unseen,
+) -> Iterator[Waste]:
+    """Mark what nothing needs, and delete what has been marked for *grace*; tell of each.
+
+    Where the store refuses a listing, *unseen* is called with the reason, and the rest is collected.
+
+    Safe beside registrations and other collectors. Uploads that begin in parts are unknown for a moment, so without
+    any grace nobody else should be uploading. A dry run tells what would be deleted now and writes nothing. Raises
+    ForeignStore, before anything is marked, for a store that is not this registry's.
+    """
+    if dry_run:
+        store_ownership.require(store)
+    else:
+        store_ownership.confirm(store, renew=True)
+    while not dry_run and announcement.expire(store=store):
+        pass
+    yield from _blobs(store, grace, actor, dry_run=dry_run)
+    yield from _strays(store, grace, actor, dry_run=dry_run, unseen=unseen)
+
+
+def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
+    """Those of the objects and unfinished uploads that no row knows."""
+    found = list(found)
+    keys = [key for key, _, _ in found]
+    live = select(Upload.key, Upload.handle).where(Upload.key.in_(keys), Upload.state.in_(["pending", "uploaded"]))
+    handles = dict(session.execute(live).all())
+    named = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
+    named |= set(session.scalars(select(Artifact.object).where(Artifact.object.in_(keys))))
+    return [
+        (key, handle, size)
+        for key, handle, size in found
+        if (handles.get(key) != handle if handle else key not in named and key not in handles)
+    ]
+
+
+def stored(store: Store, *, unseen: Callable[[str], None]) -> Iterator[list[Found]]:
+    """All objects and unfinished uploads in the store, in pieces that one query can look up.
+
+    Where the store refuses a listing, *unseen* is called with the reason.
+    """
+    objects = ((found.key, "", found.size) for found in store.objects())
+    unfinished = ((found.key, found.handle, 0) for found in store.unfinished())
+    walk = chain(_seen(objects, unseen), _seen(unfinished, unseen))
+    while some := list(islice(walk, BATCH)):
+        yield some
+
+
+def _seen(found: Iterator[Found], unseen: Callable[[str], None]) -> Iterator[Found]:
+    try:
+        yield from found
+    except StoreDenied as denied:
+        unseen(denied.detail)
+
+
+def _blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
+    columns = (Blob.sha256, Blob.size, Blob.unreferenced_since, artifacts.needed(Blob.sha256))
+    after = ""
+    while True:
+        with reading() as session:
+            moment = leases.now(session)
+            page = select(*columns).where(Blob.sha256 > after).order_by(Blob.sha256).limit(BATCH)
+            rows = session.execute(page).all()
+        if not dry_run:
+            _mark([sha256 for sha256, _, since, needed in rows if not needed and since is None], at=moment)
+            _spare([sha256 for sha256, _, since, needed in rows if needed and since is not None])
+        for sha256, size, since, needed in rows:
+            if not needed:
+                ripe = (since or moment) <= moment - grace
+                deleted = ripe and (dry_run or _delete_blob(sha256, moment - grace, store, actor))
+                yield Waste(BLOB, f"sha256:{sha256}", size, deleted)
+        if len(rows) < BATCH:
+            return
+        after = rows[-1][0]
+
+
+def _mark(digests: Sequence[str], *, at: datetime) -> None:
+    """Note since when nobody needs them. Blobs that somebody is about to register are left for the next time."""
+    if digests:
+        with transaction() as session:
+            _set_since(session, digests, Blob.unreferenced_since.is_(None), at)
+
+
+def _spare(digests: Sequence[str]) -> None:
+    if digests:
+        with transaction() as session:
+            _set_since(session, digests, artifacts.needed(Blob.sha256), None)
+
+
+def _set_since(session: Session, digests: Sequence[str], condition: ColumnElement[bool], at: datetime | None) -> None:
+    """Nobody is waited for: whoever locks several blobs, in whatever order, cannot end in a deadlock with this."""
+    free = select(Blob.sha256).where(Blob.sha256.in_(digests), condition).with_for_update(skip_locked=True)
+    chosen = update(Blob).where(Blob.sha256.in_(session.scalars(free).all()))
+    session.execute(chosen.values(unreferenced_since=at), execution_options={"synchronize_session": False})
+
+
+def _delete_blob(sha256: str, due: datetime, store: Store, actor: Actor) -> bool:
+    """Forget a blob, if it is still needed by nobody, then delete its object. Whoever registers it meanwhile waits."""
+    try:
+        with transaction() as session:
+            blob = session.scalars(
+                select(Blob)
+                .where(Blob.sha256 == sha256, Blob.unreferenced_since <= due)
+                .with_for_update(skip_locked=True)
+                .execution_options(populate_existing=True)
+            ).first()
+            if (
+                blob is None
+                or session.scalars(select(artifacts.needed(Blob.sha256)).where(Blob.sha256 == sha256)).one()
+            ):
+                return False
+            key, size = blob.key, blob.size
+            session.delete(blob)
+            session.merge(Stray(key=key, handle="", size=size, found_at=_while_deleting(session)))
+            session.flush()  # the entry below is the transaction's last act
+            _record(session, "blob.collected", key, size, actor, digest=f"sha256:{sha256}")
+    except IntegrityError as error:  # the database's own guard: a version came to need it at the last moment
+        log.warning("blob_needed_after_all", blob=sha256, error=str(error.orig))
+        return False
+    return _destroy(store, key, "")
+
+
+def _strays(
+    store: Store, grace: timedelta, actor: Actor, *, dry_run: bool, unseen: Callable[[str], None]
+) -> Iterator[Waste]:
+    for some in stored(store, unseen=unseen):
+        yield from _look(some, store, grace, actor, dry_run=dry_run)
+    if not dry_run:
+        _forget_the_gone(store, grace)
+
+
+def _look(found: list[Found], store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
+    with reading() as session:
+        moment = leases.now(session)
+        strays = unknown(session, found)
+        marks = select(Stray.key, Stray.handle, Stray.found_at).where(Stray.key.in_([key for key, _, _ in found]))
+        since = {(key, handle): found_at for key, handle, found_at in session.execute(marks)}
+    if not dry_run:
+        _note([stray for stray in strays if stray[:2] not in since], at=moment)
+        _forget({known[:2] for known in found if known[:2] in since} - {stray[:2] for stray in strays})
+    for key, handle, size in strays:
+        ripe = since.get((key, handle), moment) <= moment - grace
+        deleted = ripe and (dry_run or _delete_stray(key, handle, size, moment - grace, store, actor))
+        yield Waste(UNFINISHED if handle else OBJECT, key, size, deleted)
+
+
+def _note(strays: Sequence[Found], *, at: datetime) -> None:
+    rows = [{"key": key, "handle": handle, "size": size, "found_at": at} for key, handle, size in sorted(strays)]
+    if rows:
+        with transaction() as session:
+            insert_missing(session, Stray, rows, key=["key", "handle"])
+
+
+def _forget(marks: Iterable[tuple[str, str]]) -> None:
+    for key, handle in sorted(marks):
+        with transaction() as session:
+            session.execute(delete(Stray).where(Stray.key == key, Stray.handle == handle))
+
+
+def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store, actor: Actor) -> bool:
+    """Delete what no row has come to know since it was marked; another collector may be faster."""
+    if not _claimed(key, handle, size, due):
+        return False
+    # Only now: another collector may have deleted it, and a third one marked it again from an old listing.
+    if _is_gone(store, key, handle):
+        _forget([(key, handle)])
+        return False
+    with transaction() as session:
+        if not unknown(session, [(key, handle, size)]):
+            return False
+        _record(session, "upload.collected" if handle else "object.collected", key, size, actor)
+    return _destroy(store, key, handle)
+
+
+def _claimed(key: str, handle: str, size: int, due: datetime) -> bool:
+    """Keep other collectors from a stray whose mark is due; false where one is at it, or a row knows it."""
+    with transaction() as session:
+        mark = session.scalars(
+            select(Stray)
+            .where(Stray.key == key, Stray.handle == handle, Stray.found_at <= due)
+            .with_for_update(skip_locked=True)
+            .execution_options(populate_existing=True)
+        ).first()
+        if mark is None or not unknown(session, [(key, handle, size)]):
+            return False
+        mark.found_at = _while_deleting(session)
+    return True
+
+
+def _forget_the_gone(store: Store, grace: timedelta) -> None:
+    """Clear away the marks of what others deleted: a collector that listed it before, an operator by hand."""
+    with reading() as session:
+        old = select(Stray.key, Stray.handle).where(Stray.found_at <= leases.now(session) - grace)
+        marks = [(key, handle) for key, handle in session.execute(old.order_by(Stray.found_at).limit(BATCH))]
+    _forget(mark for mark in marks if _is_gone(store, *mark))
+
+
+def _is_gone(store: Store, key: str, handle: str) -> bool:
+    if not handle:
+        return store.stat(key) is None
+    try:
+        store.parts(key, handle)
+    except Missing:
+        return True
+    return False
+
+
+def _while_deleting(session: Session) -> datetime:
+    """As if it were found later than now: no other collector takes it up before."""
+    return leases.now(session) + leases.LENGTH
+
+
+def _destroy(store: Store, key: str, handle: str) -> bool:
+    """Delete what a mark in the database says to be at the end; false when the store cannot do it now."""
+    try:
+        store_ownership.confirm(store, within=store_ownership.RECENT)  # a round may take hours
+        if handle:
+            store.abort_parts(key, handle)
+        else:
+            store.delete(key)
+    except Unavailable as error:
+        log.warning("waste_left_behind", key=key, reason=error.detail)
+        return False
+    _forget([(key, handle)])
+    return True
+
+
+def _record(session: Session, action: str, key: str, size: int, actor: Actor, *, digest: str | None = None) -> None:
+    storage = audit.lock_chain(session, STORAGE)
+    event = audit.begin(storage)
+    happening = Happening(
+        action, {}, before={"key": key, "size": str(size)}, digests={"blob": digest} if digest else {}
+    )
+    audit.record(session, storage, event, happening, actor=actor)

@@ -1,0 +1,1 @@
+"""What monitors and operators read: health, metrics from the database, and the diagnosis of an installation."""

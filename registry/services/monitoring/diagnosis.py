@@ -1,0 +1,283 @@
+"""What an operator wants to know of the engine under the service, and of who does its background work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from registry.db import schema, times
+from registry.db.session import db, reading
+from registry.domain import clock
+from registry.domain.errors import Unavailable
+from registry.services import leases
+from registry.services.accounts import confusable_names
+from registry.services.catalog import alias_protection
+from registry.services.imports import run_refreshes
+from registry.services.imports.upstream import Upstream
+from registry.services.integrity import store_ownership
+from registry.services.maintenance import heartbeats, secret_keys
+from registry.services.maintenance.heartbeats import Worker
+from registry.services.monitoring import gauges, health
+from registry.services.monitoring.health import Check
+from registry.storage.checked import Store
+
+OLDEST_POSTGRES = 13
+SKEW = timedelta(seconds=5)
+SHOWN = 5  # of what may be many
+OVERFLOW = 5  # connections beyond its pool that each process may open
+NETWORKED = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "glusterfs", "lustre", "afs", "fuse.sshfs",
+                       "fuse.glusterfs", "fuse.s3fs", "virtiofs"})  # fmt: skip
+WANTED = {  # what a PostgreSQL that loses nothing has set, and what else would mean
+    "fsync": ("on", "a crash of the machine can destroy the database", "set fsync = on"),
+    "full_page_writes": ("on", "a crash of the machine can destroy the database", "set full_page_writes = on"),
+    "synchronous_commit": ("on", "a crash loses writes that were answered", "set synchronous_commit = on"),
+    "server_encoding": ("UTF8", "names that are not its own are refused", "create the database WITH ENCODING 'UTF8'"),
+    "default_transaction_read_only": ("off", "nothing can be written", "point REGISTRY_DATABASE_URL at the primary"),
+}
+
+
+LEAST_FREE_MIB = 256  # on SQLite's disk, below which doctor warns
+DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # somebody may mean it
+FIXES = {  # for what does not say so itself
+    "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
+    "migrations": "Run registry db upgrade, with the release that is to serve.",
+    "storage": "Look at REGISTRY_STORAGE_URL and REGISTRY_S3_ENDPOINT_URL, at the store's server, and at the "
+    "credentials for it.",
+    "secret_key": f"{secret_keys.FIX}.",
+    "identity": f"{store_ownership.FIX}.",
+    "verification": "Run registry worker, or more of them.",
+    "versions": "Run registry worker, or more of them.",
+    "jobs": "registry admin jobs says why; registry admin retry lets workers take one up again.",
+    "bytes": "Send the files again (registry register with the same files), or restore the store from a backup. Files "
+    "that are back are found whole by a worker within a minute, or at once by registry admin fsck --mark.",
+}
+TRACKING = (
+    "Look at REGISTRY_MLFLOW_TRACKING, at that server, and at the credentials for it. The line tracking.failed of the"
+    " log says why; for a private CA let REQUESTS_CA_BUNDLE name its certificate."
+)
+
+
+def examine(
+    store: Store,
+    upstreams: Sequence[Upstream],
+    *,
+    pool_size: int,
+    processes: int,
+    path: Path | None,
+    own: str,
+    protected: Collection[str],
+) -> dict[str, Check]:
+    """Look at everything; *path* is SQLite's file, *own* says how background work is started here.
+
+    *protected* are the aliases that the settings protect in every model.
+    """
+    found = health.examination(store, upstreams)
+    if found["database"].ok:
+        found |= engine(pool_size=pool_size, processes=processes, path=path)
+    elif reason := unreachable():
+        found["database"] = replace(found["database"], detail=reason)
+    if found["migrations"].ok:
+        found |= {
+            "workers": workers(own=own),
+            "times": entry_times(),
+            "aliases": protected_aliases(protected),
+            "names": alike_names(),
+            "runs": unfinished_runs(),
+        }
+        if found["secret_key"].ok:
+            found["secret_key"] = older_tokens()
+    return {
+        name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
+        for name, check in found.items()
+    }
+
+
+def unreachable() -> str | None:
+    """Return why no connection to the database can be opened, which a request's answer does not say."""
+    try:
+        with schema.connected(db.engine.url.render_as_string(hide_password=False)):
+            return None
+    except Unavailable as error:
+        return error.detail
+
+
+def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Check]:
+    """Look at the database's own settings; *path* is SQLite's file. Raises Unavailable."""
+    with reading() as session:
+        if session.get_bind().dialect.name == "sqlite":
+            return {"engine": _sqlite(session, path)}
+        return {
+            "engine": _postgres(session),
+            "connections": _connections(session, pool_size=pool_size, processes=processes),
+            "clock": judge_clock(clock.now(), leases.now(session)),
+        }
+
+
+def workers(*, own: str) -> Check:
+    """Whether somebody does the background work; *own* says how it is started here. Raises Unavailable."""
+    with reading() as session:
+        known = heartbeats.workers(session)
+    return judge_workers(known, own)
+
+
+def judge_workers(known: Sequence[Worker], own: str) -> Check:
+    """What the heartbeats of the last day mean."""
+    alive = [worker for worker in known if worker.alive]
+    if not alive:
+        return Check(False, f"no worker lives{_last(known)}", f"Start one: {own}")
+    failing = sorted({f"{work} on {worker.host}" for worker in alive for work in worker.failing})
+    told = ", ".join(f"{worker.host} (process {worker.pid}, release {worker.release})" for worker in alive)
+    if failing:
+        return Check(False, f"workers fail at {', '.join(failing)}", "Read their log: lines with that work say why.")
+    return Check(True, told)
+
+
+def _last(known: Sequence[Worker]) -> str:
+    if not known:
+        return ", and none did in the last day"
+    return f"; the latest, on {known[0].host}, gave its last sign {known[0].silent.total_seconds():.0f} s ago"
+
+
+def older_tokens() -> Check:
+    """Return a warning while valid tokens need a previous secret key. Raises Unavailable."""
+    detail, fix = secret_keys.described(secret_keys.older_tokens())
+    return Check(True, detail or "the key is this database's, and every valid token was issued with it", fix)
+
+
+def entry_times() -> Check:
+    """Return whether the audit log's latest times are plausible by the database's clock. Raises Unavailable."""
+    with reading() as session:
+        ahead = gauges.clock_ahead_seconds(session, leases.now(session))
+    if ahead > times.TOLERANCE.total_seconds():
+        return Check(
+            False,
+            f"the audit log has an entry that is dated {ahead:.0f} s ahead of the database's clock",
+            "Set the clock by NTP; if it is right now, run registry admin accept-clock --reason TEXT.",
+        )
+    return Check(True, "no entry is dated ahead of the database's clock")
+
+
+def protected_aliases(protected: Collection[str]) -> Check:
+    """Return a warning where a protected alias points at a version that is not ready. Raises Unavailable."""
+    with reading() as session:
+        found = alias_protection.unready(session, protected=protected)
+    if not found:
+        return Check(True, "every protected alias points at a ready version")
+    return Check(
+        True,
+        f"protected aliases point at versions that are not ready: {_some(found)}",
+        "Point each at a ready version (registry alias set), or delete it; both need the role promoter.",
+    )
+
+
+def alike_names() -> Check:
+    """Return a warning where names look like each other: an earlier release let them. Raises Unavailable."""
+    models, users = confusable_names.clashing_models(), confusable_names.clashing_accounts()
+    kinds = [f"{kind}: {_some(found)}" for kind, found in (("models", models), ("accounts", users)) if found]
+    if not kinds:
+        return Check(True, "no models or accounts have names that look alike")
+    return Check(
+        True,
+        f"names look alike: {'; '.join(kinds)}",
+        "Find out whose each is. Rename such a model with a client of MLflow, or delete it (registry model delete). "
+        "Revoke such an account's tokens and erase its name (registry admin erase --account). Known ones may stay.",
+    )
+
+
+def unfinished_runs() -> Check:
+    """Return a warning where the end of a run was not seen lately. Raises Unavailable."""
+    found = run_refreshes.abandoned_lately()
+    if not found:
+        return Check(True, "no version was left without the end of its run in the last 30 days")
+    return Check(
+        True,
+        f"the end of these versions' runs was not seen in the last 30 days: {_some(found)}",
+        "Their history says why. What a run logged since can be added (registry version measure).",
+    )
+
+
+def _some(found: Sequence[str]) -> str:
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return ", ".join(found[:SHOWN]) + more
+
+
+def judge_clock(host: datetime, database: datetime) -> Check:
+    """Whether the clocks of this host and of the database agree well enough for leases and tokens."""
+    ahead = (host - database).total_seconds()
+    if abs(ahead) > SKEW.total_seconds():
+        way = "ahead of" if ahead > 0 else "behind"
+        return Check(False, f"this host's clock is {abs(ahead):.0f} s {way} the database's", "Set both by NTP.")
+    return Check(True, "this host's clock agrees with the database's")
+
+
+def networked(path: Path, mounts: str) -> str | None:
+    """The kind of the network file system that holds *path*, by the text of /proc/mounts."""
+    rows = [line.split() for line in mounts.splitlines() if len(line.split()) > 2]
+    held = [(row[1], row[2]) for row in rows if path.is_relative_to(row[1].replace("\\040", " "))]
+    kind = max(held, key=lambda row: len(row[0]), default=("", ""))[1]
+    return kind if kind in NETWORKED else None
+
+
+def _postgres(session: Session) -> Check:
+    version = int(_shown(session, "server_version_num")) // 10_000
+    wrong = list(_unlike_wanted(session))
+    if version < OLDEST_POSTGRES:
+        wrong.append((f"PostgreSQL {version} is older than {OLDEST_POSTGRES}", "upgrade it"))
+    if _shown(session, "statement_timeout") in {"0", ""}:
+        wrong.append(("there is no statement_timeout, because a pooler drops startup options: a slow query holds its "
+                      "connection for ever", "set it with ALTER ROLE, as deploy/postgresql.md does"))  # fmt: skip
+    if wrong:
+        fixes = "; ".join(dict.fromkeys(fix for _, fix in wrong))
+        harmless = all(problem.split()[0] in DURABILITY for problem, _ in wrong)
+        return Check(harmless, "; ".join(problem for problem, _ in wrong), f"{fixes[0].upper()}{fixes[1:]}.")
+    timeouts = ", ".join(f"{name} {_shown(session, name)}" for name in ("statement_timeout", "lock_timeout"))
+    return Check(True, f"PostgreSQL {_shown(session, 'server_version')}, {timeouts}")
+
+
+def _unlike_wanted(session: Session) -> Iterator[tuple[str, str]]:
+    for name, (wanted, meaning, fix) in WANTED.items():
+        found = _shown(session, name)
+        stricter = name == "synchronous_commit" and found in {"remote_write", "remote_apply"}
+        if found != wanted and not stricter:
+            yield f"{name} is {found}: {meaning}", fix
+
+
+def _connections(session: Session, *, pool_size: int, processes: int) -> Check:
+    most = int(_shown(session, "max_connections")) - int(_shown(session, "superuser_reserved_connections"))
+    wanted = (pool_size + OVERFLOW) * processes
+    told = f"this service may open {wanted} ({processes} processes), the database grants {most}"
+    if wanted > most:
+        return Check(False, told, "Lower REGISTRY_DATABASE_POOL_SIZE or REGISTRY_WORKERS, or raise max_connections.")
+    return Check(True, f"{told}; each replica and each worker needs as many again")
+
+
+def _sqlite(session: Session, path: Path | None) -> Check:
+    journal = str(session.execute(text("PRAGMA journal_mode")).scalar())
+    synchronous = str(session.execute(text("PRAGMA synchronous")).scalar())
+    version = str(session.execute(text("SELECT sqlite_version()")).scalar())
+    mounts = Path("/proc/mounts")
+    kind = networked(path, mounts.read_text()) if path and mounts.exists() else None
+    if kind:
+        return Check(False, f"{path} is on a network file system ({kind}), where SQLite's locks do not hold",
+                     "Move REGISTRY_DATA_DIR to a local disk, or use PostgreSQL.")  # fmt: skip
+    if journal != "wal" or synchronous != "2":
+        return Check(False, f"SQLite has journal_mode {journal} and synchronous {synchronous}, not wal and 2",
+                     "Move REGISTRY_DATA_DIR to a file system that SQLite can use in WAL mode.")  # fmt: skip
+    free = _free_mib(path)
+    fix = f"Make room on the disk of {path}: without it nothing can be written." if free < LEAST_FREE_MIB else ""
+    return Check(True, f"SQLite {version}, {journal}, synchronous full, {free} MiB free", fix)
+
+
+def _free_mib(path: Path | None) -> int:
+    found = os.statvfs(path.parent if path else "/")
+    return found.f_bavail * found.f_frsize // 2**20
+
+
+def _shown(session: Session, name: str) -> str:
+    return str(session.execute(text("SELECT current_setting(:name, true)"), {"name": name}).scalar() or "")

@@ -1,0 +1,171 @@
+"""What a monitor watches, from the database: the same numbers whichever replica answers.
+
+No statement here reads a large table as a whole, however often somebody asks: see ``census`` for what needs that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, literal_column, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from registry.db import grants, times
+from registry.db.models import Artifact, AuditEntry, Blob, Import, RunRefresh, Upload
+from registry.db.session import reading
+from registry.domain.errors import Unavailable
+from registry.services import background_jobs, bounded_calls, leases
+from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
+from registry.services.maintenance import heartbeats
+from registry.services.monitoring import table_counts
+
+PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
+STATES = {
+    "versions": ("pending", "ready", "failed", "deleted", "unverified"),
+    "imports": ("pending", "running", "done", "failed"),
+}
+# Literals: a statement whose state is a parameter could be planned without the index over that state.
+UPLOADED, DAMAGED, UNHASHED = (
+    Upload.state == literal_column("'uploaded'"),
+    Blob.damage.is_not(None),
+    Artifact.sha256.is_(None),
+)
+WAITING_REFRESH = RunRefresh.state == literal_column("'waiting'")
+OPEN_IMPORT = Import.state.in_([literal_column("'pending'"), literal_column("'running'")])
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """``values`` by the value of the label, or one under the empty text where there is no label. Those of a ``total``
+    never fall."""
+
+    name: str
+    help: str
+    label: str | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
+    total: bool = False
+
+
+def look() -> list[Gauge]:
+    """Look at everything once, for a few seconds at most. Raises Unavailable."""
+    return bounded_calls.ask("database's count", _read).answer(PATIENCE_SECONDS)
+
+
+def _read() -> list[Gauge]:
+    try:
+        return _told()
+    except SQLAlchemyError as error:  # a schema that is older than this release has not all of the tables
+        raise Unavailable(f"the database cannot be counted: {error}", retry_after=5) from error
+
+
+def _told() -> list[Gauge]:
+    with reading() as session:
+        moment = leases.now(session)
+        return [
+            *_backlog(session, moment),
+            *_damage(session),
+            *_workers(session),
+            Gauge("registry_jobs_parked", "Jobs that were given up after several attempts.", "kind",
+                  background_jobs.parked(session)),
+            Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
+                  {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
+            *_clock(session, moment),
+            *_role(session),
+            *_counted(session, moment),
+        ]  # fmt: skip
+
+
+def clock_ahead_seconds(session: Session, moment: datetime) -> float:
+    """Return by how much the latest time in the audit log is ahead of *moment*, or 0."""
+    latest = session.scalars(select(func.max(AuditEntry.at))).one()
+    return max(0.0, (latest - moment).total_seconds()) if latest else 0.0
+
+
+def _clock(session: Session, moment: datetime) -> list[Gauge]:
+    return [
+        Gauge("registry_clock_step_seconds", "By how much the database's clock was set while this process ran, or 0.",
+              None, {"": times.current().step.total_seconds()}),
+        Gauge("registry_clock_ahead_seconds", "How far the latest audit entry is ahead of the database's clock, or 0.",
+              None, {"": clock_ahead_seconds(session, moment)}),
+    ]  # fmt: skip
+
+
+def _role(session: Session) -> list[Gauge]:
+    connection = session.connection()
+    if connection.dialect.name != "postgresql":
+        return []
+    return [
+        Gauge("registry_database_role_unsafe", "1 when the service's database role could change history.", None,
+              {"": float(grants.danger(connection) is not None)})
+    ]  # fmt: skip
+
+
+def _backlog(session: Session, moment: datetime) -> list[Gauge]:
+    found = []
+    for name, what, where, since in (
+        ("uploads", "Uploads that wait for a worker to verify them", UPLOADED, Upload.created_at),
+        ("artifacts", "Files of the artifact area that wait for a worker to hash them", UNHASHED, Artifact.created_at),
+        ("imports", "Imports that wait for a worker or are under way", OPEN_IMPORT, Import.created_at),
+        ("run_refreshes", "Unfinished runs whose end is waited for", WAITING_REFRESH, RunRefresh.created_at),
+    ):
+        count, age = _waiting(session, where, since, moment)
+        found += [
+            Gauge(f"registry_{name}_waiting", f"{what}.", None, {"": count}),
+            Gauge(f"registry_{name}_waiting_oldest_seconds", f"{what}: the age of the oldest, or 0.", None, {"": age}),
+        ]
+    return found
+
+
+def _waiting(
+    session: Session, where: ColumnElement[bool], since: InstrumentedAttribute[Any], moment: datetime
+) -> tuple[int, float]:
+    count, oldest = session.execute(select(func.count(), func.min(since)).where(where)).one()
+    return count, max(0.0, (moment - oldest).total_seconds()) if oldest else 0.0
+
+
+def _damage(session: Session) -> list[Gauge]:
+    found = dict(session.execute(select(Blob.damage, func.count()).where(DAMAGED).group_by(Blob.damage)).all())
+    found[SUSPECT] = found.get(SUSPECT, 0) + found.get(ABSENT, 0)
+    return [
+        Gauge("registry_blobs_damaged", "Stored files that are missing, corrupt, or suspected to be.", "damage",
+              {damage: found.get(damage, 0) for damage in (MISSING, CORRUPT, SUSPECT)})
+    ]  # fmt: skip
+
+
+def _workers(session: Session) -> list[Gauge]:
+    known = heartbeats.workers(session)
+    alive = [worker for worker in known if worker.alive]
+    age = {"": min(worker.silent.total_seconds() for worker in known)} if known else {}
+    failing = Counter(work for worker in alive for work in worker.failing)
+    return [
+        Gauge("registry_workers", "Processes that do the background work now.", None, {"": len(alive)}),
+        Gauge("registry_worker_heartbeat_age_seconds", "Since the latest sign of any worker; none: none in a day.",
+              None, age),
+        Gauge("registry_workers_failing", "Workers that could not do this work when they last tried.", "work", failing),
+    ]  # fmt: skip
+
+
+def _counted(session: Session, moment: datetime) -> list[Gauge]:
+    counted, at = table_counts.latest(session)
+    if at is None:
+        return []
+    gauges = [
+        Gauge(f"registry_{name}", f"{name.capitalize()}, as last counted.", "state",
+              {state: counted.get((name, state), 0) for state in states})
+        for name, states in STATES.items()
+    ]  # fmt: skip
+    return [
+        *gauges,
+        Gauge("registry_blobs", "Stored files, as last counted.", None, {"": counted.get(("blobs", ""), 0)}),
+        Gauge("registry_blob_bytes", "Bytes of all stored files, as last counted.", None,
+              {"": counted.get(("blob_bytes", ""), 0)}),
+        Gauge("registry_tokens_expiring", "API tokens in use that end within 14 days, as last counted.", None,
+              {"": counted.get(("tokens_expiring", ""), 0)}),
+        Gauge("registry_census_age_seconds", "Since a worker last counted versions, imports and files.", None,
+              {"": max(0.0, (moment - at).total_seconds())}),
+    ]  # fmt: skip

@@ -1,0 +1,269 @@
+"""Whether this process can do its work: database, schema, store; and whether the work gets done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from sqlalchemy import exists, func, select
+
+from registry.db import grants, schema, times
+from registry.db.models import Blob, Import, Upload, Version, VersionFile
+from registry.db.session import reading
+from registry.domain import clock
+from registry.domain.errors import ForeignStore, RegistryError, StoreDenied, Unavailable
+from registry.domain.stages import State
+from registry.services import background_jobs, bounded_calls, leases
+from registry.services.imports.upstream import Upstream
+from registry.services.integrity import store_ownership
+from registry.services.integrity.damage import DAMAGED
+from registry.services.maintenance import secret_keys
+from registry.storage.checked import Store
+from registry.telemetry import shared_values
+from registry.telemetry.line_writer import writer
+
+log = structlog.get_logger(__name__)
+PATIENCE = timedelta(minutes=10)
+READY_SECONDS = 2.0
+IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
+NOT_READY = "not ready"
+PRIVILEGES_FIX = (
+    "Migrate as the owner with registry db upgrade --app-role NAME, and let the service connect as NAME "
+    "(deploy/audit.md)."
+)
+LISTING_FIX = (
+    "Grant it (deploy/store.md). Without it registry admin gc and fsck do not find objects and parts that nothing "
+    "refers to; they stay."
+)
+DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at; ``detail`` says what was seen, ``fix`` what to do where it is not well.
+
+    What is ``ok`` and has a fix is a warning.
+    """
+
+    ok: bool
+    detail: str
+    fix: str = ""
+
+
+def readiness(store: Store) -> dict[str, Check]:
+    """Look at everything a request may need, for two seconds at most, and at log, counts and clock of this process."""
+    own = {"logs": _check(writer.problem), "metrics": _check(shared_values.problem), "clock": _check(_clock)}
+    return _needed(store) | own
+
+
+def state_of(checks: Mapping[str, Check]) -> str:
+    """``ready``, ``degraded`` or ``not ready``.
+
+    Without its store the service still reads, promotes what is verified and keeps history: to take it out of a load
+    balancer for that would end all of it. In another registry's store it changes nothing. Requests do not need log
+    lines or counts. While the clock is wrong, reads go on.
+    """
+    failing = {name for name, check in checks.items() if not check.ok}
+    if failing <= DISPENSABLE:
+        return "degraded" if failing else "ready"
+    return NOT_READY
+
+
+def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
+    """Look at everything a request may need, and at what an operator wants to know besides."""
+    found = _needed(store) | {"abilities": _told(partial(_abilities, store))}
+    if found["storage"].ok:
+        found["listing"] = _listing(store)
+    for upstream in upstreams:
+        found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
+    if found["database"].ok and found["migrations"].ok:
+        found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage),
+                  "jobs": _check(_parked)}  # fmt: skip
+    return found
+
+
+def store_answers(store: Store) -> bool:
+    """Whether the store is there; looked at for two seconds at most."""
+    return _told(lambda: bounded_calls.ask("store", partial(_storage, store)).answer(READY_SECONDS)).ok
+
+
+def probe(store: Store) -> None:
+    """Find out, before the first request, whether the store refuses wrong bytes itself; one that is down is asked
+    again when it is needed."""
+    with suppress(Unavailable):
+        log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)
+
+
+def log_privileges() -> None:
+    """Log a warning where the service's role could change history; a database that does not answer is no obstacle."""
+    with suppress(Unavailable), reading() as session:
+        if danger := grants.danger(session.connection()):
+            log.warning("database_role_can_change_history", role=danger, fix=PRIVILEGES_FIX)
+
+
+def _privileges(danger: str | None) -> Check:
+    """Return a warning where the service's role could change history: one role for everything works."""
+    if danger is None:
+        return Check(True, "the service's role can add to history and not change it")
+    return Check(True, f"{danger}: a stolen password of the service can change history", PRIVILEGES_FIX)
+
+
+def _needed(store: Store) -> dict[str, Check]:
+    asked = bounded_calls.ask("database", _database), bounded_calls.ask("store", partial(_storage, store))
+    end = time.monotonic() + READY_SECONDS
+    database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
+    found = {
+        "database": database,
+        "migrations": _check(lambda: asked[0].answer(0).mismatch),
+        "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
+    }
+    if found["migrations"].ok:
+        found["secret_key"] = _check(lambda: asked[0].answer(0).key)
+    if all(check.ok for check in found.values()):
+        whose = bounded_calls.ask("store's identity", partial(_identity, store))
+        found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
+    if database.ok and asked[0].answer(0).has_roles:
+        found["privileges"] = _privileges(asked[0].answer(0).danger)
+    return found
+
+
+def _nothing(_answer: _Database) -> None:
+    """That there is an answer is what was to be known."""
+
+
+def _check(look: Callable[[], str | None]) -> Check:
+    """*look* tells what is wrong."""
+    try:
+        problem = look()
+    except RegistryError as error:
+        return Check(False, error.detail)
+    return Check(problem is None, problem or "ok")
+
+
+def _told(look: Callable[[], str]) -> Check:
+    """*look* tells what it saw, and raises what is wrong."""
+    try:
+        return Check(True, look())
+    except RegistryError as error:
+        return Check(False, error.detail)
+
+
+def _clock() -> str | None:
+    """Return why entries cannot be dated, as far as this process has noticed; None when they can."""
+    refusal = times.refusal()
+    return refusal.detail if refusal else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """What keeps this process from working with the database: its schema, or else its secret key.
+
+    ``danger`` says why the connected role could change history.
+    """
+
+    mismatch: str | None
+    key: str | None
+    danger: str | None
+    has_roles: bool
+
+
+def _database() -> _Database:
+    with reading() as session:
+        asked_at = times.steady()
+        times.note(session.scalar(select(times.column())), asked_at=asked_at)
+        connection = session.connection()
+        has_roles = connection.dialect.name == "postgresql"
+        unfit = schema.mismatch(connection)
+        key = None if unfit else secret_keys.problem_of(session)
+        return _Database(unfit, key, grants.danger(connection), has_roles)
+
+
+def _storage(store: Store) -> str:
+    store.check()
+    if store.verifies_on_arrival:
+        return "the store refuses wrong bytes itself; what comes in parts is read back"
+    return "the store takes any bytes; all of them are read back and hashed"
+
+
+def _identity(store: Store) -> str:
+    """Compare the store's identity. Raises ForeignStore, or Unavailable."""
+    if not (store.standing.own and store.standing.age() < IDENTITY_SECONDS):
+        finding = store_ownership.examine(store)
+        if finding.state is store_ownership.State.FOREIGN:
+            raise ForeignStore(finding.detail)
+    return "the store belongs to this registry" if store.standing.own else "the store is free; its first use claims it"
+
+
+def _abilities(store: Store) -> str:
+    """What the driver knows of its store, for an operator."""
+    where = "clients reach the store directly" if store.is_reached_directly else "bytes pass through this service"
+    parts = "parts of unknown digest too" if store.gathers else "parts of known digests only"
+    return f"{where}; a key is written once (conditional put), large files in parts ({parts}), ranges can be read"
+
+
+def _listing(store: Store) -> Check:
+    """Return a warning where the store may not be listed: all works but the search for what nothing refers to."""
+    refusals: list[str] = []
+    for walk in (store.objects, store.unfinished):
+        try:
+            next(iter(walk()), None)
+        except StoreDenied as denied:
+            refusals.append(denied.detail)
+        except RegistryError as error:
+            return Check(False, error.detail)
+    if not refusals:
+        return Check(True, "objects and unfinished uploads can be listed")
+    return Check(True, "; ".join(refusals), LISTING_FIX)
+
+
+def _upstream(upstream: Upstream) -> str:
+    upstream.server.check()
+    return "it answers, and takes the credentials"
+
+
+def _backlog() -> str | None:
+    """Uploads that no worker has verified for longer than one takes to notice them."""
+    with reading() as session:
+        moment = leases.now(session)
+        waiting = (Upload.state == "uploaded") & (Upload.leased_until.is_(None) | (Upload.leased_until < moment))
+        count, oldest = session.execute(select(func.count(), func.min(Upload.created_at)).where(waiting)).one()
+    if not count or moment - oldest < PATIENCE:
+        return None
+    return f"{count} uploads wait to be verified, the oldest announced at {clock.wire(oldest)}: run registry worker"
+
+
+def _pending() -> str | None:
+    """Versions that wait, though no worker is reading any of their bytes."""
+    with reading() as session:
+        moment = leases.now(session)
+        old = (Version.state == State.PENDING.value) & (Version.created_at < moment - PATIENCE)
+        read_now = exists().where(
+            VersionFile.version_id == Version.id,
+            VersionFile.sha256 == Upload.sha256,
+            Upload.state == "uploaded",
+            Upload.leased_until >= moment,
+        )
+        # One import is done after the other: those that wait are well as long as any has been worked on lately.
+        fetched_now = (Version.manifest_digest == "") & exists().where(Import.leased_until >= moment - PATIENCE)
+        count = session.scalars(select(func.count()).select_from(Version).where(old, ~read_now, ~fetched_now)).one()
+    return f"{count} versions are pending for longer than ten minutes: run registry worker" if count else None
+
+
+def _parked() -> str | None:
+    with reading() as session:
+        found = {kind: count for kind, count in background_jobs.parked(session).items() if count}
+    told = ", ".join(f"{count} of kind {kind}" for kind, count in found.items())
+    return f"jobs are parked after several attempts: {told}" if found else None
+
+
+def _damage() -> str | None:
+    with reading() as session:
+        damaged = select(Blob.damage, func.count()).where(Blob.damage.in_(DAMAGED)).group_by(Blob.damage)
+        found = session.execute(damaged.order_by(Blob.damage)).all()
+    told = [f"{count} {damage} (registry audit --action blob.{damage})" for damage, count in found]
+    return f"stored files are damaged: {', '.join(told)}. Send them again, or restore them" if told else None

@@ -1,0 +1,1 @@
+"""Search of models and versions, for the native API and for MLflow."""

@@ -1,0 +1,84 @@
+"""Refusal of searches for names and keys that nothing has, and of orders by them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from registry.db.models import Model, ModelTag, VersionMetric, VersionParam, VersionTag
+from registry.db.queries import existing_values
+from registry.domain.errors import UnknownValue
+from registry.domain.filters.terms import Condition, Key, Operator, Order, Term, asserted
+from registry.services import known_values
+
+Column = InstrumentedAttribute[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """What is searched: *noun* for errors, and the columns that hold the names of its entries."""
+
+    noun: str
+    entries: Mapping[str, Column]
+
+
+MODELS = Searched("model", {"tags": ModelTag.key})
+VERSIONS = Searched("version", {"tags": VersionTag.key, "params": VersionParam.key, "metrics": VersionMetric.key})
+
+
+def require_known(
+    session: Session, searched: Searched, term: Term, order: Sequence[Order], found: Sequence[Any]
+) -> None:
+    """Raise UnknownValue where the first page is empty, or without the values to sort by, for a name that is unknown.
+
+    A search that finds something, in an order of its own, costs no statement more.
+    """
+    if not found:
+        for condition in asserted(term):
+            _require_named(session, condition)
+            _require_entry(session, searched, condition.key, argument="filter")
+    for one in order:
+        if one.key.entry is not None and (not found or not _has(found[0], one.key)):
+            _require_entry(session, searched, one.key, argument="order_by")
+
+
+def _require_named(session: Session, condition: Condition) -> None:
+    if condition.operator not in {Operator.EQ, Operator.IN}:
+        return
+    values = [str(value) for value in condition.value] if isinstance(condition.value, tuple) else [str(condition.value)]
+    if condition.key.field == "created_by":
+        known_values.require_author(session, *values, parameter="filter")
+    elif condition.key.field == "name" and not existing_values.exists(session, Model.name, *values):
+        raise UnknownValue(
+            "filter", values[0], "no model has this name", existing_values.neighbours(session, Model.name, values[0])
+        )
+
+
+def _require_entry(session: Session, searched: Searched, key: Key, *, argument: str) -> None:
+    if key.entry is None:
+        return
+    if existing_values.exists(session, column := searched.entries[key.field], key.entry):
+        _require_measured(session, key, argument)
+        return
+    others = [f"{key.field}.{name}" for name in existing_values.neighbours(session, column, key.entry)]
+    raise UnknownValue(argument, f"{key.field}.{key.entry}", f"no {searched.noun} has this key", others)
+
+
+def _require_measured(session: Session, key: Key, argument: str) -> None:
+    """Raise UnknownValue for a dataset on which no version has the metric."""
+    if key.on is None or existing_values.exists(
+        session, VersionMetric.dataset_digest, key.on, also=VersionMetric.key == key.entry
+    ):
+        return
+    others = existing_values.neighbours(session, VersionMetric.dataset_digest, key.on)
+    raise UnknownValue(argument, key.on, f"no version has {key.field}.{key.entry} measured on this dataset", others)
+
+
+def _has(record: Any, key: Key) -> bool:
+    """Return whether a record has a value for a key with an entry."""
+    if key.on is not None:
+        return any(one.metric == key.entry and one.dataset_digest == key.on for one in record.evaluations)
+    return key.entry in getattr(record, key.field)

@@ -1,0 +1,90 @@
+"""Read models and versions as MLflow's protocol shows them: what is deleted is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import AliasTenure, Model, Version
+from registry.db.queries import catalog, mlflow_entities
+from registry.db.records import ModelBrief, VersionBrief
+from registry.db.session import look_up, reading
+from registry.domain import names
+from registry.domain.errors import NotFound
+from registry.domain.stages import Stage
+
+_LIVE_MODEL = mlflow_entities.select_live_models().where(Model.name == bindparam("name"))
+_MODEL_BY_ID = mlflow_entities.select_live_models().where(Model.id == bindparam("id"))
+_LIVE_VERSION = mlflow_entities.select_live_versions().where(
+    Model.name == bindparam("name"), Version.number == bindparam("number")
+)
+_ALIASED = (
+    mlflow_entities.select_live_versions()
+    .join(AliasTenure, AliasTenure.version_id == Version.id)
+    .where(AliasTenure.model_id == catalog.live_id(bindparam("name")))  # not by way of all of the model's versions
+    .where(AliasTenure.alias == bindparam("alias"), AliasTenure.ended_at.is_(None))
+)
+
+
+def model(name: str) -> ModelBrief:
+    """The live model of that name. Raises NotFound."""
+    with reading() as session:
+        found = mlflow_entities.whole_models(session, _LIVE_MODEL, name=name)
+    if not found:
+        raise _no_model(name)
+    return found[0]
+
+
+def of(session: Session, held: Model) -> ModelBrief:
+    """The brief of a model that the caller's transaction holds, as it was flushed."""
+    return mlflow_entities.whole_models(session, _MODEL_BY_ID, id=held.id)[0]
+
+
+def twin_of(name: str) -> str | None:
+    """The live model whose name differs from *name* in case or form only; None without one."""
+    with reading() as session:
+        alike = select(Model.name).where(Model.name_key == names.name_key(name), Model.deleted_at.is_(None))
+        return session.scalars(alike.where(Model.name != name)).first()
+
+
+def version(name: str, number: int) -> VersionBrief:
+    """The live version of that number. Raises NotFound."""
+    found = mlflow_entities.version_briefs(look_up(_LIVE_VERSION, name=name, number=number))
+    if not found:
+        raise NotFound(f"the model {name!r} has no version {number}")
+    return found[0]
+
+
+def aliased(name: str, alias: str) -> VersionBrief | None:
+    """The version that the alias points at; None without such an alias. Raises NotFound for the model."""
+    found = mlflow_entities.version_briefs(look_up(_ALIASED, name=name, alias=alias))
+    if not found:
+        with reading() as session:
+            _live_id(session, name)
+    return found[0] if found else None
+
+
+def latest(name: str, stages: Iterable[Stage]) -> Sequence[VersionBrief]:
+    """Return the newest version in each of the stages. Raises NotFound for the model.
+
+    Of the versions in a stage, it is the one with the highest number that can be loaded: it is neither pending nor
+    failed. Where none can be, it is the one with the highest number.
+    """
+    asked = sorted(set(stages))
+    found = mlflow_entities.version_briefs(look_up(mlflow_entities.select_latest(*asked), name=name)) if asked else []
+    if not found:
+        with reading() as session:
+            _live_id(session, name)
+    return found
+
+
+def _live_id(session: Session, name: str) -> str:
+    if found := session.scalar(select(Model.id).where(Model.name == name, Model.deleted_at.is_(None))):
+        return found
+    raise _no_model(name)
+
+
+def _no_model(name: str) -> NotFound:
+    return NotFound(f"there is no model {name!r}")

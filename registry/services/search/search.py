@@ -1,0 +1,186 @@
+"""Search models and versions: in MLflow's dialect for its face, in the native one for ours."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.orm import Session
+
+from registry.db.queries import mlflow_entities, pages, records, row_sizes, search
+from registry.db.queries.pages import Details, Fitting
+from registry.db.queries.search import Position, Wanted
+from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
+from registry.db.session import reading
+from registry.domain.errors import Invalid, Malformed
+from registry.domain.filters import keys, mlflow, native
+from registry.domain.filters.terms import Key, Order
+from registry.services.search import known_terms
+
+MODELS_MOST = 1000
+VERSIONS_MOST = 200_000
+
+T = TypeVar("T")
+Find = Callable[[Session, Details, Wanted], Fitting]
+MOST_ON_PAGE = pages.BUDGET // row_sizes.LEAST  # no more could fit
+BY_NAME = (Order(Key("name")),)
+NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowPage(Generic[T]):
+    """One page as MLflow's protocol has it; the token is None on the last."""
+
+    items: Sequence[T]
+    next_page_token: str | None
+
+
+def find_models_mlflow(
+    text: str | None, *, order_by: Sequence[str], limit: int, token: str | None
+) -> MlflowPage[ModelBrief]:
+    """Live models that MLflow's filter describes. Raises Invalid with MLflow's own text.
+
+    Prompts are left out unless the filter asks for them.
+    """
+    _check_limit(limit, MODELS_MOST)
+    wanted, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
+    with reading() as session:
+        found = _found(search.models, session, mlflow_entities.MODELS, wanted)
+        items, found = mlflow_entities.fitting_models(session, found)
+    return MlflowPage(items, _token(query, found))
+
+
+def find_versions_mlflow(
+    text: str | None, *, order_by: Sequence[str], limit: int, token: str | None
+) -> MlflowPage[VersionBrief]:
+    """Live versions of live models that MLflow's filter describes; as :func:`find_models_mlflow`."""
+    _check_limit(limit, VERSIONS_MOST)
+    wanted, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
+    with reading() as session:
+        found = _found(search.versions, session, mlflow_entities.VERSIONS, wanted)
+    return MlflowPage(mlflow_entities.version_briefs(found.rows), _token(query, found))
+
+
+def find_models(
+    *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
+) -> Page[ModelRecord]:
+    """Live models that a filter describes, by name by default. Raises Invalid or UnknownValue."""
+    wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
+    with reading() as session:
+        found = search.models(session, records.MODELS, wanted)
+        items = records.model_records(found.rows)
+        if after is None:
+            known_terms.require_known(session, known_terms.MODELS, wanted.term, wanted.order, items)
+        return Page(items, _position(query, found))
+
+
+def find_versions(
+    *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
+) -> Page[VersionRecord]:
+    """Live versions of live models that a filter describes, newest first by default.
+
+    Raises Invalid or UnknownValue.
+    """
+    wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
+    with reading() as session:
+        found, mixed = search.compared_versions(session, records.VERSIONS, wanted)
+        items = records.version_records(found.rows)
+        if after is None:
+            known_terms.require_known(session, known_terms.VERSIONS, wanted.term, wanted.order, items)
+        return Page(items, _position(query, found), [_mixed(key, items) for key in mixed])
+
+
+def _mixed(key: Key, items: Sequence[VersionRecord]) -> str:
+    """A warning that an order by the metric compares values on several datasets."""
+    name = f"metrics.{key.entry}"
+    on = (one.dataset_digest for item in items for one in reversed(item.evaluations) if one.metric == key.entry)
+    example = next((digest for digest in on if digest), "sha256:…")
+    return (
+        f"{name} was measured on several datasets, and this order compares the latest value of each version, whatever "
+        f"the data. To compare on one dataset, name it: {name} ON '{example}'"
+    )
+
+
+def _check_limit(limit: int, most: int) -> None:
+    if limit < 1:
+        raise _refused(f"Invalid value for max_results. It must be a positive integer, but got {limit}", "max_results")
+    if limit > most:
+        text = f"Invalid value for request parameter max_results. It must be at most {most}, but got value {limit}"
+        raise _refused(text, "max_results")
+
+
+def _wanted(
+    dialect: mlflow.Dialect, text: str | None, order_by: Sequence[str], *, limit: int, token: str | None
+) -> tuple[Wanted, str]:
+    found = mlflow.parse(dialect, text, order_by)
+    query = fingerprint(text or "", *order_by)
+    after = _read_token(token, query) if token else None
+    return Wanted(found.where, found.order, after, min(limit, MOST_ON_PAGE), found.hides_prompts), query
+
+
+def _wanted_natively(
+    vocabulary: keys.Vocabulary,
+    text: str,
+    order_by: str,
+    *,
+    default: Sequence[Order],
+    after: Position | None,
+    limit: int,
+) -> tuple[Wanted, str]:
+    term = native.parse(vocabulary, text)
+    order = native.parse_order(vocabulary, order_by) or default
+    query = fingerprint(text, order_by)
+    if after is not None and after[:1] != (query,):
+        raise Malformed("this cursor belongs to a search with another filter or order")
+    return Wanted(term, order, None if after is None else after[1:], limit), query
+
+
+def _found(find: Find, session: Session, details: Details, wanted: Wanted) -> Fitting:
+    try:
+        return find(session, details, wanted)
+    except ValueError as error:
+        raise _refused(f"Invalid page token, {error}", "page_token") from error
+
+
+def _position(query: str, found: Fitting) -> Position | None:
+    position = search.position(found)
+    return None if position is None else (query, *position)
+
+
+def fingerprint(*texts: str) -> str:
+    """What tells searches apart: a position in the order of one means nothing in another."""
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+
+
+def _token(query: str, found: Fitting) -> str | None:
+    position = search.position(found)
+    if position is None:
+        return None
+    return base64.b64encode(json.dumps({"query": query, "after": position}).encode()).decode()
+
+
+def _read_token(token: str, query: str) -> Position:
+    """The position that a token stands for; anybody may have made it, so its values are checked where they are used."""
+    try:
+        text = base64.b64decode(token, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _refused("Invalid page token, could not base64-decode", "page_token") from error
+    try:
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _refused(f"Invalid page token, decoded value={text!r}", "page_token") from error
+    match found:
+        case {"query": str() as asked, "after": list() as after}:
+            if asked != query:
+                raise _refused("Invalid page token, it belongs to another filter or order_by", "page_token")
+            return tuple(after)
+    raise _refused(f"Invalid page token, parsed value={found}", "page_token")
+
+
+def _refused(text: str, field: str) -> Invalid:
+    return mlflow.refusal(text, field=field)

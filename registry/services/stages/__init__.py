@@ -1,0 +1,1 @@
+"""Stages: transitions, rollback, and which version holds a stage."""

@@ -1,0 +1,376 @@
+"""Move versions between stages and roll production back: lock, plan, apply, record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.models import Model, Tenure, Version
+from registry.db.queries import catalog, governance, records
+from registry.db.records import HolderRecord, VersionRecord
+from registry.db.session import look_up, reading
+from registry.domain import clock, stages
+from registry.domain.access import Actor, Permission
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Invalid, NotFound
+from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State
+from registry.services import audit
+from registry.services.catalog import authority, tenures, versions
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.integrity import precheck
+from registry.services.stages import move_counts
+from registry.storage.checked import Store
+from registry.telemetry.meters import meters
+
+UNSAID = object()
+REASON_LENGTH = 2000
+HOLDERS = 400
+ACTIONS = {
+    Kind.PROMOTE: "version.promoted",
+    Kind.DEMOTE: "version.demoted",
+    Kind.ARCHIVE: "version.archived",
+    Kind.RESTORE: "version.restored",
+    Kind.ROLLBACK: "version.rolled_back",
+}
+ROLLED_BACK_UNCHECKED = "version.rolled_back_unchecked"
+_HELD = (Tenure.model_id == catalog.model_id(bindparam("model"))) & (Tenure.stage == bindparam("stage"))
+_HOLDER = governance.covering(governance.select_holders().where(_HELD), Tenure, None)
+_TENURE = governance.covering(select(Tenure.id).where(_HELD), Tenure, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which terms a caller wants production to change.
+
+    ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
+    ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
+    Without ``displace`` nobody is pushed out of production; with ``archive_others`` every other version in the target
+    stage is archived by the same act, also where the lifecycle would let them stay. With ``revises`` a move to the
+    stage that the version has sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back
+    without asking the store for the bytes.
+    """
+
+    reason: str
+    expected_current: int | object | None = UNSAID
+    leave_vacant: bool = False
+    dry_run: bool = False
+    if_match: int | None = None
+    displace: bool = True
+    archive_others: bool = False
+    revises: bool = False
+    without_store_check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move did, or in a dry run would do. ``at`` is None when nothing was written.
+
+    ``warnings`` say what was not checked.
+    """
+
+    move: Move
+    at: datetime | None
+    version: VersionRecord
+    dry_run: bool = False
+    warnings: Sequence[str] = ()
+
+
+@move_counts.moves
+def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store) -> Moved:
+    """Move a version to *target*, displacing the holder of production.
+
+    The move, its tenures and its audit entry commit together or not at all. A dry run needs no permission beyond the
+    route's. Raises IllegalTransition, NotReady, Stale, PreconditionFailed, Forbidden, or BlobsMissing when bytes that
+    should go to production are gone.
+    """
+    check_reason(terms.reason)
+    unchecked: str | None = None
+    if target is Stage.PRODUCTION:
+        if not terms.dry_run:
+            actor.require(Permission.VERSION_PROMOTE)
+        unchecked = precheck.refuse_damaged(store, model, number, note=not terms.dry_run)
+    warnings = [unchecked] if unchecked else []
+    if terms.dry_run:
+        return replace(_rehearse_move(model, number, target, terms, actor=actor), warnings=warnings)
+    moved = _move(model, number, target, terms, warnings, actor=actor)
+    if unchecked and moved.at is not None:
+        precheck.check_soon(model, number)
+    return moved
+
+
+def _move(model: str, number: int, target: Stage, terms: Terms, warnings: Sequence[str], *, actor: Actor) -> Moved:
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        found = catalog.version(session, held, number)
+        decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
+        others = tenures.others_in(session, held, found, target) if terms.archive_others else []
+        if terms.revises and not decided.changed:
+            held.revised_at = found.revised_at = times.now()
+            session.flush()  # the answer is read by a statement
+        if not decided.changed and not others:
+            return answer(session, Moved(decided, None, records.version_record(session, found), warnings=warnings))
+
+        event = audit.begin(held)
+        if displaced:
+            tenures.enter(session, held, displaced, Stage.ARCHIVED, Kind.SUPERSEDE, event)
+        _apply(session, held, found, decided, event)
+        if decided.changed:
+            happening = _happening(held, found, decided, displaced, terms.reason)
+            audit.record(session, held, event, happening, actor=actor, version=found, related=displaced)
+        at = event.at
+        for other in others:
+            if other is not displaced:
+                _archive_beside(session, held, other, found, target, terms.reason, at=at, actor=actor)
+        return answer(session, Moved(decided, at, records.version_record(session, found), warnings=warnings))
+
+
+@move_counts.rollbacks
+def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
+    """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
+
+    Gates are skipped, integrity is not: the target's bytes must be in the store. With ``without_store_check`` it is
+    enough that the database has not recorded any damage of them. A dry run needs no permission beyond the route's.
+    Raises Forbidden, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, or BytesUnchecked when the store
+    does not answer.
+    """
+    check_reason(terms.reason)
+    unchecked = terms.without_store_check
+    if not terms.dry_run:
+        actor.require(Permission.VERSION_ROLLBACK)
+        if unchecked:
+            actor.require(Permission.VERSION_ROLLBACK_UNCHECKED)
+    while True:
+        rehearsed = _rehearse_rollback(model, terms, to)
+        checked = rehearsed.move.number
+        if unchecked:
+            precheck.require_undamaged(model, checked)
+        else:
+            precheck.require_bytes(store, model, checked, note=not terms.dry_run)
+        if terms.dry_run:
+            return rehearsed
+        try:
+            moved = _roll_back_to(checked, model, terms, to, actor=actor)
+        except _LeadsElsewhere:
+            continue
+        if unchecked and moved.at is not None:
+            meters().unchecked_rollbacks.inc()
+            precheck.check_soon(model, checked)
+        return moved
+
+
+def holders(model: str) -> dict[str, list[HolderRecord]]:
+    """Return who holds staging and production now, latest entrant first, ``HOLDERS`` at most. Raises NotFound."""
+    with reading() as session:
+        held = catalog.model(session, model)
+        statement = governance.select_holders().where(
+            Tenure.model_id == held.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
+        )
+        found: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
+        order = (Tenure.stage, Tenure.started_at.desc(), Tenure.id.desc())  # production first
+        for row in records.rows(session, statement.order_by(*order).limit(HOLDERS)):
+            holder = HolderRecord(*row)
+            found[holder.stage].append(holder)
+        return found
+
+
+def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> HolderRecord:
+    """The version that holds the stage, or held it *as_of*: its latest entrant.
+
+    The past is also that of deleted models of the name. Raises NotFound, Invalid, or TimeUncertain.
+    """
+    governance.require_past(as_of)
+    if as_of is None:
+        found = look_up(_HOLDER, model=model, stage=stage.value)
+    else:
+        ever = governance.select_holders().where(catalog.ever_named(model, after=as_of), Tenure.stage == stage.value)
+        found = look_up(governance.covering(ever, Tenure, as_of).add_columns(*audit.doubts(as_of)))
+    if found and (as_of is None or not any(found[0][-2:])):
+        return HolderRecord(*(found[0] if as_of is None else found[0][:-2]))
+    with reading() as session:
+        catalog.require_ever_named(session, model)
+        if as_of is not None:
+            audit.require_certain(session, model, as_of)
+        if found:
+            return HolderRecord(*found[0][:-2])
+        raise NotFound(_nobody(session, model, stage, as_of))
+
+
+def tenure_of(model: str, stage: Stage) -> int | None:
+    """The id of the tenure that :func:`holder` tells of now; None without one."""
+    found = look_up(_TENURE, model=model, stage=stage.value)
+    return found[0][0] if found else None
+
+
+def check_reason(reason: str) -> None:
+    """Raise Invalid unless *reason* says something, in fewer than 2,000 characters."""
+    if not reason.strip() or len(reason) > REASON_LENGTH:
+        raise Invalid.field("reason", f"must have 1 to {REASON_LENGTH} characters: history will show it")
+
+
+def _rehearse_move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor) -> Moved:
+    with reading() as session:
+        held = catalog.model(session, model)
+        found = catalog.version(session, held, number)
+        decided, _ = _plan_move(session, held, found, target, terms, actor=actor)
+        return Moved(decided, None, records.version_record(session, found), dry_run=True)
+
+
+def _plan_move(
+    session: Session, held: Model, found: Version, target: Stage, terms: Terms, *, actor: Actor
+) -> tuple[Move, Version | None]:
+    _refuse_deleted(held)
+    catalog.check_match(found, terms.if_match)
+    if not terms.dry_run:
+        authority.require_to_move(actor, held, found)
+    matters = target is Stage.PRODUCTION or terms.expected_current is not UNSAID
+    incumbent = governance.production_holder(session, held) if matters else None
+    number = incumbent.number if incumbent else None
+    if terms.expected_current is not UNSAID:
+        stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    decided = stages.plan(
+        _candidate(found),
+        target,
+        lifecycle=Lifecycle(held.lifecycle),
+        holder=number,
+        leave_vacant=terms.leave_vacant,
+        displace=terms.displace,
+    )
+    return decided, incumbent if decided.displaced is not None else None
+
+
+def _apply(session: Session, held: Model, found: Version, decided: Move, event: audit.Event) -> None:
+    if decided.kind is None:
+        return
+    tenures.enter(session, held, found, decided.target, decided.kind, event)
+    if decided.target is Stage.PRODUCTION:
+        found.rolled_back = False
+
+
+def _archive_beside(
+    session: Session,
+    held: Model,
+    other: Version,
+    mover: Version,
+    stage: Stage,
+    reason: str,
+    *,
+    at: datetime,
+    actor: Actor,
+) -> None:
+    """Archive one that stood in the stage which *mover* got to itself; its own entry makes its history complete."""
+    event = replace(audit.begin(held), at=at)
+    kind = Kind.SUPERSEDE if stage is Stage.PRODUCTION else Kind.ARCHIVE
+    tenures.enter(session, held, other, Stage.ARCHIVED, kind, event)
+    archived = Move(other.number, stage, Stage.ARCHIVED, Kind.ARCHIVE)
+    happening = _happening(held, other, archived, mover, reason)
+    audit.record(session, held, event, happening, actor=actor, version=other, related=mover)
+
+
+def _rehearse_rollback(model: str, terms: Terms, to: int | None) -> Moved:
+    with reading(snapshot=True) as session:
+        held = catalog.model(session, model)
+        chosen, outgoing = _plan_rollback(session, held, terms, to)
+        target = catalog.version(session, held, chosen.number)
+        decided = _rollback_move(target, outgoing)
+        record = records.version_record(session, target)
+        return Moved(decided, None, record, dry_run=True, warnings=_unchecked(model, target.number, terms))
+
+
+def _unchecked(model: str, number: int, terms: Terms) -> list[str]:
+    return [precheck.UNCHECKED.format(model, number)] if terms.without_store_check else []
+
+
+class _LeadsElsewhere(Exception):
+    """Production changed since the rollback's target was checked."""
+
+
+def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, actor: Actor) -> Moved:
+    """Roll back, if that still leads to the version whose bytes were checked."""
+    with unit_of_work() as session:
+        held = catalog.lock_model(session, model)
+        chosen, outgoing = _plan_rollback(session, held, terms, to)
+        if chosen.number != checked:
+            raise _LeadsElsewhere
+        target = catalog.version(session, held, chosen.number)
+        decided = _rollback_move(target, outgoing)
+        warnings = _unchecked(model, target.number, terms)
+        if not decided.changed:
+            return answer(session, Moved(decided, None, records.version_record(session, target), warnings=warnings))
+
+        event = audit.begin(held)
+        if outgoing:
+            tenures.enter(session, held, outgoing, Stage.ARCHIVED, Kind.ROLLBACK, event)
+            outgoing.rolled_back = True
+        tenures.enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
+
+        happening = _happening(held, target, decided, outgoing, terms.reason, facts={"origin": chosen.origin})
+        if terms.without_store_check:
+            happening = replace(happening, action=ROLLED_BACK_UNCHECKED)
+        audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
+        return answer(session, Moved(decided, event.at, records.version_record(session, target), warnings=warnings))
+
+
+def _plan_rollback(session: Session, held: Model, terms: Terms, to: int | None) -> tuple[stages.Tenure, Version | None]:
+    _refuse_deleted(held)
+    catalog.check_match(held, terms.if_match)
+    outgoing = governance.production_holder(session, held)
+    if terms.expected_current is not UNSAID:
+        number = outgoing.number if outgoing else None
+        stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    return stages.plan_rollback(governance.production_line(session, held), to=to), outgoing
+
+
+def _rollback_move(target: Version, outgoing: Version | None) -> Move:
+    source = Stage(target.stage)
+    if source is Stage.PRODUCTION:
+        return Move(target.number, source, Stage.PRODUCTION, None)
+    return Move(target.number, source, Stage.PRODUCTION, Kind.ROLLBACK, displaced=outgoing.number if outgoing else None)
+
+
+def _happening(
+    held: Model,
+    version: Version,
+    decided: Move,
+    related: Version | None,
+    reason: str,
+    *,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> Happening:
+    assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
+    before: dict[str, Any] = {"stage": decided.source.value}
+    after: dict[str, Any] = {"stage": decided.target.value}
+    if decided.target is Stage.PRODUCTION:
+        before["production"], after["production"] = related.number if related else None, version.number
+    return Happening(
+        ACTIONS[decided.kind],
+        versions.subject(held, version, related),
+        before=before,
+        after=after,
+        digests={"manifest": version.manifest_digest},
+        texts=audit.texts(reason=reason),
+        facts=facts,
+    )
+
+
+def _candidate(version: Version) -> Candidate:
+    return Candidate(version.number, Stage(version.stage), State(version.state), version.rolled_back)
+
+
+def _refuse_deleted(held: Model) -> None:
+    if held.deleted_at is not None:
+        raise Conflict(f"the model {held.name!r} is deleted; restore it first")
+
+
+def _nobody(session: Session, model: str, stage: Stage, as_of: datetime | None) -> str:
+    if as_of is None:
+        return f"no version of {model!r} holds {stage}"
+    first: Any = governance.first_tenure(session, model, stage)
+    since = f"; the first to hold it began at {clock.wire(first)}" if first else "; none ever did"
+    return f"no version of {model!r} held {stage} at {clock.wire(as_of)}{since}"

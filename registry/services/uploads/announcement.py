@@ -1,0 +1,328 @@
+"""Announce bytes: which of them the registry needs, where they go, and what becomes of those that never come."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.models import Blob, Upload
+from registry.db.queries import artifacts
+from registry.db.records import UploadRecord
+from registry.db.session import reading, transaction
+from registry.domain import clock, manifest, names, part_sizes
+from registry.domain.access import Actor
+from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
+from registry.services import leases
+from registry.services.audit import row_seals
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.integrity import damage, store_ownership
+from registry.services.uploads import quotas
+from registry.services.uploads.quotas import Quota
+from registry.storage.checked import Store
+from registry.storage.driver import Missing, Target
+from registry.storage.keys import blob_key
+
+log = structlog.get_logger(__name__)
+EXPIRY_BATCH = 500
+UNSEALED = "does not bear this registry's seal: its row was changed, or written by another program"
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An upload and where its bytes go; ``target`` is None when there is nothing to send, or when it goes in parts."""
+
+    upload: UploadRecord
+    target: Target | None
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Several uploads, in the order in which they were asked for."""
+
+    items: Sequence[Announced]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Bytes that a client has: *sha256* as 64 hex digits, *size* in bytes."""
+
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Sizes are bytes: of the largest upload, of what goes in one request, of each part. The spans are seconds: an
+    upload outlives the URLs signed for it. ``quota`` is for all open uploads of an account."""
+
+    size: int
+    single_put: int
+    part: int
+    upload_expiry: int
+    url_expiry: int
+    quota: Quota
+
+
+def announce(wanted: Wanted, *, actor: Actor, store: Store, limits: Limits) -> Announced:
+    """Prepare to receive bytes; those that the actor may know to be in the store need no upload.
+
+    An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
+    """
+    with _opened([wanted], actor=actor, store=store, limits=limits) as (session, (announced,)):
+        # The target is a credential that expires: a repetition reads the upload to have a fresh one signed.
+        return answer(session, announced, kept=replace(announced, target=None))
+
+
+def announce_many(wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits) -> Batch:
+    """As :func:`announce`, for many at once."""
+    if len({item.sha256 for item in wanted}) < len(wanted):
+        raise Invalid.field("uploads", "name each digest once")
+    with _opened(wanted, actor=actor, store=store, limits=limits) as (session, announced):
+        kept = Batch([replace(item, target=None) for item in announced])
+        return answer(session, Batch(announced), kept=kept)
+
+
+def describe(upload_id: str, *, actor: Actor, store: Store, limits: Limits) -> Announced:
+    """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
+    with reading() as session:
+        upload = find(session, upload_id, actor.id)
+    awaited = upload.state == "pending" and upload.expires_at > times.now()
+    return Announced(record(upload), _target(store, upload, limits) if awaited else None)
+
+
+def abort(upload_id: str, *, actor: Actor, store: Store) -> Announced:
+    """Give the upload up and delete what arrived. Raises NotFound, or Conflict when all of it has arrived."""
+    with unit_of_work() as session:
+        upload = find(session, upload_id, actor.id, lock=True)
+        if upload.state in {"verified", "uploaded"}:
+            raise Conflict("the upload is complete; its bytes belong to the registry now")
+        if upload.state == "pending":
+            upload.state = "aborted"
+        done = answer(session, Announced(record(upload), None))
+    discard(store, upload)
+    return done
+
+
+def require_open(key: str) -> None:
+    """Raise NotFound when the upload that is to bring the object *key* was aborted, has failed or has expired."""
+    with reading() as session:
+        state = session.scalars(select(Upload.state).where(Upload.key == key)).first()
+    if state not in {"pending", "uploaded", "verified"}:
+        raise NotFound("this upload has ended; announce the bytes again")
+
+
+def expire(*, store: Store) -> int:
+    """Close uploads that were not completed in time and delete what arrived of them; returns how many."""
+    with transaction() as session:
+        late = select(Upload).where(Upload.state == "pending", Upload.expires_at < leases.now(session))
+        closed = session.scalars(
+            late.order_by(Upload.expires_at).limit(EXPIRY_BATCH).with_for_update(skip_locked=True)
+        ).all()
+        for upload in closed:
+            upload.state = "expired"
+        ours = row_seals.genuine(session, closed)
+    for upload in ours:  # what another row names may be the bytes of a version
+        discard(store, upload)
+    return len(closed)
+
+
+def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
+    """The owner's upload as it is now; with *lock*, until the transaction ends.
+
+    Raises NotFound, also for another's, or Conflict for a row that the service did not write.
+    """
+    statement = select(Upload).where(Upload.id == upload_id, Upload.created_by == owner, Upload.sha256 != "")
+    statement = statement.execution_options(populate_existing=True)
+    upload = session.scalars(statement.with_for_update() if lock else statement).first()
+    if upload is None:
+        raise NotFound(f"there is no upload {upload_id}")
+    require_seal(session, upload)
+    return upload
+
+
+def require_seal(session: Session, upload: Upload) -> None:
+    """Raise Conflict unless the service wrote the upload's row as it is."""
+    if not row_seals.genuine(session, [upload]):
+        raise Conflict(f"the upload {upload.id} {UNSEALED}; announce the bytes again")
+
+
+def record(upload: Upload) -> UploadRecord:
+    """What a face may show of an upload."""
+    return UploadRecord(
+        upload.id, upload.state, upload.sha256, upload.size, upload.expires_at, upload.part_size, upload.reason
+    )
+
+
+def refuse_closed(upload: Upload, *, now: datetime) -> None:
+    """Raise UploadExpired or Conflict unless more bytes may come; *now* is the database's time."""
+    if upload.state == "expired" or (upload.state == "pending" and upload.expires_at <= now):
+        raise UploadExpired("the upload was not completed in time; announce it again")
+    if upload.state != "pending":
+        reason = f" ({upload.reason})" if upload.reason else ""
+        raise Conflict(f"the upload is {upload.state}{reason}; announce it again")
+
+
+def discard(store: Store, upload: Upload) -> None:
+    """Delete what arrived of an upload that nothing refers to."""
+    delete_quietly(store, upload.key, upload.handle)
+
+
+def delete_quietly(store: Store, key: str, handle: str | None = None) -> None:
+    """Delete an object, and its parts, that nothing refers to; what stays behind is for the collector."""
+    try:
+        store_ownership.confirm(store, within=store_ownership.RECENT)
+        if handle:
+            store.abort_parts(key, handle)
+        store.delete(key)
+    except Unavailable as error:
+        log.warning("object_left_behind", key=key, reason=error.detail)
+
+
+def url_deadline(upload: Upload, limits: Limits) -> datetime:
+    """Until when an address signed now is good, by this machine's clock, which signs."""
+    return clock.now() + min(timedelta(seconds=limits.url_expiry), upload.expires_at - times.now())
+
+
+@contextmanager
+def _opened(
+    wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits
+) -> Iterator[tuple[Session, list[Announced]]]:
+    """A unit of work in which the uploads are recorded; whatever is slow was done before it began."""
+    for item in wanted:
+        names.require(manifest.sha256_problem, "sha256", item.sha256)
+        _check_size(item.size, limits.size)
+    with reading() as session:
+        known = artifacts.known_blobs(session, [item.sha256 for item in wanted], actor=actor, genuine=row_seals.genuine)
+        begun = _unfinished(session, wanted, actor)
+    known = _still_there(known, store)
+    begun = _still_begun(begun, store)
+    new = [item.size for item in wanted if item.sha256 not in known and item not in begun]
+    quotas.require_room(new, actor=actor, quota=limits.quota)
+    announced, fresh = [], []
+    try:
+        for item in wanted:
+            if blob := known.get(item.sha256):
+                announced.append(_known(blob, item))
+            elif upload := begun.get(item):
+                announced.append(Announced(record(upload), None))
+            else:
+                fresh.append(_draft(item, actor, store, limits))
+                announced.append(Announced(record(fresh[-1]), _target(store, fresh[-1], limits), created=True))
+        with unit_of_work() as session:
+            session.add_all(fresh)
+            _spare(session, known)
+            yield session, announced
+    except BaseException:
+        for upload in fresh:
+            if upload.handle:
+                discard(store, upload)
+        raise
+
+
+def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Mapping[Wanted, Upload]:
+    """The actor's uploads in parts that can be taken up again, the latest of each."""
+    large = {item.sha256 for item in wanted}
+    found = session.scalars(
+        select(Upload)
+        .where(
+            Upload.created_by == actor.id,
+            Upload.sha256.in_(large),
+            Upload.state == "pending",
+            Upload.handle.is_not(None),
+            Upload.expires_at > times.now(),
+        )
+        .order_by(Upload.created_at)
+    )
+    ours = row_seals.genuine(session, found)
+    return {Wanted(upload.sha256, upload.size): upload for upload in ours}
+
+
+def _still_begun(begun: Mapping[Wanted, Upload], store: Store) -> dict[Wanted, Upload]:
+    """Without those that the store has dropped, as one does that tidies up by rules of its own; they are closed."""
+    dropped = {item for item, upload in begun.items() if _is_dropped(upload, store)}
+    if dropped:
+        store_ownership.require(store)  # else they may be there, elsewhere
+        ids = [begun[item].id for item in dropped]
+        with transaction() as session:
+            pending = update(Upload).where(Upload.id.in_(ids), Upload.state == "pending")
+            session.execute(pending.values(state="expired"))
+    return {item: upload for item, upload in begun.items() if item not in dropped}
+
+
+def _is_dropped(upload: Upload, store: Store) -> bool:
+    """Whether the store knows nothing of an upload in parts: neither them, nor the object that they were joined to."""
+    try:
+        store.parts(upload.key, upload.handle or "")
+    except Missing:
+        return store.stat(upload.key) is None
+    return False
+
+
+def _known(blob: Blob, item: Wanted) -> Announced:
+    if blob.size != item.size:
+        raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {item.size}")
+    return Announced(UploadRecord(None, "verified", item.sha256, item.size, None), None)
+
+
+def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
+    """Without those that are gone although the registry knows them, as where an older backup of it was restored.
+
+    The collector marks a blob long before it takes its object: one without a mark needs no look.
+    """
+    marked = [blob for blob in known.values() if blob.unreferenced_since is not None]
+    gone = {blob.sha256 for blob in marked if store.stat(blob.key) is None}
+    if gone:
+        store_ownership.require(store)
+        with transaction() as session:
+            damage.suspect(session, [blob for blob in marked if blob.sha256 in gone])
+    return {sha256: blob for sha256, blob in known.items() if sha256 not in gone}
+
+
+def _spare(session: Session, known: Mapping[str, Blob]) -> None:
+    """Whoever was told that the registry has some bytes shall find them when it registers them."""
+    marked = [blob.sha256 for blob in known.values() if blob.unreferenced_since is not None]
+    if marked:
+        rows = select(Blob).where(Blob.sha256.in_(marked)).order_by(Blob.sha256)  # as everybody locks them
+        for blob in session.scalars(rows.with_for_update().execution_options(populate_existing=True)):
+            blob.unreferenced_since = None
+
+
+def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
+    upload_id, now = str(uuid.uuid4()), times.now()
+    upload = Upload(
+        id=upload_id,
+        sha256=item.sha256,
+        size=item.size,
+        key=blob_key(item.sha256, upload_id),
+        state="pending",
+        created_at=now,
+        created_by=actor.id,
+        expires_at=now + timedelta(seconds=limits.upload_expiry),
+    )
+    if item.size > limits.single_put:
+        upload.part_size = part_sizes.part_size(item.size, limits.part)
+        upload.handle = store.begin_parts(upload.key, size=item.size, part_size=upload.part_size)
+    row_seals.seal_upload(upload)
+    return upload
+
+
+def _target(store: Store, upload: Upload, limits: Limits) -> Target | None:
+    if upload.handle:
+        return None
+    return store.sign_put(upload.key, sha256=upload.sha256, size=upload.size, expires_at=url_deadline(upload, limits))
+
+
+def _check_size(size: int, limit: int) -> None:
+    if size < 0:
+        raise Invalid.field("size", "must be 0 or more bytes")
+    if size > limit:
+        raise TooLarge(f"one upload takes at most {limit} bytes, this file has {size}", limit=limit)

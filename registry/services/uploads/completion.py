@@ -1,0 +1,186 @@
+"""Complete uploads: know that the announced bytes are in the store, then let the registry refer to them.
+
+What the store has not verified itself is read back and hashed: at once when it is small, else by a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from registry.db import times
+from registry.db.bulk_insert import insert_missing
+from registry.db.models import Blob, Upload
+from registry.db.session import reading, transaction
+from registry.domain.access import Actor
+from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
+from registry.services.audit import row_seals
+from registry.services.idempotency import answer, unit_of_work
+from registry.services.integrity import damage
+from registry.services.stages import move_counts
+from registry.services.uploads import announcement, multipart
+from registry.services.uploads.announcement import Announced, Batch
+from registry.storage.checked import Store
+from registry.storage.driver import Stat
+
+THREADS = 8
+ARRIVED = frozenset({"uploaded", "verified"})
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What was found of an upload. ``etag`` is the store's mark of the object; ``verified`` says that its bytes are
+    known to be the announced ones, ``refusal`` why they were not taken."""
+
+    upload: Upload
+    verified: bool = False
+    etag: str | None = None
+    refusal: RegistryError | None = None
+
+
+def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
+    """Verify what arrived; afterwards it can be registered. Completing twice is completing once.
+
+    Raises NotFound, Conflict when bytes are missing, UploadMismatch (they are discarded), UploadExpired.
+    """
+    with reading() as session:
+        upload = announcement.find(session, upload_id, actor.id)
+    found = _look(upload, store, now=times.now())
+    if isinstance(found.refusal, UploadMismatch):
+        _refuse([found], store)
+        raise found.refusal
+    with _kept([found], store, actor=actor) as (session, (done,)):
+        if done.upload.state not in ARRIVED:  # else somebody else may have completed it meanwhile
+            if found.refusal:
+                raise found.refusal
+            announcement.refuse_closed(announcement.find(session, upload_id, actor.id), now=times.now())
+        return answer(session, done)
+
+
+def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> Batch:
+    """As :func:`complete` for each; one that is refused is told by its state and its reason.
+
+    Raises NotFound when the actor has no upload of one of the ids, and Unavailable.
+    """
+    with reading() as session:
+        mine = select(Upload).where(Upload.id.in_(upload_ids), Upload.created_by == actor.id, Upload.sha256 != "")
+        by_id = {upload.id: upload for upload in session.scalars(mine)}
+        for upload in by_id.values():
+            announcement.require_seal(session, upload)
+    if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
+        raise NotFound(f"there is no upload {unknown[0]}")
+    seen = store.glance([upload.key for upload in by_id.values() if upload.state == "pending" and not upload.handle])
+    now = times.now()  # which the threads, outside of the app's context, cannot ask for
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
+        found = list(pool.map(lambda upload: _look(upload, store, seen.get(upload.key), now=now), by_id.values()))
+    if wrong := [arrival for arrival in found if isinstance(arrival.refusal, UploadMismatch)]:
+        _refuse(wrong, store)
+    with _kept(found, store, actor=actor) as (session, done):
+        told = {item.upload.id: item for item in done}
+        return answer(session, Batch([told[upload_id] for upload_id in upload_ids]))
+
+
+def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list[str]:
+    """Let the registry refer to the verified bytes of locked uploads; returns the keys of objects that are spare.
+
+    Where the bytes were known already the new object is spare, unless the old one was found to be damaged.
+    """
+    rows: list[dict[str, Any]] = [
+        {"sha256": found.upload.sha256, "size": found.upload.size, "key": found.upload.key, "etag": found.etag,
+         "verified_at": times.now(),
+         "seal": row_seals.of_blob(found.upload.sha256, found.upload.size, found.upload.key, found.etag)}
+        for found in sorted(arrivals, key=lambda found: found.upload.sha256)
+    ]  # fmt: skip
+    by_digest = {row["sha256"]: row for row in rows}
+    spare = []
+    for blob in _locked(session, rows, by_digest):
+        row = by_digest[blob.sha256]
+        blob.unreferenced_since = None
+        if blob.key != row["key"] and blob.damage is None:
+            spare.append(row["key"])
+        elif blob.key != row["key"]:
+            spare.append(blob.key)
+            damage.repair(session, blob, key=row["key"], etag=row["etag"], actor=actor)
+    return spare
+
+
+def _locked(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
+    """The blobs of the digests, old or made from *rows*; one that the collector takes away meanwhile is made anew."""
+    while True:
+        insert_missing(session, Blob, rows, key=["sha256"])
+        found = session.scalars(
+            select(Blob).where(Blob.sha256.in_(digests)).order_by(Blob.sha256).with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()  # fmt: skip
+        if len(found) == len(digests):
+            return found
+
+
+def _look(upload: Upload, store: Store, seen: Stat | None = None, *, now: datetime) -> Arrival:
+    """Look at what the store has of an upload, without the database: several may be looked at at once."""
+    if upload.state in ARRIVED:
+        return Arrival(upload)
+    try:
+        announcement.refuse_closed(upload, now=now)
+        if upload.handle:
+            multipart.join(upload, store=store)
+        in_parts = upload.handle is not None
+        if upload.size <= store.read_at_once or (not in_parts and store.verifies_on_arrival):
+            stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=in_parts, seen=seen)
+            return Arrival(upload, verified=True, etag=stat.etag)
+        store.require(upload.key, size=upload.size)
+        return Arrival(upload)
+    except (Conflict, UploadExpired) as refusal:
+        return Arrival(upload, refusal=refusal)
+
+
+@contextmanager
+def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[tuple[Session, list[Announced]]]:
+    """A unit of work in which the uploads have become what was found of them, unless they were closed meanwhile."""
+    with unit_of_work() as session:
+        rows = session.scalars(
+            select(Upload).where(Upload.id.in_([arrival.upload.id for arrival in found])).order_by(Upload.id)
+            .with_for_update().execution_options(populate_existing=True)
+        )  # fmt: skip
+        current = {upload.id: upload for upload in rows}
+        ours = {upload.id for upload in row_seals.genuine(session, current.values())}
+        verified, arrived = [], []
+        for arrival in found:
+            upload = current[arrival.upload.id]
+            if upload.state == "pending" and arrival.refusal is None and upload.id in ours:
+                arrived.append(upload.size)
+                upload.state, upload.handle = "verified" if arrival.verified else "uploaded", None
+                row_seals.seal_upload(upload)
+                verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
+        spare = keep(session, verified, actor=actor)
+        yield session, [_told(current[arrival.upload.id], arrival) for arrival in found]
+    move_counts.arrived(arrived)
+    for key in spare:
+        announcement.delete_quietly(store, key)
+
+
+def _told(upload: Upload, arrival: Arrival) -> Announced:
+    """An upload with the reason why it is not complete, if it is not."""
+    told = announcement.record(upload)
+    if arrival.refusal is not None and upload.state == "pending":
+        told = replace(told, reason=arrival.refusal.detail)
+    return Announced(told, None)
+
+
+def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:
+    """Close the uploads of which other bytes arrived, and discard those."""
+    with transaction() as session:
+        for arrival in arrivals:
+            reason = arrival.refusal.detail if arrival.refusal else None
+            pending = update(Upload).where(Upload.id == arrival.upload.id, Upload.state == "pending")
+            session.execute(pending.values(state="failed", reason=reason))
+    move_counts.refused(len(arrivals))
+    for arrival in arrivals:
+        announcement.discard(store, arrival.upload)

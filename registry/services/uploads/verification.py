@@ -1,0 +1,195 @@
+"""Read back what the store did not verify itself, then let the versions that waited for it become ready or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model, Upload, Version, VersionFile
+from registry.db.queries import artifacts, catalog
+from registry.db.session import reading, transaction
+from registry.domain import fact_digests
+from registry.domain.access import SYSTEM
+from registry.domain.audit import Happening
+from registry.domain.errors import Conflict, Unavailable, UploadMismatch
+from registry.domain.stages import State
+from registry.services import audit, background_jobs, leases
+from registry.services.audit import row_seals
+from registry.services.catalog import alias_requests, aliases, versions
+from registry.services.integrity import store_ownership
+from registry.services.leases import Lease
+from registry.services.uploads import announcement, completion
+from registry.services.uploads.completion import Arrival
+from registry.storage.checked import Store
+from registry.storage.driver import Stat
+
+log = structlog.get_logger(__name__)
+RETRY_AFTER = timedelta(seconds=15)
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many versions became ready and failed."""
+
+    ready: int
+    failed: int
+
+
+def verify_next(*, store: Store) -> bool:
+    """Verify one upload that waits for it; false when none does. Any number of workers may do this at once."""
+    waiting = select(Upload).where(Upload.state == "uploaded").order_by(Upload.expires_at)
+    upload = leases.take(waiting, Upload)
+    if upload is None:
+        return False
+    lease = Lease(upload)
+    if lease.is_spent:
+        background_jobs.park_upload(lease)
+        return True
+    try:
+        if _is_genuine(upload):
+            _verify(upload, lease, store)
+        else:
+            _fail(lease, f"it {announcement.UNSEALED}")
+    except Unavailable as error:
+        log.warning("verification_postponed", upload=upload.id, reason=error.detail)
+        lease.release(after=RETRY_AFTER)
+    except leases.Lost:
+        log.warning("verification_lost", upload=upload.id)
+    finally:
+        lease.abandon()
+    return True
+
+
+def settle(*, protected: Collection[str]) -> Settled:
+    """Make pending versions ready whose bytes are all verified, and fail those whose bytes will never be.
+
+    What becomes ready gets the aliases that wait for it; ``protected`` are as in ``authority``.
+    """
+    with reading() as session:
+        pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
+        # Without a manifest nobody knows yet which bytes it needs: an import is to fill it.
+        pending = pending.where(Version.state == State.PENDING.value, Version.manifest_digest != "")
+        pending = pending.order_by(Version.id).limit(BATCH)
+        complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
+        hopeless = session.execute(pending.where(_has_file(_lost()))).all()
+    settled = [_settle(version_id, model_id, protected) for version_id, model_id in [*complete, *hopeless]]
+    return Settled(settled.count(State.READY), settled.count(State.FAILED))
+
+
+def _is_genuine(upload: Upload) -> bool:
+    with reading() as session:
+        return bool(row_seals.genuine(session, [upload]))
+
+
+def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
+    try:
+        stat = store.verify(upload.key, sha256=upload.sha256, size=upload.size, in_parts=True, pulse=lease.pulse)
+    except Conflict as refusal:
+        if not isinstance(refusal, UploadMismatch):
+            store_ownership.confirm(store)  # else it may have arrived, elsewhere
+        _fail(lease, refusal.detail)
+        announcement.discard(store, upload)
+        return
+    for key in _keep(lease, stat):
+        announcement.delete_quietly(store, key)
+
+
+def _keep(lease: Lease[Upload], stat: Stat) -> list[str]:
+    with transaction() as session:
+        upload = lease.lock(session)
+        if not row_seals.genuine(session, [upload]):
+            raise leases.Lost
+        upload.state = "verified"
+        row_seals.seal_upload(upload)
+        return completion.keep(session, [Arrival(upload, True, stat.etag)], actor=SYSTEM)
+
+
+def _fail(lease: Lease[Upload], reason: str) -> None:
+    with transaction() as session:
+        upload = lease.lock(session)
+        upload.state, upload.reason = "failed", reason
+
+
+def _expel(session: Session, version: Version) -> None:
+    """Fail the uploads of the version's files, by whoever registered it, that the service did not write as they are."""
+    sent = session.scalars(
+        artifacts.sent_for(version).with_for_update().execution_options(populate_existing=True)
+    ).all()
+    ours = {upload.id for upload in row_seals.genuine(session, sent)}
+    for upload in sent:
+        if upload.id not in ours:
+            log.error("upload_forged", upload=upload.id, state=upload.state)
+            upload.state, upload.reason = "failed", f"it {announcement.UNSEALED}"
+    session.flush()  # what follows counts them
+
+
+def _settle(version_id: int, model_id: str, protected: Collection[str]) -> State | None:
+    """Decide again under the model's lock: registrations and other workers go on meanwhile."""
+    with transaction() as session:
+        held = catalog.lock_model_by_id(session, model_id)
+        version = session.get_one(Version, version_id, populate_existing=True)
+        if version.state != State.PENDING:
+            return None
+        reason = None
+        _expel(session, version)
+        if not artifacts.count_lacking(session, version):
+            state = _mark(session, held, version, State.READY, None)
+            alias_requests.grant(session, held, version, protected=protected)
+        elif reason := _why_hopeless(session, version):
+            state = _mark(session, held, version, State.FAILED, reason)
+        else:
+            return None
+    log.info("version_settled", model=held.name, version=version.number, state=state.value, reason=reason)
+    return state
+
+
+def _mark(session: Session, held: Model, version: Version, state: State, reason: str | None) -> State:
+    event = audit.begin(held)
+    version.state, version.state_reason = state.value, reason
+    catalog.touch(version, event.at)
+    left: list[str] = []
+    dropped: list[str] = []
+    if state is State.FAILED:
+        dropped = alias_requests.waiting_for(session, version)
+        left = alias_requests.abandon(session, held, version, event=event)
+    happening = Happening(
+        "version.verified" if state is State.READY else "version.failed",
+        versions.subject(held, version),
+        before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
+        after={"state": state.value} | aliases.pointing(left, None) | ({"dropped_aliases": dropped} if dropped else {}),
+        digests={"manifest": version.manifest_digest},
+        texts=audit.texts(reason=reason),
+        facts={"blobs": fact_digests.blobs(artifacts.keys(session, version))} if state is State.READY else {},
+    )
+    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+    return state
+
+
+def _why_hopeless(session: Session, version: Version) -> str | None:
+    """The first file whose bytes nobody will verify any more, and why."""
+    row = session.execute(
+        select(VersionFile.path, VersionFile.sha256)
+        .where(VersionFile.version_id == version.id, _lost())
+        .order_by(VersionFile.path)
+    ).first()
+    if row is None:
+        return None
+    failed = select(Upload.reason).where(Upload.sha256 == row.sha256, Upload.state == "failed")
+    reason = session.scalars(failed.order_by(Upload.created_at.desc())).first()
+    return f"{row.path}: {reason or 'its bytes were not kept'}; register it again"
+
+
+def _has_file(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(VersionFile.version_id == Version.id, condition)
+
+
+def _lost() -> ColumnElement[bool]:
+    """Whether a file's bytes are neither verified nor waiting for it."""
+    waiting = exists().where(Upload.sha256 == VersionFile.sha256, Upload.state == "uploaded")
+    return and_(artifacts.lacking(), ~waiting)

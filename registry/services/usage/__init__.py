@@ -1,0 +1,1 @@
+"""Hourly counts of downloads and refusals."""
