@@ -47,7 +47,8 @@ app = create_app(Settings.load())
 found = app.extensions[EXTENSION]
 with app.app_context():
     make = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-    import_jobs.run_next(store=found.store, sources=found.sources, make=make, kinds=worker.kinds_of(found), protected=())
+    kinds = worker.kinds_of(found)
+    import_jobs.run_next(store=found.store, sources=found.sources, make=make, kinds=kinds, protected=())
 """
 
 

@@ -1,5 +1,6 @@
 """The audit log: append to it (recording), read it (reading, incremental), prove it unchanged (verification)."""
 
+from registry.services.audit import row_seals, sealing
 from registry.services.audit.acceptance import Acceptance, accept_clock
 from registry.services.audit.baseline import record_baseline
 from registry.services.audit.checkpoints import checkpoint
@@ -57,6 +58,8 @@ __all__ = [
     "record_baseline",
     "require_certain",
     "require_exportable",
+    "row_seals",
+    "sealing",
     "texts",
     "verify",
     "version_history",

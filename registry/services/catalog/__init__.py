@@ -1,1 +1,25 @@
 """The catalog: models, versions, aliases, tags, and the registration that creates versions."""
+
+from registry.services.catalog import (
+    alias_protection,
+    alias_requests,
+    aliases,
+    artifact_owners,
+    authority,
+    models,
+    registration,
+    tenures,
+    versions,
+)
+
+__all__ = [
+    "alias_protection",
+    "alias_requests",
+    "aliases",
+    "artifact_owners",
+    "authority",
+    "models",
+    "registration",
+    "tenures",
+    "versions",
+]

@@ -1,1 +1,5 @@
 """Lineage of versions: runs, code, environments, datasets and parent versions."""
+
+from registry.services.lineage import recording
+
+__all__ = ["recording"]
