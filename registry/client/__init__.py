@@ -26,7 +26,7 @@
     comparison   what differs between two versions
     values       params, metrics and times as programs have them; data: files and addresses as datasets
     references   fraud:7, fraud@champion, fraud#production, models:/fraud/7
-    transport    HTTP: idempotency keys, where the token may go; retrying: what is repeated, and for how long
+    transport    HTTP: idempotency keys, where the token may go; retrying: the retry policy of requests and transfers
     types        what the registry answers; records: how that is shown, and flat rows for tables
     errors       how it refuses
 

@@ -19,7 +19,7 @@ import requests
 
 from registry.client import errors
 from registry.client.client import RegistryClient
-from registry.client.http import foreign_answers, network, retry, sessions, store_answers, urls
+from registry.client.http import foreign_answers, network, sessions, store_answers, urls
 from registry.client.http.certificates import Trust
 from registry.client.http.sessions import Bearer
 from registry.client.http.transport import Transport
@@ -51,7 +51,7 @@ def diagnose(
 ) -> Iterator[Finding]:
     """Look at one thing after the other; what cannot be known because of an earlier finding is left out."""
     trust = Trust(ca_file)
-    with sessions.opened(Bearer(None, ""), retry.backoff(0, 0), trust) as session:
+    with sessions.opened(Bearer(None, ""), trust) as session:
         yield from _diagnosed(url, token, session, trust, insecure=insecure, now=now or datetime.now(UTC))
 
 

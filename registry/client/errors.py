@@ -48,13 +48,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Self
+
+
+class Transience(Enum):
+    """Kinds of failures that may pass; ``retry`` says how often each is repeated."""
+
+    OUTAGE = "outage"
+    BUSY = "busy"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Transient:
+    """A failure that may pass. *retry_after* is the pause, in seconds, that the server asks for."""
+
+    kind: Transience
+    description: str
+    retry_after: float | None = None
+    is_answer: bool = True  # False when the connection failed
 
 
 class RegistryError(Exception):
     """A call failed; ``status`` is the HTTP status when the registry itself refused."""
 
     code: str = "error"
+    transient: Transient | None = None  # read by the retry policy
 
     def __init__(
         self,
@@ -288,6 +309,11 @@ _BY_STATUS: Mapping[int, type[RegistryError]] = {
 }
 # What RFC 9457 and the envelope define; the rest of a problem document is the error's own.
 _STANDARD = frozenset({"type", "title", "status", "code", "detail", "instance", "request_id"})
+
+
+def is_unavailable(status: int) -> bool:
+    """Return whether a refusal without a code of its own means that the service cannot answer now."""
+    return _BY_STATUS.get(status) is Unavailable
 
 
 def refusal(status: int, problem: Mapping[str, Any], request_id: str | None) -> RegistryError:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import socket
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
-from urllib3 import HTTPResponse
-from urllib3.exceptions import MaxRetryError
 from werkzeug.wrappers import Response
 
 from registry.client import RegistryClient, errors
+from registry.client.errors import Transience, Transient
 from registry.client.http import retry
+from registry.client.http.retry import Attempts, RetryPolicy
 from tests.support.web_server import serving
 
-from .conftest import TOKEN, Registry, Site, problem
+from .conftest import TOKEN, Registry, Site, once, problem
+
+
+def failure(kind: Transience, *, retry_after: float | None = None, is_answer: bool = True) -> Transient:
+    return Transient(kind, "failed", retry_after, is_answer)
 
 
 class Address:
@@ -144,17 +149,30 @@ def test_a_connection_that_ends_without_an_answer_is_waited_out_and_news_when_it
     assert len(said) == announced
 
 
-def test_waiting_ends_after_the_seconds_since_the_first_failure() -> None:
-    answer = HTTPResponse(headers={"Retry-After": "86400"}, status=503)
+def test_the_last_attempt_is_at_the_end_of_the_seconds_since_the_first_failure() -> None:
+    now = itertools.accumulate([0.0, 30.0, 29.0, 1.0])
+    attempts = Attempts(RetryPolicy(retries=1, outage_seconds=60), lambda: next(now))
 
-    def fail_three_times(waiting: retry.Backoff) -> None:
-        for _ in range(3):
-            waiting = waiting.increment("GET", "/", answer)
-            assert (waiting.get_retry_after(answer) or 0) <= 0.05
-            time.sleep(0.03)
+    pauses = [attempts.pause_after(failure(Transience.OUTAGE, retry_after=86400)) for _ in range(4)]
 
-    with pytest.raises(MaxRetryError):
-        fail_three_times(retry.backoff(1, 0.05))
+    assert pauses == [30, 30, 1, None]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "repeated"),
+    [
+        ("outage outage outage", [True, True, False]),
+        ("busy busy", [True, False]),
+        ("expired expired", [True, False]),
+        ("expired busy expired outage outage busy", [True, True, True, True, True, False]),
+    ],
+)
+def test_each_kind_of_failure_of_a_transfer_is_counted_for_itself(kinds: str, repeated: list[bool]) -> None:
+    attempts = Attempts(RetryPolicy(retries=1, outage_retries=2))
+
+    pauses = [attempts.pause_after(failure(Transience(kind))) for kind in kinds.split()]
+
+    assert [pause is not None for pause in pauses] == repeated
 
 
 def test_a_server_that_does_not_answer_is_not_asked_for_as_long_as_one_that_is_restarted() -> None:
@@ -173,9 +191,47 @@ def test_a_server_that_does_not_answer_is_not_asked_for_as_long_as_one_that_is_r
 
 
 def test_no_answer_makes_a_client_wait_for_longer_than_half_a_minute() -> None:
-    for status in (408, 503, 504):
-        response = HTTPResponse(headers={"Retry-After": "86400"}, status=status)
-        assert retry.backoff(2, 600).get_retry_after(response) == 30
+    for kind in (Transience.BUSY, Transience.OUTAGE):
+        attempts = Attempts(RetryPolicy(retries=1, outage_seconds=600))
+        assert attempts.pause_after(failure(kind, retry_after=86400)) == 30
+
+
+def test_a_broken_connection_is_repeated_at_once_and_then_with_longer_and_longer_pauses() -> None:
+    attempts = Attempts(RetryPolicy(outage_seconds=1e9), lambda: 0)
+
+    pauses = [attempts.pause_after(failure(Transience.OUTAGE, is_answer=False)) or 0 for _ in range(2000)]
+
+    assert pauses[0] == 0
+    assert all(low <= pause <= 2 * low for low, pause in zip((0.3, 0.6, 1.2, 2.4, 4.8), pauses[1:], strict=False))
+    assert max(pauses) <= 15
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again_with_the_same_key(registry: Registry) -> None:
+    broken = Response(iter([b'{"name": ']), content_type="application/json", headers={"Content-Length": "17"})
+    registry.answers.append(once(broken))
+
+    with RegistryClient(registry.url, TOKEN, retries=1, retry_seconds=60) as client:
+        client.models.create("fraud")
+
+    first, second = registry.requests("POST", "/models")
+    assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_a_request_that_was_given_up_is_not_repeated_by_the_transfer_that_needs_it(
+    registry: Registry, tmp_path: Path
+) -> None:
+    registry.hold({"MLmodel": b"1"})
+    registry.signs = False
+    busy = problem(504, "unavailable", "The proxy gave up.")
+    registry.answers.append(lambda request: busy if "/files/" in request.path else None)
+
+    with (
+        RegistryClient(registry.url, TOKEN, retries=2, retry_seconds=0) as client,
+        pytest.raises(errors.Unavailable, match="The proxy gave up"),
+    ):
+        client.pull("fraud:1", tmp_path)
+
+    assert len(registry.requests("GET", "/files/MLmodel")) == 3
 
 
 def test_bytes_are_sent_again_for_as_long_as_requests_are(registry: Registry, source: object) -> None:

@@ -15,12 +15,11 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from registry.client import errors
-from registry.client.http import network, urls
+from registry.client.http import network, retry, urls
 
 _READ = 4096  # bytes of an answer that are looked at
 _SHOWN = 200
 _SIGNED = re.compile(r"\S*(?:\?|/transfer/)\S*")  # a page may repeat the address, which is a credential
-_LATER = frozenset({408, 429, 502, 503, 504})
 _ADDRESS = "Is this its address?"
 _UNANSWERED = "The proxy there gets no answer from the registry: is it running, at the address that the proxy has"
 _API = "The registry's API is at /api/v1 below its address: look at the address and its path, and at the proxy there"
@@ -49,13 +48,20 @@ _ADVICE: Mapping[int, str] = {
 
 def refusal(response: requests.Response) -> errors.RegistryError:
     """Return the error for a status of 400 or more: the registry's own refusal, or what answered in its place."""
-    problem, request_id = own_problem(response, response.content), response.headers.get("X-Request-Id")
-    if problem is not None:
-        return errors.refusal(response.status_code, problem, request_id)
-    status = response.status_code
+    problem = own_problem(response, response.content)
+    if problem is None:
+        error = _not_of_registry(response)
+    else:
+        error = errors.refusal(response.status_code, problem, response.headers.get("X-Request-Id"))
+    retry.mark(error, response, retry.kind_of(response.status_code))
+    return error
+
+
+def _not_of_registry(response: requests.Response) -> errors.RegistryError:
+    status, request_id = response.status_code, response.headers.get("X-Request-Id")
     where = f"{urls.origin(response.url)} answered {said(response, text(response))}{network.through(response.url)}"
     advice = f"{_ADVICE[status]}." if status in _ADVICE else _ADDRESS
-    kind = errors.Unavailable if status in _LATER else errors.UnexpectedReply
+    kind = errors.Unavailable if errors.is_unavailable(status) else errors.UnexpectedReply
     return kind(f"{where}, not as a registry does. {advice}", status=status, request_id=request_id)
 
 

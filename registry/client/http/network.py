@@ -12,6 +12,7 @@ import requests
 from urllib3 import exceptions as urllib3
 
 from registry.client import errors
+from registry.client.errors import Transience, Transient
 from registry.client.http import urls
 
 CA_ADVICE = "For a private CA give its certificate: --ca-file FILE, REGISTRY_CA_FILE, or ca_file in Python."
@@ -42,12 +43,31 @@ def unreachable(url: str, error: Exception) -> errors.Unreachable:
     """Return the error for no answer, with what to look at first. Never shows more of *url* than its origin."""
     where = urls.origin(url)
     if isinstance(error, requests.exceptions.ProxyError):
-        return errors.Unreachable(_proxy_failed(url, where, error))
+        detail = _proxy_failed(url, where, error)
+    elif isinstance(error, requests.exceptions.SSLError):
+        detail = _tls_failed(url, where, error)
+    elif _timed_out(error) or _timed_out(_reason(error)):
+        detail = _late(url, where, error)
+    else:
+        detail = _failed(url, where, error)
+    unreachable = errors.Unreachable(detail)
+    if (kind := _transience(error)) is not None:
+        unreachable.transient = Transient(kind, f"cannot be reached ({cause(error)})", is_answer=False)
+    return unreachable
+
+
+def _transience(error: Exception) -> Transience | None:
+    """Return how a failure may pass; None for a proxy that refuses, and for a peer that does not speak TLS or whose
+    certificate is not trusted."""
+    if isinstance(error, requests.exceptions.ProxyError):
+        status = _tunnel_status(error)
+        return None if status and not status.startswith("5") else Transience.OUTAGE
     if isinstance(error, requests.exceptions.SSLError):
-        return errors.Unreachable(_tls_failed(url, where, error))
+        final = _verification(error) is not None or _is_plain_http(error)
+        return None if final else Transience.BUSY
     if _timed_out(error) or _timed_out(_reason(error)):
-        return errors.Unreachable(_late(url, where, error))
-    return errors.Unreachable(_failed(url, where, error))
+        return Transience.OUTAGE if _is_connecting(error) else Transience.BUSY
+    return Transience.OUTAGE
 
 
 def uncallable(url: str, error: requests.RequestException) -> errors.UnexpectedReply:
@@ -63,9 +83,9 @@ def uncallable(url: str, error: requests.RequestException) -> errors.UnexpectedR
 
 def _proxy_failed(url: str, where: str, error: Exception) -> str:
     address, variable = proxy(url) or ("", "HTTPS_PROXY")
-    status = re.search(r"Tunnel connection failed: (\d{3}.*)", str(_reason(error)))
-    said = status[1].strip("'\"() ") if status else cause(error)
-    if status and said.startswith("407"):
+    status = _tunnel_status(error)
+    said = status or cause(error)
+    if status.startswith("407"):
         return (
             f"the HTTP proxy {address} asks for a login ({said}) before it connects to {where}. "
             f"Set {variable} to http://USER:PASSWORD@HOST:PORT, or name the host in NO_PROXY."
@@ -81,16 +101,26 @@ def _proxy_failed(url: str, where: str, error: Exception) -> str:
     )
 
 
+def _tunnel_status(error: Exception) -> str:
+    """Return the status with which a proxy refused to connect, empty where it did not answer."""
+    status = re.search(r"Tunnel connection failed: (\d{3}.*)", str(_reason(error)))
+    return status[1].strip("'\"() ") if status else ""
+
+
 def _tls_failed(url: str, where: str, error: Exception) -> str:
     found = _verification(error)
     if found is None:
         plain = f"http{where.removeprefix('https')}"
-        if any(text in str(error).upper().replace("_", " ") for text in ("WRONG VERSION NUMBER", "RECORD LAYER")):
+        if _is_plain_http(error):
             return f"{where} does not speak TLS. Is its address {plain}?"
         return f"{where}: TLS failed ({cause(error)}){through(url)}. Look at the address and at the server's log."
     advice = certificate_advice(found, proxied=proxy(url) is not None)
     reason = found.verify_message.rstrip(".")
     return f"{where}: the TLS certificate cannot be trusted ({reason}){through(url)}. {advice}"
+
+
+def _is_plain_http(error: Exception) -> bool:
+    return any(text in str(error).upper().replace("_", " ") for text in ("WRONG VERSION NUMBER", "RECORD LAYER"))
 
 
 def certificate_advice(found: ssl.SSLCertVerificationError, *, proxied: bool = False) -> str:
@@ -103,9 +133,14 @@ def certificate_advice(found: ssl.SSLCertVerificationError, *, proxied: bool = F
 
 
 def _late(url: str, where: str, error: Exception) -> str:
-    if isinstance(error, requests.ConnectTimeout) or isinstance(_reason(error), urllib3.ConnectTimeoutError):
+    if _is_connecting(error):
         return f"{where} did not accept a connection in time{through(url)}. Look at the address, and at firewalls."
     return f"{where} accepted the request and did not answer in time{through(url)}. Look at its load and its log."
+
+
+def _is_connecting(error: Exception) -> bool:
+    """Return whether time ran out before there was a connection."""
+    return isinstance(error, requests.ConnectTimeout) or isinstance(_reason(error), urllib3.ConnectTimeoutError)
 
 
 def _failed(url: str, where: str, error: Exception) -> str:

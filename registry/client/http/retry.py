@@ -1,32 +1,55 @@
-"""Retries: which failures are transient, and for how long a request is repeated."""
+"""The retry policy of the client: which failures are repeated, how often, and after which pauses.
+
+API requests, uploads and downloads share it. Whatever makes the error for a failure that may pass marks it with a
+``Transient``; ``RetryPolicy.run`` repeats an attempt that raises a marked error.
+
+======== ============================================================= =================================================
+kind     failure                                                       repeated
+======== ============================================================= =================================================
+outage   no connection, a connection that breaks, 502, 503;            for ``outage_seconds`` after the first one, and
+         5xx from a store, except 501, 505 and 507                     ``outage_retries`` times in any case
+busy     no response in time, 408, 425, 429, 504                       ``retries`` times
+expired  a signed URL that is refused                                  at once with another URL, never twice in a row
+======== ============================================================= =================================================
+
+Not repeated: any other status, ``X-Should-Retry: false``, a limit on requests (429) that lasts longer than
+LONGEST_PAUSE, and a certificate that is not trusted. The method does not matter: reads are safe, and every write
+carries an Idempotency-Key.
+"""
 
 from __future__ import annotations
 
 import math
+import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import TypeVar
 
-from urllib3 import exceptions as urllib3
-from urllib3.response import BaseHTTPResponse
+import requests
+from urllib3.exceptions import InvalidHeader
 from urllib3.util.retry import Retry
 
 from registry.client.detect import ci
-from registry.client.http import network
+from registry.client.errors import RegistryError, Transience, Transient
 
 VARIABLE = "REGISTRY_RETRY_SECONDS"
 IN_CI, ELSEWHERE = 60.0, 10.0
-LONGEST_WAIT = 30.0
+LONGEST_PAUSE = 30.0  # that a server may ask for
+FIRST_BACKOFF, LONGEST_BACKOFF = 0.3, 15.0
 
 # What a restart looks like: the server itself answers 503 until it is ready, a proxy in front of it 502.
-_RESTARTING = frozenset({502, 503})
-_LATER = frozenset({408, 429, 504})
+_OUTAGE = frozenset({502, 503})
+_BUSY = frozenset({408, 425, 429, 504})
+_LASTING = frozenset({501, 505, 507})  # what a store cannot do now, it cannot do in a minute
 
+Result = TypeVar("Result")
 Announce = Callable[[str], None]
 
 
 def seconds(environ: Mapping[str, str]) -> float:
-    """Return how long requests wait for a registry that is restarted; raises ValueError for a value that is none."""
+    """Return for how long an outage of the registry is waited out. Raises ValueError for a value that is no number."""
     text = environ.get(VARIABLE, "").strip()
     if not text:
         return IN_CI if ci.unattended(environ) else ELSEWHERE
@@ -39,97 +62,105 @@ def seconds(environ: Mapping[str, str]) -> float:
     return number
 
 
-class Backoff(Retry):
-    """Retry what may succeed later; never wait longer than LONGEST_WAIT, whatever Retry-After says.
+def kind_of(status: int, *, from_store: bool = False) -> Transience | None:
+    """Return how a refusal with this status may pass; None when it will not."""
+    if status in _BUSY:
+        return Transience.BUSY
+    if status in _OUTAGE or (from_store and status >= 500 and status not in _LASTING):
+        return Transience.OUTAGE
+    return None
 
-    A connection that fails, 502 and 503 are retried for ``seconds`` after the first failure, and at once when that is
-    0; ``announce`` gets one sentence about each such failure. Timeouts while the server works, 408, 429 and 504 are
-    retried ``attempts`` times. A limit on requests (429) that lasts longer than LONGEST_WAIT is reported at once, and
-    so is a response with ``X-Should-Retry: false``: the caller has to decide.
-    """
 
-    attempts: int = 0
-    seconds: float = 0.0
-    announce: Announce | None = None
-    _since: float | None = None
-    _slept: float = 0.0
+def mark(error: RegistryError, response: requests.Response, kind: Transience | None) -> None:
+    """Mark the error for a refusal that passes as *kind*, unless its headers say that repeating does not help."""
+    status, retry_after = response.status_code, _retry_after(response)
+    is_final = response.headers.get("X-Should-Retry") == "false"
+    if kind is not None and not is_final and not (status == 429 and (retry_after or 0) > LONGEST_PAUSE):
+        error.transient = Transient(kind, f"answered {status}", retry_after)
 
-    def new(self, **changes: Any) -> Self:
-        copy = super().new(**changes)
-        copy.attempts, copy.seconds, copy.announce = self.attempts, self.seconds, self.announce
-        copy._since, copy._slept = self._since, self._slept
-        return copy
 
-    def increment(
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often the failures of one request are repeated; see the module. By default never, but for an expired URL."""
+
+    retries: int = 0
+    outage_retries: int = 0
+    outage_seconds: float = 0.0
+
+    @classmethod
+    def for_transfers(cls, retries: int, outage_seconds: float) -> RetryPolicy:
+        """Return the policy for requests that move bytes: twice as patient, as a store refuses more of them."""
+        doubled = max(0, 2 * retries - 1)
+        return cls(doubled, doubled, outage_seconds)
+
+    def run(
         self,
-        method: str | None = None,
-        url: str | None = None,
-        response: BaseHTTPResponse | None = None,
-        error: Exception | None = None,
-        _pool: Any = None,
-        _stacktrace: Any = None,
-    ) -> Self:
-        if self._is_final(response):
-            raise urllib3.MaxRetryError(_pool, url or "")  # urllib3 returns the response then
-        waits = self._is_restarting(response, error)
-        if self._left() <= 0 if waits else self.attempts <= 0:
-            reason = error or urllib3.ResponseError(urllib3.ResponseError.GENERIC_ERROR)
-            raise urllib3.MaxRetryError(_pool, url or "", reason) from error
-        after = super().increment(method, url, response, error, _pool, _stacktrace)
-        if waits:
-            after._since = time.monotonic() if self._since is None else self._since
-            if self.announce and response is not None:
-                self.announce(f"answered {response.status}")
-            elif self.announce and error is not None and self.history:  # an idle connection may end: no news
-                self.announce(f"cannot be reached ({network.cause(error)})")
-        else:
-            after.attempts = self.attempts - 1
-        return after
+        attempt: Callable[[], Result],
+        *,
+        pause: Callable[[float], None] = time.sleep,
+        announce: Announce | None = None,
+    ) -> Result:
+        """Call *attempt* until it returns, or raises an error that is not marked or was repeated often enough.
 
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        asked = super().get_retry_after(response)
-        return None if asked is None else self._bounded(min(asked, LONGEST_WAIT))
-
-    def get_backoff_time(self) -> float:
-        return self._bounded(super().get_backoff_time())
-
-    def _bounded(self, pause: float) -> float:
-        """At most what is left of the wait, so that the last attempt is made at its end."""
-        return pause if self._since is None else max(0.0, min(pause, self._left()))
-
-    def _left(self) -> float:
-        return self.seconds if self._since is None else self._since + self.seconds - time.monotonic()
-
-    def _is_final(self, response: BaseHTTPResponse | None) -> bool:
-        if response is None:
-            return False
-        lasting = response.status == 429 and (super().get_retry_after(response) or 0) > LONGEST_WAIT
-        return lasting or response.headers.get("X-Should-Retry") == "false"
-
-    def _is_restarting(self, response: BaseHTTPResponse | None, error: Exception | None) -> bool:
-        if error is not None:
-            return self._is_connection_error(error) or isinstance(error, urllib3.ProtocolError)
-        return response is not None and response.status in _RESTARTING
+        The error that is raised is not marked any more, so that no enclosing ``run`` repeats it again. *pause* waits
+        between two attempts, and may raise. *announce* is called with a description of each failure of an outage,
+        except a first broken connection: a server may close an idle one at any time.
+        """
+        attempts = Attempts(self)
+        while True:
+            try:
+                return attempt()
+            except RegistryError as error:
+                failure, error.transient = error.transient, None
+                if failure is None or (wait := attempts.pause_after(failure)) is None:
+                    raise
+            if announce and failure.kind is Transience.OUTAGE and (failure.is_answer or attempts.failures > 1):
+                announce(failure.description)
+            pause(wait)
 
 
-def backoff(attempts: int, waiting: float, announce: Announce | None = None) -> Backoff:
-    """Retry with jitter; see Backoff.
+class Attempts:
+    """The failures of one request so far. *clock* gives seconds."""
 
-    Every method is retried: reads are safe, and every write carries an Idempotency-Key that the server honours.
-    """
-    retry = Backoff(
-        total=None,
-        connect=None,
-        read=None,
-        status=None,
-        redirect=0,
-        other=0,
-        allowed_methods=None,
-        status_forcelist=_RESTARTING | _LATER,
-        backoff_factor=0.3,
-        backoff_max=10,
-        backoff_jitter=0.3,
-        raise_on_status=False,
-    )
-    retry.attempts, retry.seconds, retry.announce = attempts, waiting, announce
-    return retry
+    def __init__(self, policy: RetryPolicy, clock: Callable[[], float] = time.monotonic) -> None:
+        self._policy, self._clock = policy, clock
+        self._counts: Counter[Transience] = Counter()
+        self._previous: Transience | None = None
+        self._outage_began: float | None = None
+
+    @property
+    def failures(self) -> int:
+        return self._counts.total()
+
+    def pause_after(self, failure: Transient) -> float | None:
+        """Count a failure. Return the seconds to wait before the next attempt, or None when there is to be none."""
+        previous, self._previous = self._previous, failure.kind
+        self._counts[failure.kind] += 1
+        count = self._counts[failure.kind]
+        if failure.kind is Transience.EXPIRED:
+            return None if previous is Transience.EXPIRED else 0
+        if failure.kind is Transience.BUSY:
+            return None if count > self._policy.retries else self._backoff(failure)
+        now = self._clock()
+        self._outage_began = now if self._outage_began is None else self._outage_began
+        if count <= self._policy.outage_retries:
+            return self._backoff(failure)
+        left = self._outage_began + self._policy.outage_seconds - now
+        return None if left <= 0 else min(self._backoff(failure), left)  # the last attempt is at the end of the wait
+
+    def _backoff(self, failure: Transient) -> float:
+        """Return twice as long a pause after each failure, with jitter, or what the server asks for."""
+        if self.failures == 1 and not failure.is_answer:
+            return 0
+        longest = min(FIRST_BACKOFF * 2.0 ** min(self.failures - 1, 8), LONGEST_BACKOFF)
+        jittered = longest * random.uniform(0.5, 1)  # noqa: S311 -- no secret
+        return max(jittered, min(failure.retry_after or 0, LONGEST_PAUSE))
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    """Return the seconds in the response's Retry-After; None without one that can be read."""
+    text = response.headers.get("Retry-After")
+    try:
+        return None if text is None else Retry().parse_retry_after(text)
+    except InvalidHeader:
+        return None

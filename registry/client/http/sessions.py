@@ -1,4 +1,4 @@
-"""Sessions of the HTTP library: one credential, retries, proxies of the environment, certificates of ``Trust``."""
+"""Sessions of the HTTP library: one credential, proxies of the environment, certificates of ``Trust``; no retries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from registry.client.http import retry, urls
+from registry.client.http import urls
 from registry.client.http.certificates import Trust
 
 CONNECTIONS = 32
@@ -30,12 +30,12 @@ class Bearer(AuthBase):
         return request
 
 
-def opened(auth: Bearer, backoff: retry.Backoff, trust: Trust) -> requests.Session:
+def opened(auth: Bearer, trust: Trust) -> requests.Session:
     """Return a session whose credentials are *auth* alone: an auth object keeps requests from reading netrc."""
     session = _Session()
     session.auth = auth
     session.headers["User-Agent"] = _user_agent()
-    adapter = _Adapter(backoff, trust)
+    adapter = _Adapter(trust)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -44,9 +44,9 @@ def opened(auth: Bearer, backoff: retry.Backoff, trust: Trust) -> requests.Sessi
 class _Adapter(HTTPAdapter):
     """Sends files in larger pieces than http.client's 8 KiB, and trusts the certificates of *trust* alone."""
 
-    def __init__(self, backoff: retry.Backoff, trust: Trust) -> None:
+    def __init__(self, trust: Trust) -> None:
         self._trust = trust
-        super().__init__(max_retries=backoff, pool_maxsize=CONNECTIONS)
+        super().__init__(pool_maxsize=CONNECTIONS)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, blocksize=BLOCK, **options)

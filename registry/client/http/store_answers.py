@@ -11,11 +11,13 @@ import re
 import requests
 
 from registry.client import errors
+from registry.client.errors import Transience, Transient
 from registry.client.http import foreign_answers, network, retry, urls
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 _WRONG = frozenset({"BadDigest", "EntityTooLarge", "EntityTooSmall", "IncompleteBody", "InvalidDigest",
                     "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch"})  # fmt: skip
+_SLOW_REQUEST = "RequestTimeout"
 _GONE = frozenset({"InvalidRange", "NoSuchKey", "NoSuchVersion"})
 _ADVICE = {
     401: foreign_answers.LOGIN,
@@ -47,17 +49,17 @@ def lacking(response: requests.Response) -> errors.RegistryError:
     return _elsewhere(response, text, "sent no bytes")
 
 
-def later(response: requests.Response, advice: str = "") -> errors.Unavailable:
-    """Return the error for a store that asks to be called again later; extras["retry_after"] are seconds, if it says
-    so."""
-    try:
-        seconds = min(float(response.headers.get("Retry-After", 0)), retry.LONGEST_WAIT)
-    except ValueError:
-        seconds = 0
-    extras = {"retry_after": seconds} if seconds > 0 else {}
+def later(response: requests.Response, advice: str = "") -> errors.Unavailable | None:
+    """Return the error for a store that cannot serve requests now; None for another answer."""
+    kind, text = retry.kind_of(response.status_code, from_store=True), foreign_answers.text(response)
+    if response.status_code == 400 and _code(text) == _SLOW_REQUEST:
+        kind = Transience.BUSY
+    if kind is None:
+        return None
     where = f"{urls.origin(response.url)}{network.through(response.url)}"
-    said = _said(response, foreign_answers.text(response))
-    return errors.Unavailable(f"the store at {where} answered {said}{advice}.", extras=extras)
+    error = errors.Unavailable(f"the store at {where} answered {_said(response, text)}{advice}.")
+    retry.mark(error, response, kind)
+    return error
 
 
 def instead(response: requests.Response) -> errors.UnexpectedReply | None:
@@ -67,10 +69,10 @@ def instead(response: requests.Response) -> errors.UnexpectedReply | None:
     return _elsewhere(response, foreign_answers.text(response), "answered with a page, not as a store does")
 
 
-def expired(response: requests.Response) -> errors.Unavailable:
-    """Return the error for a signed URL that is not accepted, which another one may mend."""
-    found = _elsewhere(response, foreign_answers.text(response), "sent no bytes")
-    return errors.Unavailable(found.detail, status=response.status_code)
+def expired(error: errors.RegistryError) -> errors.RegistryError:
+    """Return *error*, marked as that of a signed URL which the store refuses: it may accept a fresh one."""
+    error.transient = Transient(Transience.EXPIRED, "refused the signed URL")
+    return error
 
 
 def _elsewhere(response: requests.Response, text: str, what: str) -> errors.UnexpectedReply:

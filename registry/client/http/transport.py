@@ -1,8 +1,8 @@
 """HTTP to one registry: retries, idempotency keys, and where the token may go.
 
 Two sessions. The *API* session carries the token, to the registry's own origin only, and follows no redirect. The
-*store* session moves bytes to and from signed URLs on any host; it has no token, and netrc cannot give it one; it does
-not retry: who moves bytes does, with a freshly signed URL and only as long as they are wanted.
+*store* session moves bytes to and from signed URLs on any host; it has no token, and netrc cannot give it one. API
+requests are repeated here; transfers are repeated by the callers, with a freshly signed URL, by ``transfer_retries``.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import requests
 from registry.client import errors, records, values
 from registry.client.http import foreign_answers, network, retry, sessions, urls
 from registry.client.http.certificates import Trust
+from registry.client.http.retry import RetryPolicy
 from registry.client.http.sessions import BLOCK, Bearer
 from registry.client.http.token_expiry import Expiry
 
@@ -64,12 +65,11 @@ class Transport:
             raise errors.InsecureConnection(
                 f"{self.url} is plain http to another machine: the token would travel readable. Use https."
             )
-        backoff = retry.backoff(retries, retry_seconds, self._say_waiting)
         trust = trust or Trust()
-        self._api = sessions.opened(Bearer(token, urls.origin(self.url)), backoff, trust)
-        # Who moves bytes tries again with a fresh URL, and can be stopped.
-        self._store = sessions.opened(Bearer(None, ""), retry.backoff(0, 0), trust)
-        self.attempts, self.retry_seconds = max(1, 2 * retries), retry_seconds
+        self._api = sessions.opened(Bearer(token, urls.origin(self.url)), trust)
+        self._store = sessions.opened(Bearer(None, ""), trust)
+        self._retries = RetryPolicy(retries, outage_seconds=retry_seconds)
+        self.transfer_retries = RetryPolicy.for_transfers(retries, retry_seconds)
         self.expiry = Expiry()
 
     def close(self) -> None:
@@ -161,15 +161,17 @@ class Transport:
         if body is not None:
             sent["Content-Type"] = "application/json"
             data = json.dumps(body, allow_nan=False).encode()
-        response = self._call(
-            self._api, method, self.url + API + path, params=_query(query), data=data, headers=sent, stream=stream
-        )
-        self.expiry.note(response.headers)
-        if response.status_code >= 400:
-            with response:
-                if stream:
-                    _receive(response)
-                raise foreign_answers.refusal(response)
+        url, arguments = self.url + API + path, _query(query)
+
+        def attempt() -> requests.Response:
+            response = self._call(self._api, method, url, params=arguments, data=data, headers=sent, stream=stream)
+            self.expiry.note(response.headers)
+            if response.status_code >= 400:
+                with response:
+                    raise foreign_answers.refusal(response)
+            return response
+
+        response = self._retries.run(attempt, announce=self._say_waiting)
         self._announced = False
         return response
 
@@ -177,7 +179,7 @@ class Transport:
         """Announce an outage once, whichever thread's request meets it first."""
         if self._announce is not None and not self._announced:
             self._announced = True
-            limit = f"{self.retry_seconds:g} s ({retry.VARIABLE})"
+            limit = f"{self._retries.outage_seconds:g} s ({retry.VARIABLE})"
             self._announce(f"{urls.origin(self.url)} {trouble}. Trying again for up to {limit}.")
 
     def location(self, path: str) -> str:
@@ -202,7 +204,10 @@ class Transport:
         return response
 
     def fetch(self, url: str, headers: Mapping[str, str] | None = None) -> requests.Response:
-        """Open a signed URL for reading, once and without any credential; any status is returned."""
+        """Open a signed URL for reading, once and without any credential.
+
+        Any status is returned; the body of a refusal has been read.
+        """
         wanted = {"Accept-Encoding": "identity", **(headers or {})}
         return self._call(self._store, "GET", _signed(url), headers=wanted, stream=True, follow=True)
 
@@ -224,7 +229,7 @@ class Transport:
             response = session.request(
                 method, url, timeout=self._timeout, allow_redirects=follow, stream=True, **arguments
             )
-            if not stream:
+            if not stream or response.status_code >= 400:
                 _receive(response)
             return response
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:

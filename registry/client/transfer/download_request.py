@@ -41,25 +41,27 @@ class Fetching:
 
         The OSError of a full disk names the bytes needed and available.
         """
-        persistence = workers.Persistence(max(2, self._transport.attempts), self._transport.retry_seconds)
-        while True:
+
+        def attempt() -> None:
             used = file.get("url")
             try:
-                return once()
-            except errors.Unavailable as error:
-                if persistence.ends():
-                    raise error.about(file["path"]) from error
-                if persistence.failures > 1 or error.status not in _EXPIRED:
-                    self.meter.pause(workers.pause(persistence.failures, error))
-            except IsADirectoryError as error:
-                raise errors.TargetOccupied(f"{file['path']} is a directory in the way of a file.") from error
-            except OSError as error:
-                root = self.directory.root
-                if text := shortage(error, root, needed=file["size"]):
-                    raise OSError(error.errno, text, str(root / file["path"])) from error
+                once()
+            except errors.Unavailable:
+                if file.get("url") == used:  # else another thread had it signed already
+                    file.pop("url", None)
                 raise
-            if file.get("url") == used:  # else another thread had it signed already
-                file.pop("url", None)
+
+        try:
+            self._transport.transfer_retries.run(attempt, pause=self.meter.pause)
+        except errors.Unavailable as error:
+            raise error.about(file["path"]) from error
+        except IsADirectoryError as error:
+            raise errors.TargetOccupied(f"{file['path']} is a directory in the way of a file.") from error
+        except OSError as error:
+            root = self.directory.root
+            if text := shortage(error, root, needed=file["size"]):
+                raise OSError(error.errno, text, str(root / file["path"])) from error
+            raise
 
     def opened(self, file: FileView, headers: Mapping[str, str] | None = None) -> requests.Response:
         """The store's answer, which has the bytes. Raises Unavailable, or IntegrityError when they are gone."""
@@ -125,8 +127,9 @@ def _require_bytes(response: requests.Response, file: FileView) -> None:
         if "html" not in file["media_type"] and (page := store_answers.instead(response)):
             raise page.about(file["path"])
         return
-    if status in _EXPIRED:  # the signed URL expired on the way
-        raise store_answers.expired(response)
-    if status == 429 or status >= 500:
-        raise store_answers.later(response)
+    if status in _EXPIRED:
+        detail = store_answers.lacking(response).detail
+        raise store_answers.expired(errors.Unavailable(detail, status=status))
+    if later := store_answers.later(response):
+        raise later
     raise store_answers.lacking(response).about(file["path"])

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from registry.client import errors
 from registry.client.transfer.progress import Meter, Stopped
 
 Task = Callable[[], "Iterable[Task]"]
 """Does one thing and returns what is to be done because of it."""
 
 PATIENCE = 1.0
-LONGEST_PAUSE = 15.0
 
 
 def run(tasks: Iterable[Task], *, jobs: int, meter: Meter) -> None:
@@ -38,28 +35,6 @@ def run(tasks: Iterable[Task], *, jobs: int, meter: Meter) -> None:
     _join(threads)
     if board.failure is not None:
         raise board.failure
-
-
-def pause(number: int, error: errors.RegistryError) -> float:
-    """Seconds to wait after failure *number* (from 1): twice as long each time, with jitter, or what the store asks."""
-    asked: float = error.extras.get("retry_after", 0)
-    longest = min(0.3 * 2.0 ** (number - 1), LONGEST_PAUSE)
-    return max(longest * random.uniform(0.5, 1), asked)  # noqa: S311 -- no secret
-
-
-class Persistence:
-    """How long one transfer is repeated: *attempts* times, and for *seconds* after the first failure."""
-
-    def __init__(self, attempts: int, seconds: float) -> None:
-        self._attempts, self._seconds = attempts, seconds
-        self._since = 0.0
-        self.failures = 0
-
-    def ends(self) -> bool:
-        """Count a failure; return whether it was the last that is borne."""
-        self._since = self._since or time.monotonic()
-        self.failures += 1
-        return self.failures >= self._attempts and time.monotonic() - self._since >= self._seconds
 
 
 class _Board:
