@@ -17,7 +17,8 @@ from pathlib import Path
 
 from registry.client.errors import SourceChanged, UnfitSource
 from registry.client.files.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
-from registry.client.transfer.progress import Meter, Progress, in_parallel
+from registry.client.transfer import workers
+from registry.client.transfer.progress import Meter, Progress
 from registry.rules import paths
 from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES
@@ -174,8 +175,7 @@ def hashed(
     def work(file: Found) -> Hashed:
         return _hash(file, meter, parts=parts and SINGLE < file.size <= PART * MOST_PARTS)
 
-    done = {file.path: file for file in in_parallel(work, found, jobs=jobs, meter=meter)}
-    return [done[file.path] for file in found]
+    return workers.each(work, found, jobs=jobs, meter=meter)
 
 
 def digest(location: Path) -> str:

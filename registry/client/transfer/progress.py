@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TypeVar
+from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
 """Called with the step ("hash", "upload", "download", "verify", "import"), the bytes done and the bytes in total.
 
 One call at a time. The total shrinks when bytes turn out to be there already; an import's is 0: nobody knows it yet.
 """
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class Stopped(Exception):
@@ -62,16 +57,3 @@ class Meter:
 
     def stop(self) -> None:
         self._stopped.set()
-
-
-def in_parallel(work: Callable[[Item], Result], items: Iterable[Item], *, jobs: int, meter: Meter) -> Iterator[Result]:
-    """Yield the results as they come, from *jobs* threads; the first failure stops the others and is raised."""
-    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            meter.stop()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
