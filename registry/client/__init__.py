@@ -26,7 +26,7 @@
     comparison   what differs between two versions
     values       params, metrics and times as programs have them; data: files and addresses as datasets
     references   fraud:7, fraud@champion, fraud#production, models:/fraud/7
-    transport    HTTP: idempotency keys, where the token may go; retrying: the retry policy of requests and transfers
+    transport    HTTP: idempotency keys, where the token may go; retry: the policy of requests and transfers
     types        what the registry answers; records: how that is shown, and flat rows for tables
     errors       how it refuses
 
