@@ -43,18 +43,6 @@ class DatasetRole(StrEnum):
     OTHER = "other"
 
 
-class RunState(StrEnum):
-    """Whether the lineage of a version has the end of its run.
-
-    ``unfinished``: the run was still running, and a worker looks again until it has ended. ``finished``: it has ended,
-    and a second snapshot was added. ``abandoned``: the end was not seen; the history says why.
-    """
-
-    UNFINISHED = "unfinished"
-    FINISHED = "finished"
-    ABANDONED = "abandoned"
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """The execution that produced the version, as it stood when the snapshot was taken.

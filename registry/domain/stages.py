@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Occupied, Stale
+from registry.domain.states import VersionState
 
 
 class Stage(StrEnum):
@@ -24,19 +25,6 @@ class Lifecycle(StrEnum):
 
     ENFORCED = "enforced"
     OPEN = "open"
-
-
-class State(StrEnum):
-    """A version's life, apart from its stage. ``unverified``: its files are elsewhere, nobody here has seen them."""
-
-    UNVERIFIED = "unverified"
-    PENDING = "pending"
-    READY = "ready"
-    FAILED = "failed"
-    DELETED = "deleted"
-
-
-LOADABLE = frozenset({State.READY, State.UNVERIFIED})  # a client can load the files, from here or from elsewhere
 
 
 class Kind(StrEnum):
@@ -66,7 +54,7 @@ class Candidate:
 
     number: int
     stage: Stage
-    state: State
+    state: VersionState
     rolled_back: bool = False
 
 
@@ -96,7 +84,7 @@ class Tenure:
     number: int
     origin: int
     ended_kind: Kind | None
-    state: State
+    state: VersionState
     rolled_back: bool
 
 
@@ -114,7 +102,7 @@ def plan(
     Raises IllegalTransition (with the allowed stages), NotReady, or without *displace* Occupied when there is somebody
     to displace.
     """
-    if version.state is State.DELETED:
+    if version.state is VersionState.DELETED:
         raise NotReady(f"version {version.number} is deleted; restore it before moving it")
     if version.stage is target:
         return Move(version.number, version.stage, target, None)
@@ -183,7 +171,7 @@ def _previous(past: Iterable[Tenure]) -> Tenure:
 
 
 def _is_good(tenure: Tenure) -> bool:
-    return tenure.ended_kind is Kind.SUPERSEDE and tenure.state is State.READY and not tenure.rolled_back
+    return tenure.ended_kind is Kind.SUPERSEDE and tenure.state is VersionState.READY and not tenure.rolled_back
 
 
 def _earlier_holder(past: Iterable[Tenure], number: int) -> Tenure:
@@ -194,15 +182,15 @@ def _earlier_holder(past: Iterable[Tenure], number: int) -> Tenure:
         raise IllegalTransition(
             f"version {number} was rolled back; it re-enters production only through staging", allowed=[Stage.STAGING]
         )
-    if tenure.state is not State.READY:
+    if tenure.state is not VersionState.READY:
         raise NotReady(f"version {number} is {tenure.state}; only ready versions enter production")
     return tenure
 
 
 def _check_ready(version: Candidate, target: Stage, lifecycle: Lifecycle) -> None:
-    if version.state is State.READY:
+    if version.state is VersionState.READY:
         return
-    if version.state is not State.UNVERIFIED:
+    if version.state is not VersionState.UNVERIFIED:
         raise NotReady(f"version {version.number} is {version.state}; only ready versions enter {target}")
     if lifecycle is Lifecycle.ENFORCED:
         raise NotReady(

@@ -8,7 +8,8 @@ from typing import Any
 from registry.db.records import VersionBrief
 from registry.domain.access import Permission
 from registry.domain.errors import Invalid, NotFound
-from registry.domain.stages import LOADABLE, Stage
+from registry.domain.stages import Stage
+from registry.domain.states import LOADABLE
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import entities, not_found, validation

@@ -18,9 +18,9 @@ from registry.db.records import VersionBrief, VersionRecord
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import BlobsMissing, Invalid, NotReady
 from registry.domain.evaluations import of_records, unsaid
-from registry.domain.lineage import Parent, Run, RunState, Snapshot, snapshot_of
+from registry.domain.lineage import Parent, Run, Snapshot, snapshot_of
 from registry.domain.registrations import Origin, Registration
-from registry.domain.stages import LOADABLE, State
+from registry.domain.states import LOADABLE, RunState, VersionState
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
 from registry.mlflow import aliases, inline_import, not_found, prompts, validation
 from registry.services.artifacts import mlflow_sources
@@ -212,7 +212,7 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
     if original.state not in LOADABLE:
         raise NotReady(f"models:/{original.model}/{original.number} is {original.state}; copy it when it is ready")
     wanted = _copied(versions.describe(original.model, original.number), wish)
-    if original.state == State.UNVERIFIED:
+    if original.state == VersionState.UNVERIFIED:
         return _reserve(name, wanted, actor=actor)
     files = versions.manifest(original.model, original.number)
     return _register(name, replace(wanted, files=files, anew=True), actor=actor)
@@ -221,7 +221,7 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
 def _copied(original: VersionRecord, wish: Wish) -> Registration:
     """Return the whole of what is recorded of *original*, with it as the parent; the client gives the tags."""
     evaluations = of_records(original.evaluations)
-    there = None if original.state == State.READY else original.location or original.source
+    there = None if original.state == VersionState.READY else original.location or original.source
     return Registration(
         files=(),
         description=wish.description,

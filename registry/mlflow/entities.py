@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Any
 
 from registry.db.records import ModelBrief, ModelRecord, VersionBrief, VersionRecord
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.mlflow import locations, prompts
 from registry.mlflow.validation import STAGES
 
 # Absent or unknown, a client takes the status for pending and polls for minutes.
 STATUS: Mapping[str, str] = {
-    State.UNVERIFIED: "READY",
-    State.PENDING: "PENDING_REGISTRATION",
-    State.READY: "READY",
-    State.FAILED: "FAILED_REGISTRATION",
+    VersionState.UNVERIFIED: "READY",
+    VersionState.PENDING: "PENDING_REGISTRATION",
+    VersionState.READY: "READY",
+    VersionState.FAILED: "FAILED_REGISTRATION",
 }
 
 
@@ -56,7 +56,7 @@ def version(found: VersionBrief | VersionRecord, *, hindrance: str | None = None
 
 def _awaited(found: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
     """What a pending version waits for."""
-    if found.state != State.PENDING:
+    if found.state != VersionState.PENDING:
         return None
     if found.manifest_digest is not None:
         return "pending: the registry has yet to read and hash files of this version"
@@ -66,7 +66,7 @@ def _awaited(found: VersionBrief | VersionRecord, hindrance: str | None) -> str 
 
 def _caution(found: VersionBrief | VersionRecord) -> str | None:
     """The warning on a version that is READY to MLflow, is named by an alias, and was never verified here."""
-    if found.state != State.UNVERIFIED or not found.aliases or prompts.is_prompt(found.tags):
+    if found.state != VersionState.UNVERIFIED or not found.aliases or prompts.is_prompt(found.tags):
         return None
     return "unverified: the registry has not seen these files; clients load them from where they were said to be"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from registry.db.records import VersionBrief, VersionRecord
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.http.context import absolute, settings
 from registry.services.artifacts.mlflow_sources import location_of
 
@@ -18,7 +18,7 @@ def download_uri(found: VersionBrief | VersionRecord) -> str:
     version that came from one is loaded from there, unverified.
     """
     there = found.location or found.source
-    if found.manifest_digest is None and found.state != State.PENDING:
+    if found.manifest_digest is None and found.state != VersionState.PENDING:
         return there or ""
     if there and settings().mlflow_downloads == "source" and there.startswith(OBJECT_STORES):
         return there

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from registry.domain.access import Permission
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import creation, entities, locations, not_found, validation
@@ -46,7 +46,7 @@ def get_model_version(name: str, version: str) -> dict[str, Any]:
     """Describe a version."""
     with not_found.no_version(name, version) as number:
         found = mlflow_entities.version(name, number)
-    hindrance = import_jobs.hindrance(found.model_id, number) if found.state == State.PENDING else None
+    hindrance = import_jobs.hindrance(found.model_id, number) if found.state == VersionState.PENDING else None
     return {"model_version": entities.version(found, hindrance=hindrance)}
 
 

@@ -38,6 +38,7 @@ from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, NotFound
+from registry.domain.states import JobState
 from registry.services import audit, leases
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.integrity.damage import STORAGE
@@ -45,8 +46,6 @@ from registry.services.leases import Lease
 from registry.storage.keys import INCOMING
 
 log = structlog.get_logger(__name__)
-PARKED, RUNNING, WAITING = "parked", "running", "waiting"
-STATES = (PARKED, RUNNING, WAITING)
 REASON = (
     f"{leases.MOST_ATTEMPTS} attempts ended without a result: the worker was killed (out of memory?) or met a defect; "
     "its log has the last lines. Retry it when the cause is removed"
@@ -229,8 +228,8 @@ def _select(
 ) -> Rows:
     """*columns* are id, subject, model, version and reason."""
     id_, subject, model, version, reason = columns
-    running = (table.leased_until > moment, RUNNING)
-    state = case((table.parked_at.is_not(None), PARKED), running, else_=WAITING)
+    running = (table.leased_until > moment, JobState.RUNNING)
+    state = case((table.parked_at.is_not(None), JobState.PARKED), running, else_=JobState.WAITING)
     return (
         select(
             func.replace(cast(id_, String), "-", "").label("id"),  # SQLite keeps none of its dashes

@@ -9,7 +9,8 @@ import pytest
 
 from registry.cli.main import COMMANDS, cli
 from registry.cli.support.exit_codes import MEANINGS
-from registry.domain.stages import Stage, State
+from registry.domain.stages import Stage
+from registry.domain.states import VersionState
 from tests.support.processes import SCRIPTS, environment
 
 from .conftest import Registry
@@ -108,7 +109,7 @@ def test_what_is_called_otherwise_here_leads_somewhere(registry: Registry, argum
 def test_choices_are_all_that_there_are() -> None:
     choices = {param.name: param.type for param in EVERY["version list"].params}
 
-    assert list(choices["state"].choices) == list(State)  # type: ignore[attr-defined]
+    assert list(choices["state"].choices) == list(VersionState)  # type: ignore[attr-defined]
     assert list(choices["stage"].choices) == list(Stage)  # type: ignore[attr-defined]
 
 

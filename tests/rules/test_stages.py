@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from registry.domain import stages
 from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Occupied, Stale
-from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State, Tenure
+from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, Tenure
+from registry.domain.states import VersionState
 
 NONE, STAGING, PRODUCTION, ARCHIVED = Stage.NONE, Stage.STAGING, Stage.PRODUCTION, Stage.ARCHIVED
 PAIRS = list(itertools.product(Stage, Stage))
@@ -45,7 +46,7 @@ ALLOWED = {
 }
 
 
-def candidate(stage: Stage, state: State = State.READY, number: int = 7) -> Candidate:
+def candidate(stage: Stage, state: VersionState = VersionState.READY, number: int = 7) -> Candidate:
     return Candidate(number, stage, state)
 
 
@@ -90,10 +91,10 @@ def test_leaving_production_vacant_must_be_said() -> None:
 
 
 @pytest.mark.parametrize("lifecycle", Lifecycle)
-@pytest.mark.parametrize("state", [State.PENDING, State.FAILED])
+@pytest.mark.parametrize("state", [VersionState.PENDING, VersionState.FAILED])
 @pytest.mark.parametrize("target", [STAGING, PRODUCTION])
 def test_a_version_that_is_not_ready_enters_neither_staging_nor_production(
-    lifecycle: Lifecycle, state: State, target: Stage
+    lifecycle: Lifecycle, state: VersionState, target: Stage
 ) -> None:
     source = NONE if target is STAGING else STAGING
 
@@ -101,19 +102,19 @@ def test_a_version_that_is_not_ready_enters_neither_staging_nor_production(
         stages.plan(candidate(source, state), target, lifecycle=lifecycle, holder=None)
 
 
-@pytest.mark.parametrize("state", [State.PENDING, State.FAILED])
-def test_a_version_that_is_not_ready_can_be_archived(state: State) -> None:
+@pytest.mark.parametrize("state", [VersionState.PENDING, VersionState.FAILED])
+def test_a_version_that_is_not_ready_can_be_archived(state: VersionState) -> None:
     move = stages.plan(candidate(NONE, state), ARCHIVED, lifecycle=Lifecycle.ENFORCED, holder=None)
 
     assert move.kind is Kind.ARCHIVE
 
 
 def test_an_unverified_version_serves_only_where_the_lifecycle_is_open() -> None:
-    move = stages.plan(candidate(NONE, State.UNVERIFIED), PRODUCTION, lifecycle=Lifecycle.OPEN, holder=None)
+    move = stages.plan(candidate(NONE, VersionState.UNVERIFIED), PRODUCTION, lifecycle=Lifecycle.OPEN, holder=None)
 
     assert move.kind is Kind.PROMOTE
     with pytest.raises(NotReady, match="Register them as a new version with their bytes"):
-        stages.plan(candidate(NONE, State.UNVERIFIED), STAGING, lifecycle=Lifecycle.ENFORCED, holder=None)
+        stages.plan(candidate(NONE, VersionState.UNVERIFIED), STAGING, lifecycle=Lifecycle.ENFORCED, holder=None)
 
 
 def test_the_holder_of_production_is_not_displaced_by_whoever_asks_not_to() -> None:
@@ -125,15 +126,15 @@ def test_the_holder_of_production_is_not_displaced_by_whoever_asks_not_to() -> N
 @pytest.mark.parametrize(("source", "target"), PAIRS)
 def test_a_deleted_version_does_not_move(source: Stage, target: Stage, lifecycle: Lifecycle) -> None:
     with pytest.raises(NotReady):
-        stages.plan(candidate(source, State.DELETED), target, lifecycle=lifecycle, holder=None)
+        stages.plan(candidate(source, VersionState.DELETED), target, lifecycle=lifecycle, holder=None)
 
 
 @given(
-    st.sampled_from(Stage), st.sampled_from(State), st.sampled_from(Stage), st.sampled_from(Lifecycle),
+    st.sampled_from(Stage), st.sampled_from(VersionState), st.sampled_from(Stage), st.sampled_from(Lifecycle),
     st.none() | st.integers(1, 9), st.booleans(),
 )  # fmt: skip
 def test_a_plan_is_a_refusal_or_a_move_that_keeps_the_rules(
-    source: Stage, state: State, target: Stage, lifecycle: Lifecycle, holder: int | None, leave_vacant: bool
+    source: Stage, state: VersionState, target: Stage, lifecycle: Lifecycle, holder: int | None, leave_vacant: bool
 ) -> None:
     try:
         move = stages.plan(
@@ -144,7 +145,7 @@ def test_a_plan_is_a_refusal_or_a_move_that_keeps_the_rules(
 
     assert (move.source, move.target) == (source, target)
     assert move.changed == (source is not target)
-    serves = {State.READY} if lifecycle is Lifecycle.ENFORCED else {State.READY, State.UNVERIFIED}
+    serves = {VersionState.READY} if lifecycle is Lifecycle.ENFORCED else {VersionState.READY, VersionState.UNVERIFIED}
     assert not move.changed or target not in {STAGING, PRODUCTION} or state in serves
     enters = lifecycle is Lifecycle.ENFORCED and move.changed and target is PRODUCTION
     assert move.displaced == (holder if enters else None)
@@ -181,7 +182,7 @@ class Line:
         self._leave(Kind.ARCHIVE)
         return self
 
-    def set(self, number: int, **changes: State | bool) -> Line:
+    def set(self, number: int, **changes: VersionState | bool) -> Line:
         self.past = [replace(tenure, **changes) if tenure.number == number else tenure for tenure in self.past]
         return self
 
@@ -208,7 +209,7 @@ class Line:
             self.past[0] = replace(self.past[0], ended_kind=kind)
 
     def _enter(self, number: int, origin: int) -> None:
-        state = next((tenure.state for tenure in self.past if tenure.number == number), State.READY)
+        state = next((tenure.state for tenure in self.past if tenure.number == number), VersionState.READY)
         self.past.insert(0, Tenure(len(self.past) + 1, number, origin, None, state, False))
 
 
@@ -259,8 +260,8 @@ def test_a_rollback_never_returns_to_a_version_that_was_rolled_back() -> None:
         history.roll_back()
 
 
-@pytest.mark.parametrize("state", [State.DELETED, State.FAILED, State.PENDING])
-def test_a_rollback_skips_versions_that_are_not_ready(state: State) -> None:
+@pytest.mark.parametrize("state", [VersionState.DELETED, VersionState.FAILED, VersionState.PENDING])
+def test_a_rollback_skips_versions_that_are_not_ready(state: VersionState) -> None:
     assert line(1, 2, 3).set(2, state=state).roll_back() == 1
 
 
@@ -280,9 +281,9 @@ def test_a_rollback_never_returns_to_the_version_that_it_leaves() -> None:
 
 
 def test_a_rollback_of_an_open_lifecycle_passes_versions_that_hold_production_anyway() -> None:
-    superseded = Tenure(1, 1, 1, Kind.SUPERSEDE, State.READY, False)
-    beside = Tenure(2, 1, 2, None, State.READY, False)
-    latest = Tenure(3, 2, 3, None, State.READY, False)
+    superseded = Tenure(1, 1, 1, Kind.SUPERSEDE, VersionState.READY, False)
+    beside = Tenure(2, 1, 2, None, VersionState.READY, False)
+    latest = Tenure(3, 2, 3, None, VersionState.READY, False)
 
     with pytest.raises(NoPrevious):
         stages.plan_rollback([latest, beside, superseded])
@@ -317,8 +318,8 @@ def test_a_rollback_to_a_version_that_was_rolled_back_leads_to_staging() -> None
     assert refused.value.extras["allowed"] == ["staging"]
 
 
-@pytest.mark.parametrize("state", [State.DELETED, State.FAILED, State.PENDING])
-def test_a_rollback_to_a_version_that_is_not_ready_is_refused(state: State) -> None:
+@pytest.mark.parametrize("state", [VersionState.DELETED, VersionState.FAILED, VersionState.PENDING])
+def test_a_rollback_to_a_version_that_is_not_ready_is_refused(state: VersionState) -> None:
     with pytest.raises(NotReady):
         line(1, 2).set(1, state=state).roll_back(1)
 
@@ -349,8 +350,8 @@ def test_a_rollback_always_finds_a_ready_version_that_was_superseded_and_is_not_
                 chosen = history.previous()
             except NoPrevious:
                 continue
-            assert (chosen.state, chosen.ended_kind, chosen.rolled_back) == (State.READY, Kind.SUPERSEDE, False)
+            assert (chosen.state, chosen.ended_kind, chosen.rolled_back) == (VersionState.READY, Kind.SUPERSEDE, False)
             assert chosen.number not in {newest, history.holder()}
             history.roll_back()
         elif history.holder() != number:
-            history.set(number, state=State.DELETED if step == "delete" else State.READY)
+            history.set(number, state=VersionState.DELETED if step == "delete" else VersionState.READY)

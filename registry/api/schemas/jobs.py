@@ -6,13 +6,13 @@ from marshmallow import fields
 
 from registry.api.schemas.fields import Choice, Instant, View, about, shown
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.services.background_jobs import STATES
+from registry.domain.states import JobState
 
 
 class JobsQuery(PageQuery):
     """Which jobs to list."""
 
-    state = fields.String(validate=Choice(STATES), metadata=about("Only jobs in this state."))
+    state = fields.String(validate=Choice(tuple(JobState)), metadata=about("Only jobs in this state."))
 
 
 class JobView(View):

@@ -42,7 +42,8 @@ from registry.domain.evaluations import Evaluation, identified
 from registry.domain.lineage import Dataset, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Origin, Registration
-from registry.domain.stages import Stage, State
+from registry.domain.stages import Stage
+from registry.domain.states import VersionState
 from registry.rules import digests, paths
 from registry.rules.manifest import MOST_FILES
 
@@ -199,7 +200,7 @@ class VersionsQuery(PageQuery):
         validate=Choice([stage.value for stage in Stage]), metadata=about("Only versions in this stage.")
     )
     state = fields.String(
-        validate=Choice([state.value for state in State]), metadata=about("Only versions in this state.")
+        validate=Choice([state.value for state in VersionState]), metadata=about("Only versions in this state.")
     )
 
 

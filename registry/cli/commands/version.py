@@ -14,7 +14,8 @@ from registry.cli.support.cells import Digest, Moment
 from registry.cli.support.options import connected, limit, reason, unsafe_paths, wait
 from registry.cli.support.parsing import METRIC, MODEL, REFERENCE, distinct
 from registry.cli.support.session import Session
-from registry.domain.stages import Stage, State
+from registry.domain.stages import Stage
+from registry.domain.states import VersionState
 
 if TYPE_CHECKING:
     from registry.cli.support.parsing import Metric
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from registry.client.types import Stage as StageName
 
 STAGE = click.Choice([stage.value for stage in Stage])
-STATE = click.Choice([state.value for state in State])
+STATE = click.Choice([state.value for state in VersionState])
 
 
 @click.group()

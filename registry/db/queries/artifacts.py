@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 from registry.db.base import Rows
 from registry.db.models import Artifact, Blob, Model, Upload, Version, VersionFile
 from registry.domain.access import Actor, Permission
-from registry.domain.stages import State
+from registry.domain.states import ARRIVED, UploadState, VersionState
 
 BATCH = 500
 Genuine = Callable[[Session, Iterable[Any]], list[Any]]
@@ -42,7 +42,7 @@ def _known(*, downloads: bool, locked: bool) -> Rows:
     """Whole blobs among ``some``, each with whether it is readable if the actor *downloads*, and with each upload by
     which ``actor`` sent it."""
     actor = bindparam("actor", type_=Upload.created_by.type)
-    sent = and_(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == "verified")
+    sent = and_(Upload.sha256 == Blob.sha256, Upload.created_by == actor, Upload.state == UploadState.VERIFIED)
     readable = _readable() if downloads else false()
     statement = select(Blob, *_SEALED, readable.label("readable")).outerjoin(Upload, sent)
     statement = statement.where(Blob.damage.is_(None), Blob.sha256.in_(bindparam("some", expanding=True)))
@@ -59,7 +59,7 @@ def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, gen
     for some in _batches(sha256s):
         rows = session.execute(
             select(*_SEALED)
-            .where(Upload.state == "uploaded", Upload.created_by == actor.id, Upload.sha256.in_(some))
+            .where(Upload.state == UploadState.UPLOADED, Upload.created_by == actor.id, Upload.sha256.in_(some))
             .with_for_update(read=True)
         )
         found.update((row.sha256, row.size) for row in genuine(session, rows))
@@ -70,7 +70,7 @@ def sent_for(version: Version) -> Select[Upload]:
     """Select the uploads with which the account that registered the version sent its files."""
     files = select(VersionFile.sha256).where(VersionFile.version_id == version.id)
     sent = select(Upload).where(Upload.sha256.in_(files), Upload.created_by == version.created_by)
-    return sent.where(Upload.state.in_(["uploaded", "verified"])).order_by(Upload.id)
+    return sent.where(Upload.state.in_(ARRIVED)).order_by(Upload.id)
 
 
 def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
@@ -79,7 +79,7 @@ def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
         VersionFile.sha256 == sha256,
         VersionFile.version_id == Version.id,
         Version.purged_at.is_(None),
-        Version.state != State.FAILED.value,
+        Version.state != VersionState.FAILED.value,
     )
     return or_(in_version, exists().where(Artifact.sha256 == sha256))
 
@@ -95,7 +95,8 @@ def lacking() -> ColumnElement[bool]:
     While his own upload of them waits to be verified, or if it was found to be something else, they may be somebody
     else's: a name for bytes is no proof of having them.
     """
-    return or_(~backed(), and_(_sent_by_owner("uploaded", "failed"), ~_sent_by_owner("verified")))
+    unverified = _sent_by_owner(UploadState.UPLOADED, UploadState.FAILED)
+    return or_(~backed(), and_(unverified, ~_sent_by_owner(UploadState.VERIFIED)))
 
 
 def count_lacking(session: Session, version: Version) -> int:
@@ -128,7 +129,7 @@ def _readable() -> ColumnElement[bool]:
         select(VersionFile.version_id).where(
             VersionFile.sha256 == Blob.sha256,
             VersionFile.version_id == Version.id,
-            Version.state == State.READY.value,  # nobody can download the files of others
+            Version.state == VersionState.READY.value,  # nobody can download the files of others
             Version.model_id == Model.id,
             Model.deleted_at.is_(None),
         )

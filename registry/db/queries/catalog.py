@@ -13,7 +13,7 @@ from registry.db import times
 from registry.db.models import AuditEntry, FormerName, Model, Registry, Version
 from registry.domain import names
 from registry.domain.errors import Conflict, Deleted, NotFound, PreconditionFailed
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 
 RENUMBERED = "model.renumbered"  # by a restore
 _LIVE = aliased(Model)  # made once: its columns take longer to make than the statement
@@ -151,7 +151,7 @@ def version(session: Session, held: Model, number: int) -> Version:
 def live_version(session: Session, held: Model, number: int) -> Version:
     """As :func:`version`; raises Conflict when it is deleted."""
     found = version(session, held, number)
-    if found.state == State.DELETED:
+    if found.state == VersionState.DELETED:
         raise Deleted(f"version {number} of {held.name!r} is deleted; restore it first")
     return found
 

@@ -14,7 +14,8 @@ from registry.db.base import Rows
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
 from registry.domain import stages
 from registry.domain.errors import Invalid
-from registry.domain.stages import Kind, Stage, State
+from registry.domain.stages import Kind, Stage
+from registry.domain.states import VersionState
 
 CLOCK_SKEW = timedelta(minutes=1)
 
@@ -71,7 +72,7 @@ def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
                 number=number,
                 origin=tenure.origin_id or tenure.id,
                 ended_kind=Kind(tenure.ended_kind) if tenure.ended_kind else None,
-                state=State(state),
+                state=VersionState(state),
                 rolled_back=rolled_back,
             )
 

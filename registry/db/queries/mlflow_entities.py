@@ -15,7 +15,8 @@ from registry.db.models import Account, Model, Version
 from registry.db.queries import json_columns, pages, records, row_sizes
 from registry.db.queries.pages import BUDGET, Fitting, Sorted
 from registry.db.records import ModelBrief, VersionBrief
-from registry.domain.stages import LOADABLE, Stage
+from registry.domain.stages import Stage
+from registry.domain.states import LOADABLE
 
 _VERSION: dict[str, Any] = {
     "model": Model.name,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from registry.domain.filters.terms import Operator
-from registry.domain.stages import Lifecycle, Stage, State
+from registry.domain.stages import Lifecycle, Stage
+from registry.domain.states import VersionState
 
 
 class Kind(Enum):
@@ -71,7 +72,7 @@ VERSIONS = Vocabulary(
         **_COMMON,
         "version_number": Field(Kind.WHOLE),
         "stage": Field(choices=tuple(Stage)),
-        "status": Field(choices=tuple(state for state in State if state is not State.DELETED)),
+        "status": Field(choices=tuple(state for state in VersionState if state is not VersionState.DELETED)),
         "framework": Field(),
         "source_path": Field(),
         "run.id": Field(),

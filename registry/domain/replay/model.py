@@ -7,7 +7,8 @@ from typing import Any
 
 from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
 from registry.domain.replay.replayed import Alias, Blobs, Model, Tags, Tenure, Version
-from registry.domain.stages import SERVING, Kind, Lifecycle, Stage, State, kind_of
+from registry.domain.stages import SERVING, Kind, Lifecycle, Stage, kind_of
+from registry.domain.states import VersionState
 
 # What a registration, or a baseline after it, records of a version's rows.
 RECORDED = ("frozen", "params", "metrics", "edges")
@@ -151,7 +152,7 @@ class _Replay:
         if entry.before.get("stage") in SERVING:
             stage = Stage(entry.before["stage"])
             self._enter(version, Stage.NONE, kind_of(stage, Stage.NONE), entry)
-        version.state, version.deleted_at = State.DELETED.value, entry.at
+        version.state, version.deleted_at = VersionState.DELETED.value, entry.at
         self._move_aliases(entry)
 
     def undeleted(self, entry: Entry) -> None:
@@ -161,7 +162,7 @@ class _Replay:
 
     def purged(self, entry: Entry) -> None:
         version = self._version(entry)
-        if entry.before["state"] != State.DELETED:
+        if entry.before["state"] != VersionState.DELETED:
             version.deleted_at = entry.at
         version.state, version.purged_at = entry.after["state"], entry.at
 

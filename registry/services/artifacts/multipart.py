@@ -32,6 +32,7 @@ from registry.domain.errors import (
     UploadMismatch,
 )
 from registry.domain.part_sizes import MOST_SIGNED
+from registry.domain.states import UploadState
 from registry.rules import credentials
 from registry.services import audit, background_jobs, leases
 from registry.services.artifacts import artifact_files
@@ -50,7 +51,6 @@ from registry.storage.keys import incoming_key
 
 log = structlog.get_logger(__name__)
 RETRY_AFTER = timedelta(seconds=15)
-JOINED = "joined"
 _UPLOAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 UNKNOWN = ""  # the digest of bytes that nobody has hashed
 UNREAD = b"\0"  # stands for the content of a file of which the name alone is searched
@@ -82,7 +82,7 @@ def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits, 
     upload_id, now, length = str(uuid.uuid4()), times.now(), timedelta(seconds=limits.upload_expiry)
     key, until = incoming_key(upload_id), clock.now() + length  # this machine's clock signs
     upload = Upload(
-        id=upload_id, sha256=UNKNOWN, size=0, key=key, state="pending", created_at=now, created_by=actor.id,
+        id=upload_id, sha256=UNKNOWN, size=0, key=key, state=UploadState.PENDING, created_at=now, created_by=actor.id,
         expires_at=now + length, handle=store.begin_gathering(key),
     )  # fmt: skip
     row_seals.seal_upload(upload)
@@ -130,7 +130,7 @@ def complete(
         replaced: list[str] = []
         if not _is_joined(current):
             announcement.refuse_closed(current, now=times.now())
-            current.state, current.size, current.handle = JOINED, size, None
+            current.state, current.size, current.handle = UploadState.JOINED, size, None
             row_seals.seal_upload(current)
             replaced = artifact_files.write(session, path, Content(size, media_type, object=current.key), actor=actor)
         answer(session, None)
@@ -152,8 +152,8 @@ def abort(upload_id: str, *, actor: Actor, store: Store) -> None:
         upload = _find(session, upload_id, actor, lock=True)
         if _is_joined(upload):
             raise Conflict("the upload is complete; delete the file that it became")
-        if upload.state == "pending":
-            upload.state = "aborted"
+        if upload.state == UploadState.PENDING:
+            upload.state = UploadState.ABORTED
         answer(session, None)
     announcement.discard(store, upload)
 
@@ -215,7 +215,7 @@ def _record(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -
     row.sha256, row.size, row.object = found.sha256, found.size, None
     arrived = session.scalars(select(Upload).where(Upload.key == key).with_for_update()).first()
     if arrived is not None and row_seals.genuine(session, [arrived]):
-        arrived.state, arrived.sha256, arrived.size = "verified", found.sha256, found.size
+        arrived.state, arrived.sha256, arrived.size = UploadState.VERIFIED, found.sha256, found.size
         row_seals.seal_upload(arrived)
     session.flush()  # the entry below is the transaction's last act
     happening = Happening(
@@ -266,12 +266,12 @@ def _refuse_credentials(path: str, size: int, upload: Upload, store: Store) -> N
 def _close(upload: Upload, reason: str) -> None:
     with transaction() as session:
         found = session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
-        found.state, found.reason = "failed", reason
+        found.state, found.reason = UploadState.FAILED, reason
 
 
 def _is_joined(upload: Upload) -> bool:
     """Whether it is a file's, or was, hashed or not."""
-    return upload.state in {JOINED, "verified"}
+    return upload.state in {UploadState.JOINED, UploadState.VERIFIED}
 
 
 def _find(session: Session, upload_id: str, actor: Actor, *, lock: bool = False) -> Upload:

@@ -13,7 +13,7 @@ from registry.domain.manifest import File, digest_of
 from registry.domain.replay import replayed
 from registry.domain.replay.entry import UNKNOWN, Unknown
 from registry.domain.replay.storage import Storage
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.services.audit.streams import ModelRows
 from registry.storage import keys
 
@@ -127,7 +127,7 @@ def _check_version(
     check("lineage", recorded["edges"], log.edges)
     unknown = _check_metrics(found, name, measured, log)
     stored = _check_files(found, name, list(rows.files.of(own)), log, storage)
-    needs_blobs = log.state == State.READY and bool(log.manifest) and log.purged_at is None
+    needs_blobs = log.state == VersionState.READY and bool(log.manifest) and log.purged_at is None
     if unknown or UNKNOWN in (log.frozen, log.params, log.edges) or (needs_blobs and log.blobs is None):
         found.lacking.append(row.number)
         found.recorded[row.number] = recorded | ({"blobs": fact_digests.blobs(stored)} if needs_blobs else {})
@@ -167,7 +167,7 @@ def _check_files(
             digest = f"no digest ({error})"
         found.check(f"{name} list of files", digest, log.manifest)
     stored = {file.sha256: file.object for file in files if file.object is not None}
-    if log.purged_at is not None or log.state in {State.FAILED, State.PENDING}:
+    if log.purged_at is not None or log.state in {VersionState.FAILED, VersionState.PENDING}:
         return stored
     for file in files:
         if file.object is not None and (file.stored != file.size or not _names(file.object, file.sha256)):

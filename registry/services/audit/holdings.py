@@ -24,13 +24,13 @@ from registry.db.models import (
 )
 from registry.domain import artifact_area, clock, confusables, fact_digests
 from registry.domain.access import LOCAL_DEV, SYSTEM, ActorKind
-from registry.domain.lineage import RunState
 from registry.domain.replay import restorations
 from registry.domain.replay.access import BOOTSTRAP_SECONDS, Access
 from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unknown
 from registry.domain.replay.restorations import Restorations
 from registry.domain.replay.storage import Storage
+from registry.domain.states import RefreshState, RunState
 from registry.services.audit import row_seals
 from registry.services.audit.comparison import Comparison, unlike
 from registry.services.audit.streams import Cursors
@@ -107,7 +107,7 @@ def check_refreshes(cursors: Cursors, found: Comparison) -> None:
     statement = (
         select(Model.name, Version.number, RunRefresh)
         .join(Version, Version.model_id == Model.id)
-        .outerjoin(RunRefresh, and_(RunRefresh.version_id == Version.id, RunRefresh.state == "waiting"))
+        .outerjoin(RunRefresh, and_(RunRefresh.version_id == Version.id, RunRefresh.state == RefreshState.WAITING))
         .where(Version.run_state == RunState.UNFINISHED.value)
     )
     for name, number, row in cursors.rows(statement):

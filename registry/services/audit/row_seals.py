@@ -19,11 +19,12 @@ from sqlalchemy.orm import Session
 from registry.db import times
 from registry.db.models import Import, Registry, RunRefresh, Upload
 from registry.domain import fact_digests
+from registry.domain.states import ARRIVED, UploadState
 from registry.services.audit import sealing
 
 UNSEALED_UNTIL = select(Registry.unsealed_until)
 REPLY = ("principal", "key", "fingerprint", "status", "reply", "etag", "location", "permissions")
-ARRIVED = frozenset({"uploaded", "joined", "verified"})  # the states of an upload that prove something
+PROVING = ARRIVED | {UploadState.JOINED}  # the states of an upload that prove that its bytes are stored
 
 
 def seal_upload(upload: Upload) -> None:
@@ -43,7 +44,7 @@ def seal_refresh(wanted: RunRefresh) -> None:
 
 def upload_leaf(row: Any) -> str:
     """Return what is sealed of an upload, or of a row with its columns."""
-    state = row.state if row.state in ARRIVED else "open"
+    state = row.state if row.state in PROVING else "open"
     return _leaf("upload", [row.id, row.created_by, row.sha256, row.size, row.key, state])
 
 

@@ -14,7 +14,7 @@ from registry.domain import names
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotReady
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.idempotency import answer, unit_of_work
 
@@ -79,7 +79,7 @@ def unready(session: Session, *, protected: Collection[str]) -> list[str]:
         select(Model.name, AliasTenure.alias, Version.number, Version.state, Model.protected_aliases)
         .join(Model, Model.id == AliasTenure.model_id)
         .join(Version, Version.id == AliasTenure.version_id)
-        .where(AliasTenure.ended_at.is_(None), Model.deleted_at.is_(None), Version.state != State.READY.value)
+        .where(AliasTenure.ended_at.is_(None), Model.deleted_at.is_(None), Version.state != VersionState.READY.value)
         .order_by(Model.name, AliasTenure.alias)
     )
     return [
@@ -110,7 +110,9 @@ def _require_ready(session: Session, held: Model, alias: str) -> None:
     pointed = (
         select(AliasTenure.alias, Version.number, Version.state)
         .join(Version, Version.id == AliasTenure.version_id)
-        .where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None), Version.state != State.READY.value)
+        .where(
+            AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None), Version.state != VersionState.READY.value
+        )
     )
     for name, number, state in session.execute(pointed.order_by(AliasTenure.alias)):
         if names.lists_alias(name, [alias]):

@@ -14,7 +14,7 @@ from registry.domain import clock, names
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
 from registry.domain.manifest import canonical_digest
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.audit import sealing
 from registry.services.catalog import aliases, authority
@@ -37,7 +37,7 @@ def ask(
 
     Returns where each alias that was set pointed before. Raises NotReady (see ``authority``).
     """
-    if version.state == State.PENDING:
+    if version.state == VersionState.PENDING:
         asked = [
             {"version_id": version.id, "alias": alias, "tenure_id": aliases.tenure_id(session, held, alias),
              "may_promote": Permission.VERSION_PROMOTE in actor.permissions, "requested_at": event.at,

@@ -17,7 +17,8 @@ from registry.domain import names
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import NotReady
 from registry.domain.prompts import PLACEHOLDERS
-from registry.domain.stages import Stage, State
+from registry.domain.stages import Stage
+from registry.domain.states import VersionState
 
 
 def require_to_move(actor: Actor, held: Model, version: Version) -> None:
@@ -72,9 +73,9 @@ def is_withdrawn(session: Session, token_id: str | None) -> bool:
 
 def require_fit(held: Model, alias: str, version: Version, protected: Collection[str]) -> None:
     """Raise NotReady unless the alias may point at the version: a ready one, or an unverified one if not protected."""
-    if version.state == State.READY:
+    if version.state == VersionState.READY:
         return
-    if version.state != State.UNVERIFIED:
+    if version.state != VersionState.UNVERIFIED:
         raise NotReady(
             f"version {version.number} of {held.name!r} is {version.state}; an alias points at it once it is ready"
         )

@@ -22,7 +22,8 @@ from registry.domain import confusables, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import AlreadyExists, Conflict, Deleted, InUse, NotFound
-from registry.domain.stages import SERVING, Lifecycle, Stage, State
+from registry.domain.stages import SERVING, Lifecycle, Stage
+from registry.domain.states import VersionState
 from registry.rules import selectors
 from registry.services import audit, known_values
 from registry.services.catalog import authority, tags
@@ -301,7 +302,7 @@ def rename(
 
 
 def _revise_versions(session: Session, held: Model, at: datetime) -> None:
-    ours = update(Version).where(Version.model_id == held.id, Version.state != State.DELETED.value)
+    ours = update(Version).where(Version.model_id == held.id, Version.state != VersionState.DELETED.value)
     session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
 
 
@@ -431,7 +432,10 @@ def _refuse_if_used(session: Session, held: Model) -> None:
         .join(LineageNode, LineageNode.version_id == Version.id)
         .join(LineageEdge, LineageEdge.source_id == LineageNode.id)
         .where(
-            LineageEdge.target_id.in_(own), Model.id != held.id, Model.deleted_at.is_(None), Version.state != "deleted"
+            LineageEdge.target_id.in_(own),
+            Model.id != held.id,
+            Model.deleted_at.is_(None),
+            Version.state != VersionState.DELETED,
         )
     )
     if child := session.execute(derived).first():

@@ -21,11 +21,11 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.evaluations import by_metric
 from registry.domain.fact_digests import Edge, Measured
-from registry.domain.lineage import Run, RunState
+from registry.domain.lineage import Run
 from registry.domain.manifest import Manifest
 from registry.domain.prompts import is_prompt
 from registry.domain.registrations import Followed, Registration
-from registry.domain.stages import State
+from registry.domain.states import ImportState, RefreshState, RunState, VersionState
 from registry.rules import paths
 from registry.services import audit
 from registry.services.audit import row_seals
@@ -118,7 +118,7 @@ def _reserve(
 ) -> Version:
     held = catalog.lock_model(session, model)
     event = audit.begin(held)
-    state = State.UNVERIFIED if fetch is None else State.PENDING
+    state = VersionState.UNVERIFIED if fetch is None else VersionState.PENDING
     version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
     if fetch is None:
         written = _describe(session, held, version, wanted, None, event=event, actor=actor)
@@ -178,7 +178,7 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
         number=version.number,
         source=version.source or "",
         facts=dict(facts),
-        state="pending",
+        state=ImportState.PENDING,
         files=0,
         bytes=0,
         created_at=version.created_at,
@@ -197,7 +197,7 @@ def _refresh(version: Version, followed: Followed, *, event: audit.Event, actor:
         server=followed.server,
         run_id=followed.run_id,
         logged_model=followed.logged_model,
-        state="waiting",
+        state=RefreshState.WAITING,
         due_at=event.at + FIRST_LOOK_AFTER,
         created_at=event.at,
         created_by=actor.id,
@@ -233,7 +233,7 @@ def require_sizes(wanted: Registration) -> None:
         names.require(names.alias_problem, "aliases", alias)
 
 
-def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[State, Mapping[str, str] | None]:
+def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[VersionState, Mapping[str, str] | None]:
     """Return READY and the objects that hold the bytes by sha256, or PENDING while some are yet to be verified.
 
     The bytes stay until the transaction ends. Raises Invalid, or BlobsMissing.
@@ -256,8 +256,8 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[Stat
             text = f"{file.path!r} has {sizes[file.sha256]} bytes in the store, not {file.size}"
             raise Invalid.field("files", text)
     if wanted != known.keys():
-        return State.PENDING, None
-    return State.READY, {sha256: blob.key for sha256, blob in known.items()}
+        return VersionState.PENDING, None
+    return VersionState.READY, {sha256: blob.key for sha256, blob in known.items()}
 
 
 def _insert(
@@ -266,7 +266,7 @@ def _insert(
     wanted: Registration,
     sealed: Manifest | None,
     *,
-    state: State,
+    state: VersionState,
     event: audit.Event,
     actor: Actor,
 ) -> Version:

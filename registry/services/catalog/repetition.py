@@ -23,9 +23,9 @@ from registry.domain import differences
 from registry.domain.access import Actor, Permission
 from registry.domain.differences import Difference
 from registry.domain.errors import FactsDiffer
-from registry.domain.lineage import NodeKind, RunState, Snapshot
+from registry.domain.lineage import NodeKind, Snapshot
 from registry.domain.registrations import Registration
-from registry.domain.stages import State
+from registry.domain.states import RunState, VersionState
 from registry.services import audit
 from registry.services.catalog import alias_requests, aliases, authority, versions
 from registry.services.lineage import recording
@@ -85,7 +85,7 @@ _ALIKE = (
         Version.manifest_digest == bindparam("manifest"),
         Version.run_key == bindparam("run"),
         or_(bindparam("run", type_=String) != "", Version.lineage_digest == bindparam("lineage")),
-        Version.state.in_([State.PENDING.value, State.READY.value]),
+        Version.state.in_([VersionState.PENDING.value, VersionState.READY.value]),
     )
     .order_by(Version.number.desc())
     .limit(CANDIDATES)
@@ -162,7 +162,7 @@ def _measured_fact(key: str, digest: str | None) -> str:
 def _labels(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
     """Description, tags and aliases: those that can be changed after the registration."""
     pointing = set(record.aliases)
-    if version.state == State.PENDING and not pointing.issuperset(wanted.aliases):
+    if version.state == VersionState.PENDING and not pointing.issuperset(wanted.aliases):
         pointing.update(alias_requests.waiting_for(session, version))
     found = [
         *differences.of_value("description", record.description or None, wanted.description, addable=True),
@@ -216,7 +216,7 @@ def _add(
         if added:
             versions.apply_measurements(session, held, version, replace(one, metrics=added), actor=actor)
     labels = {one.fact.partition(".")[2]: one.sent for one in new["tags"]}
-    waiting = version.state == State.PENDING
+    waiting = version.state == VersionState.PENDING
     if labels or new["description"] or (waiting and asked):
         versions.apply_edit(
             session,

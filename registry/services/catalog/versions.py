@@ -25,7 +25,8 @@ from registry.domain.evaluations import Evaluation, by_metric, identified
 from registry.domain.fact_digests import Measured
 from registry.domain.manifest import File
 from registry.domain.prompts import is_prompt
-from registry.domain.stages import SERVING, Lifecycle, Stage, State, kind_of
+from registry.domain.stages import SERVING, Lifecycle, Stage, kind_of
+from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import alias_requests, aliases, authority, tags, tenures
 from registry.services.idempotency import answer, unit_of_work
@@ -248,16 +249,16 @@ def delete_(
         found = catalog.version(session, held, number)
         catalog.check_match(found, if_match)
         catalog.await_children(session, Version.id == found.id)
-        if found.state == State.PENDING:
+        if found.state == VersionState.PENDING:
             alias_requests.forget(session, found)
         is_freed = held.lifecycle == Lifecycle.OPEN or is_prompt(found.source)
-        if is_freed and found.state != State.DELETED:
+        if is_freed and found.state != VersionState.DELETED:
             authority.require_to_move(actor, held, found)
             for alias in aliases.pointing_at(session, found):
                 authority.require_to_point(actor, held, alias, protected)
             return _mark_freed(session, held, found, actor=actor, reason=reason)
         _refuse_if_used(session, held, found)
-        return _mark(session, held, found, State.DELETED, "version.deleted", actor=actor, reason=reason)
+        return _mark(session, held, found, VersionState.DELETED, "version.deleted", actor=actor, reason=reason)
 
 
 def restore(
@@ -271,7 +272,7 @@ def restore(
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)
         catalog.check_match(found, if_match)
-        if found.state != State.DELETED:
+        if found.state != VersionState.DELETED:
             raise Conflict(f"version {number} of {model!r} is not deleted")
         if found.purged_at is not None:
             raise Conflict(f"version {number} of {model!r} was purged; its bytes are gone for good")
@@ -306,12 +307,12 @@ def purge(
             return answer(session, records.version_record(session, found))
         _require_retained(held, found, None if now else retention)
         before = {"state": found.state}
-        if found.state != State.DELETED:  # its model is: it shall not come back with that
+        if found.state != VersionState.DELETED:  # its model is: it shall not come back with that
             catalog.await_children(session, Version.id == found.id)
             _refuse_if_used(session, held, found)
         event = audit.begin(held)
-        if found.state != State.DELETED:
-            found.state, found.deleted_at = State.DELETED.value, event.at
+        if found.state != VersionState.DELETED:
+            found.state, found.deleted_at = VersionState.DELETED.value, event.at
         found.purged_at = event.at
         catalog.touch(found, event.at)
         happening = Happening(
@@ -334,11 +335,11 @@ def subject(held: Model, version: Version, related: Version | None = None) -> di
 
 
 def _mark(
-    session: Session, held: Model, found: Version, state: State, action: str, *, actor: Actor, reason: str | None
+    session: Session, held: Model, found: Version, state: VersionState, action: str, *, actor: Actor, reason: str | None
 ) -> VersionRecord:
     event = audit.begin(held)
     before, found.state = {"state": found.state}, state.value
-    found.deleted_at = event.at if state is State.DELETED else None
+    found.deleted_at = event.at if state is VersionState.DELETED else None
     catalog.touch(found, event.at)
     held.revised_at = event.at
     happening = Happening(
@@ -347,7 +348,7 @@ def _mark(
         before=before,
         after={"state": state.value},
         texts=audit.texts(reason=reason),
-        facts={"blobs": fact_digests.blobs(artifacts.keys(session, found))} if state is State.READY else {},
+        facts={"blobs": fact_digests.blobs(artifacts.keys(session, found))} if state is VersionState.READY else {},
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
     return answer(session, records.version_record(session, found))
@@ -360,7 +361,7 @@ def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, 
     if stage in SERVING:
         tenures.enter(session, held, found, Stage.NONE, kind_of(stage, Stage.NONE), event)
     before = {"state": found.state, "stage": stage.value} | aliases.pointing(left, found.number)
-    found.state, found.deleted_at = State.DELETED.value, event.at
+    found.state, found.deleted_at = VersionState.DELETED.value, event.at
     after = {"state": found.state, "stage": found.stage} | aliases.pointing(left, None)
     catalog.touch(found, event.at)
     catalog.touch(held, event.at)
@@ -375,13 +376,13 @@ def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, 
     return answer(session, records.version_record(session, found))
 
 
-def _state_without(session: Session, found: Version) -> State:
+def _state_without(session: Session, found: Version) -> VersionState:
     """The state of a deleted version but for its deletion."""
     if found.state_reason is not None:
-        return State.FAILED
+        return VersionState.FAILED
     if not found.manifest_digest:
-        return State.UNVERIFIED
-    return State.PENDING if artifacts.count_lacking(session, found) else State.READY
+        return VersionState.UNVERIFIED
+    return VersionState.PENDING if artifacts.count_lacking(session, found) else VersionState.READY
 
 
 def _require_retained(held: Model, found: Version, retention: timedelta | None) -> None:
@@ -397,7 +398,7 @@ def _require_retained(held: Model, found: Version, retention: timedelta | None) 
 
 def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
     name = f"{held.name}:{found.number}"
-    if found.state == State.DELETED:
+    if found.state == VersionState.DELETED:
         raise Deleted(f"{name} is deleted already")
     if Stage(found.stage) in SERVING:
         instead = "promote another over it, roll back or " if found.stage == Stage.PRODUCTION else ""

@@ -17,7 +17,7 @@ from registry.db.records import Page
 from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import BlobsMissing, Conflict, Forbidden, NotFound, NotReady
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.storage.checked import Store
 
 
@@ -78,7 +78,8 @@ def require_current(holder: str) -> None:
     with reading() as session:
         if kind == "version":
             ready = select(Version.id).join(Model, Model.id == Version.model_id)
-            ready = ready.where(Version.id == int(name), Version.state == State.READY, Model.deleted_at.is_(None))
+            current = (Version.state == VersionState.READY, Model.deleted_at.is_(None))
+            ready = ready.where(Version.id == int(name), *current)
             is_current = session.execute(ready).first() is not None
         else:
             is_current = (
@@ -96,10 +97,10 @@ def require_readable(session: Session, model: str, number: int) -> Version:
 def readable(session: Session, found: Version, model: str) -> Version:
     """*found*, a version of *model*, if its bytes may be read. Raises NotReady, or Conflict when it is deleted."""
     number = found.number
-    if found.state == State.DELETED:
+    if found.state == VersionState.DELETED:
         fate = "purged; its bytes are gone" if found.purged_at else "deleted; restore it to download its files"
         raise Conflict(f"version {number} of {model!r} is {fate}")
-    if found.state != State.READY:
+    if found.state != VersionState.READY:
         raise NotReady(f"version {number} of {model!r} is {found.state}; only a ready one has bytes that are verified")
     if session.get_one(Model, found.model_id).deleted_at is not None:
         raise Conflict(f"the model {model!r} that had version {number} is deleted; restore it to download its files")

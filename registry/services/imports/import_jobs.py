@@ -26,7 +26,8 @@ from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
-from registry.domain.stages import Lifecycle, State
+from registry.domain.stages import Lifecycle
+from registry.domain.states import ImportState, JobState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, aliases, authority, models, registration, versions
@@ -42,7 +43,7 @@ from registry.telemetry import logs
 Make = Callable[[Mapping[str, Any], Sequence[File]], Registration]
 
 log = structlog.get_logger(__name__)
-OPEN = ("pending", "running")
+OPEN = (ImportState.PENDING, ImportState.RUNNING)
 RETRY_AFTER = timedelta(seconds=30)
 GIVEN_UP_AFTER = timedelta(hours=24)
 IGNORED = 100  # paths of what was left out that an import lists
@@ -83,7 +84,7 @@ def request(
             model_id=held.id,
             source=source,
             facts={name: said for name, said in facts.items() if name != "create_model" or made},
-            state="pending",
+            state=ImportState.PENDING,
             files=0,
             bytes=0,
             created_at=event.at,
@@ -229,7 +230,7 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: b
         logs.concerning({"model": held.name})
         _require_token(session, taken)
         account = session.get_one(Account, taken.created_by, populate_existing=True)
-        copy.write(session, taken, state="running", files=0, bytes=0)
+        copy.write(session, taken, state=ImportState.RUNNING, files=0, bytes=0)
     requester = Actor(
         account.id, account.name, ActorKind(account.kind), permissions=taken.permissions, token_id=taken.token_id
     )
@@ -246,7 +247,7 @@ def _fill(job: ImportJob, wanted: Registration) -> int:
         version = _reserved(session, held, done.version_id or 0)
         event = audit.begin(held)
         registration.fill(session, held, version, wanted, event=event, actor=job.requester)
-        done.state, done.reason, done.number, done.finished_at = "done", None, version.number, event.at
+        done.state, done.reason, done.number, done.finished_at = ImportState.DONE, None, version.number, event.at
         done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
         return version.number
 
@@ -254,7 +255,7 @@ def _fill(job: ImportJob, wanted: Registration) -> int:
 def _reserved(session: Session, held: Model, version_id: int) -> Version:
     """The version that is to be filled. Raises Conflict when it is no more."""
     version = session.get_one(Version, version_id, populate_existing=True)
-    if version.manifest_digest or version.state not in {State.PENDING, State.UNVERIFIED}:
+    if version.manifest_digest or version.state not in {VersionState.PENDING, VersionState.UNVERIFIED}:
         raise Conflict(f"version {version.number} of {held.name!r} is {version.state} and waits for no files")
     return version
 
@@ -262,7 +263,7 @@ def _reserved(session: Session, held: Model, version_id: int) -> Version:
 def _finish(job: ImportJob, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
-        done.state, done.reason, done.number, done.finished_at = "done", None, number, times.now()
+        done.state, done.reason, done.number, done.finished_at = ImportState.DONE, None, number, times.now()
         done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
 
 
@@ -286,11 +287,11 @@ def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
         held = _lock(session, taken)
         failed = lease.lock(session)
         event = audit.begin(held)
-        failed.state, failed.reason, failed.finished_at, failed.seal = "failed", reason, event.at, None
+        failed.state, failed.reason, failed.finished_at, failed.seal = ImportState.FAILED, reason, event.at, None
         version = None
         if taken.version_id and not _has_another(session, taken):
             version = session.get_one(Version, taken.version_id, populate_existing=True)
-        if version is not None and version.state == State.PENDING and not version.manifest_digest:
+        if version is not None and version.state == VersionState.PENDING and not version.manifest_digest:
             _give_up(session, held, version, event, reason)
         else:
             _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
@@ -313,13 +314,13 @@ def _has_another(session: Session, taken: Taken) -> bool:
 
 
 def _give_up(session: Session, held: Model, version: Version, event: audit.Event, reason: str) -> None:
-    version.state, version.state_reason = State.FAILED.value, reason
+    version.state, version.state_reason = VersionState.FAILED.value, reason
     catalog.touch(version, event.at)
     left = alias_requests.abandon(session, held, version, event=event)
     happening = Happening(
         "version.failed",
         versions.subject(held, version),
-        before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
+        before={"state": VersionState.PENDING.value} | aliases.pointing(left, version.number),
         after={"state": version.state} | aliases.pointing(left, None),
         texts=audit.texts(reason=reason),
     )
@@ -344,7 +345,7 @@ def _told(session: Session, found: Import) -> ImportRecord:
         id=found.id,
         model=session.get_one(Model, found.model_id).name,
         source=found.source,
-        state=found.state if found.parked_at is None else background_jobs.PARKED,
+        state=found.state if found.parked_at is None else JobState.PARKED,
         reason=found.parked_reason or found.reason,
         files=found.files,
         bytes=found.bytes,

@@ -26,9 +26,8 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Invalid, NotFound, RegistryError
 from registry.domain.evaluations import Evaluation
-from registry.domain.lineage import RunState
 from registry.domain.registrations import Followed, Registration
-from registry.domain.stages import State
+from registry.domain.states import RefreshState, RunState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
 from registry.services.catalog import registration, versions
@@ -43,7 +42,7 @@ SHORTEST, LONGEST = timedelta(seconds=5), timedelta(hours=1)  # between two look
 GIVEN_UP_AFTER = timedelta(days=7)
 WAITING = RunRefresh.state == literal_column("'waiting'")  # a literal: else the index over it may be left out
 LATELY, MOST = timedelta(days=30), 100  # of what doctor reports
-APPENDABLE = frozenset({State.PENDING.value, State.READY.value})
+APPENDABLE = frozenset({VersionState.PENDING.value, VersionState.READY.value})
 
 
 def followed(version: VersionRecord) -> Followed | None:
@@ -64,7 +63,7 @@ def abandoned_lately() -> list[str]:
         select(Model.name, Version.number)
         .join(Version, Version.model_id == Model.id)
         .join(RunRefresh, RunRefresh.version_id == Version.id)
-        .where(RunRefresh.state == "abandoned", RunRefresh.finished_at > times.now() - LATELY)
+        .where(RunRefresh.state == RefreshState.ABANDONED, RunRefresh.finished_at > times.now() - LATELY)
         .order_by(RunRefresh.finished_at.desc(), RunRefresh.id)
         .limit(MOST)
     )
@@ -159,7 +158,11 @@ def _end(row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: R
                 return
         event = audit.begin(held)
         state = RunState.FINISHED if reason is None else RunState.ABANDONED
-        done.state, done.reason, done.finished_at = "done" if reason is None else "abandoned", reason, event.at
+        done.state, done.reason, done.finished_at = (
+            RefreshState.DONE if reason is None else RefreshState.ABANDONED,
+            reason,
+            event.at,
+        )
         if version.run_state != RunState.UNFINISHED or version.model_id != held.id:
             return  # another row was to do this, or SQL wrote this one
         version.run_state = state.value

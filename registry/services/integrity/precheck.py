@@ -14,7 +14,7 @@ from registry.db.models import Blob, Version, VersionFile
 from registry.db.queries import catalog
 from registry.db.session import reading, transaction
 from registry.domain.errors import BlobsMissing, BytesUnchecked, ForeignStore, NotReady, RegistryError, Unavailable
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.services.audit import row_seals
 from registry.services.integrity import damage, store_ownership
 from registry.services.integrity.damage import DAMAGED
@@ -168,7 +168,7 @@ def _blobs(model: str, number: int) -> Sequence[Blob]:
     """The blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
     with reading() as session:
         found = catalog.any_version(session, model, number)
-        if found.state != State.READY:
+        if found.state != VersionState.READY:
             return []
         wanted = set(session.scalars(select(VersionFile.sha256).where(VersionFile.version_id == found.id)))
         blobs = _stored(session, found)

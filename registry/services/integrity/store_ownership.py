@@ -27,6 +27,7 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, ForeignStore, StoreDenied, Unavailable
 from registry.domain.ownership import Identity
+from registry.domain.states import UploadState
 from registry.services import audit, bounded_calls, leases
 from registry.services.integrity.damage import STORAGE
 from registry.storage.checked import Store
@@ -214,7 +215,7 @@ def _known_keys() -> Sequence[str]:
         if not found:
             found = [key for key in session.scalars(select(Artifact.object).limit(SAMPLE)) if key]
         if not found:
-            arrived = select(Upload.key).where(Upload.state == "uploaded").limit(SAMPLE)
+            arrived = select(Upload.key).where(Upload.state == UploadState.UPLOADED).limit(SAMPLE)
             found = list(session.scalars(arrived))
     return found
 

@@ -18,7 +18,7 @@ from registry.domain import lineage
 from registry.domain.errors import Invalid
 from registry.domain.fact_digests import Edge
 from registry.domain.lineage import EdgeKind, Node, NodeKind, Parent, Snapshot
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 
 
 def trace(model: str, number: int) -> VersionRecord:
@@ -122,7 +122,7 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int
                 Model.name == parent.model,
                 Model.deleted_at.is_(None),
                 Version.number == parent.version,
-                Version.state != State.DELETED.value,
+                Version.state != VersionState.DELETED.value,
             )
             .with_for_update(of=Version, read=True)  # so that it is not deleted before we commit
         )
@@ -158,7 +158,7 @@ def child_of(session: Session, version: Version) -> str | None:
         .where(
             LineageEdge.kind == EdgeKind.DERIVED_FROM.value,
             LineageEdge.target_id.in_(own),
-            Version.state != State.DELETED.value,
+            Version.state != VersionState.DELETED.value,
             Model.deleted_at.is_(None),
         )
     )

@@ -14,7 +14,7 @@ from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM
 from registry.domain.errors import BlobsMissing
-from registry.domain.stages import State
+from registry.domain.states import VersionState
 from registry.services.integrity import damage, store_ownership
 from registry.services.integrity.damage import DAMAGED
 from registry.services.maintenance import garbage_collection
@@ -53,7 +53,7 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
 
 def _versions() -> Iterator[Finding]:
     """Ready versions with files whose bytes the registry does not know."""
-    ready = select(Version.id).where(Version.state == State.READY.value).order_by(Version.id).limit(BATCH)
+    ready = select(Version.id).where(Version.state == VersionState.READY.value).order_by(Version.id).limit(BATCH)
     after = 0
     while True:
         with reading() as session:

@@ -27,6 +27,7 @@ from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import StoreDenied, Unavailable
+from registry.domain.states import UploadState
 from registry.services import audit, leases
 from registry.services.integrity import store_ownership
 from registry.services.integrity.damage import STORAGE
@@ -84,7 +85,8 @@ def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
     """Those of the objects and unfinished uploads that no row knows."""
     found = list(found)
     keys = [key for key, _, _ in found]
-    live = select(Upload.key, Upload.handle).where(Upload.key.in_(keys), Upload.state.in_(["pending", "uploaded"]))
+    unfinished = Upload.state.in_([UploadState.PENDING, UploadState.UPLOADED])
+    live = select(Upload.key, Upload.handle).where(Upload.key.in_(keys), unfinished)
     handles = dict(session.execute(live).all())
     named = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
     named |= set(session.scalars(select(Artifact.object).where(Artifact.object.in_(keys))))

@@ -19,16 +19,14 @@ from registry.db import grants, times
 from registry.db.models import Artifact, AuditEntry, Blob, Import, RunRefresh, Upload
 from registry.db.session import reading
 from registry.domain.errors import Unavailable
+from registry.domain.states import ImportState, VersionState
 from registry.services import background_jobs, bounded_calls, leases
 from registry.services.integrity.damage import ABSENT, CORRUPT, MISSING, SUSPECT
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import table_counts
 
 PATIENCE_SECONDS = 5.0  # Prometheus gives up after ten
-STATES = {
-    "versions": ("pending", "ready", "failed", "deleted", "unverified"),
-    "imports": ("pending", "running", "done", "failed"),
-}
+STATES = {"versions": tuple(VersionState), "imports": tuple(ImportState)}
 # Literals: a statement whose state is a parameter could be planned without the index over that state.
 UPLOADED, DAMAGED, UNHASHED = (
     Upload.state == literal_column("'uploaded'"),

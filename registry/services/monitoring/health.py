@@ -17,7 +17,7 @@ from registry.db.models import Blob, Import, Upload, Version, VersionFile
 from registry.db.session import reading
 from registry.domain import clock
 from registry.domain.errors import ForeignStore, RegistryError, StoreDenied, Unavailable
-from registry.domain.stages import State
+from registry.domain.states import UploadState, VersionState
 from registry.services import background_jobs, bounded_calls, leases
 from registry.services.imports.upstream import Upstream
 from registry.services.integrity import store_ownership
@@ -230,7 +230,9 @@ def _backlog() -> str | None:
     """Uploads that no worker has verified for longer than one takes to notice them."""
     with reading() as session:
         moment = leases.now(session)
-        waiting = (Upload.state == "uploaded") & (Upload.leased_until.is_(None) | (Upload.leased_until < moment))
+        waiting = (Upload.state == UploadState.UPLOADED) & (
+            Upload.leased_until.is_(None) | (Upload.leased_until < moment)
+        )
         count, oldest = session.execute(select(func.count(), func.min(Upload.created_at)).where(waiting)).one()
     if not count or moment - oldest < PATIENCE:
         return None
@@ -241,11 +243,11 @@ def _pending() -> str | None:
     """Versions that wait, though no worker is reading any of their bytes."""
     with reading() as session:
         moment = leases.now(session)
-        old = (Version.state == State.PENDING.value) & (Version.created_at < moment - PATIENCE)
+        old = (Version.state == VersionState.PENDING.value) & (Version.created_at < moment - PATIENCE)
         read_now = exists().where(
             VersionFile.version_id == Version.id,
             VersionFile.sha256 == Upload.sha256,
-            Upload.state == "uploaded",
+            Upload.state == UploadState.UPLOADED,
             Upload.leased_until >= moment,
         )
         # One import is done after the other: those that wait are well as long as any has been worked on lately.

@@ -20,7 +20,8 @@ from registry.domain import clock, stages
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
-from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, State
+from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage
+from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import authority, tenures, versions
 from registry.services.idempotency import answer, unit_of_work
@@ -360,7 +361,7 @@ def _happening(
 
 
 def _candidate(version: Version) -> Candidate:
-    return Candidate(version.number, Stage(version.stage), State(version.state), version.rolled_back)
+    return Candidate(version.number, Stage(version.stage), VersionState(version.state), version.rolled_back)
 
 
 def _refuse_deleted(held: Model) -> None:

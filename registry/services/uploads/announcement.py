@@ -20,6 +20,7 @@ from registry.db.session import reading, transaction
 from registry.domain import clock, manifest, names, part_sizes
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
+from registry.domain.states import ARRIVED, UploadState
 from registry.services import leases
 from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
@@ -95,7 +96,7 @@ def describe(upload_id: str, *, actor: Actor, store: Store, limits: Limits) -> A
     """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
     with reading() as session:
         upload = find(session, upload_id, actor.id)
-    awaited = upload.state == "pending" and upload.expires_at > times.now()
+    awaited = upload.state == UploadState.PENDING and upload.expires_at > times.now()
     return Announced(record(upload), _target(store, upload, limits) if awaited else None)
 
 
@@ -103,10 +104,10 @@ def abort(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     """Give the upload up and delete what arrived. Raises NotFound, or Conflict when all of it has arrived."""
     with unit_of_work() as session:
         upload = find(session, upload_id, actor.id, lock=True)
-        if upload.state in {"verified", "uploaded"}:
+        if upload.state in ARRIVED:
             raise Conflict("the upload is complete; its bytes belong to the registry now")
-        if upload.state == "pending":
-            upload.state = "aborted"
+        if upload.state == UploadState.PENDING:
+            upload.state = UploadState.ABORTED
         done = answer(session, Announced(record(upload), None))
     discard(store, upload)
     return done
@@ -116,19 +117,19 @@ def require_open(key: str) -> None:
     """Raise NotFound when the upload that is to bring the object *key* was aborted, has failed or has expired."""
     with reading() as session:
         state = session.scalars(select(Upload.state).where(Upload.key == key)).first()
-    if state not in {"pending", "uploaded", "verified"}:
+    if state not in ARRIVED | {UploadState.PENDING}:
         raise NotFound("this upload has ended; announce the bytes again")
 
 
 def expire(*, store: Store) -> int:
     """Close uploads that were not completed in time and delete what arrived of them; returns how many."""
     with transaction() as session:
-        late = select(Upload).where(Upload.state == "pending", Upload.expires_at < leases.now(session))
+        late = select(Upload).where(Upload.state == UploadState.PENDING, Upload.expires_at < leases.now(session))
         closed = session.scalars(
             late.order_by(Upload.expires_at).limit(EXPIRY_BATCH).with_for_update(skip_locked=True)
         ).all()
         for upload in closed:
-            upload.state = "expired"
+            upload.state = UploadState.EXPIRED
         ours = row_seals.genuine(session, closed)
     for upload in ours:  # what another row names may be the bytes of a version
         discard(store, upload)
@@ -164,9 +165,9 @@ def record(upload: Upload) -> UploadRecord:
 
 def refuse_closed(upload: Upload, *, now: datetime) -> None:
     """Raise UploadExpired or Conflict unless more bytes may come; *now* is the database's time."""
-    if upload.state == "expired" or (upload.state == "pending" and upload.expires_at <= now):
+    if upload.state == UploadState.EXPIRED or (upload.state == UploadState.PENDING and upload.expires_at <= now):
         raise UploadExpired("the upload was not completed in time; announce it again")
-    if upload.state != "pending":
+    if upload.state != UploadState.PENDING:
         reason = f" ({upload.reason})" if upload.reason else ""
         raise Conflict(f"the upload is {upload.state}{reason}; announce it again")
 
@@ -236,7 +237,7 @@ def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Map
         .where(
             Upload.created_by == actor.id,
             Upload.sha256.in_(large),
-            Upload.state == "pending",
+            Upload.state == UploadState.PENDING,
             Upload.handle.is_not(None),
             Upload.expires_at > times.now(),
         )
@@ -253,8 +254,8 @@ def _still_begun(begun: Mapping[Wanted, Upload], store: Store) -> dict[Wanted, U
         store_ownership.require(store)  # else they may be there, elsewhere
         ids = [begun[item].id for item in dropped]
         with transaction() as session:
-            pending = update(Upload).where(Upload.id.in_(ids), Upload.state == "pending")
-            session.execute(pending.values(state="expired"))
+            pending = update(Upload).where(Upload.id.in_(ids), Upload.state == UploadState.PENDING)
+            session.execute(pending.values(state=UploadState.EXPIRED))
     return {item: upload for item, upload in begun.items() if item not in dropped}
 
 
@@ -270,7 +271,7 @@ def _is_dropped(upload: Upload, store: Store) -> bool:
 def _known(blob: Blob, item: Wanted) -> Announced:
     if blob.size != item.size:
         raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {item.size}")
-    return Announced(UploadRecord(None, "verified", item.sha256, item.size, None), None)
+    return Announced(UploadRecord(None, UploadState.VERIFIED, item.sha256, item.size, None), None)
 
 
 def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
@@ -303,7 +304,7 @@ def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
         sha256=item.sha256,
         size=item.size,
         key=blob_key(item.sha256, upload_id),
-        state="pending",
+        state=UploadState.PENDING,
         created_at=now,
         created_by=actor.id,
         expires_at=now + timedelta(seconds=limits.upload_expiry),

@@ -21,6 +21,7 @@ from registry.db.models import Blob, Upload
 from registry.db.session import reading, transaction
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
+from registry.domain.states import ARRIVED, UploadState
 from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.integrity import damage
@@ -31,7 +32,6 @@ from registry.storage.checked import Store
 from registry.storage.driver import Stat
 
 THREADS = 8
-ARRIVED = frozenset({"uploaded", "verified"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
             announcement.require_seal(session, upload)
     if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
         raise NotFound(f"there is no upload {unknown[0]}")
-    seen = store.glance([upload.key for upload in by_id.values() if upload.state == "pending" and not upload.handle])
+    seen = store.glance([it.key for it in by_id.values() if it.state == UploadState.PENDING and not it.handle])
     now = times.now()  # which the threads, outside of the app's context, cannot ask for
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         found = list(pool.map(lambda upload: _look(upload, store, seen.get(upload.key), now=now), by_id.values()))
@@ -154,9 +154,9 @@ def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[t
         verified, arrived = [], []
         for arrival in found:
             upload = current[arrival.upload.id]
-            if upload.state == "pending" and arrival.refusal is None and upload.id in ours:
+            if upload.state == UploadState.PENDING and arrival.refusal is None and upload.id in ours:
                 arrived.append(upload.size)
-                upload.state, upload.handle = "verified" if arrival.verified else "uploaded", None
+                upload.state, upload.handle = UploadState.VERIFIED if arrival.verified else UploadState.UPLOADED, None
                 row_seals.seal_upload(upload)
                 verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
         spare = keep(session, verified, actor=actor)
@@ -169,7 +169,7 @@ def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[t
 def _told(upload: Upload, arrival: Arrival) -> Announced:
     """An upload with the reason why it is not complete, if it is not."""
     told = announcement.record(upload)
-    if arrival.refusal is not None and upload.state == "pending":
+    if arrival.refusal is not None and upload.state == UploadState.PENDING:
         told = replace(told, reason=arrival.refusal.detail)
     return Announced(told, None)
 
@@ -179,8 +179,8 @@ def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:
     with transaction() as session:
         for arrival in arrivals:
             reason = arrival.refusal.detail if arrival.refusal else None
-            pending = update(Upload).where(Upload.id == arrival.upload.id, Upload.state == "pending")
-            session.execute(pending.values(state="failed", reason=reason))
+            pending = update(Upload).where(Upload.id == arrival.upload.id, Upload.state == UploadState.PENDING)
+            session.execute(pending.values(state=UploadState.FAILED, reason=reason))
     move_counts.refused(len(arrivals))
     for arrival in arrivals:
         announcement.discard(store, arrival.upload)

@@ -15,6 +15,7 @@ from registry.db.queries import artifacts
 from registry.db.session import transaction
 from registry.domain.access import Actor
 from registry.domain.errors import Unavailable
+from registry.domain.states import UploadState
 from registry.services.audit import row_seals
 from registry.services.uploads import announcement, completion
 from registry.services.uploads.announcement import Wanted
@@ -62,7 +63,7 @@ def _take_over(found: Wanted, owner: Actor, also: Callable[[Session], None]) -> 
             return False
         blob.unreferenced_since = None
         if not artifacts.known_blobs(session, [found.sha256], actor=owner, genuine=row_seals.genuine):
-            session.add(_upload(found, owner, "verified"))
+            session.add(_upload(found, owner, UploadState.VERIFIED))
         also(session)
     return True
 
@@ -70,7 +71,7 @@ def _take_over(found: Wanted, owner: Actor, also: Callable[[Session], None]) -> 
 def _copy(
     found: Wanted, read: Callable[[], Iterable[bytes]], owner: Actor, store: Store, also: Callable[[Session], None]
 ) -> None:
-    upload = _upload(found, owner, "pending")
+    upload = _upload(found, owner, UploadState.PENDING)
     upload_id, key = upload.id, upload.key
     with transaction() as session:
         session.add(upload)
@@ -105,9 +106,9 @@ def _keep(upload_id: str, etag: str, owner: Actor, also: Callable[[Session], Non
     """Let the registry refer to the copy; returns the keys of objects that are spare."""
     with transaction() as session:
         upload = announcement.find(session, upload_id, owner.id, lock=True)
-        if upload.state != "pending":
+        if upload.state != UploadState.PENDING:
             raise Unavailable("the copy took too long and was cleared away")
-        upload.state = "verified"
+        upload.state = UploadState.VERIFIED
         row_seals.seal_upload(upload)
         spare = completion.keep(session, [Arrival(upload, True, etag)], actor=owner)
         also(session)
@@ -118,7 +119,7 @@ def _close(upload_id: str, reason: str, owner: Actor) -> bool:
     """Close an upload whose copy came to nothing; false where the registry refers to it already."""
     with transaction() as session:
         upload = announcement.find(session, upload_id, owner.id, lock=True)
-        if upload.state != "pending":
+        if upload.state != UploadState.PENDING:
             return False
-        upload.state, upload.reason = "failed", reason
+        upload.state, upload.reason = UploadState.FAILED, reason
         return True

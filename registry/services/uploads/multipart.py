@@ -15,6 +15,7 @@ from registry.db.session import reading
 from registry.domain import part_sizes
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid
+from registry.domain.states import ARRIVED, UploadState
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import announcement
 from registry.services.uploads.announcement import Limits
@@ -77,8 +78,8 @@ def arrived(upload_id: str, *, actor: Actor, store: Store) -> Arrived:
         upload = announcement.find(session, upload_id, actor.id)
     part_size, handle = _in_parts(upload)
     count = part_sizes.part_count(upload.size, part_size)
-    if upload.state != "pending":
-        return Arrived(part_size, count, list(range(1, count + 1)) if upload.state in {"uploaded", "verified"} else [])
+    if upload.state != UploadState.PENDING:
+        return Arrived(part_size, count, list(range(1, count + 1)) if upload.state in ARRIVED else [])
     try:
         return Arrived(part_size, count, whole(upload, store.parts(upload.key, handle)))
     except Missing:  # joined by a request that came no further: completing it again does the rest
@@ -126,5 +127,5 @@ def _in_parts(upload: Upload) -> tuple[int, str]:
 
 def _prolong(session: Session, upload: Upload, limits: Limits) -> None:
     later = times.now() + timedelta(seconds=limits.upload_expiry)
-    pending = update(Upload).where(Upload.id == upload.id, Upload.state == "pending")
+    pending = update(Upload).where(Upload.id == upload.id, Upload.state == UploadState.PENDING)
     session.execute(pending.values(expires_at=later))

@@ -17,7 +17,7 @@ from registry.domain import fact_digests
 from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Unavailable, UploadMismatch
-from registry.domain.stages import State
+from registry.domain.states import UploadState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, aliases, versions
@@ -43,7 +43,7 @@ class Settled:
 
 def verify_next(*, store: Store) -> bool:
     """Verify one upload that waits for it; false when none does. Any number of workers may do this at once."""
-    waiting = select(Upload).where(Upload.state == "uploaded").order_by(Upload.expires_at)
+    waiting = select(Upload).where(Upload.state == UploadState.UPLOADED).order_by(Upload.expires_at)
     upload = leases.take(waiting, Upload)
     if upload is None:
         return False
@@ -74,12 +74,12 @@ def settle(*, protected: Collection[str]) -> Settled:
     with reading() as session:
         pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
         # Without a manifest nobody knows yet which bytes it needs: an import is to fill it.
-        pending = pending.where(Version.state == State.PENDING.value, Version.manifest_digest != "")
+        pending = pending.where(Version.state == VersionState.PENDING.value, Version.manifest_digest != "")
         pending = pending.order_by(Version.id).limit(BATCH)
         complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
         hopeless = session.execute(pending.where(_has_file(_lost()))).all()
     settled = [_settle(version_id, model_id, protected) for version_id, model_id in [*complete, *hopeless]]
-    return Settled(settled.count(State.READY), settled.count(State.FAILED))
+    return Settled(settled.count(VersionState.READY), settled.count(VersionState.FAILED))
 
 
 def _is_genuine(upload: Upload) -> bool:
@@ -105,7 +105,7 @@ def _keep(lease: Lease[Upload], stat: Stat) -> list[str]:
         upload = lease.lock(session)
         if not row_seals.genuine(session, [upload]):
             raise leases.Lost
-        upload.state = "verified"
+        upload.state = UploadState.VERIFIED
         row_seals.seal_upload(upload)
         return completion.keep(session, [Arrival(upload, True, stat.etag)], actor=SYSTEM)
 
@@ -113,7 +113,7 @@ def _keep(lease: Lease[Upload], stat: Stat) -> list[str]:
 def _fail(lease: Lease[Upload], reason: str) -> None:
     with transaction() as session:
         upload = lease.lock(session)
-        upload.state, upload.reason = "failed", reason
+        upload.state, upload.reason = UploadState.FAILED, reason
 
 
 def _expel(session: Session, version: Version) -> None:
@@ -125,47 +125,47 @@ def _expel(session: Session, version: Version) -> None:
     for upload in sent:
         if upload.id not in ours:
             log.error("upload_forged", upload=upload.id, state=upload.state)
-            upload.state, upload.reason = "failed", f"it {announcement.UNSEALED}"
+            upload.state, upload.reason = UploadState.FAILED, f"it {announcement.UNSEALED}"
     session.flush()  # what follows counts them
 
 
-def _settle(version_id: int, model_id: str, protected: Collection[str]) -> State | None:
+def _settle(version_id: int, model_id: str, protected: Collection[str]) -> VersionState | None:
     """Decide again under the model's lock: registrations and other workers go on meanwhile."""
     with transaction() as session:
         held = catalog.lock_model_by_id(session, model_id)
         version = session.get_one(Version, version_id, populate_existing=True)
-        if version.state != State.PENDING:
+        if version.state != VersionState.PENDING:
             return None
         reason = None
         _expel(session, version)
         if not artifacts.count_lacking(session, version):
-            state = _mark(session, held, version, State.READY, None)
+            state = _mark(session, held, version, VersionState.READY, None)
             alias_requests.grant(session, held, version, protected=protected)
         elif reason := _why_hopeless(session, version):
-            state = _mark(session, held, version, State.FAILED, reason)
+            state = _mark(session, held, version, VersionState.FAILED, reason)
         else:
             return None
     log.info("version_settled", model=held.name, version=version.number, state=state.value, reason=reason)
     return state
 
 
-def _mark(session: Session, held: Model, version: Version, state: State, reason: str | None) -> State:
+def _mark(session: Session, held: Model, version: Version, state: VersionState, reason: str | None) -> VersionState:
     event = audit.begin(held)
     version.state, version.state_reason = state.value, reason
     catalog.touch(version, event.at)
     left: list[str] = []
     dropped: list[str] = []
-    if state is State.FAILED:
+    if state is VersionState.FAILED:
         dropped = alias_requests.waiting_for(session, version)
         left = alias_requests.abandon(session, held, version, event=event)
     happening = Happening(
-        "version.verified" if state is State.READY else "version.failed",
+        "version.verified" if state is VersionState.READY else "version.failed",
         versions.subject(held, version),
-        before={"state": State.PENDING.value} | aliases.pointing(left, version.number),
+        before={"state": VersionState.PENDING.value} | aliases.pointing(left, version.number),
         after={"state": state.value} | aliases.pointing(left, None) | ({"dropped_aliases": dropped} if dropped else {}),
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
-        facts={"blobs": fact_digests.blobs(artifacts.keys(session, version))} if state is State.READY else {},
+        facts={"blobs": fact_digests.blobs(artifacts.keys(session, version))} if state is VersionState.READY else {},
     )
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)
     return state
@@ -180,7 +180,7 @@ def _why_hopeless(session: Session, version: Version) -> str | None:
     ).first()
     if row is None:
         return None
-    failed = select(Upload.reason).where(Upload.sha256 == row.sha256, Upload.state == "failed")
+    failed = select(Upload.reason).where(Upload.sha256 == row.sha256, Upload.state == UploadState.FAILED)
     reason = session.scalars(failed.order_by(Upload.created_at.desc())).first()
     return f"{row.path}: {reason or 'its bytes were not kept'}; register it again"
 
@@ -191,5 +191,5 @@ def _has_file(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def _lost() -> ColumnElement[bool]:
     """Whether a file's bytes are neither verified nor waiting for it."""
-    waiting = exists().where(Upload.sha256 == VersionFile.sha256, Upload.state == "uploaded")
+    waiting = exists().where(Upload.sha256 == VersionFile.sha256, Upload.state == UploadState.UPLOADED)
     return and_(artifacts.lacking(), ~waiting)

@@ -1,0 +1,74 @@
+"""States of the things that change over time: versions, runs, uploads, imports and background jobs."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class VersionState(StrEnum):
+    """A version's life, apart from its stage. ``unverified``: its files are elsewhere and were never read here."""
+
+    UNVERIFIED = "unverified"
+    PENDING = "pending"
+    READY = "ready"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+LOADABLE = frozenset({VersionState.READY, VersionState.UNVERIFIED})  # a client can load the files
+
+
+class RunState(StrEnum):
+    """Whether the lineage of a version has the end of its run.
+
+    ``unfinished``: the run was still running, and a worker looks again until it has ended. ``finished``: it has ended,
+    and a second snapshot was added. ``abandoned``: the end was not seen; the history has the reason.
+    """
+
+    UNFINISHED = "unfinished"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+
+
+class RefreshState(StrEnum):
+    """A second snapshot of a run: due, or over."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    ABANDONED = "abandoned"
+
+
+class UploadState(StrEnum):
+    """An upload of one blob.
+
+    ``uploaded``: the bytes arrived, a worker has to read them. ``joined``: the parts of a file in the artifact area are
+    one object, whose digest is not known yet.
+    """
+
+    PENDING = "pending"
+    UPLOADED = "uploaded"
+    JOINED = "joined"
+    VERIFIED = "verified"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    ABORTED = "aborted"
+
+
+ARRIVED = frozenset({UploadState.UPLOADED, UploadState.VERIFIED})  # all bytes of an announced upload are stored
+
+
+class ImportState(StrEnum):
+    """An import of a version from a location."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class JobState(StrEnum):
+    """A background job that is not done. ``parked``: its attempts are used up; an operator retries it."""
+
+    PARKED = "parked"
+    RUNNING = "running"
+    WAITING = "waiting"
