@@ -42,7 +42,7 @@ LONG = {
     "test_differential",
     "test_moving",
     "test_plugin",
-    "test_readme",
+    "test_tutorial",
     "test_mlflow",
     "test_artifact_clients",
     "test_transfer",

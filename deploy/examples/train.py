@@ -54,7 +54,7 @@ def main() -> int:
     write_json(out / "metrics.json", metrics)
     print(" ".join(f"{name}={value:.4f}" for name, value in metrics.items()), file=sys.stderr)
 
-    command = registration(arguments.register or "NAME", out)
+    command = [*registration(arguments.register or "NAME", out), *(f"--tag={tag}" for tag in arguments.tag)]
     if arguments.register is None:
         print(shlex.join(command))
         return 0
@@ -71,6 +71,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--depth", type=int, default=6, help="greatest depth of a tree (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and the forest (default: %(default)s)")
     parser.add_argument("--register", metavar="NAME", help="register as this model; without it the command is printed")
+    parser.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="a tag of the version")
     return parser.parse_args()
 
 

@@ -35,7 +35,7 @@
         ├── CertificatesUnreadable    a file of certificates to trust is missing, or holds none
         ├── UnfitSource               these files cannot be registered
         │   ├── HoldsCredentials      extras["files"]: what each of them holds
-        │   └── SourceChanged         … because they changed meanwhile
+        │   └── SourceChanged         … because they changed in the meantime
         ├── UploadRefused             the store did not take the bytes
         ├── IntegrityError            bytes arrived that are not the registered ones
         │   └── UnsafePath            … or a path that leaves the directory

@@ -282,7 +282,7 @@ class _Reader:
             if not name.startswith(PREFIX) or name.startswith(_KUBERNETES):
                 continue
             if name not in known and name.removesuffix("_FILE") not in known:
-                self.problems[name] = "is not a setting; the README lists them all"
+                self.problems[name] = "is not a setting; deploy/docs/settings.md lists them all"
 
     def _database_url(self, url: str) -> str:
         scheme = url.split(":", 1)[0]

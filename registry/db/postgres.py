@@ -32,7 +32,7 @@ _REMEDIES = (
     (r'password authentication failed|role ".*" does not exist|no pg_hba\.conf entry|no such user',
      "correct user and password, or let that user in (pg_hba.conf)"),
     (r"unsupported startup parameter", "set ignore_startup_parameters = options in PgBouncer, and the timeouts with "
-     "ALTER ROLE: deploy/postgresql.md"),
+     "ALTER ROLE: deploy/docs/postgresql.md"),
     (r"permission denied for schema", "let the schema's owner GRANT CREATE, USAGE ON SCHEMA to this role, or connect "
      "as the owner"),
     (r"permission denied for database", "let the database's owner GRANT CONNECT ON DATABASE to this role"),
@@ -45,7 +45,7 @@ _REMEDIES = (
      "its firewalls; another program may listen there"),
     (r"does not support SSL", "turn on ssl in the server, or leave sslmode out"),
     (r"certificate|root\.crt|SSL error", "let sslrootcert name the CA's certificate, and the address be a name "
-     "that the server's certificate has: deploy/postgresql.md"),
+     "that the server's certificate has: deploy/docs/postgresql.md"),
     (r"invalid response|expected authentication|server closed the connection", "look at the server's log; another "
      "program may listen there, such as one that wants TLS"),
 )  # fmt: skip

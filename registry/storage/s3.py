@@ -1,7 +1,8 @@
 """The store in a bucket of any S3-compatible server; only this module and those it is made of import boto3.
 
 Credentials come from where boto3 finds them: environment, profile, container or instance role. Without s3:ListBucket
-S3 answers 403, not 404, for what is absent: see ``_is_absent``. Which operation needs which right: ``deploy/store.md``.
+S3 answers 403, not 404, for what is absent: see ``_is_absent``. ``deploy/docs/store.md`` lists the right that each
+operation needs.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _CODES = (
 _TLS = (
     (r"hostname .* doesn't match|IP address mismatch|not valid for", "use a name that its certificate has"),
     (r"expired|not yet valid", "its certificate must be renewed, or this machine's clock is wrong"),
-    (r"CERTIFICATE_VERIFY_FAILED", "for a private CA let AWS_CA_BUNDLE name its certificate: deploy/certificates.md"),
+    (r"CERTIFICATE_VERIFY_FAILED", "set AWS_CA_BUNDLE to the private CA's certificate: deploy/docs/certificates.md"),
     (r"No such file|PEM lib|no certificate", "correct AWS_CA_BUNDLE, whose file holds no certificates"),
     (r"WRONG_VERSION_NUMBER|RECORD_LAYER", "it does not speak TLS: is REGISTRY_S3_ENDPOINT_URL http:?"),
 )  # fmt: skip

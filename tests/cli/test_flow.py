@@ -539,7 +539,7 @@ def test_the_examples_of_the_python_page_run(
     service: str, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REGISTRY_URL", service)
-    page = (Path(__file__).parents[2] / "deploy" / "python.md").read_text()
+    page = (Path(__file__).parents[2] / "deploy" / "docs" / "python.md").read_text()
     script = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
 
     exec(compile(script, "python.md", "exec"), {})

@@ -11,10 +11,9 @@ import click
 import pytest
 
 from tests.cli.test_help import EVERY
+from tests.docs.pages import PAGES, name
 from tests.support.api import Api
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "deploy").rglob("*.md"))]
 REFUSED = re.compile(r"\b(nobody|somebody|whoever|whichever|anew|beside|tells|knows|of (its|their|your) own)\b", re.I)
 
 
@@ -42,6 +41,6 @@ def test_the_api_is_described_in_standard_words(api: Api) -> None:
     assert [word for text in descriptions(document) for word in found_in(text)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=name)
 def test_pages_have_standard_words(page: Path) -> None:
     assert found_in(page.read_text()) == []

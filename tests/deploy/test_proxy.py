@@ -16,7 +16,7 @@ from tests.support.debian import unpacked
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 
-PAGE = Path(__file__).parents[2] / "deploy" / "proxy.md"
+PAGE = Path(__file__).parents[2] / "deploy" / "docs" / "proxy.md"
 AROUND = """
 daemon off;
 pid nginx.pid;

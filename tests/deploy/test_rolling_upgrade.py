@@ -266,7 +266,7 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
 
     assert [wrong for client in clients for wrong in client.wrong] == []
     assert min(balancer.served[server.url] for server in (old, new)) >= 10
-    if pair.after != REVISION:  # as deploy/upgrade.md says: the release before seals no entries
+    if pair.after != REVISION:  # as deploy/docs/upgrade.md says: the release before seals no entries
         command = ("audit", "verify", "--baseline", "--accept-unsealed")
         accepted = pair.new.registry(*command, database_url=database.url, secret=SECRET)
         assert accepted.returncode == 0, accepted.stdout + accepted.stderr

@@ -109,7 +109,7 @@ def test_without_the_right_to_list_all_works_but_the_search_for_what_nothing_ref
         listing = health.examination(shelf.store, [])["listing"]
     assert listing.ok
     assert "s3:ListBucket;" in listing.detail
-    assert "deploy/store.md" in listing.fix
+    assert "deploy/docs/store.md" in listing.fix
 
 
 def test_a_right_that_is_refused_is_named_and_nothing_is_taken_for_lost(shelf: Shelf, store: BadStore) -> None:

@@ -63,7 +63,7 @@ def test_a_store_with_a_private_ca_needs_the_variable_that_its_refusal_names(
             refusal = said(url) if url == private else said(url, trusting)
             assert f"bucket bucket at {url}" in refusal
             assert "local issuer" in refusal
-            assert "AWS_CA_BUNDLE name its certificate" in refusal
+            assert "set AWS_CA_BUNDLE to the private CA" in refusal
         assert "use a name that its certificate has" in said(misnamed, trusting)
         assert "correct AWS_CA_BUNDLE" in said(private, {"AWS_CA_BUNDLE": str(tmp_path / "missing.pem")})
 

@@ -25,7 +25,7 @@ MEANINGS: Mapping[Exit, str] = {
     Exit.USAGE: "wrong usage, or a value that breaks a rule",
     Exit.AUTH: "no valid token, or one that does not allow this",
     Exit.NOT_FOUND: "no such model, version, alias or holder",
-    Exit.CONFLICT: "conflict: exists already, in use, or changed meanwhile",
+    Exit.CONFLICT: "conflict: exists already, in use, or changed in the meantime",
     Exit.REFUSED: "refused by the lifecycle or its gates",
     Exit.INTEGRITY: "bytes are missing or not the registered ones",
     Exit.UNAVAILABLE: "the registry cannot be reached, or not now",

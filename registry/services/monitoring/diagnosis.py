@@ -231,7 +231,7 @@ def _postgres(session: Session) -> Check:
         wrong.append((f"PostgreSQL {version} is older than {OLDEST_POSTGRES}", "upgrade it"))
     if _shown(session, "statement_timeout") in {"0", ""}:
         wrong.append(("there is no statement_timeout, because a pooler drops startup options: a slow query holds its "
-                      "connection for ever", "set it with ALTER ROLE, as deploy/postgresql.md does"))  # fmt: skip
+                      "connection for ever", "set it with ALTER ROLE, as deploy/docs/postgresql.md does"))  # fmt: skip
     if wrong:
         fixes = "; ".join(dict.fromkeys(fix for _, fix in wrong))
         harmless = all(problem.split()[0] in DURABILITY for problem, _ in wrong)

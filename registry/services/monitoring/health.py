@@ -34,10 +34,10 @@ IDENTITY_SECONDS = 5.0  # for which a confirmation serves the probes
 NOT_READY = "not ready"
 PRIVILEGES_FIX = (
     "Migrate as the owner with registry db upgrade --app-role NAME, and let the service connect as NAME "
-    "(deploy/audit.md)."
+    "(deploy/docs/audit.md)."
 )
 LISTING_FIX = (
-    "Grant it (deploy/store.md). Without it registry admin gc and fsck do not find objects and parts that nothing "
+    "Grant it (deploy/docs/store.md). Without it registry admin gc and fsck do not find objects and parts that nothing "
     "refers to; they stay."
 )
 DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})

@@ -1,0 +1,34 @@
+"""The pages of the documentation, and the blocks of code on them.
+
+A block ``sh`` or ``python`` is run by a test; a block ``console`` is not, because it names hosts that do not exist. A
+block ``text`` is the output of the block above it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "deploy" / "docs"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(path for place in ("deploy", "tests") for path in (ROOT / place).rglob("*.md")),
+]
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Return the code blocks of *page* that are in one of the *languages*, in their order."""
+    return [text for language, text in _BLOCK.findall(page.read_text()) if language in languages]
+
+
+def missing(expected: str, output: str) -> list[str]:
+    """Return the lines of the block *expected* that the lines of *output* do not have; ``…`` is any text."""
+    patterns = [".*".join(map(re.escape, line.strip().split("…"))) for line in expected.splitlines()]
+    return [pattern for pattern in patterns if not re.search(f"^.*{pattern}", output, re.MULTILINE)]

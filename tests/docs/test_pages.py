@@ -1,0 +1,75 @@
+"""Every page: its links lead somewhere, its blocks are run, and the pages that the code names exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import DOCS, PAGES, ROOT, blocks, name
+
+# Which test runs the blocks of a page.
+RUN_BY = {
+    "README.md": "tests/docs/test_tutorial.py",
+    "deploy/docs/tutorial.md": "tests/docs/test_tutorial.py",
+    "deploy/docs/search.md": "tests/docs/test_tutorial.py",
+    "deploy/docs/audit.md": "tests/docs/test_tutorial.py",
+    "deploy/docs/ci.md": "tests/docs/test_ci_page.py",
+    "deploy/docs/python.md": "tests/cli/test_flow.py",
+}
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_between_pages_lead_to_files_and_headings(page: Path) -> None:
+    links = [link for link in _LINK.findall(_CODE.sub("", page.read_text())) if "://" not in link]
+
+    broken = [link for link in links if not leads_somewhere(page, link)]
+
+    assert broken == []
+
+
+def test_blocks_that_can_be_run_are_run() -> None:
+    runnable = {name(page) for page in PAGES if blocks(page, "sh", "python")}
+
+    assert runnable == RUN_BY.keys()
+    assert [test for page, test in RUN_BY.items() if Path(page).name not in (ROOT / test).read_text()] == []
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    contents = (DOCS / "README.md").read_text()
+    linked = {(DOCS / link.partition("#")[0]).resolve() for link in _LINK.findall(contents)}
+
+    assert [page.name for page in PAGES if page not in linked | {DOCS / "README.md", ROOT / "CHANGELOG.md"}] == []
+
+
+def test_pages_that_the_code_names_exist() -> None:
+    lines = subprocess.run(
+        ["git", "grep", "-hoE", r"deploy/[a-z/]+\.md", "--", "registry", "tests", "deploy", "migrations"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+    assert lines
+    assert [page for page in sorted(set(lines)) if not (ROOT / page).exists()] == []
+
+
+def test_the_readme_can_be_read_in_a_few_minutes() -> None:
+    assert len((ROOT / "README.md").read_text().split()) <= 900
+
+
+def leads_somewhere(page: Path, link: str) -> bool:
+    path, _, fragment = link.partition("#")
+    target = (page.parent / path).resolve() if path else page
+    if not target.is_relative_to(ROOT) or not target.exists():
+        return False
+    return not fragment or (target.suffix == ".md" and fragment in anchors(target))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the fragments of the headings of *page*, as GitHub and GitLab make them."""
+    headings = _HEADING.findall(re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
