@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from registry.api.problems import FRAMEWORK_CODES, status_of
-from registry.cli.exits import BY_CODE, MEANINGS, exit_code
+from registry.cli.support.exit_codes import BY_CODE, MEANINGS, exit_code
 from registry.domain.errors import RegistryError
 from tests.docs.pages import DOCS
 

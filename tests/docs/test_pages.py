@@ -21,6 +21,7 @@ RUN_BY = {
 }
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
+_PATH = re.compile(r"`((?:registry|tests|migrations|deploy)/[\w/-][\w./-]*)`")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -55,6 +56,13 @@ def test_pages_that_the_code_names_exist() -> None:
 
     assert lines
     assert [page for page in sorted(set(lines)) if not (ROOT / page).exists()] == []
+
+
+def test_files_that_the_pages_name_exist() -> None:
+    named = {path for page in PAGES for path in _PATH.findall(page.read_text())}
+
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 def test_the_readme_can_be_read_in_a_few_minutes() -> None:
