@@ -213,14 +213,14 @@ class ImportView(TypedDict):
     ignored_count: int
 
 
-JobState = Literal["parked", "running", "waiting"]
+JobState = Literal["parked", "running", "waiting", "abandoned"]
 
 
 class JobView(TypedDict):
     """Background work that is not done; ``reason`` is what was last in its way."""
 
     id: str
-    kind: Literal["import", "upload", "artifact"]
+    kind: Literal["import", "upload", "artifact", "refresh"]
     state: JobState
     subject: str
     model: str | None

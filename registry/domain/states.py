@@ -16,6 +16,7 @@ class VersionState(StrEnum):
 
 
 LOADABLE = frozenset({VersionState.READY, VersionState.UNVERIFIED})  # a client can load the files
+APPENDABLE = frozenset({VersionState.PENDING, VersionState.READY})  # the end of its run may still be added
 
 
 class RunState(StrEnum):
@@ -67,8 +68,13 @@ class ImportState(StrEnum):
 
 
 class JobState(StrEnum):
-    """A background job that is not done. ``parked``: its attempts are used up; an operator retries it."""
+    """A background job that is not done.
+
+    ``parked``: its attempts are used up; an operator retries it. ``abandoned``: the end of a run was not seen; an
+    operator may have it looked at again.
+    """
 
     PARKED = "parked"
     RUNNING = "running"
     WAITING = "waiting"
+    ABANDONED = "abandoned"

@@ -1,7 +1,8 @@
-"""Background jobs for operators: list those that wait or are parked, and retry a parked one.
+"""Background jobs for operators: list them, and retry one that is parked or abandoned.
 
-A job is an import, an upload that waits to be verified, or a file of the artifact area that waits to be hashed. One
-whose worker died, or broke, ``leases.MOST_ATTEMPTS`` times is parked: it would take each worker along for ever.
+A job is an import, an upload that waits to be verified, a file of the artifact area that waits to be hashed, or an
+unfinished run that is looked at again. One whose worker died, or broke, ``leases.MOST_ATTEMPTS`` times is parked: it
+would take each worker along for ever. A run whose end was not seen is abandoned.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from sqlalchemy.orm import Session
 
 from registry.db.base import Chained, Rows
 from registry.db.models import Account, Artifact, Import, Model, RunRefresh, Upload, Version
-from registry.db.queries import records
+from registry.db.queries import catalog, records
 from registry.db.records import JobRecord, Page
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, NotFound
-from registry.domain.states import JobState
+from registry.domain.states import APPENDABLE, JobState, RefreshState, RunState
 from registry.services import audit, leases
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.integrity.damage import STORAGE
@@ -53,9 +54,10 @@ REASON = (
 
 
 def list_(*, state: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[JobRecord]:
-    """Open jobs of all kinds, oldest first."""
+    """Return open jobs of all kinds, oldest first; those that are abandoned only for that *state*."""
     with reading() as session:
-        jobs = _open_jobs(leases.now(session)).subquery("jobs")
+        moment = leases.now(session)
+        jobs = (_abandoned_jobs(moment) if state == JobState.ABANDONED else _open_jobs(moment)).subquery("jobs")
         statement = select(jobs).order_by(jobs.c.created_at, jobs.c.id)
         if state is not None:
             statement = statement.where(jobs.c.state == state)
@@ -77,24 +79,57 @@ def parked(session: Session) -> Mapping[str, int]:
 
 
 def retry(job_id: str, *, actor: Actor) -> JobRecord:
-    """Return a parked job to the workers, with all of its attempts. Raises NotFound, or Conflict if not parked."""
+    """Return a parked or abandoned job to the workers, with all of its attempts and its whole time.
+
+    Raises NotFound, or Conflict for a job that is neither, or whose version is deleted.
+    """
     try:
         job_id = str(uuid.UUID(job_id))
     except ValueError:
         raise NotFound(f"there is no job {job_id[:64]!r}: an id is like 5f2c9d1e-0000-4000-8000-000000000000") from None
     with unit_of_work() as session:
         kind, row = _find(session, job_id)
-        if row.parked_at is None:
+        if not _is_stopped(row):
             raise Conflict(f"the job {job_id} is not parked; workers take it up by themselves")
         chain = _lock_both(session, row)
-        if row.parked_at is None:
+        if not _is_stopped(row):
             raise Conflict(f"the job {job_id} was retried by another request")
         row.attempts, row.parked_at, row.parked_reason, row.leased_until = 0, None, None, None
-        _record(session, chain, row, f"{kind}.retried", actor=actor)
+        if isinstance(row, RunRefresh) and isinstance(chain, Model) and row.state == RefreshState.ABANDONED:
+            _resume(session, chain, row, actor=actor)
+        else:
+            _record(session, chain, row, f"{kind}.retried", actor=actor)
         session.flush()
         jobs = _open_jobs(leases.now(session)).subquery("jobs")
         (found,) = records.rows(session, select(jobs).where(jobs.c.id == uuid.UUID(job_id).hex))
         return answer(session, _told(found))
+
+
+def _is_stopped(row: Import | Upload | Artifact | RunRefresh) -> bool:
+    """Return whether workers leave the job alone."""
+    return row.parked_at is not None or (isinstance(row, RunRefresh) and row.state == RefreshState.ABANDONED)
+
+
+def _resume(session: Session, held: Model, row: RunRefresh, *, actor: Actor) -> None:
+    """Let an abandoned run be looked at again, from now on for the whole time. Raises Conflict for a deleted version.
+
+    The caller holds the locks of the model and of the job.
+    """
+    version = session.get_one(Version, row.version_id, populate_existing=True)
+    is_there = held.deleted_at is None and version.state in APPENDABLE
+    if not is_there or version.run_state != RunState.ABANDONED:
+        raise Conflict(f"{held.name}:{version.number} is deleted; restore it first")
+    event = audit.begin(held)
+    row.state, row.reason, row.due_at, row.finished_at = RefreshState.WAITING, None, event.at, event.at
+    version.run_state = RunState.UNFINISHED.value
+    catalog.touch(version, event.at)
+    happening = Happening(
+        "version.refresh_retried",
+        {"model": held.name, "version": version.number},
+        before={"run_state": RunState.ABANDONED.value},
+        after={"run_state": version.run_state, "job": row.id},
+    )
+    audit.record(session, held, event, happening, actor=actor, version=version)
 
 
 def park_import(lease: Lease[Import]) -> None:
@@ -178,7 +213,7 @@ def _id_of(row: Import | Upload | Artifact | RunRefresh) -> str:
 
 
 def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact | RunRefresh]:
-    """Return the open job of that id, and its kind. Raises NotFound."""
+    """Return the open or abandoned job of that id, and its kind. Raises NotFound."""
     if job := session.scalars(select(Import).where(Import.id == job_id, _IMPORTS)).first():
         return "import", job
     if upload := session.scalars(select(Upload).where(Upload.id == job_id, _UPLOADS)).first():
@@ -186,7 +221,9 @@ def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifac
     unhashed = select(Artifact).where(Artifact.object == f"{INCOMING}{job_id}", _ARTIFACTS)
     if artifact := session.scalars(unhashed).first():
         return "artifact", artifact
-    if refresh := session.scalars(select(RunRefresh).where(RunRefresh.id == job_id, _REFRESHES)).first():
+    if refresh := session.scalars(
+        select(RunRefresh).where(RunRefresh.id == job_id, or_(_REFRESHES, _ABANDONED))
+    ).first():
         return "refresh", refresh
     raise NotFound(f"there is no open job {job_id}")
 
@@ -195,6 +232,7 @@ _IMPORTS = Import.state.in_([literal_column("'pending'"), literal_column("'runni
 _UPLOADS = Upload.state == literal_column("'uploaded'")
 _ARTIFACTS = Artifact.sha256.is_(None)
 _REFRESHES = RunRefresh.state == literal_column("'waiting'")
+_ABANDONED = RunRefresh.state == literal_column("'abandoned'")
 
 
 def _told(row: Sequence[Any]) -> JobRecord:
@@ -208,16 +246,23 @@ def _open_jobs(moment: datetime) -> Any:
     uploads = (Upload.id, Upload.sha256, none, cast(null(), Integer), Upload.reason)
     object_id = func.substr(Artifact.object, len(INCOMING) + 1)
     artifacts = (object_id, Artifact.path, none, cast(null(), Integer), none)
-    refreshes = (RunRefresh.id, RunRefresh.run_id, Model.name, Version.number, RunRefresh.reason)
     return union_all(
         _select(Import, "import", imports, moment).join(Model, Model.id == Import.model_id).where(_IMPORTS),
         _select(Upload, "upload", uploads, moment).where(_UPLOADS),
         _select(Artifact, "artifact", artifacts, moment).where(_ARTIFACTS),
-        _select(RunRefresh, "refresh", refreshes, moment)
-        .join(Version, Version.id == RunRefresh.version_id)
-        .join(Model, Model.id == RunRefresh.model_id)
-        .where(_REFRESHES),
+        _refreshes(moment).where(_REFRESHES),
     )
+
+
+def _abandoned_jobs(moment: datetime) -> Any:
+    """Select as :func:`_open_jobs` does those whose versions are without the end of their run."""
+    return _refreshes(moment).where(_ABANDONED, Version.run_state == RunState.ABANDONED.value)
+
+
+def _refreshes(moment: datetime) -> Rows:
+    columns = (RunRefresh.id, RunRefresh.run_id, Model.name, Version.number, RunRefresh.reason)
+    found = _select(RunRefresh, "refresh", columns, moment).join(Version, Version.id == RunRefresh.version_id)
+    return found.join(Model, Model.id == RunRefresh.model_id)
 
 
 def _select(
@@ -229,7 +274,8 @@ def _select(
     """*columns* are id, subject, model, version and reason."""
     id_, subject, model, version, reason = columns
     running = (table.leased_until > moment, JobState.RUNNING)
-    state = case((table.parked_at.is_not(None), JobState.PARKED), running, else_=JobState.WAITING)
+    abandoned = [(_ABANDONED, JobState.ABANDONED)] if table is RunRefresh else []
+    state = case(*abandoned, (table.parked_at.is_not(None), JobState.PARKED), running, else_=JobState.WAITING)
     return (
         select(
             func.replace(cast(id_, String), "-", "").label("id"),  # SQLite keeps none of its dashes

@@ -216,11 +216,13 @@ def test_parked_jobs_are_in_the_metrics_the_diagnosis_and_the_command_line(
 
     scraped = importing.api.client.get("/metrics").get_data(as_text=True)
     listed = command("admin", "jobs", "--json")
+    abandoned = command("admin", "jobs", "--abandoned", "--json")
     doctor = command("doctor", "--json")
     assert command("admin", "retry", asked["id"]).returncode == 0
 
     assert 'registry_jobs_parked{kind="import"} 1' in scraped
     assert [job["id"] for job in json.loads(listed.stdout)["jobs"]] == [asked["id"]]
+    assert json.loads(abandoned.stdout) == {"jobs": []}
     assert "1 of kind import" in doctor.stdout
     assert jobs(importing.api)[0]["state"] == "waiting"
 

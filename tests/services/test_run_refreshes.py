@@ -190,6 +190,45 @@ def test_a_run_that_is_gone_is_given_up_but_not_while_its_server_is(running: Imp
         assert run_refreshes.abandoned_lately() == ["fraud:1"]
 
 
+def test_an_abandoned_run_is_looked_at_again_when_an_operator_asks(running: Importing, upstream: Upstream) -> None:
+    upstream.run["data"]["metrics"] += [{"key": "auc", "value": 0.4}]
+    assert look(running, **long_ago(running))
+    assert (running.version(1)["metrics"]["auc"], expect(200, running.api.get("/jobs"))["items"]) == (0.4, [])
+    (job,) = expect(200, running.api.get("/jobs", query_string={"state": "abandoned"}))["items"]
+    assert (job["kind"], job["state"], job["version"], job["reason"]) == (
+        "refresh", "abandoned", 1, "the run had not ended after 7 days",
+    )  # fmt: skip
+
+    again = expect(200, running.api.post(f"/jobs/{job['id']}/retry"))
+    assert (again["state"], again["reason"]) == ("waiting", None)
+    assert running.version(1)["run_state"] == "unfinished"
+    entry = last(running)
+    assert (entry["action"], entry["actor"]["name"], entry["before"]) == (
+        "version.refresh_retried", "all", {"run_state": "abandoned"},
+    )  # fmt: skip
+    assert problems(running) == []
+    assert look(running)  # the wait begins again: the run has not ended
+    assert running.version(1)["run_state"] == "unfinished"
+    end(upstream)
+    assert look(running)
+
+    found = running.version(1)
+    assert (found["run_state"], found["metrics"]["auc"], found["metrics"]["f1"]) == ("finished", 0.9, 0.8)
+    assert expect(404, running.api.post(f"/jobs/{job['id']}/retry"))["code"] == "not_found"
+    assert problems(running) == []
+
+
+def test_the_run_of_a_deleted_version_is_not_looked_at_again(running: Importing) -> None:
+    look(running, **long_ago(running))
+    (job,) = expect(200, running.api.get("/jobs", query_string={"state": "abandoned"}))["items"]
+    expect(None, running.api.delete("/models/fraud/versions/1"))
+
+    refusal = expect(409, running.api.post(f"/jobs/{job['id']}/retry"))
+
+    assert refusal["detail"] == "fraud:1 is deleted; restore it first"
+    assert problems(running) == []
+
+
 def test_a_run_that_does_not_end_is_given_up_with_what_it_has_logged(running: Importing, upstream: Upstream) -> None:
     end(upstream)
     upstream.run["info"]["status"] = "RUNNING"

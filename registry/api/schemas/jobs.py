@@ -23,7 +23,10 @@ class JobView(View):
         **shown("`import`, `upload` (to be verified), `artifact` (to be hashed) or `refresh` (of an unfinished run).")
     )
     state = fields.String(
-        **shown("`waiting`, `running`, or `parked` after three attempts that ended without a result.")
+        **shown(
+            "`waiting`, `running`, `parked` after three attempts that ended without a result, or `abandoned`: the end "
+            "of a run was not seen."
+        )
     )
     subject = fields.String(
         **shown("The source of an import, the digest of an upload, the path of an artifact, or the id of a run.")

@@ -22,7 +22,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/api/v1", description="Backg
 @blueprint.response(200, JobPage)
 @requires(Permission.JOB_MANAGE)
 def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
-    """List background jobs that are not done, oldest first."""
+    """List background jobs that are not done, oldest first; abandoned ones where the query names that state."""
     return paged(background_jobs.list_(**query))
 
 
@@ -30,5 +30,5 @@ def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
 @blueprint.response(200, JobView)
 @requires(Permission.JOB_MANAGE)
 def retry_job(job_id: UUID) -> JobRecord:
-    """Return a parked job to the workers."""
+    """Return a parked or abandoned job to the workers."""
     return background_jobs.retry(str(job_id), actor=current_actor())

@@ -171,9 +171,10 @@ def _show_adoption(adoption: Adoption) -> None:
 
 @admin.command()
 @click.option("--all", "every", is_flag=True, help="Also those that wait or run.")
+@click.option("--abandoned", is_flag=True, help="Instead those for runs whose end was not seen.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
-def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
+def jobs(every: bool, abandoned: bool, as_json: bool, **overrides: Any) -> None:
     """List background jobs that were parked: three attempts ended without a result.
 
     That happens when the worker is killed (for example out of memory) or has a defect; the workers' log says which.
@@ -182,14 +183,19 @@ def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
     Example:
       registry admin jobs
     """
-    found = server.open_jobs(state=None if every else "parked", **overrides)
+    if every and abandoned:
+        raise click.UsageError("--all and --abandoned cannot be used together")
+    wanted = "abandoned" if abandoned else "parked"
+    found = server.open_jobs(state=None if every else wanted, **overrides)
     if as_json:
         output.document({"jobs": [_job(job) for job in found]})
         return
     rows = [[Whole(job.id), Whole(job.kind), Whole(job.state), job.attempts, job.subject] for job in found]
-    tables.table(("id", "kind", "state", "attempts", "subject"), rows, empty="no jobs" if every else "no parked jobs")
+    tables.table(
+        ("id", "kind", "state", "attempts", "subject"), rows, empty="no jobs" if every else f"no {wanted} jobs"
+    )
     for job in found:
-        if job.state == "parked":
+        if job.state in {"parked", "abandoned"}:
             output.line(f"{job.id}: {job.reason}")
     output.line(f"{output.count(len(found), 'job')}.")
 
@@ -199,7 +205,9 @@ def jobs(every: bool, as_json: bool, **overrides: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @server.settings
 def retry(job_id: str, as_json: bool, **overrides: Any) -> None:
-    """Return a parked job to the workers, with three more attempts.
+    """Return a parked or abandoned job to the workers, with three more attempts.
+
+    For a run whose end was not seen that means seven more days.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""Background jobs of the registry: which are parked, and one more try."""
+"""Background jobs of the registry: which are parked or abandoned, and one more try."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from registry.client.types import JobState, JobView
 
 
 class Jobs:
-    """Imports, verifications and hashing that are not done. Needs the role admin."""
+    """Imports, verifications, hashing and looks at unfinished runs that are not done. Needs the role admin."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
     def list(self, *, state: JobState | None = None) -> Iterator[JobView]:
-        """Open jobs, oldest first."""
+        """Open jobs, oldest first; those that are abandoned only for that *state*."""
         return self._transport.pages(JobView, path("jobs"), query={"state": state})
 
     def retry(self, job_id: str, *, idempotency_key: str | None = None) -> JobView:
-        """Return a parked job to the workers."""
+        """Return a parked or abandoned job to the workers."""
         return self._transport.one(JobView, "POST", path("jobs", job_id, "retry"), key=idempotency_key)

@@ -305,6 +305,7 @@ ACTIONS: Mapping[str, Callable[[_Replay, Entry], None]] = {
     "version.edited": _Replay.version_edited,
     "version.measured": _Replay.measured,
     "version.refreshed": _Replay.refreshed,
+    "version.refresh_retried": _Replay.refreshed,
     "version.deleted": _Replay.version_deleted,
     "version.undeleted": _Replay.undeleted,
     "version.purged": _Replay.purged,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import literal_column, select
@@ -27,7 +27,7 @@ from registry.domain.audit import Happening
 from registry.domain.errors import Invalid, NotFound, RegistryError
 from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Followed, Registration
-from registry.domain.states import RefreshState, RunState, VersionState
+from registry.domain.states import APPENDABLE, RefreshState, RunState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
 from registry.services.catalog import registration, versions
@@ -42,7 +42,6 @@ SHORTEST, LONGEST = timedelta(seconds=5), timedelta(hours=1)  # between two look
 GIVEN_UP_AFTER = timedelta(days=7)
 WAITING = RunRefresh.state == literal_column("'waiting'")  # a literal: else the index over it may be left out
 LATELY, MOST = timedelta(days=30), 100  # of what doctor reports
-APPENDABLE = frozenset({VersionState.PENDING.value, VersionState.READY.value})
 
 
 def followed(version: VersionRecord) -> Followed | None:
@@ -102,7 +101,7 @@ def _followed(row: RunRefresh) -> Followed:
 
 def _attempt(row: RunRefresh, lease: Lease[RunRefresh], upstreams: Sequence[Upstream]) -> None:
     """Add what is known of a run that has ended, or come back later. Raises Lost."""
-    is_last = times.now() - row.created_at >= GIVEN_UP_AFTER
+    is_last = times.now() - _since(row) >= GIVEN_UP_AFTER
     over = f"the run had not ended after {GIVEN_UP_AFTER.days} days"
     try:
         known = upstream.look_again(_followed(row), upstreams)
@@ -132,10 +131,15 @@ def _come_back(row: RunRefresh, lease: Lease[RunRefresh], reason: str, *, counts
 
 def _postpone(session: Session, row: RunRefresh, reason: str, *, counts: bool = False) -> None:
     now = leases.now(session)
-    row.due_at = now + min(max((now - row.created_at) / 2, SHORTEST), LONGEST)
+    row.due_at = now + min(max((now - _since(row)) / 2, SHORTEST), LONGEST)
     row.reason = reason
     if not counts:
         row.attempts = 0
+
+
+def _since(row: RunRefresh) -> datetime:
+    """Return when the wait began: with the registration, or when an abandoned one was retried."""
+    return row.finished_at or row.created_at
 
 
 def _end(row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: Registration | None = None) -> None:
@@ -153,7 +157,7 @@ def _end(row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: R
         is_there = held.deleted_at is None and version.state in APPENDABLE
         if not is_there:
             reason, known = f"{held.name}:{version.number} was deleted or has failed", None
-            if version.purged_at is None and times.now() - done.created_at < GIVEN_UP_AFTER:
+            if version.purged_at is None and times.now() - _since(done) < GIVEN_UP_AFTER:
                 _postpone(session, done, reason)  # it may be restored
                 return
         event = audit.begin(held)
@@ -209,7 +213,8 @@ def _unmeasured(session: Session, version: Version, known: Registration, row: Ru
     key, digest, value = VersionMetric.key, VersionMetric.dataset_digest, VersionMetric.value
     mine = VersionMetric.version_id == version.id
     had = {tuple(one) for one in records.rows(session, select(key, digest, value).distinct().where(mine))}
-    later = select(key, digest).distinct().where(mine, VersionMetric.recorded_at > row.created_at)
+    since = VersionMetric.recorded_at > row.created_at
+    later = select(key, digest).distinct().where(mine, since, VersionMetric.recorded_by != SYSTEM.id)
     decided = {tuple(one) for one in records.rows(session, later)}
     found = []
     for one in known.measured:

@@ -198,7 +198,8 @@ def unfinished_runs() -> Check:
     return Check(
         True,
         f"the end of these versions' runs was not seen in the last 30 days: {_some(found)}",
-        "Their history says why. What a run logged since can be added (registry version measure).",
+        "registry admin jobs --abandoned says why; registry admin retry has workers look again. What a run logged "
+        "since can also be added by hand (registry version measure).",
     )
 
 
