@@ -27,8 +27,7 @@ from registry.services.maintenance import secret_keys
 from registry.services.maintenance.secret_keys import Keys
 from registry.services.usage.downloads import DownloadCounts
 from registry.services.usage.refusals import Counts
-from registry.storage.factory import open_store
-from registry.storage.sources import open_sources
+from registry.storage.factory import open_sources, open_store
 from registry.telemetry import requests, tracing
 from registry.tracking.http_client import Link
 from registry.tracking.server import TrackingServer

@@ -37,8 +37,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "alias": "commands.alias:alias",
         "tag": "commands.tag:tag",
         "audit": "commands.audit:audit",
-        "import": "mlflow.import_apply:import_",
-        "export": "mlflow.export:export",
+        "import": "commands.import_:import_",
+        "export": "commands.export:export",
     },
     "Identity": {
         "login": "commands.login:login",

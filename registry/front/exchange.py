@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from gunicorn.http import wsgi
 
 from registry.front import chunks, refusals
 from registry.front.connection import Connection
 from registry.front.limits import RESPONSE_BYTES, SMALL_RESPONSE_BYTES
-from registry.front.transfers import Admission
-
-if TYPE_CHECKING:
-    from registry.front.worker import Worker
+from registry.front.memory_budget import Budget
+from registry.front.transfers import Admission, Transfers
 
 _DRAIN_BYTES = 64 * 1024
 
@@ -53,6 +52,29 @@ class _Reply:
     is_file: bool
 
 
+class ConnectionOwner(Protocol):
+    """The worker, as an exchange uses it."""
+
+    wsgi: Callable[..., Iterable[bytes]]
+    cfg: Any
+    log: Any
+    transfers: Transfers[Exchange]
+    responses: Budget
+    yielding: Callable[[], AbstractContextManager[None]]
+
+    def count_request(self) -> bool:
+        """Return whether the connection may stay open for another request."""
+
+    def settle(self, connection: Connection, *, keep: bool) -> None:
+        """Take the connection back after a response."""
+
+    def refuse(self, connection: Connection, code: str, response: bytes) -> None:
+        """Send *response* and close the connection."""
+
+    def abandon(self, connection: Connection, error: OSError) -> None:
+        """Close the connection because of *error*."""
+
+
 class Exchange:
     """A request that was received, completely or up to its body.
 
@@ -60,7 +82,7 @@ class Exchange:
     be kept in memory asks for a place; if there is none now, the call returns, and a later one goes on.
     """
 
-    def __init__(self, worker: Worker, connection: Connection) -> None:
+    def __init__(self, worker: ConnectionOwner, connection: Connection) -> None:
         self._worker, self._connection = worker, connection
         self.holds_place = False
         self._path = connection.head.path if connection.head else b""

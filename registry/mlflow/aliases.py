@@ -13,14 +13,9 @@ from registry.domain.states import LOADABLE
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import entities, not_found, validation
-from registry.mlflow.endpoint import endpoint
-from registry.mlflow.models import NAME
-from registry.mlflow.parsing import string
-from registry.mlflow.versions import VERSION
+from registry.mlflow.endpoint import ALIAS, NAME, VERSION, endpoint
 from registry.services.catalog import aliases
 from registry.services.search import mlflow_entities
-
-ALIAS = string(required=True)
 
 
 @endpoint("POST", "/registered-models/alias", name=NAME, alias=ALIAS, version=VERSION)

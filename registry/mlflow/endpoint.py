@@ -15,6 +15,7 @@ from registry.mlflow.parsing import Field
 
 View = Callable[..., dict[str, Any]]
 PREFIXES = {"/api/2.0/mlflow": "", "/ajax-api/2.0/mlflow": "ajax_"}
+NAME = VERSION = KEY = ALIAS = parsing.string(required=True)  # several endpoints have these fields
 
 blueprint = Blueprint("mlflow", __name__)
 errors.register(blueprint)

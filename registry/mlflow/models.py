@@ -11,13 +11,10 @@ from registry.domain.stages import Lifecycle, Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases, settings
 from registry.mlflow import entities, not_found, prompts, validation
-from registry.mlflow.endpoint import endpoint
+from registry.mlflow.endpoint import KEY, NAME, endpoint
 from registry.mlflow.parsing import string, strings, tags
 from registry.services.catalog import models
 from registry.services.search import mlflow_entities
-
-NAME = string(required=True)
-KEY = string(required=True)
 
 
 @endpoint("POST", "/registered-models/create", name=NAME, tags=tags(), description=string())

@@ -10,10 +10,8 @@ from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, store
 from registry.mlflow import entities, not_found, validation
-from registry.mlflow.endpoint import endpoint
-from registry.mlflow.models import NAME
+from registry.mlflow.endpoint import NAME, VERSION, endpoint
 from registry.mlflow.parsing import boolean, string
-from registry.mlflow.versions import VERSION
 from registry.services.catalog import models
 from registry.services.search import mlflow_entities
 from registry.services.stages import transitions

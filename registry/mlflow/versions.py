@@ -10,14 +10,11 @@ from registry.domain.states import VersionState
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases
 from registry.mlflow import creation, entities, locations, not_found, validation
-from registry.mlflow.endpoint import endpoint
-from registry.mlflow.models import KEY, NAME
+from registry.mlflow.endpoint import KEY, NAME, VERSION, endpoint
 from registry.mlflow.parsing import string, tags
 from registry.services.catalog import versions
 from registry.services.imports import import_jobs
 from registry.services.search import mlflow_entities
-
-VERSION = string(required=True)
 
 
 @endpoint(

@@ -1,16 +1,20 @@
-"""Open the store that the settings name."""
+"""Open the store and the import sources that the settings name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from registry.domain import locations
 from registry.storage.checked import Store
 from registry.storage.driver import Driver
+from registry.storage.https_source import HttpsSource
 from registry.storage.local import LocalDriver
+from registry.storage.sources import Source, Sources
 
 if TYPE_CHECKING:
     from registry.storage.s3 import ChecksumMode
@@ -52,6 +56,34 @@ class StorageSettings(Protocol):
         """``when_required`` or ``when_supported``."""
 
 
+class SourceSettings(Protocol):
+    """What of the settings concerns sources."""
+
+    @property
+    def import_sources(self) -> Sequence[str]:
+        """The locations at or below which bytes may be fetched."""
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """The most bytes that one file may have."""
+
+    @property
+    def s3_endpoint_url(self) -> str | None:
+        """None for AWS."""
+
+    @property
+    def s3_region(self) -> str | None:
+        """None for what boto3 is configured with."""
+
+    @property
+    def s3_path_style(self) -> bool:
+        """Whether the bucket is part of the path."""
+
+    @property
+    def s3_checksum_mode(self) -> str:
+        """``when_required`` or ``when_supported``."""
+
+
 def open_store(settings: StorageSettings) -> Store:
     """Open the store of ``settings.storage_url``; nothing is connected to before its first use.
 
@@ -65,6 +97,22 @@ def open_store(settings: StorageSettings) -> Store:
         case "s3":
             return Store(_s3(url, settings), read_at_once=settings.inline_verify_bytes)
     raise ValueError(f"the storage URL starts with file:/// or s3://, not {url.scheme!r}")
+
+
+def open_sources(settings: SourceSettings) -> Sources:
+    """The sources that the settings allow; nothing is connected to before its first use.
+
+    Raises ModuleNotFoundError when boto3 is needed and not installed.
+    """
+    within = [locations.parse(text) for text in settings.import_sources]
+
+    @cache
+    def open_source(scheme: str) -> Source:
+        return HttpsSource() if scheme == "https" else _s3_source(settings)
+
+    for location in within:
+        open_source(location.scheme)
+    return Sources(within, open_source, most=settings.max_upload_bytes)
 
 
 def _local(url: SplitResult, settings: StorageSettings) -> Driver:
@@ -95,4 +143,17 @@ def _s3(url: SplitResult, settings: StorageSettings) -> Driver:
         region=settings.s3_region,
         path_style=settings.s3_path_style,
         checksum_mode=cast("ChecksumMode", mode),
+    )
+
+
+def _s3_source(settings: SourceSettings) -> Source:
+    try:
+        from registry.storage.s3_source import open_s3_source
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError("s3:// sources need boto3: in a checkout, pip install '.[s3]'") from error
+    return open_s3_source(
+        endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region,
+        path_style=settings.s3_path_style,
+        checksum_mode=cast("ChecksumMode", settings.s3_checksum_mode),
     )
