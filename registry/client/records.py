@@ -112,6 +112,7 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
         row |= {
             "aliases": ",".join(version["aliases"]),
             "run": run.get("id"),
+            "run_state": version.get("run_state"),
             "commit": code.get("commit"),
             "datasets": ",".join(dataset["name"] for dataset in lineage.get("datasets") or ()),
         }
@@ -140,7 +141,8 @@ def _version(version: Record) -> str:
     aliases = [f"@{alias}" for alias in version["aliases"]]
     metrics = [f"{key}={value:.4g}" for key, value in version["metrics"].items()]
     more = ["…"] if len(metrics) > _SHOWN else []
-    parts = [version["state"], *stage, *files, *aliases, *metrics[:_SHOWN], *more]
+    run = ["run unfinished"] if version.get("run_state") == "unfinished" else []
+    parts = [version["state"], *run, *stage, *files, *aliases, *metrics[:_SHOWN], *more]
     return f"{version['model']}:{version['number']} {', '.join(parts)}"
 
 

@@ -23,6 +23,7 @@ SYSTEM = "mlflow"
 MOST = 1000
 KEY, PARAM, TAG = 250, 6000, 8000
 _DATASETS = 100
+_UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 EVALUATIONS = 100  # that one registration takes
 # A logged model's tag with a digest that MLflow keeps the beginning of, after which the tag is called.
 WHOLE_DIGEST = "registry.dataset."
@@ -69,6 +70,7 @@ def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -
 def snapshot(run: Any, *, url: str | None = None) -> Run:
     """A run as it stands now."""
     told = told_by_run(run)
+    goes_on = getattr(run.info, "status", None) in _UNFINISHED  # a resumed run keeps the time of its first end
     made = given(
         system=SYSTEM,
         id=str(run.info.run_id),
@@ -78,7 +80,7 @@ def snapshot(run: Any, *, url: str | None = None) -> Run:
         unmeasured=told.unmeasured or None,
         tags=told.tags or None,
         started_at=instant(run.info.start_time),
-        finished_at=instant(run.info.end_time),
+        finished_at=None if goes_on else instant(run.info.end_time),
     )
     return cast(Run, made)
 

@@ -27,7 +27,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """A run that has not ended, and the logged model of it: what a tracking server is asked about until it has."""
+    """A run that is not known to have ended, and its logged model: what a tracking server is asked about until it has.
+
+    ``server`` is empty where any of those that are configured may have the run.
+    """
 
     server: str
     run_id: str

@@ -22,8 +22,8 @@ APPENDABLE = frozenset({VersionState.PENDING, VersionState.READY})  # the end of
 class RunState(StrEnum):
     """Whether the lineage of a version has the end of its run.
 
-    ``unfinished``: the run was still running, and a worker looks again until it has ended. ``finished``: it has ended,
-    and a second snapshot was added. ``abandoned``: the end was not seen; the history has the reason.
+    ``unfinished``: the run had not ended as far as is known, and a worker looks again until it has. ``finished``: it
+    has ended, and a second snapshot was added. ``abandoned``: the end was not seen; the history has the reason.
     """
 
     UNFINISHED = "unfinished"

@@ -70,6 +70,7 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
         logged_model=wish.model_id,
         upstreams=upstreams(),
         sources=sources() if Permission.VERSION_IMPORT in actor.permissions else None,
+        hosts=_hosts(),
     )
     if facts is None:
         return _reserve(name, _reference(source, wish), actor=actor)
@@ -133,7 +134,13 @@ def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> V
         return _reserve(name, _awaited(source, wish), actor=actor, fetch=mlflow_sources.wait_facts(held))
     told = import_kinds.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
     wanted = replace(
-        told, description=wish.description, tags=wish.tags, origin=_origin(source, wish), anew=True, area=held.area
+        told,
+        description=wish.description,
+        tags=wish.tags,
+        origin=_origin(source, wish),
+        anew=True,
+        area=held.area,
+        follows=upstream.followed(told.lineage.run, wish.model_id, upstreams()),
     )
     return _register(name, wanted, actor=actor)
 

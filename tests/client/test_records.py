@@ -53,6 +53,7 @@ SHOWN = "<fraud:3 ready, production, 2 files, 1.2 MiB, @champion, auc=0.9346>"
             VERSION | {"metrics": {str(number): 1.0 for number in range(9)}},
             SHOWN.replace("auc=0.9346", "0=1, 1=1, 2=1, 3=1, 4=1, 5=1, …"),
         ),
+        (types.VersionView, VERSION | {"run_state": "unfinished"}, SHOWN.replace("ready", "ready, run unfinished")),
         (types.VersionView, {"model": "fraud"}, "{'model': 'fraud'}"),
         (types.MeView, {"name": "alice"}, "{'name': 'alice'}"),
     ],
@@ -77,7 +78,11 @@ def test_lists_and_answers_of_calls_are_shown_in_short(registry: Registry, clien
 
 
 def test_versions_are_flat_rows(registry: Registry, client: RegistryClient) -> None:
-    version = VERSION | {"evaluations": EVALUATIONS, "lineage": VERSION["lineage"] | {"code": {"commit": "c0ffee"}}}
+    version = VERSION | {
+        "run_state": "unfinished",
+        "evaluations": EVALUATIONS,
+        "lineage": VERSION["lineage"] | {"code": {"commit": "c0ffee"}},
+    }
     registry.answers.append(lambda request: reply({"items": [version], "next_cursor": None}))
 
     (row,) = client.versions("fraud", stage="production", state="ready")
@@ -85,6 +90,7 @@ def test_versions_are_flat_rows(registry: Registry, client: RegistryClient) -> N
     assert dict(registry.seen[0].args).items() >= {"stage": "production", "state": "ready"}.items()
     assert row.items() >= {
         "number": 3, "metrics.auc": 0.93456789, "params.depth": "6", "tags.team": "risk", "run": "7",
+        "run_state": "unfinished",
         "datasets": "train.csv,test.csv", "aliases": "champion", "commit": "c0ffee", f"metrics.auc@{TRAIN}": 0.99,
     }.items()  # fmt: skip
     assert row.pop("created_at") == datetime.fromisoformat(VERSION["created_at"])

@@ -178,6 +178,7 @@ def test_training_registering_and_loading_work_unchanged_and_the_files_and_their
     assert [told["status"], told["auto"]] == ["READY", "READY"]
     assert told["loaded"] == [[0, 0, 1, 1]] * 4
     assert [version["state"] for version in versions] == ["ready"] * 3
+    assert [version["run_state"] for version in versions] == [None, None, "unfinished"]
     assert first["source"] == told["source"] == told["model_id"]
     assert first["framework"] == "sklearn"
     assert first["metrics"] == {"auc": 0.9}
@@ -270,6 +271,7 @@ def test_one_uri_is_enough_with_mlflows_own_server_in_front(
         made = [caller.get(f"/models/fraud/versions/{number}") for number in (1, 2, 3)]
         by_old = caller.get("/models/old/versions/1")
     assert [version["state"] for version in made] == ["ready"] * 3
+    assert [version["run_state"] for version in made] == ["unfinished", None, None]  # the first was logged in its run
     assert {version["lineage"]["run"]["id"] for version in made} == {told["run"]}
     assert (made[0]["metrics"], made[0]["lineage"]["run"]["params"]) == ({"auc": 0.9}, {"C": "1.0"})
     assert [dataset["name"] for dataset in made[0]["lineage"]["datasets"]] == ["train"]

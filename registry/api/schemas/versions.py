@@ -264,9 +264,9 @@ class VersionView(View):
     lineage = fields.Nested(LineageView, **shown("Where it came from."))
     run_state = fields.String(
         **shown(
-            "`unfinished`: the run was still running when the lineage was recorded, and what it logs later is added "
-            "when it has ended; `finished`: that was added; `abandoned`: its end was not seen, the history says why. "
-            "Null: no tracking server is asked about the run again.",
+            "`unfinished`: the run was not known to have ended when the lineage was recorded, and what it logs later "
+            "is added when it has; `finished`: that was added; `abandoned`: its end was not seen, the history says "
+            "why. Null: no tracking server is asked about the run again.",
             null=True,
         )
     )

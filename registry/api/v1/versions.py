@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -32,9 +33,10 @@ from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
-from registry.http.context import current_actor, if_match, protected_aliases, settings
+from registry.http.context import current_actor, if_match, protected_aliases, settings, upstreams
 from registry.services.catalog import registration, versions
 from registry.services.catalog.registration import Registered
+from registry.services.imports import upstream
 from registry.services.lineage import recording
 
 blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="Immutable numbered versions.")
@@ -68,7 +70,9 @@ def register_version(body: Registration, model: str) -> Registered:
     them or to make another version. What was changed since the first registration stays as it is. The
     address and the times of the run stay those of the first registration.
     """
-    return registration.register(model, body, actor=current_actor(), protected=protected_aliases())
+    follows = upstream.followed(body.lineage.run, body.origin.logged_model, upstreams())
+    wanted = replace(body, follows=None if body.claimed else follows)
+    return registration.register(model, wanted, actor=current_actor(), protected=protected_aliases())
 
 
 @blueprint.route("/models/<model:model>/versions")

@@ -108,6 +108,7 @@ def _version(shown: Any, log: Version) -> Iterator[str]:
         f"version {log.number}: its",
         ("state", shown["state"], log.state),
         ("reason", shown["state_reason"], log.state_reason),
+        ("state of its run", shown.get("run_state"), log.run_state),
         ("stage", shown["stage"], log.stage),
         ("mark of a rollback", shown["rolled_back"], log.rolled_back),
         ("manifest digest", shown["manifest_digest"] or "", log.manifest),

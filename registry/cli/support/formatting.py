@@ -29,12 +29,17 @@ def version_row(version: VersionView) -> list[object]:
     return [
         Whole(f"{version['model']}:{version['number']}"),
         Whole(version["stage"]),
-        Whole(version["state"]),
+        Whole(version["state"] + _run_note(version)),
         Moment(version["created_at"]),
         version["created_by"],
         version["aliases"],
         evaluations.values(version),
     ]
+
+
+def _run_note(version: VersionView) -> str:
+    """What to say of a version whose facts are not final."""
+    return ", run unfinished" if version.get("run_state") == "unfinished" else ""
 
 
 def model(view: ModelView) -> None:

@@ -14,8 +14,8 @@ from registry.db.models.artifacts import Leased, parked_index
 class RunRefresh(Leased, Base):
     """A run that was unfinished when its version was registered. ``state``: waiting, done or abandoned.
 
-    Its tracking ``server`` is asked when it is ``due_at``. ``reason`` is what was in the way of its end last.
-    ``finished_at`` is when it ended; of one that waits again, when it was retried.
+    Its tracking ``server`` is asked when it is ``due_at``; where that is empty, all that are configured. ``reason`` is
+    what was in the way of its end last. ``finished_at`` is when it ended; of one that waits again, when it was retried.
     ``created_at`` is when the first snapshot was recorded. ``seal`` covers which run is read for which version.
     """
 

@@ -39,13 +39,18 @@ def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> 
 
     def fill(job: Job) -> Registration:
         files = files_for(job.facts)
-        manifest.seal(files)
-        if missing := [file.sha256 for file in files if not job.take_over(file)]:
-            raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
-        job.files, job.bytes = len(files), sum(file.size for file in files)
+        take(job, files)
         return described(files, store=job.store, area=job.facts["path"])
 
     return fill
+
+
+def take(job: Job, files: Sequence[File]) -> None:
+    """Take *files* that were sent to the artifact area. Raises Invalid, or BlobsMissing."""
+    manifest.seal(files)
+    if missing := [file.sha256 for file in files if not job.take_over(file)]:
+        raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
+    job.files, job.bytes = len(files), sum(file.size for file in files)
 
 
 def _read(file: File, store: Store) -> bytes:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
-from registry.domain import tracked
+from registry.domain import artifact_area, tracked
 from registry.domain.errors import Conflict, NotFound, RegistryError, Unavailable
 from registry.domain.evaluations import Evaluation
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Followed, Registration
 from registry.domain.tracked import Subject
+from registry.services.artifacts import mlflow_sources
 from registry.services.imports import import_kinds
 from registry.services.imports.copy import Job
 from registry.services.imports.import_kinds import Kind
@@ -26,6 +27,7 @@ from registry.tracking.server import TrackingServer
 
 OUTPUTS = 100
 TRACKING = "tracking"
+ANY_SERVER = ""  # in place of the server that has a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +64,30 @@ class _Known:
     def run_id(self) -> str | None:
         return self.run.id if self.run else None
 
+    @property
+    def location(self) -> str:
+        """Where the files are, as the server says."""
+        root = self.model.artifact_uri if self.model else self.run.artifact_uri if self.run else ""
+        return f"{root.rstrip('/')}/{self.path}" if self.path else root
+
 
 def facts_of(
-    source: str, *, run_id: str | None, logged_model: str | None, upstreams: Sequence[Upstream], sources: Sources | None
+    source: str,
+    *,
+    run_id: str | None,
+    logged_model: str | None,
+    upstreams: Sequence[Upstream],
+    sources: Sources | None,
+    hosts: Collection[str] = (),
 ) -> Mapping[str, Any] | None:
     """The facts with which a version of this source is to be reserved; None where no worker could fetch its files.
 
     Nothing is asked: that a server may have it does not mean that it has. *sources* is None for a caller who may not
-    import.
+    import. *hosts* are the names under which this registry is served.
     """
     subject = tracked.subject_of(source, run_id=run_id, logged_model=logged_model)
     if subject and any(upstream.may_have(subject) for upstream in upstreams):
-        return {"kind": TRACKING, **asdict(subject), "may_import": sources is not None}
+        return {"kind": TRACKING, **asdict(subject), "may_import": sources is not None, "hosts": sorted(hosts)}
     return {"kind": "location"} if sources is not None and sources.allows(source) else None
 
 
@@ -158,11 +172,11 @@ def _path_of(subject: Subject, root: str) -> str:
 
 
 def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
-    files = _files(job, known)
+    files, taken_from = _files(job, known)
     if not files and known.run and known.path and subject.location is None:
         # MLflow 3 keeps what a run has logged under a name as a logged model, apart from the run's own artifacts.
         known = _logged_as(known, known.run)
-        files = _files(job, known)
+        files, taken_from = _files(job, known)
     if not files:
         raise NotFound(f"there are no files at {job.source}, says {known.upstream.server.url}")
     return import_kinds.described(
@@ -173,7 +187,22 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
         metrics=_measured(known),
         evaluations=_evaluated(known),
         follows=_followed(known),
+        area=taken_from,
     )
+
+
+def followed(run: Run | None, logged_model: str | None, upstreams: Sequence[Upstream]) -> Followed | None:
+    """Return the run that a caller has named, to be looked at until it has ended; None where there is no need.
+
+    Any of the *upstreams* may have it. Without one it is waited for where the caller says that it has begun and not
+    that it has ended: one may be configured later.
+    """
+    if run is None or run.system != snapshots.SYSTEM or run.finished_at or not tracked.RUN_ID.match(run.id):
+        return None
+    if not upstreams and run.started_at is None:
+        return None
+    is_known = logged_model and tracked.LOGGED_MODEL_ID.match(logged_model)
+    return Followed(ANY_SERVER, run.id, logged_model if is_known else None)
 
 
 def _followed(known: _Known) -> Followed | None:
@@ -187,17 +216,7 @@ def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registratio
 
     Raises NotFound when the server answers and has no such run; Conflict or Unavailable.
     """
-    upstream = next((one for one in upstreams if one.server.url == followed.server), None)
-    if upstream is None:
-        raise Unavailable(f"REGISTRY_MLFLOW_TRACKING does not name {followed.server}, which has the run")
-    try:
-        run = upstream.server.run(followed.run_id)
-    except NotFound as missing:
-        try:
-            upstream.server.check()
-        except NotFound:
-            raise Unavailable(f"{followed.server} does not answer as a tracking server") from missing
-        raise
+    upstream, run = _owner(followed, upstreams)
     model = None
     if followed.logged_model:
         with suppress(NotFound):  # it was deleted; its run was not
@@ -213,20 +232,59 @@ def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registratio
     )
 
 
-def _files(job: Job, known: _Known) -> list[File]:
-    """Fetch the files; none where there are none. What cannot be registered is not fetched either."""
+def _owner(followed: Followed, upstreams: Sequence[Upstream]) -> tuple[Upstream, TrackedRun]:
+    """Return the server that has the run, and the run. Raises NotFound, Conflict or Unavailable."""
+    asked = [one for one in upstreams if followed.server in {one.server.url, ANY_SERVER}]
+    if not asked:
+        named = f" {followed.server}, which has the run" if followed.server else " a server that may have the run"
+        raise Unavailable(f"REGISTRY_MLFLOW_TRACKING does not name{named}")
+    missing: list[NotFound] = []
+    for upstream in asked:
+        try:
+            return upstream, upstream.server.run(followed.run_id)
+        except NotFound as error:
+            missing.append(error)
+    for upstream in asked:
+        try:
+            upstream.server.check()
+        except NotFound as error:
+            raise Unavailable(f"{upstream.server.url} does not answer as a tracking server") from error
+    raise NotFound("; ".join(error.detail for error in missing))
+
+
+def _files(job: Job, known: _Known) -> tuple[list[File], str | None]:
+    """Fetch the files; none where there are none. What cannot be registered is not fetched either.
+
+    The second value is the path in this registry's artifact area of files that were sent there.
+    """
     server, roots = known.upstream.server, known.upstream.roots
-    root = known.model.artifact_uri if known.model else known.run.artifact_uri if known.run else ""
-    location = f"{root.rstrip('/')}/{known.path}" if known.path else root
+    if (held := _sent_here(job, known.location)) is not None:
+        if held.files:
+            import_kinds.take(job, held.files)
+        return list(held.files), held.area
     folder = _folder(known)
     try:
-        if location.startswith("s3://") and known.upstream.has_roots:
-            return import_kinds.fetch_all(job, roots, location)
+        if known.location.startswith("s3://") and known.upstream.has_roots:
+            return import_kinds.fetch_all(job, roots, known.location), None
         found = walk(folder, keep=job.keeps, pulse=job.pulse)
         job.check((entry.path, entry.size) for entry in found)
     except (Empty, NotFound):
-        return []
-    return [job.fetch(entry.path, partial(server.read, folder, entry)) for entry in found]
+        return [], None
+    return [job.fetch(entry.path, partial(server.read, folder, entry)) for entry in found], None
+
+
+def _sent_here(job: Job, location: str) -> mlflow_sources.Found | None:
+    """Return the files at a location in this registry's artifact area; None for another location.
+
+    Raises Conflict for files of several accounts, or Unavailable while one is not hashed.
+    """
+    hosts = job.facts.get("hosts", ())
+    if not location.startswith(("http://", "https://")) or artifact_area.path_in(location, hosts=hosts) is None:
+        return None
+    held = mlflow_sources.manifest_at(location, hosts=hosts) or mlflow_sources.Found("", ())
+    if held.waiting:
+        raise Unavailable(f"{len(held.waiting)} files at {location} are still to be read and hashed")
+    return held
 
 
 def _folder(known: _Known) -> Folder:
