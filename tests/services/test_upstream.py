@@ -198,7 +198,7 @@ def test_what_is_down_for_a_day_is_given_up(importing: Importing, upstream: Upst
         (PROXY, document({"files": [{"path": "/etc/passwd", "is_dir": False}]}), "lists '/etc/passwd'"),
         (PROXY, document({"files": [{"path": "a\\b", "is_dir": False}]}), "cannot be in a version"),
         (PROXY, document({"files": [{"path": "a\x00b", "is_dir": False}]}), "cannot be in a version"),
-        (PROXY, document({"files": [{"path": ".git", "is_dir": True}]}), "its configuration can run commands"),
+        (PROXY, document({"files": [{"path": ".git", "is_dir": True}]}), "there are no files at"),
         (PROXY, document({"files": [{"path": "nul.txt", "is_dir": False}]}), "is a device on Windows"),
         (PROXY, document({"files": [{"path": "a"}, {"path": "A"}]}), "side by side: 'A' is the same as 'a'"),
         (PROXY, document({"files": [{"path": f"{index}"} for index in range(10_001)]}), "must list 1 to 10000 files"),
