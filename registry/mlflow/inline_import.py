@@ -21,6 +21,7 @@ from registry.services.imports import upstream
 from registry.services.imports.copy import Beyond, Job
 from registry.services.imports.inline import Place
 from registry.storage.sources import Refused
+from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
 LISTED = 100  # paths of what was left out
@@ -39,8 +40,11 @@ def wait_for(source: str, facts: Mapping[str, Any], *, actor: Actor) -> Arrived:
 
     Raises NotFound, Conflict or Invalid where no version can come of it, or Unavailable for a client that is gone.
     """
-    place = places().enter() if facts["kind"] == upstream.TRACKING else None
+    if facts["kind"] != upstream.TRACKING:
+        return Arrived()
+    place = places().enter()
     if place is None:
+        _count("busy")
         return Arrived()
     with place, yielding():
         found = _fetch(place, source, facts, actor)
@@ -59,16 +63,27 @@ def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) ->
         run_id = known.run_id if known else None
         wanted = place.result("source", partial(upstream.fetch, job, known, allowed))
     except Refused as refusal:
+        _count("refused")
         raise Invalid.told(refusal.detail) from refusal
     except Beyond:
+        _count("timeout" if place.is_over else "too_large")
         log.info("left_to_worker", source=source, reason="too large, or it takes too long")
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster
+        _count("timeout" if place.is_over else "unavailable")
         log.info("left_to_worker", source=source, reason=error.detail)
     except RegistryError:
+        _count("refused")
         raise
     except Exception:
+        _count("failed")
         log.exception("left_to_worker", source=source)
     else:
+        _count("fetched")
         log.info("fetched", source=source, files=job.files, bytes=job.bytes, ignored=list(job.ignored)[:LISTED])
         return Arrived(run_id, wanted)
     return Arrived(run_id)
+
+
+def _count(outcome: str) -> None:
+    """Count how a request's wait for its files has ended."""
+    meters().inline_imports.labels(outcome).inc()

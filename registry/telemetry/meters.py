@@ -25,6 +25,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 OUTCOMES = ("done", "unchanged", "refused", "failed")
+INLINE_OUTCOMES = ("fetched", "refused", "too_large", "timeout", "unavailable", "busy", "failed")
 POOL_SECONDS = 1.0
 
 
@@ -66,6 +67,12 @@ class Meters:
             "registry_uploads", "Uploads whose bytes arrived, or were refused as others than announced.", ["outcome"],
             registry=self._own,
         )  # fmt: skip
+        self.inline_imports = Counter(
+            "registry_inline_imports", "Requests of MLflow's clients that were to wait for files of a tracking server.",
+            ["outcome"], registry=self._own,
+        )  # fmt: skip
+        for outcome in INLINE_OUTCOMES:
+            self.inline_imports.labels(outcome)
         self.upload_bytes = Counter("registry_upload_bytes", "Bytes of uploads that arrived.", registry=self._own)
         self._lines_lost = Counter(
             "registry_log_lines_lost", "Log lines that were dropped: their reader hangs, or the disk is full.",

@@ -12,6 +12,7 @@ import pytest
 from registry.app import create_app
 from registry.config import Settings, Tracking
 from registry.db.session import db
+from tests.api.test_metrics import counted
 from tests.support.api import HOST
 from tests.support.databases import Database
 from tests.support.face import PREFIX, Face
@@ -77,6 +78,65 @@ def test_each_of_many_registrations_at_once_is_done_once(importing: Importing, u
     assert {(one["status"], one["run_id"]) for one in made} == {("READY", RUN)}
     assert sum(path.startswith("/api/2.0/mlflow/runs/get") for path in upstream.seen) == 12
     assert importing.files(7) == upstream.files
+
+
+def test_every_wait_is_counted_by_how_it_ended(importing: Importing, upstream: Upstream) -> None:
+    face, unknown = face_of(importing), "m-" + "0" * 32
+    with counted(importing.api) as grown:
+        face.version(**SOURCE)
+        face.refused("POST", "/model-versions/create", name="fraud", source=f"models:/{unknown}", model_id=unknown)
+        importing.wait_for_clients(0)
+        face.version(**SOURCE)
+        importing.wait_for_clients(1, seconds=0.2)
+        upstream.sending.clear()
+        face.version(**SOURCE)
+        upstream.sending.set()
+        importing.wait_for_clients()
+        upstream.files["data/model.pkl"] = bytes(17 << 20)
+        face.version(**SOURCE)
+        upstream.set("/api/2.0/mlflow/logged-models", Answer(status=500))
+        face.version(**SOURCE)
+
+    name = "registry_inline_imports_total:"
+    assert {key.removeprefix(name): value for key, value in grown.items() if key.startswith(name)} == dict.fromkeys(
+        ("fetched", "refused", "busy", "timeout", "too_large", "unavailable"), 1
+    )
+
+
+def test_readers_of_the_newest_version_have_one_while_another_is_fetched_and_when_that_has_failed(
+    importing: Importing, upstream: Upstream
+) -> None:
+    assert face_of(importing).version(**SOURCE)["status"] == "READY"
+    importing.wait_for_clients(0)
+    pending = face_of(importing).version(**SOURCE)
+    upstream.sending.clear()
+    upstream.set(f"{PROXY}/", Answer(status=404))
+
+    with ThreadPoolExecutor(5) as pool:
+        fetching = pool.submit(importing.work)
+        eventually(lambda: importing.version(2)["state"] != "pending" or bool(upstream.seen), "it is being fetched")
+        while_pending = list(pool.map(lambda _: newest(face_of(importing)), range(12)))
+        upstream.sending.set()
+        assert fetching.result()
+    failed = face_of(importing).get(2)["status"]
+    with ThreadPoolExecutor(4) as pool:
+        after = list(pool.map(lambda _: newest(face_of(importing)), range(8)))
+
+    assert (pending["status"], failed) == ("PENDING_REGISTRATION", "FAILED_REGISTRATION")
+    assert [one for found in while_pending + after for one in found if one != ("1", "READY")] == []
+
+
+def newest(face: Face) -> list[tuple[str, str]]:
+    """The newest version and its status in each answer that names one; its location is one of ours."""
+    latest = "/registered-models/get-latest-versions"
+    asked = [
+        *(face.make("POST", latest, name="fraud", stages=stages)["model_versions"][0] for stages in ([], ["None"])),
+        face.make("GET", "/registered-models/alias", name="fraud", alias="latest")["model_version"],
+        *face.make("GET", "/registered-models/get", name="fraud")["registered_model"]["latest_versions"],
+    ]
+    place = face.make("GET", "/model-versions/get-download-uri", name="fraud", version=asked[0]["version"])
+    assert place["artifact_uri"].startswith(HOST)
+    return [(one["version"], one["status"]) for one in asked]
 
 
 def test_a_client_whose_files_take_longer_is_answered_before(importing: Importing, upstream: Upstream) -> None:

@@ -42,6 +42,11 @@ class Place:
         """How much is fetched while a request waits."""
         return Bounds(until=self._began + self._seconds, bytes=MOST_BYTES)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the request has waited for as long as it may."""
+        return time.monotonic() >= self._began + self._seconds
+
     def result(self, name: str, work: Callable[[], T]) -> T:
         """Return what *work* returns. Raises what it raises, or Unavailable when the place's time is over before."""
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a thread needs the app itself
