@@ -10,13 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from registry.rules import selectors
+from registry.rules import names, selectors
 from registry.rules.selectors import STAGES
 
 _SCHEME = "models:/"
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z")
-_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
-_NO_ALIAS = re.compile(r"(?:latest|v?[0-9]+|none|staging|production|archived)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +60,6 @@ def model_problem(name: str) -> str | None:
     return None
 
 
-def is_alias(text: str) -> bool:
-    """Whether *text* can be an alias, by the registry's rule."""
-    return bool(_ALIAS.match(text)) and not _NO_ALIAS.match(text)
-
-
 def _parse_short(text: str) -> Reference:
     if ":" in text:
         name, _, number = text.rpartition(":")
@@ -87,7 +80,7 @@ def _parse_uri(text: str) -> Reference:
     if slash:
         return _select(name, selector, _SCHEME + text)
     name, at, alias = text.rpartition("@")
-    if at and is_alias(alias):
+    if at and names.alias_problem(alias) is None:
         return Reference(name, alias=alias)
     return Reference(text)
 

@@ -17,8 +17,9 @@ from registry.config import tracking
 from registry.config.rules import host_problem, http_url_problem, postgres_options_problem, storage_url_problem
 from registry.config.secret import Secret, own_secret
 from registry.config.tracking import Tracking
-from registry.domain import locations, names, part_sizes
-from registry.domain.part_sizes import MIB
+from registry.domain import locations, names
+from registry.rules import part_sizes
+from registry.rules.part_sizes import MIB
 
 PREFIX = "REGISTRY_"
 CHECKSUM_MODES = ("when_required", "when_supported")
@@ -68,7 +69,7 @@ class Settings:
     max_body_bytes: int = MIB
     max_manifest_bytes: int = 8 * MIB
     max_upload_bytes: int = part_sizes.LARGEST
-    single_put_bytes: int = 64 * MIB
+    single_put_bytes: int = part_sizes.SINGLE_PUT
     part_bytes: int = 16 * MIB
     inline_verify_bytes: int = 64 * MIB
     upload_expiry: int = 86_400
@@ -189,8 +190,10 @@ class _Reader:
             "max_body_bytes": self.number("max_body_bytes", MIB, least=1024, most=64 * MIB),
             "max_manifest_bytes": self.number("max_manifest_bytes", 8 * MIB, least=1024, most=64 * MIB),
             "max_upload_bytes": self.number("max_upload_bytes", part_sizes.LARGEST, least=1, most=part_sizes.LARGEST),
-            "single_put_bytes": self.number("single_put_bytes", 64 * MIB, least=part_sizes.LEAST_PART, most=1024 * MIB),
-            "part_bytes": self.number("part_bytes", 16 * MIB, least=part_sizes.LEAST_PART, most=1024 * MIB),
+            "single_put_bytes": self.number(
+                "single_put_bytes", part_sizes.SINGLE_PUT, least=part_sizes.LEAST_PART, most=1024 * MIB
+            ),
+            "part_bytes": self.number("part_bytes", part_sizes.PART, least=part_sizes.LEAST_PART, most=1024 * MIB),
             "inline_verify_bytes": self.number("inline_verify_bytes", 64 * MIB, least=0, most=1024 * MIB),
             "open_uploads": self.number("open_uploads", 20_000, least=1, most=1_000_000),
             "open_upload_bytes": self.number("open_upload_bytes", 50 * 1024**4, least=1, most=2**53),

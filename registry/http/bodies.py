@@ -9,9 +9,9 @@ from flask import Request, current_app, request
 
 from registry.domain import exhaustion
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
-from registry.domain.part_sizes import MOST_SIGNED
 from registry.http import strict_json
 from registry.http.context import settings
+from registry.rules.part_sizes import MOST_SIGNED
 
 View = TypeVar("View", bound=Callable[..., Any])
 BODY_VALUES = 10_000

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from registry.domain.errors import Malformed, TooLarge
+from registry.rules.json_values import LARGEST_INTEGER
 
 DEPTH = 32
-LARGEST_INTEGER = 2**53 - 1
 DIGITS = 17
 
 

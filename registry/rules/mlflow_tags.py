@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-REPO_LENGTH, COMMIT_LENGTH, PATH_LENGTH = 512, 255, 1024
+from registry.rules import lineage_limits
+
 _REPO, _COMMIT, _NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "mlflow.source.name"
 
 
@@ -17,9 +18,9 @@ def code(tags: Mapping[str, str]) -> dict[str, str]:
     """
     repo, path = without_password(tags.get(_REPO, "")), without_password(tags.get(_NAME, ""))
     named = {
-        "repo": repo if len(repo) <= REPO_LENGTH else "",
-        "commit": commit if len(commit := tags.get(_COMMIT, "")) <= COMMIT_LENGTH else "",
-        "path": path if len(path) <= PATH_LENGTH else "",
+        "repo": repo if len(repo) <= lineage_limits.REPO_LENGTH else "",
+        "commit": commit if len(commit := tags.get(_COMMIT, "")) <= lineage_limits.ID_LENGTH else "",
+        "path": path if len(path) <= lineage_limits.PATH_LENGTH else "",
     }
     return {part: text for part, text in named.items() if text} if named["repo"] or named["path"] else {}
 

@@ -6,19 +6,18 @@ The client, imports and the MLflow face all read these facts here. A fact that n
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from registry.rules.byte_sizes import FACTS_BYTES, octets
+from registry.rules.json_values import can_be_stored
 
 NAME = "MLmodel"
 MOST = 1024 * 1024
 FRAMEWORK_LENGTH, PYTHON_LENGTH = 64, 64
 MOST_OF_SIGNATURE = FACTS_BYTES // 4 * 3  # the rest is left for what the caller says
-LARGEST_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps; RFC 8785
 # From the one that names most exactly what was installed to the one that names least.
 PINS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 _PYTHON_ENV = "python_env.yaml"
@@ -93,22 +92,9 @@ def _signature(described: Any) -> dict[str, Any] | None:
         for name in ("inputs", "outputs", "params"):
             if isinstance(text := described.get(name), str):
                 parts[name] = json.loads(text)
-        return parts if parts and _keepable(parts) and octets(parts) <= MOST_OF_SIGNATURE else None
+        return parts if parts and can_be_stored(parts) and octets(parts) <= MOST_OF_SIGNATURE else None
     except (ValueError, RecursionError):
         return None
-
-
-def _keepable(value: Any) -> bool:
-    """Whether canonical JSON and both databases can hold the value."""
-    if isinstance(value, str):
-        return "\x00" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
-    if isinstance(value, Mapping):
-        return all(_keepable(key) and _keepable(item) for key, item in value.items())
-    if isinstance(value, list):
-        return all(map(_keepable, value))
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, bool) or value is None or abs(value) <= LARGEST_INTEGER
 
 
 def _version(text: Any) -> str | None:

@@ -14,6 +14,8 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def unprintable_problem(text: str) -> str | None:
     """Return the sentence that names the first control, invisible or unassigned character of *text*, or None."""
@@ -24,6 +26,11 @@ def unprintable_problem(text: str) -> str | None:
         return None
     first = min(refused, key=text.index)
     return f"must not contain U+{ord(first):04X}: control, invisible and unassigned characters are refused"
+
+
+def is_storable(text: str) -> bool:
+    """Return whether both databases can hold *text*: PostgreSQL takes neither NUL nor a lone surrogate."""
+    return "\x00" not in text and (text.isascii() or not _SURROGATE.search(text))
 
 
 def _is_refused(character: str) -> bool:

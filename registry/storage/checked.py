@@ -19,7 +19,7 @@ from registry.domain.errors import (
     Unsupported,
     UploadMismatch,
 )
-from registry.domain.part_sizes import MOST_PARTS
+from registry.rules.part_sizes import MOST_PARTS
 from registry.storage import keys
 from registry.storage.announced import SourceFailed, announced
 from registry.storage.driver import (

@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from registry.domain.errors import Conflict
-from registry.domain.part_sizes import MOST_PARTS
+from registry.rules.part_sizes import MOST_PARTS
 from registry.storage.driver import OCTET_STREAM, Missing, Part, StoreError, Target, Unfinished
 from registry.storage.s3_client import Clients, checksum, naming_errors, seconds_until
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.domain import part_sizes
-from registry.domain.part_sizes import LARGEST, LEAST_PART, MIB, MOST_PARTS
+from registry.rules import part_sizes
+from registry.rules.part_sizes import LARGEST, LEAST_PART, MIB, MOST_PARTS
 
 SIZES = st.integers(1, LARGEST)
 WANTED = st.integers(LEAST_PART, 1024 * MIB)

@@ -15,6 +15,7 @@ from registry.domain import tracked
 from registry.domain.errors import Conflict
 from registry.domain.tracked import Subject
 from registry.rules import mlmodel, paths
+from registry.rules.mlflow_runs import Logged
 from registry.tracking import responses, snapshots
 
 RUN, MODEL = "0123456789abcdef" * 2, "m-" + "0123456789abcdef" * 2
@@ -200,7 +201,7 @@ REPO, COMMIT, NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit", "m
     ],
 )
 def test_the_source_of_a_run_is_a_repository_or_a_path(tags: dict[str, str], code: dict[str, str] | None) -> None:
-    run = responses.TrackedRun(RUN, "0", "", responses.Told(tags=tags))
+    run = responses.TrackedRun(RUN, "0", "", Logged(tags=tags))
 
     fetched = snapshots.code_of(run)
     uploaded = tracked_by_client.code(SimpleNamespace(data=SimpleNamespace(tags=tags)))
@@ -209,10 +210,68 @@ def test_the_source_of_a_run_is_a_repository_or_a_path(tags: dict[str, str], cod
     assert ({part: text for part, text in asdict(fetched).items() if text} if fetched else None) == code
 
 
+def test_the_client_and_the_service_read_the_same_facts_of_a_logged_model_and_its_run() -> None:
+    whole = "sha256:" + "ab" * 32
+    logged = [
+        ("auc", 0.6, 1, "test", "c1"), ("auc", 0.9, 3, "test", "c1"), ("auc", 0.8, 2, "test", "c1"),
+        ("auc", 0.7, 2, "", ""), ("loss", 0.0, 1, "", ""), ("f1", 0.5, 1, "train", "ab" * 18), (" ", 1.0, 1, "", ""),
+    ]  # fmt: skip
+    names = ("key", "value", "timestamp", "dataset_name", "dataset_digest")
+    metrics = [dict(zip(names, values, strict=True)) for values in logged]
+    tags, params = {f"registry.dataset.{'ab' * 18}": whole}, {"depth": "6", "broken": "\ud800"}
+    dataset = {"name": "claims", "digest": "77", "source": '{"uri": "s3://me:secret@b/claims"}',
+               "schema": '{"columns": [1e999]}', "profile": '{"num_rows": 12}'}  # fmt: skip
+    run_tags = {"mlflow.source.name": "train.py"}
+
+    def pairs(values: dict[str, str]) -> list[dict[str, str]]:
+        return [{"key": key, "value": value} for key, value in values.items()]
+
+    model = responses.logged_model({"model": {
+        "info": {"tags": pairs(tags)}, "data": {"params": pairs(params), "metrics": metrics},
+    }}).logged  # fmt: skip
+    run = responses.run({"run": {
+        "info": {"run_id": RUN, "start_time": 1000}, "inputs": {"dataset_inputs": [
+            {"dataset": dataset, "tags": pairs({"mlflow.data.context": "Training"})}]},
+        "data": {"metrics": [{"key": "loss", "value": "NaN"}], "tags": pairs(run_tags)},
+    }})  # fmt: skip
+    entities = tracked_by_client.facts(
+        SimpleNamespace(
+            info=SimpleNamespace(run_id=RUN, start_time=1000, end_time=None),
+            data=SimpleNamespace(metrics={"loss": float("nan")}, params={}, tags=run_tags),
+            inputs=SimpleNamespace(dataset_inputs=[SimpleNamespace(
+                dataset=SimpleNamespace(**dataset),
+                tags=[SimpleNamespace(key="mlflow.data.context", value="Training")],
+            )]),
+        ),
+        SimpleNamespace(metrics=[SimpleNamespace(**one, step=0) for one in metrics], params=params, tags=tags),
+        run_id=RUN, url=None,
+    )  # fmt: skip
+
+    model = model.without(run.logged.unmeasured)
+    evaluations = [
+        {"metrics": one.metrics, "dataset_digest": one.dataset_digest, "dataset_name": one.dataset_name}
+        for one in snapshots.evaluations_of(model)
+    ]
+    (data,) = snapshots.datasets_of(run)
+    assert entities == {
+        "params": model.params == {"depth": "6"} and model.params,
+        "metrics": model.metrics == {"auc": 0.7} and model.metrics,
+        "evaluations": evaluations,
+        "run": {"system": "mlflow", "id": RUN, "unmeasured": {"loss": "NaN"}, "tags": run_tags,
+                "started_at": "1970-01-01T00:00:01Z"},
+        "code": {"path": "train.py"},
+        "datasets": [{"name": "claims", "digests": ["mlflow:77"], "uri": "s3://b/claims", "role": "train", "rows": 12}],
+    }  # fmt: skip
+    assert [one["dataset_digest"] for one in evaluations] == [whole, "mlflow:c1"]
+    assert (data.uri, data.role, data.rows, data.schema) == ("s3://b/claims", "train", 12, None)
+    assert snapshots.run_of(run, None).unmeasured == {"loss": "NaN"}
+
+
 def test_no_password_of_a_run_is_told() -> None:
     address = "https://ann:hunter2@git.test/fraud"
     named = dict.fromkeys(("mlflow.source.git.repoURL", "mlflow.gitRepoURL", "mlflow.source.name"), address)
-    run = responses.TrackedRun(RUN, "0", "", responses.Told(tags={**named, "team": "a b"}))
+    tags = [{"key": key, "value": value} for key, value in {**named, "team": "a b"}.items()]
+    run = responses.run({"run": {"data": {"tags": tags}}})
 
     told = f"{snapshots.run_of(run, None)} {snapshots.code_of(run)}"
 

@@ -14,6 +14,7 @@ from registry.domain import clock
 from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.context import absolute
+from registry.rules import lineage_limits
 from registry.rules.suggestions import hint, nearest
 
 SHA256 = "^[0-9a-f]{64}$"
@@ -184,14 +185,17 @@ def labels(*, removable: bool = False, longest: int = TAG_VALUE_LENGTH, **kwargs
     """Tags or params by name, no value longer than *longest* characters."""
     return fields.Dict(
         keys=Text(least=1, most=TAG_KEY_LENGTH), values=Text(most=longest, allow_none=removable),
-        validate=validate.Length(max=1000), **kwargs,
+        validate=validate.Length(max=lineage_limits.ENTRIES), **kwargs,
     )  # fmt: skip
 
 
 def measurements(*, least: int = 0, **kwargs: Any) -> fields.Dict:
     """Metrics by name."""
     return fields.Dict(
-        keys=Text(least=1, most=TAG_KEY_LENGTH), values=Number(), validate=validate.Length(least, 1000), **kwargs
+        keys=Text(least=1, most=TAG_KEY_LENGTH),
+        values=Number(),
+        validate=validate.Length(least, lineage_limits.ENTRIES),
+        **kwargs,
     )
 
 

@@ -24,7 +24,7 @@ from registry.api.schemas.fields import (
 )
 from registry.domain import names
 from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
-from registry.rules import digests, mlflow_tags
+from registry.rules import digests, lineage_limits
 
 ROLES = Choice([role.value for role in DatasetRole])
 
@@ -43,19 +43,24 @@ class RunBody(Strict):
         rule=names.tag_key_problem,
         metadata=about("The system that ran it, like `mlflow` or `github`."),
     )
-    id = Text(required=True, least=1, most=255, metadata=about("The id of the run in that system."))
-    url = Text(most=2048, allow_none=True, metadata=about("A page about the run."))
-    params = labels(longest=6000, metadata=about("Its parameters by name."))  # as in MLflow
+    id = Text(
+        required=True, least=1, most=lineage_limits.ID_LENGTH, metadata=about("The id of the run in that system.")
+    )
+    url = Text(most=lineage_limits.URI_LENGTH, allow_none=True, metadata=about("A page about the run."))
+    params = labels(longest=lineage_limits.PARAM_LENGTH, metadata=about("Its parameters by name."))
     metrics = measurements(metadata=about("The metrics that it logged, by name."))
     unmeasured = fields.Dict(
         keys=Text(least=1, most=names.TAG_KEY_LENGTH),
         values=fields.String(validate=Choice(["NaN", "Infinity", "-Infinity"])),
-        validate=validate.Length(max=1000),
+        validate=validate.Length(max=lineage_limits.ENTRIES),
         metadata=about("The metrics that are no finite number, by name."),
     )
-    tags = labels(longest=8000, metadata=about("Its tags by key."))  # as in MLflow
+    tags = labels(longest=lineage_limits.RUN_TAG_LENGTH, metadata=about("Its tags by key."))
     triggered_by = Text(
-        least=1, most=255, allow_none=True, metadata=about("The login or the name of the person who started it.")
+        least=1,
+        most=lineage_limits.ID_LENGTH,
+        allow_none=True,
+        metadata=about("The login or the name of the person who started it."),
     )
     started_at = Instant(allow_none=True, metadata=about("When it started."))
     finished_at = Instant(allow_none=True, metadata=about("When it finished."))
@@ -70,14 +75,14 @@ class CodeBody(Strict):
 
     repo = Text(
         least=1,
-        most=mlflow_tags.REPO_LENGTH,
+        most=lineage_limits.REPO_LENGTH,
         allow_none=True,
         metadata=about("The address or the name of the repository; null where a script is known by its path only."),
     )
-    commit = Text(most=255, allow_none=True, metadata=about("The id of the commit."))
-    branch = Text(least=1, most=255, allow_none=True, metadata=about("The branch."))
+    commit = Text(most=lineage_limits.ID_LENGTH, allow_none=True, metadata=about("The id of the commit."))
+    branch = Text(least=1, most=lineage_limits.ID_LENGTH, allow_none=True, metadata=about("The branch."))
     path = Text(
-        most=mlflow_tags.PATH_LENGTH,
+        most=lineage_limits.PATH_LENGTH,
         allow_none=True,
         metadata=about("The path in the repository; without one, of the script as the run named it."),
     )
@@ -113,14 +118,19 @@ class EnvironmentBody(Strict):
 class DatasetBody(Strict):
     """Data that the version was trained or measured on."""
 
-    name = Text(required=True, least=1, most=255, metadata=about("The name of the data, for people."))
+    name = Text(
+        required=True,
+        least=1,
+        most=lineage_limits.DATASET_NAME_LENGTH,
+        metadata=about("The name of the data, for people."),
+    )
     digests = fields.List(
         _digest(),
         required=True,
         validate=validate.Length(1, 8),
         metadata=about("Digests of the data, like `sha256:…` or `md5:…`: any of them identifies it."),
     )
-    uri = Text(most=2048, allow_none=True, metadata=about("Where the data is."))
+    uri = Text(most=lineage_limits.URI_LENGTH, allow_none=True, metadata=about("Where the data is."))
     role = fields.String(validate=ROLES, metadata=about("What it was used for; by default, `other`."))
     rows = WholeNumber(allow_none=True, metadata=about("How many rows it has."))
     schema = Document(allow_none=True, metadata=about("A description of its columns, of any form."))

@@ -44,12 +44,11 @@ from registry.domain.manifest import File
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
-from registry.rules import digests, paths
+from registry.rules import digests, lineage_limits, paths
 from registry.rules.manifest import MOST_FILES
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"
 FILES_LIMIT = 1000
-EVALUATIONS_MOST = 100
 LINK_LENGTH = 2048
 IMPORTED_MOST = 10**9  # what another registry can make the last number: as many again are left below int4's end
 ORIGIN = ("source", "run_link", "logged_model")
@@ -117,11 +116,13 @@ class VersionBody(Strict):
     )
     description = Text(metadata=about("What this version is."))
     tags = labels(metadata=about("Tags by key."))
-    params = labels(longest=6000, metadata=about("Parameters by name, in addition to those of the run."))
+    params = labels(
+        longest=lineage_limits.PARAM_LENGTH, metadata=about("Parameters by name, in addition to those of the run.")
+    )
     metrics = measurements(metadata=about("Metrics by name, of data that is not named; `evaluations` name theirs."))
     evaluations = fields.List(
         fields.Nested(EvaluationBody),
-        validate=validate.Length(max=EVALUATIONS_MOST),
+        validate=validate.Length(max=lineage_limits.EVALUATIONS),
         metadata=about("Metrics that were measured on a dataset."),
     )
     framework = Text(least=1, most=64, allow_none=True, metadata=about("The framework, like `sklearn`."))
@@ -133,7 +134,7 @@ class VersionBody(Strict):
     )
     datasets = fields.List(
         fields.Nested(DatasetBody),
-        validate=validate.Length(max=100),
+        validate=validate.Length(max=lineage_limits.DATASETS),
         metadata=about("The data that it was trained or measured on."),
     )
     parents = fields.List(

@@ -11,6 +11,7 @@ import click
 from registry.cli.mlflow.import_stages import Stages, superseded_by
 from registry.cli.mlflow.report import Report, reporting
 from registry.cli.support import progress_bar
+from registry.rules import names
 
 if TYPE_CHECKING:
     from registry.cli.mlflow.library import Library
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from registry.client.types import Lifecycle, ModelView, VersionView
 
 TAGS = 100
-TAG_LENGTH = 100_000
 
 
 class ModelRefused(Exception):
@@ -209,11 +209,9 @@ class Import:
 
     def _tags(self, model: str, what: str, tags: Mapping[str, Any]) -> dict[str, str] | None:
         """The tags that can be kept; the others are reported."""
-        from registry.client import tracked
-
         kept: dict[str, str] = {}
         for key, value in tags.items():
-            if tracked.keyable(key) and len(str(value)) <= TAG_LENGTH and len(kept) < TAGS:
+            if names.tag_key_problem(key) is None and len(str(value)) <= names.TAG_VALUE_LENGTH and len(kept) < TAGS:
                 kept[key] = str(value)
             else:
                 self._report.add(model, f"{what}, tag {key!r}", "skipped", "too long, too many, or a name refused here")
@@ -239,9 +237,7 @@ class Import:
                     self._report.add(found.name, what, "created")
 
     def _alias_problem(self, alias: str) -> str | None:
-        from registry.client import references
-
-        return None if references.is_alias(alias) else "the name is refused here: no numbers, stages, latest"
+        return None if names.alias_problem(alias) is None else "the name is refused here: no numbers, stages, latest"
 
     def _foresee(self, versions: Sequence[Any]) -> None:
         held = [version for version in versions if version.current_stage == "Production"]

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from registry.rules.mlflow_runs import DIGEST_PREFIX, WHOLE_DIGEST_TAG, shortened
+
 if TYPE_CHECKING:
     from registry.client.types import VersionView
 
 LOGGED_MODEL = "registry.logged_model"  # a tag of the run
-DIGEST_LENGTH = 36
 _PARAMS, _METRICS = 100, 1000  # what MLflow takes in one request
-_MLFLOW = "mlflow:"
 _NO_NAME = re.compile(r"[/:.%\"']")
 
 
@@ -70,8 +70,6 @@ def _logged_model(client: Any, run: Any, version: VersionView) -> str | None:
     """Make a logged model of the run; None where this MLflow has none."""
     from mlflow.exceptions import MlflowException
 
-    from registry.client.tracked import WHOLE_DIGEST
-
     if not hasattr(client, "create_logged_model"):
         return None
     digests = {digest for one in version["evaluations"] if (digest := one["dataset_digest"])}
@@ -81,9 +79,9 @@ def _logged_model(client: Any, run: Any, version: VersionView) -> str | None:
             name=_NO_NAME.sub("-", version["model"]),
             source_run_id=run.info.run_id,
             tags={
-                f"{WHOLE_DIGEST}{shortened(digest)}": digest
+                f"{WHOLE_DIGEST_TAG}{shortened(digest)}": digest
                 for digest in sorted(digests)
-                if not digest.startswith(_MLFLOW)
+                if not digest.startswith(DIGEST_PREFIX)
             },
             params=dict(version["params"]),
         )
@@ -92,10 +90,3 @@ def _logged_model(client: Any, run: Any, version: VersionView) -> str | None:
             raise
         return None
     return str(made.model_id)
-
-
-def shortened(digest: str) -> str:
-    """Return what MLflow keeps of a digest: its own ones as they are, the beginning of the hexadecimal of others."""
-    if digest.startswith(_MLFLOW):
-        return digest.removeprefix(_MLFLOW)[:DIGEST_LENGTH]
-    return digest.partition(":")[2][:DIGEST_LENGTH]

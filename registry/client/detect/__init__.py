@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from registry.client.detect import ci, git
 from registry.client.detect.addresses import public_repository
 from registry.client.http.target import working_directory
+from registry.rules import lineage_limits
 
 if TYPE_CHECKING:
     from registry.client.types import Code, Run
@@ -41,5 +42,5 @@ def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path 
     if found is None:
         return Detected(run, code, problem)
     if job and job.branch and "branch" not in found:
-        found["branch"] = job.branch[:255]  # checkouts of CI systems are detached
+        found["branch"] = job.branch[: lineage_limits.ID_LENGTH]  # checkouts of CI systems are detached
     return Detected(run, found)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from registry.client.detect.addresses import public_repository
+from registry.rules import lineage_limits
 
 if TYPE_CHECKING:
     from registry.client.types import Code, Run
 
 Environ = Mapping[str, str]
 ANY_SYSTEM = ("CI", "JENKINS_URL", "TEAMCITY_VERSION")
-LONGEST_ID = 255
 _FALSE = frozenset({"", "0", "false", "no"})
 _HASH = re.compile(r"[0-9a-f]{7,64}\Z")
 
@@ -47,22 +47,22 @@ class Job:
         if not self.run:
             return None
         run: Run = {"system": self.system, "id": _fitting(self.run)}
-        if self.url and len(self.url) <= 2048:
+        if self.url and len(self.url) <= lineage_limits.URI_LENGTH:
             run["url"] = self.url
         if self.actor:
-            run["triggered_by"] = self.actor[:255]
+            run["triggered_by"] = self.actor[: lineage_limits.ID_LENGTH]
         return run
 
     def code(self) -> Code | None:
         """The code as the API takes it; None without a repository."""
         address = public_repository(self.repo) if self.repo else ""
-        if not 0 < len(address) <= 512:
+        if not 0 < len(address) <= lineage_limits.REPO_LENGTH:
             return None
         code: Code = {"repo": address}
         if self.commit:
             code["commit"] = self.commit
         if self.branch:
-            code["branch"] = self.branch[:255]
+            code["branch"] = self.branch[: lineage_limits.ID_LENGTH]
         return code
 
 
@@ -289,10 +289,10 @@ def _branch(ref: str | None) -> str | None:
 
 def _fitting(run: str) -> str:
     """An id that the API takes: one that is too long is cut, and its digest keeps it apart from others."""
-    if len(run) <= LONGEST_ID:
+    if len(run) <= lineage_limits.ID_LENGTH:
         return run
     digest = hashlib.sha256(run.encode("utf-8", "surrogateescape")).hexdigest()
-    return f"{run[: LONGEST_ID - len(digest) - 1]}#{digest}"
+    return f"{run[: lineage_limits.ID_LENGTH - len(digest) - 1]}#{digest}"
 
 
 def _pull_request_head(environ: Environ) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.client.detect.addresses import public_repository
+from registry.rules import lineage_limits
 
 if TYPE_CHECKING:
     from registry.client.types import Code
@@ -51,7 +52,7 @@ def _described(start: Path, top: Path, cwd: Path) -> tuple[Code | None, str | No
         return None, f"the checkout {top} has no commit yet: commit, or {SAY_IT}"
     code: Code = {"repo": _repository(start, top), "commit": commit.text}
     branch = _git(start, "symbolic-ref", "--short", "--quiet", "HEAD")  # fails on a detached HEAD
-    if branch.error is None and 0 < len(branch.text) <= 255:
+    if branch.error is None and 0 < len(branch.text) <= lineage_limits.ID_LENGTH:
         code["branch"] = branch.text
     if path := _below(cwd, top):
         code["path"] = path
@@ -76,7 +77,7 @@ def _repository(start: Path, top: Path) -> str:
     if not remote and (names := _git(start, "remote").text):
         remote = _git(start, "remote", "get-url", names.splitlines()[0]).text
     address = public_repository(remote) if remote else ""
-    return address if 0 < len(address) <= 512 else top.name
+    return address if 0 < len(address) <= lineage_limits.REPO_LENGTH else top.name
 
 
 def _below(cwd: Path, top: Path) -> str | None:

@@ -14,11 +14,10 @@ from registry.client.files import pointers, scan
 from registry.client.files.scan import Found
 from registry.client.files.selection import Selection
 from registry.client.types import Dataset
-from registry.rules import digests, ignored, manifest
+from registry.rules import digests, ignored, lineage_limits, manifest
 
 ROLES = ("train", "validation", "test", "other")
 MOST_FILES = 1_000_000  # of a directory of data
-NAME_LENGTH, URI_LENGTH = 255, 2048
 JOBS = 4
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://.+?)(?:@([^@/]+))?\Z", re.DOTALL)
 # What of a query names the data. Everything else may be a signature or a token.
@@ -43,7 +42,7 @@ def described(text: str) -> Dataset:
 def of(place: str | Path, *, name: str | None = None, role: str = "train") -> Dataset:
     """Return the dataset at *place*, as ``described`` takes it. Raises UnfitSource."""
     found = _local(Path(place)) if scan.exists(place) else _elsewhere(str(place))
-    found["name"] = (name or found["name"])[:NAME_LENGTH]
+    found["name"] = (name or found["name"])[: lineage_limits.DATASET_NAME_LENGTH]
     return cast(Dataset, {**found, "role": role})
 
 
@@ -136,6 +135,6 @@ def public_address(uri: str) -> str:
         host = f"{user}@{host}"
     query = [(key, value) for key, value in parse_qsl(parts.query) if key.lower() in _VERSIONS]
     public = urlunsplit((parts.scheme, host, parts.path, urlencode(query), ""))
-    if len(public) > URI_LENGTH:
-        raise UnfitSource(f"an address of data has at most {URI_LENGTH} characters.")
+    if len(public) > lineage_limits.URI_LENGTH:
+        raise UnfitSource(f"an address of data has at most {lineage_limits.URI_LENGTH} characters.")
     return public

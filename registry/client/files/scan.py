@@ -19,7 +19,7 @@ from registry.client.errors import SourceChanged, UnfitSource
 from registry.client.files.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
 from registry.client.transfer import workers
 from registry.client.transfer.progress import Meter, Progress
-from registry.rules import paths
+from registry.rules import part_sizes, paths
 from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES
 
@@ -28,12 +28,9 @@ LEAVES = "it is a symbolic link that leaves the directory"
 LEAVE_OUT = f"Rename it, or leave it out (exclude, {IGNORE_FILE})."
 FOLLOW = f"Follow such links (--follow-links, follow_links=True), or leave it out (exclude, {IGNORE_FILE})."
 AHEAD = 1 << 23
-# What a registry asks for unless it is set up otherwise: larger files go in parts of this size. Their parts are hashed
-# beside the whole, on another core, while the bytes are in the processor's cache; a registry that wants other parts
-# costs another pass over the file.
-SINGLE = 64 << 20
-PART = 16 << 20
-MOST_PARTS = 10_000
+# Files that go in parts are hashed as a whole and in parts at once, on two cores, while the bytes are in the
+# processor's cache. A registry with other part sizes than the default costs another pass over the file.
+SINGLE, PART = part_sizes.SINGLE_PUT, part_sizes.PART
 EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 
 Stamp = tuple[int, int, int, int]
@@ -173,7 +170,7 @@ def hashed(
     meter = Meter(step, sum(file.size for file in found), progress)
 
     def work(file: Found) -> Hashed:
-        return _hash(file, meter, parts=parts and SINGLE < file.size <= PART * MOST_PARTS)
+        return _hash(file, meter, parts=parts and SINGLE < file.size <= PART * part_sizes.MOST_PARTS)
 
     return workers.each(work, found, jobs=jobs, meter=meter)
 

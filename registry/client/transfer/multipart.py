@@ -14,6 +14,7 @@ from registry.client.files.scan import Hashed
 from registry.client.transfer.upload_request import Delivery
 from registry.client.transfer.workers import Task
 from registry.client.types import Target
+from registry.rules import part_sizes
 
 BATCH = 16
 HEALINGS = 2
@@ -144,7 +145,7 @@ class Parted:
         return sha256.hexdigest()
 
     def _numbers(self) -> range:
-        return range(1, -(-self._file.size // self._part_size) + 1)
+        return range(1, part_sizes.part_count(self._file.size, self._part_size) + 1)
 
     def _size(self, number: int) -> int:
-        return min(self._part_size, self._file.size - (number - 1) * self._part_size)
+        return part_sizes.part_length(number, self._file.size, self._part_size)

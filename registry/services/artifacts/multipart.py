@@ -31,9 +31,9 @@ from registry.domain.errors import (
     Unavailable,
     UploadMismatch,
 )
-from registry.domain.part_sizes import MOST_SIGNED
 from registry.domain.states import UploadState
 from registry.rules import credentials
+from registry.rules.part_sizes import MOST_SIGNED
 from registry.services import audit, background_jobs, leases
 from registry.services.artifacts import artifact_files
 from registry.services.artifacts.artifact_files import Content

@@ -10,11 +10,11 @@ from typing import Any
 
 from registry.domain import artifact_area, tracked
 from registry.domain.errors import Conflict, NotFound, RegistryError, Unavailable
-from registry.domain.evaluations import Evaluation
 from registry.domain.lineage import Run, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Followed, Registration
 from registry.domain.tracked import Subject
+from registry.rules.mlflow_runs import SYSTEM, Logged
 from registry.services.artifacts import mlflow_sources
 from registry.services.imports import import_kinds
 from registry.services.imports.copy import Job
@@ -22,7 +22,7 @@ from registry.services.imports.import_kinds import Kind
 from registry.storage.sources import Empty, Sources
 from registry.tracking import snapshots
 from registry.tracking.artifact_folders import Folder, walk
-from registry.tracking.responses import LoggedModel, Told, TrackedRun
+from registry.tracking.responses import LoggedModel, TrackedRun
 from registry.tracking.server import TrackingServer
 
 OUTPUTS = 100
@@ -158,7 +158,7 @@ def _run_of(model: LoggedModel, upstream: Upstream) -> TrackedRun | None:
     try:
         return upstream.server.run(run_id)
     except NotFound:
-        return TrackedRun(run_id, "", "", Told())
+        return TrackedRun(run_id, "", "", Logged())
 
 
 def _path_of(subject: Subject, root: str) -> str:
@@ -179,13 +179,14 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
         files, taken_from = _files(job, known)
     if not files:
         raise NotFound(f"there are no files at {job.source}, says {known.upstream.server.url}")
+    logged = _logged(known)
     return import_kinds.described(
         files,
         store=job.store,
         lineage=_snapshot(known),
-        params=known.model.told.params if known.model else {},
-        metrics=_measured(known),
-        evaluations=_evaluated(known),
+        params=logged.params,
+        metrics=logged.metrics,
+        evaluations=snapshots.evaluations_of(logged),
         follows=_followed(known),
         area=taken_from,
     )
@@ -197,7 +198,7 @@ def followed(run: Run | None, logged_model: str | None, upstreams: Sequence[Upst
     Any of the *upstreams* may have it. Without one it is waited for where the caller says that it has begun and not
     that it has ended: one may be configured later.
     """
-    if run is None or run.system != snapshots.SYSTEM or run.finished_at or not tracked.RUN_ID.match(run.id):
+    if run is None or run.system != SYSTEM or run.finished_at or not tracked.RUN_ID.match(run.id):
         return None
     if not upstreams and run.started_at is None:
         return None
@@ -222,12 +223,13 @@ def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registratio
         with suppress(NotFound):  # it was deleted; its run was not
             model = upstream.server.logged_model(followed.logged_model)
     known = _Known(upstream, run, model)
+    logged = _logged(known)
     return Registration(
         files=(),
         lineage=_snapshot(known),
-        params=model.told.params if model else {},
-        metrics=_measured(known),
-        evaluations=_evaluated(known),
+        params=logged.params,
+        metrics=logged.metrics,
+        evaluations=snapshots.evaluations_of(logged),
         follows=_followed(known),
     )
 
@@ -313,17 +315,8 @@ def _snapshot(known: _Known) -> Snapshot:
     return Snapshot(run=origin, code=snapshots.code_of(run), datasets=tuple(snapshots.datasets_of(run)))
 
 
-def _measured(known: _Known) -> Mapping[str, float]:
-    """The logged model's own metrics. Those that the run says were no number are told as 0 with the model."""
+def _logged(known: _Known) -> Logged:
+    """Return what was logged for the logged model, without metrics that its run has as no number."""
     if known.model is None:
-        return {}
-    untrue = known.run.told.unmeasured if known.run else {}
-    return {key: value for key, value in known.model.told.metrics.items() if key not in untrue}
-
-
-def _evaluated(known: _Known) -> tuple[Evaluation, ...]:
-    """The logged model's metrics that name a dataset, but for those of :func:`_measured` that are untrue."""
-    if known.model is None:
-        return ()
-    untrue = known.run.told.unmeasured if known.run else {}
-    return tuple(one for one in known.model.told.evaluations if not one.metrics.keys() & untrue.keys())
+        return Logged()
+    return known.model.logged.without(known.run.logged.unmeasured if known.run else {})

@@ -17,10 +17,11 @@ from registry.db.models import Blob, Upload
 from registry.db.queries import artifacts
 from registry.db.records import UploadRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock, manifest, names, part_sizes
+from registry.domain import clock, manifest, names
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
 from registry.domain.states import ARRIVED, UploadState
+from registry.rules import part_sizes
 from registry.services import leases
 from registry.services.audit import row_seals
 from registry.services.idempotency import answer, unit_of_work

@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 from registry.db import times
 from registry.db.models import Upload
 from registry.db.session import reading
-from registry.domain import part_sizes
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid
 from registry.domain.states import ARRIVED, UploadState
+from registry.rules import part_sizes
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import announcement
 from registry.services.uploads.announcement import Limits

@@ -15,9 +15,9 @@ from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.names import TAG_VALUE_LENGTH
-from registry.domain.part_sizes import MOST_SIGNED
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
+from registry.rules.part_sizes import MOST_SIGNED
 from tests.support.api import Given, expect
 
 FILES = 10_000

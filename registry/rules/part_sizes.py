@@ -12,6 +12,8 @@ MOST_PARTS = 10_000
 MOST_SIGNED = 1_000  # addresses in one answer
 LEAST_PART = 5 * MIB
 LARGEST = LARGEST_FILE
+# What a registry asks for unless it is set up otherwise: larger files go in parts, of this size.
+SINGLE_PUT, PART = 64 * MIB, 16 * MIB
 
 
 def part_size(size: int, wanted: int) -> int:

@@ -1,0 +1,13 @@
+"""Limits of what a registration says, in characters and entries: the API refuses more, the client sends no more."""
+
+from __future__ import annotations
+
+ENTRIES = 1000  # params, metrics or tags
+EVALUATIONS = 100
+DATASETS = 100
+PARAM_LENGTH = 6000  # as in MLflow
+RUN_TAG_LENGTH = 8000  # as in MLflow
+URI_LENGTH = 2048
+DATASET_NAME_LENGTH = 255
+ID_LENGTH = 255  # of a run, a commit, a branch or a person
+REPO_LENGTH, PATH_LENGTH = 512, 1024
