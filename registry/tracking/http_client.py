@@ -8,16 +8,18 @@ Unavailable   it cannot be reached, is too slow, or has trouble of its own
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from http.cookiejar import DefaultCookiePolicy
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
-import requests
 import structlog
 import urllib3
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import BaseHTTPResponse, Timeout
 
 from registry.domain.errors import Conflict, NotFound, Unavailable
 from registry.tracking import response_deadlines
@@ -28,6 +30,7 @@ CHUNK = 1024 * 1024
 DOCUMENT_BYTES = 16 * 1024 * 1024
 NOTHING: Mapping[str, str] = {}
 _CONNECT_SECONDS = 5
+_KEPT = 32  # connections between requests
 _PASSING = frozenset({408, 425, 429})
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "model-registry"}
 
@@ -44,11 +47,7 @@ class Link:
     ) -> None:
         self.url = url.rstrip("/")
         self._authorize, self._patience, self._pace = authorize, patience, pace
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, response_deadlines.Adapter(patience))
-        self._session.auth = self._sign  # else requests looks for a password in ~/.netrc
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._root, self._pool = urlsplit(self.url).path, _pool(self.url)
 
     def document(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
         """The JSON object at *path*; *what* names it in errors."""
@@ -67,39 +66,39 @@ class Link:
 
     def stream(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> Iterator[bytes]:
         """The bytes at *path*, exactly as many as were announced."""
-        address = f"{self.url}/{'/'.join(quote(step, safe='') for step in path.split('/'))}"
-        with self._naming_errors(what), self._open(address, query) as reply:
+        with self._naming_errors(what), closing(self._open(path, query)) as reply:
             self._check(reply, what)
             began, length = time.monotonic(), 0
-            while chunk := self._next(reply.raw):
+            while chunk := self._next(reply):
                 length += len(chunk)
                 spent = time.monotonic() - began
                 if spent > self._patience and length < spent * self._pace:
                     raise Unavailable(f"{self.url} sends {what} too slowly")
                 yield chunk
 
-    def _next(self, body: Any) -> bytes:
-        with response_deadlines.within(self._patience, response_deadlines.socket_of(body)):
-            found: bytes = body.read1(CHUNK, decode_content=False)
-            return found
+    def _next(self, reply: BaseHTTPResponse) -> bytes:
+        response_deadlines.deadline_of(reply).renew()
+        return reply.read1(CHUNK, decode_content=False)
 
-    def _open(self, address: str, query: Mapping[str, str]) -> requests.Response:
-        prepared = self._session.prepare_request(requests.Request("GET", address, headers=_HEADERS, params=dict(query)))
-        if urlsplit(prepared.url or "")[:3] != urlsplit(address)[:3]:
-            raise requests.exceptions.InvalidURL("the address can be read in two ways")
-        terms = self._session.merge_environment_settings(prepared.url, {}, True, None, None)
-        terms["proxies"] = {}
-        return self._session.send(
-            prepared, allow_redirects=False, timeout=(_CONNECT_SECONDS, self._patience), **terms
-        )  # fmt: skip
+    def _open(self, path: str, query: Mapping[str, str]) -> BaseHTTPResponse:
+        steps = path.split("/")
+        if not {".", ".."}.isdisjoint(steps):
+            raise urllib3.exceptions.LocationValueError("the address can be read in two ways")
+        target = f"{self._root}/{'/'.join(quote(step, safe='') for step in steps)}"
+        header = self._authorize()
+        return self._pool.urlopen(
+            "GET",
+            f"{target}?{urlencode(query)}" if query else target,
+            headers=_HEADERS | ({"Authorization": header} if header else {}),
+            retries=False,
+            redirect=False,
+            timeout=Timeout(connect=_CONNECT_SECONDS, read=self._patience),
+            preload_content=False,
+            decode_content=False,
+        )
 
-    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if header := self._authorize():
-            request.headers["Authorization"] = header
-        return request
-
-    def _check(self, reply: requests.Response, what: str) -> None:
-        status = reply.status_code
+    def _check(self, reply: BaseHTTPResponse, what: str) -> None:
+        status = reply.status
         if status >= 500 or status in _PASSING:
             raise Unavailable(f"{self.url} answered {status} when it was asked for {what}")
         if status in {401, 403}:
@@ -125,6 +124,23 @@ class Link:
     def _naming_errors(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             log.warning("tracking.failed", url=self.url, what=what, kind=type(error).__name__, error=str(error))
             raise Unavailable(f"{self.url} cannot be read at the moment") from error
+
+
+def _pool(url: str) -> response_deadlines.Pool | response_deadlines.SecurePool:
+    """Connections to the server at *url*; those that are kept are used again."""
+    parts = urllib3.util.parse_url(url)
+    if parts.scheme == "http":
+        return response_deadlines.Pool(parts.host or "", parts.port, maxsize=_KEPT)
+    trusted = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    is_folder = Path(trusted).is_dir()
+    return response_deadlines.SecurePool(
+        parts.host or "",
+        parts.port,
+        maxsize=_KEPT,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=None if is_folder else trusted,
+        ca_cert_dir=trusted if is_folder else None,
+    )

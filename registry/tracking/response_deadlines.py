@@ -2,78 +2,97 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import http.client
+import io
+import time
+from socket import socket
 from typing import Any
 
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool, PoolManager
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
-class Adapter(HTTPAdapter):
-    """Gives up on an answer whose head is not there after *seconds*: a timeout alone counts from byte to byte."""
+class Deadline:
+    """The end of a read that may take many receptions: the timeout of a socket counts from one to the next."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        super().__init__()
+        self.renew()
 
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        manager: PoolManager = self.poolmanager
-        manager.pool_classes_by_scheme = {"http": _pool(self._seconds), "https": _secure_pool(self._seconds)}
+    def renew(self) -> None:
+        """Begin the next read."""
+        self._until = time.monotonic() + self._seconds
 
-
-@contextmanager
-def within(seconds: float, connected: socket.socket | None) -> Iterator[None]:
-    """Hang up after so many *seconds*, whatever is waited for in the block; raises TimeoutError then."""
-    over = threading.Event()
-    timer = threading.Timer(seconds, _hang_up, [connected, over])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        if over.is_set():  # what was read may look whole, and is not
+    def left(self) -> float:
+        """Return the seconds that are left. Raises TimeoutError when there are none."""
+        seconds = self._until - time.monotonic()
+        if seconds <= 0:
             raise TimeoutError("the answer did not come in time")
+        return seconds
 
 
-def socket_of(response: HTTPResponse) -> socket.socket | None:
-    """The socket from which a response comes that an :class:`Adapter` has given."""
-    found: socket.socket | None = getattr(response, "connected", None)
+def deadline_of(response: BaseHTTPResponse) -> Deadline:
+    """Return the deadline of the reads of a body that comes from a pool of this module."""
+    found: Deadline = response.deadline  # type: ignore[attr-defined]  # set where the response was made
     return found
 
 
-def _pool(seconds: float) -> type[HTTPConnectionPool]:
-    class Connection(HTTPConnection):
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
-            connected = self.sock
-            with within(seconds, connected):
-                return _with_socket(super().getresponse(), connected)
+class _Received(io.RawIOBase):
+    """What comes from a socket before the deadline."""
 
-    return type("Pool", (HTTPConnectionPool,), {"ConnectionCls": Connection})
+    def __init__(self, connected: socket, deadline: Deadline) -> None:
+        self._socket, self._deadline = connected, deadline
+        self._raw = connected.makefile("rb", buffering=0)
 
+    def readable(self) -> bool:
+        return True
 
-def _secure_pool(seconds: float) -> type[HTTPSConnectionPool]:
-    class Connection(HTTPSConnection):
-        def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
-            connected = self.sock
-            with within(seconds, connected):
-                return _with_socket(super().getresponse(), connected)
+    def readinto(self, buffer: Any, /) -> int | None:
+        self._socket.settimeout(self._deadline.left())  # which is for a whole record of TLS, however it comes
+        return self._raw.readinto(buffer)
 
-    return type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": Connection})
-
-
-def _with_socket(response: HTTPResponse, connected: Any) -> HTTPResponse:
-    response.connected = connected  # type: ignore[attr-defined]  # for socket_of
-    return response
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
 
 
-def _hang_up(connected: socket.socket | None, over: threading.Event) -> None:
-    over.set()
-    if connected is not None:
-        with suppress(OSError):
-            socket.socket.shutdown(connected, socket.SHUT_RDWR)  # not the one of TLS, which sends a farewell first
+class _Readable:
+    """As much of a socket as http.client's responses use."""
+
+    def __init__(self, connected: socket, deadline: Deadline) -> None:
+        self._socket, self._deadline = connected, deadline
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Received(self._socket, self._deadline))
+
+
+class _Connection(HTTPConnection):
+    """Gives up on an answer whose head is not there when the timeout of its read is over."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3's own
+        deadline = Deadline(self.timeout or 0)
+
+        def receive(connected: socket, *args: Any, **options: Any) -> http.client.HTTPResponse:
+            readable: Any = _Readable(connected, deadline)
+            return http.client.HTTPResponse(readable, *args, **options)
+
+        self.response_class = receive  # type: ignore[assignment]  # http.client only calls it
+        response = super().getresponse()
+        response.deadline = deadline  # type: ignore[attr-defined]  # for deadline_of
+        return response
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class Pool(HTTPConnectionPool):
+    """Connections to one server in the clear."""
+
+    ConnectionCls = _Connection
+
+
+class SecurePool(HTTPSConnectionPool):
+    """Connections to one server with TLS."""
+
+    ConnectionCls = _SecureConnection
