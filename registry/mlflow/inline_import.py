@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import structlog
@@ -55,13 +54,17 @@ def wait_for(source: str, facts: Mapping[str, Any], *, actor: Actor) -> Arrived:
 
 def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) -> Arrived:
     run_id: str | None = None
-    allowed = sources()
     job = Job(source, facts, store(), requester=actor, allow_secrets=settings().allow_secrets, bounds=place.bounds)
-    look = partial(upstream.look, source, facts, upstreams=upstreams(), sources=allowed)
-    try:
-        known = place.result("tracking server", look)
+    asked, allowed = upstreams(), sources()
+
+    def look_and_fetch() -> Registration:
+        nonlocal run_id  # known also where the files are not fetched in time
+        known = upstream.look(source, facts, upstreams=asked, sources=allowed)
         run_id = known.run_id if known else None
-        wanted = place.result("source", partial(upstream.fetch, job, known, allowed))
+        return upstream.fetch(job, known, allowed)
+
+    try:
+        wanted = place.result("tracking server", look_and_fetch)
     except Refused as refusal:
         _count("refused")
         raise Invalid.told(refusal.detail) from refusal

@@ -21,6 +21,7 @@ MOST_OF_SIGNATURE = FACTS_BYTES // 4 * 3  # the rest is left for what the caller
 # From the one that names most exactly what was installed to the one that names least.
 PINS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 _PYTHON_ENV = "python_env.yaml"
+READ = frozenset({NAME, _PYTHON_ENV})
 _GENERIC = "python_function"
 _RUN_ID = re.compile(r"[0-9a-f]{32}\Z")
 

@@ -29,7 +29,7 @@ def known_blobs(
     """
     statement = _known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
     found: dict[str, Blob] = {}
-    for some in _batches(sha256s):
+    for some in batches(sha256s):
         rows = session.execute(statement, {"some": some, "actor": actor.id}).all()
         found.update((row.Blob.sha256, row.Blob) for row in rows if row.readable)
         sent = genuine(session, [row for row in rows if row.id is not None and row.Blob.sha256 not in found])
@@ -56,7 +56,7 @@ def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, gen
     Their uploads stay as they are until the transaction ends. *genuine* is as in :func:`known_blobs`.
     """
     found: dict[str, int] = {}
-    for some in _batches(sha256s):
+    for some in batches(sha256s):
         rows = session.execute(
             select(*_SEALED)
             .where(Upload.state == UploadState.UPLOADED, Upload.created_by == actor.id, Upload.sha256.in_(some))
@@ -142,7 +142,7 @@ def _any(rows: Select[Any]) -> ColumnElement[bool]:
     return rows.correlate(Blob).limit(1).scalar_subquery().is_not(None)
 
 
-def _batches(sha256s: Iterable[str]) -> Iterator[list[str]]:
+def batches(sha256s: Iterable[str]) -> Iterator[list[str]]:
     """In one order, so that two callers who lock the same rows do not wait for each other."""
     distinct = sorted(set(sha256s))
     return (distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import update
@@ -20,7 +21,8 @@ from registry.db.session import transaction
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import UploadMismatch
 from registry.domain.manifest import File
-from registry.rules import credentials, ignored
+from registry.rules import credentials, ignored, mlmodel
+from registry.rules.listing import listed
 from registry.services import leases
 from registry.services.leases import Lease
 from registry.services.uploads import credential_files, ingest
@@ -31,6 +33,7 @@ from registry.storage.sources import Refused
 Read = Callable[[], Iterator[bytes]]
 
 NOTED_AFTER = 1.0
+HELD, HELD_BYTES = 100, 8 * 1024 * 1024  # small files that are brought together
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Job:
     """Files of a source that are fetched: for whom, and how much of it is there.
 
     ``facts`` are those of the registration. ``ignored`` are the files and directories of the source that are left out
-    by default.
+    by default. ``contents`` has, by their digests, the files that say something of the model.
     """
 
     remedy = credential_files.SETTING
@@ -83,6 +86,7 @@ class Job:
         self.source, self.facts, self.store, self.requester = source, facts, store, requester
         self.files = self.bytes = 0
         self.ignored: dict[str, None] = {}
+        self.contents: dict[str, bytes] = {}
         self._allow_secrets = allow_secrets or bool(facts.get("allow_secrets"))
         self._bounds = bounds
 
@@ -107,42 +111,68 @@ class Job:
         if self._bounds and sum(size or 0 for _, size in files) > self._bounds.bytes:
             raise Beyond
 
-    def fetch(self, path: str, read: Read) -> File:
-        """See to it that the registry has a file's bytes, and that whoever asked for them may register them.
+    def fetch_all(self, files: Iterable[tuple[str, Read]]) -> list[File]:
+        """See to it that the registry has the files' bytes, and that whoever asked for them may register them.
 
-        *read* gives the bytes anew each time it is called: twice for a file that the store has not, unless it is small.
-        Raises what it raises, Refused, Unavailable, and what :meth:`pulse` does.
+        *files* are paths, and what gives the bytes anew each time it is called: twice for a file that the store has
+        not, unless it is small. Raises what that raises, Refused, Unavailable, and what :meth:`pulse` does.
         """
-        digest, size, searched = hashlib.sha256(), 0, bytearray()
+        found, small, held = list[File](), dict[File, ingest.Read](), 0
+        for path, read in files:
+            file, content = self._hash(path, read)
+            found.append(file)
+            if content is None:
+                self._bring({file: partial(self._beating, read)})
+                continue
+            small[file] = partial(_chunks, content)
+            held += len(content)
+            if held > HELD_BYTES or len(small) == HELD:
+                self._bring(small)
+                small, held = {}, 0
+        self._bring(small)
+        return found
+
+    def _hash(self, path: str, read: Read) -> tuple[File, bytes | None]:
+        """Read a file; its content is None for one that is not small."""
+        digest, size, content = hashlib.sha256(), 0, bytearray()
         for chunk in read():
             digest.update(chunk)
             size += len(chunk)
             if size <= credentials.MOST_BYTES:
-                searched += chunk
+                content += chunk
             self.pulse(len(chunk))
-        if size <= credentials.MOST_BYTES and not self._allow_secrets:
-            self._search(path, bytes(searched))
         file = File(path, size, digest.hexdigest())
-        again = read if size > credentials.MOST_BYTES else lambda: iter([bytes(searched)] if size else [])
+        if size > credentials.MOST_BYTES:
+            return file, None
+        whole = bytes(content)
+        if not self._allow_secrets:
+            self._search(path, whole)
+        if path in mlmodel.READ:
+            self.contents[file.sha256] = whole
+        return file, whole
+
+    def _bring(self, files: Mapping[File, ingest.Read]) -> None:
+        if not files:
+            return
+        wanted = {Wanted(file.sha256, file.size): read for file, read in files.items()}
         try:
-            ingest.bring(
-                Wanted(file.sha256, file.size), lambda: self._beating(again()), owner=self.requester, store=self.store
-            )
+            ingest.bring_all(wanted, owner=self.requester, store=self.store)
         except UploadMismatch as error:
-            raise Refused(f"{file.path} changed while it was read: {error.detail}") from error
-        self.files += 1
-        return file
+            paths = listed([file.path for file in files])
+            raise Refused(f"{paths} changed while it was read: {error.detail}") from error
+        self.files += len(files)
+        self.pulse()
 
     def _search(self, path: str, content: bytes) -> None:
         if held := credentials.held_by(path, content):
             raise Refused(credential_files.refusal({path: held}, remedy=self.remedy))
 
-    def take_over(self, file: File) -> bool:
-        """Let the requester have bytes that are in the store already, whole; false where they are not.
+    def take_over(self, files: Iterable[File]) -> set[str]:
+        """Let the requester have those bytes that are in the store already, whole; return their digests.
 
         For the caller to know that the requester may have them: they were seen at the source just now.
         """
-        return ingest.take_over(Wanted(file.sha256, file.size), owner=self.requester)
+        return ingest.take_over([Wanted(file.sha256, file.size) for file in files], owner=self.requester)
 
     def pulse(self, length: int = 0) -> None:
         """Count *length* more bytes that were read; called as the work goes on. Raises Beyond."""
@@ -150,8 +180,8 @@ class Job:
         if self._bounds and (time.monotonic() > self._bounds.until or self.bytes > self._bounds.bytes):
             raise Beyond
 
-    def _beating(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
+    def _beating(self, read: Read) -> Iterator[bytes]:
+        for chunk in read():
             self.pulse()
             yield chunk
 
@@ -179,6 +209,11 @@ class ImportJob(Job):
         with transaction() as session:
             write(session, self.taken, files=self.files, bytes=self.bytes)
         self._noted = time.monotonic()
+
+
+def _chunks(content: bytes) -> Iterator[bytes]:
+    if content:
+        yield content
 
 
 def write(session: Session, taken: Taken, **values: Any) -> None:

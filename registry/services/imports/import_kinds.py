@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import select
@@ -27,11 +28,12 @@ from registry.storage.checked import Store
 from registry.storage.sources import Sources
 
 Kind = Callable[[Job], Registration]
+NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 
 def from_location(sources: Sources) -> Kind:
     """Fetch what is at the version's source. Raises Refused or Unavailable."""
-    return lambda job: described(fetch_all(job, sources, job.source), store=job.store)
+    return lambda job: described(fetch_all(job, sources, job.source), store=job.store, contents=job.contents)
 
 
 def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> Kind:
@@ -48,7 +50,8 @@ def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> 
 def take(job: Job, files: Sequence[File]) -> None:
     """Take *files* that were sent to the artifact area. Raises Invalid, or BlobsMissing."""
     manifest.seal(files)
-    if missing := [file.sha256 for file in files if not job.take_over(file)]:
+    here = job.take_over(files)
+    if missing := [file.sha256 for file in files if file.sha256 not in here]:
         raise BlobsMissing(f"{len(missing)} of the files are not in the store", missing=missing)
     job.files, job.bytes = len(files), sum(file.size for file in files)
 
@@ -67,15 +70,23 @@ def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
     found = sources.files(location, keep=job.keeps)
     job.check((one.path, one.size) for one in found)
     manifest.seal([File(one.path, 0, "") for one in found])  # what cannot be registered is not fetched either
-    return [job.fetch(one.path, partial(sources.read, one)) for one in found]
+    return job.fetch_all((one.path, partial(sources.read, one)) for one in found)
 
 
-def described(files: Sequence[File], *, store: Store, lineage: Snapshot | None = None, **said: Any) -> Registration:
+def described(
+    files: Sequence[File],
+    *,
+    store: Store,
+    contents: Mapping[str, bytes] = NOTHING,
+    lineage: Snapshot | None = None,
+    **said: Any,
+) -> Registration:
     """A registration of *files* that the store has, with what they say of themselves where they are an MLflow model.
 
-    The run that they name is recorded as theirs, where no other is known. Raises BlobsMissing or Unavailable.
+    *contents* are files that need not be read again, by their digests. The run that they name is recorded as theirs,
+    where no other is known. Raises BlobsMissing or Unavailable.
     """
-    wanted, found = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store)
+    wanted, found = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store, contents)
     if wanted.lineage.run is not None or found.run_id is None:
         return wanted
     named = Run("mlflow", found.run_id, stated_by=mlmodel.NAME)
@@ -87,15 +98,15 @@ def completed(wanted: Registration, *, store: Store) -> Registration:
 
     Raises BlobsMissing or Unavailable.
     """
-    return _completed(wanted, store)[0]
+    return _completed(wanted, store, NOTHING)[0]
 
 
-def _completed(wanted: Registration, store: Store) -> tuple[Registration, mlmodel.Facts]:
+def _completed(wanted: Registration, store: Store, contents: Mapping[str, bytes]) -> tuple[Registration, mlmodel.Facts]:
     by_path = {file.path: file for file in wanted.files}
     found = mlmodel.capture(
         {path: file.sha256 for path, file in by_path.items()},
         {path: file.size for path, file in by_path.items()},
-        lambda path: _read(by_path[path], store),
+        lambda path: _read(by_path[path], store) if (held := contents.get(by_path[path].sha256)) is None else held,
     )
     said = wanted.lineage.environment or Environment()
     environment = replace(said, python=said.python or found.python, lock_digest=said.lock_digest or found.lock_digest)

@@ -183,6 +183,7 @@ def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
     return import_kinds.described(
         files,
         store=job.store,
+        contents=job.contents,
         lineage=_snapshot(known),
         params=logged.params,
         metrics=logged.metrics,
@@ -272,7 +273,7 @@ def _files(job: Job, known: _Known) -> tuple[list[File], str | None]:
         job.check((entry.path, entry.size) for entry in found)
     except (Empty, NotFound):
         return [], None
-    return [job.fetch(entry.path, partial(server.read, folder, entry)) for entry in found], None
+    return job.fetch_all((entry.path, partial(server.read, folder, entry)) for entry in found), None
 
 
 def _sent_here(job: Job, location: str) -> mlflow_sources.Found | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -23,6 +25,7 @@ from registry.services.uploads.completion import Arrival
 from registry.storage.checked import Store
 from registry.storage.keys import blob_key
 
+Read = Callable[[], Iterable[bytes]]
 COPY_TIME = timedelta(days=7)  # of one file; what a process that died has left of it is deleted then
 
 
@@ -30,60 +33,83 @@ def _nothing(_session: Session) -> None:
     """Nothing besides is to be recorded."""
 
 
-def bring(
-    found: Wanted,
-    read: Callable[[], Iterable[bytes]],
-    *,
-    owner: Actor,
-    store: Store,
-    also: Callable[[Session], None] = _nothing,
-) -> None:
+def bring(found: Wanted, read: Read, *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing) -> None:
     """See to it that the registry has bytes that were hashed just now, and that *owner* may register them.
 
     *read* streams them once more, where they are to be written; the store takes only those that were hashed. *also* is
     called in the transaction that makes them known, whose blob it finds locked: what it writes and they stand or fall
     together. Raises UploadMismatch for other bytes, and whatever *read* and *also* raise: nothing is left then.
     """
-    if not _take_over(found, owner, also):
-        _copy(found, read, owner, store, also)
+    bring_all({found: read}, owner=owner, store=store, also=also)
 
 
-def take_over(found: Wanted, *, owner: Actor) -> bool:
-    """Let *owner* register bytes that are in the store already, whole; false when they are not."""
-    return _take_over(found, owner, _nothing)
-
-
-def _take_over(found: Wanted, owner: Actor, also: Callable[[Session], None]) -> bool:
-    with transaction() as session:
-        blob = session.scalars(
-            select(Blob).where(Blob.sha256 == found.sha256, Blob.damage.is_(None)).with_for_update()
-            .execution_options(populate_existing=True)
-        ).first()  # fmt: skip
-        if blob is None:
-            return False
-        blob.unreferenced_since = None
-        if not artifacts.known_blobs(session, [found.sha256], actor=owner, genuine=row_seals.genuine):
-            session.add(_upload(found, owner, UploadState.VERIFIED))
-        also(session)
-    return True
-
-
-def _copy(
-    found: Wanted, read: Callable[[], Iterable[bytes]], owner: Actor, store: Store, also: Callable[[Session], None]
+def bring_all(
+    found: Mapping[Wanted, Read], *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing
 ) -> None:
-    upload = _upload(found, owner, UploadState.PENDING)
-    upload_id, key = upload.id, upload.key
+    """As :func:`bring`, of all bytes in the same transactions. Where they are several, threads read and write them."""
     with transaction() as session:
-        session.add(upload)
+        here = _take_over(session, found, owner)
+        begun = {one: _upload(one, owner, UploadState.PENDING) for one in found if one.sha256 not in here}
+        session.add_all(begun.values())
+        copies = [_Copy(upload.id, upload.key, one.size, found[one]) for one, upload in begun.items()]
+        if not copies:
+            also(session)
+    if copies:
+        _copy(copies, owner, store, also)
+
+
+def take_over(found: Collection[Wanted], *, owner: Actor) -> set[str]:
+    """Let *owner* register those of the bytes that are in the store already, whole; return their digests."""
+    with transaction() as session:
+        return _take_over(session, found, owner)
+
+
+def _take_over(session: Session, found: Collection[Wanted], owner: Actor) -> set[str]:
+    here = set[str]()
+    for some in artifacts.batches(one.sha256 for one in found):
+        blobs = session.scalars(
+            select(Blob).where(Blob.sha256.in_(some), Blob.damage.is_(None)).order_by(Blob.sha256).with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()  # fmt: skip
+        for blob in blobs:
+            blob.unreferenced_since = None
+        here.update(blob.sha256 for blob in blobs)
+    known = artifacts.known_blobs(session, here, actor=owner, genuine=row_seals.genuine) if here else {}
+    session.add_all(_upload(one, owner, UploadState.VERIFIED) for one in found if one.sha256 in here - known.keys())
+    return here
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Bytes on their way to *key*, as an upload of this service's own."""
+
+    upload_id: str
+    key: str
+    size: int
+    read: Read
+
+
+def _copy(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[Session], None]) -> None:
     try:
-        store.write(key, read(), size=found.size)
-        spare = _keep(upload_id, store.require(key, size=found.size).etag, owner, also)
+        if len(copies) == 1:
+            etags = [_write(copies[0], store)]
+        else:
+            with ThreadPoolExecutor(max_workers=completion.THREADS) as pool:
+                etags = list(pool.map(lambda copy: _write(copy, store), copies))
+        spare = _keep({copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}, owner, also)
     except Exception as error:
-        if _close(upload_id, getattr(error, "detail", "the copy was given up"), owner):
-            announcement.delete_quietly(store, key)
+        for copy in copies:
+            if _close(copy.upload_id, getattr(error, "detail", "the copy was given up"), owner):
+                announcement.delete_quietly(store, copy.key)
         raise
-    for one in spare:
-        announcement.delete_quietly(store, one)
+    for key in spare:
+        announcement.delete_quietly(store, key)
+
+
+def _write(copy: _Copy, store: Store) -> str:
+    """Return the store's mark of the object that it has now."""
+    store.write(copy.key, copy.read(), size=copy.size)
+    return store.require(copy.key, size=copy.size).etag
 
 
 def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
@@ -102,15 +128,18 @@ def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
     return upload
 
 
-def _keep(upload_id: str, etag: str, owner: Actor, also: Callable[[Session], None]) -> list[str]:
-    """Let the registry refer to the copy; returns the keys of objects that are spare."""
+def _keep(etags: Mapping[str, str], owner: Actor, also: Callable[[Session], None]) -> list[str]:
+    """Let the registry refer to the copies, by their uploads; returns the keys of objects that are spare."""
     with transaction() as session:
-        upload = announcement.find(session, upload_id, owner.id, lock=True)
-        if upload.state != UploadState.PENDING:
-            raise Unavailable("the copy took too long and was cleared away")
-        upload.state = UploadState.VERIFIED
-        row_seals.seal_upload(upload)
-        spare = completion.keep(session, [Arrival(upload, True, etag)], actor=owner)
+        arrived = []
+        for upload_id in sorted(etags):
+            upload = announcement.find(session, upload_id, owner.id, lock=True)
+            if upload.state != UploadState.PENDING:
+                raise Unavailable("the copy took too long and was cleared away")
+            upload.state = UploadState.VERIFIED
+            row_seals.seal_upload(upload)
+            arrived.append(Arrival(upload, True, etags[upload_id]))
+        spare = completion.keep(session, arrived, actor=owner)
         also(session)
     return spare
 
