@@ -112,6 +112,16 @@ def test_a_logged_model_becomes_a_whole_version_with_its_run(importing: Importin
     expect(200, importing.api.put("/models/fraud/versions/1/stage", {"stage": "staging", "reason": "tried"}))
 
 
+def test_many_files_some_of_them_equal_become_a_whole_version_twice(importing: Importing, upstream: Upstream) -> None:
+    upstream.files |= {f"data/{number}": bytes([number // 2]) * 2**20 for number in range(10)}
+    upstream.files |= {"data/large": bytes(2**21), "data/empty": b"", "data/blank": b""}
+
+    found = [importing.filled(SOURCE) for _ in range(2)]
+
+    assert [(one["state"], one["file_count"]) for one in found] == [("ready", len(upstream.files))] * 2
+    assert importing.files(1) == importing.files(2) == upstream.files
+
+
 def test_the_credentials_go_to_the_server_and_nowhere_else(
     start: Start, upstream: Upstream, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
+from pathlib import Path
 
 import pytest
 
 from registry.domain.errors import Conflict, Unavailable
 from registry.tracking.http_client import Link
+from tests.support.https_server import Reply, running_https
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 PIECE_SECONDS = 0.02
@@ -98,6 +101,51 @@ def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(dripping: Drip
 
     with pytest.raises((Unavailable, Conflict)):
         b"".join(link.stream("x", "a file"))
+
+
+def test_to_wait_for_an_answer_needs_no_thread(dripping: Dripping) -> None:
+    dripping.pieces = [HEAD + b"Content-Length: 3\r\n\r\n", b"a", b"b", b"c"]
+    link = Link(dripping.url, lambda: None)
+
+    before, found = set(threading.enumerate()), list[set[threading.Thread]]()
+    body = b""
+    for chunk in link.stream("x", "a file"):
+        found.append(set(threading.enumerate()))
+        body += chunk
+
+    assert body == b"abc"
+    assert found == [before] * len(found)
+
+
+def test_answers_over_tls_are_read_whole_and_given_up_where_they_drip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drip = Reply(itertools.chain([b"a"] * 2, _slowly(b"a")), announced=1_000_000)
+    with running_https(tmp_path) as server:
+        server.serve("/files/whole%20one?a=b", Reply(b"content"))
+        server.serve("/files/drip", drip)
+        stranger = Link(f"https://{server.place}/files", lambda: None, patience=5)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(server.certificate))
+        link = Link(f"https://{server.place}/files/", lambda: "Bearer secret", patience=0.3, pace=1000)
+
+        assert b"".join(link.stream("whole one", "a file", {"a": "b"})) == b"content"
+        with pytest.raises(Unavailable):
+            b"".join(link.stream("drip", "a file"))
+        with pytest.raises(Unavailable):
+            b"".join(stranger.stream("whole one", "a file", {"a": "b"}))
+
+    assert [headers["Authorization"] for _, headers in server.seen] == ["Bearer secret"] * 2
+
+
+def _slowly(piece: bytes) -> Iterator[bytes]:
+    while True:
+        time.sleep(PIECE_SECONDS)
+        yield piece
+
+
+def test_steps_that_lead_out_of_the_address_are_not_asked_for(dripping: Dripping) -> None:
+    with pytest.raises(Unavailable):
+        Link(f"{dripping.url}/below", lambda: None).document("api/../x", "something")
 
 
 def test_nobody_there_is_no_answer() -> None:
