@@ -116,7 +116,7 @@ def _optional(field: fields.Field[Any]) -> Dump | None:
     return serialize and (lambda value: None if value is None else serialize(value))
 
 
-def _text(value: Any) -> str:
+def _dump_text(value: Any) -> str:
     return value if type(value) is str else str(value)
 
 
@@ -124,10 +124,10 @@ def _same(value: Any) -> Any:
     return value
 
 
-_TYPES: dict[Any, type] = {_text: str, int: int, float: float}
+_TYPES: dict[Any, type] = {_dump_text: str, int: int, float: float}
 _AS_THEY_ARE = {*_TYPES, _same}
 _PLAIN: dict[Any, Dump] = {
     fields.Field._serialize: _same,
-    fields.String._serialize: _text,
+    fields.String._serialize: _dump_text,
     Instant._serialize: clock.wire,
 }

@@ -15,21 +15,21 @@ from registry.rules.manifest import digest as manifest_digest
 CONTENT, EARLIER_CONTENT = b"an example of a model", b"an earlier model"
 
 
-def _digest(content: bytes) -> str:
+def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
 def _file(content: bytes) -> dict[str, Any]:
-    sha256 = _digest(content)
+    sha256 = _sha256(content)
     return {"path": "model.bin", "size": len(content), "sha256": sha256, "media_type": "application/octet-stream"}
 
 
-TRAINING, TEST = f"sha256:{_digest(b'payments')}", f"sha256:{_digest(b'payments-test')}"
+TRAINING, TEST = f"sha256:{_sha256(b'payments')}", f"sha256:{_sha256(b'payments-test')}"
 MANIFEST = manifest_digest([_file(CONTENT)])
 
 MODEL = {"name": "fraud", "description": "Scores card payments.", "tags": {"team": "risk"}}
 MODEL_CHANGE = {"tags": {"tier": "1", "old": None}, "reason": "reviewed by the risk team"}
-UPLOAD = {"sha256": _digest(CONTENT), "size": len(CONTENT)}
+UPLOAD = {"sha256": _sha256(CONTENT), "size": len(CONTENT)}
 REGISTRATION = {
     "files": [_file(CONTENT)],
     "description": "Trained on the payments of November.",
@@ -150,7 +150,7 @@ CREATED_MODEL: dict[str, Any] = {
 VERIFIED_UPLOAD = {
     "id": "9c985dce-891d-475f-bc18-81706e9d7bed",
     "state": "verified",
-    "sha256": _digest(CONTENT),
+    "sha256": _sha256(CONTENT),
     "size": len(CONTENT),
     "expires_at": "2026-11-22T13:05:01.591000Z",
     "reason": None,

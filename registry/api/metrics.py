@@ -58,7 +58,7 @@ class _Store(Collector):
 class _Process(Collector):
     def collect(self) -> Iterable[Metric]:
         build = GaugeMetricFamily("registry_build_info", "What is running.", labels=["version", "python"])
-        build.add_metric([_release(), platform.python_version()], 1)
+        build.add_metric([_package_version(), platform.python_version()], 1)
         yield build
         yield GaugeMetricFamily(
             "registry_metrics_incomplete",
@@ -69,7 +69,7 @@ class _Process(Collector):
 
 
 @functools.cache
-def _release() -> str:
+def _package_version() -> str:
     return version("model-registry")  # reads and parses a file
 
 

@@ -59,7 +59,7 @@ def codes_of(view: Callable[..., Any]) -> frozenset[tuple[int, str]]:
 def responses(kinds: Iterable[Kind]) -> Mapping[int, str | Mapping[str, Any]]:
     """Return the responses of the document by status: the name of a shared one, or the response."""
     return {
-        status: _name(same) if len(same) <= _SHARED_MOST else _response(status, same)
+        status: _joined_name(same) if len(same) <= _SHARED_MOST else _response(status, same)
         for status, same in _by_status(kinds).items()
     }
 
@@ -67,7 +67,7 @@ def responses(kinds: Iterable[Kind]) -> Mapping[int, str | Mapping[str, Any]]:
 def shared(views: Iterable[Callable[..., Any]]) -> Mapping[str, Mapping[str, Any]]:
     """Return the shared responses of the *views* by name."""
     groups = ((status, same) for view in views for status, same in _by_status(declared(view)).items())
-    return {_name(same): _response(status, same) for status, same in groups if len(same) <= _SHARED_MOST}
+    return {_joined_name(same): _response(status, same) for status, same in groups if len(same) <= _SHARED_MOST}
 
 
 def examples(views: Iterable[Callable[..., Any]]) -> Mapping[str, Mapping[str, Any]]:
@@ -106,7 +106,7 @@ def _response(status: int, kinds: Collection[Kind]) -> Mapping[str, Any]:
     return response | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
 
 
-def _name(kinds: Collection[Kind]) -> str:
+def _joined_name(kinds: Collection[Kind]) -> str:
     return "Or".join(kind.__name__ for kind in kinds)
 
 

@@ -85,7 +85,7 @@ class Authenticator:
             raise self._failed(address, None)
         self._failures.refuse_blocked(address, token_id)
         remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
-        known = remembered or _read(token_id)
+        known = remembered or _read_token(token_id)
         # An unknown id costs the same comparisons as a wrong secret.
         stored = known.hash if known else _NO_HASH
         matched = any(tokens.matches(text, stored, pepper=pepper) for pepper in self._peppers)
@@ -114,7 +114,7 @@ class Authenticator:
             return self._known.get(token_id)
 
 
-def _read(token_id: str) -> _Known | None:
+def _read_token(token_id: str) -> _Known | None:
     asked_at = times.steady()
     found = look_up(_TOKEN, id=token_id)
     if not found:

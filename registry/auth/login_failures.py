@@ -58,7 +58,7 @@ class LoginFailures:
         if counted[0] not in self._blocked:
             self._take_write()
             with transaction() as session:
-                failures = _add(session, counted, period)
+                failures = _add_failures(session, counted, period)
             self._block({subject for subject in counted if failures[subject] > self._limits[subject[0]]})
         if not self._blocked.isdisjoint(counted):
             raise self._limited(period)
@@ -109,7 +109,7 @@ def network(address: str) -> str:
     return str(found)
 
 
-def _add(session: Session, subjects: Sequence[Subject], period: int) -> dict[Subject, int]:
+def _add_failures(session: Session, subjects: Sequence[Subject], period: int) -> dict[Subject, int]:
     """Add one failure to each subject. Addresses come before tokens, so that two callers cannot deadlock."""
     rows = [{"kind": kind, "subject": subject, "period": period, "failures": 1} for kind, subject in subjects]
     added = add_counts(session, LoginFailure, rows, key=("kind", "subject", "period"), counter="failures")

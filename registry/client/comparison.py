@@ -72,16 +72,21 @@ def compare(
 ) -> Comparison:
     """Return what differs between two versions."""
     before, after = ({file["path"]: file["sha256"] for file in files} for files in (first_files, second_files))
-    return Comparison(first, second, files=_changes(before, after), facts=_changes(_facts(first), _facts(second)))
+    return Comparison(
+        first,
+        second,
+        files=_changed_values(before, after),
+        facts=_changed_values(_flat_facts(first), _flat_facts(second)),
+    )
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
+def _changed_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Change]:
     """Return the values that differ, by name."""
     pairs = {name: Change(before.get(name), after.get(name)) for name in sorted(before.keys() | after.keys())}
     return {name: pair for name, pair in pairs.items() if pair.before != pair.after}
 
 
-def _facts(version: VersionView) -> dict[str, Any]:
+def _flat_facts(version: VersionView) -> dict[str, Any]:
     lineage: Mapping[str, Any] = version["lineage"]
     facts = {name: version.get(name) for name in COMPARED} | dict(lineage)
     facts["datasets"] = {item["name"]: item["digests"] for item in lineage.get("datasets") or ()}

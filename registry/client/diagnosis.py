@@ -74,8 +74,8 @@ def _diagnosed(
     yield ready
     if ready.name == "address":
         return
-    yield _clock(reply, now)
-    yield _release(session, url)
+    yield _check_clock(reply, now)
+    yield _check_release(session, url)
     yield from _as_somebody(url, token, trust, insecure=insecure, now=now)
 
 
@@ -84,7 +84,7 @@ def _asked(session: requests.Session, address: str) -> requests.Response:
 
 
 def _ready(reply: requests.Response, url: str) -> Finding:
-    document = _json(reply)
+    document = _json_or_none(reply)
     if document == {"status": "ok"}:
         return Finding("registry", "ok", f"{url} is a registry; whether it is ready, it does not tell out here")
     if not isinstance(document, dict) or "checks" not in document or "status" not in document:
@@ -128,7 +128,7 @@ def judge_certificate(until: str, issuer: str, now: datetime) -> Finding:
     return Finding("certificate", "ok", told)
 
 
-def _clock(reply: requests.Response, now: datetime) -> Finding:
+def _check_clock(reply: requests.Response, now: datetime) -> Finding:
     try:
         there = parsedate_to_datetime(reply.headers["Date"])
     except (KeyError, ValueError):
@@ -141,10 +141,10 @@ def _clock(reply: requests.Response, now: datetime) -> Finding:
     return Finding("clock", "ok", "this machine's clock agrees with the registry's")
 
 
-def _release(session: requests.Session, url: str) -> Finding:
+def _check_release(session: requests.Session, url: str) -> Finding:
     ours = metadata.version("model-registry")
     try:
-        document = _json(session.get(f"{url}/openapi.json", timeout=TIMEOUT))
+        document = _json_or_none(session.get(f"{url}/openapi.json", timeout=TIMEOUT))
         theirs = str(document["info"]["version"])
     except (requests.RequestException, TypeError, KeyError):
         return Finding("release", "warning", f"client {ours}; the registry does not tell its release",
@@ -175,7 +175,7 @@ def _as_somebody(url: str, token: str | None, trust: Trust, *, insecure: bool, n
         if not {"name", "roles", "permissions", "token"} <= me.keys():
             yield Finding("token", "wrong", f"{url} does not tell who asks, as a registry would", _ADDRESS)
             return
-        yield _token(dict(me), now)
+        yield _check_token(dict(me), now)
         transport = Transport(url, token=token, timeout=(TIMEOUT, TIMEOUT), retries=0, insecure=insecure, trust=trust)
         try:
             yield _store(client, transport, may_write="file:upload" in me["permissions"])
@@ -192,7 +192,7 @@ def _no_token(token: str | None, error: errors.RegistryError) -> Finding:
                    "Have a new one made (registry token create), then registry login.")  # fmt: skip
 
 
-def _token(me: dict[str, Any], now: datetime) -> Finding:
+def _check_token(me: dict[str, Any], now: datetime) -> Finding:
     told = f"{me['name']}, {', '.join(me['roles']) or 'without any role'}"
     if me["token"] is None:
         return Finding("token", "ok", f"none is needed here: {told}")
@@ -243,7 +243,7 @@ def _fetched(transport: Transport, url: str) -> Finding:
                        "Look at the clocks of client and registry, and at proxies that change addresses.")  # fmt: skip
 
 
-def _json(reply: requests.Response) -> Any:
+def _json_or_none(reply: requests.Response) -> Any:
     try:
         return reply.json()
     except ValueError:

@@ -25,49 +25,53 @@ class VersionRecord(Record):
     """A version: ``<fraud:3 ready, production, 2 files, 1.2 MiB, @champion, auc=0.93>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, _version)
+        return _describe_or_dump(self, _describe_version)
 
 
 class ModelRecord(Record):
     """A model: ``<fraud, 3 versions, production: 3, @champion: 3>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, _model)
+        return _describe_or_dump(self, _describe_model)
 
 
 class RegisteredRecord(Record):
     """A registration: ``<created <fraud:3 …>>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, lambda done: f"{'created' if done['created'] else 'was registered before:'} {_inner(done)}")
+        return _describe_or_dump(
+            self, lambda done: f"{'created' if done['created'] else 'was registered before:'} {_inner(done)}"
+        )
 
 
 class MovedRecord(Record):
     """A move: ``<fraud:3 staging -> production, instead of 2>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, _moved)
+        return _describe_or_dump(self, _moved)
 
 
 class HolderRecord(Record):
     """Who holds a stage or an alias: ``<fraud:3 production since 2026-11-20T12:00:00Z, by alice>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, _holder)
+        return _describe_or_dump(self, _holder)
 
 
 class EntryRecord(Record):
     """An entry of the history: ``<2026-11-20T12:00:00Z version.promoted fraud:3 by alice: approved>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, _entry)
+        return _describe_or_dump(self, _describe_entry)
 
 
 class FileRecord(Record):
     """A file of a version: ``<weights/model.bin, 1.2 MiB, sha256:…>``."""
 
     def __repr__(self) -> str:
-        return _shown(self, lambda file: f"{file['path']}, {size(file['size'])}, sha256:{file['sha256'][:12]}…")
+        return _describe_or_dump(
+            self, lambda file: f"{file['path']}, {size(file['size'])}, sha256:{file['sha256'][:12]}…"
+        )
 
 
 _KINDS: Mapping[Any, type[Record]] = {
@@ -126,7 +130,7 @@ def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _shown(record: Record, describe: Callable[[Record], str]) -> str:
+def _describe_or_dump(record: Record, describe: Callable[[Record], str]) -> str:
     """Describe the record; one that lacks what is described (of an older registry, or a part) as the dictionary."""
     try:
         return f"<{describe(record)}>"
@@ -134,7 +138,7 @@ def _shown(record: Record, describe: Callable[[Record], str]) -> str:
         return dict.__repr__(record)
 
 
-def _version(version: Record) -> str:
+def _describe_version(version: Record) -> str:
     stage = [] if version["stage"] == "none" else [version["stage"]]
     count = version["file_count"]
     files = [f"{count} file{'' if count == 1 else 's'}", size(version["size"])]
@@ -146,7 +150,7 @@ def _version(version: Record) -> str:
     return f"{version['model']}:{version['number']} {', '.join(parts)}"
 
 
-def _model(model: Record) -> str:
+def _describe_model(model: Record) -> str:
     latest = model["latest_version"]
     parts = [model["name"], f"latest version {latest}" if latest else "no versions"]
     parts += [f"{stage}: {', '.join(map(str, held))}" for stage, held in model["stages"].items() if held]
@@ -166,20 +170,20 @@ def _moved(move: Record) -> str:
 def _holder(held: Record) -> str:
     what = held.get("stage") or f"@{held['alias']}"
     actor = held["actor"]
-    until = f" until {_time(held['until'])}" if held["until"] else ""
-    return f"{held['model']}:{held['number']} {what} since {_time(held['since'])}{until}, by {actor}"
+    until = f" until {_to_seconds(held['until'])}" if held["until"] else ""
+    return f"{held['model']}:{held['number']} {what} since {_to_seconds(held['since'])}{until}, by {actor}"
 
 
-def _entry(entry: Record) -> str:
+def _describe_entry(entry: Record) -> str:
     about = "" if entry["model"] is None else f" {entry['model']}"
     about += "" if entry["version"] is None else f":{entry['version']}"
     reason = f": {entry['reason']}" if entry["reason"] else ""
-    return f"{_time(entry['at'])} {entry['action']}{about} by {entry['actor']['name']}{reason}"
+    return f"{_to_seconds(entry['at'])} {entry['action']}{about} by {entry['actor']['name']}{reason}"
 
 
 def _inner(done: Record) -> str:
     return repr(done["version"])
 
 
-def _time(timestamp: str) -> str:
+def _to_seconds(timestamp: str) -> str:
     return f"{timestamp[:_SECONDS]}Z"

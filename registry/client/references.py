@@ -63,7 +63,7 @@ def model_problem(name: str) -> str | None:
 def _parse_short(text: str) -> Reference:
     if ":" in text:
         name, _, number = text.rpartition(":")
-        return Reference(name) if number == selectors.LATEST else Reference(name, version=_number(number, text))
+        return Reference(name) if number == selectors.LATEST else Reference(name, version=_version_number(number, text))
     selected = selectors.split(text)
     if selected is None:
         return Reference(text)
@@ -78,14 +78,14 @@ def _parse_uri(text: str) -> Reference:
     """MLflow's form. Its users write ``Production``: here, and only here, a stage's case does not matter."""
     name, slash, selector = text.partition("/")
     if slash:
-        return _select(name, selector, _SCHEME + text)
+        return _parse_selector(name, selector, _SCHEME + text)
     name, at, alias = text.rpartition("@")
     if at and names.alias_problem(alias) is None:
         return Reference(name, alias=alias)
     return Reference(text)
 
 
-def _select(name: str, selector: str, text: str) -> Reference:
+def _parse_selector(name: str, selector: str, text: str) -> Reference:
     if _NUMBER.match(selector):
         return Reference(name, version=int(selector))
     if selector.lower() in STAGES:
@@ -95,7 +95,7 @@ def _select(name: str, selector: str, text: str) -> Reference:
     raise ValueError(f"{text!r}: {selector!r} is neither a version's number nor one of {', '.join(STAGES)}, latest")
 
 
-def _number(text: str, whole: str) -> int:
+def _version_number(text: str, whole: str) -> int:
     if not _NUMBER.match(text):
         raise ValueError(f"{whole!r}: {text!r} is not a version's number; numbers count from 1")
     return int(text)

@@ -114,7 +114,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     progress: Progress | None,
 ) -> Registered:
     """Register the files at *source* as a version of *model*, making the model if there is none."""
-    facts = plain({**_origin(source), **given(**facts)} if detect_origin else facts)
+    facts = plain({**_detect_origin(source), **given(**facts)} if detect_origin else facts)
     noticed = scan.Noticed()
     found = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
     files = scan.hashed(found, jobs=jobs, progress=progress, parts=True)
@@ -181,7 +181,7 @@ def plain(facts: Mapping[str, Any]) -> Facts:
     for kind in LISTS & said.keys():
         said[kind] = several(said[kind], kind)
     if named := said.pop("data", None):
-        said["datasets"] = [*said.get("datasets", ()), *map(_dataset, named)]
+        said["datasets"] = [*said.get("datasets", ()), *map(_dataset_of, named)]
     if isinstance(said.get("params"), Path):
         said["params"] = value_files.params(said["params"])
     if isinstance(said.get("metrics"), Path):
@@ -189,7 +189,7 @@ def plain(facts: Mapping[str, Any]) -> Facts:
     for kind in ("params", "tags"):
         if kind in said:
             said[kind] = values.texts(said[kind], kind[:-1])
-    run = _measured(said["run"], {}) if "run" in said else None
+    run = _with_plain_values(said["run"], {}) if "run" in said else None
     if "evaluations" in said:
         said["evaluations"] = [{**one, "metrics": values.finite(one["metrics"])} for one in said["evaluations"]]
     if "metrics" in said:
@@ -197,17 +197,17 @@ def plain(facts: Mapping[str, Any]) -> Facts:
         said["metrics"], special = values.numbers(measured)
         if special and run is None:
             values.finite(measured)
-        run = _measured(run, special) if run is not None else None
+        run = _with_plain_values(run, special) if run is not None else None
     return cast(Facts, {**said, **given(run=run)})
 
 
-def _dataset(named: Data) -> Dataset:
+def _dataset_of(named: Data) -> Dataset:
     if isinstance(named, str):
         return data.described(named)
     return data.of(named) if isinstance(named, Path) else named
 
 
-def _measured(run: Mapping[str, Any], special: Mapping[str, str]) -> dict[str, Any]:
+def _with_plain_values(run: Mapping[str, Any], special: Mapping[str, str]) -> dict[str, Any]:
     """Return a run with plain values, whose ``unmeasured`` has the metrics that are no finite number."""
     metrics, unmeasured = values.numbers(run.get("metrics") or {})
     unmeasured = {**(run.get("unmeasured") or {}), **unmeasured, **special}
@@ -217,7 +217,7 @@ def _measured(run: Mapping[str, Any], special: Mapping[str, str]) -> dict[str, A
     return {**run, **{name: value for name, value in found.items() if value or name in run}}
 
 
-def _origin(source: Path) -> Facts:
+def _detect_origin(source: Path) -> Facts:
     """Return the run and the code around this process; log why there is no commit where there should be one."""
     found = detect.around(source)
     if found.problem:
@@ -227,7 +227,7 @@ def _origin(source: Path) -> Facts:
 
 def request_body(files: Sequence[scan.Hashed], facts: Facts) -> dict[str, Any]:
     """The body of the registering POST: the manifest, and the facts that are given."""
-    manifest = [_entry(file) for file in files]
+    manifest = [_manifest_line(file) for file in files]
     return {"files": manifest, **_said(facts)}
 
 
@@ -238,7 +238,7 @@ def _said(facts: Facts) -> dict[str, Any]:
     return {**said, **given(**origin)}
 
 
-def _entry(file: scan.Hashed) -> dict[str, Any]:
+def _manifest_line(file: scan.Hashed) -> dict[str, Any]:
     """No media type: guessing one depends on the machine, and would give the same files another manifest digest."""
     return {"path": file.path, "size": file.size, "sha256": file.sha256}
 

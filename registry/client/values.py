@@ -38,7 +38,7 @@ def texts(values: Mapping[str, Any], kind: str) -> dict[str, str]:
     Numbers, True, False and None become what JSON has for them; times become RFC 3339.
     """
     require_mapping(values, f"{kind}s")
-    return {key: _text(value, f"{kind} {key!r}") for key, value in values.items()}
+    return {key: _as_text(value, f"{kind} {key!r}") for key, value in values.items()}
 
 
 def numbers(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
@@ -50,7 +50,7 @@ def numbers(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     require_mapping(values, "metrics")
     finite, special = dict[str, Any](), dict[str, str]()
     for key, value in values.items():
-        number = value if isinstance(value, Mapping) else _number(value, f"metric {key!r}")
+        number = value if isinstance(value, Mapping) else _as_number(value, f"metric {key!r}")
         if isinstance(number, float) and not math.isfinite(number):
             special[key] = _NOT_FINITE[str(number)]
         else:
@@ -72,8 +72,8 @@ def require_mapping(values: object, name: str) -> None:
         raise ValueError(f"{name} are a {type(values).__name__}, not values by their names")
 
 
-def _text(value: Any, what: str) -> str:
-    plain = _plain(value)
+def _as_text(value: Any, what: str) -> str:
+    plain = _plain_scalar(value)
     if isinstance(plain, str):
         return plain
     if plain is None or isinstance(plain, bool | int | float):
@@ -87,8 +87,8 @@ def _text(value: Any, what: str) -> str:
     raise ValueError(f"{what} is a {type(value).__name__}, not a text, number, flag or time")
 
 
-def _number(value: Any, what: str) -> int | float:
-    plain = _plain(value)
+def _as_number(value: Any, what: str) -> int | float:
+    plain = _plain_scalar(value)
     if not isinstance(plain, bool) and isinstance(plain, Real | Decimal):
         try:
             number = float(plain)
@@ -98,10 +98,10 @@ def _number(value: Any, what: str) -> int | float:
     raise ValueError(f"{what} is a {type(value).__name__}, not a number")
 
 
-def _plain(value: Any) -> Any:
+def _plain_scalar(value: Any) -> Any:
     """The Python value of a member of an enum, or of a scalar or an array of one element with ``item``."""
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return _plain_scalar(value.value)
     if isinstance(value, str | bool | int | float) or not callable(getattr(value, "item", None)):
         return value
     try:

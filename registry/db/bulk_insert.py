@@ -22,7 +22,7 @@ Rows = Sequence[Mapping[str, Any]]
 def insert_rows(session: Session, table: type[Base], rows: Rows) -> None:
     """Insert *rows*, each with the same columns."""
     if rows:
-        session.connection().execute(_insert(table), rows if len(rows) > 1 else rows[0])
+        session.connection().execute(_insert_into(table), rows if len(rows) > 1 else rows[0])
 
 
 def insert_whole(session: Session, table: type[Row], row: Mapping[str, Any]) -> Row:
@@ -65,13 +65,13 @@ def add_counts(
 
 
 @functools.cache
-def _insert(table: type[Base]) -> Insert:
+def _insert_into(table: type[Base]) -> Insert:
     return insert(table.__table__)  # type: ignore[arg-type]  # a Table, as that of every mapped class of ours
 
 
 @functools.cache
 def _insert_for_id(table: type[Base]) -> Any:
-    return _insert(table).returning(table.__table__.c.id)
+    return _insert_into(table).returning(table.__table__.c.id)
 
 
 @functools.cache

@@ -27,7 +27,7 @@ def settled(session: Session) -> ColumnElement[bool]:
     """
     if session.get_bind().dialect.name != "postgresql":
         return true()
-    return AuditEntry.commit_order < _BASE + _number(func.pg_snapshot_xmin(func.pg_current_snapshot()))
+    return AuditEntry.commit_order < _BASE + _as_integer(func.pg_snapshot_xmin(func.pg_current_snapshot()))
 
 
 def mismatch(connection: Connection) -> str | None:
@@ -66,8 +66,8 @@ def skip(session: Session) -> None:
 
 def _is_behind() -> ColumnElement[bool]:
     """Return whether an entry has an order that no finished transaction of this cluster can have given it."""
-    return _BASE + _number(func.pg_snapshot_xmax(func.pg_current_snapshot())) <= _NEWEST
+    return _BASE + _as_integer(func.pg_snapshot_xmax(func.pg_current_snapshot())) <= _NEWEST
 
 
-def _number(transaction: ColumnElement[object]) -> ColumnElement[int]:
+def _as_integer(transaction: ColumnElement[object]) -> ColumnElement[int]:
     return cast(cast(transaction, String), BigInteger)  # xid8 has no cast to a number

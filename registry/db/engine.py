@@ -80,7 +80,7 @@ def tune(engine: Engine) -> Engine:
     if engine.dialect.name == "sqlite":
         _keep_private(engine.url.database)
         event.listen(engine, "connect", _set_pragmas)
-        event.listen(engine, "begin", _begin)
+        event.listen(engine, "begin", _begin_transaction)
     else:
         event.listen(engine, "checkin", _note_use)
         event.listen(engine, "checkout", functools.partial(_ask_if_idle, engine.dialect))
@@ -158,7 +158,7 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA {name}={value}").close()
 
 
-def _begin(connection: Connection) -> None:
+def _begin_transaction(connection: Connection) -> None:
     reads = connection.get_execution_options().get(_READ_ONLY, False)
     connection.exec_driver_sql("BEGIN DEFERRED" if reads else "BEGIN IMMEDIATE")
 

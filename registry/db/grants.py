@@ -197,7 +197,7 @@ def _statements(connection: Connection, role: str, schema: str) -> Iterator[str]
         yield f"GRANT SELECT ON {name} TO {role}"
         for right, columns in (("INSERT", rights.insertable(table)), ("UPDATE", rights.changeable(table))):
             if columns:
-                yield f"GRANT {right} ({_listed(columns)}) ON {name} TO {role}"
+                yield f"GRANT {right} ({_quoted(columns)}) ON {name} TO {role}"
 
 
 def _tables(connection: Connection) -> Iterator[tuple[str, Rights | None]]:
@@ -210,7 +210,7 @@ def _columns(table: str) -> set[str]:
     return {column.name for column in Base.metadata.tables[table].columns}
 
 
-def _listed(columns: Iterable[str]) -> str:
+def _quoted(columns: Iterable[str]) -> str:
     return ", ".join(f'"{column}"' for column in sorted(columns))
 
 

@@ -63,7 +63,7 @@ def upgrade(
     if schema.is_newer(found):
         return []
     if found != schema.head():
-        _run(command.upgrade, url, revision)
+        _run_migration(command.upgrade, url, revision)
     with schema.connected(url) as connection:
         if schema.revision_over(connection) == schema.head() and commit_order.rebase(connection):
             connection.commit()
@@ -91,7 +91,7 @@ def _grant(url: str, app_role: str | None, app_password: str | None) -> list[str
 
 def downgrade(url: str, revision: str) -> None:
     """Undo migrations down to *revision* (``base`` for an empty database)."""
-    _run(command.downgrade, url, revision)
+    _run_migration(command.downgrade, url, revision)
 
 
 def describe(url: str) -> str:
@@ -158,7 +158,7 @@ def _missing_triggers(connection: Connection) -> list[str]:
     return problems
 
 
-def _run(action: Callable[[Config, str], None], url: str, revision: str) -> None:
+def _run_migration(action: Callable[[Config, str], None], url: str, revision: str) -> None:
     """Migrate in one transaction; begin again where a deadlock with requests under way undid it."""
     for _ in range(TRIES - 1):
         try:

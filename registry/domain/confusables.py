@@ -20,7 +20,7 @@ _ANY = frozenset({"COMMON", "INHERITED"})
 
 def look(name: str) -> str:
     """Return the digest of what a *name* looks like, to be stored and indexed: a skeleton may be many times longer."""
-    return _digest(_outline(names.name_key(name)))
+    return _outline_digest(_outline(names.name_key(name)))
 
 
 def looks(name: str) -> frozenset[str]:
@@ -28,7 +28,7 @@ def looks(name: str) -> frozenset[str]:
 
     A Greek capital iota looks like ``l`` and folds to what looks like ``i``.
     """
-    return frozenset({look(name), _digest(_outline(unicodedata.normalize("NFKC", name)))})
+    return frozenset({look(name), _outline_digest(_outline(unicodedata.normalize("NFKC", name)))})
 
 
 def mix_scripts(one: str, other: str) -> bool:
@@ -54,7 +54,7 @@ def _outline(name: str) -> str:
     return skeleton(skeleton(name).casefold())
 
 
-def _digest(outline: str) -> str:
+def _outline_digest(outline: str) -> str:
     return hashlib.sha256(outline.encode()).hexdigest()
 
 

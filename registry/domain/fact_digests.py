@@ -18,25 +18,25 @@ Edge = tuple[str, str, str, str]  # kind and role of the edge, kind and key of i
 
 def frozen(version: Any) -> str:
     """Return the digest of what registration fixes in a version's own row."""
-    return _digest([getattr(version, name) for name in FROZEN])
+    return _digest_of([getattr(version, name) for name in FROZEN])
 
 
 def params(values: Mapping[str, str]) -> str:
     """Return the digest of a version's params."""
-    return _digest(values)
+    return _digest_of(values)
 
 
 def metrics(rows: Iterable[Measured]) -> str:
     """Return the digest of measurements that were recorded together, in any order."""
     # Without a name of the dataset they digest as before there were any.
-    return _digest(sorted([key, repr(float(value)), "" if step is None else str(step), dataset or "", account,
+    return _digest_of(sorted([key, repr(float(value)), "" if step is None else str(step), dataset or "", account,
                            *([name] if name else [])]
                           for key, value, step, dataset, name, account in rows))  # fmt: skip
 
 
 def edges(rows: Iterable[Edge]) -> str:
     """Return the digest of a version's lineage edges, in any order."""
-    return _digest(sorted(rows))
+    return _digest_of(sorted(rows))
 
 
 def blobs(keys: Mapping[str, str]) -> str:
@@ -49,33 +49,33 @@ def blobs(keys: Mapping[str, str]) -> str:
 
 def token(hash: str, name: str) -> str:
     """Return the digest of a token's keyed hash and its name."""
-    return _digest([hash, name])
+    return _digest_of([hash, name])
 
 
 def document(value: Any) -> str:
     """Return the digest of a JSON document, however a database spells its numbers."""
-    return _digest(value)
+    return _digest_of(value)
 
 
 def same(one: Any, other: Any) -> bool:
     """Return whether two documents are equal, however a database spells their numbers."""
-    return bool(_plain(one) == _plain(other))
+    return bool(_canonical_numbers(one) == _canonical_numbers(other))
 
 
-def _digest(value: Any) -> str:
-    spelled = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+def _digest_of(value: Any) -> str:
+    spelled = json.dumps(_canonical_numbers(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return "sha256:" + hashlib.sha256(spelled.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _canonical_numbers(value: Any) -> Any:
     """Return *value* with one spelling of each number: PostgreSQL gives 1.0 back as 1."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int | float):
         return repr(_float(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value]
+        return {str(key): _canonical_numbers(item) for key, item in value.items()}
+    return [_canonical_numbers(item) for item in value]
 
 
 def _float(number: float) -> float:

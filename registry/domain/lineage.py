@@ -114,7 +114,7 @@ class Snapshot:
     @property
     def digest(self) -> str:
         """``sha256:<hex>`` over the whole snapshot; the audit entry of the registration carries it."""
-        return canonical_digest(_plain(self) | {"run": _run(self.run), "code": _code(self.code)})
+        return canonical_digest(_as_json(self) | {"run": _run_document(self.run), "code": _code_document(self.code)})
 
     @property
     def run_key(self) -> str:
@@ -156,16 +156,16 @@ class Node:
 def nodes(snapshot: Snapshot) -> Iterator[Node]:
     """The snapshot's nodes, but for its parents: those are versions, which the registry has already."""
     if run := snapshot.run:
-        yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run(run) or {})
+        yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run_document(run) or {})
     if code := snapshot.code:
         name = (code.repo or code.path or "")[:NAME_LENGTH]
-        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, name, _code(code) or {})
+        yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, name, _code_document(code) or {})
     if environment := snapshot.environment:
         found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
-        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _plain(environment), found)
+        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _as_json(environment), found)
     for dataset in snapshot.datasets:
-        attributes = _plain(dataset)
+        attributes = _as_json(dataset)
         role = attributes.pop("role")
         yield Node(NodeKind.DATASET, EdgeKind.USED, dataset.name, attributes, dataset.digests, role)
 
@@ -211,33 +211,33 @@ def snapshot_of(documents: Documents) -> Snapshot:
     )
 
 
-def _run(run: Run | None) -> dict[str, Any] | None:
+def _run_document(run: Run | None) -> dict[str, Any] | None:
     """A run as a document; without the facts of later releases it is, and digests, as before there were any."""
     if run is None:
         return None
-    document: dict[str, Any] = _plain(run)
+    document: dict[str, Any] = _as_json(run)
     later = {"tags", "unmeasured", "triggered_by", "stated_by"}
     return {name: value for name, value in document.items() if value or name not in later}
 
 
-def _code(code: Code | None) -> dict[str, Any] | None:
+def _code_document(code: Code | None) -> dict[str, Any] | None:
     """The code as a document; without a branch it is, and digests, as before there were any."""
     if code is None:
         return None
-    document: dict[str, Any] = _plain(code)
+    document: dict[str, Any] = _as_json(code)
     return {name: value for name, value in document.items() if value or name != "branch"}
 
 
-def _plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Return the value as JSON has it. A registration has hundreds of them: the commonest types come first."""
     if value is None or type(value) in {str, float, int, bool}:
         return value
     if is_dataclass(value):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        return {one.name: _as_json(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _as_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
+        return [_as_json(item) for item in value]
     if isinstance(value, datetime):
         return clock.wire(value)
     return str(value) if isinstance(value, StrEnum) else value

@@ -53,7 +53,7 @@ def parse(text: str) -> Location:
 def allowed(location: Location, within: Iterable[Location]) -> bool:
     """Whether the location is one of those, or below one: ``s3://bucket/a`` allows ``a`` and ``a/b``, not ``ab``."""
     return any(
-        (location.scheme, location.place) == (base.scheme, base.place) and _below(location.path, base.path)
+        (location.scheme, location.place) == (base.scheme, base.place) and _is_at_or_below(location.path, base.path)
         for base in within
     )
 
@@ -65,5 +65,5 @@ def _unquoted(path: str) -> str:
     return path
 
 
-def _below(path: str, base: str) -> bool:
+def _is_at_or_below(path: str, base: str) -> bool:
     return not base.strip("/") or path == base or path.startswith(base.rstrip("/") + "/")

@@ -56,15 +56,15 @@ def seal(files: Sequence[File]) -> Manifest:
         named = listed([f"{names[index]!r} {text}" for index, text in found.items()], "; ")
         raise Invalid(f"files of the manifest cannot stand side by side: {named}", errors={"files": errors})
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
-    return Manifest(ordered, _digest(ordered))
+    return Manifest(ordered, _manifest_digest(ordered))
 
 
 def digest_of(files: Iterable[File]) -> str:
     """Return the digest that the manifest of *files* has, without checking them."""
-    return _digest(sorted(files, key=lambda file: file.path.encode()))
+    return _manifest_digest(sorted(files, key=lambda file: file.path.encode()))
 
 
-def _digest(ordered: Sequence[File]) -> str:
+def _manifest_digest(ordered: Sequence[File]) -> str:
     return manifest.digest(asdict(file) for file in ordered)
 
 

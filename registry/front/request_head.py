@@ -38,7 +38,7 @@ def find(received: bytearray, *, start: int = 0) -> Head | None:
         return None
     size = blank.end()
     head = bytes(memoryview(received)[:size])
-    return Head(size, *_request_line(head), _body(head.lower()))
+    return Head(size, *_request_line(head), _body_length(head.lower()))
 
 
 def unfinished(received: bytearray) -> Head:
@@ -59,7 +59,7 @@ def _request_line(head: bytes) -> tuple[int, bytes, bytes]:
     return len(line), method, rest.split(b" ", 1)[0].partition(b"?")[0]
 
 
-def _body(head: bytes) -> int | None:
+def _body_length(head: bytes) -> int | None:
     if _OTHER_FRAMING in head or _EXPECTATION in head:
         return None  # a client that expects 100 (Continue) sends its body after that answer
     at = head.find(_LENGTH)

@@ -48,17 +48,17 @@ class _Body:
 
 def takes_manifest(view: View) -> View:
     """Let the view's body be as large as a manifest of 10,000 files."""
-    return _mark(view, "manifest")
+    return _mark_view(view, "manifest")
 
 
 def takes_file(view: View) -> View:
     """Let the view's body be as large as one file may be; the view streams it."""
-    return _mark(view, "file")
+    return _mark_view(view, "file")
 
 
 def takes_parts(view: View) -> View:
     """Allow a body as large as the list of 1,000 parts, each with its signed address."""
-    return _mark(view, "parts")
+    return _mark_view(view, "parts")
 
 
 def announced_length(req: Request) -> int | None:
@@ -99,7 +99,7 @@ def load(req: Request) -> Any:
     return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
 
 
-def _mark(view: View, kind: str) -> View:
+def _mark_view(view: View, kind: str) -> View:
     view.__body__ = kind  # type: ignore[attr-defined]  # a mark, read by limit
     return view
 

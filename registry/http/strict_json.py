@@ -34,7 +34,7 @@ def loads(raw: bytes, *, values: int) -> Any:
         raise Malformed(f"the body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
     except RecursionError as error:
         raise _too_deep() from error
-    _check(document, values)
+    _check_limits(document, values)
     return document
 
 
@@ -44,7 +44,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         # add() returns None on purpose: it only notes the key.
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise Malformed(f"the body names {_shown(twice)} twice in one object")
+        raise Malformed(f"the body names {_shortened(twice)} twice in one object")
     return found
 
 
@@ -65,7 +65,7 @@ def _int(text: str) -> int:
     return int(text)
 
 
-def _check(document: Any, values: int) -> None:
+def _check_limits(document: Any, values: int) -> None:
     """Walk without recursion: count the values, measure the depth, look at every string."""
     left, waiting = values, [(document, 1)]
     while waiting:
@@ -131,5 +131,5 @@ def _too_deep() -> Malformed:
     return Malformed(f"the body is nested deeper than {DEPTH} levels")
 
 
-def _shown(key: str) -> str:
+def _shortened(key: str) -> str:
     return repr(key if len(key) <= 64 else key[:61] + "...")

@@ -133,10 +133,10 @@ def presign(path: str) -> BaseResponse:
 @requires(Permission.FILE_UPLOAD)
 def begin_parts(directory: str = "") -> BaseResponse:
     """Begin a file that comes in parts: where each of them goes."""
-    body = _body()
+    body = _json_body()
     begun = multipart.begin(
         _path(directory, body),
-        _number(body, "num_parts"),
+        _part_number(body, "num_parts"),
         actor=current_actor(),
         store=store(),
         limits=limits(),
@@ -155,10 +155,10 @@ def begin_parts(directory: str = "") -> BaseResponse:
 @requires(Permission.FILE_UPLOAD)
 def complete_parts(directory: str = "") -> BaseResponse:
     """Make the parts a file."""
-    body = _body()
+    body = _json_body()
     multipart.complete(
         _path(directory, body),
-        _text(body, "upload_id"),
+        _required_text(body, "upload_id"),
         _etags(body),
         media_type=MEDIA_TYPE,
         actor=current_actor(),
@@ -174,9 +174,9 @@ def complete_parts(directory: str = "") -> BaseResponse:
 @requires(Permission.FILE_UPLOAD)
 def abort_parts(directory: str = "") -> BaseResponse:
     """Give a file up that was to come in parts."""
-    body = _body()
+    body = _json_body()
     _path(directory, body)
-    multipart.abort(_text(body, "upload_id"), actor=current_actor(), store=store())
+    multipart.abort(_required_text(body, "upload_id"), actor=current_actor(), store=store())
     return jsonify({})
 
 
@@ -210,7 +210,7 @@ def _media_type(given: str) -> str:
     return given if _MEDIA_TYPE.match(given) else MEDIA_TYPE
 
 
-def _body() -> Mapping[str, Any]:
+def _json_body() -> Mapping[str, Any]:
     require_json(request)
     body = load(request)
     if not isinstance(body, dict):
@@ -225,7 +225,7 @@ def _directory(path: str) -> str:
 
 def _path(directory: str, body: Mapping[str, Any]) -> str:
     """The file's path; clients before 3.18 send where it is on their disk: its last step counts."""
-    name = _text(body, "path").replace("\\", "/").rpartition("/")[2]
+    name = _required_text(body, "path").replace("\\", "/").rpartition("/")[2]
     directory = _directory(directory)
     return f"{directory}/{name}" if directory else name
 
@@ -234,7 +234,7 @@ def _etags(body: Mapping[str, Any]) -> dict[int, str]:
     parts = body.get("parts")
     if not isinstance(parts, list) or not parts or not all(isinstance(part, dict) for part in parts):
         raise Malformed("parts must list the parts that were sent, each with its part_number and etag")
-    etags = {_number(part, "part_number"): _text(part, "etag") for part in parts}
+    etags = {_part_number(part, "part_number"): _required_text(part, "etag") for part in parts}
     if len(etags) != len(parts):
         raise Malformed("parts names a part_number twice")
     if any(len(etag) > _ETAG_LENGTH for etag in etags.values()):
@@ -242,14 +242,14 @@ def _etags(body: Mapping[str, Any]) -> dict[int, str]:
     return etags
 
 
-def _text(body: Mapping[str, Any], name: str) -> str:
+def _required_text(body: Mapping[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
         raise Malformed(_missing(name, "a text"))
     return value
 
 
-def _number(body: Mapping[str, Any], name: str) -> int:
+def _part_number(body: Mapping[str, Any], name: str) -> int:
     value = body.get(name)
     if isinstance(value, str) and re.fullmatch("[0-9]{1,5}", value, re.ASCII):
         value = int(value)  # as protobuf's JSON may write it

@@ -54,13 +54,13 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     """
     validation.model_name(name)
     wish = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
-    _check(source, wish)
+    _check_lengths(source, wish)
     if prompts.is_prompt(wish.tags):
         prompts.require_placeholder(source)
-        return _reserve(name, _reference(source, wish), actor=actor)
+        return _reserve_version(name, _reference(source, wish), actor=actor)
     validation.source(source)
     if scheme(source) == "models" and not _is_logged_model(source):
-        return _copy(name, source, wish, actor=actor)
+        return _copy_version(name, source, wish, actor=actor)
     _check_owner(source, wish)
     if held := mlflow_sources.manifest_at(source, hosts=_hosts()):
         return _take(name, source, wish, held, actor=actor)
@@ -73,7 +73,7 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
         hosts=_hosts(),
     )
     if facts is None:
-        return _reserve(name, _reference(source, wish), actor=actor)
+        return _reserve_version(name, _reference(source, wish), actor=actor)
     return _fetch(name, source, wish, facts, actor=actor)
 
 
@@ -90,7 +90,9 @@ def _register(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord
         return registration.register(name, wanted, actor=actor, protected=protected_aliases()).version
 
 
-def _reserve(name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
+def _reserve_version(
+    name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
+) -> VersionRecord:
     with not_found.no_model(name):
         return registration.reserve(name, wanted, actor=actor, fetch=fetch)
 
@@ -112,7 +114,7 @@ def _fetch(name: str, source: str, wish: Wish, facts: Mapping[str, Any], *, acto
         )
         with suppress(BlobsMissing):  # the collector was faster
             return _register(name, whole, actor=actor)
-    return _reserve(name, wanted, actor=actor, fetch=facts)
+    return _reserve_version(name, wanted, actor=actor, fetch=facts)
 
 
 def _with_run(lineage: Snapshot, source: str, wish: Wish) -> Snapshot:
@@ -131,13 +133,13 @@ def _hosts() -> set[str]:
 def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> VersionRecord:
     """A version of files that were sent to the artifact area: verified, or pending until a worker has hashed them."""
     if held.waiting:
-        return _reserve(name, _awaited(source, wish), actor=actor, fetch=mlflow_sources.wait_facts(held))
+        return _reserve_version(name, _awaited(source, wish), actor=actor, fetch=mlflow_sources.wait_facts(held))
     told = import_kinds.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
     wanted = replace(
         told,
         description=wish.description,
         tags=wish.tags,
-        origin=_origin(source, wish),
+        origin=_origin_of(source, wish),
         anew=True,
         area=held.area,
         follows=upstream.followed(told.lineage.run, wish.model_id, upstreams()),
@@ -147,11 +149,11 @@ def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> V
 
 def _awaited(source: str, wish: Wish, *, run_id: str | None = None) -> Registration:
     """A version that is to be filled with files and lineage."""
-    origin = _origin(source, wish, run_id=run_id)
+    origin = _origin_of(source, wish, run_id=run_id)
     return Registration(files=(), description=wish.description, tags=wish.tags, origin=origin)
 
 
-def _check(source: str, wish: Wish) -> None:
+def _check_lengths(source: str, wish: Wish) -> None:
     validation.tags(wish.tags)
     limits = (("source", source, TEXT_LENGTH), ("run_link", wish.run_link, TEXT_LENGTH),
               ("run_id", wish.run_id, RUN_ID_LENGTH), ("model_id", wish.model_id, ID_LENGTH))  # fmt: skip
@@ -168,11 +170,11 @@ def _reference(source: str, wish: Wish) -> Registration:
         description=wish.description,
         tags=wish.tags,
         lineage=Snapshot(run=run),
-        origin=_origin(source, wish),
+        origin=_origin_of(source, wish),
     )
 
 
-def _origin(source: str, wish: Wish, *, run_id: str | None = None, location: str | None = None) -> Origin:
+def _origin_of(source: str, wish: Wish, *, run_id: str | None = None, location: str | None = None) -> Origin:
     return Origin(
         source=source,
         run_id=wish.run_id or run_id or None,
@@ -208,7 +210,7 @@ def _is_logged_model(source: str) -> bool:
     return len(parts) == 1 and "@" not in parts[0]
 
 
-def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
+def _copy_version(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
     """A version with the files of another of ours, or with its location where it has none here."""
     original = _resolve(source)
     if wish.run_id is not None and wish.run_id != (original.run_id or ""):
@@ -220,7 +222,7 @@ def _copy(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
         raise NotReady(f"models:/{original.model}/{original.number} is {original.state}; copy it when it is ready")
     wanted = _copied(versions.describe(original.model, original.number), wish)
     if original.state == VersionState.UNVERIFIED:
-        return _reserve(name, wanted, actor=actor)
+        return _reserve_version(name, wanted, actor=actor)
     files = versions.manifest(original.model, original.number)
     return _register(name, replace(wanted, files=files, anew=True), actor=actor)
 
@@ -239,7 +241,7 @@ def _copied(original: VersionRecord, wish: Wish) -> Registration:
         framework=original.framework,
         signature=original.signature,
         lineage=replace(snapshot_of(original.lineage), parents=(Parent(original.model, original.number),)),
-        origin=_origin(f"models:/{original.model}/{original.number}", wish, run_id=original.run_id, location=there),
+        origin=_origin_of(f"models:/{original.model}/{original.number}", wish, run_id=original.run_id, location=there),
         follows=run_refreshes.followed(original) if original.run_state == RunState.UNFINISHED else None,
     )
 

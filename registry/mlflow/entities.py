@@ -29,7 +29,7 @@ def model(found: ModelBrief | ModelRecord) -> dict[str, Any]:
         last_updated_timestamp=milliseconds(found.revised_at),
         description=found.description,
         latest_versions=[version(one) for one in latest],
-        tags=_tags(found.tags),
+        tags=_tag_list(found.tags),
         aliases=[{"alias": alias, "version": str(number)} for alias, number in sorted(found.aliases.items())],
     )
 
@@ -49,7 +49,7 @@ def version(found: VersionBrief | VersionRecord, *, hindrance: str | None = None
         run_link=found.run_link,
         status=STATUS[found.state],
         status_message=found.state_reason or _awaited(found, hindrance) or _caution(found),
-        tags=_tags(found.tags),
+        tags=_tag_list(found.tags),
         aliases=sorted(found.aliases),
     ) | {"description": found.description}  # MLflow sends it though it is empty: a prompt's message is text
 
@@ -81,7 +81,7 @@ def milliseconds(instant: datetime) -> int:
     return int(instant.timestamp() * 1_000_000) // 1000
 
 
-def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
 
 

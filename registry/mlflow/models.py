@@ -32,7 +32,7 @@ def create_registered_model(name: str, tags: Mapping[str, str] | None = None, de
             default=Lifecycle(settings().default_lifecycle),
         )
     except AlreadyExists as error:
-        raise AlreadyExists(_taken(name, labels) or error.detail) from error
+        raise AlreadyExists(_name_taken_text(name, labels) or error.detail) from error
     return {"registered_model": entities.model(made)}
 
 
@@ -106,7 +106,7 @@ def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
     return {}
 
 
-def _taken(name: str, labels: Mapping[str, str]) -> str | None:
+def _name_taken_text(name: str, labels: Mapping[str, str]) -> str | None:
     """MLflow's text for a name that is taken; None where another spelling of it is."""
     try:
         return prompts.taken(name, mlflow_entities.model(name), labels)

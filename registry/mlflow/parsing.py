@@ -47,7 +47,7 @@ def integer() -> Field:
 
 def tags() -> Field:
     """``[{"key", "value"}]`` as a mapping; of one key the last value counts."""
-    return Field(_tags)
+    return Field(_parse_tags)
 
 
 def documents(*, required: bool = False) -> Field:
@@ -57,8 +57,8 @@ def documents(*, required: bool = False) -> Field:
 
 def read(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
     """The arguments that were given, by name. Raises Invalid with MLflow's text."""
-    given = _query(request, fields) if request.method in {"GET", "HEAD"} else _body(request)
-    return {name: value for name, field in fields.items() if (value := _value(given, name, field)) is not None}
+    given = _query(request, fields) if request.method in {"GET", "HEAD"} else _parse_body(request)
+    return {name: value for name, field in fields.items() if (value := _parse_value(given, name, field)) is not None}
 
 
 def _query(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def require_json(request: Request) -> None:
         raise Invalid.told("Bad Request. Content-Type must be one of ['application/json'].")
 
 
-def _body(request: Request) -> dict[str, Any]:
+def _parse_body(request: Request) -> dict[str, Any]:
     require_json(request)
     document: Any = None
     with suppress(ValueError, RecursionError):
@@ -91,7 +91,7 @@ def _body(request: Request) -> dict[str, Any]:
     return document
 
 
-def _value(given: Mapping[str, Any], name: str, field: Field) -> Any:
+def _parse_value(given: Mapping[str, Any], name: str, field: Field) -> Any:
     camel = _camel(name)
     if camel != name and name in given and camel in given:
         raise Invalid.told(f"Both '{name}' and '{camel}' are given; they are one parameter.")
@@ -141,11 +141,11 @@ def _integer(raw: Any) -> int:
     return number
 
 
-def _tags(raw: Any) -> dict[str, str]:
-    return {_text(tag, "key"): _text(tag, "value") for tag in _documents(raw)}
+def _parse_tags(raw: Any) -> dict[str, str]:
+    return {_tag_text(tag, "key"): _tag_text(tag, "value") for tag in _documents(raw)}
 
 
-def _text(tag: Mapping[str, Any], name: str) -> str:
+def _tag_text(tag: Mapping[str, Any], name: str) -> str:
     value = tag.get(name)
     return "" if value is None else _string(value)
 

@@ -33,11 +33,11 @@ def transition_stage(name: str, version: str, stage: str, archive_existing_versi
     if archive_existing_versions:
         validation.archivable(target)
     with not_found.no_version(name, version) as number:
-        moved = _move(mlflow_entities.version(name, number), target, archive=archive_existing_versions)
+        moved = _transition(mlflow_entities.version(name, number), target, archive=archive_existing_versions)
     return {"model_version": entities.version(moved)}
 
 
-def _move(found: VersionBrief, target: Stage, *, archive: bool) -> VersionRecord:
+def _transition(found: VersionBrief, target: Stage, *, archive: bool) -> VersionRecord:
     terms = Terms(
         reason=f"MLflow client: transition to {validation.STAGES[target]}",
         displace=archive,

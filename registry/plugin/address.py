@@ -78,7 +78,7 @@ def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
     """
     origin = urls.origin(address)
     named = (uri for uri in (*trusted, os.environ.get("REGISTRY_URL")) if uri)
-    known = any(_origin(uri) == origin for uri in named)
+    known = any(_origin_or_none(uri) == origin for uri in named)
 
     def own() -> str | None:
         try:
@@ -104,7 +104,7 @@ def invalid(text: str) -> MlflowException:
     return MlflowException(text, error_code=INVALID_PARAMETER_VALUE)
 
 
-def _origin(uri: str) -> str | None:
+def _origin_or_none(uri: str) -> str | None:
     try:
         return urls.origin(uri.strip().removeprefix(PREFIX))
     except ValueError:

@@ -36,7 +36,7 @@ def as_mlflow() -> Iterator[None]:
         yield
     except errors.RegistryError as error:
         hint = f" {_login()}" if isinstance(error, errors.Unauthenticated) else ""
-        raise MlflowException(error.detail + hint, error_code=_code(error)) from error
+        raise MlflowException(error.detail + hint, error_code=_mlflow_code(error)) from error
 
 
 def _login() -> str:
@@ -45,7 +45,7 @@ def _login() -> str:
     return f"Callers of this MLflow server: {server.HINT}."
 
 
-def _code(error: errors.RegistryError) -> int:
+def _mlflow_code(error: errors.RegistryError) -> int:
     name = next((name for kind, name in _CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
     known: int = getattr(codes, name, codes.INTERNAL_ERROR)  # older clients know fewer
     return known

@@ -86,10 +86,10 @@ class Origin:
     def _get_logged_model(self) -> Any:
         if self.model_id is None or not hasattr(self._tracking, "get_logged_model"):
             return None
-        return _known(self._tracking.get_logged_model, self.model_id)
+        return _or_none(self._tracking.get_logged_model, self.model_id)
 
     def _get_run(self) -> Any:
-        return _known(self._tracking.get_run, self.run_id) if self.run_id else None
+        return _or_none(self._tracking.get_run, self.run_id) if self.run_id else None
 
     def _run_url(self) -> str | None:
         base = self._tracking_uri or ""
@@ -98,7 +98,7 @@ class Origin:
         return f"{base.rstrip('/')}/#/experiments/{self.run.info.experiment_id}/runs/{self.run.info.run_id}"
 
 
-def _known(get: Any, name: str) -> Any:
+def _or_none(get: Any, name: str) -> Any:
     """What the tracking store has of that name, or None: a version may come from elsewhere."""
     try:
         return get(name)

@@ -49,22 +49,22 @@ def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Ca
     facts = read(content_of(NAME)) if sizes.get(NAME, MOST) < MOST else Facts()
     python = facts.python
     if python is None and sizes.get(_PYTHON_ENV, MOST) < MOST:
-        python = _version(_document(content_of(_PYTHON_ENV)).get("python"))
+        python = _python_version(_parse_document(content_of(_PYTHON_ENV)).get("python"))
     lock = next((f"sha256:{digests[name]}" for name in PINS if name in digests), None)
     return replace(facts, python=python, lock_digest=lock)
 
 
 def read(content: bytes) -> Facts:
     """What an ``MLmodel`` file says; nothing where it is broken, which is no reason to refuse the model."""
-    found = _document(content)
+    found = _parse_document(content)
     flavors = found.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
     generic = flavors.get(_GENERIC)
-    python = _version(generic.get("python_version")) if isinstance(generic, dict) else None
-    return Facts(_framework(flavors), _signature(found.get("signature")), python, run_id=_run(found.get("run_id")))
+    python = _python_version(generic.get("python_version")) if isinstance(generic, dict) else None
+    return Facts(_framework(flavors), _signature(found.get("signature")), python, run_id=_run_id(found.get("run_id")))
 
 
-def _document(content: bytes) -> Mapping[Any, Any]:
+def _parse_document(content: bytes) -> Mapping[Any, Any]:
     import yaml  # slow, and most models have none of these files
 
     try:
@@ -75,12 +75,14 @@ def _document(content: bytes) -> Mapping[Any, Any]:
 
 
 def _framework(flavors: Mapping[Any, Any]) -> str | None:
-    named = [name for name in flavors if isinstance(name, str) and 0 < len(name) <= FRAMEWORK_LENGTH and _plain(name)]
+    named = [
+        name for name in flavors if isinstance(name, str) and 0 < len(name) <= FRAMEWORK_LENGTH and _is_printable(name)
+    ]
     own = [name for name in named if name != _GENERIC]
     return next(iter(own or named), None)
 
 
-def _run(named: Any) -> str | None:
+def _run_id(named: Any) -> str | None:
     return named if isinstance(named, str) and _RUN_ID.match(named) else None
 
 
@@ -98,9 +100,9 @@ def _signature(described: Any) -> dict[str, Any] | None:
         return None
 
 
-def _version(text: Any) -> str | None:
-    return text if isinstance(text, str) and 0 < len(text) <= PYTHON_LENGTH and _plain(text) else None
+def _python_version(text: Any) -> str | None:
+    return text if isinstance(text, str) and 0 < len(text) <= PYTHON_LENGTH and _is_printable(text) else None
 
 
-def _plain(text: str) -> bool:
+def _is_printable(text: str) -> bool:
     return text.isprintable()

@@ -67,7 +67,7 @@ def list_(*, state: str | None = None, after: tuple[Any, ...] | None = None, lim
             statement = statement.where(later)
         found = records.page(session, statement, by=(jobs.c.created_at, jobs.c.id), limit=limit)
     position = found.next_after and (clock.wire(found.next_after[0]), found.next_after[1])
-    return Page([_told(row) for row in found.items], position)
+    return Page([_job_record(row) for row in found.items], position)
 
 
 def parked(session: Session) -> Mapping[str, int]:
@@ -88,7 +88,7 @@ def retry(job_id: str, *, actor: Actor) -> JobRecord:
     except ValueError:
         raise NotFound(f"there is no job {job_id[:64]!r}: an id is like 5f2c9d1e-0000-4000-8000-000000000000") from None
     with unit_of_work() as session:
-        kind, row = _find(session, job_id)
+        kind, row = _find_job(session, job_id)
         if not _is_stopped(row):
             raise Conflict(f"the job {job_id} is not parked; workers take it up by themselves")
         chain = _lock_both(session, row)
@@ -98,11 +98,11 @@ def retry(job_id: str, *, actor: Actor) -> JobRecord:
         if isinstance(row, RunRefresh) and isinstance(chain, Model) and row.state == RefreshState.ABANDONED:
             _resume(session, chain, row, actor=actor)
         else:
-            _record(session, chain, row, f"{kind}.retried", actor=actor)
+            _record_job(session, chain, row, f"{kind}.retried", actor=actor)
         session.flush()
         jobs = _open_jobs(leases.now(session)).subquery("jobs")
         (found,) = records.rows(session, select(jobs).where(jobs.c.id == uuid.UUID(job_id).hex))
-        return answer(session, _told(found))
+        return answer(session, _job_record(found))
 
 
 def _is_stopped(row: Import | Upload | Artifact | RunRefresh) -> bool:
@@ -169,7 +169,7 @@ def _park(lease: Lease[Any], kind: str) -> None:
         chain = chain or _chain_of(session, row)
         event = audit.begin(chain)
         row.parked_at, row.parked_reason = event.at, REASON
-        _record(session, chain, row, f"{kind}.parked", actor=SYSTEM, event=event)
+        _record_job(session, chain, row, f"{kind}.parked", actor=SYSTEM, event=event)
         job_id = _id_of(row)
     log.error("job_parked", kind=kind, id=job_id, attempts=leases.MOST_ATTEMPTS)
 
@@ -192,7 +192,7 @@ def _lock_both(session: Session, row: Import | Upload | Artifact | RunRefresh) -
     return chain
 
 
-def _record(
+def _record_job(
     session: Session,
     chain: Chained,
     row: Import | Upload | Artifact | RunRefresh,
@@ -212,7 +212,7 @@ def _id_of(row: Import | Upload | Artifact | RunRefresh) -> str:
     return (row.object or "").removeprefix(INCOMING) if isinstance(row, Artifact) else row.id
 
 
-def _find(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact | RunRefresh]:
+def _find_job(session: Session, job_id: str) -> tuple[str, Import | Upload | Artifact | RunRefresh]:
     """Return the open or abandoned job of that id, and its kind. Raises NotFound."""
     if job := session.scalars(select(Import).where(Import.id == job_id, _IMPORTS)).first():
         return "import", job
@@ -235,7 +235,7 @@ _REFRESHES = RunRefresh.state == literal_column("'waiting'")
 _ABANDONED = RunRefresh.state == literal_column("'abandoned'")
 
 
-def _told(row: Sequence[Any]) -> JobRecord:
+def _job_record(row: Sequence[Any]) -> JobRecord:
     return JobRecord(str(uuid.UUID(row[0])), *row[1:])
 
 
@@ -247,9 +247,9 @@ def _open_jobs(moment: datetime) -> Any:
     object_id = func.substr(Artifact.object, len(INCOMING) + 1)
     artifacts = (object_id, Artifact.path, none, cast(null(), Integer), none)
     return union_all(
-        _select(Import, "import", imports, moment).join(Model, Model.id == Import.model_id).where(_IMPORTS),
-        _select(Upload, "upload", uploads, moment).where(_UPLOADS),
-        _select(Artifact, "artifact", artifacts, moment).where(_ARTIFACTS),
+        _select_jobs(Import, "import", imports, moment).join(Model, Model.id == Import.model_id).where(_IMPORTS),
+        _select_jobs(Upload, "upload", uploads, moment).where(_UPLOADS),
+        _select_jobs(Artifact, "artifact", artifacts, moment).where(_ARTIFACTS),
         _refreshes(moment).where(_REFRESHES),
     )
 
@@ -261,11 +261,11 @@ def _abandoned_jobs(moment: datetime) -> Any:
 
 def _refreshes(moment: datetime) -> Rows:
     columns = (RunRefresh.id, RunRefresh.run_id, Model.name, Version.number, RunRefresh.reason)
-    found = _select(RunRefresh, "refresh", columns, moment).join(Version, Version.id == RunRefresh.version_id)
+    found = _select_jobs(RunRefresh, "refresh", columns, moment).join(Version, Version.id == RunRefresh.version_id)
     return found.join(Model, Model.id == RunRefresh.model_id)
 
 
-def _select(
+def _select_jobs(
     table: type[Import] | type[Upload] | type[Artifact] | type[RunRefresh],
     kind: str,
     columns: Sequence[Any],

@@ -35,7 +35,7 @@ class HttpsSource:
                 check_status(reply.status_code, location)
                 if reply.headers.get("Content-Encoding", "identity") != "identity":
                     raise Refused(f"{location} comes encoded, not as it is")
-                yield from _chunks(reply.raw)
+                yield from _stream(reply.raw)
 
 
 def _file_name(location: Location) -> str:
@@ -60,7 +60,7 @@ def _prepared(session: requests.Session, location: Location) -> requests.Prepare
     return request
 
 
-def _chunks(body: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+def _stream(body: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     """The bytes as they arrive: who waits for a whole chunk of a slow source cannot tell that it is alive."""
     try:
         while chunk := body.read1(CHUNK, decode_content=False):

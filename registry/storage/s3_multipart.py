@@ -81,7 +81,7 @@ class S3Parts:
 
         An upload that was joined already is unknown, or is joined again to the same object, as the server likes it.
         """
-        parts = [_named(part) for part in self._listed(key, handle)]
+        parts = [_completed_part(part) for part in self._listed(key, handle)]
         if not parts:
             raise Conflict("none of the parts has arrived", missing_parts=[1])
         self._complete(key, handle, parts)
@@ -168,7 +168,7 @@ class S3Parts:
         return {**self._address(key), "UploadId": handle}
 
 
-def _named(part: PartTypeDef) -> CompletedPartTypeDef:
+def _completed_part(part: PartTypeDef) -> CompletedPartTypeDef:
     """Name a part of the list as the completion wants it; a checksum only where the server lists it."""
     named: CompletedPartTypeDef = {"PartNumber": part["PartNumber"], "ETag": part["ETag"]}
     if "ChecksumSHA256" in part:

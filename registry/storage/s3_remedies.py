@@ -40,7 +40,7 @@ _NETWORK = (
 def advised(error: Exception) -> str:
     """Return the error's text with what to do about it, where that is known."""
     text = " ".join(str(error).split())
-    if isinstance(error, botocore.ClientError) and not _code(error):
+    if isinstance(error, botocore.ClientError) and not _s3_code(error):
         text = f"{text} HTTP {_status(error)} without an error of S3"
     remedy = _remedy(error, text)
     return f"{text.removesuffix('.')}: {remedy}" if remedy else text
@@ -48,14 +48,14 @@ def advised(error: Exception) -> str:
 
 def _remedy(error: Exception, text: str) -> str | None:
     if isinstance(error, botocore.ClientError):
-        code = _code(error) or _status(error)
+        code = _s3_code(error) or _status(error)
         return next((remedy for pattern, remedy in _CODES if re.search(pattern, code)), None)
     if isinstance(error, botocore.SSLError):
         return next((remedy for pattern, remedy in _TLS if re.search(pattern, text)), None)
     return next((remedy for kind, remedy in _NETWORK if isinstance(error, kind)), None)
 
 
-def _code(error: botocore.ClientError) -> str:
+def _s3_code(error: botocore.ClientError) -> str:
     """Return S3's code of the error; empty where the body has none, as a page of a proxy."""
     return str(error.response.get("Error", {}).get("Code", ""))
 

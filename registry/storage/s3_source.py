@@ -34,7 +34,7 @@ class S3Source:
     def read(self, found: Found) -> Iterator[bytes]:
         """Stream the object that was found; Refused when there is another in its place."""
         pinned = found.etag or "*"
-        with _naming_errors(found.location):
+        with _naming_s3_errors(found.location):
             body = self._clients.client.get_object(
                 Bucket=found.location.place, Key=found.location.path, IfMatch=pinned
             )["Body"]
@@ -48,12 +48,12 @@ class S3Source:
         except Missing:
             return None
         except StoreError as error:
-            raise _named(error, location) from error
+            raise _named_error(error, location) from error
         return Found(location, location.path.rpartition("/")[2], head["ContentLength"], head["ETag"])
 
     def _below(self, location: Location) -> Iterator[Found]:
         pages = self._clients.client.get_paginator("list_objects_v2")
-        with _naming_errors(location):
+        with _naming_s3_errors(location):
             for page in pages.paginate(Bucket=location.place, Prefix=location.path):
                 for item in page.get("Contents", []):
                     if item["Key"].endswith("/") and not item["Size"]:
@@ -78,15 +78,15 @@ def open_s3_source(
 
 
 @contextmanager
-def _naming_errors(location: Location) -> Iterator[None]:
+def _naming_s3_errors(location: Location) -> Iterator[None]:
     try:
         with naming_errors():
             yield
     except StoreError as error:
-        raise _named(error, location) from error
+        raise _named_error(error, location) from error
 
 
-def _named(error: StoreError, location: Location) -> Exception:
+def _named_error(error: StoreError, location: Location) -> Exception:
     """Refused where the server's answer is one that stays, else the error itself."""
     if isinstance(error, Denied):
         return Refused(

@@ -82,7 +82,7 @@ class Sources:
         if not self.allows(text):
             raise _off_limits(text)
         found, wrong, location = list[Found](), list[str](), locations.parse(text)
-        with _naming_errors(location):
+        with _naming_source_errors(location):
             for seen, one in enumerate(self._open(location.scheme).files(location), start=1):
                 if seen > MOST_LISTED:
                     raise Refused(f"{location} has more than {MOST_LISTED} objects")
@@ -104,7 +104,7 @@ class Sources:
         if not locations.allowed(found.location, self._within):
             raise _off_limits(str(found.location))
         left = self._most
-        with _naming_errors(found.location):
+        with _naming_source_errors(found.location):
             for chunk in self._open(found.location.scheme).read(found):
                 left -= len(chunk)
                 if left < 0:
@@ -143,7 +143,7 @@ def check_status(status: int, location: Location) -> None:
 
 
 @contextmanager
-def _naming_errors(location: Location) -> Iterator[None]:
+def _naming_source_errors(location: Location) -> Iterator[None]:
     try:
         yield
     except (StoreError, OSError) as error:

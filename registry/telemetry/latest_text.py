@@ -89,7 +89,7 @@ class _Directory:
     def turn(self, seconds: float) -> Iterator[bool]:
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            yield _locked(descriptor, seconds)
+            yield _lock_file(descriptor, seconds)
         finally:
             os.close(descriptor)
 
@@ -151,7 +151,7 @@ class LatestText:
         return text.content
 
 
-def _locked(descriptor: int, seconds: float) -> bool:
+def _lock_file(descriptor: int, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while True:
         with suppress(BlockingIOError):

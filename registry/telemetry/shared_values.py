@@ -39,7 +39,7 @@ class _Reserved(MmapedDict):
 
     def __init__(self, filename: str, read_mode: bool = False) -> None:
         if not read_mode:
-            _reserve(Path(filename))
+            _reserve_room(Path(filename))
         super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
 
     def _init_value(self, key: str) -> None:
@@ -193,7 +193,7 @@ def _share(*arguments: Any, **named: Any) -> Any:
         return _State.shared(*arguments, **named)
 
 
-def _reserve(path: Path) -> None:
+def _reserve_room(path: Path) -> None:
     """Make the file with room for its first values, or reserve the room of one that is there. Raises OSError."""
     if path.exists():
         with path.open("r+b") as file:

@@ -43,15 +43,15 @@ def start() -> None:
 
 def register(app: Flask, engine: Engine) -> None:
     """Put a span around each request of *app*, and one around each statement that it sends to *engine*."""
-    app.before_request_funcs.setdefault(None, []).insert(0, _begin)
+    app.before_request_funcs.setdefault(None, []).insert(0, _begin_span)
     app.after_request_funcs.setdefault(None, []).append(_describe)
-    app.teardown_request(_end)
+    app.teardown_request(_detach_span)
     event.listen(engine, "before_cursor_execute", _before_statement)
     event.listen(engine, "after_cursor_execute", _after_statement)
     event.listen(engine, "handle_error", _failed_statement)
 
 
-def _begin() -> None:
+def _begin_span() -> None:
     """Continue the trace that the caller's ``traceparent`` names, or begin one. The probes make none."""
     if _Tracing.tracer is None or request.path in PROBES:
         return
@@ -88,7 +88,7 @@ def _subject() -> list[tuple[str, Any]]:
     return [("registry.model", named.get("model")), ("registry.version", named.get("number"))]
 
 
-def _end(_error: BaseException | None) -> None:
+def _detach_span(_error: BaseException | None) -> None:
     if (span := g.pop("span", None)) is not None:
         from opentelemetry import context
 
@@ -111,14 +111,14 @@ def _before_statement(connection: Any, _cursor: Any, statement: str, _values: An
 
 
 def _after_statement(_connection: Any, _cursor: Any, _sql: str, _values: Any, context: Any, _many: bool) -> None:
-    _close(context)
+    _end_span(context)
 
 
 def _failed_statement(failure: Any) -> None:
-    _close(failure.execution_context, error=type(failure.original_exception).__name__)
+    _end_span(failure.execution_context, error=type(failure.original_exception).__name__)
 
 
-def _close(context: Any, *, error: str | None = None) -> None:
+def _end_span(context: Any, *, error: str | None = None) -> None:
     span: Span | None = getattr(context, _STARTED, None)
     if span is None:
         return

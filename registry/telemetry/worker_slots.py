@@ -35,7 +35,7 @@ def own(directory: str) -> int:
 def forget_gauges(directory: Path) -> None:
     """Remove the gauges of processes that have ended. What they counted stays."""
     for path in directory.glob(f"{PREFIX}*"):
-        if (lock := _lock(path)) is not None:
+        if (lock := _lock_slot(path)) is not None:
             _remove_gauges(directory, int(path.name.removeprefix(PREFIX)))
             os.close(lock)
 
@@ -43,13 +43,13 @@ def forget_gauges(directory: Path) -> None:
 def _claim(directory: Path) -> tuple[int, int]:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     for number in range(MOST):
-        if (lock := _lock(directory / f"{PREFIX}{number}")) is not None:
+        if (lock := _lock_slot(directory / f"{PREFIX}{number}")) is not None:
             _remove_gauges(directory, number)
             return number, lock
     raise OSError(errno.EBUSY, f"more than {MOST} processes count", str(directory))
 
 
-def _lock(path: Path) -> int | None:
+def _lock_slot(path: Path) -> int | None:
     """Lock a place; None when a living process has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

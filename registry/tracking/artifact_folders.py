@@ -42,7 +42,7 @@ class Proxied:
     def entries(self, directory: str) -> Iterator[Entry]:
         """The proxy calls its files by their last step alone."""
         place = _joined(self._root, directory)
-        yield from _entries(self._link, "api/2.0/mlflow-artifacts/artifacts", directory, "", {"path": place})
+        yield from _list_entries(self._link, "api/2.0/mlflow-artifacts/artifacts", directory, "", {"path": place})
 
     def read(self, path: str) -> Iterator[bytes]:
         return self._link.stream(f"api/2.0/mlflow-artifacts/artifacts/{_joined(self._root, path)}", f"the file {path}")
@@ -58,7 +58,7 @@ class OfRun:
         query = {"run_id": self._run_id}
         if place := _joined(self._root, directory):
             query["path"] = place
-        yield from _entries(self._link, "api/2.0/mlflow/artifacts/list", directory, self._root, query)
+        yield from _list_entries(self._link, "api/2.0/mlflow/artifacts/list", directory, self._root, query)
 
     def read(self, path: str) -> Iterator[bytes]:
         query = {"run_id": self._run_id, "path": _joined(self._root, path)}
@@ -76,7 +76,7 @@ class OfLoggedModel:
         if place := _joined(self._root, directory):
             query["artifact_directory_path"] = place
         address = f"api/2.0/mlflow/logged-models/{self._model_id}/artifacts/directories"
-        yield from _entries(self._link, address, directory, self._root, query)
+        yield from _list_entries(self._link, address, directory, self._root, query)
 
     def read(self, path: str) -> Iterator[bytes]:
         address = f"ajax-api/2.0/mlflow/logged-models/{self._model_id}/artifacts/files"
@@ -113,7 +113,7 @@ def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], Non
     return files
 
 
-def _entries(link: Link, address: str, directory: str, root: str, query: Mapping[str, str]) -> Iterator[Entry]:
+def _list_entries(link: Link, address: str, directory: str, root: str, query: Mapping[str, str]) -> Iterator[Entry]:
     """The pages of a listing, one at least; their paths begin with *root* and the directory, or are the last step."""
     within = f"{_joined(root, directory)}/".lstrip("/") if "mlflow-artifacts" not in address else ""
     while True:
@@ -121,7 +121,7 @@ def _entries(link: Link, address: str, directory: str, root: str, query: Mapping
         found = answer.get("files")
         items = found if isinstance(found, list) else []
         for item in items:
-            yield _entry(item, within, directory)
+            yield _parse_entry(item, within, directory)
         token = answer.get("next_page_token")
         if not token or not isinstance(token, str):
             return
@@ -130,7 +130,7 @@ def _entries(link: Link, address: str, directory: str, root: str, query: Mapping
         query = {**query, "page_token": token}
 
 
-def _entry(item: Any, within: str, directory: str) -> Entry:
+def _parse_entry(item: Any, within: str, directory: str) -> Entry:
     """One line of a listing: a direct child of the directory that was listed, and nothing else."""
     told: Mapping[str, Any] = item if isinstance(item, dict) else {}
     path, size = told.get("path"), told.get("file_size")

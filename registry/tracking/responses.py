@@ -44,15 +44,15 @@ def run(answer: Mapping[str, Any]) -> TrackedRun:
     found = _map(answer, "run")
     info, data = _map(found, "info"), _map(found, "data")
     return TrackedRun(
-        id=_text(info, "run_id"),
-        experiment_id=_text(info, "experiment_id"),
-        artifact_uri=_text(info, "artifact_uri"),
+        id=_storable_text(info, "run_id"),
+        experiment_id=_storable_text(info, "experiment_id"),
+        artifact_uri=_storable_text(info, "artifact_uri"),
         logged=_logged(data, tags=data),
         inputs=tuple(_inputs(_map(found, "inputs"))),
-        outputs=tuple(_text(item, "model_id") for item in _items(_map(found, "outputs"), "model_outputs")),
+        outputs=tuple(_storable_text(item, "model_id") for item in _items(_map(found, "outputs"), "model_outputs")),
         started_at=mlflow_runs.instant(info.get("start_time")),
         finished_at=mlflow_runs.instant(info.get("end_time")),
-        is_unfinished=mlflow_runs.is_unfinished(_text(info, "status"), info.get("end_time")),
+        is_unfinished=mlflow_runs.is_unfinished(_storable_text(info, "status"), info.get("end_time")),
     )
 
 
@@ -61,11 +61,11 @@ def logged_model(answer: Mapping[str, Any]) -> LoggedModel:
     found = _map(answer, "model")
     info = _map(found, "info")
     return LoggedModel(
-        id=_text(info, "model_id"),
-        name=_text(info, "name"),
-        artifact_uri=_text(info, "artifact_uri"),
+        id=_storable_text(info, "model_id"),
+        name=_storable_text(info, "name"),
+        artifact_uri=_storable_text(info, "artifact_uri"),
         logged=_logged(_map(found, "data"), tags=info),
-        source_run_id=_text(info, "source_run_id") or None,
+        source_run_id=_storable_text(info, "source_run_id") or None,
     )
 
 
@@ -74,23 +74,23 @@ def _logged(data: Mapping[str, Any], *, tags: Mapping[str, Any]) -> Logged:
         Measurement(
             item[_KEY],
             item.get("value", 0.0),
-            _number(item.get("timestamp")),
-            _number(item.get("step")),
-            _text(item, "dataset_digest"),
-            _text(item, "dataset_name"),
+            _as_float(item.get("timestamp")),
+            _as_float(item.get("step")),
+            _storable_text(item, "dataset_digest"),
+            _storable_text(item, "dataset_name"),
         )
         for item in _pairs(data, "metrics")
     )
-    return mlflow_runs.logged(_texts(data, "params"), measurements, _texts(tags, "tags"))
+    return mlflow_runs.logged(_storable_texts(data, "params"), measurements, _storable_texts(tags, "tags"))
 
 
 def _inputs(inputs: Mapping[str, Any]) -> Iterator[InputDataset]:
     for item in _items(inputs, "dataset_inputs"):
         described = _map(item, "dataset")
         dataset = mlflow_runs.input_dataset(
-            name=_text(described, "name"),
-            digest=_text(described, "digest"),
-            context=_texts(item, "tags").get(mlflow_runs.CONTEXT_TAG, ""),
+            name=_storable_text(described, "name"),
+            digest=_storable_text(described, "digest"),
+            context=_storable_texts(item, "tags").get(mlflow_runs.CONTEXT_TAG, ""),
             source=described.get("source"),
             schema=described.get("schema"),
             profile=described.get("profile"),
@@ -100,7 +100,7 @@ def _inputs(inputs: Mapping[str, Any]) -> Iterator[InputDataset]:
             yield dataset
 
 
-def _texts(holder: Mapping[str, Any], name: str) -> dict[str, str]:
+def _storable_texts(holder: Mapping[str, Any], name: str) -> dict[str, str]:
     """Return the texts of a list by their keys."""
     values = ((item[_KEY], item.get("value", "")) for item in _pairs(holder, name))
     return {key: value for key, value in values if isinstance(value, str)}
@@ -108,7 +108,7 @@ def _texts(holder: Mapping[str, Any], name: str) -> dict[str, str]:
 
 def _pairs(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the entries of a list that have a key."""
-    return [item for item in _items(holder, name) if _text(item, _KEY)]
+    return [item for item in _items(holder, name) if _storable_text(item, _KEY)]
 
 
 def _items(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
@@ -124,11 +124,11 @@ def _map(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _text(holder: Mapping[str, Any], name: str) -> str:
+def _storable_text(holder: Mapping[str, Any], name: str) -> str:
     """A text that can be stored; empty where there is none."""
     found = holder.get(name)
     return found if isinstance(found, str) and is_storable(found) else ""
 
 
-def _number(value: Any) -> float:
+def _as_float(value: Any) -> float:
     return value if isinstance(value, int | float) and abs(value) < 2**63 else 0.0

@@ -29,7 +29,7 @@ from registry.rules import digests, lineage_limits
 ROLES = Choice([role.value for role in DatasetRole])
 
 
-def _digest(**kwargs: Any) -> Text:
+def _digest_field(**kwargs: Any) -> Text:
     return Text(least=1, most=160, rule=digests.problem, **kwargs)
 
 
@@ -102,8 +102,8 @@ class EnvironmentBody(Strict):
     """The environment that the version was trained in: at least one of these."""
 
     python = Text(most=64, allow_none=True, metadata=about("The version of Python."))
-    lock_digest = _digest(allow_none=True, metadata=about("The digest of the lock file."))
-    image_digest = _digest(allow_none=True, metadata=about("The digest of the container image."))
+    lock_digest = _digest_field(allow_none=True, metadata=about("The digest of the lock file."))
+    image_digest = _digest_field(allow_none=True, metadata=about("The digest of the container image."))
 
     @validates_schema
     def _say_something(self, data: dict[str, Any], **_: Any) -> None:
@@ -125,7 +125,7 @@ class DatasetBody(Strict):
         metadata=about("The name of the data, for people."),
     )
     digests = fields.List(
-        _digest(),
+        _digest_field(),
         required=True,
         validate=validate.Length(1, 8),
         metadata=about("Digests of the data, like `sha256:…` or `md5:…`: any of them identifies it."),

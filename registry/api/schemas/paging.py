@@ -27,7 +27,7 @@ class _After(Strict):
     @post_load
     def _open_cursor(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
         cursor = data.pop("cursor", None)
-        return data | {"after": None if cursor is None else _open(cursor)}
+        return data | {"after": None if cursor is None else _decode_cursor(cursor)}
 
 
 class PageQuery(_After):
@@ -77,7 +77,7 @@ def unseal(purpose: str, text: str) -> list[Any]:
         ) from error
 
 
-def _open(cursor: str) -> tuple[Any, ...]:
+def _decode_cursor(cursor: str) -> tuple[Any, ...]:
     try:
         return tuple(_signer().loads(cursor))
     except BadData as error:

@@ -45,7 +45,7 @@ def _language(vocabulary: keys.Vocabulary, example: str) -> str:
     synonyms = "; ".join(f"`{short}` is `{name}`" for short, name in sorted(known.items()))
     return _LANGUAGE.format(
         characters=native.MOST_CHARACTERS, terms=native.MOST_TERMS, values=MOST_VALUES,
-        pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=_listed(vocabulary), example=example,
+        pattern=MOST_PATTERN, wildcards=MOST_WILDCARDS, keys=_list_keys(vocabulary), example=example,
         synonyms=f"{synonyms}.\n", metrics=_MEASURED if "metrics" in vocabulary.fields else "",
     )  # fmt: skip
 
@@ -55,28 +55,30 @@ def _order(vocabulary: keys.Vocabulary, default: str) -> str:
     return _ORDER.format(
         orders=native.MOST_ORDERS,
         default=default,
-        keys=_listed(single),
+        keys=_list_keys(single),
         metrics=_MIXED if "metrics" in vocabulary.fields else "",
     )
 
 
-def _listed(vocabulary: keys.Vocabulary) -> str:
+def _list_keys(vocabulary: keys.Vocabulary) -> str:
     """Return the keys as Markdown: outside of a literal, ``<key>`` is taken for HTML and not shown."""
     return ", ".join(f"`{name}`" for name in vocabulary.names.split(", "))
 
 
-def _text(description: str, most: int, *, example: str) -> Any:
+def _query_text(description: str, most: int, *, example: str) -> Any:
     return Text(most=most, metadata=about(description, example=example))
 
 
 class _ModelSearch(Strict):
-    filter = _text(_language(keys.MODELS, MODELS_FILTER), native.MOST_CHARACTERS, example=MODELS_FILTER)
-    order_by = _text(_order(keys.MODELS, "by name"), native.MOST_ORDER_CHARACTERS, example="name DESC")
+    filter = _query_text(_language(keys.MODELS, MODELS_FILTER), native.MOST_CHARACTERS, example=MODELS_FILTER)
+    order_by = _query_text(_order(keys.MODELS, "by name"), native.MOST_ORDER_CHARACTERS, example="name DESC")
 
 
 class _VersionSearch(Strict):
-    filter = _text(_language(keys.VERSIONS, VERSIONS_FILTER), native.MOST_CHARACTERS, example=VERSIONS_FILTER)
-    order_by = _text(_order(keys.VERSIONS, "newest first"), native.MOST_ORDER_CHARACTERS, example="metrics.auc DESC")
+    filter = _query_text(_language(keys.VERSIONS, VERSIONS_FILTER), native.MOST_CHARACTERS, example=VERSIONS_FILTER)
+    order_by = _query_text(
+        _order(keys.VERSIONS, "newest first"), native.MOST_ORDER_CHARACTERS, example="metrics.auc DESC"
+    )
 
 
 class ModelSearchQuery(PageQuery, _ModelSearch):

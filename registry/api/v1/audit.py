@@ -92,7 +92,7 @@ def list_audit(query: dict[str, Any]) -> Any:
     if form is not None:
         return _export(form, **query)
     if "position" in query:
-        return _changes(query["criteria"], query["position"], query["limit"])
+        return _page_of_changes(query["criteria"], query["position"], query["limit"])
     return paged(audit.entries(**query))
 
 
@@ -119,7 +119,7 @@ def list_audit_entries(query: dict[str, Any]) -> dict[str, Any]:
     return paged(audit.chained(**query))
 
 
-def _changes(criteria: Criteria, position: Position | None, limit: int) -> dict[str, Any]:
+def _page_of_changes(criteria: Criteria, position: Position | None, limit: int) -> dict[str, Any]:
     found = audit.changes(criteria, after=position, limit=limit)
     return {
         "items": found.items,
@@ -158,11 +158,11 @@ def _csv_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
         actor = shown["actor"]
         shown |= {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}
         writer.writerow([cell(shown[column]) for column in COLUMNS])
-        yield _taken(buffer)
-    yield _taken(buffer)
+        yield _take_text(buffer)
+    yield _take_text(buffer)
 
 
-def _taken(buffer: io.StringIO) -> str:
+def _take_text(buffer: io.StringIO) -> str:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()

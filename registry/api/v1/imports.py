@@ -19,13 +19,13 @@ from registry.services.imports import import_jobs
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")
 
 
-def _location(asked: ImportRecord) -> str:
+def _import_location(asked: ImportRecord) -> str:
     return url_for("imports.get_import", import_id=asked.id)
 
 
 @blueprint.route("/models/<model:model>/imports", methods=["POST"])
 @blueprint.arguments(ImportBody)
-@blueprint.response(202, ImportView, location=_location)
+@blueprint.response(202, ImportView, location=_import_location)
 @requires(Permission.VERSION_IMPORT)
 def import_version(body: dict[str, Any], model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""

@@ -31,7 +31,7 @@ from registry.services.catalog import models
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
 
 
-def _location(created: ModelRecord) -> str:
+def _model_location(created: ModelRecord) -> str:
     return url_for("models.get_model", model=created.name)
 
 

@@ -43,7 +43,7 @@ blueprint = Blueprint("versions", __name__, url_prefix="/api/v1", description="I
 VERSION = "/models/<model:model>/versions/<number:number>"
 
 
-def _location(registered: Registered) -> str:
+def _version_location(registered: Registered) -> str:
     found = registered.version
     return url_for("versions.get_version", model=found.model, number=found.number)
 
@@ -57,7 +57,7 @@ def _location(registered: Registered) -> str:
     RegisteredView,
     example=examples.REGISTERED,
     existing="The version that the request means: it was registered before.",
-    location=_location,
+    location=_version_location,
 )
 @requires(Permission.VERSION_REGISTER)
 def register_version(body: Registration, model: str) -> Registered:

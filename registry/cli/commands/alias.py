@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = ("alias", "version", "since", "until", "by", "notes")
 
 
-def _named(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Reference:
+def _parse_alias(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> Reference:
     """Return the alias that ``fraud@champion``, or ``fraud champion``, names."""
     if len(value) > 2:
         raise click.UsageError("Name one alias: fraud@champion.")
@@ -78,7 +78,7 @@ def list_(session: Session, name: str, limit: int) -> None:
     Example:
       registry alias list fraud
     """
-    session.list(session.registry.aliases.list(name), COLUMNS, _row, empty=f"{name} has no aliases", limit=limit)
+    session.list(session.registry.aliases.list(name), COLUMNS, _alias_row, empty=f"{name} has no aliases", limit=limit)
 
 
 @alias.command()
@@ -97,7 +97,7 @@ def delete(session: Session, alias: Reference, reason: str | None) -> None:
 
 
 @alias.command()
-@click.argument("alias", nargs=-1, required=True, metavar="MODEL@ALIAS", callback=_named)
+@click.argument("alias", nargs=-1, required=True, metavar="MODEL@ALIAS", callback=_parse_alias)
 @reason()
 @connected
 def protect(session: Session, alias: Reference, reason: str | None) -> None:
@@ -115,7 +115,7 @@ def protect(session: Session, alias: Reference, reason: str | None) -> None:
 
 
 @alias.command()
-@click.argument("alias", nargs=-1, required=True, metavar="MODEL@ALIAS", callback=_named)
+@click.argument("alias", nargs=-1, required=True, metavar="MODEL@ALIAS", callback=_parse_alias)
 @reason()
 @connected
 def unprotect(session: Session, alias: Reference, reason: str | None) -> None:
@@ -141,10 +141,10 @@ def history(session: Session, alias: Reference, limit: int) -> None:
       registry alias history fraud@champion
     """
     pointed = session.registry.aliases.history(alias.model, str(alias.alias))
-    session.list(pointed, COLUMNS, _row, empty=f"{alias} never pointed at a version", limit=limit)
+    session.list(pointed, COLUMNS, _alias_row, empty=f"{alias} never pointed at a version", limit=limit)
 
 
-def _row(alias: Any) -> list[object]:
+def _alias_row(alias: Any) -> list[object]:
     name, until = f"{alias['model']}:{alias['number']}", alias["until"]
     span = [Moment(alias["since"]), until and Moment(until)]
     return [Whole(alias["alias"]), Whole(name), *span, alias["actor"], formatting.alias_notes(alias)]

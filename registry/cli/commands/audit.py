@@ -80,14 +80,16 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
         position = state.read_text().strip() if goes_on else START
         headless = goes_on and form == "csv"
         quiet = not sys.stderr.isatty()  # nothing new is usual for a job that runs often
-        _keep(state, _export(session, form or "jsonl", without_header=headless, quiet=quiet, after=position, **query))
+        _keep_export(
+            state, _export(session, form or "jsonl", without_header=headless, quiet=quiet, after=position, **query)
+        )
     elif form:
         if position := _export(session, form, after=after, **query):
             output.note(f"Go on with: --after {position}")
     elif after:
-        _changes(session, after, limit, bodies, query)
+        _show_changes(session, after, limit, bodies, query)
     else:
-        found = (_entry(entry, bodies) for entry in session.registry.audit.entries(**query))
+        found = (_entry_without_bytes(entry, bodies) for entry in session.registry.audit.entries(**query))
         session.list(found, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
@@ -125,7 +127,7 @@ def _after_first_line(pieces: Iterable[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _keep(state: Path, position: str | None) -> None:
+def _keep_export(state: Path, position: str | None) -> None:
     """Replace the file as a whole: after a crash it has the old position or the new one."""
     if position is None:
         raise click.ClickException("This registry is too old for --state: its answer has no position.")
@@ -145,20 +147,20 @@ def _refuse_own_options(command: str) -> None:
         raise click.UsageError(f"Write the options after the command: registry audit {command} …")
 
 
-def _entry(entry: EntryView, bodies: bool) -> EntryView:
+def _entry_without_bytes(entry: EntryView, bodies: bool) -> EntryView:
     """Return the entry, with its hashed bytes only if they were asked for."""
     if not bodies:
         entry.pop("body", None)
     return entry
 
 
-def _changes(session: Session, after: str, limit: int, bodies: bool, query: dict[str, Any]) -> None:
+def _show_changes(session: Session, after: str, limit: int, bodies: bool, query: dict[str, Any]) -> None:
     """Show at most *limit* entries (0: all) after a position."""
     items: list[Any] = []
     while True:
         size = min(limit - len(items), 200) if limit else 200
         found = session.registry.audit.changes(after, limit=size, **query)
-        items += (_entry(entry, bodies) for entry in found["items"])
+        items += (_entry_without_bytes(entry, bodies) for entry in found["items"])
         after = found["next_after"]
         if not found["more"] or (limit and len(items) >= limit):
             break
@@ -240,7 +242,7 @@ def verify(
         if model is not None:
             raise click.UsageError("--baseline is for all chains; leave --model out.")
         for recorded in server.record_baselines(accept_unsealed=accept_unsealed, **overrides):
-            output.line(f"{_named(recorded)}: baseline recorded")
+            output.line(f"{_chain_name(recorded)}: baseline recorded")
     elif accept_unsealed:
         raise click.UsageError("--accept-unsealed needs --baseline.")
     reports = server.verify_audit(model=model, **overrides) if local else _verify(session, model)
@@ -306,7 +308,7 @@ audit.add_command(find_text)
 audit.add_command(redact)
 
 
-def _named(report: ChainReport | proof.ChainReport) -> str:
+def _chain_name(report: ChainReport | proof.ChainReport) -> str:
     return f"{report.aggregate} ({report.label})" if report.label else report.aggregate
 
 
@@ -314,8 +316,8 @@ def _show(report: ChainReport | proof.ChainReport) -> None:
     since = f", facts of earlier releases covered since {report.baseline}" if report.baseline else ""
     if report.is_whole:
         redacted = f", {output.count(report.redacted, 'text')} redacted" if report.redacted else ""
-        output.line(f"{_named(report)}: {report.entries} entries, whole{redacted}{since}")
+        output.line(f"{_chain_name(report)}: {report.entries} entries, whole{redacted}{since}")
     for problem in report.problems:
-        output.line(f"{_named(report)}: {problem}")
+        output.line(f"{_chain_name(report)}: {problem}")
     for gap in report.uncovered:
-        output.line(f"{_named(report)}: not covered: {gap}{since}")
+        output.line(f"{_chain_name(report)}: not covered: {gap}{since}")

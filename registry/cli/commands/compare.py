@@ -42,10 +42,10 @@ def compare(session: Session, first: Reference, second: Reference) -> None:
       registry compare fraud:3 fraud --json
     """
     found = session.registry.compare(first, second)
-    session.show(_document(found), lambda: _say(found))
+    session.show(_comparison_document(found), lambda: _show_comparison(found))
 
 
-def _document(found: Comparison) -> dict[str, Any]:
+def _comparison_document(found: Comparison) -> dict[str, Any]:
     return {
         "first": found.first,
         "second": found.second,
@@ -55,7 +55,7 @@ def _document(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _say(found: Comparison) -> None:
+def _show_comparison(found: Comparison) -> None:
     names = " and ".join(f"{version['model']}:{version['number']}" for version in (found.first, found.second))
     if found.same:
         output.line(f"{names} have the same files and facts")
@@ -64,17 +64,19 @@ def _say(found: Comparison) -> None:
     output.line(f"{names} differ in {' and '.join(counts)}")
     output.line()
     terminal = sys.stdout.isatty()
-    rows = [[f"file {path}", *map(_digest, change)] for path, change in found.files.items()]
+    rows = [[f"file {path}", *map(_digest_cell, change)] for path, change in found.files.items()]
     for name, change in found.facts.items():
-        rows.append([_name(name, terminal=terminal), *(_value(name, one, terminal=terminal) for one in change)])
+        rows.append(
+            [_name_cell(name, terminal=terminal), *(_value_cell(name, one, terminal=terminal) for one in change)]
+        )
     tables.table(("what", "first", "second"), rows, empty="")
 
 
-def _digest(sha256: str | None) -> object:
+def _digest_cell(sha256: str | None) -> object:
     return None if sha256 is None else Digest(sha256)
 
 
-def _name(name: str, *, terminal: bool) -> str:
+def _name_cell(name: str, *, terminal: bool) -> str:
     """Return the name of a fact; on a terminal with the beginning of the digest that a metric was measured on."""
     metric, at, digest = name.rpartition("@")
     if not name.startswith("metrics.") or not at or digests.problem(digest):
@@ -82,7 +84,7 @@ def _name(name: str, *, terminal: bool) -> str:
     return f"{metric}@{cells.text(Digest(digest), terminal=terminal)}"
 
 
-def _value(name: str, value: object, *, terminal: bool) -> object:
+def _value_cell(name: str, value: object, *, terminal: bool) -> object:
     """Return the cell of a fact; a terminal gets the beginning of long ones."""
     if isinstance(value, str) and name in _TIMES:
         return Moment(value)

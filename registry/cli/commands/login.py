@@ -35,7 +35,7 @@ def login(url: str | None, token_stdin: bool, insecure: bool, ca_file: str | Non
 
     home = config.own_directory()
     address = _address(url, home)
-    token = _token(address, from_stdin=token_stdin)
+    token = _prompt_token(address, from_stdin=token_stdin)
     trusted = str(config.working_directory() / ca_file) if ca_file else config.ca_file(os.environ, home)
     with sessions.client(Target(address, "login", token, insecure, ca_file=trusted)) as registry:
         me = registry.me()
@@ -77,7 +77,7 @@ def whoami(session: Session) -> None:
       registry whoami
     """
     me = session.registry.me()
-    session.show(me, lambda: _say(me, session.registry.url))
+    session.show(me, lambda: _show_identity(me, session.registry.url))
 
 
 def address_origin(address: str) -> str:
@@ -101,7 +101,7 @@ def _address(url: str | None, home: Path) -> str:
         raise click.UsageError(f"The registry's URL (from {source}): {error}.") from error
 
 
-def _token(address: str, *, from_stdin: bool) -> str:
+def _prompt_token(address: str, *, from_stdin: bool) -> str:
     if from_stdin or not sys.stdin.isatty():
         token = sys.stdin.read().strip()
     else:
@@ -111,7 +111,7 @@ def _token(address: str, *, from_stdin: bool) -> str:
     return str(token)
 
 
-def _say(me: MeView, url: str) -> None:
+def _show_identity(me: MeView, url: str) -> None:
     output.line(f"{me['name']} ({me['kind']}) at {url}" + (", which runs with --dev" if me["mode"] == "dev" else ""))
     token = me["token"]
     output.pairs(

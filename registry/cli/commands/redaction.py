@@ -36,10 +36,10 @@ def find_text(text: str, as_json: bool, **overrides: Any) -> None:
         raise click.UsageError("TEXT must not be empty.")
     found = list(server.find_text(text, **overrides))
     if as_json:
-        items = [{name: _json(getattr(one, name)) for name in one.__slots__} for one in found]
+        items = [{name: _json_value(getattr(one, name)) for name in one.__slots__} for one in found]
         output.document({"items": items})
         return
-    tables.table(COLUMNS, map(_row, found), empty="no text that the registry keeps contains this")
+    tables.table(COLUMNS, map(_text_row, found), empty="no text that the registry keeps contains this")
 
 
 @click.command()
@@ -74,10 +74,10 @@ def redact(entry: str, field: str, tags: tuple[str, ...], reason: str, as_json: 
     output.line(f"Redacted the text {done.text!r} of {done.entry}{also}.")
 
 
-def _row(found: FoundText) -> list[object]:
+def _text_row(found: FoundText) -> list[object]:
     at = Moment(found.at.isoformat()) if found.at else ""
     return [at, Whole(found.place), found.subject or "", Whole(found.field), found.excerpt, Whole(found.remedy)]
 
 
-def _json(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value

@@ -123,7 +123,7 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
         raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
     where = path if isinstance(path, Path) else config.working_directory()
     found = version_facts.detected(where, enabled=not options["no_detect"])
-    described = _facts(session, found, **options)
+    described = _facts_of_options(session, found, **options)
     problem = None if (described["code"] or {}).get("commit") else found.problem
     if isinstance(path, str):
         _import(session, name, path, described, options, problem=problem)
@@ -153,10 +153,10 @@ def _upload(
         )
     _warn_of_code(session, problem)
     if done["version"]["state"] != "pending" or not options["wait"]:
-        session.show(done, lambda: _say(done, options["aliases"]))
+        session.show(done, lambda: _show_registered(done, options["aliases"]))
         return
     if not session.as_json:
-        _say(done, options["aliases"], waits=True)
+        _show_registered(done, options["aliases"], waits=True)
     number = f"{name}:{done['version']['number']}"
     with resumable(session, _goes_on(number)), progress_bar.waiting(f"Verifying {number} …", quiet=session.as_json):
         verified = session.registry.wait(done["version"])
@@ -194,7 +194,7 @@ def _warn_of_code(session: Session, problem: str | None) -> None:
         session.warn(f"the commit is not recorded: {problem}")
 
 
-def _facts(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
+def _facts_of_options(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
     code = version_facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
     datasets = [version_facts.dataset(text) for text in options["data"]]
     run = version_facts.run(
@@ -231,7 +231,7 @@ def _parent(session: Session, reference: Reference) -> dict[str, Any]:
     return {"model": reference.model, "version": session.number(reference)}
 
 
-def _say(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None:
+def _show_registered(done: Registered, asked: Sequence[str], *, waits: bool = False) -> None:
     version, uploads = done["version"], done["uploads"]
     name = f"{version['model']}:{version['number']}"
     if not done["created"]:

@@ -33,7 +33,7 @@ def promote(session: Session, ref: Reference, stage: Stage, reason: str, dry_run
       registry promote fraud:3 --to production --reason "approved by risk"
       registry promote fraud:3 --to production --reason hotfix --expected-current 2
     """
-    _move(session, ref, stage, reason=reason, dry_run=dry_run, **expected)
+    _move_version(session, ref, stage, reason=reason, dry_run=dry_run, **expected)
 
 
 @click.command()
@@ -48,7 +48,7 @@ def demote(session: Session, ref: Reference, reason: str, dry_run: bool) -> None
     Example:
       registry demote fraud:4 --reason "fails on the new schema"
     """
-    _move(session, ref, "none", reason=reason, dry_run=dry_run)
+    _move_version(session, ref, "none", reason=reason, dry_run=dry_run)
 
 
 @click.command()
@@ -66,7 +66,7 @@ def archive(session: Session, ref: Reference, reason: str, leave_vacant: bool, d
       registry archive fraud:1 --reason "replaced"
       registry archive fraud#production --reason "withdrawn" --leave-vacant
     """
-    _move(session, ref, "archived", reason=reason, leave_vacant=leave_vacant, dry_run=dry_run, **expected)
+    _move_version(session, ref, "archived", reason=reason, leave_vacant=leave_vacant, dry_run=dry_run, **expected)
 
 
 @click.command()
@@ -90,15 +90,15 @@ def rollback(session: Session, name: str, **terms: Any) -> None:
       registry rollback fraud --reason "wrong feature" --to 1 --dry-run
       registry rollback fraud --reason "the store is down" --without-store-check
     """
-    _say(session, session.registry.stages.roll_back(name, **terms))
+    _show_move(session, session.registry.stages.roll_back(name, **terms))
 
 
-def _move(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
+def _move_version(session: Session, ref: Reference, stage: Stage, **options: Any) -> None:
     number = session.number(ref)
-    _say(session, session.registry.stages.move(ref.model, number, stage, **options))
+    _show_move(session, session.registry.stages.move(ref.model, number, stage, **options))
 
 
-def _say(session: Session, move: MovedView) -> None:
+def _show_move(session: Session, move: MovedView) -> None:
     for warning in move.get("warnings", ()):  # an older registry does not say
         output.note(f"warning: {warning}")
     session.show(move, lambda: output.line(output.moved(move)))

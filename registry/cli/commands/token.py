@@ -75,7 +75,7 @@ def list_(session: Session, mine: bool, expiring: bool, limit: int) -> None:
         now = clock.now()
         tokens = (token for token in tokens if not token["revoked_at"] and _is_ending(token, now))
     empty = "no token is near its end" if expiring else "no token acts as you" if mine else "no tokens"
-    session.list(tokens, COLUMNS, _row, empty=empty, limit=limit)
+    session.list(tokens, COLUMNS, _token_row, empty=empty, limit=limit)
 
 
 @token.command()
@@ -100,6 +100,6 @@ def _is_ending(token: TokenView, now: datetime) -> bool:
     return token_life.is_ending(created, expires, now=now)
 
 
-def _row(token: Any) -> list[object]:
+def _token_row(token: Any) -> list[object]:
     times = [value and Moment(value) for value in (token["expires_at"], token["last_used_on"], token["revoked_at"])]
     return [Whole(token["id"]), token["name"], token["owner"], token["created_by"], token["roles"], *times]

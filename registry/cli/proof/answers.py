@@ -98,12 +98,12 @@ def _versions(registry: RegistryClient, log: Model) -> Iterator[str]:
         if (version := log.versions.get(shown["number"])) is None:
             yield f"version {shown['number']} was never registered"
         else:
-            yield from _version(shown, version)
+            yield from _compare_version(shown, version)
     for number in sorted(log.versions.keys() - seen):
         yield f"version {number} is gone"
 
 
-def _version(shown: Any, log: Version) -> Iterator[str]:
+def _compare_version(shown: Any, log: Version) -> Iterator[str]:
     return _unlike(
         f"version {log.number}: its",
         ("state", shown["state"], log.state),

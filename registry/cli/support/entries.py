@@ -46,7 +46,7 @@ def download_row(download: DownloadCountView) -> list[object]:
 
 def change(entry: EntryView) -> str:
     """Return what an entry changed: the move, or each field with its new value."""
-    parts = [*_move(entry), *_fields(entry), *_texts(entry)]
+    parts = [*_describe_move(entry), *_fields(entry), *_describe_texts(entry)]
     return ", ".join(parts) if len(parts) <= _MOST_PARTS else f"{', '.join(parts[:_MOST_PARTS])}, …"
 
 
@@ -56,7 +56,7 @@ def _credential(actor: EntryActor) -> str:
     return f"{token} by {issuer}" if issuer else token
 
 
-def _move(entry: EntryView) -> Iterator[str]:
+def _describe_move(entry: EntryView) -> Iterator[str]:
     """Return the move between stages, and the version that it displaced."""
     other, number = entry["related_version"], entry["version"]
     if entry["action"] == "version.rolled_back":
@@ -99,17 +99,17 @@ def _differences(key: str, before: Any, after: Any) -> Iterator[str]:
         yield f"{key}: {_short(before)} -> {_short(after) if after is not None else '-'}"
 
 
-def _texts(entry: EntryView) -> Iterator[str]:
+def _describe_texts(entry: EntryView) -> Iterator[str]:
     """Return the texts that were set, and the names of those that were redacted since."""
     for key, value in sorted(entry["texts"].items()):
-        if key == "tags" and (tags := _tags(value)) is not None:
+        if key == "tags" and (tags := _tag_items(value)) is not None:
             yield from (f"tag {name} removed" if text is None else f"tag {name}={_short(text)}" for name, text in tags)
         elif key != "claimed":
             yield f"{key}={_short(value)}"
     yield from (f"{key} redacted" for key in entry.get("redacted", ()))
 
 
-def _tags(text: str) -> list[tuple[str, Any]] | None:
+def _tag_items(text: str) -> list[tuple[str, Any]] | None:
     try:
         found = json.loads(text)
     except ValueError:

@@ -27,7 +27,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> int:
         return _usage(error, as_json=as_json)
     described = _described(error) or _unexpected(error)
     if as_json:
-        _document(described)
+        _print_error(described)
     else:
         _explain(described)
     return exit_code(described["code"], described.get("status"))
@@ -35,7 +35,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> int:
 
 def interrupted(*, as_json: bool) -> int:
     """Ctrl-C: say so and return its exit code."""
-    _document({"code": "interrupted", "detail": "Interrupted."}) if as_json else click.echo("Interrupted.", err=True)
+    _print_error({"code": "interrupted", "detail": "Interrupted."}) if as_json else click.echo("Interrupted.", err=True)
     return Exit.INTERRUPTED
 
 
@@ -116,7 +116,7 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
     """Say what is wrong with the command line. Click begins each of its choices with a tab."""
     if as_json:
         code = "usage" if isinstance(error, click.UsageError) else "error"
-        _document({"code": code, "detail": error.format_message().replace("\n\t", " ")})
+        _print_error({"code": code, "detail": error.format_message().replace("\n\t", " ")})
     else:
         shown = io.StringIO()
         error.show(file=shown)
@@ -124,5 +124,5 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
     return error.exit_code
 
 
-def _document(described: Mapping[str, Any]) -> None:
+def _print_error(described: Mapping[str, Any]) -> None:
     click.echo(encoded({"error": described}), err=True)

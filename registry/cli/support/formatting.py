@@ -78,7 +78,7 @@ def version(view: VersionView) -> None:
             ("metrics", evaluations.values(view)),
             ("params", view["params"]),
             ("tags", view["tags"]),
-            *_lineage(view["lineage"]),
+            *_lineage_facts(view["lineage"]),
             ("run state", _RUN_STATES.get(view.get("run_state") or "")),
             ("deleted", when(view["deleted_at"])),
             ("purged", _purged(view)),
@@ -129,22 +129,22 @@ def alias(view: AliasView) -> None:
     output.line(f"  entry {view['entry']}")
 
 
-def _lineage(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
+def _lineage_facts(lineage: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     if run := lineage.get("run"):
         actor = f"by {run['triggered_by']}" if run.get("triggered_by") else None
         claim = f"(as its {run['stated_by']} states)" if run.get("stated_by") else None
         yield "run", " ".join(part for part in (run["system"], run["id"], actor, run.get("url"), claim) if part)
     if code := lineage.get("code"):
-        yield "code", _code(code)
+        yield "code", _format_code(code)
     if environment := lineage.get("environment"):
         yield "environment", joined({key: value for key, value in environment.items() if value})
     for dataset in lineage.get("datasets", ()):
-        yield "data", _dataset(dataset)
+        yield "data", _format_dataset(dataset)
     for parent in lineage.get("parents", ()):
         yield "parent", f"{parent['model']}:{parent['version']}"
 
 
-def _code(code: Mapping[str, Any]) -> str:
+def _format_code(code: Mapping[str, Any]) -> str:
     commit = f" at {code['commit']}" if code.get("commit") else ""
     branch = f" on {code['branch']}" if code.get("branch") else ""
     path = f" in {code['path']}" if code.get("path") and code.get("repo") else ""
@@ -153,6 +153,6 @@ def _code(code: Mapping[str, Any]) -> str:
     )
 
 
-def _dataset(dataset: Dataset) -> str:
+def _format_dataset(dataset: Dataset) -> str:
     rows = f", {dataset['rows']} rows" if dataset.get("rows") is not None else ""
     return f"{dataset['name']} ({dataset.get('role', 'other')}{rows}) {' '.join(dataset['digests'])}"

@@ -97,7 +97,7 @@ def merged_metrics(path: Path | None, given: Mapping[str, float], *, has_run: bo
     """The numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a run."""
     from registry.client.files import value_files
 
-    with _named("--metrics-file"):
+    with _blaming_option("--metrics-file"):
         numbers = {**(value_files.metrics(path) if path else {}), **given}
     special = [key for key, value in numbers.items() if not math.isfinite(value)]
     if special and not has_run:
@@ -114,7 +114,7 @@ def merged_params(path: Path | None, given: Mapping[str, str]) -> dict[str, str]
     from registry.client import values
     from registry.client.files import value_files
 
-    with _named("--params-file"):
+    with _blaming_option("--params-file"):
         texts = values.texts(value_files.params(path), "param") if path else {}
     return {**texts, **given} or None
 
@@ -123,12 +123,12 @@ def signature(path: Path | None) -> dict[str, Any] | None:
     """An object that says what goes into the model and what comes out."""
     from registry.client.files import value_files
 
-    with _named("--signature"):
+    with _blaming_option("--signature"):
         return value_files.document(path) if path else None
 
 
 @contextmanager
-def _named(option: str) -> Iterator[None]:
+def _blaming_option(option: str) -> Iterator[None]:
     """Turn a file that cannot be read into wrong usage of the *option*."""
     from registry.client import errors
 

@@ -151,7 +151,7 @@ class Versions:
 
     def get(self, model: str, number: int) -> VersionView:
         """One version, also a deleted one."""
-        return self._transport.one(VersionView, "GET", _version(model, number))
+        return self._transport.one(VersionView, "GET", _version_path(model, number))
 
     def edit(
         self,
@@ -167,13 +167,13 @@ class Versions:
         """Change what is given; a tag whose value is None is removed."""
         body = given(description=description, tags=_labels(tags), reason=reason)
         return self._transport.one(
-            VersionView, "PATCH", _version(model, number), body=body, if_match=if_match, key=idempotency_key
+            VersionView, "PATCH", _version_path(model, number), body=body, if_match=if_match, key=idempotency_key
         )
 
     def delete(self, model: str, number: int, *, reason: str | None = None, if_match: str | None = None) -> VersionView:
         """Put a tombstone on a version; raises InUse while it serves or others derive from it."""
         return self._transport.one(
-            VersionView, "DELETE", _version(model, number), query={"reason": reason}, if_match=if_match
+            VersionView, "DELETE", _version_path(model, number), query={"reason": reason}, if_match=if_match
         )
 
     def restore(
@@ -181,19 +181,19 @@ class Versions:
     ) -> VersionView:
         """Take the tombstone away again."""
         return self._transport.one(
-            VersionView, "POST", _version(model, number, "restore"), body=given(reason=reason), key=idempotency_key
+            VersionView, "POST", _version_path(model, number, "restore"), body=given(reason=reason), key=idempotency_key
         )
 
     def files(self, model: str, number: int, *, signed: bool = False) -> Iterator[FileView]:
         """The manifest, by path; *signed*: each with the ``url`` of its bytes, as ``file_url`` gives one."""
-        where = _version(model, number, "files")
+        where = _version_path(model, number, "files")
         if signed:
             return self._transport.pages(FileView, where, query={"signed": True}, most=MOST_FILES)
         return self._transport.pages(FileView, where, size=FILES_PAGE, most=MOST_FILES)
 
     def file_url(self, model: str, number: int, file: str) -> str:
         """A signed URL of one file's bytes, good for some minutes and for whoever holds it."""
-        return self._transport.location(_version(model, number, "files", *file.split("/")))
+        return self._transport.location(_version_path(model, number, "files", *file.split("/")))
 
     def purge(
         self,
@@ -207,7 +207,7 @@ class Versions:
         """Give up the bytes of a version that was deleted long enough ago, or at all with *now*; its history stays."""
         body = given(reason=reason, now=now or None)
         return self._transport.one(
-            VersionView, "POST", _version(model, number, "purge"), body=body, key=idempotency_key
+            VersionView, "POST", _version_path(model, number, "purge"), body=body, key=idempotency_key
         )
 
     def measure(
@@ -228,16 +228,16 @@ class Versions:
         """
         body = given(metrics=finite(metrics), step=step, dataset_digest=dataset_digest, dataset_name=dataset_name)
         return self._transport.one(
-            VersionView, "POST", _version(model, number, "metrics"), body=body, key=idempotency_key
+            VersionView, "POST", _version_path(model, number, "metrics"), body=body, key=idempotency_key
         )
 
     def metrics(self, model: str, number: int) -> Iterator[MetricView]:
         """Every value ever recorded."""
-        return self._transport.pages(MetricView, _version(model, number, "metrics"))
+        return self._transport.pages(MetricView, _version_path(model, number, "metrics"))
 
     def lineage(self, model: str, number: int) -> VersionLineageView:
         """The run, code, environment, datasets and parents that a version came from."""
-        return self._transport.one(VersionLineageView, "GET", _version(model, number, "lineage"))
+        return self._transport.one(VersionLineageView, "GET", _version_path(model, number, "lineage"))
 
     def history(
         self,
@@ -251,15 +251,15 @@ class Versions:
     ) -> Iterator[EntryView]:
         """What happened to one version, newest first."""
         query = {"action": action, "actor": actor, "since": since, "until": until}
-        return self._transport.pages(EntryView, _version(model, number, "history"), query=query)
+        return self._transport.pages(EntryView, _version_path(model, number, "history"), query=query)
 
     def etag(self, model: str, number: int) -> str | None:
         """The version's present ETag, for ``if_match``."""
-        with self._transport.send("GET", _version(model, number)) as response:
+        with self._transport.send("GET", _version_path(model, number)) as response:
             return response.headers.get("ETag")
 
 
-def _version(model: str, number: int, *rest: str) -> str:
+def _version_path(model: str, number: int, *rest: str) -> str:
     return path("models", model, "versions", number, *rest)
 
 

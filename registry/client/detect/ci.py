@@ -167,7 +167,7 @@ def _buildkite(environ: Environ) -> Job:
         environ.get("BUILDKITE_BUILD_URL"),
         actor=environ.get("BUILDKITE_BUILD_CREATOR"),
         repo=environ.get("BUILDKITE_REPO"),
-        commit=_hash(environ.get("BUILDKITE_COMMIT")),
+        commit=_commit_hash(environ.get("BUILDKITE_COMMIT")),
         branch=environ.get("BUILDKITE_BRANCH"),
     )
 
@@ -202,7 +202,7 @@ def _codebuild(environ: Environ) -> Job:
         environ.get("CODEBUILD_PUBLIC_BUILD_URL") or environ.get("CODEBUILD_BUILD_URL"),
         actor=environ.get("CODEBUILD_INITIATOR"),
         repo=repo if "://" in repo else None,
-        commit=_hash(environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION")),
+        commit=_commit_hash(environ.get("CODEBUILD_RESOLVED_SOURCE_VERSION")),
         branch=_branch(environ.get("CODEBUILD_WEBHOOK_HEAD_REF")),
     )
 
@@ -276,7 +276,7 @@ SYSTEMS: tuple[tuple[Callable[[Environ], bool], Callable[[Environ], Job]], ...] 
 )
 
 
-def _hash(text: str | None) -> str | None:
+def _commit_hash(text: str | None) -> str | None:
     return text if text and _HASH.match(text) else None
 
 

@@ -54,7 +54,7 @@ def _described(start: Path, top: Path, cwd: Path) -> tuple[Code | None, str | No
     branch = _git(start, "symbolic-ref", "--short", "--quiet", "HEAD")  # fails on a detached HEAD
     if branch.error is None and 0 < len(branch.text) <= lineage_limits.ID_LENGTH:
         code["branch"] = branch.text
-    if path := _below(cwd, top):
+    if path := _path_below(cwd, top):
         code["path"] = path
     changes = _git(start, "status", "--porcelain", "--untracked-files=no")
     if changes.error is None:
@@ -80,7 +80,7 @@ def _repository(start: Path, top: Path) -> str:
     return address if 0 < len(address) <= lineage_limits.REPO_LENGTH else top.name
 
 
-def _below(cwd: Path, top: Path) -> str | None:
+def _path_below(cwd: Path, top: Path) -> str | None:
     here, root = cwd.resolve(), top.resolve()
     return here.relative_to(root).as_posix() if here != root and here.is_relative_to(root) else None
 

@@ -61,12 +61,12 @@ def directory_digest(directory: Path) -> str:
     if unread := next((file for file in found if not file.readable), None):
         raise UnfitSource(f"{directory / unread.path}: {unread.problem}.")
     try:
-        return manifest.digest(_entries(found))
+        return manifest.digest(_directory_entries(found))
     except UnicodeEncodeError as error:
         raise UnfitSource(f"{directory} has a file whose name is not UTF-8.") from error
 
 
-def _entries(found: Sequence[Found]) -> list[dict[str, object]]:
+def _directory_entries(found: Sequence[Found]) -> list[dict[str, object]]:
     files = scan.hashed(found, jobs=JOBS, progress=None)
     entries = []
     for file, hashed in zip(found, files, strict=True):
@@ -100,7 +100,7 @@ def _elsewhere(text: str) -> Dataset:
             raise UnfitSource(f"{text!r} is not read from here. Add the digest of its bytes: {text}@sha256:…")
         uri = public_address(address[1])
         name = PurePosixPath(urlsplit(uri).path).name or urlsplit(uri).netloc
-        return {"name": name, "digests": [_digest(address[2])], "uri": uri}
+        return {"name": name, "digests": [_parse_digest(address[2])], "uri": uri}
     try:
         digest = digests.stored(text)
     except ValueError:
@@ -112,7 +112,7 @@ def _elsewhere(text: str) -> Dataset:
     return {"name": digest, "digests": [digest]}
 
 
-def _digest(text: str) -> str:
+def _parse_digest(text: str) -> str:
     try:
         return digests.stored(text)
     except ValueError as error:

@@ -64,7 +64,7 @@ def dvc(content: bytes, name: str) -> Pointer | None:
     return Pointer(
         f"{'md5' if plain else 'md5-dos2unix'}:{digests[0]}",
         path=path if isinstance(path, str) and path else None,
-        uri=_origin(document),
+        uri=_imported_from(document),
     )
 
 
@@ -115,7 +115,7 @@ def _dangling(files: Sequence[Found]) -> Iterator[tuple[str, str]]:
             yield file.path, "DVC"
 
 
-def _origin(document: Mapping[str, Any]) -> str | None:
+def _imported_from(document: Mapping[str, Any]) -> str | None:
     """The address that ``dvc import-url`` read the data from."""
     deps = document.get("deps")
     if not isinstance(deps, list) or len(deps) != 1 or not isinstance(deps[0], dict):

@@ -137,7 +137,7 @@ def walk(
     that is followed may lead to a whole disk.
     """
     root = directory.resolve()
-    found = islice(_below(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
+    found = islice(_scan_directory(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
     return iter(sorted(found, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
 
 
@@ -170,14 +170,14 @@ def hashed(
     meter = Meter(step, sum(file.size for file in found), progress)
 
     def work(file: Found) -> Hashed:
-        return _hash(file, meter, parts=parts and SINGLE < file.size <= PART * part_sizes.MOST_PARTS)
+        return _hash_file(file, meter, parts=parts and SINGLE < file.size <= PART * part_sizes.MOST_PARTS)
 
     return workers.each(work, found, jobs=jobs, meter=meter)
 
 
 def digest(location: Path) -> str:
     """The SHA-256 of one file, as hex."""
-    return _hash(single(location), Meter("hash", 0, None)).sha256
+    return _hash_file(single(location), Meter("hash", 0, None)).sha256
 
 
 def opened(file: Found | Hashed) -> FileIO:
@@ -210,7 +210,7 @@ class _Walk:
     noticed: Noticed
 
 
-def _below(walk: _Walk, directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
+def _scan_directory(walk: _Walk, directory: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Found]:
     try:
         entries = os.scandir(directory)
     except OSError as error:
@@ -220,12 +220,12 @@ def _below(walk: _Walk, directory: Path, prefix: str, above: tuple[Path, ...]) -
     with entries:
         for entry in entries:
             empty = False
-            yield from _entry(walk, entry, directory, prefix + entry.name, above)
+            yield from _scan_entry(walk, entry, directory, prefix + entry.name, above)
     if empty and prefix:
         walk.noticed.empty.append(prefix)
 
 
-def _entry(
+def _scan_entry(
     walk: _Walk, entry: os.DirEntry[str], directory: Path, path: str, above: tuple[Path, ...]
 ) -> Iterator[Found]:
     location = directory / entry.name
@@ -245,7 +245,7 @@ def _entry(
     elif folder and target in above:
         yield Found(path, location, problem="it is a symbolic link to a directory that it is in")
     elif folder:
-        yield from _below(walk, target, path + "/", (*above, target))
+        yield from _scan_directory(walk, target, path + "/", (*above, target))
     else:
         if status.st_mode & EXECUTABLE:
             walk.noticed.executable.append(path)
@@ -269,15 +269,15 @@ def _file(path: str, location: Path, status: os.stat_result) -> Found:
     return Found(path, location, _stamp(status), wrong and f"its path {wrong}")
 
 
-def _hash(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:
+def _hash_file(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:
     whole = hashlib.sha256()
     with opened(file) as stream:
         if parts:
             with ThreadPoolExecutor(1) as beside:
-                digests = _hash_parts(_chunks(file, stream, meter), whole, beside)
+                digests = _hash_parts(_read_chunks(file, stream, meter), whole, beside)
         else:
             digests = ()
-            for chunk in _chunks(file, stream, meter):
+            for chunk in _read_chunks(file, stream, meter):
                 whole.update(chunk)
         unchanged(file, stream)
     return Hashed(file.path, file.location, file.stamp, whole.hexdigest(), digests)
@@ -297,7 +297,7 @@ def _hash_parts(chunks: Iterator[memoryview], whole: hashlib._Hash, beside: Exec
     return (*digests, part.hexdigest()) if filled else tuple(digests)
 
 
-def _chunks(file: Found, stream: FileIO, meter: Meter) -> Iterator[memoryview]:
+def _read_chunks(file: Found, stream: FileIO, meter: Meter) -> Iterator[memoryview]:
     """The file's bytes, in a buffer that the next chunk overwrites; never past its size: a log that grows has no end.
 
     The kernel is told to read ahead, so that the disk works while the bytes are hashed.

@@ -26,7 +26,7 @@ def metrics(path: Path) -> dict[str, float]:
 
     Raises UnfitSource, which names the key, for a value that is no number.
     """
-    return {key: _number(path, key, value) for key, value in _flat(path, document(path)).items()}
+    return {key: _parse_number(path, key, value) for key, value in _flat(path, document(path)).items()}
 
 
 def params(path: Path) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _leaves(path: Path, values: Mapping[Any, Any], above: str, depth: int = 1) -
             yield key, value
 
 
-def _number(path: Path, key: str, value: Any) -> float:
+def _parse_number(path: Path, key: str, value: Any) -> float:
     """Return a number. Texts are numbers where YAML 1.1 or MLflow's JSON has no other form: ``1e-3``, ``"NaN"``."""
     if isinstance(value, str | int | float) and not isinstance(value, bool):
         try:

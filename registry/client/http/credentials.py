@@ -62,7 +62,7 @@ def saved(directory: Path | None) -> dict[str, str]:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
                 raise ValueError(f"{path} can be read by others. chmod 600 it, and revoke its tokens if they did.")
-            found = _json(path, file.read())
+            found = _parse_json(path, file.read())
     except FileNotFoundError:
         return {}
     if not isinstance(found, dict) or not all(isinstance(token, str) for token in found.values()):
@@ -70,7 +70,7 @@ def saved(directory: Path | None) -> dict[str, str]:
     return found
 
 
-def _json(path: Path, text: str) -> object:
+def _parse_json(path: Path, text: str) -> object:
     try:
         return json.loads(text)
     except ValueError as error:

@@ -34,7 +34,7 @@ _PORTAL = "It may be a login page or a captive portal: open the address in a bro
 def refused(response: requests.Response) -> errors.RegistryError:
     """Return the error for bytes that were not taken: UploadRefused when the store says that they are wrong."""
     text = foreign_answers.text(response)
-    if _code(text) in _WRONG or foreign_answers.own_problem(response, text):
+    if _error_code(text) in _WRONG or foreign_answers.own_problem(response, text):
         return errors.UploadRefused(
             f"the store refused the bytes ({_said(response, text)}).", status=response.status_code
         )
@@ -44,7 +44,9 @@ def refused(response: requests.Response) -> errors.RegistryError:
 def lacking(response: requests.Response) -> errors.RegistryError:
     """Return the error for bytes that are not sent: IntegrityError when the store says that they are gone."""
     text = foreign_answers.text(response)
-    if _code(text) in _GONE or (response.status_code in {404, 416} and foreign_answers.own_problem(response, text)):
+    if _error_code(text) in _GONE or (
+        response.status_code in {404, 416} and foreign_answers.own_problem(response, text)
+    ):
         return errors.IntegrityError(f"its bytes are not in the store ({_said(response, text)}).")
     return _elsewhere(response, text, "sent no bytes")
 
@@ -52,7 +54,7 @@ def lacking(response: requests.Response) -> errors.RegistryError:
 def later(response: requests.Response, advice: str = "") -> errors.Unavailable | None:
     """Return the error for a store that cannot serve requests now; None for another answer."""
     kind, text = retry.kind_of(response.status_code, from_store=True), foreign_answers.text(response)
-    if response.status_code == 400 and _code(text) == _SLOW_REQUEST:
+    if response.status_code == 400 and _error_code(text) == _SLOW_REQUEST:
         kind = Transience.BUSY
     if kind is None:
         return None
@@ -86,7 +88,7 @@ def _elsewhere(response: requests.Response, text: str, what: str) -> errors.Unex
     return errors.UnexpectedReply(detail, status=status)
 
 
-def _code(text: str) -> str | None:
+def _error_code(text: str) -> str | None:
     found = re.search(r"<Error>.*?<Code>(\w+)</Code>", text, re.DOTALL)
     return found and found[1]
 
@@ -94,5 +96,5 @@ def _code(text: str) -> str | None:
 def _said(response: requests.Response, text: str) -> str:
     """Return the status with the reason in the body: an error code, a problem's detail, or a page's visible text."""
     problem = foreign_answers.own_problem(response, text)
-    reason = _code(text) or (str(problem.get("detail", "")) if problem else None)
+    reason = _error_code(text) or (str(problem.get("detail", "")) if problem else None)
     return foreign_answers.said(response, text) if reason is None else foreign_answers.with_status(response, reason)

@@ -81,7 +81,7 @@ def ca_file_of(environ: Mapping[str, str], home: Path | None) -> str | None:
     """
     if home is None or environ.get(certificates.VARIABLE) or not os.access(home / USER_FILE, os.R_OK):
         return None  # HOME may be of another user, and the environment name all that is needed
-    return _read(home / USER_FILE, _USER_SETTINGS).get("ca_file")
+    return _read_config(home / USER_FILE, _USER_SETTINGS).get("ca_file")
 
 
 def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path | None) -> tuple[str, str]:
@@ -90,15 +90,15 @@ def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path
         return url, "--url"
     if environ.get("REGISTRY_URL"):
         return environ["REGISTRY_URL"], "REGISTRY_URL"
-    if home and (named := _read(home / USER_FILE, _USER_SETTINGS).get("url")):
+    if home and (named := _read_config(home / USER_FILE, _USER_SETTINGS).get("url")):
         return named, str(home / USER_FILE)
     for directory in (cwd, *cwd.parents):
-        if named := _read(directory / PROJECT_FILE, _PROJECT_SETTINGS).get("url"):
+        if named := _read_config(directory / PROJECT_FILE, _PROJECT_SETTINGS).get("url"):
             return named, str(directory / PROJECT_FILE)
     return DEFAULT_URL, "the default"
 
 
-def _read(path: Path, known: frozenset[str]) -> Mapping[str, str]:
+def _read_config(path: Path, known: frozenset[str]) -> Mapping[str, str]:
     """Return the settings of a configuration file, empty without a file. Raises ValueError for others than *known*."""
     try:
         text = path.read_text(encoding="utf-8")

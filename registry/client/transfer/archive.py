@@ -38,7 +38,7 @@ def download(
         size = int(announced) if re.fullmatch("[0-9]{1,18}", announced, re.ASCII) else 0
         most = sum(file["size"] for file in files) + MEMBER_BYTES * len(files) + tarfile.RECORDSIZE
         arriving = _Arriving(response, Meter("download", size, progress), most=most)
-        written = _copy(arriving, files, out)
+        written = _copy_files(arriving, files, out)
         arriving.drain()
         if arriving.size != size:
             raise errors.Unavailable(f"the archive broke off after {arriving.size} of {size} bytes.")
@@ -87,7 +87,7 @@ class _Member(tarfile.TarInfo):
         return member
 
 
-def _copy(stream: _Arriving, files: Sequence[FileView], out: BinaryIO) -> int:
+def _copy_files(stream: _Arriving, files: Sequence[FileView], out: BinaryIO) -> int:
     """Write an archive of *files* to *out* as their bytes arrive; returns its size.
 
     Its headers are made here. No name, link or device that the server sends reaches a program that unpacks *out*.

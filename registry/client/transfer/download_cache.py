@@ -47,12 +47,12 @@ class DownloadCache:
         """
         entry = self._entry(file["sha256"])
         try:
-            stream = _opened(entry)
+            stream = _open_entry(entry)
         except OSError:
             return False
         with stream:
             try:
-                directory.write(file["path"], lambda out: _copy(stream, out, file, count))
+                directory.write(file["path"], lambda out: _copy_bytes(stream, out, file, count))
             except _Spoiled:
                 log.warning("the cache's %s was changed; it is removed, and the file downloaded again", entry)
                 with suppress(OSError):
@@ -69,7 +69,7 @@ class DownloadCache:
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
             with directory.opened(file["path"]) as stream, draft.open("xb") as out:
-                _copy(stream, out, file, lambda size: None)
+                _copy_bytes(stream, out, file, lambda size: None)
             draft.replace(entry)
         except (OSError, _Spoiled) as error:
             with suppress(OSError):
@@ -83,7 +83,7 @@ class DownloadCache:
         return self._root / "sha256" / sha256[:2] / sha256
 
 
-def _opened(path: Path) -> BinaryIO:
+def _open_entry(path: Path) -> BinaryIO:
     stream = os.fdopen(os.open(path, _READ), "rb")
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
@@ -91,7 +91,7 @@ def _opened(path: Path) -> BinaryIO:
     return stream
 
 
-def _copy(stream: BinaryIO, out: BinaryIO, file: FileView, count: Count) -> None:
+def _copy_bytes(stream: BinaryIO, out: BinaryIO, file: FileView, count: Count) -> None:
     """Copy the bytes of *file*; raises _Spoiled, with nothing counted, when they are others."""
     sha256, copied = hashlib.sha256(), 0
     while (chunk := stream.read(CHUNK)) and copied <= file["size"]:

@@ -44,11 +44,11 @@ class Partial:
         own = _open_own(self._partial, self._handle)
         if own is None:
             self._partial = UNFINISHED_PREFIX + uuid.uuid4().hex
-            own = _open(self._partial, self._handle)
+            own = _open_file(self._partial, self._handle)
         self._file = own
-        self._list = _open(self._partial + UNFINISHED_RANGES, self._handle)
+        self._list = _open_file(self._partial + UNFINISHED_RANGES, self._handle)
         head = f"{sha256} {size} {step}\n".encode()
-        self.finished = _read(self._list, head) if os.fstat(self._file.fileno()).st_size == size else set()
+        self.finished = _read_numbers(self._list, head) if os.fstat(self._file.fileno()).st_size == size else set()
         if not self.finished:
             self._begin(head, size)
 
@@ -105,7 +105,7 @@ class Partial:
             os.unlink(name, dir_fd=self._handle)
 
 
-def _open(name: str, handle: int) -> FileIO:
+def _open_file(name: str, handle: int) -> FileIO:
     """Open a regular file of ours that has no other name, or make it; anything else in its place is removed first.
 
     Raises UnsafePath when another program keeps putting something there.
@@ -161,9 +161,9 @@ def _open_own(name: str, handle: int) -> FileIO | None:
     That process may have finished it between our opening and our locking: then what we hold is no partial any more.
     """
     for _ in range(ATTEMPTS):
-        file = _open(name, handle)
+        file = _open_file(name, handle)
         try:
-            locked = _lock(file)
+            locked = _lock_file(file)
         except OSError as error:
             file.close()
             if error.errno not in _NO_LOCKS:
@@ -182,7 +182,7 @@ def _open_own(name: str, handle: int) -> FileIO | None:
     return None
 
 
-def _lock(file: FileIO) -> bool:
+def _lock_file(file: FileIO) -> bool:
     """Lock the file; False when another process has it. Raises OSError where files cannot be locked."""
     import fcntl  # only where there are such locks, and directory handles: not on Windows
 
@@ -193,7 +193,7 @@ def _lock(file: FileIO) -> bool:
     return True
 
 
-def _read(file: FileIO, head: bytes) -> set[int]:
+def _read_numbers(file: FileIO, head: bytes) -> set[int]:
     """The numbers after *head*, one whole line each; nothing when it is another file's list, or no list.
 
     The next line goes after the last whole one.

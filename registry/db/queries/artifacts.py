@@ -27,7 +27,7 @@ def known_blobs(
     *genuine* returns those of some uploads that count. With *locked* the collector cannot take the blobs away before
     the transaction ends.
     """
-    statement = _known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
+    statement = _select_known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
     found: dict[str, Blob] = {}
     for some in batches(sha256s):
         rows = session.execute(statement, {"some": some, "actor": actor.id}).all()
@@ -38,7 +38,7 @@ def known_blobs(
 
 
 @functools.cache
-def _known(*, downloads: bool, locked: bool) -> Rows:
+def _select_known(*, downloads: bool, locked: bool) -> Rows:
     """Whole blobs among ``some``, each with whether it is readable if the actor *downloads*, and with each upload by
     which ``actor`` sent it."""
     actor = bindparam("actor", type_=Upload.created_by.type)

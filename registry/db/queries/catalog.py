@@ -30,7 +30,7 @@ def model(session: Session, name: str) -> Model:
 def model_id(name: Any) -> ColumnElement[str]:
     """The id of what :func:`model` finds, for a statement of more; without one it is NULL."""
     own = aliased(Model)
-    found: ColumnElement[str] = _newest(select(own.id), own, name).correlate(None).scalar_subquery()
+    found: ColumnElement[str] = _newest_first(select(own.id), own, name).correlate(None).scalar_subquery()
     return found
 
 
@@ -40,11 +40,11 @@ def live_id(name: Any) -> ColumnElement[str]:
     return live.limit(1).correlate(None).scalar_subquery()
 
 
-def _newest(statement: Any, own: type[Model], name: Any) -> Any:
+def _newest_first(statement: Any, own: type[Model], name: Any) -> Any:
     return statement.where(own.name == name).order_by(own.deleted_at.is_not(None), own.deleted_at.desc()).limit(1)
 
 
-_NEWEST = _newest(select(Model), Model, bindparam("name"))
+_NEWEST = _newest_first(select(Model), Model, bindparam("name"))
 _LOCK_LIVE = (
     select(Model, times.column())
     .where(Model.name == bindparam("name"), Model.deleted_at.is_(None))

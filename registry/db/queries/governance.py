@@ -79,15 +79,15 @@ def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
 
 def select_holders() -> Rows:
     """The fields of ``HolderRecord``: tenures of stages, with who began them and why."""
-    return _told(Tenure, Tenure.stage, Tenure.started_kind)
+    return _select_tenures(Tenure, Tenure.stage, Tenure.started_kind)
 
 
 def select_aliases() -> Rows:
     """Tenures of aliases, with who began them and why; last the version's state and the model's protected aliases."""
-    return _told(AliasTenure, AliasTenure.alias).add_columns(Version.state, Model.protected_aliases)
+    return _select_tenures(AliasTenure, AliasTenure.alias).add_columns(Version.state, Model.protected_aliases)
 
 
-def _told(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:
+def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: Any) -> Rows:
     digest = func.nullif(Version.manifest_digest, "")
     return (
         select(table.id, Model.name, what, Version.number, digest, table.started_at, table.ended_at,

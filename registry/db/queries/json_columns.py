@@ -68,14 +68,14 @@ def _exact_sqlite(element: _Exact, compiler: Any, **options: Any) -> str:
 
 def version_tags() -> ColumnElement[Any]:
     """``[key, value]`` of the tags of ``Version``."""
-    return _listed(
+    return _list_column(
         "version_tags", select(_Listed(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == Version.id)
     )
 
 
 def version_params() -> ColumnElement[Any]:
     """``[key, value]`` of the params of ``Version``."""
-    return _listed(
+    return _list_column(
         "version_params",
         select(_Listed(VersionParam.key, VersionParam.value)).where(VersionParam.version_id == Version.id),
     )
@@ -88,13 +88,17 @@ def version_metrics() -> ColumnElement[Any]:
     latest = latest.group_by(measured.key, measured.dataset_digest)
     value, said = _Exact(VersionMetric.value), (VersionMetric.dataset_digest, VersionMetric.dataset_name)
     rows = select(_Listed(VersionMetric.id, VersionMetric.key, value, *said))
-    return _listed("version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery())))
+    return _list_column(
+        "version_metrics", rows.where(VersionMetric.id.in_(latest.correlate(Version).scalar_subquery()))
+    )
 
 
 def version_aliases() -> ColumnElement[Any]:
     """``[alias]`` for those that point at ``Version``."""
     rows = select(_Listed(AliasTenure.alias))
-    return _listed("version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None)))
+    return _list_column(
+        "version_aliases", rows.where(AliasTenure.version_id == Version.id, AliasTenure.ended_at.is_(None))
+    )
 
 
 def version_lineage() -> ColumnElement[Any]:
@@ -108,26 +112,28 @@ def version_lineage() -> ColumnElement[Any]:
         .outerjoin(parent, parent.id == target.version_id)
         .outerjoin(its_model, its_model.id == parent.model_id)
     )
-    return _listed("version_lineage", rows.where(own.version_id == Version.id))
+    return _list_column("version_lineage", rows.where(own.version_id == Version.id))
 
 
 def model_tags() -> ColumnElement[Any]:
     """``[key, value]`` of the tags of ``Model``."""
-    return _listed("model_tags", select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id))
+    return _list_column(
+        "model_tags", select(_Listed(ModelTag.key, ModelTag.value)).where(ModelTag.model_id == Model.id)
+    )
 
 
 def model_aliases() -> ColumnElement[Any]:
     """``[alias, number]`` of the aliases of ``Model``."""
     pointed = aliased(Version)
     rows = select(_Listed(AliasTenure.alias, pointed.number)).join(pointed, pointed.id == AliasTenure.version_id)
-    return _listed("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
+    return _list_column("model_aliases", rows.where(AliasTenure.model_id == Model.id, AliasTenure.ended_at.is_(None)))
 
 
 def model_holders() -> ColumnElement[Any]:
     """``[stage, number]`` of the versions of ``Model`` that serve."""
     holder = aliased(Version)
     rows = select(_Listed(holder.stage, holder.number))
-    return _listed(
+    return _list_column(
         "model_holders",
         rows.where(
             holder.model_id == Model.id,
@@ -136,5 +142,5 @@ def model_holders() -> ColumnElement[Any]:
     )
 
 
-def _listed(name: str, rows: Rows) -> ColumnElement[Any]:
+def _list_column(name: str, rows: Rows) -> ColumnElement[Any]:
     return Fixed(name, rows.correlate(Version, Model).scalar_subquery()).label(name)  # without one it has no type

@@ -65,7 +65,7 @@ def select_live_versions() -> Rows:
 
 def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
     """Briefs for rows of :func:`select_live_versions`, in their order."""
-    return [_version(dict(zip(_VERSION, row, strict=True))) for row in rows]
+    return [_version_brief(dict(zip(_VERSION, row, strict=True))) for row in rows]
 
 
 def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]]) -> list[ModelBrief]:
@@ -74,7 +74,7 @@ def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]])
     versions: dict[str, list[VersionBrief]] = defaultdict(list)
     for brief in version_briefs(latest):
         versions[brief.model_id].append(brief)
-    return [_model(told, versions[told["id"]]) for told in models]
+    return [_model_brief(told, versions[told["id"]]) for told in models]
 
 
 def whole_models(session: Session, statement: Rows, /, **values: Any) -> list[ModelBrief]:
@@ -110,7 +110,7 @@ def select_latest(*stages: Stage) -> Rows:
 def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
     """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
     asked = _stages(stages)
-    ids = select(_newest(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
+    ids = select(_newest_version_id(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
     return select_live_versions().where(Version.id.in_(ids))
 
 
@@ -118,7 +118,7 @@ def _stages(stages: Sequence[Stage]) -> Any:
     return union_all(*(select(literal_column(f"'{stage.value}'").label("stage")) for stage in stages)).subquery()
 
 
-def _newest(model_id: Any, stage: Any) -> ColumnElement[int]:
+def _newest_version_id(model_id: Any, stage: Any) -> ColumnElement[int]:
     """The id of the model's newest version in the stage: one that cannot be loaded only where all others cannot."""
     own = aliased(Version)
     newest = select(own.id).where(own.model_id == model_id, own.stage == stage, own.deleted_at.is_(None))
@@ -133,14 +133,14 @@ _BY_MODEL = (Sorted(Version.model_id), Sorted(Version.number))
 _LATEST = pages.bounded(VERSIONS, _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True))), _BY_MODEL)
 
 
-def _model(told: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
+def _model_brief(told: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
     changed_at = told.pop("updated_at")
     told["revised_at"] = told["revised_at"] or changed_at
     told["tags"], told["aliases"] = records.mapping(told["tags"]), records.mapping(told["aliases"])
     return ModelBrief(latest=latest, **told)
 
 
-def _version(told: dict[str, Any]) -> VersionBrief:
+def _version_brief(told: dict[str, Any]) -> VersionBrief:
     changed_at = told.pop("updated_at")
     told["revised_at"] = told["revised_at"] or changed_at
     told["manifest_digest"] = told["manifest_digest"] or None

@@ -130,7 +130,7 @@ def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Statemen
         built = shown.statement
         if (condition := matching.whereclause) is not None:
             built = built.where(condition)
-        return _whole(shown, *columns).add_cte(first(built, order, *_named(shown), name="built"))
+        return _select_whole(shown, *columns).add_cte(first(built, order, *_labelled_columns(shown), name="built"))
 
     def part() -> Rows:
         return _part(shown, *columns).add_cte(first(matching, order, shown.key.label("key"), name="picked"))
@@ -149,19 +149,19 @@ def first(rows: Rows, order: Sequence[Sorted], *shown: Any, name: str) -> CTE:
 
 
 @functools.cache
-def _named(shown: Details) -> list[Any]:
+def _labelled_columns(shown: Details) -> list[Any]:
     return [one.label(f"shown_{place}") for place, one in enumerate(shown.statement.selected_columns)]
 
 
 @functools.lru_cache(256)
-def _whole(shown: Details, *columns: _Column) -> Rows:
+def _select_whole(shown: Details, *columns: _Column) -> Rows:
     """Select from ``built`` all rows, or one without values if they do not fit; the same for all conditions.
 
     Each row ends with its values of the order, and the bytes of all rows.
     """
     names = [f"by_{place}" for place, _ in enumerate(columns)]
     budget: Any = bindparam("budget")
-    shows = [column(one.name, one.type) for one in _named(shown)]
+    shows = [column(one.name, one.type) for one in _labelled_columns(shown)]
     built = table("built", *shows, *map(column, names, (one.type for one in columns)))
     total = func.sum(row_sizes.built(shows), type_=BigInteger()).label("bytes")
     measured = select(total).select_from(built).subquery("measured")

@@ -24,7 +24,7 @@ def entries(
     slash = locate(rest, "/")
     name = case((slash > 0, func.substr(rest, 1, slash - 1)), else_=rest).label("name")
     size = case((slash > 0, None), else_=table.size).label("size")
-    found = select(name, size).where(*among, *_below(path, directory)).subquery()
+    found = select(name, size).where(*among, *_is_below(path, directory)).subquery()
     folded = select(found.c.name, func.max(found.c.size)).group_by(found.c.name)
     rows = session.execute(folded).all()
     return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: str(row[0]).encode())]
@@ -36,7 +36,7 @@ def within(directory: str) -> tuple[ColumnElement[bool], ...]:
     return ((Artifact.path == directory) | ((Artifact.path >= first) & (Artifact.path < end)),)
 
 
-def _below(path: Path, directory: str) -> tuple[Any, ...]:
+def _is_below(path: Path, directory: str) -> tuple[Any, ...]:
     if not directory:
         return ()
     first, end = artifact_area.below(directory)

@@ -161,12 +161,12 @@ def page(session: Session, statement: Rows, *, by: Sequence[Any], limit: int) ->
 
 def model_records(found: Iterable[Sequence[Any]]) -> list[ModelRecord]:
     """Complete records for rows of :func:`select_models`, in their order."""
-    return [_model(dict(zip(_MODEL, row, strict=True))) for row in found]
+    return [_model_record(dict(zip(_MODEL, row, strict=True))) for row in found]
 
 
 def version_records(found: Iterable[Sequence[Any]]) -> list[VersionRecord]:
     """Complete records for rows of :func:`select_versions`, in their order."""
-    return [_version(dict(zip(_VERSION, row, strict=True))) for row in found]
+    return [_version_record(dict(zip(_VERSION, row, strict=True))) for row in found]
 
 
 def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
     return dict(sorted((key, value) for key, value in pairs or ()))
 
 
-def _model(told: dict[str, Any]) -> ModelRecord:
+def _model_record(told: dict[str, Any]) -> ModelRecord:
     holders: dict[str, list[int]] = {"staging": [], "production": []}
     for stage, number in sorted(told["stages"] or ()):
         holders[stage].append(number)
@@ -186,17 +186,17 @@ def _model(told: dict[str, Any]) -> ModelRecord:
     return ModelRecord(**told)
 
 
-def _version(told: dict[str, Any]) -> VersionRecord:
+def _version_record(told: dict[str, Any]) -> VersionRecord:
     told["manifest_digest"] = told["manifest_digest"] or None
     told["tags"], told["params"] = mapping(told["tags"]), mapping(told["params"])
-    told["metrics"], told["evaluations"] = _measured(told["metrics"] or ())
+    told["metrics"], told["evaluations"] = _measured_facts(told["metrics"] or ())
     told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
-    told["lineage"] = _lineage(told["lineage"] or ())
+    told["lineage"] = _lineage_record(told["lineage"] or ())
     told["revised_at"] = told["revised_at"] or told["updated_at"]
     return VersionRecord(**told)
 
 
-def _measured(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[EvaluationRecord]]:
+def _measured_facts(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[EvaluationRecord]]:
     """The latest value of each metric, and the evaluations of those that were measured on a named dataset."""
     ordered = sorted(rows, key=lambda row: row[0])
     metrics = dict(sorted({key: float(value) for _, key, value, *_ in ordered}.items()))
@@ -208,7 +208,7 @@ def _measured(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[Eva
     return metrics, evaluations
 
 
-def _lineage(edges: Iterable[Sequence[Any]]) -> LineageRecord:
+def _lineage_record(edges: Iterable[Sequence[Any]]) -> LineageRecord:
     parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for _place, kind, role, attributes, number, model in sorted(edges, key=lambda edge: edge[0]):
         document = {"model": model, "version": number} if kind == NodeKind.VERSION else dict(attributes)

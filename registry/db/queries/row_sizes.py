@@ -72,7 +72,7 @@ def _escaped_sqlite(element: Escaped, compiler: Any, **options: Any) -> str:
     return f"(length(CAST(json_quote({compiler.process(element.clauses, **options)}) AS BLOB)) - 2)"
 
 
-def _shown(column: Any) -> ColumnElement[int]:
+def _text_length(column: Any) -> ColumnElement[int]:
     """Return the length of what a response shows of *column*: documents have their escapes already."""
     length = Escaped(column) if isinstance(column.type, String) else _Length(column)
     return func.coalesce(length, _NOTHING)
@@ -87,7 +87,7 @@ def built(columns: Iterable[ColumnElement[Any]]) -> ColumnElement[int]:
     if texts:
         total = total + Escaped(func.concat(*texts))  # all at once: each function takes its time to be planned
     for one in documents:
-        total = total + _shown(one)
+        total = total + _text_length(one)
     return total
 
 
@@ -99,12 +99,12 @@ def _may_be_long(kind: Any) -> bool:
 
 def version(key: Any) -> ColumnElement[int]:
     """Return the weight of a version in full."""
-    return _version(key, (*_SAID, "signature", "claimed")) + _params(key) + _metrics(key) + _lineage(key)
+    return _version_size(key, (*_SAID, "signature", "claimed")) + _params(key) + _metrics(key) + _lineage_size(key)
 
 
 def version_brief(key: Any) -> ColumnElement[int]:
     """Return the weight of a version as MLflow's protocol shows it."""
-    return _version(key, _SAID)
+    return _version_size(key, _SAID)
 
 
 def model(key: Any) -> ColumnElement[int]:
@@ -128,7 +128,7 @@ def entry(key: Any) -> ColumnElement[int]:
 _SAID = ("description", "state_reason", "source", "location", "run_link")
 
 
-def _version(key: Any, columns: Sequence[str]) -> ColumnElement[int]:
+def _version_size(key: Any, columns: Sequence[str]) -> ColumnElement[int]:
     own = aliased(Version)
     said = select(_octets(own, columns)).where(own.id == key)
     tags = select(_sum(VersionTag.key, VersionTag.value)).where(VersionTag.version_id == key)
@@ -146,12 +146,13 @@ def _metrics(key: Any) -> ColumnElement[int]:
     # A metric with a dataset is shown twice, the second time with the names of four fields.
     key, digest, name = each.c
     again = case(
-        (digest.is_not(None), _shown(key) + _shown(digest) + _shown(name) + literal_column("90")), else_=_NOTHING
+        (digest.is_not(None), _text_length(key) + _text_length(digest) + _text_length(name) + literal_column("90")),
+        else_=_NOTHING,
     )
-    return _one(select(func.sum(_shown(key) + literal_column("24") + again)))
+    return _one(select(func.sum(_text_length(key) + literal_column("24") + again)))
 
 
-def _lineage(key: Any) -> ColumnElement[int]:
+def _lineage_size(key: Any) -> ColumnElement[int]:
     own, target = aliased(LineageNode), aliased(LineageNode)
     attributes = select(_sum(target.attributes)).select_from(own).join(LineageEdge, LineageEdge.source_id == own.id)
     return _one(attributes.join(target, target.id == LineageEdge.target_id).where(own.version_id == key))
@@ -160,14 +161,14 @@ def _lineage(key: Any) -> ColumnElement[int]:
 def _octets(own: Any, columns: Sequence[str]) -> ColumnElement[int]:
     total: ColumnElement[int] = literal_column("0")
     for name in columns:
-        total = total + _shown(getattr(own, name))
+        total = total + _text_length(getattr(own, name))
     return total
 
 
 def _sum(*columns: Any) -> ColumnElement[int]:
     total: ColumnElement[int] = literal_column("8")
     for column in columns:
-        total = total + _shown(column)
+        total = total + _text_length(column)
     return func.sum(total)
 
 

@@ -91,7 +91,7 @@ def _page(
     dialect = Dialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
     order = [*(search_order.sorted_by(one, find(one.key), dialect) for one in wanted.order), last]
-    after = None if wanted.after is None else _opened(order, wanted.after, dialect)
+    after = None if wanted.after is None else _decode_position(order, wanted.after, dialect)
     matching = matching.where(where(wanted.term, find, dialect))
     measured: list[Key] = []
     if after is None:
@@ -118,14 +118,14 @@ def _closed(value: Any) -> Any:
     return value
 
 
-def _opened(columns: Sequence[Sorted], after: Position, dialect: Dialect) -> list[Any]:
+def _decode_position(columns: Sequence[Sorted], after: Position, dialect: Dialect) -> list[Any]:
     """The values of a position, which may be a stranger's. Raises ValueError unless each is of its column's kind."""
     if len(after) != len(columns):
         raise ValueError("another number of values")
-    return [_value(column, value, dialect) for column, value in zip(columns, after, strict=True)]
+    return [_cursor_value(column, value, dialect) for column, value in zip(columns, after, strict=True)]
 
 
-def _value(column: Sorted, value: Any, dialect: Dialect) -> Any:
+def _cursor_value(column: Sorted, value: Any, dialect: Dialect) -> Any:
     if value is None and column.nullable:
         return None
     match column.kind, value:

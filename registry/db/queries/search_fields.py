@@ -67,7 +67,7 @@ def of_models(key: Key, dialect: Dialect) -> Column | Related:
         case "created_by":
             return Column(Account.name)
         case "tags":
-            return _entry(ModelTag, ModelTag.model_id == Model.id, key)
+            return _row_of_key(ModelTag, ModelTag.model_id == Model.id, key)
         case "alias":
             return _aliases(AliasTenure.model_id == Model.id)
     raise LookupError(key.field)
@@ -83,9 +83,9 @@ def of_versions(key: Key, dialect: Dialect) -> Column | Related:
         case "revised_ms":
             return Column(dialect.milliseconds(func.coalesce(Version.revised_at, Version.updated_at)))
         case "tags":
-            return _entry(VersionTag, VersionTag.version_id == Version.id, key)
+            return _row_of_key(VersionTag, VersionTag.version_id == Version.id, key)
         case "params":
-            return _entry(VersionParam, VersionParam.version_id == Version.id, key)
+            return _row_of_key(VersionParam, VersionParam.version_id == Version.id, key)
         case "metrics":
             return _metric(key)
         case "alias":
@@ -107,7 +107,7 @@ _VERSION_COLUMNS = {
 }
 
 
-def _entry(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
+def _row_of_key(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
     """The value under a name: one row at most."""
     statement = select(table.value).where(of_row, table.key == key.entry).correlate(Model, Version)
     begins = func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())

@@ -89,12 +89,12 @@ def where(term: Term, find: Callable[[Key], Column | Related], dialect: Dialect)
         case Not(part):
             return not_(where(part, find, dialect))
         case Absent(key):
-            return _absent(find(key))
+            return _is_absent(find(key))
         case Condition(key, operator, value):
             return _holds(find(key), operator, value, dialect)
 
 
-def _absent(place: Column | Related) -> ColumnElement[bool]:
+def _is_absent(place: Column | Related) -> ColumnElement[bool]:
     if isinstance(place, Related):
         return not_(place.statement.where(place.value.is_not(None)).exists())
     return place.expression.is_(None) if place.nullable else false()

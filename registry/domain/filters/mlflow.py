@@ -185,13 +185,13 @@ def _attribute_value(dialect: Dialect, key: str, right: Clause) -> Value:
             if key not in dialect.numbers:
                 allowed_set = _set(dialect.number_attributes)
                 raise refusal(f"Only the '{allowed_set}' attributes support comparison with numeric values.")
-            return _whole(right.text) if right.group is Group.WHOLE else float(right.text)
+            return _integer_or_text(right.text) if right.group is Group.WHOLE else float(right.text)
     raise refusal(
         f"Expected a quoted string value or a list of quoted string values for attributes. Got value {right.text}"
     )
 
 
-def _whole(text: str) -> Value:
+def _integer_or_text(text: str) -> Value:
     try:
         return int(text)
     except ValueError:  # more digits than Python reads

@@ -33,7 +33,7 @@ def list_of_strings(text: str) -> tuple[str, ...]:
         raise _refusal(f"a list has {len(members)} values; at most {MOST_VALUES} are allowed")
     if all(_is_text(word) for word in members):
         return tuple(quoted(word.text) for word in members)
-    shown = ", ".join(_shown(word) for word in members)
+    shown = ", ".join(_python_repr(word) for word in members)
     trailing = "," if len(members) == 1 else ""
     raise _refusal(
         f"{_LIST}string value, punctuation, or whitespace, but got different type in list: ({shown}{trailing})"
@@ -44,7 +44,7 @@ def _is_text(word: Word) -> bool:
     return word.kind is Kind.STRING or word.text[:1] == '"'
 
 
-def _shown(word: Word) -> str:
+def _python_repr(word: Word) -> str:
     """As Python shows the value."""
     if _is_text(word):
         return repr(quoted(word.text))

@@ -59,7 +59,7 @@ _NEGATED = {
 
 def parse(vocabulary: Vocabulary, text: str) -> Term:
     """What *text* asks for; a blank one asks for everything. Raises Invalid with the column that is wrong."""
-    _check(text, "filter", MOST_CHARACTERS)
+    _check_characters(text, "filter", MOST_CHARACTERS)
     if not text.strip():
         return EVERYTHING
     term = _Parser(vocabulary, text, field="filter").filter()
@@ -72,11 +72,11 @@ def parse(vocabulary: Vocabulary, text: str) -> Term:
 
 def parse_order(vocabulary: Vocabulary, text: str) -> tuple[Order, ...]:
     """What *text*, keys with ASC or DESC and commas between them, sorts by. Raises Invalid."""
-    _check(text, "order_by", MOST_ORDER_CHARACTERS)
+    _check_characters(text, "order_by", MOST_ORDER_CHARACTERS)
     return _Parser(vocabulary, text, field="order_by").order() if text.strip() else ()
 
 
-def _check(text: str, field: str, most: int) -> None:
+def _check_characters(text: str, field: str, most: int) -> None:
     if len(text) > most:
         raise Invalid.field(field, f"has {len(text)} characters; at most {most} are allowed")
     for column, character in enumerate(text, 1):
@@ -226,7 +226,7 @@ class _Parser:
             raise self._wrong(f"expected {field.kind.value}, not {word}")
         self._position += 1
         try:
-            return _read(word, field, operator)
+            return _parse_value(word, field, operator)
         except ValueError as error:
             raise self._wrong(str(error), word) from error
 
@@ -244,14 +244,14 @@ class _Parser:
         return wrong(self._argument, (word or self._word).column, text)
 
 
-def _read(word: Word, field: Field, operator: Operator) -> Value:
+def _parse_value(word: Word, field: Field, operator: Operator) -> Value:
     """The value that a word means. Raises ValueError with what is wrong."""
     if field.kind is FieldKind.NUMBER:
-        return _number(word.text)
+        return _parse_number(word.text)
     if field.kind is FieldKind.WHOLE:
-        return _whole(word.text)
+        return _parse_integer(word.text)
     if field.kind is FieldKind.TIME:
-        return _time(word.value)
+        return _parse_time(word.value)
     if field.choices and not _can_hold(field, operator, word.value):
         near = suggestions.hint(suggestions.nearest(word.value, field.choices))
         raise ValueError(f"it is one of {', '.join(field.choices)}, never {word.text}{near}")
@@ -269,21 +269,21 @@ def _can_hold(field: Field, operator: Operator, value: str) -> bool:
     return any(form.fullmatch(choice) for choice in field.choices)
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     found = float(text)
     if not math.isfinite(found):
         raise ValueError(f"{text} is too large")
     return found
 
 
-def _whole(text: str) -> int:
+def _parse_integer(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
         raise ValueError(f"expected a whole number, not {text}") from error
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         if not _TIME.match(text):
             raise ValueError(text)

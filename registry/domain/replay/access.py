@@ -71,7 +71,7 @@ def _created(access: Access, entry: Entry) -> None:
     used = access.tokens.get(entry.actor["cred"])
     if used is not None and used.roles == [Role.BOOTSTRAP.value]:
         used.revoked_at = entry.at
-    _add(
+    _add_token(
         access, entry, Token(after["owner"], after["roles"], entry.at, entry.actor["id"], after["expires_at"], UNKNOWN)
     )
 
@@ -80,10 +80,10 @@ def _bootstrap(access: Access, entry: Entry) -> None:
     for token in access.tokens.values():
         if token.roles == [Role.BOOTSTRAP.value] and token.revoked_at is None:
             token.revoked_at = entry.at
-    _add(access, entry, Token(SYSTEM.id, [Role.BOOTSTRAP.value], entry.at, SYSTEM.id, None, UNKNOWN))
+    _add_token(access, entry, Token(SYSTEM.id, [Role.BOOTSTRAP.value], entry.at, SYSTEM.id, None, UNKNOWN))
 
 
-def _add(access: Access, entry: Entry, token: Token) -> None:
+def _add_token(access: Access, entry: Entry, token: Token) -> None:
     if entry.subject["token"] in access.tokens:
         raise Unreplayable(f"the token {entry.subject['token']} is created a second time")
     token.digest = entry.facts.get("token", UNKNOWN)

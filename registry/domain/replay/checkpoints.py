@@ -23,14 +23,14 @@ def replay(entries: Iterable[Entry]) -> Checkpoints:
     found = Checkpoints()
     for entry in entries:
         if entry.action == CHECKPOINT:
-            _add(found, entry.facts.get("heads", {}))
+            _add_heads(found, entry.facts.get("heads", {}))
             found.at = entry.at
         elif entry.action not in {BASELINE, ERASED}:
             raise Unreplayable(f"this release does not know the action {entry.action!r}")
     return found
 
 
-def _add(found: Checkpoints, heads: Mapping[str, tuple[int, str]]) -> None:
+def _add_heads(found: Checkpoints, heads: Mapping[str, tuple[int, str]]) -> None:
     for aggregate, (seq, leaf) in heads.items():
         if seq < found.heads.get(aggregate, (0, ""))[0]:
             raise Unreplayable(f"a checkpoint names entry {seq} of {aggregate} after a later one")

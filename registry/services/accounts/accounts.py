@@ -71,18 +71,18 @@ def create_token(
             facts={"token": fact_digests.token(token.hash, token.name)},
         )
         audit.record(session, chain, event, happening, actor=actor)
-        record = _read(session, token.id)
+        record = _read_token_record(session, token.id)
         return answer(session, replace(record, token=new.text), kept=record)
 
 
 def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
     """List every token, or those of the account *owner_id*, without its secret, by id."""
-    statement = _select() if owner_id is None else _select().where(Token.account_id == owner_id)
+    statement = _select_tokens() if owner_id is None else _select_tokens().where(Token.account_id == owner_id)
     if after is not None:
         statement = statement.where(Token.id > after[0])
     with reading() as session:
         found = records.page(session, statement.order_by(Token.id), by=(Token.id,), limit=limit)
-        return Page([_record(row) for row in found.items], found.next_after)
+        return Page([_token_record(row) for row in found.items], found.next_after)
 
 
 def issuer_of(token_id: str) -> str | None:
@@ -121,7 +121,7 @@ def revoke(token_id: str, *, actor: Actor, owner_id: str | None = None, reason: 
         token.revoked_at = event.at
         happening = Happening("token.revoked", {"token": token.id}, texts=audit.texts(reason=reason))
         audit.record(session, chain, event, happening, actor=actor)
-        return answer(session, _read(session, token.id))
+        return answer(session, _read_token_record(session, token.id))
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
@@ -213,7 +213,7 @@ def _refuse_impostor(session: Session, name: str) -> None:
         raise Invalid.field("owner", f"{name!r}{written} looks like {what} {taken[0]!r}; choose another name")
 
 
-def _select() -> Rows:
+def _select_tokens() -> Rows:
     owner, creator = aliased(Account), aliased(Account)
     return (
         select(Token, owner.name, creator.name)
@@ -222,12 +222,12 @@ def _select() -> Rows:
     )
 
 
-def _read(session: Session, token_id: str) -> TokenRecord:
+def _read_token_record(session: Session, token_id: str) -> TokenRecord:
     session.flush()  # the token may be new
-    return _record(session.execute(_select().where(Token.id == token_id)).one())
+    return _token_record(session.execute(_select_tokens().where(Token.id == token_id)).one())
 
 
-def _record(row: Any) -> TokenRecord:
+def _token_record(row: Any) -> TokenRecord:
     token, owner, creator = row
     return TokenRecord(
         id=token.id,

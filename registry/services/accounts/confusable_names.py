@@ -19,10 +19,12 @@ BATCH = 500
 def fill() -> int:
     """Fill in one batch of each table; returns how many rows changed. Any number of workers may do it at once."""
     renamed = select(FormerName.model_id)
-    return _fill(Model, or_(Model.look.is_(None), Model.id.in_(renamed))) + _fill(Account, Account.look.is_(None))
+    return _fill_outlines(Model, or_(Model.look.is_(None), Model.id.in_(renamed))) + _fill_outlines(
+        Account, Account.look.is_(None)
+    )
 
 
-def _fill(table: type[Model] | type[Account], doubtful: Any) -> int:
+def _fill_outlines(table: type[Model] | type[Account], doubtful: Any) -> int:
     with reading() as session:
         rows = session.execute(select(table.id, table.name, table.look).where(doubtful).limit(BATCH)).all()
     wrong = [(row.id, row.name, row.look) for row in rows if row.look != confusables.look(row.name)]

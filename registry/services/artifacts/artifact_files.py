@@ -99,7 +99,7 @@ def put(
         content = Content(found.size, media_type, sha256=found.sha256)
         ingest.bring(
             found,
-            lambda: _chunks(file),
+            lambda: _read_chunks(file),
             owner=actor,
             store=store,
             also=lambda session: replaced.extend(write(session, path, content, actor=actor)),
@@ -128,7 +128,7 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
     if row and _is_same(row, content, actor):
         return []
     event = audit.begin(chain)
-    before, replaced = _told(row), [row.object] if row and row.object else []
+    before, replaced = _file_facts(row), [row.object] if row and row.object else []
     if row is None:
         row = Artifact(path=path, logged_model=artifact_area.logged_model(path))
         session.add(row)
@@ -137,7 +137,7 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
     row.lease_id = row.leased_until = row.registered_at = None
     session.flush()  # the entry below is the transaction's last act
     happening = Happening(
-        "artifact.written", {}, before=before, after=_told(row), texts=audit.texts(path=path),
+        "artifact.written", {}, before=before, after=_file_facts(row), texts=audit.texts(path=path),
         facts={"media_type": row.media_type},
     )  # fmt: skip
     audit.record(session, chain, event, happening, actor=actor)
@@ -211,11 +211,11 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
 
 def version_shown(session: Session, shown: VersionPath) -> Version | None:
     """The version that a path of the view shows, if its bytes may be read. Raises NotReady or Conflict."""
-    found = _named(session, shown)
+    found = _version_shown(session, shown)
     return None if found is None else found[0]
 
 
-def _named(session: Session, shown: VersionPath) -> tuple[Version, str] | None:
+def _version_shown(session: Session, shown: VersionPath) -> tuple[Version, str] | None:
     """Return what :func:`version_shown` does, with the model's name."""
     of_model = select(Version, Model.name).join(Model, Model.id == Version.model_id)
     row = session.execute(of_model.where(Model.id == shown.model_id, Version.number == shown.number)).first()
@@ -228,15 +228,15 @@ def _is_view(path: str) -> bool:
 
 def _in_version(session: Session, path: str) -> tuple[VersionFile, str | None, str, int]:
     shown = artifact_area.version_path(path)
-    named = _named(session, shown) if shown else None
+    named = _version_shown(session, shown) if shown else None
     if shown is None or named is None:
-        raise _absent(path)
+        raise _file_not_found(path)
     found, model = named
     row = session.execute(urls.stored_files(found).where(VersionFile.path == shown.path)).first()
     if row is None:
         if not shown.path or paths.entries(session, VersionFile, shown.path, VersionFile.version_id == found.id):
             raise _folder(path)
-        raise _absent(path)
+        raise _file_not_found(path)
     return row[0], row[1], model, found.number
 
 
@@ -246,11 +246,11 @@ def _in_area(session: Session, path: str) -> tuple[Artifact, str | None]:
     if row is None:
         if session.scalars(select(Artifact.path).where(*paths.within(path)).limit(1)).first():
             raise _folder(path)
-        raise _absent(path)
+        raise _file_not_found(path)
     return row[0], row[0].object or row[1]
 
 
-def _absent(path: str) -> NotFound:
+def _file_not_found(path: str) -> NotFound:
     return NotFound(f"there is no file {path!r}")
 
 
@@ -272,7 +272,7 @@ def _is_same(row: Artifact, content: Content, actor: Actor) -> bool:
     return mine and bool(content.sha256) and (row.sha256, row.media_type) == (content.sha256, content.media_type)
 
 
-def _told(row: Artifact | None) -> dict[str, str]:
+def _file_facts(row: Artifact | None) -> dict[str, str]:
     """What the audit log says of a file, whose path is a text of its own."""
     if row is None:
         return {}
@@ -284,7 +284,7 @@ def _told(row: Artifact | None) -> dict[str, str]:
 @contextmanager
 def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[tuple[Wanted, IO[bytes]]]:
     """Lend a file of the body's bytes, with what is known of them."""
-    with _naming_errors(announced), tempfile.SpooledTemporaryFile(max_size=SPOOLED) as file:
+    with _naming_disk_errors(announced), tempfile.SpooledTemporaryFile(max_size=SPOOLED) as file:
         digest, size = hashlib.sha256(), 0
         while chunk := body.read(CHUNK):
             size += len(chunk)
@@ -298,7 +298,7 @@ def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[
 
 
 @contextmanager
-def _naming_errors(needed: int | None) -> Iterator[None]:
+def _naming_disk_errors(needed: int | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -313,7 +313,7 @@ def _searched(file: IO[bytes], size: int) -> bytes:
     return file.read(size if size <= credentials.MOST_BYTES else 1)
 
 
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
+def _read_chunks(file: IO[bytes]) -> Iterator[bytes]:
     file.seek(0)
     while chunk := file.read(CHUNK):
         yield chunk

@@ -66,7 +66,11 @@ def manifest_at(source: str, *, hosts: Collection[str]) -> Found | None:
             path = artifact_area.path_in(source, hosts=hosts)
         if not path or artifact_area.problem(path):
             return None
-        found = _shown(session, path) if path.partition("/")[0] == artifact_area.VERSIONS else _stored(session, path)
+        found = (
+            _find_version_files(session, path)
+            if path.partition("/")[0] == artifact_area.VERSIONS
+            else _stored(session, path)
+        )
     return found if found and (found.files or found.waiting) else None
 
 
@@ -134,15 +138,19 @@ def _stored(session: Session, path: str) -> Found:
     ).all()
     artifact_owners.require_one(session, (row.created_by for row in rows), path)
     files = [
-        File(_name(row.path, path), row.size, row.sha256, row.media_type) for row in rows if row.sha256 is not None
+        File(_relative_path(row.path, path), row.size, row.sha256, row.media_type)
+        for row in rows
+        if row.sha256 is not None
     ]
     waiting = [
-        Waiting(_name(row.path, path), row.size, row.object or "", row.media_type) for row in rows if row.sha256 is None
+        Waiting(_relative_path(row.path, path), row.size, row.object or "", row.media_type)
+        for row in rows
+        if row.sha256 is None
     ]
     return Found(path, files, waiting)
 
 
-def _shown(session: Session, path: str) -> Found | None:
+def _find_version_files(session: Session, path: str) -> Found | None:
     shown = artifact_area.version_path(path)
     found = version_shown(session, shown) if shown else None
     if shown is None or found is None:
@@ -152,13 +160,13 @@ def _shown(session: Session, path: str) -> Found | None:
     if shown.path:
         above = f"{shown.path}/"
         files = [
-            File(_name(file.path, shown.path), file.size, file.sha256, file.media_type)
+            File(_relative_path(file.path, shown.path), file.size, file.sha256, file.media_type)
             for file in files
             if file.path == shown.path or file.path.startswith(above)
         ]
     return Found(path, files)
 
 
-def _name(path: str, directory: str) -> str:
+def _relative_path(path: str, directory: str) -> str:
     """What a version calls a file: its path below the directory; the last step of one that is the source itself."""
     return path.removeprefix(f"{directory}/") if path != directory else path.rpartition("/")[2]

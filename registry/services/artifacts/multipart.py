@@ -115,7 +115,7 @@ def complete(
     """
     artifact_area.require_writable(path)
     with reading() as session:
-        upload = _find(session, upload_id, actor)
+        upload = _find_upload(session, upload_id, actor)
         if not _is_joined(upload):
             artifact_owners.require_free(session, path, actor=actor)  # again when it is written: now nothing is joined
     if _is_joined(upload):
@@ -126,7 +126,7 @@ def complete(
     if not allow_secrets:
         _refuse_credentials(path, size, upload, store)
     with unit_of_work() as session:
-        current = _find(session, upload_id, actor, lock=True)
+        current = _find_upload(session, upload_id, actor, lock=True)
         replaced: list[str] = []
         if not _is_joined(current):
             announcement.refuse_closed(current, now=times.now())
@@ -149,7 +149,7 @@ def _require_named(path: str, upload: Upload) -> None:
 def abort(upload_id: str, *, actor: Actor, store: Store) -> None:
     """Give the upload up and delete what arrived. Raises NotFound, or Conflict when it is complete."""
     with unit_of_work() as session:
-        upload = _find(session, upload_id, actor, lock=True)
+        upload = _find_upload(session, upload_id, actor, lock=True)
         if _is_joined(upload):
             raise Conflict("the upload is complete; delete the file that it became")
         if upload.state == UploadState.PENDING:
@@ -169,7 +169,7 @@ def hash_next(*, store: Store) -> bool:
         background_jobs.park_artifact(lease)
         return True
     try:
-        _attempt(row, lease, store)
+        _attempt_hashing(row, lease, store)
     except (Unavailable, UploadMismatch) as error:
         log.warning("hashing_postponed", path=row.path, reason=error.detail)
         lease.release(after=RETRY_AFTER, counts=isinstance(error, UploadMismatch))
@@ -180,9 +180,9 @@ def hash_next(*, store: Store) -> bool:
     return True
 
 
-def _attempt(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
+def _attempt_hashing(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     try:
-        _hash(row, lease, store)
+        _hash_artifact(row, lease, store)
     except BlobsMissing:
         store_ownership.confirm(store)  # else it may be there, elsewhere
         if store.stat(row.object or "") is not None:
@@ -190,7 +190,7 @@ def _attempt(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
         _give_up(row, lease)
 
 
-def _hash(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
+def _hash_artifact(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     """Read the object, and write it again under its digest: bytes of a digest lie nowhere else."""
     key = row.object or ""
     found = Wanted(*store.digest(key, pulse=lease.pulse))
@@ -203,12 +203,14 @@ def _hash(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
             lease.pulse()
             yield chunk
 
-    ingest.bring(found, read, owner=owner, store=store, also=lambda session: _record(session, lease, key, found))
+    ingest.bring(
+        found, read, owner=owner, store=store, also=lambda session: _record_artifact(session, lease, key, found)
+    )
     announcement.delete_quietly(store, key)
     log.info("hashed", path=row.path, size=found.size)
 
 
-def _record(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -> None:
+def _record_artifact(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -> None:
     chain = audit.lock_chain(session, STORAGE)
     row = lease.lock(session)
     event = audit.begin(chain)
@@ -246,7 +248,7 @@ def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: Limits
     """The size of what the parts became. What is too large is deleted."""
     size = store.join_named(upload.key, upload.handle or "", etags).size
     if size > limits.size:
-        _close(upload, "it is too large")
+        _close_upload(upload, "it is too large")
         announcement.discard(store, upload)
         raise TooLarge(f"one file has at most {limits.size} bytes, these parts have {size}", limit=limits.size)
     return size
@@ -258,12 +260,12 @@ def _refuse_credentials(path: str, size: int, upload: Upload, store: Store) -> N
     try:
         credential_files.require_none(path, content)
     except Invalid:
-        _close(upload, "it holds credentials")
+        _close_upload(upload, "it holds credentials")
         announcement.discard(store, upload)
         raise
 
 
-def _close(upload: Upload, reason: str) -> None:
+def _close_upload(upload: Upload, reason: str) -> None:
     with transaction() as session:
         found = session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
         found.state, found.reason = UploadState.FAILED, reason
@@ -274,7 +276,7 @@ def _is_joined(upload: Upload) -> bool:
     return upload.state in {UploadState.JOINED, UploadState.VERIFIED}
 
 
-def _find(session: Session, upload_id: str, actor: Actor, *, lock: bool = False) -> Upload:
+def _find_upload(session: Session, upload_id: str, actor: Actor, *, lock: bool = False) -> Upload:
     """The actor's upload as it is now; with *lock*, until the transaction ends. Raises NotFound."""
     if not _UPLOAD_ID.match(upload_id):
         raise NotFound("there is no such upload")

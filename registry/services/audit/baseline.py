@@ -35,7 +35,7 @@ def record_baseline(*, accept_unsealed: bool = False) -> Iterator[ChainReport]:
     found = [report for report in verify() if _may(report, accept_unsealed)]
     for report in found:
         with transaction() as session:
-            _record(session, report.aggregate, accept_unsealed)
+            _record_if_verified(session, report.aggregate, accept_unsealed)
         yield report
 
 
@@ -45,9 +45,9 @@ def _may(report: ChainReport, accept_unsealed: bool) -> bool:
     return bool(report.uncovered)
 
 
-def _record(session: Session, aggregate: str, accept_unsealed: bool) -> None:
+def _record_if_verified(session: Session, aggregate: str, accept_unsealed: bool) -> None:
     """Verify the chain again under its lock, then record what it lacks."""
-    chain = _lock(session, aggregate)
+    chain = _lock_chain(session, aggregate)
     report = verify_locked(session, chain)
     if not _may(report, accept_unsealed):
         return
@@ -70,7 +70,7 @@ def _seal_blobs(session: Session) -> None:
             session.expunge(blob)
 
 
-def _lock(session: Session, aggregate: str) -> Chained:
+def _lock_chain(session: Session, aggregate: str) -> Chained:
     if not aggregate.startswith("model:"):
         return lock_chain(session, aggregate)
     one = select(Model).where(Model.id == aggregate.removeprefix("model:"))

@@ -110,7 +110,7 @@ class Walk(ChainWalk):
 
 def stream(cursors: Cursors, aggregates: Sequence[str]) -> tuple[Stream, Stream]:
     """Return the entries of the chains by aggregate, and their texts by aggregate and number."""
-    entries = _ordered(cursors.session, _entries().where(AuditEntry.aggregate.in_(aggregates)), aggregates)
+    entries = _ordered(cursors.session, _select_entries().where(AuditEntry.aggregate.in_(aggregates)), aggregates)
     texts = (
         select(AuditEntry.aggregate, AuditEntry.seq, AuditText.field, AuditText.salt, AuditText.text)
         .join(AuditEntry, AuditEntry.uid == AuditText.entry_uid)
@@ -131,7 +131,7 @@ def _ordered(session: Session, statement: Rows, aggregates: Sequence[str]) -> Ro
     return statement.order_by(bytewise, AuditEntry.seq)
 
 
-def _entries() -> Rows:
+def _select_entries() -> Rows:
     """Select the entries, each with the model and the number of both versions that its columns name."""
     version, related = aliased(Version), aliased(Version)
     return (

@@ -38,7 +38,7 @@ class Comparison:
     def check(self, what: str, found: Any, expected: Any) -> None:
         """Note a difference unless the values are equal or the log does not know."""
         if not isinstance(expected, Unknown) and found != expected:
-            self.differences.append(f"{what} is {_shown(found)}, the log says {_shown(expected)}")
+            self.differences.append(f"{what} is {_shortened(found)}, the log says {_shortened(expected)}")
 
 
 def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | None) -> Comparison:
@@ -52,7 +52,7 @@ def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | Non
     check("its description", row.description, log.description)
     check("its lifecycle", row.lifecycle, log.lifecycle)
     check("its creation", (clock.wire(row.created_at), row.created_by), (log.created_at, log.created_by))
-    check("its deletion", _time(row.deleted_at), log.deleted_at)
+    check("its deletion", _log_time(row.deleted_at), log.deleted_at)
     check("its protected aliases", list(row.protected_aliases or ()), log.protected_aliases)
     check("its latest number", row.latest_number, log.latest_number)
     if log.numbers_known or row.next_number < log.next_number:
@@ -107,8 +107,8 @@ def _check_version(
     check("source", row.source, log.source)
     check("location", row.location, log.location)
     check("registration", (clock.wire(row.created_at), row.created_by), (log.created_at, log.created_by))
-    check("deletion", _time(row.deleted_at), log.deleted_at)
-    check("purge", _time(row.purged_at), log.purged_at)
+    check("deletion", _log_time(row.deleted_at), log.deleted_at)
+    check("purge", _log_time(row.purged_at), log.purged_at)
     _check_document(found, f"{name} claim", row.claimed, log.claimed)
     check("tags", {tag.key: tag.value for tag in rows.version_tags.of(own)}, log.tags)
     measured = [
@@ -171,7 +171,9 @@ def _check_files(
         return stored
     for file in files:
         if file.object is not None and (file.stored != file.size or not _names(file.object, file.sha256)):
-            found.differences.append(f"{name} file {_shown(file.path)} points at {file.object}, of {file.stored} bytes")
+            found.differences.append(
+                f"{name} file {_shortened(file.path)} points at {file.object}, of {file.stored} bytes"
+            )
     if log.blobs and storage:
         at = log.blobs.entry
         then = {sha256: storage.key_at(sha256, key, at) for sha256, key in stored.items()}
@@ -200,8 +202,8 @@ def _check_tenures(found: Comparison, rows: Iterable[Any], log: replayed.Model) 
 def _tenure(tenure: Any) -> tuple[Any, ...] | None:
     if tenure is None:
         return None
-    return (tenure.number, tenure.stage, bool(tenure.exclusive), _time(tenure.started_at), tenure.started_kind,
-            tenure.started_entry, _time(tenure.ended_at), tenure.ended_kind, tenure.ended_entry)  # fmt: skip
+    return (tenure.number, tenure.stage, bool(tenure.exclusive), _log_time(tenure.started_at), tenure.started_kind,
+            tenure.started_entry, _log_time(tenure.ended_at), tenure.ended_kind, tenure.ended_entry)  # fmt: skip
 
 
 def _check_aliases(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
@@ -222,8 +224,8 @@ def _check_model(found: Comparison, what: str, row: Any) -> None:
 
 
 def _alias(alias: Any) -> tuple[str, ...]:
-    return (_time(alias.started_at) or "", alias.alias, str(alias.number), alias.started_entry,
-            _time(alias.ended_at) or "", alias.ended_entry or "")  # fmt: skip
+    return (_log_time(alias.started_at) or "", alias.alias, str(alias.number), alias.started_entry,
+            _log_time(alias.ended_at) or "", alias.ended_entry or "")  # fmt: skip
 
 
 def _misplaced(what: str, found: tuple[Any, ...] | None, expected: tuple[Any, ...] | None) -> str:
@@ -250,12 +252,12 @@ def _names(key: str, sha256: str) -> bool:
         return False
 
 
-def _time(value: Any) -> str | None:
+def _log_time(value: Any) -> str | None:
     """A time as the log has it; replayed ones are that already."""
     return value if value is None or isinstance(value, str) else clock.wire(value)
 
 
-def _shown(value: Any) -> str:
+def _shortened(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
@@ -264,6 +266,6 @@ def unlike(what: str, stored: Mapping[str, Any], expected: Mapping[str, Any]) ->
     """Return what differs between two mappings whose keys name things of one kind."""
     for name in sorted(stored.keys() | expected.keys()):
         if name not in expected:
-            yield f"the {what} {_shown(name)} is in no entry"
+            yield f"the {what} {_shortened(name)} is in no entry"
         elif name not in stored:
-            yield f"the {what} {_shown(name)} of the log is gone"
+            yield f"the {what} {_shortened(name)} of the log is gone"

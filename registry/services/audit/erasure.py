@@ -58,7 +58,7 @@ def erase_text(entry_id: str, field: str, *, reason: str, keys: Collection[str] 
         entry = session.scalars(select(AuditEntry).where(AuditEntry.uid == entry_id)).first() if is_id else None
         if entry is None:
             raise NotFound(f"there is no audit entry {entry_id}")
-        chain = _lock(session, entry)
+        chain = _lock_chain_of(session, entry)
         text = session.get(AuditText, (entry.uid, field))
         if text is None:
             has = session.scalars(select(AuditText.field).where(AuditText.entry_uid == entry.uid))
@@ -77,7 +77,7 @@ def erase_text(entry_id: str, field: str, *, reason: str, keys: Collection[str] 
             done.subject = chain.name if version is None else f"{chain.name}:{version.number}"
             _clear(session, version or chain, done, value, keys)
             if done.tags or field == "tags":
-                said["tags"] = json.dumps(_tags(session, version or chain), sort_keys=True)
+                said["tags"] = json.dumps(_tags_of(session, version or chain), sort_keys=True)
             if done.cleared or done.tags:
                 catalog.touch(version or chain, event.at)
             if version is not None:
@@ -113,13 +113,13 @@ def _clear_tags(
 ) -> None:
     if unknown := sorted(set(keys) - said.keys()):
         raise Invalid.field("keys", f"{unknown[0]!r} is not among the tags of the text: {', '.join(sorted(said))}")
-    shown = _tags(session, owner)
+    shown = _tags_of(session, owner)
     done.tags = sorted(key for key in keys or said if key in shown and shown[key] == said[key])
     table, column = (VersionTag, VersionTag.version_id) if isinstance(owner, Version) else (ModelTag, ModelTag.model_id)
     session.execute(delete(table).where(column == owner.id, table.key.in_(done.tags)))
 
 
-def _tags(session: Session, owner: Model | Version) -> dict[str, str]:
+def _tags_of(session: Session, owner: Model | Version) -> dict[str, str]:
     table, column = (VersionTag, VersionTag.version_id) if isinstance(owner, Version) else (ModelTag, ModelTag.model_id)
     return dict(session.execute(select(table.key, table.value).where(column == owner.id)).all())
 
@@ -195,7 +195,7 @@ def _delete(session: Session, gone: Sequence[tuple[str, str]]) -> int:
     return done
 
 
-def _lock(session: Session, entry: AuditEntry) -> Chained:
+def _lock_chain_of(session: Session, entry: AuditEntry) -> Chained:
     if entry.model_id is None:
         return lock_chain(session, entry.aggregate)
     model = select(Model).where(Model.id == entry.model_id)

@@ -60,16 +60,16 @@ class FoundText:
 
 def find_text(text: str) -> Iterator[FoundText]:
     """Yield each place that holds *text*, in any case and Unicode form: first the texts of the log, oldest first."""
-    wanted = _plain(text)
+    wanted = _casefolded(text)
     with reading(snapshot=True) as session, Cursors(session) as cursors:
-        yield from _entries(cursors, wanted)
+        yield from _find_in_entries(cursors, wanted)
         for place, remedy, statement in _ELSEWHERE:
             for subject, field, value in cursors.rows(statement):
                 if found := _excerpt(field, {field: value} if place == "param" else value, wanted):
                     yield FoundText(place, field, found, remedy, subject=subject)
 
 
-def _entries(cursors: Cursors, wanted: str) -> Iterator[FoundText]:
+def _find_in_entries(cursors: Cursors, wanted: str) -> Iterator[FoundText]:
     texts = (
         select(AuditEntry.uid, AuditEntry.at, AuditEntry.action, AuditEntry.aggregate, AuditText.field, AuditText.text,
                Model.name, Version.number)
@@ -95,7 +95,7 @@ def _of_versions(table: Any, field: Any, value: Any) -> Rows:
     return rows.join(Version, Version.id == table.version_id).join(Model, Model.id == Version.model_id)
 
 
-def _shown(column: Any) -> Rows:
+def _select_version_texts(column: Any) -> Rows:
     """Select the named version, the column's name and its value of each version that has one."""
     rows = select(_VERSION, literal(column.key), column).join(Model, Model.id == Version.model_id)
     return rows.where(column.is_not(None))
@@ -111,7 +111,7 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
     ("model", "registry model rename; the log keeps the name", select(Model.name, _NAME, Model.name)),
     ("former name", KEPT, select(Model.name, _NAME, FormerName.name).join(FormerName, FormerName.model_id == Model.id)),
     ("alias", KEPT, _ALIASES),
-    *(("version", KEPT, _shown(column)) for column in _SHOWN),
+    *(("version", KEPT, _select_version_texts(column)) for column in _SHOWN),
     ("metric", KEPT, _of_versions(VersionMetric, literal("metric"), VersionMetric.key)),
     ("metric", KEPT, _of_versions(VersionMetric, literal("dataset_name"), VersionMetric.dataset_name)),
     ("param", KEPT, _of_versions(VersionParam, VersionParam.key, VersionParam.value)),
@@ -129,9 +129,9 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
 def _excerpt(field: str, value: Any, wanted: str) -> str | None:
     """Return where the value has the text, with what is around it; also where JSON writes it with escapes."""
     if field in _DOCUMENTS and isinstance(value, str):
-        value = _document(value)
+        value = _parse_json(value)
     for text in _strings(value):
-        plain = _plain(text)
+        plain = _casefolded(text)
         if (at := plain.find(wanted)) >= 0:
             return plain[max(0, at - AROUND) : at + len(wanted) + AROUND]
     return None
@@ -149,12 +149,12 @@ def _strings(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def _document(text: str) -> Any:
+def _parse_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-def _plain(text: str) -> str:
+def _casefolded(text: str) -> str:
     return unicodedata.normalize("NFC", text).casefold()

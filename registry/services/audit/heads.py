@@ -105,10 +105,10 @@ def chained(*, chain: str | None = None, after: tuple[Any, ...] | None, limit: i
         texts: dict[str, dict[str, AuditText]] = {entry.uid: {} for entry in entries}
         for text in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(texts))):
             texts[text.entry_uid][text.field] = text
-        return Page([_entry(entry, texts[entry.uid]) for entry in entries], page.next_after)
+        return Page([_chained_entry(entry, texts[entry.uid]) for entry in entries], page.next_after)
 
 
-def _entry(row: _Row, texts: Mapping[str, AuditText]) -> ChainedEntry:
+def _chained_entry(row: _Row, texts: Mapping[str, AuditText]) -> ChainedEntry:
     return ChainedEntry(row.aggregate, row.seq, row.uid, row.action, row.actor_id, row.leaf_hash, row.body, texts)
 
 

@@ -55,7 +55,7 @@ def changes(criteria: Criteria, *, after: Position | None, limit: int) -> Change
         items, last, more = fetch(session, matching(criteria).where(settled, _beyond(after)), _ORDER, limit=limit)
         if not items:
             require_known(session, criteria)
-        position = _position(last) if more and last else _newest(session, settled) or after
+        position = _position(last) if more and last else _newest_position(session, settled) or after
         waiting = session.scalars(select(AuditEntry.id).where(not_(settled)).limit(1)).first() is not None
         return Changes(items, position, more, waiting)
 
@@ -64,7 +64,7 @@ def newest(after: Position | None) -> Position | None:
     """Return the position of the last settled entry. Raises PositionLost when the log has no entry at *after*."""
     with reading(snapshot=True) as session:
         _require_present(session, after)
-        return _newest(session, commit_order.settled(session)) or after
+        return _newest_position(session, commit_order.settled(session)) or after
 
 
 def between(criteria: Criteria, after: Position | None, until: Position | None) -> Iterator[EntryRecord]:
@@ -87,7 +87,7 @@ def _beyond(position: Position | None) -> ColumnElement[bool]:
     return and_(order >= position.order, or_(order > position.order, id_ > position.id))
 
 
-def _newest(session: Session, settled: ColumnElement[bool]) -> Position | None:
+def _newest_position(session: Session, settled: ColumnElement[bool]) -> Position | None:
     last = select(AuditEntry).where(settled).order_by(*(column.desc() for column in _PLACE)).limit(1)
     entry = session.scalars(last).first()
     return None if entry is None else _position(entry)

@@ -61,7 +61,7 @@ def export(criteria: Criteria) -> Iterator[EntryRecord]:
     last: Any = 0
     while last is not None:
         with reading() as session:
-            page = _read(session, matching(criteria).where(AuditEntry.id > last), _OLDEST_FIRST, limit=EXPORT_PAGE)
+            page = _read_page(session, matching(criteria).where(AuditEntry.id > last), _OLDEST_FIRST, limit=EXPORT_PAGE)
         yield from page.items
         last = page.next_after and page.next_after[0]
 
@@ -102,7 +102,7 @@ def _history(
 def first_of(session: Session, version_id: int, action: str) -> EntryRecord | None:
     """The first entry with this action about the version."""
     statement = matching(Criteria(action=action)).where(AuditEntry.version_id == version_id)
-    return next(iter(_read(session, statement, _OLDEST_FIRST, limit=1).items), None)
+    return next(iter(_read_page(session, statement, _OLDEST_FIRST, limit=1).items), None)
 
 
 def matching(criteria: Criteria) -> Rows:
@@ -125,7 +125,7 @@ def matching(criteria: Criteria) -> Rows:
 def _page(session: Session, statement: Rows, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
     if after is not None:
         statement = statement.where(AuditEntry.id < after[0])
-    return _read(session, statement, _NEWEST_FIRST, limit=limit)
+    return _read_page(session, statement, _NEWEST_FIRST, limit=limit)
 
 
 _NEWEST_FIRST = (Sorted(AuditEntry.id, descending=True),)
@@ -174,7 +174,7 @@ def fetch(
     return _records(session, rows), rows[-1] if rows else None, found.more
 
 
-def _read(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int) -> Page[EntryRecord]:
+def _read_page(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int) -> Page[EntryRecord]:
     items, last, more = fetch(session, matched, order, limit=limit)
     return Page(items, (last.id,) if more and last else None)
 
@@ -184,10 +184,10 @@ def _records(session: Session, rows: Sequence[Row]) -> list[EntryRecord]:
     said: dict[str, dict[str, str]] = {uid: {} for uid in uids}
     for row in session.scalars(select(AuditText).where(AuditText.entry_uid.in_(uids))):
         said[row.entry_uid][row.field] = row.text
-    return [_entry(row, said[row.uid]) for row in rows]
+    return [_entry_record(row, said[row.uid]) for row in rows]
 
 
-def _entry(entry: Row, said: Mapping[str, str]) -> EntryRecord:
+def _entry_record(entry: Row, said: Mapping[str, str]) -> EntryRecord:
     document = json.loads(entry.body)
     return EntryRecord(
         id=entry.uid,

@@ -46,7 +46,7 @@ def protect(
             raise Invalid.field("alias", f"a model protects at most {MOST} aliases; unprotect another one first")
         _require_ready(session, held, alias)
         after = sorted([*(held.protected_aliases or ()), alias])
-        _record(session, held, alias, after, "alias.protected", actor=actor, reason=reason)
+        _record_protection(session, held, alias, after, "alias.protected", actor=actor, reason=reason)
         return answer(session, Protection(model, alias, True, True))
 
 
@@ -66,7 +66,7 @@ def unprotect(
         after = [one for one in before if not names.lists_alias(one, [alias])]
         if after == before:
             return answer(session, Protection(model, alias, False, False))
-        _record(session, held, alias, after, "alias.unprotected", actor=actor, reason=reason)
+        _record_protection(session, held, alias, after, "alias.unprotected", actor=actor, reason=reason)
         return answer(session, Protection(model, alias, False, True))
 
 
@@ -89,7 +89,7 @@ def unready(session: Session, *, protected: Collection[str]) -> list[str]:
     ]
 
 
-def _record(
+def _record_protection(
     session: Session, held: Model, alias: str, after: list[str], action: str, *, actor: Actor, reason: str | None
 ) -> None:
     event = audit.begin(held)

@@ -82,7 +82,7 @@ def assign(
 
 def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
     """Point *alias* at *version* within the caller's transaction, which also records it; returns where it pointed."""
-    left = _end(session, held, alias, event)
+    left = _end_tenure(session, held, alias, event)
     if left is None:
         _require_room(session, held)
     session.add(
@@ -126,7 +126,7 @@ def remove(
         event = audit.begin(held)
         gone = _current(session, held, alias, protected)
         _check_match(session, held, alias, if_match)
-        version = _end(session, held, alias, event)
+        version = _end_tenure(session, held, alias, event)
         catalog.touch(held, event.at, revises=False)
         happening = Happening(
             "alias.deleted",
@@ -149,7 +149,7 @@ def end_all(session: Session, held: Model, version: Version, *, event: audit.Eve
     """End the version's aliases within the caller's transaction, which also records it; returns their names."""
     pointing = pointing_at(session, version)
     for alias in pointing:
-        _end(session, held, alias, event)
+        _end_tenure(session, held, alias, event)
     return pointing
 
 
@@ -170,7 +170,7 @@ def resolve(model: str, alias: str, *, protected: Collection[str], as_of: dateti
         ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of), AliasTenure.alias == alias)
         found = look_up(covering(ever, AliasTenure, as_of).add_columns(*audit.doubts(as_of)))
     if found and (as_of is None or not any(found[0][-2:])):
-        return _record(found[0] if as_of is None else found[0][:-2], protected)
+        return _alias_record(found[0] if as_of is None else found[0][:-2], protected)
     with reading() as session:
         if as_of is None:
             catalog.model(session, model)
@@ -178,7 +178,7 @@ def resolve(model: str, alias: str, *, protected: Collection[str], as_of: dateti
         if as_of is not None:
             audit.require_certain(session, model, as_of)
         if found:
-            return _record(found[0][:-2], protected)
+            return _alias_record(found[0][:-2], protected)
     raise _no_alias(model, alias, as_of)
 
 
@@ -192,7 +192,7 @@ def list_(
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
         found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page([_record(row, protected) for row in found.items], found.next_after)
+        return Page([_alias_record(row, protected) for row in found.items], found.next_after)
 
 
 def history(
@@ -205,11 +205,11 @@ def history(
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
         found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page([_record(row, protected) for row in found.items], found.next_after)
+        return Page([_alias_record(row, protected) for row in found.items], found.next_after)
 
 
-def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
-    current = session.scalars(_open(held, alias)).first()
+def _end_tenure(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
+    current = session.scalars(_select_open_tenure(held, alias)).first()
     if current is None:
         return None
     current.ended_at, current.ended_entry = event.at, event.uid
@@ -219,7 +219,7 @@ def _end(session: Session, held: Model, alias: str, event: audit.Event) -> Versi
     return left
 
 
-def _open(held: Model, alias: str) -> Select[AliasTenure]:
+def _select_open_tenure(held: Model, alias: str) -> Select[AliasTenure]:
     return select(AliasTenure).where(
         AliasTenure.model_id == held.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
     )
@@ -227,19 +227,19 @@ def _open(held: Model, alias: str) -> Select[AliasTenure]:
 
 def tenure_id(session: Session, held: Model, alias: str) -> int | None:
     """Return the id of the alias's open tenure; None without one."""
-    return session.scalar(_open(held, alias).with_only_columns(AliasTenure.id))
+    return session.scalar(_select_open_tenure(held, alias).with_only_columns(AliasTenure.id))
 
 
 def _check_match(session: Session, held: Model, alias: str, if_match: int | None) -> None:
     if if_match is None:
         return
-    current = session.scalars(_open(held, alias)).first()
+    current = session.scalars(_select_open_tenure(held, alias)).first()
     if current is None or current.id != if_match:
         raise PreconditionFailed("the alias was moved since you read it; read it again, then decide")
 
 
 def _current_number(session: Session, held: Model, alias: str) -> int | None:
-    statement = _open(held, alias).join(Version, Version.id == AliasTenure.version_id)
+    statement = _select_open_tenure(held, alias).join(Version, Version.id == AliasTenure.version_id)
     return session.scalar(statement.with_only_columns(Version.number))
 
 
@@ -247,11 +247,11 @@ def _current(session: Session, held: Model, alias: str, protected: Collection[st
     statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
     session.flush()  # it may be new
     if found := records.rows(session, covering(statement, AliasTenure, None)):
-        return _record(found[0], protected)
+        return _alias_record(found[0], protected)
     raise _no_alias(held.name, alias, None)
 
 
-def _record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
+def _alias_record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
     """The record of a row of ``select_aliases``, whose last column lists the model's protected aliases."""
     fields = [*row[:-1], names.lists_alias(row[2], row[-1], protected)]
     return AliasRecord(*fields)

@@ -106,7 +106,7 @@ def _create(
     claimed: Mapping[str, Any] | None = None,
 ) -> Model:
     _refuse_rivals(session, name)
-    held = _insert(session, name, actor=actor, description=description, lifecycle=lifecycle)
+    held = _insert_model(session, name, actor=actor, description=description, lifecycle=lifecycle)
     event = audit.begin(held)
     held.created_at = held.updated_at = held.revised_at = event.at
     held.claimed = dict(claimed) if claimed else None
@@ -211,7 +211,7 @@ def delete_(
             authority.require_to_release(session, actor, held, protected)
         else:
             authority.require_to_rename(session, actor, held, protected)
-        return _mark(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
+        return _mark_model(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
 def restore(
@@ -235,7 +235,7 @@ def restore(
         except IntegrityError as error:
             raise _restore_blocked(name) from error
         held.next_number = catalog.next_number(session, name)
-        return _mark(
+        return _mark_model(
             session,
             held,
             "model.restored",
@@ -288,7 +288,7 @@ def rename(
         try:
             session.flush()  # the unique index decides between two that take the name at once
         except IntegrityError as error:
-            raise _taken(new_name) from error
+            raise _name_taken(new_name) from error
         _revise_versions(session, held, event.at)
         happening = Happening(
             "model.renamed",
@@ -306,7 +306,7 @@ def _revise_versions(session: Session, held: Model, at: datetime) -> None:
     session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
 
 
-def _mark(
+def _mark_model(
     session: Session,
     held: Model,
     action: str,
@@ -337,7 +337,7 @@ def _mark_deleted(
     audit.record(session, held, event, happening, actor=actor)
 
 
-def _insert(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
+def _insert_model(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
     now = times.now()
     held = Model(
         id=str(uuid.uuid4()),
@@ -360,12 +360,12 @@ def _insert(session: Session, name: str, *, actor: Actor, description: str, life
     try:
         session.flush()  # the unique index decides between two that create the name at once
     except IntegrityError as error:
-        raise _taken(name) from error
+        raise _name_taken(name) from error
     held.next_number = catalog.next_number(session, name)  # now that nobody else can number under the name
     return held
 
 
-def _taken(name: str) -> AlreadyExists:
+def _name_taken(name: str) -> AlreadyExists:
     return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
 
 
@@ -386,7 +386,7 @@ def _refuse_rivals(session: Session, name: str, *, besides: str | None = None) -
     rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
     found = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
     if any(rival.name_key == key for rival in found):
-        raise _taken(name)
+        raise _name_taken(name)
     for _, other, _ in found:
         if confusables.look(other) in wanted and confusables.mix_scripts(name, other):
             raise Conflict(

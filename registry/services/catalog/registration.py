@@ -61,7 +61,7 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
     """
     if not wanted.files and is_prompt(wanted.origin.source):
         return _register_prompt(model, wanted, actor=actor)
-    sealed = _check(wanted)
+    sealed = _check_registration(wanted)
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         if not wanted.anew and (
@@ -72,7 +72,7 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
             authority.require_to_point(actor, held, alias, protected)
         state, keys = _check_blobs(session, sealed, actor)
         event = audit.begin(held)
-        version = _insert(session, held, wanted, sealed, state=state, event=event, actor=actor)
+        version = _insert_version(session, held, wanted, sealed, state=state, event=event, actor=actor)
         written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
         if wanted.follows:
             session.add(_refresh(version, wanted.follows, event=event, actor=actor))
@@ -80,7 +80,7 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
         left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
         if wanted.area is not None:
             artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
-        happening = _happening(held, version, wanted, left, written | _blobs(keys))
+        happening = _happening(held, version, wanted, left, written | _blob_facts(keys))
         audit.record(session, held, event, happening, actor=actor, version=version)
         return answer(session, Registered(True, records.version_record(session, version)))
 
@@ -94,7 +94,7 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
     """
     require_sizes(wanted)
     with unit_of_work() as session:
-        version = _reserve(session, model, wanted, actor=actor, fetch=fetch)
+        version = _reserve_version(session, model, wanted, actor=actor, fetch=fetch)
         return answer(session, records.version_record(session, version))
 
 
@@ -109,21 +109,21 @@ def _register_prompt(model: str, wanted: Registration, *, actor: Actor) -> Regis
     if wanted.update:
         raise Invalid.field("update", "does not apply to a prompt: it has no files that identify it")
     with unit_of_work() as session:
-        version = _reserve(session, model, wanted, actor=actor)
+        version = _reserve_version(session, model, wanted, actor=actor)
         return answer(session, Registered(True, records.version_record(session, version)))
 
 
-def _reserve(
+def _reserve_version(
     session: Session, model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
 ) -> Version:
     held = catalog.lock_model(session, model)
     event = audit.begin(held)
     state = VersionState.UNVERIFIED if fetch is None else VersionState.PENDING
-    version = _insert(session, held, wanted, None, state=state, event=event, actor=actor)
+    version = _insert_version(session, held, wanted, None, state=state, event=event, actor=actor)
     if fetch is None:
         written = _describe(session, held, version, wanted, None, event=event, actor=actor)
     else:
-        written = _facts(version, params={}, metrics=[], edges=[])
+        written = _registration_facts(version, params={}, metrics=[], edges=[])
         session.add(_import(version, fetch, actor=actor))
     tags.give(session, version, wanted.tags)
     happening = _happening(held, version, wanted, {}, written)
@@ -142,7 +142,7 @@ def fill(
     if version.run_id and (asked is None or asked.stated_by):  # no server confirms the run: its client named it
         named = Run(MLFLOW, version.run_id, url=version.run_link)
         wanted = replace(wanted, lineage=replace(wanted.lineage, run=named))
-    sealed = _check(wanted)
+    sealed = _check_registration(wanted)
     state, keys = _check_blobs(session, sealed, actor)
     before, run = version.state, wanted.lineage.run
     version.state = state.value
@@ -165,7 +165,7 @@ def fill(
         after={"state": version.state, "files": version.file_count, "size": str(version.size)} | _run_state(version),
         digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
         texts=audit.texts(source=version.source),
-        facts=written | _blobs(keys),
+        facts=written | _blob_facts(keys),
     )
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)
 
@@ -210,7 +210,7 @@ def _run_state(version: Version) -> dict[str, str]:
     return {"run_state": version.run_state} if version.run_state else {}
 
 
-def _check(wanted: Registration) -> Manifest:
+def _check_registration(wanted: Registration) -> Manifest:
     require_sizes(wanted)
     if wanted.anew and wanted.update:
         raise Invalid.field("update", "adds to the existing version, and anew makes another one: send one of them")
@@ -260,7 +260,7 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[Vers
     return VersionState.READY, {sha256: blob.key for sha256, blob in known.items()}
 
 
-def _insert(
+def _insert_version(
     session: Session,
     held: Model,
     wanted: Registration,
@@ -273,7 +273,7 @@ def _insert(
     origin, run = wanted.origin, wanted.lineage.run
     row = {
         "model_id": held.id,
-        "number": _number(session, held, wanted, actor),
+        "number": _next_number(session, held, wanted, actor),
         "state": state.value,
         "stage": "none",
         "rolled_back": False,
@@ -305,7 +305,7 @@ def _insert(
     return version
 
 
-def _number(session: Session, held: Model, wanted: Registration, actor: Actor) -> int:
+def _next_number(session: Session, held: Model, wanted: Registration, actor: Actor) -> int:
     """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that was used."""
     if wanted.claimed is not None or wanted.number is not None:
         actor.require(Permission.VERSION_IMPORT)
@@ -342,10 +342,10 @@ def _describe(
     )
     metrics = versions.add_metrics(session, version, wanted.measured, event=event, actor=actor)
     edges = recording.keep(session, held, version, wanted.lineage)
-    return _facts(version, params=params, metrics=metrics, edges=edges)
+    return _registration_facts(version, params=params, metrics=metrics, edges=edges)
 
 
-def _facts(
+def _registration_facts(
     version: Version, *, params: Mapping[str, str], metrics: Sequence[Measured], edges: Sequence[Edge]
 ) -> dict[str, str]:
     return {
@@ -356,7 +356,7 @@ def _facts(
     }
 
 
-def _blobs(keys: Mapping[str, str] | None) -> dict[str, str]:
+def _blob_facts(keys: Mapping[str, str] | None) -> dict[str, str]:
     return {} if keys is None else {"blobs": fact_digests.blobs(keys)}
 
 

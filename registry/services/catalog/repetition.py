@@ -56,7 +56,7 @@ def settle(
         if not found:
             return Twin(record)
         if wanted.update and all(one.addable for one in found):
-            _add(session, held, version, wanted, found, actor=actor, protected=protected)
+            _add_facts(session, held, version, wanted, found, actor=actor, protected=protected)
             return Twin(records.version_record(session, version), [one.fact for one in found])
         refused = refused or (version, found)
     if refused is None:
@@ -109,17 +109,17 @@ def _differences(session: Session, version: Version, record: VersionRecord, want
 
 def _since_the_first(session: Session, version: Version, record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
     """Differences of the lineage. What the first snapshot of a run says is known, also after the second."""
-    found = list(_lineage(record, sent))
+    found = list(_lineage_differences(record, sent))
     if found and version.run_state in {RunState.FINISHED, RunState.ABANDONED}:
         first = recording.first(session, version)
         kept = replace(record.lineage, run=first.get(NodeKind.RUN), code=first.get(NodeKind.CODE))
         earlier = replace(record, lineage=kept)
-        then = {one.fact for one in _lineage(earlier, sent)}
+        then = {one.fact for one in _lineage_differences(earlier, sent)}
         found = [one for one in found if one.fact in then]
     yield from found
 
 
-def _lineage(record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
+def _lineage_differences(record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
     kept = record.lineage
     if sent.run:
         yield from differences.of_values("run.tags", (kept.run or {}).get("tags", {}), sent.run.tags)
@@ -179,11 +179,11 @@ def _was_sent(difference: Difference, first: EntryRecord) -> bool:
     if kind == "aliases":
         return any(key in first.after.get(name, ()) for name in ("aliases", "requested_aliases"))
     if kind == "tags":
-        return bool(_tags(first).get(key) == difference.sent)
+        return bool(_registered_tags(first).get(key) == difference.sent)
     return bool(first.texts.get("description") == difference.sent)
 
 
-def _tags(first: EntryRecord) -> dict[str, Any]:
+def _registered_tags(first: EntryRecord) -> dict[str, Any]:
     return json.loads(first.texts["tags"]) if "tags" in first.texts else {}
 
 
@@ -192,7 +192,7 @@ def _params(wanted: Registration) -> dict[str, str]:
     return {**getattr(wanted.lineage.run, "params", {}), **wanted.params}
 
 
-def _add(
+def _add_facts(
     session: Session,
     held: Model,
     version: Version,

@@ -30,7 +30,7 @@ def change_on_version(session: Session, found: Version, labels: Mapping[str, str
 
 def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:
     """Set the tags of a version that has none yet. Raises Invalid."""
-    _check(labels)
+    _check_labels(labels)
     if len(labels) > TAGS:
         raise _too_many()
     sizes.require_tags(sum(escaped(text) for pair in labels.items() for text in pair))
@@ -41,7 +41,7 @@ def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:
 def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapping[str, str | None]) -> None:
     if not labels:
         return
-    _check(labels)
+    _check_labels(labels)
     ours = [getattr(table, column) == value for column, value in owner.items()]
     session.execute(delete(table).where(*ours, table.key.in_(list(labels))))
     session.add_all(table(**owner, key=key, value=value) for key, value in labels.items() if value is not None)
@@ -53,7 +53,7 @@ def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapp
     sizes.require_tags(total)
 
 
-def _check(labels: Mapping[str, str | None]) -> None:
+def _check_labels(labels: Mapping[str, str | None]) -> None:
     for key, value in labels.items():
         names.require(names.tag_key_problem, f"tags.{key}", key)
         if value is not None and len(value) > names.TAG_VALUE_LENGTH:

@@ -258,7 +258,7 @@ def delete_(
                 authority.require_to_point(actor, held, alias, protected)
             return _mark_freed(session, held, found, actor=actor, reason=reason)
         _refuse_if_used(session, held, found)
-        return _mark(session, held, found, VersionState.DELETED, "version.deleted", actor=actor, reason=reason)
+        return _mark_version(session, held, found, VersionState.DELETED, "version.deleted", actor=actor, reason=reason)
 
 
 def restore(
@@ -276,7 +276,7 @@ def restore(
             raise Conflict(f"version {number} of {model!r} is not deleted")
         if found.purged_at is not None:
             raise Conflict(f"version {number} of {model!r} was purged; its bytes are gone for good")
-        return _mark(
+        return _mark_version(
             session, held, found, _state_without(session, found), "version.undeleted", actor=actor, reason=reason
         )
 
@@ -334,7 +334,7 @@ def subject(held: Model, version: Version, related: Version | None = None) -> di
     return named | {"related_version": related.number} if related else named
 
 
-def _mark(
+def _mark_version(
     session: Session, held: Model, found: Version, state: VersionState, action: str, *, actor: Actor, reason: str | None
 ) -> VersionRecord:
     event = audit.begin(held)

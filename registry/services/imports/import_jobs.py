@@ -94,8 +94,8 @@ def request(
         )
         row_seals.seal_import(wanted)
         session.add(wanted)
-        _record(session, held, wanted, event, "import.requested", actor=actor, source=source)
-        return answer(session, _told(session, wanted))
+        _record_import(session, held, wanted, event, "import.requested", actor=actor, source=source)
+        return answer(session, _import_record(session, wanted))
 
 
 def describe(import_id: str) -> ImportRecord:
@@ -104,7 +104,7 @@ def describe(import_id: str) -> ImportRecord:
         found = session.get(Import, import_id, populate_existing=True)
         if found is None:
             raise NotFound(f"there is no import {import_id}")
-        return _told(session, found)
+        return _import_record(session, found)
 
 
 def hindrance(model_id: str, number: int) -> str | None:
@@ -142,12 +142,12 @@ def run_next(
     try:
         if lease.is_spent:
             background_jobs.park_import(lease)
-        elif not _is_genuine(row):
+        elif not _is_genuine_import(row):
             reason = "it does not bear this registry's seal: its row was changed, or written by another program"
             _fail(taken, lease, f"{reason}; request it again")
         else:
             way = _way(taken, sources, make, kinds)
-            _attempt(taken, lease, store, way, protected, allow_secrets=allow_secrets)
+            _attempt_import(taken, lease, store, way, protected, allow_secrets=allow_secrets)
     except leases.Lost:
         log.warning("import_lost", id=taken.id)
     finally:
@@ -155,7 +155,7 @@ def run_next(
     return True
 
 
-def _is_genuine(row: Import) -> bool:
+def _is_genuine_import(row: Import) -> bool:
     with reading() as session:
         return row_seals.is_genuine_import(session, row)
 
@@ -173,21 +173,21 @@ def _unknown(job: Job) -> Registration:
     raise Conflict(f"this registry does not know how to fetch what is at {job.source}")
 
 
-def _attempt(
+def _attempt_import(
     taken: Taken, lease: Lease[Import], store: Store, way: Kind, protected: Collection[str], *, allow_secrets: bool
 ) -> None:
     """Do it, or write down why not. Raises Lost."""
     try:
-        job = _begin(taken, lease, store, allow_secrets=allow_secrets)
+        job = _begin_import(taken, lease, store, allow_secrets=allow_secrets)
         wanted = way(job)
         job.note()  # raises where another worker has begun anew meanwhile
         with reading() as session:
             _require_token(session, taken)  # which may have been revoked while the files were fetched
         if taken.version_id is None:
             number = registration.register(job.model, wanted, actor=job.requester, protected=protected).version.number
-            _finish(job, number)
+            _finish_import(job, number)
         else:
-            number = _fill(job, wanted)
+            number = _fill_version(job, wanted)
         log.info("imported", id=taken.id, model=job.model, version=number, files=job.files, bytes=job.bytes,
                  ignored=list(job.ignored)[:IGNORED])  # fmt: skip
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
@@ -210,13 +210,13 @@ def _require_token(session: Session, taken: Taken) -> None:
 def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
     """Try again in a while, but not for ever."""
     if times.now() - taken.created_at < GIVEN_UP_AFTER:
-        _postpone(taken, lease, reason, counts=counts)
+        _postpone_import(taken, lease, reason, counts=counts)
     else:
         hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
         _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
 
 
-def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
+def _begin_import(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
     """Start, or start anew.
 
     Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
@@ -237,10 +237,10 @@ def _begin(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: b
     return ImportJob(taken, lease, store, model=held.name, requester=requester, allow_secrets=allow_secrets)
 
 
-def _fill(job: ImportJob, wanted: Registration) -> int:
+def _fill_version(job: ImportJob, wanted: Registration) -> int:
     """Fill the reserved version and end its import, in one; returns its number. Raises Lost, or Conflict."""
     with transaction() as session:
-        held = _lock(session, job.taken)
+        held = _lock_model(session, job.taken)
         done = job.lease.lock(session)
         if held.deleted_at is not None:
             raise Conflict(f"the model {held.name!r} is deleted")
@@ -260,7 +260,7 @@ def _reserved(session: Session, held: Model, version_id: int) -> Version:
     return version
 
 
-def _finish(job: ImportJob, number: int) -> None:
+def _finish_import(job: ImportJob, number: int) -> None:
     with transaction() as session:
         done = job.lease.lock(session)
         done.state, done.reason, done.number, done.finished_at = ImportState.DONE, None, number, times.now()
@@ -272,7 +272,7 @@ def _ignored(job: Job) -> dict[str, Any] | None:
     return {"paths": list(job.ignored)[:IGNORED], "count": len(job.ignored)} if job.ignored else None
 
 
-def _postpone(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
+def _postpone_import(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
     """Let any worker try again in a while; until then the import tells what is in its way."""
     log.warning("import_postponed", id=taken.id, reason=reason)
     lease.release(after=RETRY_AFTER, counts=counts)
@@ -284,7 +284,7 @@ def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
     """End the import, and with it the version that waits for it; its reason is what MLflow's clients are told."""
     log.warning("import_failed", id=taken.id, reason=reason)
     with transaction() as session:
-        held = _lock(session, taken)
+        held = _lock_model(session, taken)
         failed = lease.lock(session)
         event = audit.begin(held)
         failed.state, failed.reason, failed.finished_at, failed.seal = ImportState.FAILED, reason, event.at, None
@@ -294,7 +294,7 @@ def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
         if version is not None and version.state == VersionState.PENDING and not version.manifest_digest:
             _give_up(session, held, version, event, reason)
         else:
-            _record(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
+            _record_import(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
             _discard_model(session, held)
 
 
@@ -327,11 +327,11 @@ def _give_up(session: Session, held: Model, version: Version, event: audit.Event
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)
 
 
-def _lock(session: Session, taken: Taken) -> Model:
+def _lock_model(session: Session, taken: Taken) -> Model:
     return catalog.lock_model_by_id(session, taken.model_id)
 
 
-def _record(
+def _record_import(
     session: Session, held: Model, about: Import, event: audit.Event, action: str, *, actor: Actor, **said: str
 ) -> None:
     happening = Happening(
@@ -340,7 +340,7 @@ def _record(
     audit.record(session, held, event, happening, actor=actor)
 
 
-def _told(session: Session, found: Import) -> ImportRecord:
+def _import_record(session: Session, found: Import) -> ImportRecord:
     return ImportRecord(
         id=found.id,
         model=session.get_one(Model, found.model_id).name,

@@ -56,7 +56,7 @@ def take(job: Job, files: Sequence[File]) -> None:
     job.files, job.bytes = len(files), sum(file.size for file in files)
 
 
-def _read(file: File, store: Store) -> bytes:
+def _read_file(file: File, store: Store) -> bytes:
     with reading() as session:
         key = session.scalars(select(Blob.key).where(Blob.sha256 == file.sha256)).one_or_none()
     return b"".join(store.read(key)) if key else b""
@@ -106,7 +106,7 @@ def _completed(wanted: Registration, store: Store, contents: Mapping[str, bytes]
     found = mlmodel.capture(
         {path: file.sha256 for path, file in by_path.items()},
         {path: file.size for path, file in by_path.items()},
-        lambda path: _read(by_path[path], store) if (held := contents.get(by_path[path].sha256)) is None else held,
+        lambda path: _read_file(by_path[path], store) if (held := contents.get(by_path[path].sha256)) is None else held,
     )
     said = wanted.lineage.environment or Environment()
     environment = replace(said, python=said.python or found.python, lock_digest=said.lock_digest or found.lock_digest)

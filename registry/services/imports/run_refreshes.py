@@ -53,7 +53,7 @@ def followed(version: VersionRecord) -> Followed | None:
     )
     with reading() as session:
         row = session.scalars(statement).first()
-    return _followed(row) if row is not None and _is_genuine(row) else None
+    return _followed(row) if row is not None and _is_genuine_refresh(row) else None
 
 
 def abandoned_lately() -> list[str]:
@@ -80,10 +80,12 @@ def refresh_next(*, upstreams: Sequence[Upstream]) -> bool:
     try:
         if lease.is_spent:
             background_jobs.park_refresh(lease)
-        elif not _is_genuine(row):
-            _end(row, lease, "the job does not bear this registry's seal: its row was changed by another program")
+        elif not _is_genuine_refresh(row):
+            _end_refresh(
+                row, lease, "the job does not bear this registry's seal: its row was changed by another program"
+            )
         else:
-            _attempt(row, lease, upstreams)
+            _attempt_refresh(row, lease, upstreams)
     except leases.Lost:
         log.warning("run_refresh_lost", id=row.id)
     finally:
@@ -91,7 +93,7 @@ def refresh_next(*, upstreams: Sequence[Upstream]) -> bool:
     return True
 
 
-def _is_genuine(row: RunRefresh) -> bool:
+def _is_genuine_refresh(row: RunRefresh) -> bool:
     return row_seals.is_true(row.seal, row_seals.refresh_leaf(row))
 
 
@@ -99,7 +101,7 @@ def _followed(row: RunRefresh) -> Followed:
     return Followed(row.server, row.run_id, row.logged_model)
 
 
-def _attempt(row: RunRefresh, lease: Lease[RunRefresh], upstreams: Sequence[Upstream]) -> None:
+def _attempt_refresh(row: RunRefresh, lease: Lease[RunRefresh], upstreams: Sequence[Upstream]) -> None:
     """Add what is known of a run that has ended, or come back later. Raises Lost."""
     is_last = times.now() - _since(row) >= GIVEN_UP_AFTER
     over = f"the run had not ended after {GIVEN_UP_AFTER.days} days"
@@ -108,12 +110,12 @@ def _attempt(row: RunRefresh, lease: Lease[RunRefresh], upstreams: Sequence[Upst
         if known.follows and not is_last:
             _come_back(row, lease, "the run has not ended")
         else:
-            _end(row, lease, over if known.follows else None, known)
+            _end_refresh(row, lease, over if known.follows else None, known)
     except (NotFound, Invalid) as refusal:
-        _end(row, lease, refusal.detail)
+        _end_refresh(row, lease, refusal.detail)
     except RegistryError as refusal:
         if is_last:
-            _end(row, lease, f"{over}: {refusal.detail}")
+            _end_refresh(row, lease, f"{over}: {refusal.detail}")
         else:
             _come_back(row, lease, refusal.detail)
     except leases.Lost:
@@ -126,10 +128,10 @@ def _attempt(row: RunRefresh, lease: Lease[RunRefresh], upstreams: Sequence[Upst
 def _come_back(row: RunRefresh, lease: Lease[RunRefresh], reason: str, *, counts: bool = False) -> None:
     """Look again later: the longer the run goes on, the later. Raises Lost."""
     with transaction() as session:
-        _postpone(session, lease.lock(session), reason, counts=counts)
+        _postpone_refresh(session, lease.lock(session), reason, counts=counts)
 
 
-def _postpone(session: Session, row: RunRefresh, reason: str, *, counts: bool = False) -> None:
+def _postpone_refresh(session: Session, row: RunRefresh, reason: str, *, counts: bool = False) -> None:
     now = leases.now(session)
     row.due_at = now + min(max((now - _since(row)) / 2, SHORTEST), LONGEST)
     row.reason = reason
@@ -142,7 +144,9 @@ def _since(row: RunRefresh) -> datetime:
     return row.finished_at or row.created_at
 
 
-def _end(row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: Registration | None = None) -> None:
+def _end_refresh(
+    row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: Registration | None = None
+) -> None:
     """End the refresh and record how, with what is *known*; *reason* says why the end of the run was not seen.
 
     Raises Lost, or Invalid for more than a version can have.
@@ -158,7 +162,7 @@ def _end(row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: R
         if not is_there:
             reason, known = f"{held.name}:{version.number} was deleted or has failed", None
             if version.purged_at is None and times.now() - _since(done) < GIVEN_UP_AFTER:
-                _postpone(session, done, reason)  # it may be restored
+                _postpone_refresh(session, done, reason)  # it may be restored
                 return
         event = audit.begin(held)
         state = RunState.FINISHED if reason is None else RunState.ABANDONED

@@ -97,7 +97,7 @@ def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream]
     Raises NotFound or Conflict where no version can come of it, or Unavailable.
     """
     try:
-        return _find(_subject(facts), upstreams)
+        return _find_upstream(_subject(facts), upstreams)
     except NotFound:
         if not facts.get("may_import", True) or not sources.allows(source):
             raise
@@ -106,7 +106,7 @@ def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream]
 
 def fetch(job: Job, known: _Known | None, sources: Sources) -> Registration:
     """Fetch what :func:`look` has found. Raises Refused, Conflict, NotFound or Unavailable."""
-    return _fill(job, known, _subject(job.facts)) if known else import_kinds.from_location(sources)(job)
+    return _describe_version(job, known, _subject(job.facts)) if known else import_kinds.from_location(sources)(job)
 
 
 def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
@@ -121,14 +121,14 @@ def _subject(facts: Mapping[str, Any]) -> Subject:
     return Subject(**{name: facts[name] for name in ("logged_model", "run_id", "path", "location")})
 
 
-def _find(subject: Subject, asked: Sequence[Upstream]) -> _Known:
+def _find_upstream(subject: Subject, asked: Sequence[Upstream]) -> _Known:
     """What the first server says that knows the subject; else the complaint that leaves most hope."""
     refusals: list[RegistryError] = []
     for upstream in asked:
         if not upstream.may_have(subject):
             continue
         try:
-            return _look(subject, upstream)
+            return _ask_upstream(subject, upstream)
         except (NotFound, Conflict, Unavailable) as refusal:
             refusals.append(refusal)
     told = "; ".join(refusal.detail for refusal in refusals)
@@ -138,7 +138,7 @@ def _find(subject: Subject, asked: Sequence[Upstream]) -> _Known:
     raise NotFound(told or "no tracking server that is configured now may have it (REGISTRY_MLFLOW_TRACKING)")
 
 
-def _look(subject: Subject, upstream: Upstream) -> _Known:
+def _ask_upstream(subject: Subject, upstream: Upstream) -> _Known:
     if subject.logged_model:
         model = upstream.server.logged_model(subject.logged_model)
         if subject.run_id and model.source_run_id != subject.run_id:
@@ -171,7 +171,7 @@ def _path_of(subject: Subject, root: str) -> str:
     return path
 
 
-def _fill(job: Job, known: _Known, subject: Subject) -> Registration:
+def _describe_version(job: Job, known: _Known, subject: Subject) -> Registration:
     files, taken_from = _files(job, known)
     if not files and known.run and known.path and subject.location is None:
         # MLflow 3 keeps what a run has logged under a name as a logged model, apart from the run's own artifacts.

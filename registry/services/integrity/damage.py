@@ -27,7 +27,7 @@ def report(session: Session, blob: Blob, found: str) -> None:
     if blob.damage == found:
         return
     before, blob.damage = blob.damage, found
-    _record(session, blob, f"blob.{found}", before=before, after=found, actor=SYSTEM)
+    _record_damage(session, blob, f"blob.{found}", before=before, after=found, actor=SYSTEM)
 
 
 def suspect(session: Session, blobs: Iterable[Blob]) -> None:
@@ -57,7 +57,7 @@ def repair(session: Session, blob: Blob, *, key: str, etag: str | None, actor: A
     if before not in DAMAGED and key == key_before:
         return  # a suspicion was never recorded
     facts = {"key_before": key_before}
-    _record(session, blob, "blob.repaired", before=before, after=None, actor=actor, facts=facts)
+    _record_damage(session, blob, "blob.repaired", before=before, after=None, actor=actor, facts=facts)
 
 
 def mark(blob: Blob, etag: str | None) -> None:
@@ -65,7 +65,7 @@ def mark(blob: Blob, etag: str | None) -> None:
     blob.etag, blob.seal = etag, row_seals.of_blob(blob.sha256, blob.size, blob.key, etag)
 
 
-def _record(
+def _record_damage(
     session: Session,
     blob: Blob,
     action: str,

@@ -36,7 +36,7 @@ def require_bytes(store: Store, model: str, number: int, *, note: bool = True) -
     Raises BytesUnchecked when the store gives no answer for ``SILENT_SECONDS``, or fails. With *note* the scrubber
     looks at what is wrong next.
     """
-    blobs = _blobs(model, number)
+    blobs = _blobs_of_version(model, number)
     try:
         _require_present(store, _stats(store, blobs), blobs, model, number, note=note)
     except ForeignStore:
@@ -51,7 +51,7 @@ def require_bytes(store: Store, model: str, number: int, *, note: bool = True) -
 
 def require_undamaged(model: str, number: int) -> None:
     """As :func:`require_bytes`, but judges by what the database knows and asks no store."""
-    blobs = _blobs(model, number)
+    blobs = _blobs_of_version(model, number)
     if damaged := [blob.sha256 for blob in blobs if blob.damage in DAMAGED]:
         raise _damaged(damaged, model, number)
 
@@ -71,7 +71,7 @@ def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) 
     answer is no proof of damage: the bytes were verified, and the result is a warning. Where it says that they were
     written to since and does not let them be read, Unavailable is raised.
     """
-    blobs = _blobs(model, number)
+    blobs = _blobs_of_version(model, number)
     try:
         stats = _stats(store, blobs)
     except Unavailable as error:
@@ -164,7 +164,7 @@ def _tell(blobs: Sequence[Blob], *, note: bool) -> None:
             damage.suspect(session, blobs)
 
 
-def _blobs(model: str, number: int) -> Sequence[Blob]:
+def _blobs_of_version(model: str, number: int) -> Sequence[Blob]:
     """The blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
     with reading() as session:
         found = catalog.any_version(session, model, number)

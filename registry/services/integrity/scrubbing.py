@@ -52,12 +52,12 @@ def scrub_next(*, store: Store, interval: timedelta) -> bool:
     if taken is None:
         return False
     try:
-        found, etag = _look(taken, store)
+        found, etag = _check_object(taken, store)
         if found is not None:
             store_ownership.confirm(store)
     except Unavailable as error:
         log.warning("scrub_postponed", blob=taken.sha256, reason=error.detail)
-        _postpone(taken, interval)
+        _postpone_blob(taken, interval)
         return False
     with transaction() as session:
         current = session.get(Blob, taken.sha256, with_for_update=True, populate_existing=True)
@@ -124,7 +124,7 @@ def _first(session: Session, condition: ColumnElement[bool], before: datetime) -
     return session.scalars(locked).first()
 
 
-def _look(taken: Taken, store: Store) -> tuple[str | None, str | None]:
+def _check_object(taken: Taken, store: Store) -> tuple[str | None, str | None]:
     """What is wrong with the blob's object, and the store's mark of it. Raises Unavailable."""
     stat = store.stat(taken.key)
     if stat is None:
@@ -151,7 +151,7 @@ def _beating(taken: Taken) -> Callable[[int], None]:
     return beat
 
 
-def _postpone(taken: Taken, interval: timedelta) -> None:
+def _postpone_blob(taken: Taken, interval: timedelta) -> None:
     """Let it be read after a while, and not only when its time comes again. A suspect's comes soon anyway."""
     with transaction() as session:
         sure = update(Blob).where(Blob.sha256 == taken.sha256, Blob.damage.is_distinct_from(SUSPECT))

@@ -148,10 +148,10 @@ def adopt(store: Store, *, dry_run: bool) -> Adoption:
     if before.found is not None and is_copy and before.found.epoch == before.own.epoch:
         raise Conflict(f"{before.detail}. Run registry admin new-epoch first, so that the two can be told apart")
     keys = _known_keys()
-    present = len(keys) - len(_absent(store, keys))
+    present = len(keys) - len(_absent_keys(store, keys))
     listed, unknown = _census(store)
     if not dry_run:
-        _record(before)
+        _record_adoption(before)
         with reading() as session:
             own = _own(session)  # whose latest entry is that of the adoption
         store.claim(own.dump(), replace=True)
@@ -189,7 +189,7 @@ def _compared(session: Session, own: Identity, content: bytes | None) -> tuple[I
 
 def _unclaimed(store: Store, own: Identity) -> Finding:
     keys = _known_keys()
-    if keys and len(_absent(store, keys)) < len(keys):
+    if keys and len(_absent_keys(store, keys)) < len(keys):
         return Finding(State.FREE, "the store carries no identity yet, and has objects of this registry", own)
     if keys:
         problem = f"the store carries no identity, and none of {len(keys)} objects that this registry has stored"
@@ -220,7 +220,7 @@ def _known_keys() -> Sequence[str]:
     return found
 
 
-def _absent(store: Store, keys: Sequence[str]) -> list[str]:
+def _absent_keys(store: Store, keys: Sequence[str]) -> list[str]:
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         return [key for key, stat in zip(keys, pool.map(store.stat, keys), strict=True) if stat is None]
 
@@ -234,7 +234,7 @@ def _census(store: Store) -> tuple[int, int]:
     return len(keys), len(set(keys) - known)
 
 
-def _record(before: Finding) -> None:
+def _record_adoption(before: Finding) -> None:
     with transaction() as session:
         chain = audit.lock_chain(session, STORAGE)
         event = audit.begin(chain)

@@ -47,7 +47,7 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
         yield Finding("foreign", "registry-id", whose.detail, harm=True)
     yield from _versions()
     yield from _artifacts(store)
-    yield from _blobs(store, deep=deep, mark=mark)
+    yield from _check_blobs(store, deep=deep, mark=mark)
     yield from _strays(store)
 
 
@@ -101,7 +101,7 @@ def _unbacked(ids: Sequence[int]) -> Rows:
     )
 
 
-def _blobs(store: Store, *, deep: bool, mark: bool) -> Iterator[Finding]:
+def _check_blobs(store: Store, *, deep: bool, mark: bool) -> Iterator[Finding]:
     after = ""
     while True:
         with reading() as session:
@@ -110,14 +110,14 @@ def _blobs(store: Store, *, deep: bool, mark: bool) -> Iterator[Finding]:
         for blob, finding in _compare(found, store, deep=deep, mark=mark):
             if _is_current(blob):
                 if mark and finding.harm:
-                    _mark(blob)
+                    _mark_suspect(blob)
                 yield finding
         if len(found) < BATCH:
             return
         after = found[-1].sha256
 
 
-def _mark(blob: Blob) -> None:
+def _mark_suspect(blob: Blob) -> None:
     with transaction() as session:
         damage.suspect(session, [blob])
 

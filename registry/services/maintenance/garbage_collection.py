@@ -77,7 +77,7 @@ def collect(
         store_ownership.confirm(store, renew=True)
     while not dry_run and announcement.expire(store=store):
         pass
-    yield from _blobs(store, grace, actor, dry_run=dry_run)
+    yield from _collect_blobs(store, grace, actor, dry_run=dry_run)
     yield from _strays(store, grace, actor, dry_run=dry_run, unseen=unseen)
 
 
@@ -116,7 +116,7 @@ def _seen(found: Iterator[Found], unseen: Callable[[str], None]) -> Iterator[Fou
         unseen(denied.detail)
 
 
-def _blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
+def _collect_blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
     columns = (Blob.sha256, Blob.size, Blob.unreferenced_since, artifacts.needed(Blob.sha256))
     after = ""
     while True:
@@ -125,7 +125,7 @@ def _blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> It
             page = select(*columns).where(Blob.sha256 > after).order_by(Blob.sha256).limit(BATCH)
             rows = session.execute(page).all()
         if not dry_run:
-            _mark([sha256 for sha256, _, since, needed in rows if not needed and since is None], at=moment)
+            _mark_blobs([sha256 for sha256, _, since, needed in rows if not needed and since is None], at=moment)
             _spare([sha256 for sha256, _, since, needed in rows if needed and since is not None])
         for sha256, size, since, needed in rows:
             if not needed:
@@ -137,7 +137,7 @@ def _blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> It
         after = rows[-1][0]
 
 
-def _mark(digests: Sequence[str], *, at: datetime) -> None:
+def _mark_blobs(digests: Sequence[str], *, at: datetime) -> None:
     """Note since when nobody needs them. Blobs that somebody is about to register are left for the next time."""
     if digests:
         with transaction() as session:
@@ -176,7 +176,7 @@ def _delete_blob(sha256: str, due: datetime, store: Store, actor: Actor) -> bool
             session.delete(blob)
             session.merge(Stray(key=key, handle="", size=size, found_at=_while_deleting(session)))
             session.flush()  # the entry below is the transaction's last act
-            _record(session, "blob.collected", key, size, actor, digest=f"sha256:{sha256}")
+            _record_deletion(session, "blob.collected", key, size, actor, digest=f"sha256:{sha256}")
     except IntegrityError as error:  # the database's own guard: a version came to need it at the last moment
         log.warning("blob_needed_after_all", blob=sha256, error=str(error.orig))
         return False
@@ -187,12 +187,14 @@ def _strays(
     store: Store, grace: timedelta, actor: Actor, *, dry_run: bool, unseen: Callable[[str], None]
 ) -> Iterator[Waste]:
     for some in stored(store, unseen=unseen):
-        yield from _look(some, store, grace, actor, dry_run=dry_run)
+        yield from _collect_strays(some, store, grace, actor, dry_run=dry_run)
     if not dry_run:
         _forget_the_gone(store, grace)
 
 
-def _look(found: list[Found], store: Store, grace: timedelta, actor: Actor, *, dry_run: bool) -> Iterator[Waste]:
+def _collect_strays(
+    found: list[Found], store: Store, grace: timedelta, actor: Actor, *, dry_run: bool
+) -> Iterator[Waste]:
     with reading() as session:
         moment = leases.now(session)
         strays = unknown(session, found)
@@ -231,7 +233,7 @@ def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store,
     with transaction() as session:
         if not unknown(session, [(key, handle, size)]):
             return False
-        _record(session, "upload.collected" if handle else "object.collected", key, size, actor)
+        _record_deletion(session, "upload.collected" if handle else "object.collected", key, size, actor)
     return _destroy(store, key, handle)
 
 
@@ -288,7 +290,9 @@ def _destroy(store: Store, key: str, handle: str) -> bool:
     return True
 
 
-def _record(session: Session, action: str, key: str, size: int, actor: Actor, *, digest: str | None = None) -> None:
+def _record_deletion(
+    session: Session, action: str, key: str, size: int, actor: Actor, *, digest: str | None = None
+) -> None:
     storage = audit.lock_chain(session, STORAGE)
     event = audit.begin(storage)
     happening = Happening(

@@ -78,7 +78,7 @@ def confirm() -> None:
         log.warning("secret_key_superseded", key=own.fingerprints[0], current=recorded[0])
     if found in {Standing.FIRST, Standing.NEXT}:
         try:
-            _record(own)
+            _record_keys(own)
         except SecretKeyMismatch:
             raise
         except Unavailable as error:
@@ -118,7 +118,7 @@ def replace(reason: str) -> str:
     """
     own = _own().fingerprints[0]
     with transaction() as session:
-        row, recorded = _locked(session)
+        row, recorded = _lock_registry(session)
         if recorded[:1] == [own]:
             raise Conflict(f"the key with the fingerprint {own} is this database's: there is nothing to replace")
         _write(session, row, recorded, own, KEY_REPLACED, reason=reason)
@@ -161,10 +161,10 @@ def _sealed_the_latest_entry(session: Session) -> bool:
     return seal is None or audit.knows_key_of(seal)
 
 
-def _record(own: Keys) -> None:
+def _record_keys(own: Keys) -> None:
     """Look again under the lock, for another process may have been faster. The first key needs no audit entry."""
     with transaction() as session:
-        row, recorded = _locked(session)
+        row, recorded = _lock_registry(session)
         match standing(recorded, own.fingerprints):
             case Standing.FIRST:
                 row.secret_keys = [own.fingerprints[0]]
@@ -176,7 +176,7 @@ def _record(own: Keys) -> None:
                 raise _mismatch(recorded, own)
 
 
-def _locked(session: Session) -> tuple[Registry, list[str]]:
+def _lock_registry(session: Session) -> tuple[Registry, list[str]]:
     row = session.scalars(select(Registry).with_for_update().execution_options(populate_existing=True)).one()
     return row, list(row.secret_keys or ())
 

@@ -226,31 +226,33 @@ def networked(path: Path, mounts: str) -> str | None:
 
 
 def _postgres(session: Session) -> Check:
-    version = int(_shown(session, "server_version_num")) // 10_000
+    version = int(_current_setting(session, "server_version_num")) // 10_000
     wrong = list(_unlike_wanted(session))
     if version < OLDEST_POSTGRES:
         wrong.append((f"PostgreSQL {version} is older than {OLDEST_POSTGRES}", "upgrade it"))
-    if _shown(session, "statement_timeout") in {"0", ""}:
+    if _current_setting(session, "statement_timeout") in {"0", ""}:
         wrong.append(("there is no statement_timeout, because a pooler drops startup options: a slow query holds its "
                       "connection for ever", "set it with ALTER ROLE, as deploy/docs/postgresql.md does"))  # fmt: skip
     if wrong:
         fixes = "; ".join(dict.fromkeys(fix for _, fix in wrong))
         harmless = all(problem.split()[0] in DURABILITY for problem, _ in wrong)
         return Check(harmless, "; ".join(problem for problem, _ in wrong), f"{fixes[0].upper()}{fixes[1:]}.")
-    timeouts = ", ".join(f"{name} {_shown(session, name)}" for name in ("statement_timeout", "lock_timeout"))
-    return Check(True, f"PostgreSQL {_shown(session, 'server_version')}, {timeouts}")
+    timeouts = ", ".join(f"{name} {_current_setting(session, name)}" for name in ("statement_timeout", "lock_timeout"))
+    return Check(True, f"PostgreSQL {_current_setting(session, 'server_version')}, {timeouts}")
 
 
 def _unlike_wanted(session: Session) -> Iterator[tuple[str, str]]:
     for name, (wanted, meaning, fix) in WANTED.items():
-        found = _shown(session, name)
+        found = _current_setting(session, name)
         stricter = name == "synchronous_commit" and found in {"remote_write", "remote_apply"}
         if found != wanted and not stricter:
             yield f"{name} is {found}: {meaning}", fix
 
 
 def _connections(session: Session, *, pool_size: int, processes: int) -> Check:
-    most = int(_shown(session, "max_connections")) - int(_shown(session, "superuser_reserved_connections"))
+    most = int(_current_setting(session, "max_connections")) - int(
+        _current_setting(session, "superuser_reserved_connections")
+    )
     wanted = (pool_size + OVERFLOW) * processes
     told = f"this service may open {wanted} ({processes} processes), the database grants {most}"
     if wanted > most:
@@ -280,5 +282,5 @@ def _free_mib(path: Path | None) -> int:
     return found.f_bavail * found.f_frsize // 2**20
 
 
-def _shown(session: Session, name: str) -> str:
+def _current_setting(session: Session, name: str) -> str:
     return str(session.execute(text("SELECT current_setting(:name, true)"), {"name": name}).scalar() or "")

@@ -51,17 +51,17 @@ class Gauge:
 
 def look() -> list[Gauge]:
     """Look at everything once, for a few seconds at most. Raises Unavailable."""
-    return bounded_calls.ask("database's count", _read).answer(PATIENCE_SECONDS)
+    return bounded_calls.ask("database's count", _read_gauges).answer(PATIENCE_SECONDS)
 
 
-def _read() -> list[Gauge]:
+def _read_gauges() -> list[Gauge]:
     try:
-        return _told()
+        return _query_gauges()
     except SQLAlchemyError as error:  # a schema that is older than this release has not all of the tables
         raise Unavailable(f"the database cannot be counted: {error}", retry_after=5) from error
 
 
-def _told() -> list[Gauge]:
+def _query_gauges() -> list[Gauge]:
     with reading() as session:
         moment = leases.now(session)
         return [
@@ -72,9 +72,9 @@ def _told() -> list[Gauge]:
                   background_jobs.parked(session)),
             Gauge("registry_audit_entries", "Entries of the audit log, by the id of the latest.", None,
                   {"": session.scalars(select(func.coalesce(func.max(AuditEntry.id), 0))).one()}, total=True),
-            *_clock(session, moment),
+            *_clock_gauges(session, moment),
             *_role(session),
-            *_counted(session, moment),
+            *_counted_gauges(session, moment),
         ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def clock_ahead_seconds(session: Session, moment: datetime) -> float:
     return max(0.0, (latest - moment).total_seconds()) if latest else 0.0
 
 
-def _clock(session: Session, moment: datetime) -> list[Gauge]:
+def _clock_gauges(session: Session, moment: datetime) -> list[Gauge]:
     return [
         Gauge("registry_clock_step_seconds", "By how much the database's clock was set while this process ran, or 0.",
               None, {"": times.current().step.total_seconds()}),
@@ -148,7 +148,7 @@ def _workers(session: Session) -> list[Gauge]:
     ]  # fmt: skip
 
 
-def _counted(session: Session, moment: datetime) -> list[Gauge]:
+def _counted_gauges(session: Session, moment: datetime) -> list[Gauge]:
     counted, at = table_counts.latest(session)
     if at is None:
         return []

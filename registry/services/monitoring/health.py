@@ -57,7 +57,11 @@ class Check:
 
 def readiness(store: Store) -> dict[str, Check]:
     """Look at everything a request may need, for two seconds at most, and at log, counts and clock of this process."""
-    own = {"logs": _check(writer.problem), "metrics": _check(shared_values.problem), "clock": _check(_clock)}
+    own = {
+        "logs": _check_quietly(writer.problem),
+        "metrics": _check_quietly(shared_values.problem),
+        "clock": _check_quietly(_clock_problem),
+    }
     return _needed(store) | own
 
 
@@ -76,20 +80,24 @@ def state_of(checks: Mapping[str, Check]) -> str:
 
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """Look at everything a request may need, and at what an operator wants to know besides."""
-    found = _needed(store) | {"abilities": _told(partial(_abilities, store))}
+    found = _needed(store) | {"abilities": _check_with_text(partial(_abilities, store))}
     if found["storage"].ok:
         found["listing"] = _listing(store)
     for upstream in upstreams:
-        found[f"tracking server {upstream.server.url}"] = _told(partial(_upstream, upstream))
+        found[f"tracking server {upstream.server.url}"] = _check_with_text(partial(_upstream, upstream))
     if found["database"].ok and found["migrations"].ok:
-        found |= {"verification": _check(_backlog), "versions": _check(_pending), "bytes": _check(_damage),
-                  "jobs": _check(_parked)}  # fmt: skip
+        found |= {
+            "verification": _check_quietly(_backlog),
+            "versions": _check_quietly(_pending),
+            "bytes": _check_quietly(_damage),
+            "jobs": _check_quietly(_parked),
+        }
     return found
 
 
 def store_answers(store: Store) -> bool:
     """Whether the store is there; looked at for two seconds at most."""
-    return _told(lambda: bounded_calls.ask("store", partial(_storage, store)).answer(READY_SECONDS)).ok
+    return _check_with_text(lambda: bounded_calls.ask("store", partial(_storage, store)).answer(READY_SECONDS)).ok
 
 
 def probe(store: Store) -> None:
@@ -116,17 +124,17 @@ def _privileges(danger: str | None) -> Check:
 def _needed(store: Store) -> dict[str, Check]:
     asked = bounded_calls.ask("database", _database), bounded_calls.ask("store", partial(_storage, store))
     end = time.monotonic() + READY_SECONDS
-    database = _check(lambda: _nothing(asked[0].answer(end - time.monotonic())))
+    database = _check_quietly(lambda: _nothing(asked[0].answer(end - time.monotonic())))
     found = {
         "database": database,
-        "migrations": _check(lambda: asked[0].answer(0).mismatch),
-        "storage": _told(lambda: asked[1].answer(end - time.monotonic())),
+        "migrations": _check_quietly(lambda: asked[0].answer(0).mismatch),
+        "storage": _check_with_text(lambda: asked[1].answer(end - time.monotonic())),
     }
     if found["migrations"].ok:
-        found["secret_key"] = _check(lambda: asked[0].answer(0).key)
+        found["secret_key"] = _check_quietly(lambda: asked[0].answer(0).key)
     if all(check.ok for check in found.values()):
         whose = bounded_calls.ask("store's identity", partial(_identity, store))
-        found["identity"] = _told(lambda: whose.answer(end - time.monotonic()))
+        found["identity"] = _check_with_text(lambda: whose.answer(end - time.monotonic()))
     if database.ok and asked[0].answer(0).has_roles:
         found["privileges"] = _privileges(asked[0].answer(0).danger)
     return found
@@ -136,7 +144,7 @@ def _nothing(_answer: _Database) -> None:
     """That there is an answer is what was to be known."""
 
 
-def _check(look: Callable[[], str | None]) -> Check:
+def _check_quietly(look: Callable[[], str | None]) -> Check:
     """*look* tells what is wrong."""
     try:
         problem = look()
@@ -145,7 +153,7 @@ def _check(look: Callable[[], str | None]) -> Check:
     return Check(problem is None, problem or "ok")
 
 
-def _told(look: Callable[[], str]) -> Check:
+def _check_with_text(look: Callable[[], str]) -> Check:
     """*look* tells what it saw, and raises what is wrong."""
     try:
         return Check(True, look())
@@ -153,7 +161,7 @@ def _told(look: Callable[[], str]) -> Check:
         return Check(False, error.detail)
 
 
-def _clock() -> str | None:
+def _clock_problem() -> str | None:
     """Return why entries cannot be dated, as far as this process has noticed; None when they can."""
     refusal = times.refusal()
     return refusal.detail if refusal else None

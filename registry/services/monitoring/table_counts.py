@@ -24,7 +24,7 @@ def take(*, least_age: timedelta = EVERY) -> bool:
         moment, last = leases.now(session), session.scalars(select(func.max(Census.counted_at))).one()
         if last is not None and moment - last < least_age:
             return False
-        counted = list(_counted(session, moment))
+        counted = list(_count_rows(session, moment))
     with transaction() as session:
         session.execute(delete(Census).where(Census.name.in_(NAMES)))
         rows = [
@@ -41,7 +41,7 @@ def latest(session: Session) -> tuple[dict[tuple[str, str], int], datetime | Non
     return {(row.name, row.label): row.value for row in rows}, max((row.counted_at for row in rows), default=None)
 
 
-def _counted(session: Session, moment: datetime) -> Iterator[tuple[str, str, int]]:
+def _count_rows(session: Session, moment: datetime) -> Iterator[tuple[str, str, int]]:
     for name, column in (("versions", Version.state), ("imports", Import.state)):
         for state, count in session.execute(select(column, func.count()).group_by(column)):
             yield name, state, count

@@ -52,7 +52,7 @@ def find_models_mlflow(
     with reading() as session:
         found = _found(search.models, session, mlflow_entities.MODELS, wanted)
         items, found = mlflow_entities.fitting_models(session, found)
-    return MlflowPage(items, _token(query, found))
+    return MlflowPage(items, _page_token(query, found))
 
 
 def find_versions_mlflow(
@@ -63,7 +63,7 @@ def find_versions_mlflow(
     wanted, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
     with reading() as session:
         found = _found(search.versions, session, mlflow_entities.VERSIONS, wanted)
-    return MlflowPage(mlflow_entities.version_briefs(found.rows), _token(query, found))
+    return MlflowPage(mlflow_entities.version_briefs(found.rows), _page_token(query, found))
 
 
 def find_models(
@@ -157,7 +157,7 @@ def fingerprint(*texts: str) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def _token(query: str, found: Fitting) -> str | None:
+def _page_token(query: str, found: Fitting) -> str | None:
     position = search.position(found)
     if position is None:
         return None

@@ -27,12 +27,12 @@ SOUGHT = {
 
 def moves(act: Act) -> Act:
     """Count the moves that *act* makes, its third argument being the target."""
-    return cast(Act, _counted(act, lambda target: SOUGHT[target]))
+    return cast(Act, _counting(act, lambda target: SOUGHT[target]))
 
 
 def rollbacks(act: Act) -> Act:
     """Count the rollbacks that *act* makes."""
-    return cast(Act, _counted(act, lambda _: Kind.ROLLBACK))
+    return cast(Act, _counting(act, lambda _: Kind.ROLLBACK))
 
 
 def arrived(sizes: Sequence[int]) -> None:
@@ -47,7 +47,7 @@ def refused(number: int) -> None:
     meters().uploads.labels("refused").inc(number)
 
 
-def _counted(act: Any, sought: Callable[[Any], Kind]) -> Any:
+def _counting(act: Any, sought: Callable[[Any], Kind]) -> Any:
     @functools.wraps(act)
     def counting(*arguments: Any, **named: Any) -> Moved:
         kind = sought(arguments[2] if len(arguments) > 2 else named.get("target"))

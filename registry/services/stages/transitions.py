@@ -100,13 +100,15 @@ def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, 
     warnings = [unchecked] if unchecked else []
     if terms.dry_run:
         return replace(_rehearse_move(model, number, target, terms, actor=actor), warnings=warnings)
-    moved = _move(model, number, target, terms, warnings, actor=actor)
+    moved = _change_stage(model, number, target, terms, warnings, actor=actor)
     if unchecked and moved.at is not None:
         precheck.check_soon(model, number)
     return moved
 
 
-def _move(model: str, number: int, target: Stage, terms: Terms, warnings: Sequence[str], *, actor: Actor) -> Moved:
+def _change_stage(
+    model: str, number: int, target: Stage, terms: Terms, warnings: Sequence[str], *, actor: Actor
+) -> Moved:
     with unit_of_work() as session:
         held = catalog.lock_model(session, model)
         found = catalog.version(session, held, number)

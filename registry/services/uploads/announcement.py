@@ -79,7 +79,7 @@ def announce(wanted: Wanted, *, actor: Actor, store: Store, limits: Limits) -> A
 
     An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
     """
-    with _opened([wanted], actor=actor, store=store, limits=limits) as (session, (announced,)):
+    with _open_upload([wanted], actor=actor, store=store, limits=limits) as (session, (announced,)):
         # The target is a credential that expires: a repetition reads the upload to have a fresh one signed.
         return answer(session, announced, kept=replace(announced, target=None))
 
@@ -88,7 +88,7 @@ def announce_many(wanted: Sequence[Wanted], *, actor: Actor, store: Store, limit
     """As :func:`announce`, for many at once."""
     if len({item.sha256 for item in wanted}) < len(wanted):
         raise Invalid.field("uploads", "name each digest once")
-    with _opened(wanted, actor=actor, store=store, limits=limits) as (session, announced):
+    with _open_upload(wanted, actor=actor, store=store, limits=limits) as (session, announced):
         kept = Batch([replace(item, target=None) for item in announced])
         return answer(session, Batch(announced), kept=kept)
 
@@ -195,7 +195,7 @@ def url_deadline(upload: Upload, limits: Limits) -> datetime:
 
 
 @contextmanager
-def _opened(
+def _open_upload(
     wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits
 ) -> Iterator[tuple[Session, list[Announced]]]:
     """A unit of work in which the uploads are recorded; whatever is slow was done before it began."""
@@ -213,7 +213,7 @@ def _opened(
     try:
         for item in wanted:
             if blob := known.get(item.sha256):
-                announced.append(_known(blob, item))
+                announced.append(_known_blob(blob, item))
             elif upload := begun.get(item):
                 announced.append(Announced(record(upload), None))
             else:
@@ -269,7 +269,7 @@ def _is_dropped(upload: Upload, store: Store) -> bool:
     return False
 
 
-def _known(blob: Blob, item: Wanted) -> Announced:
+def _known_blob(blob: Blob, item: Wanted) -> Announced:
     if blob.size != item.size:
         raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {item.size}")
     return Announced(UploadRecord(None, UploadState.VERIFIED, item.sha256, item.size, None), None)

@@ -52,7 +52,7 @@ def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     """
     with reading() as session:
         upload = announcement.find(session, upload_id, actor.id)
-    found = _look(upload, store, now=times.now())
+    found = _look_at_object(upload, store, now=times.now())
     if isinstance(found.refusal, UploadMismatch):
         _refuse([found], store)
         raise found.refusal
@@ -79,7 +79,9 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
     seen = store.glance([it.key for it in by_id.values() if it.state == UploadState.PENDING and not it.handle])
     now = times.now()  # which the threads, outside of the app's context, cannot ask for
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        found = list(pool.map(lambda upload: _look(upload, store, seen.get(upload.key), now=now), by_id.values()))
+        found = list(
+            pool.map(lambda upload: _look_at_object(upload, store, seen.get(upload.key), now=now), by_id.values())
+        )
     if wrong := [arrival for arrival in found if isinstance(arrival.refusal, UploadMismatch)]:
         _refuse(wrong, store)
     with _kept(found, store, actor=actor) as (session, done):
@@ -100,7 +102,7 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
     ]  # fmt: skip
     by_digest = {row["sha256"]: row for row in rows}
     spare = []
-    for blob in _locked(session, rows, by_digest):
+    for blob in _lock_blobs(session, rows, by_digest):
         row = by_digest[blob.sha256]
         blob.unreferenced_since = None
         if blob.key != row["key"] and blob.damage is None:
@@ -111,7 +113,7 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
     return spare
 
 
-def _locked(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
+def _lock_blobs(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
     """The blobs of the digests, old or made from *rows*; one that the collector takes away meanwhile is made anew."""
     while True:
         insert_missing(session, Blob, rows, key=["sha256"])
@@ -123,7 +125,7 @@ def _locked(session: Session, rows: Sequence[dict[str, Any]], digests: Collectio
             return found
 
 
-def _look(upload: Upload, store: Store, seen: Stat | None = None, *, now: datetime) -> Arrival:
+def _look_at_object(upload: Upload, store: Store, seen: Stat | None = None, *, now: datetime) -> Arrival:
     """Look at what the store has of an upload, without the database: several may be looked at at once."""
     if upload.state in ARRIVED:
         return Arrival(upload)
@@ -160,13 +162,13 @@ def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[t
                 row_seals.seal_upload(upload)
                 verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
         spare = keep(session, verified, actor=actor)
-        yield session, [_told(current[arrival.upload.id], arrival) for arrival in found]
+        yield session, [_announced(current[arrival.upload.id], arrival) for arrival in found]
     move_counts.arrived(arrived)
     for key in spare:
         announcement.delete_quietly(store, key)
 
 
-def _told(upload: Upload, arrival: Arrival) -> Announced:
+def _announced(upload: Upload, arrival: Arrival) -> Announced:
     """An upload with the reason why it is not complete, if it is not."""
     told = announcement.record(upload)
     if arrival.refusal is not None and upload.state == UploadState.PENDING:

@@ -55,7 +55,7 @@ def bring_all(
         if not copies:
             also(session)
     if copies:
-        _copy(copies, owner, store, also)
+        _copy_to_store(copies, owner, store, also)
 
 
 def take_over(found: Collection[Wanted], *, owner: Actor) -> set[str]:
@@ -89,17 +89,17 @@ class _Copy:
     read: Read
 
 
-def _copy(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[Session], None]) -> None:
+def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[Session], None]) -> None:
     try:
         if len(copies) == 1:
             etags = [_write(copies[0], store)]
         else:
             with ThreadPoolExecutor(max_workers=completion.THREADS) as pool:
                 etags = list(pool.map(lambda copy: _write(copy, store), copies))
-        spare = _keep({copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}, owner, also)
+        spare = _keep_upload({copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}, owner, also)
     except Exception as error:
         for copy in copies:
-            if _close(copy.upload_id, getattr(error, "detail", "the copy was given up"), owner):
+            if _close_failed_upload(copy.upload_id, getattr(error, "detail", "the copy was given up"), owner):
                 announcement.delete_quietly(store, copy.key)
         raise
     for key in spare:
@@ -128,7 +128,7 @@ def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
     return upload
 
 
-def _keep(etags: Mapping[str, str], owner: Actor, also: Callable[[Session], None]) -> list[str]:
+def _keep_upload(etags: Mapping[str, str], owner: Actor, also: Callable[[Session], None]) -> list[str]:
     """Let the registry refer to the copies, by their uploads; returns the keys of objects that are spare."""
     with transaction() as session:
         arrived = []
@@ -144,7 +144,7 @@ def _keep(etags: Mapping[str, str], owner: Actor, also: Callable[[Session], None
     return spare
 
 
-def _close(upload_id: str, reason: str, owner: Actor) -> bool:
+def _close_failed_upload(upload_id: str, reason: str, owner: Actor) -> bool:
     """Close an upload whose copy came to nothing; false where the registry refers to it already."""
     with transaction() as session:
         upload = announcement.find(session, upload_id, owner.id, lock=True)

@@ -52,7 +52,7 @@ def verify_next(*, store: Store) -> bool:
         background_jobs.park_upload(lease)
         return True
     try:
-        if _is_genuine(upload):
+        if _is_genuine_upload(upload):
             _verify(upload, lease, store)
         else:
             _fail(lease, f"it {announcement.UNSEALED}")
@@ -82,7 +82,7 @@ def settle(*, protected: Collection[str]) -> Settled:
     return Settled(settled.count(VersionState.READY), settled.count(VersionState.FAILED))
 
 
-def _is_genuine(upload: Upload) -> bool:
+def _is_genuine_upload(upload: Upload) -> bool:
     with reading() as session:
         return bool(row_seals.genuine(session, [upload]))
 
@@ -96,11 +96,11 @@ def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
         _fail(lease, refusal.detail)
         announcement.discard(store, upload)
         return
-    for key in _keep(lease, stat):
+    for key in _keep_bytes(lease, stat):
         announcement.delete_quietly(store, key)
 
 
-def _keep(lease: Lease[Upload], stat: Stat) -> list[str]:
+def _keep_bytes(lease: Lease[Upload], stat: Stat) -> list[str]:
     with transaction() as session:
         upload = lease.lock(session)
         if not row_seals.genuine(session, [upload]):
@@ -139,17 +139,19 @@ def _settle(version_id: int, model_id: str, protected: Collection[str]) -> Versi
         reason = None
         _expel(session, version)
         if not artifacts.count_lacking(session, version):
-            state = _mark(session, held, version, VersionState.READY, None)
+            state = _set_state(session, held, version, VersionState.READY, None)
             alias_requests.grant(session, held, version, protected=protected)
         elif reason := _why_hopeless(session, version):
-            state = _mark(session, held, version, VersionState.FAILED, reason)
+            state = _set_state(session, held, version, VersionState.FAILED, reason)
         else:
             return None
     log.info("version_settled", model=held.name, version=version.number, state=state.value, reason=reason)
     return state
 
 
-def _mark(session: Session, held: Model, version: Version, state: VersionState, reason: str | None) -> VersionState:
+def _set_state(
+    session: Session, held: Model, version: Version, state: VersionState, reason: str | None
+) -> VersionState:
     event = audit.begin(held)
     version.state, version.state_reason = state.value, reason
     catalog.touch(version, event.at)

@@ -106,9 +106,9 @@ def entries(
         if not found.items:
             known_values.require_account(session, criteria.actor)
             known_values.require_model(session, criteria.model)
-    return Page([_record(row, name) for row, name in found.items], found.next_after)
+    return Page([_download_record(row, name) for row, name in found.items], found.next_after)
 
 
-def _record(row: Download, name: str | None) -> DownloadRecord:
+def _download_record(row: Download, name: str | None) -> DownloadRecord:
     actor = {"id": row.actor_id, "name": name or ""} if row.actor_id else None
     return DownloadRecord(row.hour, actor, row.address, row.model or None, row.number, row.way, row.count, row.last_at)

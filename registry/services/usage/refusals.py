@@ -102,7 +102,7 @@ def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None
         found = page(session, statement, Refusal, since=criteria.since, until=criteria.until, after=after, limit=limit)
         if not found.items:
             _require_known(session, criteria)
-    return Page([_record(refusal, name) for refusal, name in found.items], found.next_after)
+    return Page([_refusal_record(refusal, name) for refusal, name in found.items], found.next_after)
 
 
 def _require_known(session: Session, criteria: Criteria) -> None:
@@ -120,7 +120,7 @@ def _codes(kinds: Iterable[type[RegistryError]]) -> set[str]:
     return {code for kind in kinds for code in (kind.code, *_codes(kind.__subclasses__()))}
 
 
-def _record(refusal: Refusal, name: str | None) -> RefusalRecord:
+def _refusal_record(refusal: Refusal, name: str | None) -> RefusalRecord:
     actor = {"id": refusal.actor_id, "name": name or ""} if refusal.actor_id else None
     return RefusalRecord(
         refusal.hour, actor, refusal.address, refusal.action, refusal.code, refusal.count, refusal.last_at
