@@ -29,6 +29,9 @@ def blocks(page: Path, *languages: str) -> list[str]:
 
 
 def missing(expected: str, output: str) -> list[str]:
-    """Return the lines of the block *expected* that the lines of *output* do not have; ``…`` is any text."""
-    patterns = [".*".join(map(re.escape, line.strip().split("…"))) for line in expected.splitlines()]
-    return [pattern for pattern in patterns if not re.search(f"^.*{pattern}", output, re.MULTILINE)]
+    """Return the lines of the block *expected* that *output* does not have; ``…`` is any text, a space any spaces."""
+    return [line for line in expected.splitlines() if not re.search(_pattern(line.strip()), output, re.MULTILINE)]
+
+
+def _pattern(line: str) -> str:
+    return "^.*" + ".*".join(r" +".join(map(re.escape, re.split(" +", part))) for part in line.split("…"))
