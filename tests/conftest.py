@@ -20,14 +20,16 @@ from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
 from registry.services.accounts import accounts
-from tests.support import disks, documented, logging_state
-from tests.support.api import Api, Given
+from tests.support import logging_state, openapi_conformance
+from tests.support.api import Api
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
-from tests.support.identity import claim, identify
+from tests.support.memory_disk import memory_disk
 from tests.support.postgres import running_postgres
+from tests.support.registry_builder import RegistryBuilder, in_process
+from tests.support.registry_identity import claim, identify
 from tests.support.servers import Launcher
 
-pytest_plugins = ["pytester", "tests.support.fixtures_s3", "tests.support.variants"]
+pytest_plugins = ["pytester", "tests.support.s3_fixtures", "tests.support.variants"]
 
 SECRET = "a secret for tests, long enough to be taken"
 for name in [name for name in os.environ if name.startswith("REGISTRY_")]:
@@ -91,7 +93,7 @@ def launcher() -> Iterator[Launcher]:
 @pytest.fixture(scope="session")
 def quick_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory for what is synchronised often and stays small: in memory, where there is room."""
-    with disks.quick(tmp_path_factory.mktemp("quick")) as found:
+    with memory_disk(tmp_path_factory.mktemp("quick")) as found:
         yield found
 
 
@@ -113,7 +115,7 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
     """Settings over a database's URL; keywords change them."""
 
     def make(url: str, **changes: object) -> Settings:
-        given = {
+        values = {
             "database_url": Secret(url),
             "storage_url": f"file://{storage_root}",
             "secret_key": Secret(SECRET),
@@ -123,7 +125,7 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
             "import_sources": ("https://sources.test/models",),  # a name that nobody has
             **changes,
         }
-        return Settings(**given)  # type: ignore[arg-type]  # the names are the fields'
+        return Settings(**values)  # type: ignore[arg-type]  # the names are the fields'
 
     return make
 
@@ -147,7 +149,7 @@ def databases(
 @pytest.fixture(scope="session")
 def apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
     """The app over each kind of database, made once: making one takes longer than most tests."""
-    return functools.cache(lambda kind: documented.watched(create_app(make_settings(databases(kind).url))))
+    return functools.cache(lambda kind: openapi_conformance.watched(create_app(make_settings(databases(kind).url))))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -166,7 +168,7 @@ def app(database: Database, apps: Callable[[str], Flask]) -> Iterator[Flask]:
     yield found
     with found.app_context():
         db.engine.dispose()
-    assert documented.faults(found) == []
+    assert openapi_conformance.faults(found) == []
 
 
 @pytest.fixture
@@ -195,8 +197,9 @@ def as_role(app: Flask, database: Database) -> Callable[[str], Api]:
 
 
 @pytest.fixture
-def given(api: Api) -> Given:
-    return Given(api)
+def registry(api: Api) -> RegistryBuilder:
+    """Create what a test starts from, in this process."""
+    return in_process(api)
 
 
 def _prepare(make_settings: Callable[..., Settings], url: str) -> dict[str, str]:

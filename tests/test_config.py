@@ -166,8 +166,10 @@ def test_a_variable_that_is_no_setting_is_refused_but_for_those_of_others(load: 
 
 
 def test_the_clients_variables_and_those_of_kubernetes_are_let_pass(load: Callable[..., Settings]) -> None:
-    load({"REGISTRY_URL": "https://models.test", "REGISTRY_TOKEN": "mrp_x", "REGISTRY_PORT": "tcp://10.0.0.1:80",
-          "REGISTRY_SERVICE_HOST": "10.0.0.1"})  # fmt: skip
+    others = {"REGISTRY_URL": "https://models.test", "REGISTRY_TOKEN": "mrp_x", "REGISTRY_PORT": "tcp://10.0.0.1:80",
+              "REGISTRY_SERVICE_HOST": "10.0.0.1"}  # fmt: skip
+
+    assert load(others) == load({})
 
 
 def test_a_value_can_come_from_a_file(load: Callable[..., Settings], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The world that hostile requests meet, and the ledger that sees what they leave behind."""
+"""The models and versions that hostile requests address, and the watch on what they change in the database."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from registry.config import Settings
 from registry.db.session import db
 from tests.api.hostile import world as worlds
 from tests.api.hostile.case import Case, failures
-from tests.api.hostile.ledger import Ledger, watching
+from tests.api.hostile.row_watch import RowWatch, watching
 from tests.api.hostile.world import World
-from tests.support import documented
+from tests.support import openapi_conformance
 from tests.support.databases import Database
 
 
@@ -30,7 +30,9 @@ class Try(Protocol):
 def small_apps(databases: Callable[[str], Database], make_settings: Callable[..., Settings]) -> Callable[[str], Flask]:
     """Apps that take more than 1,000 bytes in parts of 1,000, and read back at most 3,000 while a client waits."""
     sizes = {"single_put_bytes": 1000, "part_bytes": 1000, "inline_verify_bytes": 3000}
-    return functools.cache(lambda kind: documented.watched(create_app(make_settings(databases(kind).url, **sizes))))
+    return functools.cache(
+        lambda kind: openapi_conformance.watched(create_app(make_settings(databases(kind).url, **sizes)))
+    )
 
 
 @pytest.fixture
@@ -40,7 +42,7 @@ def in_parts(database: Database, small_apps: Callable[[str], Flask]) -> Iterator
     yield found
     with found.app_context():
         db.engine.dispose()
-    assert documented.faults(found) == []
+    assert openapi_conformance.faults(found) == []
 
 
 @pytest.fixture
@@ -49,12 +51,12 @@ def world(app: Flask, database: Database) -> World:
 
 
 @pytest.fixture
-def ledger(database: Database, world: World) -> Iterator[Ledger]:
+def row_watch(database: Database, world: World) -> Iterator[RowWatch]:
     """Opened when the world stands."""
     with watching(database.url) as found:
         yield found
 
 
 @pytest.fixture
-def attempt(world: World, ledger: Ledger) -> Try:
-    return lambda cases: failures(cases, world, ledger)
+def attempt(world: World, row_watch: RowWatch) -> Try:
+    return lambda cases: failures(cases, world, row_watch)

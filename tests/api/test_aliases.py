@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 CHAMPION = "/models/fraud/aliases/champion"
 TICK = timedelta(microseconds=1)
@@ -25,12 +27,12 @@ def at(api: Api, instant: str, by: timedelta = timedelta()) -> int | None:
 
 
 @pytest.fixture(autouse=True)
-def _two_versions(given: Given) -> None:
-    for files in given.others(2):
-        given.version(files=files)
+def _two_versions(registry: RegistryBuilder) -> None:
+    for files in registry.different_files(2):
+        registry.model("fraud").version(files=files)
 
 
-def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, given: Given) -> None:
+def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, registry: RegistryBuilder) -> None:
     created, moved = (api.put(CHAMPION, {"version": number, "reason": f"because {number}"}) for number in (1, 2))
 
     assert (created.status_code, moved.status_code) == (201, 200)
@@ -53,7 +55,7 @@ def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, given: Given) -> 
     assert [expect(200, api.get(f"/models/fraud/versions/{n}"))["aliases"] for n in (1, 2)] == [[], ["champion"]]
 
 
-def test_history_tells_which_alias_moved_from_where_to_where(api: Api, given: Given) -> None:
+def test_history_tells_which_alias_moved_from_where_to_where(api: Api, registry: RegistryBuilder) -> None:
     point(api, 1)
     point(api, 2, reason="better")
     expect(200, api.delete(f"{CHAMPION}?reason=retired"))
@@ -68,14 +70,14 @@ def test_history_tells_which_alias_moved_from_where_to_where(api: Api, given: Gi
     ]
 
 
-def test_pointing_where_it_points_writes_nothing(api: Api, given: Given) -> None:
+def test_pointing_where_it_points_writes_nothing(api: Api, registry: RegistryBuilder) -> None:
     first = point(api, 1, reason="first")
-    before = api.get("/models/fraud/versions/1").headers["ETag"], given.entries()
+    before = api.get("/models/fraud/versions/1").headers["ETag"], registry.audit_entry_count()
 
     again = api.put(CHAMPION, {"version": 1, "reason": "again"})
 
     assert (again.status_code, again.get_json()) == (200, first)
-    assert (api.get("/models/fraud/versions/1").headers["ETag"], given.entries()) == before
+    assert (api.get("/models/fraud/versions/1").headers["ETag"], registry.audit_entry_count()) == before
 
 
 @pytest.mark.parametrize(
@@ -83,11 +85,11 @@ def test_pointing_where_it_points_writes_nothing(api: Api, given: Given) -> None
     [(1, 1, True), (1, 2, False), (1, None, False), (None, None, True), (None, 1, False)],
 )
 def test_an_alias_is_compared_and_set(
-    api: Api, given: Given, current: int | None, expected: int | None, fits: bool
+    api: Api, registry: RegistryBuilder, current: int | None, expected: int | None, fits: bool
 ) -> None:
     if current:
         point(api, current)
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     response = api.put(CHAMPION, {"version": 2, "expected_current": expected})
 
@@ -96,14 +98,14 @@ def test_an_alias_is_compared_and_set(
     else:
         problem = expect(409, response)
         assert (problem["code"], problem["holder"]) == ("stale", current)
-        assert given.entries() == before
+        assert registry.audit_entry_count() == before
 
 
-def test_an_alias_that_was_moved_since_it_was_read_is_left_alone(api: Api, given: Given) -> None:
+def test_an_alias_that_was_moved_since_it_was_read_is_left_alone(api: Api, registry: RegistryBuilder) -> None:
     point(api, 1)
     stale = {"If-Match": api.get(CHAMPION).headers["ETag"]}
     fresh = {"If-Match": api.put(CHAMPION, {"version": 2}).headers["ETag"]}
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     problems = [
         expect(412, api.put(CHAMPION, {"version": 1}, headers=stale)),
@@ -112,11 +114,11 @@ def test_an_alias_that_was_moved_since_it_was_read_is_left_alone(api: Api, given
     ]
 
     assert {problem["code"] for problem in problems} == {"precondition_failed"}
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
     assert expect(200, api.delete(CHAMPION, headers=fresh))["number"] == 2
 
 
-def test_an_alias_remembers_every_version_it_pointed_at(api: Api, given: Given) -> None:
+def test_an_alias_remembers_every_version_it_pointed_at(api: Api, registry: RegistryBuilder) -> None:
     moves = [point(api, 1, reason="a"), point(api, 2, reason="b"), point(api, 1, reason="c")]
 
     history = expect(200, api.get(f"{CHAMPION}/history"))["items"]
@@ -144,7 +146,7 @@ def test_the_future_of_an_alias_is_not_known(api: Api) -> None:
     assert list(problem["errors"]) == ["as_of"]
 
 
-def test_a_deleted_alias_is_gone_and_its_history_stays(api: Api, given: Given) -> None:
+def test_a_deleted_alias_is_gone_and_its_history_stays(api: Api, registry: RegistryBuilder) -> None:
     since = point(api, 1)["since"]
 
     deleted = expect(200, api.delete(f"{CHAMPION}?reason=retired"))
@@ -168,14 +170,14 @@ def test_a_deleted_alias_can_be_made_again(api: Api) -> None:
     assert [item["number"] for item in expect(200, api.get(f"{CHAMPION}/history"))["items"]] == [2, 1]
 
 
-def test_an_alias_does_not_point_at_a_deleted_version(api: Api, given: Given) -> None:
+def test_an_alias_does_not_point_at_a_deleted_version(api: Api, registry: RegistryBuilder) -> None:
     expect(200, api.delete("/models/fraud/versions/2"))
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     problem = expect(409, api.put(CHAMPION, {"version": 2}))
 
     assert problem["code"] == "conflict"
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
 def test_an_alias_points_at_versions_that_exist(api: Api) -> None:
@@ -184,10 +186,10 @@ def test_an_alias_points_at_versions_that_exist(api: Api) -> None:
     assert problem["code"] == "not_found"
 
 
-def test_a_registration_moves_the_aliases_that_it_names(api: Api, given: Given) -> None:
+def test_a_registration_moves_the_aliases_that_it_names(api: Api, registry: RegistryBuilder) -> None:
     point(api, 1)
 
-    number = given.version(aliases=["champion", "latest-good", "champion"])
+    number = registry.model("fraud").version(aliases=["champion", "latest-good", "champion"])
 
     found = expect(200, api.get(CHAMPION))
     version = expect(200, api.get(f"/models/fraud/versions/{number}"))
@@ -195,13 +197,13 @@ def test_a_registration_moves_the_aliases_that_it_names(api: Api, given: Given) 
     assert version["aliases"] == ["champion", "latest-good"]
     assert expect(200, api.get("/models/fraud/versions/1"))["aliases"] == []
     assert [item["number"] for item in expect(200, api.get(f"{CHAMPION}/history"))["items"]] == [number, 1]
-    assert given.actions()[-1] == "version.registered"
+    assert registry.model("fraud").actions()[-1] == "version.registered"
 
 
-def test_a_registration_tells_where_its_aliases_pointed_before(api: Api, given: Given) -> None:
+def test_a_registration_tells_where_its_aliases_pointed_before(api: Api, registry: RegistryBuilder) -> None:
     point(api, 1)
 
-    given.version(aliases=["new", "champion"])
+    registry.model("fraud").version(aliases=["new", "champion"])
 
     entry = expect(200, api.get("/models/fraud/history"))["items"][0]
     assert entry["before"]["aliases"] == {"champion": 1, "new": None}
@@ -226,11 +228,11 @@ def test_aliases_that_differ_in_case_are_two(api: Api) -> None:
     assert expect(200, api.get(CHAMPION))["number"] == 1
 
 
-def test_an_alias_of_a_deleted_model_does_not_point_into_its_successor(api: Api, given: Given) -> None:
+def test_an_alias_of_a_deleted_model_does_not_point_into_its_successor(api: Api, registry: RegistryBuilder) -> None:
     since = point(api, 1)["since"]
     deleted = expect(200, api.delete("/models/fraud"))["deleted_at"]
-    given.model()
-    given.version()
+    registry.create_model()
+    registry.model("fraud").version()
 
     problem = expect(404, api.get(CHAMPION))
 
@@ -247,10 +249,10 @@ def test_a_name_that_means_something_else_is_no_alias(api: Api, alias: str) -> N
     assert expect(422, api.put("/models/fraud/aliases/production", {"version": 1}))["code"] == "invalid"
 
 
-def test_an_alias_in_use_elsewhere_belongs_to_each_model_alone(api: Api, given: Given) -> None:
+def test_an_alias_in_use_elsewhere_belongs_to_each_model_alone(api: Api, registry: RegistryBuilder) -> None:
     point(api, 1)
 
-    given.version("other", aliases=["champion"])
+    registry.model("other").version(aliases=["champion"])
 
     assert expect(200, api.get(CHAMPION))["model"] == "fraud"
     assert expect(200, api.get("/models/other/aliases/champion"))["model"] == "other"

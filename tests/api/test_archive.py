@@ -22,10 +22,12 @@ from registry.services.downloads import archive
 from registry.storage.checked import Store
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
-from tests.support.api import HOST, Api, Given, expect
+from tests.support.api import HOST, Api
 from tests.support.databases import Database
-from tests.support.memory import peak_memory
-from tests.support.stock import Stock, register
+from tests.support.peak_memory import peak_memory
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.store_maintenance import StoreMaintenance
 
 ARCHIVE = "/models/fraud/versions/1/archive"
 MIB = 1024 * 1024
@@ -34,8 +36,8 @@ NAMES = ["model.bin", LONG, "modèle/données ☃.bin", "\U0001f600", "x" * 100,
 
 
 @pytest.fixture
-def stock(app: Flask, database: Database, storage_root: Path) -> Stock:
-    return Stock(app, database, storage_root)
+def maintenance(app: Flask, database: Database, storage_root: Path) -> StoreMaintenance:
+    return StoreMaintenance(app, database, storage_root)
 
 
 def fetch(api: Api, **headers: str) -> TestResponse:
@@ -54,9 +56,11 @@ def drain(stream: Iterable[bytes], into: bytearray) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, MIB, MIB + 1])
-def test_a_version_is_one_tar_of_the_announced_length(stock: Stock, api: Api, given: Given, size: int) -> None:
+def test_a_version_is_one_tar_of_the_announced_length(
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder, size: int
+) -> None:
     content = (uuid.uuid4().bytes * (size // 16 + 1))[:size]
-    register(given, given.file(content), given.file(b"", path="empty"))
+    registry.model("fraud").version(files=[registry.file(content), registry.file(b"", path="empty")])
 
     response = fetch(api)
 
@@ -67,12 +71,12 @@ def test_a_version_is_one_tar_of_the_announced_length(stock: Stock, api: Api, gi
     assert int(response.headers["Content-Length"]) == len(response.data)
     assert len(response.data) % tarfile.RECORDSIZE == 0
     assert unpacked(response.data) == {"model.bin": content, "empty": b""}
-    assert stock.objects()
+    assert maintenance.objects()
 
 
-def test_names_of_any_length_and_alphabet_come_out_as_they_went_in(api: Api, given: Given) -> None:
+def test_names_of_any_length_and_alphabet_come_out_as_they_went_in(api: Api, registry: RegistryBuilder) -> None:
     contents = {name: uuid.uuid4().bytes for name in NAMES}
-    register(given, *(given.file(content, path=name) for name, content in contents.items()))
+    registry.model("fraud").version(files=[*(registry.file(content, path=name) for name, content in contents.items())])
 
     response = fetch(api)
 
@@ -83,18 +87,18 @@ def test_names_of_any_length_and_alphabet_come_out_as_they_went_in(api: Api, giv
         assert {(member.mode, member.uid, member.gid, member.isreg()) for member in tar} == {(0o644, 0, 0, True)}
 
 
-def test_two_downloads_are_the_same_to_the_byte(api: Api, given: Given) -> None:
-    register(given, *(given.file(path=name) for name in NAMES))
+def test_two_downloads_are_the_same_to_the_byte(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(files=[*(registry.file(path=name) for name in NAMES)])
 
     first = fetch(api)
-    given.stage("fraud", 1, "staging")
+    registry.model("fraud").move(1, "staging")
     second = fetch(api)
 
     assert first.data == second.data
 
 
-def test_a_size_that_a_plain_header_cannot_hold_is_told_all_the_same(given: Given) -> None:
-    created = given.model()["created_at"]
+def test_a_size_that_a_plain_header_cannot_hold_is_told_all_the_same(registry: RegistryBuilder) -> None:
+    created = registry.create_model()["created_at"]
     huge = archive.Member("model.bin", 9 * 1024**3, "a" * 64, "key")
     found = archive.Archive("fraud-1", [huge], datetime.fromisoformat(created))
 
@@ -104,8 +108,8 @@ def test_a_size_that_a_plain_header_cannot_hold_is_told_all_the_same(given: Give
     assert found.length > huge.size + len(header)
 
 
-def test_the_head_of_an_archive_tells_its_length_and_has_no_body(api: Api, given: Given) -> None:
-    given.version()
+def test_the_head_of_an_archive_tells_its_length_and_has_no_body(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
 
     response = api("HEAD", ARCHIVE)
 
@@ -114,8 +118,8 @@ def test_the_head_of_an_archive_tells_its_length_and_has_no_body(api: Api, given
 
 
 @pytest.mark.parametrize("span", ["bytes=0-3", "bytes=9999999-", "bytes=-1", "lines=1-2", "bytes=5-1", "x"])
-def test_a_range_of_an_archive_is_all_of_it(api: Api, given: Given, span: str) -> None:
-    given.version()
+def test_a_range_of_an_archive_is_all_of_it(api: Api, registry: RegistryBuilder, span: str) -> None:
+    registry.model("fraud").version()
 
     response = fetch(api, Range=span)
 
@@ -123,14 +127,16 @@ def test_a_range_of_an_archive_is_all_of_it(api: Api, given: Given, span: str) -
 
 
 @pytest.mark.parametrize(("role", "status"), [("reader", 200), ("writer", 200), ("auditor", 403)])
-def test_an_archive_is_for_those_who_may_download(as_role: Any, given: Given, role: str, status: int) -> None:
-    given.version()
+def test_an_archive_is_for_those_who_may_download(
+    as_role: Any, registry: RegistryBuilder, role: str, status: int
+) -> None:
+    registry.model("fraud").version()
 
     assert fetch(as_role(role)).status_code == status
 
 
-def test_a_version_that_is_deleted_or_not_there_has_no_archive(api: Api, given: Given) -> None:
-    given.version()
+def test_a_version_that_is_deleted_or_not_there_has_no_archive(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud/versions/1"))
 
     deleted, absent = fetch(api), api.get("/models/fraud/versions/7/archive")
@@ -141,18 +147,18 @@ def test_a_version_that_is_deleted_or_not_there_has_no_archive(api: Api, given: 
 
 @pytest.mark.parametrize("how", ["gone", "truncated", "known to be corrupt"])
 def test_an_archive_that_cannot_be_whole_is_refused_before_its_first_byte(
-    stock: Stock, api: Api, given: Given, how: str
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder, how: str
 ) -> None:
-    lost = given.file(path="b.bin")
-    register(given, given.file(path="a.bin"), lost)
-    path = stock.object(lost["sha256"])
+    lost = registry.file(path="b.bin")
+    registry.model("fraud").version(files=[registry.file(path="a.bin"), lost])
+    path = maintenance.object(lost["sha256"])
     match how:
         case "gone":
             path.unlink()
         case "truncated":
-            stock.put(path, b"cut")
+            maintenance.put(path, b"cut")
         case _:
-            with stock.app.app_context(), transaction() as session:
+            with maintenance.app.app_context(), transaction() as session:
                 session.execute(update(Blob).where(Blob.sha256 == lost["sha256"]).values(damage="corrupt"))
 
     problem = expect(409, fetch(api))
@@ -162,33 +168,35 @@ def test_an_archive_that_cannot_be_whole_is_refused_before_its_first_byte(
 
 @pytest.mark.parametrize("how", ["flipped", "longer", "gone meanwhile"])
 def test_bytes_that_turn_out_to_be_wrong_end_the_stream_too_early(
-    stock: Stock, api: Api, given: Given, how: str
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder, how: str
 ) -> None:
-    first, wrong = given.file(path="a.bin"), given.file(uuid.uuid4().bytes * 32, path="b.bin")  # fills its blocks
-    register(given, first, wrong)
-    with stock.app.app_context():
-        found = archive.open_("fraud", 1, store=stock.store)
-    path = stock.object(wrong["sha256"])
+    first, wrong = registry.file(path="a.bin"), registry.file(uuid.uuid4().bytes * 32, path="b.bin")  # fills its blocks
+    registry.model("fraud").version(files=[first, wrong])
+    with maintenance.app.app_context():
+        found = archive.open_("fraud", 1, store=maintenance.store)
+    path = maintenance.object(wrong["sha256"])
     match how:
         case "flipped":
-            stock.flip(wrong["sha256"])
+            maintenance.flip(wrong["sha256"])
         case "longer":
-            stock.put(path, path.read_bytes() + b"more")
+            maintenance.put(path, path.read_bytes() + b"more")
         case _:
             path.unlink()
     sent = bytearray()
 
     with pytest.raises(BlobsMissing):
-        drain(archive.stream(found, store=stock.store), sent)
+        drain(archive.stream(found, store=maintenance.store), sent)
 
     assert len(sent) < found.length - tarfile.BLOCKSIZE
-    assert unpacked(bytes(sent[:1024]) + bytes(1024))["a.bin"] == stock.object(first["sha256"]).read_bytes()
+    assert unpacked(bytes(sent[:1024]) + bytes(1024))["a.bin"] == maintenance.object(first["sha256"]).read_bytes()
 
 
-def test_a_client_sees_that_a_stream_was_cut(stock: Stock, api: Api, given: Given) -> None:
-    file = given.file()
-    register(given, file)
-    stock.flip(file["sha256"])
+def test_a_client_sees_that_a_stream_was_cut(
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
+) -> None:
+    file = registry.file()
+    registry.model("fraud").version(files=[file])
+    maintenance.flip(file["sha256"])
 
     response = api.client.get(
         f"/api/v1{ARCHIVE}", base_url=HOST, headers={"Authorization": f"Bearer {api.token}"}, buffered=False
@@ -201,11 +209,11 @@ def test_a_client_sees_that_a_stream_was_cut(stock: Stock, api: Api, given: Give
     assert len(received) < int(response.headers["Content-Length"])
 
 
-def test_a_reader_that_goes_away_leaves_no_file_open(stock: Stock, given: Given) -> None:
-    register(given, given.file(uuid.uuid4().bytes * MIB))
-    with stock.app.app_context():
-        found = archive.open_("fraud", 1, store=stock.store)
-    stream = archive.stream(found, store=stock.store)
+def test_a_reader_that_goes_away_leaves_no_file_open(maintenance: StoreMaintenance, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(files=[registry.file(uuid.uuid4().bytes * MIB)])
+    with maintenance.app.app_context():
+        found = archive.open_("fraud", 1, store=maintenance.store)
+    stream = archive.stream(found, store=maintenance.store)
 
     pieces = [next(stream) for _ in range(3)]
     stream.close()
@@ -213,7 +221,7 @@ def test_a_reader_that_goes_away_leaves_no_file_open(stock: Stock, given: Given)
     assert len(pieces[1]) == MIB
 
 
-def test_an_archive_needs_the_same_memory_at_any_size(stock: Stock, given: Given) -> None:
+def test_an_archive_needs_the_same_memory_at_any_size(maintenance: StoreMaintenance, registry: RegistryBuilder) -> None:
     class Endless(LocalDriver):
         """An object of as many mebibytes of zeros as its key is asked to have."""
 
@@ -221,14 +229,14 @@ def test_an_archive_needs_the_same_memory_at_any_size(stock: Stock, given: Given
             for _ in range(64):
                 yield bytes(MIB)
 
-    created = given.model()["created_at"]
-    key = stock.stray()
+    created = registry.create_model()["created_at"]
+    key = maintenance.stray()
     zeros = "3b6a07d0d404fab4e23b6d34bc6696a6a312dd92821332385e5af7c01c421351"
     member = archive.Member("zeros", 64 * MIB, zeros, key)
     found = archive.Archive("fraud-1", [member], datetime.fromisoformat(created))
 
     with peak_memory() as peak:
-        sent = sum(len(chunk) for chunk in archive.stream(found, store=Store(Endless(stock.root, SECRET))))
+        sent = sum(len(chunk) for chunk in archive.stream(found, store=Store(Endless(maintenance.root, SECRET))))
         used = peak()
 
     assert sent == found.length

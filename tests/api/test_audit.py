@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
-from tests.support.listing import walk
+from tests.support.api import Api
+from tests.support.paging import walk
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 SECOND = timedelta(seconds=1)
 
@@ -48,17 +50,19 @@ def test_the_log_is_for_auditors_and_admins(as_role: Callable[[str], Api], role:
 
 
 @pytest.mark.parametrize("role", ["reader", "auditor"])
-def test_a_models_own_history_is_for_every_reader(given: Given, as_role: Callable[[str], Api], role: str) -> None:
-    given.version()
+def test_a_models_own_history_is_for_every_reader(
+    registry: RegistryBuilder, as_role: Callable[[str], Api], role: str
+) -> None:
+    registry.model("fraud").version()
 
     response = as_role(role).get("/models/fraud/history")
 
     assert len(expect(200, response)["items"]) == 2
 
 
-def test_the_log_covers_every_model_and_every_token_newest_first(api: Api, given: Given) -> None:
-    given.version("a")
-    given.version("b")
+def test_the_log_covers_every_model_and_every_token_newest_first(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("a").version()
+    registry.model("b").version()
     token = expect(201, api.post("/tokens", {"owner": "ci", "roles": ["writer"]}))
     expect(200, api.delete(f"/tokens/{token['id']}?reason=leaked"))
 
@@ -73,10 +77,10 @@ def test_the_log_covers_every_model_and_every_token_newest_first(api: Api, given
     assert token["token"] not in json.dumps(items)
 
 
-def test_an_entrys_bytes_hash_to_its_leaf_and_link_to_the_one_before(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="production")
-    given.rollback("fraud")
+def test_an_entrys_bytes_hash_to_its_leaf_and_link_to_the_one_before(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").rollback()
 
     entries = lines(api, "&model=fraud")
 
@@ -93,9 +97,9 @@ def test_an_entrys_bytes_hash_to_its_leaf_and_link_to_the_one_before(api: Api, g
     assert len(entries) == 8
 
 
-def test_the_hashed_bytes_hold_no_free_text_and_no_name_of_a_person(api: Api, given: Given) -> None:
-    given.version(description="secret words")
-    given.stage("fraud", 1, "staging", reason="secret reason")
+def test_the_hashed_bytes_hold_no_free_text_and_no_name_of_a_person(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(description="secret words")
+    registry.model("fraud").move(1, "staging", reason="secret reason")
 
     bodies = b"".join(base64.b64decode(entry["body"]) for entry in lines(api, "&model=fraud"))
 
@@ -116,10 +120,10 @@ def test_the_hashed_bytes_hold_no_free_text_and_no_name_of_a_person(api: Api, gi
     ],
 )
 def test_the_log_is_narrowed_alike_in_every_form(
-    api: Api, given: Given, as_role: Callable[[str], Api], query: str, expected: list[str]
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], query: str, expected: list[str]
 ) -> None:
-    given.version(stage="staging")
-    given.version("other")
+    registry.model("fraud").version(stage="staging")
+    registry.model("other").version()
     expect(200, as_role("promoter").put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "why"}))
 
     found = [
@@ -131,10 +135,10 @@ def test_the_log_is_narrowed_alike_in_every_form(
     assert found == [expected] * 3
 
 
-def test_the_log_is_narrowed_to_a_span_of_time(api: Api, given: Given) -> None:
-    given.model("a")
-    created = datetime.fromisoformat(given.model("b")["created_at"])
-    given.model("c")
+def test_the_log_is_narrowed_to_a_span_of_time(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("a")
+    created = datetime.fromisoformat(registry.create_model("b")["created_at"])
+    registry.create_model("c")
 
     def within(since: datetime, until: datetime) -> list[str]:
         query = {"since": since.isoformat(), "until": until.isoformat(), "action": "model.created"}
@@ -146,8 +150,8 @@ def test_the_log_is_narrowed_to_a_span_of_time(api: Api, given: Given) -> None:
     assert within(created - 60 * SECOND, created + 60 * SECOND) == ["c", "b", "a"]
 
 
-def test_both_exports_are_complete_and_oldest_first(api: Api, given: Given) -> None:
-    given.model()
+def test_both_exports_are_complete_and_oldest_first(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     for number in range(260):
         expect(200, api.patch("/models/fraud", {"description": str(number)}))
         expect(200, api.patch("/models/fraud", {"tags": {"n": str(number)}}))
@@ -161,9 +165,9 @@ def test_both_exports_are_complete_and_oldest_first(api: Api, given: Given) -> N
     assert [row["body"] for row in tabled] == [entry["body"] for entry in paged]
 
 
-def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, given: Given) -> None:
-    given.version(description='of "quotes", commas,\nand lines', stage="staging")
-    given.stage("fraud", 1, "production", reason="überzeugend, “ja”")
+def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(description='of "quotes", commas,\nand lines', stage="staging")
+    registry.model("fraud").move(1, "production", reason="überzeugend, “ja”")
 
     pairs = list(zip(lines(api, "&model=fraud"), table(api, "&model=fraud"), strict=True))
 
@@ -193,9 +197,9 @@ def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, given: Given) -> N
         ("up;-1", "up;'-1"),
     ],
 )
-def test_no_cell_of_the_table_is_a_formula(api: Api, given: Given, reason: str, shown: str) -> None:
-    given.version()
-    given.stage("fraud", 1, "staging", reason=reason)
+def test_no_cell_of_the_table_is_a_formula(api: Api, registry: RegistryBuilder, reason: str, shown: str) -> None:
+    registry.model("fraud").version()
+    registry.model("fraud").move(1, "staging", reason=reason)
 
     row, line = table(api, "&action=version.promoted")[0], lines(api, "&action=version.promoted")[0]
 
@@ -203,8 +207,8 @@ def test_no_cell_of_the_table_is_a_formula(api: Api, given: Given, reason: str, 
     assert line["reason"] == reason
 
 
-def test_no_name_in_the_table_is_a_formula(api: Api, given: Given) -> None:
-    given.model("=cmd|'calc'!A1")
+def test_no_name_in_the_table_is_a_formula(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("=cmd|'calc'!A1")
 
     row = table(api, "&action=model.created")[0]
 
@@ -216,11 +220,13 @@ SEPARATORS = (";", "\t", "|", "\n", "\r", "\v", "\f", "\x1c", "\x85", "\u2028", 
 
 
 @pytest.mark.parametrize("separator", SEPARATORS, ids=ascii)
-def test_no_cell_is_a_formula_whatever_the_table_is_split_at(api: Api, given: Given, separator: str) -> None:
-    given.version()
+def test_no_cell_is_a_formula_whatever_the_table_is_split_at(
+    api: Api, registry: RegistryBuilder, separator: str
+) -> None:
+    registry.model("fraud").version()
     hostile = "".join(f"{separator}{space}{formula}cmd" for formula in FORMULAS for space in ("", " ", "\u00a0"))
-    given.stage("fraud", 1, "staging", reason=f"x{hostile}")
-    given.stage("fraud", 1, "none", reason=hostile)
+    registry.model("fraud").move(1, "staging", reason=f"x{hostile}")
+    registry.model("fraud").move(1, "none", reason=hostile)
     expect(200, api.patch("/models/fraud", {"description": f"y{hostile}", "tags": {"k": hostile}}))
 
     text = api.get("/audit?format=csv").get_data(as_text=True)
@@ -229,9 +235,11 @@ def test_no_cell_is_a_formula_whatever_the_table_is_split_at(api: Api, given: Gi
     assert [cell for cell in split if cell.lstrip().startswith(FORMULAS)] == []
 
 
-def test_the_table_holds_nothing_that_a_terminal_obeys_and_its_documents_read_the_same(api: Api, given: Given) -> None:
+def test_the_table_holds_nothing_that_a_terminal_obeys_and_its_documents_read_the_same(
+    api: Api, registry: RegistryBuilder
+) -> None:
     hostile = "a;b|c\x1b]0;owned\x07\x9b2J\x7f\r\x08"
-    given.model(description=hostile, tags={"k;1": hostile})
+    registry.create_model(description=hostile, tags={"k;1": hostile})
 
     text = api.get("/audit?format=csv&action=model.created").get_data(as_text=True)
     (row,) = table(api, "&action=model.created")
@@ -256,9 +264,9 @@ def test_the_table_holds_nothing_that_a_terminal_obeys_and_its_documents_read_th
     ],
 )
 def test_an_export_is_asked_for_by_header_or_by_query(
-    api: Api, given: Given, accept: str, query: str, kind: str
+    api: Api, registry: RegistryBuilder, accept: str, query: str, kind: str
 ) -> None:
-    given.version()
+    registry.model("fraud").version()
 
     response = api.get(f"/audit{query}", headers={"Accept": accept})
 

@@ -15,8 +15,10 @@ from flask import Flask
 
 from registry.db import migrate
 from registry.db.session import db
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
 from tests.support.databases import Database
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 POSTGRESQL = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 ENTRY = """
@@ -49,9 +51,9 @@ def ids(items: list[dict[str, Any]]) -> list[str]:
     return [item["id"] for item in items]
 
 
-def test_pages_after_a_position_are_the_whole_log_in_its_order(api: Api, given: Given) -> None:
+def test_pages_after_a_position_are_the_whole_log_in_its_order(api: Api, registry: RegistryBuilder) -> None:
     for _ in range(4):
-        given.version(stage="production")
+        registry.model("fraud").version(stage="production")
     whole = [json.loads(line) for line in api.get("/audit?format=jsonl").get_data(as_text=True).splitlines()]
 
     items, after, more = [], "start", True
@@ -63,17 +65,17 @@ def test_pages_after_a_position_are_the_whole_log_in_its_order(api: Api, given: 
     assert items == whole
     assert (page["waiting"], page["next_cursor"]) == (False, None)
     assert read(api, after)["items"] == []
-    given.model("later")
+    registry.create_model("later")
     assert [item["model"] for item in read(api, after)["items"]] == ["later"]
 
 
-def test_a_narrowed_reading_goes_on_behind_what_did_not_match(api: Api, given: Given) -> None:
-    given.model("a")
+def test_a_narrowed_reading_goes_on_behind_what_did_not_match(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("a")
     first = read(api, query="&action=model.created&model=a")
-    given.model("b")
+    registry.create_model("b")
 
     nothing = read(api, first["next_after"], "&model=a")
-    given.version("a")
+    registry.model("a").version()
 
     assert len(first["items"]) == 1
     assert nothing["items"] == []
@@ -81,12 +83,12 @@ def test_a_narrowed_reading_goes_on_behind_what_did_not_match(api: Api, given: G
 
 
 @pytest.mark.parametrize("form", ["jsonl", "csv"])
-def test_an_export_says_where_the_next_one_goes_on(api: Api, given: Given, form: str) -> None:
-    given.model("a")
+def test_an_export_says_where_the_next_one_goes_on(api: Api, registry: RegistryBuilder, form: str) -> None:
+    registry.create_model("a")
     first = api.get(f"/audit?format={form}&after=start")
     assert "a" in first.get_data(as_text=True)
     after = first.headers["X-Audit-Next-After"]
-    given.model("b")
+    registry.create_model("b")
 
     second = api.get(f"/audit?format={form}&after={after}")
 
@@ -100,10 +102,12 @@ def test_an_export_says_where_the_next_one_goes_on(api: Api, given: Given, form:
 
 
 @POSTGRESQL
-def test_an_entry_that_is_committed_late_is_read_once(api: Api, given: Given, writer: sa.Connection) -> None:
-    given.model("before")
+def test_an_entry_that_is_committed_late_is_read_once(
+    api: Api, registry: RegistryBuilder, writer: sa.Connection
+) -> None:
+    registry.create_model("before")
     late = append(writer, "auth")  # takes a smaller id than what is committed before it
-    given.model("meanwhile")
+    registry.create_model("meanwhile")
 
     first = read(api)
     writer.commit()
@@ -119,9 +123,9 @@ def test_an_entry_that_is_committed_late_is_read_once(api: Api, given: Given, wr
 
 @POSTGRESQL
 def test_an_older_transaction_on_a_chain_comes_behind_the_entry_that_it_follows(
-    api: Api, given: Given, writer: sa.Connection
+    api: Api, registry: RegistryBuilder, writer: sa.Connection
 ) -> None:
-    given.model("fraud")
+    registry.create_model("fraud")
     writer.exec_driver_sql("SELECT pg_current_xact_id()")  # as a registration that has locked blobs, and no model yet
     expect(200, api.patch("/models/fraud", {"description": "x"}))
     aggregate = expect(200, api.get("/models/fraud/history"))["items"][0]["aggregate"]
@@ -134,9 +138,11 @@ def test_an_older_transaction_on_a_chain_comes_behind_the_entry_that_it_follows(
 
 
 @POSTGRESQL
-def test_a_transaction_that_is_undone_holds_nothing_back(api: Api, given: Given, writer: sa.Connection) -> None:
+def test_a_transaction_that_is_undone_holds_nothing_back(
+    api: Api, registry: RegistryBuilder, writer: sa.Connection
+) -> None:
     gone = append(writer, "auth")
-    given.model("fraud")
+    registry.create_model("fraud")
     writer.rollback()
 
     page = read(api)
@@ -147,16 +153,16 @@ def test_a_transaction_that_is_undone_holds_nothing_back(api: Api, given: Given,
 
 @POSTGRESQL
 def test_a_database_restored_into_a_younger_cluster_serves_when_it_was_upgraded(
-    api: Api, given: Given, database: Database, writer: sa.Connection
+    api: Api, registry: RegistryBuilder, database: Database, writer: sa.Connection
 ) -> None:
-    given.model("before")
+    registry.create_model("before")
     position = read(api)["next_after"]
     writer.exec_driver_sql("UPDATE audit_commit_base SET base = -1000000000")  # transactions count from less
     writer.commit()
 
     unready = api.get("/readyz")
     migrate.upgrade(database.url)
-    given.model("after")
+    registry.create_model("after")
 
     assert unready.status_code == 503
     assert "registry db upgrade" in unready.get_data(as_text=True)
@@ -165,9 +171,9 @@ def test_a_database_restored_into_a_younger_cluster_serves_when_it_was_upgraded(
 
 
 def test_a_position_that_the_log_does_not_have_is_refused(
-    app: Flask, api: Api, given: Given, database: Database
+    app: Flask, api: Api, registry: RegistryBuilder, database: Database
 ) -> None:
-    given.model("lost")
+    registry.create_model("lost")
     position = read(api)["next_after"]
     with app.app_context():
         db.engine.dispose()

@@ -19,9 +19,11 @@ from registry.db.session import attach, db, look_up, transaction
 from registry.domain import sizes
 from registry.domain.errors import Unavailable
 from registry.domain.names import TAG_VALUE_LENGTH
-from tests.support.api import HOST, Api, Given, expect
+from tests.support.api import HOST, Api
 from tests.support.databases import Database
-from tests.support.face import Face
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 COUNT = 6
 SLACK = 1.1  # for the names of fields, and what every item has
@@ -33,13 +35,13 @@ def tags(count: int = 10) -> dict[str, str]:
 
 
 @pytest.fixture
-def large(given: Given) -> Given:
+def large(registry: RegistryBuilder) -> RegistryBuilder:
     """Versions and models of which no more than four fit on a page, and their history."""
-    for files in given.others(COUNT):
-        given.version(files=files, tags=tags())
+    for files in registry.different_files(COUNT):
+        registry.model("fraud").version(files=files, tags=tags())
     for number in range(COUNT):
-        given.model(f"model-{number}", tags=tags())
-    return given
+        registry.create_model(f"model-{number}", tags=tags())
+    return registry
 
 
 def pages(api: Api, path: str, *, limit: int = 200) -> Iterator[tuple[int, list[Any]]]:
@@ -65,7 +67,7 @@ def pages(api: Api, path: str, *, limit: int = 200) -> Iterator[tuple[int, list[
     ],
 )
 def test_a_page_ends_where_its_bytes_would_exceed_the_budget(
-    large: Given, api: Api, path: str, key: str, count: int
+    large: RegistryBuilder, api: Api, path: str, key: str, count: int
 ) -> None:
     found = list(pages(api, path))
 
@@ -76,10 +78,10 @@ def test_a_page_ends_where_its_bytes_would_exceed_the_budget(
     assert len(keys) == len(set(keys)) == count
 
 
-def test_pages_are_the_same_after_one_that_did_not_fit(given: Given, api: Api) -> None:
+def test_pages_are_the_same_after_one_that_did_not_fit(registry: RegistryBuilder, api: Api) -> None:
     """From then on, rows are measured before they are built."""
-    for number, files in enumerate(given.others(3)):
-        given.version("light", files=files, tags={"k": "v"}, metrics={"auc": number / 2} if number else {})
+    for number, files in enumerate(registry.different_files(3)):
+        registry.model("light").version(files=files, tags={"k": "v"}, metrics={"auc": number / 2} if number else {})
     paths = [
         "/models/light/versions",
         "/models?name=light",
@@ -91,8 +93,8 @@ def test_pages_are_the_same_after_one_that_did_not_fit(given: Given, api: Api) -
         return [[item for _, items in pages(api, path, limit=2) for item in items] for path in paths]
 
     before = read()
-    for files in given.others(COUNT):
-        given.version(files=files, tags=tags())
+    for files in registry.different_files(COUNT):
+        registry.model("fraud").version(files=files, tags=tags())
     assert len(list(pages(api, "/models/fraud/versions"))) > 1
     assert len(list(pages(api, "/search/versions?filter=name='fraud'"))) > 1
 
@@ -101,33 +103,33 @@ def test_pages_are_the_same_after_one_that_did_not_fit(given: Given, api: Api) -
     assert [len(items) for items in before] == [3, 1, 3, 1]
 
 
-def test_escapes_count_among_the_bytes_of_a_page(given: Given, api: Api) -> None:
+def test_escapes_count_among_the_bytes_of_a_page(registry: RegistryBuilder, api: Api) -> None:
     description = "\x01" * sizes.DESCRIPTION_LENGTH
     count = 1 + BUDGET // len(r"\u0001") // sizes.DESCRIPTION_LENGTH
-    given.model("light")
-    for number, files in enumerate(given.others(count)):
-        given.version(files=files)
+    registry.create_model("light")
+    for number, files in enumerate(registry.different_files(count)):
+        registry.model("fraud").version(files=files)
         expect(None, api.patch(f"/models/fraud/versions/{number + 1}", {"description": description}))
-        given.model(f"model-{number}", description=description)
-    face = Face(api.client, api.token)
+        registry.create_model(f"model-{number}", description=description)
+    mlflow_api = MlflowApi(api.client, api.token)
 
     for path in ("/models", "/models/fraud/versions", "/search/versions?filter=name='fraud'", "/audit?model=fraud"):
         found = list(pages(api, path))
         assert len(found) > 1
         assert max(length for length, _ in found) <= BUDGET * SLACK
     for path in ("registered-models", "model-versions"):
-        response = face("GET", f"/{path}/search", max_results="1000", filter="name LIKE '%'")
+        response = mlflow_api("GET", f"/{path}/search", max_results="1000", filter="name LIKE '%'")
         assert expect(200, response)["next_page_token"]
         assert len(response.data) <= BUDGET * SLACK
 
 
 @pytest.mark.parametrize(("path", "count"), [("registered-models", COUNT + 1), ("model-versions", COUNT)])
-def test_mlflows_pages_have_the_same_budget(large: Given, api: Api, path: str, count: int) -> None:
-    face, found, lengths = Face(api.client, api.token), [], []
+def test_mlflows_pages_have_the_same_budget(large: RegistryBuilder, api: Api, path: str, count: int) -> None:
+    mlflow_api, found, lengths = MlflowApi(api.client, api.token), [], []
     token: str | None = ""
 
     while token is not None:
-        response = face("GET", f"/{path}/search", max_results="1000", page_token=token, filter="name LIKE '%'")
+        response = mlflow_api("GET", f"/{path}/search", max_results="1000", page_token=token, filter="name LIKE '%'")
         document = expect(200, response)
         found += [item["name"] + item.get("version", "") for item in document[path.replace("-", "_")]]
         lengths.append(len(response.data))
@@ -138,21 +140,21 @@ def test_mlflows_pages_have_the_same_budget(large: Given, api: Api, path: str, c
     assert len(found) == len(set(found)) == count
 
 
-def test_the_tags_of_a_version_or_a_model_are_bounded_in_total(given: Given, api: Api) -> None:
-    face = Face(api.client, api.token)
-    number = given.version(tags=tags())
-    registration = {"files": [given.file()], "tags": tags(11)}
+def test_the_tags_of_a_version_or_a_model_are_bounded_in_total(registry: RegistryBuilder, api: Api) -> None:
+    mlflow_api = MlflowApi(api.client, api.token)
+    number = registry.model("fraud").version(tags=tags())
+    registration = {"files": [registry.file()], "tags": tags(11)}
     last = {"key": "last", "value": "y" * TAG_VALUE_LENGTH}
 
     refused = [
         api.post("/models/fraud/versions", registration),
         api.patch(f"/models/fraud/versions/{number}", {"tags": {last["key"]: last["value"]}}),
-        face("POST", "/model-versions/set-tag", name="fraud", version=str(number), **last),
+        mlflow_api("POST", "/model-versions/set-tag", name="fraud", version=str(number), **last),
     ]
     api.patch("/models/fraud", {"tags": tags()})
     refused += [
         api.patch("/models/fraud", {"tags": {last["key"]: last["value"]}}),
-        face("POST", "/registered-models/set-tag", name="fraud", **last),
+        mlflow_api("POST", "/registered-models/set-tag", name="fraud", **last),
     ]
 
     assert [response.status_code for response in refused] == [422, 422, 400, 422, 400]
@@ -169,10 +171,10 @@ def test_the_tags_of_a_version_or_a_model_are_bounded_in_total(given: Given, api
         assert "not 1100022;" in expect(422, response)["detail"]
 
 
-def test_what_a_registration_says_is_bounded_in_total(given: Given, api: Api) -> None:
-    given.model()
+def test_what_a_registration_says_is_bounded_in_total(registry: RegistryBuilder, api: Api) -> None:
+    registry.create_model()
     params = {f"p{number}": "x" * 6000 for number in range(200)}
-    body = {"files": [given.file()]}
+    body = {"files": [registry.file()]}
 
     for said in ({"params": params}, {"run": {"system": "ci", "id": "1", "params": params}}, {"claimed": params},
                  {"signature": params}, {"datasets": [{"name": "d", "digests": ["sha256:" + "0" * 64],
@@ -181,8 +183,8 @@ def test_what_a_registration_says_is_bounded_in_total(given: Given, api: Api) ->
         assert f"{sizes.FACTS_BYTES} bytes in total" in refusal["detail"]
 
 
-def test_the_names_of_metrics_are_bounded_in_number(given: Given, api: Api) -> None:
-    number = given.version(metrics={f"a{key}": 1.0 for key in range(1000)})
+def test_the_names_of_metrics_are_bounded_in_number(registry: RegistryBuilder, api: Api) -> None:
+    number = registry.model("fraud").version(metrics={f"a{key}": 1.0 for key in range(1000)})
     path = f"/models/fraud/versions/{number}/metrics"
     expect(None, api.post(path, {"metrics": {f"b{key}": 1.0 for key in range(1000)}}))
 
@@ -192,16 +194,16 @@ def test_the_names_of_metrics_are_bounded_in_number(given: Given, api: Api) -> N
     expect(None, api.post(path, {"metrics": {"a1": 2.0}}))
 
 
-def test_the_names_of_metrics_and_their_datasets_are_bounded_in_total(given: Given, api: Api) -> None:
+def test_the_names_of_metrics_and_their_datasets_are_bounded_in_total(registry: RegistryBuilder, api: Api) -> None:
     """Each name of a dataset counts for each metric that was measured on it, as a response repeats it."""
-    number = given.version(metrics={f"a{key}": 1.0 for key in range(10)})
+    number = registry.model("fraud").version(metrics={f"a{key}": 1.0 for key in range(10)})
     path = f"/models/fraud/versions/{number}/metrics"
     named = {"dataset_digest": "sha256:" + "0" * 64, "dataset_name": "\N{CJK UNIFIED IDEOGRAPH-4E00}" * 500}
     larger = {"metrics": {f"b{key}": 1.0 for key in range(sizes.METRIC_BYTES // 1500)}, **named}
     half = {"metrics": {f"c{key}": 1.0 for key in range(sizes.METRIC_BYTES // 3000)}, **named}
 
     refusals = [
-        api.post("/models/fraud/versions", {"files": [given.file()], "evaluations": [larger]}),
+        api.post("/models/fraud/versions", {"files": [registry.file()], "evaluations": [larger]}),
         api.post(path, larger),
     ]
     expect(None, api.post(path, half))
@@ -214,9 +216,9 @@ def test_the_names_of_metrics_and_their_datasets_are_bounded_in_total(given: Giv
     assert len(api.get(f"/models/fraud/versions/{number}").data) <= BUDGET
 
 
-def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api) -> None:
-    face, long = Face(api.client, api.token), "x" * (sizes.DESCRIPTION_LENGTH + 1)
-    number = given.version()
+def test_a_description_is_bounded_for_mlflows_clients_too(registry: RegistryBuilder, api: Api) -> None:
+    mlflow_api, long = MlflowApi(api.client, api.token), "x" * (sizes.DESCRIPTION_LENGTH + 1)
+    number = registry.model("fraud").version()
 
     for call, path, said in (
         ("POST", "/registered-models/create", {"name": "other"}),
@@ -224,13 +226,13 @@ def test_a_description_is_bounded_for_mlflows_clients_too(given: Given, api: Api
         ("POST", "/model-versions/create", {"name": "fraud", "source": "s3://elsewhere/model"}),
         ("PATCH", "/model-versions/update", {"name": "fraud", "version": str(number)}),
     ):
-        status, code, message = face.refused(call, path, description=long, **said)
+        status, code, message = mlflow_api.refused(call, path, description=long, **said)
         assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
         assert "description" in message
 
 
-def test_the_aliases_of_a_model_are_bounded_in_number(given: Given, api: Api, app: Flask) -> None:
-    given.version(aliases=["a"])
+def test_the_aliases_of_a_model_are_bounded_in_number(registry: RegistryBuilder, api: Api, app: Flask) -> None:
+    registry.model("fraud").version(aliases=["a"])
     with app.app_context(), transaction() as session:  # by SQL: a thousand requests would take longer than all others
         columns = [column for column in AliasTenure.__table__.columns if column.name != "id"]
         row = session.execute(sa.select(*columns)).mappings().one()
@@ -250,12 +252,14 @@ def test_the_aliases_of_a_model_are_bounded_in_number(given: Given, api: Api, ap
 def test_a_pattern_that_costs_too_much_is_refused_in_both_dialects(
     api: Api, pattern: str, says: str, operator: str
 ) -> None:
-    face, wanted = Face(api.client, api.token), f"name {operator} '{pattern}'"
+    mlflow_api, wanted = MlflowApi(api.client, api.token), f"name {operator} '{pattern}'"
 
     native = [
         expect(422, api.get(f"/search/{kind}", query_string={"filter": wanted})) for kind in ("models", "versions")
     ]
-    mlflow = [face.refused("GET", f"/{kind}/search", filter=wanted) for kind in ("registered-models", "model-versions")]
+    mlflow = [
+        mlflow_api.refused("GET", f"/{kind}/search", filter=wanted) for kind in ("registered-models", "model-versions")
+    ]
 
     assert all(says in refusal["detail"] for refusal in native)
     assert all(status == 400 and says in message for status, _, message in mlflow)

@@ -17,10 +17,11 @@ from registry.db import migrate
 from registry.db.session import db
 from registry.serve import check_key_and_store
 from tests.conftest import SECRET
-from tests.support.api import Api, expect
+from tests.support.api import Api
 from tests.support.crashes import command
 from tests.support.databases import empty_postgres
 from tests.support.processes import environment
+from tests.support.replies import expect
 
 EVENT = "database_role_can_change_history"
 

@@ -17,7 +17,9 @@ from registry.db.session import transaction
 from registry.domain import errors
 from registry.http.context import EXTENSION
 from tests.api.hostile.world import PARKED_UPLOAD, SMALL_UPLOAD, World
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import in_process
+from tests.support.replies import expect
 
 TESTS = Path(__file__).parents[1]
 OF_ALL = {kind.code for kind in (*ALWAYS, *OF_BODIES, errors.IdempotencyMismatch, errors.ClockImplausible,
@@ -85,13 +87,15 @@ ELSEWHERE = {
 @pytest.fixture
 def arranged(app: Flask, world: World) -> Api:
     api = Api(world.client, world.tokens["all"])
-    given = Given(api)
-    given.version(files=[{"path": "model.bin", "size": 10, "sha256": "ad" * 32}])  # a worker is to verify the bytes
+    registry = in_process(api)
+    registry.model("fraud").version(
+        files=[{"path": "model.bin", "size": 10, "sha256": "ad" * 32}]
+    )  # a worker is to verify the bytes
     for number in range(1, 5):
-        given.version("back", stage="production", files=[given.file(path=f"{number}.bin")])
-    given.rollback("back")
+        registry.model("back").version(stage="production", files=[registry.file(path=f"{number}.bin")])
+    registry.model("back").rollback()
     expect(200, api.delete("/models/back/versions/1"))
-    given.version("back", stage="staging", files=[given.file(path="5.bin")])
+    registry.model("back").version(stage="staging", files=[registry.file(path="5.bin")])
     with app.app_context(), transaction() as session:
         session.execute(update(Upload).where(Upload.id == PARKED_UPLOAD).values(size=11))  # its seal breaks
         keys = select(Blob.key).join(VersionFile, VersionFile.sha256 == Blob.sha256)

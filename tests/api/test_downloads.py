@@ -17,9 +17,12 @@ from registry.http.context import EXTENSION
 from registry.services.maintenance import cleanup
 from registry.services.usage.downloads import DownloadCounts, Way
 from registry.services.usage.hourly_counts import MOST_KEYS
-from tests.support.api import HOST, Api, Given, expect
+from tests.support.api import HOST, Api
 from tests.support.databases import Database
-from tests.support.listing import counting, walk
+from tests.support.paging import walk
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 from tests.support.web_server import serving
 
 HERE = "127.0.0.1"
@@ -40,14 +43,14 @@ def told(api: Api, query: str = "") -> list[tuple[Any, ...]]:
 
 
 def test_each_way_to_the_bytes_of_a_version_is_counted_and_nothing_else(
-    app: Flask, api: Api, given: Given, as_role: Callable[[str], Api], database: Database
+    app: Flask, api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], database: Database
 ) -> None:
-    given.version()
-    given.version("other")
+    registry.model("fraud").version()
+    registry.model("other").version()
     reader, files = as_role("reader"), "/models/fraud/versions/1/files"
     model = expect(200, api.get("/models/fraud"))["id"]
     proxied = f"/api/2.0/mlflow-artifacts/artifacts/versions/{model}/1/model.bin"
-    with counting(app) as statements:
+    with counting_statements(app) as statements:
         for _ in range(2):
             assert reader.get(f"{files}/model.bin").status_code == 302
         expect(200, reader.get(f"{files}?signed=true"))

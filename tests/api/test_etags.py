@@ -7,19 +7,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 MODEL, VERSION, ALIAS = "/models/fraud", "/models/fraud/versions/1", "/models/fraud/aliases/champion"
-Change = Callable[[Api, Given], Any]
+Change = Callable[[Api, RegistryBuilder], Any]
 
 OF_THE_MODEL: dict[str, Change] = {
     "edit": lambda api, _: api.patch(MODEL, {"description": "new"}),
     "tag": lambda api, _: api.patch(MODEL, {"tags": {"team": "risk"}}),
     "lifecycle": lambda api, _: api.patch(MODEL, {"lifecycle": "open"}),
-    "registration": lambda _, given: given.version(),
-    "promotion": lambda _, given: given.stage("fraud", 1, "staging"),
-    "displacement": lambda _, given: given.stage("fraud", 3, "production"),
-    "vacancy": lambda _, given: given.stage("fraud", 2, "archived", leave_vacant=True),
+    "registration": lambda _, registry: registry.model("fraud").version(),
+    "promotion": lambda _, registry: registry.model("fraud").move(1, "staging"),
+    "displacement": lambda _, registry: registry.model("fraud").move(3, "production"),
+    "vacancy": lambda _, registry: registry.model("fraud").move(2, "archived", leave_vacant=True),
     "new alias": lambda api, _: api.put("/models/fraud/aliases/other", {"version": 1}),
     "moved alias": lambda api, _: api.put(ALIAS, {"version": 2}),
     "deleted alias": lambda api, _: api.delete(ALIAS),
@@ -28,20 +30,20 @@ OF_THE_VERSION: dict[str, Change] = {
     "edit": lambda api, _: api.patch(VERSION, {"description": "new"}),
     "tag": lambda api, _: api.patch(VERSION, {"tags": {"team": "risk"}}),
     "measurement": lambda api, _: api.post(f"{VERSION}/metrics", {"metrics": {"auc": 0.5}}),
-    "promotion": lambda _, given: given.stage("fraud", 1, "staging"),
+    "promotion": lambda _, registry: registry.model("fraud").move(1, "staging"),
     "new alias": lambda api, _: api.put("/models/fraud/aliases/other", {"version": 1}),
     "lost alias": lambda api, _: api.put(ALIAS, {"version": 2}),
-    "lost to a registration": lambda _, given: given.version(aliases=["champion"]),
+    "lost to a registration": lambda _, registry: registry.model("fraud").version(aliases=["champion"]),
     "deleted alias": lambda api, _: api.delete(ALIAS),
 }
 
 
 @pytest.fixture(autouse=True)
-def _a_model(given: Given) -> None:
-    first, second, third = given.others(3)
-    given.version(aliases=["champion"], files=first)
-    given.version(stage="production", files=second)
-    given.version(stage="staging", files=third)
+def _a_model(registry: RegistryBuilder) -> None:
+    first, second, third = registry.different_files(3)
+    registry.model("fraud").version(aliases=["champion"], files=first)
+    registry.model("fraud").version(stage="production", files=second)
+    registry.model("fraud").version(stage="staging", files=third)
 
 
 @pytest.mark.parametrize("path", [MODEL, VERSION, ALIAS, f"{MODEL}/stages/production"])
@@ -54,10 +56,12 @@ def test_what_has_not_changed_is_not_sent_again(api: Api, path: str) -> None:
 
 
 @pytest.mark.parametrize("change", OF_THE_MODEL)
-def test_a_model_has_a_new_etag_after_anything_that_its_description_shows(api: Api, given: Given, change: str) -> None:
+def test_a_model_has_a_new_etag_after_anything_that_its_description_shows(
+    api: Api, registry: RegistryBuilder, change: str
+) -> None:
     before = api.get(MODEL)
 
-    OF_THE_MODEL[change](api, given)
+    OF_THE_MODEL[change](api, registry)
 
     after = api.get(MODEL, headers={"If-None-Match": before.headers["ETag"]})
     assert expect(200, after) != expect(200, before)
@@ -66,24 +70,24 @@ def test_a_model_has_a_new_etag_after_anything_that_its_description_shows(api: A
 
 @pytest.mark.parametrize("change", OF_THE_VERSION)
 def test_a_version_has_a_new_etag_after_anything_that_its_description_shows(
-    api: Api, given: Given, change: str
+    api: Api, registry: RegistryBuilder, change: str
 ) -> None:
     before = api.get(VERSION)
 
-    OF_THE_VERSION[change](api, given)
+    OF_THE_VERSION[change](api, registry)
 
     after = api.get(VERSION, headers={"If-None-Match": before.headers["ETag"]})
     assert expect(200, after) != expect(200, before)
     assert after.headers["ETag"] != before.headers["ETag"]
 
 
-def test_a_version_that_was_displaced_has_a_new_etag(api: Api, given: Given) -> None:
+def test_a_version_that_was_displaced_has_a_new_etag(api: Api, registry: RegistryBuilder) -> None:
     path = "/models/fraud/versions/2"
     before = api.get(path).headers["ETag"]
-    given.stage("fraud", 3, "production")
+    registry.model("fraud").move(3, "production")
     displaced = api.get(path).headers["ETag"]
 
-    given.rollback("fraud")
+    registry.model("fraud").rollback()
 
     assert len({before, displaced, api.get(path).headers["ETag"]}) == 3
 
@@ -100,25 +104,25 @@ def test_a_version_that_was_displaced_has_a_new_etag(api: Api, given: Given) -> 
     ],
 )
 def test_a_write_that_depends_on_an_older_state_is_refused(
-    api: Api, given: Given, path: str, method: str, body: dict[str, Any] | None
+    api: Api, registry: RegistryBuilder, path: str, method: str, body: dict[str, Any] | None
 ) -> None:
     verb, _, under = method.partition(" ")
     expect(200, api.delete(ALIAS))
     stale = api.get(path).headers["ETag"]
     expect(200, api.patch(path, {"description": "theirs"}))
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     refused = api(verb, f"{path}{under}", json=body, headers={"If-Match": stale})
     fresh = api(verb, f"{path}{under}", json=body, headers={"If-Match": api.get(path).headers["ETag"]})
 
     assert expect(412, refused)["code"] == "precondition_failed"
-    assert given.entries() <= before + 1
+    assert registry.audit_entry_count() <= before + 1
     expect(None, fresh)
 
 
-def test_a_rollback_can_depend_on_the_model_that_was_read(api: Api, given: Given) -> None:
+def test_a_rollback_can_depend_on_the_model_that_was_read(api: Api, registry: RegistryBuilder) -> None:
     stale = api.get(MODEL).headers["ETag"]
-    given.stage("fraud", 3, "production")
+    registry.model("fraud").move(3, "production")
     body = {"reason": "latency"}
 
     refused = [
@@ -132,8 +136,8 @@ def test_a_rollback_can_depend_on_the_model_that_was_read(api: Api, given: Given
 
 
 @pytest.mark.parametrize("path", ["/models/gone", "/models/gone/versions/1"])
-def test_a_restoration_can_depend_on_what_was_read(api: Api, given: Given, path: str) -> None:
-    given.version("gone")
+def test_a_restoration_can_depend_on_what_was_read(api: Api, registry: RegistryBuilder, path: str) -> None:
+    registry.model("gone").version()
     stale = api.get(path).headers["ETag"]
     fresh = api.delete(path).headers["ETag"]
 
@@ -143,8 +147,8 @@ def test_a_restoration_can_depend_on_what_was_read(api: Api, given: Given, path:
     assert expect(200, restored)["deleted_at"] is None
 
 
-def test_a_model_is_deleted_only_in_the_state_that_was_read(api: Api, given: Given) -> None:
-    given.model("other")
+def test_a_model_is_deleted_only_in_the_state_that_was_read(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("other")
     stale = api.get("/models/other").headers["ETag"]
     expect(200, api.patch("/models/other", {"description": "theirs"}))
 

@@ -19,8 +19,10 @@ from registry.db.models import Version, VersionFile
 from registry.db.session import transaction
 from registry.domain import clock
 from tests.api.hostile import paths
-from tests.support.api import HOST, Api, Given, expect
-from tests.support.listing import walk
+from tests.support.api import HOST, Api
+from tests.support.paging import walk
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
 def url_of(api: Api, path: str, number: int = 1) -> str:
@@ -35,9 +37,11 @@ def fetch(api: Api, url: str, **headers: str) -> TestResponse:
     return api.client.get(url.removeprefix(HOST), base_url=HOST, headers=headers, buffered=True)
 
 
-def test_a_file_is_had_by_a_redirect_to_an_address_that_needs_no_token(api: Api, given: Given) -> None:
+def test_a_file_is_had_by_a_redirect_to_an_address_that_needs_no_token(api: Api, registry: RegistryBuilder) -> None:
     content = uuid.uuid4().bytes * 1000
-    given.version(files=[given.file(content, path="model/weights.bin") | {"media_type": "application/x-weights"}])
+    registry.model("fraud").version(
+        files=[registry.file(content, path="model/weights.bin") | {"media_type": "application/x-weights"}]
+    )
     redirect = api.get("/models/fraud/versions/1/files/model/weights.bin")
 
     response = fetch(api, redirect.headers["Location"])
@@ -51,10 +55,10 @@ def test_a_file_is_had_by_a_redirect_to_an_address_that_needs_no_token(api: Api,
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_what_an_earlier_release_took_is_shown_and_served(app: Flask, api: Api, given: Given) -> None:
+def test_what_an_earlier_release_took_is_shown_and_served(app: Flask, api: Api, registry: RegistryBuilder) -> None:
     content = uuid.uuid4().bytes
-    line = given.file(content)
-    number = given.version(files=[line])
+    line = registry.file(content)
+    number = registry.model("fraud").version(files=[line])
     with app.app_context(), transaction() as session:
         version = session.scalars(select(Version).where(Version.number == number)).one()
         for _, path in paths.HARMFUL:
@@ -81,9 +85,11 @@ def test_what_an_earlier_release_took_is_shown_and_served(app: Flask, api: Api, 
         ("bytes=10-99", slice(10, None), "bytes 10-15/16"),
     ],
 )
-def test_a_part_of_a_file_is_had_by_range(api: Api, given: Given, span: str, part: slice, content_range: str) -> None:
+def test_a_part_of_a_file_is_had_by_range(
+    api: Api, registry: RegistryBuilder, span: str, part: slice, content_range: str
+) -> None:
     content = uuid.uuid4().bytes
-    given.version(files=[given.file(content)])
+    registry.model("fraud").version(files=[registry.file(content)])
 
     response = fetch(api, url_of(api, "model.bin"), Range=span)
 
@@ -104,9 +110,9 @@ class BlindWrapper(FileWrapper):
         return block
 
 
-def test_a_part_is_had_without_reading_what_is_before_it(api: Api, given: Given) -> None:
+def test_a_part_is_had_without_reading_what_is_before_it(api: Api, registry: RegistryBuilder) -> None:
     content = uuid.uuid4().bytes * 10_000
-    given.version(files=[given.file(content)])
+    registry.model("fraud").version(files=[registry.file(content)])
     url = url_of(api, "model.bin").removeprefix(HOST)
     BlindWrapper.read = 0
 
@@ -121,8 +127,8 @@ def test_a_part_is_had_without_reading_what_is_before_it(api: Api, given: Given)
     assert (response.data, BlindWrapper.read) == (content[-16:], 0)
 
 
-def test_a_part_beyond_the_end_is_refused(api: Api, given: Given) -> None:
-    given.version()
+def test_a_part_beyond_the_end_is_refused(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
 
     response = fetch(api, url_of(api, "model.bin"), Range="bytes=16-")
 
@@ -140,9 +146,9 @@ def test_a_part_beyond_the_end_is_refused(api: Api, given: Given) -> None:
         ("\U0001f600", "\"_\"; filename*=UTF-8''%F0%9F%98%80"),
     ],
 )
-def test_a_file_is_saved_under_its_own_name(api: Api, given: Given, path: str, name: str) -> None:
+def test_a_file_is_saved_under_its_own_name(api: Api, registry: RegistryBuilder, path: str, name: str) -> None:
     content = uuid.uuid4().bytes
-    given.version(files=[given.file(content, path=path)])
+    registry.model("fraud").version(files=[registry.file(content, path=path)])
 
     response = fetch(api, url_of(api, path))
 
@@ -151,8 +157,8 @@ def test_a_file_is_saved_under_its_own_name(api: Api, given: Given, path: str, n
 
 
 @pytest.mark.parametrize("media_type", ["text/html", "image/svg+xml", "text/javascript"])
-def test_a_file_is_never_shown_as_a_page(api: Api, given: Given, media_type: str) -> None:
-    given.version(files=[given.file(b"<script>alert(1)</script>") | {"media_type": media_type}])
+def test_a_file_is_never_shown_as_a_page(api: Api, registry: RegistryBuilder, media_type: str) -> None:
+    registry.model("fraud").version(files=[registry.file(b"<script>alert(1)</script>") | {"media_type": media_type}])
 
     response = fetch(api, url_of(api, "model.bin"))
 
@@ -161,8 +167,8 @@ def test_a_file_is_never_shown_as_a_page(api: Api, given: Given, media_type: str
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]
 
 
-def test_an_address_is_good_for_a_short_time_and_one_file(api: Api, given: Given) -> None:
-    given.version()
+def test_an_address_is_good_for_a_short_time_and_one_file(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     url = url_of(api, "model.bin")
     forged = url[:-2] + ("AA" if url[-2:] != "AA" else "BB")
     with time_machine.travel(clock.now(), tick=True) as traveller:
@@ -175,8 +181,8 @@ def test_an_address_is_good_for_a_short_time_and_one_file(api: Api, given: Given
     assert fetch(api, url).status_code == 200
 
 
-def test_an_address_for_reading_is_none_for_writing(api: Api, given: Given) -> None:
-    given.version()
+def test_an_address_for_reading_is_none_for_writing(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     url = url_of(api, "model.bin")
 
     response = api.client.put(url.removeprefix(HOST), base_url=HOST, data=b"x" * 16)
@@ -184,8 +190,8 @@ def test_an_address_for_reading_is_none_for_writing(api: Api, given: Given) -> N
     assert expect(403, response)["code"] == "forbidden"
 
 
-def test_the_files_of_a_deleted_version_are_listed_but_not_given_out(api: Api, given: Given) -> None:
-    given.version()
+def test_the_files_of_a_deleted_version_are_listed_but_not_given_out(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud/versions/1"))
 
     problem = expect(409, api.get("/models/fraud/versions/1/files/model.bin"))
@@ -197,11 +203,13 @@ def test_the_files_of_a_deleted_version_are_listed_but_not_given_out(api: Api, g
 
 
 @pytest.mark.parametrize("successor", [False, True])
-def test_the_files_of_a_deleted_model_are_listed_but_not_given_out(api: Api, given: Given, successor: bool) -> None:
-    given.version()
+def test_the_files_of_a_deleted_model_are_listed_but_not_given_out(
+    api: Api, registry: RegistryBuilder, successor: bool
+) -> None:
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud"))
     if successor:
-        given.model()
+        registry.create_model()
 
     problem = expect(409, api.get("/models/fraud/versions/1/files/model.bin"))
 
@@ -210,8 +218,8 @@ def test_the_files_of_a_deleted_model_are_listed_but_not_given_out(api: Api, giv
 
 
 @pytest.mark.parametrize("path", ["other.bin", "Model.bin", "model.bin/x", "model", "model.bin%2Fx"])
-def test_a_file_that_is_not_in_the_manifest_is_not_found(api: Api, given: Given, path: str) -> None:
-    given.version()
+def test_a_file_that_is_not_in_the_manifest_is_not_found(api: Api, registry: RegistryBuilder, path: str) -> None:
+    registry.model("fraud").version()
 
     problem = expect(404, api.get(f"/models/fraud/versions/1/files/{path}"))
 
@@ -219,10 +227,10 @@ def test_a_file_that_is_not_in_the_manifest_is_not_found(api: Api, given: Given,
 
 
 def test_bytes_that_the_store_has_lost_are_not_found_at_their_address(
-    api: Api, given: Given, storage_root: Any
+    api: Api, registry: RegistryBuilder, storage_root: Any
 ) -> None:
-    file = given.file()
-    given.version(files=[file])
+    file = registry.file()
+    registry.model("fraud").version(files=[file])
     url = url_of(api, "model.bin")
     (stored,) = (storage_root / "blobs" / file["sha256"][:2] / file["sha256"]).iterdir()
     stored.unlink()
@@ -232,10 +240,10 @@ def test_bytes_that_the_store_has_lost_are_not_found_at_their_address(
     assert expect(404, response)["code"] == "not_found"
 
 
-def test_many_files_are_listed_in_pages_by_path_bytewise(api: Api, given: Given) -> None:
-    one = given.file()
+def test_many_files_are_listed_in_pages_by_path_bytewise(api: Api, registry: RegistryBuilder) -> None:
+    one = registry.file()
     names = [f"{prefix}{number:03}" for number in range(500) for prefix in ("a-", "a/", "B", "é", "\U0001f600")]
-    given.version(files=[{**one, "path": name} for name in names])
+    registry.model("fraud").version(files=[{**one, "path": name} for name in names])
 
     for limit in (1000, 333):
         listed = walk(api, "/models/fraud/versions/1/files", limit=limit)
@@ -245,8 +253,8 @@ def test_many_files_are_listed_in_pages_by_path_bytewise(api: Api, given: Given)
 
 
 @pytest.mark.parametrize(("limit", "status"), [(1, 200), (1000, 200), (1001, 422), (0, 422), (-1, 422), ("x", 422)])
-def test_a_page_of_files_has_a_thousand_at_most(api: Api, given: Given, limit: Any, status: int) -> None:
-    given.version()
+def test_a_page_of_files_has_a_thousand_at_most(api: Api, registry: RegistryBuilder, limit: Any, status: int) -> None:
+    registry.model("fraud").version()
 
     response = api.get(f"/models/fraud/versions/1/files?limit={limit}")
 

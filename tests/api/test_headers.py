@@ -21,8 +21,10 @@ from tests.api.conftest import Try
 from tests.api.hostile import bodies, credentials
 from tests.api.hostile.case import UNSENT, Case
 from tests.api.hostile.world import World
-from tests.support.api import HOST, Api, Given, expect
+from tests.support.api import HOST, Api
 from tests.support.databases import Database
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 NEW = {"name": "new"}
 
@@ -82,16 +84,16 @@ def test_the_good_credential_is_taken_whatever_the_case_of_its_scheme(world: Wor
 def test_a_token_anywhere_but_in_its_header_is_no_credential(attempt: Try, world: World) -> None:
     good = world.tokens["all"]
     cases = [
-        Case("A089 query", "GET", f"/me?token={good}", 401, "unauthenticated", token=None),
-        Case("A089 query as OAuth has it", "GET", f"/me?access_token={good}", 401, "unauthenticated", token=None),
-        Case("A089 cookie", "GET", "/me", 401, "unauthenticated", token=None, headers=[("Cookie", f"token={good}")]),
-        Case("A096 session cookie", "GET", "/me", 401, "unauthenticated", token=None,
+        Case("query", "GET", f"/me?token={good}", 401, "unauthenticated", token=None),
+        Case("query as OAuth has it", "GET", f"/me?access_token={good}", 401, "unauthenticated", token=None),
+        Case("cookie", "GET", "/me", 401, "unauthenticated", token=None, headers=[("Cookie", f"token={good}")]),
+        Case("session cookie", "GET", "/me", 401, "unauthenticated", token=None,
              headers=[("Cookie", "session=eyJ1c2VyIjoiYWRtaW4ifQ.Zz.AAAA")]),
-        Case("A089 body", "POST", "/models", 401, "unauthenticated", token=None, json=NEW | {"token": good}),
-        Case("A089 user part", "GET", "/me", 401, "unauthenticated", token=None,
+        Case("body", "POST", "/models", 401, "unauthenticated", token=None, json=NEW | {"token": good}),
+        Case("user part", "GET", "/me", 401, "unauthenticated", token=None,
              headers=[("X-Api-Key", good), ("X-Auth-Token", good), ("Proxy-Authorization", f"Bearer {good}")]),
-        Case("A089 query beside a good header", "GET", f"/me?token={good}", 422, "invalid"),
-        Case("A101 user by proxy", "GET", "/me", 401, "unauthenticated", token=None,
+        Case("query beside a good header", "GET", f"/me?token={good}", 422, "invalid"),
+        Case("user by proxy", "GET", "/me", 401, "unauthenticated", token=None,
              headers=[("X-Remote-User", "all"), ("X-Forwarded-User", "all"), ("Remote-User", "all")]),
     ]  # fmt: skip
 
@@ -100,8 +102,8 @@ def test_a_token_anywhere_but_in_its_header_is_no_credential(attempt: Try, world
 
 def test_a_method_in_a_header_is_ignored(attempt: Try) -> None:
     names = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"]
-    cases = [Case(f"A102 {name}", "GET", "/models/empty", 200, headers=[(name, "DELETE")]) for name in names] + [
-        Case("A102 query", "GET", "/models/empty?_method=DELETE", 422, "invalid")
+    cases = [Case(f"{name}", "GET", "/models/empty", 200, headers=[(name, "DELETE")]) for name in names] + [
+        Case("query", "GET", "/models/empty?_method=DELETE", 422, "invalid")
     ]
 
     assert attempt(cases) == []
@@ -117,7 +119,7 @@ def test_an_idempotency_key_that_is_none_is_refused_on_every_write(attempt: Try,
         writes = [(one.method, one.path, one.body) for one in bodies.OPERATIONS]
         writes += [(method, path, UNSENT) for method, path, _, _ in bodies.BODILESS]
         cases += [
-            Case(f"A105 {what}, {method} {path}", method, path, 400, "malformed", json=body, environ=environ)
+            Case(f"{what}, {method} {path}", method, path, 400, "malformed", json=body, environ=environ)
             for method, path, body in writes
         ]
 
@@ -138,14 +140,14 @@ def test_conditions_and_ranges_that_make_no_sense_do_no_harm(attempt: Try) -> No
     paths = ["/models", "/models/fraud", "/models/fraud/versions/2", "/models/fraud/stages/production",
              "/models/fraud/aliases/champion", "/models/fraud/history"]  # fmt: skip
     cases = [
-        Case(f"A107 {name}: {value[:20]}, {path}", "GET", path, 200, headers=[(name, value)])
+        Case(f"{name}: {value[:20]}, {path}", "GET", path, 200, headers=[(name, value)])
         for path in paths
         for name, value in headers
     ]
-    cases += [Case(f"A107 any tag, {path}", "GET", path, 304, headers=[("If-None-Match", "*")])
+    cases += [Case(f"any tag, {path}", "GET", path, 304, headers=[("If-None-Match", "*")])
               for path in paths if path not in {"/models", "/models/fraud/history"}]  # fmt: skip
     cases += [
-        Case(f"A107 If-Match, {path}", "GET", path, 412, "precondition_failed", headers=[("If-Match", '"r999"')])
+        Case(f"If-Match, {path}", "GET", path, 412, "precondition_failed", headers=[("If-Match", '"r999"')])
         for path in ("/models/fraud", "/models/fraud/versions/2", "/models/fraud/stages/production")
     ]
 
@@ -155,7 +157,7 @@ def test_conditions_and_ranges_that_make_no_sense_do_no_harm(attempt: Try) -> No
 def test_a_condition_that_nobody_would_look_at_is_refused(attempt: Try) -> None:
     tag = [("If-Match", "{etag}")]
     cases = [
-        Case(f"A071 {method} {path}", method, path, 400, "malformed", json=body, headers=tag)
+        Case(f"{method} {path}", method, path, 400, "malformed", json=body, headers=tag)
         for method, path, body in [
             ("DELETE", "/tokens/{reader_id}", {}), ("DELETE", "/uploads/{upload}", {}), ("POST", "/models", NEW),
         ]
@@ -164,8 +166,8 @@ def test_a_condition_that_nobody_would_look_at_is_refused(attempt: Try) -> None:
     assert attempt(cases) == []
 
 
-def test_a_range_of_a_file_that_makes_no_sense_is_refused_or_ignored(api: Api, given: Given) -> None:
-    number = given.version(files=[given.file(b"0123456789")])
+def test_a_range_of_a_file_that_makes_no_sense_is_refused_or_ignored(api: Api, registry: RegistryBuilder) -> None:
+    number = registry.model("fraud").version(files=[registry.file(b"0123456789")])
     url = api.get(f"/models/fraud/versions/{number}/files/model.bin").headers["Location"]
 
     def ranged(value: str) -> tuple[int, bytes]:
@@ -179,12 +181,14 @@ def test_a_range_of_a_file_that_makes_no_sense_is_refused_or_ignored(api: Api, g
         assert ranged(nonsense)[0] in {200, 416}, nonsense
 
 
-def test_the_etag_that_came_with_a_record_answers_not_modified_until_it_changes(api: Api, given: Given) -> None:
-    given.version(stage="production")
+def test_the_etag_that_came_with_a_record_answers_not_modified_until_it_changes(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production")
     tag = {"If-None-Match": api.get("/models/fraud/stages/production").headers["ETag"]}
 
     same = api.get("/models/fraud/stages/production", headers=tag)
-    given.version(stage="production")
+    registry.model("fraud").version(stage="production")
     changed = api.get("/models/fraud/stages/production", headers=tag)
 
     assert (same.status_code, same.get_data()) == (304, b"")

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 TICK = timedelta(microseconds=1)
 
@@ -27,20 +29,20 @@ def actions(api: Api, path: str = "", **query: Any) -> list[str]:
 
 
 @pytest.fixture
-def _a_life(api: Api, given: Given) -> None:
+def _a_life(api: Api, registry: RegistryBuilder) -> None:
     """Everything that can happen to a model and its versions, once."""
-    given.model(description="new")
-    given.version()
-    given.version()
+    registry.create_model(description="new")
+    registry.model("fraud").version()
+    registry.model("fraud").version()
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 1, "reason": "first"}))
     expect(200, api.delete("/models/fraud/aliases/champion?reason=last"))
     expect(201, api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.5}}))
     expect(200, api.patch("/models/fraud/versions/1", {"description": "words"}))
     for number, stage in ((1, "staging"), (1, "none"), (1, "staging"), (1, "production"), (2, "archived"),
                           (2, "staging"), (2, "production")):  # fmt: skip
-        given.stage("fraud", number, stage)
-    given.rollback("fraud")
-    given.stage("fraud", 1, "archived", leave_vacant=True)
+        registry.model("fraud").move(number, stage)
+    registry.model("fraud").rollback()
+    registry.model("fraud").move(1, "archived", leave_vacant=True)
     expect(200, api.delete("/models/fraud/versions/2?reason=slow"))
     expect(200, api.post("/models/fraud/versions/2/restore", {"reason": "after all"}))
     expect(200, api.patch("/models/fraud", {"tags": {"team": "risk"}}))
@@ -97,8 +99,8 @@ def test_entries_are_numbered_without_a_gap_and_never_stamped_backwards(api: Api
     assert links == ["", *(entry["leaf_hash"] for entry in entries[:-1])]
 
 
-def test_an_entry_says_who_when_what_and_why(api: Api, given: Given) -> None:
-    given.version()
+def test_an_entry_says_who_when_what_and_why(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     me = expect(200, api.get("/me"))
     moved = api.put(
         "/models/fraud/versions/1/stage", {"stage": "staging", "reason": "naïve “reason”\nof two lines"},
@@ -119,9 +121,9 @@ def test_an_entry_says_who_when_what_and_why(api: Api, given: Given) -> None:
     assert entry["digests"] == {"manifest": version["manifest_digest"]}
 
 
-def test_a_registration_is_tied_to_its_manifest_and_its_lineage(api: Api, given: Given) -> None:
-    given.version(run={"system": "ci", "id": "1"}, description="words", tags={"team": "risk"})
-    given.version(run={"system": "ci", "id": "2"})
+def test_a_registration_is_tied_to_its_manifest_and_its_lineage(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(run={"system": "ci", "id": "1"}, description="words", tags={"team": "risk"})
+    registry.model("fraud").version(run={"system": "ci", "id": "2"})
 
     second, first = history(api, action="version.registered")
 
@@ -144,9 +146,9 @@ def test_a_registration_is_tied_to_its_manifest_and_its_lineage(api: Api, given:
     ],
 )
 def test_history_is_narrowed(
-    api: Api, given: Given, as_role: Callable[[str], Api], query: dict[str, str], expected: list[str]
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], query: dict[str, str], expected: list[str]
 ) -> None:
-    given.version(stage="staging")
+    registry.model("fraud").version(stage="staging")
     expect(200, as_role("promoter").put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "why"}))
 
     found = [actions(api, path, **query) for path in ("", "/versions/1")]
@@ -156,9 +158,9 @@ def test_history_is_narrowed(
 
 @pytest.mark.parametrize("path", ["", "/versions/1"])
 def test_a_span_of_time_begins_with_its_first_instant_and_ends_before_its_last(
-    api: Api, given: Given, path: str
+    api: Api, registry: RegistryBuilder, path: str
 ) -> None:
-    given.version(stage="production")
+    registry.model("fraud").version(stage="production")
     moment = history(api, action="version.promoted")[1]["at"]
     before = (datetime.fromisoformat(moment) - TICK).isoformat()
     after = (datetime.fromisoformat(moment) + TICK).isoformat()
@@ -171,17 +173,17 @@ def test_a_span_of_time_begins_with_its_first_instant_and_ends_before_its_last(
     assert found == [1, 0, 0, 1]
 
 
-def test_histories_of_two_models_do_not_mix(api: Api, given: Given) -> None:
-    given.version(stage="staging")
-    given.version("other", stage="archived")
+def test_histories_of_two_models_do_not_mix(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="staging")
+    registry.model("other").version(stage="archived")
 
     found = {entry["model"] for entry in history(api)}
 
     assert found == {"fraud"}
 
 
-def test_the_history_of_a_deleted_version_stays(api: Api, given: Given) -> None:
-    given.version()
+def test_the_history_of_a_deleted_version_stays(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud/versions/1"))
 
     told = actions(api, "/versions/1")
@@ -189,8 +191,8 @@ def test_the_history_of_a_deleted_version_stays(api: Api, given: Given) -> None:
     assert told == ["version.registered", "version.deleted"]
 
 
-def test_what_was_refused_is_no_history(api: Api, given: Given) -> None:
-    given.version()
+def test_what_was_refused_is_no_history(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     before = history(api)
     expect(409, api.put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "x"}))
     expect(409, api.post("/models/fraud/rollback", {"reason": "x"}))
@@ -203,8 +205,8 @@ def test_what_was_refused_is_no_history(api: Api, given: Given) -> None:
 
 
 @pytest.mark.parametrize("path", ["/models/none/history", "/models/fraud/versions/9/history"])
-def test_the_history_of_nothing_is_not_found(api: Api, given: Given, path: str) -> None:
-    given.version()
+def test_the_history_of_nothing_is_not_found(api: Api, registry: RegistryBuilder, path: str) -> None:
+    registry.model("fraud").version()
 
     response = api.get(path)
 

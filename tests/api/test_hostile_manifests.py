@@ -9,7 +9,9 @@ from tests.api.conftest import Try
 from tests.api.hostile import paths
 from tests.api.hostile.case import Case
 from tests.api.hostile.world import STORED, World
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 VERSIONS = "/models/fraud/versions"
 HEADERS = [("Content-Type", "application/json")]
@@ -31,7 +33,7 @@ def test_a_path_against_the_rule_is_refused(attempt: Try) -> None:
 
 def test_a_path_that_cannot_be_stored_is_malformed(attempt: Try) -> None:
     line = b'{"files": [{"path": "%b", "size": 5, "sha256": "' + b"ab" * 32 + b'"}]}'
-    texts = {"A041 NUL": rb"a\u0000b", "A041 half a pair": rb"a\ud800", "A041 not UTF-8": b"a\xff"}
+    texts = {"NUL": rb"a\u0000b", "half a pair": rb"a\ud800", "not UTF-8": b"a\xff"}
     cases = [
         Case(what, "POST", VERSIONS, 400, "malformed", raw=line % text, headers=HEADERS) for what, text in texts.items()
     ]
@@ -50,9 +52,9 @@ def test_files_that_cannot_stand_side_by_side_are_refused(attempt: Try) -> None:
 def test_a_manifest_has_one_to_ten_thousand_files(attempt: Try) -> None:
     many = [STORED | {"path": f"f{index}"} for index in range(10_001)]
     cases = [
-        registering("A046 10,001 files", 422, "invalid", *many),
-        registering("A046 none", 422, "invalid"),
-        Case("A046 10,000 files that are not there", "POST", VERSIONS, 409, "blobs_missing",
+        registering("10,001 files", 422, "invalid", *many),
+        registering("none", 422, "invalid"),
+        Case("10,000 files that are not there", "POST", VERSIONS, 409, "blobs_missing",
              json={"files": [line | {"sha256": f"{index:064x}"} for index, line in enumerate(many[1:])]}),
     ]  # fmt: skip
 
@@ -63,10 +65,10 @@ def test_a_size_that_is_none_is_refused(attempt: Try) -> None:
     cases = [registering(what, 422, "invalid", STORED | {"size": size}) for what, size in paths.SIZES]
     cases += [uploading(f"{what} upload", 422, "invalid", size=size) for what, size in paths.SIZES]
     cases += [
-        registering("A047 of other bytes", 422, "invalid", STORED | {"size": STORED["size"] + 1}),
-        uploading("A047 of other bytes, upload", 422, "invalid", sha256=STORED["sha256"], size=STORED["size"] + 1),
-        uploading("A047 over the limit", 413, "too_large", size=5 * 1024**4 + 1),
-        uploading("A047 2^53 - 1", 413, "too_large", size=2**53 - 1),
+        registering("of other bytes", 422, "invalid", STORED | {"size": STORED["size"] + 1}),
+        uploading("of other bytes, upload", 422, "invalid", sha256=STORED["sha256"], size=STORED["size"] + 1),
+        uploading("over the limit", 413, "too_large", size=5 * 1024**4 + 1),
+        uploading("2^53 - 1", 413, "too_large", size=2**53 - 1),
     ]
     sized = b'{"size": %b, "sha256": "' + b"ab" * 32 + b'"}'
     for what, size in paths.HUGE_SIZES:
@@ -83,34 +85,36 @@ def test_a_digest_that_is_none_is_refused(attempt: Try) -> None:
 
 
 def test_a_media_type_that_is_none_is_refused(attempt: Try) -> None:
-    cases = [registering(what, 422, "invalid", STORED | {"media_type": given}) for what, given in paths.MEDIA_TYPES]
+    cases = [
+        registering(what, 422, "invalid", STORED | {"media_type": registry}) for what, registry in paths.MEDIA_TYPES
+    ]
 
     assert attempt(cases) == []
 
 
 def test_bytes_that_never_came_cannot_be_registered(attempt: Try, world: World) -> None:
     cases = [
-        registering("A049 unknown", 409, "blobs_missing", paths.LINE | {"sha256": "ef" * 32}),
-        registering("A049 announced only", 409, "blobs_missing", paths.LINE),
-        registering("A049 one of two", 409, "blobs_missing", STORED, paths.LINE),
-        Case("A049 nothing arrived", "POST", "/uploads/{upload}/complete", 409, "conflict"),
-        Case("A049 other size", "PUT", "/transfer/{target}", 409, "upload_mismatch", raw=b"four", token=None),
-        Case("A049 other bytes", "PUT", "/transfer/{target}", 409, "upload_mismatch", raw=b"bytes", token=None),
-        Case("A049 no length", "PUT", "/transfer/{target}", 400, "malformed", raw=b"bytes", token=None,
+        registering("unknown", 409, "blobs_missing", paths.LINE | {"sha256": "ef" * 32}),
+        registering("announced only", 409, "blobs_missing", paths.LINE),
+        registering("one of two", 409, "blobs_missing", STORED, paths.LINE),
+        Case("nothing arrived", "POST", "/uploads/{upload}/complete", 409, "conflict"),
+        Case("other size", "PUT", "/transfer/{target}", 409, "upload_mismatch", raw=b"four", token=None),
+        Case("other bytes", "PUT", "/transfer/{target}", 409, "upload_mismatch", raw=b"bytes", token=None),
+        Case("no length", "PUT", "/transfer/{target}", 400, "malformed", raw=b"bytes", token=None,
              environ={"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}),
-        Case("A049 forged target", "PUT", "/transfer/{target}x", 403, "forbidden", raw=b"bytes", token=None),
-        Case("A049 unsigned target", "PUT", "/transfer/abc", 403, "forbidden", raw=b"bytes", token=None),
-        Case("A049 target of a PUT, read", "GET", "/transfer/{target}", 403, "forbidden", token=None),
+        Case("forged target", "PUT", "/transfer/{target}x", 403, "forbidden", raw=b"bytes", token=None),
+        Case("unsigned target", "PUT", "/transfer/abc", 403, "forbidden", raw=b"bytes", token=None),
+        Case("target of a PUT, read", "GET", "/transfer/{target}", 403, "forbidden", token=None),
     ]  # fmt: skip
 
     assert attempt(cases) == []
 
 
-def test_a_legal_path_is_kept_as_it_is_and_leads_to_the_bytes(api: Api, given: Given) -> None:
-    given.blob(b"bytes")
-    files = [given.file(b"bytes", path=path) for _, path in paths.LEGAL]
+def test_a_legal_path_is_kept_as_it_is_and_leads_to_the_bytes(api: Api, registry: RegistryBuilder) -> None:
+    registry.blob(b"bytes")
+    files = [registry.file(b"bytes", path=path) for _, path in paths.LEGAL]
 
-    number = given.version("fraud", files=files)
+    number = registry.model("fraud").version(files=files)
 
     assert {line["path"] for line in expect(200, api.get(f"{VERSIONS}/{number}/files?limit=200"))["items"]} == {
         path for _, path in paths.LEGAL

@@ -20,9 +20,11 @@ from registry.services.accounts import confusable_names
 from tests.api.conftest import Try
 from tests.api.hostile import names
 from tests.api.hostile.case import Case
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
 from tests.support.databases import Database
-from tests.support.face import Face
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
 def test_a_name_against_the_rule_is_refused_and_makes_no_model(attempt: Try) -> None:
@@ -52,10 +54,10 @@ def test_a_name_that_looks_like_a_model_in_other_letters_makes_none(attempt: Try
 
 @pytest.mark.parametrize("mlflow", [False, True], ids=["native", "MLflow"])
 def test_a_refusal_names_the_model_and_the_letters(api: Api, world: object, mlflow: bool) -> None:
-    name, face = "fr\u0430ud", Face(api.client, api.token)
+    name, mlflow_api = "fr\u0430ud", MlflowApi(api.client, api.token)
 
     if mlflow:
-        status, code, text = face.refused("POST", "/registered-models/create", name=name)
+        status, code, text = mlflow_api.refused("POST", "/registered-models/create", name=name)
         assert (status, code) == (409, "RESOURCE_CONFLICT")
     else:
         text = expect(409, api.post("/models", {"name": name}))["detail"]
@@ -70,20 +72,20 @@ def test_the_honest_name_is_refused_where_the_other_one_was_first(api: Api) -> N
     assert "U+0430" in expect(409, api.post("/models", {"name": "fraud"}))["detail"]
 
 
-def test_a_model_is_neither_renamed_nor_restored_to_look_like_another(api: Api, given: Given) -> None:
+def test_a_model_is_neither_renamed_nor_restored_to_look_like_another(api: Api, registry: RegistryBuilder) -> None:
     for name in ("fraud", "other", "\u0441hurn"):
-        given.model(name)
+        registry.create_model(name)
     expect(200, api.delete("/models/\u0441hurn"))
-    given.model("churn")
+    registry.create_model("churn")
 
-    _, code, text = Face(api.client, api.token).refused(
+    _, code, text = MlflowApi(api.client, api.token).refused(
         "POST", "/registered-models/rename", name="other", new_name="fr\u0430ud"
     )
 
     assert (code, "'fraud'" in text) == ("RESOURCE_CONFLICT", True)
     assert "'churn'" in expect(409, api.post("/models/\u0441hurn/restore", {}))["detail"]
     assert (
-        Face(api.client, api.token)(
+        MlflowApi(api.client, api.token)(
             "POST", "/registered-models/rename", name="fraud", new_name="fr\u0430ud"
         ).status_code
         == 200
@@ -91,11 +93,11 @@ def test_a_model_is_neither_renamed_nor_restored_to_look_like_another(api: Api, 
 
 
 def test_a_row_that_an_earlier_release_wrote_or_renamed_is_compared_and_filled_in(
-    app: Flask, api: Api, given: Given
+    app: Flask, api: Api, registry: RegistryBuilder
 ) -> None:
-    given.model("fraud")
-    given.model("old")
-    Face(api.client, api.token).make("POST", "/registered-models/rename", name="old", new_name="churn")
+    registry.create_model("fraud")
+    registry.create_model("old")
+    MlflowApi(api.client, api.token).make("POST", "/registered-models/rename", name="old", new_name="churn")
     with app.app_context(), transaction() as session:
         session.execute(update(Model).where(Model.name == "fraud").values(look=None))
         session.execute(update(Model).where(Model.name == "churn").values(look=confusables.look("old")))

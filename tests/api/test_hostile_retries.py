@@ -20,9 +20,11 @@ from registry.domain import clock
 from registry.domain.access import GRANTABLE, GRANTS, Permission
 from registry.http.access import permission_of
 from tests.api.hostile import bodies
-from tests.api.hostile.ledger import Ledger
+from tests.api.hostile.row_watch import RowWatch
 from tests.api.hostile.world import World
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 # What a repetition of a path's write does not show again: it is a credential, and is not kept.
 HIDDEN = {"/tokens": "token", "/uploads": "target"}  # credentials, which are not kept
@@ -81,17 +83,19 @@ def hidden(told: Any, path: str) -> Any:
     return told
 
 
-def arranged(write: Write, given: Given, world: World) -> Write:
+def arranged(write: Write, registry: RegistryBuilder, world: World) -> Write:
     """*write* at an address of the world; the bytes of the upload that it completes have arrived."""
-    parts = dict(world.parts) | ({"sent": arrived(given)} if "{sent}" in write.path else {})
+    parts = dict(world.parts) | ({"sent": arrived(registry)} if "{sent}" in write.path else {})
     return Write(write.method, write.path.format_map(parts), write.body)
 
 
-def arrived(given: Given) -> str:
+def arrived(registry: RegistryBuilder) -> str:
     """An upload whose bytes have arrived."""
     content = b"sent but not completed"
-    upload = expect(201, given.api.post("/uploads", {"sha256": sha256(content).hexdigest(), "size": len(content)}))
-    given.send(upload["target"], content)
+    upload = expect(
+        201, registry.client.post("/uploads", {"sha256": sha256(content).hexdigest(), "size": len(content)})
+    )
+    registry.send(upload["target"], content)
     return str(upload["id"])
 
 
@@ -104,13 +108,13 @@ def test_the_writes_tried_here_are_all_that_there_are(api: Api) -> None:
 
 
 def test_a_write_sent_again_with_its_key_is_answered_alike_and_done_once(
-    api: Api, given: Given, world: World, ledger: Ledger
+    api: Api, registry: RegistryBuilder, world: World, row_watch: RowWatch
 ) -> None:
     wrong = []
     for index, plain in enumerate(WRITES):
-        write, key = arranged(plain, given, world), f"retry-{index}"
+        write, key = arranged(plain, registry, world), f"retry-{index}"
         first = write.send(api, key)
-        after = ledger.digest()
+        after = row_watch.digest()
 
         again = write.send(api, key)
 
@@ -122,20 +126,20 @@ def test_a_write_sent_again_with_its_key_is_answered_alike_and_done_once(
             wrong.append(f"{write}: then {again.status_code} {again.get_data(as_text=True)}")
         if again.headers.get("Idempotency-Replayed") != "true" or same != {n: again.headers.get(n) for n in same}:
             wrong.append(f"{write}: with {dict(again.headers)}")
-        if ledger.digest() != after:
+        if row_watch.digest() != after:
             wrong.append(f"{write}: was done twice")
 
     assert wrong == []
 
 
 def test_a_key_that_comes_back_with_another_request_is_refused(
-    api: Api, given: Given, world: World, ledger: Ledger
+    api: Api, registry: RegistryBuilder, world: World, row_watch: RowWatch
 ) -> None:
     wrong, tried = [], 0
     for index, plain in enumerate(WRITES):
-        write, key = arranged(plain, given, world), f"reuse-{index}"
+        write, key = arranged(plain, registry, world), f"reuse-{index}"
         write.send(api, key)
-        after = ledger.digest()
+        after = row_watch.digest()
         others = [write.other()] if write.other() else []
 
         replies = [write.send(api, key, body=other) for other in others]
@@ -146,19 +150,19 @@ def test_a_key_that_comes_back_with_another_request_is_refused(
             tried += 1
             if (reply.status_code, reply.get_json().get("code")) != (422, "idempotency_mismatch"):
                 wrong.append(f"{write}: {reply.status_code} {reply.get_data(as_text=True)}")
-        if ledger.digest() != after:
+        if row_watch.digest() != after:
             wrong.append(f"{write}: something was written")
 
     assert wrong == []
     assert tried >= 3 * len(bodies.OPERATIONS)
 
 
-def test_a_key_means_nothing_to_another_principal(api: Api, given: Given, world: World) -> None:
+def test_a_key_means_nothing_to_another_principal(api: Api, registry: RegistryBuilder, world: World) -> None:
     roles = ["writer", "promoter", "admin"]
     stranger = Api(api.client, expect(201, api.post("/tokens", {"owner": "stranger", "roles": roles}))["token"])
     wrong = []
     for index, plain in enumerate(WRITES):
-        write, key = arranged(plain, given, world), f"shared-{index}"
+        write, key = arranged(plain, registry, world), f"shared-{index}"
         write.send(api, key)
 
         theirs = write.send(stranger, key)
@@ -179,14 +183,14 @@ def test_the_same_document_spelled_otherwise_is_the_same_request(api: Api) -> No
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_refusal_is_not_kept_so_the_retry_is_judged_anew(api: Api, given: Given) -> None:
-    given.model()
+def test_a_refusal_is_not_kept_so_the_retry_is_judged_anew(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     content = b"bytes that come late"
     line = {"path": "a", "size": len(content), "sha256": sha256(content).hexdigest()}
     write = Write("POST", "/models/fraud/versions", {"files": [line]})
 
     early = write.send(api, "late")
-    given.blob(content)
+    registry.blob(content)
     retried = write.send(api, "late")
 
     assert expect(409, early)["code"] == "blobs_missing"
@@ -194,8 +198,8 @@ def test_a_refusal_is_not_kept_so_the_retry_is_judged_anew(api: Api, given: Give
     assert "Idempotency-Replayed" not in retried.headers
 
 
-def test_a_rehearsal_uses_no_key_up(api: Api, given: Given) -> None:
-    given.version()
+def test_a_rehearsal_uses_no_key_up(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     move = {"stage": "staging", "reason": "why"}
     path = "/models/fraud/versions/1/stage"
 
@@ -204,10 +208,10 @@ def test_a_rehearsal_uses_no_key_up(api: Api, given: Given) -> None:
 
     assert expect(200, rehearsed)["dry_run"] is True
     assert expect(200, done)["changed"] is True
-    assert given.stages() == {1: "staging"}
+    assert registry.model("fraud").stages() == {1: "staging"}
 
 
-def test_a_repeated_request_must_still_be_allowed(api: Api, world: World, given: Given) -> None:
+def test_a_repeated_request_must_still_be_allowed(api: Api, world: World, registry: RegistryBuilder) -> None:
     issued = expect(201, api.post("/tokens", {"owner": "leaving", "roles": ["writer"]}))
     leaving = Api(api.client, issued["token"])
     write = Write("POST", "/models", {"name": "new"})
@@ -219,13 +223,13 @@ def test_a_repeated_request_must_still_be_allowed(api: Api, world: World, given:
 
 
 def test_a_reply_is_sent_again_to_those_tokens_of_its_account_alone_that_may_do_what_it_says(
-    api: Api, given: Given, world: World
+    api: Api, registry: RegistryBuilder, world: World
 ) -> None:
     """Whatever a service required beyond the route's permission counts as well."""
     wrong = []
     tokens = {role: as_token(api, "all", role) for role in sorted(GRANTABLE)}
     for index, plain in enumerate(WRITES):
-        write, key = arranged(plain, given, world), f"roles-{index}"
+        write, key = arranged(plain, registry, world), f"roles-{index}"
         expect(None, write.send(api, key))
         needed = FINER.get((plain.method, plain.path), set()) | {route_permission(api, write)}
         for role, token in tokens.items():
@@ -245,9 +249,9 @@ def test_a_reply_is_sent_again_to_those_tokens_of_its_account_alone_that_may_do_
     ids=["into production", "out of production"],
 )
 def test_a_move_that_needed_promotion_needs_it_again_whatever_the_stages_are_by_then(
-    api: Api, given: Given, stage: str, target: Mapping[str, Any]
+    api: Api, registry: RegistryBuilder, stage: str, target: Mapping[str, Any]
 ) -> None:
-    given.version(stage=stage)
+    registry.model("fraud").version(stage=stage)
     promoter, writer, other = (as_token(api, "ci", role) for role in ("promoter", "writer", "writer"))
     write = Write("PUT", "/models/fraud/versions/1/stage", {"reason": "why", **target})
     done = expect(200, write.send(promoter, "ours"))
@@ -282,14 +286,14 @@ def route_permission(api: Api, write: Write) -> str:
     return str(permission_of(api.client.application.view_functions[endpoint]))
 
 
-def test_what_is_kept_for_a_repetition_holds_no_credential(api: Api, ledger: Ledger) -> None:
+def test_what_is_kept_for_a_repetition_holds_no_credential(api: Api, row_watch: RowWatch) -> None:
     token = Write("POST", "/tokens", {"owner": "ann", "roles": ["reader"]}).send(api, "token").get_json()["token"]
     upload = Write("POST", "/uploads", {"sha256": "cd" * 32, "size": 5}).send(api, "upload").get_json()
 
     assert token.startswith("mrp_")
-    assert ledger.holds(token) == ledger.holds(token[16:48]) == []
-    assert ledger.holds(upload["target"]["url"].rpartition("/")[2]) == []
-    assert ledger.holds(upload["id"]) != []
+    assert row_watch.holds(token) == row_watch.holds(token[16:48]) == []
+    assert row_watch.holds(upload["target"]["url"].rpartition("/")[2]) == []
+    assert row_watch.holds(upload["id"]) != []
 
 
 def test_a_key_of_every_legal_character_and_length_is_taken(api: Api) -> None:

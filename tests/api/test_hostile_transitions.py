@@ -11,7 +11,9 @@ from registry.db.session import reading
 from tests.api.conftest import Try
 from tests.api.hostile import transitions
 from tests.api.hostile.case import Case
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
 def test_a_move_that_is_not_allowed_is_refused_and_leaves_nothing_behind(attempt: Try) -> None:
@@ -19,19 +21,19 @@ def test_a_move_that_is_not_allowed_is_refused_and_leaves_nothing_behind(attempt
 
 
 def test_a_version_without_its_bytes_enters_production_neither_by_promotion_nor_by_rollback(
-    attempt: Try, api: Api, given: Given, storage_root: Path
+    attempt: Try, api: Api, registry: RegistryBuilder, storage_root: Path
 ) -> None:
     lose(api, storage_root, 3)  # all versions of the world share their bytes
     move = {"stage": "production", "reason": "why not"}
 
     cases = [
-        Case("A073 promote", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing", json=move,
+        Case("promote", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing", json=move,
              writes=True),  # what was found wrong is looked at again
-        Case("A073 rehearse", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing",
+        Case("rehearse", "PUT", "/models/fraud/versions/3/stage", 409, "blobs_missing",
              json=move | {"dry_run": True}),
-        Case("A081 roll back", "POST", "/models/fraud/rollback", 409, "blobs_missing", json={"reason": "why not"},
+        Case("roll back", "POST", "/models/fraud/rollback", 409, "blobs_missing", json={"reason": "why not"},
              writes=True),
-        Case("A081 roll back to", "POST", "/models/fraud/rollback", 409, "blobs_missing",
+        Case("roll back to", "POST", "/models/fraud/rollback", 409, "blobs_missing",
              json={"reason": "why not", "to": 1}),
     ]  # fmt: skip
 

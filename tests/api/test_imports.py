@@ -18,14 +18,14 @@ from registry.db.session import db
 from registry.rules.credentials import MOST_BYTES
 from registry.services.imports.import_jobs import GIVEN_UP_AFTER
 from tests.api.hostile.bodies import FACTS
-from tests.support.aging import age
-from tests.support.api import expect
+from tests.support.backdating import backdate
 from tests.support.databases import Database
 from tests.support.https_server import HttpsServer, Reply, listening, running_https
-from tests.support.importing import Importing
+from tests.support.importer import Importer
+from tests.support.replies import expect
 from tests.support.s3_server import S3Server
 
-Start = Callable[..., Importing]
+Start = Callable[..., Importer]
 
 
 @pytest.fixture(scope="session")
@@ -39,9 +39,9 @@ def start(database: Database, make_settings: Callable[..., Settings]) -> Iterato
     """A registry over the test's database with settings of its own."""
     apps: list[Flask] = []
 
-    def make(*sources: str, **changes: Any) -> Importing:
+    def make(*sources: str, **changes: Any) -> Importer:
         apps.append(create_app(make_settings(database.url, import_sources=sources, **changes)))
-        return Importing(apps[-1], database.tokens)
+        return Importer(apps[-1], database.tokens)
 
     yield make
     for app in apps:
@@ -61,15 +61,15 @@ def fetching(
 
 
 @pytest.fixture
-def importing(
+def importer(
     database: Database, fetching: Callable[[str], Flask], https: HttpsServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Importing]:
+) -> Iterator[Importer]:
     """A registry with a model that trusts the HTTPS server, which has nothing yet."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(https.certificate))
     https.replies.clear()
     https.seen.clear()
-    found = Importing(fetching(database.kind), database.tokens)
-    found.given.model()
+    found = Importer(fetching(database.kind), database.tokens)
+    found.registry.create_model()
     yield found
     with found.app.app_context():
         db.engine.dispose()
@@ -80,48 +80,48 @@ def some_bytes(size: int = 300_000) -> bytes:
 
 
 def test_a_file_behind_https_becomes_a_version_with_all_that_was_said_of_it(
-    importing: Importing, https: HttpsServer
+    importer: Importer, https: HttpsServer
 ) -> None:
     content, url = some_bytes(), ""
-    importing.given.version()
+    importer.registry.model("fraud").version()
     url = https.serve("/models/f/model%20v1.bin", Reply(content))
 
-    asked = importing.ask(url, **FACTS)
+    asked = importer.ask(url, **FACTS)
 
     assert asked | {"id": "", "created_at": ""} == {
         "id": "", "model": "fraud", "source": url, "state": "pending", "reason": None, "files": 0, "bytes": 0,
         "version": None, "created_at": "", "created_by": "all", "finished_at": None, "ignored": [], "ignored_count": 0,
     }  # fmt: skip
     assert https.seen == []
-    assert importing.work()
-    done = importing.now(asked)
+    assert importer.work()
+    done = importer.now(asked)
     assert (done["state"], done["version"], done["files"], done["bytes"]) == ("done", 2, 1, len(content))
     assert done["finished_at"] >= done["created_at"]
-    assert importing.files(2) == {"model v1.bin": content}
-    version = expect(200, importing.api.get("/models/fraud/versions/2"))
+    assert importer.files(2) == {"model v1.bin": content}
+    version = expect(200, importer.api.get("/models/fraud/versions/2"))
     assert (version["state"], version["created_by"], version["aliases"]) == ("ready", "all", ["candidate"])
     assert {name: version[name] for name in ("description", "tags", "framework", "signature")} == {
         name: FACTS[name] for name in ("description", "tags", "framework", "signature")
     }
     assert version["lineage"]["run"]["finished_at"] == "2026-11-20T13:00:00.500000Z"
-    assert importing.given.actions()[-2:] == ["import.requested", "version.registered"]
-    assert not importing.work()
+    assert importer.registry.model("fraud").actions()[-2:] == ["import.requested", "version.registered"]
+    assert not importer.work()
 
 
 def test_the_reply_tells_where_the_import_is_followed_and_every_reader_may(
-    importing: Importing, https: HttpsServer
+    importer: Importer, https: HttpsServer
 ) -> None:
-    response = importing.api.post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
+    response = importer.api.post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
 
     assert response.headers["Location"] == f"/api/v1/imports/{response.get_json()['id']}"
-    followed = expect(200, importing.as_role("reader").get(f"/imports/{response.get_json()['id']}"))
+    followed = expect(200, importer.as_role("reader").get(f"/imports/{response.get_json()['id']}"))
     assert followed == response.get_json()
 
 
 def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
+    importer, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
     pins = b"xgboost==2.1.0\n"
     wanted = {
         "model.bin": some_bytes(), "data/train set.csv": b"a,b\n", "empty": b"", "requirements.txt": pins,
@@ -133,50 +133,50 @@ def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
         for key in ("models/a/", "models/a/data/", "models/ab/secret.bin", "models/a.bin", "model.bin"):
             client.put_object(Bucket=bucket, Key=key, Body=b"" if key.endswith("/") else b"beside")
 
-    found = [importing.done(f"s3://{bucket}/models/a{end}") for end in ("", "/")]
+    found = [importer.done(f"s3://{bucket}/models/a{end}") for end in ("", "/")]
 
     assert [one["state"] for one in found] == ["done", "done"]
     total = sum(map(len, wanted.values()))
     assert [(one["version"], one["files"], one["bytes"]) for one in found] == [(1, 5, total)] * 2
-    assert importing.files(1) == wanted
-    version = expect(200, importing.api.get("/models/fraud/versions/1"))
+    assert importer.files(1) == wanted
+    version = expect(200, importer.api.get("/models/fraud/versions/1"))
     assert version["framework"] == "xgboost"
     assert version["lineage"]["environment"] == {
         "python": "3.10.12", "lock_digest": f"sha256:{hashlib.sha256(pins).hexdigest()}", "image_digest": None,
     }  # fmt: skip
-    refused = importing.api.post("/models/fraud/imports", {"source": f"s3://{bucket}/models/ab"})
+    refused = importer.api.post("/models/fraud/imports", {"source": f"s3://{bucket}/models/ab"})
     assert expect(422, refused)["code"] == "invalid"
 
 
 def test_clutter_and_credentials_of_a_source_are_left_out_and_refused_unless_they_are_asked_for(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
+    importer, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")
     clutter = {".git/config": b"[core]", ".git/HEAD": b"ref", ".DS_Store": b"1", "code/__pycache__/a.pyc": b"1"}
     with moto_s3.client() as client:
         for path, content in {"model.bin": b"weights", "empty.env": b"", **clutter}.items():
             client.put_object(Bucket=bucket, Key=f"models/a/{path}", Body=content)
 
-    done = importing.done(f"s3://{bucket}/models/a")
+    done = importer.done(f"s3://{bucket}/models/a")
 
-    assert (done["state"], set(importing.files(1))) == ("done", {"model.bin", "empty.env"})
+    assert (done["state"], set(importer.files(1))) == ("done", {"model.bin", "empty.env"})
     assert (sorted(done["ignored"]), done["ignored_count"]) == ([".DS_Store", ".git/", "code/__pycache__/"], 3)
-    refused = importing.done(f"s3://{bucket}/models/a", default_ignores=False)
+    refused = importer.done(f"s3://{bucket}/models/a", default_ignores=False)
     assert "'.git/HEAD' cannot be in a version" in refused["reason"]  # a rule that no option lifts
     with moto_s3.client() as client:
         for path in (".git/config", ".git/HEAD"):
             client.delete_object(Bucket=bucket, Key=f"models/a/{path}")
         client.put_object(Bucket=bucket, Key="models/a/notes.txt", Body=b"ghp_" + b"a1B2c3" * 6)
-    refused = importing.done(f"s3://{bucket}/models/a", default_ignores=False)
+    refused = importer.done(f"s3://{bucket}/models/a", default_ignores=False)
     assert refused["state"] == "failed"
     assert "notes.txt (a token of GitHub)" in refused["reason"]
     assert "--allow-secrets" in refused["reason"]
-    allowed = importing.done(f"s3://{bucket}/models/a", default_ignores=False, allow_secrets=True)
-    assert set(importing.files(allowed["version"])) == {
+    allowed = importer.done(f"s3://{bucket}/models/a", default_ignores=False, allow_secrets=True)
+    assert set(importer.files(allowed["version"])) == {
         "model.bin", "empty.env", "notes.txt", ".DS_Store", "code/__pycache__/a.pyc",
     }  # fmt: skip
     assert allowed["ignored"] == []
-    reserved = importing.filled(f"s3://{bucket}/models/a")
+    reserved = importer.filled(f"s3://{bucket}/models/a")
     assert reserved["state"] == "failed"
     assert "REGISTRY_ALLOW_SECRETS=true" in reserved["state_reason"]  # MLflow's clients have no option
 
@@ -184,45 +184,45 @@ def test_clutter_and_credentials_of_a_source_are_left_out_and_refused_unless_the
 def test_a_model_that_was_made_for_an_import_goes_with_it_when_that_fails(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models")
+    importer, bucket = with_bucket(start, moto_s3, monkeypatch, "models")
     none, some = f"s3://{bucket}/models/none", f"s3://{bucket}/models/some"
     with moto_s3.client() as client:
         client.put_object(Bucket=bucket, Key="models/some/a.bin", Body=b"weights")
 
-    expect(404, importing.api.post("/models/new/imports", {"source": none}))
-    expect(422, importing.api.post("/models/new/imports", {"source": "s3://other/a", "create_model": True}))
-    expect(404, importing.api.get("/models/new"))
-    asked = [importing.ask(none, "new", create_model=True) for _ in range(2)]
-    assert importing.work()
-    assert expect(200, importing.api.get("/models/new"))["state"] != "deleted"  # another import is still to come
-    assert importing.work()
-    assert [importing.now(one)["state"] for one in asked] == ["failed", "failed"]
-    assert [model["name"] for model in expect(200, importing.api.get("/models"))["items"]] == ["fraud"]
-    assert importing.given.actions("new") == [
+    expect(404, importer.api.post("/models/new/imports", {"source": none}))
+    expect(422, importer.api.post("/models/new/imports", {"source": "s3://other/a", "create_model": True}))
+    expect(404, importer.api.get("/models/new"))
+    asked = [importer.ask(none, "new", create_model=True) for _ in range(2)]
+    assert importer.work()
+    assert expect(200, importer.api.get("/models/new"))["state"] != "deleted"  # another import is still to come
+    assert importer.work()
+    assert [importer.now(one)["state"] for one in asked] == ["failed", "failed"]
+    assert [model["name"] for model in expect(200, importer.api.get("/models"))["items"]] == ["fraud"]
+    assert importer.registry.model("new").actions() == [
         "model.created", "import.requested", "import.requested", "import.failed", "import.failed", "model.deleted",
     ]  # fmt: skip
-    made = importing.ask(some, "new", create_model=True)  # a name without versions is free again
-    assert importing.work()
-    assert importing.now(made)["version"] == 1
-    importing.ask(none, "new", create_model=True)
-    assert importing.work()
-    assert expect(200, importing.api.get("/models/new"))["state"] != "deleted"
-    importing.ask(none, "fraud", create_model=True)
-    assert importing.work()
-    assert expect(200, importing.api.get("/models/fraud"))["state"] != "deleted"  # it was there before
+    made = importer.ask(some, "new", create_model=True)  # a name without versions is free again
+    assert importer.work()
+    assert importer.now(made)["version"] == 1
+    importer.ask(none, "new", create_model=True)
+    assert importer.work()
+    assert expect(200, importer.api.get("/models/new"))["state"] != "deleted"
+    importer.ask(none, "fraud", create_model=True)
+    assert importer.work()
+    assert expect(200, importer.api.get("/models/fraud"))["state"] != "deleted"  # it was there before
 
 
 def test_a_single_object_becomes_a_version_under_its_own_name(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models")
+    importer, bucket = with_bucket(start, moto_s3, monkeypatch, "models")
     content = some_bytes()
     with moto_s3.client() as client:
         client.put_object(Bucket=bucket, Key="models/a/model%20x.bin", Body=content)
 
-    done = importing.done(f"s3://{bucket}/models/a/model%20x.bin")
+    done = importer.done(f"s3://{bucket}/models/a/model%20x.bin")
 
-    assert (done["state"], importing.files(done["version"])) == ("done", {"model%20x.bin": content})
+    assert (done["state"], importer.files(done["version"])) == ("done", {"model%20x.bin": content})
 
 
 UNFIT = {
@@ -251,32 +251,32 @@ UNFIT = {
 def test_objects_that_cannot_be_a_version_are_refused_before_any_is_read(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, bucket = with_bucket(start, moto_s3, monkeypatch, "models", max_upload_bytes=1000)
+    importer, bucket = with_bucket(start, moto_s3, monkeypatch, "models", max_upload_bytes=1000)
     with moto_s3.client() as client:
         for what, (paths, _) in UNFIT.items():
             for path in paths:
                 content = b"x" * 1001 if path == "huge" else b"" if path.endswith("/") or not path else b"some"
                 client.put_object(Bucket=bucket, Key=f"models/{what}/{path}", Body=content)
 
-    found = {what: importing.done(f"s3://{bucket}/models/{what}") for what in UNFIT}
+    found = {what: importer.done(f"s3://{bucket}/models/{what}") for what in UNFIT}
 
     assert {(one["state"], one["files"], one["bytes"]) for one in found.values()} == {("failed", 0, 0)}
     told = {what: one["reason"] for what, one in found.items()}
     assert {what: reason for what, reason in told.items() if UNFIT[what][1] not in reason} == {}
-    assert importing.given.stages() == {}
+    assert importer.registry.model("fraud").stages() == {}
 
 
 def test_a_bucket_that_there_is_not_or_that_is_closed_is_a_refusal_not_a_wait(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    importing, _ = with_bucket(start, moto_s3, monkeypatch, "models")
+    importer, _ = with_bucket(start, moto_s3, monkeypatch, "models")
     absent = f"absent-{uuid.uuid4().hex}"
     other = start(f"s3://{absent}", s3_endpoint_url=moto_s3.endpoint_url, s3_region=moto_s3.region)
 
     failed = other.done(f"s3://{absent}/a")
 
     assert (failed["state"], failed["reason"]) == ("failed", f"s3://{absent}/a/ is not there (404)")
-    assert importing.now(failed) == failed
+    assert importer.now(failed) == failed
 
 
 HOSTILE = [
@@ -313,26 +313,26 @@ def test_a_location_that_is_not_allowed_is_refused_in_every_spelling_and_nobody_
 ) -> None:
     with listening() as ear, listening() as other:
         place, elsewhere = (f"127.0.0.1:{one.getsockname()[1]}" for one in (ear, other))
-        importing = start(f"https://{place}/models", "s3://bucket/a", s3_endpoint_url=f"http://{elsewhere}")
-        importing.given.model()
-        before = importing.given.entries()
+        importer = start(f"https://{place}/models", "s3://bucket/a", s3_endpoint_url=f"http://{elsewhere}")
+        importer.registry.create_model()
+        before = importer.registry.audit_entry_count()
 
         problems = {
-            source: importing.api.post("/models/fraud/imports", {"source": source}).get_json()
+            source: importer.api.post("/models/fraud/imports", {"source": source}).get_json()
             for source in (text.format(place=place, other=elsewhere) for text in HOSTILE)
         }
 
         assert {source: problem["status"] for source, problem in problems.items() if problem["status"] != 422} == {}
         assert {source for source, problem in problems.items() if set(problem["errors"]) != {"source"}} == set()
-        assert importing.given.entries() == before
-        assert not importing.work()
+        assert importer.registry.audit_entry_count() == before
+        assert not importer.work()
         for listener in (ear, other):
             with pytest.raises(BlockingIOError):
                 listener.accept()
 
 
-def test_the_refusal_does_not_tell_which_locations_are_allowed(importing: Importing, https: HttpsServer) -> None:
-    refused = importing.api.post("/models/fraud/imports", {"source": "https://elsewhere.test/a.bin"})
+def test_the_refusal_does_not_tell_which_locations_are_allowed(importer: Importer, https: HttpsServer) -> None:
+    refused = importer.api.post("/models/fraud/imports", {"source": "https://elsewhere.test/a.bin"})
 
     assert expect(422, refused)["errors"] == {"source": [
         "is not below a location that this registry may fetch from (REGISTRY_IMPORT_SOURCES); "
@@ -342,10 +342,10 @@ def test_the_refusal_does_not_tell_which_locations_are_allowed(importing: Import
 
 
 def test_no_location_is_allowed_by_default(start: Start) -> None:
-    importing = start()
-    importing.given.model()
+    importer = start()
+    importer.registry.create_model()
 
-    refused = [importing.api.post("/models/fraud/imports", {"source": source})
+    refused = [importer.api.post("/models/fraud/imports", {"source": source})
                for source in ("https://sources.test/models/a", "s3://bucket/a")]  # fmt: skip
 
     assert [expect(422, reply)["code"] for reply in refused] == ["invalid"] * 2
@@ -356,7 +356,7 @@ def test_a_location_that_is_allowed_no_more_is_not_opened(start: Start) -> None:
     with listening() as ear:
         place = f"https://127.0.0.1:{ear.getsockname()[1]}"
         generous, strict = start(f"{place}/models"), start(f"{place}/models/public")
-        generous.given.model()
+        generous.registry.create_model()
         asked = generous.ask(f"{place}/models/secret/a.bin")
 
         assert strict.work()
@@ -375,54 +375,52 @@ def test_a_location_that_is_allowed_no_more_is_not_opened(start: Start) -> None:
     {"source": "OK", "evaluations": [{"metrics": {"auc": 1}, "dataset_name": "not among the datasets"}]},
 ])  # fmt: skip
 def test_what_is_said_of_the_version_is_checked_when_it_is_said(
-    importing: Importing, https: HttpsServer, body: dict[str, Any]
+    importer: Importer, https: HttpsServer, body: dict[str, Any]
 ) -> None:
     good = https.serve("/models/a.bin")
 
-    refused = importing.api.post("/models/fraud/imports", {k: good if v == "OK" else v for k, v in body.items()})
+    refused = importer.api.post("/models/fraud/imports", {k: good if v == "OK" else v for k, v in body.items()})
 
     assert refused.status_code in {400, 422}
-    assert not importing.work()
+    assert not importer.work()
 
 
 @pytest.mark.parametrize("role", ["reader", "writer", "promoter", "auditor"])
-def test_only_an_admin_may_import(importing: Importing, https: HttpsServer, role: str) -> None:
-    refused = importing.as_role(role).post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
+def test_only_an_admin_may_import(importer: Importer, https: HttpsServer, role: str) -> None:
+    refused = importer.as_role(role).post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
 
     assert expect(403, refused)["permission"] == "version:import"
-    assert not importing.work()
+    assert not importer.work()
 
 
-def test_nothing_is_imported_into_a_model_that_is_deleted_or_not_there(
-    importing: Importing, https: HttpsServer
-) -> None:
+def test_nothing_is_imported_into_a_model_that_is_deleted_or_not_there(importer: Importer, https: HttpsServer) -> None:
     source = https.serve("/models/a.bin", Reply(some_bytes()))
-    expect(200, importing.api.delete("/models/fraud"))
+    expect(200, importer.api.delete("/models/fraud"))
 
-    assert expect(409, importing.api.post("/models/fraud/imports", {"source": source}))["code"] == "conflict"
-    assert expect(404, importing.api.post("/models/nobody/imports", {"source": source}))["code"] == "not_found"
-    assert expect(404, importing.api.get(f"/imports/{uuid.uuid4()}"))["code"] == "not_found"
+    assert expect(409, importer.api.post("/models/fraud/imports", {"source": source}))["code"] == "conflict"
+    assert expect(404, importer.api.post("/models/nobody/imports", {"source": source}))["code"] == "not_found"
+    assert expect(404, importer.api.get(f"/imports/{uuid.uuid4()}"))["code"] == "not_found"
 
 
-def test_an_import_does_not_move_to_the_next_model_of_the_name(importing: Importing, https: HttpsServer) -> None:
-    asked = importing.ask(https.serve("/models/a.bin", Reply(some_bytes())))
-    expect(200, importing.api.delete("/models/fraud"))
-    importing.given.model()
+def test_an_import_does_not_move_to_the_next_model_of_the_name(importer: Importer, https: HttpsServer) -> None:
+    asked = importer.ask(https.serve("/models/a.bin", Reply(some_bytes())))
+    expect(200, importer.api.delete("/models/fraud"))
+    importer.registry.create_model()
 
-    assert importing.work()
+    assert importer.work()
 
-    assert importing.now(asked)["reason"] == "the model 'fraud' is deleted"
-    assert importing.given.stages() == {}
+    assert importer.now(asked)["reason"] == "the model 'fraud' is deleted"
+    assert importer.registry.model("fraud").stages() == {}
     assert https.seen == []
 
 
-def test_a_request_repeated_with_its_key_is_one_import(importing: Importing, https: HttpsServer) -> None:
+def test_a_request_repeated_with_its_key_is_one_import(importer: Importer, https: HttpsServer) -> None:
     body, key = {"source": https.serve("/models/a.bin", Reply(b"some"))}, {"Idempotency-Key": "k-1"}
 
-    first, second = (expect(202, importing.api.post("/models/fraud/imports", body, headers=key)) for _ in range(2))
+    first, second = (expect(202, importer.api.post("/models/fraud/imports", body, headers=key)) for _ in range(2))
 
     assert first == second
-    assert (importing.work(), importing.work()) == (True, False)
+    assert (importer.work(), importer.work()) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -442,26 +440,26 @@ def test_a_request_repeated_with_its_key_is_one_import(importing: Importing, htt
     ids=["redirect", "to an allowed place", "relative", "404", "401", "403", "206", "204", "encoded", "huge"],
 )
 def test_what_a_source_refuses_is_refused_for_good_and_said(
-    importing: Importing, https: HttpsServer, reply: Reply, reason: str
+    importer: Importer, https: HttpsServer, reply: Reply, reason: str
 ) -> None:
     https.serve("/models/other.bin", Reply(b"other"))
 
-    failed = importing.done(https.serve("/models/a.bin", reply))
+    failed = importer.done(https.serve("/models/a.bin", reply))
 
     assert (failed["state"], failed["version"]) == ("failed", None)
     assert reason in failed["reason"]
     assert (https.count("/models/a.bin"), https.count("/models/other.bin")) == (1, 0)
-    assert importing.given.actions() == ["model.created", "import.requested", "import.failed"]
-    entry = expect(200, importing.api.get("/audit?action=import.failed"))["items"][0]
+    assert importer.registry.model("fraud").actions() == ["model.created", "import.requested", "import.failed"]
+    entry = expect(200, importer.api.get("/audit?action=import.failed"))["items"][0]
     assert (entry["actor"]["name"], entry["reason"]) == ("system", failed["reason"])
-    assert not importing.work()
+    assert not importer.work()
 
 
 @pytest.mark.parametrize("name", ["", "a%2Fb.bin", "%00.bin", "%ff.bin", "%0a.bin", "%E2%80%AE.bin", "%5C"])
 def test_a_last_step_that_can_be_no_file_name_is_refused_and_not_asked_for(
-    importing: Importing, https: HttpsServer, name: str
+    importer: Importer, https: HttpsServer, name: str
 ) -> None:
-    failed = importing.done(https.serve(f"/models/{name}", Reply(b"some")))
+    failed = importer.done(https.serve(f"/models/{name}", Reply(b"some")))
 
     assert (failed["state"], https.seen) == ("failed", [])
 
@@ -472,98 +470,98 @@ def test_a_last_step_that_can_be_no_file_name_is_refused_and_not_asked_for(
     ids=["503", "500", "429", "a body that breaks off"],
 )
 def test_trouble_that_may_pass_is_told_and_the_import_is_tried_again_later(
-    importing: Importing, https: HttpsServer, trouble: Reply
+    importer: Importer, https: HttpsServer, trouble: Reply
 ) -> None:
     content = some_bytes()
-    waiting = importing.done(https.serve("/models/a.bin", trouble, Reply(content)))
+    waiting = importer.done(https.serve("/models/a.bin", trouble, Reply(content)))
 
     assert waiting["state"] == "running"
     assert waiting["reason"].endswith("/models/a.bin cannot be read at the moment")
-    assert not importing.work()
-    importing.end_leases()
-    assert importing.work()
-    done = importing.now(waiting)
-    assert (done["state"], done["reason"], importing.files(1)) == ("done", None, {"a.bin": content})
+    assert not importer.work()
+    importer.end_leases()
+    assert importer.work()
+    done = importer.now(waiting)
+    assert (done["state"], done["reason"], importer.files(1)) == ("done", None, {"a.bin": content})
 
 
 def test_a_server_that_nobody_trusts_or_that_is_not_there_is_not_read(
-    importing: Importing, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
+    importer: Importer, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = importing.ask(https.serve("/models/a.bin", Reply(b"some")))
+    asked = importer.ask(https.serve("/models/a.bin", Reply(b"some")))
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
 
-    assert importing.work()
+    assert importer.work()
 
-    assert (importing.now(asked)["state"], https.seen) == ("running", [])
+    assert (importer.now(asked)["state"], https.seen) == ("running", [])
 
 
 def test_trouble_that_does_not_pass_in_a_day_ends_the_import(
-    importing: Importing, https: HttpsServer, app: Flask
+    importer: Importer, https: HttpsServer, app: Flask
 ) -> None:
-    asked = importing.ask(https.serve("/models/a.bin", Reply(status=503)))
-    assert importing.work()
-    importing.end_leases()
+    asked = importer.ask(https.serve("/models/a.bin", Reply(status=503)))
+    assert importer.work()
+    importer.end_leases()
 
-    age(app, GIVEN_UP_AFTER)
-    importing.work()
+    backdate(app, GIVEN_UP_AFTER)
+    importer.work()
 
-    failed = importing.now(asked)
+    failed = importer.now(asked)
     assert failed["state"] == "failed"
     assert failed["reason"].startswith("it could not be done within 24 hours: https://")
 
 
 def test_bytes_that_change_between_the_two_looks_are_not_taken(
-    importing: Importing, https: HttpsServer, storage_root: Path
+    importer: Importer, https: HttpsServer, storage_root: Path
 ) -> None:
     first, second = some_bytes(MOST_BYTES + 16), some_bytes(MOST_BYTES + 16)  # smaller files are read once
 
     for other in (second, first[:-1], first + b"!"):
-        failed = importing.done(https.serve("/models/a.bin", Reply(first), Reply(other)))
+        failed = importer.done(https.serve("/models/a.bin", Reply(first), Reply(other)))
         https.seen.clear()
 
         assert failed["state"] == "failed"
         assert failed["reason"].startswith("a.bin changed while it was read: ")
-    assert importing.given.stages() == {}
+    assert importer.registry.model("fraud").stages() == {}
     for content in (first, second):
         assert list(storage_root.glob(f"blobs/*/{hashlib.sha256(content).hexdigest()}/*")) == []
 
 
 def test_bytes_that_the_registry_has_are_read_once_and_not_stored_again(
-    importing: Importing, https: HttpsServer, storage_root: Path
+    importer: Importer, https: HttpsServer, storage_root: Path
 ) -> None:
     content = some_bytes()
-    sha256 = importing.given.blob(content)
+    sha256 = importer.registry.blob(content)
 
-    done = importing.done(https.serve("/models/a.bin", Reply(content)))
+    done = importer.done(https.serve("/models/a.bin", Reply(content)))
 
     assert (done["state"], https.count("/models/a.bin")) == ("done", 1)
     assert len(list(storage_root.glob(f"blobs/*/{sha256}/*"))) == 1
-    assert importing.files(1) == {"a.bin": content}
+    assert importer.files(1) == {"a.bin": content}
 
 
-def test_who_imports_bytes_of_others_may_register_them_from_then_on(importing: Importing, https: HttpsServer) -> None:
-    content, admin = some_bytes(), importing.as_role("admin")
-    importing.given.blob(content)
+def test_who_imports_bytes_of_others_may_register_them_from_then_on(importer: Importer, https: HttpsServer) -> None:
+    content, admin = some_bytes(), importer.as_role("admin")
+    importer.registry.blob(content)
     source = https.serve("/models/a.bin", Reply(content))
     asked = expect(202, admin.post("/models/fraud/imports", {"source": source}))
 
-    assert importing.work()
+    assert importer.work()
 
-    assert importing.now(asked)["state"] == "done"
-    assert expect(200, importing.api.get("/models/fraud/versions/1"))["created_by"] == "admin"
+    assert importer.now(asked)["state"] == "done"
+    assert expect(200, importer.api.get("/models/fraud/versions/1"))["created_by"] == "admin"
     announced = expect(200, admin.post("/uploads", {"sha256": hashlib.sha256(content).hexdigest(),
                                                      "size": len(content)}))  # fmt: skip
     assert announced["state"] == "verified"
 
 
 def test_neither_passwords_nor_cookies_are_sent(
-    importing: Importing, https: HttpsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    importer: Importer, https: HttpsServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login ann password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     source = https.serve("/models/a.bin", Reply(some_bytes(MOST_BYTES + 16), headers={"Set-Cookie": "session=1"}))
 
-    done = importing.done(source)
+    done = importer.done(source)
 
     assert (done["state"], len(https.seen)) == ("done", 2)
     assert [{"Authorization", "Cookie"} & set(headers) for _, headers in https.seen] == [set(), set()]
@@ -571,12 +569,12 @@ def test_neither_passwords_nor_cookies_are_sent(
 
 def with_bucket(
     start: Start, server: S3Server, monkeypatch: pytest.MonkeyPatch, prefix: str, **changes: Any
-) -> tuple[Importing, str]:
+) -> tuple[Importer, str]:
     """A registry with a model that may fetch from below *prefix* in a bucket that is not its own."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     bucket = server.new_bucket()
     settings = {"s3_endpoint_url": server.endpoint_url, "s3_region": server.region, **changes}
-    importing = start(f"s3://{bucket}/{prefix}", storage_url=f"s3://{server.new_bucket()}", **settings)
-    importing.given.model()
-    return importing, bucket
+    importer = start(f"s3://{bucket}/{prefix}", storage_url=f"s3://{server.new_bucket()}", **settings)
+    importer.registry.create_model()
+    return importer, bucket

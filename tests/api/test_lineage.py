@@ -10,7 +10,9 @@ from sqlalchemy import func, select
 
 from registry.db.models import LineageDigest, LineageEdge, LineageNode
 from registry.db.session import reading
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 SHA = "sha256:" + "ab" * 32
 MD5 = "md5:" + "0f" * 16
@@ -43,9 +45,9 @@ def count(app: Flask, *conditions: Any, table: Any = LineageNode) -> int:
         return session.scalar(select(func.count()).select_from(table).where(*conditions)) or 0
 
 
-def test_every_part_is_shown_as_it_was_registered(api: Api, given: Given) -> None:
-    given.version("base")
-    given.version(**WHOLE, parents=[{"model": "base", "version": 1}])
+def test_every_part_is_shown_as_it_was_registered(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("base").version()
+    registry.model("fraud").version(**WHOLE, parents=[{"model": "base", "version": 1}])
 
     found = expect(200, api.get("/models/fraud/versions/1/lineage"))
 
@@ -67,25 +69,25 @@ def test_every_part_is_shown_as_it_was_registered(api: Api, given: Given) -> Non
          [{"name": "d", "digests": [MD5], "uri": None, "role": "other", "rows": None, "schema": None}]),
     ],
 )  # fmt: skip
-def test_what_was_not_said_is_null(api: Api, given: Given, part: str, given_part: Any, shown: Any) -> None:
-    given.version(**{part: given_part})
+def test_what_was_not_said_is_null(api: Api, registry: RegistryBuilder, part: str, given_part: Any, shown: Any) -> None:
+    registry.model("fraud").version(**{part: given_part})
 
     lineage = trace(api)
 
     assert lineage[part] == shown
 
 
-def test_an_instant_of_another_zone_is_kept_in_utc(api: Api, given: Given) -> None:
-    given.version(run={"system": "ci", "id": "1", "started_at": "2026-01-02T03:04:05+05:30"})
+def test_an_instant_of_another_zone_is_kept_in_utc(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(run={"system": "ci", "id": "1", "started_at": "2026-01-02T03:04:05+05:30"})
 
     lineage = trace(api)
 
     assert lineage["run"]["started_at"] == "2026-01-01T21:34:05.000000Z"
 
 
-def test_lineage_outlives_the_version_and_its_model(api: Api, given: Given) -> None:
-    given.version("base")
-    given.version(**WHOLE, parents=[{"model": "base", "version": 1}])
+def test_lineage_outlives_the_version_and_its_model(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("base").version()
+    registry.model("fraud").version(**WHOLE, parents=[{"model": "base", "version": 1}])
     before = trace(api)
     expect(200, api.delete("/models/fraud/versions/1"))
     after_version = trace(api)
@@ -95,14 +97,14 @@ def test_lineage_outlives_the_version_and_its_model(api: Api, given: Given) -> N
     after_model = trace(api)
 
     assert after_version == after_model == before
-    given.model()
+    registry.create_model()
     assert trace(api) == before
 
 
-def test_data_that_many_versions_used_is_one_node(app: Flask, api: Api, given: Given) -> None:
+def test_data_that_many_versions_used_is_one_node(app: Flask, api: Api, registry: RegistryBuilder) -> None:
     for _ in range(3):
-        given.version(datasets=[TRAIN], run=RUN, code=CODE, environment=ENVIRONMENT)
-    given.version("other", datasets=[TRAIN])
+        registry.model("fraud").version(datasets=[TRAIN], run=RUN, code=CODE, environment=ENVIRONMENT)
+    registry.model("other").version(datasets=[TRAIN])
 
     kinds = {
         kind: count(app, LineageNode.kind == kind) for kind in ("version", "dataset", "run", "code", "environment")
@@ -117,18 +119,18 @@ def test_data_that_many_versions_used_is_one_node(app: Flask, api: Api, given: G
     "change", [{"digests": [SHA]}, {"name": "other"}, {"rows": 8}, {"uri": None}, {"schema": {"amount": "float"}}]
 )
 def test_data_that_differs_in_anything_is_another_node(
-    app: Flask, api: Api, given: Given, change: dict[str, Any]
+    app: Flask, api: Api, registry: RegistryBuilder, change: dict[str, Any]
 ) -> None:
-    given.version(datasets=[TRAIN])
+    registry.model("fraud").version(datasets=[TRAIN])
 
-    given.version(datasets=[{**TRAIN, **change}])
+    registry.model("fraud").version(datasets=[{**TRAIN, **change}])
 
     assert count(app, LineageNode.kind == "dataset") == 2
     assert [trace(api, number=number)["datasets"] for number in (1, 2)] == [[TRAIN], [{**TRAIN, **change}]]
 
 
-def test_the_same_data_in_two_roles_is_one_node_used_twice(app: Flask, api: Api, given: Given) -> None:
-    given.version(datasets=[TRAIN, {**TRAIN, "role": "test"}, TRAIN])
+def test_the_same_data_in_two_roles_is_one_node_used_twice(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(datasets=[TRAIN, {**TRAIN, "role": "test"}, TRAIN])
 
     datasets = trace(api)["datasets"]
 
@@ -136,9 +138,9 @@ def test_the_same_data_in_two_roles_is_one_node_used_twice(app: Flask, api: Api,
     assert count(app, LineageNode.kind == "dataset") == 1
 
 
-def test_data_is_found_by_each_of_its_digests(app: Flask, given: Given) -> None:
-    given.version(datasets=[TRAIN])
-    given.version("other", datasets=[{"name": "same bytes", "digests": [SHA, SHA]}])
+def test_data_is_found_by_each_of_its_digests(app: Flask, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(datasets=[TRAIN])
+    registry.model("other").version(datasets=[{"name": "same bytes", "digests": [SHA, SHA]}])
 
     found = {
         digest: count(app, LineageDigest.digest == digest, table=LineageDigest)
@@ -148,13 +150,13 @@ def test_data_is_found_by_each_of_its_digests(app: Flask, given: Given) -> None:
     assert found == {SHA: 2, MD5: 1, ENVIRONMENT["image_digest"]: 0}
 
 
-def test_datasets_and_parents_keep_their_order(api: Api, given: Given) -> None:
+def test_datasets_and_parents_keep_their_order(api: Api, registry: RegistryBuilder) -> None:
     datasets = [{**TRAIN, "name": name} for name in ("z", "a", "m", "b")]
     for _ in range(3):
-        given.version("base")
+        registry.model("base").version()
     parents = [{"model": "base", "version": number} for number in (3, 1, 2)]
 
-    given.version(datasets=datasets, parents=parents)
+    registry.model("fraud").version(datasets=datasets, parents=parents)
 
     lineage = trace(api)
     assert [item["name"] for item in lineage["datasets"]] == ["z", "a", "m", "b"]
@@ -162,51 +164,51 @@ def test_datasets_and_parents_keep_their_order(api: Api, given: Given) -> None:
 
 
 @pytest.mark.parametrize("parent", [{"model": "base", "version": 9}, {"model": "none", "version": 1}])
-def test_a_parent_that_does_not_exist_is_refused(api: Api, given: Given, parent: dict[str, Any]) -> None:
-    given.version("base")
-    given.model()
-    before = given.entries()
+def test_a_parent_that_does_not_exist_is_refused(api: Api, registry: RegistryBuilder, parent: dict[str, Any]) -> None:
+    registry.model("base").version()
+    registry.create_model()
+    before = registry.audit_entry_count()
     parents = [{"model": "base", "version": 1}, parent]
 
-    problem = expect(422, api.post("/models/fraud/versions", {"files": [given.file()], "parents": parents}))
+    problem = expect(422, api.post("/models/fraud/versions", {"files": [registry.file()], "parents": parents}))
 
     assert problem["errors"] == {"parents": {"1": [f"there is no version {parent['model']}:{parent['version']}"]}}
     assert expect(200, api.get("/models/fraud"))["latest_version"] is None
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
 @pytest.mark.parametrize("gone", ["/models/base/versions/1", "/models/base"])
-def test_a_deleted_parent_is_refused(api: Api, given: Given, gone: str) -> None:
-    given.version("base")
-    given.model()
+def test_a_deleted_parent_is_refused(api: Api, registry: RegistryBuilder, gone: str) -> None:
+    registry.model("base").version()
+    registry.create_model()
     expect(200, api.delete(gone))
-    body = {"files": [given.file()], "parents": [{"model": "base", "version": 1}]}
+    body = {"files": [registry.file()], "parents": [{"model": "base", "version": 1}]}
 
     problem = expect(422, api.post("/models/fraud/versions", body))
 
     assert list(problem["errors"]) == ["parents"]
 
 
-def test_a_version_cannot_be_its_own_parent(api: Api, given: Given) -> None:
-    given.model()
-    body = {"files": [given.file()], "parents": [{"model": "fraud", "version": 1}]}
+def test_a_version_cannot_be_its_own_parent(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    body = {"files": [registry.file()], "parents": [{"model": "fraud", "version": 1}]}
 
     problem = expect(422, api.post("/models/fraud/versions", body))
 
     assert list(problem["errors"]) == ["parents"]
 
 
-def test_a_parent_named_twice_is_one_parent(api: Api, given: Given) -> None:
-    given.version("base")
+def test_a_parent_named_twice_is_one_parent(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("base").version()
 
-    given.version(parents=[{"model": "base", "version": 1}] * 2)
+    registry.model("fraud").version(parents=[{"model": "base", "version": 1}] * 2)
 
     assert trace(api)["parents"] == [{"model": "base", "version": 1}]
 
 
-def test_a_parent_cannot_be_deleted_and_the_lineage_says_why(api: Api, given: Given) -> None:
-    given.version("base")
-    given.version(parents=[{"model": "base", "version": 1}])
+def test_a_parent_cannot_be_deleted_and_the_lineage_says_why(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("base").version()
+    registry.model("fraud").version(parents=[{"model": "base", "version": 1}])
 
     problems = [expect(409, api.delete("/models/base/versions/1")), expect(409, api.delete("/models/base"))]
 
@@ -233,9 +235,9 @@ def test_a_parent_cannot_be_deleted_and_the_lineage_says_why(api: Api, given: Gi
         {"parents": [{"model": "base", "version": 0}]},
     ],
 )
-def test_half_a_fact_is_refused(api: Api, given: Given, part: dict[str, Any]) -> None:
-    given.model()
+def test_half_a_fact_is_refused(api: Api, registry: RegistryBuilder, part: dict[str, Any]) -> None:
+    registry.create_model()
 
-    problem = expect(422, api.post("/models/fraud/versions", {"files": [given.file()], **part}))
+    problem = expect(422, api.post("/models/fraud/versions", {"files": [registry.file()], **part}))
 
     assert list(problem["errors"]) == list(part)

@@ -14,9 +14,10 @@ from registry.auth import tokens
 from registry.auth.login_failures import network
 from registry.config import Settings
 from registry.db.session import db
-from tests.support.api import HOST, expect
+from tests.support.api import HOST
 from tests.support.databases import Database
-from tests.support.listing import counting
+from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 
 DAY = 86_400
 HERE, THERE = "192.0.2.1", "192.0.2.2"
@@ -123,9 +124,9 @@ def test_replicas_count_together(replica: Replica) -> None:
 
 def test_a_limited_address_causes_no_more_statements(replica: Replica) -> None:
     app = replica()
-    with counting(app) as counted:
+    with counting_statements(app) as counted:
         statuses(app, "mrp_" + "a" * 50, 6)  # its checksum is wrong, so no token is looked for
-    with counting(app) as limited:
+    with counting_statements(app) as limited:
         statuses(app, "mrp_" + "a" * 50, 20)
 
     assert not any("FROM tokens" in text for text in counted)

@@ -15,7 +15,9 @@ from registry.db.models import Version
 from registry.db.session import transaction
 from registry.telemetry import logs
 from registry.telemetry.line_writer import writer
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -32,8 +34,10 @@ def lines(capfd: pytest.CaptureFixture[str]) -> Lines:
     return read
 
 
-def test_a_request_is_one_line_that_says_who_did_what_to_which_version(api: Api, given: Given, lines: Lines) -> None:
-    given.version("fraud")
+def test_a_request_is_one_line_that_says_who_did_what_to_which_version(
+    api: Api, registry: RegistryBuilder, lines: Lines
+) -> None:
+    registry.model("fraud").version()
     lines()
 
     response = api.put(
@@ -51,9 +55,9 @@ def test_a_request_is_one_line_that_says_who_did_what_to_which_version(api: Api,
     assert line["milliseconds"] > 0
 
 
-def test_what_only_a_body_or_a_result_names_is_said_too(api: Api, given: Given, lines: Lines) -> None:
+def test_what_only_a_body_or_a_result_names_is_said_too(api: Api, registry: RegistryBuilder, lines: Lines) -> None:
     expect(201, api.post("/models", {"name": "fraud"}))
-    file = given.file()
+    file = registry.file()
     lines()
     expect(201, api.post("/models/fraud/versions", {"files": [file]}))
     registered = lines()[-1]
@@ -80,8 +84,8 @@ def test_a_refusal_says_what_it_concerns(api: Api, lines: Lines) -> None:
     assert refused["request_id"] == request["request_id"]
 
 
-def test_one_request_says_nothing_of_the_one_before(api: Api, given: Given, lines: Lines) -> None:
-    given.model("fraud")
+def test_one_request_says_nothing_of_the_one_before(api: Api, registry: RegistryBuilder, lines: Lines) -> None:
+    registry.create_model("fraud")
     api.get("/me")
 
     line = lines()[-1]
@@ -89,9 +93,9 @@ def test_one_request_says_nothing_of_the_one_before(api: Api, given: Given, line
     assert (line["path"], line["actor"]) == ("/api/v1/me", "all")
 
 
-def test_no_secret_is_in_the_log(api: Api, given: Given, lines: Lines) -> None:
+def test_no_secret_is_in_the_log(api: Api, registry: RegistryBuilder, lines: Lines) -> None:
     announced = expect(201, api.post("/uploads", {"sha256": "b" * 64, "size": 3}))
-    given.send(announced["target"], b"abc")
+    registry.send(announced["target"], b"abc")
     token = expect(201, api.post("/tokens", {"owner": "ci", "roles": ["reader"]}))["token"]
     api.get("/me", headers={"Authorization": f"Bearer {token}x"})
 
@@ -101,8 +105,10 @@ def test_no_secret_is_in_the_log(api: Api, given: Given, lines: Lines) -> None:
     assert api.token not in told
 
 
-def test_a_workers_line_says_which_version_it_settled(app: Flask, api: Api, given: Given, lines: Lines) -> None:
-    given.version("fraud")
+def test_a_workers_line_says_which_version_it_settled(
+    app: Flask, api: Api, registry: RegistryBuilder, lines: Lines
+) -> None:
+    registry.model("fraud").version()
     with app.app_context(), transaction() as session:
         session.execute(update(Version).values(state="pending"))
     lines()

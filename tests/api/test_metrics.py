@@ -20,8 +20,10 @@ from registry.db.session import db, transaction
 from registry.domain import clock
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import gauges, table_counts
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
 from tests.support.databases import Database
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 # What may be read as a whole: a few rows each, however large the registry is.
 SMALL = {"worker_heartbeats", "census"}
@@ -61,9 +63,9 @@ def take_census(app: Flask) -> None:
         assert table_counts.take(least_age=timedelta())
 
 
-def test_requests_are_counted_by_rule_method_and_code(api: Api, given: Given) -> None:
-    given.model("fraud")
-    given.model("churn")
+def test_requests_are_counted_by_rule_method_and_code(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("fraud")
+    registry.create_model("churn")
 
     with counted(api) as grown:
         for path in ("/models/fraud", "/models/churn", "/models/nothing"):
@@ -87,9 +89,9 @@ def test_what_clients_make_up_makes_no_new_number(anonymous: Api) -> None:
     assert not any("BREW" in name for name in grown)
 
 
-def test_transitions_are_counted_by_kind_and_outcome(api: Api, given: Given) -> None:
-    given.version("fraud", stage="production")
-    second = given.version("fraud", stage="staging")
+def test_transitions_are_counted_by_kind_and_outcome(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    second = registry.model("fraud").version(stage="staging")
 
     with counted(api) as grown:
         body = {"stage": "production", "reason": "better"}
@@ -97,7 +99,7 @@ def test_transitions_are_counted_by_kind_and_outcome(api: Api, given: Given) -> 
         expect(200, api.put(f"/models/fraud/versions/{second}/stage", body))
         expect(200, api.put(f"/models/fraud/versions/{second}/stage", body))
         expect(409, api.put(f"/models/fraud/versions/{second}/stage", body | {"stage": "staging"}))
-        given.rollback("fraud")
+        registry.model("fraud").rollback()
         expect(409, api.post("/models/fraud/rollback", {"reason": "again"}))
 
     moves = {name.removeprefix("registry_transitions_total:"): value for name, value in grown.items()
@@ -107,9 +109,9 @@ def test_transitions_are_counted_by_kind_and_outcome(api: Api, given: Given) -> 
     assert (grown["registry_refusals_total:illegal_transition"], grown["registry_refusals_total:no_previous"]) == (1, 1)
 
 
-def test_a_repeated_request_counts_no_second_transition(api: Api, given: Given) -> None:
-    given.version("fraud", stage="production")
-    given.version("fraud", stage="production")
+def test_a_repeated_request_counts_no_second_transition(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="production")
 
     with counted(api) as grown:
         for _ in range(2):
@@ -118,20 +120,20 @@ def test_a_repeated_request_counts_no_second_transition(api: Api, given: Given) 
     assert grown["registry_transitions_total:rollback:done"] == 1
 
 
-def test_uploads_are_counted_when_their_bytes_arrive_or_are_refused(api: Api, given: Given) -> None:
+def test_uploads_are_counted_when_their_bytes_arrive_or_are_refused(api: Api, registry: RegistryBuilder) -> None:
     with counted(api) as grown:
-        given.blob(b"sixteen bytes ..")
+        registry.blob(b"sixteen bytes ..")
         announced = expect(201, api.post("/uploads", {"sha256": "a" * 64, "size": 3}))
-        given.send(announced["target"], b"abc")
+        registry.send(announced["target"], b"abc")
         api.post(f"/uploads/{announced['id']}/complete")
 
     assert (grown["registry_uploads_total:arrived"], grown["registry_upload_bytes_total"]) == (1, 16)
     assert sum(value for name, value in grown.items() if name.startswith("registry_refusals_total")) >= 1
 
 
-def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, given: Given) -> None:
-    given.version("fraud")
-    given.version("fraud")
+def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    registry.model("fraud").version()
     before = scrape(anonymous)
     take_census(app)
 
@@ -144,8 +146,8 @@ def test_what_there_is_is_counted_by_the_census(app: Flask, anonymous: Api, give
         assert not table_counts.take()  # this one is young enough
 
 
-def test_damage_is_counted(app: Flask, anonymous: Api, given: Given) -> None:
-    given.version("fraud")
+def test_damage_is_counted(app: Flask, anonymous: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     edit(app, Blob, damage="corrupt")
 
     found = scrape(anonymous)
@@ -153,8 +155,10 @@ def test_damage_is_counted(app: Flask, anonymous: Api, given: Given) -> None:
     assert (found["registry_blobs_damaged:corrupt"], found["registry_blobs_damaged:missing"]) == (1, 0)
 
 
-def test_the_backlog_is_told_with_the_age_of_its_oldest(app: Flask, anonymous: Api, given: Given, api: Api) -> None:
-    given.version("fraud")
+def test_the_backlog_is_told_with_the_age_of_its_oldest(
+    app: Flask, anonymous: Api, registry: RegistryBuilder, api: Api
+) -> None:
+    registry.model("fraud").version()
     empty = scrape(anonymous)
     edit(app, Upload, state="uploaded", created_at=clock.now() - timedelta(hours=1))
 
@@ -181,15 +185,15 @@ def test_workers_are_told_by_their_heartbeats(app: Flask, anonymous: Api) -> Non
     assert 300 <= silent["registry_worker_heartbeat_age_seconds"] < 400
 
 
-def test_audit_entries_are_told(anonymous: Api, given: Given) -> None:
+def test_audit_entries_are_told(anonymous: Api, registry: RegistryBuilder) -> None:
     before = scrape(anonymous)["registry_audit_entries_total"]
-    given.model("fraud")
+    registry.create_model("fraud")
 
     assert scrape(anonymous)["registry_audit_entries_total"] == before + 1
 
 
-def test_a_scrape_reads_no_large_table_as_a_whole(app: Flask, database: Database, given: Given) -> None:
-    given.version("fraud")
+def test_a_scrape_reads_no_large_table_as_a_whole(app: Flask, database: Database, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     statements: list[tuple[str, Any]] = []
     with app.app_context():
         event.listen(db.engine, "before_cursor_execute", lambda *told: statements.append((told[2], told[3])))
@@ -244,8 +248,8 @@ def test_without_its_database_a_server_still_tells_what_it_counted(make_settings
     assert "registry_uploads_waiting" not in found
 
 
-def test_no_name_is_told(anonymous: Api, given: Given) -> None:
-    given.version("fraud-detection")
+def test_no_name_is_told(anonymous: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud-detection").version()
 
     assert "fraud" not in anonymous.client.get("/metrics").get_data(as_text=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from pathlib import Path
@@ -34,12 +33,11 @@ def test_while_a_text_is_rendered_no_reader_gets_one_that_is_too_old() -> None:
         return str(number).encode()
 
     latest = LatestText(render)
-    first = latest.get(0.05)
-    time.sleep(0.2)
+    first = latest.get(60)
     with ThreadPoolExecutor(2) as pool:
-        renders = pool.submit(latest.get, 0.05)
+        renders = pool.submit(latest.get, 0)
         assert began.wait(60)
-        waits = pool.submit(latest.get, 0.05)
+        waits = pool.submit(latest.get, 0)
         wait_for([waits], timeout=0.3)  # in which it would return what there is
         may_end.set()
         answers = renders.result(60), waits.result(60)

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
 def test_a_new_model_is_described_as_it_was_created(api: Api) -> None:
@@ -43,8 +45,8 @@ def test_the_reply_to_a_creation_says_where_the_model_is(api: Api, name: str, he
     ("first", "second"),
     [("fraud", "fraud"), ("fraud", "FRAUD"), ("fraud", "ｆｒａｕｄ"), ("straße", "STRASSE"), ("ﬁre", "fire")],
 )
-def test_names_that_look_alike_are_one_name(api: Api, given: Given, first: str, second: str) -> None:
-    given.model(first)
+def test_names_that_look_alike_are_one_name(api: Api, registry: RegistryBuilder, first: str, second: str) -> None:
+    registry.create_model(first)
 
     problem = expect(409, api.post("/models", {"name": second}))
 
@@ -64,16 +66,16 @@ def test_a_new_name_does_not_read_as_a_reference_but_an_imported_one_may(api: Ap
     assert imported["name"] == "x@y"
 
 
-def test_a_name_is_found_only_as_it_is_written(api: Api, given: Given) -> None:
-    given.model("Fraud")
+def test_a_name_is_found_only_as_it_is_written(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("Fraud")
 
     response = api.get("/models/fraud")
 
     assert expect(404, response)["code"] == "not_found"
 
 
-def test_an_edit_changes_what_it_names_and_leaves_the_rest(api: Api, given: Given) -> None:
-    given.model(description="old", tags={"team": "risk", "tier": "1", "gone": "soon"})
+def test_an_edit_changes_what_it_names_and_leaves_the_rest(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model(description="old", tags={"team": "risk", "tier": "1", "gone": "soon"})
 
     edited = expect(200, api.patch("/models/fraud", {"tags": {"tier": "2", "gone": None, "new": "x", "never": None}}))
 
@@ -82,8 +84,8 @@ def test_an_edit_changes_what_it_names_and_leaves_the_rest(api: Api, given: Give
     assert edited == expect(200, api.get("/models/fraud"))
 
 
-def test_a_cleared_description_is_cleared_and_history_tells(api: Api, given: Given) -> None:
-    given.model(description="old")
+def test_a_cleared_description_is_cleared_and_history_tells(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model(description="old")
 
     edited = expect(200, api.patch("/models/fraud", {"description": "", "reason": "wrong model"}))
 
@@ -92,18 +94,18 @@ def test_a_cleared_description_is_cleared_and_history_tells(api: Api, given: Giv
     assert (entry["action"], entry["texts"], entry["reason"]) == ("model.edited", {"description": ""}, "wrong model")
 
 
-def test_an_edit_that_names_nothing_writes_nothing(api: Api, given: Given) -> None:
-    given.model()
-    before = api.get("/models/fraud").headers["ETag"], given.entries()
+def test_an_edit_that_names_nothing_writes_nothing(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    before = api.get("/models/fraud").headers["ETag"], registry.audit_entry_count()
 
     edited = expect(200, api.patch("/models/fraud", {}))
 
     assert edited["name"] == "fraud"
-    assert (api.get("/models/fraud").headers["ETag"], given.entries()) == before
+    assert (api.get("/models/fraud").headers["ETag"], registry.audit_entry_count()) == before
 
 
-def test_a_hundred_tags_are_taken_and_no_more(api: Api, given: Given) -> None:
-    given.model(tags={f"key {number}": "value" for number in range(100)})
+def test_a_hundred_tags_are_taken_and_no_more(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model(tags={f"key {number}": "value" for number in range(100)})
 
     problem = expect(422, api.patch("/models/fraud", {"tags": {"one more": "value"}}))
 
@@ -111,10 +113,10 @@ def test_a_hundred_tags_are_taken_and_no_more(api: Api, given: Given) -> None:
     assert len(expect(200, api.get("/models/fraud"))["tags"]) == 100
 
 
-def test_models_are_listed_by_name_bytewise(api: Api, given: Given) -> None:
+def test_models_are_listed_by_name_bytewise(api: Api, registry: RegistryBuilder) -> None:
     names = ["B", "a", "ä", "Z", "c"]
     for name in names:
-        given.model(name)
+        registry.create_model(name)
 
     listed = expect(200, api.get("/models"))["items"]
 
@@ -127,9 +129,9 @@ def test_models_are_listed_by_name_bytewise(api: Api, given: Given) -> None:
     [("", ["a", "b"]), ("?deleted=false", ["a", "b"]), ("?deleted=true", ["gone"]), ("?name=b", ["b"]),
      ("?name=gone", []), ("?name=gone&deleted=true", ["gone"])],
 )  # fmt: skip
-def test_a_list_of_models_is_narrowed(api: Api, given: Given, query: str, names: list[str]) -> None:
+def test_a_list_of_models_is_narrowed(api: Api, registry: RegistryBuilder, query: str, names: list[str]) -> None:
     for name in ["a", "b", "gone"]:
-        given.model(name)
+        registry.create_model(name)
     expect(200, api.delete("/models/gone"))
 
     listed = expect(200, api.get(f"/models{query}"))
@@ -138,20 +140,20 @@ def test_a_list_of_models_is_narrowed(api: Api, given: Given, query: str, names:
 
 
 @pytest.mark.parametrize("stage", ["staging", "production"])
-def test_a_model_that_serves_cannot_be_deleted(api: Api, given: Given, stage: str) -> None:
-    given.version(stage=stage)
-    before = given.entries()
+def test_a_model_that_serves_cannot_be_deleted(api: Api, registry: RegistryBuilder, stage: str) -> None:
+    registry.model("fraud").version(stage=stage)
+    before = registry.audit_entry_count()
 
     problem = expect(409, api.delete("/models/fraud"))
 
     assert problem["code"] == "in_use"
     assert expect(200, api.get("/models/fraud"))["state"] == "active"
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
-def test_a_model_from_which_another_derives_cannot_be_deleted(api: Api, given: Given) -> None:
-    given.version("base")
-    given.version("tuned", parents=[{"model": "base", "version": 1}])
+def test_a_model_from_which_another_derives_cannot_be_deleted(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("base").version()
+    registry.model("tuned").version(parents=[{"model": "base", "version": 1}])
 
     problem = expect(409, api.delete("/models/base"))
 
@@ -159,18 +161,18 @@ def test_a_model_from_which_another_derives_cannot_be_deleted(api: Api, given: G
     assert "tuned:1" in problem["detail"]
 
 
-def test_a_model_from_which_only_its_own_versions_derive_can_be_deleted(api: Api, given: Given) -> None:
-    given.version()
-    given.version(parents=[{"model": "fraud", "version": 1}])
+def test_a_model_from_which_only_its_own_versions_derive_can_be_deleted(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    registry.model("fraud").version(parents=[{"model": "fraud", "version": 1}])
 
     deleted = expect(200, api.delete("/models/fraud"))
 
     assert deleted["state"] == "deleted"
 
 
-def test_a_deleted_model_stays_readable(api: Api, given: Given) -> None:
-    given.version(stage="archived")
-    given.version(aliases=["champion"])
+def test_a_deleted_model_stays_readable(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="archived")
+    registry.model("fraud").version(aliases=["champion"])
 
     deleted = expect(200, api.delete("/models/fraud?reason=replaced"))
 
@@ -201,33 +203,33 @@ def test_a_deleted_model_stays_readable(api: Api, given: Given) -> None:
     ],
 )
 def test_nothing_of_a_deleted_model_can_be_changed(
-    api: Api, given: Given, method: str, path: str, body: dict[str, Any] | None
+    api: Api, registry: RegistryBuilder, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
-    given.version(aliases=["champion"])
+    registry.model("fraud").version(aliases=["champion"])
     expect(200, api.delete("/models/fraud"))
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     problem = expect(409, api(method, f"/models/fraud{path}", json=body))
 
     assert problem["code"] == "conflict"
     assert "restore" in problem["detail"]
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
-def test_a_restored_model_is_as_it_was(api: Api, given: Given) -> None:
-    given.version(aliases=["champion"])
+def test_a_restored_model_is_as_it_was(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(aliases=["champion"])
     before = expect(200, api.get("/models/fraud"))
     expect(200, api.delete("/models/fraud"))
 
     restored = expect(200, api.post("/models/fraud/restore", {"reason": "a mistake"}))
 
     assert {**restored, "updated_at": ""} == {**before, "updated_at": ""}
-    assert given.actions()[-2:] == ["model.deleted", "model.restored"]
-    assert given.version() == 2
+    assert registry.model("fraud").actions()[-2:] == ["model.deleted", "model.restored"]
+    assert registry.model("fraud").version() == 2
 
 
-def test_a_model_that_was_never_deleted_cannot_be_restored(api: Api, given: Given) -> None:
-    given.model()
+def test_a_model_that_was_never_deleted_cannot_be_restored(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
 
     problem = expect(409, api.post("/models/fraud/restore", {}))
 
@@ -235,22 +237,24 @@ def test_a_model_that_was_never_deleted_cannot_be_restored(api: Api, given: Give
 
 
 @pytest.mark.parametrize("name", ["fraud", "FRAUD"])
-def test_a_new_model_of_a_deleted_name_goes_on_counting(api: Api, given: Given, name: str) -> None:
-    given.version()
-    given.version()
+def test_a_new_model_of_a_deleted_name_goes_on_counting(api: Api, registry: RegistryBuilder, name: str) -> None:
+    registry.model("fraud").version()
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud"))
 
-    again = given.model(name)
+    again = registry.create_model(name)
 
     assert (again["latest_version"], again["stages"], again["aliases"]) == (None, {"staging": [], "production": []}, {})
-    assert given.version(name) == 3
+    assert registry.model(name).version() == 3
 
 
 @pytest.mark.parametrize("name", ["fraud", "FRAUD"])
-def test_a_deleted_model_does_not_come_back_beside_its_successor(api: Api, given: Given, name: str) -> None:
-    given.version()
+def test_a_deleted_model_does_not_come_back_beside_its_successor(
+    api: Api, registry: RegistryBuilder, name: str
+) -> None:
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud"))
-    given.model(name)
+    registry.create_model(name)
 
     problem = expect(409, api.post("/models/fraud/restore", {}))
 
@@ -258,31 +262,36 @@ def test_a_deleted_model_does_not_come_back_beside_its_successor(api: Api, given
     assert [item["name"] for item in expect(200, api.get("/models"))["items"]] == [name]
 
 
-def test_numbers_go_on_through_any_series_of_deletions_and_restorations(api: Api, given: Given) -> None:
-    given.version()
+def test_numbers_go_on_through_any_series_of_deletions_and_restorations(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud"))
-    numbers = [given.version("FRAUD"), given.version("FRAUD")]
+    numbers = [registry.model("FRAUD").version(), registry.model("FRAUD").version()]
     expect(200, api.delete("/models/FRAUD"))
 
     expect(200, api.post("/models/fraud/restore", {}))
 
     assert numbers == [2, 3]
-    assert given.version("fraud") == 4
+    assert registry.model("fraud").version() == 4
     assert expect(200, api.get("/models/FRAUD/versions/3"))["model"] == "FRAUD"
 
 
-def test_what_a_deleted_model_said_of_a_version_is_found_under_its_name(api: Api, given: Given) -> None:
-    given.version(description="of the first")
+def test_what_a_deleted_model_said_of_a_version_is_found_under_its_name(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(description="of the first")
     expect(200, api.delete("/models/fraud"))
-    given.model()
-    given.version(description="of the second")
+    registry.create_model()
+    registry.model("fraud").version(description="of the second")
 
     first, second = (expect(200, api.get(f"/models/fraud/versions/{number}")) for number in (1, 2))
 
     assert (first["description"], second["description"]) == ("of the first", "of the second")
     assert [item["number"] for item in expect(200, api.get("/models/fraud/versions"))["items"]] == [2]
-    assert given.actions() == ["model.created", "version.registered", "model.deleted", "model.created",
-                               "version.registered"]  # fmt: skip
+    assert registry.model("fraud").actions() == [
+        "model.created",
+        "version.registered",
+        "model.deleted",
+        "model.created",
+        "version.registered",
+    ]
 
 
 def test_the_default_lifecycle_is_enforced(api: Api) -> None:
@@ -292,8 +301,10 @@ def test_the_default_lifecycle_is_enforced(api: Api) -> None:
 
 
 @pytest.mark.parametrize("role", ["writer", "promoter"])
-def test_only_an_admin_decides_about_the_lifecycle(given: Given, as_role: Callable[[str], Api], role: str) -> None:
-    given.model()
+def test_only_an_admin_decides_about_the_lifecycle(
+    registry: RegistryBuilder, as_role: Callable[[str], Api], role: str
+) -> None:
+    registry.create_model()
     api = as_role(role)
 
     problems = [
@@ -305,8 +316,8 @@ def test_only_an_admin_decides_about_the_lifecycle(given: Given, as_role: Callab
     assert expect(200, as_role("admin").patch("/models/fraud", {"lifecycle": "open"}))["lifecycle"] == "open"
 
 
-def test_a_change_of_the_lifecycle_is_recorded_with_both_sides(api: Api, given: Given) -> None:
-    given.model()
+def test_a_change_of_the_lifecycle_is_recorded_with_both_sides(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
 
     expect(200, api.patch("/models/fraud", {"lifecycle": "open", "reason": "migration"}))
 
@@ -315,47 +326,51 @@ def test_a_change_of_the_lifecycle_is_recorded_with_both_sides(api: Api, given: 
     assert entry["reason"] == "migration"
 
 
-def test_an_open_lifecycle_with_several_production_holders_cannot_be_enforced(api: Api, given: Given) -> None:
-    given.model(lifecycle="open")
+def test_an_open_lifecycle_with_several_production_holders_cannot_be_enforced(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model(lifecycle="open")
     for number in (1, 2):
-        given.version()
-        given.stage("fraud", number, "production")
-    before = given.entries()
+        registry.model("fraud").version()
+        registry.model("fraud").move(number, "production")
+    before = registry.audit_entry_count()
 
     problem = expect(409, api.patch("/models/fraud", {"lifecycle": "enforced"}))
 
     assert problem["code"] == "conflict"
     assert "versions 1, 2 hold production" in problem["detail"]
     assert expect(200, api.get("/models/fraud"))["lifecycle"] == "open"
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
-def test_an_open_lifecycle_with_one_production_holder_is_enforced_from_then_on(api: Api, given: Given) -> None:
-    given.model(lifecycle="open")
+def test_an_open_lifecycle_with_one_production_holder_is_enforced_from_then_on(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model(lifecycle="open")
     for number in (1, 2):
-        given.version()
-        given.stage("fraud", number, "production")
-    given.stage("fraud", 1, "archived")
+        registry.model("fraud").version()
+        registry.model("fraud").move(number, "production")
+    registry.model("fraud").move(1, "archived")
     expect(200, api.patch("/models/fraud", {"lifecycle": "enforced"}))
 
-    given.version(stage="production")
+    registry.model("fraud").version(stage="production")
 
-    assert given.stages() == {1: "archived", 2: "archived", 3: "production"}
+    assert registry.model("fraud").stages() == {1: "archived", 2: "archived", 3: "production"}
 
 
-def test_an_enforced_lifecycle_can_be_opened_while_a_version_serves(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version()
+def test_an_enforced_lifecycle_can_be_opened_while_a_version_serves(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version()
     expect(200, api.patch("/models/fraud", {"lifecycle": "open"}))
 
-    given.stage("fraud", 2, "production")
+    registry.model("fraud").move(2, "production")
 
     assert expect(200, api.get("/models/fraud"))["stages"]["production"] == [1, 2]
 
 
-def test_a_name_with_every_character_of_an_address_is_one_part_of_it(api: Api, given: Given) -> None:
+def test_a_name_with_every_character_of_an_address_is_one_part_of_it(api: Api, registry: RegistryBuilder) -> None:
     name = "a b?c#d%e&f=g+h;i@j\\k"
-    given.model(name)
+    registry.create_model(name)
 
     found = expect(200, api.get(f"/models/{quote(name, safe='')}"))
 

@@ -11,7 +11,8 @@ from openapi_schema_validator import OAS31Validator
 from werkzeug.test import TestResponse
 
 from registry.api import description, examples
-from tests.support.api import Api, Given
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
 
 # What no two servers have alike; of these the kind is compared.
 OWN = re.compile(
@@ -71,18 +72,18 @@ class Story:
 
 
 @pytest.fixture
-def story(api: Api, given: Given) -> Story:
+def story(api: Api, registry: RegistryBuilder) -> Story:
     """Every example was sent, in the order of the story."""
     tell = Story(api)
     tell("create_model")
-    given.version("fraud", stage="production", files=[given.file(examples.EARLIER_CONTENT)])
+    registry.model("fraud").version(stage="production", files=[registry.file(examples.EARLIER_CONTENT)])
     announced = tell("announce_upload")
-    given.send(announced["target"], examples.CONTENT)
+    registry.send(announced["target"], examples.CONTENT)
     tell("complete_upload", upload=announced["id"])
     tell("register_version")
     tell("measure_version")
     tell("set_alias")
-    given.stage("fraud", 2, "staging")
+    registry.model("fraud").move(2, "staging")
     tell("change_stage")
     tell("get_stage_holder")
     tell("search_models")

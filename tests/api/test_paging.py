@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from tests.support.api import Api, Given, expect
-from tests.support.listing import counting, walk
+from tests.support.api import Api
+from tests.support.paging import walk
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 
 
 @dataclass(frozen=True)
@@ -19,67 +22,74 @@ class Listed:
     """A list: how one item comes to it, and what tells two items apart. *first* is arranged before."""
 
     path: str
-    add: Callable[[Given, int], Any]
+    add: Callable[[RegistryBuilder, int], Any]
     identity: Callable[[dict[str, Any]], Any]
-    first: Callable[[Given], Any] = lambda given: given.version(files=[given.file(b"shared")])
+    first: Callable[[RegistryBuilder], Any] = lambda registry: registry.model("fraud").version(
+        files=[registry.file(b"shared")]
+    )
 
 
-def _version(given: Given, number: int, **fields: Any) -> None:
+def _version(registry: RegistryBuilder, number: int, **fields: Any) -> None:
     """One more version, of bytes that are there already."""
     body = {
-        "files": [given.file(b"shared")],
+        "files": [registry.file(b"shared")],
         "run": {"system": "ci", "id": str(number), "params": {"depth": "6"}, "metrics": {"auc": 0.5}},
         "datasets": [{"name": name, "digests": ["md5:" + "0f" * 16]} for name in ("train", str(number))],
         "tags": {"number": str(number)},
     }
-    given.version(**{**body, **fields})
+    registry.model("fraud").version(**{**body, **fields})
 
 
-def _model(given: Given, number: int) -> None:
+def _model(registry: RegistryBuilder, number: int) -> None:
     """One more model, with something of everything."""
     name = f"m{number * 7 % 97:02}"
-    given.model(name, tags={"number": str(number)})
-    given.version(name, files=[given.file(b"shared")], stage="staging", aliases=["champion"])
+    registry.create_model(name, tags={"number": str(number)})
+    registry.model(name).version(files=[registry.file(b"shared")], stage="staging", aliases=["champion"])
 
 
-def _alias(given: Given, number: int) -> None:
-    expect(201, given.api.put(f"/models/fraud/aliases/a{number * 7 % 97:02}", {"version": 1}))
+def _alias(registry: RegistryBuilder, number: int) -> None:
+    expect(201, registry.client.put(f"/models/fraud/aliases/a{number * 7 % 97:02}", {"version": 1}))
 
 
-def _move(given: Given, number: int) -> None:
+def _move(registry: RegistryBuilder, number: int) -> None:
     """Move an alias to and fro."""
-    expect(None, given.api.put("/models/fraud/aliases/champion", {"version": 1 + number % 2, "reason": str(number)}))
+    expect(
+        None, registry.client.put("/models/fraud/aliases/champion", {"version": 1 + number % 2, "reason": str(number)})
+    )
 
 
-def _edit(given: Given, number: int) -> None:
+def _edit(registry: RegistryBuilder, number: int) -> None:
     body = {"description": str(number), "tags": {"number": str(number)}, "reason": "why"}
-    expect(200, given.api.patch("/models/fraud/versions/1", body))
+    expect(200, registry.client.patch("/models/fraud/versions/1", body))
 
 
-def _measure(given: Given, number: int) -> None:
-    expect(201, given.api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": number / 100}, "step": number}))
+def _measure(registry: RegistryBuilder, number: int) -> None:
+    expect(
+        201,
+        registry.client.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": number / 100}, "step": number}),
+    )
 
 
-def _token(given: Given, number: int) -> None:
-    expect(201, given.api.post("/tokens", {"owner": f"owner {number}", "roles": ["reader"]}))
+def _token(registry: RegistryBuilder, number: int) -> None:
+    expect(201, registry.client.post("/tokens", {"owner": f"owner {number}", "roles": ["reader"]}))
 
 
-def _two_versions(given: Given) -> None:
+def _two_versions(registry: RegistryBuilder) -> None:
     for number in (-1, -2):
-        _version(given, number)
+        _version(registry, number)
 
 
 LISTS = {
     "models": Listed("/models", _model, lambda item: item["name"]),
     "deleted models": Listed(
         "/models?deleted=true",
-        lambda given, number: [given.model("gone"), expect(200, given.api.delete("/models/gone"))],
+        lambda registry, number: [registry.create_model("gone"), expect(200, registry.client.delete("/models/gone"))],
         lambda item: item["id"],
     ),
     "versions": Listed("/models/fraud/versions", _version, lambda item: item["number"]),
     "versions of a stage": Listed(
         "/models/fraud/versions?stage=archived",
-        lambda given, number: _version(given, number, stage="archived"),
+        lambda registry, number: _version(registry, number, stage="archived"),
         lambda item: item["number"],
     ),
     "metrics": Listed("/models/fraud/versions/1/metrics", _measure, lambda item: (item["recorded_at"], item["key"])),
@@ -101,16 +111,16 @@ LISTS = {
 }
 
 
-def arrange(given: Given, listed: Listed, count: int, start: int = 0) -> None:
+def arrange(registry: RegistryBuilder, listed: Listed, count: int, start: int = 0) -> None:
     for number in range(start, start + count):
-        listed.add(given, number)
+        listed.add(registry, number)
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_pages_of_any_size_make_up_the_whole_list(api: Api, given: Given, name: str) -> None:
+def test_pages_of_any_size_make_up_the_whole_list(api: Api, registry: RegistryBuilder, name: str) -> None:
     listed = LISTS[name]
-    listed.first(given)
-    arrange(given, listed, 5)
+    listed.first(registry)
+    arrange(registry, listed, 5)
     whole = expect(200, api.get(listed.path))
 
     pages = [walk(api, listed.path, limit=limit) for limit in (1, 2, 3, len(whole["items"]), 200)]
@@ -123,17 +133,17 @@ def test_pages_of_any_size_make_up_the_whole_list(api: Api, given: Given, name: 
 @pytest.mark.parametrize("name", LISTS)
 @pytest.mark.parametrize("limit", [1, 3])
 def test_what_is_added_between_pages_neither_hides_nor_repeats_an_item(
-    api: Api, given: Given, name: str, limit: int
+    api: Api, registry: RegistryBuilder, name: str, limit: int
 ) -> None:
     listed = LISTS[name]
-    listed.first(given)
-    arrange(given, listed, 5)
+    listed.first(registry)
+    arrange(registry, listed, 5)
     before = [listed.identity(item) for item in expect(200, api.get(listed.path))["items"]]
     numbers = itertools.count(5)
 
     def disturb() -> None:
         if (number := next(numbers)) < 12:
-            listed.add(given, number)
+            listed.add(registry, number)
 
     seen = [listed.identity(item) for item in walk(api, listed.path, limit=limit, between=disturb)]
 
@@ -141,9 +151,9 @@ def test_what_is_added_between_pages_neither_hides_nor_repeats_an_item(
     assert [item for item in seen if item in set(before)] == before
 
 
-def test_what_is_deleted_between_pages_hides_nothing_else(api: Api, given: Given) -> None:
+def test_what_is_deleted_between_pages_hides_nothing_else(api: Api, registry: RegistryBuilder) -> None:
     for number in range(6):
-        given.model(f"m{number}")
+        registry.create_model(f"m{number}")
     doomed = iter(["m1", "m0", "m4"])
 
     seen = walk(api, "/models", limit=2, between=lambda: expect(200, api.delete(f"/models/{next(doomed)}")))
@@ -152,17 +162,17 @@ def test_what_is_deleted_between_pages_hides_nothing_else(api: Api, given: Given
 
 
 @pytest.mark.parametrize("name", LISTS)
-def test_a_longer_page_needs_no_more_statements(app: Flask, api: Api, given: Given, name: str) -> None:
+def test_a_longer_page_needs_no_more_statements(app: Flask, api: Api, registry: RegistryBuilder, name: str) -> None:
     listed = LISTS[name]
-    listed.first(given)
-    arrange(given, listed, 3)
+    listed.first(registry)
+    arrange(registry, listed, 3)
     mark = "&" if "?" in listed.path else "?"
     expect(200, api.get(listed.path))  # the token's last use is noted once a day
 
     counts = []
     for limit in (2, 9):
-        arrange(given, listed, 9 if limit == 9 else 0, start=3)
-        with counting(app) as statements:
+        arrange(registry, listed, 9 if limit == 9 else 0, start=3)
+        with counting_statements(app) as statements:
             page = expect(200, api.get(f"{listed.path}{mark}limit={limit}"))
         assert len(page["items"]) == limit
         counts.append(len(statements))
@@ -173,16 +183,16 @@ def test_a_longer_page_needs_no_more_statements(app: Flask, api: Api, given: Giv
 
 @pytest.mark.parametrize("path", ["/models/fraud", "/models/fraud/versions/1", "/models/fraud/stages"])
 def test_a_description_needs_no_more_statements_for_more_versions(
-    app: Flask, api: Api, given: Given, path: str
+    app: Flask, api: Api, registry: RegistryBuilder, path: str
 ) -> None:
-    given.version(stage="staging")
+    registry.model("fraud").version(stage="staging")
     expect(200, api.get(path))
 
     counts = []
     for more in (0, 10):
         for number in range(more):
-            _version(given, number, stage="staging")
-        with counting(app) as statements:
+            _version(registry, number, stage="staging")
+        with counting_statements(app) as statements:
             expect(200, api.get(path))
         counts.append(len(statements))
 
@@ -199,9 +209,9 @@ def test_a_page_has_two_hundred_items_at_most(api: Api, path: str, limit: Any, s
     assert response.status_code == status
 
 
-def test_a_page_has_fifty_items_unless_told_otherwise(api: Api, given: Given) -> None:
+def test_a_page_has_fifty_items_unless_told_otherwise(api: Api, registry: RegistryBuilder) -> None:
     for number in range(51):
-        given.model(f"m{number}")
+        registry.create_model(f"m{number}")
 
     page = expect(200, api.get("/models"))
 
@@ -209,9 +219,9 @@ def test_a_page_has_fifty_items_unless_told_otherwise(api: Api, given: Given) ->
 
 
 @pytest.mark.parametrize("damage", ["x", "cut", "flip", "elsewhere"])
-def test_a_cursor_is_good_only_as_it_was_given_and_where(api: Api, given: Given, damage: str) -> None:
-    given.model("a")
-    given.model("b")
+def test_a_cursor_is_good_only_as_it_was_given_and_where(api: Api, registry: RegistryBuilder, damage: str) -> None:
+    registry.create_model("a")
+    registry.create_model("b")
     cursor = expect(200, api.get("/models?limit=1"))["next_cursor"]
     flipped = ("B" if cursor[0] == "A" else "A") + cursor[1:]
     path = "/tokens" if damage == "elsewhere" else "/models"

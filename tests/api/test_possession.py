@@ -16,8 +16,9 @@ from registry.db.models import Version
 from registry.db.session import transaction
 from registry.http.context import EXTENSION
 from registry.services.uploads import verification
-from tests.support.api import Api, Given, expect
-from tests.support.stock import register
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder, in_process
+from tests.support.replies import expect
 
 PART = 1000
 
@@ -60,22 +61,22 @@ def shape(answer: TestResponse) -> dict[str, Any]:
     }
 
 
-def held_by_a_deleted_version(api: Api, given: Given, content: bytes) -> None:
-    register(given, given.file(content))
+def held_by_a_deleted_version(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+    registry.model("fraud").version(files=[registry.file(content)])
     expect(200, api.delete("/models/fraud/versions/1"))
 
 
-def held_by_a_deleted_model(api: Api, given: Given, content: bytes) -> None:
-    register(given, given.file(content))
+def held_by_a_deleted_model(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+    registry.model("fraud").version(files=[registry.file(content)])
     expect(200, api.delete("/models/fraud"))
 
 
-def held_by_nobody(api: Api, given: Given, content: bytes) -> None:
-    given.blob(content)
+def held_by_nobody(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+    registry.blob(content)
 
 
-def held_by_a_failed_version(api: Api, given: Given, content: bytes) -> None:
-    register(given, given.file(content))
+def held_by_a_failed_version(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+    registry.model("fraud").version(files=[registry.file(content)])
     with api.client.application.app_context(), transaction() as session:
         session.execute(update(Version).values(state="failed"))
 
@@ -85,10 +86,10 @@ HELD = [held_by_a_deleted_version, held_by_a_deleted_model, held_by_nobody, held
 
 @pytest.mark.parametrize("hold", HELD, ids=lambda hold: hold.__name__)
 def test_bytes_that_the_caller_cannot_read_are_answered_as_unknown_ones(
-    api: Api, given: Given, other: Api, content: bytes, hold: Callable[[Api, Given, bytes], None]
+    api: Api, registry: RegistryBuilder, other: Api, content: bytes, hold: Callable[[Api, RegistryBuilder, bytes], None]
 ) -> None:
-    hold(api, given, content)
-    given.model("theirs")
+    hold(api, registry, content)
+    registry.create_model("theirs")
     unknown = uuid.uuid4().bytes
 
     told, expected = (
@@ -111,32 +112,32 @@ def test_bytes_that_the_caller_cannot_read_are_answered_as_unknown_ones(
 
 @pytest.mark.parametrize("hold", HELD, ids=lambda hold: hold.__name__)
 def test_whoever_sent_the_bytes_may_register_them(
-    api: Api, given: Given, other: Api, content: bytes, hold: Callable[[Api, Given, bytes], None]
+    api: Api, registry: RegistryBuilder, other: Api, content: bytes, hold: Callable[[Api, RegistryBuilder, bytes], None]
 ) -> None:
-    hold(api, given, content)
-    given.model("theirs")
+    hold(api, registry, content)
+    registry.create_model("theirs")
 
-    Given(other).blob(content)
+    in_process(other).blob(content)
 
     assert expect(201, try_to_register(other, content))["version"]["state"] == "ready"
     assert announce(other, content)["state"] == "verified"
 
 
 def test_the_first_sender_still_may_name_bytes_that_only_a_deleted_version_has(
-    api: Api, given: Given, content: bytes
+    api: Api, registry: RegistryBuilder, content: bytes
 ) -> None:
-    held_by_a_deleted_version(api, given, content)
-    given.model("theirs")
+    held_by_a_deleted_version(api, registry, content)
+    registry.create_model("theirs")
 
     assert announce(api, content)["state"] == "verified"
     assert try_to_register(api, content).status_code == 201
 
 
 def test_the_bytes_of_a_live_version_count_for_whoever_may_download_them(
-    given: Given, other: Api, content: bytes
+    registry: RegistryBuilder, other: Api, content: bytes
 ) -> None:
-    register(given, given.file(content))
-    given.model("theirs")
+    registry.model("fraud").version(files=[registry.file(content)])
+    registry.create_model("theirs")
 
     told = announce(other, content)
 
@@ -145,12 +146,12 @@ def test_the_bytes_of_a_live_version_count_for_whoever_may_download_them(
 
 
 def test_bytes_that_are_half_readable_are_named_as_missing_one_by_one(
-    api: Api, given: Given, other: Api, content: bytes
+    api: Api, registry: RegistryBuilder, other: Api, content: bytes
 ) -> None:
     live = uuid.uuid4().bytes
-    register(given, given.file(live), model="live")
-    held_by_a_deleted_version(api, given, content)
-    given.model("theirs")
+    registry.model("live").version(files=[registry.file(live)])
+    held_by_a_deleted_version(api, registry, content)
+    registry.create_model("theirs")
     files = [{"path": name, "size": 16, "sha256": sha256_of(data)} for name, data in (("a", live), ("b", content))]
 
     problem = expect(409, other.post("/models/theirs/versions", {"files": files}))
@@ -165,7 +166,7 @@ def send_in_parts(api: Api, claimed: bytes, sent: bytes) -> str:
     wanted = [{"number": number, "sha256": sha256_of(piece)} for number, piece in enumerate(pieces, 1)]
     signed = expect(200, api.post(f"/uploads/{upload['id']}/parts", {"parts": wanted}))["items"]
     for item, piece in zip(signed, pieces, strict=True):
-        assert Given(api).send(item["target"], piece).status_code < 300
+        assert in_process(api).send(item["target"], piece).status_code < 300
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "uploaded"
     return str(upload["id"])
 
@@ -193,9 +194,9 @@ def state_of(api: Api) -> str:
 
 
 def test_other_bytes_sent_under_a_secret_digest_do_not_open_it(
-    app: Flask, given: Given, other: Api, secret: bytes
+    app: Flask, registry: RegistryBuilder, other: Api, secret: bytes
 ) -> None:
-    given.model("theirs")
+    registry.create_model("theirs")
     send_in_parts(other, secret, bytes(len(secret)))
     assert expect(201, try_to_register(other, secret))["version"]["state"] == "pending"
 
@@ -210,9 +211,9 @@ def test_other_bytes_sent_under_a_secret_digest_do_not_open_it(
 
 
 def test_deleting_and_restoring_a_version_that_waits_opens_nothing_either(
-    app: Flask, given: Given, api: Api, other: Api, secret: bytes
+    app: Flask, registry: RegistryBuilder, api: Api, other: Api, secret: bytes
 ) -> None:
-    given.model("theirs")
+    registry.create_model("theirs")
     send_in_parts(other, secret, bytes(len(secret)))
     expect(201, try_to_register(other, secret))
     expect(200, api.delete("/models/theirs/versions/1"))
@@ -227,9 +228,9 @@ def test_deleting_and_restoring_a_version_that_waits_opens_nothing_either(
 
 
 def test_the_right_bytes_sent_under_a_secret_digest_are_proof(
-    app: Flask, given: Given, other: Api, secret: bytes
+    app: Flask, registry: RegistryBuilder, other: Api, secret: bytes
 ) -> None:
-    given.model("theirs")
+    registry.create_model("theirs")
     send_in_parts(other, secret, secret)
     expect(201, try_to_register(other, secret))
 

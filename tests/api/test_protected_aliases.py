@@ -16,9 +16,11 @@ from registry.db.models import AliasRequest, Upload, Version
 from registry.db.session import db, transaction
 from registry.domain.access import GRANTABLE
 from tests.api.test_uploads_in_parts import register, whole, work
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
 from tests.support.databases import Database
-from tests.support.face import Face
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder, in_process
+from tests.support.replies import expect
 
 CHAMPION = "/models/fraud/aliases/champion"
 PROTECTION = f"{CHAMPION}/protection"
@@ -44,10 +46,10 @@ def settled(database: Database, make_settings: Callable[..., Settings]) -> Itera
             db.engine.dispose()
 
 
-def pending(api: Api, given: Given, **fields: Any) -> int:
+def pending(api: Api, registry: RegistryBuilder, **fields: Any) -> int:
     """Register a version whose bytes a worker is to read back; its number."""
     content = uuid.uuid4().bytes * 220
-    whole(api, given, content)
+    whole(api, registry, content)
     version = expect(201, register(api, content, **fields))["version"]
     assert version["state"] == "pending"
     number: int = version["number"]
@@ -89,43 +91,47 @@ FATES = {"ready": (201, 201), "unverified": (201, 409), "pending": (409, 409), "
 @pytest.mark.parametrize("state", FATES)
 @pytest.mark.parametrize("protected", [False, True])
 def test_an_alias_points_at_no_failed_or_pending_version_and_a_protected_one_at_ready_ones_only(
-    app: Flask, api: Api, given: Given, state: str, protected: bool
+    app: Flask, api: Api, registry: RegistryBuilder, state: str, protected: bool
 ) -> None:
-    given.version()
-    given.version()
+    registry.model("fraud").version()
+    registry.model("fraud").version()
     if protected:
         expect(200, api.put(PROTECTION, {}))
     be(app, 1, state)
-    face, entries = Face(api.client, api.token), given.entries()
+    mlflow_api, entries = MlflowApi(api.client, api.token), registry.audit_entry_count()
 
     reply = api.put(CHAMPION, {"version": 1})
-    told = face("POST", "/registered-models/alias", name="fraud", alias="champion", version="1")
+    told = mlflow_api("POST", "/registered-models/alias", name="fraud", alias="champion", version="1")
 
     assert reply.status_code == FATES[state][protected]
     assert (reply.get_json().get("code") == "not_ready") == (reply.status_code == 409)
     assert told.status_code == {201: 200, 409: 400}[reply.status_code]
     assert champion(api) == (1 if reply.status_code == 201 else None)
-    assert given.entries() == entries + (reply.status_code == 201)
+    assert registry.audit_entry_count() == entries + (reply.status_code == 201)
 
 
-def test_an_alias_on_an_unverified_version_is_shown_as_such_wherever_it_is_resolved(api: Api, given: Given) -> None:
-    face = Face(api.client, api.token)
-    given.model()
-    assert "status_message" not in face.version()
+def test_an_alias_on_an_unverified_version_is_shown_as_such_wherever_it_is_resolved(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    mlflow_api = MlflowApi(api.client, api.token)
+    registry.create_model()
+    assert "status_message" not in mlflow_api.registry.model("fraud").register()
     expect(201, api.put(CHAMPION, {"version": 1}))
 
     shown, [listed] = expect(200, api.get(CHAMPION)), expect(200, api.get("/models/fraud/aliases"))["items"]
-    resolved = face.make("GET", "/registered-models/alias", name="fraud", alias="champion")["model_version"]
+    resolved = mlflow_api.make("GET", "/registered-models/alias", name="fraud", alias="champion")["model_version"]
 
     assert (shown["state"], listed["state"]) == ("unverified", "unverified")
     assert resolved["status_message"].startswith("unverified: ")
-    assert face.get(1)["status_message"] == resolved["status_message"]
+    assert mlflow_api.get(1)["status_message"] == resolved["status_message"]
 
 
-def test_an_alias_asked_for_with_a_pending_version_is_set_when_it_is_ready(app: Flask, api: Api, given: Given) -> None:
-    given.version(aliases=["champion"])
+def test_an_alias_asked_for_with_a_pending_version_is_set_when_it_is_ready(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(aliases=["champion"])
 
-    number = pending(api, given, aliases=["champion", "new"])
+    number = pending(api, registry, aliases=["champion", "new"])
     before = champion(api), expect(200, api.get(f"/models/fraud/versions/{number}"))["aliases"]
     work(app)
 
@@ -141,10 +147,12 @@ def test_an_alias_asked_for_with_a_pending_version_is_set_when_it_is_ready(app: 
     assert waiting(app) == 0
 
 
-def test_an_alias_added_to_a_pending_version_is_set_when_it_is_ready(app: Flask, api: Api, given: Given) -> None:
-    given.model()
+def test_an_alias_added_to_a_pending_version_is_set_when_it_is_ready(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
+    registry.create_model()
     content = uuid.uuid4().bytes * 220
-    whole(api, given, content)
+    whole(api, registry, content)
     expect(201, register(api, content, aliases=["champion"]))
 
     updated = [
@@ -159,9 +167,9 @@ def test_an_alias_added_to_a_pending_version_is_set_when_it_is_ready(app: Flask,
     assert waiting(app) == 0
 
 
-def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Api, given: Given) -> None:
-    given.version()
-    number = pending(api, given, aliases=["champion"])
+def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    number = pending(api, registry, aliases=["champion"])
     expect(201, api.put(CHAMPION, {"version": 1}))
 
     work(app)
@@ -173,11 +181,11 @@ def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Ap
 
 @pytest.mark.parametrize(("role", "where"), [("writer", 1), ("promoter", 2)])
 def test_an_alias_that_was_protected_meanwhile_is_set_for_those_who_may_promote(
-    app: Flask, api: Api, given: Given, as_role: Any, role: str, where: int
+    app: Flask, api: Api, registry: RegistryBuilder, as_role: Any, role: str, where: int
 ) -> None:
-    given.version(aliases=["champion"])
+    registry.model("fraud").version(aliases=["champion"])
     caller = as_role(role)
-    pending(caller, Given(caller), aliases=["champion"])
+    pending(caller, in_process(caller), aliases=["champion"])
     expect(200, api.put(PROTECTION, {}))
 
     work(app)
@@ -186,11 +194,11 @@ def test_an_alias_that_was_protected_meanwhile_is_set_for_those_who_may_promote(
     assert len(entries(api, "alias.dropped")) == (where == 1)
 
 
-def test_an_alias_whose_token_was_revoked_meanwhile_is_not_set(app: Flask, api: Api, given: Given) -> None:
-    given.model()
+def test_an_alias_whose_token_was_revoked_meanwhile_is_not_set(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     made = expect(201, api.post("/tokens", {"owner": "leaver", "roles": ["writer"]}))
     leaver = Api(app.test_client(), made["token"])
-    number = pending(leaver, Given(leaver), aliases=["champion"])
+    number = pending(leaver, in_process(leaver), aliases=["champion"])
     expect(200, api.delete(f"/tokens/{made['id']}"))
 
     work(app)
@@ -203,9 +211,11 @@ def test_an_alias_whose_token_was_revoked_meanwhile_is_not_set(app: Flask, api: 
 
 
 @pytest.mark.parametrize("fate", ["it fails", "it is deleted"])
-def test_an_alias_that_waits_for_a_version_in_vain_is_forgotten(app: Flask, api: Api, given: Given, fate: str) -> None:
-    given.model()
-    number = pending(api, given, aliases=["champion"])
+def test_an_alias_that_waits_for_a_version_in_vain_is_forgotten(
+    app: Flask, api: Api, registry: RegistryBuilder, fate: str
+) -> None:
+    registry.create_model()
+    number = pending(api, registry, aliases=["champion"])
     assert waiting(app) == 1
 
     if fate == "it fails":
@@ -225,11 +235,11 @@ CHANGES: list[dict[str, Any]] = [{"may_promote": True}, {"alias": "serving"}, {"
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_request_for_an_alias_that_was_changed_in_the_database_sets_nothing(
-    app: Flask, api: Api, given: Given, as_role: Any, change: dict[str, Any]
+    app: Flask, api: Api, registry: RegistryBuilder, as_role: Any, change: dict[str, Any]
 ) -> None:
-    given.model()
+    registry.create_model()
     caller = as_role("writer")
-    number = pending(caller, Given(caller), aliases=["champion"])
+    number = pending(caller, in_process(caller), aliases=["champion"])
     with app.app_context(), transaction() as session:
         session.execute(update(AliasRequest).values(change))
 
@@ -243,10 +253,10 @@ def test_a_request_for_an_alias_that_was_changed_in_the_database_sets_nothing(
 
 
 def test_an_alias_that_an_earlier_release_pointed_at_a_pending_version_ends_when_that_fails(
-    app: Flask, api: Api, given: Given
+    app: Flask, api: Api, registry: RegistryBuilder
 ) -> None:
-    given.model()
-    number = pending(api, given)
+    registry.create_model()
+    number = pending(api, registry)
     be(app, number, "ready")
     expect(201, api.put(CHAMPION, {"version": number}))
     be(app, number, "pending")
@@ -261,45 +271,47 @@ def test_an_alias_that_an_earlier_release_pointed_at_a_pending_version_ends_when
 
 
 # Each tries to move, create or end the alias ``champion`` of fraud, which points at 1, or to end its protection.
-ATTEMPTS: dict[str, Callable[[Api, Face, Given], Any]] = {
-    "move": lambda api, face, given: api.put(CHAMPION, {"version": 2}),
-    "stay": lambda api, face, given: api.put(CHAMPION, {"version": 1}),
-    "delete": lambda api, face, given: api.delete(CHAMPION),
-    "another case": lambda api, face, given: api.put("/models/fraud/aliases/Champion", {"version": 2}),
-    "register": lambda api, face, given: api.post(
-        "/models/fraud/versions", {"files": [given.file()], "aliases": ["champion"]}
+ATTEMPTS: dict[str, Callable[[Api, MlflowApi, RegistryBuilder], Any]] = {
+    "move": lambda api, mlflow_api, registry: api.put(CHAMPION, {"version": 2}),
+    "stay": lambda api, mlflow_api, registry: api.put(CHAMPION, {"version": 1}),
+    "delete": lambda api, mlflow_api, registry: api.delete(CHAMPION),
+    "another case": lambda api, mlflow_api, registry: api.put("/models/fraud/aliases/Champion", {"version": 2}),
+    "register": lambda api, mlflow_api, registry: api.post(
+        "/models/fraud/versions", {"files": [registry.file()], "aliases": ["champion"]}
     ),
-    "import": lambda api, face, given: api.post(
+    "import": lambda api, mlflow_api, registry: api.post(
         "/models/fraud/imports", {"source": "https://sources.test/models/a", "aliases": ["champion"]}
     ),
-    "MLflow: move": lambda api, face, given: face(
+    "MLflow: move": lambda api, mlflow_api, registry: mlflow_api(
         "POST", "/registered-models/alias", name="fraud", alias="champion", version="2"
     ),
-    "MLflow: delete": lambda api, face, given: face(
+    "MLflow: delete": lambda api, mlflow_api, registry: mlflow_api(
         "DELETE", "/registered-models/alias", name="fraud", alias="champion"
     ),
-    "MLflow: rename": lambda api, face, given: face(
+    "MLflow: rename": lambda api, mlflow_api, registry: mlflow_api(
         "POST", "/registered-models/rename", name="fraud", new_name="renamed"
     ),
-    "MLflow: delete the model": lambda api, face, given: face("DELETE", "/registered-models/delete", name="fraud"),
-    "MLflow: delete the version": lambda api, face, given: face(
+    "MLflow: delete the model": lambda api, mlflow_api, registry: mlflow_api(
+        "DELETE", "/registered-models/delete", name="fraud"
+    ),
+    "MLflow: delete the version": lambda api, mlflow_api, registry: mlflow_api(
         "DELETE", "/model-versions/delete", name="fraud", version="1"
     ),
-    "delete the version": lambda api, face, given: api.delete("/models/fraud/versions/1"),
-    "delete the model": lambda api, face, given: api.delete("/models/fraud"),
-    "protect": lambda api, face, given: api.put(PROTECTION, {}),
-    "unprotect": lambda api, face, given: api.delete(PROTECTION),
+    "delete the version": lambda api, mlflow_api, registry: api.delete("/models/fraud/versions/1"),
+    "delete the model": lambda api, mlflow_api, registry: api.delete("/models/fraud"),
+    "protect": lambda api, mlflow_api, registry: api.put(PROTECTION, {}),
+    "unprotect": lambda api, mlflow_api, registry: api.delete(PROTECTION),
 }
 
 
 @pytest.mark.parametrize("everywhere", [False, True], ids=["in the model", "by the settings"])
 @pytest.mark.parametrize("lifecycle", ["enforced", "open"])
 def test_a_protected_alias_is_moved_by_those_alone_who_may_promote(
-    api: Api, given: Given, database: Database, settled: Any, lifecycle: str, everywhere: bool
+    api: Api, registry: RegistryBuilder, database: Database, settled: Any, lifecycle: str, everywhere: bool
 ) -> None:
-    given.model(lifecycle=lifecycle)
-    given.version(aliases=["champion"])
-    given.version()
+    registry.create_model(lifecycle=lifecycle)
+    registry.model("fraud").version(aliases=["champion"])
+    registry.model("fraud").version()
     client = settled().test_client() if everywhere else api.client
     if not everywhere:
         expect(200, api.put(PROTECTION, {"reason": "served from it"}))
@@ -308,7 +320,7 @@ def test_a_protected_alias_is_moved_by_those_alone_who_may_promote(
     for role in sorted(GRANTABLE - {"promoter"}):
         caller = Api(client, database.tokens[role])
         for what, attempt in ATTEMPTS.items():
-            reply = attempt(caller, Face(client, caller.token), given)
+            reply = attempt(caller, MlflowApi(client, caller.token), registry)
             in_use = "delete the version" in what and lifecycle == "enforced" and role == "admin"
             if reply.status_code not in ({400, 409} if in_use else {403}):
                 wrong.append(f"{what} as {role}: {reply.status_code} {reply.get_data(as_text=True)}")
@@ -321,13 +333,15 @@ def test_a_protected_alias_is_moved_by_those_alone_who_may_promote(
     assert (shown["protected"], shown["number"]) == (True, 1)
     assert expect(200, promoter.put(CHAMPION, {"version": 2}))["number"] == 2
     expect(200, promoter.delete(CHAMPION))
-    expect(201, promoter.post("/models/fraud/versions", {"files": [Given(promoter).file()], "aliases": ["champion"]}))
+    expect(
+        201, promoter.post("/models/fraud/versions", {"files": [in_process(promoter).file()], "aliases": ["champion"]})
+    )
 
 
 def test_a_model_with_a_protected_alias_comes_back_by_those_who_may_promote(
-    api: Api, given: Given, as_role: Any
+    api: Api, registry: RegistryBuilder, as_role: Any
 ) -> None:
-    given.version(aliases=["champion"])
+    registry.model("fraud").version(aliases=["champion"])
     expect(200, api.put(PROTECTION, {}))
     expect(200, api.delete("/models/fraud"))
 
@@ -337,8 +351,8 @@ def test_a_model_with_a_protected_alias_comes_back_by_those_who_may_promote(
     expect(200, api.post("/models/fraud/restore", {}))
 
 
-def test_protection_is_told_recorded_and_ended(api: Api, given: Given) -> None:
-    given.version(aliases=["champion"])
+def test_protection_is_told_recorded_and_ended(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(aliases=["champion"])
 
     done = [
         expect(200, api.put(PROTECTION, {"reason": "served"})),
@@ -367,9 +381,9 @@ def test_protection_is_told_recorded_and_ended(api: Api, given: Given) -> None:
 
 @pytest.mark.parametrize("state", ["unverified", "pending", "failed"])
 def test_an_alias_on_a_version_that_is_not_ready_is_not_protected(
-    app: Flask, api: Api, given: Given, state: str
+    app: Flask, api: Api, registry: RegistryBuilder, state: str
 ) -> None:
-    given.version(aliases=["Champion"])
+    registry.model("fraud").version(aliases=["Champion"])
     be(app, 1, state)
 
     refused = expect(409, api.put(PROTECTION, {}))
@@ -378,16 +392,18 @@ def test_an_alias_on_a_version_that_is_not_ready_is_not_protected(
     assert f"'Champion' of 'fraud' points at version 1, which is {state}" in refused["detail"]
 
 
-def test_what_the_settings_protect_no_model_gives_up(given: Given, database: Database, settled: Any) -> None:
-    given.model()
+def test_what_the_settings_protect_no_model_gives_up(
+    registry: RegistryBuilder, database: Database, settled: Any
+) -> None:
+    registry.create_model()
     api = Api(settled().test_client(), database.tokens["promoter"])
 
     assert expect(200, api.put(PROTECTION, {}))["changed"] is False
     assert "REGISTRY_PROTECTED_ALIASES" in expect(409, api.delete(PROTECTION))["detail"]
 
 
-def test_a_model_protects_a_hundred_aliases_at_most(api: Api, given: Given) -> None:
-    given.model()
+def test_a_model_protects_a_hundred_aliases_at_most(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     for number in range(100):
         expect(200, api.put(f"/models/fraud/aliases/a{number}/protection", {}))
 
@@ -399,14 +415,17 @@ def test_a_prompt_is_led_from_a_protected_alias_to_one_that_it_can_have(
 ) -> None:
     """It has no bytes to register."""
     app = settled()
-    api, face = Api(app.test_client(), database.tokens["all"]), Face(app.test_client(), database.tokens["all"])
+    api, mlflow_api = (
+        Api(app.test_client(), database.tokens["all"]),
+        MlflowApi(app.test_client(), database.tokens["all"]),
+    )
     prompt = [{"key": "mlflow.prompt.is_prompt", "value": "true"}]
-    face.model("greeting", tags=prompt)
-    face.version("greeting", source="dummy-source", tags=prompt)
+    mlflow_api.registry.create_model("greeting", tags=prompt)
+    mlflow_api.registry.model("greeting").register(source="dummy-source", tags=prompt)
     expect(200, api.put("/models/greeting/aliases/stable/protection", {}))
 
     stable = expect(409, api.put("/models/greeting/aliases/stable", {"version": 1}))["detail"]
-    champion = face.refused("POST", "/registered-models/alias", name="greeting", alias="champion", version="1")[2]
+    champion = mlflow_api.refused("POST", "/registered-models/alias", name="greeting", alias="champion", version="1")[2]
 
     assert "a prompt has no files that could be verified" in stable
     assert "registry alias unprotect greeting stable" in stable

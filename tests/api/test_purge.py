@@ -13,33 +13,35 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from registry.domain import clock
-from tests.support.aging import age, aged
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.backdating import backdate, backdated
 from tests.support.databases import Database
-from tests.support.stock import DAY, Stock, register
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.store_maintenance import DAY, StoreMaintenance
 
 VERSION = "/models/fraud/versions/1"
 MONTH = 30 * DAY
 
 
 @pytest.fixture
-def stock(app: Flask, database: Database, storage_root: Path) -> Stock:
-    return Stock(app, database, storage_root)
+def maintenance(app: Flask, database: Database, storage_root: Path) -> StoreMaintenance:
+    return StoreMaintenance(app, database, storage_root)
 
 
 @pytest.fixture
-def deleted(api: Api, given: Given) -> dict[str, Any]:
+def deleted(api: Api, registry: RegistryBuilder) -> dict[str, Any]:
     """A version that was deleted just now."""
-    given.version()
+    registry.model("fraud").version()
     return expect(200, api.delete(VERSION))
 
 
 def purge(api: Api, *, later: timedelta = MONTH, reason: str = "a request to forget", **options: Any) -> TestResponse:
-    with aged(api.client.application, later):
+    with backdated(api.client.application, later):
         return api.post(f"{VERSION}/purge", {"reason": reason}, **options)
 
 
-def test_a_version_deleted_long_ago_is_purged(api: Api, given: Given, deleted: dict[str, Any]) -> None:
+def test_a_version_deleted_long_ago_is_purged(api: Api, registry: RegistryBuilder, deleted: dict[str, Any]) -> None:
     purged = expect(200, purge(api))
 
     assert purged["purged_at"] > deleted["deleted_at"]
@@ -53,17 +55,17 @@ def test_a_version_deleted_long_ago_is_purged(api: Api, given: Given, deleted: d
 @pytest.mark.parametrize(
     ("role", "status"), [("reader", 403), ("writer", 403), ("promoter", 403), ("auditor", 403), ("admin", 200)]
 )
-def test_only_an_admin_purges(as_role: Callable[[str], Api], deleted: dict[str, Any], role: str, status: int) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_only_an_admin_purges(as_role: Callable[[str], Api], role: str, status: int) -> None:
     response = purge(as_role(role))
 
     assert response.status_code == status
     if status == 403:
         assert expect(403, response)["permission"] == "version:purge"
-    assert deleted
 
 
-def test_a_version_that_is_not_deleted_is_not_purged(api: Api, given: Given) -> None:
-    given.version()
+def test_a_version_that_is_not_deleted_is_not_purged(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
 
     problem = expect(409, purge(api))
 
@@ -81,12 +83,16 @@ def test_a_deleted_version_is_kept_for_a_time_that_the_refusal_tells(api: Api, d
 
 
 def test_an_admin_purges_at_once_and_the_log_says_so(
-    stock: Stock, api: Api, given: Given, deleted: dict[str, Any], as_role: Callable[[str], Api]
+    maintenance: StoreMaintenance,
+    api: Api,
+    registry: RegistryBuilder,
+    deleted: dict[str, Any],
+    as_role: Callable[[str], Api],
 ) -> None:
     body = {"reason": "a request to forget", "now": True}
     assert expect(403, as_role("promoter").post(f"{VERSION}/purge", body))["permission"] == "version:purge"
     assert expect(422, api.post(f"{VERSION}/purge", {"now": True}))["errors"].keys() == {"reason"}
-    kept = given.version()
+    kept = registry.model("fraud").version()
     assert "delete it first" in expect(409, api.post(f"/models/fraud/versions/{kept}/purge", body))["detail"]
     assert "now: true" in expect(409, api.post(f"{VERSION}/purge", {"reason": "x", "now": False}))["detail"]
 
@@ -96,107 +102,114 @@ def test_an_admin_purges_at_once_and_the_log_says_so(
     entry = expect(200, api.get(f"{VERSION}/history"))["items"][0]
     assert (entry["action"], entry["reason"]) == ("version.purged", "a request to forget")
     assert (entry["actor"]["name"], entry["after"]["retention"]) == ("admin", "skipped")
-    stock.collect()
-    assert len(stock.objects()) == 1
-    stock.ledger.assert_chains()
+    maintenance.collect()
+    assert len(maintenance.objects()) == 1
+    maintenance.audit_reader.assert_chains()
 
 
-def test_deleting_again_begins_the_time_anew(api: Api, deleted: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_deleting_again_begins_the_time_anew(api: Api) -> None:
     expect(200, api.post(f"{VERSION}/restore", {}))
-    age(api.client.application, MONTH)
+    backdate(api.client.application, MONTH)
     expect(200, api.delete(VERSION))
 
     assert purge(api, later=MONTH - timedelta(minutes=1)).status_code == 409
     assert purge(api).status_code == 200
-    assert deleted
 
 
-def test_purging_twice_is_purging_once(api: Api, given: Given, deleted: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_purging_twice_is_purging_once(api: Api, registry: RegistryBuilder) -> None:
     first = expect(200, purge(api))
-    entries = given.entries()
+    entries = registry.audit_entry_count()
 
     second = expect(200, purge(api, later=2 * MONTH))
 
     assert {**second, "deleted_at": first["deleted_at"]} == first
-    assert given.entries() == entries
-    assert deleted
+    assert registry.audit_entry_count() == entries
 
 
 @pytest.mark.parametrize("body", [{}, {"reason": ""}, {"reason": "  "}, {"reason": 1}, {"reason": "x", "force": True}])
-def test_a_reason_is_needed(api: Api, deleted: dict[str, Any], body: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_a_reason_is_needed(api: Api, body: dict[str, Any]) -> None:
     assert api.post(f"{VERSION}/purge", body).status_code == 422
-    assert deleted
 
 
-def test_a_stale_view_purges_nothing(api: Api, deleted: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_a_stale_view_purges_nothing(api: Api) -> None:
     headers = {"If-Match": '"r1"'}
 
     assert expect(412, purge(api, headers=headers))["code"] == "precondition_failed"
     assert expect(200, api.get(VERSION))["purged_at"] is None
     assert purge(api, headers={"If-Match": api.get(VERSION).headers["ETag"]}).status_code == 200
-    assert deleted
 
 
-def test_a_version_that_never_was_is_not_found(api: Api, deleted: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_a_version_that_never_was_is_not_found(api: Api) -> None:
     assert expect(404, api.post("/models/fraud/versions/7/purge", {"reason": "x"}))["code"] == "not_found"
     assert expect(404, api.post("/models/other/versions/1/purge", {"reason": "x"}))["code"] == "not_found"
-    assert deleted
 
 
-def test_a_purged_version_cannot_come_back(api: Api, deleted: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_a_purged_version_cannot_come_back(api: Api) -> None:
     expect(200, purge(api))
 
     problem = expect(409, api.post(f"{VERSION}/restore", {}))
 
     assert (problem["code"], "was purged; its bytes are gone for good" in problem["detail"]) == ("conflict", True)
-    assert deleted
 
 
 def test_what_is_known_of_a_purged_version_stays_and_its_bytes_are_refused(
-    stock: Stock, api: Api, given: Given
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
-    file = given.file()
+    file = registry.file()
     run = {"system": "ci", "id": "41"}
-    given.model()
+    registry.create_model()
     expect(201, api.post("/models/fraud/versions", {"files": [file], "run": run, "metrics": {"auc": 0.9}}))
     paths = [VERSION, f"{VERSION}/files", f"{VERSION}/lineage", f"{VERSION}/metrics"]
     expect(200, api.delete(VERSION))
     before = [expect(200, api.get(path)) for path in paths[1:]]
     expect(200, purge(api))
-    stock.collect()
+    maintenance.collect()
 
     after = [expect(200, api.get(path)) for path in paths[1:]]
     ways_out = ("files/model.bin", "archive", "files?signed=true")
     refused = [expect(409, api.get(f"{VERSION}/{way}")) for way in ways_out]
 
-    assert stock.objects() == []
+    assert maintenance.objects() == []
     assert after == before
-    assert given.actions() == ["model.created", "version.registered", "version.deleted", "version.purged"]
+    assert registry.model("fraud").actions() == [
+        "model.created",
+        "version.registered",
+        "version.deleted",
+        "version.purged",
+    ]
     assert {(problem["code"], problem["detail"]) for problem in refused} == {
         ("conflict", "version 1 of 'fraud' is purged; its bytes are gone")
     }
-    assert stock.fsck(deep=True) == []
+    assert maintenance.fsck(deep=True) == []
 
 
-def test_the_same_bytes_can_be_registered_anew(stock: Stock, api: Api, given: Given) -> None:
+def test_the_same_bytes_can_be_registered_anew(
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
+) -> None:
     content = uuid.uuid4().bytes
-    register(given, given.file(content))
+    registry.model("fraud").version(files=[registry.file(content)])
     expect(200, api.delete(VERSION))
     expect(200, purge(api))
-    stock.collect()
+    maintenance.collect()
 
-    number = register(given, given.file(content))
+    number = registry.model("fraud").version(files=[registry.file(content)])
 
     assert number == 2
-    assert stock.object(given.file(content)["sha256"]).read_bytes() == content
-    assert stock.fsck(deep=True) == []
+    assert maintenance.object(registry.file(content)["sha256"]).read_bytes() == content
+    assert maintenance.fsck(deep=True) == []
 
 
 def test_a_version_of_a_deleted_model_is_purged_and_does_not_come_back_with_it(
-    stock: Stock, api: Api, given: Given
+    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
-    given.version()
-    kept = given.version()
+    registry.model("fraud").version()
+    kept = registry.model("fraud").version()
     expect(200, api.delete("/models/fraud"))
     early = purge(api, later=MONTH - timedelta(minutes=1))
 
@@ -208,13 +221,15 @@ def test_a_version_of_a_deleted_model_is_purged_and_does_not_come_back_with_it(
     states = {item["number"]: item["state"] for item in expect(200, api.get("/models/fraud/versions"))["items"]}
     assert states == {1: "deleted", kept: "ready"}
     assert api.post(f"{VERSION}/restore", {}).status_code == 409
-    names = stock.deleted()
+    names = maintenance.deleted()
     assert len(names) == 1
-    stock.ledger.assert_chains()
+    maintenance.audit_reader.assert_chains()
 
 
-def test_a_version_that_an_alias_of_its_deleted_model_points_at_is_not_purged(api: Api, given: Given) -> None:
-    given.version(aliases=["champion"])
+def test_a_version_that_an_alias_of_its_deleted_model_points_at_is_not_purged(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(aliases=["champion"])
     expect(200, api.delete("/models/fraud"))
 
     problem = expect(409, purge(api))
@@ -224,12 +239,12 @@ def test_a_version_that_an_alias_of_its_deleted_model_points_at_is_not_purged(ap
     assert expect(200, api.get("/models/fraud/aliases/champion"))["number"] == 1
 
 
-def test_a_purge_is_repeated_with_its_key(api: Api, given: Given, deleted: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("deleted")
+def test_a_purge_is_repeated_with_its_key(api: Api, registry: RegistryBuilder) -> None:
     headers = {"Idempotency-Key": "p-1"}
 
     first, second = purge(api, headers=headers), purge(api, headers=headers)
 
     assert (first.status_code, second.get_json()) == (200, first.get_json())
     assert second.headers["Idempotency-Replayed"] == "true"
-    assert given.actions().count("version.purged") == 1
-    assert deleted
+    assert registry.model("fraud").actions().count("version.purged") == 1

@@ -21,11 +21,13 @@ from registry.services.maintenance import cleanup
 from registry.services.usage.hourly_counts import MOST_KEYS
 from registry.services.usage.refusals import Counts
 from tests.conftest import SECRET
-from tests.support.aging import age
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.audit_reader import AuditReader
+from tests.support.backdating import backdate
 from tests.support.databases import Database
-from tests.support.ledger import Ledger
-from tests.support.listing import walk
+from tests.support.paging import walk
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 from tests.support.servers import Launcher, eventually, running_fleet
 
 HERE = "127.0.0.1"
@@ -49,9 +51,9 @@ def counts(app: Flask) -> Counts:
 
 
 def test_logins_permissions_and_transitions_that_were_refused_are_counted(
-    app: Flask, api: Api, anonymous: Api, as_role: Callable[[str], Api], given: Given
+    app: Flask, api: Api, anonymous: Api, as_role: Callable[[str], Api], registry: RegistryBuilder
 ) -> None:
-    given.version()
+    registry.model("fraud").version()
     for _ in range(2):
         expect(401, anonymous.get("/models"))
     expect(401, Api(app.test_client(), "garbage").get("/audit"))
@@ -155,7 +157,7 @@ def test_old_counts_are_forgotten(app: Flask, api: Api, counts: Counts) -> None:
     counts.add(at=clock.now(), actor=None, address=HERE, action="model:read", code="unauthenticated")
     assert len(told(api)) == 1
 
-    age(app, timedelta(days=31))
+    backdate(app, timedelta(days=31))
     with app.app_context():
         cleanup.run(store=app.extensions[EXTENSION].store)
 
@@ -165,7 +167,7 @@ def test_old_counts_are_forgotten(app: Flask, api: Api, counts: Counts) -> None:
 def test_a_server_writes_down_what_it_refused(
     database: Database, app: Flask, launcher: Launcher, tmp_path: Path
 ) -> None:
-    token, ledger = database.tokens["all"], Ledger(database.url, app)
+    token, audit_reader = database.tokens["all"], AuditReader(database.url, app)
     with running_fleet(
         launcher, tmp_path, database_url=database.url, token=token, secret=SECRET, login_failures_period=86_400
     ) as fleet:
@@ -175,4 +177,4 @@ def test_a_server_writes_down_what_it_refused(
         assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 3
         counted = "SELECT coalesce(sum(count), 0) AS count FROM refusals WHERE code = :code"
         for code, count in (("unauthenticated", 20), ("rate_limited", 3)):
-            eventually(lambda: ledger.rows(counted, code=code)[0].count == count, f"{code} is written down")  # noqa: B023
+            eventually(lambda: audit_reader.rows(counted, code=code)[0].count == count, f"{code} is written down")  # noqa: B023

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 VERSIONS = "/models/fraud/versions"
 RUN = {"system": "ci", "id": "41"}
@@ -20,9 +22,9 @@ FIRST: dict[str, Any] = {
 
 
 @pytest.fixture
-def files(given: Given) -> list[dict[str, Any]]:
-    given.model()
-    return [given.file()]
+def files(registry: RegistryBuilder) -> list[dict[str, Any]]:
+    registry.create_model()
+    return [registry.file()]
 
 
 @pytest.fixture
@@ -43,19 +45,19 @@ def facts_of(problem: dict[str, Any]) -> dict[str, tuple[Any, Any, bool]]:
 
 
 def test_the_same_request_writes_nothing_whatever_was_decided_since(
-    api: Api, given: Given, first: dict[str, Any]
+    api: Api, registry: RegistryBuilder, first: dict[str, Any]
 ) -> None:
     expect(200, api.patch(f"{VERSIONS}/1", {"description": "reviewed", "tags": {"team": "fraud"}}))
     expect(201, api.post(f"{VERSIONS}/1/metrics", {"metrics": {"auc": 0.8}}))
-    given.version(aliases=["champion"])
-    before, entries = version(api), given.entries()
+    registry.model("fraud").version(aliases=["champion"])
+    before, entries = version(api), registry.audit_entry_count()
     attempt = {**first, "run": {**RUN, "url": "https://ci.example/attempt/2", "triggered_by": "bob"}}
     less = {"files": first["files"], "run": RUN}
 
     for body in (first, attempt, less, {**first, "update": True}):
         again = expect(200, api.post(VERSIONS, body))
         assert again == {"created": False, "updated": [], "version": before}
-    assert given.entries() == entries
+    assert registry.audit_entry_count() == entries
 
 
 @pytest.mark.parametrize(
@@ -80,9 +82,9 @@ def test_the_same_request_writes_nothing_whatever_was_decided_since(
     ],
 )  # fmt: skip
 def test_other_facts_are_listed_and_refused(
-    api: Api, given: Given, first: dict[str, Any], sent: dict[str, Any], difference: dict[str, Any]
+    api: Api, registry: RegistryBuilder, first: dict[str, Any], sent: dict[str, Any], difference: dict[str, Any]
 ) -> None:
-    before, entries = version(api), given.entries()
+    before, entries = version(api), registry.audit_entry_count()
 
     problem = expect_problem(409, api.post(VERSIONS, {**first, **sent}))
 
@@ -92,15 +94,17 @@ def test_other_facts_are_listed_and_refused(
     for fact, values in difference.items():
         assert [one is ... or one == shown for one, shown in zip(values, found[fact], strict=True)] == [True] * 3
         assert fact in problem["detail"]
-    assert (version(api), given.entries()) == (before, entries)
+    assert (version(api), registry.audit_entry_count()) == (before, entries)
 
 
-def test_update_adds_what_may_be_added_and_records_it(api: Api, given: Given, first: dict[str, Any]) -> None:
+def test_update_adds_what_may_be_added_and_records_it(
+    api: Api, registry: RegistryBuilder, first: dict[str, Any]
+) -> None:
     more = {"metrics": {"auc": 0.9, "f1": 0.5}, "tags": {"team": "risk", "tier": "1"}, "aliases": ["candidate"],
             "description": "with calibration"}  # fmt: skip
 
     done = expect(200, api.post(VERSIONS, {**first, **more, "update": True}))
-    entries = given.entries()
+    entries = registry.audit_entry_count()
     again = expect(200, api.post(VERSIONS, {**first, **more, "update": True}))
 
     assert sorted(done["updated"]) == ["aliases.candidate", "description", "metrics.f1", "tags.tier"]
@@ -108,19 +112,21 @@ def test_update_adds_what_may_be_added_and_records_it(api: Api, given: Given, fi
     assert done["version"] == found
     assert (found["metrics"], found["tags"]) == ({"auc": 0.9, "f1": 0.5}, {"team": "risk", "tier": "1"})
     assert (found["aliases"], found["description"]) == (["candidate", "champion"], "with calibration")
-    assert given.actions()[-3:] == ["version.measured", "version.edited", "alias.set"]
-    assert (again["updated"], given.entries()) == ([], entries)
+    assert registry.model("fraud").actions()[-3:] == ["version.measured", "version.edited", "alias.set"]
+    assert (again["updated"], registry.audit_entry_count()) == ([], entries)
 
 
-def test_update_adds_nothing_when_a_fixed_fact_differs(api: Api, given: Given, first: dict[str, Any]) -> None:
-    entries = given.entries()
+def test_update_adds_nothing_when_a_fixed_fact_differs(
+    api: Api, registry: RegistryBuilder, first: dict[str, Any]
+) -> None:
+    entries = registry.audit_entry_count()
 
     body = {**first, "params": {"depth": "7"}, "metrics": {"f1": 0.5}, "update": True}
     problem = expect_problem(409, api.post(VERSIONS, body))
 
     assert facts_of(problem).keys() == {"params.depth", "metrics.f1"}
     assert "params.depth cannot be added to a version" in problem["detail"]
-    assert given.entries() == entries
+    assert registry.audit_entry_count() == entries
 
 
 def test_anew_makes_another_version_and_each_is_found_again_by_its_own_facts(api: Api, first: dict[str, Any]) -> None:
@@ -142,14 +148,16 @@ def test_without_a_run_other_lineage_is_another_version(api: Api, files: list[di
     assert facts_of(expect_problem(409, api.post(VERSIONS, {"files": files, "metrics": {"auc": 0.9}})))
 
 
-def test_only_promoters_add_a_protected_alias(api: Api, given: Given, first: dict[str, Any], as_role: Any) -> None:
+def test_only_promoters_add_a_protected_alias(
+    api: Api, registry: RegistryBuilder, first: dict[str, Any], as_role: Any
+) -> None:
     expect(200, api.put("/models/fraud/aliases/stable/protection", {}))
     body = {"files": first["files"], "run": RUN, "aliases": ["stable", "champion"], "update": True}
-    entries = given.entries()
+    entries = registry.audit_entry_count()
 
     refused = expect_problem(403, as_role("writer").post(VERSIONS, body))
 
-    assert (refused["permission"], given.entries()) == ("version:promote", entries)
+    assert (refused["permission"], registry.audit_entry_count()) == ("version:promote", entries)
     assert expect(200, as_role("promoter").post(VERSIONS, body))["updated"] == ["aliases.stable"]
 
 

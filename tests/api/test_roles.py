@@ -15,7 +15,9 @@ from registry.domain.errors import Forbidden
 from registry.http import access
 from registry.http.access import PUBLIC, permission_of, public, requires
 from tests.api.hostile.world import World
-from tests.support.api import HOST, Api, Given, expect
+from tests.support.api import HOST, Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 IDENTITIES = [None, *sorted(role.value for role in GRANTABLE), "revoked", "expired"]
 # No model of this name exists: whoever is let in is told so, and nothing changes.
@@ -124,9 +126,9 @@ def test_the_table_of_roles_holds(world: World) -> None:
     assert admitted == {call: set(roles.split()) for call, roles in TABLE.items()}
 
 
-def test_a_writer_moves_to_staging_but_not_into_or_out_of_production(given: Given, as_role: Any) -> None:
-    given.version(stage="production")
-    given.version()
+def test_a_writer_moves_to_staging_but_not_into_or_out_of_production(registry: RegistryBuilder, as_role: Any) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version()
     writer, path = as_role("writer"), "/models/fraud/versions"
 
     staged = writer.put(f"{path}/2/stage", {"stage": "staging", "reason": "tests passed"})
@@ -135,12 +137,12 @@ def test_a_writer_moves_to_staging_but_not_into_or_out_of_production(given: Give
 
     assert expect(200, staged)["changed"] is True
     assert [expect(403, reply)["permission"] for reply in (promoted, vacated)] == ["version:promote"] * 2
-    assert given.stages() == {1: "production", 2: "staging"}
+    assert registry.model("fraud").stages() == {1: "production", 2: "staging"}
 
 
-def test_an_admin_neither_promotes_nor_rolls_back_but_a_promoter_does(given: Given, as_role: Any) -> None:
+def test_an_admin_neither_promotes_nor_rolls_back_but_a_promoter_does(registry: RegistryBuilder, as_role: Any) -> None:
     for stage in ("production", "production", "staging"):
-        given.version(stage=stage)
+        registry.model("fraud").version(stage=stage)
     promote = {"stage": "production", "reason": "AUC +2"}
 
     for role in ("reader", "writer", "admin", "auditor", "responder"):
@@ -150,13 +152,13 @@ def test_an_admin_neither_promotes_nor_rolls_back_but_a_promoter_does(given: Giv
             refused = as_role(role).post("/models/fraud/rollback", {"reason": "no"})
             assert expect(403, refused)["permission"] in {"version:rollback", "version:stage"}
 
-    assert given.stages() == {1: "archived", 2: "production", 3: "staging"}
+    assert registry.model("fraud").stages() == {1: "archived", 2: "production", 3: "staging"}
     assert expect(200, as_role("promoter").put("/models/fraud/versions/3/stage", promote))["displaced"] == 2
     assert expect(200, as_role("promoter").post("/models/fraud/rollback", {"reason": "latency"}))["number"] == 2
 
 
-def test_the_lifecycle_is_for_admins_at_creation_and_later(given: Given, as_role: Any) -> None:
-    given.model()
+def test_the_lifecycle_is_for_admins_at_creation_and_later(registry: RegistryBuilder, as_role: Any) -> None:
+    registry.create_model()
     for role in ("writer", "promoter"):
         edited = as_role(role).patch("/models/fraud", {"lifecycle": "open"})
         same = as_role(role).patch("/models/fraud", {"lifecycle": "enforced"})
@@ -167,17 +169,19 @@ def test_the_lifecycle_is_for_admins_at_creation_and_later(given: Given, as_role
     assert expect(200, as_role("admin").patch("/models/fraud", {"lifecycle": "open"}))["lifecycle"] == "open"
 
 
-def test_in_an_open_lifecycle_production_still_needs_its_permission(given: Given, as_role: Any) -> None:
-    given.model(lifecycle="open")
-    given.version()
+def test_in_an_open_lifecycle_production_still_needs_its_permission(registry: RegistryBuilder, as_role: Any) -> None:
+    registry.create_model(lifecycle="open")
+    registry.model("fraud").version()
 
     refused = as_role("writer").put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "open"})
 
     assert expect(403, refused)["permission"] == "version:promote"
 
 
-def test_an_auditor_reads_history_but_gets_no_bytes_and_no_address_of_them(given: Given, as_role: Any) -> None:
-    given.version(stage="production")
+def test_an_auditor_reads_history_but_gets_no_bytes_and_no_address_of_them(
+    registry: RegistryBuilder, as_role: Any
+) -> None:
+    registry.model("fraud").version(stage="production")
     auditor = as_role("auditor")
 
     assert expect(200, auditor.get("/audit"))["items"] != []
@@ -186,15 +190,15 @@ def test_an_auditor_reads_history_but_gets_no_bytes_and_no_address_of_them(given
 
 
 def test_a_refusal_says_which_permission_and_which_roles_but_writes_nothing(
-    api: Api, given: Given, as_role: Any
+    api: Api, registry: RegistryBuilder, as_role: Any
 ) -> None:
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     problem = expect(403, as_role("reader").post("/models", {"name": "mine"}))
 
     assert problem["permission"] == "model:create"
     assert "reader" in problem["detail"]
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
 def test_who_may_not_enter_learns_nothing_about_what_is_inside(world: World) -> None:

@@ -6,17 +6,21 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
 def search(api: Api, kind: str, **query: Any) -> dict[str, Any]:
     return expect(200, api.get(f"/search/{kind}", query_string=query))
 
 
-def test_versions_are_found_by_what_is_known_of_them(api: Api, given: Given) -> None:
-    given.version("fraud", metrics={"auc": 0.95}, tags={"team": "risk"}, stage="production", aliases=["champion"])
-    given.version("fraud", metrics={"auc": 0.5}, tags={"team": "risk"})
-    given.version("spam", metrics={"auc": 0.97})
+def test_versions_are_found_by_what_is_known_of_them(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(
+        metrics={"auc": 0.95}, tags={"team": "risk"}, stage="production", aliases=["champion"]
+    )
+    registry.model("fraud").version(metrics={"auc": 0.5}, tags={"team": "risk"})
+    registry.model("spam").version(metrics={"auc": 0.97})
 
     page = search(api, "versions", filter="metrics.auc > 0.9 AND stage = 'production'")
     by_metric = search(api, "versions", filter="NOT tags.team = 'none'", order_by="metrics.auc DESC")
@@ -27,11 +31,11 @@ def test_versions_are_found_by_what_is_known_of_them(api: Api, given: Given) -> 
     assert [(item["model"], item["number"]) for item in by_metric["items"]] == [("spam", 1), ("fraud", 1), ("fraud", 2)]
 
 
-def test_the_best_on_a_dataset_is_the_best_on_that_dataset(api: Api, given: Given) -> None:
+def test_the_best_on_a_dataset_is_the_best_on_that_dataset(api: Api, registry: RegistryBuilder) -> None:
     test, train = "sha256:" + "1" * 64, "sha256:" + "2" * 64
     on_test = [(1, 0.8), (2, 0.93), (3, 0.93)]
     for number in range(1, 6):
-        given.version("fraud", run={"system": "ci", "id": str(number)})
+        registry.model("fraud").version(run={"system": "ci", "id": str(number)})
     measure = [
         *((number, value, test) for number, value in on_test),
         (1, 0.99, train),
@@ -74,9 +78,11 @@ def test_the_best_on_a_dataset_is_the_best_on_that_dataset(api: Api, given: Give
     assert numbers("version > 1", "metrics.f1 DESC, version") == [2, 3, 4, 5]
 
 
-def test_on_takes_a_digest_that_a_metric_was_measured_on(api: Api, given: Given) -> None:
+def test_on_takes_a_digest_that_a_metric_was_measured_on(api: Api, registry: RegistryBuilder) -> None:
     known = "sha256:" + "1" * 64
-    given.version("fraud", metrics={"loss": 1}, evaluations=[{"metrics": {"auc": 0.9}, "dataset_digest": known}])
+    registry.model("fraud").version(
+        metrics={"loss": 1}, evaluations=[{"metrics": {"auc": 0.9}, "dataset_digest": known}]
+    )
 
     for wrong, text in (
         ("metrics.auc ON 'test.csv' > 0", "column 16: ON takes the digest of a dataset: "),
@@ -92,10 +98,10 @@ def test_on_takes_a_digest_that_a_metric_was_measured_on(api: Api, given: Given)
         assert "measured on this dataset" in problem["detail"]
 
 
-def test_models_are_found_by_what_is_known_of_them(api: Api, given: Given) -> None:
-    given.model("fraud", tags={"team": "risk"})
-    given.model("fraud-eu", tags={"team": "eu"}, lifecycle="open")
-    given.version("spam", aliases=["champion"])
+def test_models_are_found_by_what_is_known_of_them(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("fraud", tags={"team": "risk"})
+    registry.create_model("fraud-eu", tags={"team": "eu"}, lifecycle="open")
+    registry.model("spam").version(aliases=["champion"])
 
     def names(text: str, order_by: str = "") -> list[str]:
         return [item["name"] for item in search(api, "models", filter=text, order_by=order_by)["items"]]
@@ -126,9 +132,9 @@ def test_a_search_that_is_none_is_refused(api: Api, kind: str, query: dict[str, 
     assert expect(422, api.get(f"/search/{kind}", query_string=query))["code"] == "invalid"
 
 
-def test_a_cursor_belongs_to_its_search(api: Api, given: Given) -> None:
-    given.model("a")
-    given.model("b")
+def test_a_cursor_belongs_to_its_search(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model("a")
+    registry.create_model("b")
     cursor = search(api, "models", filter="name != 'x'", limit=1)["next_cursor"]
 
     other = [{}, {"filter": "name != 'y'"}, {"filter": "name != 'x'", "order_by": "name"}]
@@ -150,10 +156,10 @@ def test_the_document_describes_the_language(api: Api) -> None:
         assert "IS NOT NULL" in parameters["filter"]["description"]
 
 
-def test_a_filter_that_is_too_long_for_an_address_is_taken_as_a_body(api: Api, given: Given) -> None:
+def test_a_filter_that_is_too_long_for_an_address_is_taken_as_a_body(api: Api, registry: RegistryBuilder) -> None:
     runs = [f"{number:032x}" for number in range(1000)]
     for run in runs[-2:]:
-        given.version("fraud", run={"system": "ci", "id": run})
+        registry.model("fraud").version(run={"system": "ci", "id": run})
     body = {"filter": f"run.id IN ({str(runs)[1:-1]})", "order_by": "version_number", "limit": 1}
 
     first = expect(200, api.post("/search/versions", body))

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 START = {"none": "none", "staging": "staging", "production": "production", "archived": "archived"}
 TICK = timedelta(microseconds=1)
@@ -36,15 +38,15 @@ def holder(api: Api, stage: str, as_of: str | None = None) -> int | None:
     return None if response.status_code == 404 else expect(200, response)["number"]
 
 
-def test_promoting_to_production_archives_the_incumbent(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+def test_promoting_to_production_archives_the_incumbent(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
 
     response = api.put("/models/fraud/versions/2/stage", {"stage": "production", "reason": "AUC +2"})
 
     assert expect(200, response)["displaced"] == 1
-    assert given.stages() == {1: "archived", 2: "production"}
-    assert given.actions()[-1] == "version.promoted"
+    assert registry.model("fraud").stages() == {1: "archived", 2: "production"}
+    assert registry.model("fraud").actions()[-1] == "version.promoted"
 
 
 @pytest.mark.parametrize(
@@ -59,9 +61,9 @@ def test_promoting_to_production_archives_the_incumbent(api: Api, given: Given) 
     ],
 )
 def test_an_allowed_transition_is_made_and_recorded(
-    api: Api, given: Given, start: str, target: str, kind: str, action: str
+    api: Api, registry: RegistryBuilder, start: str, target: str, kind: str, action: str
 ) -> None:
-    given.version(stage=start)
+    registry.model("fraud").version(stage=start)
 
     moved = move(api, 1, target)
 
@@ -88,62 +90,62 @@ def test_an_allowed_transition_is_made_and_recorded(
     ],
 )
 def test_a_refused_transition_leaves_nothing_behind(
-    api: Api, given: Given, start: str, target: str, allowed: list[str]
+    api: Api, registry: RegistryBuilder, start: str, target: str, allowed: list[str]
 ) -> None:
-    given.version(stage=start)
-    before = given.stages(), given.entries()
+    registry.model("fraud").version(stage=start)
+    before = registry.model("fraud").stages(), registry.audit_entry_count()
 
     problem = refused(409, api, 1, target)
 
     assert (problem["code"], problem["allowed"]) == ("illegal_transition", allowed)
-    assert (given.stages(), given.entries()) == before
+    assert (registry.model("fraud").stages(), registry.audit_entry_count()) == before
 
 
 @pytest.mark.parametrize("stage", START)
-def test_a_move_to_the_stage_already_held_writes_nothing(api: Api, given: Given, stage: str) -> None:
-    given.version(stage=stage)
-    before = expect(200, api.get("/models/fraud/versions/1")), given.entries()
+def test_a_move_to_the_stage_already_held_writes_nothing(api: Api, registry: RegistryBuilder, stage: str) -> None:
+    registry.model("fraud").version(stage=stage)
+    before = expect(200, api.get("/models/fraud/versions/1")), registry.audit_entry_count()
 
     moved = move(api, 1, stage)
 
     assert (moved["changed"], moved["kind"], moved["at"], moved["displaced"]) == (False, None, None, None)
     assert (moved["source"], moved["target"]) == (stage, stage)
-    assert (moved["version"], given.entries()) == before
+    assert (moved["version"], registry.audit_entry_count()) == before
 
 
 @pytest.mark.parametrize("start", START)
 @pytest.mark.parametrize("target", START)
-def test_an_open_lifecycle_takes_every_move(api: Api, given: Given, start: str, target: str) -> None:
-    given.model(lifecycle="open")
-    given.version()
-    given.stage("fraud", 1, start)
+def test_an_open_lifecycle_takes_every_move(api: Api, registry: RegistryBuilder, start: str, target: str) -> None:
+    registry.create_model(lifecycle="open")
+    registry.model("fraud").version()
+    registry.model("fraud").move(1, start)
 
     moved = move(api, 1, target)
 
     assert moved["changed"] is (start != target)
-    assert given.stages() == {1: target}
+    assert registry.model("fraud").stages() == {1: target}
     assert holder(api, target) == 1 if target != "none" else True
 
 
 def test_an_open_lifecycle_keeps_several_in_production_and_the_latest_entrant_is_the_holder(
-    api: Api, given: Given
+    api: Api, registry: RegistryBuilder
 ) -> None:
-    given.model(lifecycle="open")
+    registry.create_model(lifecycle="open")
     for _ in range(3):
-        given.version()
+        registry.model("fraud").version()
 
     displaced = [move(api, number, "production")["displaced"] for number in (2, 3, 1)]
 
     assert displaced == [None, None, None]
-    assert given.stages() == {1: "production", 2: "production", 3: "production"}
+    assert registry.model("fraud").stages() == {1: "production", 2: "production", 3: "production"}
     assert holder(api, "production") == 1
     listed = expect(200, api.get("/models/fraud/stages"))["stages"]["production"]
     assert [item["number"] for item in listed] == [1, 3, 2]
 
 
-def test_many_versions_may_be_in_staging_at_once(api: Api, given: Given) -> None:
+def test_many_versions_may_be_in_staging_at_once(api: Api, registry: RegistryBuilder) -> None:
     for _ in range(3):
-        given.version(stage="staging")
+        registry.model("fraud").version(stage="staging")
 
     stages = expect(200, api.get("/models/fraud/stages"))["stages"]
 
@@ -153,26 +155,30 @@ def test_many_versions_may_be_in_staging_at_once(api: Api, given: Given) -> None
 
 
 @pytest.mark.parametrize("reason", [None, "", " ", "\n\t", "x" * 2001])
-def test_a_move_needs_a_reason(api: Api, given: Given, reason: str | None) -> None:
-    given.version()
+def test_a_move_needs_a_reason(api: Api, registry: RegistryBuilder, reason: str | None) -> None:
+    registry.model("fraud").version()
     body = {"stage": "staging"} if reason is None else {"stage": "staging", "reason": reason}
 
     problem = expect(422, api.put("/models/fraud/versions/1/stage", body))
 
     assert list(problem["errors"]) == ["reason"]
-    assert given.stages() == {1: "none"}
+    assert registry.model("fraud").stages() == {1: "none"}
 
 
-def test_a_dry_run_says_what_would_happen_and_writes_nothing(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
-    before = expect(200, api.get("/models/fraud/versions/2")), given.stages(), given.entries()
+def test_a_dry_run_says_what_would_happen_and_writes_nothing(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
+    before = (
+        expect(200, api.get("/models/fraud/versions/2")),
+        registry.model("fraud").stages(),
+        registry.audit_entry_count(),
+    )
 
     rehearsed = move(api, 2, "production", dry_run=True)
 
     assert (rehearsed["changed"], rehearsed["dry_run"], rehearsed["displaced"]) == (True, True, 1)
     assert (rehearsed["kind"], rehearsed["at"]) == ("promote", None)
-    assert (rehearsed["version"], given.stages(), given.entries()) == before
+    assert (rehearsed["version"], registry.model("fraud").stages(), registry.audit_entry_count()) == before
 
 
 @pytest.mark.parametrize(
@@ -184,17 +190,17 @@ def test_a_dry_run_says_what_would_happen_and_writes_nothing(api: Api, given: Gi
     ],
 )
 def test_a_dry_run_refuses_what_the_move_would_refuse(
-    api: Api, given: Given, stage: str, terms: dict[str, Any], code: str
+    api: Api, registry: RegistryBuilder, stage: str, terms: dict[str, Any], code: str
 ) -> None:
-    given.version(stage="production")
+    registry.model("fraud").version(stage="production")
 
     problems = [refused(409, api, 1, stage, dry_run=dry_run, **terms) for dry_run in (True, False)]
 
     assert [problem["code"] for problem in problems] == [code, code]
 
 
-def test_a_dry_run_does_not_use_an_idempotency_key_up(api: Api, given: Given) -> None:
-    given.version()
+def test_a_dry_run_does_not_use_an_idempotency_key_up(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     headers = {"Idempotency-Key": "k-1"}
     body = {"stage": "staging", "reason": "why"}
     expect(200, api.put("/models/fraud/versions/1/stage", {**body, "dry_run": True}, headers=headers))
@@ -210,11 +216,11 @@ def test_a_dry_run_does_not_use_an_idempotency_key_up(api: Api, given: Given) ->
     [(True, 1, True), (True, None, False), (True, 2, False), (False, None, True), (False, 1, False)],
 )
 def test_a_move_can_depend_on_the_holder_that_the_caller_saw(
-    api: Api, given: Given, incumbent: bool, expected: int | None, fits: bool
+    api: Api, registry: RegistryBuilder, incumbent: bool, expected: int | None, fits: bool
 ) -> None:
-    given.version(stage="production" if incumbent else "none")
-    given.version(stage="staging")
-    before = given.entries()
+    registry.model("fraud").version(stage="production" if incumbent else "none")
+    registry.model("fraud").version(stage="staging")
+    before = registry.audit_entry_count()
 
     response = api.put(
         "/models/fraud/versions/2/stage", {"stage": "production", "reason": "why", "expected_current": expected}
@@ -225,11 +231,11 @@ def test_a_move_can_depend_on_the_holder_that_the_caller_saw(
     else:
         problem = expect(409, response)
         assert (problem["code"], problem["holder"]) == ("stale", 1 if incumbent else None)
-        assert given.entries() == before
+        assert registry.audit_entry_count() == before
 
 
-def test_production_can_be_left_vacant_on_purpose(api: Api, given: Given) -> None:
-    given.version(stage="production")
+def test_production_can_be_left_vacant_on_purpose(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
 
     moved = move(api, 1, "archived", leave_vacant=True)
 
@@ -238,9 +244,9 @@ def test_production_can_be_left_vacant_on_purpose(api: Api, given: Given) -> Non
     assert "no version of 'fraud' holds production" in expect(404, api.get("/models/fraud/stages/production"))["detail"]
 
 
-def test_both_versions_tell_that_one_took_the_others_place(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+def test_both_versions_tell_that_one_took_the_others_place(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
 
     move(api, 2, "production")
 
@@ -252,10 +258,10 @@ def test_both_versions_tell_that_one_took_the_others_place(api: Api, given: Give
 
 @pytest.mark.parametrize("role", ["writer", "admin"])
 def test_only_a_promoter_moves_into_and_out_of_production(
-    given: Given, as_role: Callable[[str], Api], role: str
+    registry: RegistryBuilder, as_role: Callable[[str], Api], role: str
 ) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
     api = as_role(role)
 
     problems = [
@@ -268,11 +274,13 @@ def test_only_a_promoter_moves_into_and_out_of_production(
     assert move(as_role("promoter"), 1, "archived", leave_vacant=True)["changed"] is True
 
 
-def test_a_writer_may_rehearse_what_only_a_promoter_may_do(given: Given, as_role: Callable[[str], Api]) -> None:
+def test_a_writer_may_rehearse_what_only_a_promoter_may_do(
+    registry: RegistryBuilder, as_role: Callable[[str], Api]
+) -> None:
     for stage in ("production", "production", "staging"):
-        given.version(stage=stage)
+        registry.model("fraud").version(stage=stage)
     writer, rollback = as_role("writer"), "/models/fraud/rollback"
-    before = given.stages(), given.entries()
+    before = registry.model("fraud").stages(), registry.audit_entry_count()
 
     rehearsed = [
         move(writer, 3, "production", dry_run=True),
@@ -285,28 +293,28 @@ def test_a_writer_may_rehearse_what_only_a_promoter_may_do(given: Given, as_role
     ]  # fmt: skip
     assert refused(403, as_role("reader"), 3, "production", dry_run=True)["permission"] == "version:stage"
     assert refused(403, writer, 3, "production")["permission"] == "version:promote"
-    assert (given.stages(), given.entries()) == before
+    assert (registry.model("fraud").stages(), registry.audit_entry_count()) == before
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter"])
 def test_a_version_whose_bytes_are_damaged_does_not_enter_production(
-    api: Api, given: Given, storage_root: Path, damage: str
+    api: Api, registry: RegistryBuilder, storage_root: Path, damage: str
 ) -> None:
-    files = [given.file(path="a"), given.file(path="b")]
-    given.version(stage="staging", files=files)
+    files = [registry.file(path="a"), registry.file(path="b")]
+    registry.model("fraud").version(stage="staging", files=files)
     sha256 = files[1]["sha256"]
     (stored,) = (storage_root / "blobs" / sha256[:2] / sha256).iterdir()
     stored.unlink() if damage == "gone" else stored.write_bytes(b"?")
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     problems = [refused(409, api, 1, "production", dry_run=dry_run) for dry_run in (True, False)]
 
     assert [(problem["code"], problem["missing"]) for problem in problems] == [("blobs_missing", [sha256])] * 2
-    assert (given.stages(), given.entries()) == ({1: "staging"}, before)
+    assert (registry.model("fraud").stages(), registry.audit_entry_count()) == ({1: "staging"}, before)
 
 
-def test_the_holder_is_told_with_who_put_it_there_and_why(api: Api, given: Given) -> None:
-    given.version(stage="staging")
+def test_the_holder_is_told_with_who_put_it_there_and_why(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="staging")
     moved = move(api, 1, "production", reason="AUC +2")
 
     found = expect(200, api.get("/models/fraud/stages/production"))
@@ -329,9 +337,9 @@ def test_the_holder_is_told_with_who_put_it_there_and_why(api: Api, given: Given
     }
 
 
-def test_a_deployer_polls_cheaply_until_the_holder_changes(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+def test_a_deployer_polls_cheaply_until_the_holder_changes(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
     etag = api.get("/models/fraud/stages/production").headers["ETag"]
     poll = {"headers": {"If-None-Match": etag}}
 
@@ -344,9 +352,9 @@ def test_a_deployer_polls_cheaply_until_the_holder_changes(api: Api, given: Give
     assert other.headers["ETag"] != etag
 
 
-def test_an_answer_about_the_past_changes_its_etag_when_the_tenure_ends(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+def test_an_answer_about_the_past_changes_its_etag_when_the_tenure_ends(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
     past = {"as_of": expect(200, api.get("/models/fraud/stages/production"))["since"]}
     before = api.get("/models/fraud/stages/production", query_string=past)
     moved = move(api, 2, "production")
@@ -358,10 +366,10 @@ def test_an_answer_about_the_past_changes_its_etag_when_the_tenure_ends(api: Api
     assert (expect(200, before)["until"], expect(200, after)["until"]) == (None, moved["at"])
 
 
-def test_a_tenure_covers_its_first_instant_and_not_its_last(api: Api, given: Given) -> None:
-    given.version(stage="staging")
+def test_a_tenure_covers_its_first_instant_and_not_its_last(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="staging")
     started = move(api, 1, "production")["at"]
-    given.version(stage="staging")
+    registry.model("fraud").version(stage="staging")
     ended = move(api, 2, "production")["at"]
 
     answers = {
@@ -381,8 +389,8 @@ def test_a_tenure_covers_its_first_instant_and_not_its_last(api: Api, given: Giv
     }  # fmt: skip
 
 
-def test_an_instant_is_the_same_in_every_zone(api: Api, given: Given) -> None:
-    given.version(stage="production")
+def test_an_instant_is_the_same_in_every_zone(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
     since = datetime.fromisoformat(expect(200, api.get("/models/fraud/stages/production"))["since"])
     elsewhere = since.astimezone(datetime.fromisoformat("2026-01-01T00:00:00+05:30").tzinfo)
 
@@ -392,8 +400,8 @@ def test_an_instant_is_the_same_in_every_zone(api: Api, given: Given) -> None:
     assert holder(api, "production", (elsewhere - TICK).isoformat()) is None
 
 
-def test_asking_before_the_first_tenure_tells_when_it_began(api: Api, given: Given) -> None:
-    given.version(stage="production")
+def test_asking_before_the_first_tenure_tells_when_it_began(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
     since = expect(200, api.get("/models/fraud/stages/production"))["since"]
 
     problem = expect(404, api.get("/models/fraud/stages/production?as_of=2020-01-01T00:00:00Z"))
@@ -403,17 +411,17 @@ def test_asking_before_the_first_tenure_tells_when_it_began(api: Api, given: Giv
 
 
 @pytest.mark.parametrize("as_of", ["2999-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
-def test_the_future_is_not_known(api: Api, given: Given, as_of: str) -> None:
-    given.version(stage="production")
+def test_the_future_is_not_known(api: Api, registry: RegistryBuilder, as_of: str) -> None:
+    registry.model("fraud").version(stage="production")
 
     problem = expect(422, api.get(f"/models/fraud/stages/production?as_of={as_of}"))
 
     assert list(problem["errors"]) == ["as_of"]
 
 
-def test_the_past_outlives_the_versions_that_made_it(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+def test_the_past_outlives_the_versions_that_made_it(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
     ended = move(api, 2, "production")["at"]
     expect(200, api.delete("/models/fraud/versions/1"))
 
@@ -422,13 +430,13 @@ def test_the_past_outlives_the_versions_that_made_it(api: Api, given: Given) -> 
     assert found == 1
 
 
-def test_the_past_of_a_name_includes_the_models_that_had_it_before(api: Api, given: Given) -> None:
-    given.version(stage="production")
+def test_the_past_of_a_name_includes_the_models_that_had_it_before(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
     ended = move(api, 1, "archived", leave_vacant=True)["at"]
     deleted = expect(200, api.delete("/models/fraud"))["deleted_at"]
     while_gone = holder(api, "production", wire(ended, -TICK))
-    given.model()
-    given.version(stage="production")
+    registry.create_model()
+    registry.model("fraud").version(stage="production")
 
     then = holder(api, "production", wire(ended, -TICK))
 
@@ -437,8 +445,8 @@ def test_the_past_of_a_name_includes_the_models_that_had_it_before(api: Api, giv
     assert holder(api, "archived") is None
 
 
-def test_what_holds_now_also_held_a_moment_ago(api: Api, given: Given) -> None:
-    given.version(stage="production")
+def test_what_holds_now_also_held_a_moment_ago(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production")
 
     now = holder(api, "production", datetime.now(UTC).isoformat())
 
@@ -446,8 +454,8 @@ def test_what_holds_now_also_held_a_moment_ago(api: Api, given: Given) -> None:
 
 
 @pytest.mark.parametrize("stage", ["none", "Production", "canary"])
-def test_a_stage_that_nobody_holds_by_name_has_no_address(api: Api, given: Given, stage: str) -> None:
-    given.version()
+def test_a_stage_that_nobody_holds_by_name_has_no_address(api: Api, registry: RegistryBuilder, stage: str) -> None:
+    registry.model("fraud").version()
 
     problem = expect(404, api.get(f"/models/fraud/stages/{stage}"))
 

@@ -9,8 +9,10 @@ import pytest
 from flask import Flask
 
 from registry.domain import clock
-from tests.support.api import Api, Given, expect
-from tests.support.listing import counting
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 
 Call = Callable[[Api], Any]
 VERSION = "/models/fraud/versions/2"
@@ -55,12 +57,12 @@ WRITES: dict[str, tuple[int, Call]] = {
 
 
 @pytest.fixture
-def stocked(given: Given) -> Given:
+def stocked(registry: RegistryBuilder) -> RegistryBuilder:
     """A version in production, and two others."""
-    given.version(stage="production", aliases=["champion"], tags={"team": "risk"})
-    given.version()
-    given.version()
-    return given
+    registry.model("fraud").version(stage="production", aliases=["champion"], tags={"team": "risk"})
+    registry.model("fraud").version()
+    registry.model("fraud").version()
+    return registry
 
 
 def asked(app: Flask, api: Api, calls: Mapping[str, tuple[int, Call]]) -> dict[str, int]:
@@ -68,7 +70,7 @@ def asked(app: Flask, api: Api, calls: Mapping[str, tuple[int, Call]]) -> dict[s
     expect(200, api.get("/models"))  # the token's use today is noted once, and the token remembered
     found = {}
     for name, (_, call) in calls.items():
-        with counting(app) as statements:
+        with counting_statements(app) as statements:
             expect(None, call(api))
         found[name] = sum(not text.startswith("BEGIN") for text in statements)  # SQLite's is told, PostgreSQL's not
     return found
@@ -84,9 +86,9 @@ def test_each_write_asks_as_often_as_it_did(app: Flask, api: Api) -> None:
     assert asked(app, api, WRITES) == {name: count for name, (count, _) in WRITES.items()}
 
 
-def test_a_registration_asks_as_often_as_it_did(app: Flask, api: Api, given: Given) -> None:
-    given.version()
-    body = {"files": [given.file()], "tags": {"team": "risk"}, "run": {"system": "ci", "id": "41"}}
+def test_a_registration_asks_as_often_as_it_did(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    body = {"files": [registry.file()], "tags": {"team": "risk"}, "run": {"system": "ci", "id": "41"}}
     keyed = {"headers": {"Idempotency-Key": "41"}}
 
     counted = asked(app, api, {"register": (15, lambda api: api.post("/models/fraud/versions", body, **keyed))})
@@ -94,13 +96,13 @@ def test_a_registration_asks_as_often_as_it_did(app: Flask, api: Api, given: Giv
     assert counted == {"register": 15}
 
 
-def test_a_full_page_costs_no_statement_more(app: Flask, api: Api, given: Given) -> None:
-    given.version(stage="production", aliases=["champion"], tags={"team": "risk"})
-    files = [given.file()]
+def test_a_full_page_costs_no_statement_more(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="production", aliases=["champion"], tags={"team": "risk"})
+    files = [registry.file()]
     for number in range(40):
-        given.version(
+        registry.model("fraud").version(
             files=files, run={"system": "ci", "id": str(number)}, tags={"team": "risk"}, aliases=[f"a{number}"]
         )
-        given.model(f"model-{number}", tags={"team": "risk"})
+        registry.create_model(f"model-{number}", tags={"team": "risk"})
 
     assert asked(app, api, READS) == {name: count for name, (count, _) in READS.items()}

@@ -19,9 +19,11 @@ from registry.domain.access import GRANTABLE
 from registry.http.context import EXTENSION
 from registry.services.accounts import accounts
 from registry.services.maintenance import restoration
-from tests.api.hostile.ledger import watching
-from tests.support.api import Api, Given, expect
+from tests.api.hostile.row_watch import watching
+from tests.support.api import Api
 from tests.support.databases import Database
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
 @pytest.fixture
@@ -63,18 +65,18 @@ def test_a_token_is_shown_once_and_only_its_keyed_hash_is_stored(api: Api, datab
     assert tokens.lookup_id(issued["token"]) == issued["id"]
     assert issued["id"] in listed
     assert issued["token"] not in listed
-    with watching(database.url) as ledger:
-        assert ledger.holds(issued["token"]) == ledger.holds(issued["token"][16:]) == []
-        assert ledger.holds(tokens.keyed_hash(issued["token"], pepper=b"another")) == []
+    with watching(database.url) as row_watch:
+        assert row_watch.holds(issued["token"]) == row_watch.holds(issued["token"][16:]) == []
+        assert row_watch.holds(tokens.keyed_hash(issued["token"], pepper=b"another")) == []
 
 
 def test_the_hash_of_a_token_is_of_no_use_without_the_pepper(api: Api, app: Flask, database: Database) -> None:
     issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
     pepper = app.extensions[EXTENSION].pepper
 
-    with watching(database.url) as ledger:
-        assert ledger.holds(tokens.keyed_hash(issued["token"], pepper=pepper)) == ["tokens.hash"]
-        assert ledger.holds(pepper.hex()) == []
+    with watching(database.url) as row_watch:
+        assert row_watch.holds(tokens.keyed_hash(issued["token"], pepper=pepper)) == ["tokens.hash"]
+        assert row_watch.holds(pepper.hex()) == []
 
 
 def test_a_revoked_token_opens_nothing_and_is_revoked_once(api: Api) -> None:
@@ -90,9 +92,9 @@ def test_a_revoked_token_opens_nothing_and_is_revoked_once(api: Api) -> None:
 
 
 def test_a_token_that_another_process_revoked_may_look_at_models_for_a_while_and_get_no_bytes(
-    api: Api, given: Given, database: Database, make_settings: Callable[..., Settings]
+    api: Api, registry: RegistryBuilder, database: Database, make_settings: Callable[..., Settings]
 ) -> None:
-    given.version()
+    registry.model("fraud").version()
     issued = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["writer"]}))
     other = create_app(make_settings(database.url))
     ann = Api(other.test_client(), issued["token"])
@@ -207,14 +209,15 @@ def test_the_bootstrap_token_makes_one_admin_and_nothing_else(api: Api, bootstra
     issued = expect(201, first.post("/tokens", admin))
     assert expect(401, first.post("/tokens", admin))["code"] == "unauthenticated"
     assert expect(401, first.get("/me"))["code"] == "unauthenticated"
-    assert expect(201, as_token(api, issued["token"]).post("/tokens", {"owner": "bob", "roles": ["reader"]}))
+    made = expect(201, as_token(api, issued["token"]).post("/tokens", {"owner": "bob", "roles": ["reader"]}))
+    assert made["owner"] == "bob"
 
 
-def test_the_bootstrap_token_lives_an_hour(app: Flask, bootstrap: str) -> None:
+@pytest.mark.usefixtures("bootstrap")
+def test_the_bootstrap_token_lives_an_hour(app: Flask) -> None:
     with app.app_context(), db.engine.connect() as connection:
         found = connection.execute(select(Token).where(Token.name == "bootstrap")).one()
 
-    assert bootstrap
     assert found.expires_at - found.created_at == timedelta(hours=1)
 
 
@@ -253,15 +256,15 @@ IMPOSTORS = ["System", "SYSTEM", "syst\u0435m", "local-dev", "Local-Dev", "Boots
 
 
 @pytest.mark.parametrize("owner", IMPOSTORS)
-def test_no_account_passes_for_another_one_or_for_the_registry(api: Api, given: Given, owner: str) -> None:
+def test_no_account_passes_for_another_one_or_for_the_registry(api: Api, registry: RegistryBuilder, owner: str) -> None:
     for name in ("ann", "ann1"):
         expect(201, api.post("/tokens", {"owner": name, "roles": ["reader"]}))
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     refused = expect(422, api.post("/tokens", {"owner": owner, "roles": ["promoter"]}))
 
     assert list(refused["errors"]) == ["owner"]
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
 @pytest.mark.parametrize(

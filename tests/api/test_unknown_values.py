@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
-from tests.support.face import Face
+from tests.support.api import Api
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 HEX = "9F86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 STORED = f"sha256:{HEX.lower()}"
@@ -25,9 +27,9 @@ def refused(api: Api, path: str, parameter: str, value: str, **query: str) -> An
 
 
 def test_an_unknown_model_actor_or_action_is_refused_with_the_nearest(
-    api: Api, given: Given, as_role: Callable[[str], Api]
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api]
 ) -> None:
-    given.version()
+    registry.model("fraud").version()
     expect(200, as_role("promoter").put("/models/fraud/versions/1/stage", {"stage": "staging", "reason": "why"}))
 
     for form in ({}, {"format": "jsonl"}, {"format": "csv", "after": "start"}, {"after": "start"}):
@@ -47,9 +49,9 @@ def test_an_unknown_model_actor_or_action_is_refused_with_the_nearest(
 
 
 def test_a_known_value_with_an_empty_answer_is_no_mistake(
-    api: Api, given: Given, as_role: Callable[[str], Api]
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api]
 ) -> None:
-    given.model("empty")
+    registry.create_model("empty")
     as_role("reader")
 
     for query in ("/audit?actor=reader", "/audit?action=version.purged", "/audit?action=log.checkpointed",
@@ -62,8 +64,10 @@ def test_a_known_value_with_an_empty_answer_is_no_mistake(
 
 
 @pytest.mark.parametrize("path", ["/models/fraud/history", "/models/fraud/versions/1/history", "/search/versions"])
-def test_a_reader_cannot_test_which_accounts_there_are(given: Given, as_role: Callable[[str], Api], path: str) -> None:
-    given.version()
+def test_a_reader_cannot_test_which_accounts_there_are(
+    registry: RegistryBuilder, as_role: Callable[[str], Api], path: str
+) -> None:
+    registry.model("fraud").version()
     expect(201, as_role("writer").post("/models", {"name": "other"}))
 
     def answer(account: str) -> Any:
@@ -90,16 +94,16 @@ def test_a_reader_cannot_test_which_accounts_there_are(given: Given, as_role: Ca
     ],
 )
 def test_a_search_for_a_name_or_key_that_nothing_has_is_refused(
-    api: Api, given: Given, filter: str, value: str, nearest: str | None
+    api: Api, registry: RegistryBuilder, filter: str, value: str, nearest: str | None
 ) -> None:
-    given.version(metrics={"auc": 0.93}, params={"depth": "6"}, tags={"team": "risk"})
+    registry.model("fraud").version(metrics={"auc": 0.93}, params={"depth": "6"}, tags={"team": "risk"})
 
     assert refused(api, "/search/versions", "filter", value, filter=filter) == nearest
 
 
-def test_an_order_by_a_key_that_nothing_has_is_refused(api: Api, given: Given) -> None:
-    given.version(metrics={"auc": 0.93}, tags={"team": "risk"})
-    given.version("other", metrics={"loss": 0.1})
+def test_an_order_by_a_key_that_nothing_has_is_refused(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(metrics={"auc": 0.93}, tags={"team": "risk"})
+    registry.model("other").version(metrics={"loss": 0.1})
 
     assert refused(api, "/search/versions", "order_by", "metrics.acu", order_by="metrics.acu DESC") == "metrics.auc"
     query = {"filter": "name = 'other'", "order_by": "metrics.auc"}
@@ -123,15 +127,15 @@ def test_a_search_that_can_match_nothing_is_refused_at_its_column(api: Api, filt
     assert says in expect(422, api.get("/search/versions", query_string={"filter": filter}))["detail"]
 
 
-def test_a_choice_that_there_is_not_is_refused_with_the_nearest(api: Api, given: Given) -> None:
-    given.version()
+def test_a_choice_that_there_is_not_is_refused_with_the_nearest(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
 
     for query, near in (("stage=prod", None), ("stage=Production", "production"), ("state=redy", "ready")):
         detail = expect(422, api.get(f"/models/fraud/versions?{query}"))["detail"]
         assert (f"did you mean '{near}'?" in detail) is (near is not None)
 
 
-def test_a_digest_is_found_in_every_form(api: Api, given: Given) -> None:
+def test_a_digest_is_found_in_every_form(api: Api, registry: RegistryBuilder) -> None:
     others = {"md5": "0A" * 16, "sha1": "0b" * 20, "sha512": "0c" * 64}
     digests = [
         STORED,
@@ -139,7 +143,7 @@ def test_a_digest_is_found_in_every_form(api: Api, given: Given) -> None:
         "mlflow:00ff00ff",
         *(f"{name}:{hex_.lower()}" for name, hex_ in others.items()),
     ]
-    given.version(datasets=[{"name": "train", "digests": digests}])
+    registry.model("fraud").version(datasets=[{"name": "train", "digests": digests}])
 
     for form in (STORED, f"SHA256:{HEX}", f"sha256:{HEX}", HEX, HEX.lower(), f" {HEX} ", f"sha256-{HEX}",
                  *others.values(), "mlflow:1a2B3c4d", "MLflow:1a2B3c4d", "00ff00ff"):  # fmt: skip
@@ -152,9 +156,9 @@ def test_a_digest_is_found_in_every_form(api: Api, given: Given) -> None:
     assert len(expect(200, api.get("/search/versions", query_string=query))["items"]) == 1  # it has others
 
 
-def test_the_log_of_a_model_is_found_by_its_former_name(api: Api, given: Given) -> None:
-    given.version()
-    Face(api.client, api.token).make("POST", "/registered-models/rename", name="fraud", new_name="risk")
+def test_the_log_of_a_model_is_found_by_its_former_name(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    MlflowApi(api.client, api.token).make("POST", "/registered-models/rename", name="fraud", new_name="risk")
 
     old, new = (expect(200, api.get(f"/audit?model={name}"))["items"] for name in ("fraud", "risk"))
 

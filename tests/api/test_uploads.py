@@ -14,8 +14,10 @@ import time_machine
 from flask import Flask
 
 from registry.domain import clock
-from tests.support.aging import age
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.backdating import backdate
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 MOST = 5 * 1024**4
 
@@ -38,10 +40,12 @@ def content() -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 1, 100_000])
-def test_bytes_are_announced_sent_and_verified(api: Api, given: Given, storage_root: Path, size: int) -> None:
+def test_bytes_are_announced_sent_and_verified(
+    api: Api, registry: RegistryBuilder, storage_root: Path, size: int
+) -> None:
     content = (uuid.uuid4().bytes * (size // 16 + 1))[:size]
     upload = announce(api, content)
-    sent = given.send(upload["target"], content) if upload["target"] else None
+    sent = registry.send(upload["target"], content) if upload["target"] else None
 
     done = expect(None, api.post(f"/uploads/{upload['id']}/complete")) if sent else upload
 
@@ -63,8 +67,8 @@ def test_an_announcement_says_how_to_send_the_bytes(api: Api, content: bytes) ->
     assert clock.wire(clock.now()) < upload["target"]["expires_at"] < upload["expires_at"]
 
 
-def test_bytes_that_are_there_need_no_upload(api: Api, given: Given, content: bytes) -> None:
-    sha256 = given.blob(content)
+def test_bytes_that_are_there_need_no_upload(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+    sha256 = registry.blob(content)
 
     response = api.post("/uploads", {"sha256": sha256, "size": len(content)})
 
@@ -75,68 +79,70 @@ def test_bytes_that_are_there_need_no_upload(api: Api, given: Given, content: by
 
 
 def test_bytes_that_several_versions_share_are_stored_once(
-    api: Api, given: Given, storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
-    file = given.file(content)
-    given.version("fraud", files=[file, {**file, "path": "copy.bin"}])
+    file = registry.file(content)
+    registry.model("fraud").version(files=[file, {**file, "path": "copy.bin"}])
 
-    given.version("other", files=[given.file(content, path="elsewhere.bin")])
+    registry.model("other").version(files=[registry.file(content, path="elsewhere.bin")])
 
     assert stored(storage_root, content) == [content]
 
 
 def test_two_uploads_of_the_same_bytes_leave_one_object(
-    api: Api, given: Given, storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
     uploads = [announce(api, content) for _ in range(2)]
     for upload in uploads:
-        given.send(upload["target"], content)
+        registry.send(upload["target"], content)
 
     done = [expect(200, api.post(f"/uploads/{upload['id']}/complete")) for upload in uploads]
 
     assert [item["state"] for item in done] == ["verified", "verified"]
     assert stored(storage_root, content) == [content]
-    assert given.version(files=[{"path": "a", "size": 16, "sha256": uploads[0]["sha256"]}]) == 1
+    assert registry.model("fraud").version(files=[{"path": "a", "size": 16, "sha256": uploads[0]["sha256"]}]) == 1
 
 
 @pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "c-1"}], ids=["plain", "with a key"])
-def test_completing_twice_is_completing_once(api: Api, given: Given, content: bytes, headers: dict[str, str]) -> None:
+def test_completing_twice_is_completing_once(
+    api: Api, registry: RegistryBuilder, content: bytes, headers: dict[str, str]
+) -> None:
     upload = announce(api, content)
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
 
     first, second = (api.post(f"/uploads/{upload['id']}/complete", headers=headers) for _ in range(2))
 
     assert expect(200, first) == expect(200, second)
 
 
-def test_sending_twice_is_sending_once(api: Api, given: Given, storage_root: Path, content: bytes) -> None:
+def test_sending_twice_is_sending_once(api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes) -> None:
     upload = announce(api, content)
 
-    replies = [given.send(upload["target"], content).status_code for _ in range(2)]
+    replies = [registry.send(upload["target"], content).status_code for _ in range(2)]
 
     assert set(replies) <= {204, 412}
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "verified"
     assert stored(storage_root, content) == [content]
 
 
-def test_an_upload_without_its_bytes_is_not_complete(api: Api, given: Given, content: bytes) -> None:
+def test_an_upload_without_its_bytes_is_not_complete(api: Api, registry: RegistryBuilder, content: bytes) -> None:
     upload = announce(api, content)
 
     problem = expect(409, api.post(f"/uploads/{upload['id']}/complete"))
 
     assert problem["code"] == "conflict"
     assert expect(200, api.get(f"/uploads/{upload['id']}"))["state"] == "pending"
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "verified"
 
 
 @pytest.mark.parametrize("change", [b"other bytes, 16.", b"short", b"longer than the sixteen bytes"])
 def test_other_bytes_than_announced_are_refused_and_not_stored(
-    api: Api, given: Given, storage_root: Path, content: bytes, change: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes, change: bytes
 ) -> None:
     upload = announce(api, content)
 
-    refused = given.send(upload["target"], change)
+    refused = registry.send(upload["target"], change)
 
     assert 400 <= refused.status_code < 500
     assert stored(storage_root, content) == []
@@ -144,10 +150,10 @@ def test_other_bytes_than_announced_are_refused_and_not_stored(
 
 
 def test_bytes_that_changed_in_the_store_are_found_and_discarded(
-    api: Api, given: Given, storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
     upload = announce(api, content)
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
     (path,) = (storage_root / "blobs" / upload["sha256"][:2] / upload["sha256"]).iterdir()
     path.write_bytes(content[:-1])
 
@@ -157,24 +163,24 @@ def test_bytes_that_changed_in_the_store_are_found_and_discarded(
     assert stored(storage_root, content) == []
     assert expect(200, api.get(f"/uploads/{upload['id']}"))["state"] == "failed"
     assert expect(409, api.post(f"/uploads/{upload['id']}/complete"))["code"] == "conflict"
-    assert given.blob(content) == upload["sha256"]
+    assert registry.blob(content) == upload["sha256"]
 
 
 def test_a_target_takes_no_other_bytes_than_those_it_was_signed_for(
-    api: Api, given: Given, storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
     target = announce(api, content)["target"]
     forged = {**target, "url": target["url"][:-2] + ("AA" if target["url"][-2:] != "AA" else "BB")}
 
-    refused = given.send(forged, content)
+    refused = registry.send(forged, content)
 
     assert refused.status_code == 403
     assert stored(storage_root, content) == []
 
 
-def test_an_upload_can_be_given_up(api: Api, given: Given, storage_root: Path, content: bytes) -> None:
+def test_an_upload_can_be_given_up(api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes) -> None:
     upload = announce(api, content)
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
 
     aborted = expect(200, api.delete(f"/uploads/{upload['id']}"))
 
@@ -185,9 +191,11 @@ def test_an_upload_can_be_given_up(api: Api, given: Given, storage_root: Path, c
     assert expect(200, api.delete(f"/uploads/{upload['id']}"))["state"] == "aborted"
 
 
-def test_a_complete_upload_cannot_be_given_up(api: Api, given: Given, storage_root: Path, content: bytes) -> None:
+def test_a_complete_upload_cannot_be_given_up(
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
+) -> None:
     upload = announce(api, content)
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
     expect(200, api.post(f"/uploads/{upload['id']}/complete"))
 
     problem = expect(409, api.delete(f"/uploads/{upload['id']}"))
@@ -197,24 +205,26 @@ def test_a_complete_upload_cannot_be_given_up(api: Api, given: Given, storage_ro
 
 
 def test_a_pending_upload_is_described_with_a_target_that_works(
-    api: Api, given: Given, storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
     upload = announce(api, content)
     with time_machine.travel(clock.now().replace(microsecond=0), tick=True) as traveller:
         traveller.shift(3600)
-        late = given.send(upload["target"], content)
+        late = registry.send(upload["target"], content)
 
         described = expect(200, api.get(f"/uploads/{upload['id']}"))
 
         assert (late.status_code, late.get_json()["code"]) == (410, "upload_expired")
-        assert given.send(described["target"], content).status_code == 204
+        assert registry.send(described["target"], content).status_code == 204
     assert stored(storage_root, content) == [content]
 
 
-def test_an_upload_that_took_too_long_has_expired(app: Flask, api: Api, given: Given, content: bytes) -> None:
+def test_an_upload_that_took_too_long_has_expired(
+    app: Flask, api: Api, registry: RegistryBuilder, content: bytes
+) -> None:
     upload = announce(api, content)
-    given.send(upload["target"], content)
-    age(app, timedelta(seconds=86_401))
+    registry.send(upload["target"], content)
+    backdate(app, timedelta(seconds=86_401))
 
     problem = expect(410, api.post(f"/uploads/{upload['id']}/complete"))
 
@@ -222,7 +232,9 @@ def test_an_upload_that_took_too_long_has_expired(app: Flask, api: Api, given: G
     assert expect(200, api.get(f"/uploads/{upload['id']}"))["target"] is None
 
 
-def test_a_repeated_announcement_with_the_same_key_is_the_same_upload(api: Api, given: Given, content: bytes) -> None:
+def test_a_repeated_announcement_with_the_same_key_is_the_same_upload(
+    api: Api, registry: RegistryBuilder, content: bytes
+) -> None:
     body, headers = {"sha256": hashlib.sha256(content).hexdigest(), "size": 16}, {"Idempotency-Key": "u-1"}
     first = expect(201, api.post("/uploads", body, headers=headers))
 
@@ -244,8 +256,8 @@ def test_an_upload_has_a_largest_size(api: Api, content: bytes) -> None:
     assert (problem["code"], problem["limit"]) == ("too_large", MOST)
 
 
-def test_one_digest_has_one_size(api: Api, given: Given, content: bytes) -> None:
-    sha256 = given.blob(content)
+def test_one_digest_has_one_size(api: Api, registry: RegistryBuilder, content: bytes) -> None:
+    sha256 = registry.blob(content)
 
     problem = expect(422, api.post("/uploads", {"sha256": sha256, "size": 17}))
 
@@ -253,10 +265,10 @@ def test_one_digest_has_one_size(api: Api, given: Given, content: bytes) -> None
 
 
 def test_an_upload_is_its_announcers_alone(
-    api: Api, given: Given, as_role: Callable[[str], Api], storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], storage_root: Path, content: bytes
 ) -> None:
     upload = announce(api, content)
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
     other = as_role("writer")
 
     problems = [

@@ -16,8 +16,10 @@ from werkzeug.test import TestResponse
 from registry.http.context import EXTENSION
 from registry.services.maintenance import cleanup
 from registry.services.uploads import verification
-from tests.support.aging import age
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.backdating import backdate
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 PART = 1000
 
@@ -54,9 +56,11 @@ def sign(api: Api, upload: dict[str, Any], content: bytes, *numbers: int) -> lis
     return items
 
 
-def send(api: Api, given: Given, upload: dict[str, Any], content: bytes, *numbers: int) -> list[TestResponse]:
+def send(
+    api: Api, registry: RegistryBuilder, upload: dict[str, Any], content: bytes, *numbers: int
+) -> list[TestResponse]:
     signed = sign(api, upload, content, *numbers)
-    return [given.send(item["target"], part(content, item["number"])) for item in signed]
+    return [registry.send(item["target"], part(content, item["number"])) for item in signed]
 
 
 def arrived(api: Api, upload: dict[str, Any]) -> list[int]:
@@ -64,10 +68,10 @@ def arrived(api: Api, upload: dict[str, Any]) -> list[int]:
     return finished
 
 
-def whole(api: Api, given: Given, content: bytes) -> dict[str, Any]:
+def whole(api: Api, registry: RegistryBuilder, content: bytes) -> dict[str, Any]:
     """Bring *content* in; the completed upload."""
     upload = announce(api, content)
-    send(api, given, upload, content, *range(1, -(-len(content) // PART) + 1))
+    send(api, registry, upload, content, *range(1, -(-len(content) // PART) + 1))
     return expect(200, api.post(f"/uploads/{upload['id']}/complete"))
 
 
@@ -90,7 +94,7 @@ def stored(storage_root: Path, content: bytes) -> list[bytes]:
     return [path.read_bytes() for path in (storage_root / "blobs" / sha256[:2] / sha256).glob("*")]
 
 
-def test_what_is_too_large_for_one_request_goes_in_parts(api: Api, given: Given, content: bytes) -> None:
+def test_what_is_too_large_for_one_request_goes_in_parts(api: Api, registry: RegistryBuilder, content: bytes) -> None:
     upload = announce(api, content)
 
     signed = sign(api, upload, content, 3, 1)
@@ -101,10 +105,12 @@ def test_what_is_too_large_for_one_request_goes_in_parts(api: Api, given: Given,
     ]  # fmt: skip
 
 
-def test_parts_may_come_in_any_order_and_twice(api: Api, given: Given, storage_root: Path, content: bytes) -> None:
+def test_parts_may_come_in_any_order_and_twice(
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
+) -> None:
     upload = announce(api, content)
 
-    statuses = [response.status_code for response in send(api, given, upload, content, 3, 1, 2, 1)]
+    statuses = [response.status_code for response in send(api, registry, upload, content, 3, 1, 2, 1)]
     done = expect(200, api.post(f"/uploads/{upload['id']}/complete"))
 
     assert set(statuses) == {204}
@@ -113,20 +119,20 @@ def test_parts_may_come_in_any_order_and_twice(api: Api, given: Given, storage_r
     assert done == expect(200, api.post(f"/uploads/{upload['id']}/complete"))
 
 
-def test_an_unfinished_upload_is_taken_up_again(api: Api, given: Given, content: bytes) -> None:
+def test_an_unfinished_upload_is_taken_up_again(api: Api, registry: RegistryBuilder, content: bytes) -> None:
     first = announce(api, content)
-    send(api, given, first, content, 2)
+    send(api, registry, first, content, 2)
 
     again = announce(api, content)
 
     assert again["id"] == first["id"]
     assert arrived(api, again) == [2]
-    send(api, given, again, content, 1, 3)
+    send(api, registry, again, content, 1, 3)
     assert expect(200, api.post(f"/uploads/{again['id']}/complete"))["state"] == "verified"
 
 
 def test_nobody_takes_up_the_upload_of_another(
-    api: Api, given: Given, as_role: Callable[[str], Api], content: bytes
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], content: bytes
 ) -> None:
     mine = announce(api, content)
     stranger = as_role("writer")
@@ -140,37 +146,41 @@ def test_nobody_takes_up_the_upload_of_another(
     )
 
 
-def test_an_upload_without_all_of_its_parts_is_not_complete(api: Api, given: Given, content: bytes) -> None:
+def test_an_upload_without_all_of_its_parts_is_not_complete(
+    api: Api, registry: RegistryBuilder, content: bytes
+) -> None:
     upload = announce(api, content)
-    send(api, given, upload, content, 1, 3)
+    send(api, registry, upload, content, 1, 3)
 
     problem = expect(409, api.post(f"/uploads/{upload['id']}/complete"))
 
     assert (problem["code"], problem["missing_parts"]) == ("conflict", [2])
-    send(api, given, upload, content, 2)
+    send(api, registry, upload, content, 2)
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "verified"
 
 
-def test_a_part_of_other_bytes_is_refused_and_can_be_sent_again(api: Api, given: Given, content: bytes) -> None:
+def test_a_part_of_other_bytes_is_refused_and_can_be_sent_again(
+    api: Api, registry: RegistryBuilder, content: bytes
+) -> None:
     upload = announce(api, content)
     (signed,) = sign(api, upload, content, 1)
 
     refused = [
-        given.send(signed["target"], body) for body in (bytes(PART), part(content, 1)[:-1], part(content, 1) + b"x")
+        registry.send(signed["target"], body) for body in (bytes(PART), part(content, 1)[:-1], part(content, 1) + b"x")
     ]
 
     assert [expect(409, response)["code"] for response in refused] == ["upload_mismatch"] * 3
     assert arrived(api, upload) == []
-    assert given.send(signed["target"], part(content, 1)).status_code == 204
+    assert registry.send(signed["target"], part(content, 1)).status_code == 204
     assert arrived(api, upload) == [1]
 
 
 def test_parts_that_do_not_make_up_the_announced_bytes_are_refused_whole(
-    api: Api, given: Given, storage_root: Path, content: bytes
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
     other = bytes(PART) + content[PART:]
     upload = announce(api, content)
-    send(api, given, upload, other, 1, 2, 3)
+    send(api, registry, upload, other, 1, 2, 3)
 
     problem = expect(409, api.post(f"/uploads/{upload['id']}/complete"))
 
@@ -214,7 +224,7 @@ def test_an_upload_of_one_request_has_no_parts(api: Api) -> None:
 def test_signing_parts_prolongs_the_upload(app: Flask, api: Api, content: bytes) -> None:
     upload = announce(api, content)
 
-    age(app, timedelta(hours=1))
+    backdate(app, timedelta(hours=1))
     before = expect(200, api.get(f"/uploads/{upload['id']}"))
     sign(api, upload, content, 1)
 
@@ -223,11 +233,11 @@ def test_signing_parts_prolongs_the_upload(app: Flask, api: Api, content: bytes)
 
 
 def test_an_expired_upload_loses_its_parts(
-    app: Flask, api: Api, given: Given, storage_root: Path, content: bytes
+    app: Flask, api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
 ) -> None:
     upload = announce(api, content)
-    send(api, given, upload, content, 1)
-    age(app, timedelta(days=2))
+    send(api, registry, upload, content, 1)
+    backdate(app, timedelta(days=2))
     with app.app_context():
         cleanup.run(store=app.extensions[EXTENSION].store)
 
@@ -241,48 +251,52 @@ def test_an_expired_upload_loses_its_parts(
     assert announce(api, content)["id"] != upload["id"]
 
 
-def test_an_aborted_upload_takes_no_part_any_more(api: Api, given: Given, content: bytes) -> None:
+def test_an_aborted_upload_takes_no_part_any_more(api: Api, registry: RegistryBuilder, content: bytes) -> None:
     upload = announce(api, content)
     (signed,) = sign(api, upload, content, 1)
 
     aborted = expect(200, api.delete(f"/uploads/{upload['id']}"))
 
     assert aborted["state"] == "aborted"
-    assert given.send(signed["target"], part(content, 1)).status_code in {404, 409}
+    assert registry.send(signed["target"], part(content, 1)).status_code in {404, 409}
     assert api.post(f"/uploads/{upload['id']}/complete").status_code == 409
 
 
-def test_a_part_that_comes_late_changes_nothing(api: Api, given: Given, storage_root: Path, content: bytes) -> None:
+def test_a_part_that_comes_late_changes_nothing(
+    api: Api, registry: RegistryBuilder, storage_root: Path, content: bytes
+) -> None:
     upload = announce(api, content)
-    send(api, given, upload, content, 1, 2, 3)
+    send(api, registry, upload, content, 1, 2, 3)
     (late,) = sign(api, upload, bytes(len(content)), 1)
     expect(200, api.post(f"/uploads/{upload['id']}/complete"))
 
-    response = given.send(late["target"], bytes(PART))
+    response = registry.send(late["target"], bytes(PART))
 
     assert response.status_code in {404, 409}
     assert stored(storage_root, content) == [content]
 
 
-def test_what_is_too_large_to_be_read_back_waits_for_a_worker(app: Flask, api: Api, given: Given, large: bytes) -> None:
-    given.model()
+def test_what_is_too_large_to_be_read_back_waits_for_a_worker(
+    app: Flask, api: Api, registry: RegistryBuilder, large: bytes
+) -> None:
+    registry.create_model()
 
-    done = whole(api, given, large)
+    done = whole(api, registry, large)
     registered = expect(201, register(api, large))["version"]
     work(app)
 
     assert (done["state"], registered["state"]) == ("uploaded", "pending")
     version = expect(200, api.get("/models/fraud/versions/1"))
     assert (version["state"], version["state_reason"]) == ("ready", None)
-    assert given.actions() == ["model.created", "version.registered", "version.verified"]
+    assert registry.model("fraud").actions() == ["model.created", "version.registered", "version.verified"]
     assert expect(200, api.get(f"/uploads/{done['id']}"))["state"] == "verified"
 
 
 def test_a_pending_version_enters_no_stage_and_gives_out_no_bytes(
-    app: Flask, api: Api, given: Given, large: bytes
+    app: Flask, api: Api, registry: RegistryBuilder, large: bytes
 ) -> None:
-    given.model()
-    whole(api, given, large)
+    registry.create_model()
+    whole(api, registry, large)
     expect(201, register(api, large))
 
     refused = [
@@ -294,13 +308,13 @@ def test_a_pending_version_enters_no_stage_and_gives_out_no_bytes(
 
     assert [expect(409, response)["code"] for response in refused] == ["not_ready"] * 4
     work(app)
-    given.stage("fraud", 1, "staging")
+    registry.model("fraud").move(1, "staging")
     assert api.get("/models/fraud/versions/1/files/model.bin").status_code == 302
 
 
-def test_a_pending_version_registered_again_is_the_same(api: Api, given: Given, large: bytes) -> None:
-    given.model()
-    whole(api, given, large)
+def test_a_pending_version_registered_again_is_the_same(api: Api, registry: RegistryBuilder, large: bytes) -> None:
+    registry.create_model()
+    whole(api, registry, large)
     first = expect(201, register(api, large))
 
     again = expect(200, register(api, large))
@@ -309,11 +323,11 @@ def test_a_pending_version_registered_again_is_the_same(api: Api, given: Given, 
 
 
 def test_a_version_whose_bytes_turn_out_wrong_fails_and_says_why(
-    app: Flask, api: Api, given: Given, large: bytes
+    app: Flask, api: Api, registry: RegistryBuilder, large: bytes
 ) -> None:
-    given.model()
+    registry.create_model()
     upload = announce(api, large)
-    send(api, given, upload, bytes(PART) + large[PART:], *range(1, 5))
+    send(api, registry, upload, bytes(PART) + large[PART:], *range(1, 5))
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "uploaded"
     expect(201, register(api, large))
 
@@ -322,22 +336,24 @@ def test_a_version_whose_bytes_turn_out_wrong_fails_and_says_why(
     version = expect(200, api.get("/models/fraud/versions/1"))
     assert version["state"] == "failed"
     assert "model.bin: sha256:" in version["state_reason"]
-    assert given.actions()[-1] == "version.failed"
+    assert registry.model("fraud").actions()[-1] == "version.failed"
     assert (
         expect(409, api.put("/models/fraud/versions/1/stage", {"stage": "staging", "reason": "?"}))["code"]
         == "not_ready"
     )
 
 
-def test_a_failed_version_makes_room_for_a_good_one(app: Flask, api: Api, given: Given, large: bytes) -> None:
-    given.model()
+def test_a_failed_version_makes_room_for_a_good_one(
+    app: Flask, api: Api, registry: RegistryBuilder, large: bytes
+) -> None:
+    registry.create_model()
     upload = announce(api, large)
-    send(api, given, upload, bytes(len(large)), *range(1, 5))
+    send(api, registry, upload, bytes(len(large)), *range(1, 5))
     expect(200, api.post(f"/uploads/{upload['id']}/complete"))
     expect(201, register(api, large))
     work(app)
 
-    whole(api, given, large)
+    whole(api, registry, large)
     again = expect(201, register(api, large))["version"]
     work(app)
 
@@ -346,19 +362,21 @@ def test_a_failed_version_makes_room_for_a_good_one(app: Flask, api: Api, given:
 
 
 def test_bytes_that_wait_belong_to_whoever_sent_them(
-    api: Api, given: Given, as_role: Callable[[str], Api], large: bytes
+    api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], large: bytes
 ) -> None:
-    given.model()
-    whole(api, given, large)
+    registry.create_model()
+    whole(api, registry, large)
 
     problem = expect(409, register(as_role("writer"), large))
 
     assert problem["code"] == "blobs_missing"
 
 
-def test_a_deleted_pending_version_comes_back_as_what_it_is(app: Flask, api: Api, given: Given, large: bytes) -> None:
-    given.model()
-    whole(api, given, large)
+def test_a_deleted_pending_version_comes_back_as_what_it_is(
+    app: Flask, api: Api, registry: RegistryBuilder, large: bytes
+) -> None:
+    registry.create_model()
+    whole(api, registry, large)
     expect(201, register(api, large))
     expect(200, api.delete("/models/fraud/versions/1"))
 
@@ -369,16 +387,16 @@ def test_a_deleted_pending_version_comes_back_as_what_it_is(app: Flask, api: Api
     assert expect(200, api.get("/models/fraud/versions/1"))["state"] == "ready"
 
 
-def test_many_are_announced_and_completed_at_once(api: Api, given: Given, content: bytes) -> None:
+def test_many_are_announced_and_completed_at_once(api: Api, registry: RegistryBuilder, content: bytes) -> None:
     small = [uuid.uuid4().bytes for _ in range(5)]
     known = uuid.uuid4().bytes
-    given.blob(known)
+    registry.blob(known)
     wanted = [{"sha256": hashlib.sha256(some).hexdigest(), "size": len(some)} for some in [*small, known, content]]
 
     announced = expect(200, api.post("/uploads/batch", {"uploads": wanted}))["items"]
     for some, upload in zip(small[:4], announced[:4], strict=True):
-        given.send(upload["target"], some)
-    send(api, given, announced[6], content, 1, 2, 3)
+        registry.send(upload["target"], some)
+    send(api, registry, announced[6], content, 1, 2, 3)
     ids = [upload["id"] for upload in announced if upload["id"]]
     done = expect(200, api.post("/uploads/batch/complete", {"ids": ids}))["items"]
 
@@ -389,11 +407,13 @@ def test_many_are_announced_and_completed_at_once(api: Api, given: Given, conten
     assert "no bytes arrived" in done[4]["reason"]
 
 
-def test_one_wrong_upload_of_many_does_not_hold_up_the_others(api: Api, given: Given, content: bytes) -> None:
+def test_one_wrong_upload_of_many_does_not_hold_up_the_others(
+    api: Api, registry: RegistryBuilder, content: bytes
+) -> None:
     good = uuid.uuid4().bytes
     first, second = announce(api, good), announce(api, content)
-    given.send(first["target"], good)
-    send(api, given, second, bytes(len(content)), 1, 2, 3)
+    registry.send(first["target"], good)
+    send(api, registry, second, bytes(len(content)), 1, 2, 3)
 
     done = expect(200, api.post("/uploads/batch/complete", {"ids": [second["id"], first["id"]]}))["items"]
 

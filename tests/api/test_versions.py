@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.support.api import Api, Given, expect
-from tests.support.listing import walk
+from tests.support.api import Api
+from tests.support.paging import walk
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 SHA = "sha256:" + "ab" * 32
 FULL: dict[str, Any] = {
@@ -55,10 +57,10 @@ def register(api: Api, files: list[dict[str, Any]], **fields: Any) -> dict[str, 
     return expect(None, api.post("/models/fraud/versions", {"files": files, **fields}))
 
 
-def test_a_version_is_read_back_exactly_as_it_was_registered(api: Api, given: Given) -> None:
-    given.model()
-    given.version("base")
-    file = given.file(b"weights", path="model/weights.bin") | {"media_type": "application/x-weights"}
+def test_a_version_is_read_back_exactly_as_it_was_registered(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    registry.model("base").version()
+    file = registry.file(b"weights", path="model/weights.bin") | {"media_type": "application/x-weights"}
 
     registered = register(
         api, [file], **FULL, parents=[{"model": "base", "version": 1}], aliases=["candidate", "Champion_2"]
@@ -83,19 +85,19 @@ def test_a_version_is_read_back_exactly_as_it_was_registered(api: Api, given: Gi
     assert expect(200, api.get("/models/fraud"))["latest_version"] == 1
 
 
-def test_a_version_needs_no_more_than_its_files(api: Api, given: Given) -> None:
-    given.model()
+def test_a_version_needs_no_more_than_its_files(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
 
-    version = register(api, [given.file()])["version"]
+    version = register(api, [registry.file()])["version"]
 
     assert (version["description"], version["tags"], version["params"], version["metrics"]) == ("", {}, {}, {})
     assert (version["framework"], version["signature"]) == (None, None)
     assert version["lineage"] == {"run": None, "code": None, "environment": None, "datasets": [], "parents": []}
 
 
-def test_the_reply_to_a_registration_says_where_the_version_is(api: Api, given: Given) -> None:
-    given.model()
-    body = {"files": [given.file()]}
+def test_the_reply_to_a_registration_says_where_the_version_is(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    body = {"files": [registry.file()]}
 
     first = api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "r-1"})
     replayed = api.post("/models/fraud/versions", body, headers={"Idempotency-Key": "r-1"})
@@ -105,11 +107,11 @@ def test_the_reply_to_a_registration_says_where_the_version_is(api: Api, given: 
     assert first.headers["ETag"] == replayed.headers["ETag"] == api.get("/models/fraud/versions/1").headers["ETag"]
 
 
-def test_the_manifest_digest_is_the_hash_of_its_canonical_json(api: Api, given: Given) -> None:
-    given.model()
+def test_the_manifest_digest_is_the_hash_of_its_canonical_json(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     paths = ["z.bin", "a/b.json", "a.bin", "A/é.txt", "\U0001f600.bin", "\ufb01.bin", 'quote".txt', "a-b/c"]
-    files = [given.file(path.encode(), path=path) | {"media_type": "application/json"} for path in paths]
-    plain = given.file(b"plain", path="plain")
+    files = [registry.file(path.encode(), path=path) | {"media_type": "application/json"} for path in paths]
+    plain = registry.file(b"plain", path="plain")
 
     version = register(api, [*files, plain])["version"]
 
@@ -118,9 +120,9 @@ def test_the_manifest_digest_is_the_hash_of_its_canonical_json(api: Api, given: 
     assert version["file_count"] == 9
 
 
-def test_a_manifest_of_ten_thousand_files_is_taken_in_one_request(api: Api, given: Given) -> None:
-    given.model()
-    one = given.file()
+def test_a_manifest_of_ten_thousand_files_is_taken_in_one_request(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    one = registry.file()
     files = [{**one, "path": f"shards/{number // 100:03}/part-{number:05}.parquet"} for number in range(10_000)]
 
     version = register(api, files)["version"]
@@ -130,9 +132,9 @@ def test_a_manifest_of_ten_thousand_files_is_taken_in_one_request(api: Api, give
     assert [file["path"] for file in listed] == [file["path"] for file in files]
 
 
-def test_a_manifest_of_one_file_more_is_refused(api: Api, given: Given) -> None:
-    given.model()
-    one = given.file()
+def test_a_manifest_of_one_file_more_is_refused(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    one = registry.file()
     files = [{**one, "path": f"part-{number:05}"} for number in range(10_001)]
 
     problem = expect(422, api.post("/models/fraud/versions", {"files": files}))
@@ -142,26 +144,26 @@ def test_a_manifest_of_one_file_more_is_refused(api: Api, given: Given) -> None:
     assert expect(200, api.get("/models/fraud/versions"))["items"] == []
 
 
-def test_bytes_that_were_never_uploaded_are_listed(api: Api, given: Given) -> None:
-    given.model()
+def test_bytes_that_were_never_uploaded_are_listed(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     absent = [uuid.uuid4().hex * 2 for _ in range(3)]
-    files = [given.file(path="there"), *({"path": sha, "size": 1, "sha256": sha} for sha in absent)]
-    before = given.entries()
+    files = [registry.file(path="there"), *({"path": sha, "size": 1, "sha256": sha} for sha in absent)]
+    before = registry.audit_entry_count()
 
     problem = expect(409, api.post("/models/fraud/versions", {"files": files}))
 
     assert (problem["code"], problem["missing"]) == ("blobs_missing", sorted(absent))
     assert expect(200, api.get("/models/fraud"))["latest_version"] is None
-    assert given.entries() == before
-    assert given.version() == 1
+    assert registry.audit_entry_count() == before
+    assert registry.model("fraud").version() == 1
 
 
-def test_an_upload_that_was_not_completed_counts_as_missing(api: Api, given: Given) -> None:
-    given.model()
+def test_an_upload_that_was_not_completed_counts_as_missing(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     content = uuid.uuid4().bytes
     sha256 = hashlib.sha256(content).hexdigest()
     upload = expect(201, api.post("/uploads", {"sha256": sha256, "size": len(content)}))
-    given.send(upload["target"], content)
+    registry.send(upload["target"], content)
 
     problem = expect(
         409, api.post("/models/fraud/versions", {"files": [{"path": "a", "size": len(content), "sha256": sha256}]})
@@ -170,9 +172,9 @@ def test_an_upload_that_was_not_completed_counts_as_missing(api: Api, given: Giv
     assert problem["missing"] == [sha256]
 
 
-def test_a_size_that_is_not_that_of_the_bytes_is_refused(api: Api, given: Given) -> None:
-    given.model()
-    file = given.file(b"four", path="a.bin")
+def test_a_size_that_is_not_that_of_the_bytes_is_refused(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    file = registry.file(b"four", path="a.bin")
 
     problem = expect(422, api.post("/models/fraud/versions", {"files": [{**file, "size": 5}]}))
 
@@ -180,17 +182,17 @@ def test_a_size_that_is_not_that_of_the_bytes_is_refused(api: Api, given: Given)
     assert problem["errors"] == {"files": ["'a.bin' has 4 bytes in the store, not 5"]}
 
 
-def test_the_same_files_without_a_run_are_the_same_version(api: Api, given: Given) -> None:
-    given.model()
-    files = [given.file(path="b"), given.file(path="a")]
+def test_the_same_files_without_a_run_are_the_same_version(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    files = [registry.file(path="b"), registry.file(path="a")]
     first = register(api, files)
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     again = api.post("/models/fraud/versions", {"files": files[::-1]})
 
     assert again.status_code == 200
     assert again.get_json() == {"created": False, "updated": [], "version": first["version"]}
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
 @pytest.mark.parametrize(
@@ -206,10 +208,10 @@ def test_the_same_files_without_a_run_are_the_same_version(api: Api, given: Give
     ],
 )
 def test_files_and_run_together_identify_a_version(
-    api: Api, given: Given, first: dict[str, Any] | None, second: dict[str, Any] | None, created: bool
+    api: Api, registry: RegistryBuilder, first: dict[str, Any] | None, second: dict[str, Any] | None, created: bool
 ) -> None:
-    given.model()
-    files = [given.file()]
+    registry.create_model()
+    files = [registry.file()]
     register(api, files, run=first)
 
     again = register(api, files, run=second)
@@ -218,9 +220,11 @@ def test_files_and_run_together_identify_a_version(
 
 
 @pytest.mark.parametrize("change", [{"path": "other"}, {"media_type": "text/plain"}])
-def test_other_names_for_the_same_bytes_are_another_version(api: Api, given: Given, change: dict[str, str]) -> None:
-    given.model()
-    file = given.file()
+def test_other_names_for_the_same_bytes_are_another_version(
+    api: Api, registry: RegistryBuilder, change: dict[str, str]
+) -> None:
+    registry.create_model()
+    file = registry.file()
     register(api, [file])
 
     again = register(api, [{**file, **change}])
@@ -228,19 +232,19 @@ def test_other_names_for_the_same_bytes_are_another_version(api: Api, given: Giv
     assert again["created"] is True
 
 
-def test_the_same_files_in_another_model_are_another_version(api: Api, given: Given) -> None:
-    given.model()
-    files = [given.file()]
+def test_the_same_files_in_another_model_are_another_version(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    files = [registry.file()]
     first = register(api, files)["version"]
 
-    given.version("other", files=files)
+    registry.model("other").version(files=files)
 
     assert expect(200, api.get("/models/other/versions/1"))["manifest_digest"] == first["manifest_digest"]
 
 
-def test_a_deleted_twin_is_not_revived_by_registering_it_again(api: Api, given: Given) -> None:
-    given.model()
-    files = [given.file()]
+def test_a_deleted_twin_is_not_revived_by_registering_it_again(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    files = [registry.file()]
     register(api, files)
     expect(200, api.delete("/models/fraud/versions/1"))
 
@@ -250,11 +254,11 @@ def test_a_deleted_twin_is_not_revived_by_registering_it_again(api: Api, given: 
     assert expect(200, api.get("/models/fraud/versions/1"))["state"] == "deleted"
 
 
-def test_a_versions_own_params_and_metrics_win_over_its_runs(api: Api, given: Given) -> None:
-    given.model()
+def test_a_versions_own_params_and_metrics_win_over_its_runs(api: Api, registry: RegistryBuilder) -> None:
+    registry.create_model()
     run = {"system": "ci", "id": "1", "params": {"depth": "5", "seed": "7"}, "metrics": {"auc": 0.5, "loss": 1.0}}
 
-    version = register(api, [given.file()], run=run, params={"depth": "6"}, metrics={"auc": 0.9})["version"]
+    version = register(api, [registry.file()], run=run, params={"depth": "6"}, metrics={"auc": 0.9})["version"]
 
     assert version["params"] == {"depth": "6", "seed": "7"}
     assert version["metrics"] == {"auc": 0.9, "loss": 1.0}
@@ -267,12 +271,14 @@ def test_a_versions_own_params_and_metrics_win_over_its_runs(api: Api, given: Gi
 
 @pytest.mark.parametrize("field", ["params", "metrics"])
 @pytest.mark.parametrize("key", [" depth", "a\u202eb", "x" * 251])
-def test_a_run_is_held_to_the_same_names_as_the_version(api: Api, given: Given, field: str, key: str) -> None:
-    given.model()
+def test_a_run_is_held_to_the_same_names_as_the_version(
+    api: Api, registry: RegistryBuilder, field: str, key: str
+) -> None:
+    registry.create_model()
     value = {"params": "1", "metrics": 1.0}[field]
     run = {"system": "ci", "id": "1", field: {key: value}}
 
-    problem = expect(422, api.post("/models/fraud/versions", {"files": [given.file()], "run": run}))
+    problem = expect(422, api.post("/models/fraud/versions", {"files": [registry.file()], "run": run}))
 
     assert problem["code"] == "invalid"
 
@@ -282,18 +288,18 @@ def test_a_run_is_held_to_the_same_names_as_the_version(api: Api, given: Given, 
     ["files", "params", "metrics", "framework", "signature", "run", "code", "environment", "datasets", "parents",
      "stage", "state", "number", "aliases", "rolled_back"],
 )  # fmt: skip
-def test_what_is_frozen_cannot_be_edited(api: Api, given: Given, field: str) -> None:
-    given.version()
-    before = expect(200, api.get("/models/fraud/versions/1")), given.entries()
+def test_what_is_frozen_cannot_be_edited(api: Api, registry: RegistryBuilder, field: str) -> None:
+    registry.model("fraud").version()
+    before = expect(200, api.get("/models/fraud/versions/1")), registry.audit_entry_count()
 
     problem = expect(422, api.patch("/models/fraud/versions/1", {field: None, "description": "changed"}))
 
     assert list(problem["errors"]) == [field]
-    assert (expect(200, api.get("/models/fraud/versions/1")), given.entries()) == before
+    assert (expect(200, api.get("/models/fraud/versions/1")), registry.audit_entry_count()) == before
 
 
-def test_description_and_tags_can_be_edited(api: Api, given: Given) -> None:
-    given.version(description="old", tags={"team": "risk", "gone": "soon"})
+def test_description_and_tags_can_be_edited(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(description="old", tags={"team": "risk", "gone": "soon"})
     body = {"description": "new", "tags": {"gone": None, "tier": "1"}, "reason": "tidied"}
 
     edited = expect(200, api.patch("/models/fraud/versions/1", body))
@@ -305,17 +311,17 @@ def test_description_and_tags_can_be_edited(api: Api, given: Given) -> None:
     assert entry["texts"] == {"description": "new", "tags": '{"gone": null, "tier": "1"}'}
 
 
-def test_an_edit_of_nothing_writes_nothing(api: Api, given: Given) -> None:
-    given.version()
-    before = expect(200, api.get("/models/fraud/versions/1")), given.entries()
+def test_an_edit_of_nothing_writes_nothing(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    before = expect(200, api.get("/models/fraud/versions/1")), registry.audit_entry_count()
 
     expect(200, api.patch("/models/fraud/versions/1", {"reason": "no reason"}))
 
-    assert (expect(200, api.get("/models/fraud/versions/1")), given.entries()) == before
+    assert (expect(200, api.get("/models/fraud/versions/1")), registry.audit_entry_count()) == before
 
 
-def test_measurements_are_added_and_the_latest_of_each_counts(api: Api, given: Given) -> None:
-    given.version(metrics={"auc": 0.9, "loss": 0.5})
+def test_measurements_are_added_and_the_latest_of_each_counts(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(metrics={"auc": 0.9, "loss": 0.5})
     expect(201, api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.8}, "step": 2}))
 
     measured = api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.7, "f1": 1}, "dataset_digest": SHA})
@@ -335,10 +341,10 @@ def test_measurements_are_added_and_the_latest_of_each_counts(api: Api, given: G
     assert (entry["action"], entry["after"]) == ("version.measured", after)
 
 
-def test_one_metric_on_two_datasets_is_two_values(api: Api, given: Given) -> None:
+def test_one_metric_on_two_datasets_is_two_values(api: Api, registry: RegistryBuilder) -> None:
     other, path = "sha256:" + "e" * 64, "/models/fraud/versions/1/metrics"
     datasets = [{"name": "test.csv", "digests": [SHA], "role": "test"}, {"name": "two", "digests": [SHA, other]}]
-    files = [given.file()]
+    files = [registry.file()]
     body = {
         "files": files, "datasets": datasets, "metrics": {"loss": 0.5},
         "run": {"system": "ci", "id": "1", "metrics": {"auc": 0.8, "rows": 3}},
@@ -347,7 +353,7 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, given: Given) -> Non
             {"metrics": {"auc": 0.99}, "dataset_digest": other, "dataset_name": "train.csv"},
         ],
     }  # fmt: skip
-    given.model("fraud")
+    registry.create_model("fraud")
 
     found = expect(201, api.post("/models/fraud/versions", body))["version"]
     again = expect(200, api.post("/models/fraud/versions", body))
@@ -386,8 +392,8 @@ def test_one_metric_on_two_datasets_is_two_values(api: Api, given: Given) -> Non
         expect(422, api.post("/models/fraud/versions", {**body, "evaluations": wrong}))
 
 
-def test_one_value_measured_at_many_steps_keeps_every_step(api: Api, given: Given) -> None:
-    given.version()
+def test_one_value_measured_at_many_steps_keeps_every_step(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
     for step in (0, 1, -1, 2**53 - 1):
         expect(201, api.post("/models/fraud/versions/1/metrics", {"metrics": {"loss": step / 2}, "step": step}))
 
@@ -397,20 +403,20 @@ def test_one_value_measured_at_many_steps_keeps_every_step(api: Api, given: Give
 
 
 @pytest.mark.parametrize("stage", ["staging", "production"])
-def test_a_version_that_serves_cannot_be_deleted(api: Api, given: Given, stage: str) -> None:
-    given.version(stage=stage)
-    before = given.entries()
+def test_a_version_that_serves_cannot_be_deleted(api: Api, registry: RegistryBuilder, stage: str) -> None:
+    registry.model("fraud").version(stage=stage)
+    before = registry.audit_entry_count()
 
     problem = expect(409, api.delete("/models/fraud/versions/1"))
 
     assert problem["code"] == "in_use"
     assert stage in problem["detail"]
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
-def test_a_version_with_an_alias_cannot_be_deleted_until_the_alias_moves(api: Api, given: Given) -> None:
-    given.version(aliases=["champion"])
-    given.version()
+def test_a_version_with_an_alias_cannot_be_deleted_until_the_alias_moves(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(aliases=["champion"])
+    registry.model("fraud").version()
     problem = expect(409, api.delete("/models/fraud/versions/1"))
     expect(200, api.put("/models/fraud/aliases/champion", {"version": 2}))
 
@@ -421,9 +427,11 @@ def test_a_version_with_an_alias_cannot_be_deleted_until_the_alias_moves(api: Ap
 
 
 @pytest.mark.parametrize("child", ["fraud", "tuned"])
-def test_a_version_from_which_another_derives_cannot_be_deleted(api: Api, given: Given, child: str) -> None:
-    given.version()
-    number = given.version(child, parents=[{"model": "fraud", "version": 1}])
+def test_a_version_from_which_another_derives_cannot_be_deleted(
+    api: Api, registry: RegistryBuilder, child: str
+) -> None:
+    registry.model("fraud").version()
+    number = registry.model(child).version(parents=[{"model": "fraud", "version": 1}])
 
     problem = expect(409, api.delete("/models/fraud/versions/1"))
     expect(200, api.delete(f"/models/{child}/versions/{number}"))
@@ -432,9 +440,9 @@ def test_a_version_from_which_another_derives_cannot_be_deleted(api: Api, given:
     assert expect(200, api.delete("/models/fraud/versions/1"))["state"] == "deleted"
 
 
-def test_a_version_whose_child_went_with_its_model_can_be_deleted(api: Api, given: Given) -> None:
-    given.version()
-    given.version("tuned", parents=[{"model": "fraud", "version": 1}])
+def test_a_version_whose_child_went_with_its_model_can_be_deleted(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    registry.model("tuned").version(parents=[{"model": "fraud", "version": 1}])
     expect(200, api.delete("/models/tuned"))
 
     deleted = expect(200, api.delete("/models/fraud/versions/1"))
@@ -442,8 +450,8 @@ def test_a_version_whose_child_went_with_its_model_can_be_deleted(api: Api, give
     assert deleted["state"] == "deleted"
 
 
-def test_a_deleted_version_stays_readable_but_cannot_be_changed(api: Api, given: Given) -> None:
-    given.version(metrics={"auc": 0.9})
+def test_a_deleted_version_stays_readable_but_cannot_be_changed(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(metrics={"auc": 0.9})
     deleted = expect(200, api.delete("/models/fraud/versions/1?reason=biased"))
 
     problems = [
@@ -460,31 +468,31 @@ def test_a_deleted_version_stays_readable_but_cannot_be_changed(api: Api, given:
     assert expect(200, api.get("/models/fraud/history"))["items"][0]["reason"] == "biased"
 
 
-def test_a_restored_version_returns_as_it_was(api: Api, given: Given) -> None:
-    given.version(stage="archived", tags={"team": "risk"}, metrics={"auc": 0.9})
+def test_a_restored_version_returns_as_it_was(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version(stage="archived", tags={"team": "risk"}, metrics={"auc": 0.9})
     before = expect(200, api.get("/models/fraud/versions/1"))
     expect(200, api.delete("/models/fraud/versions/1"))
 
     restored = expect(200, api.post("/models/fraud/versions/1/restore", {"reason": "needed"}))
 
     assert {**restored, "updated_at": ""} == {**before, "updated_at": ""}
-    assert given.actions()[-2:] == ["version.deleted", "version.undeleted"]
+    assert registry.model("fraud").actions()[-2:] == ["version.deleted", "version.undeleted"]
 
 
-def test_a_version_that_is_not_deleted_cannot_be_restored(api: Api, given: Given) -> None:
-    given.version()
+def test_a_version_that_is_not_deleted_cannot_be_restored(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
 
     problem = expect(409, api.post("/models/fraud/versions/1/restore", {}))
 
     assert problem["code"] == "conflict"
 
 
-def test_numbers_are_not_used_again_after_a_deletion(api: Api, given: Given) -> None:
-    given.version()
-    given.version()
+def test_numbers_are_not_used_again_after_a_deletion(api: Api, registry: RegistryBuilder) -> None:
+    registry.model("fraud").version()
+    registry.model("fraud").version()
     expect(200, api.delete("/models/fraud/versions/2"))
 
-    number = given.version()
+    number = registry.model("fraud").version()
 
     assert number == 3
     assert expect(200, api.get("/models/fraud"))["latest_version"] == 3
@@ -504,9 +512,11 @@ def test_numbers_are_not_used_again_after_a_deletion(api: Api, given: Given) -> 
         ("?state=failed", []),
     ],
 )
-def test_versions_are_listed_newest_first_and_narrowed(api: Api, given: Given, query: str, numbers: list[int]) -> None:
+def test_versions_are_listed_newest_first_and_narrowed(
+    api: Api, registry: RegistryBuilder, query: str, numbers: list[int]
+) -> None:
     for stage in ("archived", "production", "staging", "none", "none"):
-        given.version(stage=stage)
+        registry.model("fraud").version(stage=stage)
     expect(200, api.delete("/models/fraud/versions/4"))
 
     listed = expect(200, api.get(f"/models/fraud/versions{query}"))["items"]
@@ -516,18 +526,18 @@ def test_versions_are_listed_newest_first_and_narrowed(api: Api, given: Given, q
 
 
 @pytest.mark.parametrize("path", ["", "/files", "/metrics", "/lineage", "/history", "/files/model.bin"])
-def test_a_version_that_never_was_is_not_found(api: Api, given: Given, path: str) -> None:
-    given.version()
-    given.version("other")
-    given.version("other")
+def test_a_version_that_never_was_is_not_found(api: Api, registry: RegistryBuilder, path: str) -> None:
+    registry.model("fraud").version()
+    registry.model("other").version()
+    registry.model("other").version()
 
     problem = expect(404, api.get(f"/models/fraud/versions/2{path}"))
 
     assert problem["code"] == "not_found"
 
 
-def test_a_version_of_an_unknown_model_cannot_be_registered(api: Api, given: Given) -> None:
-    file = given.file()
+def test_a_version_of_an_unknown_model_cannot_be_registered(api: Api, registry: RegistryBuilder) -> None:
+    file = registry.file()
 
     problem = expect(404, api.post("/models/fraud/versions", {"files": [file]}))
 

@@ -13,8 +13,10 @@ from registry.domain.access import GRANTABLE, Permission, Role, permissions_of
 from tests.api.hostile import bodies
 from tests.api.hostile.world import World
 from tests.api.test_hostile_retries import WRITES
-from tests.support.api import Api, Given, expect
-from tests.support.face import Face
+from tests.support.api import Api
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 PROMOTE, ROLLBACK = Permission.VERSION_PROMOTE, Permission.VERSION_ROLLBACK
 WHY = {"reason": "why"}
@@ -29,28 +31,28 @@ class Way:
     what: str
     lifecycles: str
     needs: set[Permission]
-    go: Callable[[Api, Face, str], TestResponse]
-    before: Callable[[Given, str], Any] = field(default=lambda given, model: None)
+    go: Callable[[Api, MlflowApi, str], TestResponse]
+    before: Callable[[RegistryBuilder, str], Any] = field(default=lambda registry, model: None)
 
 
-def native(method: str, path: str, body: Any = None) -> Callable[[Api, Face, str], TestResponse]:
-    return lambda api, face, model: api(
+def native(method: str, path: str, body: Any = None) -> Callable[[Api, MlflowApi, str], TestResponse]:
+    return lambda api, mlflow_api, model: api(
         method, f"/models/{model}{path}", **({"json": body} if method != "DELETE" else {})
     )
 
 
-def mlflow(method: str, path: str, **arguments: Any) -> Callable[[Api, Face, str], TestResponse]:
-    return lambda api, face, model: face(
+def mlflow(method: str, path: str, **arguments: Any) -> Callable[[Api, MlflowApi, str], TestResponse]:
+    return lambda api, mlflow_api, model: mlflow_api(
         method, path, name=model, **{key: str(value).format(model) for key, value in arguments.items()}
     )
 
 
-def moved(stage: str, version: int, *, archive: bool = False) -> Callable[[Api, Face, str], TestResponse]:
-    return lambda api, face, model: face.move(version, stage, archive=archive, name=model)
+def moved(stage: str, version: int, *, archive: bool = False) -> Callable[[Api, MlflowApi, str], TestResponse]:
+    return lambda api, mlflow_api, model: mlflow_api.move(version, stage, archive=archive, name=model)
 
 
-def delete(given: Given, model: str) -> None:
-    expect(200, given.api.delete(f"/models/{model}"))
+def delete(registry: RegistryBuilder, model: str) -> None:
+    expect(200, registry.client.delete(f"/models/{model}"))
 
 
 STAGE = {Permission.VERSION_STAGE, PROMOTE}
@@ -84,23 +86,23 @@ CASES = [pytest.param(way, lifecycle, id=f"{way.what}, {lifecycle}")
 
 
 @pytest.fixture
-def callers(api: Api) -> list[tuple[set[Permission], Api, Face]]:
+def callers(api: Api) -> list[tuple[set[Permission], Api, MlflowApi]]:
     """A caller with each combination of roles, and what it permits."""
     made = []
     for roles in COMBINATIONS:
         token = expect(201, api.post("/tokens", {"owner": "-".join(["some", *roles]), "roles": roles}))["token"]
         permissions = set(permissions_of(Role(role) for role in roles))
-        made.append((permissions, Api(api.client, token), Face(api.client, token)))
+        made.append((permissions, Api(api.client, token), MlflowApi(api.client, token)))
     return made
 
 
-def arrange(given: Given, model: str, lifecycle: str) -> None:
+def arrange(registry: RegistryBuilder, model: str, lifecycle: str) -> None:
     """1 archived by 2, which holds production; 3 in staging; 4 fresh."""
-    files = [given.file(b"the same bytes for all of them")]
+    files = [registry.file(b"the same bytes for all of them")]
     for number, stage in enumerate(("production", "production", "staging", "none")):
-        given.version(model, stage=stage, files=files, run={"system": "ci", "id": str(number)})
+        registry.model(model).version(stage=stage, files=files, run={"system": "ci", "id": str(number)})
     if lifecycle == "open":
-        expect(200, given.api.patch(f"/models/{model}", {"lifecycle": "open"}))
+        expect(200, registry.client.patch(f"/models/{model}", {"lifecycle": "open"}))
 
 
 def serving(api: Api, *models: str) -> dict[str, list[int]]:
@@ -116,21 +118,21 @@ def serving(api: Api, *models: str) -> dict[str, list[int]]:
 @pytest.mark.share(3)
 @pytest.mark.parametrize(("way", "lifecycle"), CASES)
 def test_a_way_into_or_out_of_production_is_open_to_those_alone_who_may_promote(
-    api: Api, given: Given, callers: Any, way: Way, lifecycle: str
+    api: Api, registry: RegistryBuilder, callers: Any, way: Way, lifecycle: str
 ) -> None:
-    arrange(given, "fraud", lifecycle)
-    way.before(given, "fraud")
+    arrange(registry, "fraud", lifecycle)
+    way.before(registry, "fraud")
     names = ("fraud", "fraud-renamed")
-    before, entries = serving(api, *names), given.entries()
+    before, entries = serving(api, *names), registry.audit_entry_count()
 
-    for permissions, caller, face in callers:
-        reply = way.go(caller, face, "fraud")
+    for permissions, caller, mlflow_api in callers:
+        reply = way.go(caller, mlflow_api, "fraud")
         if way.needs <= permissions:
             assert reply.status_code == 200, reply.get_data(as_text=True)
             break
         assert reply.status_code == 403, (permissions, reply.get_data(as_text=True))
         assert serving(api, *names) == before
-        assert given.entries() == entries
+        assert registry.audit_entry_count() == entries
     else:
         pytest.fail("no caller was let through")
 
@@ -140,7 +142,7 @@ def test_a_way_into_or_out_of_production_is_open_to_those_alone_who_may_promote(
 @pytest.mark.parametrize("role", ["admin", "writer"])
 @pytest.mark.parametrize("lifecycle", ["enforced", "open"])
 def test_no_write_of_someone_who_may_not_promote_changes_who_holds_production(
-    api: Api, given: Given, world: World, as_role: Any, lifecycle: str, role: str
+    api: Api, registry: RegistryBuilder, world: World, as_role: Any, lifecycle: str, role: str
 ) -> None:
     expect(200, api.patch("/models/fraud", {"lifecycle": lifecycle}))
     caller, models = as_role(role), ("fraud", "empty", "gone", "buried")
@@ -163,9 +165,9 @@ def deletions() -> Iterator[bodies.Operation]:
 
 @pytest.mark.parametrize(("start", "end"), [("enforced", "open"), ("open", "enforced")])
 def test_the_lifecycle_of_a_model_with_a_holder_is_for_admins_who_may_promote(
-    api: Api, given: Given, callers: Any, start: str, end: str
+    api: Api, registry: RegistryBuilder, callers: Any, start: str, end: str
 ) -> None:
-    arrange(given, "fraud", start)
+    arrange(registry, "fraud", start)
 
     for permissions, caller, _ in callers:
         reply = caller.patch("/models/fraud", {"lifecycle": end})
@@ -178,9 +180,11 @@ def test_the_lifecycle_of_a_model_with_a_holder_is_for_admins_who_may_promote(
     assert expect(200, api.get("/models/fraud"))["lifecycle"] == end
 
 
-def test_an_admin_cannot_leave_production_by_way_of_the_lifecycle(api: Api, given: Given, as_role: Any) -> None:
+def test_an_admin_cannot_leave_production_by_way_of_the_lifecycle(
+    api: Api, registry: RegistryBuilder, as_role: Any
+) -> None:
     """Open the lifecycle, delete the version in production, and bring the lifecycle back."""
-    arrange(given, "fraud", "enforced")
+    arrange(registry, "fraud", "enforced")
     admin = as_role("admin")
 
     steps = [
@@ -194,20 +198,24 @@ def test_an_admin_cannot_leave_production_by_way_of_the_lifecycle(api: Api, give
     assert serving(api, "fraud") == {"fraud": [2]}
 
 
-def test_without_a_holder_an_admin_changes_deletes_restores_and_renames_as_before(given: Given, as_role: Any) -> None:
-    given.version(stage="archived")
+def test_without_a_holder_an_admin_changes_deletes_restores_and_renames_as_before(
+    registry: RegistryBuilder, as_role: Any
+) -> None:
+    registry.model("fraud").version(stage="archived")
     admin = as_role("admin")
 
     assert expect(200, admin.patch("/models/fraud", {"lifecycle": "open"}))["lifecycle"] == "open"
     expect(200, admin.delete("/models/fraud/versions/1"))
     expect(200, admin.delete("/models/fraud"))
     expect(200, admin.post("/models/fraud/restore", {}))
-    expect(200, Face(admin.client, admin.token)("POST", "/registered-models/rename", name="fraud", new_name="churn"))
+    expect(
+        200, MlflowApi(admin.client, admin.token)("POST", "/registered-models/rename", name="fraud", new_name="churn")
+    )
 
 
-def test_a_holder_in_a_deleted_model_is_not_purged(given: Given, as_role: Any) -> None:
-    arrange(given, "fraud", "open")
-    expect(200, given.api.delete("/models/fraud"))
+def test_a_holder_in_a_deleted_model_is_not_purged(registry: RegistryBuilder, as_role: Any) -> None:
+    arrange(registry, "fraud", "open")
+    expect(200, registry.client.delete("/models/fraud"))
 
     refused = as_role("admin").post("/models/fraud/versions/2/purge", {"reason": "gone"})
 

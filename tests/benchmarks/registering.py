@@ -20,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.forks import serving
-from tests.support.mlflow import MLFLOW, MLFLOW_OLD, mlflow_python
+from tests.support.forked_processes import serving
+from tests.support.mlflow_environments import MLFLOW, MLFLOW_OLD, mlflow_python
 from tests.support.mlflow_server import running_mlflow
 from tests.support.ports import free_port
 from tests.support.processes import environment

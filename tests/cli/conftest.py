@@ -42,7 +42,7 @@ class Place:
     config: Path
 
 
-Registry = Callable[..., Done]
+CommandLine = Callable[..., Done]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
 
 @pytest.fixture
-def registry(place: Place, capfd: pytest.CaptureFixture[str]) -> Registry:
+def run_cli(place: Place, capfd: pytest.CaptureFixture[str]) -> CommandLine:
     """Run one command line."""
 
     def call(*arguments: str) -> Done:
@@ -73,7 +73,7 @@ def registry(place: Place, capfd: pytest.CaptureFixture[str]) -> Registry:
 
 
 @pytest.fixture
-def terminal(place: Place, monkeypatch: pytest.MonkeyPatch) -> Registry:
+def terminal(place: Place, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     """Run one command line with a terminal of 80 columns as stdout and another as stderr."""
 
     def call(*arguments: str) -> Done:

@@ -13,8 +13,7 @@ from registry.cli.support import output, times, version_facts
 from registry.cli.support.exit_codes import BY_CODE, Exit, exit_code
 from registry.client import errors
 from registry.domain import errors as domain
-
-from .conftest import PROBLEM_TYPE, URL, Place, Registry
+from tests.cli.conftest import PROBLEM_TYPE, URL, CommandLine, Place
 
 API = f"{URL}/api/v1"
 NOW = datetime(2026, 11, 21, 13, 5, tzinfo=UTC)
@@ -71,14 +70,14 @@ def test_every_error_has_an_exit_code(root: type[Exception]) -> None:
     ],
 )
 def test_a_refusal_ends_with_its_exit_code(
-    registry: Registry, network: responses.RequestsMock, status: int, code: str, expected: int
+    run_cli: CommandLine, network: responses.RequestsMock, status: int, code: str, expected: int
 ) -> None:
     body = {"code": code, "detail": "This is why.", "status": status, "request_id": "req-9"}
     network.get(
         f"{API}/models/fraud", status=status, json=body, content_type=PROBLEM_TYPE, headers={"X-Request-Id": "req-9"}
     )
 
-    text, machine = registry("show", "fraud"), registry("show", "fraud", "--json")
+    text, machine = run_cli("show", "fraud"), run_cli("show", "fraud", "--json")
 
     assert (text.code, machine.code, exit_code(code, status)) == (expected, expected, expected)
     assert (text.out, machine.out) == ("", "")
@@ -87,15 +86,15 @@ def test_a_refusal_ends_with_its_exit_code(
     assert json.loads(machine.err)["error"] == body
 
 
-def test_a_closed_port_ends_with_8_and_advice(registry: Registry) -> None:
-    done = registry("whoami", "--url", "http://127.0.0.1:9")
+def test_a_closed_port_ends_with_8_and_advice(run_cli: CommandLine) -> None:
+    done = run_cli("whoami", "--url", "http://127.0.0.1:9")
 
     assert done.code == Exit.UNAVAILABLE
     assert "registry serve --dev" in done.err
     assert "Traceback" not in done.err
 
 
-def test_a_refused_move_names_the_stages_that_are_open(registry: Registry, network: responses.RequestsMock) -> None:
+def test_a_refused_move_names_the_stages_that_are_open(run_cli: CommandLine, network: responses.RequestsMock) -> None:
     body = {
         "code": "illegal_transition",
         "detail": "fraud:1 cannot go to production.",
@@ -103,17 +102,17 @@ def test_a_refused_move_names_the_stages_that_are_open(registry: Registry, netwo
     }
     network.put(f"{API}/models/fraud/versions/1/stage", status=409, json=body, content_type=PROBLEM_TYPE)
 
-    done = registry("promote", "fraud:1", "--to", "production", "--reason", "x")
+    done = run_cli("promote", "fraud:1", "--to", "production", "--reason", "x")
 
     assert done.err == "error: fraud:1 cannot go to production.\n  Allowed: archived, staging.\n"
 
 
-def test_a_broken_rule_names_its_field(registry: Registry, network: responses.RequestsMock) -> None:
+def test_a_broken_rule_names_its_field(run_cli: CommandLine, network: responses.RequestsMock) -> None:
     nested = {"files": {"0": {"path": ["must be relative"]}}, "tags": ["too many"]}
     body = {"code": "invalid", "detail": "No.", "errors": nested}
     network.post(f"{API}/models", status=422, json=body, content_type=PROBLEM_TYPE)
 
-    done = registry("model", "create", "fraud")
+    done = run_cli("model", "create", "fraud")
 
     assert done.err == "error: No.\n  files.0.path: must be relative\n  tags: too many\n"
 
@@ -146,8 +145,8 @@ def test_a_broken_rule_names_its_field(registry: Registry, network: responses.Re
         (["frobnicate"], "No such command"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_a_reason(registry: Registry, arguments: list[str], says: str) -> None:
-    text, machine = registry(*arguments), registry(*arguments, "--json")
+def test_wrong_usage_ends_with_2_and_a_reason(run_cli: CommandLine, arguments: list[str], says: str) -> None:
+    text, machine = run_cli(*arguments), run_cli(*arguments, "--json")
 
     assert (text.code, machine.code) == (2, 2)
     assert says in text.err
@@ -172,12 +171,12 @@ def test_a_move_is_one_sentence(changes: dict[str, Any], sentence: str) -> None:
 
 
 def test_a_rollback_sends_what_is_given_and_prints_what_happened(
-    registry: Registry, network: responses.RequestsMock
+    run_cli: CommandLine, network: responses.RequestsMock
 ) -> None:
     network.post(f"{API}/models/fraud/rollback", json=MOVED)
 
-    plain = registry("rollback", "fraud", "--reason", "slow")
-    compared = registry("rollback", "fraud", "--reason", "slow", "--to", "2", "--expected-current", "none", "--json")
+    plain = run_cli("rollback", "fraud", "--reason", "slow")
+    compared = run_cli("rollback", "fraud", "--reason", "slow", "--to", "2", "--expected-current", "none", "--json")
 
     assert plain.out == f"{output.moved(MOVED)}\n"  # type: ignore[arg-type]
     assert json.loads(compared.out) == MOVED
@@ -187,25 +186,27 @@ def test_a_rollback_sends_what_is_given_and_prints_what_happened(
     ]
 
 
-def test_what_the_server_says_cannot_command_the_terminal(registry: Registry, network: responses.RequestsMock) -> None:
+def test_what_the_server_says_cannot_command_the_terminal(
+    run_cli: CommandLine, network: responses.RequestsMock
+) -> None:
     hostile = "\x1b]0;owned\x07\x1b[2J\u202e\u200b\ud800"
     body = json.dumps({"code": "not_found", "detail": hostile})
     network.get(f"{API}/models/fraud", status=404, body=body, content_type=PROBLEM_TYPE)
 
-    done = registry("show", "fraud")
+    done = run_cli("show", "fraud")
 
     assert done.err == "error: \\u001b]0;owned\\u0007\\u001b[2J\\u202e\\u200b\\ud800\n"
 
 
 def test_a_list_is_one_object_that_says_whether_there_is_more(
-    registry: Registry, network: responses.RequestsMock
+    run_cli: CommandLine, network: responses.RequestsMock
 ) -> None:
     entries = [{"alias": name, "model": "m", "number": 1, "since": None, "until": None, "actor": "a"} for name in "abc"]
     network.get(f"{API}/models/fraud/aliases", json={"items": entries, "next_cursor": None})
 
-    cut = registry("alias", "list", "fraud", "--limit", "2", "--json")
-    whole = registry("alias", "list", "fraud", "--json")
-    text = registry("alias", "list", "fraud", "--limit", "2")
+    cut = run_cli("alias", "list", "fraud", "--limit", "2", "--json")
+    whole = run_cli("alias", "list", "fraud", "--json")
+    text = run_cli("alias", "list", "fraud", "--limit", "2")
 
     assert json.loads(cut.out) == {"items": entries[:2], "more": True}
     assert json.loads(whole.out) == {"items": entries, "more": False}
@@ -213,21 +214,21 @@ def test_a_list_is_one_object_that_says_whether_there_is_more(
     assert "--limit 0" in text.err
 
 
-def test_an_export_is_passed_through_as_it_is(registry: Registry, network: responses.RequestsMock) -> None:
+def test_an_export_is_passed_through_as_it_is(run_cli: CommandLine, network: responses.RequestsMock) -> None:
     network.get(f"{API}/audit", body=b'{"id": "1"}\n{"id": "2"}\n', content_type="application/x-ndjson")
 
-    done = registry("audit", "--format", "jsonl", "--since", "2026-11-20")
+    done = run_cli("audit", "--format", "jsonl", "--since", "2026-11-20")
 
     assert done.out == '{"id": "1"}\n{"id": "2"}\n'
     assert network.calls[0].request.params == {"format": "jsonl", "since": "2026-11-20T00:00:00.000000Z"}  # type: ignore[attr-defined]
 
 
-def test_a_tokens_secret_stands_alone_on_stdout(registry: Registry, network: responses.RequestsMock) -> None:
+def test_a_tokens_secret_stands_alone_on_stdout(run_cli: CommandLine, network: responses.RequestsMock) -> None:
     made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": "mrp_secret"}
     network.post(f"{API}/tokens", status=201, json=made)
     network.get(f"{API}/me", json={"name": "ann", "roles": ["admin"]})
 
-    done = registry("token", "create", "ci", "--role", "writer")
+    done = run_cli("token", "create", "ci", "--role", "writer")
 
     assert done.out == "mrp_secret\n"
     assert "abc for ci (writer) until 2027-02-19 00:00:00 UTC" in done.err
@@ -235,24 +236,24 @@ def test_a_tokens_secret_stands_alone_on_stdout(registry: Registry, network: res
 
 @pytest.mark.parametrize(("name", "shown"), [("", "abc, until"), ("GitHub Actions", "abc GitHub Actions, until")])
 def test_whoami_shows_the_token_with_its_name_where_it_has_one(
-    registry: Registry, network: responses.RequestsMock, name: str, shown: str
+    run_cli: CommandLine, network: responses.RequestsMock, name: str, shown: str
 ) -> None:
     token = {"id": "abc", "name": name, "expires_at": "2027-02-19T00:00:00.000000Z", "issued_by": "you"}
     me = {"id": "1", "name": "ann", "kind": "user", "roles": ["writer"], "permissions": [], "token": token,
           "foreign_tokens": 0, "mode": "production"}  # fmt: skip
     network.get(f"{API}/me", json=me)
 
-    done = registry("whoami")
+    done = run_cli("whoami")
 
     assert f"{shown} 2027-02-19" in done.out
 
 
-def test_a_token_whose_secret_was_lost_is_no_success(registry: Registry, network: responses.RequestsMock) -> None:
+def test_a_token_whose_secret_was_lost_is_no_success(run_cli: CommandLine, network: responses.RequestsMock) -> None:
     made = {"id": "abc", "roles": ["writer"], "expires_at": "2027-02-19T00:00:00.000000Z", "token": None}
     network.post(f"{API}/tokens", status=201, json=made)
     network.get(f"{API}/me", json={"name": "ann", "roles": ["admin"]})
 
-    done = registry("token", "create", "ci", "--role", "writer", "--json")
+    done = run_cli("token", "create", "ci", "--role", "writer", "--json")
 
     assert (done.code, done.out) == (1, "")
     assert "Revoke it" in json.loads(done.err)["error"]["detail"]
@@ -302,10 +303,10 @@ def test_metrics_and_params_come_from_files_and_options_win(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "text", ["[1]", "{", '{"a": "high"}', '{"a": NaN}', '{"a": true}', '{"a": [1]}', "[" * 100_000]
 )
-def test_a_file_that_holds_no_numbers_is_wrong_usage(registry: Registry, place: Place, text: str) -> None:
+def test_a_file_that_holds_no_numbers_is_wrong_usage(run_cli: CommandLine, place: Place, text: str) -> None:
     (place.cwd / "m.json").write_text(text)
 
-    done = registry("register", "fraud", ".", "--metrics-file", "m.json")
+    done = run_cli("register", "fraud", ".", "--metrics-file", "m.json")
 
     assert done.code == 2
     assert "Traceback" not in done.err
@@ -371,12 +372,12 @@ def test_what_was_detected_of_other_code_is_left_out(found: Any, given: dict[str
     assert version_facts.code(found, **{"repo": None, "commit": None, "branch": None, **given}) == expected
 
 
-def test_a_name_that_two_datasets_have_identifies_none(registry: Registry, place: Place) -> None:
+def test_a_name_that_two_datasets_have_identifies_none(run_cli: CommandLine, place: Place) -> None:
     for name in ("a", "b"):
         (place.cwd / name).mkdir()
         (place.cwd / name / "test.csv").write_text(name)
 
-    done = registry("register", "fraud", "a", "--data", "a/test.csv", "--data", "b/test.csv", "--metric",
+    done = run_cli("register", "fraud", "a", "--data", "a/test.csv", "--data", "b/test.csv", "--metric",
                     "auc=1@test.csv")  # fmt: skip
 
     assert (done.code, "'test.csv' is no dataset of --data" in done.err) == (2, True)
@@ -390,10 +391,10 @@ def test_a_name_that_two_datasets_have_identifies_none(registry: Registry, place
         (["--triggered-by", "ann"], "say which with --run-id"),
     ],
 )
-def test_facts_of_nothing_are_wrong_usage(registry: Registry, place: Place, options: list[str], says: str) -> None:
+def test_facts_of_nothing_are_wrong_usage(run_cli: CommandLine, place: Place, options: list[str], says: str) -> None:
     (place.cwd / "model").write_text("x")
 
-    done = registry("register", "fraud", "model", "--no-detect", *options)
+    done = run_cli("register", "fraud", "model", "--no-detect", *options)
 
     assert (done.code, says in done.err.replace("\n", " ")) == (2, True)
 
@@ -406,7 +407,7 @@ def test_sizes_have_units(count: int, text: str) -> None:
 
 
 def test_a_command_says_that_it_waits(
-    registry: Registry, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+    run_cli: CommandLine, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "60")
     for _ in range(2):
@@ -414,7 +415,7 @@ def test_a_command_says_that_it_waits(
             body = {"code": code, "detail": detail}
             network.get(f"{API}/models/fraud", status=status, json=body, content_type=PROBLEM_TYPE)
 
-    text, machine = registry("show", "fraud"), registry("show", "fraud", "--json")
+    text, machine = run_cli("show", "fraud"), run_cli("show", "fraud", "--json")
 
     waits = f"{URL} answered 503. Trying again for up to 60 s (REGISTRY_RETRY_SECONDS)."
     assert text.err.splitlines()[0] == waits
@@ -422,9 +423,9 @@ def test_a_command_says_that_it_waits(
     assert (first, last["error"]["code"]) == ({"waiting": {"detail": waits}}, "not_found")
 
 
-def test_a_wait_that_is_no_number_is_a_usage_error(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wait_that_is_no_number_is_a_usage_error(run_cli: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REGISTRY_RETRY_SECONDS", "soon")
 
-    done = registry("show", "fraud")
+    done = run_cli("show", "fraud")
 
     assert (done.code, "REGISTRY_RETRY_SECONDS is 'soon'" in done.err) == (2, True)

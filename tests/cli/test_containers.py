@@ -10,9 +10,8 @@ import pytest
 import responses
 
 from registry.client import RegistryClient
-from tests.client.test_private_ca import ME
-
-from .conftest import TOKEN, URL, Place, Registry
+from tests.cli.conftest import TOKEN, URL, CommandLine, Place
+from tests.client.http.test_certificates import ME
 
 
 @pytest.fixture
@@ -31,11 +30,11 @@ def homeless(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("homeless")
 def test_a_user_without_a_home_needs_the_environment_alone(
-    registry: Registry, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+    run_cli: CommandLine, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network.get(f"{URL}/api/v1/me", json=ME)
 
-    done = registry("whoami", "--json")
+    done = run_cli("whoami", "--json")
     with RegistryClient() as client:
         assert client.me()["name"] == "ci"
 
@@ -43,13 +42,13 @@ def test_a_user_without_a_home_needs_the_environment_alone(
     assert [call.request.headers["Authorization"] for call in network.calls] == [f"Bearer {TOKEN}"] * 2
 
     monkeypatch.setenv("HOME", "")
-    assert registry("whoami", "--json").code == 0
+    assert run_cli("whoami", "--json").code == 0
 
 
 @pytest.mark.usefixtures("homeless")
 @pytest.mark.parametrize("command", [["login", "--token-stdin"], ["logout"]])
-def test_a_login_without_a_home_is_refused_with_what_to_set(registry: Registry, command: list[str]) -> None:
-    done = registry(*command)
+def test_a_login_without_a_home_is_refused_with_what_to_set(run_cli: CommandLine, command: list[str]) -> None:
+    done = run_cli(*command)
 
     assert done.code == 2
     assert "no home directory" in done.err
@@ -57,14 +56,14 @@ def test_a_login_without_a_home_is_refused_with_what_to_set(registry: Registry, 
 
 
 def test_a_login_that_cannot_be_kept_says_where_and_what_to_set(
-    registry: Registry, place: Place, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+    run_cli: CommandLine, place: Place, network: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place.cwd / "file").touch()
     monkeypatch.setenv("XDG_CONFIG_HOME", str(place.cwd / "file" / "config"))
     monkeypatch.setattr("sys.stdin", io.StringIO(TOKEN))
     network.get(f"{URL}/api/v1/me", json=ME)
 
-    done = registry("login", "--url", URL, "--token-stdin")
+    done = run_cli("login", "--url", URL, "--token-stdin")
 
     assert done.code == 1
     assert f"cannot be kept in {place.cwd}/file/config/model-registry (Not a directory)" in done.err
@@ -72,12 +71,12 @@ def test_a_login_that_cannot_be_kept_says_where_and_what_to_set(
 
 
 def test_a_removed_working_directory_is_named(
-    registry: Registry, place: Place, monkeypatch: pytest.MonkeyPatch
+    run_cli: CommandLine, place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (gone := place.cwd / "gone").mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
 
     for command in (["serve", "--dev", "--port", "5099"], ["register", "fraud", ".", "--url", "http://127.0.0.1:9"]):
-        done = registry(*command)
+        done = run_cli(*command)
         assert (done.code, "the working directory was removed" in done.err) == (1, True), done.err

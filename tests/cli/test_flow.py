@@ -8,7 +8,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,12 +17,11 @@ import pytest
 import requests
 
 from registry.client import RegistryClient
-from tests.support.checkouts import checkout
-from tests.support.forks import serving
+from tests.cli.conftest import CommandLine, Done, Place
+from tests.support.forked_processes import serving
+from tests.support.git_repositories import checkout
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment
-
-from .conftest import Done, Place, Registry
 
 
 @pytest.fixture(scope="module")
@@ -57,15 +55,15 @@ def answer(done: Done) -> Any:
     return json.loads(ok(done).out)
 
 
-def serve(registry: Registry, model: str, number: int) -> None:
+def serve(run_cli: CommandLine, model: str, number: int) -> None:
     """Register version *number* from the present files, and bring it to production."""
     Path("model/number").write_text(str(number))
-    ok(registry("register", model, "model", "--run-id", f"ci-{number}"))
-    ok(registry("promote", f"{model}:{number}", "--to", "staging", "--reason", "smoke tests passed"))
-    ok(registry("promote", f"{model}:{number}", "--to", "production", "--reason", "approved"))
+    ok(run_cli("register", model, "model", "--run-id", f"ci-{number}"))
+    ok(run_cli("promote", f"{model}:{number}", "--to", "staging", "--reason", "smoke tests passed"))
+    ok(run_cli("promote", f"{model}:{number}", "--to", "production", "--reason", "approved"))
 
 
-def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, model: str, place: Place) -> None:
+def test_a_model_is_registered_with_all_that_is_known_of_it(run_cli: CommandLine, model: str, place: Place) -> None:
     (place.cwd / "train.csv").write_text("a,b\n")
     (place.cwd / "uv.lock").write_text("version = 1\n")
     (place.cwd / "signature.json").write_text('{"inputs": ["amount"]}')
@@ -83,8 +81,8 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, 
     run = ["--run-id", "ci-41", "--run-url", "https://ci.example/41", "--alias", "champion"]
     code = ["--triggered-by", "ann", "--repo", "https://me:pw@git.example/r", "--commit", "c0ffee", "--branch", "main"]
 
-    done = answer(registry("register", model, "model", *facts, *more, *run, *code, "--json"))
-    shown = ok(registry("show", f"{model}:1")).out
+    done = answer(run_cli("register", model, "model", *facts, *more, *run, *code, "--json"))
+    shown = ok(run_cli("show", f"{model}:1")).out
 
     version = done["version"]
     assert (done["created"], version["number"], version["state"], version["stage"]) == (True, 1, "ready", "none")
@@ -106,38 +104,38 @@ def test_a_model_is_registered_with_all_that_is_known_of_it(registry: Registry, 
     )
     assert lineage["environment"]["lock_digest"].startswith("sha256:")
     assert [(data["name"], data["role"]) for data in lineage["datasets"]] == [("train.csv", "train")]
-    shown = ok(registry("show", f"{model}@champion")).out
+    shown = ok(run_cli("show", f"{model}@champion")).out
     assert "run          manual ci-41 by ann https://ci.example/41" in shown
 
 
-def test_data_that_is_no_local_file_is_recorded_and_found(registry: Registry, model: str) -> None:
+def test_data_that_is_no_local_file_is_recorded_and_found(run_cli: CommandLine, model: str) -> None:
     images, md5 = Path("images"), "a304afb96060aad90176268345e10355"
     (images / "deep").mkdir(parents=True)
     (images / "deep" / "1.png").write_bytes(b"png")
     Path("raw.dvc").write_text(f"outs:\n- md5: {md5}.dir\n  hash: md5\n  path: raw\n")
     of_data = ["--data", "images/", "--data", "raw.dvc", "--data", f"test=october=s3://b/o.parquet@SHA256:{'AB' * 32}"]
 
-    ok(registry("register", f"{model}-images", "images"))  # the same files as a version
-    done = answer(registry("register", model, "model", *of_data, "--json"))
-    refused = registry("register", model, "model", "--data", "s3://b/o.parquet")
+    ok(run_cli("register", f"{model}-images", "images"))  # the same files as a version
+    done = answer(run_cli("register", model, "model", *of_data, "--json"))
+    refused = run_cli("register", model, "model", "--data", "s3://b/o.parquet")
     Path("model/weights/model.bin").write_text(
         f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 7\n"
     )
-    pointing = registry("register", model, "model")
+    pointing = run_cli("register", model, "model")
 
-    as_version = answer(registry("show", f"{model}-images:1", "--json"))["manifest_digest"]
+    as_version = answer(run_cli("show", f"{model}-images:1", "--json"))["manifest_digest"]
     found = {one["name"]: one for one in done["version"]["lineage"]["datasets"]}
     assert found["images"]["digests"] == [as_version]
     assert (found["october"]["uri"], found["october"]["role"]) == ("s3://b/o.parquet", "test")
     for digest in (as_version, f"md5:{md5}.dir", f"{md5.upper()}.DIR", "ab" * 32):
-        items = answer(registry("search", f"dataset.digest = '{digest}' AND name = '{model}'", "--json"))["items"]
+        items = answer(run_cli("search", f"dataset.digest = '{digest}' AND name = '{model}'", "--json"))["items"]
         assert [item["number"] for item in items] == [1], digest
     assert (refused.code, "s3://b/o.parquet@sha256:…" in refused.err) == (2, True)
     assert (pointing.code, "model.bin (git-lfs)" in pointing.err) == (2, True)
 
 
 def test_what_the_files_say_is_recorded_and_the_python_of_the_command_line_is_not(
-    registry: Registry, model: str, service: str
+    run_cli: CommandLine, model: str, service: str
 ) -> None:
     Path("model/MLmodel").write_text(
         "flavors:\n  python_function: {loader_module: mlflow.sklearn, python_version: 3.10.12}\n"
@@ -149,12 +147,12 @@ def test_what_the_files_say_is_recorded_and_the_python_of_the_command_line_is_no
     lock_digest = f"sha256:{hashlib.sha256(pins).hexdigest()}"
     inputs = {"inputs": [{"name": "ltv", "type": "double"}], "params": None}
 
-    captured = answer(registry("register", model, "model", "--no-detect", "--json"))["version"]
+    captured = answer(run_cli("register", model, "model", "--no-detect", "--json"))["version"]
     options = ["--framework", "own", "--python", "3.12.1", "--run-id", "2"]
-    said = answer(registry("register", model, "model", *options, "--json"))["version"]
+    said = answer(run_cli("register", model, "model", *options, "--json"))["version"]
     Path("plain").mkdir()
     Path("plain/weights").write_text(model)
-    plain = answer(registry("register", model, "plain", "--json"))["version"]
+    plain = answer(run_cli("register", model, "plain", "--json"))["version"]
     with RegistryClient(service) as client:
         again = client.register(model, "model", detect=False)
 
@@ -165,16 +163,16 @@ def test_what_the_files_say_is_recorded_and_the_python_of_the_command_line_is_no
     assert said["lineage"]["environment"] == {**pinned, "python": "3.12.1"}
     assert plain["lineage"]["environment"] is None
     assert (again["created"], again["version"]["number"]) == (False, captured["number"])
-    assert model in ok(registry("search", "framework = 'sklearn'")).out
+    assert model in ok(run_cli("search", "framework = 'sklearn'")).out
 
 
-def test_a_job_that_runs_again_gets_the_same_version(registry: Registry, model: str) -> None:
+def test_a_job_that_runs_again_gets_the_same_version(run_cli: CommandLine, model: str) -> None:
     command = ["register", model, "model", "--run-id", "ci-41"]
 
-    first, again = answer(registry(*command, "--json")), answer(registry(*command, "--json"))
-    other_metric = registry(*command, "--metric", "auc=0.9")
-    added = answer(registry(*command, "--metric", "auc=0.9", "--update", "--json"))
-    other_run = answer(registry("register", model, "model", "--run-id", "ci-42", "--json"))
+    first, again = answer(run_cli(*command, "--json")), answer(run_cli(*command, "--json"))
+    other_metric = run_cli(*command, "--metric", "auc=0.9")
+    added = answer(run_cli(*command, "--metric", "auc=0.9", "--update", "--json"))
+    other_run = answer(run_cli("register", model, "model", "--run-id", "ci-42", "--json"))
 
     numbers = [done["version"]["number"] for done in (first, again, added, other_run)]
     assert numbers == [1, 1, 1, 2]
@@ -182,65 +180,65 @@ def test_a_job_that_runs_again_gets_the_same_version(registry: Registry, model: 
     assert (other_metric.code, added["updated"], added["version"]["metrics"]) == (5, ["metrics.auc"], {"auc": 0.9})
     assert "metrics.auc is not there, 0.9 was sent" in other_metric.err
     assert [done["uploads"]["sent"] for done in (first, again, other_run)] == [2, 0, 0]
-    assert "was registered before, nothing changed" in ok(registry(*command)).out
-    ok(registry("version", "delete", f"{model}:1"))
-    assert answer(registry(*command, "--json"))["version"]["number"] == 3
-    assert answer(registry(*command, "--new-version", "--json"))["version"]["number"] == 4
+    assert "was registered before, nothing changed" in ok(run_cli(*command)).out
+    ok(run_cli("version", "delete", f"{model}:1"))
+    assert answer(run_cli(*command, "--json"))["version"]["number"] == 3
+    assert answer(run_cli(*command, "--new-version", "--json"))["version"]["number"] == 4
 
 
-def test_promotion_rollback_and_what_is_served(registry: Registry, model: str) -> None:
-    refused = registry("register", model, "model", "--run-id", "ci-0")
-    refused = registry("promote", f"{model}:1", "--to", "production", "--reason", "x")
+def test_promotion_rollback_and_what_is_served(run_cli: CommandLine, model: str) -> None:
+    refused = run_cli("register", model, "model", "--run-id", "ci-0")
+    refused = run_cli("promote", f"{model}:1", "--to", "production", "--reason", "x")
     assert refused.code == 6
     assert "staging" in refused.err
     for number in (2, 3, 4):
-        serve(registry, model, number)
+        serve(run_cli, model, number)
 
-    planned = ok(registry("rollback", model, "--reason", "latency", "--dry-run")).out
-    stale = registry("rollback", model, "--reason", "latency", "--expected-current", "2")
-    back = ok(registry("rollback", model, "--reason", "latency", "--expected-current", "4")).out
+    planned = ok(run_cli("rollback", model, "--reason", "latency", "--dry-run")).out
+    stale = run_cli("rollback", model, "--reason", "latency", "--expected-current", "2")
+    back = ok(run_cli("rollback", model, "--reason", "latency", "--expected-current", "4")).out
 
     assert planned.startswith("dry run, nothing changed: ")
     assert stale.code == 5
     assert back.startswith(
         f"{model}:4 production -> archived, {model}:3 archived -> production (rolled back from 4 to 3, "
     )
-    assert answer(registry("show", f"{model}#production", "--json"))["number"] == 3
-    assert registry("show", f"{model}#production", "--as-of", "7d").code == 4
-    ok(registry("rollback", model, "--reason", "latency"))
-    assert registry("rollback", model, "--reason", "latency").code == 6
-    again = registry("promote", f"{model}:4", "--to", "production", "--reason", "x")
+    assert answer(run_cli("show", f"{model}#production", "--json"))["number"] == 3
+    assert run_cli("show", f"{model}#production", "--as-of", "7d").code == 4
+    ok(run_cli("rollback", model, "--reason", "latency"))
+    assert run_cli("rollback", model, "--reason", "latency").code == 6
+    again = run_cli("promote", f"{model}:4", "--to", "production", "--reason", "x")
     assert again.code == 6
 
 
-def test_what_is_pulled_is_what_was_registered(registry: Registry, model: str, place: Place) -> None:
-    serve(registry, model, 1)
+def test_what_is_pulled_is_what_was_registered(run_cli: CommandLine, model: str, place: Place) -> None:
+    serve(run_cli, model, 1)
 
-    ok(registry("pull", f"{model}#production", "-o", "served"))
-    assert "all bytes verified" in ok(registry("verify", "served", "--against", f"{model}#production")).out
-    assert answer(registry("pull", f"{model}#production", "-o", "served", "--json"))["written"] == []
-    assert ok(registry("verify", "model", "--against", f"models:/{model}/Production"))
+    ok(run_cli("pull", f"{model}#production", "-o", "served"))
+    assert "all bytes verified" in ok(run_cli("verify", "served", "--against", f"{model}#production")).out
+    assert answer(run_cli("pull", f"{model}#production", "-o", "served", "--json"))["written"] == []
+    assert ok(run_cli("verify", "model", "--against", f"models:/{model}/Production"))
 
     (place.cwd / "served" / "MLmodel").write_text("flavors: []\n")
     (place.cwd / "served" / "notes").write_text("mine")
-    found = registry("verify", "served", "--against", f"{model}:1", "--json")
+    found = run_cli("verify", "served", "--against", f"{model}:1", "--json")
     assert (found.code, json.loads(found.out)["ok"], json.loads(found.out)["extra"]) == (7, False, ["notes"])
-    assert registry("pull", f"{model}:1", "-o", "served").code == 5
-    ok(registry("pull", f"{model}:1", "-o", "served", "--force"))
+    assert run_cli("pull", f"{model}:1", "-o", "served").code == 5
+    ok(run_cli("pull", f"{model}:1", "-o", "served", "--force"))
     assert (place.cwd / "served" / "MLmodel").read_text() == (place.cwd / "model" / "MLmodel").read_text()
 
 
-def test_what_is_left_out_of_a_version_is_named_and_credentials_are_refused(registry: Registry, model: str) -> None:
+def test_what_is_left_out_of_a_version_is_named_and_credentials_are_refused(run_cli: CommandLine, model: str) -> None:
     Path("model/.git").mkdir()
     Path("model/.git/config").write_text("url = https://user:password@host/x")
     Path("model/empty").mkdir()
     Path("model/MLmodel").chmod(0o755)
     Path("model/.env").write_text("PASSWORD=1")
 
-    refused = registry("register", model, "model")
-    done = registry("register", model, "model", "--allow-secrets", "--json")
-    again = registry("register", model, "model", "--allow-secrets")
-    everything = registry("register", model, "model", "--allow-secrets", "--no-default-ignores")
+    refused = run_cli("register", model, "model")
+    done = run_cli("register", model, "model", "--allow-secrets", "--json")
+    again = run_cli("register", model, "model", "--allow-secrets")
+    everything = run_cli("register", model, "model", "--allow-secrets", "--no-default-ignores")
 
     assert (refused.code, refused.out) == (2, "")
     assert "these files hold credentials: .env (a file of environment variables)" in refused.err
@@ -255,70 +253,70 @@ def test_what_is_left_out_of_a_version_is_named_and_credentials_are_refused(regi
     assert ".git/config: its path" in everything.err
 
 
-def test_versions_leave_and_come_back(registry: Registry, model: str) -> None:
-    serve(registry, model, 1)
-    ok(registry("register", model, "model", "--run-id", "ci-2", "--parent", f"{model}:1"))
+def test_versions_leave_and_come_back(run_cli: CommandLine, model: str) -> None:
+    serve(run_cli, model, 1)
+    ok(run_cli("register", model, "model", "--run-id", "ci-2", "--parent", f"{model}:1"))
 
-    assert registry("version", "delete", f"{model}:1", "--reason", "x").code == 5
-    assert registry("archive", f"{model}#production", "--reason", "x").code == 6
-    ok(registry("archive", f"{model}#production", "--reason", "withdrawn", "--leave-vacant"))
-    assert registry("show", f"{model}#production").code == 4
-    ok(registry("promote", f"{model}:2", "--to", "staging", "--reason", "x"))
-    assert "staging -> none" in ok(registry("demote", f"{model}:2", "--reason", "fails")).out
-    ok(registry("version", "delete", f"{model}:2", "--reason", "x"))
-    assert answer(registry("version", "show", f"{model}:2", "--json"))["state"] == "deleted"
-    ok(registry("version", "restore", f"{model}:2"))
-    ok(registry("version", "edit", f"{model}:2", "--description", "second"))
-    ok(registry("version", "measure", f"{model}:2", "--metric", "auc=0.9", "--step", "1"))
-    ok(registry("version", "measure", f"{model}:2", "--metric", "auc=0.95"))
-    measured = answer(registry("version", "metrics", f"{model}:2", "--json"))["items"]
+    assert run_cli("version", "delete", f"{model}:1", "--reason", "x").code == 5
+    assert run_cli("archive", f"{model}#production", "--reason", "x").code == 6
+    ok(run_cli("archive", f"{model}#production", "--reason", "withdrawn", "--leave-vacant"))
+    assert run_cli("show", f"{model}#production").code == 4
+    ok(run_cli("promote", f"{model}:2", "--to", "staging", "--reason", "x"))
+    assert "staging -> none" in ok(run_cli("demote", f"{model}:2", "--reason", "fails")).out
+    ok(run_cli("version", "delete", f"{model}:2", "--reason", "x"))
+    assert answer(run_cli("version", "show", f"{model}:2", "--json"))["state"] == "deleted"
+    ok(run_cli("version", "restore", f"{model}:2"))
+    ok(run_cli("version", "edit", f"{model}:2", "--description", "second"))
+    ok(run_cli("version", "measure", f"{model}:2", "--metric", "auc=0.9", "--step", "1"))
+    ok(run_cli("version", "measure", f"{model}:2", "--metric", "auc=0.95"))
+    measured = answer(run_cli("version", "metrics", f"{model}:2", "--json"))["items"]
     assert [(metric["value"], metric["step"]) for metric in measured] == [(0.9, 1), (0.95, None)]
-    assert ok(registry("version", "list", model)).out.splitlines()[1].startswith(f"{model}:2")
-    assert "weights/model.bin" in ok(registry("version", "files", f"{model}:2")).out
+    assert ok(run_cli("version", "list", model)).out.splitlines()[1].startswith(f"{model}:2")
+    assert "weights/model.bin" in ok(run_cli("version", "files", f"{model}:2")).out
 
 
-def test_aliases_move_by_comparison_and_remember(registry: Registry, model: str) -> None:
+def test_aliases_move_by_comparison_and_remember(run_cli: CommandLine, model: str) -> None:
     for run in ("1", "2"):
-        ok(registry("register", model, "model", "--run-id", run))
+        ok(run_cli("register", model, "model", "--run-id", run))
 
-    ok(registry("alias", "set", f"{model}@champion", "1", "--expected-current", "none"))
-    assert registry("alias", "set", f"{model}@champion", "2", "--expected-current", "none").code == 5
-    ok(registry("alias", "set", f"{model}@champion", f"{model}:2", "--reason", "better"))
-    refused = [registry("alias", "set", f"{model}@champion", text) for text in ("other:2", f"{model}#staging", "x")]
+    ok(run_cli("alias", "set", f"{model}@champion", "1", "--expected-current", "none"))
+    assert run_cli("alias", "set", f"{model}@champion", "2", "--expected-current", "none").code == 5
+    ok(run_cli("alias", "set", f"{model}@champion", f"{model}:2", "--reason", "better"))
+    refused = [run_cli("alias", "set", f"{model}@champion", text) for text in ("other:2", f"{model}#staging", "x")]
     assert [(done.code, "fraud:3" in done.err or "not of other" in done.err) for done in refused] == [(2, True)] * 3
-    assert answer(registry("show", f"{model}@champion", "--json"))["number"] == 2
-    assert "protected" in ok(registry("alias", "protect", model, "champion", "--reason", "served")).out
-    assert ok(registry("alias", "show", f"{model}@champion")).out.startswith(
+    assert answer(run_cli("show", f"{model}@champion", "--json"))["number"] == 2
+    assert "protected" in ok(run_cli("alias", "protect", model, "champion", "--reason", "served")).out
+    assert ok(run_cli("alias", "show", f"{model}@champion")).out.startswith(
         f"{model}@champion is {model}:2 (protected)"
     )
-    assert ok(registry("alias", "list", model)).out.splitlines()[1].split()[-1] == "protected"
-    assert answer(registry("show", model, "--json"))["protected_aliases"] == ["champion"]
-    assert answer(registry("alias", "unprotect", f"{model}@champion", "--json"))["changed"] is True
-    assert registry("alias", "protect", model, "champion", "more").code == 2
-    ok(registry("alias", "delete", f"{model}@champion", "--reason", "done"))
-    assert registry("alias", "show", f"{model}@champion").code == 4
-    past = answer(registry("alias", "history", f"{model}@champion", "--json"))["items"]
+    assert ok(run_cli("alias", "list", model)).out.splitlines()[1].split()[-1] == "protected"
+    assert answer(run_cli("show", model, "--json"))["protected_aliases"] == ["champion"]
+    assert answer(run_cli("alias", "unprotect", f"{model}@champion", "--json"))["changed"] is True
+    assert run_cli("alias", "protect", model, "champion", "more").code == 2
+    ok(run_cli("alias", "delete", f"{model}@champion", "--reason", "done"))
+    assert run_cli("alias", "show", f"{model}@champion").code == 4
+    past = answer(run_cli("alias", "history", f"{model}@champion", "--json"))["items"]
     assert [alias["number"] for alias in past] == [2, 1]
-    assert answer(registry("alias", "list", model, "--json"))["items"] == []
+    assert answer(run_cli("alias", "list", model, "--json"))["items"] == []
 
 
-def test_models_and_their_tags(registry: Registry, model: str) -> None:
-    ok(registry("model", "create", model, "--description", "d", "--tag", "team=risk"))
-    assert registry("model", "create", model.upper()).code == 5
-    ok(registry("model", "edit", model, "--description", "e", "--reason", "clearer"))
-    assert ok(registry("tag", "set", model, "a=1", "b=x=y")).out == f"{model} a=1 b=x=y team=risk\n"
-    assert ok(registry("tag", "remove", model, "a", "team")).out == f"{model} b=x=y\n"
-    ok(registry("model", "lifecycle", model, "open", "--reason", "migration"))
-    ok(registry("model", "delete", model, "--reason", "gone"))
-    shown = answer(registry("model", "show", model, "--json"))
+def test_models_and_their_tags(run_cli: CommandLine, model: str) -> None:
+    ok(run_cli("model", "create", model, "--description", "d", "--tag", "team=risk"))
+    assert run_cli("model", "create", model.upper()).code == 5
+    ok(run_cli("model", "edit", model, "--description", "e", "--reason", "clearer"))
+    assert ok(run_cli("tag", "set", model, "a=1", "b=x=y")).out == f"{model} a=1 b=x=y team=risk\n"
+    assert ok(run_cli("tag", "remove", model, "a", "team")).out == f"{model} b=x=y\n"
+    ok(run_cli("model", "lifecycle", model, "open", "--reason", "migration"))
+    ok(run_cli("model", "delete", model, "--reason", "gone"))
+    shown = answer(run_cli("model", "show", model, "--json"))
     assert (shown["state"], shown["description"], shown["lifecycle"]) == ("deleted", "e", "open")
-    assert registry("register", model, "model").code in (4, 5)
-    assert model in ok(registry("model", "list", "--deleted", "--limit", "0")).out
-    ok(registry("model", "restore", model))
-    assert "active" in ok(registry("model", "list", "--limit", "0")).out
+    assert run_cli("register", model, "model").code in (4, 5)
+    assert model in ok(run_cli("model", "list", "--deleted", "--limit", "0")).out
+    ok(run_cli("model", "restore", model))
+    assert "active" in ok(run_cli("model", "list", "--limit", "0")).out
 
 
-def test_metrics_know_their_dataset(registry: Registry, model: str, place: Place) -> None:
+def test_metrics_know_their_dataset(run_cli: CommandLine, model: str, place: Place) -> None:
     for name in ("train", "test", "other"):
         (place.cwd / f"{name}.csv").write_text(name)
     digest = "sha256:" + hashlib.sha256(b"test").hexdigest()
@@ -327,18 +325,18 @@ def test_metrics_know_their_dataset(registry: Registry, model: str, place: Place
         Path("model/number").write_text(str(number))
         on_data = [f"auc={test}@test.csv", f"auc={train}@train.csv"][:: 1 if number == 1 else -1]
         options = [part for text in (*on_data, "loss=1") for part in ("--metric", text)]
-        ok(registry("register", model, "model", *data, *options))
+        ok(run_cli("register", model, "model", *data, *options))
 
-    wrong = registry("register", model, "model", *data, "--metric", "auc=1@tset.csv")
-    mixed = registry("search", f"name = '{model}'", "--order-by", "metrics.auc DESC")
+    wrong = run_cli("register", model, "model", *data, "--metric", "auc=1@tset.csv")
+    mixed = run_cli("search", f"name = '{model}'", "--order-by", "metrics.auc DESC")
     best = ["search", f"name = '{model}'", "--order-by", f"metrics.auc ON '{digest}' DESC"]
-    found = ok(registry(*best))
+    found = ok(run_cli(*best))
     measure = ["version", "measure", f"{model}:1", "--metric", "auc=0.97"]
-    said = [ok(registry(*measure, "--data", data)).out for data in ("test.csv", "other.csv", digest)]
+    said = [ok(run_cli(*measure, "--data", data)).out for data in ("test.csv", "other.csv", digest)]
     (place.cwd / "test.csv").unlink()
-    said.append(ok(registry("version", "measure", f"{model}:1", "--metric", "auc=0.98@test.csv")).out)
-    unknown = registry(*measure, "--data", "tset.csv")
-    several = registry(*measure, "--metric", "f1=1@test.csv")
+    said.append(ok(run_cli("version", "measure", f"{model}:1", "--metric", "auc=0.98@test.csv")).out)
+    unknown = run_cli(*measure, "--data", "tset.csv")
+    several = run_cli(*measure, "--metric", "f1=1@test.csv")
 
     assert (wrong.code, several.code, unknown.code) == (2, 2, 2)
     assert "'tset.csv' is no dataset of --data, no file here and no digest; did you mean 'test.csv'?" in wrong.err
@@ -350,24 +348,24 @@ def test_metrics_know_their_dataset(registry: Registry, model: str, place: Place
     assert "auc=0.95@train.csv auc=0.93@test.csv loss=1" in found.out
     assert said == [f"{model}:1 auc=0.97 on test.csv\n", f"{model}:1 auc=0.97 on other.csv\n",
                     f"{model}:1 auc=0.97 on {digest}\n", f"{model}:1 auc=0.98 on test.csv\n"]  # fmt: skip
-    assert ok(registry(*best)).out.splitlines()[1].startswith(f"{model}:1")
-    assert "auc=0.99@train.csv" in ok(registry("show", f"{model}:1")).out
-    assert "other.csv" in ok(registry("version", "metrics", f"{model}:1")).out
+    assert ok(run_cli(*best)).out.splitlines()[1].startswith(f"{model}:1")
+    assert "auc=0.99@train.csv" in ok(run_cli("show", f"{model}:1")).out
+    assert "other.csv" in ok(run_cli("version", "metrics", f"{model}:1")).out
 
 
-def test_a_search_finds_versions_and_models(registry: Registry, model: str) -> None:
+def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) -> None:
     for number, auc in ((1, "0.5"), (2, "0.95")):
         Path("model/number").write_text(str(number))
-        ok(registry("register", model, "model", "--metric", f"auc={auc}", "--tag", f"team={model}"))
+        ok(run_cli("register", model, "model", "--metric", f"auc={auc}", "--tag", f"team={model}"))
     own = f"tags.team = '{model}'"
 
-    table = ok(registry("search", f"{own} AND metrics.auc > 0.9")).out
-    newest = answer(registry("search", own, "--json"))
-    best = answer(registry("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
-    models = answer(registry("search", f"name = '{model}'", "--models", "--json"))
-    wrong = registry("search", "colour = 'red'")
+    table = ok(run_cli("search", f"{own} AND metrics.auc > 0.9")).out
+    newest = answer(run_cli("search", own, "--json"))
+    best = answer(run_cli("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
+    models = answer(run_cli("search", f"name = '{model}'", "--models", "--json"))
+    wrong = run_cli("search", "colour = 'red'")
     long = ",".join(f"'{number:032x}'" for number in range(999))  # too long for an address
-    many = answer(registry("search", f"tags.team IN ({long}, '{model}')", "--json"))
+    many = answer(run_cli("search", f"tags.team IN ({long}, '{model}')", "--json"))
 
     assert f"{model}:2" in table
     assert f"{model}:1" not in table
@@ -388,71 +386,71 @@ def test_a_search_of_mlflows_clients_for_a_thousand_runs_is_answered(service: st
     assert (found.status_code, found.json()) == (200, {})
 
 
-def test_history_says_who_did_what_and_why(registry: Registry, model: str) -> None:
-    serve(registry, model, 1)
+def test_history_says_who_did_what_and_why(run_cli: CommandLine, model: str) -> None:
+    serve(run_cli, model, 1)
 
-    told = answer(registry("history", model, "--json"))
+    told = answer(run_cli("history", model, "--json"))
     assert [entry["action"] for entry in told["items"]] == [
         "version.promoted",
         "version.promoted",
         "version.registered",
         "model.created",
     ]
-    assert "smoke tests passed" in ok(registry("history", f"{model}:1")).out
-    promoted = answer(registry("audit", "--model", model, "--action", "version.promoted", "--since", "1h", "--json"))
+    assert "smoke tests passed" in ok(run_cli("history", f"{model}:1")).out
+    promoted = answer(run_cli("audit", "--model", model, "--action", "version.promoted", "--since", "1h", "--json"))
     assert {entry["actor"]["name"] for entry in promoted["items"]} == {"local-dev"}
-    assert answer(registry("audit", "--model", model, "--until", "1h", "--json"))["items"] == []
-    exported = ok(registry("audit", "--model", model, "--format", "jsonl")).out.splitlines()
+    assert answer(run_cli("audit", "--model", model, "--until", "1h", "--json"))["items"] == []
+    exported = ok(run_cli("audit", "--model", model, "--format", "jsonl")).out.splitlines()
     assert json.loads(exported[0])["action"] == "model.created"
-    assert ok(registry("audit", "--model", model, "--format", "csv")).out.startswith("at,")
+    assert ok(run_cli("audit", "--model", model, "--format", "csv")).out.startswith("at,")
 
 
-def test_tokens_come_and_go(registry: Registry, model: str) -> None:
-    made = answer(registry("token", "create", "ci-job", "--role", "writer", "--name", "ci", "--json"))
+def test_tokens_come_and_go(run_cli: CommandLine, model: str) -> None:
+    made = answer(run_cli("token", "create", "ci-job", "--role", "writer", "--name", "ci", "--json"))
     assert made["token"].startswith("mrp_")
-    listed = ok(registry("token", "list")).out
+    listed = ok(run_cli("token", "list")).out
     assert made["token"] not in listed
     assert "ISSUED BY" in listed
-    assert answer(registry("token", "list", "--mine", "--json"))["items"] == []
-    refused = registry("token", "revoke", made["id"], "--mine")
+    assert answer(run_cli("token", "list", "--mine", "--json"))["items"] == []
+    refused = run_cli("token", "revoke", made["id"], "--mine")
     assert (refused.code, "that acts as you" in refused.err) == (4, True), refused
-    ok(registry("token", "revoke", made["id"], "--reason", "seen in a log"))
-    listed = answer(registry("token", "list", "--json"))["items"]
+    ok(run_cli("token", "revoke", made["id"], "--reason", "seen in a log"))
+    listed = answer(run_cli("token", "list", "--json"))["items"]
     assert [token["revoked_at"] is not None for token in listed if token["id"] == made["id"]] == [True]
-    assert answer(registry("whoami", "--json"))["mode"] == "dev"
-    unknown = registry("token", "revoke", "nope")
+    assert answer(run_cli("whoami", "--json"))["mode"] == "dev"
+    unknown = run_cli("token", "revoke", "nope")
     assert (unknown.code, "check the path, and the names and ids in it" in unknown.err) == (4, True)
 
 
-def test_the_servers_own_commands(registry: Registry, place: Place) -> None:
-    ok(registry("db", "upgrade", "--data-dir", "data"))
-    assert ok(registry("db", "check", "--data-dir", "data")).out == "The database is as this release expects.\n"
-    assert ok(registry("db", "current", "--data-dir", "data")).out
-    empty = registry("audit", "verify", "--data-dir", "data")
+def test_the_servers_own_commands(run_cli: CommandLine, place: Place) -> None:
+    ok(run_cli("db", "upgrade", "--data-dir", "data"))
+    assert ok(run_cli("db", "check", "--data-dir", "data")).out == "The database is as this release expects.\n"
+    assert ok(run_cli("db", "current", "--data-dir", "data")).out
+    empty = run_cli("audit", "verify", "--data-dir", "data")
     assert (empty.code, empty.out.splitlines()[-1]) == (
         2,
         "Cannot tell: the log is empty (0 entries in 0 chains read).",
     )
     first, again = (
-        registry("admin", "bootstrap", "--data-dir", "data"),
-        registry("admin", "bootstrap", "--data-dir", "data"),
+        run_cli("admin", "bootstrap", "--data-dir", "data"),
+        run_cli("admin", "bootstrap", "--data-dir", "data"),
     )
     assert (first.code, again.code) == (0, 1)
     token = (place.cwd / "data" / "bootstrap-token").read_text().strip()
     assert token in first.err + first.out
-    assert "1 entries, whole" in ok(registry("audit", "verify", "--data-dir", "data")).out
+    assert "1 entries, whole" in ok(run_cli("audit", "verify", "--data-dir", "data")).out
 
 
 @pytest.mark.parametrize(
     "command", [["serve", "--dev"], ["db", "upgrade"], ["audit", "verify", "--local"], ["worker", "--once"]]
 )
 def test_wrong_settings_are_all_named_at_once(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch, command: list[str]
+    run_cli: CommandLine, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.setenv("REGISTRY_STORAGE_URL", "http://x")
     monkeypatch.setenv("REGISTRY_MAX_BODY_BYTES", "many")
 
-    done = registry(*command)
+    done = run_cli(*command)
 
     assert done.code == 2
     assert "REGISTRY_STORAGE_URL" in done.err
@@ -474,7 +472,6 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -
             connection, _ = silent.accept()
             with connection:
                 connection.recv(1)
-                time.sleep(0.1)
                 process.send_signal(signal.SIGINT)
                 out, err = process.communicate(timeout=60)
 
@@ -482,7 +479,7 @@ def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -
 
 
 def test_the_client_finds_the_registry_and_does_what_the_commands_do(
-    registry: Registry, model: str, place: Place, monkeypatch: pytest.MonkeyPatch, service: str
+    run_cli: CommandLine, model: str, place: Place, monkeypatch: pytest.MonkeyPatch, service: str
 ) -> None:
     monkeypatch.delenv("REGISTRY_URL")
     (place.cwd / ".registry.toml").write_text(f'url = "{service}"\n')
@@ -503,9 +500,9 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
             client.promote(model, reason="which?")
         found = [version["number"] for version in client.search(f"name = '{model}' AND metrics.auc > 0.92")]
         difference = client.compare(f"{model}:1", f"{model}:2")
-        shown = ok(registry("compare", f"{model}#production", f"{model}:2"))
-        told = answer(registry("compare", f"{model}:1", model, "--json"))
-        same = registry("compare", model, f"{model}:2", "--json")
+        shown = ok(run_cli("compare", f"{model}#production", f"{model}:2"))
+        told = answer(run_cli("compare", f"{model}:1", model, "--json"))
+        same = run_cli("compare", model, f"{model}:2", "--json")
         then = client.as_of(model, before)
 
     assert (dry["dry_run"], back["number"], back["displaced"], again["target"]) == (True, 1, 2, "staging")
@@ -523,12 +520,12 @@ def test_the_client_finds_the_registry_and_does_what_the_commands_do(
     assert (same.code, answer(same)["same"], difference.same) == (0, True, False)
 
 
-def test_a_pull_of_some_files_with_a_cache(registry: Registry, model: str, place: Place) -> None:
-    ok(registry("register", model, "model"))
+def test_a_pull_of_some_files_with_a_cache(run_cli: CommandLine, model: str, place: Place) -> None:
+    ok(run_cli("register", model, "model"))
 
-    some = answer(registry("pull", model, "-o", "one", "--include", "*.bin", "--cache", "cache", "--json"))
-    rest = ok(registry("pull", model, "-o", "two", "--exclude", "nothing", "--cache", "cache"))
-    none = registry("pull", model, "-o", "three", "--include", "*.onnx")
+    some = answer(run_cli("pull", model, "-o", "one", "--include", "*.bin", "--cache", "cache", "--json"))
+    rest = ok(run_cli("pull", model, "-o", "two", "--exclude", "nothing", "--cache", "cache"))
+    none = run_cli("pull", model, "-o", "three", "--include", "*.onnx")
 
     assert (some["written"], some["cached"]) == (["weights/model.bin"], [])
     assert "1 from the cache" in rest.out

@@ -11,9 +11,8 @@ from registry.cli.main import COMMANDS, cli
 from registry.cli.support.exit_codes import MEANINGS
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
+from tests.cli.conftest import CommandLine
 from tests.support.processes import SCRIPTS, environment
-
-from .conftest import Registry
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
@@ -99,8 +98,8 @@ def test_the_options_of_every_command_are_described_once() -> None:
         (["serve", "--bind", "127.0.0.1:1", "--port", "2"], "not both"),
     ],
 )
-def test_what_is_called_otherwise_here_leads_somewhere(registry: Registry, arguments: list[str], says: str) -> None:
-    done = registry(*arguments)
+def test_what_is_called_otherwise_here_leads_somewhere(run_cli: CommandLine, arguments: list[str], says: str) -> None:
+    done = run_cli(*arguments)
 
     assert done.code == 2
     assert says in done.err

@@ -34,7 +34,7 @@ def role(postgres_server: str, url: URL) -> Iterator[str]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Callable[..., Result]:
+def run_cli(tmp_path: Path) -> Callable[..., Result]:
     def run(*arguments: str, url: URL) -> Result:
         variables = {
             "REGISTRY_DATABASE_URL": shown(url),
@@ -67,14 +67,14 @@ def refusal(done: Result) -> str:
     return line
 
 
-def test_what_the_url_says_is_kept(url: URL, registry: Callable[..., Result]) -> None:
+def test_what_the_url_says_is_kept(url: URL, run_cli: Callable[..., Result]) -> None:
     sql(shown(url), "CREATE SCHEMA mlreg")
     own = url.update_query_dict(
         {"options": "-c search_path=mlreg -c statement_timeout=7000", "application_name": "mine"}
     )
 
-    upgraded, checked = registry("db", "upgrade", url=own), registry("db", "check", url=own)
-    lacking = registry("db", "check", url=url)
+    upgraded, checked = run_cli("db", "upgrade", url=own), run_cli("db", "check", url=own)
+    lacking = run_cli("db", "check", url=url)
 
     assert (upgraded.exit_code, checked.exit_code) == (0, 0), upgraded.output + checked.output
     tables = "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_schema IN ('public', 'mlreg')"
@@ -84,39 +84,39 @@ def test_what_the_url_says_is_kept(url: URL, registry: Callable[..., Result]) ->
 
 
 def test_a_role_that_may_not_create_tables_is_told_what_it_needs(
-    url: URL, role: str, registry: Callable[..., Result]
+    url: URL, role: str, run_cli: Callable[..., Result]
 ) -> None:
     sql(shown(url), "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
 
-    assert "GRANT CREATE, USAGE ON SCHEMA" in refusal(registry("db", "upgrade", url=url.set(username=role)))
+    assert "GRANT CREATE, USAGE ON SCHEMA" in refusal(run_cli("db", "upgrade", url=url.set(username=role)))
 
 
-def test_a_role_without_rights_is_told_how_it_gets_them(url: URL, role: str, registry: Callable[..., Result]) -> None:
-    assert registry("db", "upgrade", url=url).exit_code == 0
+def test_a_role_without_rights_is_told_how_it_gets_them(url: URL, role: str, run_cli: Callable[..., Result]) -> None:
+    assert run_cli("db", "upgrade", url=url).exit_code == 0
 
-    assert "registry db upgrade --app-role NAME" in refusal(registry("db", "check", url=url.set(username=role)))
+    assert "registry db upgrade --app-role NAME" in refusal(run_cli("db", "check", url=url.set(username=role)))
 
 
-def test_a_search_path_without_a_schema_is_named(url: URL, registry: Callable[..., Result]) -> None:
+def test_a_search_path_without_a_schema_is_named(url: URL, run_cli: Callable[..., Result]) -> None:
     lost = url.update_query_dict({"options": "-c search_path=nowhere"})
 
-    assert "CREATE SCHEMA" in refusal(registry("db", "upgrade", url=lost))
+    assert "CREATE SCHEMA" in refusal(run_cli("db", "upgrade", url=lost))
 
 
-def test_a_database_that_is_not_there_is_named(url: URL, registry: Callable[..., Result]) -> None:
-    line = refusal(registry("db", "upgrade", url=url.set(database="lost")))
+def test_a_database_that_is_not_there_is_named(url: URL, run_cli: Callable[..., Result]) -> None:
+    line = refusal(run_cli("db", "upgrade", url=url.set(database="lost")))
 
     assert 'database "lost" does not exist: create it' in line
 
 
 @pytest.mark.parametrize("command", [("db", "upgrade"), ("db", "check"), ("doctor",)], ids=" ".join)
 def test_an_encoding_that_cannot_hold_every_text_is_refused(
-    postgres_server: str, registry: Callable[..., Result], command: tuple[str, ...]
+    postgres_server: str, run_cli: Callable[..., Result], command: tuple[str, ...]
 ) -> None:
     name = f"ascii_{uuid.uuid4().hex[:12]}"
     sql(postgres_server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
 
-    done = registry(*command, url=make_url(postgres_server).set(database=name))
+    done = run_cli(*command, url=make_url(postgres_server).set(database=name))
 
     sql(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     assert done.exit_code == 8

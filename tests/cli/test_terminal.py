@@ -16,7 +16,7 @@ import requests
 from werkzeug.wrappers import Request, Response
 
 from tests.support import web_server
-from tests.support.forks import serving
+from tests.support.forked_processes import serving
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, environment
 from tests.support.servers import eventually

@@ -15,11 +15,11 @@ from registry.client import RegistryClient
 from registry.db.models import Token
 from registry.db.session import transaction
 from registry.services.monitoring import table_counts
-from tests.support.api import HOST, Api, expect
-from tests.support.face import Face
+from tests.cli.conftest import CommandLine
+from tests.support.api import HOST, Api
+from tests.support.mlflow_api import MlflowApi
+from tests.support.replies import expect
 from tests.support.web_server import serving
-
-from .conftest import Registry
 
 HEADER = "X-Token-Expires-At"
 DAY = timedelta(days=1)
@@ -62,7 +62,7 @@ def test_every_response_to_a_token_near_its_end_says_when_that_is(
     end = age(app, token, life=life, left=left)
 
     replies = [ann.get("/models"), ann.get("/models/nothing"), ann.post("/models", {"name": "fraud"})]
-    replies.append(Face(ann.client, ann.token)("GET", "/registered-models/get", name="nothing"))
+    replies.append(MlflowApi(ann.client, ann.token)("GET", "/registered-models/get", name="nothing"))
 
     assert [reply.status_code for reply in replies] == [200, 404, 403, 404]
     assert [reply.headers.get(HEADER) for reply in replies] == [end if warns else None] * 4
@@ -71,16 +71,16 @@ def test_every_response_to_a_token_near_its_end_says_when_that_is(
 
 
 def test_commands_and_clients_warn_of_the_end_of_their_token(
-    app: Flask, api: Api, url: str, registry: Registry, caplog: pytest.LogCaptureFixture
+    app: Flask, api: Api, url: str, run_cli: CommandLine, caplog: pytest.LogCaptureFixture
 ) -> None:
     token, ann = made(api, "ann")
-    quiet = registry("model", "list", "--url", url, "--token", str(ann.token))
+    quiet = run_cli("model", "list", "--url", url, "--token", str(ann.token))
     end = age(app, token, life=90 * DAY, left=3 * DAY)
     said = f"the API token ends at {end[:16].replace('T', ' ')} UTC; replace it"
 
-    text = registry("audit", "--url", url, "--token", str(ann.token), "--limit", "1")
-    machine = registry("audit", "--url", url, "--token", str(ann.token), "--limit", "1", "--json")
-    ending = registry("token", "list", "--expiring", "--url", url, "--token", str(ann.token), "--json")
+    text = run_cli("audit", "--url", url, "--token", str(ann.token), "--limit", "1")
+    machine = run_cli("audit", "--url", url, "--token", str(ann.token), "--limit", "1", "--json")
+    ending = run_cli("token", "list", "--expiring", "--url", url, "--token", str(ann.token), "--json")
     with caplog.at_level(logging.WARNING, "registry.client"), RegistryClient(url, ann.token) as client:
         caplog.clear()
         for _ in range(2):

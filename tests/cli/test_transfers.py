@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.support import forks
-from tests.support.checkouts import checkout
-from tests.support.forks import serving
+from tests.cli.forward_proxy import ForwardProxy, proxying
+from tests.support import forked_processes
+from tests.support.forked_processes import serving
+from tests.support.git_repositories import checkout
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment
-
-from .proxy import Proxy, proxying
 
 PART = 5 << 20
 PARTS = 7
@@ -36,7 +35,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def proxy() -> Iterator[Proxy]:
+def proxy() -> Iterator[ForwardProxy]:
     with proxying() as running:
         yield running
 
@@ -44,13 +43,13 @@ def proxy() -> Iterator[Proxy]:
 class Commands:
     """Runs ``registry`` as a process in *cwd*, through the proxy."""
 
-    def __init__(self, cwd: Path, service: str, proxy: Proxy) -> None:
+    def __init__(self, cwd: Path, service: str, proxy: ForwardProxy) -> None:
         self.cwd = cwd
         home = {"HOME": str(cwd), "XDG_CONFIG_HOME": str(cwd / "config"), "GIT_CEILING_DIRECTORIES": str(cwd.parent)}
         self.env = environment(REGISTRY_URL=service, http_proxy=proxy.url, no_proxy="", **home)
 
     def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return forks.server().run("registry", *arguments, cwd=self.cwd, env=self.env)
+        return forked_processes.server().run("registry", *arguments, cwd=self.cwd, env=self.env)
 
     @contextmanager
     def begun(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
@@ -67,7 +66,7 @@ class Commands:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, service: str, proxy: Proxy) -> Commands:
+def run_cli(tmp_path: Path, service: str, proxy: ForwardProxy) -> Commands:
     return Commands(tmp_path, service, proxy)
 
 
@@ -92,10 +91,10 @@ def same(left: Path, right: Path) -> bool:
 
 
 def test_a_large_file_goes_up_in_parts_and_comes_back_in_ranges(
-    registry: Commands, proxy: Proxy, model: str, tmp_path: Path
+    run_cli: Commands, proxy: ForwardProxy, model: str, tmp_path: Path
 ) -> None:
-    done = ok(registry("register", model, "model", "--wait", "--json"))
-    ok(registry("pull", model, "-o", "out", "--json"))
+    done = ok(run_cli("register", model, "model", "--wait", "--json"))
+    ok(run_cli("pull", model, "-o", "out", "--json"))
 
     assert done["version"]["state"] == "ready"
     assert len(proxy.transfers("PUT")) == PARTS + 1
@@ -106,34 +105,34 @@ def test_a_large_file_goes_up_in_parts_and_comes_back_in_ranges(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_upload_that_was_ended_is_gone_on_from(
-    registry: Commands, proxy: Proxy, model: str, tmp_path: Path, number: signal.Signals
+    run_cli: Commands, proxy: ForwardProxy, model: str, tmp_path: Path, number: signal.Signals
 ) -> None:
     proxy.hold("PUT", 4)
-    with registry.begun("register", model, "model", "--jobs", "2") as process:
+    with run_cli.begun("register", model, "model", "--jobs", "2") as process:
         proxy.await_full()
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     proxy.release()
     proxy.passed.clear()
 
-    ok(registry("register", model, "model", "--json"))
+    ok(run_cli("register", model, "model", "--json"))
 
     told = "Interrupted. Run the same command again: it goes on where this one stopped.\n"
     assert (process.returncode, out, err) == ((130, "", told) if number == signal.SIGINT else (-9, "", ""))
     assert len(proxy.transfers("PUT")) == PARTS - 3 + 1  # of the four that passed one was the small file
-    ok(registry("pull", model, "-o", "out", "--json"))
+    ok(run_cli("pull", model, "-o", "out", "--json"))
     assert same(tmp_path / "model", tmp_path / "out")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_download_that_was_ended_is_gone_on_from(
-    registry: Commands, proxy: Proxy, model: str, tmp_path: Path, number: signal.Signals
+    run_cli: Commands, proxy: ForwardProxy, model: str, tmp_path: Path, number: signal.Signals
 ) -> None:
-    ok(registry("register", model, "model", "--json"))
+    ok(run_cli("register", model, "model", "--json"))
     (tmp_path / "model" / "MLmodel").unlink()
-    version = ok(registry("register", model, "model", "--json"))["version"]["number"]
+    version = ok(run_cli("register", model, "model", "--json"))["version"]["number"]
     proxy.hold("GET", 2)
-    with registry.begun("pull", f"{model}:{version}", "-o", "out", "--jobs", "1") as process:
+    with run_cli.begun("pull", f"{model}:{version}", "-o", "out", "--jobs", "1") as process:
         proxy.await_full()
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
@@ -141,7 +140,7 @@ def test_a_download_that_was_ended_is_gone_on_from(
     proxy.passed.clear()
     assert not (tmp_path / "out" / "weights.bin").exists()
 
-    ok(registry("pull", f"{model}:{version}", "-o", "out", "--json"))
+    ok(run_cli("pull", f"{model}:{version}", "-o", "out", "--json"))
 
     told = "Interrupted. Run the same command again: it goes on where this one stopped.\n"
     assert (process.returncode, out, err) == ((130, "", told) if number == signal.SIGINT else (-9, "", ""))
@@ -150,12 +149,12 @@ def test_a_download_that_was_ended_is_gone_on_from(
 
 
 def test_a_flipped_byte_on_the_way_ends_with_7_and_keeps_nothing(
-    registry: Commands, proxy: Proxy, model: str, tmp_path: Path
+    run_cli: Commands, proxy: ForwardProxy, model: str, tmp_path: Path
 ) -> None:
-    ok(registry("register", model, "model", "--json"))
+    ok(run_cli("register", model, "model", "--json"))
     proxy.spoil = lambda body: body[:-1] + bytes([body[-1] ^ 1]) if len(body) > PART else body
 
-    done = registry("pull", model, "-o", "out")
+    done = run_cli("pull", model, "-o", "out")
 
     assert (done.returncode, done.stdout) == (7, "")
     assert done.stderr.startswith("error: weights.bin: the bytes are not the registered ones")
@@ -164,7 +163,7 @@ def test_a_flipped_byte_on_the_way_ends_with_7_and_keeps_nothing(
 
 @pytest.mark.parametrize("method", ["PUT", "GET"])
 def test_a_store_that_fails_now_and_then_costs_nothing_but_time(
-    registry: Commands, proxy: Proxy, model: str, tmp_path: Path, method: str
+    run_cli: Commands, proxy: ForwardProxy, model: str, tmp_path: Path, method: str
 ) -> None:
     seen: list[str] = []
 
@@ -176,26 +175,26 @@ def test_a_store_that_fails_now_and_then_costs_nothing_but_time(
 
     proxy.refuse = refuse
 
-    ok(registry("register", model, "model", "--json"))
-    ok(registry("pull", model, "-o", "out", "--json"))
+    ok(run_cli("register", model, "model", "--json"))
+    ok(run_cli("pull", model, "-o", "out", "--json"))
 
     assert len(seen) > 3
     assert same(tmp_path / "model", tmp_path / "out")
 
 
-def test_what_the_directory_ignores_is_not_registered(registry: Commands, model: str, tmp_path: Path) -> None:
+def test_what_the_directory_ignores_is_not_registered(run_cli: Commands, model: str, tmp_path: Path) -> None:
     (tmp_path / "model" / ".registryignore").write_text("# not the model\n*.tmp\nlogs/\n")
     (tmp_path / "model" / "logs").mkdir()
     for name in ("scratch.tmp", "logs/today", "notes.txt"):
         (tmp_path / "model" / name).write_text(name)
 
-    done = ok(registry("register", model, "model", "--exclude", "weights.bin", "--json"))
+    done = ok(run_cli("register", model, "model", "--exclude", "weights.bin", "--json"))
 
     reference = f"{model}:{done['version']['number']}"
-    listed = ok(registry("version", "files", reference, "--json"))["items"]
+    listed = ok(run_cli("version", "files", reference, "--json"))["items"]
     assert [file["path"] for file in listed] == ["MLmodel", "notes.txt"]
-    compared = registry("verify", "model", "--against", reference, "--json")
+    compared = run_cli("verify", "model", "--against", reference, "--json")
     assert compared.returncode == 7
     assert json.loads(compared.stdout)["extra"] == [".registryignore", "logs/today", "scratch.tmp", "weights.bin"]
     left_out = [f"--exclude={pattern}" for pattern in (".registryignore", "*.tmp", "logs/", "weights.bin")]
-    assert ok(registry("verify", "model", "--against", reference, *left_out, "--json"))["ok"]
+    assert ok(run_cli("verify", "model", "--against", reference, *left_out, "--json"))["ok"]

@@ -50,7 +50,7 @@ class Site:
 
 
 @dataclass
-class Store(Site):
+class FakeStore(Site):
     """Signed URLs, more or less: PUT and GET of ``/<sha256>``, with Range; PUT of ``/<sha256>/<part>``."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
@@ -84,10 +84,10 @@ class Store(Site):
 
 
 @dataclass
-class Registry(Site):
+class FakeRegistry(Site):
     """One model with version 1, whose files are ``files``; what is registered is kept in ``registered``."""
 
-    store: Store = field(default_factory=Store)
+    store: FakeStore = field(default_factory=FakeStore)
     files: dict[str, bytes] = field(default_factory=dict)
     listed: list[dict[str, Any]] | None = None
     known: set[str] = field(default_factory=set)
@@ -264,21 +264,21 @@ def online() -> Iterator[Callable[[Site], Site]]:
 
 
 @pytest.fixture
-def store(online: Callable[[Site], Site]) -> Store:
-    site = Store()
+def store(online: Callable[[Site], Site]) -> FakeStore:
+    site = FakeStore()
     online(site)
     return site
 
 
 @pytest.fixture
-def registry(online: Callable[[Site], Site], store: Store) -> Registry:
-    site = Registry(store=store)
+def registry(online: Callable[[Site], Site], store: FakeStore) -> FakeRegistry:
+    site = FakeRegistry(store=store)
     online(site)
     return site
 
 
 @pytest.fixture
-def client(registry: Registry) -> Iterator[RegistryClient]:
+def client(registry: FakeRegistry) -> Iterator[RegistryClient]:
     with RegistryClient(registry.url, TOKEN, retries=2, retry_seconds=2) as connected:
         yield connected
 

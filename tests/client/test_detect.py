@@ -9,8 +9,8 @@ import pytest
 
 from registry.client import detect
 from registry.client.detect import ci, git, public_repository
-from tests.support import checkouts
-from tests.support.checkouts import run_git
+from tests.support import git_repositories
+from tests.support.git_repositories import run_git
 
 GITHUB = {
     "GITHUB_ACTIONS": "true",
@@ -242,7 +242,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     top = tmp_path / "fraud-training"
     (top / "jobs").mkdir(parents=True)
     (top / "jobs" / "train.py").write_text("print()\n")
-    checkouts.checkout(top)
+    git_repositories.checkout(top)
     (top / "model").mkdir()
     return top
 

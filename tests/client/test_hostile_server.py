@@ -19,12 +19,12 @@ from registry.client import RegistryClient, errors
 from registry.client.transfer.ranges import STEP
 from registry.rules.manifest import MOST_FILES
 from tests.api.hostile import paths
-
-from .conftest import Answer, Registry, Store, reply, sha256
+from tests.client.conftest import Answer, FakeRegistry, FakeStore, reply, sha256
 
 LONG = [path for _, path in paths.HARMFUL if max(map(len, path.encode().split(b"/"))) > 255]
 WRITABLE = [path for _, path in paths.HARMFUL if path not in LONG]
-NEVER = [path for _, path in paths.REFUSED if isinstance(path, str) and path not in dict(paths.HARMFUL).values()]
+HARMFUL = {path for _, path in paths.HARMFUL}
+NEVER = [path for _, path in paths.REFUSED if isinstance(path, str) and path not in HARMFUL]
 
 
 def entries(directory: Path) -> set[str]:
@@ -32,7 +32,7 @@ def entries(directory: Path) -> set[str]:
     return {found.relative_to(directory).as_posix() for found in directory.rglob("*")}
 
 
-def listing(registry: Registry, store: Store, *names: str) -> None:
+def listing(registry: FakeRegistry, store: FakeStore, *names: str) -> None:
     """Let version 1 have files of these names, each with bytes of its own."""
     registry.listed = []
     for index, name in enumerate(names):
@@ -48,7 +48,7 @@ def at_files(answer: Any) -> Answer:
 
 @pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL], ids=[what for what, _ in paths.HARMFUL])
 def test_a_path_that_could_harm_is_not_written(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path, path: str
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path, path: str
 ) -> None:
     listing(registry, store, "model.bin", path)
 
@@ -61,7 +61,7 @@ def test_a_path_that_could_harm_is_not_written(
 
 
 def test_paths_that_earlier_releases_took_are_written_when_they_are_allowed(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path
 ) -> None:
     names = [f"d{index}/{path}" for index, path in enumerate(WRITABLE)]
     listing(registry, store, *names)
@@ -75,8 +75,8 @@ def test_paths_that_earlier_releases_took_are_written_when_they_are_allowed(
 
 
 def test_the_command_line_pulls_them_only_when_told_to(
-    registry: Registry,
-    store: Store,
+    registry: FakeRegistry,
+    store: FakeStore,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -96,7 +96,7 @@ def test_the_command_line_pulls_them_only_when_told_to(
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_path_that_leaves_a_directory_is_never_written(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path, allowed: bool
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path, allowed: bool
 ) -> None:
     for path in NEVER:
         listing(registry, store, "model.bin", path)
@@ -109,9 +109,9 @@ def test_a_path_that_leaves_a_directory_is_never_written(
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-@pytest.mark.parametrize("names", [names for what, names in paths.CLASHES if not what.startswith("A041")], ids=str)
+@pytest.mark.parametrize("names", [names for what, names in paths.CLASHES if "repository" not in what], ids=str)
 def test_nothing_is_written_twice_to_one_place(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path, names: list[str], allowed: bool
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path, names: list[str], allowed: bool
 ) -> None:
     listing(registry, store, *names)
 
@@ -122,7 +122,7 @@ def test_nothing_is_written_twice_to_one_place(
 
 
 def test_files_that_make_a_repository_are_not_written(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path
 ) -> None:
     listing(registry, store, "HEAD", "config", "objects/a", "refs/a")
 
@@ -132,7 +132,7 @@ def test_files_that_make_a_repository_are_not_written(
 
 @pytest.mark.parametrize("form", ["absolute", "relative"])
 def test_a_digest_that_is_a_path_does_not_reach_a_file_outside_of_the_cache(
-    registry: Registry, client: RegistryClient, tmp_path: Path, form: str
+    registry: FakeRegistry, client: RegistryClient, tmp_path: Path, form: str
 ) -> None:
     mine, cache = tmp_path / "mine", tmp_path / "cache"
     mine.write_bytes(b"mine")
@@ -166,7 +166,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_a_list_without_an_end_is_an_error(
-    registry: Registry, client: RegistryClient, tmp_path: Path, kind: str
+    registry: FakeRegistry, client: RegistryClient, tmp_path: Path, kind: str
 ) -> None:
     registry.hold({"a": b"a"})
     answers = ENDLESS[kind]()
@@ -179,7 +179,7 @@ def test_a_list_without_an_end_is_an_error(
     assert entries(tmp_path) == set()
 
 
-def test_an_answer_without_an_end_is_an_error(registry: Registry, client: RegistryClient, tmp_path: Path) -> None:
+def test_an_answer_without_an_end_is_an_error(registry: FakeRegistry, client: RegistryClient, tmp_path: Path) -> None:
     registry.hold({"a": b"a"})
     body = itertools.chain([b'{"items": ["'], itertools.repeat(b" " * (1 << 20)))
     registry.answers.append(at_files(lambda request: Response(body, content_type="application/json")))
@@ -188,7 +188,7 @@ def test_an_answer_without_an_end_is_an_error(registry: Registry, client: Regist
         client.pull("fraud:1", tmp_path / "out")
 
 
-def test_a_refusal_without_an_end_is_an_error(registry: Registry, client: RegistryClient, tmp_path: Path) -> None:
+def test_a_refusal_without_an_end_is_an_error(registry: FakeRegistry, client: RegistryClient, tmp_path: Path) -> None:
     registry.hold({"a": b"a"})
     registry.signs = False
     body = itertools.repeat(b" " * (1 << 20))
@@ -222,7 +222,7 @@ def test_a_refusal_without_an_end_is_an_error(registry: Registry, client: Regist
     ids=str,
 )
 def test_a_list_of_something_else_is_an_error(
-    registry: Registry, client: RegistryClient, tmp_path: Path, answer: Any
+    registry: FakeRegistry, client: RegistryClient, tmp_path: Path, answer: Any
 ) -> None:
     registry.hold({"a": b"a"})
     registry.answers.append(at_files(lambda request: reply(answer)))
@@ -233,7 +233,7 @@ def test_a_list_of_something_else_is_an_error(
     assert entries(tmp_path) == set()
 
 
-def test_a_deeply_nested_answer_is_an_error(registry: Registry, client: RegistryClient) -> None:
+def test_a_deeply_nested_answer_is_an_error(registry: FakeRegistry, client: RegistryClient) -> None:
     registry.answers.append(lambda request: Response("[" * 100_000, content_type="application/json"))
 
     with pytest.raises(errors.UnexpectedReply):
@@ -241,7 +241,7 @@ def test_a_deeply_nested_answer_is_an_error(registry: Registry, client: Registry
 
 
 def test_a_directory_that_becomes_a_link_on_the_way_is_not_written_through(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path
 ) -> None:
     registry.hold({"weights/a": b"1", "weights/b": b"2", "weights/c": b"3"})
     (tmp_path / "elsewhere").mkdir()
@@ -260,7 +260,7 @@ def test_a_directory_that_becomes_a_link_on_the_way_is_not_written_through(
 
 
 def test_a_target_that_becomes_a_link_on_the_way_is_not_written_through(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path
 ) -> None:
     registry.hold({"a": b"1", "deep/b": b"2", "deep/c": b"3"})
     (tmp_path / "elsewhere").mkdir()
@@ -280,7 +280,7 @@ def test_a_target_that_becomes_a_link_on_the_way_is_not_written_through(
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "other file"])
 def test_an_unfinished_file_that_is_replaced_on_the_way_gets_no_name(
-    registry: Registry, store: Store, client: RegistryClient, tmp_path: Path, kind: str
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, tmp_path: Path, kind: str
 ) -> None:
     registry.hold({"large": bytes(3 * STEP)})
     (tmp_path / "victim").write_bytes(b"mine")
@@ -307,7 +307,7 @@ def test_an_unfinished_file_that_is_replaced_on_the_way_gets_no_name(
     assert (tmp_path / "victim").read_bytes() == b"mine"
 
 
-def test_sweeping_leftovers_follows_no_link(registry: Registry, client: RegistryClient, tmp_path: Path) -> None:
+def test_sweeping_leftovers_follows_no_link(registry: FakeRegistry, client: RegistryClient, tmp_path: Path) -> None:
     registry.hold({"a": b"1"})
     leftover = ".registry-" + "0" * 32
     (tmp_path / "elsewhere").mkdir()
@@ -353,7 +353,7 @@ ARCHIVES: dict[str, bytes] = {
 
 @pytest.mark.parametrize("kind", ARCHIVES)
 def test_nothing_that_a_server_puts_into_an_archive_reaches_a_program_that_unpacks_it(
-    registry: Registry, client: RegistryClient, kind: str
+    registry: FakeRegistry, client: RegistryClient, kind: str
 ) -> None:
     registry.hold({"MLmodel": b"flavors"})
     sent = ARCHIVES[kind] + bytes(1024)
@@ -372,7 +372,7 @@ def test_nothing_that_a_server_puts_into_an_archive_reaches_a_program_that_unpac
     assert names == set()
 
 
-def test_an_archive_without_an_end_is_an_error(registry: Registry, client: RegistryClient) -> None:
+def test_an_archive_without_an_end_is_an_error(registry: FakeRegistry, client: RegistryClient) -> None:
     registry.hold({"MLmodel": b"flavors"})
     endless = itertools.chain([GOOD, bytes(1024)], itertools.repeat(bytes(1 << 16)))
     registry.answers.append(lambda request: Response(endless) if request.path.endswith("/archive") else None)
@@ -381,7 +381,9 @@ def test_an_archive_without_an_end_is_an_error(registry: Registry, client: Regis
         client.archive("fraud:1", io.BytesIO())
 
 
-def test_an_archive_is_the_same_whatever_its_server_calls_the_owner(registry: Registry, client: RegistryClient) -> None:
+def test_an_archive_is_the_same_whatever_its_server_calls_the_owner(
+    registry: FakeRegistry, client: RegistryClient
+) -> None:
     registry.hold({"MLmodel": b"flavors"})
     sent = member("MLmodel", b"flavors", uname="root", mode=0o4777, mtime=7) + bytes(1024)
     registry.answers.append(lambda request: Response(sent) if request.path.endswith("/archive") else None)

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from registry.client import RegistryClient, comparison, records, types
-
-from .conftest import Registry, reply
+from tests.client.conftest import FakeRegistry, reply
 
 VERSION: dict[str, Any] = {
     "model": "fraud", "number": 3, "state": "ready", "state_reason": None, "stage": "production", "rolled_back": False,
@@ -66,7 +65,7 @@ def test_an_answer_is_shown_in_short(shape: Any, answer: dict[str, Any], expecte
     assert json.loads(json.dumps(record)) == pickle.loads(pickle.dumps(record)) == copy.deepcopy(record) == answer
 
 
-def test_lists_and_answers_of_calls_are_shown_in_short(registry: Registry, client: RegistryClient) -> None:
+def test_lists_and_answers_of_calls_are_shown_in_short(registry: FakeRegistry, client: RegistryClient) -> None:
     registry.answers.append(
         lambda request: (
             reply({"items": [VERSION], "next_cursor": None}) if request.path.endswith("/versions") else reply(VERSION)
@@ -77,7 +76,7 @@ def test_lists_and_answers_of_calls_are_shown_in_short(registry: Registry, clien
     assert repr(client.versions.get("fraud", 3)) == SHOWN
 
 
-def test_versions_are_flat_rows(registry: Registry, client: RegistryClient) -> None:
+def test_versions_are_flat_rows(registry: FakeRegistry, client: RegistryClient) -> None:
     version = VERSION | {
         "run_state": "unfinished",
         "evaluations": EVALUATIONS,

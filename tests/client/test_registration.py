@@ -7,15 +7,14 @@ from werkzeug.wrappers import Request, Response
 
 from registry.client import RegistryClient, errors
 from registry.client.files import scan
-
-from .conftest import Registry, Store, once, problem, reply, sha256, upload
+from tests.client.conftest import FakeRegistry, FakeStore, once, problem, reply, sha256, upload
 
 MLMODEL = sha256(b"flavors: {}\n")
 WEIGHTS = sha256(b"\x00\x01" * 1000)
 
 
 def test_the_bytes_arrive_before_the_version(
-    registry: Registry, store: Store, client: RegistryClient, source: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     registered = client.register("fraud", source, detect=False, metrics={"auc": 0.93}, tags={"team": "risk"})
 
@@ -33,7 +32,7 @@ def test_the_bytes_arrive_before_the_version(
 
 
 def test_uploads_carry_exactly_the_signed_headers_and_a_length(
-    store: Store, registry: Registry, client: RegistryClient, source: Path
+    store: FakeStore, registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     (source / "empty").write_bytes(b"")
 
@@ -46,7 +45,7 @@ def test_uploads_carry_exactly_the_signed_headers_and_a_length(
 
 
 def test_what_the_registry_has_is_not_sent_again(
-    registry: Registry, store: Store, client: RegistryClient, source: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     registry.known.add(WEIGHTS)
 
@@ -56,7 +55,9 @@ def test_what_the_registry_has_is_not_sent_again(
     assert registered["uploads"]["sent"] == 1
 
 
-def test_equal_files_are_sent_once(registry: Registry, store: Store, client: RegistryClient, source: Path) -> None:
+def test_equal_files_are_sent_once(
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path
+) -> None:
     (source / "copy.bin").write_bytes(b"\x00\x01" * 1000)
 
     client.register("fraud", source, jobs=8)
@@ -66,7 +67,7 @@ def test_equal_files_are_sent_once(registry: Registry, store: Store, client: Reg
 
 
 def test_each_call_has_its_own_key_unless_one_is_given(
-    registry: Registry, client: RegistryClient, source: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     client.register("fraud", source)
     client.register("fraud", source, update=True)
@@ -80,7 +81,7 @@ def test_each_call_has_its_own_key_unless_one_is_given(
     assert options == [{"update": None, "anew": None}, {"update": True, "anew": None}, {"update": None, "anew": True}]
 
 
-def test_the_model_is_made_when_there_is_none(registry: Registry, client: RegistryClient, source: Path) -> None:
+def test_the_model_is_made_when_there_is_none(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
     client.register("fraud", source)
     client.register("fraud", source)
 
@@ -89,14 +90,14 @@ def test_the_model_is_made_when_there_is_none(registry: Registry, client: Regist
     ] == [{"name": "fraud"}]
 
 
-def test_another_job_may_make_the_model_first(registry: Registry, client: RegistryClient, source: Path) -> None:
+def test_another_job_may_make_the_model_first(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
     taken = problem(409, "already_exists", "There is a model fraud.")
     registry.answers.append(lambda request: taken if request.path == "/api/v1/models" else None)
 
     assert client.register("fraud", source)["created"]
 
 
-def test_a_deleted_model_is_not_brought_back(registry: Registry, client: RegistryClient, source: Path) -> None:
+def test_a_deleted_model_is_not_brought_back(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
     registry.model = {"name": "fraud", "state": "deleted"}
 
     client.register("fraud", source)
@@ -106,7 +107,7 @@ def test_a_deleted_model_is_not_brought_back(registry: Registry, client: Registr
 
 @pytest.mark.parametrize("status", [403, 410])
 def test_an_expired_url_is_signed_again(
-    registry: Registry, store: Store, client: RegistryClient, source: Path, status: int
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path, status: int
 ) -> None:
     store.answers.append(lambda request: None if request.args.get("fresh") else Response(status=status))
 
@@ -117,7 +118,7 @@ def test_an_expired_url_is_signed_again(
 
 
 def test_an_url_that_is_refused_again_is_an_error_that_names_the_file(
-    store: Store, client: RegistryClient, source: Path
+    store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     store.answers.append(lambda request: Response("<Error><Code>SignatureDoesNotMatch</Code></Error>", status=403))
 
@@ -137,7 +138,7 @@ def test_an_url_that_is_refused_again_is_an_error_that_names_the_file(
     ],
 )
 def test_what_answers_in_place_of_the_store_is_named_with_the_remedy(
-    store: Store, client: RegistryClient, source: Path, status: int, body: str, advice: str
+    store: FakeStore, client: RegistryClient, source: Path, status: int, body: str, advice: str
 ) -> None:
     store.answers.append(lambda request: Response(body, status=status, content_type="text/html"))
 
@@ -146,7 +147,7 @@ def test_what_answers_in_place_of_the_store_is_named_with_the_remedy(
 
 
 def test_a_page_that_repeats_a_signed_address_shows_it_to_nobody(
-    store: Store, client: RegistryClient, source: Path
+    store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     page = "<p>denied: https://s3.test/a?X-Amz-Signature=0123 and /transfer/secret here</p>"
     store.answers.append(lambda request: Response(page, status=403, content_type="text/html"))
@@ -155,7 +156,9 @@ def test_a_page_that_repeats_a_signed_address_shows_it_to_nobody(
         client.register("fraud", source)
 
 
-def test_bytes_that_the_store_finds_wrong_are_refused_bytes(store: Store, client: RegistryClient, source: Path) -> None:
+def test_bytes_that_the_store_finds_wrong_are_refused_bytes(
+    store: FakeStore, client: RegistryClient, source: Path
+) -> None:
     store.answers.append(lambda request: Response("<Error><Code>BadDigest</Code></Error>", status=400))
 
     with pytest.raises(errors.UploadRefused, match=r"the store refused the bytes \(400 BadDigest\)"):
@@ -163,7 +166,7 @@ def test_bytes_that_the_store_finds_wrong_are_refused_bytes(store: Store, client
 
 
 def test_bytes_that_are_there_already_are_completed(
-    registry: Registry, store: Store, client: RegistryClient, source: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     store.blobs |= {MLMODEL: b"flavors: {}\n", WEIGHTS: b"\x00\x01" * 1000}
     store.answers.append(lambda request: Response(status=412))
@@ -173,7 +176,7 @@ def test_bytes_that_are_there_already_are_completed(
     assert registry.known == {MLMODEL, WEIGHTS}
 
 
-def test_a_store_that_hiccups_gets_the_whole_file_again(store: Store, client: RegistryClient, source: Path) -> None:
+def test_a_store_that_hiccups_gets_the_whole_file_again(store: FakeStore, client: RegistryClient, source: Path) -> None:
     reports: list[tuple[str, int, int]] = []
     store.answers.append(once(Response(status=503)))
 
@@ -184,7 +187,7 @@ def test_a_store_that_hiccups_gets_the_whole_file_again(store: Store, client: Re
 
 
 def test_a_store_that_stays_down_registers_nothing(
-    registry: Registry, store: Store, client: RegistryClient, source: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     store.answers.append(lambda request: Response(status=503))
 
@@ -195,7 +198,7 @@ def test_a_store_that_stays_down_registers_nothing(
 
 
 def test_other_bytes_than_announced_are_refused_with_the_files_name(
-    registry: Registry, client: RegistryClient, source: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     refused = [upload(digest, "failed", reason="The bytes have another digest.") for digest in (MLMODEL, WEIGHTS)]
     answer = reply({"items": refused})
@@ -208,7 +211,7 @@ def test_other_bytes_than_announced_are_refused_with_the_files_name(
 
 
 def test_a_file_that_changes_between_hashing_and_upload_is_an_error(
-    registry: Registry, store: Store, client: RegistryClient, source: Path
+    registry: FakeRegistry, store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     def overwrite(step: str, done: int, total: int) -> None:
         if step == "upload" and done == 0:
@@ -222,7 +225,7 @@ def test_a_file_that_changes_between_hashing_and_upload_is_an_error(
 
 
 def test_a_file_that_grows_during_the_upload_is_an_error(
-    registry: Registry, client: RegistryClient, source: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     big = source / "weights" / "model.bin"
     big.write_bytes(b"x" * (4 * scan.CHUNK))
@@ -239,7 +242,7 @@ def test_a_file_that_grows_during_the_upload_is_an_error(
 
 
 def test_a_lost_answer_is_asked_for_again_and_makes_one_version(
-    registry: Registry, client: RegistryClient, source: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     lost = [True]
 
@@ -257,7 +260,7 @@ def test_a_lost_answer_is_asked_for_again_and_makes_one_version(
 
 
 def test_a_retried_job_learns_that_its_version_was_there(
-    registry: Registry, client: RegistryClient, source: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     existing = reply({"created": False, "version": registry.version()})
     registry.answers.append(lambda request: existing if request.path.endswith("/versions") else None)
@@ -266,7 +269,7 @@ def test_a_retried_job_learns_that_its_version_was_there(
 
 
 def test_the_answer_to_an_earlier_call_shows_the_version_as_it_is_now(
-    registry: Registry, client: RegistryClient, source: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path
 ) -> None:
     made, now = (
         {**registry.version(), "state": "ready"},

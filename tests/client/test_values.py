@@ -17,8 +17,7 @@ from typing import Any, cast
 import pytest
 
 from registry.client import RegistryClient, errors, values
-
-from .conftest import Registry, reply, sha256
+from tests.client.conftest import FakeRegistry, reply, sha256
 
 
 class Kind(Enum):
@@ -99,7 +98,7 @@ def test_scalars_of_numpy_are_values() -> None:
     ],
 )
 def test_what_is_no_value_is_refused_before_any_request(
-    registry: Registry, client: RegistryClient, source: Path, facts: Any, refusal: str
+    registry: FakeRegistry, client: RegistryClient, source: Path, facts: Any, refusal: str
 ) -> None:
     with pytest.raises(ValueError, match=refusal):
         client.register("fraud", source, detect=False, **facts)
@@ -107,7 +106,7 @@ def test_what_is_no_value_is_refused_before_any_request(
     assert registry.seen == []
 
 
-def test_tags_without_names_are_refused(registry: Registry, client: RegistryClient) -> None:
+def test_tags_without_names_are_refused(registry: FakeRegistry, client: RegistryClient) -> None:
     for edit in (partial(client.models.edit, "fraud"), partial(client.versions.edit, "fraud", 1)):
         with pytest.raises(ValueError, match="tags are a str, not values by their names"):
             edit(tags=cast(Any, "team=risk"))
@@ -115,7 +114,7 @@ def test_tags_without_names_are_refused(registry: Registry, client: RegistryClie
     assert registry.seen == []
 
 
-def test_a_text_in_place_of_a_list_is_refused(client: RegistryClient, registry: Registry, tmp_path: Path) -> None:
+def test_a_text_in_place_of_a_list_is_refused(client: RegistryClient, registry: FakeRegistry, tmp_path: Path) -> None:
     registry.hold({"a.bin": b"1"})
     calls: list[Any] = [
         lambda: client.pull("fraud:1", tmp_path / "out", only="a.bin"),
@@ -132,7 +131,7 @@ def test_a_text_in_place_of_a_list_is_refused(client: RegistryClient, registry: 
 
 
 def test_facts_are_sent_as_the_api_takes_them(
-    registry: Registry, client: RegistryClient, source: Path, tmp_path: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "train.csv").write_bytes(b"a,b\n")
     other: Any = {"name": "live", "digests": ["sha256:" + "1" * 64], "role": "test"}
@@ -164,14 +163,14 @@ def test_facts_are_sent_as_the_api_takes_them(
     assert sent["datasets"] == [train, other]
 
 
-def test_data_that_is_not_there_is_refused(registry: Registry, client: RegistryClient, source: Path) -> None:
+def test_data_that_is_not_there_is_refused(registry: FakeRegistry, client: RegistryClient, source: Path) -> None:
     with pytest.raises(errors.UnfitSource, match=r"'missing\.csv' is not a file"):
         client.register("fraud", source, detect=False, data=["missing.csv"])
 
     assert registry.seen == []
 
 
-def test_later_values_and_tags_are_converted_too(registry: Registry, client: RegistryClient) -> None:
+def test_later_values_and_tags_are_converted_too(registry: FakeRegistry, client: RegistryClient) -> None:
     registry.answers.append(lambda request: reply({"name": "fraud", "number": 1}))
 
     client.models.edit("fraud", tags={"tier": 1})
@@ -185,7 +184,7 @@ def test_later_values_and_tags_are_converted_too(registry: Registry, client: Reg
     ]
 
 
-def test_a_time_needs_a_zone(registry: Registry, client: RegistryClient) -> None:
+def test_a_time_needs_a_zone(registry: FakeRegistry, client: RegistryClient) -> None:
     with pytest.raises(errors.NotFound):
         client.as_of("fraud", datetime(2026, 11, 20, 13, tzinfo=UTC))
     with pytest.raises(ValueError, match="has no time zone"):
@@ -199,7 +198,7 @@ def test_a_time_needs_a_zone(registry: Registry, client: RegistryClient) -> None
 
 
 def test_the_run_and_the_code_of_a_ci_job_are_found(
-    registry: Registry, client: RegistryClient, source: Path, monkeypatch: pytest.MonkeyPatch
+    registry: FakeRegistry, client: RegistryClient, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in {
         "GITHUB_ACTIONS": "true",
@@ -242,7 +241,7 @@ NESTED = {"auc": 0.9, "val": {"loss": float("nan"), "top": {"5": 1}}, "lr": "1e-
 
 
 def test_files_of_values_are_read_as_training_scripts_write_them(
-    registry: Registry, client: RegistryClient, source: Path, tmp_path: Path
+    registry: FakeRegistry, client: RegistryClient, source: Path, tmp_path: Path
 ) -> None:
     text = json.dumps(NESTED)
     written = {

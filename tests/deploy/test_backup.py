@@ -24,13 +24,15 @@ from registry.config import Settings
 from registry.db import schema
 from registry.db.session import db
 from tests.conftest import SECRET
-from tests.support import forks
-from tests.support.api import Api, Given, expect
+from tests.support import forked_processes
+from tests.support.api import Api
 from tests.support.crashes import Crash
 from tests.support.databases import Database, empty_postgres
-from tests.support.oracle import Oracle
+from tests.support.invariants import Invariants
 from tests.support.postgres import find_binaries
 from tests.support.processes import environment
+from tests.support.registry_builder import in_process, named_run
+from tests.support.replies import expect
 from tests.support.s3_server import S3Server
 from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
@@ -67,7 +69,7 @@ class Place:
         settings = {"REGISTRY_DATABASE_URL": self.database_url, "REGISTRY_STORAGE_URL": f"file://{self.store}"}
         settings |= {"REGISTRY_SECRET_KEY": self.secret, "REGISTRY_DATA_DIR": str(self.store.parent), **self.bucket}
         program = [str(SCRIPT)] if crash is None else ["-c", CRASHING, json.dumps(asdict(crash)), str(SCRIPT)]
-        return forks.server().run(
+        return forked_processes.server().run(
             *program,
             *arguments,
             cwd=ROOT,
@@ -102,17 +104,17 @@ def scratch(database: Database, tmp_path: Path, request: pytest.FixtureRequest) 
 
 
 @pytest.fixture
-def oracle(
+def invariants(
     scratch: Place, database: Database, make_settings: Callable[..., Settings]
-) -> Iterator[Callable[[], Oracle]]:
+) -> Iterator[Callable[[], Invariants]]:
     made = []
 
-    def judge() -> Oracle:
+    def make_invariants() -> Invariants:
         app = create_app(make_settings(scratch.database_url, storage_url=f"file://{scratch.store}"))
-        made.append(Oracle(app, scratch.database_url, database.tokens["all"]))
+        made.append(Invariants(app, scratch.database_url, database.tokens["all"]))
         return made[-1]
 
-    yield judge
+    yield make_invariants
     for one in made:
         one.close()
 
@@ -127,14 +129,16 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         with self.fleet.caller() as caller:
-            caller.make("POST", "/models", {"name": self.model})
+            caller.registry.create_model(self.model)
             while not self.stop.is_set():
                 self.acknowledged = register(caller, self.model)
                 self.stop.wait(PAUSE)
 
 
 def register(caller: Caller, model: str) -> int:
-    return caller.version(model, caller.blob(random.randbytes(64)), str(random.random()), stage="production")
+    return caller.registry.model(model).version(
+        files=[caller.registry.file(random.randbytes(64))], run=named_run(str(random.random())), stage="production"
+    )
 
 
 def run_sql(url: str, statement: str) -> list[tuple[Any, ...]]:
@@ -152,7 +156,7 @@ def backup_of(done: subprocess.CompletedProcess[str], folder: Path) -> Path:
 
 @pytest.mark.parametrize("database", ["postgresql", pytest.param("sqlite", marks=pytest.mark.slow)], indirect=True)
 def test_a_backup_taken_under_load_restores_to_a_sound_registry(
-    fleet: Fleet, source: Place, scratch: Place, tmp_path: Path, oracle: Callable[[], Oracle]
+    fleet: Fleet, source: Place, scratch: Place, tmp_path: Path, invariants: Callable[[], Invariants]
 ) -> None:
     writers = [Writer(fleet, f"model-{number}") for number in range(WRITERS)]
     for writer in writers:
@@ -167,10 +171,10 @@ def test_a_backup_taken_under_load_restores_to_a_sound_registry(
     restored = scratch.run("restore", backup_of(taken, tmp_path / "backups"), "--deep", "--keep-tokens")
 
     assert (restored.returncode, restored.stderr.count("backup.py:")) == (0, 0), restored.stdout + restored.stderr
-    judge = oracle()
-    states = judge.assert_sound()
+    make_invariants = invariants()
+    states = make_invariants.assert_sound()
     for writer in writers:
-        numbers = judge.ledger.numbers(writer.model)
+        numbers = make_invariants.audit_reader.numbers(writer.model)
         assert numbers == list(range(1, len(numbers) + 1))
         assert before[writer.model] <= len(numbers) <= writer.acknowledged
     assert set(states.values()) <= {"ready"}
@@ -179,7 +183,7 @@ def test_a_backup_taken_under_load_restores_to_a_sound_registry(
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_second_backup_copies_only_what_is_new(fleet: Fleet, source: Place, tmp_path: Path) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
         first = source.run("take", tmp_path / "backups")
         (folder,) = (tmp_path / "backups").glob("2*")
@@ -206,7 +210,7 @@ def test_history_that_was_changed_in_a_backup_is_found(
     fleet: Fleet, source: Place, scratch: Place, tmp_path: Path, postgres_server: str
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
     with sa.create_engine(source.database_url, poolclass=sa.NullPool).begin() as connection:
         connection.exec_driver_sql("ALTER TABLE audit_entries DISABLE TRIGGER USER")
@@ -225,7 +229,7 @@ def test_what_is_missing_or_changed_in_a_backup_is_found(
     fleet: Fleet, source: Place, scratch: Place, tmp_path: Path
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         for _ in range(3):
             register(caller, "fraud")
     backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
@@ -287,12 +291,12 @@ def test_a_restored_registry_shows_no_number_again_and_takes_no_old_token(
     make_settings: Callable[..., Settings],
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
         run_sql(database.url, "UPDATE blobs SET checked_at = created_at FROM models")
         backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
         edited = [caller("PATCH", path, {"description": "lost"}).headers["ETag"] for path in EDITED]
-        caller.make("POST", "/models", {"name": "lost"})
+        caller.registry.create_model("lost")
         numbers = [register(caller, "fraud"), register(caller, "lost")]
         lost = {caller("GET", f"/models/{name}/stages/production").headers["ETag"] for name in ("fraud", "lost")}
         newest = max(caller.get("/audit?limit=1")["items"], key=lambda entry: entry["at"])
@@ -307,12 +311,12 @@ def test_a_restored_registry_shows_no_number_again_and_takes_no_old_token(
         first = Api(app.test_client(), scratch.bootstrap_token)
         roles = {"owner": "you", "roles": ["admin", "promoter", "auditor"]}
         api = Api(app.test_client(), expect(201, first.post("/tokens", roles))["token"])
-        given = Given(api)
+        registry = in_process(api)
         assert not {api.patch(path, {"description": "kept"}).headers["ETag"] for path in EDITED} & set(edited)
-        assert given.version("fraud", stage="production") == 1002
-        assert given.version("lost", stage="production") == 1001
+        assert registry.model("fraud").version(stage="production") == 1002
+        assert registry.model("lost").version(stage="production") == 1001
         assert numbers == [2, 1]
-        files = {"files": [given.file()]}
+        files = {"files": [registry.file()]}
         used = api.post("/models/fraud/versions", files | {"number": 2})
         assert (used.status_code, "is used up" in used.get_json()["detail"]) == (409, True)
         found = {api.get(f"/models/{name}/stages/production").headers["ETag"] for name in ("fraud", "lost")}
@@ -331,7 +335,7 @@ def test_a_store_in_use_is_taken_over_only_on_purpose(
     fleet: Fleet, source: Place, scratch: Place, tmp_path: Path
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
     backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
     target = replace(scratch, store=source.store)
@@ -355,7 +359,7 @@ def test_a_registry_moves_into_a_bucket_and_is_backed_up_there(
     fleet: Fleet, source: Place, scratch: Place, swift_s3: S3Server, tmp_path: Path
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
     bucket = swift_s3.new_bucket()
     place = {
@@ -383,7 +387,7 @@ def test_rotten_objects_and_rotten_copies_are_told_again_until_they_are_whole(
     fleet: Fleet, source: Place, tmp_path: Path
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
     folder = tmp_path / "backups"
     backup_of(take(source, folder), folder)
@@ -447,7 +451,7 @@ def test_a_restore_that_was_killed_is_run_again(
     if database.kind == "sqlite" and moment == "the database counts":
         crash = Crash("os.rename", "registry.db.restoring")
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         register(caller, "fraud")
     backup = backup_of(source.run("take", tmp_path / "backups"), tmp_path / "backups")
 

@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from registry.config import CLIENT_VARIABLES, VARIABLES
 from tests.conftest import SECRET
-from tests.support import forks, tools
+from tests.support import forked_processes, tool_environments
 from tests.support.databases import empty_postgres
 from tests.support.postgres import find_binaries
 from tests.support.processes import environment
@@ -120,9 +120,9 @@ def test_the_migration_makes_the_role_that_the_service_connects_as_and_that_back
     }  # fmt: skip
     command = [argument.replace("registry_app", role) for argument in SERVICES["migrate"]["command"]]
 
-    done = forks.server().run("registry", *command, cwd=tmp_path, env=environment(**given))
+    done = forked_processes.server().run("registry", *command, cwd=tmp_path, env=environment(**given))
     as_app = {**given, "REGISTRY_DATABASE_URL": app.render_as_string(hide_password=False)}
-    checked = forks.server().run("registry", "db", "check", cwd=tmp_path, env=environment(**as_app))
+    checked = forked_processes.server().run("registry", "db", "check", cwd=tmp_path, env=environment(**as_app))
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith(f"The role {role} has the application's rights.\n")
@@ -186,8 +186,13 @@ def test_what_waits_to_be_hashed_waits_on_the_disk():
 
 
 def test_compose_and_hadolint_find_nothing_wrong():
-    schema = [tools.validator("check-jsonschema"), "--builtin-schema", "vendor.compose-spec", DEPLOY / "compose.yaml"]
-    programs = [schema, [tools.validator("hadolint"), "--no-color", DEPLOY.parent / "Dockerfile"]]
+    schema = [
+        tool_environments.validator("check-jsonschema"),
+        "--builtin-schema",
+        "vendor.compose-spec",
+        DEPLOY / "compose.yaml",
+    ]
+    programs = [schema, [tool_environments.validator("hadolint"), "--no-color", DEPLOY.parent / "Dockerfile"]]
 
     found = [subprocess.run(program, capture_output=True, text=True, check=False) for program in programs]
 

@@ -19,8 +19,8 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import forks
-from tests.support.forks import Forked
+from tests.support import forked_processes
+from tests.support.forked_processes import Forked
 from tests.support.ports import free_port
 from tests.support.processes import environment
 from tests.support.servers import eventually
@@ -59,7 +59,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         REGISTRY_DRAIN_SECONDS="8", REGISTRY_METRICS_CACHE_SECONDS="0", PROMETHEUS_MULTIPROC_DIR=str(counts)
     )
     with (tmp_path / "log").open("wb") as log:
-        process = forks.server().start(
+        process = forked_processes.server().start(
             ["registry", "serve", "--dev", "--bind", f"127.0.0.1:{port}", "--workers", "2"],
             cwd=tmp_path,
             env=variables,

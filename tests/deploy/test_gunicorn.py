@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.bare_server import CONFIG, PATIENCE, BareServer, eventually, running
+from tests.support.gunicorn_server import CONFIG, PATIENCE, GunicornServer, eventually, running
 from tests.support.processes import SCRIPTS
 
 # `/held` answers only once the test has written the file `released`, so that a request is in flight for exactly as long
@@ -43,7 +43,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., BareServer]]:
+def serve(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., GunicornServer]]:
     with running(tmp_path, APPLICATION, environment) as start:
         yield start
 

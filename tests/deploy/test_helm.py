@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from registry.config import Settings
-from tests.support import tools
+from tests.support import tool_environments
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 CHART = DEPLOY / "helm"
@@ -59,7 +59,7 @@ EVERYTHING = {
 
 @cache
 def rendered(values: str = "{}") -> dict[str, Any]:
-    program = [tools.helm_python(), Path(__file__).with_name("render_chart.py"), CHART]
+    program = [tool_environments.helm_python(), Path(__file__).with_name("render_chart.py"), CHART]
     done = subprocess.run(program, input=values, capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -206,7 +206,7 @@ def test_what_the_chart_makes_is_as_kubernetes_own_schemas_have_it(tmp_path: Pat
     whole = tmp_path / "whole.yaml"
     made = [one for one in manifests(EVERYTHING).values() if one["kind"] != "ServiceMonitor"]
     whole.write_text("---\n".join(yaml.dump(one) for one in made))
-    program = [tools.validator("kubernetes-validate"), "--strict", whole]
+    program = [tool_environments.validator("kubernetes-validate"), "--strict", whole]
 
     validated = subprocess.run(program, capture_output=True, text=True, check=False)
 

@@ -19,7 +19,7 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from registry.config import VARIABLES, Settings
-from tests.support import tools
+from tests.support import tool_environments
 from tests.support.crashes import command
 from tests.support.databases import empty_postgres
 from tests.support.processes import environment
@@ -299,7 +299,17 @@ def test_checkov_finds_nothing(tmp_path: Path) -> None:
     options = ["--framework", "kubernetes", "dockerfile", "--skip-check", f"{OVERLAYS_CHOICE},{NO_NAMESPACE}"]
 
     checked = subprocess.run(
-        [tools.checkov(), "-d", tmp_path, *options, "--compact", "--quiet", "--skip-download", "-o", "json"],
+        [
+            tool_environments.checkov(),
+            "-d",
+            tmp_path,
+            *options,
+            "--compact",
+            "--quiet",
+            "--skip-download",
+            "-o",
+            "json",
+        ],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -334,7 +344,7 @@ def test_kustomize_makes_of_the_example_what_its_parts_say(tmp_path: Path) -> No
 
 
 def validate(*paths: Path) -> subprocess.CompletedProcess[str]:
-    program = [tools.validator("kubernetes-validate"), "--strict", *paths]
+    program = [tool_environments.validator("kubernetes-validate"), "--strict", *paths]
     return subprocess.run(program, capture_output=True, text=True, check=False)
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import SECRET
-from tests.support import tools
+from tests.support import tool_environments
 from tests.support.databases import Database
 from tests.support.processes import environment
 from tests.support.servers import Caller, Fleet, Launcher, running_fleet
@@ -497,7 +497,7 @@ def test_the_schema_refuses_a_word_that_github_does_not_know(tmp_path: Path) -> 
 
 def test_shellcheck_finds_nothing_in_any_script() -> None:
     scripts = [*sorted(DEPLOY.rglob("*.sh")), ROOT / ".ci" / "run"]
-    program = [tools.validator("shellcheck"), *scripts]
+    program = [tool_environments.validator("shellcheck"), *scripts]
 
     checked = subprocess.run(program, capture_output=True, text=True, check=False)
 
@@ -506,6 +506,6 @@ def test_shellcheck_finds_nothing_in_any_script() -> None:
 
 
 def schema_problems(schema: str, path: Path, *options: str) -> str:
-    program = [tools.validator("check-jsonschema"), "--builtin-schema", f"vendor.{schema}", *options, path]
+    program = [tool_environments.validator("check-jsonschema"), "--builtin-schema", f"vendor.{schema}", *options, path]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stdout + done.stderr

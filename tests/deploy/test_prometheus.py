@@ -19,9 +19,10 @@ from registry.db.session import db
 from registry.services.maintenance import heartbeats
 from registry.services.monitoring import table_counts
 from registry.telemetry.meters import meters
-from tests.support.api import Api, Given
+from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.promtool import promtool
+from tests.support.registry_builder import in_process
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -53,10 +54,10 @@ def told(databases: Callable[[str], Database], make_settings: Callable[..., Sett
     database.reset()
     app = create_app(make_settings(database.url))
     api = Api(app.test_client(), database.tokens["all"])
-    given = Given(api)
-    given.version("fraud", stage="production")
-    given.version("fraud", stage="production")
-    given.rollback("fraud")
+    registry = in_process(api)
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").rollback()
     api.get("/models/nothing")
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.front.conftest import APPLICATION, LARGE, variables
-from tests.support.bare_server import PATIENCE, BareServer, eventually, running
-from tests.support.debian import unpacked
+from tests.support.debian_packages import unpacked
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually, running
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 
@@ -35,14 +35,14 @@ http {{
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[BareServer]:
+def service(tmp_path: Path) -> Iterator[GunicornServer]:
     """One thread for transfers, which waits long for its client."""
     with running(tmp_path, APPLICATION, variables(tmp_path) | {"REGISTRY_STALL_SECONDS": "600"}) as start:
         yield start()
 
 
 @pytest.fixture
-def proxy(service: BareServer, tmp_path: Path) -> Iterator[BareServer]:
+def proxy(service: GunicornServer, tmp_path: Path) -> Iterator[GunicornServer]:
     folder, port = tmp_path / "nginx", free_port()
     folder.mkdir()
     (server,) = re.findall(r"```nginx\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -55,7 +55,7 @@ def proxy(service: BareServer, tmp_path: Path) -> Iterator[BareServer]:
         env={"PATH": os.environ["PATH"]},
         preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
     )
-    front = BareServer(process, port, folder)
+    front = GunicornServer(process, port, folder)
     try:
         eventually(lambda: _answers(front), f"nginx serves: {folder / 'error.log'}")
         yield front
@@ -64,14 +64,14 @@ def proxy(service: BareServer, tmp_path: Path) -> Iterator[BareServer]:
         process.wait(PATIENCE)
 
 
-def _answers(server: BareServer) -> bool:
+def _answers(server: GunicornServer) -> bool:
     try:
         return server.get("/livez")[0] == 200
     except OSError:
         return False
 
 
-def test_a_reader_that_stops_keeps_a_thread_of_the_proxy_only(proxy: BareServer, service: BareServer) -> None:
+def test_a_reader_that_stops_keeps_a_thread_of_the_proxy_only(proxy: GunicornServer, service: GunicornServer) -> None:
     with proxy.connect() as stopped:
         stopped.sendall(b"GET /large HTTP/1.1\r\nHost: registry.example.com\r\n\r\n")
         first = stopped.recv(1)
@@ -81,7 +81,7 @@ def test_a_reader_that_stops_keeps_a_thread_of_the_proxy_only(proxy: BareServer,
     assert [(status, len(body)) for status, body in others] == [(200, LARGE)] * 2
 
 
-def test_the_proxy_passes_requests_on_but_for_those_of_operators(proxy: BareServer) -> None:
+def test_the_proxy_passes_requests_on_but_for_those_of_operators(proxy: GunicornServer) -> None:
     size = 3_000_000
     path = b"/api/2.0/mlflow-artifacts/artifacts/a"
     head = b"PUT %b HTTP/1.1\r\nHost: registry.example.com\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"

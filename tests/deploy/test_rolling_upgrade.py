@@ -30,7 +30,8 @@ from registry.http.context import EXTENSION
 from registry.services.accounts import accounts
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.oracle import Oracle
+from tests.support.invariants import Invariants
+from tests.support.registry_builder import named_run
 from tests.support.releases import (
     REVISION,
     NoPreviousRelease,
@@ -123,9 +124,16 @@ class Client(threading.Thread):
     def register(self) -> None:
         for model in (self.model, SHARED):
             with self.balancer.caller() as caller:
-                file = caller.blob(random.randbytes(64))
+                file = caller.registry.file(random.randbytes(64))
             with self.balancer.caller() as caller:
-                self.registered.append((model, caller.version(model, file, f"{self.model}-{self.rounds}")))
+                self.registered.append(
+                    (
+                        model,
+                        caller.registry.model(model).version(
+                            files=[file], run=named_run(f"{self.model}-{self.rounds}")
+                        ),
+                    )
+                )
 
     def promote(self) -> None:
         for model, number in self.registered[-2:]:
@@ -215,16 +223,16 @@ def token_with(roles: list[str], app: Flask) -> str:
 
 
 @pytest.fixture
-def oracle(database: Database, make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Oracle]:
+def invariants(database: Database, make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Invariants]:
     app: Flask = create_app(make_settings(database.url, storage_url=f"file://{tmp_path / 'store'}"))
-    oracle = Oracle(app, database.url, database.tokens["all"])
-    yield oracle
-    oracle.close()
+    invariants = Invariants(app, database.url, database.tokens["all"])
+    yield invariants
+    invariants.close()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_no_request_fails_while_one_release_takes_over_from_another(
-    database: Database, pair: Pair, server_of: Callable[..., Server], oracle: Oracle
+    database: Database, pair: Pair, server_of: Callable[..., Server], invariants: Invariants
 ) -> None:
     found = pair.old.registry("db", "current", database_url=database.url)
     assert (found.returncode, found.stdout) == (0, f"{pair.before}\n"), found.stderr
@@ -235,7 +243,7 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
     clients = [Client(balancer, f"model-{number}", stop) for number in range(CLIENTS)]
     with balancer.caller() as caller:
         for model in (SHARED, *(client.model for client in clients)):
-            caller.make("POST", "/models", {"name": model})
+            caller.registry.create_model(model)
     for client in clients:
         client.start()
     try:
@@ -258,7 +266,7 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         old.stop()
         await_rounds(clients, 1)
         with balancer.caller() as caller:
-            caller.make("POST", "/models", {"name": "made-by-the-new-one"})
+            caller.registry.create_model("made-by-the-new-one")
     finally:
         stop.set()
         for client in clients:
@@ -270,19 +278,21 @@ def test_no_request_fails_while_one_release_takes_over_from_another(
         command = ("audit", "verify", "--baseline", "--accept-unsealed")
         accepted = pair.new.registry(*command, database_url=database.url, secret=SECRET)
         assert accepted.returncode == 0, accepted.stdout + accepted.stderr
-    states = oracle.assert_sound()
+    states = invariants.assert_sound()
     assert {f"{model}:{number}" for client in clients for model, number in client.registered} == states.keys()
     for client in clients:
-        oracle.ledger.assert_one_line(client.model)
-        oracle.ledger.assert_serial(client.model)
+        invariants.audit_reader.assert_one_line(client.model)
+        invariants.audit_reader.assert_serial(client.model)
         numbers = sorted(number for model, number in client.registered if model == client.model)
-        assert oracle.ledger.numbers(client.model) == numbers == list(range(1, len(numbers) + 1))
-        assert oracle.ledger.count(client.model, "version.promoted", stage="production") == len(client.promoted)
-    oracle.ledger.assert_one_line(SHARED)
-    oracle.ledger.assert_serial(SHARED)
+        assert invariants.audit_reader.numbers(client.model) == numbers == list(range(1, len(numbers) + 1))
+        assert invariants.audit_reader.count(client.model, "version.promoted", stage="production") == len(
+            client.promoted
+        )
+    invariants.audit_reader.assert_one_line(SHARED)
+    invariants.audit_reader.assert_serial(SHARED)
     if pair.after != REVISION:
         return
-    shown = {row.name: row.shown_at for row in oracle.ledger.rows("SELECT name, shown_at FROM models")}
+    shown = {row.name: row.shown_at for row in invariants.audit_reader.rows("SELECT name, shown_at FROM models")}
     assert (shown[SHARED], shown["made-by-the-new-one"]) == (None, "the front page")
 
 

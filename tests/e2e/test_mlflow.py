@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.forks import serving
-from tests.support.mlflow import MLFLOW, mlflow_python
+from tests.support.forked_processes import serving
+from tests.support.mlflow_environments import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 from tests.support.ports import free_port
 from tests.support.processes import environment

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import forks
+from tests.support import forked_processes
 from tests.support.ports import free_port
 from tests.support.processes import environment, serving
 
@@ -33,7 +33,7 @@ def modes(directory: Path) -> dict[str, str]:
 
 def run(*command: str, url: str, cwd: Path) -> None:
     env = environment(REGISTRY_URL=url)
-    done = forks.server().run("registry", *command, cwd=cwd, env=env)
+    done = forked_processes.server().run("registry", *command, cwd=cwd, env=env)
     assert done.returncode == 0, done.stderr
 
 

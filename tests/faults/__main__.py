@@ -12,7 +12,13 @@ import pytest
 from tests.faults.matrix import LEFT_OUT, ROWS, Matrix, document, table
 
 TESTS = Path(__file__).parents[1]
-PLACES = ["faults", "races", "migrations", "services/test_collection.py", "mlflow/test_lost_commits.py"]
+PLACES = [
+    "faults",
+    "races",
+    "migrations",
+    "services/maintenance/test_garbage_collection.py",
+    "mlflow/test_lost_commits.py",
+]
 
 
 def main(arguments: list[str]) -> int:

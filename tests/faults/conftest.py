@@ -15,12 +15,12 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET
-from tests.support import shelf as shelves
+from tests.support.audit_reader import AuditReader
+from tests.support.damageable_service import DamageableService, running_service
 from tests.support.databases import Database
-from tests.support.ledger import Ledger
-from tests.support.oracle import Oracle
+from tests.support.invariants import Invariants
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet, Launcher, running_fleet
-from tests.support.shelf import Shelf
 
 
 class StartFleet(Protocol):
@@ -51,10 +51,10 @@ def start(database: Database, launcher: Launcher, tmp_path: Path) -> Iterator[St
 
 def with_two_versions(caller: Caller, model: str) -> Caller:
     """Arrange *model*: its version 1 is in production, version 2 in staging."""
-    caller.make("POST", "/models", {"name": model})
-    file = caller.blob(uuid.uuid4().bytes)
-    caller.version(model, file, "1", stage="production")
-    caller.version(model, file, "2", stage="staging")
+    caller.registry.create_model(model)
+    file = caller.registry.file(uuid.uuid4().bytes)
+    caller.registry.model(model).version(files=[file], run=named_run("1"), stage="production")
+    caller.registry.model(model).version(files=[file], run=named_run("2"), stage="staging")
     return caller
 
 
@@ -71,30 +71,30 @@ def caller(fleet: Fleet) -> Iterator[Caller]:
 
 
 @pytest.fixture
-def ledger(database: Database, apps: Callable[[str], Flask]) -> Ledger:
-    return Ledger(database.url, apps(database.kind))
+def audit_reader(database: Database, apps: Callable[[str], Flask]) -> AuditReader:
+    return AuditReader(database.url, apps(database.kind))
 
 
 @pytest.fixture
-def open_shelf(
+def open_service(
     database: Database,
     make_settings: Callable[..., Settings],
     tmp_path: Path,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[..., Shelf]]:
+) -> Iterator[Callable[..., DamageableService]]:
     """A registry over a new store of a kind ("local", "moto", "swift"); keywords are settings."""
     with ExitStack() as stack:
 
-        def open_it(kind: str, **settings: Any) -> Shelf:
+        def open_it(kind: str, **settings: Any) -> DamageableService:
             where: dict[str, Any] = {"root": tmp_path / "store"}
             if kind != "local":
                 where = {"server": request.getfixturevalue(f"{kind}_s3")}
                 for name, value in where["server"].environment.items():
                     monkeypatch.setenv(name, value)
             make_app = functools.partial(_make_app, make_settings, database.url)
-            opened = shelves.shelf(kind, make_app, database.tokens["all"], database.url, **where, **settings)
-            return stack.enter_context(opened)
+            token = database.tokens["all"]
+            return stack.enter_context(running_service(kind, make_app, token, database.url, **where, **settings))
 
         yield open_it
 
@@ -104,28 +104,28 @@ def _make_app(make_settings: Callable[..., Settings], url: str, **settings: Any)
 
 
 @pytest.fixture
-def judge(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Oracle]]:
-    """An oracle over the test's database; keywords are the settings that name the store."""
+def make_invariants(database: Database, make_settings: Callable[..., Settings]) -> Iterator[Callable[..., Invariants]]:
+    """Make an ``Invariants`` over the test's database; keywords are the settings that name the store."""
     made = []
 
-    def make(**settings: Any) -> Oracle:
+    def make(**settings: Any) -> Invariants:
         app = create_app(make_settings(database.url, **settings))
-        made.append(Oracle(app, database.url, database.tokens["all"]))
+        made.append(Invariants(app, database.url, database.tokens["all"]))
         return made[-1]
 
     yield make
-    for oracle in made:
-        oracle.close()
+    for invariants in made:
+        invariants.close()
 
 
 @pytest.fixture
-def shelf(open_shelf: Callable[..., Shelf], request: pytest.FixtureRequest) -> Shelf:
+def service(open_service: Callable[..., DamageableService], request: pytest.FixtureRequest) -> DamageableService:
     """One of the kind that the test is parametrised with, with a model."""
-    opened = open_shelf(request.param)
-    opened.given.model()
+    opened = open_service(request.param)
+    opened.registry.create_model()
     return opened
 
 
 @pytest.fixture
-def oracle(shelf: Shelf, judge: Callable[..., Oracle]) -> Oracle:
-    return judge(**shelf.place)
+def invariants(service: DamageableService, make_invariants: Callable[..., Invariants]) -> Invariants:
+    return make_invariants(**service.place)

@@ -64,7 +64,7 @@ LEFT_OUT = {
 
 @dataclass
 class Result:
-    """What came of one row: how often the fault was injected, and after how many of them every oracle held."""
+    """What came of one row: how often the fault was injected, and after how many of them every invariant held."""
 
     fault: str
     runs: int = 0

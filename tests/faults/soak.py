@@ -25,8 +25,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.ledger import Ledger
-from tests.support.oracle import Oracle
+from tests.support.audit_reader import AuditReader
+from tests.support.invariants import Invariants
 from tests.support.postgres import ThrowawayPostgres
 from tests.support.servers import Fleet, Worker, eventually
 
@@ -54,7 +54,7 @@ class Client:
 
     def register(self, model: str) -> None:
         content = uuid.uuid4().bytes
-        file = self.persist(lambda: self.caller.blob(content))
+        file = self.persist(lambda: self.caller.registry.file(content))
         body = {"files": [file], "run": {"system": "soak", "id": uuid.uuid4().hex}}
         if answer := self.write("POST", f"/models/{model}/versions", body):
             self.acknowledged.append(("registered", model, answer["version"]["number"]))
@@ -128,7 +128,7 @@ class PutOff(Exception):
 
 @dataclass
 class Soak:
-    """``run`` lets clients work for a while under kills; ``judge`` says what is lost, and fails for what is wrong."""
+    """``run`` lets clients work for a while under kills; ``lost_writes`` counts lost ones, and fails for wrong ones."""
 
     fleet: Fleet
     worker: Worker
@@ -146,7 +146,7 @@ class Soak:
         working = [Client(self.fleet, at, random.Random(self.seed + at + 1)) for at in range(self.clients)]
         with self.fleet.caller() as caller:
             for model in MODELS:
-                caller.make("POST", "/models", {"name": model})
+                caller.registry.create_model(model)
         end = time.monotonic() + seconds
         with ThreadPoolExecutor(self.clients) as pool:
             duties = [pool.submit(client.work, stop) for client in working]
@@ -165,7 +165,7 @@ class Soak:
                 duty.result()
         return working
 
-    def judge(self, working: list[Client], ledger: Ledger, oracle: Oracle) -> int:
+    def lost_writes(self, working: list[Client], audit_reader: AuditReader, invariants: Invariants) -> int:
         """How many acknowledged writes are not there."""
         self.worker.kill()
         self.fleet.server.stop()
@@ -174,16 +174,16 @@ class Soak:
             told = Counter(
                 (kind, number) for client in working for kind, name, number in client.acknowledged if name == model
             )
-            history = _history(ledger, model)
+            history = _history(audit_reader, model)
             lost += sum((told - history).values())
             assert history == told, f"{model}: {history - told} was not acknowledged, {told - history} is lost"
-            numbers = ledger.numbers(model)
+            numbers = audit_reader.numbers(model)
             assert numbers == list(range(1, len(numbers) + 1))
-            if any(entry.stage == "production" for entry in ledger.entries(model)):
-                ledger.assert_serial(model)
-        ledger.assert_chains()
-        ledger.assert_bytes(self.fleet.store)
-        oracle.assert_sound()
+            if any(entry.stage == "production" for entry in audit_reader.entries(model)):
+                audit_reader.assert_serial(model)
+        audit_reader.assert_chains()
+        audit_reader.assert_bytes(self.fleet.store)
+        invariants.assert_sound()
         return lost
 
     @property
@@ -210,10 +210,10 @@ class Soak:
 ACTIONS = {"version.registered": "registered", "version.rolled_back": "rolled back"}
 
 
-def _history(ledger: Ledger, model: str) -> Counter[tuple[str, Any]]:
+def _history(audit_reader: AuditReader, model: str) -> Counter[tuple[str, Any]]:
     """What the audit chain tells of moves, without those that another move brought along."""
     found: Counter[tuple[str, Any]] = Counter()
-    for entry in ledger.entries(model):
+    for entry in audit_reader.entries(model):
         if entry.action in ACTIONS:
             found[ACTIONS[entry.action], entry.version] += 1
         elif entry.action in {"version.promoted", "version.demoted", "version.archived", "version.restored"}:

@@ -16,18 +16,19 @@ import requests
 from werkzeug.test import TestResponse
 
 from registry.client import RegistryClient
-from tests.support.api import HOST, expect
-from tests.support.bad_store import bad_store
-from tests.support.oracle import Oracle
+from tests.support.api import HOST
+from tests.support.damageable_service import MIB, PART, DamageableService, sha256
+from tests.support.faulty_store import faulty_store
+from tests.support.invariants import Invariants
+from tests.support.replies import expect
 from tests.support.s3_server import S3Server
-from tests.support.shelf import MIB, PART, Shelf, sha256
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 EXPIRY = 5  # seconds; a machine under load needs some between signing and sending
 LOCAL_SIGNATURE, S3_SIGNATURE = 43, 64  # characters at the end of an address
 
 
-STRICT = pytest.mark.parametrize("shelf", ["local", "swift"], indirect=True)
+STRICT = pytest.mark.parametrize("service", ["local", "swift"], indirect=True)
 
 
 class Dawdling:
@@ -43,8 +44,8 @@ class Dawdling:
 
 
 @contextmanager
-def connected(shelf: Shelf) -> Iterator[RegistryClient]:
-    with shelf.online() as url, RegistryClient(url, shelf.token) as client:
+def connected(service: DamageableService) -> Iterator[RegistryClient]:
+    with service.online() as url, RegistryClient(url, service.token) as client:
         yield client
 
 
@@ -52,48 +53,51 @@ def connected(shelf: Shelf) -> Iterator[RegistryClient]:
 @pytest.mark.parametrize("kind", ["local", "swift"])
 @pytest.mark.parametrize("form", ["one request", "parts"])
 def test_addresses_that_expire_while_a_client_sends_and_fetches_are_renewed(
-    open_shelf: Callable[..., Shelf],
-    judge: Callable[..., Oracle],
+    open_service: Callable[..., DamageableService],
+    make_invariants: Callable[..., Invariants],
     request: pytest.FixtureRequest,
     tmp_path: Path,
     kind: str,
     form: str,
 ) -> None:
-    shelf = open_shelf(kind, url_expiry=EXPIRY)
+    service = open_service(kind, url_expiry=EXPIRY)
     part = PART if kind == "local" else 5 * MIB
     sizes = [2 * part + 1] if form == "parts" else [100, 101, 102]
     (tmp_path / "model").mkdir()
     for number, size in enumerate(sizes):
         (tmp_path / "model" / f"{number}.bin").write_bytes(os.urandom(size))
 
-    with connected(shelf) as client:
+    with connected(service) as client:
         sending, fetching = Dawdling("upload"), Dawdling("download")
         done = client.register("fraud", tmp_path / "model", jobs=1, progress=sending)
-        shelf.work()
+        service.work()
         client.pull("fraud:1", tmp_path / "out", jobs=1, progress=fetching)
 
     assert done["uploads"]["sent"] == len(sizes)
     assert sending.rested
     assert fetching.rested
-    assert judge(**shelf.place).assert_sound() == {"fraud:1": "ready"}
+    assert make_invariants(**service.place).assert_sound() == {"fraud:1": "ready"}
     for path in (tmp_path / "model").iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_an_expired_address_is_tried_once_and_then_renewed(
-    open_shelf: Callable[..., Shelf], judge: Callable[..., Oracle], swift_s3: S3Server, tmp_path: Path
+    open_service: Callable[..., DamageableService],
+    make_invariants: Callable[..., Invariants],
+    swift_s3: S3Server,
+    tmp_path: Path,
 ) -> None:
-    with bad_store(swift_s3.endpoint_url) as outside:
-        shelf = open_shelf("swift", url_expiry=EXPIRY, s3_public_endpoint_url=outside.url)
+    with faulty_store(swift_s3.endpoint_url) as outside:
+        service = open_service("swift", url_expiry=EXPIRY, s3_public_endpoint_url=outside.url)
         (tmp_path / "model.bin").write_bytes(os.urandom(10 * MIB + 1))
 
-        with connected(shelf) as client:
+        with connected(service) as client:
             client.register("fraud", tmp_path / "model.bin", jobs=1, progress=Dawdling("upload"))
-        shelf.work()
+        service.work()
 
     sent = [path for method, path, _ in outside.seen if method == "PUT"]
     assert len(sent) == 2 * 3  # the first part too: what stands between passes whole bodies on
-    assert judge(**shelf.place).assert_sound() == {"fraud:1": "ready"}
+    assert make_invariants(**service.place).assert_sound() == {"fraud:1": "ready"}
 
 
 @dataclass(frozen=True)
@@ -105,13 +109,13 @@ class Attempt:
     content: bytes
     headers: Mapping[str, str]
 
-    def made(self, shelf: Shelf) -> int:
+    def made(self, service: DamageableService) -> int:
         """The status of the answer."""
         if not self.url.startswith(HOST):
             reply = requests.request(self.method, self.url, data=self.content, headers=self.headers, timeout=60)
             return reply.status_code
         path = self.url.removeprefix(HOST)
-        client = shelf.api.client
+        client = service.api.client
         with client.open(
             path, method=self.method, base_url=HOST, data=self.content, headers=dict(self.headers)
         ) as response:
@@ -122,7 +126,7 @@ class Attempt:
 class Signed:
     """Addresses of two uploads in one request, of the parts of a third and of a fourth, and for reading a version."""
 
-    shelf: Shelf
+    service: DamageableService
     first: bytes
     second: bytes
     large: bytes
@@ -136,7 +140,7 @@ class Signed:
 
     def grafted(self, onto: str, *, signature_of: str) -> str:
         """The address *onto* with the signature of another."""
-        cut = -LOCAL_SIGNATURE if self.shelf.kind == "local" else -S3_SIGNATURE
+        cut = -LOCAL_SIGNATURE if self.service.kind == "local" else -S3_SIGNATURE
         return str(self.targets[onto]["url"][:cut] + self.targets[signature_of]["url"][cut:])
 
     def changed(self, name: str, **changes: str | None) -> str:
@@ -151,21 +155,21 @@ class Signed:
 
 
 @pytest.fixture
-def signed(shelf: Shelf) -> Signed:
-    part = PART if shelf.kind == "local" else 5 * MIB
+def signed(service: DamageableService) -> Signed:
+    part = PART if service.kind == "local" else 5 * MIB
     first, second, large, larger = (os.urandom(size) for size in (500, 501, part + 200, part + 300))
-    version = shelf.version(os.urandom(200))
-    listed = expect(200, shelf.api.get(f"/models/fraud/versions/{version}/files?signed=true"))["items"]
+    version = service.registry.model("fraud").version(files=[service.brought(os.urandom(200))])
+    listed = expect(200, service.api.get(f"/models/fraud/versions/{version}/files?signed=true"))["items"]
     targets = {}
     for name, content in {"first": first, "second": second, "large": large, "larger": larger}.items():
-        upload = expect(201, shelf.api.post("/uploads", {"sha256": sha256(content), "size": len(content)}))
+        upload = expect(201, service.api.post("/uploads", {"sha256": sha256(content), "size": len(content)}))
         if upload["target"]:
             targets[name] = upload["target"]
             continue
         wanted = [{"number": number, "sha256": sha256(piece)} for number, piece in enumerate(cut(content, part), 1)]
-        items = expect(200, shelf.api.post(f"/uploads/{upload['id']}/parts", {"parts": wanted}))["items"]
+        items = expect(200, service.api.post(f"/uploads/{upload['id']}/parts", {"parts": wanted}))["items"]
         targets |= {f"{name}-{item['number']}": item["target"] for item in items}
-    return Signed(shelf, first, second, large, larger, targets, listed[0]["url"])
+    return Signed(service, first, second, large, larger, targets, listed[0]["url"])
 
 
 def cut(content: bytes, part: int) -> list[bytes]:
@@ -214,67 +218,71 @@ S3_ATTEMPTS: Mapping[str, Callable[[Signed], Attempt]] = {
 
 @pytest.mark.fault("F33")
 @pytest.mark.parametrize(
-    ("shelf", "what"),
+    ("service", "what"),
     [(kind, what) for kind in ("local", "swift") for what in ATTEMPTS] + [("swift", what) for what in S3_ATTEMPTS],
-    indirect=["shelf"],
+    indirect=["service"],
 )
-def test_an_address_is_good_for_nothing_else(shelf: Shelf, oracle: Oracle, signed: Signed, what: str) -> None:
-    before = oracle.objects()
+def test_an_address_is_good_for_nothing_else(
+    service: DamageableService, invariants: Invariants, signed: Signed, what: str
+) -> None:
+    before = invariants.objects()
 
-    status = ({**ATTEMPTS, **S3_ATTEMPTS})[what](signed).made(shelf)
+    status = ({**ATTEMPTS, **S3_ATTEMPTS})[what](signed).made(service)
 
     assert 400 <= status < 500
-    assert oracle.objects() == before
+    assert invariants.objects() == before
     for content in (signed.first, signed.large):
-        assert expect(409, shelf.register(content))["code"] == "blobs_missing"
-        shelf.brought(content)
-        assert expect(201, shelf.register(content))["created"]
-    assert set(oracle.assert_sound().values()) == {"ready"}
+        assert expect(409, service.register(content))["code"] == "blobs_missing"
+        service.brought(content)
+        assert expect(201, service.register(content))["created"]
+    assert set(invariants.assert_sound().values()) == {"ready"}
 
 
 @pytest.mark.fault("F33")
 @STRICT
-def test_an_address_that_is_used_again_changes_nothing(shelf: Shelf, oracle: Oracle) -> None:
+def test_an_address_that_is_used_again_changes_nothing(service: DamageableService, invariants: Invariants) -> None:
     content, other = os.urandom(500), os.urandom(500)
-    upload = shelf.sent(content)
-    expect(200, shelf.complete(upload))
-    before = oracle.objects()
+    upload = service.sent(content)
+    expect(200, service.complete(upload))
+    before = invariants.objects()
 
-    again = shelf.send(upload["target"], content).status_code
-    wrong = shelf.send(upload["target"], other).status_code
+    again = service.send(upload["target"], content).status_code
+    wrong = service.send(upload["target"], other).status_code
 
     assert again in {204, 412}
     assert 400 <= wrong < 500
-    assert oracle.objects() == before
-    assert expect(201, shelf.register(content))["created"]
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert invariants.objects() == before
+    assert expect(201, service.register(content))["created"]
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
 
 
 @STRICT
 def test_bytes_sent_to_an_upload_that_was_given_up_become_no_version_and_are_collected(
-    shelf: Shelf, oracle: Oracle
+    service: DamageableService, invariants: Invariants
 ) -> None:
     content = os.urandom(500)
-    upload = expect(201, shelf.api.post("/uploads", {"sha256": sha256(content), "size": 500}))
-    expect(200, shelf.api.delete(f"/uploads/{upload['id']}"))
+    upload = expect(201, service.api.post("/uploads", {"sha256": sha256(content), "size": 500}))
+    expect(200, service.api.delete(f"/uploads/{upload['id']}"))
 
-    taken = shelf.send(upload["target"], content).status_code < 300
+    taken = service.send(upload["target"], content).status_code < 300
 
-    assert taken == (shelf.kind != "local")  # S3 checks the address alone
-    refused: list[TestResponse] = [shelf.complete(upload), shelf.register(content)]
+    assert taken == (service.kind != "local")  # S3 checks the address alone
+    refused: list[TestResponse] = [service.complete(upload), service.register(content)]
     assert [expect(409, response)["code"] for response in refused] == ["conflict", "blobs_missing"]
-    assert len(oracle.objects(sha256(content))) == taken
-    assert oracle.assert_sound() == {}
-    assert oracle.objects() == []
+    assert len(invariants.objects(sha256(content))) == taken
+    assert invariants.assert_sound() == {}
+    assert invariants.objects() == []
 
 
 @STRICT
-def test_a_part_that_is_sent_again_after_the_end_changes_nothing(shelf: Shelf, oracle: Oracle, signed: Signed) -> None:
-    shelf.brought(signed.large)
-    assert expect(201, shelf.register(signed.large))["version"]["state"] == "ready"
-    before = oracle.objects()
+def test_a_part_that_is_sent_again_after_the_end_changes_nothing(
+    service: DamageableService, invariants: Invariants, signed: Signed
+) -> None:
+    service.brought(signed.large)
+    assert expect(201, service.register(signed.large))["version"]["state"] == "ready"
+    before = invariants.objects()
 
-    signed.attempt("large-2", tail(signed.large)).made(shelf)
+    signed.attempt("large-2", tail(signed.large)).made(service)
 
-    assert oracle.objects() == before
-    assert set(oracle.assert_sound().values()) == {"ready"}
+    assert invariants.objects() == before
+    assert set(invariants.assert_sound().values()) == {"ready"}

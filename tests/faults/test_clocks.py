@@ -26,12 +26,13 @@ from registry.domain import clock as wire
 from tests import conftest
 from tests.conftest import SECRET
 from tests.faults.conftest import with_two_versions
+from tests.support.audit_reader import AuditReader
 from tests.support.crashes import begun, command
 from tests.support.databases import Database, PostgresDatabase
-from tests.support.debian import unpacked
-from tests.support.ledger import Ledger
+from tests.support.debian_packages import unpacked
 from tests.support.postgres import ThrowawayPostgres
 from tests.support.processes import environment
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
 MODEL = "fraud"
@@ -136,8 +137,8 @@ def fleet(start: Callable[[], Any]) -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def ledger(database: Database, make_settings: Callable[..., Settings]) -> Ledger:
-    return Ledger(database.url, create_app(make_settings(database.url)))
+def audit_reader(database: Database, make_settings: Callable[..., Settings]) -> AuditReader:
+    return AuditReader(database.url, create_app(make_settings(database.url)))
 
 
 JUMPING = pytest.mark.parametrize("database", ["shared_clock", "sqlite"], indirect=True)
@@ -164,17 +165,17 @@ def held(caller: Caller, as_of: str) -> Any:
 @pytest.mark.fault("F35")
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_process_whose_clock_jumps_disturbs_neither_order_nor_times_nor_tokens(
-    fleet: Fleet, ledger: Ledger, clock: Clock, record_property: Record
+    fleet: Fleet, audit_reader: AuditReader, clock: Clock, record_property: Record
 ) -> None:
     moved = 0
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
+        caller.registry.create_model(MODEL)
         for offset in HOURS:
             clock.set(offset)
             told = caller.session.get(f"{fleet.server.url}/livez", timeout=60).headers["Date"]
             assert abs(_seconds_from_now(told) - int(offset)) < 30
-            file = caller.blob(uuid.uuid4().bytes)
-            number = caller.version(MODEL, file, offset + uuid.uuid4().hex)
+            file = caller.registry.file(uuid.uuid4().bytes)
+            number = caller.registry.model(MODEL).version(files=[file], run=named_run(offset + uuid.uuid4().hex))
             eventually(
                 lambda: caller.get(f"/models/{MODEL}/versions/{number}")["state"] == "ready",  # noqa: B023
                 "it is verified",
@@ -185,12 +186,12 @@ def test_a_process_whose_clock_jumps_disturbs_neither_order_nor_times_nor_tokens
         assert caller.make("POST", f"/models/{MODEL}/rollback", {"reason": "a test"})["number"] == moved - 1
 
     record_property("injected", len(HOURS))
-    record_property("lost", moved - ledger.count(MODEL, "version.promoted", stage="production"))
-    assert ledger.assert_one_line(MODEL) == moved - 1
-    ledger.assert_serial(MODEL)
-    ledger.assert_chains()
-    assert ledger.numbers(MODEL) == list(range(1, moved + 1))
-    (times,) = ledger.rows("SELECT min(at) AS first, max(at) AS last FROM audit_entries")
+    record_property("lost", moved - audit_reader.count(MODEL, "version.promoted", stage="production"))
+    assert audit_reader.assert_one_line(MODEL) == moved - 1
+    audit_reader.assert_serial(MODEL)
+    audit_reader.assert_chains()
+    assert audit_reader.numbers(MODEL) == list(range(1, moved + 1))
+    (times,) = audit_reader.rows("SELECT min(at) AS first, max(at) AS last FROM audit_entries")
     assert times.last - times.first < timedelta(minutes=20)
     assert abs(datetime.now(UTC) - times.last) < timedelta(minutes=5)
 
@@ -232,7 +233,7 @@ def test_a_process_whose_clock_is_days_ahead_ends_no_upload_and_forgets_no_key(
 @JUMPING
 @pytest.mark.parametrize("offset", ["+3600", "-3600"])
 def test_nothing_is_dated_by_a_clock_that_was_set_while_a_server_runs(
-    fleet: Fleet, ledger: Ledger, clock: Clock, offset: str
+    fleet: Fleet, audit_reader: AuditReader, clock: Clock, offset: str
 ) -> None:
     with fleet.caller() as caller, with_two_versions(caller, MODEL):
         clock.set(offset)
@@ -250,14 +251,14 @@ def test_nothing_is_dated_by_a_clock_that_was_set_while_a_server_runs(
         answer = caller.get(f"{PRODUCTION}?as_of={ago(0)}")
         assert answer["number"] == 2
         assert answer["entry"] == caller.get(f"/models/{MODEL}/history?limit=1")["items"][0]["id"]
-    ledger.assert_chains()
-    assert ledger.assert_one_line(MODEL) == 2
+    audit_reader.assert_chains()
+    assert audit_reader.assert_one_line(MODEL) == 2
 
 
 @pytest.mark.fault("F35")
 @JUMPING
 def test_a_wrong_time_that_was_recorded_leaves_no_wrong_holder(
-    start: Callable[[], Any], database: Database, ledger: Ledger, clock: Clock, tmp_path: Path
+    start: Callable[[], Any], database: Database, audit_reader: AuditReader, clock: Clock, tmp_path: Path
 ) -> None:
     def begin_at(offset: str) -> None:
         """Set the clock; a PostgreSQL that lives by it is started by it."""
@@ -303,20 +304,20 @@ def test_a_wrong_time_that_was_recorded_leaves_no_wrong_holder(
         assert caller("GET", f"{PRODUCTION}?as_of={ago(-3690)}").status_code == 404
         assert (held(caller, before), held(caller, ago(-1800))) == (1, "time_uncertain")
     begin_at("+0")
-    ledger.assert_chains()
+    audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F35")
 @pytest.mark.parametrize("offset", ["+3600", "-3600"])
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def test_a_worker_whose_clock_is_wrong_takes_no_work_that_another_one_holds(
-    fleet: Fleet, ledger: Ledger, clock: Clock, offset: str, tmp_path: Path
+    fleet: Fleet, audit_reader: AuditReader, clock: Clock, offset: str, tmp_path: Path
 ) -> None:
     (tmp_path / "model.bin").write_bytes(os.urandom(2 * PART))
     with fleet.caller() as caller, RegistryClient(fleet.server.url, fleet.token) as client:
         number = client.register(MODEL, tmp_path / "model.bin")["version"]["number"]
         held = "UPDATE uploads SET lease_id = :id, leased_until = :until"
-        with ledger.engine.begin() as connection:
+        with audit_reader.engine.begin() as connection:
             until = datetime.now(UTC) + timedelta(seconds=60)
             connection.execute(sa.text(held), {"id": str(uuid.uuid4()), "until": until})
 
@@ -324,13 +325,13 @@ def test_a_worker_whose_clock_is_wrong_takes_no_work_that_another_one_holds(
         fleet.worker().launch()
         time.sleep(4)  # in which it would look for work several times
         assert caller.get(f"/models/{MODEL}/versions/{number}")["state"] == "pending"
-        with ledger.engine.begin() as connection:
+        with audit_reader.engine.begin() as connection:
             connection.execute(sa.text(held), {"id": str(uuid.uuid4()), "until": datetime.now(UTC)})
         eventually(
             lambda: caller.get(f"/models/{MODEL}/versions/{number}")["state"] == "ready", "the worker takes it then"
         )
-    ledger.assert_chains()
-    ledger.assert_bytes(fleet.store)
+    audit_reader.assert_chains()
+    audit_reader.assert_bytes(fleet.store)
 
 
 def _seconds_from_now(told: str) -> float:

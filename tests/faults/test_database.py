@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET, _prepare
+from tests.support.audit_reader import AuditReader
 from tests.support.databases import PostgresDatabase
-from tests.support.ledger import Ledger
 from tests.support.postgres import ThrowawayPostgres
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
 MODEL = "fraud"
@@ -60,8 +61,8 @@ def fleet(mortal: PostgresDatabase, launcher: Launcher, tmp_path: Path) -> Itera
 
 
 @pytest.fixture
-def ledger(mortal: PostgresDatabase, make_settings: Callable[..., Settings]) -> Ledger:
-    return Ledger(mortal.url, create_app(make_settings(mortal.url)))
+def audit_reader(mortal: PostgresDatabase, make_settings: Callable[..., Settings]) -> AuditReader:
+    return AuditReader(mortal.url, create_app(make_settings(mortal.url)))
 
 
 class Registrar:
@@ -97,15 +98,15 @@ def assert_put_off(answer: requests.Response) -> None:
 @CRASHES
 def test_a_database_that_crashes_under_load_costs_retries_and_nothing_else(
     fleet: Fleet,
-    ledger: Ledger,
+    audit_reader: AuditReader,
     postgres: ThrowawayPostgres,
     crashes: int,
     record_property: Callable[[str, object], None],
 ) -> None:
     record_property("injected", crashes)
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        file = caller.blob(uuid.uuid4().bytes)
+        caller.registry.create_model(MODEL)
+        file = caller.registry.file(uuid.uuid4().bytes)
     stop = threading.Event()
     registrars = [Registrar(fleet.caller(number)) for number in range(6)]
 
@@ -131,11 +132,11 @@ def test_a_database_that_crashes_under_load_costs_retries_and_nothing_else(
             work.result()
 
     acknowledged = sorted(number for registrar in registrars for number in registrar.acknowledged)
-    record_property("lost", len(set(acknowledged) - set(ledger.numbers(MODEL))))
-    assert acknowledged == ledger.numbers(MODEL) == list(range(1, len(acknowledged) + 1))
-    assert ledger.count(MODEL, "version.registered") == len(acknowledged)
-    ledger.assert_chains()
-    ledger.assert_bytes(fleet.store)
+    record_property("lost", len(set(acknowledged) - set(audit_reader.numbers(MODEL))))
+    assert acknowledged == audit_reader.numbers(MODEL) == list(range(1, len(acknowledged) + 1))
+    assert audit_reader.count(MODEL, "version.registered") == len(acknowledged)
+    audit_reader.assert_chains()
+    audit_reader.assert_bytes(fleet.store)
 
 
 def _await_progress(registrars: list[Registrar], working: list[object]) -> None:
@@ -150,13 +151,13 @@ def _await_progress(registrars: list[Registrar], working: list[object]) -> None:
 
 
 def test_without_the_database_every_call_says_when_to_come_back(
-    fleet: Fleet, postgres: ThrowawayPostgres, ledger: Ledger
+    fleet: Fleet, postgres: ThrowawayPostgres, audit_reader: AuditReader
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        file = caller.blob(uuid.uuid4().bytes)
-        caller.version(MODEL, file, "1", stage="production")
-        number = caller.version(MODEL, file, "2", stage="staging")
+        caller.registry.create_model(MODEL)
+        file = caller.registry.file(uuid.uuid4().bytes)
+        caller.registry.model(MODEL).version(files=[file], run=named_run("1"), stage="production")
+        number = caller.registry.model(MODEL).version(files=[file], run=named_run("2"), stage="staging")
         calls = [
             ("GET", f"/models/{MODEL}", None),
             ("GET", "/audit", None),
@@ -177,5 +178,5 @@ def test_without_the_database_every_call_says_when_to_come_back(
 
         assert caller.session.get(f"{fleet.server.url}/readyz", timeout=60).status_code == 200
         assert caller.promote(MODEL, number).json()["changed"]
-    assert ledger.assert_one_line(MODEL) == number
-    ledger.assert_chains()
+    assert audit_reader.assert_one_line(MODEL) == number
+    audit_reader.assert_chains()

@@ -18,10 +18,11 @@ from registry.client import RegistryClient, errors
 from registry.config import Settings
 from registry.db.session import db
 from tests.faults.conftest import StartFleet
-from tests.support.api import Api, expect
+from tests.support.api import Api
 from tests.support.databases import Database
-from tests.support.disks import small_disk
-from tests.support.oracle import Oracle
+from tests.support.full_disk import small_disk
+from tests.support.invariants import Invariants
+from tests.support.replies import expect
 from tests.support.servers import Fleet, eventually
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -59,7 +60,7 @@ def refused(fleet: Fleet) -> bool:
 
 @SIZES
 def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
-    fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
+    fleet: Fleet, disk: Path, file: Path, make_invariants: Callable[..., Invariants]
 ) -> None:
     with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
         with pytest.raises(
@@ -75,12 +76,12 @@ def test_a_full_disk_keeps_nothing_of_an_upload_and_takes_it_when_there_is_room(
         done = client.register("fraud", file)
 
     assert done["created"]
-    assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
+    assert make_invariants(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
 
 
 @SIZES
 def test_a_client_goes_on_by_itself_when_there_is_room_again(
-    fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
+    fleet: Fleet, disk: Path, file: Path, make_invariants: Callable[..., Invariants]
 ) -> None:
     def make_room() -> None:
         eventually(lambda: refused(fleet), "the disk is full")
@@ -93,12 +94,12 @@ def test_a_client_goes_on_by_itself_when_there_is_room_again(
     maker.join()
 
     assert done["created"]
-    assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
+    assert make_invariants(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
 
 
 @pytest.mark.parametrize("size", [5 * PART + 1], ids=["parts"])
 def test_parts_that_arrived_before_the_disk_was_full_are_not_sent_again(
-    fleet: Fleet, disk: Path, file: Path, judge: Callable[..., Oracle]
+    fleet: Fleet, disk: Path, file: Path, make_invariants: Callable[..., Invariants]
 ) -> None:
     os.truncate(disk / "filler", 2048 * KIB - 4 * PART)  # room for two parts at their place, and one that arrives
     with RegistryClient(fleet.server.url, fleet.token, retries=0) as client:
@@ -108,7 +109,7 @@ def test_parts_that_arrived_before_the_disk_was_full_are_not_sent_again(
         done = client.register("fraud", file, jobs=1)
 
     assert 0 < done["uploads"]["sent_bytes"] < 5 * PART
-    assert judge(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
+    assert make_invariants(storage_url=f"file://{disk}").assert_sound() == {"fraud:1": "ready"}
 
 
 def test_a_database_without_room_is_named_and_takes_writes_again_when_it_has(

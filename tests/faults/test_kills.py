@@ -19,8 +19,9 @@ import requests
 import sqlalchemy as sa
 
 from tests.faults.conftest import StartFleet
+from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
-from tests.support.ledger import Ledger
+from tests.support.registry_builder import named_run
 from tests.support.servers import Fleet, eventually
 
 MODEL = "fraud"
@@ -85,13 +86,13 @@ class Client:
 @pytest.mark.fault("F01", "F02")
 @KILLS
 def test_a_service_killed_at_random_loses_and_doubles_nothing(
-    start: StartFleet, ledger: Ledger, kills: int, record_property: Callable[[str, object], None]
+    start: StartFleet, audit_reader: AuditReader, kills: int, record_property: Callable[[str, object], None]
 ) -> None:
     record_property("injected", kills)
     fleet = start(workers=2)
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        file = caller.blob(uuid.uuid4().bytes)
+        caller.registry.create_model(MODEL)
+        file = caller.registry.file(uuid.uuid4().bytes)
     stop = threading.Event()
     clients = [Client(fleet, stop) for _ in range(4)]
     duties = [Client.keep_registering, Client.keep_promoting, Client.keep_promoting, Client.keep_rolling_back]
@@ -121,16 +122,16 @@ def test_a_service_killed_at_random_loses_and_doubles_nothing(
     answers = [answer for client in clients for answer in client.answers if answer.ok]
     told = Counter(_kind(answer) for answer in answers)
     assert sum(client.repeated for client in clients) >= kills
-    record_property("lost", len(set(_numbers(answers)) - set(ledger.numbers(MODEL))))
-    assert ledger.numbers(MODEL) == sorted(_numbers(answers)) == list(range(1, told["registered"] + 1))
-    assert ledger.count(MODEL, "version.registered") == told["registered"]
-    assert ledger.count(MODEL, "version.promoted", stage="staging") == told["staging"]
-    assert ledger.count(MODEL, "version.promoted", stage="production") == told["production"]
-    assert ledger.count(MODEL, "version.rolled_back") == told["rollback"]
-    ledger.assert_one_line(MODEL)
-    ledger.assert_serial(MODEL)
-    ledger.assert_chains()
-    ledger.assert_bytes(fleet.store)
+    record_property("lost", len(set(_numbers(answers)) - set(audit_reader.numbers(MODEL))))
+    assert audit_reader.numbers(MODEL) == sorted(_numbers(answers)) == list(range(1, told["registered"] + 1))
+    assert audit_reader.count(MODEL, "version.registered") == told["registered"]
+    assert audit_reader.count(MODEL, "version.promoted", stage="staging") == told["staging"]
+    assert audit_reader.count(MODEL, "version.promoted", stage="production") == told["production"]
+    assert audit_reader.count(MODEL, "version.rolled_back") == told["rollback"]
+    audit_reader.assert_one_line(MODEL)
+    audit_reader.assert_serial(MODEL)
+    audit_reader.assert_chains()
+    audit_reader.assert_bytes(fleet.store)
 
 
 def _kind(answer: requests.Response) -> str:
@@ -172,10 +173,10 @@ class Request:
 def _given_three_versions(fleet: Fleet) -> dict[str, Any]:
     """Versions 1 and 2 were in production, 2 is; 3 is in staging. The file that they share."""
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        file = caller.blob(uuid.uuid4().bytes)
+        caller.registry.create_model(MODEL)
+        file = caller.registry.file(uuid.uuid4().bytes)
         for run, stage in enumerate(["production", "production", "staging"]):
-            caller.version(MODEL, file, str(run), stage=stage)
+            caller.registry.model(MODEL).version(files=[file], run=named_run(str(run)), stage=stage)
     return file
 
 
@@ -193,13 +194,13 @@ def _writes(fleet: Fleet, file: dict[str, Any]) -> dict[str, tuple[Request, str]
 @pytest.mark.fault("F02")
 @pytest.mark.parametrize("write", ["register", "promote", "roll back"])
 def test_a_write_that_was_committed_but_not_answered_is_answered_by_its_repetition(
-    fleet: Fleet, ledger: Ledger, write: str
+    fleet: Fleet, audit_reader: AuditReader, write: str
 ) -> None:
     request, action = _writes(fleet, _given_three_versions(fleet))[write]
-    before = ledger.count(MODEL, action)
+    before = audit_reader.count(MODEL, action)
 
     request.send_and_hear_nothing(
-        meanwhile=lambda: eventually(lambda: ledger.count(MODEL, action) == before + 1, f"{action} is committed")
+        meanwhile=lambda: eventually(lambda: audit_reader.count(MODEL, action) == before + 1, f"{action} is committed")
     )
     fleet.server.start()
     repeated, again = request.repeat(), request.repeat()
@@ -207,32 +208,32 @@ def test_a_write_that_was_committed_but_not_answered_is_answered_by_its_repetiti
     assert repeated.ok
     assert repeated.headers["Idempotency-Replayed"] == again.headers["Idempotency-Replayed"] == "true"
     assert repeated.text == again.text
-    assert ledger.count(MODEL, action) == before + 1
-    ledger.assert_one_line(MODEL)
-    ledger.assert_chains()
+    assert audit_reader.count(MODEL, action) == before + 1
+    audit_reader.assert_one_line(MODEL)
+    audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F01")
 @pytest.mark.parametrize("write", ["register", "promote", "roll back"])
 def test_a_write_that_was_not_committed_is_done_by_its_repetition(
-    fleet: Fleet, ledger: Ledger, database: Database, write: str
+    fleet: Fleet, audit_reader: AuditReader, database: Database, write: str
 ) -> None:
     request, action = _writes(fleet, _given_three_versions(fleet))[write]
-    before = ledger.count(MODEL, action)
+    before = audit_reader.count(MODEL, action)
 
-    with ledger.engine.connect() as blocking:
+    with audit_reader.engine.connect() as blocking:
         _block_history(blocking, database)
-        request.send_and_hear_nothing(meanwhile=lambda: _await_blocked(ledger, database))
-        assert ledger.count(MODEL, action) == before
+        request.send_and_hear_nothing(meanwhile=lambda: _await_blocked(audit_reader, database))
+        assert audit_reader.count(MODEL, action) == before
         blocking.rollback()
     fleet.server.start()
     repeated = request.repeat()
 
     assert repeated.ok
     assert "Idempotency-Replayed" not in repeated.headers
-    assert ledger.count(MODEL, action) == before + 1
-    ledger.assert_one_line(MODEL)
-    ledger.assert_chains()
+    assert audit_reader.count(MODEL, action) == before + 1
+    audit_reader.assert_one_line(MODEL)
+    audit_reader.assert_chains()
 
 
 def _block_history(connection: sa.Connection, database: Database) -> None:
@@ -243,10 +244,10 @@ def _block_history(connection: sa.Connection, database: Database) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _await_blocked(ledger: Ledger, database: Database) -> None:
+def _await_blocked(audit_reader: AuditReader, database: Database) -> None:
     if database.kind == "postgresql":
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_entries'::regclass"
-        eventually(lambda: ledger.rows(waiting)[0][0] == 1, "the request waits for the audit log")
+        eventually(lambda: audit_reader.rows(waiting)[0][0] == 1, "the request waits for the audit log")
     else:
         time.sleep(0.3)  # nobody can see who waits for SQLite's lock; arriving early only makes the kill earlier
 
@@ -275,7 +276,7 @@ def test_an_upload_that_was_cut_off_by_a_kill_leaves_nothing_and_can_be_sent_aga
 
 
 @pytest.mark.fault("F03")
-def test_an_upload_sent_before_a_kill_is_completed_after_it(fleet: Fleet, ledger: Ledger) -> None:
+def test_an_upload_sent_before_a_kill_is_completed_after_it(fleet: Fleet, audit_reader: AuditReader) -> None:
     content = random.randbytes(1000)
     with fleet.caller() as caller:
         upload = caller.make("POST", "/uploads", {"sha256": _sha256(content), "size": len(content)})
@@ -285,12 +286,14 @@ def test_an_upload_sent_before_a_kill_is_completed_after_it(fleet: Fleet, ledger
 
     with fleet.caller() as caller:
         assert caller.make("POST", f"/uploads/{upload['id']}/complete")["state"] == "verified"
-        caller.make("POST", "/models", {"name": MODEL})
-        caller.version(MODEL, {"path": "model.bin", "size": 1000, "sha256": _sha256(content)}, "1")
-    ledger.assert_bytes(fleet.store)
+        caller.registry.create_model(MODEL)
+        caller.registry.model(MODEL).version(
+            files=[{"path": "model.bin", "size": 1000, "sha256": _sha256(content)}], run=named_run("1")
+        )
+    audit_reader.assert_bytes(fleet.store)
 
 
-def test_a_single_killed_worker_is_replaced_without_a_restart(start: StartFleet, ledger: Ledger) -> None:
+def test_a_single_killed_worker_is_replaced_without_a_restart(start: StartFleet, audit_reader: AuditReader) -> None:
     fleet = start(workers=2)
     eventually(lambda: len(fleet.server.workers()) == 2, "both processes are there")
     workers = fleet.server.workers()
@@ -300,8 +303,8 @@ def test_a_single_killed_worker_is_replaced_without_a_restart(start: StartFleet,
 
     with fleet.caller() as caller:
         eventually(lambda: caller.session.get(f"{fleet.server.url}/readyz", timeout=60).ok, "the service is ready")
-        caller.make("POST", "/models", {"name": MODEL})
-    ledger.assert_chains()
+        caller.registry.create_model(MODEL)
+    audit_reader.assert_chains()
 
 
 def _sha256(content: bytes) -> str:

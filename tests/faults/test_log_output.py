@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.support.dev_server import Server, serving
-from tests.support.disks import small_disk
+from tests.support.full_disk import small_disk
 from tests.support.servers import eventually
 
 PIPE_BYTES = 4096  # the least that a pipe can have: a dozen lines
@@ -85,9 +85,12 @@ def test_a_log_reader_that_hangs_stops_nothing(tmp_path: Path, reader: Reader) -
 def test_a_server_ends_though_its_log_is_not_read(tmp_path: Path, reader: Reader) -> None:
     with serving(tmp_path, reader.descriptor) as server:
         reader.hang()
-        for number in range(60):
-            server.get(f"/nothing/{number}")
+        answers = {server.get(f"/nothing/{number}").status_code for number in range(60)}
+        processes = server.workers()
         server.stop()
+
+    assert answers == {404}
+    assert [process for process in processes if Path(f"/proc/{process}").exists()] == []
 
 
 def test_a_full_disk_under_the_log_stops_nothing(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def is_refused(answer: bytes, endpoint: str, shape: str) -> bool:
 def test_a_malformed_body_is_refused_and_nothing_is_done(start: StartFleet, record_property: Record) -> None:
     fleet = start()
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
+        caller.registry.create_model(MODEL)
         address = part_address(caller)
         tried = ENDPOINTS | {"a part of a file": f"PUT {address}"}
         answers = {

@@ -22,17 +22,17 @@ from registry.domain import clock
 from registry.domain.errors import ForeignStore
 from registry.storage.keys import IDENTITY
 from tests.conftest import SECRET
-from tests.support.api import expect
+from tests.faults.conftest import StartFleet
+from tests.support.damageable_service import DamageableService, sha256
 from tests.support.databases import Database
-from tests.support.oracle import Oracle
+from tests.support.invariants import Invariants
 from tests.support.processes import SCRIPTS, environment
+from tests.support.registry_builder import named_run
+from tests.support.replies import expect
 from tests.support.servers import Fleet, eventually
-from tests.support.shelf import Shelf, sha256
-from tests.support.stock import MINUTE
+from tests.support.store_maintenance import MINUTE
 
-from .conftest import StartFleet
-
-STORES = pytest.mark.parametrize("shelf", ["local", "swift"], indirect=True)
+STORES = pytest.mark.parametrize("service", ["local", "swift"], indirect=True)
 OVER = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 REFUSED, CONFLICT = 8, 5
 WHOLE = [
@@ -94,24 +94,24 @@ def copy_of(database: Database, path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def url_of(shelf: Shelf) -> str:
-    url: str = shelf.ledger.engine.url.render_as_string(hide_password=False)
+def url_of(service: DamageableService) -> str:
+    url: str = service.audit_reader.engine.url.render_as_string(hide_password=False)
     return url
 
 
-def identity_of(shelf: Shelf) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(shelf.hand.read(IDENTITY))
+def identity_of(service: DamageableService) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(service.store_editor.read(IDENTITY))
     return found
 
 
 @STORES
 @OVER
 def test_a_second_registry_on_a_store_is_refused_and_deletes_nothing(
-    shelf: Shelf, oracle: Oracle, open_registry: Callable[..., Registry], tmp_path: Path
+    service: DamageableService, invariants: Invariants, open_registry: Callable[..., Registry], tmp_path: Path
 ) -> None:
-    content = shelf.small
-    shelf.version(content, stage="production")
-    second = open_registry(empty_database(tmp_path / "second.db"), shelf.place)
+    content = service.small
+    service.registry.model("fraud").version(files=[service.brought(content)], stage="production")
+    second = open_registry(empty_database(tmp_path / "second.db"), service.place)
 
     refused = {" ".join(command): second(*command) for command in WHOLE}
 
@@ -120,37 +120,41 @@ def test_a_second_registry_on_a_store_is_refused_and_deletes_nothing(
         assert "registry admin adopt-store" in done.err
     looked = second("admin", "fsck", "--json")
     assert "foreign" in {finding["kind"] for finding in json.loads(looked.out)["findings"]}
-    assert [finding for finding in oracle.fsck() if finding.harm] == []
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert [finding for finding in invariants.fsck() if finding.harm] == []
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
 
 
 @STORES
 @OVER
 def test_a_second_registry_is_refused_though_the_store_carries_no_identity_yet(
-    shelf: Shelf, oracle: Oracle, open_registry: Callable[..., Registry], tmp_path: Path
+    service: DamageableService, invariants: Invariants, open_registry: Callable[..., Registry], tmp_path: Path
 ) -> None:
-    shelf.version(shelf.small, stage="production")
-    shelf.hand.remove(IDENTITY)  # as an older release leaves it
-    second = open_registry(empty_database(tmp_path / "second.db"), shelf.place)
-    first = open_registry(url_of(shelf), shelf.place)
+    service.registry.model("fraud").version(files=[service.brought(service.small)], stage="production")
+    service.store_editor.remove(IDENTITY)  # as an older release leaves it
+    second = open_registry(empty_database(tmp_path / "second.db"), service.place)
+    first = open_registry(url_of(service), service.place)
 
     refused, taken, again = second("admin", "gc"), first("admin", "gc"), second("admin", "gc")
 
     assert (refused.code, "has objects, while this registry has stored none" in refused.err) == (REFUSED, True)
     assert taken.code == 0, taken.err
     assert (again.code, "belongs to another registry" in again.err) == (REFUSED, True)
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
 
 
-@pytest.mark.parametrize("shelf", ["local"], indirect=True)
+@pytest.mark.parametrize("service", ["local"], indirect=True)
 @OVER
 def test_an_older_copy_of_the_database_is_refused_until_it_is_told_apart(
-    shelf: Shelf, oracle: Oracle, database: Database, open_registry: Callable[..., Registry], tmp_path: Path
+    service: DamageableService,
+    invariants: Invariants,
+    database: Database,
+    open_registry: Callable[..., Registry],
+    tmp_path: Path,
 ) -> None:
-    shelf.version(shelf.small, stage="production")
-    first = open_registry(database.url, shelf.place)
-    copy = open_registry(copy_of(database, tmp_path / "copy.db"), shelf.place)
-    shelf.version(shelf.small, stage="production")
+    service.registry.model("fraud").version(files=[service.brought(service.small)], stage="production")
+    first = open_registry(database.url, service.place)
+    copy = open_registry(copy_of(database, tmp_path / "copy.db"), service.place)
+    service.registry.model("fraud").version(files=[service.brought(service.small)], stage="production")
     assert first("admin", "gc").code == 0
 
     refused, adopted = copy("admin", "gc"), copy("admin", "adopt-store", "--yes")
@@ -158,7 +162,7 @@ def test_an_older_copy_of_the_database_is_refused_until_it_is_told_apart(
     assert (refused.code, "this database is an older copy" in refused.err) == (REFUSED, True)
     assert (adopted.code, "registry admin new-epoch first" in adopted.err) == (CONFLICT, True)
     assert first("admin", "gc").code == 0
-    assert oracle.assert_sound() == {"fraud:1": "ready", "fraud:2": "ready"}
+    assert invariants.assert_sound() == {"fraud:1": "ready", "fraud:2": "ready"}
     began = copy("admin", "new-epoch", "--yes")
     assert (began.code, "1 model renumbered, " in began.out) == (0, True)
     assert copy("admin", "adopt-store", "--yes").code == 0
@@ -170,21 +174,21 @@ def test_an_older_copy_of_the_database_is_refused_until_it_is_told_apart(
 @STORES
 @OVER
 def test_a_store_is_adopted_on_purpose_and_its_former_registry_is_refused(
-    shelf: Shelf, open_registry: Callable[..., Registry], tmp_path: Path
+    service: DamageableService, open_registry: Callable[..., Registry], tmp_path: Path
 ) -> None:
-    shelf.version(shelf.small)
-    first = open_registry(url_of(shelf), shelf.place)
-    second = open_registry(empty_database(tmp_path / "second.db"), shelf.place)
-    before = identity_of(shelf)
+    service.registry.model("fraud").version(files=[service.brought(service.small)])
+    first = open_registry(url_of(service), service.place)
+    second = open_registry(empty_database(tmp_path / "second.db"), service.place)
+    before = identity_of(service)
 
     looked, asked = second("admin", "adopt-store", "--dry-run"), second("admin", "adopt-store", "--json")
-    unchanged = identity_of(shelf)
+    unchanged = identity_of(service)
     adopted = second("admin", "adopt-store", "--yes")
 
     assert (looked.code, "the other 1 would be deleted after the grace period" in looked.out) == (0, True)
     assert asked.code == 2
     assert (unchanged, adopted.code) == (before, 0)
-    assert identity_of(shelf)["registry"] != before["registry"]
+    assert identity_of(service)["registry"] != before["registry"]
     assert (first("admin", "gc").code, second("admin", "gc", "--dry-run").code) == (REFUSED, 0)
     told = second("admin", "adopt-store", "--yes")
     assert (told.code, "there is nothing to adopt" in told.err) == (CONFLICT, True)
@@ -196,8 +200,10 @@ def test_a_store_is_adopted_on_purpose_and_its_former_registry_is_refused(
 def test_a_service_over_another_registrys_store_reads_on_and_takes_no_bytes(start: StartFleet, tmp_path: Path) -> None:
     fleet = start()
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
-        caller.version("fraud", caller.blob(b"the first"), "1", stage="production")
+        caller.registry.create_model("fraud")
+        caller.registry.model("fraud").version(
+            files=[caller.registry.file(b"the first")], run=named_run("1"), stage="production"
+        )
         (fleet.store / IDENTITY).write_text("{}")
         eventually(lambda: readiness(fleet)["status"] == "degraded", "the service notices")
 
@@ -222,20 +228,20 @@ def test_a_store_that_is_down_at_the_start_is_no_obstacle_and_is_claimed_later(
     (tmp_path / "store").mkdir()
     eventually(lambda: readiness(fleet)["status"] == "ready", "the store is back")
     with fleet.caller() as caller:
-        caller.blob(b"the first")
+        caller.registry.file(b"the first")
     worker = fleet.worker()
     worker.launch()
 
     eventually((fleet.store / IDENTITY).exists, "a worker claims the store")
 
 
-@pytest.mark.parametrize("shelf", ["local"], indirect=True)
+@pytest.mark.parametrize("service", ["local"], indirect=True)
 @OVER
 def test_a_service_does_not_start_with_an_empty_store_in_place_of_its_own(
-    shelf: Shelf, open_registry: Callable[..., Registry], tmp_path: Path
+    service: DamageableService, open_registry: Callable[..., Registry], tmp_path: Path
 ) -> None:
-    shelf.version(shelf.small)
-    wrong = open_registry(url_of(shelf), shelf.place | {"storage_url": (tmp_path / "wrong").as_uri()})
+    service.registry.model("fraud").version(files=[service.brought(service.small)])
+    wrong = open_registry(url_of(service), service.place | {"storage_url": (tmp_path / "wrong").as_uri()})
 
     served = subprocess.run(
         [SCRIPTS / "registry", "serve", "--bind", "127.0.0.1:1"],
@@ -253,49 +259,49 @@ def readiness(fleet: Fleet) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("shelf", ["local"], indirect=True)
-def test_a_wrong_bucket_for_a_while_marks_nothing(shelf: Shelf, tmp_path: Path) -> None:
-    content = shelf.small
-    shelf.version(content, stage="production")
-    root = shelf.hand.root  # type: ignore[attr-defined]  # a local one
+@pytest.mark.parametrize("service", ["local"], indirect=True)
+def test_a_wrong_bucket_for_a_while_marks_nothing(service: DamageableService, tmp_path: Path) -> None:
+    content = service.small
+    service.registry.model("fraud").version(files=[service.brought(content)], stage="production")
+    root = service.store_editor.root  # type: ignore[attr-defined]  # a local one
 
     away = root.rename(tmp_path / "away")
     root.mkdir()
     for _ in range(3):
         with suppress(ForeignStore):
-            shelf.scrub()
+            service.scrub()
     production = {"stage": "production", "reason": "a test"}
-    shelf.given.stage("fraud", 1, "archived", leave_vacant=True)
-    shelf.given.stage("fraud", 1, "staging")
-    unsure = shelf.api.put("/models/fraud/versions/1/stage", production)
+    service.registry.model("fraud").move(1, "archived", leave_vacant=True)
+    service.registry.model("fraud").move(1, "staging")
+    unsure = service.api.put("/models/fraud/versions/1/stage", production)
     shutil.rmtree(root)
     away.rename(root)
-    shelf.scrub()
+    service.scrub()
 
     assert unsure.status_code == 503
-    assert expect(200, shelf.api.put("/models/fraud/versions/1/stage", production))["changed"]
-    assert shelf.ledger.rows("SELECT uid FROM audit_entries WHERE action LIKE 'blob%'") == []
-    assert shelf.ledger.rows("SELECT damage FROM blobs") == [(None,)]
+    assert expect(200, service.api.put("/models/fraud/versions/1/stage", production))["changed"]
+    assert service.audit_reader.rows("SELECT uid FROM audit_entries WHERE action LIKE 'blob%'") == []
+    assert service.audit_reader.rows("SELECT damage FROM blobs") == [(None,)]
 
 
 @pytest.mark.parametrize("how", ["a worker", "fsck --mark"])
 @STORES
 @OVER
 def test_what_was_missing_and_is_back_is_whole_within_a_minute(
-    shelf: Shelf, oracle: Oracle, open_registry: Callable[..., Registry], how: str
+    service: DamageableService, invariants: Invariants, open_registry: Callable[..., Registry], how: str
 ) -> None:
-    shelf.version(shelf.small, stage="production")
-    shelf.version(shelf.small)
-    with shelf.app.app_context(), transaction() as session:  # as an older release did, a minute ago
+    service.registry.model("fraud").version(files=[service.brought(service.small)], stage="production")
+    service.registry.model("fraud").version(files=[service.brought(service.small)])
+    with service.app.app_context(), transaction() as session:  # as an older release did, a minute ago
         session.execute(update(Blob).values(damage="missing", checked_at=clock.now() - MINUTE))
 
-    told = open_registry(url_of(shelf), shelf.place)("doctor", "--json")
+    told = open_registry(url_of(service), service.place)("doctor", "--json")
     if how == "a worker":
-        shelf.scrub()
+        service.scrub()
     else:
-        marked = open_registry(url_of(shelf), shelf.place)("admin", "fsck", "--mark")
+        marked = open_registry(url_of(service), service.place)("admin", "fsck", "--mark")
         assert (marked.code, "2 repaired" in marked.out) == (0, True)
 
     assert "fsck --mark" in json.loads(told.out)["bytes"]["fix"]
-    assert shelf.ledger.rows("SELECT damage FROM blobs") == [(None,), (None,)]
-    assert [finding for finding in oracle.fsck() if finding.harm] == []
+    assert service.audit_reader.rows("SELECT damage FROM blobs") == [(None,), (None,)]
+    assert [finding for finding in invariants.fsck() if finding.harm] == []

@@ -15,6 +15,7 @@ from tests.faults.conftest import StartFleet
 from tests.support.databases import Database
 from tests.support.pgbouncer import pooled
 from tests.support.processes import SCRIPTS, environment
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller
 
 JOBS, ROUNDS = 8, 5  # more jobs at once than the pooler has connections
@@ -24,9 +25,11 @@ pytestmark = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 def job(number: int, caller: Caller) -> list[int]:
     """Register and promote, and read what was promoted, as CI jobs do; the numbers that were in production."""
     model, found = f"model-{number}", []
-    caller.make("POST", "/models", {"name": model})
+    caller.registry.create_model(model)
     for round_ in range(ROUNDS):
-        caller.version(model, caller.blob(uuid.uuid4().bytes), f"{round_}", stage="production")
+        caller.registry.model(model).version(
+            files=[caller.registry.file(uuid.uuid4().bytes)], run=named_run(f"{round_}"), stage="production"
+        )
         found.append(caller.get(f"/models/{model}/stages/production")["number"])
         caller.get(f"/search/versions?filter=name%3D'{model}'")
         caller.get(f"/models/{model}/history")

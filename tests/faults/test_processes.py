@@ -21,8 +21,9 @@ import requests
 import sqlalchemy as sa
 
 from tests.faults.conftest import StartFleet
+from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
-from tests.support.ledger import Ledger
+from tests.support.registry_builder import named_run
 from tests.support.servers import PATIENCE, Caller, Fleet, eventually
 
 MODEL = "fraud"
@@ -67,8 +68,8 @@ class Registrar:
 
 def given_file(fleet: Fleet) -> dict[str, Any]:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
-        return caller.blob(uuid.uuid4().bytes)
+        caller.registry.create_model(MODEL)
+        return caller.registry.file(uuid.uuid4().bytes)
 
 
 @contextmanager
@@ -95,14 +96,14 @@ def _await_progress(registrars: list[Registrar]) -> None:
     )
 
 
-def assert_nothing_lost(fleet: Fleet, ledger: Ledger, registrars: list[Registrar], record: Record) -> None:
+def assert_nothing_lost(fleet: Fleet, audit_reader: AuditReader, registrars: list[Registrar], record: Record) -> None:
     acknowledged = sorted(number for registrar in registrars for number in registrar.acknowledged)
-    found = ledger.numbers(MODEL)
+    found = audit_reader.numbers(MODEL)
     record("lost", len(set(acknowledged) - set(found)))
     assert acknowledged == found == list(range(1, len(found) + 1))
-    assert ledger.count(MODEL, "version.registered") == len(found)
-    ledger.assert_chains()
-    ledger.assert_bytes(fleet.store)
+    assert audit_reader.count(MODEL, "version.registered") == len(found)
+    audit_reader.assert_chains()
+    audit_reader.assert_bytes(fleet.store)
 
 
 def is_alive(process: int) -> bool:
@@ -115,7 +116,7 @@ def is_alive(process: int) -> bool:
 @pytest.mark.fault("F11")
 @POSTGRES
 def test_a_killed_master_takes_its_workers_along_and_a_supervisor_starts_anew(
-    start: StartFleet, ledger: Ledger, record_property: Record
+    start: StartFleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fleet = start(workers=2)
     with registering(fleet, 4) as registrars:
@@ -125,7 +126,7 @@ def test_a_killed_master_takes_its_workers_along_and_a_supervisor_starts_anew(
         supervise(fleet)
         eventually(lambda: not any(map(is_alive, workers)), "the orphaned workers end by themselves")
 
-    assert_nothing_lost(fleet, ledger, registrars, record_property)
+    assert_nothing_lost(fleet, audit_reader, registrars, record_property)
 
 
 def supervise(fleet: Fleet) -> None:
@@ -142,7 +143,7 @@ def supervise(fleet: Fleet) -> None:
 @pytest.mark.fault("F12")
 @POSTGRES
 def test_a_service_that_is_told_to_stop_ends_what_it_has_begun_and_refuses_nobody(
-    start: StartFleet, ledger: Ledger, record_property: Record
+    start: StartFleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fleet = start(workers=2)
     with registering(fleet, 4) as registrars:
@@ -150,21 +151,21 @@ def test_a_service_that_is_told_to_stop_ends_what_it_has_begun_and_refuses_nobod
         fleet.server.start()
 
     assert {status for registrar in registrars for status in registrar.statuses} == {201}
-    assert_nothing_lost(fleet, ledger, registrars, record_property)
+    assert_nothing_lost(fleet, audit_reader, registrars, record_property)
 
 
 @pytest.mark.fault("F12")
 @POSTGRES
 def test_a_request_that_takes_long_is_answered_after_the_service_was_told_to_stop(
-    start: StartFleet, ledger: Ledger, record_property: Record
+    start: StartFleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fleet = start()
     registrar = Registrar(fleet, given_file(fleet))
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_entries'::regclass"
-    with ledger.engine.connect() as blocking, ThreadPoolExecutor(1) as pool:
+    with audit_reader.engine.connect() as blocking, ThreadPoolExecutor(1) as pool:
         blocking.exec_driver_sql("LOCK TABLE audit_entries IN EXCLUSIVE MODE")
         working = pool.submit(registrar.register)
-        eventually(lambda: ledger.rows(waiting)[0][0] == 1, "the request is under way")
+        eventually(lambda: audit_reader.rows(waiting)[0][0] == 1, "the request is under way")
         assert fleet.server.group is not None
         os.kill(fleet.server.group, signal.SIGTERM)
         time.sleep(0.5)
@@ -173,16 +174,16 @@ def test_a_request_that_takes_long_is_answered_after_the_service_was_told_to_sto
     fleet.server.await_end()
 
     assert registrar.statuses == [201]
-    assert_nothing_lost(fleet, ledger, [registrar], record_property)
+    assert_nothing_lost(fleet, audit_reader, [registrar], record_property)
 
 
 @pytest.mark.fault("F42")
 @SQLITE
 def test_eight_processes_write_to_one_sqlite_while_somebody_reads_for_long(
-    start: StartFleet, ledger: Ledger, database: Database, record_property: Record
+    start: StartFleet, audit_reader: AuditReader, database: Database, record_property: Record
 ) -> None:
     fleet = start(workers=WRITERS, threads=1)
-    with ledger.engine.connect() as reading:
+    with audit_reader.engine.connect() as reading:
         reading.exec_driver_sql("BEGIN")
         before = reading.exec_driver_sql("SELECT count(*) FROM versions").scalar_one()
         with registering(fleet, WRITERS) as registrars:
@@ -192,7 +193,7 @@ def test_eight_processes_write_to_one_sqlite_while_somebody_reads_for_long(
     assert len(fleet.server.workers()) == WRITERS
     assert {status for registrar in registrars for status in registrar.statuses} == {201}
     assert "locked" not in fleet.server.log.read_text()
-    assert_nothing_lost(fleet, ledger, registrars, record_property)
+    assert_nothing_lost(fleet, audit_reader, registrars, record_property)
 
 
 @contextmanager
@@ -246,7 +247,7 @@ def lacks_memory(fleet: Fleet) -> bool:
 )
 def test_a_worker_without_files_or_memory_loses_nothing_and_recovers(
     start: StartFleet,
-    ledger: Ledger,
+    audit_reader: AuditReader,
     what: int,
     spare: int,
     is_starved: Callable[[Fleet], bool],
@@ -274,7 +275,7 @@ def test_a_worker_without_files_or_memory_loses_nothing_and_recovers(
     assert seen <= {201, 503}, fleet.server.log.read_text()[-3000:]
     with Caller(fleet.server.url, fleet.token) as caller:
         assert caller.get(f"/models/{MODEL}")["name"] == MODEL
-    assert_nothing_lost(fleet, ledger, registrars, record_property)
+    assert_nothing_lost(fleet, audit_reader, registrars, record_property)
 
 
 @pytest.fixture
@@ -302,7 +303,7 @@ def test_a_request_that_finds_no_file_descriptor_is_answered_503(
     fleet = start()
     with fleet.caller() as caller:
         file = given_file(fleet)
-        number = caller.version(MODEL, file, "first")
+        number = caller.registry.model(MODEL).version(files=[file], run=named_run("first"))
     versions, area = f"/api/v1/models/{MODEL}/versions", "/api/2.0/mlflow-artifacts/artifacts"
     calls: dict[str, dict[str, Any]] = {
         f"GET {versions}/{number}": {},

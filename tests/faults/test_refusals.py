@@ -18,9 +18,9 @@ from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET, _prepare
 from tests.faults.conftest import with_two_versions
+from tests.support.audit_reader import AuditReader
 from tests.support.databases import PostgresDatabase
-from tests.support.disks import small_disk
-from tests.support.ledger import Ledger
+from tests.support.full_disk import small_disk
 from tests.support.postgres import FAST, ThrowawayPostgres
 from tests.support.servers import Caller, Fleet, Launcher, eventually, running_fleet
 
@@ -67,8 +67,8 @@ def caller(fleet: Fleet) -> Iterator[Caller]:
 
 
 @pytest.fixture
-def ledger(database: PostgresDatabase, make_settings: Callable[..., Settings]) -> Ledger:
-    return Ledger(database.url, create_app(make_settings(database.url)))
+def audit_reader(database: PostgresDatabase, make_settings: Callable[..., Settings]) -> AuditReader:
+    return AuditReader(database.url, create_app(make_settings(database.url)))
 
 
 def as_admin(url: str, *statements: str) -> None:
@@ -85,14 +85,14 @@ def assert_put_off(answer: requests.Response, text: str) -> None:
     assert int(answer.headers["Retry-After"]) > 0
 
 
-def assert_promoted(caller: Caller, ledger: Ledger, record: Record) -> None:
+def assert_promoted(caller: Caller, audit_reader: AuditReader, record: Record) -> None:
     """Version 2 came to production by the one promotion that was acknowledged."""
-    done = ledger.count(MODEL, "version.promoted", stage="production")
+    done = audit_reader.count(MODEL, "version.promoted", stage="production")
     record("lost", max(2 - done, 0))
     assert done == 2
-    assert ledger.assert_one_line(MODEL) == 2
-    ledger.assert_serial(MODEL)
-    ledger.assert_chains()
+    assert audit_reader.assert_one_line(MODEL) == 2
+    audit_reader.assert_serial(MODEL)
+    audit_reader.assert_chains()
 
 
 def promote(caller: Caller) -> requests.Response:
@@ -101,7 +101,11 @@ def promote(caller: Caller) -> requests.Response:
 
 @pytest.mark.fault("F18")
 def test_a_database_that_is_read_only_is_read_and_takes_writes_again_later(
-    caller: Caller, ledger: Ledger, postgres: ThrowawayPostgres, database: PostgresDatabase, record_property: Record
+    caller: Caller,
+    audit_reader: AuditReader,
+    postgres: ThrowawayPostgres,
+    database: PostgresDatabase,
+    record_property: Record,
 ) -> None:
     set_ = f'ALTER DATABASE "{database.name}" SET default_transaction_read_only'
     as_admin(postgres.url(), f"{set_} = on", *disconnecting(database))
@@ -116,7 +120,7 @@ def test_a_database_that_is_read_only_is_read_and_takes_writes_again_later(
     for answer in refused:
         assert_put_off(answer, "the database takes no writes at the moment, only reads")
     assert promote(caller).status_code == 200
-    assert_promoted(caller, ledger, record_property)
+    assert_promoted(caller, audit_reader, record_property)
 
 
 def disconnecting(database: PostgresDatabase) -> list[str]:
@@ -137,7 +141,7 @@ def all_connections_taken(url: str) -> Iterator[None]:
 def test_without_a_connection_left_every_call_is_refused_at_once_and_the_process_lives(
     caller: Caller,
     fleet: Fleet,
-    ledger: Ledger,
+    audit_reader: AuditReader,
     postgres: ThrowawayPostgres,
     database: PostgresDatabase,
     record_property: Record,
@@ -151,7 +155,7 @@ def test_without_a_connection_left_every_call_is_refused_at_once_and_the_process
     for answer in answers:
         assert_put_off(answer, "the database does not answer")
     assert promote(caller).status_code == 200
-    assert_promoted(caller, ledger, record_property)
+    assert_promoted(caller, audit_reader, record_property)
 
 
 def failing(database: PostgresDatabase, code: str, *, times: int) -> None:
@@ -166,38 +170,38 @@ def failing(database: PostgresDatabase, code: str, *, times: int) -> None:
     )
 
 
-def attempts(ledger: Ledger) -> int:
-    return int(ledger.rows("SELECT last_value FROM attempts")[0][0])
+def attempts(audit_reader: AuditReader) -> int:
+    return int(audit_reader.rows("SELECT last_value FROM attempts")[0][0])
 
 
 @pytest.mark.fault("F20")
 @pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
 def test_work_that_the_database_undoes_is_done_again(
-    caller: Caller, ledger: Ledger, database: PostgresDatabase, code: str, record_property: Record
+    caller: Caller, audit_reader: AuditReader, database: PostgresDatabase, code: str, record_property: Record
 ) -> None:
     failing(database, code, times=3)
 
     answer = promote(caller)
 
     assert answer.status_code == 200, answer.text
-    assert attempts(ledger) == 4
-    assert_promoted(caller, ledger, record_property)
+    assert attempts(audit_reader) == 4
+    assert_promoted(caller, audit_reader, record_property)
 
 
 @pytest.mark.fault("F20")
 @pytest.mark.parametrize("code", ["40001", "40P01"])
 def test_work_that_the_database_undoes_every_time_is_refused_after_three_repetitions(
-    caller: Caller, ledger: Ledger, database: PostgresDatabase, code: str, record_property: Record
+    caller: Caller, audit_reader: AuditReader, database: PostgresDatabase, code: str, record_property: Record
 ) -> None:
     failing(database, code, times=4)
 
     answer = promote(caller)
 
     assert_put_off(answer, "other requests hold what this one needs; send the same request again")
-    assert attempts(ledger) == 4
-    assert ledger.count(MODEL, "version.promoted", stage="production") == 1
+    assert attempts(audit_reader) == 4
+    assert audit_reader.count(MODEL, "version.promoted", stage="production") == 1
     assert promote(caller).status_code == 200
-    assert_promoted(caller, ledger, record_property)
+    assert_promoted(caller, audit_reader, record_property)
 
 
 @pytest.mark.fault("F20")
@@ -213,7 +217,7 @@ def test_work_that_the_database_undoes_every_time_is_refused_after_three_repetit
 def test_what_is_done_again_is_the_whole_request(
     caller: Caller,
     database: PostgresDatabase,
-    ledger: Ledger,
+    audit_reader: AuditReader,
     method: str,
     path: str,
     body: dict[str, Any],
@@ -226,13 +230,13 @@ def test_what_is_done_again_is_the_whole_request(
     answer = caller(method, path, body, key="again")
 
     assert answer.status_code == status, answer.text
-    assert attempts(ledger) == 3
-    ledger.assert_chains()
+    assert attempts(audit_reader) == 3
+    audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F20")
 def test_mlflow_s_face_does_again_what_the_database_undoes(
-    caller: Caller, fleet: Fleet, ledger: Ledger, database: PostgresDatabase
+    caller: Caller, fleet: Fleet, audit_reader: AuditReader, database: PostgresDatabase
 ) -> None:
     failing(database, "40001", times=3)
     body = {"name": MODEL, "version": "1", "key": "k", "value": "v"}
@@ -242,21 +246,21 @@ def test_mlflow_s_face_does_again_what_the_database_undoes(
     answer = requests.post(url, json=body, headers=headers, timeout=60)
 
     assert answer.status_code == 200, answer.text
-    assert attempts(ledger) == 4
-    ledger.assert_chains()
+    assert attempts(audit_reader) == 4
+    audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F20")
 def test_of_two_that_wait_for_each_other_the_request_is_done_in_the_end(
-    caller: Caller, fleet: Fleet, ledger: Ledger, record_property: Record
+    caller: Caller, fleet: Fleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
-    with ledger.engine.connect() as other:
+    with audit_reader.engine.connect() as other:
         other.exec_driver_sql("SET deadlock_timeout = '60s'")  # the request is the one to be undone
         other.exec_driver_sql("LOCK TABLE audit_entries IN EXCLUSIVE MODE")
         waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'audit_entries'::regclass"
 
         def meet(_: Caller) -> None:
-            eventually(lambda: ledger.rows(waiting)[0][0] == 1, "the promotion holds the model")
+            eventually(lambda: audit_reader.rows(waiting)[0][0] == 1, "the promotion holds the model")
             other.exec_driver_sql("SELECT * FROM models FOR UPDATE")
             other.rollback()
 
@@ -264,7 +268,7 @@ def test_of_two_that_wait_for_each_other_the_request_is_done_in_the_end(
 
     assert answer.status_code == 200, answer.text
     eventually(lambda: "done_again" in fleet.server.events(), "the log shows the retry")
-    assert_promoted(caller, ledger, record_property)
+    assert_promoted(caller, audit_reader, record_property)
 
 
 @pytest.fixture
@@ -286,7 +290,7 @@ def disk(postgres: ThrowawayPostgres, database: PostgresDatabase) -> Iterator[Pa
 
 @pytest.mark.fault("F21")
 def test_a_database_without_room_refuses_writes_and_takes_them_when_there_is_room(
-    disk: Path, caller: Caller, ledger: Ledger, record_property: Record
+    disk: Path, caller: Caller, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fill(disk / "filler")
     acknowledged: list[str] = []
@@ -299,12 +303,12 @@ def test_a_database_without_room_refuses_writes_and_takes_them_when_there_is_roo
     (disk / "filler").unlink()
     assert register(caller, file, run).status_code == 201
     acknowledged.append(run)
-    found = ledger.numbers(MODEL)
+    found = audit_reader.numbers(MODEL)
     record_property("lost", 2 + len(acknowledged) - len(found))
     assert found == list(range(1, 3 + len(acknowledged)))
-    assert ledger.count(MODEL, "version.registered") == len(found)
+    assert audit_reader.count(MODEL, "version.registered") == len(found)
     assert promote(caller).status_code == 200
-    assert_promoted(caller, ledger, record_property)
+    assert_promoted(caller, audit_reader, record_property)
 
 
 def register(caller: Caller, file: dict[str, Any], run: str) -> requests.Response:

@@ -12,7 +12,7 @@ from registry.client import RegistryClient
 from registry.client.types import Run
 from tests.faults.conftest import StartFleet
 from tests.support.databases import Database
-from tests.support.oracle import Oracle
+from tests.support.invariants import Invariants
 from tests.support.servers import Caller, Fleet
 
 PART = 1000
@@ -43,7 +43,7 @@ def at_once(fleet: Fleet, tokens: list[str], file: Path, model: str, run: Run | 
 @pytest.mark.parametrize("tokens", [["all", "all"], ["all", "writer"]], ids=["one owner", "two owners"])
 def test_two_clients_that_send_the_same_bytes_of_one_run_make_one_version_and_one_blob(
     start: StartFleet,
-    judge: Callable[..., Oracle],
+    make_invariants: Callable[..., Invariants],
     database: Database,
     tmp_path: Path,
     size: str,
@@ -53,7 +53,7 @@ def test_two_clients_that_send_the_same_bytes_of_one_run_make_one_version_and_on
     fleet = start(servers=2, single_put_bytes=PART, part_bytes=PART)
     file = tmp_path / "model.bin"
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
 
     for number in range(1, rounds + 1):
         file.write_bytes(os.urandom(SIZES[size]))
@@ -61,14 +61,14 @@ def test_two_clients_that_send_the_same_bytes_of_one_run_make_one_version_and_on
         assert sorted(done) == [(number, False), (number, True)]
 
     assert len(fleet.objects()) <= 2 * rounds
-    oracle = judge(storage_url=f"file://{fleet.store}")
-    assert oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, rounds + 1)}
-    assert len(oracle.objects()) == rounds
+    invariants = make_invariants(storage_url=f"file://{fleet.store}")
+    assert invariants.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, rounds + 1)}
+    assert len(invariants.objects()) == rounds
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_clients_of_different_models_share_the_bytes(
-    start: StartFleet, judge: Callable[..., Oracle], database: Database, tmp_path: Path, size: str
+    start: StartFleet, make_invariants: Callable[..., Invariants], database: Database, tmp_path: Path, size: str
 ) -> None:
     fleet = start(servers=2, single_put_bytes=PART, part_bytes=PART, inline_verify_bytes=3 * PART, workers=2)
     file = tmp_path / "model.bin"
@@ -87,6 +87,6 @@ def test_clients_of_different_models_share_the_bytes(
     worker.stop()
 
     assert created == [True] * 4
-    oracle = judge(storage_url=f"file://{fleet.store}")
-    assert oracle.assert_sound() == {f"model-{number}:1": "ready" for number in range(4)}
-    assert len(oracle.objects()) == 1
+    invariants = make_invariants(storage_url=f"file://{fleet.store}")
+    assert invariants.assert_sound() == {f"model-{number}:1": "ready" for number in range(4)}
+    assert len(invariants.objects()) == 1

@@ -21,10 +21,11 @@ from sqlalchemy.engine import make_url
 
 from tests.conftest import SECRET
 from tests.faults.conftest import StartFleet
-from tests.support import forks
-from tests.support.bad_store import Fault, Rule, bad_store
+from tests.support import forked_processes
 from tests.support.databases import Database
+from tests.support.faulty_store import Fault, Rule, faulty_store
 from tests.support.processes import environment
+from tests.support.registry_builder import named_run
 from tests.support.s3_server import S3Server
 from tests.support.servers import Fleet, eventually
 from tests.support.web_server import serving
@@ -90,8 +91,10 @@ def test_what_breaks_in_a_server_shows_no_secret(
     fleet: Fleet, database: Database, corrupt: Callable[[str], None]
 ) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
-        number = caller.version("fraud", caller.blob(uuid.uuid4().bytes), "1", stage="staging")
+        caller.registry.create_model("fraud")
+        number = caller.registry.model("fraud").version(
+            files=[caller.registry.file(uuid.uuid4().bytes)], run=named_run("1"), stage="staging"
+        )
         other = caller.make("POST", "/tokens", {"owner": "ci", "roles": ["reader"]})["token"]
         upload = caller.make("POST", "/uploads", {"sha256": "b" * 64, "size": 3})
     found = request_of(fleet, "GET", FILE, fleet.token, allow_redirects=False)
@@ -144,8 +147,8 @@ def test_what_breaks_in_a_worker_shows_no_secret(
 ) -> None:
     address = "https://sources.test/models/model.bin?X-Amz-Signature=0123456789abcdef0123456789abcdef"
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
-        caller.blob(uuid.uuid4().bytes)
+        caller.registry.create_model("fraud")
+        caller.registry.file(uuid.uuid4().bytes)
     fleet.server.stop()  # its own threads would take the work
     # Rows that SQL wrote act while the release before may serve.
     corrupt("UPDATE registry SET unsealed_until = '2999-01-01 00:00:00.000000'")
@@ -176,7 +179,7 @@ def variables(database: Database, **settings: str) -> dict[str, str]:
 
 
 def run(*arguments: str, folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return forks.server().run("registry", "--debug", *arguments, cwd=folder, env=environment(**environ))
+    return forked_processes.server().run("registry", "--debug", *arguments, cwd=folder, env=environment(**environ))
 
 
 BROKEN: dict[str, Rule] = {
@@ -205,7 +208,7 @@ def test_what_breaks_at_an_s3_store_shows_neither_its_key_nor_a_signed_address(
     start: StartFleet, database: Database, corrupt: Callable[[str], None], swift_s3: S3Server, tmp_path: Path
 ) -> None:
     statuses, commands = set(), []
-    with bad_store(swift_s3.endpoint_url) as store:
+    with faulty_store(swift_s3.endpoint_url) as store:
         settings = {
             "storage_url": f"s3://{swift_s3.new_bucket()}/models",
             "s3_endpoint_url": store.url,
@@ -213,8 +216,8 @@ def test_what_breaks_at_an_s3_store_shows_neither_its_key_nor_a_signed_address(
         }
         fleet = start(**settings, environment=dict(swift_s3.environment), log_level="debug")
         with fleet.caller() as caller:
-            caller.make("POST", "/models", {"name": "fraud"})
-            caller.version("fraud", caller.blob(uuid.uuid4().bytes), "1")
+            caller.registry.create_model("fraud")
+            caller.registry.model("fraud").version(files=[caller.registry.file(uuid.uuid4().bytes)], run=named_run("1"))
             waits = caller.make("POST", "/uploads", {"sha256": "b" * 64, "size": 3})
         location = request_of(fleet, "GET", FILE, fleet.token, allow_redirects=False).headers["Location"]
         requests_of_the_store = (
@@ -254,7 +257,7 @@ def test_what_breaks_in_a_command_of_the_server_shows_no_secret(
     fleet: Fleet, database: Database, corrupt: Callable[[str], None], tmp_path: Path
 ) -> None:
     with fleet.caller() as caller:
-        caller.blob(uuid.uuid4().bytes)
+        caller.registry.file(uuid.uuid4().bytes)
     corrupt("UPDATE blobs SET key = 'nonsense'")
     settings = variables(database, storage_url=f"file://{fleet.store}", data_dir=str(tmp_path))
 
@@ -281,7 +284,7 @@ def test_what_breaks_in_a_client_command_shows_no_secret(tmp_path: Path) -> None
     with serving(nonsense) as url:
         broken = run("history", "fraud", "--url", url, folder=tmp_path, **client)
         command = ["registry", "history", "fraud", "--url", url, "--json"]
-        plain = forks.server().run(*command, cwd=tmp_path, env=environment(**client))
+        plain = forked_processes.server().run(*command, cwd=tmp_path, env=environment(**client))
 
     assert (broken.returncode, plain.returncode) == (1, 0)
     assert "Traceback" in broken.stderr

@@ -13,7 +13,7 @@ import pytest
 import requests
 
 from tests.support.dev_server import Server, serving
-from tests.support.disks import small_disk
+from tests.support.full_disk import small_disk
 from tests.support.servers import eventually
 
 UNMATCHED = "registry_http_requests_total"

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.faults.conftest import StartFleet
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet, eventually
 from tests.support.slow_clients import Others, crowd, others
 
@@ -36,7 +37,7 @@ def fleet(start: StartFleet) -> Fleet:
     """One server of two workers, whose deadlines are short, with a model that others use."""
     fleet = start(workers=2, header_seconds=SECONDS, stall_seconds=SECONDS)
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
+        caller.registry.create_model(MODEL)
     return fleet
 
 
@@ -97,7 +98,7 @@ def test_half_a_body_harms_none(fleet: Fleet, request_: bytes, record_property: 
 @pytest.mark.parametrize("path", [f"/models/{MODEL}/versions/1/archive", "transfer"])
 def test_readers_that_stop_harm_none(fleet: Fleet, path: str, record_property: Record) -> None:
     with fleet.caller() as caller:
-        caller.version(MODEL, caller.blob(os.urandom(LARGE)), "1")
+        caller.registry.model(MODEL).version(files=[caller.registry.file(os.urandom(LARGE))], run=named_run("1"))
         address = f"/api/v1{path}" if path != "transfer" else signed(caller)
     request = f"GET {address} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {fleet.token}\r\n\r\n".encode()
 
@@ -113,7 +114,7 @@ def test_readers_that_stop_harm_none(fleet: Fleet, path: str, record_property: R
 def test_an_export_that_waited_for_a_thread_is_complete(start: StartFleet) -> None:
     fleet = start(workers=1, threads=2, transfers=1)
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": MODEL})
+        caller.registry.create_model(MODEL)
     export = "/audit?format=jsonl"
     holder = HALF_FILE.replace(b"%b", fleet.token.encode())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,9 +17,11 @@ from werkzeug.test import TestResponse
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
 from tests.support.databases import Database
 from tests.support.ports import free_port
+from tests.support.registry_builder import RegistryBuilder, in_process
+from tests.support.replies import Reply, expect
 from tests.support.s3_server import S3Server
 
 
@@ -32,8 +34,8 @@ class Outage(Protocol):
 
     def end(self) -> None: ...
 
-    def put(self, api: Api, target: dict[str, Any], content: bytes) -> int:
-        """Send bytes to an upload's target; the status of the reply."""
+    def put(self, api: Api, target: Mapping[str, Any], content: bytes) -> Reply:
+        """Send bytes to an upload's target."""
 
 
 class DirectoryOutage:
@@ -54,8 +56,8 @@ class DirectoryOutage:
             self.root.unlink()
         self.aside.rename(self.root)
 
-    def put(self, api: Api, target: dict[str, Any], content: bytes) -> int:
-        return Given(api).send(target, content).status_code
+    def put(self, api: Api, target: Mapping[str, Any], content: bytes) -> Reply:
+        return api.send(target, content)
 
 
 class S3Outage:
@@ -81,8 +83,8 @@ class S3Outage:
         self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port)  # it remembers its objects
         self.server.start()
 
-    def put(self, api: Api, target: dict[str, Any], content: bytes) -> int:
-        return requests.put(target["url"], data=content, headers=target["headers"], timeout=60).status_code
+    def put(self, api: Api, target: Mapping[str, Any], content: bytes) -> Reply:
+        return requests.put(target["url"], data=content, headers=target["headers"], timeout=60)
 
 
 @pytest.fixture(params=["directory gone", "directory replaced", "s3"])
@@ -105,10 +107,8 @@ def api(database: Database, make_settings: Callable[..., Settings], outage: Outa
 
 
 @pytest.fixture
-def given(api: Api, outage: Outage) -> Given:
-    given = Given(api)
-    given.send = lambda target, content: outage.put(api, dict(target), content)  # type: ignore[assignment,return-value]
-    return given
+def registry(api: Api, outage: Outage) -> RegistryBuilder:
+    return in_process(api, put=lambda target, content: outage.put(api, target, content))
 
 
 def refused_for_now(response: TestResponse, code: str = "unavailable") -> bool:
@@ -120,13 +120,13 @@ def refused_for_now(response: TestResponse, code: str = "unavailable") -> bool:
 
 @pytest.mark.fault("F27")
 def test_an_upload_waits_for_the_store_and_the_same_requests_succeed_later(
-    api: Api, given: Given, outage: Outage
+    api: Api, registry: RegistryBuilder, outage: Outage
 ) -> None:
-    given.model()
+    registry.create_model()
     content = uuid.uuid4().bytes
     sha256 = hashlib.sha256(content).hexdigest()
     upload = expect(201, api.post("/uploads", {"sha256": sha256, "size": len(content)}))
-    assert outage.put(api, upload["target"], content) in {200, 204}
+    assert outage.put(api, upload["target"], content).status_code in {200, 204}
 
     outage.begin()
     assert refused_for_now(api.post(f"/uploads/{upload['id']}/complete"))
@@ -138,24 +138,28 @@ def test_an_upload_waits_for_the_store_and_the_same_requests_succeed_later(
     assert expect(201, api.post("/models/fraud/versions", {"files": files}))["version"]["state"] == "ready"
 
 
-def test_a_rollback_waits_for_the_store_and_writes_nothing_before(api: Api, given: Given, outage: Outage) -> None:
-    given.version(stage="production")
-    given.version(stage="production")
-    before = given.stages(), given.entries()
+def test_a_rollback_waits_for_the_store_and_writes_nothing_before(
+    api: Api, registry: RegistryBuilder, outage: Outage
+) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="production")
+    before = registry.model("fraud").stages(), registry.audit_entry_count()
 
     outage.begin()
     key = {"Idempotency-Key": "one"}
     assert refused_for_now(api.post("/models/fraud/rollback", {"reason": "a test"}, headers=key), "bytes_unchecked")
-    assert (given.stages(), given.entries()) == before
+    assert (registry.model("fraud").stages(), registry.audit_entry_count()) == before
     outage.end()
 
     done = expect(200, api.post("/models/fraud/rollback", {"reason": "a test"}, headers=key))
     assert (done["number"], done["displaced"]) == (1, 2)
 
 
-def test_a_rollback_is_possible_while_the_store_does_not_answer(api: Api, given: Given, outage: Outage) -> None:
+def test_a_rollback_is_possible_while_the_store_does_not_answer(
+    api: Api, registry: RegistryBuilder, outage: Outage
+) -> None:
     for _ in range(3):
-        given.version(stage="production")
+        registry.model("fraud").version(stage="production")
 
     outage.begin()
     refused = api.post("/models/fraud/rollback", {"reason": "a test"})
@@ -169,19 +173,19 @@ def test_a_rollback_is_possible_while_the_store_does_not_answer(api: Api, given:
     assert [(moved["number"], len(moved["warnings"])) for moved in (expect(200, rehearsed), expect(200, done))] == [
         (2, 1), (2, 1),
     ]  # fmt: skip
-    assert given.stages()[2] == "production"
-    assert given.rollback("fraud")["warnings"] == []
+    assert registry.model("fraud").stages()[2] == "production"
+    assert registry.model("fraud").rollback()["warnings"] == []
 
 
 @pytest.mark.fault("F27")
-def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, outage: Outage) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
-    file = given.file()
+def test_everything_but_bytes_goes_on_without_the_store(api: Api, registry: RegistryBuilder, outage: Outage) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
+    file = registry.file()
 
     outage.begin()
 
-    promoted = given.stage("fraud", 2, "production")
+    promoted = registry.model("fraud").move(2, "production")
     assert (promoted["displaced"], len(promoted["warnings"])) == (1, 1)
     assert expect(200, api.get("/models/fraud"))["stages"]["production"] == [2]
     assert expect(200, api.get("/models/fraud/versions/1"))["stage"] == "archived"
@@ -208,7 +212,7 @@ def test_everything_but_bytes_goes_on_without_the_store(api: Api, given: Given, 
 
 @pytest.mark.parametrize("outage", ["directory replaced", "directory gone"], indirect=True)
 def test_bytes_that_are_sent_while_the_directory_is_away_are_refused_for_now(
-    api: Api, given: Given, outage: Outage
+    api: Api, registry: RegistryBuilder, outage: Outage
 ) -> None:
     content = uuid.uuid4().bytes
     sha256 = hashlib.sha256(content).hexdigest()
@@ -219,28 +223,28 @@ def test_bytes_that_are_sent_while_the_directory_is_away_are_refused_for_now(
     assert refused_for_now(api.client.put(path, base_url="http://registry.test", data=content))
     outage.end()
 
-    assert outage.put(api, upload["target"], content) == 204
+    assert outage.put(api, upload["target"], content).status_code == 204
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "verified"
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter"])
 @pytest.mark.parametrize("outage", ["directory gone"], indirect=True)
 def test_a_version_whose_bytes_were_lost_goes_to_production_neither_by_promotion_nor_by_rollback(
-    api: Api, given: Given, outage: DirectoryOutage, damage: str
+    api: Api, registry: RegistryBuilder, outage: DirectoryOutage, damage: str
 ) -> None:
     content = uuid.uuid4().bytes
     damaged = hashlib.sha256(content).hexdigest()
-    given.version(files=[given.file(content)], stage="production")
-    given.version(stage="production")
+    registry.model("fraud").version(files=[registry.file(content)], stage="production")
+    registry.model("fraud").version(stage="production")
     stored = next(outage.root.glob(f"blobs/*/{damaged}/*"))
     stored.unlink() if damage == "gone" else stored.write_bytes(content[:-1])
-    before = given.stages(), given.entries()
+    before = registry.model("fraud").stages(), registry.audit_entry_count()
 
     rolled_back = expect(409, api.post("/models/fraud/rollback", {"reason": "a test"}))
     assert (rolled_back["code"], rolled_back["missing"]) == ("blobs_missing", [damaged])
-    assert (given.stages(), given.entries()) == before
+    assert (registry.model("fraud").stages(), registry.audit_entry_count()) == before
 
-    given.stage("fraud", 1, "staging")
+    registry.model("fraud").move(1, "staging")
     promoted = expect(409, api.put("/models/fraud/versions/1/stage", {"stage": "production", "reason": "a test"}))
     assert (promoted["code"], promoted["missing"]) == ("blobs_missing", [damaged])
-    assert given.stages() == {1: "staging", 2: "production"}
+    assert registry.model("fraud").stages() == {1: "staging", 2: "production"}

@@ -13,10 +13,10 @@ from botocore.exceptions import ClientError
 
 from registry.services.maintenance import fsck, garbage_collection
 from registry.services.monitoring import health
-from tests.support.api import expect
-from tests.support.bad_store import BadStore, Fault, Rule, bad_store
+from tests.support.damageable_service import MIB, DamageableService, sha256
+from tests.support.faulty_store import Fault, FaultyStore, Rule, faulty_store
+from tests.support.replies import expect
 from tests.support.s3_server import S3Server
-from tests.support.shelf import MIB, Shelf, sha256
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 DENIED = Fault(status=403)
@@ -53,77 +53,81 @@ def without_put(method: str, path: str) -> Fault | None:
 
 
 @pytest.fixture
-def store(moto_s3: S3Server) -> Iterator[BadStore]:
-    with bad_store(moto_s3.endpoint_url) as found:
+def store(moto_s3: S3Server) -> Iterator[FaultyStore]:
+    with faulty_store(moto_s3.endpoint_url) as found:
         found.rule = without_list(moto_s3)
         yield found
 
 
 @pytest.fixture
-def shelf(open_shelf: Callable[..., Shelf], store: BadStore, moto_s3: S3Server) -> Shelf:
-    opened = open_shelf("moto", s3_endpoint_url=store.url, s3_public_endpoint_url=moto_s3.endpoint_url)
-    opened.given.model()
+def service(open_service: Callable[..., DamageableService], store: FaultyStore, moto_s3: S3Server) -> DamageableService:
+    opened = open_service("moto", s3_endpoint_url=store.url, s3_public_endpoint_url=moto_s3.endpoint_url)
+    opened.registry.create_model()
     return opened
 
 
-def ready(shelf: Shelf) -> dict[str, Any]:
-    found: dict[str, Any] = shelf.api.client.get("/readyz").get_json()
+def ready(service: DamageableService) -> dict[str, Any]:
+    found: dict[str, Any] = service.api.client.get("/readyz").get_json()
     return found
 
 
-def checked(shelf: Shelf, *, mark: bool = False) -> dict[str, str]:
+def checked(service: DamageableService, *, mark: bool = False) -> dict[str, str]:
     """What fsck finds, by kind."""
-    with shelf.app.app_context():
-        found = list(fsck.check(store=shelf.store, mark=mark))
+    with service.app.app_context():
+        found = list(fsck.check(store=service.store, mark=mark))
     return {
         one.kind: " ".join(f"{item.name} {item.detail}" for item in found if item.kind == one.kind) for one in found
     }
 
 
-def test_without_the_right_to_list_all_works_but_the_search_for_what_nothing_refers_to(shelf: Shelf) -> None:
-    assert ready(shelf)["status"] == "ready"
-    small, large = shelf.small, bytes(6 * MIB)
-    number = shelf.version(small, stage="production")
-    expect(201, shelf.register(shelf.brought(large) and large))
-    announced = expect(None, shelf.api.post("/uploads", {"sha256": sha256(b"never"), "size": 5}))
-    assert "no bytes arrived" in expect(409, shelf.complete(announced))["detail"]
-    assert expect(200, shelf.api.get(f"/models/fraud/versions/{number}"))["state"] == "ready"
-    found = checked(shelf)
+def test_without_the_right_to_list_all_works_but_the_search_for_what_nothing_refers_to(
+    service: DamageableService,
+) -> None:
+    assert ready(service)["status"] == "ready"
+    small, large = service.small, bytes(6 * MIB)
+    number = service.registry.model("fraud").version(files=[service.brought(small)], stage="production")
+    expect(201, service.register(service.brought(large) and large))
+    announced = expect(None, service.api.post("/uploads", {"sha256": sha256(b"never"), "size": 5}))
+    assert "no bytes arrived" in expect(409, service.complete(announced))["detail"]
+    assert expect(200, service.api.get(f"/models/fraud/versions/{number}"))["state"] == "ready"
+    found = checked(service)
     assert set(found) == {"unlisted"}
     assert "ListObjectsV2 is refused (403): the registry's credentials need s3:ListBucket" in found["unlisted"]
 
-    shelf.damage(small, "deleted")
-    shelf.scrub()
-    assert sha256(small) in checked(shelf, mark=True)["missing"]
-    shelf.brought(small)
-    assert set(checked(shelf)) == {"unlisted"}
+    service.damage(small, "deleted")
+    service.scrub()
+    assert sha256(small) in checked(service, mark=True)["missing"]
+    service.brought(small)
+    assert set(checked(service)) == {"unlisted"}
 
     unseen: list[str] = []
-    stray = shelf.brought(b"referred to by nothing")
-    with shelf.app.app_context():
-        collect = partial(garbage_collection.collect, store=shelf.store, grace=timedelta(), unseen=unseen.append)
+    stray = service.brought(b"referred to by nothing")
+    with service.app.app_context():
+        collect = partial(garbage_collection.collect, store=service.store, grace=timedelta(), unseen=unseen.append)
         waste = [*collect(), *collect()]
     assert f"sha256:{stray['sha256']}" in {one.name for one in waste if one.deleted}
     assert [reason.rpartition(" ")[2] for reason in unseen] == ["s3:ListBucket", "s3:ListBucketMultipartUploads"] * 2
-    with shelf.app.app_context():
-        listing = health.examination(shelf.store, [])["listing"]
+    with service.app.app_context():
+        listing = health.examination(service.store, [])["listing"]
     assert listing.ok
     assert "s3:ListBucket;" in listing.detail
     assert "deploy/docs/store.md" in listing.fix
 
 
-def test_a_right_that_is_refused_is_named_and_nothing_is_taken_for_lost(shelf: Shelf, store: BadStore) -> None:
-    number = shelf.version(shelf.small, stage="production")
+def test_a_right_that_is_refused_is_named_and_nothing_is_taken_for_lost(
+    service: DamageableService, store: FaultyStore
+) -> None:
+    number = service.registry.model("fraud").version(files=[service.brought(service.small)], stage="production")
 
     store.rule = without_get
-    degraded = ready(shelf)
-    with shelf.app.app_context():
-        wrong = health.examination(shelf.store, [])["storage"]
-    shelf.scrub()
-    rolled = shelf.api.post("/models/fraud/rollback", {"reason": "x", "to": number})
+    degraded = ready(service)
+    with service.app.app_context():
+        wrong = health.examination(service.store, [])["storage"]
+    service.scrub()
+    rolled = service.api.post("/models/fraud/rollback", {"reason": "x", "to": number})
     store.rule = without_put
-    area = shelf.api.client.put(
-        "/api/2.0/mlflow-artifacts/artifacts/a", data=b"x", headers={"Authorization": f"Bearer {shelf.token}"}
+    area = service.api.client.put(
+        "/api/2.0/mlflow-artifacts/artifacts/a", data=b"x", headers={"Authorization": f"Bearer {service.token}"}
     )
     store.recover()
 
@@ -133,5 +137,5 @@ def test_a_right_that_is_refused_is_named_and_nothing_is_taken_for_lost(shelf: S
     assert rolled.status_code < 500 or rolled.status_code == 503
     assert area.status_code == 503
     assert "PutObject is refused (403): the registry's credentials need s3:PutObject" in area.get_json()["message"]
-    assert checked(shelf) == {}
-    assert ready(shelf)["status"] == "ready"
+    assert checked(service) == {}
+    assert ready(service)["status"] == "ready"

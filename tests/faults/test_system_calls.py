@@ -16,12 +16,13 @@ from flask import Flask
 from registry.app import create_app
 from registry.config import Settings
 from tests.conftest import SECRET
-from tests.support.api import Api, Given
+from tests.support.api import Api
+from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
-from tests.support.debian import unpacked
-from tests.support.ledger import Ledger
+from tests.support.debian_packages import unpacked
 from tests.support.processes import die_with_parent
-from tests.support.writer import MODEL, WRITES
+from tests.support.registry_builder import in_process
+from tests.support.sqlite_writers import MODEL, WRITES
 
 ROOT = Path(__file__).parents[2]
 CALLS = ("pwrite64", "fdatasync", "ftruncate", "openat", "unlink", "mmap")
@@ -36,13 +37,13 @@ ROUNDS = pytest.mark.parametrize(
 
 
 class Writer:
-    """The program of ``tests.support.writer``, and strace at its children."""
+    """The program of ``tests.support.sqlite_writers``, and strace at its children."""
 
     def __init__(self, url: str, folder: Path, token: str) -> None:
         self.folder = folder
         self.strace = shutil.which("strace") or str(unpacked("strace") / "usr" / "bin" / "strace")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.writer", url, str(folder), token, SECRET],
+            [sys.executable, "-m", "tests.support.sqlite_writers", url, str(folder), token, SECRET],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -88,9 +89,9 @@ def database(databases: Callable[[str], Database]) -> Database:
 @pytest.fixture
 def app(database: Database, make_settings: Callable[..., Settings], tmp_path: Path) -> Flask:
     app = create_app(make_settings(database.url, storage_url=f"file://{tmp_path / 'store'}"))
-    given = Given(Api(app.test_client(), database.tokens["all"]))
-    given.model(MODEL)
-    given.file(b"the same bytes")
+    registry = in_process(Api(app.test_client(), database.tokens["all"]))
+    registry.create_model(MODEL)
+    registry.file(b"the same bytes")
     return app
 
 
@@ -112,7 +113,7 @@ def test_a_system_call_that_fails_or_kills_damages_nothing_and_loses_nothing(
 ) -> None:
     acknowledged: set[int] = set()
     injected = 0
-    ledger = Ledger(database.url, app)
+    audit_reader = AuditReader(database.url, app)
     for call in CALLS:
         for end in ENDS:
             for number in numbers:
@@ -123,15 +124,15 @@ def test_a_system_call_that_fails_or_kills_damages_nothing_and_loses_nothing(
                 fresh = {version for status, version in told if status == 201}
                 assert not fresh & acknowledged
                 acknowledged |= fresh
-    found = ledger.numbers(MODEL)
+    found = audit_reader.numbers(MODEL)
     record_property("injected", injected)
     record_property("lost", len(acknowledged - set(found)))
 
     assert injected >= len(ENDS)
     assert acknowledged <= set(found)
     assert found == list(range(1, len(found) + 1))
-    assert ledger.count(MODEL, "version.registered") == len(found)
-    ledger.assert_chains()
+    assert audit_reader.count(MODEL, "version.registered") == len(found)
+    audit_reader.assert_chains()
     with sqlite3.connect(database.url.removeprefix("sqlite:///")) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []

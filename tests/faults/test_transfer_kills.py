@@ -21,9 +21,9 @@ from registry.client.types import Run
 from registry.db.models import Upload
 from registry.db.session import transaction
 from tests.faults.conftest import StartFleet
-from tests.support.bad_store import Fault, bad_store
 from tests.support.crashes import SQL, Crash, begun, command
-from tests.support.oracle import Oracle
+from tests.support.faulty_store import Fault, faulty_store
+from tests.support.invariants import Invariants
 from tests.support.processes import environment
 from tests.support.s3_server import S3Server
 from tests.support.servers import Fleet, eventually
@@ -44,8 +44,8 @@ KILLS = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def oracle(judge: Callable[..., Oracle], tmp_path: Path) -> Oracle:
-    return judge(storage_url=f"file://{tmp_path / 'store'}")
+def invariants(make_invariants: Callable[..., Invariants], tmp_path: Path) -> Invariants:
+    return make_invariants(storage_url=f"file://{tmp_path / 'store'}")
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ CLIENT_STEPS = {
 @SQLITE
 @pytest.mark.parametrize("step", CLIENT_STEPS)
 def test_a_client_killed_while_it_sends_parts_sends_none_of_them_twice(
-    start: StartFleet, oracle: Oracle, large: Path, step: str
+    start: StartFleet, invariants: Invariants, large: Path, step: str
 ) -> None:
     fleet = start(**TINY)
     registry = Commands(fleet, large.parent)
@@ -129,13 +129,13 @@ def test_a_client_killed_while_it_sends_parts_sends_none_of_them_twice(
     assert puts(fleet) == PARTS
     assert (done["created"], again["created"]) == (True, False)
     assert done["version"]["number"] == again["version"]["number"] == 1
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
 
 
 @SQLITE
 @pytest.mark.parametrize("step", ["before the first part", "before completion", "before registration"])
 def test_a_client_killed_around_a_single_request_is_run_again(
-    start: StartFleet, oracle: Oracle, small: Path, step: str
+    start: StartFleet, invariants: Invariants, small: Path, step: str
 ) -> None:
     fleet = start(**TINY)
     registry = Commands(fleet, small.parent)
@@ -145,7 +145,7 @@ def test_a_client_killed_around_a_single_request_is_run_again(
     done = registry(small)
 
     assert (done["created"], registry(small)["created"]) == (True, False)
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
 
 
 SERVER_STEPS = {
@@ -170,7 +170,7 @@ def kinds_and_steps() -> Iterator[Any]:
 @pytest.mark.fault("F04")
 @pytest.mark.parametrize(("database", "step"), list(kinds_and_steps()), indirect=["database"])
 def test_an_upload_in_parts_survives_a_server_killed_at_any_step(
-    start: StartFleet, oracle: Oracle, large: Path, step: str, tmp_path: Path
+    start: StartFleet, invariants: Invariants, large: Path, step: str, tmp_path: Path
 ) -> None:
     crash, arrived = SERVER_STEPS[step]
     fleet = start(**TINY, crash=crash)
@@ -185,8 +185,8 @@ def test_an_upload_in_parts_survives_a_server_killed_at_any_step(
 
     assert puts(fleet) - before == PARTS - arrived
     assert (done["created"], again["created"]) == (True, False)
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
-    assert len(oracle.objects()) == 1
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
+    assert len(invariants.objects()) == 1
     assert list((tmp_path / "store" / "parts").iterdir()) == list((tmp_path / "store" / "tmp").iterdir()) == []
 
 
@@ -196,7 +196,7 @@ def test_an_upload_in_parts_survives_a_server_killed_at_any_step(
     "step", [Crash("os.link", "/blobs/"), Crash(SQL, "INSERT INTO blobs")], ids=["before it arrived", "at completion"]
 )
 def test_an_upload_in_one_request_survives_a_server_killed_at_any_step(
-    start: StartFleet, oracle: Oracle, small: Path, step: Crash
+    start: StartFleet, invariants: Invariants, small: Path, step: Crash
 ) -> None:
     fleet = start(**TINY, crash=step)
 
@@ -206,7 +206,7 @@ def test_an_upload_in_one_request_survives_a_server_killed_at_any_step(
     fleet.server.start()
 
     assert (register(fleet, small)["created"], register(fleet, small)["created"]) == (True, False)
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
 
 
 @pytest.mark.fault("F05")
@@ -214,7 +214,7 @@ def test_an_upload_in_one_request_survives_a_server_killed_at_any_step(
 @pytest.mark.parametrize("kind", ["moto", "swift"])
 def test_parts_joined_by_a_server_that_was_killed_before_it_noted_that_are_not_sent_again(
     start: StartFleet,
-    judge: Callable[..., Oracle],
+    make_invariants: Callable[..., Invariants],
     tmp_path: Path,
     kind: str,
     request: pytest.FixtureRequest,
@@ -234,9 +234,9 @@ def test_parts_joined_by_a_server_that_was_killed_before_it_noted_that_are_not_s
 
     assert done["created"]
     assert done["uploads"]["sent_bytes"] == 0
-    oracle = judge(**settings)
-    assert oracle.assert_sound() == {"fraud:1": "ready"}
-    assert len(oracle.objects()) == 1
+    invariants = make_invariants(**settings)
+    assert invariants.assert_sound() == {"fraud:1": "ready"}
+    assert len(invariants.objects()) == 1
 
 
 def s3_settings(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> tuple[dict[str, Any], S3Server]:
@@ -250,7 +250,7 @@ def s3_settings(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> tuple[dict
 @SQLITE
 @KILLS
 def test_uploads_go_through_although_client_and_server_are_killed_at_random(
-    start: StartFleet, oracle: Oracle, tmp_path: Path, kills: int
+    start: StartFleet, invariants: Invariants, tmp_path: Path, kills: int
 ) -> None:
     fleet = start(**TINY)
     registry = Commands(fleet, tmp_path)
@@ -263,8 +263,8 @@ def test_uploads_go_through_although_client_and_server_are_killed_at_random(
             fleet.server.start()
         assert registry(file)["version"]["number"] == kill
 
-    assert oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, kills + 1)}
-    assert oracle.ledger.count("fraud", "version.registered") == kills
+    assert invariants.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, kills + 1)}
+    assert invariants.audit_reader.count("fraud", "version.registered") == kills
 
 
 WORKER_STEPS = {
@@ -274,9 +274,9 @@ WORKER_STEPS = {
 }
 
 
-def end_leases(oracle: Oracle) -> None:
+def end_leases(invariants: Invariants) -> None:
     """Let as much time pass as a worker's hold lasts."""
-    with oracle.app.app_context(), transaction() as session:
+    with invariants.app.app_context(), transaction() as session:
         session.execute(update(Upload).values(leased_until=LONG_AGO))
 
 
@@ -286,15 +286,17 @@ def state(fleet: Fleet, number: int = 1) -> str:
     return found
 
 
-def assert_verified_once(oracle: Oracle, versions: int = 1) -> None:
-    assert oracle.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, versions + 1)}
-    verified = [entry.version for entry in oracle.ledger.entries("fraud") if entry.action == "version.verified"]
+def assert_verified_once(invariants: Invariants, versions: int = 1) -> None:
+    assert invariants.assert_sound() == {f"fraud:{number}": "ready" for number in range(1, versions + 1)}
+    verified = [
+        entry.version for entry in invariants.audit_reader.entries("fraud") if entry.action == "version.verified"
+    ]
     assert sorted(verified, key=str) == sorted(range(1, versions + 1), key=str)
 
 
 @pytest.mark.parametrize("step", WORKER_STEPS)
 def test_what_a_killed_worker_was_verifying_another_one_verifies_when_its_hold_has_ended(
-    start: StartFleet, oracle: Oracle, large: Path, step: str
+    start: StartFleet, invariants: Invariants, large: Path, step: str
 ) -> None:
     fleet = start(**TINY, inline_verify_bytes=0, workers=2)  # two processes, in which no worker's thread runs
     assert register(fleet, large)["version"]["state"] == "pending"
@@ -307,24 +309,24 @@ def test_what_a_killed_worker_was_verifying_another_one_verifies_when_its_hold_h
     if step != "before the version is ready":
         eventually(lambda: "upkeep" in second.events(), "the other worker has looked")
         assert state(fleet) == "pending"
-        end_leases(oracle)
+        end_leases(invariants)
 
     eventually(lambda: state(fleet) == "ready", "the version is ready")
     second.stop()
-    assert_verified_once(oracle)
+    assert_verified_once(invariants)
 
 
 @SQLITE
 def test_a_worker_killed_in_the_middle_of_a_file_is_replaced(
     start: StartFleet,
-    judge: Callable[..., Oracle],
+    make_invariants: Callable[..., Invariants],
     moto_s3: S3Server,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
     settings, server = s3_settings(moto_s3, monkeypatch)
     file = written(tmp_path / "weights.bin", 3 * MIB)
-    with bad_store(server.endpoint_url) as store:
+    with faulty_store(server.endpoint_url) as store:
         named = {**settings, "s3_endpoint_url": store.url}
         fleet = start(**named, inline_verify_bytes=0, workers=2, environment=dict(server.environment))
         assert register(fleet, file)["version"]["state"] == "pending"
@@ -335,18 +337,18 @@ def test_a_worker_killed_in_the_middle_of_a_file_is_replaced(
         store.await_stalled()
         first.kill()
         store.recover()
-        oracle = judge(**settings)
-        end_leases(oracle)
+        invariants = make_invariants(**settings)
+        end_leases(invariants)
         second.launch()
 
         eventually(lambda: state(fleet) == "ready", "the version is ready")
         second.stop()
-    assert_verified_once(oracle)
+    assert_verified_once(invariants)
 
 
 @KILLS
 def test_workers_killed_at_random_verify_each_version_once(
-    start: StartFleet, oracle: Oracle, tmp_path: Path, kills: int
+    start: StartFleet, invariants: Invariants, tmp_path: Path, kills: int
 ) -> None:
     fleet = start(**TINY, inline_verify_bytes=0, workers=2)
     versions = 4 * kills
@@ -361,9 +363,9 @@ def test_workers_killed_at_random_verify_each_version_once(
         time.sleep(random.uniform(0.3, 1.2))
         for worker in workers:
             worker.kill()
-        end_leases(oracle)
+        end_leases(invariants)
     workers[0].launch()
 
     eventually(lambda: all(state(fleet, n) == "ready" for n in range(1, versions + 1)), "all are ready")
     workers[0].stop()
-    assert_verified_once(oracle, versions)
+    assert_verified_once(invariants, versions)

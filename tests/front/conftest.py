@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bare_server import BareServer, running
+from tests.support.gunicorn_server import GunicornServer, running
 
 LARGE = 64 * 1024 * 1024
 MIDDLING = 63 * 65536  # the most that is kept in memory, and more than the kernel takes
@@ -64,14 +64,14 @@ def app(environ, start_response):
 
 
 @pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[..., BareServer]]:
+def serve(tmp_path: Path) -> Iterator[Callable[..., GunicornServer]]:
     """Start servers with two threads, one of them for transfers."""
     with running(tmp_path, APPLICATION, variables(tmp_path)) as start:
         yield start
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BareServer]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]:
     """One of them that a module's tests share."""
     folder = tmp_path_factory.mktemp("server")
     with running(folder, APPLICATION, variables(folder)) as start:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.front.conftest import LARGE
-from tests.support.bare_server import PATIENCE, BareServer, eventually, read_all
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually, read_all
 
 HALF_HEAD = b"GET /echo HTTP/1.1\r\nHost: local"
 HALF_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nhalf"
@@ -17,7 +17,7 @@ HALF_LARGE_BODY = b"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\
 HALF_CHUNK = b"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n40\r\nhalf"
 
 
-def narrow(server: BareServer) -> socket.socket:
+def narrow(server: GunicornServer) -> socket.socket:
     """A connection whose receiving side buffers little."""
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
@@ -26,17 +26,17 @@ def narrow(server: BareServer) -> socket.socket:
     return connection
 
 
-def cut_off(server: BareServer) -> int:
+def cut_off(server: GunicornServer) -> int:
     """How often the log says that clients took no bytes."""
     return server.log.count("the client made no progress with a body") + server.log.count("the client took no bytes")
 
 
-def test_a_connection_on_which_nothing_is_sent_is_closed_without_an_answer(server: BareServer) -> None:
+def test_a_connection_on_which_nothing_is_sent_is_closed_without_an_answer(server: GunicornServer) -> None:
     assert server.send(b"") == b""
 
 
 @pytest.mark.parametrize("request_", [HALF_HEAD, HALF_BODY], ids=["head", "body"])
-def test_a_request_that_is_not_completed_is_408(server: BareServer, request_: bytes) -> None:
+def test_a_request_that_is_not_completed_is_408(server: GunicornServer, request_: bytes) -> None:
     answer = server.send(request_)
 
     assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n")
@@ -44,14 +44,14 @@ def test_a_request_that_is_not_completed_is_408(server: BareServer, request_: by
 
 
 @pytest.mark.parametrize("request_", [HALF_LARGE_BODY, HALF_CHUNK], ids=["length", "chunk"])
-def test_a_thread_that_reads_a_body_gives_up_when_no_more_of_it_comes(server: BareServer, request_: bytes) -> None:
+def test_a_thread_that_reads_a_body_gives_up_when_no_more_of_it_comes(server: GunicornServer, request_: bytes) -> None:
     server.send(request_)
 
     assert server.send(HALF_CHUNK[:-4] + b"x" * 64 + b"\r\n0\r\n\r\n" + HALF_HEAD).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize("request_", [HALF_HEAD, HALF_BODY, HALF_LARGE_BODY], ids=["head", "body", "large body"])
-def test_a_byte_now_and_then_is_no_progress(server: BareServer, request_: bytes) -> None:
+def test_a_byte_now_and_then_is_no_progress(server: GunicornServer, request_: bytes) -> None:
     connection = server.connect()
     connection.sendall(request_)
     connection.settimeout(0.2)
@@ -69,7 +69,7 @@ def test_a_byte_now_and_then_is_no_progress(server: BareServer, request_: bytes)
     connection.close()
 
 
-def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., BareServer]) -> None:
+def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., GunicornServer]) -> None:
     server = serve(REGISTRY_STALL_SECONDS="4")
     with server.connect() as connection:
         connection.sendall(b"POST /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 2000000\r\n\r\n")
@@ -83,7 +83,7 @@ def test_a_steady_sender_may_take_longer_than_a_stall(serve: Callable[..., BareS
 
 
 @pytest.mark.parametrize("path", ["/large", "/file", "/middling"])
-def test_a_client_that_takes_nothing_of_its_response_is_cut_off(server: BareServer, path: str) -> None:
+def test_a_client_that_takes_nothing_of_its_response_is_cut_off(server: GunicornServer, path: str) -> None:
     before = cut_off(server)
     with narrow(server) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
@@ -92,7 +92,7 @@ def test_a_client_that_takes_nothing_of_its_response_is_cut_off(server: BareServ
     assert server.get("/large")[0] == 200
 
 
-def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., BareServer]) -> None:
+def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., GunicornServer]) -> None:
     server = serve(REGISTRY_STALL_SECONDS="4")
     with narrow(server) as connection:
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -106,7 +106,7 @@ def test_a_steady_reader_may_take_longer_than_a_stall(serve: Callable[..., BareS
     assert received > LARGE
 
 
-def test_an_idle_connection_is_closed_after_a_while(serve: Callable[..., BareServer]) -> None:
+def test_an_idle_connection_is_closed_after_a_while(serve: Callable[..., GunicornServer]) -> None:
     server = serve(GUNICORN_CMD_ARGS="--keep-alive 1")
 
     answer = server.send(b"GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -114,7 +114,7 @@ def test_an_idle_connection_is_closed_after_a_while(serve: Callable[..., BareSer
     assert answer.endswith(b"GET /echo 0")
 
 
-def test_when_all_places_are_taken_the_oldest_unused_connections_give_way(serve: Callable[..., BareServer]) -> None:
+def test_when_all_places_are_taken_the_oldest_unused_connections_give_way(serve: Callable[..., GunicornServer]) -> None:
     server = serve(GUNICORN_CMD_ARGS="--worker-connections 8", REGISTRY_HEADER_SECONDS="600")
     silent = [server.connect() for _ in range(40)]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.bare_server import PATIENCE, BareServer, eventually
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually
 
 GRACE_SECONDS = 30
 
 
-def workers(server: BareServer) -> list[int]:
+def workers(server: GunicornServer) -> list[int]:
     pid = server.process.pid
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -29,7 +29,7 @@ def is_alive(process: int) -> bool:
         return False
 
 
-def refuses(server: BareServer) -> bool:
+def refuses(server: GunicornServer) -> bool:
     """Whether nothing listens; a connection that is accepted, or reset while it waits, counts as none."""
     try:
         server.connect().close()
@@ -41,7 +41,7 @@ def refuses(server: BareServer) -> bool:
 
 
 @contextmanager
-def kept(server: BareServer) -> Iterator[http.client.HTTPConnection]:
+def kept(server: GunicornServer) -> Iterator[http.client.HTTPConnection]:
     """A connection that was used and is kept."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
     connection.request("GET", "/echo")
@@ -53,7 +53,7 @@ def kept(server: BareServer) -> Iterator[http.client.HTTPConnection]:
 
 
 @contextmanager
-def held(server: BareServer, pool: ThreadPoolExecutor) -> Iterator[Callable[[], tuple[int, bytes]]]:
+def held(server: GunicornServer, pool: ThreadPoolExecutor) -> Iterator[Callable[[], tuple[int, bytes]]]:
     """A request that is under way; call what is lent for its answer."""
     asked = pool.submit(server.get, "/held?1")
     eventually((server.folder / "entered-1").exists, "the request is under way")
@@ -62,7 +62,9 @@ def held(server: BareServer, pool: ThreadPoolExecutor) -> Iterator[Callable[[], 
 
 
 @pytest.mark.parametrize("when", ["serving", "ending"])
-def test_a_worker_without_its_master_frees_the_port_and_ends_soon(serve: Callable[..., BareServer], when: str) -> None:
+def test_a_worker_without_its_master_frees_the_port_and_ends_soon(
+    serve: Callable[..., GunicornServer], when: str
+) -> None:
     server = serve()
     (worker,) = workers(server)
     try:
@@ -81,7 +83,7 @@ def test_a_worker_without_its_master_frees_the_port_and_ends_soon(serve: Callabl
 
 
 def test_a_worker_that_is_told_to_end_finishes_what_it_has_begun_and_takes_no_more(
-    serve: Callable[..., BareServer],
+    serve: Callable[..., GunicornServer],
 ) -> None:
     server = serve()
     with ThreadPoolExecutor(1) as pool, held(server, pool) as answer, kept(server) as connection:
@@ -96,7 +98,7 @@ def test_a_worker_that_is_told_to_end_finishes_what_it_has_begun_and_takes_no_mo
     assert server.process.wait(PATIENCE) == 0
 
 
-def test_new_workers_take_over_and_no_request_is_lost(serve: Callable[..., BareServer]) -> None:
+def test_new_workers_take_over_and_no_request_is_lost(serve: Callable[..., GunicornServer]) -> None:
     server = serve()
     (before,) = workers(server)
     with ThreadPoolExecutor(1) as pool, held(server, pool) as answer:
@@ -111,7 +113,7 @@ def test_new_workers_take_over_and_no_request_is_lost(serve: Callable[..., BareS
     assert (statuses, server.get("/echo")[0]) == ({200}, 200)
 
 
-def test_a_worker_that_has_served_enough_is_replaced(serve: Callable[..., BareServer]) -> None:
+def test_a_worker_that_has_served_enough_is_replaced(serve: Callable[..., GunicornServer]) -> None:
     server = serve(GUNICORN_CMD_ARGS="--max-requests=50")
     (before,) = workers(server)
 

@@ -10,13 +10,13 @@ import time
 import pytest
 
 from tests.front.conftest import LARGE, MIDDLING
-from tests.support.bare_server import BareServer, read_all
+from tests.support.gunicorn_server import GunicornServer, read_all
 
 HOST = b"Host: localhost\r\n"
 BLOCK = bytes(range(256)) * 256
 
 
-def test_a_request_that_arrives_byte_by_byte_is_served(server: BareServer) -> None:
+def test_a_request_that_arrives_byte_by_byte_is_served(server: GunicornServer) -> None:
     with server.connect() as connection:
         for byte in b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\nConnection: close\r\n\r\nhello":
             connection.sendall(bytes([byte]))
@@ -27,7 +27,7 @@ def test_a_request_that_arrives_byte_by_byte_is_served(server: BareServer) -> No
     assert answer.endswith(b"POST /echo 5")
 
 
-def test_requests_sent_together_are_answered_in_their_order(server: BareServer) -> None:
+def test_requests_sent_together_are_answered_in_their_order(server: GunicornServer) -> None:
     requests = [
         b"POST /a HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc",
         b"GET /b HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -43,7 +43,7 @@ def test_requests_sent_together_are_answered_in_their_order(server: BareServer) 
     assert answer.count(b"HTTP/1.1 200") == 5
 
 
-def test_a_connection_is_kept_for_the_next_request(server: BareServer) -> None:
+def test_a_connection_is_kept_for_the_next_request(server: GunicornServer) -> None:
     with server.connect() as connection:
         for number in range(50):
             connection.sendall(f"GET /{number} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -54,13 +54,13 @@ def test_a_connection_is_kept_for_the_next_request(server: BareServer) -> None:
     assert b"Connection: keep-alive" in answer
 
 
-def test_a_client_of_http_1_0_is_answered_and_the_connection_closed(server: BareServer) -> None:
+def test_a_client_of_http_1_0_is_answered_and_the_connection_closed(server: GunicornServer) -> None:
     answer = server.send(b"GET /old HTTP/1.0\r\n\r\n")
 
     assert answer.endswith(b"GET /old 0")
 
 
-def test_a_client_that_closes_its_sending_side_is_answered(server: BareServer) -> None:
+def test_a_client_that_closes_its_sending_side_is_answered(server: GunicornServer) -> None:
     with server.connect() as connection:
         connection.sendall(b"GET /half HTTP/1.1\r\n" + HOST + b"\r\n")
         connection.shutdown(socket.SHUT_WR)
@@ -69,7 +69,7 @@ def test_a_client_that_closes_its_sending_side_is_answered(server: BareServer) -
     assert answer.endswith(b"GET /half 0")
 
 
-def test_a_client_that_expects_it_is_told_to_continue(server: BareServer) -> None:
+def test_a_client_that_expects_it_is_told_to_continue(server: GunicornServer) -> None:
     with server.connect() as connection:
         head = b"PUT /a HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
         connection.sendall(head)
@@ -83,7 +83,7 @@ def test_a_client_that_expects_it_is_told_to_continue(server: BareServer) -> Non
 
 @pytest.mark.parametrize("size", [1000, 5_000_000])
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
-def test_a_body_of_any_size_arrives_complete(server: BareServer, size: int, chunked: bool) -> None:
+def test_a_body_of_any_size_arrives_complete(server: GunicornServer, size: int, chunked: bool) -> None:
     framing, body = f"Content-Length: {size}", b"x" * size
     if chunked:
         framing, body = "Transfer-Encoding: chunked", f"{size:x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
@@ -97,7 +97,7 @@ def test_a_body_of_any_size_arrives_complete(server: BareServer, size: int, chun
     ("path", "size"),
     [("/file", len(BLOCK) * 128), ("/large", LARGE), ("/middling", MIDDLING), ("/streamed", 64 * len(BLOCK))],
 )
-def test_a_response_of_any_kind_arrives_complete(server: BareServer, path: str, size: int) -> None:
+def test_a_response_of_any_kind_arrives_complete(server: GunicornServer, path: str, size: int) -> None:
     expected = hashlib.sha256(BLOCK * (size // len(BLOCK))).hexdigest()
 
     answers = [server.get(path) for _ in range(2)]
@@ -105,7 +105,7 @@ def test_a_response_of_any_kind_arrives_complete(server: BareServer, path: str, 
     assert [(status, hashlib.sha256(body).hexdigest()) for status, body in answers] == [(200, expected)] * 2
 
 
-def test_a_refusal_reaches_a_client_that_still_sends_and_ends_the_connection(server: BareServer) -> None:
+def test_a_refusal_reaches_a_client_that_still_sends_and_ends_the_connection(server: GunicornServer) -> None:
     with server.connect() as connection:
         connection.sendall(b"PUT /refused HTTP/1.1\r\n" + HOST + b"Content-Length: 8000000\r\n\r\n" + bytes(2_000_000))
         answer = read_all(connection)
@@ -115,7 +115,7 @@ def test_a_refusal_reaches_a_client_that_still_sends_and_ends_the_connection(ser
     assert answer.endswith(b"no")
 
 
-def test_a_defect_of_the_application_is_500_and_one_within_a_body_cuts_it_short(server: BareServer) -> None:
+def test_a_defect_of_the_application_is_500_and_one_within_a_body_cuts_it_short(server: GunicornServer) -> None:
     broken = server.send(b"GET /broken HTTP/1.1\r\n" + HOST + b"\r\n")
     breaking = server.send(b"GET /breaking HTTP/1.1\r\n" + HOST + b"\r\n")
 
@@ -150,7 +150,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_request_is_refused_and_the_connection_closed(server: BareServer, request_: bytes) -> None:
+def test_a_malformed_request_is_refused_and_the_connection_closed(server: GunicornServer, request_: bytes) -> None:
     answer = server.send(request_ + b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
 
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -161,7 +161,7 @@ def test_a_malformed_request_is_refused_and_the_connection_closed(server: BareSe
     assert b"smuggled" not in answer
 
 
-def test_a_malformed_body_is_no_defect_of_the_application(server: BareServer) -> None:
+def test_a_malformed_body_is_no_defect_of_the_application(server: GunicornServer) -> None:
     head = b"POST /a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     errors = server.log.count("Error handling request")
 
@@ -172,7 +172,7 @@ def test_a_malformed_body_is_no_defect_of_the_application(server: BareServer) ->
     assert server.log.count("Error handling request") == errors
 
 
-def test_what_follows_a_body_is_another_request(server: BareServer) -> None:
+def test_what_follows_a_body_is_another_request(server: GunicornServer) -> None:
     chunked = b"POST /a HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"
 
     answer = server.send(chunked + b"GARBAGE\r\n\r\nGET /smuggled HTTP/1.1\r\n" + HOST + b"\r\n")
@@ -183,7 +183,7 @@ def test_what_follows_a_body_is_another_request(server: BareServer) -> None:
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["complete", "endless"])
-def test_an_address_that_is_too_long_is_refused_in_the_dialect_of_its_face(server: BareServer, ended: bool) -> None:
+def test_an_address_that_is_too_long_is_refused_in_the_dialect_of_its_face(server: GunicornServer, ended: bool) -> None:
     long = b"a" * (50 * 1024 if ended else 70 * 1024)
     rest = b" HTTP/1.1\r\n" + HOST + b"\r\n" if ended else b""
 
@@ -199,7 +199,7 @@ def test_an_address_that_is_too_long_is_refused_in_the_dialect_of_its_face(serve
     assert served.endswith(b"GET /fits 0")
 
 
-def test_headers_without_end_are_refused(server: BareServer) -> None:
+def test_headers_without_end_are_refused(server: GunicornServer) -> None:
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1000) for number in range(90))
 
     answer = server.send(b"GET / HTTP/1.1\r\n" + HOST + lines)
@@ -207,7 +207,7 @@ def test_headers_without_end_are_refused(server: BareServer) -> None:
     assert answer.startswith(b"HTTP/1.1 431")
 
 
-def test_a_refusal_quotes_nothing_of_the_request_and_logs_nothing_of_it(server: BareServer) -> None:
+def test_a_refusal_quotes_nothing_of_the_request_and_logs_nothing_of_it(server: GunicornServer) -> None:
     answer = server.send(b"GET /mlflow HTTP/1.1\r\n" + HOST + b"Authorization Bearer a-secret\r\n\r\n")
 
     assert answer.startswith(b"HTTP/1.1 400")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from registry.front.connection_counts import PLACES, Shares
 from tests.front.test_endings import kept, workers
-from tests.support.bare_server import BareServer
+from tests.support.gunicorn_server import GunicornServer
 
 MANY = 20
 
@@ -28,7 +28,7 @@ def test_a_worker_compares_itself_with_the_others_that_accept() -> None:
 
 
 def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
-    serve: Callable[..., BareServer],
+    serve: Callable[..., GunicornServer],
 ) -> None:
     server = serve(REGISTRY_WORKERS="2")
     busy, stuck = workers(server)

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tests.front.conftest import LARGE
-from tests.support.bare_server import BareServer, eventually
+from tests.support.gunicorn_server import GunicornServer, eventually
 
 UPLOAD = b"PUT /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n"
 DOWNLOAD = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -20,7 +20,7 @@ WAITING = 64
 
 
 @contextmanager
-def stalled(server: BareServer, request: bytes, number: int) -> Iterator[list[socket.socket]]:
+def stalled(server: GunicornServer, request: bytes, number: int) -> Iterator[list[socket.socket]]:
     """Clients that send *request* and then do nothing."""
     with ExitStack() as stack:
         connections = [stack.enter_context(server.connect()) for _ in range(number)]
@@ -29,7 +29,7 @@ def stalled(server: BareServer, request: bytes, number: int) -> Iterator[list[so
         yield connections
 
 
-def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., BareServer], tmp_path: Path) -> None:
+def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., GunicornServer], tmp_path: Path) -> None:
     server = serve(**LONG)
     with ThreadPoolExecutor() as pool:
         held = [pool.submit(server.get, f"/held?{number}") for number in range(2)]
@@ -42,7 +42,7 @@ def test_probes_are_answered_while_every_thread_is_busy(serve: Callable[..., Bar
     assert statuses == [200] * 2
 
 
-def test_stalled_uploads_and_downloads_leave_threads_to_others(serve: Callable[..., BareServer]) -> None:
+def test_stalled_uploads_and_downloads_leave_threads_to_others(serve: Callable[..., GunicornServer]) -> None:
     server = serve(**LONG)
 
     with stalled(server, UPLOAD, 10), stalled(server, DOWNLOAD, 10), stalled(server, UPLOAD[:-2], 10):
@@ -51,7 +51,7 @@ def test_stalled_uploads_and_downloads_leave_threads_to_others(serve: Callable[.
     assert answers == [(200, b"GET /echo 0")] * 20
 
 
-def test_a_download_waits_for_its_turn(serve: Callable[..., BareServer]) -> None:
+def test_a_download_waits_for_its_turn(serve: Callable[..., GunicornServer]) -> None:
     server = serve(**LONG)
     with ThreadPoolExecutor() as pool, stalled(server, UPLOAD, 1) as (upload,):
         waiting = [pool.submit(server.get, "/large") for _ in range(3)]
@@ -63,7 +63,7 @@ def test_a_download_waits_for_its_turn(serve: Callable[..., BareServer]) -> None
     assert [(status, len(body)) for status, body in downloads] == [(200, LARGE)] * 3
 
 
-def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..., BareServer]) -> None:
+def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..., GunicornServer]) -> None:
     server = serve(**LONG)
 
     with stalled(server, UPLOAD, 1 + WAITING):
@@ -79,7 +79,7 @@ def test_transfers_beyond_those_that_wait_are_refused_for_now(serve: Callable[..
     assert other == (200, b"GET /echo 0")
 
 
-def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., BareServer]) -> None:
+def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., GunicornServer]) -> None:
     server = serve(REGISTRY_STALL_SECONDS="4")
 
     with stalled(server, UPLOAD, 1) as (trickle,), ThreadPoolExecutor() as pool:
@@ -100,7 +100,7 @@ def test_a_trickle_gives_way_when_others_wait(serve: Callable[..., BareServer]) 
     eventually(lambda: server.log.count("request_timeout") == 1, "the trickle is ended")
 
 
-def test_requests_that_wait_leave_their_threads_to_others(serve: Callable[..., BareServer], tmp_path: Path) -> None:
+def test_requests_that_wait_leave_their_threads_to_others(serve: Callable[..., GunicornServer], tmp_path: Path) -> None:
     server = serve()
     for _ in range(2):  # the second time with the threads that the first has left
         with ThreadPoolExecutor(3) as pool:
@@ -116,7 +116,7 @@ def test_requests_that_wait_leave_their_threads_to_others(serve: Callable[..., B
             path.unlink()
 
 
-def test_a_request_finds_out_that_its_client_has_hung_up(serve: Callable[..., BareServer], tmp_path: Path) -> None:
+def test_a_request_finds_out_that_its_client_has_hung_up(serve: Callable[..., GunicornServer], tmp_path: Path) -> None:
     server = serve()
 
     with server.connect() as connection:

@@ -17,11 +17,11 @@ from flask import Flask
 
 from registry.db import migrate, schema
 from registry.db.engine import SQLITE_PRAGMAS
-from tests.support import forks
-from tests.support.api import Given
-from tests.support.artifacts import Proxy
+from tests.support import forked_processes
+from tests.support.artifact_area import ArtifactArea
 from tests.support.databases import Database, empty_postgres
 from tests.support.processes import environment
+from tests.support.registry_builder import RegistryBuilder
 from tests.support.servers import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def empty(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> str:
 
 def upgrade_in_processes(url: str, *die_before: int) -> list[int]:
     """How each process ended that upgraded at the same time as the others."""
-    done = forks.server().run("-c", UPGRADES, url, *map(str, die_before), cwd=ROOT, env=environment())
+    done = forked_processes.server().run("-c", UPGRADES, url, *map(str, die_before), cwd=ROOT, env=environment())
     assert done.returncode == 0, done.stderr
     return [int(status) for status in done.stdout.split()]
 
@@ -126,9 +126,9 @@ def test_an_upgrade_may_be_repeated(empty: str) -> None:
     assert migrate.check(empty) == []
 
 
-def test_no_way_down_is_open_while_a_version_has_no_manifest(database: Database, given: Given) -> None:
+def test_no_way_down_is_open_while_a_version_has_no_manifest(database: Database, registry: RegistryBuilder) -> None:
     """The release before would take such a version for a ready one."""
-    given.version()
+    registry.model("fraud").version()
     with sa.create_engine(database.url, poolclass=sa.NullPool).begin() as connection:
         connection.exec_driver_sql("UPDATE versions SET manifest_digest = '', state = 'deleted'")
 
@@ -139,13 +139,13 @@ def test_no_way_down_is_open_while_a_version_has_no_manifest(database: Database,
 
 
 def test_files_of_the_artifact_area_that_a_version_has_are_free_after_an_upgrade(
-    app: Flask, database: Database, given: Given
+    app: Flask, database: Database, registry: RegistryBuilder
 ) -> None:
-    proxy = Proxy(app, given.api.token)
-    line = given.file(b"registered")
-    given.version("fraud", files=[line])
+    artifact_area = ArtifactArea(app, registry.client.token)
+    line = registry.file(b"registered")
+    registry.model("fraud").version(files=[line])
     for path, content in {"a/registered": b"registered", "a/open": b"open"}.items():
-        assert proxy.put(path, content).status_code == 200
+        assert artifact_area.put(path, content).status_code == 200
 
     migrate.downgrade(database.url, "0012")
     migrate.upgrade(database.url)
@@ -261,15 +261,14 @@ def test_an_upgrade_that_a_deadlock_with_a_request_undid_is_done_again(empty: st
 
 
 @pytest.fixture
-def connection(database: Database, given: Given) -> Iterator[sa.Connection]:
+def connection(database: Database, registry: RegistryBuilder) -> Iterator[sa.Connection]:
     """An open connection, tuned as the service's own, to a database in which every frozen table has rows."""
-    given.version(
-        "fraud",
+    registry.model("fraud").version(
         params={"depth": "6"},
         metrics={"auc": 0.9},
         datasets=[{"name": "train", "digests": ["sha256:" + "a" * 64]}],
     )
-    given.version("fraud", stage="production")
+    registry.model("fraud").version(stage="production")
     engine = sa.create_engine(database.url, poolclass=sa.NullPool)
     with engine.connect() as connection:
         if database.kind == "sqlite":

@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, MLFLOW_OLD, mlflow_python
+from tests.support.registry_builder import named_run
 from tests.support.servers import Launcher, running_fleet
 
 PROGRAM = Path(__file__).with_name("alias_client.py")
@@ -27,8 +28,8 @@ def test_a_client_moves_a_protected_alias_with_the_role_and_to_verified_versions
     settings = {"database_url": database.url, "token": database.tokens["all"], "secret": SECRET}
     with running_fleet(launcher, tmp_path, **settings, protected_aliases=("champion", "stable")) as fleet:
         with fleet.caller() as caller:
-            caller.make("POST", "/models", {"name": "fraud"})
-            caller.version("fraud", caller.blob(b"bytes"), "1")
+            caller.registry.create_model("fraud")
+            caller.registry.model("fraud").version(files=[caller.registry.file(b"bytes")], run=named_run("1"))
             caller.make("PUT", "/models/fraud/aliases/stable", {"version": 1})
         for role in ("writer", "promoter"):
             token = database.tokens[role]

@@ -15,7 +15,7 @@ import pytest
 from registry.services.artifacts.mlflow_sources import location_of
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.processes import environment
 from tests.support.servers import Fleet, Launcher, running_fleet
 
@@ -205,8 +205,8 @@ def test_a_version_is_downloaded_from_the_address_that_shows_it(
 ) -> None:
     fleet = fleet_over(kind)
     with fleet.caller() as caller:
-        model = caller.make("POST", "/models", {"name": "fraud"})["id"]
-        lines = [caller.blob(content) | {"path": path} for path, content in FILES.items()]
+        model = caller.registry.create_model("fraud")["id"]
+        lines = [caller.registry.file(content) | {"path": path} for path, content in FILES.items()]
         caller.make("POST", "/models/fraud/versions", {"files": lines})
     address = f"{fleet.server.url}/api/2.0/mlflow-artifacts/artifacts/{location_of(model, 1)}"
     env = environment(HOME=str(tmp_path), MLFLOW_TRACKING_TOKEN=fleet.token)

@@ -15,10 +15,10 @@ from registry.db.session import transaction
 from registry.domain import clock
 from registry.domain.access import LOCAL_DEV
 from tests.faults.conftest import StartFleet
-from tests.support.artifacts import AREA, Proxy
-from tests.support.listing import counting
-from tests.support.memory import peak_memory
+from tests.support.artifact_area import AREA, ArtifactArea
+from tests.support.peak_memory import peak_memory
 from tests.support.servers import Fleet, eventually
+from tests.support.statement_counting import counting_statements
 
 MIB = 1 << 20
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
@@ -51,15 +51,15 @@ class Zeros(io.RawIOBase):
 
 
 @sqlite
-def test_a_large_file_is_received_in_constant_memory(proxy: Proxy) -> None:
-    proxy.put("warm", b"x")
+def test_a_large_file_is_received_in_constant_memory(artifact_area: ArtifactArea) -> None:
+    artifact_area.put("warm", b"x")
 
     with peak_memory() as peak:
-        sent = proxy("PUT", f"{AREA}/artifacts/large", input_stream=Zeros(200 * MIB))
+        sent = artifact_area("PUT", f"{AREA}/artifacts/large", input_stream=Zeros(200 * MIB))
         most = peak()
 
     assert sent.status_code == 200, sent.get_data(as_text=True)
-    assert proxy.listed() == {"large": 200 * MIB, "warm": 1}
+    assert artifact_area.listed() == {"large": 200 * MIB, "warm": 1}
     assert most < 12 * MIB
 
 
@@ -112,7 +112,7 @@ def test_a_body_without_a_length_is_an_empty_file(start: StartFleet) -> None:
     assert b'"file_size":0' in listed.replace(b" ", b"")
 
 
-def test_the_top_of_many_files_is_one_statement_that_brings_few_rows(app: Flask, proxy: Proxy) -> None:
+def test_the_top_of_many_files_is_one_statement_that_brings_few_rows(app: Flask, artifact_area: ArtifactArea) -> None:
     rows = [
         {"path": f"{number % 4}/run{number % 50}/artifacts/file{number}", "sha256": "ab" * 32, "size": number,
          "media_type": "text/plain", "created_at": clock.now(), "created_by": LOCAL_DEV.id}
@@ -120,12 +120,12 @@ def test_the_top_of_many_files_is_one_statement_that_brings_few_rows(app: Flask,
     ]  # fmt: skip
     with app.app_context(), transaction() as session:
         session.execute(insert(Artifact), rows)
-    proxy.listed()
+    artifact_area.listed()
 
-    with counting(app) as seen, peak_memory() as peak:
-        top = proxy.listed()
+    with counting_statements(app) as seen, peak_memory() as peak:
+        top = artifact_area.listed()
         most = peak()
-    deep = proxy.listed("1/run1/artifacts")
+    deep = artifact_area.listed("1/run1/artifacts")
 
     assert top == {"0": None, "1": None, "2": None, "3": None}
     assert len([statement for statement in seen if "FROM artifacts" in statement]) == 1

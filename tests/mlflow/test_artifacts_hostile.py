@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.api.hostile import paths
-from tests.rules.test_area import REFUSED
-from tests.support.api import Given
-from tests.support.artifacts import AREA, Proxy
+from tests.domain.test_artifact_area import REFUSED
+from tests.support.artifact_area import AREA, ArtifactArea
+from tests.support.registry_builder import RegistryBuilder
 
 # As they are written in an address: once encoded, more often, not at all.
 WRITTEN = [
@@ -37,8 +37,10 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_path_that_could_lead_elsewhere_is_refused_everywhere(proxy: Proxy, given: Given) -> None:
-    entries = given.entries()
+def test_a_path_that_could_lead_elsewhere_is_refused_everywhere(
+    artifact_area: ArtifactArea, registry: RegistryBuilder
+) -> None:
+    entries = registry.audit_entry_count()
 
     wrong = []
     for path in WRITTEN:
@@ -49,41 +51,43 @@ def test_a_path_that_could_lead_elsewhere_is_refused_everywhere(proxy: Proxy, gi
             ("GET", f"{AREA}/presigned/{path}"),
             ("GET", f"{AREA}/artifacts?path={path}%2F.."),
         ):
-            reply = proxy(method, address)
+            reply = artifact_area(method, address)
             if reply.status_code != 400 or "Invalid path" not in reply.get_data(as_text=True):
                 wrong.append((method, address, reply.status_code, reply.get_data(as_text=True)[:80]))
 
     assert wrong == []
-    assert given.entries() == entries
-    assert proxy.listed() == {}
+    assert registry.audit_entry_count() == entries
+    assert artifact_area.listed() == {}
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_a_path_that_would_harm_who_downloads_it_is_not_written(proxy: Proxy) -> None:
+def test_a_path_that_would_harm_who_downloads_it_is_not_written(artifact_area: ArtifactArea) -> None:
     wrong = []
     for what, path in paths.HARMFUL:
         directory, _, name = path.rpartition("/")
         part = {"part_number": 1, "etag": "e"}
         replies = [
-            proxy.put(quote(path), b"x"),
-            proxy.parts("create", quote(directory), path=name, num_parts=1),
-            proxy.parts("complete", quote(directory), path=name, upload_id="x", parts=[part]),
+            artifact_area.put(quote(path), b"x"),
+            artifact_area.parts("create", quote(directory), path=name, num_parts=1),
+            artifact_area.parts("complete", quote(directory), path=name, upload_id="x", parts=[part]),
         ]
         told = [(reply.status_code, reply.get_json()["message"]) for reply in replies]
         wrong += [(what, answer) for answer in told if answer[0] != 400 or "Invalid path" not in answer[1]]
 
     assert wrong == []
-    assert proxy.listed() == {}
+    assert artifact_area.listed() == {}
 
 
-def test_an_address_without_a_path_changes_nothing(proxy: Proxy) -> None:
-    proxy.put("a", b"x")
+def test_an_address_without_a_path_changes_nothing(artifact_area: ArtifactArea) -> None:
+    artifact_area.put("a", b"x")
     rests = ["artifacts/", "presigned/", "artifacts//", "artifacts/?path=a", "presigned//a", "artifacts//a"]
 
-    replies = {(method, rest): proxy(method, f"{AREA}/{rest}") for method in ("GET", "PUT", "DELETE") for rest in rests}
+    replies = {
+        (method, rest): artifact_area(method, f"{AREA}/{rest}") for method in ("GET", "PUT", "DELETE") for rest in rests
+    }
 
     assert {reply.status_code for reply in replies.values()} <= {400, 405}
-    assert proxy.listed() == {"a": 1}
+    assert artifact_area.listed() == {"a": 1}
 
 
 BODIES: list[tuple[str, Any]] = [
@@ -126,37 +130,37 @@ RAW = [b"", b"{", b"\xff", b'{"path": NaN}', b'{"path":"a","path":"b"}', b"[" * 
 NO_UPLOADS = ["x", "../a", "\u0660", "0" * 36, "00000000-0000-4000-8000-000000000000", "a" * 4000]
 
 
-def test_a_body_that_makes_no_sense_is_400(proxy: Proxy) -> None:
-    replies = {str(case): proxy("POST", f"{AREA}/mpu/{case[0]}/m", json=case[1]) for case in BODIES}
+def test_a_body_that_makes_no_sense_is_400(artifact_area: ArtifactArea) -> None:
+    replies = {str(case): artifact_area("POST", f"{AREA}/mpu/{case[0]}/m", json=case[1]) for case in BODIES}
 
     assert {case: reply.status_code for case, reply in replies.items() if reply.status_code != 400} == {}
 
 
-def test_a_body_that_cannot_be_read_is_400(proxy: Proxy) -> None:
+def test_a_body_that_cannot_be_read_is_400(artifact_area: ArtifactArea) -> None:
     headers = {"Content-Type": "application/json"}
 
     for verb in ("create", "complete", "abort"):
         for raw in RAW:
-            reply = proxy("POST", f"{AREA}/mpu/{verb}/m", data=raw, headers=headers)
+            reply = artifact_area("POST", f"{AREA}/mpu/{verb}/m", data=raw, headers=headers)
             assert reply.status_code == 400, (verb, raw, reply.get_data(as_text=True))
 
 
-def test_an_upload_that_there_is_not_is_404(proxy: Proxy) -> None:
+def test_an_upload_that_there_is_not_is_404(artifact_area: ArtifactArea) -> None:
     parts = [{"part_number": 1, "etag": '"e"', "url": "http://evil.test/"}]
 
     for upload in NO_UPLOADS:
-        complete = proxy.parts("complete", "m", path="a", upload_id=upload, parts=parts)
-        abort = proxy.parts("abort", "m", path="a", upload_id=upload)
+        complete = artifact_area.parts("complete", "m", path="a", upload_id=upload, parts=parts)
+        abort = artifact_area.parts("abort", "m", path="a", upload_id=upload)
         assert (complete.status_code, abort.status_code) == (404, 404), upload
 
 
 MEDIA_TYPES = ["text/html", "text/html; charset=utf-7", "nonsense", "a/b\x0b", "a/" + "b" * 200, "\u00e4/b"]
 
 
-def test_whatever_a_sender_calls_a_file_it_is_downloaded_and_never_shown(proxy: Proxy) -> None:
+def test_whatever_a_sender_calls_a_file_it_is_downloaded_and_never_shown(artifact_area: ArtifactArea) -> None:
     for media_type in MEDIA_TYPES:
-        sent = proxy.put("a.html", b"<script>", headers={"Content-Type": media_type})
-        reply = proxy.get("a.html")
+        sent = artifact_area.put("a.html", b"<script>", headers={"Content-Type": media_type})
+        reply = artifact_area.get("a.html")
 
         assert sent.status_code == 200, sent.get_data(as_text=True)
         assert reply.headers["Content-Disposition"].startswith("attachment")
@@ -165,8 +169,8 @@ def test_whatever_a_sender_calls_a_file_it_is_downloaded_and_never_shown(proxy: 
         assert "utf-7" not in reply.headers["Content-Type"]
 
 
-def test_arguments_that_nobody_knows_are_ignored(proxy: Proxy) -> None:
-    assert proxy("PUT", f"{AREA}/artifacts/a?run_uuid=x&x=y", data=b"x").status_code == 200
-    assert proxy("GET", f"{AREA}/artifacts?path=&x=y&path=b").get_json() == {
+def test_arguments_that_nobody_knows_are_ignored(artifact_area: ArtifactArea) -> None:
+    assert artifact_area("PUT", f"{AREA}/artifacts/a?run_uuid=x&x=y", data=b"x").status_code == 200
+    assert artifact_area("GET", f"{AREA}/artifacts?path=&x=y&path=b").get_json() == {
         "files": [{"path": "a", "is_dir": False, "file_size": 1}]
     }

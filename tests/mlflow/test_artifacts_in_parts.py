@@ -19,14 +19,16 @@ from registry.db.session import transaction
 from registry.domain.errors import Conflict, Unavailable
 from registry.services.artifacts import mlflow_sources
 from registry.services.maintenance import cleanup, fsck, garbage_collection
-from tests.support.api import Api, Given, expect
-from tests.support.artifacts import Proxy
+from tests.support.api import Api
+from tests.support.artifact_area import ArtifactArea
 from tests.support.crashes import Crash, command
+from tests.support.damageable_service import MIB, DamageableService, S3StoreEditor
 from tests.support.databases import Database
-from tests.support.face import Face
-from tests.support.importing import LONG_AGO, Importing
+from tests.support.importer import LONG_AGO, Importer
+from tests.support.mlflow_api import MlflowApi
 from tests.support.processes import environment
-from tests.support.shelf import MIB, S3Hand, Shelf
+from tests.support.registry_builder import RegistryBuilder, in_process
+from tests.support.replies import expect
 
 pytestmark = pytest.mark.share(4)
 
@@ -38,12 +40,12 @@ moto = pytest.mark.parametrize("parted", ["moto"], indirect=True)
 sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 
-class Parted(Proxy):
+class Parted(ArtifactArea):
     """A registry over an S3 store, and a client that sends it files in parts."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        super().__init__(shelf.app, shelf.token)
-        self.shelf = shelf
+    def __init__(self, service: DamageableService) -> None:
+        super().__init__(service.app, service.token)
+        self.service = service
         self.content = os.urandom(5 * MIB) + os.urandom(5 * MIB) + b"the end"
 
     def begin(self, count: int = 3, name: str = NAME) -> dict[str, Any]:
@@ -80,22 +82,22 @@ class Parted(Proxy):
 
     def row(self) -> Any:
         """What the database has of the path."""
-        rows = self.shelf.ledger.rows("SELECT sha256, size, object, logged_model FROM artifacts")
+        rows = self.service.audit_reader.rows("SELECT sha256, size, object, logged_model FROM artifacts")
         return rows[0] if rows else None
 
     def stored(self) -> list[str]:
         """The keys of all objects and uploads in the store."""
-        store = self.shelf.store
+        store = self.service.store
         return sorted([*(found.key for found in store.objects()), *(found.key for found in store.unfinished())])
 
     def wrong(self) -> list[Any]:
         """What fsck finds."""
         with self.app.app_context():
-            return list(fsck.check(store=self.shelf.store, deep=True))
+            return list(fsck.check(store=self.service.store, deep=True))
 
     def collect(self) -> None:
         with self.app.app_context():
-            list(garbage_collection.collect(store=self.shelf.store, grace=timedelta()))
+            list(garbage_collection.collect(store=self.service.store, grace=timedelta()))
 
     def forget_leases(self) -> None:
         with self.app.app_context(), transaction() as session:
@@ -103,8 +105,8 @@ class Parted(Proxy):
 
 
 @pytest.fixture
-def parted(request: pytest.FixtureRequest, open_shelf: Callable[..., Shelf]) -> Parted:
-    return Parted(open_shelf(request.param))
+def parted(request: pytest.FixtureRequest, open_service: Callable[..., DamageableService]) -> Parted:
+    return Parted(open_service(request.param))
 
 
 def digest(content: bytes) -> str:
@@ -133,7 +135,7 @@ def test_a_file_that_comes_in_parts_is_read_before_and_after_a_worker_has_hashed
         ["blobs", digest(parted.content)[:2], digest(parted.content)]
     ]
     assert parted.wrong() == []
-    parted.shelf.ledger.assert_chains()
+    parted.service.audit_reader.assert_chains()
 
 
 @moto
@@ -166,14 +168,14 @@ def test_an_upload_that_was_completed_names_no_second_path(parted: Parted) -> No
 @sqlite
 def test_a_version_of_files_that_wait_keeps_the_run_that_its_client_named(parted: Parted) -> None:
     parted.sent()
-    given, face = Given(Api(parted.client, parted.token)), Face(parted.client, parted.token)
-    given.model()
-    made = face.version(source=f"mlflow-artifacts:/{FOLDER}", run_id="a" * 32)
+    registry, mlflow_api = in_process(Api(parted.client, parted.token)), MlflowApi(parted.client, parted.token)
+    registry.create_model()
+    made = mlflow_api.registry.model("fraud").register(source=f"mlflow-artifacts:/{FOLDER}", run_id="a" * 32)
 
     parted.hash()
-    worked = Importing(parted.app, {"all": parted.token or ""}).work()
+    worked = Importer(parted.app, {"all": parted.token or ""}).work()
 
-    version = given.api.get("/models/fraud/versions/1").get_json()
+    version = registry.client.get("/models/fraud/versions/1").get_json()
     assert (made["status"], worked, version["state"]) == ("PENDING_REGISTRATION", True, "ready")
     assert (version["lineage"]["run"]["system"], version["lineage"]["run"]["id"]) == ("mlflow", "a" * 32)
 
@@ -197,7 +199,7 @@ def test_a_file_is_fetched_from_the_store_where_a_part_of_it_can_be_asked_for(pa
 @sqlite
 def test_a_store_on_the_service_s_own_host_and_port_is_not_sent_two_credentials(parted: Parted) -> None:
     parted.put("a/b.txt", b"0123456789")
-    endpoint = parted.shelf.place["s3_endpoint_url"]
+    endpoint = parted.service.place["s3_endpoint_url"]
 
     streamed = parted.get("a/b.txt", base_url=endpoint)
 
@@ -282,7 +284,7 @@ def test_an_upload_that_is_not_completed_in_time_is_cleared_away(parted: Parted)
         session.execute(update(Upload).values(expires_at=LONG_AGO))
 
     with parted.app.app_context():
-        cleanup.run(store=parted.shelf.store)
+        cleanup.run(store=parted.service.store)
 
     assert parted.complete(begun, told).status_code == 400
     assert parted.stored() == []
@@ -291,9 +293,9 @@ def test_an_upload_that_is_not_completed_in_time_is_cleared_away(parted: Parted)
 @moto
 @sqlite
 def test_an_object_that_nobody_knows_is_found_and_collected(parted: Parted) -> None:
-    hand = parted.shelf.hand
-    assert isinstance(hand, S3Hand)
-    hand.write("incoming/0123", b"left behind")
+    store_editor = parted.service.store_editor
+    assert isinstance(store_editor, S3StoreEditor)
+    store_editor.write("incoming/0123", b"left behind")
 
     assert [(finding.kind, finding.name) for finding in parted.wrong()] == [("stray", "incoming/0123")]
     parted.collect()
@@ -332,22 +334,24 @@ def test_bytes_that_are_there_already_are_not_written_again(parted: Parted) -> N
 
 @moto
 def test_a_path_whose_bytes_are_lost_before_anybody_hashed_them_is_forgotten_and_said_so(parted: Parted) -> None:
-    parted.shelf.hand.remove(parted.sent())
+    parted.service.store_editor.remove(parted.sent())
     found = [(finding.kind, finding.harm) for finding in parted.wrong()]
 
     assert parted.hash()
 
     assert found == [("missing", True)]
     assert (parted.get(PATH).status_code, parted.hash()) == (404, False)
-    lost = expect(200, parted.shelf.api.get("/audit?action=artifact.lost"))["items"]
+    lost = expect(200, parted.service.api.get("/audit?action=artifact.lost"))["items"]
     assert [entry["texts"]["path"] for entry in lost] == [PATH]
 
 
 @moto
 @sqlite
-def test_what_is_larger_than_a_file_may_be_is_not_kept(open_shelf: Callable[..., Shelf], parted: Parted) -> None:
-    parted.shelf.app = open_shelf("moto", max_upload_bytes=6 * MIB).app
-    small = Parted(parted.shelf)
+def test_what_is_larger_than_a_file_may_be_is_not_kept(
+    open_service: Callable[..., DamageableService], parted: Parted
+) -> None:
+    parted.service.app = open_service("moto", max_upload_bytes=6 * MIB).app
+    small = Parted(parted.service)
     begun = small.begin()
 
     refused = small.complete(begun, small.send(begun))
@@ -359,7 +363,7 @@ def test_what_is_larger_than_a_file_may_be_is_not_kept(open_shelf: Callable[...,
 @moto
 @sqlite
 def test_the_native_uploads_know_nothing_of_them(parted: Parted) -> None:
-    begun, api = parted.begin(), parted.shelf.api
+    begun, api = parted.begin(), parted.service.api
     where = f"/uploads/{begun['upload_id']}"
 
     replies = [api.get(where), api.post(f"{where}/complete"), api.delete(where)]
@@ -420,7 +424,7 @@ def test_a_worker_killed_while_it_hashes_is_followed_by_another(
     parted: Parted, step: str, tmp_path: Path, database: Any
 ) -> None:
     parted.sent()
-    place = {f"REGISTRY_{name.upper()}": str(value) for name, value in parted.shelf.place.items()}
+    place = {f"REGISTRY_{name.upper()}": str(value) for name, value in parted.service.place.items()}
     settings = parted.app.extensions["model-registry"].settings
     env = environment(
         **place,
@@ -442,16 +446,16 @@ def test_a_worker_killed_while_it_hashes_is_followed_by_another(
     parted.collect()
     parted.collect()
     assert [key.split("/")[0] for key in parted.stored()] == ["blobs"]
-    parted.shelf.ledger.assert_chains()
+    parted.service.audit_reader.assert_chains()
 
 
 @moto
 def test_a_path_belongs_to_who_completed_it_first_until_its_registration_is_filled(
-    parted: Parted, database: Database, given: Given
+    parted: Parted, database: Database, registry: RegistryBuilder
 ) -> None:
-    given.model("fraud", lifecycle="open")
+    registry.create_model("fraud", lifecycle="open")
     parted.token = database.tokens["writer"]
-    other = Parted(parted.shelf)
+    other = Parted(parted.service)
     other.token = database.tokens["promoter"]
     mine, others = parted.begin(), other.begin()
     parts, others_parts = parted.send(mine), other.send(others)
@@ -464,13 +468,13 @@ def test_a_path_belongs_to_who_completed_it_first_until_its_registration_is_fill
         return [reply.status_code for reply in replies]
 
     unhashed = refusals()
-    Face(parted.client, parted.token).version("fraud", source=f"mlflow-artifacts:/{FOLDER}")
+    MlflowApi(parted.client, parted.token).registry.model("fraud").register(source=f"mlflow-artifacts:/{FOLDER}")
     waiting = refusals()
     assert parted.hash()
     hashed = refusals()
-    assert Importing(parted.app, {"all": parted.token}).work()
+    assert Importer(parted.app, {"all": parted.token}).work()
 
     assert (unhashed, waiting, hashed) == ([403] * 4, [403] * 4, [403] * 4)
     assert other.put(PATH, b"later").status_code == 200
-    (file,) = expect(200, parted.shelf.api.get("/models/fraud/versions/1/files"))["items"]
+    (file,) = expect(200, parted.service.api.get("/models/fraud/versions/1/files"))["items"]
     assert file["sha256"] == digest(parted.content)

@@ -10,10 +10,12 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from tests.support.api import Api, Given, expect
-from tests.support.artifacts import Proxy
+from tests.support.api import Api
+from tests.support.artifact_area import ArtifactArea
 from tests.support.databases import Database
-from tests.support.face import Face
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 FOLDER = "0/run/artifacts/model"
 RUN = "0/ffeeddccbbaa99887766554433221100/artifacts"
@@ -22,38 +24,38 @@ FILES = {"MLmodel": b"flavors: {}\n", "model.pkl": b"weights"}
 
 
 @pytest.fixture
-def proxy_of(app: Flask, database: Database) -> Callable[[str], Proxy]:
+def proxy_of(app: Flask, database: Database) -> Callable[[str], ArtifactArea]:
     """A client of the area whose token has one role; each role is another account's."""
-    return lambda role: Proxy(app, database.tokens[role])
+    return lambda role: ArtifactArea(app, database.tokens[role])
 
 
 @pytest.fixture
-def alice(proxy_of: Callable[[str], Proxy], given: Given) -> Proxy:
+def alice(proxy_of: Callable[[str], ArtifactArea], registry: RegistryBuilder) -> ArtifactArea:
     """A writer who has sent a model, and not registered it yet."""
-    given.model("fraud", lifecycle="open")
+    registry.create_model("fraud", lifecycle="open")
     sender = proxy_of("writer")
     send(sender)
     return sender
 
 
 @pytest.fixture
-def mallory(proxy_of: Callable[[str], Proxy]) -> Proxy:
+def mallory(proxy_of: Callable[[str], ArtifactArea]) -> ArtifactArea:
     """Another account that may write."""
     return proxy_of("promoter")
 
 
-def send(sender: Proxy, folder: str = FOLDER, files: dict[str, bytes] = FILES) -> None:
+def send(sender: ArtifactArea, folder: str = FOLDER, files: dict[str, bytes] = FILES) -> None:
     for path, content in files.items():
         reply = sender.put(f"{folder}/{path}", content)
         assert reply.status_code == 200, reply.get_data(as_text=True)
 
 
-def face(proxy: Proxy) -> Face:
-    return Face(proxy.client, proxy.token)
+def mlflow_api(artifact_area: ArtifactArea) -> MlflowApi:
+    return MlflowApi(artifact_area.client, artifact_area.token)
 
 
-def register(owner: Proxy, folder: str = FOLDER) -> int:
-    return int(face(owner).version("fraud", source=f"mlflow-artifacts:/{folder}")["version"])
+def register(owner: ArtifactArea, folder: str = FOLDER) -> int:
+    return int(mlflow_api(owner).registry.model("fraud").register(source=f"mlflow-artifacts:/{folder}")["version"])
 
 
 def registered(api: Api, number: int) -> dict[str, str]:
@@ -73,9 +75,9 @@ def is_refused(reply: TestResponse, owner: str = "writer") -> bool:
 
 
 def test_another_writer_changes_nothing_between_upload_and_registration(
-    alice: Proxy, mallory: Proxy, api: Api, given: Given
+    alice: ArtifactArea, mallory: ArtifactArea, api: Api, registry: RegistryBuilder
 ) -> None:
-    entries = given.entries()
+    entries = registry.audit_entry_count()
 
     replies = [
         mallory.put(f"{FOLDER}/model.pkl", b"evil"),
@@ -87,11 +89,11 @@ def test_another_writer_changes_nothing_between_upload_and_registration(
     ]
 
     assert [reply.get_data(as_text=True) for reply in replies if not is_refused(reply)] == []
-    assert given.entries() == entries
+    assert registry.audit_entry_count() == entries
     assert registered(api, register(alice)) == digests(FILES)
 
 
-def test_the_owner_may_write_and_delete_as_often_as_they_like(alice: Proxy, api: Api) -> None:
+def test_the_owner_may_write_and_delete_as_often_as_they_like(alice: ArtifactArea, api: Api) -> None:
     changed = FILES | {"model.pkl": b"better"}
 
     send(alice, files=changed)
@@ -102,7 +104,9 @@ def test_the_owner_may_write_and_delete_as_often_as_they_like(alice: Proxy, api:
     assert registered(api, register(alice)) == digests(changed)
 
 
-def test_registered_paths_are_free_and_the_version_keeps_its_bytes(alice: Proxy, mallory: Proxy, api: Api) -> None:
+def test_registered_paths_are_free_and_the_version_keeps_its_bytes(
+    alice: ArtifactArea, mallory: ArtifactArea, api: Api
+) -> None:
     number = register(alice)
 
     send(mallory, files={"model.pkl": b"another", "MLmodel": FILES["MLmodel"]})
@@ -113,7 +117,9 @@ def test_registered_paths_are_free_and_the_version_keeps_its_bytes(alice: Proxy,
     assert registered(api, register(mallory)) == digests(FILES | {"model.pkl": b"another"})
 
 
-def test_a_registered_path_that_is_written_again_is_its_writers_again(alice: Proxy, mallory: Proxy) -> None:
+def test_a_registered_path_that_is_written_again_is_its_writers_again(
+    alice: ArtifactArea, mallory: ArtifactArea
+) -> None:
     register(alice)
 
     send(alice)  # the same bytes
@@ -121,7 +127,9 @@ def test_a_registered_path_that_is_written_again_is_its_writers_again(alice: Pro
     assert is_refused(mallory.put(f"{FOLDER}/model.pkl", b"evil"))
 
 
-def test_a_version_of_another_accounts_files_frees_none_of_them(alice: Proxy, mallory: Proxy, api: Api) -> None:
+def test_a_version_of_another_accounts_files_frees_none_of_them(
+    alice: ArtifactArea, mallory: ArtifactArea, api: Api
+) -> None:
     number = register(mallory)
 
     assert registered(api, number) == digests(FILES)
@@ -129,7 +137,7 @@ def test_a_version_of_another_accounts_files_frees_none_of_them(alice: Proxy, ma
     assert registered(api, register(alice)) == digests(FILES)
 
 
-def test_only_the_paths_that_were_registered_are_free(alice: Proxy, mallory: Proxy) -> None:
+def test_only_the_paths_that_were_registered_are_free(alice: ArtifactArea, mallory: ArtifactArea) -> None:
     alice.put(f"{FOLDER}2/model.pkl", b"other")
     alice.put("0/run/artifacts/plot.png", b"plot")
     register(alice)
@@ -139,7 +147,7 @@ def test_only_the_paths_that_were_registered_are_free(alice: Proxy, mallory: Pro
     assert mallory.put(f"{FOLDER}/model.pkl", b"later").status_code == 200
 
 
-def test_a_file_that_is_its_own_source_is_freed_too(alice: Proxy, mallory: Proxy, api: Api) -> None:
+def test_a_file_that_is_its_own_source_is_freed_too(alice: ArtifactArea, mallory: ArtifactArea, api: Api) -> None:
     number = register(alice, f"{FOLDER}/model.pkl")
 
     assert registered(api, number) == digests({"model.pkl": FILES["model.pkl"]})
@@ -147,20 +155,22 @@ def test_a_file_that_is_its_own_source_is_freed_too(alice: Proxy, mallory: Proxy
     assert is_refused(mallory.put(f"{FOLDER}/MLmodel", b"evil"))
 
 
-def test_no_version_is_made_of_files_of_several_accounts(alice: Proxy, mallory: Proxy, given: Given) -> None:
+def test_no_version_is_made_of_files_of_several_accounts(
+    alice: ArtifactArea, mallory: ArtifactArea, registry: RegistryBuilder
+) -> None:
     assert mallory.put(f"{FOLDER}/code/evil.py", b"import os").status_code == 200
 
-    status, code, message = face(alice).refused(
+    status, code, message = mlflow_api(alice).refused(
         "POST", "/model-versions/create", name="fraud", source=f"mlflow-artifacts:/{FOLDER}"
     )
 
     assert (status, code) == (409, "INVALID_STATE") or status in {400, 409}
     assert "written by several accounts (promoter, writer)" in message
-    assert given.stages() == {}
+    assert registry.model("fraud").stages() == {}
 
 
 def test_nothing_is_slipped_into_a_folder_that_another_account_logs_to_a_run(
-    alice: Proxy, mallory: Proxy, api: Api
+    alice: ArtifactArea, mallory: ArtifactArea, api: Api
 ) -> None:
     """The registration of files of several accounts is refused: one file more would block that of the others."""
     send(alice, f"{RUN}/model")
@@ -179,7 +189,7 @@ def test_nothing_is_slipped_into_a_folder_that_another_account_logs_to_a_run(
 
 
 def test_nothing_is_slipped_into_a_logged_model_of_another_account(
-    alice: Proxy, mallory: Proxy, proxy_of: Callable[[str], Proxy], api: Api
+    alice: ArtifactArea, mallory: ArtifactArea, proxy_of: Callable[[str], ArtifactArea], api: Api
 ) -> None:
     send(alice, LOGGED)
 
@@ -195,7 +205,7 @@ def test_nothing_is_slipped_into_a_logged_model_of_another_account(
 
 
 def test_an_admin_may_replace_and_delete_what_is_anothers_and_the_log_says_who(
-    alice: Proxy, proxy_of: Callable[[str], Proxy], api: Api
+    alice: ArtifactArea, proxy_of: Callable[[str], ArtifactArea], api: Api
 ) -> None:
     admin = proxy_of("admin")
 
@@ -210,14 +220,14 @@ def test_an_admin_may_replace_and_delete_what_is_anothers_and_the_log_says_who(
     assert is_refused(alice.put(f"{FOLDER}/model.pkl", b"again"), owner="admin")
 
 
-def test_reading_and_listing_are_as_they_were(alice: Proxy, mallory: Proxy) -> None:
+def test_reading_and_listing_are_as_they_were(alice: ArtifactArea, mallory: ArtifactArea) -> None:
     assert mallory.listed(FOLDER) == {"MLmodel": 12, "model.pkl": 7}
     assert mallory.get(f"{FOLDER}/model.pkl").data == b"weights"
 
 
 @pytest.mark.parametrize("attempt", range(3))
 def test_of_two_who_write_one_new_path_at_once_one_owns_it(
-    app: Flask, proxy_of: Callable[[str], Proxy], attempt: int
+    app: Flask, proxy_of: Callable[[str], ArtifactArea], attempt: int
 ) -> None:
     senders = {role: proxy_of(role) for role in ("writer", "promoter")}
     barrier, replies = threading.Barrier(2), dict[str, TestResponse]()
@@ -239,7 +249,7 @@ def test_of_two_who_write_one_new_path_at_once_one_owns_it(
 
 
 def test_a_registration_and_another_writer_at_once_make_a_version_of_the_owners_bytes(
-    app: Flask, alice: Proxy, mallory: Proxy, api: Api
+    app: Flask, alice: ArtifactArea, mallory: ArtifactArea, api: Api
 ) -> None:
     barrier, numbers, statuses = threading.Barrier(2), [], []
 

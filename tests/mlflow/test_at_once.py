@@ -15,10 +15,10 @@ from registry.db.session import db
 from tests.api.test_metrics import counted
 from tests.support.api import HOST
 from tests.support.databases import Database
-from tests.support.face import PREFIX, Face
-from tests.support.importing import Importing
+from tests.support.fake_tracking_server import MODEL, PROXY, RUN, Answer, FakeTrackingServer, running_tracking_server
+from tests.support.importer import Importer
+from tests.support.mlflow_api import PREFIX, MlflowApi
 from tests.support.servers import eventually
-from tests.support.upstream import MODEL, PROXY, RUN, Answer, Upstream, running_upstream
 
 pytestmark = pytest.mark.share(3)
 
@@ -26,76 +26,78 @@ SOURCE = {"source": f"models:/{MODEL}", "model_id": MODEL}
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Upstream]:
-    with running_upstream() as found:
+def server() -> Iterator[FakeTrackingServer]:
+    with running_tracking_server() as found:
         yield found
 
 
 @pytest.fixture
-def upstream(server: Upstream) -> Upstream:
+def upstream(server: FakeTrackingServer) -> FakeTrackingServer:
     server.reset()
     return server
 
 
 @pytest.fixture
-def importing(
-    upstream: Upstream, database: Database, make_settings: Callable[..., Settings], tmp_path: Path
-) -> Iterator[Importing]:
+def importer(
+    upstream: FakeTrackingServer, database: Database, make_settings: Callable[..., Settings], tmp_path: Path
+) -> Iterator[Importer]:
     settings = make_settings(
         database.url, mlflow_tracking=(Tracking(url=upstream.url),), storage_url=f"file://{tmp_path}/store"
     )
     app = create_app(settings)
-    found = Importing(app, database.tokens)
+    found = Importer(app, database.tokens)
     found.wait_for_clients()
-    found.given.model()
+    found.registry.create_model()
     yield found
     with app.app_context():
         db.engine.dispose()
 
 
-def face_of(importing: Importing) -> Face:
-    return Face(importing.app.test_client(), importing.api.token)
+def mlflow_api_as(importer: Importer) -> MlflowApi:
+    return MlflowApi(importer.app.test_client(), importer.api.token)
 
 
-def test_each_of_many_registrations_at_once_is_done_once(importing: Importing, upstream: Upstream) -> None:
+def test_each_of_many_registrations_at_once_is_done_once(importer: Importer, upstream: FakeTrackingServer) -> None:
     done = threading.Event()
 
     def compete() -> int:
         """A worker that takes what it can get."""
         found = 0
         while not done.is_set():
-            found += importing.work()
+            found += importer.work()
             done.wait(0.01)
         return found
 
     with ThreadPoolExecutor(7) as pool:
         worker = pool.submit(compete)
-        made = list(pool.map(lambda _: face_of(importing).version(**SOURCE), range(12)))
+        made = list(pool.map(lambda _: mlflow_api_as(importer).registry.model("fraud").register(**SOURCE), range(12)))
         done.set()
 
     assert worker.result() == 0
     assert sorted(int(one["version"]) for one in made) == list(range(1, 13))
     assert {(one["status"], one["run_id"]) for one in made} == {("READY", RUN)}
     assert sum(path.startswith("/api/2.0/mlflow/runs/get") for path in upstream.seen) == 12
-    assert importing.files(7) == upstream.files
+    assert importer.files(7) == upstream.files
 
 
-def test_every_wait_is_counted_by_how_it_ended(importing: Importing, upstream: Upstream) -> None:
-    face, unknown = face_of(importing), "m-" + "0" * 32
-    with counted(importing.api) as grown:
-        face.version(**SOURCE)
-        face.refused("POST", "/model-versions/create", name="fraud", source=f"models:/{unknown}", model_id=unknown)
-        importing.wait_for_clients(0)
-        face.version(**SOURCE)
-        importing.wait_for_clients(1, seconds=0.2)
+def test_every_wait_is_counted_by_how_it_ended(importer: Importer, upstream: FakeTrackingServer) -> None:
+    mlflow_api, unknown = mlflow_api_as(importer), "m-" + "0" * 32
+    with counted(importer.api) as grown:
+        mlflow_api.registry.model("fraud").register(**SOURCE)
+        mlflow_api.refused(
+            "POST", "/model-versions/create", name="fraud", source=f"models:/{unknown}", model_id=unknown
+        )
+        importer.wait_for_clients(0)
+        mlflow_api.registry.model("fraud").register(**SOURCE)
+        importer.wait_for_clients(1, seconds=0.2)
         upstream.sending.clear()
-        face.version(**SOURCE)
+        mlflow_api.registry.model("fraud").register(**SOURCE)
         upstream.sending.set()
-        importing.wait_for_clients()
+        importer.wait_for_clients()
         upstream.files["data/model.pkl"] = bytes(17 << 20)
-        face.version(**SOURCE)
+        mlflow_api.registry.model("fraud").register(**SOURCE)
         upstream.set("/api/2.0/mlflow/logged-models", Answer(status=500))
-        face.version(**SOURCE)
+        mlflow_api.registry.model("fraud").register(**SOURCE)
 
     name = "registry_inline_imports_total:"
     assert {key.removeprefix(name): value for key, value in grown.items() if key.startswith(name)} == dict.fromkeys(
@@ -104,113 +106,122 @@ def test_every_wait_is_counted_by_how_it_ended(importing: Importing, upstream: U
 
 
 def test_readers_of_the_newest_version_have_one_while_another_is_fetched_and_when_that_has_failed(
-    importing: Importing, upstream: Upstream
+    importer: Importer, upstream: FakeTrackingServer
 ) -> None:
-    assert face_of(importing).version(**SOURCE)["status"] == "READY"
-    importing.wait_for_clients(0)
-    pending = face_of(importing).version(**SOURCE)
+    assert mlflow_api_as(importer).registry.model("fraud").register(**SOURCE)["status"] == "READY"
+    importer.wait_for_clients(0)
+    pending = mlflow_api_as(importer).registry.model("fraud").register(**SOURCE)
     upstream.sending.clear()
     upstream.set(f"{PROXY}/", Answer(status=404))
 
     with ThreadPoolExecutor(5) as pool:
-        fetching = pool.submit(importing.work)
-        eventually(lambda: importing.version(2)["state"] != "pending" or bool(upstream.seen), "it is being fetched")
-        while_pending = list(pool.map(lambda _: newest(face_of(importing)), range(12)))
+        fetching = pool.submit(importer.work)
+        eventually(lambda: importer.version(2)["state"] != "pending" or bool(upstream.seen), "it is being fetched")
+        while_pending = list(pool.map(lambda _: newest(mlflow_api_as(importer)), range(12)))
         upstream.sending.set()
         assert fetching.result()
-    failed = face_of(importing).get(2)["status"]
+    failed = mlflow_api_as(importer).get(2)["status"]
     with ThreadPoolExecutor(4) as pool:
-        after = list(pool.map(lambda _: newest(face_of(importing)), range(8)))
+        after = list(pool.map(lambda _: newest(mlflow_api_as(importer)), range(8)))
 
     assert (pending["status"], failed) == ("PENDING_REGISTRATION", "FAILED_REGISTRATION")
     assert [one for found in while_pending + after for one in found if one != ("1", "READY")] == []
 
 
-def newest(face: Face) -> list[tuple[str, str]]:
+def newest(mlflow_api: MlflowApi) -> list[tuple[str, str]]:
     """The newest version and its status in each answer that names one; its location is one of ours."""
     latest = "/registered-models/get-latest-versions"
     asked = [
-        *(face.make("POST", latest, name="fraud", stages=stages)["model_versions"][0] for stages in ([], ["None"])),
-        face.make("GET", "/registered-models/alias", name="fraud", alias="latest")["model_version"],
-        *face.make("GET", "/registered-models/get", name="fraud")["registered_model"]["latest_versions"],
+        *(
+            mlflow_api.make("POST", latest, name="fraud", stages=stages)["model_versions"][0]
+            for stages in ([], ["None"])
+        ),
+        mlflow_api.make("GET", "/registered-models/alias", name="fraud", alias="latest")["model_version"],
+        *mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]["latest_versions"],
     ]
-    place = face.make("GET", "/model-versions/get-download-uri", name="fraud", version=asked[0]["version"])
+    place = mlflow_api.make("GET", "/model-versions/get-download-uri", name="fraud", version=asked[0]["version"])
     assert place["artifact_uri"].startswith(HOST)
     return [(one["version"], one["status"]) for one in asked]
 
 
-def test_a_client_whose_files_take_longer_is_answered_before(importing: Importing, upstream: Upstream) -> None:
-    importing.wait_for_clients(1, seconds=0.5)
+def test_a_client_whose_files_take_longer_is_answered_before(importer: Importer, upstream: FakeTrackingServer) -> None:
+    importer.wait_for_clients(1, seconds=0.5)
     upstream.sending.clear()
-    face = face_of(importing)
+    mlflow_api = mlflow_api_as(importer)
 
-    made = face.version(**SOURCE)
-    beyond = face.version(**SOURCE)  # the only place is taken until the work of the first ends
+    made = mlflow_api.registry.model("fraud").register(**SOURCE)
+    beyond = mlflow_api.registry.model("fraud").register(
+        **SOURCE
+    )  # the only place is taken until the work of the first ends
     upstream.sending.set()
 
     for one in (made, beyond):
         assert one["status"] == "PENDING_REGISTRATION"
         assert one["status_message"].startswith("pending: the registry has yet to fetch and hash the files of models:/")
     for number in (1, 2):
-        eventually(lambda: importing.work() or face.get(number)["status"] == "READY", "a worker does it")  # noqa: B023
-    eventually(lambda: face.version(**SOURCE).get("run_id") == RUN, "the place is free again")
-    assert [face.get(number)["run_id"] for number in (1, 2)] == [RUN, RUN]
+        eventually(lambda: importer.work() or mlflow_api.get(number)["status"] == "READY", "a worker does it")  # noqa: B023
+    eventually(
+        lambda: mlflow_api.registry.model("fraud").register(**SOURCE).get("run_id") == RUN, "the place is free again"
+    )
+    assert [mlflow_api.get(number)["run_id"] for number in (1, 2)] == [RUN, RUN]
 
 
-def test_large_files_are_left_to_a_worker_before_any_is_fetched(importing: Importing, upstream: Upstream) -> None:
+def test_large_files_are_left_to_a_worker_before_any_is_fetched(
+    importer: Importer, upstream: FakeTrackingServer
+) -> None:
     upstream.files["data/model.pkl"] = bytes(17 << 20)
 
-    made = face_of(importing).version(**SOURCE)
+    made = mlflow_api_as(importer).registry.model("fraud").register(**SOURCE)
 
     assert (made["status"], made["run_id"]) == ("PENDING_REGISTRATION", RUN)
     assert not [path for path in upstream.seen if path.startswith(f"{PROXY}/")]
-    assert importing.work()
-    assert face_of(importing).get(1)["status"] == "READY"
+    assert importer.work()
+    assert mlflow_api_as(importer).get(1)["status"] == "READY"
 
 
-def test_a_pending_version_says_what_is_in_its_way(importing: Importing, upstream: Upstream) -> None:
+def test_a_pending_version_says_what_is_in_its_way(importer: Importer, upstream: FakeTrackingServer) -> None:
     upstream.set("/api/2.0/mlflow/logged-models", Answer(status=500))
-    face = face_of(importing)
+    mlflow_api = mlflow_api_as(importer)
 
-    made = face.version(**SOURCE)
-    assert importing.work()
+    made = mlflow_api.registry.model("fraud").register(**SOURCE)
+    assert importer.work()
 
     assert (made["status"], made.get("run_id")) == ("PENDING_REGISTRATION", None)
-    assert face.get(1)["status_message"].startswith(made["status_message"] + "; the last attempt failed: http://")
+    assert mlflow_api.get(1)["status_message"].startswith(made["status_message"] + "; the last attempt failed: http://")
     upstream.reset()
-    importing.end_leases()
-    assert importing.work()
-    assert face.get(1)["status"] == "READY"
-    assert "status_message" not in face.get(1)
+    importer.end_leases()
+    assert importer.work()
+    assert mlflow_api.get(1)["status"] == "READY"
+    assert "status_message" not in mlflow_api.get(1)
 
 
-def test_a_client_that_hangs_up_and_repeats_its_request_makes_one_version(importing: Importing) -> None:
-    face = face_of(importing)
+def test_a_client_that_hangs_up_and_repeats_its_request_makes_one_version(importer: Importer) -> None:
+    mlflow_api = mlflow_api_as(importer)
     gone = {"registry.client_is_gone": lambda: True}
 
-    lost = face.client.post(
+    lost = mlflow_api.client.post(
         f"{PREFIX}/model-versions/create",
         json={"name": "fraud", **SOURCE},
-        headers={"Authorization": f"Bearer {face.token}"},
+        headers={"Authorization": f"Bearer {mlflow_api.token}"},
         base_url=HOST,
         environ_overrides=gone,
     )
-    again = face.version(**SOURCE)
+    again = mlflow_api.registry.model("fraud").register(**SOURCE)
 
     assert lost.get_json()["message"] == "the client has closed its connection; nothing was registered"
     assert (again["version"], again["status"]) == ("1", "READY")
-    assert importing.given.actions()[-1] == "version.registered"
-    assert not importing.work()
+    assert importer.registry.model("fraud").actions()[-1] == "version.registered"
+    assert not importer.work()
 
 
-def test_what_no_server_knows_uses_up_no_number(importing: Importing, upstream: Upstream) -> None:
-    face = face_of(importing)
+def test_what_no_server_knows_uses_up_no_number(importer: Importer, upstream: FakeTrackingServer) -> None:
+    mlflow_api = mlflow_api_as(importer)
     unknown = "m-" + "0" * 32
 
-    status, code, message = face.refused(
+    status, code, message = mlflow_api.refused(
         "POST", "/model-versions/create", name="fraud", source=f"models:/{unknown}", model_id=unknown
     )
 
     assert (status, code) == (404, "RESOURCE_DOES_NOT_EXIST")
     assert message == f"{upstream.url} does not know the logged model {unknown}"
-    assert face.version(**SOURCE)["version"] == "1"
+    assert mlflow_api.registry.model("fraud").register(**SOURCE)["version"] == "1"

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.mlflow_server import running_mlflow
 from tests.support.servers import Launcher, running_fleet
 

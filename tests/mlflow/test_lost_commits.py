@@ -9,61 +9,64 @@ import pytest
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
-from tests.support.api import Api, Given
-from tests.support.cut_line import Line, line_to
+from tests.support.api import Api
+from tests.support.broken_network import BreakableConnection, breakable_connection
 from tests.support.databases import Database
-from tests.support.face import Face
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder, in_process
 
 
 @pytest.fixture
 def line(
     databases: Callable[[str], Database], make_settings: Callable[..., Settings]
-) -> Iterator[tuple[Line, Face, Given]]:
+) -> Iterator[tuple[BreakableConnection, MlflowApi, RegistryBuilder]]:
     """A breakable line to PostgreSQL, and clients of an app behind it."""
     database = databases("postgresql")
     database.reset()
-    with line_to(database.url) as (found, url):
+    with breakable_connection(database.url) as (found, url):
         app = create_app(make_settings(url))
         client, token = app.test_client(), database.tokens["all"]
-        yield found, Face(client, token), Given(Api(client, token))
+        yield found, MlflowApi(client, token), in_process(Api(client, token))
         with app.app_context():
             db.engine.dispose()
 
 
 @pytest.mark.parametrize("delivered", [True, False])
 def test_a_version_of_which_nobody_knows_is_not_asked_for_again(
-    line: tuple[Line, Face, Given], delivered: bool
+    line: tuple[BreakableConnection, MlflowApi, RegistryBuilder], delivered: bool
 ) -> None:
-    cable, face, given = line
-    given.model()
-    face.version()
+    cable, mlflow_api, registry = line
+    registry.create_model()
+    mlflow_api.registry.model("fraud").register()
     cable.cut(delivered=delivered)
 
-    status, code, message = face.refused("POST", "/model-versions/create", name="fraud", source="s3://b/k")
+    status, code, message = mlflow_api.refused("POST", "/model-versions/create", name="fraud", source="s3://b/k")
 
     assert (status, code) == (409, "ABORTED")
     assert message.endswith("it may have been written")
-    assert len(given.stages()) == (2 if delivered else 1)
+    assert len(registry.model("fraud").stages()) == (2 if delivered else 1)
 
 
 @pytest.mark.fault("F15")
-def test_a_key_tells_what_became_of_a_commit(line: tuple[Line, Face, Given]) -> None:
-    cable, _, given = line
+def test_a_key_tells_what_became_of_a_commit(line: tuple[BreakableConnection, MlflowApi, RegistryBuilder]) -> None:
+    cable, _, registry = line
     cable.cut(delivered=True)
     key = {"Idempotency-Key": "once"}
 
-    lost = given.api.post("/models", {"name": "fraud"}, headers=key)
-    again = given.api.post("/models", {"name": "fraud"}, headers=key)
+    lost = registry.client.post("/models", {"name": "fraud"}, headers=key)
+    again = registry.client.post("/models", {"name": "fraud"}, headers=key)
 
     for answer in (lost, again):
         assert (answer.status_code, answer.headers["Idempotency-Replayed"]) == (201, "true")
 
 
-def test_without_a_key_the_native_api_says_that_it_may_have_been_written(line: tuple[Line, Face, Given]) -> None:
-    cable, _, given = line
+def test_without_a_key_the_native_api_says_that_it_may_have_been_written(
+    line: tuple[BreakableConnection, MlflowApi, RegistryBuilder],
+) -> None:
+    cable, _, registry = line
     cable.cut(delivered=True)
 
-    lost = given.api.post("/models", {"name": "fraud"})
+    lost = registry.client.post("/models", {"name": "fraud"})
 
     assert (lost.status_code, lost.get_json()["code"]) == (503, "unavailable")
     assert lost.get_json()["detail"].endswith("it may have been written")

@@ -11,8 +11,9 @@ import pytest
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW_2
-from tests.support.plugged import Plugged, plugged
+from tests.support.mlflow_environments import MLFLOW_2
+from tests.support.plugin_environment import PluginEnvironment, plugin_environment
+from tests.support.registry_builder import named_run
 from tests.support.servers import Fleet, Launcher, eventually, running_fleet
 
 SEED = """
@@ -99,7 +100,7 @@ def fleet(databases: Callable[[str], Database], launcher: Launcher, tmp_path: Pa
 
 
 @pytest.fixture(scope="module")
-def source(newest: Plugged) -> str:
+def source(newest: PluginEnvironment) -> str:
     """The URI of an MLflow registry with several models."""
     uri = f"sqlite:///{newest.folder}/source.db"
     newest.run(SEED, uri, str(newest.folder / "source"))
@@ -109,8 +110,8 @@ def source(newest: Plugged) -> str:
 class Mover:
     """``registry import mlflow`` and ``export`` against one service."""
 
-    def __init__(self, plugged: Plugged, fleet: Fleet) -> None:
-        self._plugged, self.fleet = plugged, fleet
+    def __init__(self, plugin_environment: PluginEnvironment, fleet: Fleet) -> None:
+        self._plugged, self.fleet = plugin_environment, fleet
         self.variables = {"REGISTRY_URL": fleet.server.url, "REGISTRY_TOKEN": fleet.token}
 
     def __call__(self, *arguments: str) -> tuple[int, dict[str, Any]]:
@@ -124,7 +125,7 @@ class Mover:
 
 
 @pytest.fixture
-def move(newest: Plugged, fleet: Fleet) -> Mover:
+def move(newest: PluginEnvironment, fleet: Fleet) -> Mover:
     return Mover(newest, fleet)
 
 
@@ -200,8 +201,10 @@ def test_in_lifecycle_open_several_versions_keep_production(move: Mover, source:
 @pytest.mark.slow
 def test_what_was_decided_here_stays_and_other_files_under_a_number_are_reported(move: Mover, source: str) -> None:
     with move.fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
-        held = caller.version("fraud", caller.blob(b"other weights"), "here", stage="production")
+        caller.registry.create_model("fraud")
+        held = caller.registry.model("fraud").version(
+            files=[caller.registry.file(b"other weights")], run=named_run("here"), stage="production"
+        )
 
         code, report = move("import", "mlflow", "--from", source, "--model", "fraud")
 
@@ -229,7 +232,7 @@ def test_a_killed_import_goes_on(move: Mover, source: str) -> None:
 
 
 def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice(
-    move: Mover, newest: Plugged, source: str, tmp_path: Path, databases: Callable[[str], Database]
+    move: Mover, newest: PluginEnvironment, source: str, tmp_path: Path, databases: Callable[[str], Database]
 ) -> None:
     move("import", "mlflow", "--from", source, "--model", "fraud", "--model", "greeting")
     with move.fleet.caller() as caller:
@@ -280,10 +283,10 @@ def test_a_registry_moves_out_with_equal_numbers_and_again_nothing_is_made_twice
 
 @pytest.mark.slow
 def test_an_mlflow_without_logged_models_gets_the_latest_values_and_a_note(fleet: Fleet, tmp_path: Path) -> None:
-    older = plugged(tmp_path / "plugged", MLFLOW_2, skinny=True)
+    older = plugin_environment(tmp_path / "plugin_environment", MLFLOW_2, skinny=True)
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
-        caller.version("fraud", caller.blob(b"weights"), "here")
+        caller.registry.create_model("fraud")
+        caller.registry.model("fraud").version(files=[caller.registry.file(b"weights")], run=named_run("here"))
         for value, digest, name in MEASURED:
             body = {"metrics": {"auc": value}, "dataset_digest": digest, "dataset_name": name}
             caller.make("POST", "/models/fraud/versions/1/metrics", body)
@@ -300,7 +303,7 @@ def test_an_mlflow_without_logged_models_gets_the_latest_values_and_a_note(fleet
     assert metrics == {"auc": 0.8}
 
 
-def test_what_cannot_be_read_is_said_in_a_sentence(move: Mover, newest: Plugged) -> None:
+def test_what_cannot_be_read_is_said_in_a_sentence(move: Mover, newest: PluginEnvironment) -> None:
     for uri, said in ((f"sqlite:///{newest.folder}/none.db", "there is no database"), ("/no/such", "no directory")):
         code, out, err = newest.registry("import", "mlflow", "--from", uri, **move.variables)
 

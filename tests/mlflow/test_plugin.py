@@ -16,9 +16,9 @@ import requests
 
 from tests.conftest import SECRET
 from tests.support.databases import Database
-from tests.support.mlflow import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, MLFLOW_2, MLFLOW_OLD, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
-from tests.support.plugged import PATIENCE, Plugged, plugged
+from tests.support.plugin_environment import PATIENCE, PluginEnvironment, plugin_environment
 from tests.support.processes import environment
 from tests.support.servers import Fleet, Launcher, running_fleet
 
@@ -165,7 +165,7 @@ def variables(fleet: Fleet) -> dict[str, str]:
 
 
 def test_training_registering_and_loading_work_unchanged_and_the_files_and_their_lineage_come_along(
-    newest: Plugged, fleet: Fleet, variables: dict[str, str]
+    newest: PluginEnvironment, fleet: Fleet, variables: dict[str, str]
 ) -> None:
     told = newest.run(TRAIN, f"sqlite:///{newest.folder}/tracking.db", **variables)
 
@@ -205,7 +205,7 @@ def test_training_registering_and_loading_work_unchanged_and_the_files_and_their
 def test_older_clients_bring_their_files_from_a_directory(
     version: str, tmp_path: Path, fleet: Fleet, variables: dict[str, str]
 ) -> None:
-    older = plugged(tmp_path / "plugged", version, skinny=True)
+    older = plugin_environment(tmp_path / "plugin_environment", version, skinny=True)
 
     told = older.run(OLD, "fraud", MLFLOW_TRACKING_URI=f"file://{older.folder}/mlruns", **variables)
 
@@ -218,11 +218,17 @@ def test_older_clients_bring_their_files_from_a_directory(
     assert made["lineage"]["run"]["id"] == told["run"]
 
 
-def test_versions_are_a_data_frame_in_one_line(newest: Plugged, fleet: Fleet, variables: dict[str, str]) -> None:
+def test_versions_are_a_data_frame_in_one_line(
+    newest: PluginEnvironment, fleet: Fleet, variables: dict[str, str]
+) -> None:
     with fleet.caller() as caller:
-        caller.make("POST", "/models", {"name": "fraud"})
+        caller.registry.create_model("fraud")
         for number, metrics in ((1, {"auc": 0.5, "loss": 2}), (2, {"auc": 0.75})):
-            body = {"files": [caller.blob(b"weights %d" % number)], "metrics": metrics, "tags": {"team": "risk"}}
+            body = {
+                "files": [caller.registry.file(b"weights %d" % number)],
+                "metrics": metrics,
+                "tags": {"team": "risk"},
+            }
             caller.make("POST", "/models/fraud/versions", body)
 
     told = newest.run(FRAME, REGISTRY_URL=fleet.server.url, **variables)
@@ -234,7 +240,7 @@ def test_versions_are_a_data_frame_in_one_line(newest: Plugged, fleet: Fleet, va
     assert told["best"] == 2
 
 
-def test_without_a_token_mlflow_says_what_to_do(newest: Plugged, fleet: Fleet) -> None:
+def test_without_a_token_mlflow_says_what_to_do(newest: PluginEnvironment, fleet: Fleet) -> None:
     program = """
 import json, mlflow
 try:
@@ -248,14 +254,14 @@ except mlflow.exceptions.MlflowException as error:
     assert told == "UNAUTHENTICATED"
 
 
-def test_the_token_goes_to_no_other_place_than_the_configured_registry(newest: Plugged) -> None:
+def test_the_token_goes_to_no_other_place_than_the_configured_registry(newest: PluginEnvironment) -> None:
     told: list[Any] = newest.run(TOKENS, REGISTRY_TOKEN="secret")
 
     assert told == ["secret", None, None, None]
 
 
 def test_one_uri_is_enough_with_mlflows_own_server_in_front(
-    newest: Plugged, fleet: Fleet, database: Database, tmp_path: Path
+    newest: PluginEnvironment, fleet: Fleet, database: Database, tmp_path: Path
 ) -> None:
     with running_mlflow(tmp_path / "front", python=newest.python, registry=f"registry+{fleet.server.url}") as front:
         told = _with_one_uri([mlflow_python(MLFLOW), Path(__file__).with_name("one_uri.py")], front, fleet.token)
@@ -333,7 +339,9 @@ def _as_each_caller(
     return by_caller, actors
 
 
-def test_mlflows_server_sends_its_callers_tokens_and_its_own_only_where_the_setting_says_so(newest: Plugged) -> None:
+def test_mlflows_server_sends_its_callers_tokens_and_its_own_only_where_the_setting_says_so(
+    newest: PluginEnvironment,
+) -> None:
     refused = "UNAUTHENTICATED"
 
     told = newest.run(IDENTITY, REGISTRY_TOKEN="own")

@@ -13,15 +13,17 @@ from sqlalchemy import select, update
 from registry.db.models import Model, Version
 from registry.db.session import db, transaction
 from registry.services import audit
-from tests.support.api import HOST, Given, expect
-from tests.support.face import Face
+from tests.support.api import HOST
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 
-def stages(face: Face) -> dict[str, str]:
+def stages(mlflow_api: MlflowApi) -> dict[str, str]:
     """The stage of each version, as MLflow tells it."""
     found = {}
     for number in range(1, 10):
-        response = face("GET", "/model-versions/get", name="fraud", version=str(number))
+        response = mlflow_api("GET", "/model-versions/get", name="fraud", version=str(number))
         if response.status_code == 200:
             found[str(number)] = response.get_json()["model_version"]["current_stage"]
     return found
@@ -32,125 +34,139 @@ def refusal(response: Any) -> tuple[int, str, str]:
     return response.status_code, document["error_code"], document["message"]
 
 
-def test_a_move_that_the_stage_machine_has_not_is_refused_with_the_way_to_go(face: Face, given: Given) -> None:
-    given.version()
+def test_a_move_that_the_stage_machine_has_not_is_refused_with_the_way_to_go(
+    mlflow_api: MlflowApi, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version()
 
-    status, code, message = refusal(face.move(1, "Production"))
+    status, code, message = refusal(mlflow_api.move(1, "Production"))
 
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
     assert message == "version 1 cannot go from none to production; move it to staging first"
-    assert stages(face) == {"1": "None"}
+    assert stages(mlflow_api) == {"1": "None"}
 
 
-def test_production_is_not_taken_from_its_holder_unless_that_is_asked_for(face: Face, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="staging")
+def test_production_is_not_taken_from_its_holder_unless_that_is_asked_for(
+    mlflow_api: MlflowApi, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="staging")
 
-    status, code, message = refusal(face.move(2, "Production"))
+    status, code, message = refusal(mlflow_api.move(2, "Production"))
 
     assert (status, code) == (409, "RESOURCE_CONFLICT")
     assert message.startswith("version 1 holds production; promote with archive_existing_versions=true")
-    assert stages(face) == {"1": "Production", "2": "Staging"}
-    assert expect(200, face.move(2, "Production", archive=True))["model_version"]["current_stage"] == "Production"
-    assert stages(face) == {"1": "Archived", "2": "Production"}
+    assert stages(mlflow_api) == {"1": "Production", "2": "Staging"}
+    assert expect(200, mlflow_api.move(2, "Production", archive=True))["model_version"]["current_stage"] == "Production"
+    assert stages(mlflow_api) == {"1": "Archived", "2": "Production"}
 
 
-def test_an_archived_version_returns_to_production_by_rollback(face: Face, given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="production")
+def test_an_archived_version_returns_to_production_by_rollback(
+    mlflow_api: MlflowApi, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="production")
 
-    back = expect(200, face.move(1, "production", archive=True))["model_version"]
+    back = expect(200, mlflow_api.move(1, "production", archive=True))["model_version"]
 
     assert back["version"] == "1"
-    assert stages(face) == {"1": "Production", "2": "Archived"}
-    assert given.actions()[-1] == "version.rolled_back"
-    status, code, message = refusal(face.move(2, "Production", archive=True))
+    assert stages(mlflow_api) == {"1": "Production", "2": "Archived"}
+    assert registry.model("fraud").actions()[-1] == "version.rolled_back"
+    status, code, message = refusal(mlflow_api.move(2, "Production", archive=True))
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
     assert "re-enters production only through staging" in message
 
 
-def test_a_rollback_by_mlflow_needs_the_permission_to_roll_back(face_of: Callable[[str], Face], given: Given) -> None:
-    given.version(stage="production")
-    given.version(stage="production")
+def test_a_rollback_by_mlflow_needs_the_permission_to_roll_back(
+    mlflow_api_as: Callable[[str], MlflowApi], registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production")
+    registry.model("fraud").version(stage="production")
 
-    status, code, message = refusal(face_of("writer").move(1, "Production", archive=True))
+    status, code, message = refusal(mlflow_api_as("writer").move(1, "Production", archive=True))
 
     assert (status, code) == (403, "PERMISSION_DENIED")
     assert "version:rollback" in message
 
 
-def test_what_nobody_here_has_seen_does_not_serve(face: Face, given: Given) -> None:
-    given.model()
-    made = face.version(source="s3://elsewhere/model", run_id="0" * 32)
+def test_what_nobody_here_has_seen_does_not_serve(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
+    registry.create_model()
+    made = mlflow_api.registry.model("fraud").register(source="s3://elsewhere/model", run_id="0" * 32)
 
-    status, code, message = refusal(face.move(1, "Staging"))
+    status, code, message = refusal(mlflow_api.move(1, "Staging"))
 
     assert made["status"] == "READY"
-    assert given.api.get("/models/fraud/versions/1").get_json()["state"] == "unverified"
+    assert registry.client.get("/models/fraud/versions/1").get_json()["state"] == "unverified"
     assert (status, code) == (400, "INVALID_PARAMETER_VALUE")
     assert "unverified" in message
     assert "Register them as a new version with their bytes" in message
 
 
-def test_a_version_in_use_is_not_deleted_and_an_open_lifecycle_lets_it_go(face: Face, given: Given) -> None:
-    given.version(stage="production", aliases=["champion"])
+def test_a_version_in_use_is_not_deleted_and_an_open_lifecycle_lets_it_go(
+    mlflow_api: MlflowApi, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production", aliases=["champion"])
 
-    status, code, message = face.refused("DELETE", "/model-versions/delete", name="fraud", version="1")
+    status, code, message = mlflow_api.refused("DELETE", "/model-versions/delete", name="fraud", version="1")
 
     assert (status, code) == (409, "RESOURCE_CONFLICT")
     assert message == "fraud:1 holds production; promote another over it, roll back or archive it first"
-    expect(200, given.api.patch("/models/fraud", {"lifecycle": "open"}))
-    assert face.make("DELETE", "/model-versions/delete", name="fraud", version="1") == {}
-    assert face.refused("GET", "/model-versions/get", name="fraud", version="1") == (
+    expect(200, registry.client.patch("/models/fraud", {"lifecycle": "open"}))
+    assert mlflow_api.make("DELETE", "/model-versions/delete", name="fraud", version="1") == {}
+    assert mlflow_api.refused("GET", "/model-versions/get", name="fraud", version="1") == (
         404,
         "RESOURCE_DOES_NOT_EXIST",
         "Model Version (name=fraud, version=1) not found",
     )
-    assert "aliases" not in face.make("GET", "/registered-models/get", name="fraud")["registered_model"]
-    held = given.api.get("/models/fraud/stages/production")
+    assert "aliases" not in mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    held = registry.client.get("/models/fraud/stages/production")
     assert held.status_code == 404
 
 
-def test_several_may_be_in_production_where_the_lifecycle_is_open(face: Face, open_model: str) -> None:
+def test_several_may_be_in_production_where_the_lifecycle_is_open(mlflow_api: MlflowApi, open_model: str) -> None:
     for _ in range(3):
-        face.version(open_model)
+        mlflow_api.registry.model(open_model).register()
 
     for number in (1, 2):
-        expect(200, face.move(number, "Production"))
-    moved = expect(200, face.move(3, "Production", archive=True))["model_version"]
+        expect(200, mlflow_api.move(number, "Production"))
+    moved = expect(200, mlflow_api.move(3, "Production", archive=True))["model_version"]
 
-    assert stages(face) == {"1": "Archived", "2": "Archived", "3": "Production"}
-    archived = [face.get(number)["last_updated_timestamp"] for number in (1, 2)]
+    assert stages(mlflow_api) == {"1": "Archived", "2": "Archived", "3": "Production"}
+    archived = [mlflow_api.get(number)["last_updated_timestamp"] for number in (1, 2)]
     assert archived == [moved["last_updated_timestamp"]] * 2
 
 
-def test_archiving_the_others_is_in_the_history_of_each(face: Face, given: Given, open_model: str) -> None:
+def test_archiving_the_others_is_in_the_history_of_each(
+    mlflow_api: MlflowApi, registry: RegistryBuilder, open_model: str
+) -> None:
     for _ in range(3):
-        face.version(open_model)
+        mlflow_api.registry.model(open_model).register()
     for number in (1, 2):
-        expect(200, face.move(number, "Staging"))
+        expect(200, mlflow_api.move(number, "Staging"))
 
-    expect(200, face.move(3, "Staging", archive=True))
+    expect(200, mlflow_api.move(3, "Staging", archive=True))
 
     for number in (1, 2):
-        newest = given.api.get(f"/models/fraud/versions/{number}/history").get_json()["items"][0]
+        newest = registry.client.get(f"/models/fraud/versions/{number}/history").get_json()["items"][0]
         assert (newest["action"], newest["related_version"]) == ("version.archived", 3)
 
 
-def test_equal_creations_are_different_versions_and_no_number_comes_back(face: Face, open_model: str) -> None:
-    numbers = [face.version(open_model)["version"] for _ in range(3)]
-    face.make("DELETE", "/model-versions/delete", name=open_model, version="3")
-    numbers.append(face.version(open_model)["version"])
-    face.make("DELETE", "/registered-models/delete", name=open_model)
-    face.model(open_model)
+def test_equal_creations_are_different_versions_and_no_number_comes_back(
+    mlflow_api: MlflowApi, open_model: str
+) -> None:
+    numbers = [mlflow_api.registry.model(open_model).register()["version"] for _ in range(3)]
+    mlflow_api.make("DELETE", "/model-versions/delete", name=open_model, version="3")
+    numbers.append(mlflow_api.registry.model(open_model).register()["version"])
+    mlflow_api.make("DELETE", "/registered-models/delete", name=open_model)
+    mlflow_api.registry.create_model(open_model)
 
-    assert [*numbers, face.version(open_model)["version"]] == ["1", "2", "3", "4", "5"]
+    assert [*numbers, mlflow_api.registry.model(open_model).register()["version"]] == ["1", "2", "3", "4", "5"]
 
 
-def test_a_name_that_differs_in_case_only_is_taken(face: Face) -> None:
-    face.model("fraud")
+def test_a_name_that_differs_in_case_only_is_taken(mlflow_api: MlflowApi) -> None:
+    mlflow_api.registry.create_model("fraud")
 
-    assert face.refused("POST", "/registered-models/create", name="Fraud") == (
+    assert mlflow_api.refused("POST", "/registered-models/create", name="Fraud") == (
         400,
         "RESOURCE_ALREADY_EXISTS",
         "there is a model 'Fraud', or one whose name differs in case or form only",
@@ -158,49 +174,49 @@ def test_a_name_that_differs_in_case_only_is_taken(face: Face) -> None:
 
 
 def test_a_renamed_model_keeps_what_it_has_and_its_history_is_found_by_both_names(
-    face: Face, given: Given, open_model: str
+    mlflow_api: MlflowApi, registry: RegistryBuilder, open_model: str
 ) -> None:
-    face.version(open_model)
-    expect(200, face.move(1, "Production"))
-    then = given.api.get("/models/fraud/stages/production").get_json()["since"]
-    face.make("POST", "/registered-models/alias", name=open_model, alias="champion", version="1")
+    mlflow_api.registry.model(open_model).register()
+    expect(200, mlflow_api.move(1, "Production"))
+    then = registry.client.get("/models/fraud/stages/production").get_json()["since"]
+    mlflow_api.make("POST", "/registered-models/alias", name=open_model, alias="champion", version="1")
 
-    renamed = face.make("POST", "/registered-models/rename", name="fraud", new_name="swindle")["registered_model"]
+    renamed = mlflow_api.make("POST", "/registered-models/rename", name="fraud", new_name="swindle")["registered_model"]
 
     assert renamed["aliases"] == [{"alias": "champion", "version": "1"}]
     assert [version["name"] for version in renamed["latest_versions"]] == ["swindle"]
     assert renamed["latest_versions"][0]["last_updated_timestamp"] == renamed["last_updated_timestamp"]
     for name in ("fraud", "swindle"):
-        held = expect(200, given.api.get(f"/models/{name}/stages/production?as_of={then}"))
+        held = expect(200, registry.client.get(f"/models/{name}/stages/production?as_of={then}"))
         assert (held["model"], held["number"]) == ("swindle", 1)
-        assert given.actions(name)[-1] == "model.renamed"
-    face.model("fraud")
-    assert face.version("fraud")["version"] == "2"
-    status, code, message = face.refused("POST", "/registered-models/rename", name="swindle", new_name="fraud")
+        assert registry.model(name).actions()[-1] == "model.renamed"
+    mlflow_api.registry.create_model("fraud")
+    assert mlflow_api.registry.model("fraud").register()["version"] == "2"
+    status, code, message = mlflow_api.refused("POST", "/registered-models/rename", name="swindle", new_name="fraud")
     assert (status, code) == (400, "RESOURCE_ALREADY_EXISTS")
-    face.make("DELETE", "/registered-models/delete", name="fraud")
-    status, code, message = face.refused("POST", "/registered-models/rename", name="swindle", new_name="fraud")
+    mlflow_api.make("DELETE", "/registered-models/delete", name="fraud")
+    status, code, message = mlflow_api.refused("POST", "/registered-models/rename", name="swindle", new_name="fraud")
     assert (status, code) == (409, "RESOURCE_CONFLICT")
     assert "choose a new name" in message
 
 
-def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(face: Face, open_model: str) -> None:
-    face.version(open_model)
+def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(mlflow_api: MlflowApi, open_model: str) -> None:
+    mlflow_api.registry.model(open_model).register()
     rename = "/registered-models/rename"
-    face.make("POST", rename, name="fraud", new_name="swindle")
-    face.model("fraud")
-    face.make("DELETE", "/registered-models/delete", name="fraud")
+    mlflow_api.make("POST", rename, name="fraud", new_name="swindle")
+    mlflow_api.registry.create_model("fraud")
+    mlflow_api.make("DELETE", "/registered-models/delete", name="fraud")
 
-    assert face.refused("POST", rename, name="swindle", new_name="fraud@champion")[:2] == (
+    assert mlflow_api.refused("POST", rename, name="swindle", new_name="fraud@champion")[:2] == (
         400,
         "INVALID_PARAMETER_VALUE",
     )
-    assert face.make("POST", rename, name="swindle", new_name="fraud")["registered_model"]["name"] == "fraud"
-    assert face.version("fraud")["version"] == "2"
+    assert mlflow_api.make("POST", rename, name="swindle", new_name="fraud")["registered_model"]["name"] == "fraud"
+    assert mlflow_api.registry.model("fraud").register()["version"] == "2"
 
 
-def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Given) -> None:
-    file = given.file(b"weights")
+def test_a_copy_has_the_files_of_its_original_and_says_so(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
+    file = registry.file(b"weights")
     digest = "sha256:" + "d" * 64
     facts = {
         "run": {"system": "ci", "id": "41", "params": {"seed": "1"}, "metrics": {"loss": 0.1}},
@@ -213,29 +229,31 @@ def test_a_copy_has_the_files_of_its_original_and_says_so(face: Face, given: Giv
         "framework": "sklearn",
         "signature": {"inputs": "x"},
     }
-    given.version("fraud", stage="production", files=[file], **facts)
-    given.model("copies")
+    registry.model("fraud").version(stage="production", files=[file], **facts)
+    registry.create_model("copies")
 
     for source in ("models:/fraud/1", "models:/fraud/Production", "models:/fraud/latest"):
-        made = face.version("copies", source=source, run_id="41")
+        made = mlflow_api.registry.model("copies").register(source=source, run_id="41")
         assert (made["source"], made["status"]) == ("models:/fraud/1", "READY")
 
-    whole = given.api.get("/models/copies/versions/3").get_json()
-    original = given.api.get("/models/fraud/versions/1").get_json()
+    whole = registry.client.get("/models/copies/versions/3").get_json()
+    original = registry.client.get("/models/fraud/versions/1").get_json()
     said = {"manifest_digest", "state", "params", "metrics", "evaluations", "framework", "signature"}
     assert {name: whole[name] for name in said} == {name: original[name] for name in said}
     assert whole["lineage"] == {**original["lineage"], "parents": [{"model": "fraud", "version": 1}]}
     assert (whole["lineage"]["code"]["commit"], len(whole["lineage"]["datasets"])) == ("c0ffee", 1)
-    found = given.api.get("/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}).get_json()
+    found = registry.client.get("/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}).get_json()
     assert [one["model"] for one in found["items"]].count("copies") == 3
-    listed = given.api.get("/models/copies/versions/3/files").get_json()["items"]
+    listed = registry.client.get("/models/copies/versions/3/files").get_json()["items"]
     assert [item["sha256"] for item in listed] == [file["sha256"]]
 
 
-def test_the_newest_version_is_one_that_can_be_loaded(face: Face, given: Given, app: Flask) -> None:
-    for files in given.others(3):
-        given.version(files=files)
-    given.version("broken")
+def test_the_newest_version_is_one_that_can_be_loaded(
+    mlflow_api: MlflowApi, registry: RegistryBuilder, app: Flask
+) -> None:
+    for files in registry.different_files(3):
+        registry.model("fraud").version(files=files)
+    registry.model("broken").version()
     with app.app_context(), transaction() as session:
         for number, state in ((2, "pending"), (3, "failed")):
             session.execute(update(Version).where(Version.number == number).values(state=state))
@@ -245,40 +263,45 @@ def test_the_newest_version_is_one_that_can_be_loaded(face: Face, given: Given, 
     for model, state in (("fraud", "READY"), ("broken", "FAILED_REGISTRATION")):
         latest = "/registered-models/get-latest-versions"
         asked = [
-            *(face.make("POST", latest, name=model, stages=stages)["model_versions"][0] for stages in ([], ["None"])),
-            face.make("GET", "/registered-models/alias", name=model, alias="latest")["model_version"],
-            *face.make("GET", "/registered-models/get", name=model)["registered_model"]["latest_versions"],
-            *face.make("GET", "/registered-models/search", filter=f"name = '{model}'")["registered_models"][0][
+            *(
+                mlflow_api.make("POST", latest, name=model, stages=stages)["model_versions"][0]
+                for stages in ([], ["None"])
+            ),
+            mlflow_api.make("GET", "/registered-models/alias", name=model, alias="latest")["model_version"],
+            *mlflow_api.make("GET", "/registered-models/get", name=model)["registered_model"]["latest_versions"],
+            *mlflow_api.make("GET", "/registered-models/search", filter=f"name = '{model}'")["registered_models"][0][
                 "latest_versions"
             ],
         ]
         assert [(one["version"], one["status"]) for one in asked] == [("1", state)] * 5
-    given.model("copies")
-    assert face.version("copies", source="models:/fraud/latest")["source"] == "models:/fraud/1"
+    registry.create_model("copies")
+    assert mlflow_api.registry.model("copies").register(source="models:/fraud/latest")["source"] == "models:/fraud/1"
 
 
-def test_a_copy_of_an_unverified_version_has_its_facts_too(face: Face, given: Given) -> None:
-    given.model("fraud")
-    face.version("fraud", source="s3://elsewhere/model", run_id="41", run_link="https://ci.example/41")
-    expect(201, given.api.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.9}}))
-    given.model("copies")
+def test_a_copy_of_an_unverified_version_has_its_facts_too(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
+    registry.create_model("fraud")
+    mlflow_api.registry.model("fraud").register(
+        source="s3://elsewhere/model", run_id="41", run_link="https://ci.example/41"
+    )
+    expect(201, registry.client.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.9}}))
+    registry.create_model("copies")
 
-    face.version("copies", source="models:/fraud/1")
+    mlflow_api.registry.model("copies").register(source="models:/fraud/1")
 
-    copied = given.api.get("/models/copies/versions/1").get_json()
+    copied = registry.client.get("/models/copies/versions/1").get_json()
     assert (copied["state"], copied["metrics"]) == ("unverified", {"auc": 0.9})
     assert copied["lineage"]["run"]["id"] == "41"
     assert copied["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
 
 
-def test_a_run_of_large_numbers_and_long_ago_is_copied_too(face: Face, given: Given) -> None:
+def test_a_run_of_large_numbers_and_long_ago_is_copied_too(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
     run = {"system": "ci", "id": "41", "metrics": {"total_flos": 1e17}, "started_at": "0001-01-01T00:00:00Z"}
-    given.version("fraud", run=run)
-    given.model("copies")
+    registry.model("fraud").version(run=run)
+    registry.create_model("copies")
 
-    face.version("copies", source="models:/fraud/1")
+    mlflow_api.registry.model("copies").register(source="models:/fraud/1")
 
-    copied = given.api.get("/models/copies/versions/1").get_json()["lineage"]["run"]
+    copied = registry.client.get("/models/copies/versions/1").get_json()["lineage"]["run"]
     assert (copied["metrics"], copied["started_at"]) == ({"total_flos": 1e17}, "0001-01-01T00:00:00.000000Z")
 
 
@@ -295,146 +318,156 @@ def test_a_run_of_large_numbers_and_long_ago_is_copied_too(face: Face, given: Gi
         ("runs:/" + "0" * 32 + "/model", 400, "The run_id request parameter must identify"),
     ],
 )
-def test_a_source_that_leads_nowhere_is_refused(face: Face, given: Given, source: str, status: int, text: str) -> None:
-    given.version()
+def test_a_source_that_leads_nowhere_is_refused(
+    mlflow_api: MlflowApi, registry: RegistryBuilder, source: str, status: int, text: str
+) -> None:
+    registry.model("fraud").version()
 
-    found = face.refused("POST", "/model-versions/create", name="fraud", source=source)
+    found = mlflow_api.refused("POST", "/model-versions/create", name="fraud", source=source)
 
     assert found[0] == status
     assert text in found[2]
-    assert len(given.stages()) == 1
+    assert len(registry.model("fraud").stages()) == 1
 
 
 def test_a_prompt_has_aliases_named_as_stages_and_loses_them_with_its_version(
-    face: Face, given: Given, app: Flask
+    mlflow_api: MlflowApi, registry: RegistryBuilder, app: Flask
 ) -> None:
     tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
-    face.model("greeting", tags=[tag])
-    face.version("greeting", source="dummy-source", tags=[tag])
-    given.version("fraud")
+    mlflow_api.registry.create_model("greeting", tags=[tag])
+    mlflow_api.registry.model("greeting").register(source="dummy-source", tags=[tag])
+    registry.model("fraud").version()
     alias = "/registered-models/alias"
 
     for name in ("production", "Staging"):
-        face.make("POST", alias, name="greeting", alias=name, version="1")
-        found = face.make("GET", alias, name="greeting", alias=name)["model_version"]
+        mlflow_api.make("POST", alias, name="greeting", alias=name, version="1")
+        found = mlflow_api.make("GET", alias, name="greeting", alias=name)["model_version"]
         assert (found["version"], found["current_stage"]) == ("1", "None")
-        assert face.refused("POST", alias, name="fraud", alias=name, version="1")[0] == 400
-    shown = expect(200, given.api.get("/models/greeting/aliases/production"))
+        assert mlflow_api.refused("POST", alias, name="fraud", alias=name, version="1")[0] == 400
+    shown = expect(200, registry.client.get("/models/greeting/aliases/production"))
     assert shown["number"] == 1
-    refusal = expect(422, given.api.put("/models/fraud/aliases/production", {"version": 1}))
+    refusal = expect(422, registry.client.put("/models/fraud/aliases/production", {"version": 1}))
     assert refusal["errors"] == {"alias": ["must not be the name of a stage"]}
 
-    face.make("DELETE", "/model-versions/delete", name="greeting", version="1")
+    mlflow_api.make("DELETE", "/model-versions/delete", name="greeting", version="1")
 
-    assert face.refused("GET", alias, name="greeting", alias="production")[0] == 400
-    history = expect(200, given.api.get("/models/greeting/aliases/production/history"))["items"]
+    assert mlflow_api.refused("GET", alias, name="greeting", alias="production")[0] == 400
+    history = expect(200, registry.client.get("/models/greeting/aliases/production/history"))["items"]
     assert [(one["number"], one["until"] is not None) for one in history] == [(1, True)]
     with app.app_context():
         assert all(report.is_whole for report in audit.verify())
         db.session.remove()
 
 
-def test_a_prompt_is_a_model_in_disguise(face: Face) -> None:
+def test_a_prompt_is_a_model_in_disguise(mlflow_api: MlflowApi) -> None:
     tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
-    face.model("greeting", tags=[tag])
+    mlflow_api.registry.create_model("greeting", tags=[tag])
     text = {"key": "mlflow.prompt.text", "value": "Hello {{name}}! " * 5000}
 
-    made = face.version("greeting", source="dummy-source", tags=[tag, text], description="first")
+    made = mlflow_api.registry.model("greeting").register(source="dummy-source", tags=[tag, text], description="first")
 
     assert {one["key"] for one in made["tags"]} == {"mlflow.prompt.is_prompt", "mlflow.prompt.text"}
-    refused = face.refused("POST", "/model-versions/create", name="greeting", source="s3://b/k", tags=[tag])
+    refused = mlflow_api.refused("POST", "/model-versions/create", name="greeting", source="s3://b/k", tags=[tag])
     assert refused[2].startswith("Invalid prompt source: 's3://b/k'.")
-    taken = face.refused("POST", "/registered-models/create", name="greeting")
+    taken = mlflow_api.refused("POST", "/registered-models/create", name="greeting")
     assert taken[2].startswith("Tried to create a registered model with name 'greeting', but the name is already taken")
-    again = face.refused("POST", "/registered-models/create", name="greeting", tags=[tag])
+    again = mlflow_api.refused("POST", "/registered-models/create", name="greeting", tags=[tag])
     assert again == (400, "RESOURCE_ALREADY_EXISTS", "Prompt (name=greeting) already exists.")
     too_long = {"key": "mlflow.prompt.text", "value": "x" * 100_001}
-    refused = face.refused("POST", "/model-versions/create", name="greeting", source="dummy-source", tags=[too_long])
+    refused = mlflow_api.refused(
+        "POST", "/model-versions/create", name="greeting", source="dummy-source", tags=[too_long]
+    )
     assert refused[2] == "Prompt text exceeds max length of 100000 characters."
 
 
-def test_a_prompt_is_registered_by_the_api_too_without_files(given: Given, face: Face, app: Flask) -> None:
+def test_a_prompt_is_registered_by_the_api_too_without_files(
+    registry: RegistryBuilder, mlflow_api: MlflowApi, app: Flask
+) -> None:
     tags = {"mlflow.prompt.is_prompt": "true", "mlflow.prompt.text": "Hello"}
-    expect(201, given.api.post("/models", {"name": "greeting", "tags": {"mlflow.prompt.is_prompt": "true"}}))
+    expect(201, registry.client.post("/models", {"name": "greeting", "tags": {"mlflow.prompt.is_prompt": "true"}}))
     where = "/models/greeting/versions"
     prompt = {"files": [], "source": "prompt-template", "tags": tags}
 
-    made = expect(201, given.api.post(where, {**prompt, "number": 7, "claimed": {"system": "mlflow"}}))
-    again = expect(201, given.api.post(where, prompt))
+    made = expect(201, registry.client.post(where, {**prompt, "number": 7, "claimed": {"system": "mlflow"}}))
+    again = expect(201, registry.client.post(where, prompt))
 
     assert (made["version"]["number"], made["version"]["state"], again["version"]["number"]) == (7, "unverified", 8)
-    found = face.get(7, "greeting")
+    found = mlflow_api.get(7, "greeting")
     assert (found["source"], {one["key"]: one["value"] for one in found["tags"]}) == ("prompt-template", tags)
     for field, value in (("aliases", ["live"]), ("update", True)):
-        assert list(expect(422, given.api.post(where, {**prompt, field: value}))["errors"]) == [field]
-    assert list(expect(422, given.api.post(where, {"files": [], "source": "s3://b/k"}))["errors"]) == ["files"]
-    expect(409, given.api.post(where, {**prompt, "number": 7}))
+        assert list(expect(422, registry.client.post(where, {**prompt, field: value}))["errors"]) == [field]
+    assert list(expect(422, registry.client.post(where, {"files": [], "source": "s3://b/k"}))["errors"]) == ["files"]
+    expect(409, registry.client.post(where, {**prompt, "number": 7}))
     with app.app_context():
         assert all(report.is_whole for report in audit.verify())
         db.session.remove()
 
 
-def test_what_changes_nothing_is_no_mistake_and_not_recorded(face: Face, given: Given, app: Flask) -> None:
-    given.version("fraud", stage="production", tags={"a": "b"})
-    entries = given.entries()
+def test_what_changes_nothing_is_no_mistake_and_not_recorded(
+    mlflow_api: MlflowApi, registry: RegistryBuilder, app: Flask
+) -> None:
+    registry.model("fraud").version(stage="production", tags={"a": "b"})
+    entries = registry.audit_entry_count()
 
-    renamed = face.make("POST", "/registered-models/rename", name="fraud", new_name="fraud")["registered_model"]
-    moved = expect(200, face.move(1, "Production", archive=True))["model_version"]
-    face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="k" * 251)
-    face.make("DELETE", "/model-versions/delete-tag", name="fraud", version="1", key="k" * 251)
+    renamed = mlflow_api.make("POST", "/registered-models/rename", name="fraud", new_name="fraud")["registered_model"]
+    moved = expect(200, mlflow_api.move(1, "Production", archive=True))["model_version"]
+    mlflow_api.make("DELETE", "/registered-models/delete-tag", name="fraud", key="k" * 251)
+    mlflow_api.make("DELETE", "/model-versions/delete-tag", name="fraud", version="1", key="k" * 251)
 
-    assert (renamed["name"], moved["current_stage"], given.entries()) == ("fraud", "Production", entries)
-    shown = face.make("GET", "/registered-models/get", name="fraud")["registered_model"]
-    assert shown["last_updated_timestamp"] == face.get(1)["last_updated_timestamp"]
+    assert (renamed["name"], moved["current_stage"], registry.audit_entry_count()) == ("fraud", "Production", entries)
+    shown = mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    assert shown["last_updated_timestamp"] == mlflow_api.get(1)["last_updated_timestamp"]
     assert shown["last_updated_timestamp"] >= renamed["last_updated_timestamp"] >= shown["creation_timestamp"]
     with app.app_context():
         assert all(report.is_whole for report in audit.verify())
         db.session.remove()
 
 
-def test_webhooks_are_refused_as_an_unsupported_feature(face: Face) -> None:
+def test_webhooks_are_refused_as_an_unsupported_feature(mlflow_api: MlflowApi) -> None:
     event = {"entity": "MODEL_VERSION", "action": "CREATED"}
 
-    status, code, message = face.refused("POST", "/webhooks", name="ci", url="https://ci.test", events=[event])
+    status, code, message = mlflow_api.refused("POST", "/webhooks", name="ci", url="https://ci.test", events=[event])
 
     assert (status, code) == (501, "NOT_IMPLEMENTED")
     assert message.startswith("Webhooks are not supported by this model registry.")
-    assert face.make("GET", "/webhooks") == {}
-    assert face.refused("GET", "/webhooks/7")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert mlflow_api.make("GET", "/webhooks") == {}
+    assert mlflow_api.refused("GET", "/webhooks/7")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_what_this_registry_has_not_is_told_in_json(face: Face) -> None:
+def test_what_this_registry_has_not_is_told_in_json(mlflow_api: MlflowApi) -> None:
     for method, path in (
         ("GET", "/experiments/get-by-name"),
         ("POST", "/runs/create"),
         ("PUT", "/registered-models/get"),
     ):
-        status, code, message = face.refused(method, path)
+        status, code, message = mlflow_api.refused(method, path)
         assert (status, code) == (404, "ENDPOINT_NOT_FOUND")
         assert "point MLFLOW_TRACKING_URI at a tracking server" in message
 
 
-def test_a_token_may_come_as_a_password_on_this_face_only(face: Face) -> None:
-    login = base64.b64encode(f"ci:{face.token}".encode()).decode()
+def test_a_token_may_come_as_a_password_on_this_face_only(mlflow_api: MlflowApi) -> None:
+    login = base64.b64encode(f"ci:{mlflow_api.token}".encode()).decode()
     headers = {"Authorization": f"Basic {login}"}
 
-    admitted = face.client.get("/api/2.0/mlflow/webhooks", headers=headers, base_url="http://registry.test")
-    refused = face.client.get("/api/v1/models", headers=headers, base_url="http://registry.test")
+    admitted = mlflow_api.client.get("/api/2.0/mlflow/webhooks", headers=headers, base_url="http://registry.test")
+    refused = mlflow_api.client.get("/api/v1/models", headers=headers, base_url="http://registry.test")
 
     assert (admitted.status_code, refused.status_code) == (200, 401)
     for wrong in ("Basic", "Basic %%%", "Basic " + base64.b64encode(b"ci").decode(), "Basic " + "A" * 4000):
-        response = face.client.get("/api/2.0/mlflow/webhooks", headers={"Authorization": wrong})
+        response = mlflow_api.client.get("/api/2.0/mlflow/webhooks", headers={"Authorization": wrong})
         assert response.status_code == 401
         assert response.get_json()["error_code"] == "UNAUTHENTICATED"
 
 
 @pytest.mark.parametrize("login", [{}, {"Authorization": "Bearer mrp_nothing"}])
-def test_a_refused_token_is_named_by_the_variable_that_the_client_reads(face: Face, login: dict[str, str]) -> None:
+def test_a_refused_token_is_named_by_the_variable_that_the_client_reads(
+    mlflow_api: MlflowApi, login: dict[str, str]
+) -> None:
     named = {}
     for agent in ("mlflow-python-client/2.9.2", "curl/8.5.0"):
         for path in ("/api/2.0/mlflow/registered-models/search", "/api/2.0/mlflow-artifacts/artifacts"):
             headers = {"User-Agent": agent, **login}
-            message = expect(401, face.client.get(path, headers=headers, base_url=HOST))["message"]
+            message = expect(401, mlflow_api.client.get(path, headers=headers, base_url=HOST))["message"]
             named[agent, path] = "MLFLOW_TRACKING_TOKEN" in message
 
     assert named == {(agent, path): agent.startswith("mlflow-") for agent, path in named}

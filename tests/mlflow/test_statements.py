@@ -11,54 +11,97 @@ from sqlalchemy import select, update
 
 from registry.db.models import Model, Version
 from registry.db.session import transaction
-from tests.support.api import Given, expect
-from tests.support.face import Face
-from tests.support.listing import counting
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+from tests.support.statement_counting import counting_statements
 
-Call = Callable[[Face], Any]
+Call = Callable[[MlflowApi], Any]
 MANY = 10_000
 
 # Statements of each call, those that find the caller's token included.
 READS: dict[str, tuple[int, Call]] = {
-    "get model": (2, lambda face: face.make("GET", "/registered-models/get", name="fraud")),
-    "get version": (1, lambda face: face.make("GET", "/model-versions/get", name="fraud", version="1")),
-    "get by alias": (1, lambda face: face.make("GET", "/registered-models/alias", name="fraud", alias="champion")),
-    "get latest": (1, lambda face: face.make("POST", "/registered-models/get-latest-versions", name="fraud")),
-    "download uri": (1, lambda face: face.make("GET", "/model-versions/get-download-uri", name="fraud", version="1")),
-    "search models": (2, lambda face: face.make("GET", "/registered-models/search")),
-    "search versions": (1, lambda face: face.make("GET", "/model-versions/search", max_results=100)),
+    "get model": (2, lambda mlflow_api: mlflow_api.make("GET", "/registered-models/get", name="fraud")),
+    "get version": (1, lambda mlflow_api: mlflow_api.make("GET", "/model-versions/get", name="fraud", version="1")),
+    "get by alias": (
+        1,
+        lambda mlflow_api: mlflow_api.make("GET", "/registered-models/alias", name="fraud", alias="champion"),
+    ),
+    "get latest": (
+        1,
+        lambda mlflow_api: mlflow_api.make("POST", "/registered-models/get-latest-versions", name="fraud"),
+    ),
+    "download uri": (
+        1,
+        lambda mlflow_api: mlflow_api.make("GET", "/model-versions/get-download-uri", name="fraud", version="1"),
+    ),
+    "search models": (2, lambda mlflow_api: mlflow_api.make("GET", "/registered-models/search")),
+    "search versions": (1, lambda mlflow_api: mlflow_api.make("GET", "/model-versions/search", max_results=100)),
 }
 
 
 VERSION = {"name": "fraud", "version": "2"}
 WRITES: dict[str, tuple[int, Call]] = {
-    "create model": (13, lambda face: face.model("other", tags=[{"key": "a", "value": "1"}])),
-    "update model": (7, lambda face: face.make("PATCH", "/registered-models/update", name="fraud", description="x")),
-    "tag model": (9, lambda face: face.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1")),
-    "untag model": (10, lambda face: face.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a")),
-    "create version": (9, lambda face: face.version("fraud", tags=[{"key": "a", "value": "1"}])),
-    "update version": (8, lambda face: face.make("PATCH", "/model-versions/update", **VERSION, description="x")),
-    "tag version": (11, lambda face: face.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1")),
-    "untag version": (11, lambda face: face.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a")),
+    "create model": (
+        13,
+        lambda mlflow_api: mlflow_api.registry.create_model("other", tags=[{"key": "a", "value": "1"}]),
+    ),
+    "update model": (
+        7,
+        lambda mlflow_api: mlflow_api.make("PATCH", "/registered-models/update", name="fraud", description="x"),
+    ),
+    "tag model": (
+        9,
+        lambda mlflow_api: mlflow_api.make("POST", "/registered-models/set-tag", name="fraud", key="a", value="1"),
+    ),
+    "untag model": (
+        10,
+        lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/delete-tag", name="fraud", key="a"),
+    ),
+    "create version": (
+        9,
+        lambda mlflow_api: mlflow_api.registry.model("fraud").register(tags=[{"key": "a", "value": "1"}]),
+    ),
+    "update version": (
+        8,
+        lambda mlflow_api: mlflow_api.make("PATCH", "/model-versions/update", **VERSION, description="x"),
+    ),
+    "tag version": (
+        11,
+        lambda mlflow_api: mlflow_api.make("POST", "/model-versions/set-tag", **VERSION, key="a", value="1"),
+    ),
+    "untag version": (
+        11,
+        lambda mlflow_api: mlflow_api.make("DELETE", "/model-versions/delete-tag", **VERSION, key="a"),
+    ),
     "set alias": (
         11,  # a new one: one counts those that there are
-        lambda face: face.make("POST", "/registered-models/alias", **VERSION, alias="b"),
+        lambda mlflow_api: mlflow_api.make("POST", "/registered-models/alias", **VERSION, alias="b"),
     ),
-    "delete alias": (10, lambda face: face.make("DELETE", "/registered-models/alias", name="fraud", alias="b")),
-    "promote": (19, lambda face: expect(200, face.move(2, "Production", archive=True))),
-    "roll back": (26, lambda face: expect(200, face.move(1, "Production", archive=True))),
-    "rename": (14, lambda face: face.make("POST", "/registered-models/rename", name="other", new_name="another")),
-    "delete version": (10, lambda face: face.make("DELETE", "/model-versions/delete", name="fraud", version="3")),
-    "delete model": (8, lambda face: face.make("DELETE", "/registered-models/delete", name="another")),
+    "delete alias": (
+        10,
+        lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/alias", name="fraud", alias="b"),
+    ),
+    "promote": (19, lambda mlflow_api: expect(200, mlflow_api.move(2, "Production", archive=True))),
+    "roll back": (26, lambda mlflow_api: expect(200, mlflow_api.move(1, "Production", archive=True))),
+    "rename": (
+        14,
+        lambda mlflow_api: mlflow_api.make("POST", "/registered-models/rename", name="other", new_name="another"),
+    ),
+    "delete version": (
+        10,
+        lambda mlflow_api: mlflow_api.make("DELETE", "/model-versions/delete", name="fraud", version="3"),
+    ),
+    "delete model": (8, lambda mlflow_api: mlflow_api.make("DELETE", "/registered-models/delete", name="another")),
 }
 
 
 @pytest.fixture
-def stocked(given: Given) -> Given:
+def stocked(registry: RegistryBuilder) -> RegistryBuilder:
     """One model with a version in each stage and an alias."""
-    given.version(stage="production", aliases=["champion"], tags={"team": "risk"})
-    given.version(stage="staging")
-    return given
+    registry.model("fraud").version(stage="production", aliases=["champion"], tags={"team": "risk"})
+    registry.model("fraud").version(stage="staging")
+    return registry
 
 
 def add_versions(app: Flask, count: int) -> None:
@@ -72,13 +115,13 @@ def add_versions(app: Flask, count: int) -> None:
         session.execute(update(Model).values(latest_number=count + 2, next_number=count + 3))
 
 
-def asked(app: Flask, face: Face, calls: Mapping[str, tuple[int, Call]] = READS) -> dict[str, int]:
+def asked(app: Flask, mlflow_api: MlflowApi, calls: Mapping[str, tuple[int, Call]] = READS) -> dict[str, int]:
     """How many statements each call asks."""
-    face.make("GET", "/webhooks")  # the token's use today is noted once
+    mlflow_api.make("GET", "/webhooks")  # the token's use today is noted once
     found = {}
     for name, (_, call) in calls.items():
-        with counting(app) as statements:
-            call(face)
+        with counting_statements(app) as statements:
+            call(mlflow_api)
         found[name] = sum(not text.startswith("BEGIN") for text in statements)  # SQLite's is told, PostgreSQL's not
     return found
 
@@ -87,19 +130,19 @@ PINNED = {name: count for name, (count, _) in READS.items()}
 
 
 @pytest.mark.usefixtures("stocked")
-def test_each_call_asks_as_often_as_it_did(app: Flask, face: Face) -> None:
-    assert asked(app, face) == PINNED
+def test_each_call_asks_as_often_as_it_did(app: Flask, mlflow_api: MlflowApi) -> None:
+    assert asked(app, mlflow_api) == PINNED
 
 
 @pytest.mark.usefixtures("stocked")
-def test_each_write_asks_as_often_as_it_did(app: Flask, face: Face) -> None:
-    assert asked(app, face, WRITES) == {name: count for name, (count, _) in WRITES.items()}
+def test_each_write_asks_as_often_as_it_did(app: Flask, mlflow_api: MlflowApi) -> None:
+    assert asked(app, mlflow_api, WRITES) == {name: count for name, (count, _) in WRITES.items()}
 
 
 @pytest.mark.usefixtures("stocked")
-def test_thousands_of_versions_cost_no_statement_more(app: Flask, face: Face) -> None:
+def test_thousands_of_versions_cost_no_statement_more(app: Flask, mlflow_api: MlflowApi) -> None:
     add_versions(app, MANY)
 
-    assert asked(app, face) == PINNED
-    shown = face.make("GET", "/registered-models/get", name="fraud")["registered_model"]
+    assert asked(app, mlflow_api) == PINNED
+    shown = mlflow_api.make("GET", "/registered-models/get", name="fraud")["registered_model"]
     assert {found["version"] for found in shown["latest_versions"]} == {"1", "2", str(MANY + 2)}

@@ -16,9 +16,9 @@ from registry.app import create_app
 from registry.config import Settings, Tracking
 from registry.db.session import db
 from tests.support.databases import Database
-from tests.support.face import Face
-from tests.support.importing import Importing
-from tests.support.mlflow import MLFLOW, mlflow_python
+from tests.support.importer import Importer
+from tests.support.mlflow_api import MlflowApi
+from tests.support.mlflow_environments import MLFLOW, mlflow_python
 from tests.support.mlflow_server import MlflowServer, running_mlflow
 
 pytestmark = pytest.mark.share(3)
@@ -77,19 +77,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
 @pytest.fixture
 def start(
     database: Database, make_settings: Callable[..., Settings], tmp_path: Path
-) -> Iterator[Callable[[str], tuple[Importing, Face]]]:
+) -> Iterator[Callable[[str], tuple[Importer, MlflowApi]]]:
     """A registry with a model, whose upstream is at a URL; and what MLflow's clients see of it."""
     apps = []
 
-    def make(url: str) -> tuple[Importing, Face]:
+    def make(url: str) -> tuple[Importer, MlflowApi]:
         settings = make_settings(
             database.url, mlflow_tracking=(Tracking(url=url),), storage_url=f"file://{tmp_path}/store"
         )
         apps.append(create_app(settings))
-        found = Importing(apps[-1], database.tokens)
+        found = Importer(apps[-1], database.tokens)
         found.wait_for_clients()
-        found.given.model()
-        return found, Face(found.api.client, found.api.token)
+        found.registry.create_model()
+        return found, MlflowApi(found.api.client, found.api.token)
 
     yield make
     for app in apps:
@@ -98,19 +98,19 @@ def start(
 
 
 def test_a_logged_model_is_fetched_while_its_client_waits(
-    start: Callable[[str], tuple[Importing, Face]], trained: Trained
+    start: Callable[[str], tuple[Importer, MlflowApi]], trained: Trained
 ) -> None:
-    importing, face = start(trained.server.url)
+    importer, mlflow_api = start(trained.server.url)
 
-    made = face.version(source=f"models:/{trained.model}", model_id=trained.model)
+    made = mlflow_api.registry.model("fraud").register(source=f"models:/{trained.model}", model_id=trained.model)
 
     assert (made["status"], made["run_id"]) == ("READY", trained.run)
-    assert not importing.work()
-    assert face.get(1) == made
-    assert importing.files(1) == trained.files
-    found = importing.version(1)
+    assert not importer.work()
+    assert mlflow_api.get(1) == made
+    assert importer.files(1) == trained.files
+    found = importer.version(1)
     run = found["lineage"]["run"]
-    assert (run["system"], run["id"], face.get(1)["run_id"]) == ("mlflow", trained.run, trained.run)
+    assert (run["system"], run["id"], mlflow_api.get(1)["run_id"]) == ("mlflow", trained.run, trained.run)
     assert (run["params"], run["tags"]["team"]) == ({"C": "0.5", "nested/depth.max": "3"}, "risk")
     assert (run["metrics"], run["unmeasured"]) == ({"auc": 0.9}, {"loss": "NaN"})
     assert found["metrics"] == {"auc": 0.9}
@@ -125,7 +125,7 @@ def test_a_logged_model_is_fetched_while_its_client_waits(
     )  # fmt: skip
     assert dataset["digests"][0].startswith("mlflow:")
     assert dataset["schema"]["mlflow_colspec"][0]["name"] == "a"
-    assert face.move(1, "Staging").status_code == 200
+    assert mlflow_api.move(1, "Staging").status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -137,15 +137,17 @@ def test_a_logged_model_is_fetched_while_its_client_waits(
     ],
 )
 def test_what_a_run_has_logged_is_fetched(
-    start: Callable[[str], tuple[Importing, Face]], trained: Trained, source: str, paths: list[str]
+    start: Callable[[str], tuple[Importer, MlflowApi]], trained: Trained, source: str, paths: list[str]
 ) -> None:
-    importing, face = start(trained.server.url)
+    importer, mlflow_api = start(trained.server.url)
 
-    made = face.version(source=source.format(run=trained.run, artifacts=trained.artifacts), run_id=trained.run)
+    made = mlflow_api.registry.model("fraud").register(
+        source=source.format(run=trained.run, artifacts=trained.artifacts), run_id=trained.run
+    )
 
     assert (made["status"], made["run_id"]) == ("READY", trained.run)
-    assert set(paths) <= importing.files(1).keys()
-    assert importing.version(1)["lineage"]["run"]["id"] == trained.run
+    assert set(paths) <= importer.files(1).keys()
+    assert importer.version(1)["lineage"]["run"]["id"] == trained.run
 
 
 @pytest.mark.parametrize(
@@ -179,17 +181,17 @@ def test_what_a_run_has_logged_is_fetched(
     ],
 )
 def test_what_the_server_does_not_have_is_refused_and_uses_up_no_number(
-    start: Callable[[str], tuple[Importing, Face]],
+    start: Callable[[str], tuple[Importer, MlflowApi]],
     trained: Trained,
     sent: dict[str, str],
     answered: tuple[int, str],
     told: str,
 ) -> None:
-    importing, face = start(trained.server.url)
+    importer, mlflow_api = start(trained.server.url)
     given: dict[str, Any] = {name: value.format(run=trained.run) for name, value in sent.items()}
 
-    status, code, message = face.refused("POST", "/model-versions/create", name="fraud", **given)
+    status, code, message = mlflow_api.refused("POST", "/model-versions/create", name="fraud", **given)
 
     assert ((status, code), told in message) == (answered, True)
-    assert importing.given.stages() == {}
-    assert face.version()["version"] == "1"
+    assert importer.registry.model("fraud").stages() == {}
+    assert mlflow_api.registry.model("fraud").register()["version"] == "1"

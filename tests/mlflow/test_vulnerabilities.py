@@ -20,10 +20,12 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
 from registry.http.access import PUBLIC, permission_of
-from tests.support.api import HOST, Api, Given, expect
-from tests.support.artifacts import AREA, Proxy
+from tests.support.api import HOST, Api
+from tests.support.artifact_area import AREA, ArtifactArea
 from tests.support.databases import Database
-from tests.support.face import Face
+from tests.support.mlflow_api import MlflowApi
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 SOURCES = (
     "/etc/passwd", "//etc/passwd", "file:///etc/passwd", "file:/etc/passwd", "file://localhost/etc/passwd",
@@ -82,37 +84,39 @@ def faces_of(app: Flask) -> dict[str, str]:
     }
 
 
-def test_a_source_is_a_text_that_nobody_opens(face: Face, open_model: str) -> None:
+def test_a_source_is_a_text_that_nobody_opens(mlflow_api: MlflowApi, open_model: str) -> None:
     """1, 2, 5: CVE-2023-1177, 2023-6909, 2024-1483, 2024-2928, 2025-11201, 2025-52967."""
     with watching() as seen:
         for source in SOURCES:
-            made = face("POST", "/model-versions/create", name=open_model, source=source)
+            made = mlflow_api("POST", "/model-versions/create", name=open_model, source=source)
             assert made.status_code in {200, 400, 404}, (source, made.get_data(as_text=True))
             if made.status_code == 200:
                 version = made.get_json()["model_version"]
                 assert version["source"] == source
                 number = version["version"]
-                uri = face.make("GET", "/model-versions/get-download-uri", name=open_model, version=number)
+                uri = mlflow_api.make("GET", "/model-versions/get-download-uri", name=open_model, version=number)
                 assert uri == {"artifact_uri": source}
-                face.move(number, "Production")
+                mlflow_api.move(number, "Production")
 
     assert [line for line in seen if any(where in line for where in NOWHERE)] == []
 
 
-def test_no_path_of_a_client_becomes_a_path_of_the_server(proxy: Proxy, given: Given, storage_root: Path) -> None:
+def test_no_path_of_a_client_becomes_a_path_of_the_server(
+    artifact_area: ArtifactArea, registry: RegistryBuilder, storage_root: Path
+) -> None:
     """3, 4: CVE-2023-6018, 2023-6831, 2024-1560: nothing is overwritten, deleted or linked outside of what is ours."""
-    given.version()
+    registry.model("fraud").version()
     outside = storage_root.parent / "outside"
     outside.write_text("mine")
     for step in ("../outside", "..%2foutside", "%2e%2e/outside", "%252e%252e/outside", "a/../../outside", "..\\outside",
                  f"{outside}", f"%2f{outside}", "a/..;/outside", "link/../../outside"):  # fmt: skip
-        assert proxy.put(step, b"theirs").status_code == 400, step
-        assert proxy.delete(step).status_code == 400, step
-        assert proxy.get(step).status_code in {400, 404}, step
-    shown = given.api.get("/models/fraud").get_json()["id"]
+        assert artifact_area.put(step, b"theirs").status_code == 400, step
+        assert artifact_area.delete(step).status_code == 400, step
+        assert artifact_area.get(step).status_code in {400, 404}, step
+    shown = registry.client.get("/models/fraud").get_json()["id"]
 
-    overwritten = proxy.put(f"versions/{shown}/1/model.bin", b"theirs")
-    deleted = proxy.delete(f"versions/{shown}/1")
+    overwritten = artifact_area.put(f"versions/{shown}/1/model.bin", b"theirs")
+    deleted = artifact_area.delete(f"versions/{shown}/1")
 
     assert {overwritten.status_code, deleted.status_code} <= {400, 403, 409}
     assert outside.read_text() == "mine"
@@ -126,17 +130,17 @@ def test_no_path_of_a_client_becomes_a_path_of_the_server(proxy: Proxy, given: G
     assert not [path for path in storage_root.rglob("*") if path.is_symlink()]
 
 
-def test_a_file_is_named_by_its_manifest_only(proxy: Proxy, given: Given) -> None:
+def test_a_file_is_named_by_its_manifest_only(artifact_area: ArtifactArea, registry: RegistryBuilder) -> None:
     """6, 14: CVE-2024-0520, 2023-6568, 2024-27132: a download is an attachment with a plain name, never a page."""
     page = b"<script>alert(document.domain)</script>"
-    given.version(files=[{**given.file(page, path="a/evil.html"), "media_type": "text/html"}])
-    model = given.api.get("/models/fraud").get_json()["id"]
-    proxy.put(
+    registry.model("fraud").version(files=[{**registry.file(page, path="a/evil.html"), "media_type": "text/html"}])
+    model = registry.client.get("/models/fraud").get_json()["id"]
+    artifact_area.put(
         "x/page.svg", page, headers={"Content-Type": "image/svg+xml", "Content-Disposition": "inline; filename=/etc/x"}
     )
 
     for path in (f"versions/{model}/1/a/evil.html", "x/page.svg"):
-        reply = proxy.get(path)
+        reply = artifact_area.get(path)
         assert reply.status_code == 200
         assert reply.headers["Content-Disposition"].startswith("attachment; filename=")
         assert "/" not in reply.headers["Content-Disposition"]
@@ -172,22 +176,22 @@ def test_no_endpoint_is_open_and_each_asks_the_same_under_both_addresses(app: Fl
             assert found[address.replace(" /api/", " /ajax-api/")] == permission, address
 
 
-def test_who_may_not_read_finds_nothing(app: Flask, given: Given, face: Face) -> None:
+def test_who_may_not_read_finds_nothing(app: Flask, registry: RegistryBuilder, mlflow_api: MlflowApi) -> None:
     """10: CVE-2026-2734: nothing is listed, found or sent without a token, nor what is deleted with one."""
-    given.version(stage="production", aliases=["champion"])
-    stranger = Face(app.test_client(), None)
+    registry.model("fraud").version(stage="production", aliases=["champion"])
+    stranger = MlflowApi(app.test_client(), None)
 
     for path in ("/registered-models/search", "/model-versions/search"):
         assert stranger.refused("GET", path)[:2] == (401, "UNAUTHENTICATED")
     assert app.test_client().get(f"{AREA}/artifacts", base_url=HOST).status_code == 401
-    expect(200, given.api.patch("/models/fraud", {"lifecycle": "open"}))
-    face.make("DELETE", "/registered-models/delete", name="fraud")
-    assert face.make("GET", "/registered-models/search") == face.make("GET", "/model-versions/search") == {}
+    expect(200, registry.client.patch("/models/fraud", {"lifecycle": "open"}))
+    mlflow_api.make("DELETE", "/registered-models/delete", name="fraud")
+    assert mlflow_api.make("GET", "/registered-models/search") == mlflow_api.make("GET", "/model-versions/search") == {}
 
 
-def test_a_verb_needs_its_own_permission(face_of: Callable[[str], Face], given: Given) -> None:
+def test_a_verb_needs_its_own_permission(mlflow_api_as: Callable[[str], MlflowApi], registry: RegistryBuilder) -> None:
     """11: CVE-2024-4263: who may read does not write, who may write does not delete, rename or promote."""
-    given.version(stage="staging")
+    registry.model("fraud").version(stage="staging")
     number = {"name": "fraud", "version": "1"}
     refused = {
         "reader": [
@@ -206,13 +210,16 @@ def test_a_verb_needs_its_own_permission(face_of: Callable[[str], Face], given: 
         ],
         "auditor": [("POST", "/registered-models/set-tag", {"name": "fraud", "key": "a"})],
     }
-    before = given.entries()
+    before = registry.audit_entry_count()
 
     for role, calls in refused.items():
         for method, path, arguments in calls:
-            assert face_of(role).refused(method, path, **arguments)[:2] == (403, "PERMISSION_DENIED"), (role, path)
+            assert mlflow_api_as(role).refused(method, path, **arguments)[:2] == (403, "PERMISSION_DENIED"), (
+                role,
+                path,
+            )
 
-    assert given.entries() == before
+    assert registry.audit_entry_count() == before
 
 
 def test_a_page_of_another_origin_or_name_reaches_nothing_without_login(dev_client: FlaskClient) -> None:
@@ -242,14 +249,16 @@ class Booby:
         return (Path.write_text, (self.trap, "loaded"))
 
 
-def test_the_server_loads_no_model_and_renders_no_text(proxy: Proxy, face: Face, given: Given, tmp_path: Path) -> None:
+def test_the_server_loads_no_model_and_renders_no_text(
+    artifact_area: ArtifactArea, mlflow_api: MlflowApi, registry: RegistryBuilder, tmp_path: Path
+) -> None:
     """14 to 16: CVE-2024-37052, 2023-6709, 2024-27133: pickles, YAML tags and templates are bytes and texts."""
     trap = tmp_path / "trap"
     source = "mlflow-artifacts:/0/" + "a" * 32 + "/artifacts/model"
     folder = source.removeprefix("mlflow-artifacts:/")
-    proxy.put(f"{folder}/model.pkl", pickle.dumps(Booby(trap)))
+    artifact_area.put(f"{folder}/model.pkl", pickle.dumps(Booby(trap)))
     yaml = f"flavors: !!python/object/apply:pathlib.Path.write_text [!!python/name:pathlib.Path '{trap}', x]\n"
-    proxy.put(f"{folder}/MLmodel", yaml.encode())
+    artifact_area.put(f"{folder}/MLmodel", yaml.encode())
     texts = [
         "{{7*7}}",
         "{% for x in y %}",
@@ -258,16 +267,16 @@ def test_the_server_loads_no_model_and_renders_no_text(proxy: Proxy, face: Face,
         "<script>alert(1)</script>",
         "%s%n",
     ]
-    given.model()
+    registry.create_model()
 
-    made = face.version(source=source, run_id="a" * 32, description=texts[0], tags=[
+    made = mlflow_api.registry.model("fraud").register(source=source, run_id="a" * 32, description=texts[0], tags=[
         {"key": f"k{number}", "value": text} for number, text in enumerate(texts)
     ])  # fmt: skip
 
     assert (made["status"], made["description"]) == ("READY", "{{7*7}}")
     assert {tag["value"] for tag in made["tags"]} == set(texts)
-    assert given.api.get("/models/fraud/versions/1").get_json()["framework"] is None
-    assert expect(200, face("GET", "/model-versions/search", filter="tags.k0 = '{{7*7}}'"))["model_versions"]
+    assert registry.client.get("/models/fraud/versions/1").get_json()["framework"] is None
+    assert expect(200, mlflow_api("GET", "/model-versions/search", filter="tags.k0 = '{{7*7}}'"))["model_versions"]
     assert not trap.exists()
 
 
@@ -285,9 +294,9 @@ def test_the_server_loads_no_model_and_renders_no_text(proxy: Proxy, face: Face,
         ("/model-versions/create", {"name": "fraud", "source": "s3://b/k", "run_id": "r" * 300}, 400),
     ],
 )
-def test_what_is_too_much_is_refused(face: Face, path: str, arguments: Any, status: int) -> None:
+def test_what_is_too_much_is_refused(mlflow_api: MlflowApi, path: str, arguments: Any, status: int) -> None:
     """17: CVE-2024-6838, 2025-0453."""
-    found, code, _ = face.refused("POST", path, **arguments)
+    found, code, _ = mlflow_api.refused("POST", path, **arguments)
 
     assert (found, code) == (status, "INVALID_PARAMETER_VALUE")
 
@@ -297,44 +306,46 @@ BOMBS = ("name = 'a' AND " * 3000 + "name = 'a'", "(" * 20_000, "'" * 9999, "nam
 
 
 @pytest.mark.parametrize("filter", BOMBS, ids=[text[:10] for text in BOMBS])
-def test_a_filter_that_is_a_bomb_is_refused(face: Face, filter: str) -> None:
+def test_a_filter_that_is_a_bomb_is_refused(mlflow_api: MlflowApi, filter: str) -> None:
     """17: each is answered at once."""
-    assert face.refused("GET", "/registered-models/search", filter=filter)[:2] == (400, "INVALID_PARAMETER_VALUE")
+    assert mlflow_api.refused("GET", "/registered-models/search", filter=filter)[:2] == (400, "INVALID_PARAMETER_VALUE")
 
 
 @pytest.mark.parametrize("name", ["fraud%2f1", "fraud%20", "fra%75d", "fraud%00", "%66raud"])
-def test_a_name_is_read_once_and_means_one_model(face: Face, given: Given, name: str) -> None:
+def test_a_name_is_read_once_and_means_one_model(mlflow_api: MlflowApi, registry: RegistryBuilder, name: str) -> None:
     """18: CVE-2024-3099: no second decoding, and no look-alike of a name that there is."""
-    given.version()
+    registry.model("fraud").version()
 
-    assert face.refused("GET", "/registered-models/get", name=name)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
+    assert mlflow_api.refused("GET", "/registered-models/get", name=name)[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
     for twin in ("FRAUD", "\uff46raud", "fraud\u200b", " fraud", "fraud ", "fra\u0075\u0308d", "\u202efraud"):
-        assert face("POST", "/registered-models/create", name=twin).status_code == 400, twin
-    assert len(given.api.get("/models").get_json()["items"]) == 1
+        assert mlflow_api("POST", "/registered-models/create", name=twin).status_code == 400, twin
+    assert len(registry.client.get("/models").get_json()["items"]) == 1
 
 
-def test_nothing_of_a_deleted_model_comes_back_with_its_name(face: Face, given: Given, open_model: str) -> None:
+def test_nothing_of_a_deleted_model_comes_back_with_its_name(
+    mlflow_api: MlflowApi, registry: RegistryBuilder, open_model: str
+) -> None:
     """19: neither aliases nor stages, tags, numbers or files of another model that had the name."""
-    face.version(open_model)
-    face.move(1, "Production")
-    face.make("POST", "/registered-models/alias", name=open_model, alias="champion", version="1")
-    face.make("POST", "/registered-models/set-tag", name=open_model, key="trusted", value="yes")
-    face.make("DELETE", "/registered-models/delete", name=open_model)
+    mlflow_api.registry.model(open_model).register()
+    mlflow_api.move(1, "Production")
+    mlflow_api.make("POST", "/registered-models/alias", name=open_model, alias="champion", version="1")
+    mlflow_api.make("POST", "/registered-models/set-tag", name=open_model, key="trusted", value="yes")
+    mlflow_api.make("DELETE", "/registered-models/delete", name=open_model)
 
-    face.model(open_model)
+    mlflow_api.registry.create_model(open_model)
 
-    assert set(face.make("GET", "/registered-models/get", name=open_model)["registered_model"]) == {
+    assert set(mlflow_api.make("GET", "/registered-models/get", name=open_model)["registered_model"]) == {
         "name",
         "creation_timestamp",
         "last_updated_timestamp",
     }
-    assert face.refused("GET", "/registered-models/alias", name=open_model, alias="champion")[0] == 400
-    assert face.refused("GET", "/model-versions/get", name=open_model, version="1")[0] == 404
-    assert face.make("POST", "/registered-models/get-latest-versions", name=open_model) == {}
+    assert mlflow_api.refused("GET", "/registered-models/alias", name=open_model, alias="champion")[0] == 400
+    assert mlflow_api.refused("GET", "/model-versions/get", name=open_model, version="1")[0] == 404
+    assert mlflow_api.make("POST", "/registered-models/get-latest-versions", name=open_model) == {}
 
 
 def test_what_is_being_received_is_nobody_elses_to_read(
-    proxy: Proxy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    artifact_area: ArtifactArea, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """20: CVE-2022-0736, 2025-10279: what a body is spooled to has no name, or is its owner's alone."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -355,17 +366,17 @@ def test_what_is_being_received_is_nobody_elses_to_read(
             return length
 
     sent = {"wsgi.input": Body(), "CONTENT_LENGTH": str(Body.left)}
-    reply = proxy("PUT", f"{AREA}/artifacts/large", environ_overrides=sent)
+    reply = artifact_area("PUT", f"{AREA}/artifacts/large", environ_overrides=sent)
 
     assert reply.status_code == 200, reply.get_data(as_text=True)
     assert modes <= {0}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stranger_learns_nothing_from_the_text_of_a_refusal(app: Flask, given: Given) -> None:
+def test_a_stranger_learns_nothing_from_the_text_of_a_refusal(app: Flask, registry: RegistryBuilder) -> None:
     """What there is and what there is not look the same from outside."""
-    given.version()
-    stranger = Face(app.test_client(), "mrp_" + "A" * 50)
+    registry.model("fraud").version()
+    stranger = MlflowApi(app.test_client(), "mrp_" + "A" * 50)
 
     answers = {stranger.refused("GET", "/registered-models/get", name=name) for name in ("fraud", "nobody")}
 

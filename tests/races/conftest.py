@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 
 from tests.conftest import SECRET
+from tests.support.audit_reader import AuditReader
 from tests.support.databases import Database
-from tests.support.ledger import Ledger
 from tests.support.servers import Fleet, Launcher, running_fleet
 
 
@@ -58,8 +58,8 @@ def fleet(
 
 
 @pytest.fixture
-def ledger(
+def audit_reader(
     fleet: Fleet, deployment: Deployment, databases: Callable[[str], Database], apps: Callable[[str], Flask]
-) -> Ledger:
+) -> AuditReader:
     """The database under the fleet."""
-    return Ledger(databases(deployment.kind).url, apps(deployment.kind))
+    return AuditReader(databases(deployment.kind).url, apps(deployment.kind))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from registry.client import RegistryClient
-from tests.support.ledger import Ledger
+from tests.support.audit_reader import AuditReader
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet
 
 WRITERS = 8
@@ -45,16 +46,18 @@ class Auditor:
 @pytest.mark.parametrize(
     "each", [pytest.param(6, id="6-each"), pytest.param(100, id="100-each", marks=pytest.mark.slow)]
 )
-def test_an_incremental_reader_misses_nothing_and_repeats_nothing(fleet: Fleet, ledger: Ledger, each: int) -> None:
+def test_an_incremental_reader_misses_nothing_and_repeats_nothing(
+    fleet: Fleet, audit_reader: AuditReader, each: int
+) -> None:
     models = [f"model-{uuid.uuid4().hex[:12]}" for _ in range(2)]
     with fleet.caller() as caller:
         for model in models:
-            caller.make("POST", "/models", {"name": model})
+            caller.registry.create_model(model)
 
     def write(caller: Caller) -> None:
         for _ in range(each):
-            file = caller.blob(uuid.uuid4().bytes)
-            number = caller.version(models[0], file, uuid.uuid4().hex)
+            file = caller.registry.file(uuid.uuid4().bytes)
+            number = caller.registry.model(models[0]).version(files=[file], run=named_run(uuid.uuid4().hex))
             caller.stage(models[0], number, "staging")
             caller.make("PATCH", f"/models/{models[1]}", {"description": uuid.uuid4().hex})
 
@@ -65,7 +68,7 @@ def test_an_incremental_reader_misses_nothing_and_repeats_nothing(fleet: Fleet, 
         auditor.stop()
 
     read = [item["id"] for item in auditor.items]
-    assert sorted(read) == sorted(str(uuid.UUID(str(row.uid))) for row in ledger.rows(LOGGED))
+    assert sorted(read) == sorted(str(uuid.UUID(str(row.uid))) for row in audit_reader.rows(LOGGED))
     orders = defaultdict(list)
     for item in auditor.items:
         orders[item["aggregate"]].append(item["seq"])

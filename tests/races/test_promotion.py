@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from tests.support.ledger import Ledger
+from tests.support.audit_reader import AuditReader
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet
 
 CLIENTS = 32
@@ -30,9 +31,11 @@ class Line:
 
     def __init__(self, caller: Caller, versions: int) -> None:
         self.caller, self.model = caller, f"model-{uuid.uuid4().hex[:12]}"
-        caller.make("POST", "/models", {"name": self.model})
-        file = caller.blob(uuid.uuid4().bytes)
-        self.numbers = [caller.version(self.model, file, str(run)) for run in range(versions)]
+        caller.registry.create_model(self.model)
+        file = caller.registry.file(uuid.uuid4().bytes)
+        self.numbers = [
+            caller.registry.model(self.model).version(files=[file], run=named_run(str(run))) for run in range(versions)
+        ]
 
     def holder(self) -> int:
         number: int = self.caller.get(f"/models/{self.model}/stages/production")["number"]
@@ -62,7 +65,7 @@ def rollback(caller: Caller, model: str) -> requests.Response:
 
 @rounds(2, 50)
 def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
-    fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller, rounds: int
 ) -> None:
     line = Line(caller, CLIENTS + 1)
     line.stage_all_but(None)
@@ -77,17 +80,17 @@ def test_32_promotions_at_once_leave_one_holder_and_one_unbroken_line(
         replies = fleet.at_once([promotion(line.model, version) for version in racing])
 
         assert [(reply.status_code, reply.json()["changed"]) for reply in replies] == [(200, True)] * CLIENTS
-        holder = ledger.assert_one_line(line.model)
+        holder = audit_reader.assert_one_line(line.model)
         assert holder == line.holder()
-        assert ledger.count(line.model, "version.promoted", stage="production") == 1 + number * CLIENTS
-        ledger.assert_serial(line.model)
-        ledger.assert_chains()
+        assert audit_reader.count(line.model, "version.promoted", stage="production") == 1 + number * CLIENTS
+        audit_reader.assert_serial(line.model)
+        audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F06")
 @rounds(2, 50)
 def test_of_32_promotions_that_expect_the_same_holder_one_wins(
-    fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller, rounds: int
 ) -> None:
     line = Line(caller, CLIENTS + 1)
     line.stage_all_but(None)
@@ -103,17 +106,17 @@ def test_of_32_promotions_that_expect_the_same_holder_one_wins(
         lost = [reply.json() for reply in replies if reply.status_code != 200]
         assert len(won) == 1
         assert {(problem["status"], problem["code"], problem["holder"]) for problem in lost} == {(409, "stale", won[0])}
-        assert ledger.assert_one_line(line.model) == won[0]
-        assert ledger.count(line.model, "version.promoted", stage="production") == 1 + number
+        assert audit_reader.assert_one_line(line.model) == won[0]
+        assert audit_reader.count(line.model, "version.promoted", stage="production") == 1 + number
         assert caller.stage(line.model, holder, "staging").status_code == 200
         holder = won[0]
-    ledger.assert_chains()
+    audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F07")
 @rounds(2, 50)
 def test_promotions_and_rollbacks_at_once_have_the_result_of_some_order(
-    fleet: Fleet, ledger: Ledger, caller: Caller, rounds: int
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller, rounds: int
 ) -> None:
     for _ in range(rounds):
         line = Line(caller, 12)
@@ -130,14 +133,14 @@ def test_promotions_and_rollbacks_at_once_have_the_result_of_some_order(
         assert {reply.json().get("code") for reply in rolled_back if reply.status_code != 200} <= {"no_previous"}
         done = [reply for reply in rolled_back if reply.status_code == 200]
         assert all(reply.json()["changed"] for reply in done)
-        assert ledger.count(line.model, "version.rolled_back") == len(done)
-        assert ledger.count(line.model, "version.promoted", stage="production") == 4 + len(promoted)
-        ledger.assert_one_line(line.model)
-        ledger.assert_serial(line.model)
-    ledger.assert_chains()
+        assert audit_reader.count(line.model, "version.rolled_back") == len(done)
+        assert audit_reader.count(line.model, "version.promoted", stage="production") == 4 + len(promoted)
+        audit_reader.assert_one_line(line.model)
+        audit_reader.assert_serial(line.model)
+    audit_reader.assert_chains()
 
 
-def test_of_16_clients_that_claim_one_alias_one_wins(fleet: Fleet, ledger: Ledger, caller: Caller) -> None:
+def test_of_16_clients_that_claim_one_alias_one_wins(fleet: Fleet, audit_reader: AuditReader, caller: Caller) -> None:
     line = Line(caller, 16)
 
     path = f"/models/{line.model}/aliases/champion"
@@ -157,12 +160,14 @@ def test_of_16_clients_that_claim_one_alias_one_wins(fleet: Fleet, ledger: Ledge
         assert len(won) == 1
         assert lost == {(409, "stale", won[0])}
         assert caller.get(path)["number"] == won[0]
-        assert ledger.count(line.model, "alias.set") == number
+        assert audit_reader.count(line.model, "alias.set") == number
         holder = won[0]
-    ledger.assert_chains()
+    audit_reader.assert_chains()
 
 
-def test_readers_see_one_holder_at_every_moment_of_a_race(fleet: Fleet, ledger: Ledger, caller: Caller) -> None:
+def test_readers_see_one_holder_at_every_moment_of_a_race(
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller
+) -> None:
     line = Line(caller, 16)
     line.stage_all_but(None)
     assert caller.promote(line.model, line.numbers[0]).status_code == 200
@@ -177,4 +182,4 @@ def test_readers_see_one_holder_at_every_moment_of_a_race(fleet: Fleet, ledger: 
         seen = {count for watcher in watching for count in watcher.result()}
 
     assert seen == {1}
-    ledger.assert_one_line(line.model)
+    audit_reader.assert_one_line(line.model)

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.ledger import Ledger
+from tests.support.audit_reader import AuditReader
+from tests.support.registry_builder import named_run
 from tests.support.servers import Caller, Fleet
 
 Call = Callable[[Caller], requests.Response]
@@ -26,13 +27,13 @@ def caller(fleet: Fleet) -> Iterator[Caller]:
 @pytest.fixture
 def model(caller: Caller) -> str:
     name = f"model-{uuid.uuid4().hex[:12]}"
-    caller.make("POST", "/models", {"name": name})
+    caller.registry.create_model(name)
     return name
 
 
 @pytest.fixture
 def file(caller: Caller) -> dict[str, Any]:
-    return caller.blob(uuid.uuid4().bytes)
+    return caller.registry.file(uuid.uuid4().bytes)
 
 
 def call(method: str, path: str, body: Any = None, *, key: str | None = None) -> Call:
@@ -46,20 +47,20 @@ def registration(model: str, file: dict[str, Any], run: str | None, **options: A
 
 @pytest.mark.fault("F08")
 def test_100_registrations_at_once_get_the_numbers_1_to_100(
-    fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
+    fleet: Fleet, audit_reader: AuditReader, model: str, file: dict[str, Any]
 ) -> None:
     replies = fleet.at_once([registration(model, file, str(run)) for run in range(100)])
 
     assert {reply.status_code for reply in replies} == {201}
     assert sorted(reply.json()["version"]["number"] for reply in replies) == list(range(1, 101))
-    assert ledger.numbers(model) == list(range(1, 101))
-    assert ledger.count(model, "version.registered") == 100
-    ledger.assert_chains()
+    assert audit_reader.numbers(model) == list(range(1, 101))
+    assert audit_reader.count(model, "version.registered") == 100
+    audit_reader.assert_chains()
 
 
 @pytest.mark.fault("F09")
 def test_100_registrations_with_one_key_make_one_version_and_99_replays(
-    fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
+    fleet: Fleet, audit_reader: AuditReader, model: str, file: dict[str, Any]
 ) -> None:
     key = uuid.uuid4().hex
 
@@ -68,24 +69,24 @@ def test_100_registrations_with_one_key_make_one_version_and_99_replays(
     assert {reply.status_code for reply in replies} == {201}
     assert Counter(reply.headers.get("Idempotency-Replayed") for reply in replies) == {None: 1, "true": 99}
     assert {reply.text for reply in replies} == {replies[0].text}
-    assert ledger.numbers(model) == [1]
-    assert ledger.count(model, "version.registered") == 1
+    assert audit_reader.numbers(model) == [1]
+    assert audit_reader.count(model, "version.registered") == 1
 
 
 def test_32_registrations_of_one_run_without_a_key_make_one_version(
-    fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
+    fleet: Fleet, audit_reader: AuditReader, model: str, file: dict[str, Any]
 ) -> None:
     replies = fleet.at_once([registration(model, file, "ci-41")] * 32)
 
     told = Counter((reply.status_code, reply.json()["created"]) for reply in replies)
     assert told == {(201, True): 1, (200, False): 31}
     assert {reply.json()["version"]["number"] for reply in replies} == {1}
-    assert ledger.numbers(model) == [1]
+    assert audit_reader.numbers(model) == [1]
 
 
 @pytest.mark.fault("F10")
 def test_one_key_for_two_requests_at_once_serves_one_and_refuses_the_other(
-    fleet: Fleet, ledger: Ledger, model: str, file: dict[str, Any]
+    fleet: Fleet, audit_reader: AuditReader, model: str, file: dict[str, Any]
 ) -> None:
     key = uuid.uuid4().hex
 
@@ -93,10 +94,10 @@ def test_one_key_for_two_requests_at_once_serves_one_and_refuses_the_other(
 
     assert sorted(reply.status_code for reply in replies) == [201, 422]
     assert {reply.json()["code"] for reply in replies if reply.status_code == 422} == {"idempotency_mismatch"}
-    assert ledger.numbers(model) == [1]
+    assert audit_reader.numbers(model) == [1]
 
 
-def test_of_32_clients_that_create_one_model_one_succeeds(fleet: Fleet, ledger: Ledger) -> None:
+def test_of_32_clients_that_create_one_model_one_succeeds(fleet: Fleet, audit_reader: AuditReader) -> None:
     for _ in range(5):
         name = f"Model-{uuid.uuid4().hex[:12]}"
         spellings = [name, name.lower()] * 16
@@ -107,10 +108,12 @@ def test_of_32_clients_that_create_one_model_one_succeeds(fleet: Fleet, ledger: 
             (201, None): 1,
             (409, "already_exists"): 31,
         }
-    ledger.assert_chains()
+    audit_reader.assert_chains()
 
 
-def test_uploads_of_the_same_bytes_at_once_store_them_once(fleet: Fleet, ledger: Ledger, caller: Caller) -> None:
+def test_uploads_of_the_same_bytes_at_once_store_them_once(
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller
+) -> None:
     content = uuid.uuid4().bytes
     sha256 = hashlib.sha256(content).hexdigest()
     announced = [caller.make("POST", "/uploads", {"sha256": sha256, "size": len(content)}) for _ in range(8)]
@@ -120,12 +123,12 @@ def test_uploads_of_the_same_bytes_at_once_store_them_once(fleet: Fleet, ledger:
     replies = fleet.at_once([call("POST", f"/uploads/{upload['id']}/complete") for upload in announced * 2])
 
     assert {(reply.status_code, reply.json()["state"]) for reply in replies} == {(200, "verified")}
-    stored = ledger.rows("SELECT key FROM blobs WHERE sha256 = :sha256", sha256=sha256)
+    stored = audit_reader.rows("SELECT key FROM blobs WHERE sha256 = :sha256", sha256=sha256)
     assert [fleet.store / row.key for row in stored] == fleet.objects(sha256)
 
 
 def test_an_upload_completed_and_aborted_at_once_never_loses_verified_bytes(
-    fleet: Fleet, ledger: Ledger, caller: Caller
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller
 ) -> None:
     for _ in range(20):
         content = uuid.uuid4().bytes
@@ -137,18 +140,18 @@ def test_an_upload_completed_and_aborted_at_once_never_loses_verified_bytes(
         completed, aborted = fleet.at_once([call("POST", f"{path}/complete"), call("DELETE", path)])
 
         assert sorted([completed.status_code, aborted.status_code]) == [200, 409]
-        stored = ledger.rows("SELECT key FROM blobs WHERE sha256 = :sha256", sha256=sha256)
+        stored = audit_reader.rows("SELECT key FROM blobs WHERE sha256 = :sha256", sha256=sha256)
         assert [fleet.store / row.key for row in stored] == fleet.objects(sha256)
         assert bool(stored) == completed.ok
         assert caller.get(path)["state"] == ("verified" if completed.ok else "aborted")
 
 
 def test_a_name_restored_and_created_anew_at_once_belongs_to_one_model(
-    fleet: Fleet, ledger: Ledger, caller: Caller
+    fleet: Fleet, audit_reader: AuditReader, caller: Caller
 ) -> None:
     for _ in range(10):
         name = f"model-{uuid.uuid4().hex[:12]}"
-        caller.make("POST", "/models", {"name": name})
+        caller.registry.create_model(name)
         caller.make("DELETE", f"/models/{name}")
 
         replies = fleet.at_once(
@@ -158,7 +161,7 @@ def test_a_name_restored_and_created_anew_at_once_belongs_to_one_model(
         assert sorted(reply.status_code in {200, 201} for reply in replies) == [False, False, False, True]
         assert {reply.status_code for reply in replies if not reply.ok} == {409}
         assert len(caller.get(f"/models?name={name}")["items"]) == 1
-    ledger.assert_chains()
+    audit_reader.assert_chains()
 
 
 @pytest.mark.parametrize("deleted", ["version", "model"])
@@ -167,8 +170,8 @@ def test_a_parent_deleted_while_a_child_registers_stays_or_the_child_does_not_co
 ) -> None:
     for number in range(15):
         parent = f"parent-{uuid.uuid4().hex[:12]}"
-        caller.make("POST", "/models", {"name": parent})
-        caller.version(parent, file, "1")
+        caller.registry.create_model(parent)
+        caller.registry.model(parent).version(files=[file], run=named_run("1"))
         fields = {"parents": [{"model": parent, "version": 1}]}
         gone = f"/models/{parent}" + ("/versions/1" if deleted == "version" else "")
 

@@ -22,7 +22,7 @@ from registry.storage.checked import Store
 from registry.storage.driver import CHUNK
 from registry.storage.local import LocalDriver
 from tests.support.backends import SECRET, Blob
-from tests.support.memory import peak_memory
+from tests.support.peak_memory import peak_memory
 
 # A server that has stored half of an upload when it says "half", and then waits to be killed.
 HALF_AN_UPLOAD = """

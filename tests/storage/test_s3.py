@@ -21,7 +21,7 @@ from registry.storage.checked import Store
 from registry.storage.driver import CHUNK
 from registry.storage.s3 import ChecksumMode, S3Driver
 from tests.support.backends import MOTO, SWIFT, Backend, Blob, kinds, s3_driver
-from tests.support.memory import peak_memory
+from tests.support.peak_memory import peak_memory
 from tests.support.s3_server import S3Server
 from tests.support.web_server import serving
 

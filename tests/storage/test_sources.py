@@ -21,7 +21,7 @@ HOME = Location("https", "host.test", "models")
 
 
 @dataclass
-class Shelf:
+class DamageableService:
     """A source in memory that notes what is opened."""
 
     found: list[Found] = field(default_factory=list)
@@ -39,8 +39,8 @@ class Shelf:
             raise StoreError("the cable came out")
 
 
-def sources(shelf: Shelf, most: int = 100) -> Sources:
-    return Sources([HOME], lambda _: shelf, most=most)
+def sources(service: DamageableService, most: int = 100) -> Sources:
+    return Sources([HOME], lambda _: service, most=most)
 
 
 def file(path: str = "a.bin", size: int | None = None) -> Found:
@@ -51,51 +51,51 @@ def file(path: str = "a.bin", size: int | None = None) -> Found:
     "text", ["https://host.test/other", "https://host.test/models/../other", "s3://bucket/models", "file:///models", ""]
 )
 def test_what_is_not_on_the_list_is_not_looked_at(text: str) -> None:
-    shelf = Shelf([file()])
+    service = DamageableService([file()])
 
     with pytest.raises(Refused, match="is not below a location that this registry may fetch from"):
-        sources(shelf).files(text)
+        sources(service).files(text)
 
-    assert shelf.opened == []
+    assert service.opened == []
 
 
 def test_a_file_that_is_not_on_the_list_is_not_read_whoever_found_it() -> None:
-    shelf = Shelf(chunks=[b"secret"])
+    service = DamageableService(chunks=[b"secret"])
     found = Found(Location("https", "host.test", "other/a.bin"), "a.bin")
 
     with pytest.raises(Refused, match="is not below"):
-        list(sources(shelf).read(found))
+        list(sources(service).read(found))
 
-    assert shelf.opened == []
+    assert service.opened == []
 
 
 @pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL])
 def test_a_path_that_would_harm_who_downloads_it_is_refused(path: str) -> None:
     with pytest.raises(Refused, match="cannot be in a version"):
-        sources(Shelf([Found(HOME, path, 1)])).files(str(HOME))
+        sources(DamageableService([Found(HOME, path, 1)])).files(str(HOME))
 
 
 def test_as_many_files_as_a_version_holds_are_taken_and_no_more() -> None:
     many = [file(f"{number}.bin") for number in range(10_000)]
 
-    assert len(sources(Shelf(many)).files(str(HOME))) == 10_000
+    assert len(sources(DamageableService(many)).files(str(HOME))) == 10_000
     with pytest.raises(Refused, match="more than 10000 files"):
-        sources(Shelf([*many, file()])).files(str(HOME))
+        sources(DamageableService([*many, file()])).files(str(HOME))
 
 
 def test_a_file_may_be_as_large_as_was_said_whether_its_size_is_told_or_seen() -> None:
-    assert sources(Shelf([file(size=100)])).files(str(HOME)) == [file(size=100)]
+    assert sources(DamageableService([file(size=100)])).files(str(HOME)) == [file(size=100)]
     with pytest.raises(Refused, match="is larger than 100 bytes"):
-        sources(Shelf([file(size=101)])).files(str(HOME))
+        sources(DamageableService([file(size=101)])).files(str(HOME))
 
-    assert b"".join(sources(Shelf(chunks=[b"x" * 50] * 2)).read(file())) == b"x" * 100
+    assert b"".join(sources(DamageableService(chunks=[b"x" * 50] * 2)).read(file())) == b"x" * 100
     with pytest.raises(Refused, match="is larger than 100 bytes"):
-        list(sources(Shelf(chunks=[b"x" * 50, b"x" * 51])).read(file()))
+        list(sources(DamageableService(chunks=[b"x" * 50, b"x" * 51])).read(file()))
 
 
 def test_trouble_of_the_source_has_a_name_that_tells_nothing_of_the_network() -> None:
     with pytest.raises(Unavailable) as caught:
-        list(sources(Shelf()).read(file()))
+        list(sources(DamageableService()).read(file()))
 
     assert caught.value.detail == "https://host.test/models/a.bin cannot be read at the moment"
 

@@ -13,7 +13,9 @@ import flask
 import pytest
 
 import registry
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 PACKAGE = str(Path(registry.__file__).parent)
 DISPATCH = flask.Flask.dispatch_request.__code__
@@ -53,10 +55,10 @@ def measured(call: Callable[[str], Any]) -> tuple[int, int]:
 
 
 @pytest.fixture
-def register(api: Api, given: Given) -> Callable[[str], int]:
+def register(api: Api, registry: RegistryBuilder) -> Callable[[str], int]:
     """Register a version with an idempotency key, and return its number."""
-    given.model()
-    files = {key: [given.file()] for key in ("first", "second")}
+    registry.create_model()
+    files = {key: [registry.file()] for key in ("first", "second")}
 
     def call(key: str) -> int:
         body = {
@@ -72,9 +74,11 @@ def register(api: Api, given: Given) -> Callable[[str], int]:
     return call
 
 
-def test_a_promotion_that_displaces_another_version_runs_through_little_code(api: Api, given: Given) -> None:
-    given.version(stage="production")
-    waiting = {key: given.version(stage="staging") for key in ("first", "second")}
+def test_a_promotion_that_displaces_another_version_runs_through_little_code(
+    api: Api, registry: RegistryBuilder
+) -> None:
+    registry.model("fraud").version(stage="production")
+    waiting = {key: registry.model("fraud").version(stage="staging") for key in ("first", "second")}
 
     def promote(key: str) -> None:
         body, headers = {"stage": "production", "reason": "better"}, {"Idempotency-Key": f"promote-{key}"}

@@ -20,8 +20,8 @@ from registry.storage.driver import Part, Target
 from registry.storage.keys import blob_key
 from registry.storage.local import LocalDriver
 from registry.storage.s3 import S3Driver
+from tests.support.local_store_server import transfer_app
 from tests.support.s3_server import S3Server
-from tests.support.transfers import transfer_app
 from tests.support.web_server import serving
 
 SECRET = "a secret for tests only"

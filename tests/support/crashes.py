@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.support import forks
+from tests.support import forked_processes
 from tests.support.processes import SCRIPTS, die_with_parent
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +71,7 @@ def command(
     if crash is not None:
         env = {**env, "PYTHONPATH": str(ROOT)}
         program = ["-m", "tests.support.crashes", json.dumps(asdict(crash))]
-    return forks.server().run(*program, *arguments, cwd=cwd, env=env, timeout=PATIENCE)
+    return forked_processes.server().run(*program, *arguments, cwd=cwd, env=env, timeout=PATIENCE)
 
 
 def begun(*arguments: str, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import requests
 
-from tests.support import forks
-from tests.support.forks import Forked
+from tests.support import forked_processes
+from tests.support.forked_processes import Forked
 from tests.support.ports import free_port
 from tests.support.processes import SCRIPTS, die_with_parent, environment
 from tests.support.servers import PATIENCE, eventually
@@ -81,7 +81,7 @@ def serving(folder: Path, descriptor: int, *, replaceable: bool = False, **varia
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
             )
         else:
-            process = forks.server().start(command, cwd=folder, env=env, streams=streams)
+            process = forked_processes.server().start(command, cwd=folder, env=env, streams=streams)
     server = Server(process, f"http://127.0.0.1:{port}")
     try:
         eventually(server.is_up, "the server answers")

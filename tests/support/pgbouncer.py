@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL, make_url
 
-from tests.support.debian import unpacked
+from tests.support.debian_packages import unpacked
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
 from tests.support.servers import eventually

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.support.debian import unpacked
+from tests.support.debian_packages import unpacked
 
 
 def promtool() -> Path:

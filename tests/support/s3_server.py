@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.support import swift
+from tests.support import openstack_swift
 
 if TYPE_CHECKING:
     import boto3
@@ -81,13 +81,13 @@ def running_s3(home: Path | None = None) -> Iterator[S3Server]:
     if own := os.environ.get("TEST_S3_ENDPOINT_URL"):
         yield _from_environment(own)
         return
-    home = home or swift.cache_directory()
+    home = home or openstack_swift.cache_directory()
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (home / "users.lock").open("a") as users:
         with _locked(home / "start.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)  # from here on a running server stays; one that is ending has ended
             endpoint_url = _running_at(home) or _start(home)
-        yield S3Server(endpoint_url, swift.ACCESS_KEY, swift.SECRET_KEY, swift.REGION)
+        yield S3Server(endpoint_url, openstack_swift.ACCESS_KEY, openstack_swift.SECRET_KEY, openstack_swift.REGION)
 
 
 @functools.cache
@@ -117,12 +117,14 @@ def _running_at(home: Path) -> str | None:
     except (FileNotFoundError, ValueError):
         return None
     where = urlsplit(endpoint_url)
-    return endpoint_url if swift.answers(where.hostname or "", where.port or 0) else None
+    return endpoint_url if openstack_swift.answers(where.hostname or "", where.port or 0) else None
 
 
 def _start(home: Path) -> str:
-    done = subprocess.run([sys.executable, swift.__file__, str(home)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, openstack_swift.__file__, str(home)], capture_output=True, text=True, check=False
+    )
     endpoint_url = _running_at(home)
     if done.returncode or endpoint_url is None:
-        raise swift.StartFailed(done.stderr)
+        raise openstack_swift.StartFailed(done.stderr)
     return endpoint_url

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import hashlib
 import json
 import logging
 import os
@@ -28,10 +27,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import requests
 
-from tests.support import forks
+from tests.support import forked_processes
 from tests.support.crashes import Crash
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent
+from tests.support.registry_builder import over_http
+from tests.support.replies import expect
 
 if TYPE_CHECKING:
     from registry.config import Settings
@@ -191,6 +192,7 @@ class Caller:
     def __init__(self, url: str, token: str) -> None:
         self.url, self.token = url, token
         self.session = requests.Session()
+        self.registry = over_http(self)
 
     def __enter__(self) -> Caller:
         return self
@@ -204,11 +206,11 @@ class Caller:
         return self.session.request(method, f"{self.url}/api/v1{path}", headers=headers, timeout=PATIENCE, **sent)
 
     def get(self, path: str) -> Any:
-        return _told(self("GET", path))
+        return expect(None, self("GET", path))
 
     def make(self, method: str, path: str, body: Any = UNSAID, *, key: str | None = None) -> Any:
         """The reply's document; the call must succeed."""
-        return _told(self(method, path, body, key=key))
+        return expect(None, self(method, path, body, key=key))
 
     def promote(self, model: str, number: int, **terms: Any) -> requests.Response:
         return self.stage(model, number, "production", **terms)
@@ -220,23 +222,6 @@ class Caller:
     def send(self, target: Mapping[str, Any], content: bytes) -> requests.Response:
         """PUT *content* to an upload's target."""
         return self.session.put(target["url"], data=content, headers=target["headers"], timeout=PATIENCE)
-
-    def blob(self, content: bytes) -> dict[str, Any]:
-        """Upload *content*; a manifest line for it."""
-        sha256 = hashlib.sha256(content).hexdigest()
-        upload = self.make("POST", "/uploads", {"sha256": sha256, "size": len(content)})
-        if upload["target"]:
-            _told(self.send(upload["target"], content))
-            self.make("POST", f"/uploads/{upload['id']}/complete")
-        return {"path": "model.bin", "size": len(content), "sha256": sha256}
-
-    def version(self, model: str, file: Mapping[str, Any], run: str, *, stage: str = "none") -> int:
-        """Register *file* as the output of *run* and take it to *stage*; its number."""
-        body = {"files": [file], "run": {"system": "test", "id": run}}
-        number: int = self.make("POST", f"/models/{model}/versions", body)["version"]["number"]
-        for step in {"none": [], "staging": ["staging"], "production": ["staging", "production"]}[stage]:
-            _told(self.stage(model, number, step))
-        return number
 
 
 class Fleet:
@@ -324,14 +309,9 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.01)
 
 
-def _told(response: requests.Response) -> Any:
-    assert response.status_code < 400, f"{response.status_code} {response.text}"
-    return response.json() if response.content else None
-
-
 def _launch_on_demand() -> None:
     """The launcher: one line in starts one program, one line out tells its process id."""
-    forks.preload()  # once, for every program
+    forked_processes.preload()  # once, for every program
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead, and orphaned workers come to us
     if sys.platform == "linux":

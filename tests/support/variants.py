@@ -11,13 +11,14 @@ selects. ``--every-variant`` runs all variants of all tests.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 SHARES = {"faults": 8, "races": 3, "storage": 3}
 """Of the variants after the first, one in n runs."""
-PAIRS = {"api": 8, "services": 8, "mlflow": 8}
+PAIRS = {"api": 8, "services": 8, "db": 8, "mlflow": 8, "tampering": 1}
 """Of the tests that have one variant for each database, one in n runs over both."""
 BOTH = ("hostile", "statements", "state_machine", "search")
 """Words in the names of files whose tests always run over both: the answers depend on the database."""
@@ -30,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the variants outside of the share, which depends on the names of the tests alone."""
+    """Deselect the variants outside of the share, which depends on the names of the tests and not on their files."""
     if config.getoption("every_variant") or config.getoption("keyword") or config.getoption("lf", default=False):
         return
     seen: set[str] = set()
@@ -75,13 +76,19 @@ def _is_chosen_of_its_pair(item: pytest.Item) -> bool:
     kind = getattr(item, "callspec", None) and item.callspec.params.get("database")  # type: ignore[attr-defined]  # asked for above
     if kind not in {"sqlite", "postgresql"}:
         return True
-    usual = 1 if any(word in item.path.name for word in BOTH) else PAIRS.get(item.path.parent.name, 1)
-    number = _number(item.nodeid.replace(kind, "*"))
+    usual = 1 if any(word in item.path.name for word in BOTH) else _of_directory(item, PAIRS)
+    number = _number(item.name.replace(kind, "*"))
     return number // 2 % _share(item, usual) == 0 or ("sqlite", "postgresql")[number % 2] == kind
 
 
 def _is_in_share(item: pytest.Item) -> bool:
-    return _number(item.nodeid) % _share(item, SHARES.get(item.path.parent.name, 1)) == 0
+    return _number(item.name) % _share(item, _of_directory(item, SHARES)) == 0
+
+
+def _of_directory(item: pytest.Item, numbers: Mapping[str, int]) -> int:
+    """Return the number of the innermost directory that has one."""
+    directories = item.nodeid.partition("::")[0].split("/")[-2::-1]
+    return next((numbers[name] for name in directories if name in numbers), 1)
 
 
 def _share(item: pytest.Item, usual: int) -> int:

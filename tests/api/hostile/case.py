@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.test import TestResponse
 
-from tests.api.hostile.ledger import Ledger
+from tests.api.hostile.row_watch import RowWatch
 from tests.api.hostile.world import World
 from tests.support.api import HOST
 
@@ -59,26 +59,26 @@ class Case:
         )
 
 
-def failures(cases: Iterable[Case], world: World, ledger: Ledger) -> list[str]:
+def failures(cases: Iterable[Case], world: World, row_watch: RowWatch) -> list[str]:
     """What is wrong with the replies, one line a fault; empty when every case came to what it should.
 
     Nothing may be written by a case that is not marked so: counted after each, compared in full at the end.
     """
     found, tried = [], 0
-    whole, written = ledger.digest(), False
-    counts = ledger.counts()
+    whole, written = row_watch.digest(), False
+    counts = row_watch.counts()
     for case in cases:
         tried += 1
         response = case.send(world)
         found += [f"{case.id}: {fault}" for fault in faults(case, response, world)]
         response.close()
-        now = ledger.counts()
+        now = row_watch.counts()
         if now != counts and not case.writes:
             found.append(f"{case.id}: something was written: {sorted(set(now.items()) ^ set(counts.items()))}")
         counts, written = now, written or case.writes
     if not tried:
         found.append("no case was tried")
-    if not written and ledger.digest() != whole:
+    if not written and row_watch.digest() != whole:
         found.append("some case changed a row")
     return found
 

@@ -72,9 +72,9 @@ FAR = [
 
 # Filters that match nothing, because they are compared as they are.
 LITERAL = [
-    ("A144 wildcard", "%25"), ("A144 underscore", "_____"), ("A144 quote", "'"), ("A144 two quotes", "''"),
-    ("A144 SQL", "x'%20OR%20'1'='1"), ("A144 statement", "';DROP%20TABLE%20models;--"), ("A144 double quote", '%22'),
-    ("A144 backslash", "%5c"), ("A144 format", "%25s%25(x)s"), ("A144 braces", "%7b%7d"), ("A144 not UTF-8", "%ff"),
-    ("A144 emoji", "%F0%9F%A6%8A"), ("A144 another case", "FRAUD"), ("A144 space", "%20"), ("A144 list", "a,b"),
-    ("A144 regular expression", "(a%2B)%2B$"), ("A144 newline", "fraud%0a"),
+    ("wildcard", "%25"), ("underscore", "_____"), ("quote", "'"), ("two quotes", "''"),
+    ("SQL", "x'%20OR%20'1'='1"), ("statement", "';DROP%20TABLE%20models;--"), ("double quote", '%22'),
+    ("backslash", "%5c"), ("format", "%25s%25(x)s"), ("braces", "%7b%7d"), ("not UTF-8", "%ff"),
+    ("emoji", "%F0%9F%A6%8A"), ("another case", "FRAUD"), ("space", "%20"), ("list", "a,b"),
+    ("regular expression", "(a%2B)%2B$"), ("newline", "fraud%0a"),
 ]  # fmt: skip

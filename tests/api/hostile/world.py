@@ -18,8 +18,10 @@ from registry.domain import clock
 from registry.http.context import EXTENSION
 from registry.services.audit import row_seals
 from registry.storage.keys import blob_key
-from tests.support.api import Api, Given, expect
+from tests.support.api import Api
 from tests.support.databases import Database
+from tests.support.registry_builder import in_process
+from tests.support.replies import expect
 
 CONTENT = b"bytes that are in the store"
 STORED = {"path": "model.bin", "size": len(CONTENT), "sha256": hashlib.sha256(CONTENT).hexdigest()}
@@ -42,18 +44,18 @@ class World:
 def build(app: Flask, database: Database) -> World:
     """Arrange it: ``fraud`` has 1 archived, 2 in production, 3 in staging, 4 fresh, 5 deleted; ``gone`` is deleted."""
     api = Api(app.test_client(), database.tokens["all"])
-    given = Given(api)
-    files = [given.file(), given.file(path="data/train set.csv")]
+    registry = in_process(api)
+    files = [registry.file(), registry.file(path="data/train set.csv")]
     for number, stage in enumerate(("production", "production", "staging", "none", "none")):
-        given.version(stage=stage, files=files, run={"system": "ci", "id": f"{number}"})
+        registry.model("fraud").version(stage=stage, files=files, run={"system": "ci", "id": f"{number}"})
     expect(200, api.delete("/models/fraud/versions/5"))
     expect(201, api.put("/models/fraud/aliases/champion", {"version": 2}))
-    given.model("empty")
-    given.model("gone")
-    given.version("buried")
+    registry.create_model("empty")
+    registry.create_model("gone")
+    registry.model("buried").version()
     for name in ("gone", "buried"):
         expect(200, api.delete(f"/models/{name}"))
-    given.blob(CONTENT)
+    registry.blob(CONTENT)
     upload = expect(201, api.post("/uploads", {"sha256": "ab" * 32, "size": 5}))
     _begin_uploads(app)
     tokens = dict(database.tokens) | {"revoked": _issue(api, "leaver"), "expired": _issue(api, "sleeper")}

@@ -28,8 +28,9 @@ from registry.services.accounts import accounts
 from registry.telemetry import logs
 from tests.benchmarks.memory import cases
 from tests.benchmarks.memory.measuring import LIMIT, resident, send
-from tests.support.api import Api, Given
+from tests.support.api import Api
 from tests.support.postgres import ThrowawayPostgres
+from tests.support.registry_builder import in_process
 
 UNSUPPORTED = 501
 REFUSED = {400, 413, 415, 422}  # what is refused before it is read measures nothing
@@ -47,7 +48,7 @@ def main() -> int:
             stack.callback(server.stop)
             url = server.url()
         app, token = _app(url, directory)
-        file = cases.fill(app, Given(Api(app.test_client(), token)))
+        file = cases.fill(app, in_process(Api(app.test_client(), token)))
         with app.app_context():
             db.engine.dispose()
         worst, failed = 0, False

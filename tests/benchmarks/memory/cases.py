@@ -18,7 +18,8 @@ from registry.domain.names import TAG_VALUE_LENGTH
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
 from registry.rules.part_sizes import MOST_SIGNED
-from tests.support.api import Given, expect
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
 
 FILES = 10_000
 VERSIONS = 8  # each larger than a third of a page
@@ -56,17 +57,17 @@ class Case:
         return b"" if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
 
 
-def fill(app: Flask, given: Given) -> dict[str, Any]:
+def fill(app: Flask, registry: RegistryBuilder) -> dict[str, Any]:
     """Fill the registry; what the cases need of it."""
-    file = given.file(b"x")
-    given.model("big", tags=TAGS)
-    expect(200, given.api.patch("/models/big", {"description": DESCRIPTION}))
+    file = registry.file(b"x")
+    registry.create_model("big", tags=TAGS)
+    expect(200, registry.client.patch("/models/big", {"description": DESCRIPTION}))
     for number in range(VERSIONS):
         files = [file | {"path": f"{number}.bin"}]
-        given.version("big", files=files, tags=TAGS, run={"system": "ci", "id": str(number), "params": PARAMS})
-        expect(200, given.api.patch(f"/models/big/versions/{number + 1}", {"description": DESCRIPTION}))
-    expect(201, given.api.put("/models/big/aliases/champion", {"version": 1}))
-    given.version("wide", files=manifest(file), metrics=METRICS)
+        registry.model("big").version(files=files, tags=TAGS, run={"system": "ci", "id": str(number), "params": PARAMS})
+        expect(200, registry.client.patch(f"/models/big/versions/{number + 1}", {"description": DESCRIPTION}))
+    expect(201, registry.client.put("/models/big/aliases/champion", {"version": 1}))
+    registry.model("wide").version(files=manifest(file), metrics=METRICS)
     with app.app_context():
         with reading() as session:
             owner = session.query(Account.id).filter(Account.name == "all").scalar()

@@ -19,7 +19,7 @@ from tests.benchmarks.serving import floor
 from tests.benchmarks.serving.calls import Server
 from tests.benchmarks.serving.catalogue import Catalogue
 from tests.benchmarks.serving.database import Database
-from tests.support.mlflow import MLFLOW, mlflow_python
+from tests.support.mlflow_environments import MLFLOW, mlflow_python
 from tests.support.ports import free_port
 from tests.support.processes import die_with_parent, environment
 
