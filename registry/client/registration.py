@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from registry.client import detect, errors, records, values
-from registry.client.api.catalog import Models, Versions
-from registry.client.api.fields import given, several
 from registry.client.api.imports import Imports
+from registry.client.api.models import Models
+from registry.client.api.versions import Versions
+from registry.client.fields import given, several
 from registry.client.files import capture, credential_files, data, pointers, scan, value_files
 from registry.client.files.selection import Selection
 from registry.client.http.transport import Transport
+from registry.client.progress import Progress
 from registry.client.transfer import upload
-from registry.client.transfer.progress import Progress
 from registry.client.types import Code, Dataset, Environment, Evaluation, ImportView, Parent, RegisteredView, Run
 from registry.rules import paths
 
@@ -69,7 +70,7 @@ class Facts(TypedDict, total=False):
     claimed: Mapping[str, Any] | None
 
 
-class Sent(TypedDict):
+class SentFiles(TypedDict):
     """How many files the version has, how many of them had to be sent, and the bytes that went for it."""
 
     files: int
@@ -92,7 +93,7 @@ class Registered(RegisteredView):
     directories, and the bit that makes a file executable.
     """
 
-    uploads: Sent
+    uploads: SentFiles
     ignored: list[str]
     dropped: Dropped
 
@@ -123,7 +124,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     sent = upload.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     view = Versions(transport).register(model, body, idempotency_key=idempotency_key)
-    uploaded: Sent = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
+    uploaded: SentFiles = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     dropped: Dropped = {
         "empty_directories": sorted(noticed.empty),
         "executable_bits": sorted(noticed.executable),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
-from registry.client.api.fields import given
+from registry.client.fields import given
 from registry.client.registration import Facts
 from registry.client.types import Code, Dataset, Evaluation, Run
 from registry.rules import lineage_limits, mlflow_runs, mlflow_tags

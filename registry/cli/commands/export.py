@@ -35,7 +35,7 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
       registry export mlflow --to https://mlflow.example --dry-run
       registry export mlflow --to sqlite:///mlflow.db --model fraud
     """
-    from registry.cli.mlflow.export import Export
+    from registry.cli.mlflow.export import MlflowExport
     from registry.cli.mlflow.library import Library
     from registry.cli.mlflow.prompt_export import PromptExport
     from registry.cli.mlflow.report import Report
@@ -44,7 +44,7 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, j
     registry = session.registry
     report = Report(registry.url, library.uri, dry_run)
     with resumable(session), progress_bar.progress(quiet=session.as_json) as progress, library.explained():
-        work = Export(library, registry, report, jobs=jobs, progress=progress)
+        work = MlflowExport(library, registry, report, jobs=jobs, progress=progress)
         prompts = PromptExport(library, registry, report)
         for model in [registry.models.get(name) for name in models] if models else registry.models.list():
             if library.is_prompt(model["tags"]):

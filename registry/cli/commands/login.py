@@ -31,13 +31,13 @@ def login(url: str | None, token_stdin: bool, insecure: bool, ca_file: str | Non
       registry login --url https://registry.example
       registry login --url https://registry.example --token-stdin < token.txt
     """
-    from registry.client.http.target import Target
+    from registry.client.http.target import RegistryTarget
 
     home = config.own_directory()
     address = _address(url, home)
     token = _prompt_token(address, from_stdin=token_stdin)
     trusted = str(config.working_directory() / ca_file) if ca_file else config.ca_file(os.environ, home)
-    with sessions.client(Target(address, "login", token, insecure, ca_file=trusted)) as registry:
+    with sessions.client(RegistryTarget(address, "login", token, insecure, ca_file=trusted)) as registry:
         me = registry.me()
     try:
         path = credentials.save(home, address_origin(address), token)

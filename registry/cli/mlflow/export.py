@@ -20,7 +20,7 @@ EXPERIMENT = "registry-export"
 DIGEST, NAME = "registry.manifest_digest", "registry.version"
 
 
-class Export:
+class MlflowExport:
     """From *registry* to *library*."""
 
     def __init__(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from registry.cli.mlflow.import_stages import Stages, superseded_by
+from registry.cli.mlflow.import_stages import ImportedStages, superseded_by
 from registry.cli.mlflow.report import Report, reporting
 from registry.cli.support import progress_bar
 from registry.rules import names
@@ -69,7 +69,7 @@ class Import:
         if self._report.dry_run:
             self._foresee(versions)
         elif self._model is not None:
-            Stages(self._registry, self._report, name, self._reason).set(versions, here)
+            ImportedStages(self._registry, self._report, name, self._reason).set(versions, here)
 
     def _existing(self, found: Any) -> ModelView | None:
         """The model that is here already. Raises Conflict for a deleted one with versions, or one of the other kind."""
@@ -193,7 +193,7 @@ class Import:
 
     def _claims(self, found: Any) -> dict[str, Any]:
         from registry.client import tracked
-        from registry.client.api.fields import given
+        from registry.client.fields import given
 
         return given(
             system="mlflow",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from registry.client.types import VersionView
 
 
-class Stages:
+class ImportedStages:
     """The stages of one model's versions, set by the moves that every client makes."""
 
     def __init__(self, registry: RegistryClient, report: Report, model: str, reason: str) -> None:

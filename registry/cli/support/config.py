@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from registry.client.http.target import Target
+    from registry.client.http.target import RegistryTarget
 
 
 def user_directory() -> Path | None:
@@ -34,9 +34,9 @@ def own_directory() -> Path:
 
 def working_directory() -> Path:
     """Return the working directory, or the root where it was removed."""
-    from registry.client.http import target
+    from registry.client.files import paths
 
-    return target.working_directory()
+    return paths.working_directory()
 
 
 def resolve(
@@ -48,7 +48,7 @@ def resolve(
     cwd: Path,
     home: Path | None,
     ca_file: str | None = None,
-) -> Target:
+) -> RegistryTarget:
     """Decide the registry and the token. Raises UsageError for a file or a combination that cannot be meant."""
     from registry.client.http import target
 

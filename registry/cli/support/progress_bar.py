@@ -28,7 +28,7 @@ def progress(*, quiet: bool = False) -> Iterator[Report | None]:
         with _bar() as report:
             yield report
     else:
-        yield None if quiet else Lines(output.note, time.monotonic)
+        yield None if quiet else ProgressLines(output.note, time.monotonic)
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
     yield
 
 
-class Lines:
+class ProgressLines:
     """Writes a line for a step that takes long: every ten seconds, and at its end."""
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float]) -> None:

@@ -15,7 +15,7 @@ from registry.cli.support import config, output, tables
 
 if TYPE_CHECKING:
     from registry.client import Reference, RegistryClient
-    from registry.client.http.target import Target
+    from registry.client.http.target import RegistryTarget
 
 Item = TypeVar("Item")
 
@@ -38,7 +38,7 @@ class Session:
             self._client.close()
 
     @property
-    def target(self) -> Target:
+    def target(self) -> RegistryTarget:
         """The registry that flags, environment and files point at."""
         return config.resolve(
             url=self._url,
@@ -118,7 +118,7 @@ class _Warnings(logging.Handler):
 _WARNINGS = _Warnings(logging.WARNING)
 
 
-def client(target: Target, *, as_json: bool = False) -> RegistryClient:
+def client(target: RegistryTarget, *, as_json: bool = False) -> RegistryClient:
     """A client for *target*, whose warnings go to stderr, as does the news that it waits for the registry."""
     from registry.client import RegistryClient
     from registry.client.http import retry, token_expiry

@@ -9,7 +9,7 @@ from typing import Any
 from registry.client import errors
 from registry.client.api import polling
 from registry.client.http.transport import Transport, path
-from registry.client.transfer.progress import Progress
+from registry.client.progress import Progress
 from registry.client.types import ImportView
 
 

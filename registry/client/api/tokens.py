@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from registry.client.api.fields import given, several
+from registry.client.fields import given, several
 from registry.client.http.transport import Transport, path
 from registry.client.types import CreatedTokenView, Role, TokenView
 

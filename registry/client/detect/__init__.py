@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from registry.client.detect import ci, git
 from registry.client.detect.addresses import public_repository
-from registry.client.http.target import working_directory
+from registry.client.files.paths import working_directory
 from registry.rules import lineage_limits
 
 if TYPE_CHECKING:

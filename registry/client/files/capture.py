@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from registry.client.api.fields import given
+from registry.client.fields import given
 from registry.client.files import scan
 from registry.client.files.scan import Hashed
 from registry.rules import mlmodel

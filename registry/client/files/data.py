@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from registry.client.api.fields import given
 from registry.client.errors import UnfitSource
+from registry.client.fields import given
 from registry.client.files import pointers, scan
 from registry.client.files.scan import Found
 from registry.client.files.selection import Selection

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from registry.client.errors import UnsafePath
-from registry.client.transfer.partial_file import Partial
+from registry.client.files.partial_file import Partial
 from registry.rules import paths
 
 _FOLLOW_NOTHING = getattr(os, "O_NOFOLLOW", 0)

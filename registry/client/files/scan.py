@@ -15,10 +15,10 @@ from io import FileIO
 from itertools import islice
 from pathlib import Path
 
+from registry.client import workers
 from registry.client.errors import SourceChanged, UnfitSource
 from registry.client.files.selection import EVERYTHING, IGNORE_FILE, Keep, Selection
-from registry.client.transfer import workers
-from registry.client.transfer.progress import Meter, Progress
+from registry.client.progress import Meter, Progress
 from registry.rules import part_sizes, paths
 from registry.rules.listing import listed
 from registry.rules.manifest import MOST_FILES

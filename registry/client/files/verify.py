@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from registry.client.files import scan, selection
-from registry.client.transfer.progress import Progress
+from registry.client.progress import Progress
 from registry.client.types import FileView, VersionView
 
 

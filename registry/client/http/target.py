@@ -23,7 +23,7 @@ _USER_SETTINGS = frozenset({"url", "ca_file"})
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RegistryTarget:
     """A registry and what to show it.
 
     ``source`` says where the URL comes from, ``saved`` that a login saved the token. ``ca_file`` is trusted in
@@ -38,14 +38,6 @@ class Target:
     ca_file: str | None = None
 
 
-def working_directory() -> Path:
-    """Return the working directory, or the root where it was removed: the environment may name all that is needed."""
-    try:
-        return Path.cwd()
-    except FileNotFoundError:
-        return Path(os.sep)
-
-
 def resolve(
     *,
     url: str | None,
@@ -55,7 +47,7 @@ def resolve(
     cwd: Path,
     home: Path | None,
     ca_file: str | None = None,
-) -> Target:
+) -> RegistryTarget:
     """Decide the registry and the token. Raises ValueError for a file or a combination that cannot be meant."""
     found, source = locate(url=url, environ=environ, cwd=cwd, home=home)
     try:
@@ -71,7 +63,7 @@ def resolve(
     found_token = given or credentials.saved(home).get(urls.origin(address))
     saved = not given and found_token is not None
     trusted = ca_file or ca_file_of(environ, home)
-    return Target(address, source, found_token, insecure or credentials.insecure(environ), saved, trusted)
+    return RegistryTarget(address, source, found_token, insecure or credentials.insecure(environ), saved, trusted)
 
 
 def ca_file_of(environ: Mapping[str, str], home: Path | None) -> str | None:

@@ -15,8 +15,8 @@ from registry.client import errors
 from registry.client.files import scan
 from registry.client.http import network
 from registry.client.http.transport import Transport, path
+from registry.client.progress import Meter, Progress
 from registry.client.transfer import download_request
-from registry.client.transfer.progress import Meter, Progress
 from registry.client.types import FileView, VersionView
 
 MEMBER_BYTES = 8192  # more than the headers of one file with the longest path, and its padding

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from registry.client import errors
-from registry.client.api.catalog import Versions
+from registry.client import errors, workers
+from registry.client.api.versions import Versions
 from registry.client.files import scan, selection
 from registry.client.files.directory import Directory
+from registry.client.files.partial_file import partial_name
 from registry.client.http.transport import Transport
-from registry.client.transfer import workers
+from registry.client.progress import Meter, Progress
 from registry.client.transfer.download_cache import DownloadCache
 from registry.client.transfer.download_request import Fetching
-from registry.client.transfer.partial_file import partial_name
-from registry.client.transfer.progress import Meter, Progress
 from registry.client.transfer.ranges import SPLIT, STEP, Ranged
 from registry.client.types import FileView, VersionView
 from registry.rules import paths

@@ -8,13 +8,12 @@ from typing import BinaryIO
 
 import requests
 
-from registry.client import errors
-from registry.client.api.catalog import Versions
+from registry.client import errors, workers
+from registry.client.api.versions import Versions
 from registry.client.files.directory import Directory
 from registry.client.http import network, store_answers
 from registry.client.http.transport import Transport
-from registry.client.transfer import workers
-from registry.client.transfer.progress import Meter
+from registry.client.progress import Meter
 from registry.client.types import FileView, VersionView
 from registry.rules.disk_space import shortage
 

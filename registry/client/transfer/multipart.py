@@ -12,8 +12,8 @@ from registry.client.api.uploads import Uploads
 from registry.client.files import scan
 from registry.client.files.scan import Hashed
 from registry.client.transfer.upload_request import Delivery
-from registry.client.transfer.workers import Task
 from registry.client.types import Target
+from registry.client.workers import Task
 from registry.rules import part_sizes
 
 BATCH = 16

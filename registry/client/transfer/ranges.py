@@ -11,10 +11,10 @@ import requests
 
 from registry.client import errors
 from registry.client.files import scan
+from registry.client.files.partial_file import Partial
 from registry.client.transfer.download_request import Fetching, require_digest, require_size
-from registry.client.transfer.partial_file import Partial
-from registry.client.transfer.workers import Task
 from registry.client.types import FileView
+from registry.client.workers import Task
 
 SPLIT = 32 << 20
 STEP = 16 << 20

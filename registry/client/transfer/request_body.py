@@ -7,7 +7,7 @@ from io import FileIO
 
 from registry.client.files import scan
 from registry.client.files.scan import Hashed
-from registry.client.transfer.progress import Meter
+from registry.client.progress import Meter
 
 
 class Body(io.RawIOBase):

@@ -11,16 +11,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from registry.client import errors
+from registry.client import errors, workers
 from registry.client.api.uploads import Uploads
 from registry.client.files.scan import Hashed
 from registry.client.http.transport import Transport
-from registry.client.transfer import workers
+from registry.client.progress import Meter, Progress
 from registry.client.transfer.multipart import Parted
-from registry.client.transfer.progress import Meter, Progress
 from registry.client.transfer.upload_request import Delivery
-from registry.client.transfer.workers import Task
 from registry.client.types import Target, UploadView
+from registry.client.workers import Task
 
 FIRST_GROUP = 40
 GROUP = 200

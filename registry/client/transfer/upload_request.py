@@ -11,7 +11,7 @@ from registry.client.files import scan
 from registry.client.files.scan import Hashed
 from registry.client.http import store_answers
 from registry.client.http.transport import Transport
-from registry.client.transfer.progress import Meter
+from registry.client.progress import Meter
 from registry.client.transfer.request_body import Body
 from registry.client.types import Target
 

@@ -9,7 +9,7 @@ import pytest
 import responses
 
 from registry.cli.support import config, credentials
-from registry.client.http.target import Target
+from registry.client.http.target import RegistryTarget
 from tests.cli.conftest import PROBLEM_TYPE, TOKEN, URL, CommandLine, Place
 
 ME = {
@@ -25,7 +25,7 @@ ME = {
 
 def resolve(
     tmp_path: Path, *, url: str | None = None, token: str | None = None, insecure: bool = False, **environ: str
-) -> Target:
+) -> RegistryTarget:
     """The target, with ``home`` and ``work/sub`` below *tmp_path*."""
     cwd = tmp_path / "work" / "sub"
     cwd.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def test_a_project_file_cannot_send_a_saved_token_elsewhere(tmp_path: Path) -> N
     credentials.save(tmp_path / "home", "https://a.example", "saved")
     write(tmp_path / "work" / ".registry.toml", 'url = "https://evil.example"')
 
-    assert resolve(tmp_path) == Target("https://evil.example", str(tmp_path / "work" / ".registry.toml"), None)
+    assert resolve(tmp_path) == RegistryTarget("https://evil.example", str(tmp_path / "work" / ".registry.toml"), None)
 
 
 @pytest.mark.parametrize("how", ["flag", "variable", "file"])
@@ -174,7 +174,7 @@ def test_a_damaged_file_of_tokens_is_an_error_and_no_crash(tmp_path: Path, text:
 
 
 def test_a_token_does_not_show_itself() -> None:
-    assert "secret" not in repr(Target("https://a.example", "--url", "secret"))
+    assert "secret" not in repr(RegistryTarget("https://a.example", "--url", "secret"))
 
 
 def test_login_tries_the_token_and_keeps_it_for_this_registry(

@@ -17,7 +17,7 @@ def lines(*reports: tuple[float, str, int, int]) -> list[str]:
     """What is written when the reports come at these seconds."""
     written: list[str] = []
     moments = iter([moment for moment, *_ in reports])
-    write = progress_bar.Lines(written.append, lambda: next(moments))
+    write = progress_bar.ProgressLines(written.append, lambda: next(moments))
     for _, *report in reports:
         write(*report)  # type: ignore[arg-type]  # a step and two numbers
     return written

@@ -10,7 +10,7 @@ from functools import partial
 from queue import LifoQueue
 from typing import TypeVar
 
-from registry.client.transfer.progress import Meter
+from registry.client.progress import Meter
 
 Task = Callable[[], "Iterable[Task]"]
 """Does one thing and returns the tasks that follow from it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeVar
+
+from registry.client.values import require_mapping, texts
 
 T = TypeVar("T")
 
@@ -40,3 +42,12 @@ def expecting(current: Expected, **fields: Any) -> dict[str, Any]:
     if not isinstance(current, Unset):
         body["expected_current"] = current
     return body
+
+
+def labels(tags: Mapping[str, Any] | None) -> dict[str, str | None] | None:
+    """Return tags as texts, and None for those to remove."""
+    if tags is None:
+        return None
+    require_mapping(tags, "tags")
+    kept = texts({key: value for key, value in tags.items() if value is not None}, "tag")
+    return {key: kept.get(key) for key in tags}

@@ -1,4 +1,4 @@
-"""Models and their versions."""
+"""Versions: immutable numbered snapshots of a model."""
 
 from __future__ import annotations
 
@@ -6,101 +6,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from registry.client import records
-from registry.client.api.fields import given
 from registry.client.errors import Conflict
+from registry.client.fields import given, labels
 from registry.client.http.transport import Transport, path, read
 from registry.client.types import (
     EntryView,
     FileView,
-    Lifecycle,
     MetricView,
-    ModelView,
     RegisteredView,
     Stage,
     VersionLineageView,
     VersionView,
 )
-from registry.client.values import When, finite, require_mapping, texts
+from registry.client.values import When, finite
 from registry.rules.manifest import MOST_FILES
 
 FILES_PAGE = 1000
 GONE = ("deleted", "failed")
-
-
-class Models:
-    """Names with versions."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def create(
-        self,
-        name: str,
-        *,
-        description: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        lifecycle: Lifecycle | None = None,
-        claimed: Mapping[str, Any] | None = None,
-        idempotency_key: str | None = None,
-    ) -> ModelView:
-        """Create a model; raises AlreadyExists. *claimed* is what another registry said of it, where it is moved."""
-        body = given(name=name, description=description, tags=_labels(tags), lifecycle=lifecycle, claimed=claimed)
-        return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
-
-    def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
-        """Models in the order of their names; without the deleted ones unless asked for."""
-        return self._transport.pages(ModelView, "/models", query={"name": name, "deleted": deleted})
-
-    def get(self, name: str) -> ModelView:
-        """One model, also a deleted one."""
-        return self._transport.one(ModelView, "GET", path("models", name))
-
-    def edit(
-        self,
-        name: str,
-        *,
-        description: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        lifecycle: Lifecycle | None = None,
-        reason: str | None = None,
-        if_match: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> ModelView:
-        """Change what is given; a tag whose value is None is removed."""
-        body = given(description=description, tags=_labels(tags), lifecycle=lifecycle, reason=reason)
-        return self._transport.one(
-            ModelView, "PATCH", path("models", name), body=body, if_match=if_match, key=idempotency_key
-        )
-
-    def delete(self, name: str, *, reason: str | None = None, if_match: str | None = None) -> ModelView:
-        """Put a tombstone on a model; raises InUse while a version serves."""
-        return self._transport.one(
-            ModelView, "DELETE", path("models", name), query={"reason": reason}, if_match=if_match
-        )
-
-    def restore(self, name: str, *, reason: str | None = None, idempotency_key: str | None = None) -> ModelView:
-        """Take the tombstone away again."""
-        return self._transport.one(
-            ModelView, "POST", path("models", name, "restore"), body=given(reason=reason), key=idempotency_key
-        )
-
-    def history(
-        self,
-        name: str,
-        *,
-        action: str | None = None,
-        actor: str | None = None,
-        since: When | None = None,
-        until: When | None = None,
-    ) -> Iterator[EntryView]:
-        """What happened to a model and its versions, newest first."""
-        query = {"action": action, "actor": actor, "since": since, "until": until}
-        return self._transport.pages(EntryView, path("models", name, "history"), query=query)
-
-    def etag(self, name: str) -> str | None:
-        """The model's present ETag, for ``if_match``."""
-        with self._transport.send("GET", path("models", name)) as response:
-            return response.headers.get("ETag")
 
 
 class Versions:
@@ -165,7 +87,7 @@ class Versions:
         idempotency_key: str | None = None,
     ) -> VersionView:
         """Change what is given; a tag whose value is None is removed."""
-        body = given(description=description, tags=_labels(tags), reason=reason)
+        body = given(description=description, tags=labels(tags), reason=reason)
         return self._transport.one(
             VersionView, "PATCH", _version_path(model, number), body=body, if_match=if_match, key=idempotency_key
         )
@@ -261,12 +183,3 @@ class Versions:
 
 def _version_path(model: str, number: int, *rest: str) -> str:
     return path("models", model, "versions", number, *rest)
-
-
-def _labels(tags: Mapping[str, Any] | None) -> dict[str, str | None] | None:
-    """Tags as texts, and None for those to remove."""
-    if tags is None:
-        return None
-    require_mapping(tags, "tags")
-    kept = texts({key: value for key, value in tags.items() if value is not None}, "tag")
-    return {key: kept.get(key) for key in tags}

@@ -1,0 +1,91 @@
+"""Models: names with versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from registry.client.fields import given, labels
+from registry.client.http.transport import Transport, path
+from registry.client.types import (
+    EntryView,
+    Lifecycle,
+    ModelView,
+)
+from registry.client.values import When
+
+
+class Models:
+    """Names with versions."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def create(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        lifecycle: Lifecycle | None = None,
+        claimed: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+    ) -> ModelView:
+        """Create a model; raises AlreadyExists. *claimed* is what another registry said of it, where it is moved."""
+        body = given(name=name, description=description, tags=labels(tags), lifecycle=lifecycle, claimed=claimed)
+        return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
+
+    def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
+        """Models in the order of their names; without the deleted ones unless asked for."""
+        return self._transport.pages(ModelView, "/models", query={"name": name, "deleted": deleted})
+
+    def get(self, name: str) -> ModelView:
+        """One model, also a deleted one."""
+        return self._transport.one(ModelView, "GET", path("models", name))
+
+    def edit(
+        self,
+        name: str,
+        *,
+        description: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        lifecycle: Lifecycle | None = None,
+        reason: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> ModelView:
+        """Change what is given; a tag whose value is None is removed."""
+        body = given(description=description, tags=labels(tags), lifecycle=lifecycle, reason=reason)
+        return self._transport.one(
+            ModelView, "PATCH", path("models", name), body=body, if_match=if_match, key=idempotency_key
+        )
+
+    def delete(self, name: str, *, reason: str | None = None, if_match: str | None = None) -> ModelView:
+        """Put a tombstone on a model; raises InUse while a version serves."""
+        return self._transport.one(
+            ModelView, "DELETE", path("models", name), query={"reason": reason}, if_match=if_match
+        )
+
+    def restore(self, name: str, *, reason: str | None = None, idempotency_key: str | None = None) -> ModelView:
+        """Take the tombstone away again."""
+        return self._transport.one(
+            ModelView, "POST", path("models", name, "restore"), body=given(reason=reason), key=idempotency_key
+        )
+
+    def history(
+        self,
+        name: str,
+        *,
+        action: str | None = None,
+        actor: str | None = None,
+        since: When | None = None,
+        until: When | None = None,
+    ) -> Iterator[EntryView]:
+        """What happened to a model and its versions, newest first."""
+        query = {"action": action, "actor": actor, "since": since, "until": until}
+        return self._transport.pages(EntryView, path("models", name, "history"), query=query)
+
+    def etag(self, name: str) -> str | None:
+        """The model's present ETag, for ``if_match``."""
+        with self._transport.send("GET", path("models", name)) as response:
+            return response.headers.get("ETag")

@@ -1,0 +1,91 @@
+"""Stages: moves, rollback, and who serves or served."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry.client.fields import UNSET, Expected, expecting
+from registry.client.http.transport import Transport, path, read
+from registry.client.types import (
+    HeldStage,
+    HolderView,
+    MovedView,
+    Stage,
+    StagesView,
+)
+from registry.client.values import When
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What a poll found: ``holder`` is None when it is still the one of the ETag that was sent."""
+
+    holder: HolderView | None
+    etag: str | None
+
+
+class Stages:
+    """Moves between stages, and the answer to "who holds it, and who held it then"."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def move(
+        self,
+        model: str,
+        number: int,
+        stage: Stage,
+        *,
+        reason: str,
+        expected_current: Expected = UNSET,
+        leave_vacant: bool = False,
+        dry_run: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Move a version to *stage*; raises IllegalTransition, GatesUnmet, NotReady, BlobsMissing or Stale."""
+        body = expecting(
+            expected_current, stage=stage, reason=reason, leave_vacant=leave_vacant or None, dry_run=dry_run or None
+        )
+        where = path("models", model, "versions", number, "stage")
+        return self._transport.one(MovedView, "PUT", where, body=body, key=idempotency_key)
+
+    def roll_back(
+        self,
+        model: str,
+        *,
+        reason: str,
+        to: int | None = None,
+        expected_current: Expected = UNSET,
+        dry_run: bool = False,
+        without_store_check: bool = False,
+        idempotency_key: str | None = None,
+    ) -> MovedView:
+        """Return production to its previous good holder, or to version *to*.
+
+        Raises NoPrevious, or within seconds BytesUnchecked when the store does not answer. With *without_store_check*
+        the store is not asked; this needs the permission ``version:rollback_unchecked``.
+        """
+        body = expecting(
+            expected_current,
+            reason=reason,
+            to=to,
+            dry_run=dry_run or None,
+            without_store_check=without_store_check or None,
+        )
+        return self._transport.one(MovedView, "POST", path("models", model, "rollback"), body=body, key=idempotency_key)
+
+    def holders(self, model: str) -> StagesView:
+        """Who holds staging and production now."""
+        return self._transport.one(StagesView, "GET", path("models", model, "stages"))
+
+    def holder(self, model: str, stage: HeldStage | str, *, as_of: When | None = None) -> HolderView:
+        """Who holds *stage*, or held it at *as_of* (RFC 3339); raises NotFound when nobody."""
+        return self._transport.one(HolderView, "GET", path("models", model, "stages", stage), query={"as_of": as_of})
+
+    def poll(self, model: str, stage: HeldStage | str, *, etag: str | None = None) -> Polled:
+        """The holder if it is another than at *etag*: the cheap question of a deployer, to be asked often."""
+        headers = {"If-None-Match": etag} if etag else {}
+        with self._transport.send("GET", path("models", model, "stages", stage), headers=headers) as response:
+            if response.status_code == 304:
+                return Polled(None, etag)
+            return Polled(read(HolderView, response), response.headers.get("ETag"))

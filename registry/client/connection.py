@@ -1,0 +1,103 @@
+"""The connection to one registry, and its resources."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from registry.client.api.aliases import Aliases
+from registry.client.api.audit import Audit
+from registry.client.api.imports import Imports
+from registry.client.api.jobs import Jobs
+from registry.client.api.models import Models
+from registry.client.api.search import Search
+from registry.client.api.stages import Stages
+from registry.client.api.tokens import Tokens
+from registry.client.api.uploads import Uploads
+from registry.client.api.versions import Versions
+from registry.client.files.paths import working_directory
+from registry.client.http import credentials, retry, target
+from registry.client.http.certificates import Trust
+from registry.client.http.retry import Announce
+from registry.client.http.transport import Timeout, Transport
+
+TIMEOUT: Timeout = (5.0, 60.0)
+RETRIES = 4
+
+log = logging.getLogger("registry.client")
+
+
+class Connection:
+    """One registry, found and connected to as ``RegistryClient`` says."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout: float | Timeout = TIMEOUT,
+        retries: int = RETRIES,
+        retry_seconds: float | None = None,
+        on_retry: Announce | None = None,
+        insecure: bool = False,
+        ca_file: str | Path | None = None,
+    ) -> None:
+        if url is None:
+            found = target.resolve(
+                url=None,
+                token=token,
+                insecure=insecure,
+                environ=os.environ,
+                cwd=working_directory(),
+                home=credentials.user_directory(),
+            )
+            url, token, insecure = found.url, found.token, found.insecure
+            ca_file = ca_file or found.ca_file
+        limits = timeout if isinstance(timeout, tuple) else (min(timeout, TIMEOUT[0]), timeout)
+        if retry_seconds is None:
+            retry_seconds = retry.seconds(os.environ) if retries else 0
+        self._transport = Transport(
+            url,
+            token=token,
+            timeout=limits,
+            retries=retries,
+            insecure=insecure,
+            retry_seconds=retry_seconds,
+            announce=on_retry or log.warning,
+            trust=Trust(ca_file),
+        )
+        self.models = Models(self._transport)
+        self.versions = Versions(self._transport)
+        self.uploads = Uploads(self._transport)
+        self.imports = Imports(self._transport)
+        self.jobs = Jobs(self._transport)
+        self.stages = Stages(self._transport)
+        self.aliases = Aliases(self._transport)
+        self.audit = Audit(self._transport)
+        self.search = Search(self._transport)
+        self.tokens = Tokens(self._transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    @property
+    def url(self) -> str:
+        return self._transport.url
+
+    @property
+    def token_expires_at(self) -> datetime | None:
+        """When the token ends, if a response has warned of it: in its last 14 days, or the last fifth of its life.
+
+        The first warning is also logged, by ``registry.client.http.token_expiry``.
+        """
+        return self._transport.expiry.at

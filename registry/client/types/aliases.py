@@ -1,0 +1,28 @@
+"""Aliases."""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class AliasView(TypedDict):
+    """``state`` is that of the version now: ``unverified`` when the registry has never seen its files."""
+
+    model: str
+    alias: str
+    number: int
+    manifest_digest: str | None
+    since: str
+    until: str | None
+    entry: str
+    actor: str
+    reason: str | None
+    state: Literal["unverified", "pending", "ready", "failed", "deleted"]
+    protected: bool
+
+
+class ProtectionView(TypedDict):
+    model: str
+    alias: str
+    protected: bool
+    changed: bool

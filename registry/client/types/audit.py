@@ -1,0 +1,120 @@
+"""The audit log, and the counts beside it."""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, TypedDict
+
+
+class Actor(TypedDict):
+    id: str
+    name: str
+    kind: str
+
+
+class EntryActor(Actor):
+    """Who did it: with which token, and who created that where it was another account."""
+
+    credential: NotRequired[str | None]
+    issuer: NotRequired[str | None]
+
+
+class EntryView(TypedDict):
+    """One line of history.
+
+    ``texts`` are the free texts, which are kept beside the hashed bytes; ``body`` is those bytes in base64, and only in
+    the audit log. ``redacted`` names texts that were erased; an older registry does not say.
+    """
+
+    id: str
+    at: str
+    action: str
+    actor: EntryActor
+    model: str | None
+    version: int | None
+    related_version: int | None
+    token: str | None
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str | None
+    texts: dict[str, Any]
+    redacted: NotRequired[list[str]]
+    request_id: str | None
+    client_request_id: str | None
+    aggregate: str
+    seq: int
+    leaf_hash: str
+    previous_hash: str
+    digests: dict[str, str]
+    body: NotRequired[str]
+
+
+class RefusedActor(TypedDict):
+    id: str
+    name: str
+
+
+class HeadView(TypedDict):
+    """What the owner of a chain says of its latest entry; ``model`` is the model's name now."""
+
+    chain: str
+    model: str | None
+    entries: int
+    head: str
+
+
+class ChainText(TypedDict):
+    """A text that an entry commits to by HMAC-SHA256, keyed with the salt (base 64)."""
+
+    text: str
+    salt: str
+
+
+class ChainEntryView(TypedDict):
+    """An entry as it is stored; its content is in ``body``: the bytes that were hashed, in base 64."""
+
+    chain: str
+    seq: int
+    id: str
+    action: str
+    actor: str
+    leaf_hash: str
+    body: str
+    texts: dict[str, ChainText]
+
+
+class RefusalView(TypedDict):
+    """How often one actor (None: without a valid token) at one address was refused one action in an hour."""
+
+    hour: str
+    actor: RefusedActor | None
+    address: str
+    action: str
+    code: str
+    count: int
+    last_at: str
+
+
+class DownloadCountView(TypedDict):
+    """How often one actor at one address asked for the bytes of one version in an hour."""
+
+    hour: str
+    actor: RefusedActor | None
+    address: str
+    model: str | None
+    number: int | None
+    way: str
+    count: int
+    last_at: str
+
+
+class ChangesView(TypedDict):
+    """Entries after a position; ``next_after`` is where to go on.
+
+    ``more``: others can be read now. ``waiting``: committed entries are held back until earlier transactions end.
+    """
+
+    items: list[EntryView]
+    next_cursor: None
+    next_after: str
+    more: bool
+    waiting: bool

@@ -1,0 +1,63 @@
+"""Where a version came from."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+
+class Run(TypedDict):
+    system: str
+    id: str
+    url: NotRequired[str | None]
+    params: NotRequired[dict[str, str]]
+    metrics: NotRequired[dict[str, float]]
+    unmeasured: NotRequired[dict[str, str]]
+    tags: NotRequired[dict[str, str]]
+    triggered_by: NotRequired[str | None]
+    stated_by: NotRequired[str]
+    started_at: NotRequired[str | None]
+    finished_at: NotRequired[str | None]
+
+
+class Code(TypedDict):
+    """A repository, or a script at a ``path`` whose repository is not known."""
+
+    repo: NotRequired[str | None]
+    commit: NotRequired[str | None]
+    branch: NotRequired[str | None]
+    path: NotRequired[str | None]
+    dirty: NotRequired[bool | None]
+
+
+class Environment(TypedDict):
+    python: NotRequired[str | None]
+    lock_digest: NotRequired[str | None]
+    image_digest: NotRequired[str | None]
+
+
+class Dataset(TypedDict):
+    name: str
+    digests: list[str]
+    uri: NotRequired[str | None]
+    role: NotRequired[Literal["train", "validation", "test", "other"]]
+    rows: NotRequired[int | None]
+    schema: NotRequired[dict[str, Any] | None]
+
+
+class Parent(TypedDict):
+    model: str
+    version: int
+
+
+class LineageView(TypedDict):
+    run: Run | None
+    code: Code | None
+    environment: Environment | None
+    datasets: list[Dataset]
+    parents: list[Parent]
+
+
+class VersionLineageView(TypedDict):
+    model: str
+    number: int
+    lineage: LineageView

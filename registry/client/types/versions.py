@@ -1,0 +1,90 @@
+"""Versions, their files and their metrics."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+from registry.client.types.lineage import LineageView
+
+Stage = Literal["none", "staging", "production", "archived"]
+HeldStage = Literal["staging", "production", "archived"]
+
+
+class FileView(TypedDict):
+    """``url`` is there when signed URLs were asked for: where the bytes are, for some minutes."""
+
+    path: str
+    size: int
+    sha256: str
+    media_type: str
+    url: NotRequired[str]
+
+
+class EvaluationView(TypedDict):
+    """The latest value of a metric on one dataset; on data that was not named where ``dataset_digest`` is None."""
+
+    metric: str
+    value: float
+    dataset_digest: str | None
+    dataset_name: str | None
+
+
+class Evaluation(TypedDict):
+    """Values that were measured together. A name without a digest is that of a dataset registered with the version."""
+
+    metrics: dict[str, float]
+    step: NotRequired[int | None]
+    dataset_digest: NotRequired[str | None]
+    dataset_name: NotRequired[str | None]
+
+
+class VersionView(TypedDict):
+    """``metrics`` has the latest value of each, whatever the data; ``evaluations`` those on named datasets."""
+
+    model: str
+    number: int
+    state: Literal["unverified", "pending", "ready", "failed", "deleted"]
+    state_reason: str | None
+    stage: Stage
+    rolled_back: bool
+    manifest_digest: str | None
+    file_count: int
+    size: int
+    description: str
+    tags: dict[str, str]
+    aliases: list[str]
+    params: dict[str, str]
+    metrics: dict[str, float]
+    evaluations: list[EvaluationView]
+    framework: str | None
+    signature: dict[str, Any] | None
+    lineage: LineageView
+    run_state: NotRequired[Literal["unfinished", "finished", "abandoned"] | None]
+    source: str | None
+    claimed: dict[str, Any] | None
+    created_at: str
+    created_by: str
+    updated_at: str
+    deleted_at: str | None
+    purged_at: str | None
+
+
+class RegisteredView(TypedDict):
+    """``created`` is False when the same files from the same run were registered before.
+
+    ``updated`` names the facts that were added to that version.
+    """
+
+    created: bool
+    version: VersionView
+    updated: list[str]
+
+
+class MetricView(TypedDict):
+    key: str
+    value: float
+    step: int | None
+    dataset_digest: str | None
+    dataset_name: str | None
+    recorded_at: str
+    recorded_by: str
