@@ -16,11 +16,9 @@ from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
 from registry.rules.credentials import MOST_BYTES
-from registry.services.imports.import_jobs import GIVEN_UP_AFTER
 from tests.api.hostile.bodies import FACTS
-from tests.support.backdating import backdate
 from tests.support.databases import Database
-from tests.support.https_server import HttpsServer, Reply, listening, running_https
+from tests.support.https_server import HttpsServer, Reply, running_https
 from tests.support.importer import Importer
 from tests.support.replies import expect
 from tests.support.s3_server import S3Server
@@ -279,95 +277,6 @@ def test_a_bucket_that_there_is_not_or_that_is_closed_is_a_refusal_not_a_wait(
     assert importer.now(failed) == failed
 
 
-HOSTILE = [
-    "https://{other}/models/a.bin", "https://{place}:443/models/a.bin", "https://{place}./models/a.bin",
-    "https://user@{place}/models/a.bin", "https://user:pass@{place}/models/a.bin",
-    "https://{place}@{other}/models/a.bin", "https://{other}/https://{place}/models/a.bin",
-    "https://{other}\\@{place}/models/a.bin", "https://{place}\\.{other}/models/a.bin",
-    "https://{place}/modelsx/a.bin", "https://{place}/Models/a.bin", "https://{place}/MODELS/a.bin",
-    "https://{place}/models/../secret.bin", "https://{place}/models/%2e%2e/secret.bin",
-    "https://{place}/models/.%2E/secret.bin", "https://{place}/models/%252e%252e/secret.bin",
-    "https://{place}/models/..%2fsecret.bin", "https://{place}/models/..%5csecret.bin",
-    "https://{place}/models/./a.bin", "https://{place}/./models/a.bin", "https://{place}//models/a.bin",
-    "https://{place}/%6dodels/a.bin", "https://{place}/secret.bin", "https://{place}/", "https://{place}",
-    "https://{place}/models/a.bin?to=x", "https://{place}/models/a.bin?", "https://{place}/models/a.bin#x",
-    "https://{place}/models/a.bin#", "https://{place}/models/a b.bin", "https://{place}/models/a.bin\n",
-    "https://{place}/models/a.bin\r\nHost: {other}", "\thttps://{place}/models/a.bin", " https://{place}/models/a.bin",
-    "https:/{place}/models/a.bin", "https:{place}/models/a.bin", "https:///{place}/models/a.bin",
-    "//{place}/models/a.bin", "{place}/models/a.bin", "/models/a.bin", "https://", "https://:443/models/a.bin",
-    "http://{place}/models/a.bin", "HTTP://{place}/models/a.bin", "ftp://{place}/models/a.bin",
-    "http://169.254.169.254/latest/meta-data/", "https://169.254.169.254/latest/meta-data/",
-    "https://[::ffff:127.0.0.1]/models/a.bin", "https://[::1/models/a.bin", "https://2130706433/models/a.bin",
-    "https://0x7f.1/models/a.bin", "https://127.1/models/a.bin", "https://localhost/models/a.bin",
-    "file:///etc/passwd", "file://{place}/models/a.bin", "data:,bytes", "gopher://{place}/models/a.bin",
-    "s3://bucket/ab", "s3://bucket/ab/c", "s3://bucket/A", "s3://bucket", "s3://bucket/", "s3://bucket//a",
-    "s3://bucket/a/../b", "s3://bucket/a/%2e%2e/b", "s3://bucket/a/./b", "s3://bucket/%61/b", "s3://bucket:80/a/b",
-    "s3://user@bucket/a/b", "s3://Bucket/a/b", "s3://bucketx/a/b", "s3://other/a/b", "s3:///a/b", "s3:/bucket/a/b",
-    "S3://bucket/ab", "s3n://bucket/a/b", "s3://bucket/a/b?versionId=1", "s3://bucket/a b",
-    "arn:aws:s3:::bucket/a/b", "https://bucket.s3.amazonaws.com/a/b", "", "a", "https://" + "a" * 3000,
-]  # fmt: skip
-
-
-def test_a_location_that_is_not_allowed_is_refused_in_every_spelling_and_nobody_is_asked(
-    start: Start, https: HttpsServer
-) -> None:
-    with listening() as ear, listening() as other:
-        place, elsewhere = (f"127.0.0.1:{one.getsockname()[1]}" for one in (ear, other))
-        importer = start(f"https://{place}/models", "s3://bucket/a", s3_endpoint_url=f"http://{elsewhere}")
-        importer.registry.create_model()
-        before = importer.registry.audit_entry_count()
-
-        problems = {
-            source: importer.api.post("/models/fraud/imports", {"source": source}).get_json()
-            for source in (text.format(place=place, other=elsewhere) for text in HOSTILE)
-        }
-
-        assert {source: problem["status"] for source, problem in problems.items() if problem["status"] != 422} == {}
-        assert {source for source, problem in problems.items() if set(problem["errors"]) != {"source"}} == set()
-        assert importer.registry.audit_entry_count() == before
-        assert not importer.work()
-        for listener in (ear, other):
-            with pytest.raises(BlockingIOError):
-                listener.accept()
-
-
-def test_the_refusal_does_not_tell_which_locations_are_allowed(importer: Importer, https: HttpsServer) -> None:
-    refused = importer.api.post("/models/fraud/imports", {"source": "https://elsewhere.test/a.bin"})
-
-    assert expect(422, refused)["errors"] == {"source": [
-        "is not below a location that this registry may fetch from (REGISTRY_IMPORT_SOURCES); "
-        "none is allowed by default"
-    ]}  # fmt: skip
-    assert https.place not in refused.get_data(as_text=True)
-
-
-def test_no_location_is_allowed_by_default(start: Start) -> None:
-    importer = start()
-    importer.registry.create_model()
-
-    refused = [importer.api.post("/models/fraud/imports", {"source": source})
-               for source in ("https://sources.test/models/a", "s3://bucket/a")]  # fmt: skip
-
-    assert [expect(422, reply)["code"] for reply in refused] == ["invalid"] * 2
-    assert Settings.__dataclass_fields__["import_sources"].default == ()
-
-
-def test_a_location_that_is_allowed_no_more_is_not_opened(start: Start) -> None:
-    with listening() as ear:
-        place = f"https://127.0.0.1:{ear.getsockname()[1]}"
-        generous, strict = start(f"{place}/models"), start(f"{place}/models/public")
-        generous.registry.create_model()
-        asked = generous.ask(f"{place}/models/secret/a.bin")
-
-        assert strict.work()
-
-        failed = strict.now(asked)
-        assert (failed["state"], failed["version"]) == ("failed", None)
-        assert "is not below a location" in failed["reason"]
-        with pytest.raises(BlockingIOError):
-            ear.accept()
-
-
 @pytest.mark.parametrize("body", [
     {}, {"source": None}, {"source": 1}, {"source": ["https://x.test/a"]}, {"source": "OK", "files": []},
     {"source": "OK", "description": 1}, {"source": "OK", "metrics": {"auc": "high"}}, {"source": "OK", "more": 1},
@@ -421,109 +330,6 @@ def test_a_request_repeated_with_its_key_is_one_import(importer: Importer, https
 
     assert first == second
     assert (importer.work(), importer.work()) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("reply", "reason"),
-    [
-        (Reply(status=302, headers={"Location": "https://elsewhere.test/a.bin"}), "(302), which is not followed"),
-        (Reply(status=301, headers={"Location": "/models/other.bin"}), "(301), which is not followed"),
-        (Reply(status=308, headers={"Location": "other.bin"}), "(308), which is not followed"),
-        (Reply(status=404), "is not there (404)"),
-        (Reply(status=401), "does not let this registry read it (401)"),
-        (Reply(status=403), "does not let this registry read it (403)"),
-        (Reply(b"some", status=206), "cannot be fetched (206)"),
-        (Reply(status=204), "cannot be fetched (204)"),
-        (Reply(b"some", headers={"Content-Encoding": "gzip"}), "comes encoded"),
-        (Reply([b"x" * 100_000] * 50), "is larger than 4000000 bytes"),
-    ],
-    ids=["redirect", "to an allowed place", "relative", "404", "401", "403", "206", "204", "encoded", "huge"],
-)
-def test_what_a_source_refuses_is_refused_for_good_and_said(
-    importer: Importer, https: HttpsServer, reply: Reply, reason: str
-) -> None:
-    https.serve("/models/other.bin", Reply(b"other"))
-
-    failed = importer.done(https.serve("/models/a.bin", reply))
-
-    assert (failed["state"], failed["version"]) == ("failed", None)
-    assert reason in failed["reason"]
-    assert (https.count("/models/a.bin"), https.count("/models/other.bin")) == (1, 0)
-    assert importer.registry.model("fraud").actions() == ["model.created", "import.requested", "import.failed"]
-    entry = expect(200, importer.api.get("/audit?action=import.failed"))["items"][0]
-    assert (entry["actor"]["name"], entry["reason"]) == ("system", failed["reason"])
-    assert not importer.work()
-
-
-@pytest.mark.parametrize("name", ["", "a%2Fb.bin", "%00.bin", "%ff.bin", "%0a.bin", "%E2%80%AE.bin", "%5C"])
-def test_a_last_step_that_can_be_no_file_name_is_refused_and_not_asked_for(
-    importer: Importer, https: HttpsServer, name: str
-) -> None:
-    failed = importer.done(https.serve(f"/models/{name}", Reply(b"some")))
-
-    assert (failed["state"], https.seen) == ("failed", [])
-
-
-@pytest.mark.parametrize(
-    "trouble",
-    [Reply(status=503), Reply(status=500), Reply(status=429), Reply(b"only a part", announced=300_000)],
-    ids=["503", "500", "429", "a body that breaks off"],
-)
-def test_trouble_that_may_pass_is_told_and_the_import_is_tried_again_later(
-    importer: Importer, https: HttpsServer, trouble: Reply
-) -> None:
-    content = some_bytes()
-    waiting = importer.done(https.serve("/models/a.bin", trouble, Reply(content)))
-
-    assert waiting["state"] == "running"
-    assert waiting["reason"].endswith("/models/a.bin cannot be read at the moment")
-    assert not importer.work()
-    importer.end_leases()
-    assert importer.work()
-    done = importer.now(waiting)
-    assert (done["state"], done["reason"], importer.files(1)) == ("done", None, {"a.bin": content})
-
-
-def test_a_server_that_nobody_trusts_or_that_is_not_there_is_not_read(
-    importer: Importer, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = importer.ask(https.serve("/models/a.bin", Reply(b"some")))
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-
-    assert importer.work()
-
-    assert (importer.now(asked)["state"], https.seen) == ("running", [])
-
-
-def test_trouble_that_does_not_pass_in_a_day_ends_the_import(
-    importer: Importer, https: HttpsServer, app: Flask
-) -> None:
-    asked = importer.ask(https.serve("/models/a.bin", Reply(status=503)))
-    assert importer.work()
-    importer.end_leases()
-
-    backdate(app, GIVEN_UP_AFTER)
-    importer.work()
-
-    failed = importer.now(asked)
-    assert failed["state"] == "failed"
-    assert failed["reason"].startswith("it could not be done within 24 hours: https://")
-
-
-def test_bytes_that_change_between_the_two_looks_are_not_taken(
-    importer: Importer, https: HttpsServer, storage_root: Path
-) -> None:
-    first, second = some_bytes(MOST_BYTES + 16), some_bytes(MOST_BYTES + 16)  # smaller files are read once
-
-    for other in (second, first[:-1], first + b"!"):
-        failed = importer.done(https.serve("/models/a.bin", Reply(first), Reply(other)))
-        https.seen.clear()
-
-        assert failed["state"] == "failed"
-        assert failed["reason"].startswith("a.bin changed while it was read: ")
-    assert importer.registry.model("fraud").stages() == {}
-    for content in (first, second):
-        assert list(storage_root.glob(f"blobs/*/{hashlib.sha256(content).hexdigest()}/*")) == []
 
 
 def test_bytes_that_the_registry_has_are_read_once_and_not_stored_again(

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import signal
-import socket
-import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from registry.client import RegistryClient
 from tests.cli.conftest import CommandLine, Done, Place
 from tests.support.forked_processes import serving
 from tests.support.git_repositories import checkout
 from tests.support.ports import free_port
-from tests.support.processes import SCRIPTS, die_with_parent, environment
+from tests.support.processes import environment
 
 
 @pytest.fixture(scope="module")
@@ -353,39 +347,6 @@ def test_metrics_know_their_dataset(run_cli: CommandLine, model: str, place: Pla
     assert "other.csv" in ok(run_cli("version", "metrics", f"{model}:1")).out
 
 
-def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) -> None:
-    for number, auc in ((1, "0.5"), (2, "0.95")):
-        Path("model/number").write_text(str(number))
-        ok(run_cli("register", model, "model", "--metric", f"auc={auc}", "--tag", f"team={model}"))
-    own = f"tags.team = '{model}'"
-
-    table = ok(run_cli("search", f"{own} AND metrics.auc > 0.9")).out
-    newest = answer(run_cli("search", own, "--json"))
-    best = answer(run_cli("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
-    models = answer(run_cli("search", f"name = '{model}'", "--models", "--json"))
-    wrong = run_cli("search", "colour = 'red'")
-    long = ",".join(f"'{number:032x}'" for number in range(999))  # too long for an address
-    many = answer(run_cli("search", f"tags.team IN ({long}, '{model}')", "--json"))
-
-    assert f"{model}:2" in table
-    assert f"{model}:1" not in table
-    assert [item["number"] for item in newest["items"]] == [2, 1]
-    assert many == newest
-    assert ([item["number"] for item in best["items"]], best["more"]) == ([1], True)
-    assert [item["name"] for item in models["items"]] == [model]
-    assert (wrong.code, "column 1: there is no key colour" in wrong.err) == (2, True)
-
-
-def test_a_search_of_mlflows_clients_for_a_thousand_runs_is_answered(service: str) -> None:
-    runs = ",".join(f"'{number:032x}'" for number in range(1000))
-
-    found = requests.get(
-        f"{service}/api/2.0/mlflow/model-versions/search", {"filter": f"run_id IN ({runs})"}, timeout=60
-    )
-
-    assert (found.status_code, found.json()) == (200, {})
-
-
 def test_history_says_who_did_what_and_why(run_cli: CommandLine, model: str) -> None:
     serve(run_cli, model, 1)
 
@@ -420,127 +381,3 @@ def test_tokens_come_and_go(run_cli: CommandLine, model: str) -> None:
     assert answer(run_cli("whoami", "--json"))["mode"] == "dev"
     unknown = run_cli("token", "revoke", "nope")
     assert (unknown.code, "check the path, and the names and ids in it" in unknown.err) == (4, True)
-
-
-def test_the_servers_own_commands(run_cli: CommandLine, place: Place) -> None:
-    ok(run_cli("db", "upgrade", "--data-dir", "data"))
-    assert ok(run_cli("db", "check", "--data-dir", "data")).out == "The database is as this release expects.\n"
-    assert ok(run_cli("db", "current", "--data-dir", "data")).out
-    empty = run_cli("audit", "verify", "--data-dir", "data")
-    assert (empty.code, empty.out.splitlines()[-1]) == (
-        2,
-        "Cannot tell: the log is empty (0 entries in 0 chains read).",
-    )
-    first, again = (
-        run_cli("admin", "bootstrap", "--data-dir", "data"),
-        run_cli("admin", "bootstrap", "--data-dir", "data"),
-    )
-    assert (first.code, again.code) == (0, 1)
-    token = (place.cwd / "data" / "bootstrap-token").read_text().strip()
-    assert token in first.err + first.out
-    assert "1 entries, whole" in ok(run_cli("audit", "verify", "--data-dir", "data")).out
-
-
-@pytest.mark.parametrize(
-    "command", [["serve", "--dev"], ["db", "upgrade"], ["audit", "verify", "--local"], ["worker", "--once"]]
-)
-def test_wrong_settings_are_all_named_at_once(
-    run_cli: CommandLine, monkeypatch: pytest.MonkeyPatch, command: list[str]
-) -> None:
-    monkeypatch.setenv("REGISTRY_STORAGE_URL", "http://x")
-    monkeypatch.setenv("REGISTRY_MAX_BODY_BYTES", "many")
-
-    done = run_cli(*command)
-
-    assert done.code == 2
-    assert "REGISTRY_STORAGE_URL" in done.err
-    assert "REGISTRY_MAX_BODY_BYTES" in done.err
-
-
-def test_an_interrupted_command_ends_with_130_and_no_traceback(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        command = [SCRIPTS / "registry", "whoami", "--url", url]
-        with subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env=environment(HOME=str(tmp_path)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            preexec_fn=die_with_parent(),  # noqa: PLW1509 -- one system call, safe beside threads
-        ) as process:
-            connection, _ = silent.accept()
-            with connection:
-                connection.recv(1)
-                process.send_signal(signal.SIGINT)
-                out, err = process.communicate(timeout=60)
-
-    assert (process.returncode, out, err.strip()) == (130, b"", b"Interrupted.")
-
-
-def test_the_client_finds_the_registry_and_does_what_the_commands_do(
-    run_cli: CommandLine, model: str, place: Place, monkeypatch: pytest.MonkeyPatch, service: str
-) -> None:
-    monkeypatch.delenv("REGISTRY_URL")
-    (place.cwd / ".registry.toml").write_text(f'url = "{service}"\n')
-    Path("train.csv").write_text("a,b\n")
-
-    with RegistryClient() as client:
-        client.register(model, "model", data=["train.csv"], params={"depth": 6}, metrics={"auc": 0.9})
-        Path("model/more.txt").write_text("2")
-        client.register(model, "model", params={"depth": 7}, metrics={"auc": 0.95}, new_version=True)
-        for number in (1, 2):
-            client.promote(f"{model}:{number}", "staging", reason="smoke tests passed")
-            client.promote(f"{model}:{number}", reason="approved")
-        before = datetime.now(UTC)
-        dry = client.rollback(model, reason="latency", dry_run=True)
-        back = client.rollback(model, reason="latency", expected_current=2)
-        again = client.move(f"{model}:2", "staging", reason="fixed")
-        with pytest.raises(ValueError, match="say which version"):
-            client.promote(model, reason="which?")
-        found = [version["number"] for version in client.search(f"name = '{model}' AND metrics.auc > 0.92")]
-        difference = client.compare(f"{model}:1", f"{model}:2")
-        shown = ok(run_cli("compare", f"{model}#production", f"{model}:2"))
-        told = answer(run_cli("compare", f"{model}:1", model, "--json"))
-        same = run_cli("compare", model, f"{model}:2", "--json")
-        then = client.as_of(model, before)
-
-    assert (dry["dry_run"], back["number"], back["displaced"], again["target"]) == (True, 1, 2, "staging")
-    assert (found, then["number"]) == ([2], 2)
-    assert (difference.added, difference.removed, difference.changed) == (("more.txt",), (), ())
-    assert difference.facts["params.depth"] == ("6", "7")
-    assert difference.facts["datasets.train.csv"].after is None
-    assert f"{model}:1" in repr(difference)
-    assert "metrics.auc: 0.9 -> 0.95" in repr(difference)
-    assert shown.out.startswith(f"{model}:1 and {model}:2 differ in 1 file and ")
-    assert re.search(r"^metrics\.auc +0\.9 +0\.95$", shown.out, re.MULTILINE)
-    assert [told["first"]["number"], told["second"]["number"], told["same"]] == [1, 2, False]
-    assert told["files"] == {path: change._asdict() for path, change in difference.files.items()}
-    assert told["facts"] == {name: change._asdict() for name, change in difference.facts.items()}
-    assert (same.code, answer(same)["same"], difference.same) == (0, True, False)
-
-
-def test_a_pull_of_some_files_with_a_cache(run_cli: CommandLine, model: str, place: Place) -> None:
-    ok(run_cli("register", model, "model"))
-
-    some = answer(run_cli("pull", model, "-o", "one", "--include", "*.bin", "--cache", "cache", "--json"))
-    rest = ok(run_cli("pull", model, "-o", "two", "--exclude", "nothing", "--cache", "cache"))
-    none = run_cli("pull", model, "-o", "three", "--include", "*.onnx")
-
-    assert (some["written"], some["cached"]) == (["weights/model.bin"], [])
-    assert "1 from the cache" in rest.out
-    assert (none.code, "'*.onnx'" in none.err, Path("three").exists()) == (4, True, False)
-
-
-def test_the_examples_of_the_python_page_run(
-    service: str, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("REGISTRY_URL", service)
-    page = (Path(__file__).parents[2] / "deploy" / "docs" / "python.md").read_text()
-    script = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL))
-
-    exec(compile(script, "python.md", "exec"), {})
-
-    shown = capsys.readouterr().out
-    assert "<created <fraud:1 ready, 1 file, 6.8 KiB, auc=0.93>>" in shown
-    assert "<fraud:1 archived -> production, instead of 2>" in shown

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, update
 
-from registry.db.models import Model, Version
-from registry.db.session import db, transaction
+from registry.db.session import db
 from registry.services import audit
 from tests.support.api import HOST
 from tests.support.mlflow_api import MlflowApi
@@ -215,96 +213,6 @@ def test_a_name_that_was_never_numbered_by_another_can_be_taken_back(mlflow_api:
     assert mlflow_api.registry.model("fraud").register()["version"] == "2"
 
 
-def test_a_copy_has_the_files_of_its_original_and_says_so(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
-    file = registry.file(b"weights")
-    digest = "sha256:" + "d" * 64
-    facts = {
-        "run": {"system": "ci", "id": "41", "params": {"seed": "1"}, "metrics": {"loss": 0.1}},
-        "code": {"repo": "https://git.example/fraud", "commit": "c0ffee", "branch": "main", "dirty": False},
-        "environment": {"python": "3.10.12"},
-        "datasets": [{"name": "train.csv", "digests": [digest], "role": "train", "rows": 7, "schema": {"a": "int"}}],
-        "params": {"depth": "6"},
-        "metrics": {"auc": 0.9},
-        "evaluations": [{"metrics": {"auc": 0.8}, "dataset_digest": digest, "dataset_name": "train.csv"}],
-        "framework": "sklearn",
-        "signature": {"inputs": "x"},
-    }
-    registry.model("fraud").version(stage="production", files=[file], **facts)
-    registry.create_model("copies")
-
-    for source in ("models:/fraud/1", "models:/fraud/Production", "models:/fraud/latest"):
-        made = mlflow_api.registry.model("copies").register(source=source, run_id="41")
-        assert (made["source"], made["status"]) == ("models:/fraud/1", "READY")
-
-    whole = registry.client.get("/models/copies/versions/3").get_json()
-    original = registry.client.get("/models/fraud/versions/1").get_json()
-    said = {"manifest_digest", "state", "params", "metrics", "evaluations", "framework", "signature"}
-    assert {name: whole[name] for name in said} == {name: original[name] for name in said}
-    assert whole["lineage"] == {**original["lineage"], "parents": [{"model": "fraud", "version": 1}]}
-    assert (whole["lineage"]["code"]["commit"], len(whole["lineage"]["datasets"])) == ("c0ffee", 1)
-    found = registry.client.get("/search/versions", query_string={"filter": f"dataset.digest = '{digest}'"}).get_json()
-    assert [one["model"] for one in found["items"]].count("copies") == 3
-    listed = registry.client.get("/models/copies/versions/3/files").get_json()["items"]
-    assert [item["sha256"] for item in listed] == [file["sha256"]]
-
-
-def test_the_newest_version_is_one_that_can_be_loaded(
-    mlflow_api: MlflowApi, registry: RegistryBuilder, app: Flask
-) -> None:
-    for files in registry.different_files(3):
-        registry.model("fraud").version(files=files)
-    registry.model("broken").version()
-    with app.app_context(), transaction() as session:
-        for number, state in ((2, "pending"), (3, "failed")):
-            session.execute(update(Version).where(Version.number == number).values(state=state))
-        broken = select(Model.id).where(Model.name == "broken")
-        session.execute(update(Version).where(Version.model_id.in_(broken)).values(state="failed"))
-
-    for model, state in (("fraud", "READY"), ("broken", "FAILED_REGISTRATION")):
-        latest = "/registered-models/get-latest-versions"
-        asked = [
-            *(
-                mlflow_api.make("POST", latest, name=model, stages=stages)["model_versions"][0]
-                for stages in ([], ["None"])
-            ),
-            mlflow_api.make("GET", "/registered-models/alias", name=model, alias="latest")["model_version"],
-            *mlflow_api.make("GET", "/registered-models/get", name=model)["registered_model"]["latest_versions"],
-            *mlflow_api.make("GET", "/registered-models/search", filter=f"name = '{model}'")["registered_models"][0][
-                "latest_versions"
-            ],
-        ]
-        assert [(one["version"], one["status"]) for one in asked] == [("1", state)] * 5
-    registry.create_model("copies")
-    assert mlflow_api.registry.model("copies").register(source="models:/fraud/latest")["source"] == "models:/fraud/1"
-
-
-def test_a_copy_of_an_unverified_version_has_its_facts_too(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
-    registry.create_model("fraud")
-    mlflow_api.registry.model("fraud").register(
-        source="s3://elsewhere/model", run_id="41", run_link="https://ci.example/41"
-    )
-    expect(201, registry.client.post("/models/fraud/versions/1/metrics", {"metrics": {"auc": 0.9}}))
-    registry.create_model("copies")
-
-    mlflow_api.registry.model("copies").register(source="models:/fraud/1")
-
-    copied = registry.client.get("/models/copies/versions/1").get_json()
-    assert (copied["state"], copied["metrics"]) == ("unverified", {"auc": 0.9})
-    assert copied["lineage"]["run"]["id"] == "41"
-    assert copied["lineage"]["parents"] == [{"model": "fraud", "version": 1}]
-
-
-def test_a_run_of_large_numbers_and_long_ago_is_copied_too(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
-    run = {"system": "ci", "id": "41", "metrics": {"total_flos": 1e17}, "started_at": "0001-01-01T00:00:00Z"}
-    registry.model("fraud").version(run=run)
-    registry.create_model("copies")
-
-    mlflow_api.registry.model("copies").register(source="models:/fraud/1")
-
-    copied = registry.client.get("/models/copies/versions/1").get_json()["lineage"]["run"]
-    assert (copied["metrics"], copied["started_at"]) == ({"total_flos": 1e17}, "0001-01-01T00:00:00.000000Z")
-
-
 @pytest.mark.parametrize(
     ("source", "status", "text"),
     [
@@ -328,79 +236,6 @@ def test_a_source_that_leads_nowhere_is_refused(
     assert found[0] == status
     assert text in found[2]
     assert len(registry.model("fraud").stages()) == 1
-
-
-def test_a_prompt_has_aliases_named_as_stages_and_loses_them_with_its_version(
-    mlflow_api: MlflowApi, registry: RegistryBuilder, app: Flask
-) -> None:
-    tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
-    mlflow_api.registry.create_model("greeting", tags=[tag])
-    mlflow_api.registry.model("greeting").register(source="dummy-source", tags=[tag])
-    registry.model("fraud").version()
-    alias = "/registered-models/alias"
-
-    for name in ("production", "Staging"):
-        mlflow_api.make("POST", alias, name="greeting", alias=name, version="1")
-        found = mlflow_api.make("GET", alias, name="greeting", alias=name)["model_version"]
-        assert (found["version"], found["current_stage"]) == ("1", "None")
-        assert mlflow_api.refused("POST", alias, name="fraud", alias=name, version="1")[0] == 400
-    shown = expect(200, registry.client.get("/models/greeting/aliases/production"))
-    assert shown["number"] == 1
-    refusal = expect(422, registry.client.put("/models/fraud/aliases/production", {"version": 1}))
-    assert refusal["errors"] == {"alias": ["must not be the name of a stage"]}
-
-    mlflow_api.make("DELETE", "/model-versions/delete", name="greeting", version="1")
-
-    assert mlflow_api.refused("GET", alias, name="greeting", alias="production")[0] == 400
-    history = expect(200, registry.client.get("/models/greeting/aliases/production/history"))["items"]
-    assert [(one["number"], one["until"] is not None) for one in history] == [(1, True)]
-    with app.app_context():
-        assert all(report.is_whole for report in audit.verify())
-        db.session.remove()
-
-
-def test_a_prompt_is_a_model_in_disguise(mlflow_api: MlflowApi) -> None:
-    tag = {"key": "mlflow.prompt.is_prompt", "value": "true"}
-    mlflow_api.registry.create_model("greeting", tags=[tag])
-    text = {"key": "mlflow.prompt.text", "value": "Hello {{name}}! " * 5000}
-
-    made = mlflow_api.registry.model("greeting").register(source="dummy-source", tags=[tag, text], description="first")
-
-    assert {one["key"] for one in made["tags"]} == {"mlflow.prompt.is_prompt", "mlflow.prompt.text"}
-    refused = mlflow_api.refused("POST", "/model-versions/create", name="greeting", source="s3://b/k", tags=[tag])
-    assert refused[2].startswith("Invalid prompt source: 's3://b/k'.")
-    taken = mlflow_api.refused("POST", "/registered-models/create", name="greeting")
-    assert taken[2].startswith("Tried to create a registered model with name 'greeting', but the name is already taken")
-    again = mlflow_api.refused("POST", "/registered-models/create", name="greeting", tags=[tag])
-    assert again == (400, "RESOURCE_ALREADY_EXISTS", "Prompt (name=greeting) already exists.")
-    too_long = {"key": "mlflow.prompt.text", "value": "x" * 100_001}
-    refused = mlflow_api.refused(
-        "POST", "/model-versions/create", name="greeting", source="dummy-source", tags=[too_long]
-    )
-    assert refused[2] == "Prompt text exceeds max length of 100000 characters."
-
-
-def test_a_prompt_is_registered_by_the_api_too_without_files(
-    registry: RegistryBuilder, mlflow_api: MlflowApi, app: Flask
-) -> None:
-    tags = {"mlflow.prompt.is_prompt": "true", "mlflow.prompt.text": "Hello"}
-    expect(201, registry.client.post("/models", {"name": "greeting", "tags": {"mlflow.prompt.is_prompt": "true"}}))
-    where = "/models/greeting/versions"
-    prompt = {"files": [], "source": "prompt-template", "tags": tags}
-
-    made = expect(201, registry.client.post(where, {**prompt, "number": 7, "claimed": {"system": "mlflow"}}))
-    again = expect(201, registry.client.post(where, prompt))
-
-    assert (made["version"]["number"], made["version"]["state"], again["version"]["number"]) == (7, "unverified", 8)
-    found = mlflow_api.get(7, "greeting")
-    assert (found["source"], {one["key"]: one["value"] for one in found["tags"]}) == ("prompt-template", tags)
-    for field, value in (("aliases", ["live"]), ("update", True)):
-        assert list(expect(422, registry.client.post(where, {**prompt, field: value}))["errors"]) == [field]
-    assert list(expect(422, registry.client.post(where, {"files": [], "source": "s3://b/k"}))["errors"]) == ["files"]
-    expect(409, registry.client.post(where, {**prompt, "number": 7}))
-    with app.app_context():
-        assert all(report.is_whole for report in audit.verify())
-        db.session.remove()
 
 
 def test_what_changes_nothing_is_no_mistake_and_not_recorded(

@@ -24,7 +24,7 @@ from registry.services import leases
 from registry.services.artifacts import multipart
 from registry.services.uploads import verification
 from registry.storage.keys import incoming_key
-from tests.api import test_uploads_in_parts as in_parts
+from tests.api.test_pending_versions import whole
 from tests.conftest import SECRET
 from tests.support import forked_processes
 from tests.support.api import Api
@@ -164,7 +164,7 @@ def test_a_worker_that_ends_in_good_order_gives_back_what_it_is_at(importer: Imp
 
 def test_the_verification_of_an_upload_is_parked_and_its_version_waits(importer: Importer) -> None:
     content = b"y" * 4000
-    upload = in_parts.whole(importer.api, importer.registry, content)["id"]
+    upload = whole(importer.api, importer.registry, content)["id"]
     file = {"path": "model.bin", "size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
     number = importer.registry.model("fraud").version(files=[file])
     spend(importer, Upload)

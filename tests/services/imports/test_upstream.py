@@ -15,11 +15,6 @@ import pytest
 from registry.app import create_app
 from registry.config import Secret, Settings, Tracking
 from registry.db.session import db
-from registry.domain.errors import Unavailable
-from registry.domain.manifest import File
-from registry.domain.registrations import Origin, Registration
-from registry.services.catalog import registration
-from registry.services.imports import import_jobs, import_kinds
 from tests.conftest import SECRET
 from tests.support.databases import Database
 from tests.support.fake_tracking_server import (
@@ -29,14 +24,12 @@ from tests.support.fake_tracking_server import (
     Answer,
     FakeTrackingServer,
     document,
-    pairs,
     running_tracking_server,
     sha256,
 )
 from tests.support.importer import LONG_AGO, Importer
 from tests.support.processes import SCRIPTS, die_with_parent, environment
 from tests.support.replies import expect
-from tests.support.s3_server import S3Server
 
 pytestmark = pytest.mark.share(3)
 
@@ -294,103 +287,6 @@ def test_what_the_server_keeps_elsewhere_comes_through_the_server(
     assert importer.files(1) == {"MLmodel": b"a: [b\n\n", "data/a b.bin": b"abc"}
 
 
-def test_a_runs_artifacts_become_a_version_where_the_source_is_below_its_root(
-    importer: Importer, upstream: FakeTrackingServer
-) -> None:
-    root = f"1/{RUN}/artifacts/sub/model"
-    upstream.knobs[f"{PROXY}/"] = lambda _: Answer(b"the file")
-    upstream.knobs[PROXY] = lambda query: document({"files": [{"path": "a.bin"}] if query["path"] == root else []})
-
-    found = importer.filled(f"mlflow-artifacts:/{root}", run_id=RUN)
-
-    assert (found["state"], found["lineage"]["run"]["id"]) == ("ready", RUN)
-    assert importer.files(1) == {"a.bin": b"the file"}
-
-
-@pytest.mark.parametrize("where", [f"mlflow-artifacts:/2/{RUN}/artifacts/x", f"gs://b/{RUN}/artifacts/x"])
-def test_a_source_that_is_not_below_its_runs_root_is_refused(
-    importer: Importer, upstream: FakeTrackingServer, where: str
-) -> None:
-    assert "is not below" in refusal(importer, where, run_id=RUN)
-
-
-def test_what_a_run_has_logged_under_a_name_is_found_as_its_logged_model(
-    importer: Importer, upstream: FakeTrackingServer
-) -> None:
-    found = importer.filled(f"runs:/{RUN}/model", run_id=RUN)
-
-    assert (found["state"], found["file_count"]) == ("ready", 3)
-    assert "neither artifacts nor a logged model" in refusal(importer, f"runs:/{RUN}/other")
-
-
-def test_a_logged_model_of_another_run_is_no_model_of_this_one(
-    importer: Importer, upstream: FakeTrackingServer
-) -> None:
-    assert "comes from the run" in refusal(importer, SOURCE, run_id="c" * 32)
-
-
-def test_a_run_that_is_gone_leaves_its_id_and_none_leaves_nothing(
-    importer: Importer, upstream: FakeTrackingServer
-) -> None:
-    upstream.set("/api/2.0/mlflow/runs/get", Answer(status=404))
-    orphan = importer.filled(SOURCE)
-    upstream.model["info"]["source_run_id"] = ""
-    alone = importer.filled(SOURCE)
-
-    assert (orphan["state"], orphan["lineage"]["run"]["id"], orphan["params"]) == ("ready", RUN, {"C": "0.5"})
-    assert (alone["state"], alone["lineage"]["run"], alone["metrics"]) == ("ready", None, {"auc": 0.5, "loss": 0.0})
-
-
-def test_a_logged_models_metrics_keep_their_datasets(importer: Importer, upstream: FakeTrackingServer) -> None:
-    on = {"dataset_name": "test-set", "dataset_digest": "c104914c"}
-    upstream.model["data"]["metrics"] += [
-        {"key": "auc", "value": 0.7, "timestamp": 2, **on}, {"key": "auc", "value": 0.6, "timestamp": 1, **on},
-        {"key": "auc", "value": 0.9, "timestamp": 3, "dataset_digest": "77"}, {"key": "loss", "value": 0.1, **on},
-        {"key": "f1", "value": "NaN", **on}, {"key": "f2", "value": 0.2, "dataset_digest": "not one"},
-    ]  # fmt: skip
-
-    found = importer.filled(SOURCE, logged_model=MODEL)
-
-    assert [(one["metric"], one["value"], one["dataset_digest"], one["dataset_name"])
-            for one in found["evaluations"]] == [
-        ("auc", 0.5, None, None), ("auc", 0.7, "mlflow:c104914c", "test-set"), ("auc", 0.9, "mlflow:77", None),
-    ]  # fmt: skip
-    assert found["metrics"] == {"auc": 0.9, "f2": 0.2}  # the run says that the loss is no number
-
-
-def test_what_the_databases_cannot_hold_is_left_out_of_the_lineage(
-    importer: Importer, upstream: FakeTrackingServer
-) -> None:
-    upstream.run["data"] = {
-        "params": [*pairs(nul="a\x00b", fine="x" * 6000), {"key": "sur\ud800rogate", "value": "x"}, {"key": 5}, 7,
-                   {"key": "k" * 251, "value": "x"}, {"key": "wrong", "value": 5}, {"value": "x"}],
-        "metrics": [{"key": "huge", "value": 10**400}, {"key": "text", "value": "x"}, {"key": "ok", "value": 1},
-                    {"key": "inf", "value": "-Infinity"}, {"key": "none", "value": None}, {"key": "f", "value": True}],
-        "tags": pairs(**{"mlflow.source.git.repoURL": "https://user:hunter2@git.test/r", "lone": "\ud800"}),
-    }  # fmt: skip
-    upstream.run["inputs"] = {"dataset_inputs": [
-        {"dataset": {"name": "d", "digest": "7", "schema": '{"a": "\\u0000"}', "source": "[",
-                     "profile": '{"num_rows": -1}'}},
-        {"dataset": {"name": "e", "digest": "8", "schema": '{"a": 1e999}'}}, {"dataset": {"name": "f"}}, 5,
-    ]}  # fmt: skip
-    upstream.run["info"] |= {"start_time": 10**30, "end_time": "x", "experiment_id": "../x"}
-    upstream.files["MLmodel"] = b"flavors: {sklearn: {}}\nsignature: {inputs: '[\"\\u0000\"]'}"
-
-    found = importer.filled(SOURCE)
-
-    run, datasets = found["lineage"]["run"], found["lineage"]["datasets"]
-    assert found["state"] == "ready"
-    assert run["params"] == {"fine": "x" * 6000}
-    assert (run["metrics"], run["unmeasured"]) == ({"ok": 1.0}, {"huge": "Infinity", "inf": "-Infinity"})
-    assert run["tags"] == {"mlflow.source.git.repoURL": "https://git.test/r"}
-    assert (run["url"], run["started_at"], run["finished_at"]) == (None, None, None)
-    assert found["lineage"]["code"]["repo"] == "https://git.test/r"
-    assert [(one["name"], one["digests"], one["schema"], one["rows"]) for one in datasets] == [
-        ("d", ["mlflow:7"], None, None), ("e", ["mlflow:8"], None, None),
-    ]  # fmt: skip
-    assert (found["framework"], found["signature"]) == ("sklearn", None)
-
-
 def test_a_version_that_is_deleted_meanwhile_stays_deleted(importer: Importer, upstream: FakeTrackingServer) -> None:
     importer.reserve(SOURCE)
 
@@ -453,92 +349,3 @@ def test_a_worker_that_is_killed_in_the_middle_is_replaced_by_the_next_one(
     assert importer.version(1)["state"] == "ready"
     assert importer.files(1) == upstream.files
     assert importer.registry.model("fraud").actions() == ["model.created", "version.registered", "version.fetched"]
-
-
-def test_a_location_that_may_be_imported_from_fills_a_version_too(
-    start: Start, upstream: FakeTrackingServer, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in moto_s3.environment.items():
-        monkeypatch.setenv(name, value)
-    bucket = moto_s3.new_bucket()
-    source = f"s3://{bucket}/0/{RUN[::-1]}/artifacts/model"
-    with moto_s3.client() as client:
-        client.put_object(Bucket=bucket, Key=f"0/{RUN[::-1]}/artifacts/model/MLmodel", Body=b"flavors: {xgboost: {}}")
-    terms = {"s3_endpoint_url": moto_s3.endpoint_url, "s3_region": moto_s3.region}
-    importer = start(Tracking(url=upstream.url), import_sources=(f"s3://{bucket}",), **terms)
-
-    unknown_run, no_run = importer.filled(source, run_id=RUN[::-1]), importer.filled(source)
-
-    assert [(found["state"], found["framework"]) for found in (unknown_run, no_run)] == [("ready", "xgboost")] * 2
-    assert "there are no files" in refusal(importer, f"s3://{bucket}/nothing")
-
-
-def test_objects_below_the_artifact_roots_are_read_directly_and_no_others(
-    start: Start, upstream: FakeTrackingServer, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in moto_s3.environment.items():
-        monkeypatch.setenv(name, value)
-    bucket = moto_s3.new_bucket()
-    with moto_s3.client() as client:
-        client.put_object(Bucket=bucket, Key=f"art/1/models/{MODEL}/artifacts/MLmodel", Body=b"flavors: {xgboost: {}}")
-        client.put_object(Bucket=bucket, Key="secret/MLmodel", Body=b"secret")
-    importer = start(
-        Tracking(url=upstream.url, artifact_roots=(f"s3://{bucket}/art",)),
-        s3_endpoint_url=moto_s3.endpoint_url,
-        s3_region=moto_s3.region,
-    )
-    upstream.model["info"]["artifact_uri"] = f"s3://{bucket}/art/1/models/{MODEL}/artifacts"
-
-    found = importer.filled(SOURCE)
-
-    assert (found["state"], found["framework"]) == ("ready", "xgboost")
-    upstream.model["info"]["artifact_uri"] = f"s3://{bucket}/secret"
-    assert "is not below a location that this registry may fetch from" in refusal(importer)
-    assert not [seen for seen in upstream.seen if "artifacts" in seen]
-
-
-def test_files_in_the_registrys_own_area_are_taken_over_once_they_are_hashed(
-    importer: Importer,
-) -> None:
-    content = uuid.uuid4().bytes
-    line = importer.registry.file(content, "MLmodel")
-    hashed: list[File] = []
-
-    def files_for(facts: Any) -> list[File]:
-        if not hashed:
-            raise Unavailable(f"{facts['path']} is being hashed")
-        return hashed
-
-    with importer.app.app_context():
-        origin = Origin(source="models:/m-own")
-        facts = {"kind": "artifacts", "path": "1/x"}
-        registration.reserve("fraud", Registration(files=(), origin=origin), actor=importer.actor, fetch=facts)
-    work(importer, artifacts=import_kinds.from_artifacts(files_for))
-    assert importer.reason() == "1/x is being hashed"
-    hashed.append(File("MLmodel", len(content), line["sha256"]))
-    importer.end_leases()
-
-    work(importer, artifacts=import_kinds.from_artifacts(files_for))
-
-    assert importer.version(1)["state"] == "ready"
-    assert importer.files(1) == {"MLmodel": content}
-
-
-def test_facts_of_a_kind_that_is_not_known_fail_the_version(importer: Importer) -> None:
-    importer.reserve(SOURCE)
-
-    work(importer)
-
-    assert "does not know how to fetch" in importer.version(1)["state_reason"]
-
-
-def work(importer: Importer, **kinds: Any) -> None:
-    adapters = importer.app.extensions["model-registry"]
-    with importer.app.app_context():
-        assert import_jobs.run_next(
-            store=adapters.store, sources=adapters.sources, make=nothing, kinds=kinds, protected=()
-        )
-
-
-def nothing(*_: Any) -> Registration:
-    raise AssertionError("no import registers a version here")

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import random
-import threading
-import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete, text, update
+from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
-from werkzeug.test import TestResponse
 
-from registry.db.models import Blob, Upload, Version
+from registry.db.models import Blob, Version
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.domain.errors import Unavailable
 from registry.services.maintenance.garbage_collection import Waste
 from registry.storage.checked import Store
 from registry.storage.driver import StoreError
-from registry.storage.keys import blob_key
 from registry.storage.local import LocalDriver
 from tests.conftest import SECRET
 from tests.support.api import Api
@@ -37,7 +30,6 @@ from tests.support.replies import expect
 from tests.support.store_maintenance import DAY, StoreMaintenance
 
 WEEK = 7 * DAY
-LONG = pytest.mark.timeout(3600)
 
 
 @pytest.fixture
@@ -64,31 +56,11 @@ def announced(api: Api, sha256: str, size: int = 16) -> str:
     return state
 
 
-def late_uploads(count: int, *, like: Upload) -> Iterator[Upload]:
-    """Uploads that nobody goes on with."""
-    for upload_id in (str(uuid.uuid4()) for _ in range(count)):
-        yield Upload(id=upload_id, sha256=like.sha256, size=1, key=blob_key(like.sha256, upload_id), state="pending",
-                     created_at=like.created_at, created_by=like.created_by, expires_at=like.expires_at)  # fmt: skip
-
-
 class Failing(LocalDriver):
     """A store that lists and reads, and deletes nothing."""
 
     def delete(self, key: str) -> None:
         raise StoreError(f"cannot delete {key}")
-
-
-class Overtaken(LocalDriver):
-    """A store in which others do something once, right after it was asked for an object."""
-
-    others: Callable[[str], None] | None = None
-
-    def stat(self, key: str) -> Any:
-        found = super().stat(key)
-        if (others := self.others) is not None:
-            self.others = None
-            others(key)
-        return found
 
 
 def test_a_quiet_registry_has_nothing_to_collect(maintenance: StoreMaintenance, registry: RegistryBuilder) -> None:
@@ -239,125 +211,6 @@ def test_the_database_itself_keeps_bytes_that_a_version_needs(
     assert forget() == 1
 
 
-def test_an_object_that_no_row_knows_is_marked_waits_and_is_deleted(
-    maintenance: StoreMaintenance, registry: RegistryBuilder
-) -> None:
-    registry.model("fraud").version()
-    key = maintenance.stray(b"abc")
-
-    first = maintenance.collect(grace=WEEK)
-    maintenance.pass_(WEEK)
-    second = maintenance.collect(grace=WEEK)
-
-    assert first == [Waste("object", key, 3, False)]
-    assert second == [Waste("object", key, 3, True)]
-    assert len(maintenance.objects()) == 1
-    assert maintenance.rows("SELECT * FROM strays") == []
-
-
-def test_a_stray_that_a_row_comes_to_know_is_one_no_more(
-    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
-) -> None:
-    key = maintenance.stray(b"after a restore")
-    maintenance.collect(grace=WEEK)
-    maintenance.pass_(2 * WEEK)
-    with maintenance.app.app_context(), transaction() as session:
-        session.add(Blob(sha256=key.split("/")[2], size=15, key=key, verified_at=clock.now()))
-
-    found = maintenance.collect(grace=WEEK)
-
-    assert [(waste.kind, waste.deleted) for waste in found] == [("blob", False)]
-    assert maintenance.rows("SELECT * FROM strays") == []
-
-
-def test_a_stray_that_somebody_else_deleted_is_forgotten(maintenance: StoreMaintenance) -> None:
-    key = maintenance.stray()
-    maintenance.collect(grace=WEEK)
-    (maintenance.root / key).unlink()
-    maintenance.pass_(WEEK)
-
-    found = maintenance.collect(grace=WEEK)
-
-    assert (found, maintenance.rows("SELECT * FROM strays"), maintenance.actions()) == ([], [], [])
-
-
-def test_parts_of_an_upload_that_no_row_knows_are_given_up(maintenance: StoreMaintenance) -> None:
-    key = maintenance.stray()
-    (maintenance.root / key).unlink()
-    maintenance.store.begin_parts(key, size=10, part_size=5)
-
-    first = maintenance.collect(grace=WEEK)
-    maintenance.pass_(WEEK)
-    second = maintenance.collect(grace=WEEK)
-
-    assert (first, second) == (
-        [Waste("unfinished upload", key, 0, False)],
-        [Waste("unfinished upload", key, 0, True)],
-    )
-    assert list(maintenance.store.unfinished()) == []
-    assert maintenance.actions() == ["upload.collected"]
-
-
-def test_giving_up_parts_leaves_an_object_of_the_same_name(
-    maintenance: StoreMaintenance, registry: RegistryBuilder
-) -> None:
-    file = registry.file()
-    registry.model("fraud").version(files=[file])
-    key = maintenance.object(file["sha256"]).relative_to(maintenance.root).as_posix()
-    maintenance.store.begin_parts(key, size=10, part_size=5)
-
-    names = maintenance.deleted()
-
-    assert names == [key]
-    assert maintenance.fsck(deep=True) == []
-
-
-@pytest.mark.parametrize("state", ["pending", "uploaded"])
-def test_an_upload_that_is_under_way_is_left_alone(
-    maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder, state: str
-) -> None:
-    with maintenance.adapted(single_put_bytes=10, part_bytes=10):
-        upload = expect(201, api.post("/uploads", {"sha256": "a" * 64, "size": 25}))
-    content = uuid.uuid4().bytes
-    sent = expect(201, api.post("/uploads", {"sha256": hashlib.sha256(content).hexdigest(), "size": 16}))
-    registry.send(sent["target"], content)
-    with maintenance.app.app_context(), transaction() as session:
-        session.execute(update(Upload).where(Upload.id == sent["id"]).values(state=state))
-
-    found = maintenance.collect()
-
-    assert found == []
-    assert len(maintenance.objects()) == 1
-    assert expect(200, api.get(f"/uploads/{upload['id']}/parts"))["part_count"] == 3
-
-
-def test_uploads_that_expired_are_closed_first_however_many(maintenance: StoreMaintenance, api: Api) -> None:
-    with maintenance.adapted(single_put_bytes=10, part_bytes=10):
-        upload = expect(201, api.post("/uploads", {"sha256": "b" * 64, "size": 25}))
-    with maintenance.app.app_context(), transaction() as session:
-        session.add_all(late_uploads(1001, like=session.get_one(Upload, upload["id"])))
-        session.execute(update(Upload).values(expires_at=clock.now() - DAY))
-
-    found = maintenance.collect()
-
-    assert found == []
-    assert maintenance.rows("SELECT state, count(*) FROM uploads GROUP BY state") == [("expired", 1002)]
-    assert list(maintenance.store.unfinished()) == []
-
-
-@pytest.mark.parametrize(
-    "path", ["notes.txt", "blobs/notes.txt", "blobs/aa/notes.txt", f"blobs/aa/{'b' * 64}/x", f"blobs/bb/{'b' * 64}/a.b"]
-)
-def test_files_of_others_in_the_store_are_never_touched(maintenance: StoreMaintenance, path: str) -> None:
-    foreign = maintenance.put(maintenance.root / path, b"mine")
-
-    found = maintenance.collect()
-
-    assert found == []
-    assert foreign.read_bytes() == b"mine"
-    foreign.unlink()
-
-
 def test_each_deletion_has_one_entry_in_a_chain_that_stays_whole(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
@@ -471,150 +324,3 @@ def test_a_store_that_is_gone_loses_nothing_to_the_collector(
         maintenance.collect()
 
     assert maintenance.fsck(deep=True) == []
-
-
-def test_two_collectors_at_once_delete_and_tell_of_each_thing_once(
-    maintenance: StoreMaintenance, registry: RegistryBuilder
-) -> None:
-    for _ in range(5):
-        blobs = [registry.blob(uuid.uuid4().bytes) for _ in range(8)]
-        strays = [maintenance.stray(uuid.uuid4().bytes) for _ in range(8)]
-        before = len(maintenance.entries())
-
-        with ThreadPoolExecutor(4) as pool:
-            told = [name for names in pool.map(lambda _: maintenance.deleted(), range(4)) for name in names]
-
-        assert sorted(told) == sorted([f"sha256:{sha256}" for sha256 in blobs] + strays)
-        assert len(maintenance.entries()) - before == 16
-        assert maintenance.objects() == []
-        maintenance.collect()
-        assert maintenance.rows("SELECT * FROM strays") == []
-    maintenance.audit_reader.assert_chains()
-
-
-def test_what_another_deleted_and_a_third_marked_again_is_told_of_once(
-    maintenance: StoreMaintenance, registry: RegistryBuilder
-) -> None:
-    registry.create_model()
-    key, told = maintenance.stray(), []
-    driver = Overtaken(maintenance.root, SECRET)
-
-    def others(key: str) -> None:
-        told.extend(maintenance.deleted())
-        mark = "INSERT INTO strays (key, handle, size, found_at) SELECT :key, '', 8, created_at FROM models WHERE true"
-        with maintenance.audit_reader.engine.begin() as connection:
-            connection.execute(text(f"{mark} ON CONFLICT DO NOTHING"), {"key": key})
-
-    driver.others = others
-    with maintenance.adapted(store=Store(driver)):
-        told += maintenance.deleted()
-
-    assert told == [key]
-    assert maintenance.actions() == ["object.collected"]
-    maintenance.collect()
-    assert maintenance.rows("SELECT * FROM strays") == []
-
-
-def test_bytes_that_are_being_registered_are_passed_over_without_waiting(
-    maintenance: StoreMaintenance, registry: RegistryBuilder, database: Database
-) -> None:
-    if database.kind == "sqlite":
-        pytest.skip("one writer at a time: there is nobody to wait for")
-    sha256 = registry.blob(uuid.uuid4().bytes)
-    maintenance.collect(grace=WEEK)
-
-    with maintenance.audit_reader.engine.connect() as other:
-        other.exec_driver_sql("SELECT * FROM blobs FOR SHARE")
-        found = maintenance.collect()
-
-    assert [(waste.name, waste.deleted) for waste in found] == [(f"sha256:{sha256}", False)]
-    assert maintenance.object(sha256)
-
-
-@pytest.mark.fault("F34")
-@pytest.mark.parametrize(
-    "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
-)
-def test_bytes_collected_while_they_are_registered_are_there_or_the_version_is_not(
-    maintenance: StoreMaintenance,
-    api: Api,
-    registry: RegistryBuilder,
-    rounds: int,
-    record_property: Callable[[str, object], None],
-) -> None:
-    record_property("injected", rounds)
-    registry.create_model()
-    refused = 0
-
-    for number in range(rounds):
-        content = uuid.uuid4().bytes
-        file = {"path": "model.bin", "size": 16, "sha256": registry.blob(content)}
-        chance = random.Random(number)
-        start = threading.Barrier(2)
-
-        def register_it(file: dict[str, Any] = file, start: threading.Barrier = start) -> TestResponse:
-            client = Api(maintenance.app.test_client(), api.token)
-            start.wait()
-            return client.post("/models/fraud/versions", {"files": [file]})
-
-        def collect_it(start: threading.Barrier = start, wait: float = chance.uniform(0, 0.03)) -> None:
-            start.wait()
-            time.sleep(wait)
-            maintenance.collect()
-
-        with ThreadPoolExecutor(2) as pool:
-            registration, collecting = pool.submit(register_it), pool.submit(collect_it)
-        collecting.result()
-        response = registration.result()
-
-        if response.status_code == 201:
-            assert maintenance.object(file["sha256"]).read_bytes() == content
-        else:
-            assert expect(409, response)["code"] == "blobs_missing"
-            assert maintenance.objects(file["sha256"]) == []
-            refused += 1
-    assert maintenance.actions() == ["blob.collected"] * refused
-    assert maintenance.fsck(deep=True) == []
-    maintenance.audit_reader.assert_chains()
-
-
-@pytest.mark.fault("F34")
-@pytest.mark.parametrize(
-    "rounds", [pytest.param(25, id="25-rounds"), pytest.param(1000, id="1000-rounds", marks=[pytest.mark.slow, LONG])]
-)
-def test_bytes_that_come_again_while_they_are_collected_are_kept(
-    maintenance: StoreMaintenance,
-    registry: RegistryBuilder,
-    database: Database,
-    rounds: int,
-    record_property: Callable[[str, object], None],
-) -> None:
-    record_property("injected", rounds)
-    for number in range(rounds):
-        content = uuid.uuid4().bytes
-        sha256 = registry.blob(content)
-        maintenance.collect(grace=WEEK)
-        maintenance.pass_(WEEK)
-        other = in_process(Api(maintenance.app.test_client(), database.tokens["writer"]))
-        upload = expect(201, other.client.post("/uploads", {"sha256": sha256, "size": 16}))
-        other.send(upload["target"], content)
-        chance, start = random.Random(number), threading.Barrier(2)
-
-        def complete_it(
-            other: RegistryBuilder = other, upload: Any = upload, start: threading.Barrier = start
-        ) -> TestResponse:
-            start.wait()
-            return other.client.post(f"/uploads/{upload['id']}/complete")
-
-        def collect_it(start: threading.Barrier = start, wait: float = chance.uniform(0, 0.02)) -> None:
-            start.wait()
-            time.sleep(wait)
-            maintenance.collect(grace=WEEK)
-
-        with ThreadPoolExecutor(2) as pool:
-            completion, collecting = pool.submit(complete_it), pool.submit(collect_it)
-        collecting.result()
-
-        assert expect(200, completion.result())["state"] == "verified"
-        (row,) = maintenance.rows("SELECT key FROM blobs WHERE sha256 = :sha256", sha256=sha256)
-        assert (maintenance.root / row.key).read_bytes() == content

@@ -1,0 +1,45 @@
+"""Searches by the command line and by MLflow clients, against a real service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import requests
+
+from tests.cli.conftest import CommandLine
+from tests.cli.test_flow import answer, model, ok, service
+
+__all__ = ["model", "service"]  # fixtures
+
+
+def test_a_search_finds_versions_and_models(run_cli: CommandLine, model: str) -> None:
+    for number, auc in ((1, "0.5"), (2, "0.95")):
+        Path("model/number").write_text(str(number))
+        ok(run_cli("register", model, "model", "--metric", f"auc={auc}", "--tag", f"team={model}"))
+    own = f"tags.team = '{model}'"
+
+    table = ok(run_cli("search", f"{own} AND metrics.auc > 0.9")).out
+    newest = answer(run_cli("search", own, "--json"))
+    best = answer(run_cli("search", own, "--order-by", "metrics.auc", "--limit", "1", "--json"))
+    models = answer(run_cli("search", f"name = '{model}'", "--models", "--json"))
+    wrong = run_cli("search", "colour = 'red'")
+    long = ",".join(f"'{number:032x}'" for number in range(999))  # too long for an address
+    many = answer(run_cli("search", f"tags.team IN ({long}, '{model}')", "--json"))
+
+    assert f"{model}:2" in table
+    assert f"{model}:1" not in table
+    assert [item["number"] for item in newest["items"]] == [2, 1]
+    assert many == newest
+    assert ([item["number"] for item in best["items"]], best["more"]) == ([1], True)
+    assert [item["name"] for item in models["items"]] == [model]
+    assert (wrong.code, "column 1: there is no key colour" in wrong.err) == (2, True)
+
+
+def test_a_search_of_mlflows_clients_for_a_thousand_runs_is_answered(service: str) -> None:
+    runs = ",".join(f"'{number:032x}'" for number in range(1000))
+
+    found = requests.get(
+        f"{service}/api/2.0/mlflow/model-versions/search", {"filter": f"run_id IN ({runs})"}, timeout=60
+    )
+
+    assert (found.status_code, found.json()) == (200, {})
