@@ -129,7 +129,7 @@ def _named_errors() -> Iterator[None]:
         if _took_too_long(error):
             raise Unavailable("the query takes too long; narrow it: a filter by name, fewer wildcards") from error
         state, lost = _state(error), getattr(error, "connection_invalidated", False)
-        told = _shortage() if _is_full(error) else TOLD.get(state, "the database does not answer")
+        told = _shortage_text() if _is_full(error) else TOLD.get(state, "the database does not answer")
         raise (Undone if state in UNDONE or lost else Unavailable)(
             f"{told}; send the same request again", retry_after=2
         ) from error
@@ -155,10 +155,12 @@ def _is_full(error: BaseException) -> bool:
     return getattr(getattr(error, "orig", None), "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
-def _shortage() -> str:
-    """Return what the disk of SQLite's file lacks."""
+def _shortage_text() -> str:
+    """Return what the disk of SQLite's file lacks, for clients; log the path of the file for operators."""
     path = Path(db.engine.url.database or "")
-    return f"{TOLD[NO_ROOM]} ({path}: {shortage(OSError(errno.ENOSPC, ''), path.parent)})"
+    text = shortage(OSError(errno.ENOSPC, ""), path.parent)
+    log.error("database_disk_full", path=str(path), shortage=text)
+    return f"{TOLD[NO_ROOM]} ({text})"
 
 
 def _took_too_long(error: BaseException) -> bool:

@@ -35,7 +35,14 @@ class Down(StoreError):
 
 
 class Full(StoreError):
-    """The disk of the store has no room; the text names it."""
+    """The disk of the store has no room.
+
+    The text is for operators and names the directory; ``shortage`` is for clients and does not.
+    """
+
+    def __init__(self, directory: Path, shortage: str) -> None:
+        self.shortage = shortage
+        super().__init__(f"{directory}: {shortage}")
 
 
 class Denied(StoreError):

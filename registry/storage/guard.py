@@ -91,15 +91,16 @@ class Guard:
             self._breaker.succeeded()
             raise StoreDenied(f"the artifact store refuses this: {error}", retry_after=30) from error
         except (Full, OSError) as error:
-            room = str(error) if isinstance(error, Full) else _temporary_shortage(error)
+            full = error if isinstance(error, Full) else _full_temporary_directory(error)
             log.warning(
-                "store.failed", operation=operation, key=key, error=room or str(error), kind=type(error).__name__
+                "store.failed", operation=operation, key=key, error=str(full or error), kind=type(error).__name__
             )
             self._breaker.succeeded()
-            if room is None:
+            if full is None:
                 raise unavailable() from error
             raise Unavailable(
-                f"the artifact store has no room ({room}); send the same request again when it has", retry_after=5
+                f"the artifact store has no room ({full.shortage}); send the same request again when it has",
+                retry_after=5,
             ) from error
         except StoreError as error:
             log.warning("store.failed", operation=operation, key=key, error=str(error), kind=type(error).__name__)
@@ -110,7 +111,11 @@ class Guard:
             raise unavailable() from error
 
 
-def _temporary_shortage(error: OSError) -> str | None:
-    """Return what the disk of temporary files lacks: the local store names its own. None for errors of another kind."""
-    text = shortage(error, Path(tempfile.gettempdir()))
-    return f"{tempfile.gettempdir()}: {text}" if text else None
+def _full_temporary_directory(error: OSError) -> Full | None:
+    """Return the error of a full disk of temporary files; None for errors of another kind.
+
+    The local driver raises Full for its own directory.
+    """
+    directory = Path(tempfile.gettempdir())
+    text = shortage(error, directory)
+    return Full(directory, text) if text else None

@@ -217,7 +217,7 @@ class LocalDriver:
             yield
         except OSError as error:
             if text := shortage(error, self._root, needed=size):
-                raise Full(f"{self._root}: {text}") from error
+                raise Full(self._root, text) from error
             raise
 
     def _require_root(self) -> None:

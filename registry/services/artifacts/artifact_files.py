@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO
 
+import structlog
 from sqlalchemy import and_, case, delete, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -44,6 +45,7 @@ from registry.storage.checked import Store
 from registry.storage.driver import CHUNK
 from registry.storage.keys import is_incoming
 
+log = structlog.get_logger(__name__)
 SPOOLED = 1024 * 1024  # of a body that is held in memory; the rest waits on disk until its digest is known
 
 
@@ -302,9 +304,10 @@ def _naming_disk_errors(needed: int | None) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = tempfile.gettempdir()
-        reason = shortage(error, Path(place), needed=needed) or error.strerror
-        raise Unavailable(f"there is no place to receive the body: {place}: {reason}", retry_after=5) from error
+        directory = tempfile.gettempdir()
+        reason = shortage(error, Path(directory), needed=needed) or error.strerror
+        log.warning("area.body_not_received", directory=directory, error=reason)
+        raise Unavailable(f"the server cannot store the body of this request: {reason}", retry_after=5) from error
 
 
 def _searched(file: IO[bytes], size: int) -> bytes:
