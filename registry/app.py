@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from flask import Flask, Response
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -43,10 +41,6 @@ SECURITY_HEADERS = {
 
 class _App(Flask):
     url_rule_class = OnceCompiledRule
-
-    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """None of our functions is a coroutine; Flask would look a dozen times a request."""
-        return func
 
 
 def create_app(settings: Settings) -> Flask:

@@ -20,6 +20,7 @@ from registry.api import metrics
 from registry.app import create_app
 from registry.config import Settings
 from registry.db import schema, times
+from registry.db.engine import max_overflow
 from registry.db.session import db, engine_of
 from registry.domain.errors import Unavailable
 from registry.http import refusals
@@ -163,7 +164,8 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
     def load(self) -> Flask:
         app = create_app(self.settings)
         health.probe(app.extensions[EXTENSION].store)
-        meters.watch(engine_of(app).pool)
+        engine = engine_of(app)
+        meters.watch(engine.pool, max_overflow=max_overflow(engine.dialect.name))
         refusals.watch(app)
         metrics.watch(app)
         times.guard(app)

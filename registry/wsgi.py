@@ -3,7 +3,7 @@
 from registry.api import metrics
 from registry.app import create_app
 from registry.config import Settings
-from registry.db import session, times
+from registry.db import engine, session, times
 from registry.http import refusals
 from registry.serve import check_key_and_store
 from registry.telemetry import logs, meters, tracing
@@ -12,7 +12,8 @@ settings = Settings.load(create=False)
 logs.configure(settings.log_format, settings.log_level, secrets=settings.secrets())
 app = create_app(settings)
 check_key_and_store(app)
-meters.watch(session.engine_of(app).pool)
+database = session.engine_of(app)
+meters.watch(database.pool, max_overflow=engine.max_overflow(database.dialect.name))
 refusals.watch(app)
 metrics.watch(app)
 times.guard(app)

@@ -1,4 +1,4 @@
-"""flask-smorest's blueprint with our manners: strict bodies, documented refusals, idempotent writes, ETags."""
+"""The blueprint of the API: strict bodies, documented refusals, idempotent writes, ETags."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
 
-import flask_smorest
+import flask
 from flask import Request, Response, current_app, request
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
@@ -19,7 +19,7 @@ from werkzeug import Response as BaseResponse
 
 from registry.api import operation_docs
 from registry.api.dumping import compiled
-from registry.api.operation_docs import is_conditional
+from registry.api.operation_docs import Operation, is_conditional, recorded, takes_query
 from registry.api.refusal_docs import refuses
 from registry.db.retry import persistently
 from registry.domain.errors import Invalid, Malformed, NotJson, PreconditionFailed
@@ -62,26 +62,37 @@ class Parser(FlaskParser):
         raise Invalid(f"the request breaks a rule: {_first_text(errors)}", errors=errors)
 
 
-class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest is not typed
-    """Every operation documents its refusals; every write is idempotent; every record with a version has its ETag."""
+PARSER = Parser()
 
-    ARGUMENTS_PARSER = Parser()
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.views: list[View] = []
+class Blueprint(flask.Blueprint):
+    """Every operation documents its refusals; every write is idempotent; every record with a version has its ETag.
 
-    def arguments(self, schema: type[Schema], *, location: str = "json", **kwargs: Any) -> Decorator:
-        """As flask-smorest's; the schema is made once, not for each request."""
-        return super().arguments(schema(), location=location, **kwargs)  # type: ignore[no-any-return]  # untyped
+    The decorators do at run time what they declare, and record it for the OpenAPI document (``operation_docs``).
+    """
 
-    def doc(self, **kwargs: Any) -> Decorator:
-        """As flask-smorest's, whose function around the view only carries the documentation: it is left out."""
-        return _without_function(super().doc(**kwargs))
+    def __init__(self, name: str, import_name: str, *, url_prefix: str, description: str) -> None:
+        super().__init__(name, import_name, url_prefix=url_prefix)
+        self.description = description
+        self.operations: list[Operation] = []
 
-    def alt_response(self, status_code: int, response: Any = None, **kwargs: Any) -> Decorator:
-        """As flask-smorest's, without a function around the view."""
-        return _without_function(super().alt_response(status_code, response, **kwargs))
+    def arguments(self, schema: type[Schema], *, location: str = "json", **documentation: Any) -> Decorator:
+        """Parse the body or the query by *schema* and pass the result to the view, before the parts of the address.
+
+        *documentation* is that of flask-smorest's decorator of this name.
+        """
+        instance = schema()
+        parse = PARSER.use_args(instance, location=location)
+        note = recorded("arguments", instance, location=location, **documentation)
+        return lambda view: note(parse(view))
+
+    def doc(self, **documentation: Any) -> Decorator:
+        """Document the view as flask-smorest's decorator of this name does."""
+        return recorded("doc", **documentation)
+
+    def alt_response(self, status_code: int, response: str | None = None, **documentation: Any) -> Decorator:
+        """Document another response of the view as flask-smorest's decorator of this name does."""
+        return recorded("alt_response", status_code, response, **documentation)
 
     def response(
         self,
@@ -92,12 +103,13 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
         location: Callable[[Any], str] | None = None,
         description: str | None = None,
         headers: Mapping[str, Any] | None = None,
-        **kwargs: Any,
+        **documentation: Any,
     ) -> Decorator:
-        """As flask-smorest's; the description is by default that of the schema.
+        """Render what the view returns by *schema*; a view without a schema returns the response itself.
 
-        *existing* describes the response with status 200, for a result that says ``created: False``; *location* gives
-        the path of a result.
+        The description is by default that of the schema. *existing* describes the response with status 200, for a
+        result that says ``created: False``; *location* gives the path of a result. *documentation* is that of
+        flask-smorest's decorator of this name.
         """
         headers = {
             **(operation_docs.ETAG if getattr(schema, "VERSIONED", False) else {}),
@@ -105,43 +117,35 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]  # flask-smorest
             **(headers or {}),
         } or None
         text = description or operation_docs.summary_of(schema)
-        document = super().response(status_code, schema, description=text, headers=headers, **kwargs)
-        dump = None if schema is None else compiled(schema() if isinstance(schema, type) else schema)
+        note = recorded("response", status_code, schema, description=text, headers=headers, **documentation)
+        also = {"schema": schema, "description": existing, "headers": headers, "success": True}
+        note_existing = recorded("alt_response", 200, **also)
+        if schema is None:
+            return note
+        dump = compiled(schema() if isinstance(schema, type) else schema)
+
+        def render(result: Any) -> Reply:
+            status = 200 if existing is not None and not getattr(result, "created", True) else status_code
+            return Reply(status, dump(result), etag_of(result), location(result) if location else None)
 
         def decorate(view: View) -> View:
-            def render(result: Any) -> Reply:
-                assert dump is not None  # noqa: S101 -- without a schema nothing is rendered
-                status = 200 if existing is not None and not getattr(result, "created", True) else status_code
-                return Reply(status, dump(result), etag_of(result), location(result) if location else None)
-
             @functools.wraps(view)
             def answering(*args: Any, **kwargs: Any) -> Any:
-                if dump is None:
-                    return view(*args, **kwargs)
                 return persistently(lambda: _answer(lambda: view(*_afresh(args), **kwargs), render))
 
-            documented = document(answering)
-            if existing is not None:
-                also = {"schema": schema, "description": existing, "headers": headers, "success": True}
-                documented = self.alt_response(200, **also)(documented)
-            return documented  # type: ignore[no-any-return]  # flask-smorest is not typed
+            documented = note(answering)
+            return documented if existing is None else note_existing(documented)
 
         return decorate
 
-    def route(self, rule: str, *, tags: Any = None, **options: Any) -> Decorator:
-        """As flask-smorest's, with the documentation that the decorators of the view imply."""
-        methods = set(options.get("methods", ["GET"]))
-        parameters = operation_docs.path_parameters(f"{self.url_prefix}{rule}")
-        register = super().route(rule, parameters=parameters, tags=tags, **options)
+    def route(self, rule: str, *, methods: Sequence[str] = ("GET",)) -> Decorator:  # type: ignore[override]  # narrower
+        """As Flask's, with the documentation that the decorators of the view imply."""
+        register = super().route(rule, methods=methods)
 
         def decorate(view: View) -> View:
             view = refuses(*operation_docs.refusals(rule, methods, view))(view)
-            documented = self.doc(**operation_docs.of(methods, view))(view)
-            # Not by doc(), whose list of parameters would replace that of the view's arguments.
-            arguments = operation_docs.apidoc(documented).setdefault("arguments", {})
-            arguments.setdefault("parameters", []).extend(operation_docs.headers(methods, view))
-            self.views.append(documented)
-            return register(documented)  # type: ignore[no-any-return]  # flask-smorest is not typed
+            self.operations.append(Operation(rule, tuple(methods), view))
+            return register(view)
 
         return decorate
 
@@ -177,8 +181,7 @@ def refuse_unknown_query() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     if (request.blueprint or "").startswith("mlflow"):
         return  # MLflow's protocol ignores what it does not know
-    declared = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
-    if view and request.args and not any(parameter.get("in") == "query" for parameter in declared):
+    if view and request.args and not takes_query(view):
         name = next(iter(request.args))
         raise Invalid.field(name[:64], "is not a query parameter here")
 
@@ -195,23 +198,9 @@ def etag_of(result: Any) -> str | None:
     return None
 
 
-def _without_function(decorate: Decorator) -> Decorator:
-    """Return a decorator that gives a view the documentation of the function that *decorate* puts around it."""
-
-    def give(view: View) -> View:
-        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]  # where flask-smorest keeps it
-        return view
-
-    return give
-
-
 def _afresh(args: Sequence[Any]) -> Iterator[Any]:
     """The arguments for one more attempt, whatever the one before took out of them."""
     return (dict(one) if isinstance(one, dict) else one for one in args)
-
-
-def _is_conditional(view: View) -> bool:
-    return hasattr(view, "__conditional__")
 
 
 def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResponse:

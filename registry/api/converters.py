@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from flask import Flask, current_app, request
-from flask_smorest import Api
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, PathConverter, ValidationError
 
 from registry.domain import names
 from registry.domain.names import Rule
 from registry.rules import paths
+
+if TYPE_CHECKING:
+    from flask_smorest import Api
 
 LARGEST_NUMBER = 2**31 - 1
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z", re.ASCII)

@@ -9,13 +9,15 @@ import functools
 from importlib.metadata import version
 from typing import Any
 
+import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flask import Flask
 from flask_smorest import Api
 
-from registry.api import converters, refusal_docs
+from registry.api import converters, operation_docs, refusal_docs
 from registry.api.prose import markdown
+from registry.api.schemas.problem import ProblemView
 from registry.api.v1 import BLUEPRINTS
 
 ABOUT = """\
@@ -65,13 +67,10 @@ class _Plugin(MarshmallowPlugin):
 
 
 class _Api(Api):  # type: ignore[misc]  # flask-smorest is not typed
+    """Every operation lists its own errors: flask-smorest's default responses are of the same schema."""
+
     DEFAULT_ERROR_RESPONSE_NAME = None
-
-    def _register_responses(self) -> None:
-        """Register none, and no schema for them: every operation lists its own."""
-
-    def _register_pagination_header(self) -> None:
-        """Register none: pages have cursors."""
+    ERROR_SCHEMA = ProblemView
 
 
 @functools.cache
@@ -79,7 +78,7 @@ def document() -> dict[str, Any]:
     """Return the OpenAPI document; the same in every app of a release, do not change it."""
     app = Flask("registry", static_folder=None)
     converters.register(app)
-    views = [view for part in BLUEPRINTS for view in part.views]
+    views = [operation.view for part in BLUEPRINTS for operation in part.operations]
     app.config |= {
         "API_TITLE": "Model registry",
         "API_VERSION": version("model-registry"),
@@ -101,6 +100,12 @@ def document() -> dict[str, Any]:
     for name, response in refusal_docs.shared(views).items():
         api.spec.components.response(name, response)
     for part in BLUEPRINTS:
-        api.register_blueprint(part)
+        documented = flask_smorest.Blueprint(
+            part.name, part.import_name, url_prefix=part.url_prefix, description=part.description
+        )
+        for operation in part.operations:
+            operation_docs.document(documented, operation)
+        api.register_blueprint(documented)
     found: dict[str, Any] = api.spec.to_dict()
+    found["components"]["schemas"].pop("PaginationMetadata")  # flask-smorest's; pages have cursors
     return found

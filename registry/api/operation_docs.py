@@ -1,12 +1,17 @@
-"""The documentation of an operation, as the decorators of its view imply it."""
+"""The documentation of an operation, as the decorators of its view imply it.
+
+The decorators record their arguments on the view. flask-smorest's decorators of the same names are applied to a stub
+when the OpenAPI document is generated: they put no function around a view that serves requests.
+"""
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from flask_smorest.utils import load_info_from_docstring
 from marshmallow import Schema
 
 from registry.api import refusal_docs
@@ -14,7 +19,11 @@ from registry.api.prose import markdown
 from registry.domain import errors
 from registry.http.access import WRITES, permission_of
 
+if TYPE_CHECKING:
+    import flask_smorest
+
 View = Callable[..., Any]
+_RECORDS = "__records__"
 # What every operation can refuse, and those that read a body, write, or take a condition.
 ALWAYS = (errors.Malformed, errors.Unauthenticated, errors.Forbidden, errors.Invalid, errors.RateLimited,
           errors.Unavailable)  # fmt: skip
@@ -67,7 +76,50 @@ PATH_PARAMETERS: Mapping[str, tuple[str, Any]] = {
 _ARGUMENT = re.compile(r"<(?:[^<>]*:)?(\w+)>")
 
 
-def path_parameters(rule: str) -> list[dict[str, Any]]:
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One of flask-smorest's decorators, by its name, and the arguments that it is called with."""
+
+    decorator: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A view and the address that it serves; the decorators of the view have left their records on it."""
+
+    rule: str
+    methods: tuple[str, ...]
+    view: View
+
+
+def recorded(decorator: str, *args: Any, **kwargs: Any) -> Callable[[View], View]:
+    """Return a decorator that notes on a view how flask-smorest's *decorator* is to document it."""
+    record = Record(decorator, args, kwargs)
+
+    def note(view: View) -> View:
+        setattr(view, _RECORDS, (*records(view), record))
+        return view
+
+    return note
+
+
+def document(blueprint: flask_smorest.Blueprint, operation: Operation) -> None:
+    """Add the documentation of *operation* to flask-smorest's *blueprint*, with a stub in the place of its view."""
+
+    def stub() -> None:
+        """Only carries the documentation."""
+
+    stub.__name__, stub.__doc__ = operation.view.__name__, operation.view.__doc__
+    for record in records(operation.view):
+        stub = getattr(blueprint, record.decorator)(*record.args, **record.kwargs)(stub)
+    stub = blueprint.doc(**_implied(operation))(stub)
+    parameters = _path_parameters(f"{blueprint.url_prefix}{operation.rule}")
+    blueprint.route(operation.rule, parameters=parameters, methods=operation.methods)(stub)
+
+
+def _path_parameters(rule: str) -> list[dict[str, Any]]:
     """Return what is documented of the parts of an address. Raises KeyError for a part that is not described."""
     named = ((name, *PATH_PARAMETERS[name]) for name in _ARGUMENT.findall(rule))
     return [{"in": "path", "name": name, "description": text, "example": value} for name, text, value in named]
@@ -84,31 +136,39 @@ def refusals(rule: str, methods: Collection[str], view: View) -> Sequence[refusa
     )
 
 
-def headers(methods: Collection[str], view: View) -> list[dict[str, Any]]:
+def _headers(operation: Operation) -> list[dict[str, Any]]:
     """Return the headers that a request can have."""
-    writes = _writes(methods, view)
+    writes = _writes(operation.methods, operation.view)
     keys = [IDEMPOTENCY_KEY] if writes else []
     conditions = [IF_MATCH] if writes else [IF_MATCH, IF_NONE_MATCH]
-    return keys + conditions if _takes_conditions(methods, view) else keys
+    return keys + conditions if _takes_conditions(operation.methods, operation.view) else keys
 
 
-def of(methods: Collection[str], view: View) -> dict[str, Any]:
-    """Return the document of an operation, besides its arguments and successful responses."""
-    writes = _writes(methods, view)
+def _queries(view: View) -> list[dict[str, Any]]:
+    """Return the query parameters of the view: the list of all parameters replaces that of flask-smorest."""
+    schemas = [record.args[0] for record in records(view, "arguments") if record.kwargs["location"] == "query"]
+    return [{"in": "query", "required": True, "schema": schema} for schema in schemas]
+
+
+def _implied(operation: Operation) -> dict[str, Any]:
+    """Return the documentation of an operation, besides its body and its successful responses."""
+    view = operation.view
+    writes = _writes(operation.methods, view)
     responses = dict(refusal_docs.responses(refusal_docs.declared(view)))
     if writes:
-        succeeded: Sequence[int] = apidoc(view).get("success_status_codes", ())
-        responses |= {status: {"headers": REPLAYED} for status in succeeded}
-    elif _takes_conditions(methods, view):
+        responses |= {status: {"headers": REPLAYED} for status in _success_codes(view)}
+    elif _takes_conditions(operation.methods, view):
         responses[304] = UNCHANGED
     permission = str(permission_of(view))
-    more = load_info_from_docstring(view.__doc__ or "").get("description")
-    return {
+    more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")[2]
+    found: dict[str, Any] = {
         "operationId": view.__name__,
         "description": "\n\n".join(filter(None, [more, f"Needs the permission `{permission}`."])),
         "security": [{"token": [permission]}],
         "responses": responses,
     }
+    parameters = _queries(view) + _headers(operation)
+    return found | ({"parameters": parameters} if parameters else {})
 
 
 def summary_of(schema: type[Schema] | Schema | None) -> str | None:
@@ -146,17 +206,33 @@ def _writes(methods: Collection[str], view: View) -> bool:
 
 def _takes_conditions(methods: Collection[str], view: View) -> bool:
     """Return whether If-Match is looked at: in writes that declare it, and in reads whose response has an ETag."""
-    answers = apidoc(view).get("response", {}).get("responses", {}).values()
-    tagged = any("ETag" in (answer.get("headers") or {}) for same in answers for answer in same)
-    return is_conditional(view) if _writes(methods, view) else tagged
+    if _writes(methods, view):
+        return is_conditional(view)
+    return any("ETag" in (record.kwargs.get("headers") or {}) for record in _responses(view))
 
 
 def takes_body(view: View) -> bool:
     """Return whether the view reads a JSON body."""
-    return any(argument["in"] == "json" for argument in apidoc(view).get("arguments", {}).get("parameters", ()))
+    return any(record.kwargs["location"] == "json" for record in records(view, "arguments"))
 
 
-def apidoc(view: View) -> dict[str, Any]:
-    """Return what flask-smorest keeps of the view's documentation."""
-    found: dict[str, Any] = getattr(view, "_apidoc", {})
-    return found
+def takes_query(view: View) -> bool:
+    """Return whether the view reads a query."""
+    return any(record.kwargs["location"] == "query" for record in records(view, "arguments"))
+
+
+def _success_codes(view: View) -> list[int]:
+    return [
+        record.args[0] for record in _responses(view)
+        if record.decorator == "response" or record.kwargs.get("success")
+    ]  # fmt: skip
+
+
+def _responses(view: View) -> list[Record]:
+    return [*records(view, "response"), *records(view, "alt_response")]
+
+
+def records(view: View, decorator: str | None = None) -> tuple[Record, ...]:
+    """Return what the decorators of the view have noted on it, the innermost first; only of *decorator* if given."""
+    records: tuple[Record, ...] = getattr(view, _RECORDS, ())
+    return records if decorator is None else tuple(one for one in records if one.decorator == decorator)

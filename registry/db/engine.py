@@ -46,7 +46,12 @@ def serving_options(url: str, *, pool_size: int) -> dict[str, Any]:
 def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
     """The arguments of ``create_engine`` for *url*; the driver's own defaults are kept where nothing is said."""
     if make_url(url).get_backend_name() == "sqlite":
-        return {"hide_parameters": True, "connect_args": {"isolation_level": None, "check_same_thread": False}}
+        return {
+            "hide_parameters": True,
+            "connect_args": {"isolation_level": None, "check_same_thread": False},
+            "pool_size": 5,
+            "max_overflow": max_overflow("sqlite"),
+        }
     from registry.db import postgres  # psycopg is there only where PostgreSQL is used
 
     return {
@@ -54,9 +59,14 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
         "connect_args": postgres.arguments(make_url(url)),
         "pool_recycle": 1800,
         "pool_size": pool_size,
-        "max_overflow": 5,
+        "max_overflow": max_overflow("postgresql"),
         "pool_timeout": 10,
     }
+
+
+def max_overflow(dialect: str) -> int:
+    """Return how many connections a pool may open beyond its size; a pool has no public attribute for it."""
+    return 10 if dialect == "sqlite" else 5
 
 
 def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:

@@ -102,14 +102,13 @@ class Meters:
         found[0].inc()
         found[1].observe(seconds)
 
-    def pool(self, pool: Pool) -> None:
+    def pool(self, pool: Pool, *, max_overflow: int) -> None:
         """Note how much of a pool of connections is used now."""
-        beyond = getattr(pool, "_max_overflow", 0)
         size = pool.size()  # type: ignore[attr-defined]  # a QueuePool, as are all of ours
         self._pool["checked_out"].set(pool.checkedout())  # type: ignore[attr-defined]
         self._pool["size"].set(size)
         self._pool["overflow"].set(max(0, pool.overflow()))  # type: ignore[attr-defined]
-        self._pool["limit"].set(size + max(0, beyond))
+        self._pool["limit"].set(size + max_overflow)
 
     def log(self) -> None:
         """Note whether this process's log lines are written now, and how many were lost.
@@ -152,7 +151,7 @@ def _make() -> Meters:
     return _Made.meters
 
 
-def watch(pool: Pool) -> None:
+def watch(pool: Pool, *, max_overflow: int) -> None:
     """Note the use of *pool* and the state of the log every second from now on.
 
     To be called in the process that serves, after any fork.
@@ -160,7 +159,7 @@ def watch(pool: Pool) -> None:
 
     def look() -> None:
         while True:
-            meters().pool(pool)
+            meters().pool(pool, max_overflow=max_overflow)
             meters().log()
             time.sleep(POOL_SECONDS)
 

@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from registry.api import refusal_docs
-from registry.api.operation_docs import apidoc
+from registry.api.operation_docs import records
 from registry.http.access import WRITES, permission_of
 from tests.api.hostile.world import World
 from tests.support.api import Api
@@ -236,12 +236,11 @@ def test_everything_is_described(document: dict[str, Any]) -> None:
 def test_the_document_lists_every_query_argument_that_a_view_takes(app: Flask, document: dict[str, Any]) -> None:
     """Headers were once documented in place of the query."""
     for method, path, operation in operations(document):
-        arguments = apidoc(view_of(app, operation))["arguments"].get("parameters", ())
         taken = {
             field.data_key or name
-            for argument in arguments
-            if argument["in"] == "query"
-            for name, field in argument["schema"].load_fields.items()
+            for record in records(view_of(app, operation), "arguments")
+            if record.kwargs["location"] == "query"
+            for name, field in record.args[0].load_fields.items()
         }
         listed = {parameter["name"] for parameter in operation.get("parameters", ()) if parameter["in"] == "query"}
         assert listed == taken, f"{method} {path}"

@@ -62,7 +62,7 @@ def told(databases: Callable[[str], Database], make_settings: Callable[..., Sett
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])
         table_counts.take(least_age=timedelta())
-        meters().pool(db.engine.pool)
+        meters().pool(db.engine.pool, max_overflow=5)
     yield api.client.get("/metrics").get_data(as_text=True)
     with app.app_context():
         db.engine.dispose()

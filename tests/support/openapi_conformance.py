@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, current_app, request
 
-from registry.api import refusal_docs
-from registry.api.operation_docs import apidoc
+from registry.api import description, refusal_docs
 from registry.api.problems import MEDIA_TYPE
 from registry.api.schemas.problem import ProblemView
 
@@ -53,9 +53,15 @@ def _refusal(view: View, response: Response) -> list[str]:
 
 def _success(view: View, response: Response) -> list[str]:
     status = response.status_code
-    answers = apidoc(view)["response"]["responses"].get(status, [])
-    answers = [*answers, apidoc(view)["manual_doc"]["responses"].get(status, {})]
-    if not any(answers):
+    answer = _operations()[view.__name__]["responses"].get(str(status))
+    if answer is None:
         return [str(status)]
-    headers = {name for answer in answers for name in answer.get("headers") or {}}
+    headers = answer.get("headers", {})
     return [f"{status} with {name}" for name in HEADERS if name in response.headers and name not in headers]
+
+
+@functools.cache
+def _operations() -> dict[str, Any]:
+    """Return the operations of the OpenAPI document by their ids, which are the names of the views."""
+    methods = [methods for path in description.document()["paths"].values() for methods in path.values()]
+    return {one["operationId"]: one for one in methods if "operationId" in one}

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -27,21 +27,14 @@ _RFC3339 = re.compile(
 )
 
 
-class Shape(Schema):
-    """A schema, of which no copy is needed: flask-smorest would make thousands while the service starts."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-
-class Strict(Shape):
+class Strict(Schema):
     """What a client sends: unknown fields are refused."""
 
     class Meta:
         unknown = RAISE
 
 
-class View(Shape):
+class View(Schema):
     """What a client gets."""
 
 
@@ -50,15 +43,19 @@ class Pattern(validate.Regexp):
 
     def __call__(self, value: Any) -> Any:
         if self.regex.fullmatch(value) is None:
-            raise ValidationError(self._format_error(value))
+            raise ValidationError(self.error.format(input=value, regex=self.regex.pattern))
         return value
 
 
 class Choice(validate.OneOf):
     """As marshmallow's ``OneOf``; the error also names the choice that is most like the value."""
 
-    def _format_error(self, value: Any) -> str:
-        return super()._format_error(value).removesuffix(".") + hint(nearest(str(value), map(str, self.choices)))
+    def __call__(self, value: Any) -> Any:
+        try:
+            return super().__call__(value)
+        except ValidationError as error:
+            text = str(error.messages[0]).removesuffix(".")
+            raise ValidationError(text + hint(nearest(str(value), map(str, self.choices)))) from error
 
 
 class Text(fields.String):

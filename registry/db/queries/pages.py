@@ -98,10 +98,13 @@ class Fitting:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A column of ``picked`` that sorts the page. Types count by what they are: SQLAlchemy makes new ones each time."""
+    """A column of ``picked`` that sorts the page.
+
+    Types are compared by their class: SQLAlchemy makes new ones each time, and their lengths do not change a statement.
+    """
 
     type: Any = field(compare=False)
-    type_key: Any
+    type_class: type
     descending: bool
     nullable: bool
 
@@ -121,10 +124,7 @@ def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Statemen
     *matching* selects from the table of the key. Its conditions may name the tables of the details.
     """
     types = [one.expression.type for one in order]
-    columns = [
-        _Column(kind, kind._static_cache_key, one.descending, one.nullable)
-        for kind, one in zip(types, order, strict=True)
-    ]
+    columns = [_Column(kind, type(kind), one.descending, one.nullable) for kind, one in zip(types, order, strict=True)]
 
     def whole() -> Rows:
         built = shown.statement
