@@ -1,6 +1,6 @@
-"""Ask what may hang (a database behind a dead network, a store) without hanging: each question in a thread of its own.
+"""Calls that may hang (a database behind a broken network, a store), each awaited for a bounded time.
 
-While one is not answered nobody asks it again; whoever wants to know waits for that answer, each only so long.
+While a call of one name is pending, callers of the same name wait for that call instead of starting another one.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
 from flask import Flask, current_app
@@ -15,49 +16,57 @@ from flask import Flask, current_app
 from registry.domain.errors import Unavailable
 
 T = TypeVar("T")
-_EXTENSION = "model-registry-questions"
+_EXTENSION = "model-registry-calls"
 _lock = threading.Lock()
 
 
-class Question(Generic[T]):
-    """Asked when it is made, in a context of *app*."""
+class Call(Generic[T]):
+    """A call that runs in a daemon thread, in an application context of *app*.
 
-    def __init__(self, name: str, look: Callable[[], T], app: Flask) -> None:
+    Raises RuntimeError when no thread can be started.
+    """
+
+    def __init__(self, name: str, function: Callable[[], T], app: Flask) -> None:
         self.name = name
-        self.asked = time.monotonic()
-        self._found: list[T] = []
-        self._error: BaseException | None = None
-        self._done = threading.Event()
-        threading.Thread(target=self._ask, args=(look, app), name=f"ask-{name}", daemon=True).start()
+        self._started_at = time.monotonic()
+        self._future: Future[T] = Future()
+        # Not in a ThreadPoolExecutor: at exit, the interpreter would wait for a call that hangs.
+        threading.Thread(target=self._run, args=(function, app), name=f"call-{name}", daemon=True).start()
 
     @property
-    def open(self) -> bool:
-        return not self._done.is_set()
+    def is_pending(self) -> bool:
+        """Whether the call has not returned yet."""
+        return not self._future.done()
 
-    def answer(self, seconds: float) -> T:
-        """What was found, after waiting so long at most. Raises Unavailable, or what the looking raised."""
-        if not self._done.wait(max(0.0, seconds)):
-            waited = time.monotonic() - self.asked
+    def result(self, timeout_seconds: float) -> T:
+        """Return what the function returned. Raises what it raised, or Unavailable after *timeout_seconds*."""
+        wait([self._future], max(0.0, timeout_seconds))
+        if self.is_pending:
+            waited = time.monotonic() - self._started_at
             raise Unavailable(f"the {self.name} has not answered for {waited:.0f} s", retry_after=2)
-        if self._error is not None:
-            raise self._error
-        return self._found[0]
+        return self._future.result()
 
-    def _ask(self, look: Callable[[], T], app: Flask) -> None:
+    def _run(self, function: Callable[[], T], app: Flask) -> None:
         try:
             with app.app_context():
-                self._found.append(look())
+                result = function()
         except BaseException as error:
-            self._error = error
-        finally:
-            self._done.set()
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(result)
 
 
-def ask(name: str, look: Callable[[], T]) -> Question[T]:
-    """Ask, or join those who wait for the answer to the same question already."""
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a thread needs the app itself
+def current_app_object() -> Flask:
+    """Return the application itself, for another thread; Flask documents this method of its proxy for that."""
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # the stubs show Flask, not the proxy
+    return app
+
+
+def start(name: str, function: Callable[[], T]) -> Call[T]:
+    """Start a call, or return the pending call of the same name."""
+    app = current_app_object()
     with _lock:
-        questions: dict[str, Question[Any]] = app.extensions.setdefault(_EXTENSION, {})
-        if name not in questions or not questions[name].open:
-            questions[name] = Question(name, look, app)
-        return questions[name]
+        calls: dict[str, Call[Any]] = app.extensions.setdefault(_EXTENSION, {})
+        if name not in calls or not calls[name].is_pending:
+            calls[name] = Call(name, function, app)
+        return calls[name]

@@ -12,9 +12,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 import structlog
-from flask import Flask, current_app
 
-from registry.services.bounded_calls import Question
+from registry.services.bounded_calls import Call, current_app_object
 from registry.services.imports.copy import Bounds
 
 T = TypeVar("T")
@@ -49,15 +48,15 @@ class Place:
 
     def result(self, name: str, work: Callable[[], T]) -> T:
         """Return what *work* returns. Raises what it raises, or Unavailable when the place's time is over before."""
-        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a thread needs the app itself
+        app = current_app_object()
         with self._lock:
             self._users += 1
         try:
-            question = Question(name, lambda: self._do(name, work), app)
+            call = Call(name, lambda: self._do(name, work), app)
         except BaseException:  # there was no thread
             self._leave()
             raise
-        return question.answer(self._began + self._seconds - time.monotonic())
+        return call.result(self._began + self._seconds - time.monotonic())
 
     def _do(self, name: str, work: Callable[[], T]) -> T:
         try:

@@ -128,7 +128,7 @@ def confirm_at_start(store: Store) -> None:
     Raises ForeignStore.
     """
     try:
-        bounded_calls.ask("store", partial(confirm, store)).answer(START_SECONDS)
+        bounded_calls.start("store", partial(confirm, store)).result(START_SECONDS)
     except ForeignStore:
         raise
     except (Unavailable, SQLAlchemyError) as error:  # a database without this release's schema is reported elsewhere

@@ -51,7 +51,7 @@ class Gauge:
 
 def look() -> list[Gauge]:
     """Look at everything once, for a few seconds at most. Raises Unavailable."""
-    return bounded_calls.ask("database's count", _read_gauges).answer(PATIENCE_SECONDS)
+    return bounded_calls.start("database's count", _read_gauges).result(PATIENCE_SECONDS)
 
 
 def _read_gauges() -> list[Gauge]:

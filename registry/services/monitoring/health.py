@@ -97,7 +97,7 @@ def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]
 
 def store_answers(store: Store) -> bool:
     """Whether the store is there; looked at for two seconds at most."""
-    return _check_with_text(lambda: bounded_calls.ask("store", partial(_storage, store)).answer(READY_SECONDS)).ok
+    return _check_with_text(lambda: bounded_calls.start("store", partial(_storage, store)).result(READY_SECONDS)).ok
 
 
 def probe(store: Store) -> None:
@@ -122,21 +122,21 @@ def _privileges(danger: str | None) -> Check:
 
 
 def _needed(store: Store) -> dict[str, Check]:
-    asked = bounded_calls.ask("database", _database), bounded_calls.ask("store", partial(_storage, store))
+    asked = bounded_calls.start("database", _database), bounded_calls.start("store", partial(_storage, store))
     end = time.monotonic() + READY_SECONDS
-    database = _check_quietly(lambda: _nothing(asked[0].answer(end - time.monotonic())))
+    database = _check_quietly(lambda: _nothing(asked[0].result(end - time.monotonic())))
     found = {
         "database": database,
-        "migrations": _check_quietly(lambda: asked[0].answer(0).mismatch),
-        "storage": _check_with_text(lambda: asked[1].answer(end - time.monotonic())),
+        "migrations": _check_quietly(lambda: asked[0].result(0).mismatch),
+        "storage": _check_with_text(lambda: asked[1].result(end - time.monotonic())),
     }
     if found["migrations"].ok:
-        found["secret_key"] = _check_quietly(lambda: asked[0].answer(0).key)
+        found["secret_key"] = _check_quietly(lambda: asked[0].result(0).key)
     if all(check.ok for check in found.values()):
-        whose = bounded_calls.ask("store's identity", partial(_identity, store))
-        found["identity"] = _check_with_text(lambda: whose.answer(end - time.monotonic()))
-    if database.ok and asked[0].answer(0).has_roles:
-        found["privileges"] = _privileges(asked[0].answer(0).danger)
+        whose = bounded_calls.start("store's identity", partial(_identity, store))
+        found["identity"] = _check_with_text(lambda: whose.result(end - time.monotonic()))
+    if database.ok and asked[0].result(0).has_roles:
+        found["privileges"] = _privileges(asked[0].result(0).danger)
     return found
 
 
