@@ -5,6 +5,7 @@ listen, how many workers and threads, how log lines look) and nothing else: the 
 application.
 """
 
+import dataclasses
 import json
 import logging
 import os
@@ -12,15 +13,19 @@ import select
 from datetime import UTC, datetime
 from typing import Any
 
+from registry.config import Settings
 from registry.telemetry import line_writer, processes
 from registry.telemetry.scrubbing import scrub
 
+DEFAULTS = {setting.name: setting.default for setting in dataclasses.fields(Settings)}
 
-def _number(name: str, default: int, *, least: int = 1) -> int:
-    """Return the environment variable *name* as a number of *least* or more; RuntimeError says which one is wrong."""
-    text = os.environ.get(name) or str(default)
+
+def _number(name: str, default: int | None = None, *, least: int = 1) -> int:
+    """Return the setting *name* as a number of *least* or more; RuntimeError says which variable is wrong."""
+    variable = f"REGISTRY_{name.upper()}"
+    text = os.environ.get(variable) or str(DEFAULTS[name] if default is None else default)
     if not (text.isascii() and text.isdigit() and int(text) >= least):
-        raise RuntimeError(f"{name} must be a whole number of {least} or more, not {text!r}")
+        raise RuntimeError(f"{variable} must be a whole number of {least} or more, not {text!r}")
     return int(text)
 
 
@@ -48,12 +53,12 @@ class PlainLine(logging.Formatter):
 
 
 # Loopback unless told otherwise: a service that holds credentials is not put on every interface by a default.
-bind = os.environ.get("REGISTRY_BIND") or "127.0.0.1:5000"
+bind = os.environ.get("REGISTRY_BIND") or DEFAULTS["bind"]
 
 # Two workers, so that one of them can crash or be replaced while the other serves. Requests wait for the database and
 # the object store far more than for the processor, which is what the threads are for.
-workers = _number("REGISTRY_WORKERS", 2)
-threads = _number("REGISTRY_THREADS", 8)
+workers = _number("workers")
+threads = _number("threads")
 
 # Slow clients must not take the threads: the loop of this worker reads each request before a thread gets it, keeps the
 # deadlines, and leaves only a share of the threads to uploads and downloads. Elsewhere than on Linux, which is for
@@ -64,9 +69,9 @@ if hasattr(select, "epoll"):
 
     worker_class = worker.make(
         limits.Limits(
-            header_seconds=_number("REGISTRY_HEADER_SECONDS", 10),
-            stall_seconds=_number("REGISTRY_STALL_SECONDS", 30),
-            transfers=_number("REGISTRY_TRANSFERS", max(1, threads // 2)),
+            header_seconds=_number("header_seconds"),
+            stall_seconds=_number("stall_seconds"),
+            transfers=_number("transfers", max(1, threads // 2)),
         )
     )
 
@@ -78,7 +83,7 @@ preload_app = False
 # After SIGTERM everything is served as before for so many seconds, but /readyz answers 503: load balancers have noticed
 # when the listener closes. A second SIGTERM ends the wait; SIGINT and SIGQUIT stop at once. Under systemd say
 # KillMode=mixed: the signal is for the master alone.
-drain_seconds = _number("REGISTRY_DRAIN_SECONDS", 5, least=0)
+drain_seconds = _number("drain_seconds", least=0)
 
 # Then a worker takes no new request and has this long for those it already holds. It is longer than a request should
 # ever take. An orchestrator's own grace period must be longer than both together.

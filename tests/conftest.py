@@ -122,6 +122,8 @@ def make_settings(storage_root: Path) -> Callable[..., Settings]:
             "data_dir": storage_root,
             "login_failures_per_address": 0,  # one address tries what is hostile; see test_login_failures
             "login_failures_per_token": 0,
+            "metrics_cache_seconds": 0,  # a test reads what it has just counted
+            "drain_seconds": 0,
             "import_sources": ("https://sources.test/models",),  # a name that nobody has
             **changes,
         }

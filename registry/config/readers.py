@@ -1,0 +1,189 @@
+"""How the settings are read that are more than a number, a switch or a text.
+
+Each function takes the environment, the name of the setting and the settings that were read before.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from registry.config import tracking
+from registry.config.environment import Environment
+from registry.config.rules import postgres_options_problem, storage_url_problem
+from registry.config.secret import Secret, own_secret
+from registry.config.tracking import Tracking
+
+Values = Mapping[str, Any]
+SECRET_LENGTH = 32
+METRICS_TOKEN_LENGTH = 16
+_OTLP = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_PORT = re.compile(r"[0-9]{1,5}\Z")
+_ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
+
+
+def data_dir(environment: Environment, _name: str, _values: Values) -> Path:
+    """Return the data directory, which the environment has for all others."""
+    return environment.data_dir
+
+
+def database_url(environment: Environment, name: str, _values: Values) -> Secret:
+    """Return the URL of the database with the driver's name; by default SQLite's in the data directory."""
+    url = environment.text(name) or embedded_database(environment)
+    scheme = url.split(":", 1)[0]
+    if scheme not in {"sqlite", "postgresql", "postgresql+psycopg"}:
+        environment.note(name, "must begin with sqlite:/// or postgresql://")
+    if url.startswith("sqlite") and not url.startswith("sqlite:////"):
+        environment.note(name, "must name a file by its absolute path: sqlite:////…")
+    if url.startswith("sqlite") and "?" in url:
+        environment.note(name, "must name a file without a question mark in its path")
+    if scheme != "sqlite" and (problem := postgres_options_problem(url)):
+        environment.note(name, problem)
+    if environment.dev and scheme != "sqlite":
+        environment.note(name, "--dev has no login and keeps to SQLite; leave this out, or --dev")
+    if not environment.create and url.startswith("sqlite:////") and not environment.problems:
+        _require_file(environment, Path(url.removeprefix("sqlite:///")))
+    return Secret("postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url)
+
+
+def embedded_database(environment: Environment) -> str:
+    """Return the URL of the database in the data directory."""
+    return f"sqlite:///{environment.data_dir / 'registry.db'}"
+
+
+def is_embedded(environment: Environment, values: Values) -> bool:
+    """Return whether the database is the one in the data directory."""
+    url: Secret = values["database_url"]
+    return url.reveal() == embedded_database(environment)
+
+
+def uses_sqlite(values: Values) -> bool:
+    """Return whether the database is SQLite's."""
+    url: Secret = values["database_url"]
+    return url.reveal().startswith("sqlite")
+
+
+def database_prepared(environment: Environment, name: str, _values: Values) -> bool | None:
+    """Return None for prepared statements where there is no pooler in between."""
+    text = environment.choice(name, ("auto", "true", "false"), "auto")
+    return None if text == "auto" else text == "true"
+
+
+def storage_url(environment: Environment, name: str, _values: Values) -> str:
+    """Return the URL of the store; by default that of a directory below the data directory."""
+    default = (environment.data_dir / "artifacts").as_uri()
+    return environment.checked(name, environment.text(name) or default, storage_url_problem)
+
+
+def secret_key(environment: Environment, name: str, values: Values) -> Secret:
+    """Return the secret key; with SQLite it is kept in the data directory unless the variable has it."""
+    text = environment.text(name)
+    if text is None and uses_sqlite(values):
+        return Secret("" if environment.problems else _kept_secret(environment, environment.data_dir / "secret-key"))
+    if text is None:
+        environment.problems.setdefault("REGISTRY_SECRET_KEY", "must be set, the same for every replica: " + _ADVICE)
+    elif len(text) < SECRET_LENGTH:
+        environment.note(name, f"must have {SECRET_LENGTH} characters or more: {_ADVICE}")
+    return Secret(text or "")
+
+
+def previous_keys(environment: Environment, name: str, _values: Values) -> tuple[Secret, ...]:
+    """Return the earlier secret keys, each once."""
+    keys = (environment.text(name) or "").split()
+    if any(len(key) < SECRET_LENGTH for key in keys):
+        environment.note(
+            name, f"must be earlier keys of {SECRET_LENGTH} characters or more, separated by spaces or lines"
+        )
+    return tuple(map(Secret, dict.fromkeys(keys)))
+
+
+def tracking_servers(environment: Environment, name: str, _values: Values) -> tuple[Tracking, ...]:
+    """Return the upstream MLflow tracking servers."""
+    text = environment.text(name)
+    try:
+        return tracking.parse(text) if text else ()
+    except ValueError as error:
+        environment.note(name, str(error))
+        return ()
+
+
+def tracing(environment: Environment, name: str, _values: Values) -> bool:
+    """Return whether there are traces; refuse at the start what would only be noticed when they are needed."""
+    is_wanted = environment.flag(name, default=False)
+    if is_wanted and not _installed("opentelemetry.exporter.otlp.proto.http"):
+        environment.note(name, "needs the extra otel: in a checkout, pip install '.[server,otel]'")
+    elif is_wanted and not any(os.environ.get(variable) for variable in _OTLP):
+        environment.note(name, f"needs {_OTLP[0]}, where the traces go to")
+    return is_wanted
+
+
+def metrics_token(environment: Environment, name: str, _values: Values) -> Secret | None:
+    """Return the token of /metrics."""
+    token = environment.text(name)
+    if token is None:
+        return None
+    if len(token) < METRICS_TOKEN_LENGTH or not re.fullmatch(r"[!-~]+", token):
+        environment.note(name, f"must have {METRICS_TOKEN_LENGTH} or more visible ASCII characters: {_ADVICE}")
+    return Secret(token)
+
+
+def bind_problem(bind: str, *, dev: bool) -> str | None:
+    """Return why the service cannot listen on *bind*."""
+    host, _, port = bind.rpartition(":")
+    if not host or not _PORT.match(port) or int(port) > 65_535:
+        return "must be HOST:PORT"
+    if dev and host.strip("[]") not in {"127.0.0.1", "localhost", "::1"}:
+        return "--dev has no login and must stay on the loopback address (127.0.0.1, localhost or [::1])"
+    return None
+
+
+def make_data_dir(environment: Environment) -> None:
+    """Make the directory of the embedded database, also where no key is kept in it."""
+    try:
+        environment.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        text = f"{environment.data_dir} cannot be made: {error.strerror}"
+        environment.note("data_dir", f"{text}; name another (--data-dir), or let this user write")
+
+
+def _require_file(environment: Environment, path: Path) -> None:
+    """Refuse a missing database: a command in the wrong directory must not make another registry."""
+    if not path.exists():
+        made = "registry serve --dev or registry db upgrade makes a new one"
+        environment.note(
+            "data_dir" if path == environment.data_dir / "registry.db" else "database_url",
+            f"there is no registry at {path}: set the directory in which registry serve keeps it (--data-dir or "
+            f"REGISTRY_DATA_DIR), or its REGISTRY_DATABASE_URL; {made}",
+        )
+
+
+def _kept_secret(environment: Environment, path: Path) -> str:
+    try:
+        found = own_secret(path) if environment.create or path.exists() else None
+    except (OSError, ValueError) as error:
+        environment.note("data_dir", f"cannot keep the secret key in {path}: {error}")
+        return ""
+    if found is None:
+        environment.note(
+            "secret_key",
+            f"is not set, and there is no {path}: set REGISTRY_DATA_DIR as for registry serve, whose key is there",
+        )
+        return ""
+    if len(found) < SECRET_LENGTH:
+        environment.note(
+            "secret_key",
+            f"the file {path} has fewer than {SECRET_LENGTH} characters: restore it, or remove it for a new one, "
+            "which voids every token",
+        )
+    return found
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # one of the packages around it
+        return False
