@@ -18,9 +18,9 @@ from types import FrameType
 import structlog
 from flask import Flask
 
-from registry.api.schemas.imports import registration_of
 from registry.db import times
 from registry.domain.errors import Unavailable
+from registry.domain.import_documents import registration_of
 from registry.http.context import EXTENSION, Adapters
 from registry.services import audit, leases
 from registry.services.artifacts import mlflow_sources, multipart

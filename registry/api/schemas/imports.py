@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load
+from marshmallow import fields, post_load
 
 from registry.api.schemas.fields import Flag, Instant, Strict, Text, View, about, shown
-from registry.api.schemas.versions import VersionBody, evaluations_of
+from registry.api.schemas.versions import VersionBody
 from registry.domain import locations
-from registry.domain.errors import Invalid
-from registry.domain.manifest import File
-from registry.domain.registrations import Registration
-from registry.rules.listing import listed
+from registry.domain.import_documents import ImportRequest
 
 OPTIONS = frozenset({"allow_secrets", "default_ignores", "create_model"})  # of the import, no facts of the version
 
@@ -38,10 +33,11 @@ class ImportBody(VersionBody):
         metadata=about("Create the model unless there is one. If no version comes of it, the model is deleted again.")
     )
 
-    @post_load(pass_original=True)
-    def _make(self, data: dict[str, Any], original: Mapping[str, Any], **_: Any) -> Any:
-        evaluations_of(data.get("evaluations", ()), data.get("datasets", ()))
-        return {"source": original["source"], "facts": {name: original[name] for name in original.keys() - {"source"}}}
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Any:
+        options = {name: data.pop(name) for name in OPTIONS & data.keys()}
+        source = data.pop("source")
+        return ImportRequest(source, super()._make(data | {"files": ()}), **options)
 
 
 class ImportView(View):
@@ -60,25 +56,3 @@ class ImportView(View):
     finished_at = Instant(**shown("When it was done, or failed.", null=True))
     ignored = fields.List(fields.String(), **shown("What was left out by default: the first 100 paths."))
     ignored_count = fields.Integer(**shown("How many files and directories were left out by default."))
-
-
-def registration_of(facts: Mapping[str, Any], files: Sequence[File]) -> Registration:
-    """The registration that the facts of an :class:`ImportBody` ask for. Raises Invalid."""
-    said = {name: facts[name] for name in facts.keys() - OPTIONS}
-    try:
-        made: Registration = VersionBody().load({**said, "files": [asdict(file) for file in files]})
-    except ValidationError as error:  # the rules may have changed since the facts were taken
-        wrong = listed(list(_flattened(error.messages_dict)), "; ")
-        raise Invalid(
-            f"what the request says of the version breaks a rule: {wrong}", errors=error.messages_dict
-        ) from error
-    return made
-
-
-def _flattened(messages: Any, place: str = "") -> Iterator[str]:
-    """The texts of nested messages, each after the place that it is about."""
-    if isinstance(messages, Mapping):
-        for name, inner in messages.items():
-            yield from _flattened(inner, f"{place}.{name}" if place else str(name))
-    else:
-        yield from (f"{place}: {text}" for text in messages)

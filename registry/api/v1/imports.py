@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from flask import url_for
@@ -11,6 +10,7 @@ from registry.api.blueprint import Blueprint
 from registry.api.schemas.imports import ImportBody, ImportView
 from registry.db.records import ImportRecord
 from registry.domain.access import Permission
+from registry.domain.import_documents import ImportRequest
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, protected_aliases, settings, sources
@@ -27,12 +27,11 @@ def _import_location(asked: ImportRecord) -> str:
 @blueprint.arguments(ImportBody)
 @blueprint.response(202, ImportView, location=_import_location)
 @requires(Permission.VERSION_IMPORT)
-def import_version(body: dict[str, Any], model: str) -> ImportRecord:
+def import_version(body: ImportRequest, model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""
     return import_jobs.request(
         model,
-        body["source"],
-        body["facts"],
+        body,
         actor=current_actor(),
         sources=sources(),
         protected=protected_aliases(),

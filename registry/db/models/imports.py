@@ -15,7 +15,8 @@ from registry.db.models.artifacts import Leased, parked_index
 class Import(Leased, Base):
     """A version to be made from a location. ``state``: pending, running, done or failed.
 
-    ``facts`` is the body of the request, ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
+    ``facts`` is the document of the request (``domain.import_documents``, or ``kind`` and what it needs where a version
+    waits for its files), ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
     ``permissions`` are those that the request exercised: the worker acts with them and no others.
     ``token_id`` is the token that asked; once it is revoked the import fails. ``seal`` covers what is asked for and in
     whose name, until it is done (``services.seals``). ``ignored`` has the first paths that were left out, and how many

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from registry.db.session import look_up, reading, transaction
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
+from registry.domain.import_documents import ImportRequest
 from registry.domain.manifest import File
 from registry.domain.registrations import Registration
 from registry.domain.stages import Lifecycle
@@ -51,39 +53,38 @@ IGNORED = 100  # paths of what was left out that an import lists
 
 def request(
     model: str,
-    source: str,
-    facts: Mapping[str, Any],
+    wanted: ImportRequest,
     *,
     actor: Actor,
     sources: Sources,
     protected: Collection[str],
     lifecycle: Lifecycle,
 ) -> ImportRecord:
-    """Ask for a version of the files at *source*; *facts* are all else that its registration says, as it was sent.
+    """Request a version of the files at a location.
 
-    With ``create_model`` among them the model is made, in *lifecycle*, unless there is one; it is deleted again when no
+    With ``create_model`` the model is made, in *lifecycle*, unless there is one; it is deleted again when no
     version comes of it. Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or
     Forbidden for a protected alias when *actor* may not promote.
     """
-    if not sources.allows(source):
+    if not sources.allows(wanted.source):
         text = (
             "is not below a location that this registry may fetch from (REGISTRY_IMPORT_SOURCES); "
             "none is allowed by default"
         )
         raise Invalid.field("source", text)
     with unit_of_work() as session:
-        if facts.get("create_model"):
+        if wanted.create_model:
             held, made = models.lock_or_create(session, model, actor=actor, default=lifecycle)
         else:
             held, made = catalog.lock_model(session, model), False
-        for alias in facts.get("aliases", ()):
+        for alias in wanted.registration.aliases:
             authority.require_to_point(actor, held, alias, protected)
         event = audit.begin(held)
-        wanted = Import(
+        row = Import(
             id=str(uuid.uuid4()),
             model_id=held.id,
-            source=source,
-            facts={name: said for name, said in facts.items() if name != "create_model" or made},
+            source=wanted.source,
+            facts=replace(wanted, create_model=made).document(),
             state=ImportState.PENDING,
             files=0,
             bytes=0,
@@ -92,10 +93,10 @@ def request(
             permissions=sorted(actor.exercised),
             token_id=actor.token_id,
         )
-        row_seals.seal_import(wanted)
-        session.add(wanted)
-        _record_import(session, held, wanted, event, "import.requested", actor=actor, source=source)
-        return answer(session, _import_record(session, wanted))
+        row_seals.seal_import(row)
+        session.add(row)
+        _record_import(session, held, row, event, "import.requested", actor=actor, source=wanted.source)
+        return answer(session, _import_record(session, row))
 
 
 def describe(import_id: str) -> ImportRecord:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import insert, select
 
-from registry.api.schemas.imports import registration_of
+from registry.api.schemas.versions import VersionBody
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.models import Import, Upload
 from registry.db.session import db, reading, transaction
+from registry.domain.import_documents import registration_of
+from registry.domain.manifest import File
 from registry.domain.registrations import Registration
 from registry.http.context import EXTENSION
 from registry.services.imports import import_jobs
@@ -321,6 +324,67 @@ def test_bytes_that_were_found_damaged_are_repaired_by_an_import(
     assert done["state"] == "done"
     assert importer.files(1) == {"a.bin": content}
     assert importer.files(1, "other") == {"model.bin": content}
+
+
+FACTS: dict[str, Any] = {
+    "description": "of another bucket",
+    "tags": {"team": "risk"},
+    "params": {"depth": "6"},
+    "metrics": {"auc": 1},
+    "evaluations": [{"metrics": {"f1": 0.5}, "dataset_name": "holdout", "step": None}],
+    "framework": "sklearn",
+    "signature": {"inputs": []},
+    "run": {"system": "ci", "id": "7", "metrics": {"loss": 2}, "started_at": "2026-11-21t13:05:02+01:00", "url": None},
+    "code": {"repo": "https://git.test/fraud", "commit": "abc", "dirty": False},
+    "environment": {"python": "3.11.7", "image_digest": None},
+    "datasets": [{"name": "holdout", "digests": ["sha256:" + "a" * 64], "role": "test"}],
+    "parents": [{"model": "fraud", "version": 1}] * 2,
+    "aliases": ["champion", "champion"],
+    "default_ignores": True,
+    "allow_secrets": False,
+    "create_model": False,
+}
+
+
+def kept_facts(app: Flask) -> dict[str, Any]:
+    with app.app_context(), reading() as session:
+        return session.scalars(select(Import.facts)).one()
+
+
+def test_two_releases_read_the_requests_that_the_other_one_keeps(importing: Importing, https: HttpsServer) -> None:
+    """Earlier releases kept the request's body, and read it by the API's schema."""
+    files = [File("a.bin", 1, "0" * 64)]
+    importing.ask(https.serve("/models/a.bin", Reply(b"a")), **FACTS)
+    document = kept_facts(importing.app)
+
+    def read_by_an_earlier_release(facts: dict[str, Any]) -> Registration:
+        options = {"allow_secrets", "default_ignores", "create_model"}
+        body = {name: facts[name] for name in facts.keys() - options} | {"files": [asdict(file) for file in files]}
+        found: Registration = VersionBody().load(body)
+        return found
+
+    assert read_by_an_earlier_release(FACTS) == read_by_an_earlier_release(document)
+    assert registration_of(document, files) == registration_of(FACTS, files) == read_by_an_earlier_release(FACTS)
+
+
+def test_a_request_that_a_later_release_keeps_waits_for_that_release(importing: Importing, https: HttpsServer) -> None:
+    asked = importing.ask(https.serve("/models/a.bin", Reply(b"a")))
+    importing.keep(facts={"format": 2, "registration": {}})
+
+    assert importing.work()
+
+    assert importing.now(asked)["state"] == "running"
+    assert "a later release has to do it" in importing.now(asked)["reason"]
+
+
+def test_a_request_without_meaning_fails(importing: Importing, https: HttpsServer) -> None:
+    asked = importing.ask(https.serve("/models/a.bin", Reply(b"a")))
+    importing.keep(facts={"run": {"system": "ci"}, "datasets": 5})
+
+    assert importing.work()
+
+    assert importing.now(asked)["state"] == "failed"
+    assert "cannot be read" in importing.now(asked)["reason"]
 
 
 CHANGES: list[dict[str, Any]] = [
