@@ -5,12 +5,9 @@ from __future__ import annotations
 import functools
 import hmac
 import platform
-import threading
-import time
 from collections.abc import Iterable
 from importlib.metadata import version
 
-import structlog
 from flask import Blueprint, Flask, Response, current_app, request
 from flask.blueprints import BlueprintSetupState
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -24,14 +21,13 @@ from registry.http.context import EXTENSION, Adapters, settings, store
 from registry.services.monitoring import gauges, health
 from registry.services.monitoring.gauges import Gauge
 from registry.storage.checked import Store
-from registry.telemetry import processes, shared_values
+from registry.telemetry import periodic, processes, shared_values
 from registry.telemetry.latest_text import LatestText
 from registry.telemetry.meters import meters
 
 blueprint = Blueprint("metrics", __name__)
 CACHE = "model-registry-metrics"
 WATCH_SECONDS = 1.0
-log = structlog.get_logger(__name__)
 
 
 class _Database(Collector):
@@ -84,16 +80,11 @@ def watch(app: Flask) -> None:
     adapters: Adapters = app.extensions[EXTENSION]
     seconds = adapters.settings.metrics_cache_seconds
 
-    def run() -> None:
-        while True:
-            time.sleep(WATCH_SECONDS)
-            try:
-                with app.app_context():
-                    latest.renew_early(seconds)
-            except Exception:
-                log.exception("metrics_not_rendered")
+    def renew() -> None:
+        with app.app_context():
+            latest.renew_early(seconds)
 
-    threading.Thread(target=run, name="metrics", daemon=True).start()
+    periodic.repeat("metrics", renew, seconds=WATCH_SECONDS)
 
 
 @blueprint.get("/metrics")

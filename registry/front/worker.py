@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import queue
@@ -10,7 +9,6 @@ import select
 import socket
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
@@ -18,32 +16,27 @@ from typing import Any, ClassVar
 from gunicorn.workers import base
 
 from registry.front import refusals, request_head
+from registry.front.acceptor import Acceptor
 from registry.front.connection import Connection, State
 from registry.front.connection_counts import Shares
 from registry.front.exchange import Exchange
 from registry.front.limits import (
-    ACCEPTED_AT_ONCE,
-    BODIES_BYTES,
     BODY_BYTES,
     HEAD_BYTES,
     LINGER_BYTES,
     LINGER_SECONDS,
     ORPHAN_SECONDS,
     REQUEST_LINE_BYTES,
-    RESPONSES_BYTES,
     WAITING_PROBES,
-    YIELD_SECONDS,
     Limits,
     most_connections,
 )
-from registry.front.memory_budget import Budget
+from registry.front.open_connections import READ, WRITE, OpenConnections
 from registry.front.transfers import Admission, Transfers
 
 PROBES = ((b"/livez", b"/health"), (b"/readyz",))  # each group has one thread; /health is MLflow's
 _TICK_SECONDS = 0.5
 _RECEIVE_BYTES = 256 * 1024
-_READ, _WRITE = select.EPOLLIN | select.EPOLLONESHOT, select.EPOLLOUT | select.EPOLLONESHOT
-_NO_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def make(limits: Limits) -> type[Worker]:
@@ -54,9 +47,7 @@ def make(limits: Limits) -> type[Worker]:
 class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     """A process that serves HTTP/1 in the clear, for Linux.
 
-    A connection is armed in the poller for one event at a time (EPOLLONESHOT). Thus the loop and a thread never have
-    it at once, and a thread hands it back without waking the loop. gunicorn's access log and its request hooks are not
-    used: the application logs each request.
+    gunicorn's access log and its request hooks are not used: the application logs each request.
     """
 
     limits: ClassVar[Limits] = Limits()
@@ -71,20 +62,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
     def init_process(self) -> None:
         places = self.limits.transfers or max(1, self.cfg.threads // 2)
-        self.connections: dict[int, Connection] = {}
-        self.bodies, self.responses = Budget(BODIES_BYTES), Budget(RESPONSES_BYTES)
+        self._is_counted = True
+        self.connections = OpenConnections(most_connections(self.cfg.worker_connections), self._note_count)
+        self.responses = self.connections.responses
+        self._acceptor = Acceptor(self.sockets, self.connections, self._open, shares=self.shares, process=self.age)
         self._jobs: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
         self._probes: dict[bytes, queue.SimpleQueue[Exchange | None]] = {}
         for paths in PROBES:
             self._probes |= dict.fromkeys(paths, queue.SimpleQueue())
         self.transfers: Transfers[Exchange] = Transfers(places, self._jobs.put)
-        self._poller = select.epoll()
-        self._listeners: dict[int, socket.socket] = {sock.fileno(): sock.sock for sock in self.sockets}
-        self._accepting = False
-        self._yielding: tuple[float, int] | None = None  # until when, and the least share of the others then
-        self._is_counted = True
-        self._ended: Counter[str] = Counter()
-        self._most_connections = most_connections(self.cfg.worker_connections)
         self._threads = max(self.cfg.threads, places + 1)  # one is left for what is no transfer
         self._stopping_at: float | None = None
         super().init_process()
@@ -93,15 +79,17 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         """Serve until SIGTERM or the master's end, then finish what was begun within the grace period."""
         for jobs in [self._jobs] * self._threads + list(set(self._probes.values())):
             threading.Thread(target=_work, args=(jobs,), daemon=True).start()
-        self._poller.register(self.PIPE[0], select.EPOLLIN)
-        self._note_share()
-        self._accept_connections(True)
+        self.connections.poller.register(self.PIPE[0], select.EPOLLIN)
+        self._note_count(0)
+        self._acceptor.enable()
         while self.alive and not self._is_orphan():
             self._turn(_TICK_SECONDS)
         if self.alive:
             self.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
-        self._stop_listening()
+        self._is_counted = False
+        self.shares.leave(self.age)
+        self._acceptor.stop(self.cfg.backlog)
         self._stopping_at = time.monotonic()
         end = self._stopping_at + self.cfg.graceful_timeout
         while self.connections and time.monotonic() < end:
@@ -128,7 +116,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             else:
                 connection.measure(0)
                 connection.state, connection.since = State.WRITING, time.monotonic()
-                self._arm(connection, _WRITE)
+                self.connections.arm(connection, WRITE)
         except OSError as error:
             self.abandon(connection, error)
 
@@ -138,16 +126,16 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
 
         with suppress(Exception):  # to answer is more important than to count
             meters().refusals.labels(code).inc()
-        self._ended[f"was refused ({code})"] += 1
+        self.connections.count_end(f"was refused ({code})")
         connection.unsent += response
         self.settle(connection, keep=False)
 
     def abandon(self, connection: Connection, error: OSError) -> None:
         """Close a connection whose client is gone or makes no progress."""
         if isinstance(error, TimeoutError):
-            self._ended["made no progress with a body"] += 1
+            self.connections.count_end("made no progress with a body")
             connection.abort()
-        self._discard(connection)
+        self.connections.discard(connection)
 
     @contextmanager
     def yielding(self) -> Iterator[None]:
@@ -169,14 +157,13 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             self._tick(now)
-        if self._yielding is not None:
-            seconds = min(seconds, self._end_of_yielding(*self._yielding, now))
-        for fd, _ in self._poller.poll(seconds):
+        seconds = min(seconds, self._acceptor.seconds_of_yielding(now))
+        for fd, _ in self.connections.poller.poll(seconds):
             connection = self.connections.get(fd)
             if connection is not None:
                 self._advance(connection)
-            elif fd in self._listeners:
-                self._accept_in_turn(self._listeners[fd])
+            elif self._acceptor.has(fd):
+                self._acceptor.accept_in_turn(fd)
             elif fd == self.PIPE[0]:
                 with suppress(BlockingIOError):
                     os.read(fd, 4096)
@@ -186,16 +173,14 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     def _tick(self, now: float) -> None:
         """Look at every deadline, a few times a second."""
         self.notify()
-        for connection in list(self.connections.values()):
+        for connection in self.connections.all():
             with suppress(OSError):
                 self._expire(connection, now)
         for transfer in self.transfers.expired(now):
             transfer.refuse()
-        ended, self._ended = self._ended, Counter()
-        for reason, count in list(ended.items()):
-            self.log.info("Closed %d connections: the client %s", count, reason)
-        if self.alive and self._yielding is None:
-            self._accept_connections(len(self.connections) < self._most_connections)
+        self.connections.log_ends(self.log)
+        if self.alive:
+            self._acceptor.enable()
 
     def _expire(self, connection: Connection, now: float) -> None:
         if connection.state is State.BUSY:
@@ -204,9 +189,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             connection.measure(now - connection.since)
             connection.since = now
             if connection.writing.is_exhausted:
-                self._ended["took no bytes of its response"] += 1
+                self.connections.count_end("took no bytes of its response")
                 connection.abort()
-                self._discard(connection)
+                self.connections.discard(connection)
             return
         idle = connection.state is State.READING and not connection.received
         if idle and self._stopping_at is not None:
@@ -214,102 +199,22 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if now < connection.deadline:
             return
         if connection.state is State.LINGERING or idle or not connection.received.strip():
-            self._discard(connection)
+            self.connections.discard(connection)
         else:
             connection.state = State.BUSY
             self.refuse(connection, *refusals.late(connection.head.path if connection.head else b""))
 
-    def _accept_connections(self, enabled: bool) -> None:
-        if enabled == self._accepting:
-            return
-        for fd in self._listeners:
-            if enabled:
-                self._listeners[fd].setblocking(False)
-                self._poller.register(fd, select.EPOLLIN)
-            else:
-                self._poller.unregister(fd)
-        self._accepting = enabled
-
-    def _accept_in_turn(self, listener: socket.socket) -> None:
-        """Accept a connection, unless another process has fewer: then leave it to that one for a moment."""
-        least = self.shares.least_of_others(self.age)
-        if least is None or len(self.connections) <= least:
-            self._accept(listener)
-        else:
-            self._yielding = (time.monotonic() + YIELD_SECONDS, least)
-            self._accept_connections(False)
-
-    def _end_of_yielding(self, until: float, least: int, now: float) -> float:
-        """Return the seconds until the moment is over; then accept again, all that waits where no other process did."""
-        if now < until:
-            return until - now
-        self._yielding = None
-        if self.shares.least_of_others(self.age) == least:
-            for listener in self._listeners.values():
-                for _ in range(ACCEPTED_AT_ONCE):
-                    if not self._accept(listener):
-                        break
-        self._accept_connections(len(self.connections) < self._most_connections)
-        return _TICK_SECONDS
-
-    def _note_share(self) -> None:
+    def _note_count(self, count: int) -> None:
         if self._is_counted:
-            self.shares.note(self.age, len(self.connections))
+            self.shares.note(self.age, count)
 
     def _is_orphan(self) -> bool:
         return bool(self.ppid != os.getppid())
 
-    def _stop_listening(self) -> None:
-        """Close the listeners: connections that nothing accepts would hang, and the next server needs the port.
-
-        Connections that the kernel has completed are accepted first; the last process to close would reset them.
-        """
-        self._yielding, self._is_counted = None, False
-        self._accept_connections(False)
-        self.shares.leave(self.age)
-        for listener in self._listeners.values():
-            for _ in range(self.cfg.backlog):
-                if not self._accept(listener):
-                    break
-        self._listeners.clear()
-        for sock in self.sockets:
-            sock.close()
-
-    def _accept(self, listener: socket.socket) -> bool:
-        """Accept a connection; return whether there was one, and a place for it."""
-        if len(self.connections) >= self._most_connections and not self._make_room():
-            self._accept_connections(False)  # until the next tick
-            return False
-        try:
-            sock, client = listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return False  # another worker was faster, or the client is gone
-        except OSError as error:
-            if error.errno not in _NO_FILES:
-                raise
-            if not self._make_room():
-                self._accept_connections(False)
-            return False
-        sock.setblocking(False)
-        connection = Connection(sock, client, listener.getsockname(), self.cfg, stall_seconds=self.limits.stall_seconds)
+    def _open(self, sock: socket.socket, client: Any, server: Any) -> Connection:
+        connection = Connection(sock, client, server, self.cfg, stall_seconds=self.limits.stall_seconds)
         connection.deadline = time.monotonic() + self.limits.header_seconds
-        self.connections[connection.fd] = connection
-        self._poller.register(connection.fd, _READ)
-        self._note_share()
-        return True
-
-    def _make_room(self) -> bool:
-        """Close the connection that is missed least: one that ends, is idle, or has the oldest incomplete request."""
-        ranked = [
-            (connection.state is not State.LINGERING, bool(connection.received), connection.deadline, fd)
-            for fd, connection in list(self.connections.items())
-            if connection.state in (State.LINGERING, State.READING)
-        ]
-        if not ranked:
-            return False
-        self._ended["gave way to others"] += 1
-        self._discard(self.connections[min(ranked)[-1]])
-        return True
+        return connection
 
     def _advance(self, connection: Connection) -> None:
         """Go on with a connection that can be read or written."""
@@ -321,17 +226,17 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             elif connection.state is State.LINGERING:
                 self._linger(connection)
         except OSError:
-            self._discard(connection)
+            self.connections.discard(connection)
         except Exception:
             self.log.exception("Error on a connection")
-            self._discard(connection)
+            self.connections.discard(connection)
 
     def _receive(self, connection: Connection) -> None:
         try:
             data = connection.sock.recv(_RECEIVE_BYTES)
         except BlockingIOError:
             if not connection.received:
-                self._arm(connection, _READ)
+                self.connections.arm(connection, READ)
                 return
             data = b""  # the next request was received with the one before
         else:
@@ -349,7 +254,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     def _end_early(self, connection: Connection) -> None:
         """The client sends no more; if that is in the middle of a request, it may still read what is wrong."""
         if not connection.received.strip():
-            self._discard(connection)
+            self.connections.discard(connection)
             return
         connection.state = State.BUSY
         path = connection.head.path if connection.head else b""
@@ -373,18 +278,18 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             return
         missing = found.size + found.body - len(connection.received)
         if missing <= 0:
-            connection.give_back(self.bodies, self.responses)
+            connection.give_back(self.connections.bodies, self.responses)
             self._start(connection)
-        elif connection.taken_in or (found.body <= BODY_BYTES and self.bodies.take(found.body)):
+        elif connection.taken_in or (found.body <= BODY_BYTES and self.connections.bodies.take(found.body)):
             connection.taken_in = found.body
             connection.since, connection.deadline = now, now + connection.reading.seconds_left
-            self._arm(connection, _READ)
+            self.connections.arm(connection, READ)
         else:
             self._start_transfer(connection)
 
     def _await_head(self, connection: Connection) -> None:
         if connection.searched <= HEAD_BYTES and not request_head.is_hopeless(connection.received):
-            self._arm(connection, _READ)
+            self.connections.arm(connection, READ)
             return
         connection.state = State.BUSY
         begun = request_head.unfinished(connection.received)
@@ -420,40 +325,29 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if connection.flush():
             self._after_response(connection)
         else:
-            self._arm(connection, _WRITE)
+            self.connections.arm(connection, WRITE)
 
     def _after_response(self, connection: Connection) -> None:
         now = time.monotonic()
-        connection.give_back(self.bodies, self.responses)
+        connection.give_back(self.connections.bodies, self.responses)
         if connection.keep:
             connection.next_request()
             connection.state, connection.deadline = State.READING, now + self.cfg.keepalive
             # A socket can be written at once: so the loop looks at what was received already.
-            self._arm(connection, _READ | (select.EPOLLOUT if connection.received else 0))
+            self.connections.arm(connection, READ | (select.EPOLLOUT if connection.received else 0))
         else:
             connection.sock.shutdown(socket.SHUT_WR)
             connection.state, connection.deadline = State.LINGERING, now + LINGER_SECONDS
-            self._arm(connection, _READ)
+            self.connections.arm(connection, READ)
 
     def _linger(self, connection: Connection) -> None:
         """Read what the client still sends: closing at once would take the response from it."""
         data = connection.sock.recv(_RECEIVE_BYTES)
         connection.lingered += len(data)
         if data and connection.lingered <= LINGER_BYTES:
-            self._arm(connection, _READ)
+            self.connections.arm(connection, READ)
         else:
-            self._discard(connection)
-
-    def _arm(self, connection: Connection, events: int) -> None:
-        """Return the connection to the loop; the caller must not touch it afterwards."""
-        self._poller.modify(connection.fd, events)
-
-    def _discard(self, connection: Connection) -> None:
-        if self.connections.get(connection.fd) is connection:  # before the number is used again
-            del self.connections[connection.fd]
-            self._note_share()
-        connection.give_back(self.bodies, self.responses)
-        connection.sock.close()
+            self.connections.discard(connection)
 
 
 def _work(jobs: queue.SimpleQueue[Exchange | None]) -> None:

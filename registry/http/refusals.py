@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import threading
-import time
 from contextlib import suppress
 from typing import Any
 
-import structlog
 from flask import Flask, current_app, g, request
 
 from registry.db import times
@@ -17,8 +14,7 @@ from registry.http import access
 from registry.http.context import EXTENSION, Adapters, adapters
 from registry.services.usage.hourly_counts import FLUSH_SECONDS, HourlyCounts
 from registry.services.usage.refusals import RECORDED
-
-log = structlog.get_logger(__name__)
+from registry.telemetry import periodic
 
 
 def note(error: RegistryError) -> None:
@@ -45,13 +41,11 @@ def watch(app: Flask) -> None:
     """
     found: Adapters = app.extensions[EXTENSION]
 
-    def run() -> None:
-        while True:
-            time.sleep(FLUSH_SECONDS)
-            for counts in (found.refusals, found.downloads):
-                _flush(app, counts)
+    def flush() -> None:
+        for counts in (found.refusals, found.downloads):
+            _flush(app, counts)
 
-    threading.Thread(target=run, name="counts", daemon=True).start()
+    periodic.repeat("counts", flush, seconds=FLUSH_SECONDS)
     for counts in (found.refusals, found.downloads):
         atexit.register(_flush, app, counts)
 

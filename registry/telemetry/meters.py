@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.registry import Collector
 
 from registry.domain.stages import Kind
-from registry.telemetry import shared_values
+from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
 
@@ -157,10 +156,9 @@ def watch(pool: Pool, *, max_overflow: int) -> None:
     To be called in the process that serves, after any fork.
     """
 
-    def look() -> None:
-        while True:
-            meters().pool(pool, max_overflow=max_overflow)
-            meters().log()
-            time.sleep(POOL_SECONDS)
+    def note() -> None:
+        meters().pool(pool, max_overflow=max_overflow)
+        meters().log()
 
-    threading.Thread(target=look, name="watch", daemon=True).start()
+    note()
+    periodic.repeat("watch", note, seconds=POOL_SECONDS)

@@ -351,11 +351,11 @@ def kept_facts(app: Flask) -> dict[str, Any]:
         return session.scalars(select(Import.facts)).one()
 
 
-def test_two_releases_read_the_requests_that_the_other_one_keeps(importing: Importing, https: HttpsServer) -> None:
+def test_two_releases_read_the_requests_that_the_other_one_keeps(importer: Importer, https: HttpsServer) -> None:
     """Earlier releases kept the request's body, and read it by the API's schema."""
     files = [File("a.bin", 1, "0" * 64)]
-    importing.ask(https.serve("/models/a.bin", Reply(b"a")), **FACTS)
-    document = kept_facts(importing.app)
+    importer.ask(https.serve("/models/a.bin", Reply(b"a")), **FACTS)
+    document = kept_facts(importer.app)
 
     def read_by_an_earlier_release(facts: dict[str, Any]) -> Registration:
         options = {"allow_secrets", "default_ignores", "create_model"}
@@ -367,24 +367,24 @@ def test_two_releases_read_the_requests_that_the_other_one_keeps(importing: Impo
     assert registration_of(document, files) == registration_of(FACTS, files) == read_by_an_earlier_release(FACTS)
 
 
-def test_a_request_that_a_later_release_keeps_waits_for_that_release(importing: Importing, https: HttpsServer) -> None:
-    asked = importing.ask(https.serve("/models/a.bin", Reply(b"a")))
-    importing.keep(facts={"format": 2, "registration": {}})
+def test_a_request_that_a_later_release_keeps_waits_for_that_release(importer: Importer, https: HttpsServer) -> None:
+    asked = importer.ask(https.serve("/models/a.bin", Reply(b"a")))
+    importer.keep(facts={"format": 2, "registration": {}})
 
-    assert importing.work()
+    assert importer.work()
 
-    assert importing.now(asked)["state"] == "running"
-    assert "a later release has to do it" in importing.now(asked)["reason"]
+    assert importer.now(asked)["state"] == "running"
+    assert "a later release has to do it" in importer.now(asked)["reason"]
 
 
-def test_a_request_without_meaning_fails(importing: Importing, https: HttpsServer) -> None:
-    asked = importing.ask(https.serve("/models/a.bin", Reply(b"a")))
-    importing.keep(facts={"run": {"system": "ci"}, "datasets": 5})
+def test_a_request_without_meaning_fails(importer: Importer, https: HttpsServer) -> None:
+    asked = importer.ask(https.serve("/models/a.bin", Reply(b"a")))
+    importer.keep(facts={"run": {"system": "ci"}, "datasets": 5})
 
-    assert importing.work()
+    assert importer.work()
 
-    assert importing.now(asked)["state"] == "failed"
-    assert "cannot be read" in importing.now(asked)["reason"]
+    assert importer.now(asked)["state"] == "failed"
+    assert "cannot be read" in importer.now(asked)["reason"]
 
 
 CHANGES: list[dict[str, Any]] = [
