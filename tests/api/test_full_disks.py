@@ -17,10 +17,12 @@ from structlog.testing import capture_logs
 from registry.app import create_app
 from registry.config import Settings
 from registry.db.session import db
-from tests.support.api import HOST, Api, Given, expect
-from tests.support.artifacts import Proxy
+from tests.support.api import Api
+from tests.support.artifact_area import ArtifactArea
 from tests.support.databases import Database
-from tests.support.disks import small_disk
+from tests.support.full_disk import small_disk
+from tests.support.registry_builder import in_process
+from tests.support.replies import expect
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 MIB = 1024 * 1024
@@ -49,7 +51,7 @@ def test_no_response_about_a_full_disk_shows_a_path_of_the_server(
     app_on_disk: Flask, disk: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api = Api(app_on_disk.test_client(), database.tokens["all"])
-    Given(api).blob(b"the first upload claims the store")
+    in_process(api).blob(b"the first upload claims the store")
     content = bytes(256 * 1024)
     announced = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     target = expect(201, api.post("/uploads", announced))["target"]
@@ -60,8 +62,8 @@ def test_no_response_about_a_full_disk_shows_a_path_of_the_server(
 
     with capture_logs() as lines:
         refused = {
-            "store": api.client.put(target["url"], data=content, headers=target["headers"], base_url=HOST),
-            "temporary files": Proxy(app_on_disk, database.tokens["all"]).put("a/b", bytes(2 * MIB)),
+            "store": api.send(target, content),
+            "temporary files": ArtifactArea(app_on_disk, database.tokens["all"]).put("a/b", bytes(2 * MIB)),
             "database": [api.post("/models", {"name": f"m{n}", "description": "x" * 30_000}) for n in range(20)][-1],
         }
 
