@@ -159,7 +159,7 @@ def _require_own(settings: Settings) -> identities.Identity:
             finding = store_ownership.examine(app.extensions["model-registry"].store)
         finally:
             db.engine.dispose()
-    if finding.state is store_ownership.State.FOREIGN:
+    if finding.state is store_ownership.OwnershipState.FOREIGN:
         raise Refused(f"{finding.detail}. {store_ownership.FIX}")
     return finding.own
 

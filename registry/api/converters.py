@@ -49,7 +49,7 @@ class ManifestPath(PathConverter):
         return value
 
 
-class Number(BaseConverter):
+class NumberConverter(BaseConverter):
     """A version's number: decimal, without sign or leading zero, within a 32-bit integer."""
 
     def to_python(self, value: str) -> int:
@@ -71,7 +71,7 @@ def register(app: Flask) -> None:
         "model": ModelName,
         "alias": AliasName,
         "manifest_path": ManifestPath,
-        "number": Number,
+        "number": NumberConverter,
         "token": TokenId,
     }
     app.url_map.merge_slashes = False
@@ -96,5 +96,5 @@ def document(api: Api) -> None:
     api.register_converter(ModelName, lambda _: text | {"minLength": 1, "maxLength": names.MODEL_NAME_LENGTH})
     api.register_converter(AliasName, lambda _: text | {"pattern": "^[A-Za-z0-9_-]{1,255}$"})
     api.register_converter(ManifestPath, lambda _: text | {"minLength": 1, "maxLength": paths.PATH_BYTES})
-    api.register_converter(Number, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER})
+    api.register_converter(NumberConverter, lambda _: {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER})
     api.register_converter(TokenId, lambda _: text | {"pattern": "^[0-9A-Za-z]{12}$"})

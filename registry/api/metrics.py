@@ -30,7 +30,7 @@ CACHE = "model-registry-metrics"
 WATCH_SECONDS = 1.0
 
 
-class _Database(Collector):
+class _DatabaseCollector(Collector):
     """Nothing but the fact, when the database does not answer: the other numbers are needed most then."""
 
     def collect(self) -> Iterable[Metric]:
@@ -112,7 +112,7 @@ def _has(token: Secret) -> bool:
 def _render() -> bytes:
     registry = CollectorRegistry(auto_describe=False)
     # The counts come first: what cannot be read of them is a fact of the process.
-    for collector in (meters().collector(), _Process(), _Database(), _Store(store())):
+    for collector in (meters().collector(), _Process(), _DatabaseCollector(), _Store(store())):
         registry.register(collector)
     return generate_latest(registry)
 

@@ -46,7 +46,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownToken:
     """A token as the database had it."""
 
     hash: str
@@ -65,7 +65,7 @@ class Authenticator:
     def __init__(self, *, peppers: Sequence[bytes], seconds: float, failures: LoginFailures) -> None:
         self._peppers = peppers
         self._failures = failures
-        self._known: TTLCache[str, _Known] = TTLCache(_REMEMBERED, seconds)
+        self._known: TTLCache[str, _KnownToken] = TTLCache(_REMEMBERED, seconds)
         self._forgotten = 0
         self._lock = threading.Lock()
 
@@ -109,12 +109,12 @@ class Authenticator:
         self._failures.count(address, token_id)
         return Unauthenticated(REFUSED)
 
-    def _remembered(self, token_id: str) -> _Known | None:
+    def _remembered(self, token_id: str) -> _KnownToken | None:
         with self._lock:
             return self._known.get(token_id)
 
 
-def _read_token(token_id: str) -> _Known | None:
+def _read_token(token_id: str) -> _KnownToken | None:
     asked_at = times.steady()
     found = look_up(_TOKEN, id=token_id)
     if not found:
@@ -132,7 +132,7 @@ def _read_token(token_id: str) -> _Known | None:
         issuer_id=row.created_by,
     )
     credential = Credential(row.id, row.name, row.expires_at, warns_from(row.created_at, row.expires_at))
-    return _Known(row.hash, actor, credential, row.last_used_on)
+    return _KnownToken(row.hash, actor, credential, row.last_used_on)
 
 
 def bearer(header: str | None) -> str | None:
@@ -153,7 +153,7 @@ def basic(header: str | None) -> str | None:
     return token if colon else None
 
 
-def _note_use(known: _Known) -> None:
+def _note_use(known: _KnownToken) -> None:
     """Remember the day of the last use: one write a day, not one a request; a database that takes none is read on."""
     today = times.now().date()
     if known.last_used_on == today:

@@ -12,9 +12,9 @@ from registry.client.fields import given
 from registry.client.registration import Facts
 from registry.client.types import Code, Dataset, Evaluation, Run
 from registry.rules import lineage_limits, mlflow_runs, mlflow_tags
-from registry.rules.mlflow_runs import SYSTEM, DatasetMetric, Limits, Logged, Measurement
+from registry.rules.mlflow_runs import SYSTEM, DatasetMetric, Logged, Measurement, RunLimits
 
-_LIMITS = Limits(lineage_limits.ENTRIES, lineage_limits.PARAM_LENGTH, lineage_limits.RUN_TAG_LENGTH)
+_LIMITS = RunLimits(lineage_limits.ENTRIES, lineage_limits.PARAM_LENGTH, lineage_limits.RUN_TAG_LENGTH)
 
 
 def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -> Facts:

@@ -30,7 +30,7 @@ NAMING = {
 }
 
 
-class Instant(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware instant in UTC. SQLite keeps no zone: it stores UTC and gets the zone back on reading."""
 
     impl = DateTime(timezone=True)
@@ -66,7 +66,7 @@ class Base(DeclarativeBase):
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
-        datetime: Instant(),
+        datetime: UtcDateTime(),
         dict[str, Any]: Document,
         list[str]: Document,
     }

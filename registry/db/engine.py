@@ -143,7 +143,7 @@ def _connect(
     from registry.db import postgres, statement_timeouts
 
     return postgres.connect(
-        statement_timeouts.Connection if is_patient else psycopg.Connection, prepared, arguments, named
+        statement_timeouts.TimedConnection if is_patient else psycopg.Connection, prepared, arguments, named
     )
 
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 STATEMENT_SECONDS = 11.0  # the server gives up after ten
 
 
-class Connection(psycopg.Connection[Any]):
+class TimedConnection(psycopg.Connection[Any]):
     """Gives itself up when an answer takes longer than the server would ever work on it.
 
     ``seconds`` is how long it waits for one.

@@ -22,7 +22,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from registry.db import kernel_clock
-from registry.db.base import Instant
+from registry.db.base import UtcDateTime
 from registry.domain import clock
 from registry.domain.errors import ClockImplausible
 
@@ -43,7 +43,7 @@ class column(FunctionElement[datetime]):  # noqa: N801 -- named as SQL functions
     """What a statement selects so that :func:`note` can read the database's time from its row; NULL on SQLite."""
 
     inherit_cache = True
-    type = Instant()
+    type = UtcDateTime()
 
 
 @compiles(column)

@@ -10,7 +10,7 @@ from enum import StrEnum
 FINGERPRINT_DIGITS = 16
 
 
-class Standing(StrEnum):
+class KeyStanding(StrEnum):
     """How a process's key relates to the keys that the database has recorded."""
 
     CURRENT = "current"
@@ -30,16 +30,16 @@ def fingerprint(secret: str) -> str:
     return derived(secret, "fingerprint").hex()[:FINGERPRINT_DIGITS]
 
 
-def standing(recorded: Sequence[str], own: Sequence[str]) -> Standing:
+def standing(recorded: Sequence[str], own: Sequence[str]) -> KeyStanding:
     """Return the standing of ``own[0]``; both lists have fingerprints, the newest key first.
 
     The rest of *own* are keys that the process accepts besides. While the keys of several processes are replaced one
     after the other, those with the earlier key go on; none of them makes its key the current one again.
     """
     if not recorded:
-        return Standing.FIRST
+        return KeyStanding.FIRST
     if recorded[0] == own[0]:
-        return Standing.CURRENT
+        return KeyStanding.CURRENT
     if recorded[0] not in own:
-        return Standing.FOREIGN
-    return Standing.SUPERSEDED if own[0] in recorded else Standing.NEXT
+        return KeyStanding.FOREIGN
+    return KeyStanding.SUPERSEDED if own[0] in recorded else KeyStanding.NEXT

@@ -27,7 +27,7 @@ class Lifecycle(StrEnum):
     OPEN = "open"
 
 
-class Kind(StrEnum):
+class TransitionKind(StrEnum):
     """Why a tenure began or ended."""
 
     PROMOTE = "promote"
@@ -65,7 +65,7 @@ class Move:
     number: int
     source: Stage
     target: Stage
-    kind: Kind | None
+    kind: TransitionKind | None
     displaced: int | None = None
 
     @property
@@ -74,7 +74,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Tenure:
+class ProductionTenure:
     """One span for which a version held production, as a rollback sees it.
 
     ``origin`` is the id of the tenure that a rollback brought back, or its own id.
@@ -83,7 +83,7 @@ class Tenure:
     id: int
     number: int
     origin: int
-    ended_kind: Kind | None
+    ended_kind: TransitionKind | None
     state: VersionState
     rolled_back: bool
 
@@ -125,13 +125,13 @@ def allowed(version: Candidate) -> frozenset[Stage]:
     return EDGES[version.stage]
 
 
-def kind_of(source: Stage, target: Stage) -> Kind:
+def kind_of(source: Stage, target: Stage) -> TransitionKind:
     """The name of the move from *source* to *target*."""
     if target is Stage.ARCHIVED:
-        return Kind.ARCHIVE
+        return TransitionKind.ARCHIVE
     if source is Stage.ARCHIVED and target is not Stage.PRODUCTION:
-        return Kind.RESTORE
-    return Kind.PROMOTE if _RANK[target] > _RANK.get(source, -1) else Kind.DEMOTE
+        return TransitionKind.RESTORE
+    return TransitionKind.PROMOTE if _RANK[target] > _RANK.get(source, -1) else TransitionKind.DEMOTE
 
 
 def check_expected(expected: int | None, *, holder: int | None) -> None:
@@ -142,7 +142,7 @@ def check_expected(expected: int | None, *, holder: int | None) -> None:
         raise Stale(f"you expected {seen} to hold production, but {now} does; look again and decide", holder=holder)
 
 
-def plan_rollback(past: Iterable[Tenure], *, to: int | None = None) -> Tenure:
+def plan_rollback(past: Iterable[ProductionTenure], *, to: int | None = None) -> ProductionTenure:
     """Choose the production tenure that a rollback returns to.
 
     *past* is every production tenure of the model, newest first; it is read only as far as needed. Without *to*,
@@ -155,7 +155,7 @@ def plan_rollback(past: Iterable[Tenure], *, to: int | None = None) -> Tenure:
     return _previous(past) if to is None else _earlier_holder(past, to)
 
 
-def _previous(past: Iterable[Tenure]) -> Tenure:
+def _previous(past: Iterable[ProductionTenure]) -> ProductionTenure:
     position: int | None = None
     current: set[int] = set()
     for tenure in past:
@@ -170,11 +170,13 @@ def _previous(past: Iterable[Tenure]) -> Tenure:
     raise NoPrevious("no earlier version was superseded in production and is still ready; name one with 'to' (--to)")
 
 
-def _is_good(tenure: Tenure) -> bool:
-    return tenure.ended_kind is Kind.SUPERSEDE and tenure.state is VersionState.READY and not tenure.rolled_back
+def _is_good(tenure: ProductionTenure) -> bool:
+    return (
+        tenure.ended_kind is TransitionKind.SUPERSEDE and tenure.state is VersionState.READY and not tenure.rolled_back
+    )
 
 
-def _earlier_holder(past: Iterable[Tenure], number: int) -> Tenure:
+def _earlier_holder(past: Iterable[ProductionTenure], number: int) -> ProductionTenure:
     tenure = next((tenure for tenure in past if tenure.number == number), None)
     if tenure is None:
         raise NoPrevious(f"version {number} never held production; promote it through staging instead")

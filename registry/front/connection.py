@@ -18,13 +18,13 @@ from gunicorn.http.parser import RequestParser
 
 from registry.front.memory_budget import Budget
 from registry.front.pace import Pace
-from registry.front.request_head import Head
+from registry.front.request_head import RequestHead
 
 SLICE_SECONDS = 1.0  # how often the progress of a slow client is looked at
 _SENDFILE_BYTES = 16 * 1024 * 1024
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """Who has the connection. ``BUSY`` is a thread's, or a queue's; the others are the loop's."""
 
     READING = auto()
@@ -79,10 +79,10 @@ class Connection:
     def __init__(self, sock: socket.socket, client: Any, server: Any, cfg: Any, *, stall_seconds: float) -> None:
         self.sock, self.client, self.server = sock, client, server
         self.fd = sock.fileno()
-        self.state = State.READING
+        self.state = ConnectionState.READING
         self.parser = RequestParser(cfg, self, client)
         self.received, self.searched = bytearray(), 0
-        self.head: Head | None = None
+        self.head: RequestHead | None = None
         self.unsent = bytearray()
         self.reading, self.writing = Pace(stall_seconds), Pace(stall_seconds)
         self.since = self.deadline = 0.0

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from registry.front.connection import Connection, State
+from registry.front.connection import Connection, ConnectionState
 from registry.front.limits import BODIES_BYTES, RESPONSES_BYTES
 from registry.front.memory_budget import Budget
 
@@ -65,9 +65,14 @@ class OpenConnections:
     def make_room(self) -> bool:
         """Close the connection that is missed least: one that ends, is idle, or has the oldest incomplete request."""
         ranked = [
-            (connection.state is not State.LINGERING, bool(connection.received), connection.deadline, connection.fd)
+            (
+                connection.state is not ConnectionState.LINGERING,
+                bool(connection.received),
+                connection.deadline,
+                connection.fd,
+            )
             for connection in self.all()
-            if connection.state in (State.LINGERING, State.READING)
+            if connection.state in (ConnectionState.LINGERING, ConnectionState.READING)
         ]
         if not ranked:
             return False

@@ -15,7 +15,7 @@ _OTHER_FRAMING = b"\ntransfer-encoding"
 _EXPECTATION = b"\nexpect:"
 
 
-class Head(NamedTuple):
+class RequestHead(NamedTuple):
     """``size`` includes the blank line, ``line`` is the length of the request line.
 
     ``body`` is the announced size, None where only reading shows the end.
@@ -28,7 +28,7 @@ class Head(NamedTuple):
     body: int | None
 
 
-def find(received: bytearray, *, start: int = 0) -> Head | None:
+def find(received: bytearray, *, start: int = 0) -> RequestHead | None:
     """Return the head that *received* begins with, None while it is incomplete.
 
     *start* is how many bytes an earlier call has searched.
@@ -38,12 +38,12 @@ def find(received: bytearray, *, start: int = 0) -> Head | None:
         return None
     size = blank.end()
     head = bytes(memoryview(received)[:size])
-    return Head(size, *_request_line(head), _body_length(head.lower()))
+    return RequestHead(size, *_request_line(head), _body_length(head.lower()))
 
 
-def unfinished(received: bytearray) -> Head:
+def unfinished(received: bytearray) -> RequestHead:
     """Return as much of a head as was received before its end; it announces no body."""
-    return Head(len(received), *_request_line(bytes(received)), 0)
+    return RequestHead(len(received), *_request_line(bytes(received)), 0)
 
 
 def is_hopeless(received: bytearray) -> bool:

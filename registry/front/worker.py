@@ -17,7 +17,7 @@ from gunicorn.workers import base
 
 from registry.front import refusals, request_head
 from registry.front.acceptor import Acceptor
-from registry.front.connection import Connection, State
+from registry.front.connection import Connection, ConnectionState
 from registry.front.connection_counts import Shares
 from registry.front.exchange import Exchange
 from registry.front.limits import (
@@ -115,7 +115,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 self._after_response(connection)
             else:
                 connection.measure(0)
-                connection.state, connection.since = State.WRITING, time.monotonic()
+                connection.state, connection.since = ConnectionState.WRITING, time.monotonic()
                 self.connections.arm(connection, WRITE)
         except OSError as error:
             self.abandon(connection, error)
@@ -183,9 +183,9 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             self._acceptor.enable()
 
     def _expire(self, connection: Connection, now: float) -> None:
-        if connection.state is State.BUSY:
+        if connection.state is ConnectionState.BUSY:
             return
-        if connection.state is State.WRITING:
+        if connection.state is ConnectionState.WRITING:
             connection.measure(now - connection.since)
             connection.since = now
             if connection.writing.is_exhausted:
@@ -193,15 +193,15 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 connection.abort()
                 self.connections.discard(connection)
             return
-        idle = connection.state is State.READING and not connection.received
+        idle = connection.state is ConnectionState.READING and not connection.received
         if idle and self._stopping_at is not None:
             connection.deadline = min(connection.deadline, self._stopping_at + LINGER_SECONDS)
         if now < connection.deadline:
             return
-        if connection.state is State.LINGERING or idle or not connection.received.strip():
+        if connection.state is ConnectionState.LINGERING or idle or not connection.received.strip():
             self.connections.discard(connection)
         else:
-            connection.state = State.BUSY
+            connection.state = ConnectionState.BUSY
             self.refuse(connection, *refusals.late(connection.head.path if connection.head else b""))
 
     def _note_count(self, count: int) -> None:
@@ -219,11 +219,11 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     def _advance(self, connection: Connection) -> None:
         """Go on with a connection that can be read or written."""
         try:
-            if connection.state is State.READING:
+            if connection.state is ConnectionState.READING:
                 self._receive(connection)
-            elif connection.state is State.WRITING:
+            elif connection.state is ConnectionState.WRITING:
                 self._go_on_writing(connection)
-            elif connection.state is State.LINGERING:
+            elif connection.state is ConnectionState.LINGERING:
                 self._linger(connection)
         except OSError:
             self.connections.discard(connection)
@@ -256,7 +256,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if not connection.received.strip():
             self.connections.discard(connection)
             return
-        connection.state = State.BUSY
+        connection.state = ConnectionState.BUSY
         path = connection.head.path if connection.head else b""
         self.refuse(connection, *refusals.refusal(400, "the request ended before it was complete", path))
 
@@ -270,7 +270,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
                 return
         found = connection.head
         if found.line > REQUEST_LINE_BYTES:
-            connection.state = State.BUSY
+            connection.state = ConnectionState.BUSY
             self.refuse(connection, *refusals.long_line(found.path))
             return
         if found.body is None:
@@ -291,7 +291,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         if connection.searched <= HEAD_BYTES and not request_head.is_hopeless(connection.received):
             self.connections.arm(connection, READ)
             return
-        connection.state = State.BUSY
+        connection.state = ConnectionState.BUSY
         begun = request_head.unfinished(connection.received)
         if connection.searched <= HEAD_BYTES:
             self.refuse(connection, *refusals.refusal(400, "the request line is malformed", b""))
@@ -301,7 +301,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             self.refuse(connection, *refusals.refusal(431, "the headers are too long", begun.path))
 
     def _start(self, connection: Connection) -> None:
-        connection.state = State.BUSY
+        connection.state = ConnectionState.BUSY
         exchange = Exchange(self, connection)
         jobs = self._jobs
         if connection.head and connection.head.path in self._probes:
@@ -312,7 +312,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         jobs.put(exchange)
 
     def _start_transfer(self, connection: Connection) -> None:
-        connection.state, connection.streams = State.BUSY, True
+        connection.state, connection.streams = ConnectionState.BUSY, True
         exchange = Exchange(self, connection)
         admission = self.transfers.enter(exchange)
         if admission is Admission.NOW:
@@ -332,12 +332,12 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         connection.give_back(self.connections.bodies, self.responses)
         if connection.keep:
             connection.next_request()
-            connection.state, connection.deadline = State.READING, now + self.cfg.keepalive
+            connection.state, connection.deadline = ConnectionState.READING, now + self.cfg.keepalive
             # A socket can be written at once: so the loop looks at what was received already.
             self.connections.arm(connection, READ | (select.EPOLLOUT if connection.received else 0))
         else:
             connection.sock.shutdown(socket.SHUT_WR)
-            connection.state, connection.deadline = State.LINGERING, now + LINGER_SECONDS
+            connection.state, connection.deadline = ConnectionState.LINGERING, now + LINGER_SECONDS
             self.connections.arm(connection, READ)
 
     def _linger(self, connection: Connection) -> None:

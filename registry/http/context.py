@@ -17,7 +17,7 @@ from registry.domain.access import Actor
 from registry.domain.errors import Malformed
 from registry.services.imports.inline import Places
 from registry.services.imports.upstream import Upstream
-from registry.services.uploads.announcement import Limits
+from registry.services.uploads.announcement import UploadLimits
 from registry.services.uploads.quotas import Quota
 from registry.services.usage.downloads import DownloadCounts
 from registry.services.usage.refusals import Counts
@@ -86,9 +86,9 @@ def protected_aliases() -> Sequence[str]:
     return settings().protected_aliases
 
 
-def limits() -> Limits:
+def limits() -> UploadLimits:
     found = settings()
-    return Limits(
+    return UploadLimits(
         size=found.max_upload_bytes,
         single_put=found.single_put_bytes,
         part=found.part_bytes,

@@ -24,7 +24,7 @@ from registry.domain.states import LOADABLE, RunState, VersionState
 from registry.http.context import protected_aliases, settings, sources, store, upstreams
 from registry.mlflow import aliases, inline_import, not_found, prompts, validation
 from registry.services.artifacts import mlflow_sources
-from registry.services.artifacts.mlflow_sources import Found
+from registry.services.artifacts.mlflow_sources import ArtifactFiles
 from registry.services.catalog import registration, versions
 from registry.services.imports import import_kinds, run_refreshes, upstream
 from registry.services.search import mlflow_entities
@@ -130,7 +130,7 @@ def _hosts() -> set[str]:
     return {request.host, *([public.partition("://")[2]] if public else [])}
 
 
-def _take(name: str, source: str, wish: Wish, held: Found, *, actor: Actor) -> VersionRecord:
+def _take(name: str, source: str, wish: Wish, held: ArtifactFiles, *, actor: Actor) -> VersionRecord:
     """A version of files that were sent to the artifact area: verified, or pending until a worker has hashed them."""
     if held.waiting:
         return _reserve_version(name, _awaited(source, wish), actor=actor, fetch=mlflow_sources.wait_facts(held))

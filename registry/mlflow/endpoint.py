@@ -11,7 +11,7 @@ from flask import Blueprint, Response, request
 from registry.db.retry import persistently
 from registry.http import bodies, json_text
 from registry.mlflow import errors, parsing
-from registry.mlflow.parsing import Field
+from registry.mlflow.parsing import Argument
 
 View = Callable[..., dict[str, Any]]
 PREFIXES = {"/api/2.0/mlflow": "", "/ajax-api/2.0/mlflow": "ajax_"}
@@ -21,7 +21,7 @@ blueprint = Blueprint("mlflow", __name__)
 errors.register(blueprint)
 
 
-def endpoint(methods: str, path: str, **fields: Field) -> Callable[[View], View]:
+def endpoint(methods: str, path: str, **fields: Argument) -> Callable[[View], View]:
     """Serve the view, which gets the fields as named arguments, under both of MLflow's prefixes."""
 
     def decorate(view: View) -> View:

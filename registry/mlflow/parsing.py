@@ -21,7 +21,7 @@ INT64 = 2**63
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class Argument:
     """One argument. ``read`` turns what came into a value, or raises ValueError for another type."""
 
     read: Callable[[Any], Any]
@@ -29,39 +29,39 @@ class Field:
     repeated: bool = False
 
 
-def string(*, required: bool = False) -> Field:
-    return Field(_string, required)
+def string(*, required: bool = False) -> Argument:
+    return Argument(_string, required)
 
 
-def strings() -> Field:
-    return Field(_strings, repeated=True)
+def strings() -> Argument:
+    return Argument(_strings, repeated=True)
 
 
-def boolean() -> Field:
-    return Field(_boolean)
+def boolean() -> Argument:
+    return Argument(_boolean)
 
 
-def integer() -> Field:
-    return Field(_integer)
+def integer() -> Argument:
+    return Argument(_integer)
 
 
-def tags() -> Field:
+def tags() -> Argument:
     """``[{"key", "value"}]`` as a mapping; of one key the last value counts."""
-    return Field(_parse_tags)
+    return Argument(_parse_tags)
 
 
-def documents(*, required: bool = False) -> Field:
+def documents(*, required: bool = False) -> Argument:
     """A list of JSON objects, as they are."""
-    return Field(_documents, required)
+    return Argument(_documents, required)
 
 
-def read(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
+def read(request: Request, fields: Mapping[str, Argument]) -> dict[str, Any]:
     """The arguments that were given, by name. Raises Invalid with MLflow's text."""
     given = _query(request, fields) if request.method in {"GET", "HEAD"} else _parse_body(request)
     return {name: value for name, field in fields.items() if (value := _parse_value(given, name, field)) is not None}
 
 
-def _query(request: Request, fields: Mapping[str, Field]) -> dict[str, Any]:
+def _query(request: Request, fields: Mapping[str, Argument]) -> dict[str, Any]:
     lists = {name: request.args.getlist(name) for name in request.args}
     for values in lists.values():
         for value in values:
@@ -91,7 +91,7 @@ def _parse_body(request: Request) -> dict[str, Any]:
     return document
 
 
-def _parse_value(given: Mapping[str, Any], name: str, field: Field) -> Any:
+def _parse_value(given: Mapping[str, Any], name: str, field: Argument) -> Any:
     camel = _camel(name)
     if camel != name and name in given and camel in given:
         raise Invalid.told(f"Both '{name}' and '{camel}' are given; they are one parameter.")

@@ -23,7 +23,7 @@ _RUN = re.compile(r"runs:/+([^/]+)/(.*)", re.DOTALL)
 _ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "ENDPOINT_NOT_FOUND", "NOT_FOUND"})
 
 
-class Origin:
+class RunOrigin:
     """One source as a client names it: ``models:/m-…``, ``runs:/…``, or any place that MLflow can read."""
 
     def __init__(

@@ -16,10 +16,10 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.local_artifact_repo import LocalArtifactRepository
 
 from registry.plugin import address, server
-from registry.plugin.origin import Origin
+from registry.plugin.origin import RunOrigin
 
 
-class ServedOrigin(Origin):
+class ServedOrigin(RunOrigin):
     """One source as the server's caller names it."""
 
     def __init__(self, source: str, *, run_id: str | None, model_id: str | None) -> None:

@@ -20,7 +20,7 @@ from requests.utils import get_netrc_auth
 from registry.client import RegistryClient, errors
 from registry.plugin import address, server
 from registry.plugin.answers import as_mlflow
-from registry.plugin.origin import Origin
+from registry.plugin.origin import RunOrigin
 from registry.plugin.served import ServedOrigin
 
 log = logging.getLogger(__name__)
@@ -107,10 +107,10 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         """List none, for MLflow's server before each delivery: the registry keeps no webhooks of MLflow's."""
         return PagedList([], None)
 
-    def _origin(self, source: str, run_id: str | None, model_id: str | None) -> Origin:
+    def _origin(self, source: str, run_id: str | None, model_id: str | None) -> RunOrigin:
         if server.request() is not None:
             return ServedOrigin(source, run_id=run_id, model_id=model_id)
-        return Origin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
+        return RunOrigin(source, run_id=run_id, model_id=model_id, tracking_uri=self._tracking_uri)
 
     def _client(self) -> RegistryClient:
         return address.client(self._address, trusted=(self._uri,))

@@ -92,7 +92,7 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class RunLimits:
     """The most entries of each kind, and the longest texts; None for no limit."""
 
     entries: int | None = None
@@ -116,10 +116,10 @@ def logged(
     params: Mapping[str, Any],
     measurements: Iterable[Measurement],
     tags: Mapping[str, Any],
-    limits: Limits | None = None,
+    limits: RunLimits | None = None,
 ) -> Logged:
     """Return what can be kept of what was logged."""
-    limits = limits or Limits()
+    limits = limits or RunLimits()
     metrics, unmeasured = dict[str, float](), dict[str, str]()
     on_datasets: dict[tuple[str, str], DatasetMetric] = {}
     for one in sorted(measurements, key=lambda one: (one.timestamp, one.step)):

@@ -25,18 +25,18 @@ from registry.storage.announced import SourceFailed, announced
 from registry.storage.driver import (
     Driver,
     Gathering,
-    Listed,
+    ListedObject,
     Missing,
     Part,
     Served,
+    SignedTransfers,
     Stat,
     StoreError,
     Target,
-    Transfers,
     Unfinished,
     unavailable,
 )
-from registry.storage.guard import Guard, Standing
+from registry.storage.guard import Guard, StoreStanding
 
 Pulse = Callable[[int], None]
 
@@ -60,12 +60,12 @@ class Store:
         self._guard = Guard()
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> StoreStanding:
         """Return the last known owner of the store."""
         return self._guard.standing
 
     @standing.setter
-    def standing(self, found: Standing) -> None:
+    def standing(self, found: StoreStanding) -> None:
         self._guard.standing = found
 
     @property
@@ -228,7 +228,7 @@ class Store:
             raise Unavailable("the store has not yet what was joined; retry the same request", retry_after=5)
         return found
 
-    def objects(self) -> Iterator[Listed]:
+    def objects(self) -> Iterator[ListedObject]:
         """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
         with self._guard.naming_errors("objects", None):
             yield from (found for found in self.driver.objects() if keys.is_ours(found.key))
@@ -333,7 +333,7 @@ class Store:
 
         Only a driver that takes the bytes itself has any.
         """
-        if not isinstance(self.driver, Transfers):
+        if not isinstance(self.driver, SignedTransfers):
             return 0
         with self._guard.operation("sweep", changes=True):
             return self.driver.sweep(before=before)
@@ -341,7 +341,7 @@ class Store:
     @property
     def is_reached_directly(self) -> bool:
         """Whether clients fetch from a server of its own what ``sign_get`` signs; else this service serves it."""
-        return not isinstance(self.driver, Transfers)
+        return not isinstance(self.driver, SignedTransfers)
 
     @property
     def gathers(self) -> bool:
@@ -358,8 +358,8 @@ class Store:
         return self.driver
 
     @property
-    def _transfers(self) -> Transfers:
-        if not isinstance(self.driver, Transfers):
+    def _transfers(self) -> SignedTransfers:
+        if not isinstance(self.driver, SignedTransfers):
             raise NotFound("this registry's store serves its own addresses")
         return self.driver
 

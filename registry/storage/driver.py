@@ -80,7 +80,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedObject:
     """An object as a listing shows it; *modified_at* is aware."""
 
     key: str
@@ -179,7 +179,7 @@ class Driver(Protocol):
     def abort_parts(self, key: str, handle: str) -> None:
         """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
 
-    def objects(self) -> Iterator[Listed]:
+    def objects(self) -> Iterator[ListedObject]:
         """Walk all that lies where objects of ours lie, in constant memory and any order, foreign things included."""
 
     def unfinished(self) -> Iterator[Unfinished]:
@@ -210,7 +210,7 @@ class Gathering(Protocol):
 
 
 @runtime_checkable
-class Transfers(Protocol):
+class SignedTransfers(Protocol):
     """A driver whose signed addresses the service serves itself, at ``/transfer/<token>``."""
 
     def key_of(self, token: str) -> str:

@@ -24,7 +24,7 @@ _FOREIGN_SECONDS = 60.0  # for which a store that was found to be another regist
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StoreStanding:
     """The last known owner of the store; *known_at* is of the monotonic clock.
 
     *own* means this registry, *foreign* says why it is another one; neither is set for a store without an owner.
@@ -43,7 +43,7 @@ class Guard:
     """The circuit breaker of a store and the last known owner of it."""
 
     def __init__(self) -> None:
-        self.standing = Standing()
+        self.standing = StoreStanding()
         self._breaker = Breaker()
 
     def refuse_foreign(self) -> None:

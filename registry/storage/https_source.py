@@ -10,7 +10,7 @@ import urllib3
 
 from registry.domain.locations import Location
 from registry.storage.driver import CHUNK, StoreError
-from registry.storage.sources import Found, Refused, check_status
+from registry.storage.sources import Refused, SourceFile, check_status
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 30
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "model-registry"}
@@ -19,11 +19,11 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": "model-registry"}
 class HttpsSource:
     """One file a location. No redirect is followed; no password, cookie or query is sent; certificates are checked."""
 
-    def files(self, location: Location) -> Iterator[Found]:
+    def files(self, location: Location) -> Iterator[SourceFile]:
         """Name the file after the last step of its path; it is not looked at yet."""
-        yield Found(location, _file_name(location))
+        yield SourceFile(location, _file_name(location))
 
-    def read(self, found: Found) -> Iterator[bytes]:
+    def read(self, found: SourceFile) -> Iterator[bytes]:
         """Stream the body of a 200, exactly as long as it was announced."""
         location = found.location
         with requests.Session() as session:

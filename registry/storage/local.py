@@ -23,7 +23,7 @@ from registry.storage.driver import (
     CHUNK,
     OCTET_STREAM,
     Full,
-    Listed,
+    ListedObject,
     Missing,
     Part,
     Served,
@@ -154,14 +154,14 @@ class LocalDriver:
         self._require_root()
         self._parts.abort(handle, key)
 
-    def objects(self) -> Iterator[Listed]:
+    def objects(self) -> Iterator[ListedObject]:
         """Walk all files where objects lie. Raises StoreError when the whole directory is gone."""
         self._require_root()
         for path in chain.from_iterable(_files_below(self._root / place) for place in PLACES):
             with suppress(FileNotFoundError):  # deleted meanwhile
                 found = path.stat(follow_symlinks=False)
                 modified_at = datetime.fromtimestamp(found.st_mtime, UTC)
-                yield Listed(path.relative_to(self._root).as_posix(), found.st_size, modified_at)
+                yield ListedObject(path.relative_to(self._root).as_posix(), found.st_size, modified_at)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts that were neither joined nor aborted."""

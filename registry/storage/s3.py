@@ -23,7 +23,7 @@ from registry.storage.driver import (
     CHUNK,
     OCTET_STREAM,
     Denied,
-    Listed,
+    ListedObject,
     Missing,
     Part,
     Stat,
@@ -204,14 +204,16 @@ class S3Driver:
         """Make the parts that have these ETags one object. Raises Missing, Conflict."""
         self._parts.join_named(key, handle, etags)
 
-    def objects(self) -> Iterator[Listed]:
+    def objects(self) -> Iterator[ListedObject]:
         """Walk all objects where ours lie, a page of the listing at a time."""
         pages = self._clients.client.get_paginator("list_objects_v2")
         with naming_errors():
             for place in PLACES:
                 for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + place):
                     for found in page.get("Contents", []):
-                        yield Listed(found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"])
+                        yield ListedObject(
+                            found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"]
+                        )
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the multipart uploads where objects of ours lie."""

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from registry.domain.locations import Location
 from registry.storage.driver import CHUNK, Denied, Missing, StoreError
 from registry.storage.s3_client import ChecksumMode, Clients, naming_errors
-from registry.storage.sources import Found, Refused, check_status
+from registry.storage.sources import Refused, SourceFile, check_status
 
 
 class S3Source:
@@ -22,7 +22,7 @@ class S3Source:
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
-    def files(self, location: Location) -> Iterator[Found]:
+    def files(self, location: Location) -> Iterator[SourceFile]:
         """The object, under the last step of its key; or those below it, under what comes after the prefix."""
         if location.path and not location.path.endswith("/"):
             if found := self._object(location):
@@ -31,7 +31,7 @@ class S3Source:
             location = Location(location.scheme, location.place, f"{location.path}/")
         yield from self._below(location)
 
-    def read(self, found: Found) -> Iterator[bytes]:
+    def read(self, found: SourceFile) -> Iterator[bytes]:
         """Stream the object that was found; Refused when there is another in its place."""
         pinned = found.etag or "*"
         with _naming_s3_errors(found.location):
@@ -41,7 +41,7 @@ class S3Source:
             with body:
                 yield from body.iter_chunks(CHUNK)
 
-    def _object(self, location: Location) -> Found | None:
+    def _object(self, location: Location) -> SourceFile | None:
         try:
             with naming_errors():
                 head = self._clients.client.head_object(Bucket=location.place, Key=location.path)
@@ -49,9 +49,9 @@ class S3Source:
             return None
         except StoreError as error:
             raise _named_error(error, location) from error
-        return Found(location, location.path.rpartition("/")[2], head["ContentLength"], head["ETag"])
+        return SourceFile(location, location.path.rpartition("/")[2], head["ContentLength"], head["ETag"])
 
-    def _below(self, location: Location) -> Iterator[Found]:
+    def _below(self, location: Location) -> Iterator[SourceFile]:
         pages = self._clients.client.get_paginator("list_objects_v2")
         with _naming_s3_errors(location):
             for page in pages.paginate(Bucket=location.place, Prefix=location.path):
@@ -59,7 +59,7 @@ class S3Source:
                     if item["Key"].endswith("/") and not item["Size"]:
                         continue  # what consoles make where they show a directory
                     place = Location(location.scheme, location.place, item["Key"])
-                    yield Found(place, item["Key"].removeprefix(location.path), item["Size"], item["ETag"])
+                    yield SourceFile(place, item["Key"].removeprefix(location.path), item["Size"], item["ETag"])
 
 
 def open_s3_source(

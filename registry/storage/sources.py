@@ -42,7 +42,7 @@ class Empty(Refused):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SourceFile:
     """A file at a source. ``path`` is what a version calls it; ``size``, in bytes, and ``etag`` are of the object that
     was found, where the source tells before the file is read."""
 
@@ -55,10 +55,10 @@ class Found:
 class Source(Protocol):
     """A way to reach locations of one scheme."""
 
-    def files(self, location: Location) -> Iterator[Found]:
+    def files(self, location: Location) -> Iterator[SourceFile]:
         """Find the file, or the files below it."""
 
-    def read(self, found: Found) -> Iterator[bytes]:
+    def read(self, found: SourceFile) -> Iterator[bytes]:
         """Stream a file as it was found, in chunks of bounded size; an end that comes too early raises."""
 
 
@@ -74,14 +74,14 @@ class Sources:
         """Whether *text* is a location at or below one of those that are allowed."""
         return locations.problem(text) is None and locations.allowed(locations.parse(text), self._within)
 
-    def files(self, text: str, *, keep: Callable[[str], bool] = lambda path: True) -> list[Found]:
+    def files(self, text: str, *, keep: Callable[[str], bool] = lambda path: True) -> list[SourceFile]:
         """The files of a location whose paths *keep* accepts, each with a good path, one at least.
 
         Raises Refused, which names what is wrong with the files, or Unavailable.
         """
         if not self.allows(text):
             raise _off_limits(text)
-        found, wrong, location = list[Found](), list[str](), locations.parse(text)
+        found, wrong, location = list[SourceFile](), list[str](), locations.parse(text)
         with _naming_source_errors(location):
             for seen, one in enumerate(self._open(location.scheme).files(location), start=1):
                 if seen > MOST_LISTED:
@@ -99,7 +99,7 @@ class Sources:
             raise Empty(f"there are no files below {location}")
         return found
 
-    def read(self, found: Found) -> Iterator[bytes]:
+    def read(self, found: SourceFile) -> Iterator[bytes]:
         """Stream a file. Raises Refused, also for one that has changed since it was found, or Unavailable."""
         if not locations.allowed(found.location, self._within):
             raise _off_limits(str(found.location))
@@ -111,12 +111,12 @@ class Sources:
                     raise Refused(self._excess(found))
                 yield chunk
 
-    def _problem(self, found: Found) -> str | None:
+    def _problem(self, found: SourceFile) -> str | None:
         if problem := paths.problem(found.path):
             return f"the file {found.path!r} cannot be in a version: its path {problem}"
         return self._excess(found) if found.size is not None and found.size > self._most else None
 
-    def _excess(self, found: Found) -> str:
+    def _excess(self, found: SourceFile) -> str:
         return f"{found.path} is larger than {self._most} bytes, the most that one file may have"
 
 

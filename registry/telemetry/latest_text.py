@@ -27,7 +27,7 @@ _HEADER = struct.Struct("<d")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class RenderedText:
     """``made_at`` is when its rendering began, by the monotonic clock, which all processes of a machine share."""
 
     content: bytes
@@ -43,12 +43,12 @@ class _Memory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._text: Text | None = None
+        self._text: RenderedText | None = None
 
-    def read(self) -> Text | None:
+    def read(self) -> RenderedText | None:
         return self._text
 
-    def write(self, text: Text) -> None:
+    def write(self, text: RenderedText) -> None:
         self._text = text
 
     @contextmanager
@@ -67,14 +67,14 @@ class _Directory:
     def __init__(self, directory: str) -> None:
         self._path = Path(directory) / TEXT
 
-    def read(self) -> Text | None:
+    def read(self) -> RenderedText | None:
         try:
             found = self._path.read_bytes()
-            return Text(found[_HEADER.size :], _HEADER.unpack_from(found)[0])
+            return RenderedText(found[_HEADER.size :], _HEADER.unpack_from(found)[0])
         except (FileNotFoundError, struct.error):
             return None
 
-    def write(self, text: Text) -> None:
+    def write(self, text: RenderedText) -> None:
         """Replace the text; where there is no room, leave none rather than an old one."""
         draft = self._path.with_suffix(".draft")  # one process writes at a time
         try:
@@ -146,7 +146,7 @@ class LatestText:
 
     def _renew(self, place: _Memory | _Directory) -> bytes:
         began_at = time.monotonic()
-        text = Text(self._render(), began_at)
+        text = RenderedText(self._render(), began_at)
         place.write(text)
         return text.content
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.registry import Collector
 
-from registry.domain.stages import Kind
+from registry.domain.stages import TransitionKind
 from registry.telemetry import periodic, shared_values
 from registry.telemetry.line_writer import writer
 from registry.telemetry.processes import VARIABLE
@@ -46,7 +46,7 @@ class Meters:
         self.transitions = Counter(
             "registry_transitions", "Moves between stages that were asked for.", ["kind", "outcome"], registry=self._own
         )
-        for kind in Kind:
+        for kind in TransitionKind:
             for outcome in OUTCOMES:  # from 0 on, or the first of its kind would be no increase
                 self.transitions.labels(kind.value, outcome)
         self.unchecked_rollbacks = Counter(

@@ -15,7 +15,7 @@ from registry.tracking.http_client import Link
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FolderEntry:
     """A file or a directory. ``path`` is below the folder; ``size``, in bytes, is None where the server says none."""
 
     path: str
@@ -26,7 +26,7 @@ class Entry:
 class Folder(Protocol):
     """A root and all that is below it."""
 
-    def entries(self, directory: str) -> Iterator[Entry]:
+    def entries(self, directory: str) -> Iterator[FolderEntry]:
         """What is in a directory of the folder; "" is the folder itself. A directory that is not there is empty."""
 
     def read(self, path: str) -> Iterator[bytes]:
@@ -39,7 +39,7 @@ class Proxied:
     def __init__(self, link: Link, root: str) -> None:
         self._link, self._root = link, root
 
-    def entries(self, directory: str) -> Iterator[Entry]:
+    def entries(self, directory: str) -> Iterator[FolderEntry]:
         """The proxy calls its files by their last step alone."""
         place = _joined(self._root, directory)
         yield from _list_entries(self._link, "api/2.0/mlflow-artifacts/artifacts", directory, "", {"path": place})
@@ -54,7 +54,7 @@ class OfRun:
     def __init__(self, link: Link, run_id: str, root: str) -> None:
         self._link, self._run_id, self._root = link, run_id, root
 
-    def entries(self, directory: str) -> Iterator[Entry]:
+    def entries(self, directory: str) -> Iterator[FolderEntry]:
         query = {"run_id": self._run_id}
         if place := _joined(self._root, directory):
             query["path"] = place
@@ -71,7 +71,7 @@ class OfLoggedModel:
     def __init__(self, link: Link, model_id: str, root: str) -> None:
         self._link, self._model_id, self._root = link, model_id, root
 
-    def entries(self, directory: str) -> Iterator[Entry]:
+    def entries(self, directory: str) -> Iterator[FolderEntry]:
         query = {}
         if place := _joined(self._root, directory):
             query["artifact_directory_path"] = place
@@ -83,13 +83,13 @@ class OfLoggedModel:
         return self._link.stream(address, f"the file {path}", {"artifact_file_path": _joined(self._root, path)})
 
 
-def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], None]) -> list[Entry]:
+def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], None]) -> list[FolderEntry]:
     """Every file of a folder whose path *keep* accepts, each with a good path of its own.
 
     *keep* gets directories with a slash at their end; *pulse* is called as the work goes on. Raises Conflict for a
     folder that no version can be made of, or that has no end: NotFound when it has no files.
     """
-    files, wrong, waiting, seen = list[Entry](), list[str](), [""], 0
+    files, wrong, waiting, seen = list[FolderEntry](), list[str](), [""], 0
     while waiting:
         directory = waiting.pop()
         for entry in folder.entries(directory):
@@ -113,7 +113,9 @@ def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], Non
     return files
 
 
-def _list_entries(link: Link, address: str, directory: str, root: str, query: Mapping[str, str]) -> Iterator[Entry]:
+def _list_entries(
+    link: Link, address: str, directory: str, root: str, query: Mapping[str, str]
+) -> Iterator[FolderEntry]:
     """The pages of a listing, one at least; their paths begin with *root* and the directory, or are the last step."""
     within = f"{_joined(root, directory)}/".lstrip("/") if "mlflow-artifacts" not in address else ""
     while True:
@@ -130,7 +132,7 @@ def _list_entries(link: Link, address: str, directory: str, root: str, query: Ma
         query = {**query, "page_token": token}
 
 
-def _parse_entry(item: Any, within: str, directory: str) -> Entry:
+def _parse_entry(item: Any, within: str, directory: str) -> FolderEntry:
     """One line of a listing: a direct child of the directory that was listed, and nothing else."""
     told: Mapping[str, Any] = item if isinstance(item, dict) else {}
     path, size = told.get("path"), told.get("file_size")
@@ -140,7 +142,7 @@ def _parse_entry(item: Any, within: str, directory: str) -> Entry:
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
         size = int(size)
     whole = size if type(size) is int and size >= 0 else None
-    return Entry(_joined(directory, name), told.get("is_dir") is True, whole)
+    return FolderEntry(_joined(directory, name), told.get("is_dir") is True, whole)
 
 
 def _joined(root: str, path: str) -> str:

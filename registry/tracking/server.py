@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from registry.domain import tracked
 from registry.domain.errors import Conflict
 from registry.tracking import responses
-from registry.tracking.artifact_folders import Entry, Folder, OfLoggedModel, OfRun, Proxied
+from registry.tracking.artifact_folders import Folder, FolderEntry, OfLoggedModel, OfRun, Proxied
 from registry.tracking.http_client import Link
 from registry.tracking.responses import LoggedModel, TrackedRun
 
@@ -54,7 +54,7 @@ class TrackingServer:
             return OfLoggedModel(self._link, model.id, path)
         return Proxied(self._link, f"{root}/{path}".rstrip("/"))
 
-    def read(self, folder: Folder, entry: Entry) -> Iterator[bytes]:
+    def read(self, folder: Folder, entry: FolderEntry) -> Iterator[bytes]:
         """Stream a file as it was listed. Raises Conflict where it is another by now, or too large."""
         if (entry.size or 0) > self._most:
             raise self._too_large(entry)
@@ -82,5 +82,5 @@ class TrackingServer:
         except ValueError as error:
             raise Conflict(f"the artifacts at {location} are not fetched from there: {error}") from error
 
-    def _too_large(self, entry: Entry) -> Conflict:
+    def _too_large(self, entry: FolderEntry) -> Conflict:
         return Conflict(f"{entry.path} is larger than {self._most} bytes, the most that one file may have")

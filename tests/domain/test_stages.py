@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.domain import stages
 from registry.domain.errors import IllegalTransition, NoPrevious, NotReady, Occupied, Stale
-from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage, Tenure
+from registry.domain.stages import Candidate, Lifecycle, Move, ProductionTenure, Stage, TransitionKind
 from registry.domain.states import VersionState
 
 NONE, STAGING, PRODUCTION, ARCHIVED = Stage.NONE, Stage.STAGING, Stage.PRODUCTION, Stage.ARCHIVED
@@ -20,23 +20,23 @@ PAIRS = list(itertools.product(Stage, Stage))
 # The table of the README, written out once more: the kind of each legal move, None for staying.
 ENFORCED = {
     (NONE, NONE): None,
-    (NONE, STAGING): Kind.PROMOTE,
-    (NONE, ARCHIVED): Kind.ARCHIVE,
-    (STAGING, NONE): Kind.DEMOTE,
+    (NONE, STAGING): TransitionKind.PROMOTE,
+    (NONE, ARCHIVED): TransitionKind.ARCHIVE,
+    (STAGING, NONE): TransitionKind.DEMOTE,
     (STAGING, STAGING): None,
-    (STAGING, PRODUCTION): Kind.PROMOTE,
-    (STAGING, ARCHIVED): Kind.ARCHIVE,
+    (STAGING, PRODUCTION): TransitionKind.PROMOTE,
+    (STAGING, ARCHIVED): TransitionKind.ARCHIVE,
     (PRODUCTION, PRODUCTION): None,
-    (PRODUCTION, ARCHIVED): Kind.ARCHIVE,
-    (ARCHIVED, STAGING): Kind.RESTORE,
+    (PRODUCTION, ARCHIVED): TransitionKind.ARCHIVE,
+    (ARCHIVED, STAGING): TransitionKind.RESTORE,
     (ARCHIVED, ARCHIVED): None,
 }
 OPEN = ENFORCED | {
-    (NONE, PRODUCTION): Kind.PROMOTE,
-    (PRODUCTION, NONE): Kind.DEMOTE,
-    (PRODUCTION, STAGING): Kind.DEMOTE,
-    (ARCHIVED, NONE): Kind.RESTORE,
-    (ARCHIVED, PRODUCTION): Kind.PROMOTE,
+    (NONE, PRODUCTION): TransitionKind.PROMOTE,
+    (PRODUCTION, NONE): TransitionKind.DEMOTE,
+    (PRODUCTION, STAGING): TransitionKind.DEMOTE,
+    (ARCHIVED, NONE): TransitionKind.RESTORE,
+    (ARCHIVED, PRODUCTION): TransitionKind.PROMOTE,
 }
 ALLOWED = {
     NONE: ["archived", "staging"],
@@ -106,13 +106,13 @@ def test_a_version_that_is_not_ready_enters_neither_staging_nor_production(
 def test_a_version_that_is_not_ready_can_be_archived(state: VersionState) -> None:
     move = stages.plan(candidate(NONE, state), ARCHIVED, lifecycle=Lifecycle.ENFORCED, holder=None)
 
-    assert move.kind is Kind.ARCHIVE
+    assert move.kind is TransitionKind.ARCHIVE
 
 
 def test_an_unverified_version_serves_only_where_the_lifecycle_is_open() -> None:
     move = stages.plan(candidate(NONE, VersionState.UNVERIFIED), PRODUCTION, lifecycle=Lifecycle.OPEN, holder=None)
 
-    assert move.kind is Kind.PROMOTE
+    assert move.kind is TransitionKind.PROMOTE
     with pytest.raises(NotReady, match="Register them as a new version with their bytes"):
         stages.plan(candidate(NONE, VersionState.UNVERIFIED), STAGING, lifecycle=Lifecycle.ENFORCED, holder=None)
 
@@ -170,16 +170,16 @@ class Line:
     """Production's history, written down as the service does: newest first, each rollback with its origin."""
 
     def __init__(self) -> None:
-        self.past: list[Tenure] = []
+        self.past: list[ProductionTenure] = []
 
     def promote(self, number: int) -> Line:
-        self._leave(Kind.SUPERSEDE)
+        self._leave(TransitionKind.SUPERSEDE)
         self._mark(number, rolled_back=False)
         self._enter(number, len(self.past) + 1)
         return self
 
     def archive(self) -> Line:
-        self._leave(Kind.ARCHIVE)
+        self._leave(TransitionKind.ARCHIVE)
         return self
 
     def set(self, number: int, **changes: VersionState | bool) -> Line:
@@ -190,12 +190,12 @@ class Line:
         """The version that production returned to."""
         chosen = self.previous(to)
         if holder := self.holder():
-            self._leave(Kind.ROLLBACK)
+            self._leave(TransitionKind.ROLLBACK)
             self._mark(holder, rolled_back=True)
         self._enter(chosen.number, chosen.origin)
         return chosen.number
 
-    def previous(self, to: int | None = None) -> Tenure:
+    def previous(self, to: int | None = None) -> ProductionTenure:
         return stages.plan_rollback(iter(self.past), to=to)
 
     def holder(self) -> int | None:
@@ -204,13 +204,13 @@ class Line:
     def _mark(self, number: int, *, rolled_back: bool) -> None:
         self.set(number, rolled_back=rolled_back)
 
-    def _leave(self, kind: Kind) -> None:
+    def _leave(self, kind: TransitionKind) -> None:
         if self.past and self.past[0].ended_kind is None:
             self.past[0] = replace(self.past[0], ended_kind=kind)
 
     def _enter(self, number: int, origin: int) -> None:
         state = next((tenure.state for tenure in self.past if tenure.number == number), VersionState.READY)
-        self.past.insert(0, Tenure(len(self.past) + 1, number, origin, None, state, False))
+        self.past.insert(0, ProductionTenure(len(self.past) + 1, number, origin, None, state, False))
 
 
 def line(*numbers: int) -> Line:
@@ -281,9 +281,9 @@ def test_a_rollback_never_returns_to_the_version_that_it_leaves() -> None:
 
 
 def test_a_rollback_of_an_open_lifecycle_passes_versions_that_hold_production_anyway() -> None:
-    superseded = Tenure(1, 1, 1, Kind.SUPERSEDE, VersionState.READY, False)
-    beside = Tenure(2, 1, 2, None, VersionState.READY, False)
-    latest = Tenure(3, 2, 3, None, VersionState.READY, False)
+    superseded = ProductionTenure(1, 1, 1, TransitionKind.SUPERSEDE, VersionState.READY, False)
+    beside = ProductionTenure(2, 1, 2, None, VersionState.READY, False)
+    latest = ProductionTenure(3, 2, 3, None, VersionState.READY, False)
 
     with pytest.raises(NoPrevious):
         stages.plan_rollback([latest, beside, superseded])
@@ -350,7 +350,11 @@ def test_a_rollback_always_finds_a_ready_version_that_was_superseded_and_is_not_
                 chosen = history.previous()
             except NoPrevious:
                 continue
-            assert (chosen.state, chosen.ended_kind, chosen.rolled_back) == (VersionState.READY, Kind.SUPERSEDE, False)
+            assert (chosen.state, chosen.ended_kind, chosen.rolled_back) == (
+                VersionState.READY,
+                TransitionKind.SUPERSEDE,
+                False,
+            )
             assert chosen.number not in {newest, history.holder()}
             history.roll_back()
         elif history.holder() != number:

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from registry.domain.errors import Unavailable
 from registry.storage.checked import Store
-from registry.storage.driver import CHUNK, Listed, Part, Unfinished
+from registry.storage.driver import CHUNK, ListedObject, Part, Unfinished
 from registry.storage.s3 import ChecksumMode, S3Driver
 from tests.support.backends import MOTO, SWIFT, Backend, Blob, kinds, s3_driver
 from tests.support.peak_memory import peak_memory
@@ -210,5 +210,5 @@ def test_every_page_of_a_listing_is_read() -> None:
         unfinished = list(store.unfinished())
 
     assert parts == [Part(1, 5), Part(2, 2)]
-    assert objects == [Listed(BLOB.key, 7, AT), Listed(f"{BLOB.key}2", 8, AT)]
+    assert objects == [ListedObject(BLOB.key, 7, AT), ListedObject(f"{BLOB.key}2", 8, AT)]
     assert unfinished == [Unfinished(BLOB.key, "u1", AT), Unfinished(BLOB.key, "u2", AT)]

@@ -13,7 +13,7 @@ from registry.domain.errors import Unavailable
 from registry.domain.locations import Location
 from registry.storage.driver import StoreError
 from registry.storage.s3_source import S3Source, open_s3_source
-from registry.storage.sources import Found, Refused, Sources
+from registry.storage.sources import Refused, SourceFile, Sources
 from tests.api.hostile import paths
 from tests.support.s3_server import S3Server
 
@@ -24,15 +24,15 @@ HOME = Location("https", "host.test", "models")
 class DamageableService:
     """A source in memory that notes what is opened."""
 
-    found: list[Found] = field(default_factory=list)
+    found: list[SourceFile] = field(default_factory=list)
     chunks: list[bytes] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
 
-    def files(self, location: Location) -> Iterator[Found]:
+    def files(self, location: Location) -> Iterator[SourceFile]:
         self.opened.append(str(location))
         yield from self.found
 
-    def read(self, found: Found) -> Iterator[bytes]:
+    def read(self, found: SourceFile) -> Iterator[bytes]:
         self.opened.append(str(found.location))
         yield from self.chunks
         if not self.chunks:
@@ -43,8 +43,8 @@ def sources(service: DamageableService, most: int = 100) -> Sources:
     return Sources([HOME], lambda _: service, most=most)
 
 
-def file(path: str = "a.bin", size: int | None = None) -> Found:
-    return Found(Location("https", "host.test", f"models/{path}"), path, size)
+def file(path: str = "a.bin", size: int | None = None) -> SourceFile:
+    return SourceFile(Location("https", "host.test", f"models/{path}"), path, size)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_not_on_the_list_is_not_looked_at(text: str) -> None:
 
 def test_a_file_that_is_not_on_the_list_is_not_read_whoever_found_it() -> None:
     service = DamageableService(chunks=[b"secret"])
-    found = Found(Location("https", "host.test", "other/a.bin"), "a.bin")
+    found = SourceFile(Location("https", "host.test", "other/a.bin"), "a.bin")
 
     with pytest.raises(Refused, match="is not below"):
         list(sources(service).read(found))
@@ -72,7 +72,7 @@ def test_a_file_that_is_not_on_the_list_is_not_read_whoever_found_it() -> None:
 @pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL])
 def test_a_path_that_would_harm_who_downloads_it_is_refused(path: str) -> None:
     with pytest.raises(Refused, match="cannot be in a version"):
-        sources(DamageableService([Found(HOME, path, 1)])).files(str(HOME))
+        sources(DamageableService([SourceFile(HOME, path, 1)])).files(str(HOME))
 
 
 def test_as_many_files_as_a_version_holds_are_taken_and_no_more() -> None:
@@ -149,7 +149,7 @@ def test_a_server_that_is_not_there_or_knows_nobody_is_trouble_not_a_refusal(
     with pytest.raises(StoreError):
         list(s3(nowhere).files(location))
     with pytest.raises(StoreError):
-        list(s3(nowhere).read(Found(location, "a", 1, '"x"')))
+        list(s3(nowhere).read(SourceFile(location, "a", 1, '"x"')))
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"/nowhere/{uuid.uuid4().hex}")

@@ -38,3 +38,21 @@ def test_no_private_name_stands_in_three_modules() -> None:
     private = ((node.name, path) for path, node in definitions() if node.name.startswith("_"))
 
     assert repeated(private, 3) == {}, "write it inline, or make it public where it belongs"
+
+
+def test_a_class_name_exists_once_in_the_server() -> None:
+    classes = (
+        (node.name, path)
+        for path, node in definitions()
+        if isinstance(node, ast.ClassDef) and path.parts[0] not in CLIENT
+    )
+
+    assert repeated(classes, 2) == {}
+
+
+def test_a_class_name_exists_once_in_the_client() -> None:
+    classes = (
+        (node.name, path) for path, node in definitions() if isinstance(node, ast.ClassDef) and path.parts[0] in CLIENT
+    )
+
+    assert repeated(classes, 2) == {}

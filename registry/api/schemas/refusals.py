@@ -7,13 +7,13 @@ from marshmallow import Schema, fields
 from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Instant, Text, View, about, shown
 from registry.api.schemas.paging import page_of
-from registry.services.usage.refusals import Criteria
+from registry.services.usage.refusals import RefusalCriteria
 
 
 class RefusalQuery(CriteriaQuery):
     """Which counts to list: those of hours that begin at or after ``since`` and before ``until``."""
 
-    CRITERIA = Criteria
+    CRITERIA = RefusalCriteria
 
     action = Text(most=64, metadata=about("Only requests that needed this permission."))
     address = Text(most=64, metadata=about("Only requests from this address of a client."))

@@ -19,7 +19,7 @@ from registry.api.schemas.fields import (
     version_number,
 )
 from registry.api.schemas.versions import VersionView
-from registry.domain.stages import Kind, Stage
+from registry.domain.stages import Stage, TransitionKind
 from registry.services.stages.transitions import Terms
 
 EXPECTED = about("Refuse (409 stale) unless this version holds production; null: unless no version does.")
@@ -75,7 +75,9 @@ class MovedView(View):
 
     model = fields.String(attribute="version.model", **shown("The name of the model."))
     number = fields.Integer(attribute="move.number", **shown("The number of the version that moves."))
-    kind = fields.String(attribute="move.kind", **shown(f"{one_of(Kind)}; null where nothing moves.", null=True))
+    kind = fields.String(
+        attribute="move.kind", **shown(f"{one_of(TransitionKind)}; null where nothing moves.", null=True)
+    )
     source = fields.String(attribute="move.source", **shown("The stage that the version leaves."))
     target = fields.String(attribute="move.target", **shown("The stage that it enters."))
     changed = fields.Boolean(
@@ -103,7 +105,7 @@ class HolderView(View):
     since = Instant(**shown("When the version entered the stage."))
     until = Instant(**shown("When it left the stage; null while it holds it.", null=True))
     entry = fields.String(**shown("The audit entry that the answer rests on."))
-    kind = fields.String(**shown(f"How it entered: {one_of(Kind)}."))
+    kind = fields.String(**shown(f"How it entered: {one_of(TransitionKind)}."))
     actor = fields.String(**shown("The name of the account that moved it there."))
     reason = fields.String(**shown("Why it was moved there.", null=True))
 

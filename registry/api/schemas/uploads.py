@@ -8,7 +8,7 @@ from marshmallow import fields, post_load, validate
 
 from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber, about, shown
 from registry.rules import part_sizes
-from registry.services.uploads.announcement import Wanted
+from registry.services.uploads.announcement import AnnouncedFile
 
 UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 BATCH = 500
@@ -30,8 +30,8 @@ class UploadBody(Strict):
     size = WholeNumber(required=True, metadata=about("Their number."))
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Wanted:
-        return Wanted(**data)
+    def _make(self, data: dict[str, Any], **_: Any) -> AnnouncedFile:
+        return AnnouncedFile(**data)
 
 
 class UploadBatchBody(Strict):

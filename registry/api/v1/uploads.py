@@ -23,8 +23,8 @@ from registry.domain.errors import ClockImplausible, Conflict, NotFound, UploadE
 from registry.http.access import requires
 from registry.http.context import current_actor, limits, store
 from registry.services.uploads import announcement, completion, multipart
-from registry.services.uploads.announcement import Announced, Batch, Wanted
-from registry.services.uploads.multipart import Arrived, SignedParts
+from registry.services.uploads.announcement import Announced, AnnouncedFile, Batch
+from registry.services.uploads.multipart import ArrivedParts, SignedParts
 
 blueprint = Blueprint(
     "uploads", __name__, url_prefix="/api/v1", description="Bytes of files: announce, send, complete."
@@ -41,7 +41,7 @@ blueprint = Blueprint(
     existing="The registry has these bytes, or expects them from this caller already.",
 )
 @requires(Permission.FILE_UPLOAD)
-def announce_upload(body: Wanted) -> Announced:
+def announce_upload(body: AnnouncedFile) -> Announced:
     """Announce a file's bytes and learn where to send them."""
     return announcement.announce(body, actor=current_actor(), store=store(), limits=limits())
 
@@ -89,7 +89,7 @@ def sign_upload_parts(body: dict[int, str], upload: UUID) -> SignedParts:
 @refuses(Conflict)
 @blueprint.response(200, ArrivedView)
 @requires(Permission.FILE_UPLOAD)
-def list_upload_parts(upload: UUID) -> Arrived:
+def list_upload_parts(upload: UUID) -> ArrivedParts:
     """List the parts of an upload that have arrived."""
     return multipart.arrived(str(upload), actor=current_actor(), store=store())
 

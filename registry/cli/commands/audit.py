@@ -97,14 +97,14 @@ def _export(
     session: Session, form: Any, *, without_header: bool = False, quiet: bool = False, **query: Any
 ) -> str | None:
     """Write the file to stdout; return the position after it. Unless *quiet*, an empty one says so on stderr."""
-    export, lines = session.registry.audit.export(form, **query), Lines()
+    export, lines = session.registry.audit.export(form, **query), ExportLines()
     output.pass_on(_after_first_line(lines.of(export)) if without_header else lines.of(export))
     if lines.count <= (form == "csv") and not quiet:
         output.note(NO_ENTRIES)
     return export.next_after
 
 
-class Lines:
+class ExportLines:
     """A count of the lines that pass."""
 
     def __init__(self) -> None:

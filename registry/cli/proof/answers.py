@@ -9,7 +9,7 @@ from registry.client.errors import Conflict, NotFound
 from registry.domain import fact_digests
 from registry.domain.replay.access import Access
 from registry.domain.replay.entry import Unknown
-from registry.domain.replay.replayed import Model, Version
+from registry.domain.replay.replayed import ReplayedModel, ReplayedVersion
 from registry.domain.stages import SERVING
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SHOWN = 60
 
 
-def model(registry: RegistryClient, model_id: str, log: Model) -> Iterator[str]:
+def model(registry: RegistryClient, model_id: str, log: ReplayedModel) -> Iterator[str]:
     """Yield each answer that differs. A deleted model whose name another one has now is in no answer."""
     try:
         shown = registry.models.get(log.name)
@@ -49,7 +49,7 @@ def model(registry: RegistryClient, model_id: str, log: Model) -> Iterator[str]:
     yield from _versions(registry, log)
 
 
-def _holders(registry: RegistryClient, log: Model) -> Iterator[str]:
+def _holders(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     serving = {
         (tenure.stage, tenure.number, tenure.started_at, tenure.started_entry)
         for tenure in log.tenures
@@ -64,7 +64,7 @@ def _holders(registry: RegistryClient, log: Model) -> Iterator[str]:
             yield f"version {number} is in {stage} since {since} by the log, and is not shown there"
 
 
-def _past(registry: RegistryClient, log: Model) -> Iterator[str]:
+def _past(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     """Ask for the holder of each stage at the beginning of each time that there was one: its latest entrant."""
     entrants = {(tenure.stage, tenure.started_at): tenure for tenure in log.tenures}
     for (stage, at), tenure in entrants.items():
@@ -80,7 +80,7 @@ def _past(registry: RegistryClient, log: Model) -> Iterator[str]:
             yield from _unlike("the holder of", (f"{stage} at {at}", shown, expected))
 
 
-def _aliases(registry: RegistryClient, log: Model) -> Iterator[str]:
+def _aliases(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     for name in sorted({alias.alias for alias in log.aliases}):
         spans = {(one.number, one.started_at, one.ended_at) for one in log.aliases if one.alias == name}
         shown = {(one["number"], one["since"], one["until"]) for one in registry.aliases.history(log.name, name)}
@@ -91,7 +91,7 @@ def _aliases(registry: RegistryClient, log: Model) -> Iterator[str]:
             )
 
 
-def _versions(registry: RegistryClient, log: Model) -> Iterator[str]:
+def _versions(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     seen = set()
     for shown in registry.versions.list(log.name):
         seen.add(shown["number"])
@@ -103,7 +103,7 @@ def _versions(registry: RegistryClient, log: Model) -> Iterator[str]:
         yield f"version {number} is gone"
 
 
-def _compare_version(shown: Any, log: Version) -> Iterator[str]:
+def _compare_version(shown: Any, log: ReplayedVersion) -> Iterator[str]:
     return _unlike(
         f"version {log.number}: its",
         ("state", shown["state"], log.state),

@@ -29,14 +29,14 @@ _ARRIVED = frozenset({"verified", "uploaded"})
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentFiles:
     """How many files had to be sent, and the bytes that went this time, without parts from an earlier run."""
 
     files: int
     size: int
 
 
-def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: Progress | None) -> Sent:
+def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: Progress | None) -> SentFiles:
     """Bring the bytes of *files* into the registry, equal ones once.
 
     Whatever arrived before a failure or Ctrl-C stays, and is not sent again by a later run.
@@ -46,7 +46,7 @@ def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: 
     sending = _Sending(transport, meter)
     workers.run([sending.announcement(distinct, FIRST_GROUP)], jobs=jobs, meter=meter)
     workers.run(sending.completions(), jobs=jobs, meter=meter)
-    return Sent(len(sending.sent), meter.done)
+    return SentFiles(len(sending.sent), meter.done)
 
 
 class _Sending:

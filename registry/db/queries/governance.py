@@ -14,7 +14,7 @@ from registry.db.base import Rows
 from registry.db.models import Account, AliasTenure, AuditEntry, AuditText, Model, Tenure, Version
 from registry.domain import stages
 from registry.domain.errors import Invalid
-from registry.domain.stages import Kind, Stage
+from registry.domain.stages import Stage, TransitionKind
 from registry.domain.states import VersionState
 
 CLOCK_SKEW = timedelta(minutes=1)
@@ -57,7 +57,7 @@ def production_holder(session: Session, held: Model) -> Version | None:
     return found
 
 
-def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
+def production_line(session: Session, held: Model) -> Iterator[stages.ProductionTenure]:
     """Every production tenure of the model, newest first, read as far as the caller goes on."""
     statement = (
         select(Tenure, Version.number, Version.state, Version.rolled_back)
@@ -67,11 +67,11 @@ def production_line(session: Session, held: Model) -> Iterator[stages.Tenure]:
     )
     with session.execute(statement.execution_options(yield_per=100)) as rows:  # its cursor ends with the caller's loop
         for tenure, number, state, rolled_back in rows:
-            yield stages.Tenure(
+            yield stages.ProductionTenure(
                 id=tenure.id,
                 number=number,
                 origin=tenure.origin_id or tenure.id,
-                ended_kind=Kind(tenure.ended_kind) if tenure.ended_kind else None,
+                ended_kind=TransitionKind(tenure.ended_kind) if tenure.ended_kind else None,
                 state=VersionState(state),
                 rolled_back=rolled_back,
             )

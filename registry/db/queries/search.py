@@ -17,7 +17,7 @@ from registry.db.base import Rows
 from registry.db.models import Account, Model, Version
 from registry.db.queries import catalog, pages, search_fields, search_order
 from registry.db.queries.pages import Details, Fitting, Sorted
-from registry.db.queries.search_terms import Column, Dialect, Related, where
+from registry.db.queries.search_terms import Column, Related, SearchDialect, where
 from registry.db.session import planned_anew
 from registry.domain.filters.terms import Key, Order, Term, required
 
@@ -26,7 +26,7 @@ Find = Callable[[Key], Column | Related]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class SearchPage:
     """One page of a search: what comes ``after`` a position, in an order that tells any two rows apart."""
 
     term: Term
@@ -42,9 +42,9 @@ def position(found: Fitting) -> Position | None:
     return None if last is None else tuple(_closed(value) for value in last)
 
 
-def models(session: Session, details: Details, wanted: Wanted) -> Fitting:
+def models(session: Session, details: Details, wanted: SearchPage) -> Fitting:
     """Those of the live models, with *details*. Raises ValueError for a position that is none."""
-    dialect = Dialect(session.get_bind().dialect.name)
+    dialect = SearchDialect(session.get_bind().dialect.name)
     matching = _LIVE_MODELS
     if wanted.hides_prompts:
         matching = matching.where(not_(search_fields.MODELS_THAT_ARE_PROMPTS))
@@ -52,17 +52,17 @@ def models(session: Session, details: Details, wanted: Wanted) -> Fitting:
     return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))[0]
 
 
-def versions(session: Session, details: Details, wanted: Wanted) -> Fitting:
+def versions(session: Session, details: Details, wanted: SearchPage) -> Fitting:
     """Those of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
     return compared_versions(session, details, wanted)[0]
 
 
-def compared_versions(session: Session, details: Details, wanted: Wanted) -> tuple[Fitting, list[Key]]:
+def compared_versions(session: Session, details: Details, wanted: SearchPage) -> tuple[Fitting, list[Key]]:
     """As :func:`versions`, and the keys of the order whose values were measured on more than one dataset.
 
     These are known on the first page only.
     """
-    dialect = Dialect(session.get_bind().dialect.name)
+    dialect = SearchDialect(session.get_bind().dialect.name)
     matching = _LIVE_VERSIONS
     if wanted.hides_prompts:
         matching = matching.where(not_(search_fields.VERSIONS_OF_PROMPTS))
@@ -86,9 +86,9 @@ _LIVE_VERSIONS: Rows = (
 
 
 def _page(
-    session: Session, details: Details, matching: Rows, wanted: Wanted, find: Find, unique: Sorted
+    session: Session, details: Details, matching: Rows, wanted: SearchPage, find: Find, unique: Sorted
 ) -> tuple[Fitting, list[Key]]:
-    dialect = Dialect(session.get_bind().dialect.name)
+    dialect = SearchDialect(session.get_bind().dialect.name)
     last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
     order = [*(search_order.sorted_by(one, find(one.key), dialect) for one in wanted.order), last]
     after = None if wanted.after is None else _decode_position(order, wanted.after, dialect)
@@ -118,14 +118,14 @@ def _closed(value: Any) -> Any:
     return value
 
 
-def _decode_position(columns: Sequence[Sorted], after: Position, dialect: Dialect) -> list[Any]:
+def _decode_position(columns: Sequence[Sorted], after: Position, dialect: SearchDialect) -> list[Any]:
     """The values of a position, which may be a stranger's. Raises ValueError unless each is of its column's kind."""
     if len(after) != len(columns):
         raise ValueError("another number of values")
     return [_cursor_value(column, value, dialect) for column, value in zip(columns, after, strict=True)]
 
 
-def _cursor_value(column: Sorted, value: Any, dialect: Dialect) -> Any:
+def _cursor_value(column: Sorted, value: Any, dialect: SearchDialect) -> Any:
     if value is None and column.nullable:
         return None
     match column.kind, value:

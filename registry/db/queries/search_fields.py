@@ -23,7 +23,7 @@ from registry.db.models import (
     VersionTag,
 )
 from registry.db.queries.cached_fragments import Fixed
-from registry.db.queries.search_terms import PREFIX, Column, Dialect, Related
+from registry.db.queries.search_terms import PREFIX, Column, Related, SearchDialect
 from registry.domain.filters.terms import Key
 from registry.domain.lineage import NodeKind
 
@@ -51,7 +51,7 @@ MODELS_THAT_ARE_PROMPTS = _models_that_are_prompts()
 VERSIONS_OF_PROMPTS = _versions_of_prompts()
 
 
-def of_models(key: Key, dialect: Dialect) -> Column | Related:
+def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
     """A field of rows that ``records.select_models`` gives."""
     match key.field:
         case "name":
@@ -73,7 +73,7 @@ def of_models(key: Key, dialect: Dialect) -> Column | Related:
     raise LookupError(key.field)
 
 
-def of_versions(key: Key, dialect: Dialect) -> Column | Related:
+def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
     """A field of rows that ``records.select_versions`` gives."""
     if column := _VERSION_COLUMNS.get(key.field):
         return column

@@ -11,11 +11,11 @@ from sqlalchemy import ColumnElement, and_, bindparam, cast, false, func, not_, 
 from registry.db.base import Rows
 from registry.db.queries import pages
 from registry.db.queries.pages import Details, Sorted
-from registry.db.queries.search_terms import Column, Dialect, Related
+from registry.db.queries.search_terms import Column, Related, SearchDialect
 from registry.domain.filters.terms import Order
 
 
-def sorted_by(order: Order, place: Column | Related, dialect: Dialect) -> Sorted:
+def sorted_by(order: Order, place: Column | Related, dialect: SearchDialect) -> Sorted:
     """Return the column that a key of the order sorts by, whose values *place* has."""
     kind = _KINDS.get(order.key.field, "text")
     if isinstance(place, Related):

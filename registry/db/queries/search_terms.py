@@ -22,7 +22,7 @@ _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), or
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class SearchDialect:
     """How one kind of database says what both must mean."""
 
     name: str
@@ -79,7 +79,7 @@ class Related:
     joined: tuple[ColumnElement[bool], ...] = ()
 
 
-def where(term: Term, find: Callable[[Key], Column | Related], dialect: Dialect) -> ColumnElement[bool]:
+def where(term: Term, find: Callable[[Key], Column | Related], dialect: SearchDialect) -> ColumnElement[bool]:
     """The whole tree; *find* says where a key's values are."""
     match term:
         case And(parts):
@@ -100,7 +100,7 @@ def _is_absent(place: Column | Related) -> ColumnElement[bool]:
     return place.expression.is_(None) if place.nullable else false()
 
 
-def _holds(place: Column | Related, operator: Operator, value: Value, dialect: Dialect) -> ColumnElement[bool]:
+def _holds(place: Column | Related, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:
     if isinstance(place, Column):
         found = _compared(place.expression, operator, value, dialect)
         return and_(place.expression.is_not(None), found) if place.nullable else found
@@ -111,7 +111,7 @@ def _holds(place: Column | Related, operator: Operator, value: Value, dialect: D
     return place.statement.where(test).exists()
 
 
-def _compared(column: Any, operator: Operator, value: Value, dialect: Dialect) -> ColumnElement[bool]:
+def _compared(column: Any, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:
     """One comparison with a column that has a value."""
     match operator:
         case Operator.IN | Operator.NOT_IN:
@@ -128,7 +128,7 @@ def _compared(column: Any, operator: Operator, value: Value, dialect: Dialect) -
     return _PLAIN[operator](column, value)
 
 
-def _among(column: Any, values: tuple[Any, ...], dialect: Dialect) -> ColumnElement[bool]:
+def _among(column: Any, values: tuple[Any, ...], dialect: SearchDialect) -> ColumnElement[bool]:
     fitting = [value for value in values if type(value) is not int or abs(value) <= _NUMBER_MOST]
     return column.in_(fitting) if fitting else false()
 

@@ -11,7 +11,7 @@ from registry.domain.stages import Lifecycle, Stage
 from registry.domain.states import VersionState
 
 
-class Kind(Enum):
+class ValueKind(Enum):
     """What a field's values are, in the words of an error."""
 
     TEXT = "a text in quotes"
@@ -23,11 +23,11 @@ class Kind(Enum):
 _EQUAL = frozenset({Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN})
 _LIKE = frozenset({Operator.LIKE, Operator.ILIKE, Operator.NOT_LIKE, Operator.NOT_ILIKE})
 _LESS = frozenset({Operator.LT, Operator.LE, Operator.GT, Operator.GE})
-OPERATORS: Mapping[Kind, frozenset[Operator]] = {
-    Kind.TEXT: _EQUAL | _LIKE,
-    Kind.NUMBER: _EQUAL | _LESS,
-    Kind.WHOLE: _EQUAL | _LESS,
-    Kind.TIME: frozenset({Operator.EQ, Operator.NE}) | _LESS,
+OPERATORS: Mapping[ValueKind, frozenset[Operator]] = {
+    ValueKind.TEXT: _EQUAL | _LIKE,
+    ValueKind.NUMBER: _EQUAL | _LESS,
+    ValueKind.WHOLE: _EQUAL | _LESS,
+    ValueKind.TIME: frozenset({Operator.EQ, Operator.NE}) | _LESS,
 }
 
 
@@ -38,7 +38,7 @@ class Field:
     ``digest``: its values are digests. ``measured``: has a value on each dataset.
     """
 
-    kind: Kind = Kind.TEXT
+    kind: ValueKind = ValueKind.TEXT
     entries: bool = False
     many: bool = False
     choices: tuple[str, ...] = ()
@@ -62,15 +62,15 @@ _COMMON: Mapping[str, Field] = {
     "name": Field(),
     "tags": Field(entries=True),
     "alias": Field(many=True),
-    "created_at": Field(Kind.TIME),
+    "created_at": Field(ValueKind.TIME),
     "created_by": Field(),
-    "updated_at": Field(Kind.TIME),
+    "updated_at": Field(ValueKind.TIME),
 }
 MODELS = Vocabulary({**_COMMON, "lifecycle": Field(choices=tuple(Lifecycle))}, _SYNONYMS)
 VERSIONS = Vocabulary(
     {
         **_COMMON,
-        "version_number": Field(Kind.WHOLE),
+        "version_number": Field(ValueKind.WHOLE),
         "stage": Field(choices=tuple(Stage)),
         "status": Field(choices=tuple(state for state in VersionState if state is not VersionState.DELETED)),
         "framework": Field(),
@@ -82,7 +82,7 @@ VERSIONS = Vocabulary(
         "dataset.name": Field(many=True),
         "dataset.digest": Field(many=True, digest=True),
         "params": Field(entries=True),
-        "metrics": Field(Kind.NUMBER, entries=True, measured=True),
+        "metrics": Field(ValueKind.NUMBER, entries=True, measured=True),
     },
     {**_SYNONYMS, "run_id": "run.id", "version": "version_number"},
 )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from registry.domain.errors import Invalid
 from registry.domain.filters.mlflow_clauses import Clause, Group, clauses, identifier
 from registry.domain.filters.mlflow_values import list_of_strings, quoted
-from registry.domain.filters.mlflow_words import Kind, words
+from registry.domain.filters.mlflow_words import MlflowWordKind, words
 from registry.domain.filters.terms import Absent, And, Condition, Key, Operator, Or, Order, Term, Value, costly_pattern
 
 MOST_BYTES = 40_000  # a list of 1,000 run ids, as MLflow's own server takes
@@ -125,7 +125,7 @@ def _statements(text: str) -> int:
     """How many statements SQL would see: a semicolon ends one, but not in parentheses."""
     depth, statements, ended = 0, 1, False
     for word in words(text):
-        if word.kind is Kind.SPACE:
+        if word.kind is MlflowWordKind.SPACE:
             continue
         statements += ended
         ended = word.text == ";" and depth <= 0
@@ -281,12 +281,12 @@ def _ordered(dialect: Dialect, clause: str) -> Order:
     if len(clause) > MOST_BYTES:
         raise refusal("An order_by clause is too long.", field="order_by")
     made, rest = identifier(clause)
-    after = [word for word in rest if word.kind is not Kind.SPACE]
-    if made is None or len(after) > 1 or (rest and rest[-1].kind is Kind.SPACE):
+    after = [word for word in rest if word.kind is not MlflowWordKind.SPACE]
+    if made is None or len(after) > 1 or (rest and rest[-1].kind is MlflowWordKind.SPACE):
         raise unreadable
     direction = after[0].text.lower() if after else "asc"
     if direction not in {"asc", "desc"}:
-        if after[0].kind is not Kind.NAME or made.text == "timestamp":
+        if after[0].kind is not MlflowWordKind.NAME or made.text == "timestamp":
             raise unreadable
         raise refusal(f"Invalid ordering key in order_by clause '{clause}'.", field="order_by")
     # MLflow takes all quotes off a key that has a direction; off one that has none, only those of its last part.

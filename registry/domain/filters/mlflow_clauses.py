@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from registry.domain.filters.mlflow_words import Kind, Word, words
+from registry.domain.filters.mlflow_words import MlflowWord, MlflowWordKind, words
 
 
 class Group(Enum):
@@ -37,31 +37,31 @@ class Clause:
 
 
 _SINGLE = {
-    Kind.STRING: Group.STRING,
-    Kind.WHOLE: Group.WHOLE,
-    Kind.FRACTION: Group.FRACTION,
-    Kind.PLACEHOLDER: Group.OPERAND,
+    MlflowWordKind.STRING: Group.STRING,
+    MlflowWordKind.WHOLE: Group.WHOLE,
+    MlflowWordKind.FRACTION: Group.FRACTION,
+    MlflowWordKind.PLACEHOLDER: Group.OPERAND,
 }
 _ALIASED = {Group.IDENTIFIER, Group.WHOLE, Group.FRACTION, Group.LIST, Group.OPERAND, Group.COMPARISON}
 
 
 def clauses(text: str) -> list[Clause]:
     """The clauses of *text* without the blanks between them."""
-    return list(_with_lists(list(_Reader(list(words(text))).clauses())))
+    return list(_with_lists(list(_ClauseReader(list(words(text))).clauses())))
 
 
-def identifier(text: str) -> tuple[Clause | None, list[Word]]:
+def identifier(text: str) -> tuple[Clause | None, list[MlflowWord]]:
     """The identifier that *text* begins with, and the words after it."""
     found = list(words(text))
-    reader = _Reader(found)
+    reader = _ClauseReader(found)
     made = reader.name(0)
     return (made[0], found[made[1] :]) if made else (None, found)
 
 
-class _Reader:
+class _ClauseReader:
     """Reads groups off a list of words; every method takes a position and answers what begins there and its end."""
 
-    def __init__(self, found: Sequence[Word]) -> None:
+    def __init__(self, found: Sequence[MlflowWord]) -> None:
         self.words = found
         self._closing = _matching(found)
 
@@ -76,7 +76,7 @@ class _Reader:
         """SQL takes ``x y`` for x under the name y: the two are one clause."""
         clause, end = self._clause(position)
         following = self._skip(end)
-        if clause.group in _ALIASED and self._is(following, Kind.NAME):
+        if clause.group in _ALIASED and self._is(following, MlflowWordKind.NAME):
             name, after = self._clause(following)
             if name.group is Group.IDENTIFIER:
                 return Clause(Group.IDENTIFIER, self._text(position, after)), after
@@ -85,7 +85,7 @@ class _Reader:
     def _clause(self, position: int) -> tuple[Clause, int]:
         left, end = self._operand(position)
         operator = self._skip(end)
-        if left.group is Group.OTHER or not self._is(operator, Kind.COMPARISON):
+        if left.group is Group.OTHER or not self._is(operator, MlflowWordKind.COMPARISON):
             return left, end
         right, after = self._operand(self._skip(operator + 1))
         if right.group in {Group.OTHER, Group.KEYWORD} and not right.is_keyword("NULL"):
@@ -101,7 +101,7 @@ class _Reader:
         if left.group in {Group.OTHER, Group.KEYWORD}:
             return left, first_end
         end = first_end
-        while self._is(operator := self._skip(end), Kind.ARITHMETIC):
+        while self._is(operator := self._skip(end), MlflowWordKind.ARITHMETIC):
             right, after = self._value(self._skip(operator + 1))
             if right.group in {Group.OTHER, Group.KEYWORD}:
                 break
@@ -112,9 +112,9 @@ class _Reader:
         if position >= len(self.words):
             return Clause(Group.OTHER, ""), position
         word = self.words[position]
-        if word.kind is Kind.NAME:
+        if word.kind is MlflowWordKind.NAME:
             return self._name_or_function(position)
-        if word.kind is Kind.KEYWORD:
+        if word.kind is MlflowWordKind.KEYWORD:
             return Clause(Group.KEYWORD, word.text), position + 1
         if close := self._closing.get(position):
             return Clause(Group.LIST, self._text(position, close + 1)), close + 1
@@ -128,37 +128,37 @@ class _Reader:
 
     def name(self, position: int) -> tuple[Clause, int] | None:
         """Names joined by dots, with the blanks around these."""
-        if not self._is(position, Kind.NAME):
+        if not self._is(position, MlflowWordKind.NAME):
             return None
         end = position + 1
-        while self._is(dot := self._skip(end), Kind.PUNCTUATION) and self.words[dot].text == ".":
+        while self._is(dot := self._skip(end), MlflowWordKind.PUNCTUATION) and self.words[dot].text == ".":
             end = dot + 1
             member = self._skip(end)
-            if not (self._is(member, Kind.NAME) or self._is(member, Kind.STRING)):
+            if not (self._is(member, MlflowWordKind.NAME) or self._is(member, MlflowWordKind.STRING)):
                 break
             end = member + 1
         return Clause(Group.IDENTIFIER, self._text(position, end)), end
 
     def _skip(self, position: int) -> int:
-        while self._is(position, Kind.SPACE):
+        while self._is(position, MlflowWordKind.SPACE):
             position += 1
         return position
 
-    def _is(self, position: int, kind: Kind) -> bool:
+    def _is(self, position: int, kind: MlflowWordKind) -> bool:
         return position < len(self.words) and self.words[position].kind is kind
 
     def _text(self, start: int, end: int) -> str:
         return "".join(word.text for word in self.words[start:end])
 
 
-def _matching(found: Sequence[Word]) -> dict[int, int]:
+def _matching(found: Sequence[MlflowWord]) -> dict[int, int]:
     """Where each parenthesis that is closed is closed."""
     opened: list[int] = []
     pairs = {}
     for index, word in enumerate(found):
-        if word.kind is Kind.PUNCTUATION and word.text == "(":
+        if word.kind is MlflowWordKind.PUNCTUATION and word.text == "(":
             opened.append(index)
-        elif word.kind is Kind.PUNCTUATION and word.text == ")" and opened:
+        elif word.kind is MlflowWordKind.PUNCTUATION and word.text == ")" and opened:
             pairs[opened.pop()] = index
     return pairs
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from registry.domain.errors import Invalid
-from registry.domain.filters.mlflow_words import Kind, Word, words
+from registry.domain.filters.mlflow_words import MlflowWord, MlflowWordKind, words
 from registry.domain.filters.terms import MOST_VALUES
 
-_NUMBERS = {Kind.WHOLE, Kind.FRACTION, Kind.HEXADECIMAL}
+_NUMBERS = {MlflowWordKind.WHOLE, MlflowWordKind.FRACTION, MlflowWordKind.HEXADECIMAL}
 _LIST = "While parsing a list in the query, expected "
 
 
@@ -23,7 +23,7 @@ def quoted(text: str) -> str:
 
 def list_of_strings(text: str) -> tuple[str, ...]:
     """The members of a list in parentheses. Raises Invalid unless they are quoted texts, and some."""
-    found = [word for word in words(text[1:-1]) if word.kind is not Kind.SPACE]
+    found = [word for word in words(text[1:-1]) if word.kind is not MlflowWordKind.SPACE]
     if not found:
         raise _refusal(f"{_LIST}a non-empty list of string values, but got empty list")
     members, commas = found[::2], found[1::2]
@@ -40,17 +40,17 @@ def list_of_strings(text: str) -> tuple[str, ...]:
     )
 
 
-def _is_text(word: Word) -> bool:
-    return word.kind is Kind.STRING or word.text[:1] == '"'
+def _is_text(word: MlflowWord) -> bool:
+    return word.kind is MlflowWordKind.STRING or word.text[:1] == '"'
 
 
-def _python_repr(word: Word) -> str:
+def _python_repr(word: MlflowWord) -> str:
     """As Python shows the value."""
     if _is_text(word):
         return repr(quoted(word.text))
     if word.kind in _NUMBERS:
         try:
-            return repr(int(word.text, 0) if word.kind is not Kind.FRACTION else float(word.text))
+            return repr(int(word.text, 0) if word.kind is not MlflowWordKind.FRACTION else float(word.text))
         except ValueError:
             return word.text
     return word.text

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 
-class Kind(Enum):
+class MlflowWordKind(Enum):
     SPACE = auto()
     NAME = auto()  # a bare word, or anything in backticks or double quotes
     KEYWORD = auto()
@@ -27,12 +27,12 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    kind: Kind
+class MlflowWord:
+    kind: MlflowWordKind
     text: str
 
     def is_keyword(self, *names: str) -> bool:
-        return self.kind is Kind.KEYWORD and self.text.upper() in names
+        return self.kind is MlflowWordKind.KEYWORD and self.text.upper() in names
 
 
 # Those of SQL's many that people write here: each is no key, hence no comparison.
@@ -45,27 +45,27 @@ KEYWORDS = frozenset({
 _FLAGS = re.IGNORECASE
 # In the order of precedence. A pattern in quotes only finds where a quoted word begins: _quoted says where it ends.
 _PATTERNS = [
-    (re.compile(r"(?:--|# )[^\r\n]*+(?:\r\n|\r|\n|$)"), Kind.OTHER),
-    (re.compile(r"\s++"), Kind.SPACE),
-    (re.compile(r":=|::"), Kind.OTHER),
-    (re.compile(r"\*"), Kind.ARITHMETIC),
-    (re.compile(r"\?|%(?:\(\w++\))?s|(?<!\w)[$:]\w++", _FLAGS), Kind.PLACEHOLDER),
-    (re.compile(r"-?0x[\dA-F]++", _FLAGS), Kind.HEXADECIMAL),
-    (re.compile(r"-?\d++(?:\.\d++)?E-?\d++", _FLAGS), Kind.FRACTION),
-    (re.compile(r"-?(?:\d++\.\d*+|\.\d++)(?![_A-ZÀ-Ü])", _FLAGS), Kind.FRACTION),
-    (re.compile(r"-?\d++(?![_A-ZÀ-Ü])", _FLAGS), Kind.WHOLE),
-    (re.compile(r"(?:NOT\s++NULL|(?:ORDER|GROUP)\s++BY)\b", _FLAGS), Kind.KEYWORD),
-    (re.compile(r"(?:NOT\s++)?(?:R?LIKE|ILIKE|REGEXP)\b", _FLAGS), Kind.COMPARISON),
-    (re.compile(r"\w[$#\w]*+"), Kind.NAME),
-    (re.compile(r"[;:()\[\],.]"), Kind.PUNCTUATION),
-    (re.compile(r"[<>=~!]++"), Kind.COMPARISON),
-    (re.compile(r"[+/@#%^&|-]++"), Kind.ARITHMETIC),
+    (re.compile(r"(?:--|# )[^\r\n]*+(?:\r\n|\r|\n|$)"), MlflowWordKind.OTHER),
+    (re.compile(r"\s++"), MlflowWordKind.SPACE),
+    (re.compile(r":=|::"), MlflowWordKind.OTHER),
+    (re.compile(r"\*"), MlflowWordKind.ARITHMETIC),
+    (re.compile(r"\?|%(?:\(\w++\))?s|(?<!\w)[$:]\w++", _FLAGS), MlflowWordKind.PLACEHOLDER),
+    (re.compile(r"-?0x[\dA-F]++", _FLAGS), MlflowWordKind.HEXADECIMAL),
+    (re.compile(r"-?\d++(?:\.\d++)?E-?\d++", _FLAGS), MlflowWordKind.FRACTION),
+    (re.compile(r"-?(?:\d++\.\d*+|\.\d++)(?![_A-ZÀ-Ü])", _FLAGS), MlflowWordKind.FRACTION),
+    (re.compile(r"-?\d++(?![_A-ZÀ-Ü])", _FLAGS), MlflowWordKind.WHOLE),
+    (re.compile(r"(?:NOT\s++NULL|(?:ORDER|GROUP)\s++BY)\b", _FLAGS), MlflowWordKind.KEYWORD),
+    (re.compile(r"(?:NOT\s++)?(?:R?LIKE|ILIKE|REGEXP)\b", _FLAGS), MlflowWordKind.COMPARISON),
+    (re.compile(r"\w[$#\w]*+"), MlflowWordKind.NAME),
+    (re.compile(r"[;:()\[\],.]"), MlflowWordKind.PUNCTUATION),
+    (re.compile(r"[<>=~!]++"), MlflowWordKind.COMPARISON),
+    (re.compile(r"[+/@#%^&|-]++"), MlflowWordKind.ARITHMETIC),
 ]
 _MEMBER = re.compile(r"\s*+\.(?!\d)")
-_QUOTES = {"'": Kind.STRING, '"': Kind.NAME, "`": Kind.NAME}
+_QUOTES = {"'": MlflowWordKind.STRING, '"': MlflowWordKind.NAME, "`": MlflowWordKind.NAME}
 
 
-def words(text: str) -> Iterator[Word]:
+def words(text: str) -> Iterator[MlflowWord]:
     """The words of *text*, blanks among them; joined they are the text."""
     position, before = 0, ""
     while position < len(text):
@@ -74,15 +74,15 @@ def words(text: str) -> Iterator[Word]:
         position, before = position + len(word.text), word.text
 
 
-def _next(text: str, position: int, *, after_dot: bool) -> Word:
+def _next(text: str, position: int, *, after_dot: bool) -> MlflowWord:
     if (kind := _QUOTES.get(text[position])) and (end := _quoted(text, position)):
-        return Word(kind, text[position:end])
+        return MlflowWord(kind, text[position:end])
     for pattern, kind in _PATTERNS:
         if found := pattern.match(text, position):
-            if kind is Kind.NAME and not after_dot and _reserved(text, found):
-                return Word(Kind.KEYWORD, found[0])
-            return Word(kind, found[0])
-    return Word(Kind.OTHER, text[position])
+            if kind is MlflowWordKind.NAME and not after_dot and _reserved(text, found):
+                return MlflowWord(MlflowWordKind.KEYWORD, found[0])
+            return MlflowWord(kind, found[0])
+    return MlflowWord(MlflowWordKind.OTHER, text[position])
 
 
 def _reserved(text: str, found: re.Match[str]) -> bool:

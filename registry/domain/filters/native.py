@@ -18,8 +18,8 @@ from typing import cast
 from registry.domain.errors import Invalid
 from registry.domain.filters.digests import pattern as digest_pattern
 from registry.domain.filters.keys import OPERATORS, Field, Vocabulary
-from registry.domain.filters.keys import Kind as FieldKind
-from registry.domain.filters.native_words import Kind, Word, words, wrong
+from registry.domain.filters.keys import ValueKind as FieldKind
+from registry.domain.filters.native_words import Word, WordKind, words, wrong
 from registry.domain.filters.terms import (
     EVERYTHING,
     MOST_VALUES,
@@ -95,7 +95,7 @@ class _Parser:
 
     def filter(self) -> Term:
         found = self._or()
-        if self._word.kind is not Kind.END:
+        if self._word.kind is not WordKind.END:
             raise self._wrong(f"expected AND, OR or the end, not {self._word}")
         return found
 
@@ -103,7 +103,7 @@ class _Parser:
         found = [self._order()]
         while self._takes(","):
             found.append(self._order())
-        if self._word.kind is not Kind.END:
+        if self._word.kind is not WordKind.END:
             raise self._wrong(f"expected ASC, DESC, a comma or the end, not {self._word}")
         if len(found) > MOST_ORDERS:
             raise Invalid.field(self._argument, f"has {len(found)} keys; at most {MOST_ORDERS} are allowed")
@@ -162,7 +162,7 @@ class _Parser:
 
     def _key(self) -> tuple[Key, Field]:
         word = self._word
-        if word.kind is not Kind.KEY:
+        if word.kind is not WordKind.KEY:
             raise self._wrong(f"expected a key, not {word}; keys are {self._vocabulary.names}")
         self._position += 1
         text = word.text.removeprefix("attribute.")
@@ -184,7 +184,7 @@ class _Parser:
         if not field.measured or not self._takes("ON"):
             return None
         word = self._word
-        if word.kind is not Kind.STRING:
+        if word.kind is not WordKind.STRING:
             raise self._wrong(f"expected the digest of a dataset in quotes after ON, not {word}")
         self._position += 1
         try:
@@ -199,10 +199,10 @@ class _Parser:
         word = self._word
         negated = self._takes("NOT")
         name = self._word
-        if name.kind is Kind.OPERATOR and not negated:
+        if name.kind is WordKind.OPERATOR and not negated:
             self._position += 1
             return Operator(name.text)
-        if name.kind is Kind.KEYWORD and name.text in {"IN", "LIKE", "ILIKE"}:
+        if name.kind is WordKind.KEYWORD and name.text in {"IN", "LIKE", "ILIKE"}:
             self._position += 1
             return _NEGATED[Operator(name.text)] if negated else Operator(name.text)
         raise self._wrong(f"expected an operator ({', '.join(Operator)}, IS NULL, IS NOT NULL), not {word}", word)
@@ -221,7 +221,7 @@ class _Parser:
 
     def _value(self, field: Field, operator: Operator) -> Value:
         word = self._word
-        wanted = Kind.NUMBER if field.kind in {FieldKind.NUMBER, FieldKind.WHOLE} else Kind.STRING
+        wanted = WordKind.NUMBER if field.kind in {FieldKind.NUMBER, FieldKind.WHOLE} else WordKind.STRING
         if word.kind is not wanted:
             raise self._wrong(f"expected {field.kind.value}, not {word}")
         self._position += 1
@@ -236,7 +236,7 @@ class _Parser:
 
     def _takes(self, text: str) -> bool:
         """Step over the keyword or mark, if it is next."""
-        found = self._word.kind in {Kind.KEYWORD, Kind.MARK} and self._word.text == text
+        found = self._word.kind in {WordKind.KEYWORD, WordKind.MARK} and self._word.text == text
         self._position += found
         return found
 

@@ -9,7 +9,7 @@ from enum import Enum
 from registry.domain.errors import Invalid
 
 
-class Kind(Enum):
+class WordKind(Enum):
     """What a word is, in the words of an error."""
 
     KEY = "a key"
@@ -25,13 +25,13 @@ class Kind(Enum):
 class Word:
     """``column`` counts from 1; ``value`` is what a text or a key in quotes means."""
 
-    kind: Kind
+    kind: WordKind
     text: str
     column: int
     value: str = ""
 
     def __str__(self) -> str:
-        return "the end" if self.kind is Kind.END else self.text
+        return "the end" if self.kind is WordKind.END else self.text
 
 
 KEYWORDS = frozenset({"AND", "OR", "NOT", "IN", "LIKE", "ILIKE", "IS", "NULL", "ON", "ASC", "DESC"})
@@ -59,7 +59,7 @@ def words(text: str, *, field: str) -> list[Word]:
         if match.lastgroup != "space":
             found.append(_word(match))
         position = match.end()
-    return [*found, Word(Kind.END, "", len(text) + 1)]
+    return [*found, Word(WordKind.END, "", len(text) + 1)]
 
 
 def wrong(field: str, column: int, text: str) -> Invalid:
@@ -72,16 +72,16 @@ def _word(match: re.Match[str]) -> Word:
     match match.lastgroup:
         case "string":
             quote = text[0]
-            return Word(Kind.STRING, text, column, text[1:-1].replace(quote * 2, quote))
+            return Word(WordKind.STRING, text, column, text[1:-1].replace(quote * 2, quote))
         case "key" if text.upper() in KEYWORDS:
-            return Word(Kind.KEYWORD, text.upper(), column)
+            return Word(WordKind.KEYWORD, text.upper(), column)
         case "key":
-            return Word(Kind.KEY, text, column)
+            return Word(WordKind.KEY, text, column)
         case "number":
-            return Word(Kind.NUMBER, text, column)
+            return Word(WordKind.NUMBER, text, column)
         case "operator":
-            return Word(Kind.OPERATOR, text, column)
-    return Word(Kind.MARK, text, column)
+            return Word(WordKind.OPERATOR, text, column)
+    return Word(WordKind.MARK, text, column)
 
 
 def _unreadable(character: str) -> str:

@@ -12,7 +12,7 @@ BOOTSTRAP_SECONDS = 3600
 
 
 @dataclass(slots=True)
-class Token:
+class ReplayedToken:
     """``expires_at`` is None for a bootstrap token, which lives for BOOTSTRAP_SECONDS."""
 
     owner: str
@@ -25,7 +25,7 @@ class Token:
 
 
 @dataclass(slots=True)
-class Account:
+class ReplayedAccount:
     """``name`` is UNKNOWN where no entry commits to it. ``created_at`` is None for the registry's own accounts."""
 
     name: str | Unknown
@@ -34,8 +34,8 @@ class Account:
 
 @dataclass(slots=True)
 class Access:
-    tokens: dict[str, Token] = field(default_factory=dict)
-    accounts: dict[str, Account] = field(default_factory=dict)
+    tokens: dict[str, ReplayedToken] = field(default_factory=dict)
+    accounts: dict[str, ReplayedAccount] = field(default_factory=dict)
     baseline: str | None = None
 
 
@@ -48,7 +48,7 @@ def replay(entries: Iterable[Entry]) -> Access:
     """Return the tokens and accounts that the entries lead to. Raises Unreplayable as ``model.replay`` does."""
     access = Access()
     for own in (SYSTEM, LOCAL_DEV):
-        access.accounts[own.id] = Account(own.name, None)
+        access.accounts[own.id] = ReplayedAccount(own.name, None)
     for entry in entries:
         action = ACTIONS.get(entry.action)
         if action is None:
@@ -62,7 +62,7 @@ def replay(entries: Iterable[Entry]) -> Access:
 
 def _created(access: Access, entry: Entry) -> None:
     after = entry.after
-    owner = access.accounts.setdefault(after["owner"], Account(UNKNOWN, entry.at))
+    owner = access.accounts.setdefault(after["owner"], ReplayedAccount(UNKNOWN, entry.at))
     name = entry.text("owner")
     if isinstance(name, str):
         if isinstance(owner.name, str) and owner.name != name:
@@ -72,7 +72,9 @@ def _created(access: Access, entry: Entry) -> None:
     if used is not None and used.roles == [Role.BOOTSTRAP.value]:
         used.revoked_at = entry.at
     _add_token(
-        access, entry, Token(after["owner"], after["roles"], entry.at, entry.actor["id"], after["expires_at"], UNKNOWN)
+        access,
+        entry,
+        ReplayedToken(after["owner"], after["roles"], entry.at, entry.actor["id"], after["expires_at"], UNKNOWN),
     )
 
 
@@ -80,10 +82,10 @@ def _bootstrap(access: Access, entry: Entry) -> None:
     for token in access.tokens.values():
         if token.roles == [Role.BOOTSTRAP.value] and token.revoked_at is None:
             token.revoked_at = entry.at
-    _add_token(access, entry, Token(SYSTEM.id, [Role.BOOTSTRAP.value], entry.at, SYSTEM.id, None, UNKNOWN))
+    _add_token(access, entry, ReplayedToken(SYSTEM.id, [Role.BOOTSTRAP.value], entry.at, SYSTEM.id, None, UNKNOWN))
 
 
-def _add_token(access: Access, entry: Entry, token: Token) -> None:
+def _add_token(access: Access, entry: Entry, token: ReplayedToken) -> None:
     if entry.subject["token"] in access.tokens:
         raise Unreplayable(f"the token {entry.subject['token']} is created a second time")
     token.digest = entry.facts.get("token", UNKNOWN)
@@ -103,7 +105,7 @@ def _baselined(access: Access, entry: Entry) -> None:
     for account in entry.facts.get("accounts", []):
         name = entry.text(account.replace("-", ""))
         if isinstance(name, str):
-            access.accounts.setdefault(account, Account(name, None)).name = name
+            access.accounts.setdefault(account, ReplayedAccount(name, None)).name = name
     for token, digest in entry.facts.get("tokens", {}).items():
         access.tokens[token].digest = digest
     access.baseline = entry.at

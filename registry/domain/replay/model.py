@@ -6,24 +6,24 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from registry.domain.replay.entry import BASELINE, CLEARED, ERASED, UNKNOWN, Entry, Unknown, Unreplayable
-from registry.domain.replay.replayed import Alias, Blobs, Model, Tags, Tenure, Version
-from registry.domain.stages import SERVING, Kind, Lifecycle, Stage, kind_of
+from registry.domain.replay.replayed import Alias, Blobs, ReplayedModel, ReplayedTenure, ReplayedVersion, Tags
+from registry.domain.stages import SERVING, Lifecycle, Stage, TransitionKind, kind_of
 from registry.domain.states import VersionState
 
 # What a registration, or a baseline after it, records of a version's rows.
 RECORDED = ("frozen", "params", "metrics", "edges")
 CLEARABLE = frozenset({"description", "claimed", "source", "location"})
 KINDS = {
-    "version.promoted": Kind.PROMOTE,
-    "version.demoted": Kind.DEMOTE,
-    "version.archived": Kind.ARCHIVE,
-    "version.restored": Kind.RESTORE,
-    "version.rolled_back": Kind.ROLLBACK,
-    "version.rolled_back_unchecked": Kind.ROLLBACK,
+    "version.promoted": TransitionKind.PROMOTE,
+    "version.demoted": TransitionKind.DEMOTE,
+    "version.archived": TransitionKind.ARCHIVE,
+    "version.restored": TransitionKind.RESTORE,
+    "version.rolled_back": TransitionKind.ROLLBACK,
+    "version.rolled_back_unchecked": TransitionKind.ROLLBACK,
 }
 
 
-def replay(entries: Iterable[Entry]) -> Model:
+def replay(entries: Iterable[Entry]) -> ReplayedModel:
     """Return the state that a model's entries, in their order, lead to.
 
     Raises Unreplayable for an unknown action and for an entry that contradicts those before it.
@@ -36,12 +36,12 @@ def replay(entries: Iterable[Entry]) -> Model:
 
 class _Replay:
     def __init__(self) -> None:
-        self._model: Model | None = None
-        self._open: dict[int, Tenure] = {}
+        self._model: ReplayedModel | None = None
+        self._open: dict[int, ReplayedTenure] = {}
         self._pointing: dict[str, Alias] = {}
 
     @property
-    def model(self) -> Model:
+    def model(self) -> ReplayedModel:
         if self._model is None:
             raise Unreplayable("it does not begin with the creation of its model")
         return self._model
@@ -58,7 +58,7 @@ class _Replay:
     def created(self, entry: Entry) -> None:
         if self._model is not None:
             raise Unreplayable("its model is created a second time")
-        self._model = Model(
+        self._model = ReplayedModel(
             name=entry.subject["model"],
             created_at=entry.at,
             created_by=entry.actor["id"],
@@ -98,7 +98,7 @@ class _Replay:
         model, number = self.model, entry.subject["version"]
         if number in model.versions:
             raise Unreplayable(f"version {number} is registered a second time")
-        version = model.versions[number] = Version(
+        version = model.versions[number] = ReplayedVersion(
             number=number,
             state=entry.after["state"],
             created_at=entry.at,
@@ -171,16 +171,16 @@ class _Replay:
         related = self._related(entry)
         if version.stage != entry.before["stage"]:
             raise Unreplayable(f"version {version.number} was in {version.stage}, not in {entry.before['stage']}")
-        if kind is Kind.ROLLBACK:
+        if kind is TransitionKind.ROLLBACK:
             if related:
-                self._enter(related, Stage.ARCHIVED, Kind.ROLLBACK, entry)
+                self._enter(related, Stage.ARCHIVED, TransitionKind.ROLLBACK, entry)
                 related.rolled_back = True
             self._enter(version, target, kind, entry, origin=entry.facts.get("origin", UNKNOWN))
             return
         if related and target is Stage.PRODUCTION:
-            self._enter(related, Stage.ARCHIVED, Kind.SUPERSEDE, entry)
+            self._enter(related, Stage.ARCHIVED, TransitionKind.SUPERSEDE, entry)
         elif related and entry.before["stage"] == Stage.PRODUCTION:
-            kind = Kind.SUPERSEDE  # another version took the stage for itself in an open lifecycle
+            kind = TransitionKind.SUPERSEDE  # another version took the stage for itself in an open lifecycle
         self._enter(version, target, kind, entry)
         if target is Stage.PRODUCTION:
             version.rolled_back = False
@@ -225,26 +225,32 @@ class _Replay:
         if "tags" in entry.texts:
             owner.tags = entry.document("tags", {})
 
-    def _version(self, entry: Entry) -> Version:
+    def _version(self, entry: Entry) -> ReplayedVersion:
         return self._numbered(entry.subject["version"])
 
-    def _related(self, entry: Entry) -> Version | None:
+    def _related(self, entry: Entry) -> ReplayedVersion | None:
         number = entry.subject.get("related_version")
         return None if number is None else self._numbered(number)
 
-    def _numbered(self, number: int) -> Version:
+    def _numbered(self, number: int) -> ReplayedVersion:
         version = self.model.versions.get(number)
         if version is None:
             raise Unreplayable(f"version {number} was never registered")
         return version
 
     def _enter(
-        self, version: Version, stage: Stage, kind: Kind, entry: Entry, *, origin: int | Unknown | None = None
+        self,
+        version: ReplayedVersion,
+        stage: Stage,
+        kind: TransitionKind,
+        entry: Entry,
+        *,
+        origin: int | Unknown | None = None,
     ) -> None:
         if ended := self._open.pop(version.number, None):
             ended.ended_at, ended.ended_kind, ended.ended_entry = entry.at, kind.value, entry.uid
         if stage is not Stage.NONE:
-            begun = Tenure(
+            begun = ReplayedTenure(
                 version.number,
                 stage.value,
                 self.model.lifecycle == Lifecycle.ENFORCED,
@@ -271,7 +277,7 @@ class _Replay:
                 self.model.aliases.append(pointing)
 
 
-def _keep_facts(version: Version, entry: Entry) -> None:
+def _keep_facts(version: ReplayedVersion, entry: Entry) -> None:
     version.run_state = entry.after.get("run_state")
     version.frozen = entry.facts.get("frozen", UNKNOWN)
     version.params = entry.facts.get("params", UNKNOWN)
@@ -280,7 +286,7 @@ def _keep_facts(version: Version, entry: Entry) -> None:
     _keep_blobs(version, entry)
 
 
-def _keep_blobs(version: Version, entry: Entry) -> None:
+def _keep_blobs(version: ReplayedVersion, entry: Entry) -> None:
     if "blobs" in entry.facts:
         version.blobs = Blobs(entry.facts["blobs"], entry.id)
 

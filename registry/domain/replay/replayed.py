@@ -13,7 +13,7 @@ Tags = dict[str, str] | Unknown
 
 
 @dataclass(slots=True)
-class Tenure:
+class ReplayedTenure:
     """A span in a stage. ``origin`` is the row of the tenure that a rollback brought back."""
 
     number: int
@@ -49,7 +49,7 @@ class Blobs:
 
 
 @dataclass(slots=True)
-class Version:
+class ReplayedVersion:
     """One version. ``metrics`` has a digest, the values of an earlier release, or UNKNOWN, by the time of recording."""
 
     number: int
@@ -81,7 +81,7 @@ class Version:
 
 
 @dataclass(slots=True)
-class Model:
+class ReplayedModel:
     """What the log says of a model. ``next_number`` is the least that it may be where ``numbers_known`` is false."""
 
     name: str
@@ -96,8 +96,8 @@ class Model:
     latest_number: int | None = None
     deleted_at: str | None = None
     former: list[tuple[str, int, str]] = field(default_factory=list)
-    versions: dict[int, Version] = field(default_factory=dict)
-    tenures: list[Tenure] = field(default_factory=list)
+    versions: dict[int, ReplayedVersion] = field(default_factory=dict)
+    tenures: list[ReplayedTenure] = field(default_factory=list)
     aliases: list[Alias] = field(default_factory=list)
     protected_aliases: list[str] = field(default_factory=list)
     origins: dict[int, int] = field(default_factory=dict)

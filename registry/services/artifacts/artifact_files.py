@@ -40,7 +40,7 @@ from registry.services.downloads import urls
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.integrity.damage import STORAGE
 from registry.services.uploads import announcement, credential_files, ingest
-from registry.services.uploads.announcement import Wanted
+from registry.services.uploads.announcement import AnnouncedFile
 from registry.storage.checked import Store
 from registry.storage.driver import CHUNK
 from registry.storage.keys import is_incoming
@@ -284,7 +284,7 @@ def _file_facts(row: Artifact | None) -> dict[str, str]:
 
 
 @contextmanager
-def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[tuple[Wanted, IO[bytes]]]:
+def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[tuple[AnnouncedFile, IO[bytes]]]:
     """Lend a file of the body's bytes, with what is known of them."""
     with _naming_disk_errors(announced), tempfile.SpooledTemporaryFile(max_size=SPOOLED) as file:
         digest, size = hashlib.sha256(), 0
@@ -296,7 +296,7 @@ def _received(body: IO[bytes], *, announced: int | None, most: int) -> Iterator[
             file.write(chunk)
         if announced is not None and size != announced:
             raise UploadMismatch(f"{announced} bytes were announced, {size} arrived")
-        yield Wanted(digest.hexdigest(), size), file
+        yield AnnouncedFile(digest.hexdigest(), size), file
 
 
 @contextmanager

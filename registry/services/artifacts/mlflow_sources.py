@@ -34,7 +34,7 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ArtifactFiles:
     """The files at *path*, by the names that a version gives them; those *waiting* have no digest yet."""
 
     path: str
@@ -52,7 +52,7 @@ def location_of(model_id: str, number: int) -> str:
     return f"{artifact_area.VERSIONS}/{model_id}/{number}"
 
 
-def manifest_at(source: str, *, hosts: Collection[str]) -> Found | None:
+def manifest_at(source: str, *, hosts: Collection[str]) -> ArtifactFiles | None:
     """The files that *source* means, if it lies in our area and there are any; *hosts* are the names we are served at.
 
     Understood are addresses of the area, ``mlflow-artifacts:`` and ``models:/m-<id>`` of a logged model whose files
@@ -74,7 +74,7 @@ def manifest_at(source: str, *, hosts: Collection[str]) -> Found | None:
     return found if found and (found.files or found.waiting) else None
 
 
-def wait_facts(found: Found) -> dict[str, Any]:
+def wait_facts(found: ArtifactFiles) -> dict[str, Any]:
     """The facts of an import that fills a version with *found* as soon as all of it is hashed, whatever is written to
     its paths meanwhile."""
     hashed = [
@@ -131,7 +131,7 @@ def _logged_model_at(session: Session, model: str) -> str | None:
     return roots[0] if roots else None
 
 
-def _stored(session: Session, path: str) -> Found:
+def _stored(session: Session, path: str) -> ArtifactFiles:
     """Never more files than one too many: a manifest refuses those. Raises Conflict for files of several accounts."""
     rows = session.scalars(
         select(Artifact).where(*paths.within(path)).order_by(Artifact.path).limit(MOST_FILES + 1)
@@ -147,10 +147,10 @@ def _stored(session: Session, path: str) -> Found:
         for row in rows
         if row.sha256 is None
     ]
-    return Found(path, files, waiting)
+    return ArtifactFiles(path, files, waiting)
 
 
-def _find_version_files(session: Session, path: str) -> Found | None:
+def _find_version_files(session: Session, path: str) -> ArtifactFiles | None:
     shown = artifact_area.version_path(path)
     found = version_shown(session, shown) if shown else None
     if shown is None or found is None:
@@ -164,7 +164,7 @@ def _find_version_files(session: Session, path: str) -> Found | None:
             for file in files
             if file.path == shown.path or file.path.startswith(above)
         ]
-    return Found(path, files)
+    return ArtifactFiles(path, files)
 
 
 def _relative_path(path: str, directory: str) -> str:

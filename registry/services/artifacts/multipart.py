@@ -44,7 +44,7 @@ from registry.services.integrity import store_ownership
 from registry.services.integrity.damage import STORAGE
 from registry.services.leases import Lease
 from registry.services.uploads import announcement, credential_files, ingest, quotas
-from registry.services.uploads.announcement import Limits, Wanted
+from registry.services.uploads.announcement import AnnouncedFile, UploadLimits
 from registry.storage.checked import Store
 from registry.storage.driver import Target
 from registry.storage.keys import incoming_key
@@ -64,7 +64,7 @@ class Begun:
     targets: Sequence[Target]
 
 
-def begin(path: str, count: int, *, actor: Actor, store: Store, limits: Limits, allow_secrets: bool) -> Begun:
+def begin(path: str, count: int, *, actor: Actor, store: Store, limits: UploadLimits, allow_secrets: bool) -> Begun:
     """Prepare to receive *path* in *count* parts until the upload expires.
 
     Raises Malformed, Invalid for a file that holds credentials by its name unless *allow_secrets*, Forbidden, Conflict
@@ -105,7 +105,7 @@ def complete(
     media_type: str,
     actor: Actor,
     store: Store,
-    limits: Limits,
+    limits: UploadLimits,
     allow_secrets: bool,
 ) -> None:
     """Join the parts that the store marked so when they arrived: *path* names them from now on.
@@ -193,7 +193,7 @@ def _attempt_hashing(row: Artifact, lease: Lease[Artifact], store: Store) -> Non
 def _hash_artifact(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     """Read the object, and write it again under its digest: bytes of a digest lie nowhere else."""
     key = row.object or ""
-    found = Wanted(*store.digest(key, pulse=lease.pulse))
+    found = AnnouncedFile(*store.digest(key, pulse=lease.pulse))
     with reading() as session:
         account = session.get_one(Account, row.created_by, populate_existing=True)
     owner = Actor(account.id, account.name, ActorKind(account.kind))
@@ -210,7 +210,7 @@ def _hash_artifact(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     log.info("hashed", path=row.path, size=found.size)
 
 
-def _record_artifact(session: Session, lease: Lease[Artifact], key: str, found: Wanted) -> None:
+def _record_artifact(session: Session, lease: Lease[Artifact], key: str, found: AnnouncedFile) -> None:
     chain = audit.lock_chain(session, STORAGE)
     row = lease.lock(session)
     event = audit.begin(chain)
@@ -244,7 +244,7 @@ def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
         audit.record(session, chain, event, happening, actor=SYSTEM)
 
 
-def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: Limits) -> int:
+def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: UploadLimits) -> int:
     """The size of what the parts became. What is too large is deleted."""
     size = store.join_named(upload.key, upload.handle or "", etags).size
     if size > limits.size:

@@ -19,7 +19,7 @@ from registry.services.audit.streams import Cursors, Stream
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """What a chain's owner says of it; ``at`` is the time of its latest entry.
 
     ``label`` is what a person calls the owner.
@@ -62,7 +62,7 @@ class Walk(ChainWalk):
             self.at, self.last_id, self.last_order = entry.at, row.id, row.commit_order
             yield entry
 
-    def end(self, head: Head | None) -> None:
+    def end(self, head: ChainHead | None) -> None:
         """Compare the end of the walk with the head, the checkpoint and the erasures. Raises Broken."""
         self.require_explained()
         if head is None:

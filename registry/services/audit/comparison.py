@@ -41,7 +41,7 @@ class Comparison:
             self.differences.append(f"{what} is {_shortened(found)}, the log says {_shortened(expected)}")
 
 
-def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | None) -> Comparison:
+def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Storage | None) -> Comparison:
     """Compare a model's row and everything under it. *storage* has the repairs of blobs."""
     found, own = Comparison(), (row.id,)
     check = found.check
@@ -74,7 +74,7 @@ def model(row: Any, rows: ModelRows, log: replayed.Model, storage: Storage | Non
 
 
 def _check_versions(
-    found: Comparison, model_id: str, rows: ModelRows, log: replayed.Model, storage: Storage | None
+    found: Comparison, model_id: str, rows: ModelRows, log: replayed.ReplayedModel, storage: Storage | None
 ) -> None:
     seen = set()
     for row in rows.versions.of((model_id,)):
@@ -88,7 +88,7 @@ def _check_versions(
 
 
 def _check_version(
-    found: Comparison, row: Any, rows: ModelRows, log: replayed.Version, storage: Storage | None
+    found: Comparison, row: Any, rows: ModelRows, log: replayed.ReplayedVersion, storage: Storage | None
 ) -> None:
     own, name = (row.model_id, row.number), f"version {row.number}: its"
 
@@ -133,7 +133,7 @@ def _check_version(
         found.recorded[row.number] = recorded | ({"blobs": fact_digests.blobs(stored)} if needs_blobs else {})
 
 
-def _check_metrics(found: Comparison, name: str, measured: list[Any], log: replayed.Version) -> bool:
+def _check_metrics(found: Comparison, name: str, measured: list[Any], log: replayed.ReplayedVersion) -> bool:
     """Compare measurements by the time of their recording; returns whether the log does not know of some."""
     batches: dict[str, list[Any]] = {}
     times = [at for at, _ in measured]
@@ -157,7 +157,7 @@ def _check_metrics(found: Comparison, name: str, measured: list[Any], log: repla
 
 
 def _check_files(
-    found: Comparison, name: str, files: list[Any], log: replayed.Version, storage: Storage | None
+    found: Comparison, name: str, files: list[Any], log: replayed.ReplayedVersion, storage: Storage | None
 ) -> dict[str, str]:
     """Compare the manifest's rows and the objects that hold their bytes; returns those objects by sha256."""
     if files or log.manifest:
@@ -182,7 +182,7 @@ def _check_files(
     return stored
 
 
-def _check_tenures(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
+def _check_tenures(found: Comparison, rows: Iterable[Any], log: replayed.ReplayedModel) -> None:
     numbers: dict[int, int] = {}
     for row, tenure in zip_longest(rows, log.tenures):
         _check_model(found, "tenure", row)
@@ -206,7 +206,7 @@ def _tenure(tenure: Any) -> tuple[Any, ...] | None:
             tenure.started_entry, _log_time(tenure.ended_at), tenure.ended_kind, tenure.ended_entry)  # fmt: skip
 
 
-def _check_aliases(found: Comparison, rows: Iterable[Any], log: replayed.Model) -> None:
+def _check_aliases(found: Comparison, rows: Iterable[Any], log: replayed.ReplayedModel) -> None:
     expected = sorted(_alias(alias) for alias in log.aliases)
     stored = list(rows)
     for row in stored:

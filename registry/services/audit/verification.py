@@ -26,10 +26,10 @@ from registry.domain.replay import storage as storage_log
 from registry.domain.replay.chain import Broken
 from registry.domain.replay.checkpoints import Checkpoints
 from registry.domain.replay.entry import Unreplayable
-from registry.domain.replay.replayed import Model as ReplayedModel
+from registry.domain.replay.replayed import ReplayedModel
 from registry.domain.replay.storage import Storage
 from registry.services.audit import comparison, holdings
-from registry.services.audit.chains import Head, Walk, stream
+from registry.services.audit.chains import ChainHead, Walk, stream
 from registry.services.audit.comparison import Comparison
 from registry.services.audit.recording import AUTH, LOG, REGISTRY, aggregate_of
 from registry.services.audit.streams import FETCHED, Cursors, ModelRows, Stream
@@ -116,7 +116,7 @@ class _Verification:
         if model is None:
             yield from self._left_over()
 
-    def own(self, aggregate: str, head: Head | None) -> ChainReport:
+    def own(self, aggregate: str, head: ChainHead | None) -> ChainReport:
         """Verify one of the chains that belong to no model."""
         self._walked.add(aggregate)
         walk = Walk(aggregate, checkpoint=self._checkpoints.heads.get(aggregate))
@@ -216,8 +216,8 @@ class _Verification:
                 yield ChainReport(aggregate, 0, [f"the chain and its owner are gone; a checkpoint names entry {seq}"])
 
 
-def _head(aggregate: str, owner: Any, label: str = "") -> Head:
-    return Head(aggregate, owner.audit_seq, owner.audit_head, clock.wire(owner.clock_at), label)
+def _head(aggregate: str, owner: Any, label: str = "") -> ChainHead:
+    return ChainHead(aggregate, owner.audit_seq, owner.audit_head, clock.wire(owner.clock_at), label)
 
 
 def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | None = None) -> ChainReport:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import Model, Tenure, Version
 from registry.db.queries import catalog
-from registry.domain.stages import Kind, Lifecycle, Stage
+from registry.domain.stages import Lifecycle, Stage, TransitionKind
 from registry.services.audit import Event
 
 _END = (
@@ -25,7 +25,7 @@ def enter(
     held: Model,
     version: Version,
     stage: Stage,
-    kind: Kind,
+    kind: TransitionKind,
     event: Event,
     *,
     origin: int | None = None,

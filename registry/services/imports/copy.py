@@ -26,7 +26,7 @@ from registry.rules.listing import listed
 from registry.services import leases
 from registry.services.leases import Lease
 from registry.services.uploads import credential_files, ingest
-from registry.services.uploads.announcement import Wanted
+from registry.services.uploads.announcement import AnnouncedFile
 from registry.storage.checked import Store
 from registry.storage.sources import Refused
 
@@ -37,7 +37,7 @@ HELD, HELD_BYTES = 100, 8 * 1024 * 1024  # small files that are brought together
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenImport:
     """What was asked for, and the lease under which it is done: a value, which outlives any transaction."""
 
     id: str
@@ -154,7 +154,7 @@ class Job:
     def _bring(self, files: Mapping[File, ingest.Read]) -> None:
         if not files:
             return
-        wanted = {Wanted(file.sha256, file.size): read for file, read in files.items()}
+        wanted = {AnnouncedFile(file.sha256, file.size): read for file, read in files.items()}
         try:
             ingest.bring_all(wanted, owner=self.requester, store=self.store)
         except UploadMismatch as error:
@@ -172,7 +172,7 @@ class Job:
 
         For the caller to know that the requester may have them: they were seen at the source just now.
         """
-        return ingest.take_over([Wanted(file.sha256, file.size) for file in files], owner=self.requester)
+        return ingest.take_over([AnnouncedFile(file.sha256, file.size) for file in files], owner=self.requester)
 
     def pulse(self, length: int = 0) -> None:
         """Count *length* more bytes that were read; called as the work goes on. Raises Beyond."""
@@ -190,7 +190,14 @@ class ImportJob(Job):
     """An import that this worker holds, into *model*."""
 
     def __init__(
-        self, taken: Taken, lease: Lease[Import], store: Store, *, model: str, requester: Actor, allow_secrets: bool
+        self,
+        taken: TakenImport,
+        lease: Lease[Import],
+        store: Store,
+        *,
+        model: str,
+        requester: Actor,
+        allow_secrets: bool,
     ) -> None:
         super().__init__(taken.source, taken.facts, store, requester=requester, allow_secrets=allow_secrets)
         self.taken, self.lease, self.model = taken, lease, model
@@ -216,7 +223,7 @@ def _chunks(content: bytes) -> Iterator[bytes]:
         yield content
 
 
-def write(session: Session, taken: Taken, **values: Any) -> None:
+def write(session: Session, taken: TakenImport, **values: Any) -> None:
     """Write to an import that this worker still holds. Raises Lost."""
     mine = update(Import).where(Import.id == taken.id, Import.lease_id == taken.lease_id)
     done = session.execute(mine.values(**values), execution_options={"synchronize_session": False})

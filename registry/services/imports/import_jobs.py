@@ -35,7 +35,7 @@ from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, aliases, authority, models, registration, versions
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.imports import copy, import_kinds
-from registry.services.imports.copy import ImportJob, Job, Taken
+from registry.services.imports.copy import ImportJob, Job, TakenImport
 from registry.services.imports.import_kinds import Kind
 from registry.services.leases import Lease
 from registry.storage.checked import Store
@@ -135,7 +135,7 @@ def run_next(
     row = leases.take(waiting, Import)
     if row is None:
         return False
-    taken = Taken(
+    taken = TakenImport(
         row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by,
         frozenset(Permission(permission) for permission in row.permissions or ()), row.token_id,
     )  # fmt: skip
@@ -161,7 +161,7 @@ def _is_genuine_import(row: Import) -> bool:
         return row_seals.is_genuine_import(session, row)
 
 
-def _way(taken: Taken, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
+def _way(taken: TakenImport, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
     """How to come by the registration that an import is to lead to."""
     if taken.version_id is None:
         return lambda job: import_kinds.completed(
@@ -175,7 +175,13 @@ def _unknown(job: Job) -> Registration:
 
 
 def _attempt_import(
-    taken: Taken, lease: Lease[Import], store: Store, way: Kind, protected: Collection[str], *, allow_secrets: bool
+    taken: TakenImport,
+    lease: Lease[Import],
+    store: Store,
+    way: Kind,
+    protected: Collection[str],
+    *,
+    allow_secrets: bool,
 ) -> None:
     """Do it, or write down why not. Raises Lost."""
     try:
@@ -202,13 +208,13 @@ def _attempt_import(
         _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id", counts=True)
 
 
-def _require_token(session: Session, taken: Taken) -> None:
+def _require_token(session: Session, taken: TakenImport) -> None:
     """Raise Conflict when the token that asked for the import was revoked."""
     if authority.is_withdrawn(session, taken.token_id):
         raise Conflict(f"the token {taken.token_id} that asked for it was revoked; request it again with a valid one")
 
 
-def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
+def _come_back(taken: TakenImport, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
     """Try again in a while, but not for ever."""
     if times.now() - taken.created_at < GIVEN_UP_AFTER:
         _postpone_import(taken, lease, reason, counts=counts)
@@ -217,7 +223,7 @@ def _come_back(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool 
         _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
 
 
-def _begin_import(taken: Taken, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
+def _begin_import(taken: TakenImport, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
     """Start, or start anew.
 
     Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
@@ -273,7 +279,7 @@ def _ignored(job: Job) -> dict[str, Any] | None:
     return {"paths": list(job.ignored)[:IGNORED], "count": len(job.ignored)} if job.ignored else None
 
 
-def _postpone_import(taken: Taken, lease: Lease[Import], reason: str, *, counts: bool) -> None:
+def _postpone_import(taken: TakenImport, lease: Lease[Import], reason: str, *, counts: bool) -> None:
     """Let any worker try again in a while; until then the import tells what is in its way."""
     log.warning("import_postponed", id=taken.id, reason=reason)
     lease.release(after=RETRY_AFTER, counts=counts)
@@ -281,7 +287,7 @@ def _postpone_import(taken: Taken, lease: Lease[Import], reason: str, *, counts:
         copy.write(session, taken, reason=reason)
 
 
-def _fail(taken: Taken, lease: Lease[Import], reason: str) -> None:
+def _fail(taken: TakenImport, lease: Lease[Import], reason: str) -> None:
     """End the import, and with it the version that waits for it; its reason is what MLflow's clients are told."""
     log.warning("import_failed", id=taken.id, reason=reason)
     with transaction() as session:
@@ -308,7 +314,7 @@ def _discard_model(session: Session, held: Model) -> None:
         models.discard(session, held, reason="no version came of the import that made it")
 
 
-def _has_another(session: Session, taken: Taken) -> bool:
+def _has_another(session: Session, taken: TakenImport) -> bool:
     """Return whether another import is to fill the version, as where SQL added this one."""
     others = select(Import.id).where(Import.version_id == taken.version_id, Import.id != taken.id)
     return session.scalars(others.where(Import.state.in_(OPEN)).limit(1)).first() is not None
@@ -328,7 +334,7 @@ def _give_up(session: Session, held: Model, version: Version, event: audit.Event
     audit.record(session, held, event, happening, actor=SYSTEM, version=version)
 
 
-def _lock_model(session: Session, taken: Taken) -> Model:
+def _lock_model(session: Session, taken: TakenImport) -> Model:
     return catalog.lock_model_by_id(session, taken.model_id)
 
 

@@ -52,7 +52,7 @@ class Upstream:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _KnownRun:
     """What a server knows: the *run* is None for a model that was logged outside of any."""
 
     upstream: Upstream
@@ -91,7 +91,7 @@ def facts_of(
     return {"kind": "location"} if sources is not None and sources.allows(source) else None
 
 
-def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream], sources: Sources) -> _Known | None:
+def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream], sources: Sources) -> _KnownRun | None:
     """Ask the *upstreams* for the version's run and logged model; None where the location is to be imported.
 
     Raises NotFound or Conflict where no version can come of it, or Unavailable.
@@ -104,7 +104,7 @@ def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream]
         return None
 
 
-def fetch(job: Job, known: _Known | None, sources: Sources) -> Registration:
+def fetch(job: Job, known: _KnownRun | None, sources: Sources) -> Registration:
     """Fetch what :func:`look` has found. Raises Refused, Conflict, NotFound or Unavailable."""
     return _describe_version(job, known, _subject(job.facts)) if known else import_kinds.from_location(sources)(job)
 
@@ -121,7 +121,7 @@ def _subject(facts: Mapping[str, Any]) -> Subject:
     return Subject(**{name: facts[name] for name in ("logged_model", "run_id", "path", "location")})
 
 
-def _find_upstream(subject: Subject, asked: Sequence[Upstream]) -> _Known:
+def _find_upstream(subject: Subject, asked: Sequence[Upstream]) -> _KnownRun:
     """What the first server says that knows the subject; else the complaint that leaves most hope."""
     refusals: list[RegistryError] = []
     for upstream in asked:
@@ -138,16 +138,16 @@ def _find_upstream(subject: Subject, asked: Sequence[Upstream]) -> _Known:
     raise NotFound(told or "no tracking server that is configured now may have it (REGISTRY_MLFLOW_TRACKING)")
 
 
-def _ask_upstream(subject: Subject, upstream: Upstream) -> _Known:
+def _ask_upstream(subject: Subject, upstream: Upstream) -> _KnownRun:
     if subject.logged_model:
         model = upstream.server.logged_model(subject.logged_model)
         if subject.run_id and model.source_run_id != subject.run_id:
             origin = f"the run {model.source_run_id}" if model.source_run_id else "no run"
             raise Conflict(f"the logged model {model.id} comes from {origin}, not from {subject.run_id}")
         path = _path_of(subject, model.artifact_uri)
-        return _Known(upstream, _run_of(model, upstream), model, path)
+        return _KnownRun(upstream, _run_of(model, upstream), model, path)
     run = upstream.server.run(subject.run_id or "")
-    return _Known(upstream, run, None, subject.path or _path_of(subject, run.artifact_uri))
+    return _KnownRun(upstream, run, None, subject.path or _path_of(subject, run.artifact_uri))
 
 
 def _run_of(model: LoggedModel, upstream: Upstream) -> TrackedRun | None:
@@ -171,7 +171,7 @@ def _path_of(subject: Subject, root: str) -> str:
     return path
 
 
-def _describe_version(job: Job, known: _Known, subject: Subject) -> Registration:
+def _describe_version(job: Job, known: _KnownRun, subject: Subject) -> Registration:
     files, taken_from = _files(job, known)
     if not files and known.run and known.path and subject.location is None:
         # MLflow 3 keeps what a run has logged under a name as a logged model, apart from the run's own artifacts.
@@ -207,7 +207,7 @@ def followed(run: Run | None, logged_model: str | None, upstreams: Sequence[Upst
     return Followed(ANY_SERVER, run.id, logged_model if is_known else None)
 
 
-def _followed(known: _Known) -> Followed | None:
+def _followed(known: _KnownRun) -> Followed | None:
     if known.run is None or not known.run.is_unfinished:
         return None
     return Followed(known.upstream.server.url, known.run.id, known.model.id if known.model else None)
@@ -223,7 +223,7 @@ def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registratio
     if followed.logged_model:
         with suppress(NotFound):  # it was deleted; its run was not
             model = upstream.server.logged_model(followed.logged_model)
-    known = _Known(upstream, run, model)
+    known = _KnownRun(upstream, run, model)
     logged = _logged(known)
     return Registration(
         files=(),
@@ -255,7 +255,7 @@ def _owner(followed: Followed, upstreams: Sequence[Upstream]) -> tuple[Upstream,
     raise NotFound("; ".join(error.detail for error in missing))
 
 
-def _files(job: Job, known: _Known) -> tuple[list[File], str | None]:
+def _files(job: Job, known: _KnownRun) -> tuple[list[File], str | None]:
     """Fetch the files; none where there are none. What cannot be registered is not fetched either.
 
     The second value is the path in this registry's artifact area of files that were sent there.
@@ -276,7 +276,7 @@ def _files(job: Job, known: _Known) -> tuple[list[File], str | None]:
     return job.fetch_all((entry.path, partial(server.read, folder, entry)) for entry in found), None
 
 
-def _sent_here(job: Job, location: str) -> mlflow_sources.Found | None:
+def _sent_here(job: Job, location: str) -> mlflow_sources.ArtifactFiles | None:
     """Return the files at a location in this registry's artifact area; None for another location.
 
     Raises Conflict for files of several accounts, or Unavailable while one is not hashed.
@@ -284,13 +284,13 @@ def _sent_here(job: Job, location: str) -> mlflow_sources.Found | None:
     hosts = job.facts.get("hosts", ())
     if not location.startswith(("http://", "https://")) or artifact_area.path_in(location, hosts=hosts) is None:
         return None
-    held = mlflow_sources.manifest_at(location, hosts=hosts) or mlflow_sources.Found("", ())
+    held = mlflow_sources.manifest_at(location, hosts=hosts) or mlflow_sources.ArtifactFiles("", ())
     if held.waiting:
         raise Unavailable(f"{len(held.waiting)} files at {location} are still to be read and hashed")
     return held
 
 
-def _folder(known: _Known) -> Folder:
+def _folder(known: _KnownRun) -> Folder:
     if known.model:
         return known.upstream.server.folder_of_model(known.model, known.path)
     if known.run is None:
@@ -298,7 +298,7 @@ def _folder(known: _Known) -> Folder:
     return known.upstream.server.folder_of_run(known.run, known.path)
 
 
-def _logged_as(known: _Known, run: TrackedRun) -> _Known:
+def _logged_as(known: _KnownRun, run: TrackedRun) -> _KnownRun:
     """The logged model that the run calls by the path. Raises NotFound."""
     for model_id in reversed(run.outputs[-OUTPUTS:]):
         if tracked.LOGGED_MODEL_ID.match(model_id):
@@ -308,7 +308,7 @@ def _logged_as(known: _Known, run: TrackedRun) -> _Known:
     raise NotFound(f"the run {run.id} has neither artifacts nor a logged model that is called {known.path!r}")
 
 
-def _snapshot(known: _Known) -> Snapshot:
+def _snapshot(known: _KnownRun) -> Snapshot:
     run = known.run
     if run is None:
         return Snapshot()
@@ -316,7 +316,7 @@ def _snapshot(known: _Known) -> Snapshot:
     return Snapshot(run=origin, code=snapshots.code_of(run), datasets=tuple(snapshots.datasets_of(run)))
 
 
-def _logged(known: _Known) -> Logged:
+def _logged(known: _KnownRun) -> Logged:
     """Return what was logged for the logged model, without metrics that its run has as no number."""
     if known.model is None:
         return Logged()

@@ -30,7 +30,7 @@ BEAT = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenBlob:
     """What a worker reads, as it was when it was taken: another key means that it was replaced meanwhile."""
 
     sha256: str
@@ -66,7 +66,7 @@ def scrub_next(*, store: Store, interval: timedelta) -> bool:
     return True
 
 
-def _note(session: Session, blob: Blob, taken: Taken, found: str | None, etag: str | None) -> None:
+def _note(session: Session, blob: Blob, taken: TakenBlob, found: str | None, etag: str | None) -> None:
     """Write down what was found wrong with a locked blob, or that it is whole."""
     if found == MISSING and taken.damage in {None, SUSPECT}:
         log.warning("blob_absent", blob=blob.sha256, key=blob.key)
@@ -85,7 +85,7 @@ def _note(session: Session, blob: Blob, taken: Taken, found: str | None, etag: s
     blob.checked_at = leases.now(session)
 
 
-def _take(interval: timedelta) -> Taken | None:
+def _take(interval: timedelta) -> TakenBlob | None:
     with transaction() as session:
         moment = leases.now(session)
         blob = (
@@ -98,7 +98,7 @@ def _take(interval: timedelta) -> Taken | None:
         if blob is None:
             return None
         blob.checked_at = moment  # others take the next one
-        return Taken(blob.sha256, blob.size, blob.key, blob.damage)
+        return TakenBlob(blob.sha256, blob.size, blob.key, blob.damage)
 
 
 def _some_missing(session: Session, moment: datetime) -> Blob | None:
@@ -124,7 +124,7 @@ def _first(session: Session, condition: ColumnElement[bool], before: datetime) -
     return session.scalars(locked).first()
 
 
-def _check_object(taken: Taken, store: Store) -> tuple[str | None, str | None]:
+def _check_object(taken: TakenBlob, store: Store) -> tuple[str | None, str | None]:
     """What is wrong with the blob's object, and the store's mark of it. Raises Unavailable."""
     stat = store.stat(taken.key)
     if stat is None:
@@ -136,7 +136,7 @@ def _check_object(taken: Taken, store: Store) -> tuple[str | None, str | None]:
     return (None if found == (taken.sha256, taken.size) else CORRUPT), stat.etag
 
 
-def _beating(taken: Taken) -> Callable[[int], None]:
+def _beating(taken: TakenBlob) -> Callable[[int], None]:
     """As the reading of a large object goes on, see to it that no other worker begins to read it too."""
     last = time.monotonic()
 
@@ -151,7 +151,7 @@ def _beating(taken: Taken) -> Callable[[int], None]:
     return beat
 
 
-def _postpone_blob(taken: Taken, interval: timedelta) -> None:
+def _postpone_blob(taken: TakenBlob, interval: timedelta) -> None:
     """Let it be read after a while, and not only when its time comes again. A suspect's comes soon anyway."""
     with transaction() as session:
         sure = update(Blob).where(Blob.sha256 == taken.sha256, Blob.damage.is_distinct_from(SUSPECT))

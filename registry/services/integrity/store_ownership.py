@@ -31,7 +31,7 @@ from registry.domain.states import UploadState
 from registry.services import audit, bounded_calls, leases
 from registry.services.integrity.damage import STORAGE
 from registry.storage.checked import Store
-from registry.storage.guard import Standing
+from registry.storage.guard import StoreStanding
 
 log = structlog.get_logger(__name__)
 RECENT = 30.0  # seconds for which a confirmation serves what is done often
@@ -45,17 +45,17 @@ FIX = (
 )
 
 
-class State(StrEnum):
+class OwnershipState(StrEnum):
     OWN = "own"
     FREE = "free"
     FOREIGN = "foreign"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class OwnershipFinding:
     """Whose the store is, why, and the identities of both; *found* is None for a store without a readable one."""
 
-    state: State
+    state: OwnershipState
     detail: str
     own: Identity
     found: Identity | None = None
@@ -66,7 +66,7 @@ class Adoption:
     """What adopting a store means: of *sampled* objects that the database refers to it has *present*, and of the first
     *listed* objects in it the database does not refer to *unknown*."""
 
-    before: Finding
+    before: OwnershipFinding
     sampled: int
     present: int
     listed: int
@@ -74,7 +74,7 @@ class Adoption:
     adopted: bool
 
 
-def examine(store: Store) -> Finding:
+def examine(store: Store) -> OwnershipFinding:
     """Find out whose the store is; writes nothing. Raises Unavailable when the store or the database does not answer.
 
     A store without an identity is free when it has objects that the database refers to, or when both have none.
@@ -86,11 +86,11 @@ def examine(store: Store) -> Finding:
     if content is None:
         finding = _unclaimed(store, own)
     elif problem is None:
-        finding = Finding(State.OWN, "the store belongs to this registry", own, found)
+        finding = OwnershipFinding(OwnershipState.OWN, "the store belongs to this registry", own, found)
     else:
-        finding = Finding(State.FOREIGN, problem, own, found)
-    foreign = finding.detail if finding.state is State.FOREIGN else None
-    store.standing = Standing(time.monotonic(), finding.state is State.OWN, foreign)
+        finding = OwnershipFinding(OwnershipState.FOREIGN, problem, own, found)
+    foreign = finding.detail if finding.state is OwnershipState.FOREIGN else None
+    store.standing = StoreStanding(time.monotonic(), finding.state is OwnershipState.OWN, foreign)
     return finding
 
 
@@ -104,13 +104,13 @@ def confirm(store: Store, *, within: float = 0.0, renew: bool = False) -> None:
     if store.standing.own and store.standing.age() < within:
         return
     finding = examine(store)
-    if finding.state is State.FREE:
+    if finding.state is OwnershipState.FREE:
         store.claim(finding.own.dump())
         finding = examine(store)  # another registry may have been faster
-        if finding.state is State.FREE:
+        if finding.state is OwnershipState.FREE:
             raise StoreDenied("the store took the object registry-id and does not return it: grant s3:GetObject on it")
         log.info("store_claimed", registry=finding.own.registry, state=finding.state.value)
-    if finding.state is not State.OWN:
+    if finding.state is not OwnershipState.OWN:
         raise ForeignStore(f"{finding.detail}. {FIX}", retry_after=30)
     _renew(store, finding, at_once=renew)
 
@@ -118,7 +118,7 @@ def confirm(store: Store, *, within: float = 0.0, renew: bool = False) -> None:
 def require(store: Store) -> None:
     """As :func:`confirm`, but writes nothing: a free store passes."""
     finding = examine(store)
-    if finding.state is State.FOREIGN:
+    if finding.state is OwnershipState.FOREIGN:
         raise ForeignStore(f"{finding.detail}. {FIX}", retry_after=30)
 
 
@@ -142,7 +142,7 @@ def adopt(store: Store, *, dry_run: bool) -> Adoption:
     a new epoch tells them apart.
     """
     before = examine(store)
-    if before.state is State.OWN:
+    if before.state is OwnershipState.OWN:
         raise Conflict("the store belongs to this registry already: there is nothing to adopt")
     is_copy = before.found is not None and before.found.registry == before.own.registry
     if before.found is not None and is_copy and before.found.epoch == before.own.epoch:
@@ -187,23 +187,25 @@ def _compared(session: Session, own: Identity, content: bytes | None) -> tuple[I
     return found, ownership.problem(own, found, has_entry=has_entry)
 
 
-def _unclaimed(store: Store, own: Identity) -> Finding:
+def _unclaimed(store: Store, own: Identity) -> OwnershipFinding:
     keys = _known_keys()
     if keys and len(_absent_keys(store, keys)) < len(keys):
-        return Finding(State.FREE, "the store carries no identity yet, and has objects of this registry", own)
+        return OwnershipFinding(
+            OwnershipState.FREE, "the store carries no identity yet, and has objects of this registry", own
+        )
     if keys:
         problem = f"the store carries no identity, and none of {len(keys)} objects that this registry has stored"
-        return Finding(State.FOREIGN, problem, own)
+        return OwnershipFinding(OwnershipState.FOREIGN, problem, own)
     try:
         others = _census(store)[1]
     except StoreDenied:
         problem = "the store carries no identity that can be read, and s3:ListBucket, to look for objects, is refused"
-        return Finding(State.FREE, problem, own)
+        return OwnershipFinding(OwnershipState.FREE, problem, own)
     if others:
         problem = "the store carries no identity, and has objects, while this registry has stored none"
-        return Finding(State.FOREIGN, problem, own)
-    return Finding(
-        State.FREE, "the store carries no identity yet, and has nothing that this registry does not know", own
+        return OwnershipFinding(OwnershipState.FOREIGN, problem, own)
+    return OwnershipFinding(
+        OwnershipState.FREE, "the store carries no identity yet, and has nothing that this registry does not know", own
     )
 
 
@@ -234,7 +236,7 @@ def _census(store: Store) -> tuple[int, int]:
     return len(keys), len(set(keys) - known)
 
 
-def _record_adoption(before: Finding) -> None:
+def _record_adoption(before: OwnershipFinding) -> None:
     with transaction() as session:
         chain = audit.lock_chain(session, STORAGE)
         event = audit.begin(chain)
@@ -245,7 +247,7 @@ def _record_adoption(before: Finding) -> None:
         audit.record(session, chain, event, Happening("store.adopted", {}, before=told, after=after), actor=SYSTEM)
 
 
-def _renew(store: Store, finding: Finding, *, at_once: bool) -> None:
+def _renew(store: Store, finding: OwnershipFinding, *, at_once: bool) -> None:
     """Write a later entry's id to the store, now and then or *at_once*."""
     found, own = finding.found, finding.own
     if found is None or found.entry == own.entry:

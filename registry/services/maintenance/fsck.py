@@ -43,7 +43,7 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
     """
     if mark:
         store_ownership.confirm(store)
-    elif (whose := store_ownership.examine(store)).state is store_ownership.State.FOREIGN:
+    elif (whose := store_ownership.examine(store)).state is store_ownership.OwnershipState.FOREIGN:
         yield Finding("foreign", "registry-id", whose.detail, harm=True)
     yield from _versions()
     yield from _artifacts(store)

@@ -25,7 +25,7 @@ HOST_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class WorkerRecord:
     """One process that does background work; ``silent`` is how long it has given no sign."""
 
     host: str
@@ -63,12 +63,12 @@ class Pulse:
             session.merge(row)  # one that was swept meanwhile is made anew
 
 
-def workers(session: Session) -> list[Worker]:
+def workers(session: Session) -> list[WorkerRecord]:
     """Those of the last day, the latest sign first."""
     moment = leases.now(session)
     rows = session.scalars(select(Heartbeat).order_by(Heartbeat.beat_at.desc()))
     return [
-        Worker(
+        WorkerRecord(
             host=row.host,
             pid=row.pid,
             kind=row.kind,

@@ -20,7 +20,7 @@ from registry.domain.access import SYSTEM
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, SecretKeyMismatch, Unavailable
 from registry.domain.replay.restorations import KEY_REPLACED, KEY_ROTATED
-from registry.domain.secret_keys import Standing, standing
+from registry.domain.secret_keys import KeyStanding, standing
 from registry.services import audit
 
 log = structlog.get_logger(__name__)
@@ -67,16 +67,16 @@ def confirm() -> None:
     with reading() as session:
         recorded = _recorded(session)
         found = standing(recorded, own.fingerprints)
-        if found is Standing.FIRST and not _sealed_the_latest_entry(session):
+        if found is KeyStanding.FIRST and not _sealed_the_latest_entry(session):
             raise SecretKeyMismatch(
                 "REGISTRY_SECRET_KEY is another key than the one that this database's audit log was sealed with last. "
                 f"{FIX}"
             )
-    if found is Standing.FOREIGN:
+    if found is KeyStanding.FOREIGN:
         raise _mismatch(recorded, own)
-    if found is Standing.SUPERSEDED:
+    if found is KeyStanding.SUPERSEDED:
         log.warning("secret_key_superseded", key=own.fingerprints[0], current=recorded[0])
-    if found in {Standing.FIRST, Standing.NEXT}:
+    if found in {KeyStanding.FIRST, KeyStanding.NEXT}:
         try:
             _record_keys(own)
         except SecretKeyMismatch:
@@ -106,7 +106,7 @@ def problem_of(session: Session) -> str | None:
     """Return why this process's key is not the database's; None when it is, or when none is recorded."""
     own = _own()
     recorded = _recorded(session)
-    if standing(recorded, own.fingerprints) is Standing.FOREIGN:
+    if standing(recorded, own.fingerprints) is KeyStanding.FOREIGN:
         return _mismatch(recorded, own).detail.partition(". ")[0]
     return None
 
@@ -166,13 +166,13 @@ def _record_keys(own: Keys) -> None:
     with transaction() as session:
         row, recorded = _lock_registry(session)
         match standing(recorded, own.fingerprints):
-            case Standing.FIRST:
+            case KeyStanding.FIRST:
                 row.secret_keys = [own.fingerprints[0]]
                 log.info("secret_key_recorded", key=own.fingerprints[0])
-            case Standing.NEXT:
+            case KeyStanding.NEXT:
                 _write(session, row, recorded, own.fingerprints[0], KEY_ROTATED)
                 log.info("secret_key_rotated", key=own.fingerprints[0], before=recorded[0])
-            case Standing.FOREIGN:
+            case KeyStanding.FOREIGN:
                 raise _mismatch(recorded, own)
 
 

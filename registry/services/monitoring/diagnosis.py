@@ -22,7 +22,7 @@ from registry.services.imports import run_refreshes
 from registry.services.imports.upstream import Upstream
 from registry.services.integrity import store_ownership
 from registry.services.maintenance import heartbeats, secret_keys
-from registry.services.maintenance.heartbeats import Worker
+from registry.services.maintenance.heartbeats import WorkerRecord
 from registry.services.monitoring import gauges, health
 from registry.services.monitoring.health import Check
 from registry.storage.checked import Store
@@ -126,7 +126,7 @@ def workers(*, own: str) -> Check:
     return judge_workers(known, own)
 
 
-def judge_workers(known: Sequence[Worker], own: str) -> Check:
+def judge_workers(known: Sequence[WorkerRecord], own: str) -> Check:
     """What the heartbeats of the last day mean."""
     alive = [worker for worker in known if worker.alive]
     if not alive:
@@ -138,7 +138,7 @@ def judge_workers(known: Sequence[Worker], own: str) -> Check:
     return Check(True, told)
 
 
-def _last(known: Sequence[Worker]) -> str:
+def _last(known: Sequence[WorkerRecord]) -> str:
     if not known:
         return ", and none did in the last day"
     return f"; the latest, on {known[0].host}, gave its last sign {known[0].silent.total_seconds():.0f} s ago"

@@ -202,7 +202,7 @@ def _identity(store: Store) -> str:
     """Compare the store's identity. Raises ForeignStore, or Unavailable."""
     if not (store.standing.own and store.standing.age() < IDENTITY_SECONDS):
         finding = store_ownership.examine(store)
-        if finding.state is store_ownership.State.FOREIGN:
+        if finding.state is store_ownership.OwnershipState.FOREIGN:
             raise ForeignStore(finding.detail)
     return "the store belongs to this registry" if store.standing.own else "the store is free; its first use claims it"
 

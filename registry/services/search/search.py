@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.queries import mlflow_entities, pages, records, row_sizes, search
 from registry.db.queries.pages import Details, Fitting
-from registry.db.queries.search import Position, Wanted
+from registry.db.queries.search import Position, SearchPage
 from registry.db.records import ModelBrief, ModelRecord, Page, VersionBrief, VersionRecord
 from registry.db.session import reading
 from registry.domain.errors import Invalid, Malformed
@@ -26,7 +26,7 @@ MODELS_MOST = 1000
 VERSIONS_MOST = 200_000
 
 T = TypeVar("T")
-Find = Callable[[Session, Details, Wanted], Fitting]
+Find = Callable[[Session, Details, SearchPage], Fitting]
 MOST_ON_PAGE = pages.BUDGET // row_sizes.LEAST  # no more could fit
 BY_NAME = (Order(Key("name")),)
 NEWEST_FIRST = (Order(Key("created_at"), descending=True),)
@@ -116,11 +116,11 @@ def _check_limit(limit: int, most: int) -> None:
 
 def _wanted(
     dialect: mlflow.Dialect, text: str | None, order_by: Sequence[str], *, limit: int, token: str | None
-) -> tuple[Wanted, str]:
+) -> tuple[SearchPage, str]:
     found = mlflow.parse(dialect, text, order_by)
     query = fingerprint(text or "", *order_by)
     after = _read_token(token, query) if token else None
-    return Wanted(found.where, found.order, after, min(limit, MOST_ON_PAGE), found.hides_prompts), query
+    return SearchPage(found.where, found.order, after, min(limit, MOST_ON_PAGE), found.hides_prompts), query
 
 
 def _wanted_natively(
@@ -131,16 +131,16 @@ def _wanted_natively(
     default: Sequence[Order],
     after: Position | None,
     limit: int,
-) -> tuple[Wanted, str]:
+) -> tuple[SearchPage, str]:
     term = native.parse(vocabulary, text)
     order = native.parse_order(vocabulary, order_by) or default
     query = fingerprint(text, order_by)
     if after is not None and after[:1] != (query,):
         raise Malformed("this cursor belongs to a search with another filter or order")
-    return Wanted(term, order, None if after is None else after[1:], limit), query
+    return SearchPage(term, order, None if after is None else after[1:], limit), query
 
 
-def _found(find: Find, session: Session, details: Details, wanted: Wanted) -> Fitting:
+def _found(find: Find, session: Session, details: Details, wanted: SearchPage) -> Fitting:
     try:
         return find(session, details, wanted)
     except ValueError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from registry.db import retry
 from registry.domain.errors import RegistryError, Unavailable, Undone
-from registry.domain.stages import Kind, Stage
+from registry.domain.stages import Stage, TransitionKind
 from registry.telemetry.meters import meters
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ Act = TypeVar("Act", bound="Callable[..., Moved]")
 
 # What a refused move would have been called; from where it would have started is not known.
 SOUGHT = {
-    Stage.NONE: Kind.DEMOTE,
-    Stage.STAGING: Kind.PROMOTE,
-    Stage.PRODUCTION: Kind.PROMOTE,
-    Stage.ARCHIVED: Kind.ARCHIVE,
+    Stage.NONE: TransitionKind.DEMOTE,
+    Stage.STAGING: TransitionKind.PROMOTE,
+    Stage.PRODUCTION: TransitionKind.PROMOTE,
+    Stage.ARCHIVED: TransitionKind.ARCHIVE,
 }
 
 
@@ -32,7 +32,7 @@ def moves(act: Act) -> Act:
 
 def rollbacks(act: Act) -> Act:
     """Count the rollbacks that *act* makes."""
-    return cast(Act, _counting(act, lambda _: Kind.ROLLBACK))
+    return cast(Act, _counting(act, lambda _: TransitionKind.ROLLBACK))
 
 
 def arrived(sizes: Sequence[int]) -> None:
@@ -47,7 +47,7 @@ def refused(number: int) -> None:
     meters().uploads.labels("refused").inc(number)
 
 
-def _counting(act: Any, sought: Callable[[Any], Kind]) -> Any:
+def _counting(act: Any, sought: Callable[[Any], TransitionKind]) -> Any:
     @functools.wraps(act)
     def counting(*arguments: Any, **named: Any) -> Moved:
         kind = sought(arguments[2] if len(arguments) > 2 else named.get("target"))
@@ -66,13 +66,13 @@ def _counting(act: Any, sought: Callable[[Any], Kind]) -> Any:
     return counting
 
 
-def _count_done(moved: Moved, kind: Kind) -> None:
+def _count_done(moved: Moved, kind: TransitionKind) -> None:
     if moved.dry_run:
         return
     _count(moved.move.kind or kind, "done" if moved.at is not None else "unchanged")
-    if moved.at is not None and moved.move.displaced is not None and moved.move.kind is not Kind.ROLLBACK:
-        _count(Kind.SUPERSEDE, "done")
+    if moved.at is not None and moved.move.displaced is not None and moved.move.kind is not TransitionKind.ROLLBACK:
+        _count(TransitionKind.SUPERSEDE, "done")
 
 
-def _count(kind: Kind, outcome: str) -> None:
+def _count(kind: TransitionKind, outcome: str) -> None:
     meters().transitions.labels(kind.value, outcome).inc()

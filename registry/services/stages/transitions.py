@@ -20,7 +20,7 @@ from registry.domain import clock, stages
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotFound
-from registry.domain.stages import Candidate, Kind, Lifecycle, Move, Stage
+from registry.domain.stages import Candidate, Lifecycle, Move, Stage, TransitionKind
 from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import authority, tenures, versions
@@ -34,11 +34,11 @@ UNSAID = object()
 REASON_LENGTH = 2000
 HOLDERS = 400
 ACTIONS = {
-    Kind.PROMOTE: "version.promoted",
-    Kind.DEMOTE: "version.demoted",
-    Kind.ARCHIVE: "version.archived",
-    Kind.RESTORE: "version.restored",
-    Kind.ROLLBACK: "version.rolled_back",
+    TransitionKind.PROMOTE: "version.promoted",
+    TransitionKind.DEMOTE: "version.demoted",
+    TransitionKind.ARCHIVE: "version.archived",
+    TransitionKind.RESTORE: "version.restored",
+    TransitionKind.ROLLBACK: "version.rolled_back",
 }
 ROLLED_BACK_UNCHECKED = "version.rolled_back_unchecked"
 _HELD = (Tenure.model_id == catalog.model_id(bindparam("model"))) & (Tenure.stage == bindparam("stage"))
@@ -122,7 +122,7 @@ def _change_stage(
 
         event = audit.begin(held)
         if displaced:
-            tenures.enter(session, held, displaced, Stage.ARCHIVED, Kind.SUPERSEDE, event)
+            tenures.enter(session, held, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
         _apply(session, held, found, decided, event)
         if decided.changed:
             happening = _happening(held, found, decided, displaced, terms.reason)
@@ -269,9 +269,9 @@ def _archive_beside(
 ) -> None:
     """Archive one that stood in the stage which *mover* got to itself; its own entry makes its history complete."""
     event = replace(audit.begin(held), at=at)
-    kind = Kind.SUPERSEDE if stage is Stage.PRODUCTION else Kind.ARCHIVE
+    kind = TransitionKind.SUPERSEDE if stage is Stage.PRODUCTION else TransitionKind.ARCHIVE
     tenures.enter(session, held, other, Stage.ARCHIVED, kind, event)
-    archived = Move(other.number, stage, Stage.ARCHIVED, Kind.ARCHIVE)
+    archived = Move(other.number, stage, Stage.ARCHIVED, TransitionKind.ARCHIVE)
     happening = _happening(held, other, archived, mover, reason)
     audit.record(session, held, event, happening, actor=actor, version=other, related=mover)
 
@@ -309,9 +309,9 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
 
         event = audit.begin(held)
         if outgoing:
-            tenures.enter(session, held, outgoing, Stage.ARCHIVED, Kind.ROLLBACK, event)
+            tenures.enter(session, held, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
             outgoing.rolled_back = True
-        tenures.enter(session, held, target, Stage.PRODUCTION, Kind.ROLLBACK, event, origin=chosen.origin)
+        tenures.enter(session, held, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin)
 
         happening = _happening(held, target, decided, outgoing, terms.reason, facts={"origin": chosen.origin})
         if terms.without_store_check:
@@ -320,7 +320,9 @@ def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, act
         return answer(session, Moved(decided, event.at, records.version_record(session, target), warnings=warnings))
 
 
-def _plan_rollback(session: Session, held: Model, terms: Terms, to: int | None) -> tuple[stages.Tenure, Version | None]:
+def _plan_rollback(
+    session: Session, held: Model, terms: Terms, to: int | None
+) -> tuple[stages.ProductionTenure, Version | None]:
     _refuse_deleted(held)
     catalog.check_match(held, terms.if_match)
     outgoing = governance.production_holder(session, held)
@@ -334,7 +336,13 @@ def _rollback_move(target: Version, outgoing: Version | None) -> Move:
     source = Stage(target.stage)
     if source is Stage.PRODUCTION:
         return Move(target.number, source, Stage.PRODUCTION, None)
-    return Move(target.number, source, Stage.PRODUCTION, Kind.ROLLBACK, displaced=outgoing.number if outgoing else None)
+    return Move(
+        target.number,
+        source,
+        Stage.PRODUCTION,
+        TransitionKind.ROLLBACK,
+        displaced=outgoing.number if outgoing else None,
+    )
 
 
 def _happening(

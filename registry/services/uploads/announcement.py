@@ -54,7 +54,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class AnnouncedFile:
     """Bytes that a client has: *sha256* as 64 hex digits, *size* in bytes."""
 
     sha256: str
@@ -62,7 +62,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class UploadLimits:
     """Sizes are bytes: of the largest upload, of what goes in one request, of each part. The spans are seconds: an
     upload outlives the URLs signed for it. ``quota`` is for all open uploads of an account."""
 
@@ -74,7 +74,7 @@ class Limits:
     quota: Quota
 
 
-def announce(wanted: Wanted, *, actor: Actor, store: Store, limits: Limits) -> Announced:
+def announce(wanted: AnnouncedFile, *, actor: Actor, store: Store, limits: UploadLimits) -> Announced:
     """Prepare to receive bytes; those that the actor may know to be in the store need no upload.
 
     An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
@@ -84,7 +84,7 @@ def announce(wanted: Wanted, *, actor: Actor, store: Store, limits: Limits) -> A
         return answer(session, announced, kept=replace(announced, target=None))
 
 
-def announce_many(wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits) -> Batch:
+def announce_many(wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits) -> Batch:
     """As :func:`announce`, for many at once."""
     if len({item.sha256 for item in wanted}) < len(wanted):
         raise Invalid.field("uploads", "name each digest once")
@@ -93,7 +93,7 @@ def announce_many(wanted: Sequence[Wanted], *, actor: Actor, store: Store, limit
         return answer(session, Batch(announced), kept=kept)
 
 
-def describe(upload_id: str, *, actor: Actor, store: Store, limits: Limits) -> Announced:
+def describe(upload_id: str, *, actor: Actor, store: Store, limits: UploadLimits) -> Announced:
     """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
     with reading() as session:
         upload = find(session, upload_id, actor.id)
@@ -189,14 +189,14 @@ def delete_quietly(store: Store, key: str, handle: str | None = None) -> None:
         log.warning("object_left_behind", key=key, reason=error.detail)
 
 
-def url_deadline(upload: Upload, limits: Limits) -> datetime:
+def url_deadline(upload: Upload, limits: UploadLimits) -> datetime:
     """Until when an address signed now is good, by this machine's clock, which signs."""
     return clock.now() + min(timedelta(seconds=limits.url_expiry), upload.expires_at - times.now())
 
 
 @contextmanager
 def _open_upload(
-    wanted: Sequence[Wanted], *, actor: Actor, store: Store, limits: Limits
+    wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits
 ) -> Iterator[tuple[Session, list[Announced]]]:
     """A unit of work in which the uploads are recorded; whatever is slow was done before it began."""
     for item in wanted:
@@ -230,7 +230,7 @@ def _open_upload(
         raise
 
 
-def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Mapping[Wanted, Upload]:
+def _unfinished(session: Session, wanted: Sequence[AnnouncedFile], actor: Actor) -> Mapping[AnnouncedFile, Upload]:
     """The actor's uploads in parts that can be taken up again, the latest of each."""
     large = {item.sha256 for item in wanted}
     found = session.scalars(
@@ -245,10 +245,10 @@ def _unfinished(session: Session, wanted: Sequence[Wanted], actor: Actor) -> Map
         .order_by(Upload.created_at)
     )
     ours = row_seals.genuine(session, found)
-    return {Wanted(upload.sha256, upload.size): upload for upload in ours}
+    return {AnnouncedFile(upload.sha256, upload.size): upload for upload in ours}
 
 
-def _still_begun(begun: Mapping[Wanted, Upload], store: Store) -> dict[Wanted, Upload]:
+def _still_begun(begun: Mapping[AnnouncedFile, Upload], store: Store) -> dict[AnnouncedFile, Upload]:
     """Without those that the store has dropped, as one does that tidies up by rules of its own; they are closed."""
     dropped = {item for item, upload in begun.items() if _is_dropped(upload, store)}
     if dropped:
@@ -269,7 +269,7 @@ def _is_dropped(upload: Upload, store: Store) -> bool:
     return False
 
 
-def _known_blob(blob: Blob, item: Wanted) -> Announced:
+def _known_blob(blob: Blob, item: AnnouncedFile) -> Announced:
     if blob.size != item.size:
         raise Invalid.field("size", f"the bytes with this digest are {blob.size}, not {item.size}")
     return Announced(UploadRecord(None, UploadState.VERIFIED, item.sha256, item.size, None), None)
@@ -298,7 +298,7 @@ def _spare(session: Session, known: Mapping[str, Blob]) -> None:
             blob.unreferenced_since = None
 
 
-def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
+def _draft(item: AnnouncedFile, actor: Actor, store: Store, limits: UploadLimits) -> Upload:
     upload_id, now = str(uuid.uuid4()), times.now()
     upload = Upload(
         id=upload_id,
@@ -317,7 +317,7 @@ def _draft(item: Wanted, actor: Actor, store: Store, limits: Limits) -> Upload:
     return upload
 
 
-def _target(store: Store, upload: Upload, limits: Limits) -> Target | None:
+def _target(store: Store, upload: Upload, limits: UploadLimits) -> Target | None:
     if upload.handle:
         return None
     return store.sign_put(upload.key, sha256=upload.sha256, size=upload.size, expires_at=url_deadline(upload, limits))

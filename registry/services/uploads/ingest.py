@@ -20,7 +20,7 @@ from registry.domain.errors import Unavailable
 from registry.domain.states import UploadState
 from registry.services.audit import row_seals
 from registry.services.uploads import announcement, completion
-from registry.services.uploads.announcement import Wanted
+from registry.services.uploads.announcement import AnnouncedFile
 from registry.services.uploads.completion import Arrival
 from registry.storage.checked import Store
 from registry.storage.keys import blob_key
@@ -33,7 +33,9 @@ def _nothing(_session: Session) -> None:
     """Nothing besides is to be recorded."""
 
 
-def bring(found: Wanted, read: Read, *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing) -> None:
+def bring(
+    found: AnnouncedFile, read: Read, *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing
+) -> None:
     """See to it that the registry has bytes that were hashed just now, and that *owner* may register them.
 
     *read* streams them once more, where they are to be written; the store takes only those that were hashed. *also* is
@@ -44,7 +46,7 @@ def bring(found: Wanted, read: Read, *, owner: Actor, store: Store, also: Callab
 
 
 def bring_all(
-    found: Mapping[Wanted, Read], *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing
+    found: Mapping[AnnouncedFile, Read], *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing
 ) -> None:
     """As :func:`bring`, of all bytes in the same transactions. Where they are several, threads read and write them."""
     with transaction() as session:
@@ -58,13 +60,13 @@ def bring_all(
         _copy_to_store(copies, owner, store, also)
 
 
-def take_over(found: Collection[Wanted], *, owner: Actor) -> set[str]:
+def take_over(found: Collection[AnnouncedFile], *, owner: Actor) -> set[str]:
     """Let *owner* register those of the bytes that are in the store already, whole; return their digests."""
     with transaction() as session:
         return _take_over(session, found, owner)
 
 
-def _take_over(session: Session, found: Collection[Wanted], owner: Actor) -> set[str]:
+def _take_over(session: Session, found: Collection[AnnouncedFile], owner: Actor) -> set[str]:
     here = set[str]()
     for some in artifacts.batches(one.sha256 for one in found):
         blobs = session.scalars(
@@ -92,10 +94,10 @@ class _Copy:
 def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[Session], None]) -> None:
     try:
         if len(copies) == 1:
-            etags = [_write(copies[0], store)]
+            etags = [_write_object(copies[0], store)]
         else:
             with ThreadPoolExecutor(max_workers=completion.THREADS) as pool:
-                etags = list(pool.map(lambda copy: _write(copy, store), copies))
+                etags = list(pool.map(lambda copy: _write_object(copy, store), copies))
         spare = _keep_upload({copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}, owner, also)
     except Exception as error:
         for copy in copies:
@@ -106,13 +108,13 @@ def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Ca
         announcement.delete_quietly(store, key)
 
 
-def _write(copy: _Copy, store: Store) -> str:
+def _write_object(copy: _Copy, store: Store) -> str:
     """Return the store's mark of the object that it has now."""
     store.write(copy.key, copy.read(), size=copy.size)
     return store.require(copy.key, size=copy.size).etag
 
 
-def _upload(found: Wanted, owner: Actor, state: str) -> Upload:
+def _upload(found: AnnouncedFile, owner: Actor, state: str) -> Upload:
     upload_id, now = str(uuid.uuid4()), times.now()
     upload = Upload(
         id=upload_id,

@@ -18,7 +18,7 @@ from registry.domain.states import ARRIVED, UploadState
 from registry.rules import part_sizes
 from registry.services.idempotency import answer, unit_of_work
 from registry.services.uploads import announcement
-from registry.services.uploads.announcement import Limits
+from registry.services.uploads.announcement import UploadLimits
 from registry.storage.checked import Store
 from registry.storage.driver import Missing, Part, Target
 
@@ -40,7 +40,7 @@ class SignedParts:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class ArrivedParts:
     """The numbers of the parts that the store has whole."""
 
     part_size: int
@@ -48,7 +48,9 @@ class Arrived:
     finished: Sequence[int]
 
 
-def sign(upload_id: str, digests: Mapping[int, str], *, actor: Actor, store: Store, limits: Limits) -> SignedParts:
+def sign(
+    upload_id: str, digests: Mapping[int, str], *, actor: Actor, store: Store, limits: UploadLimits
+) -> SignedParts:
     """Addresses for parts, by number with the SHA-256 of each; the upload lives on as if it had begun now.
 
     May be asked for again. Raises NotFound, Conflict, UploadExpired, or Invalid for a number that there is not.
@@ -72,19 +74,19 @@ def sign(upload_id: str, digests: Mapping[int, str], *, actor: Actor, store: Sto
         return answer(session, SignedParts(signed), kept=kept)
 
 
-def arrived(upload_id: str, *, actor: Actor, store: Store) -> Arrived:
+def arrived(upload_id: str, *, actor: Actor, store: Store) -> ArrivedParts:
     """What a client that was interrupted need not send again. Raises NotFound, or Conflict for one without parts."""
     with reading() as session:
         upload = announcement.find(session, upload_id, actor.id)
     part_size, handle = _in_parts(upload)
     count = part_sizes.part_count(upload.size, part_size)
     if upload.state != UploadState.PENDING:
-        return Arrived(part_size, count, list(range(1, count + 1)) if upload.state in ARRIVED else [])
+        return ArrivedParts(part_size, count, list(range(1, count + 1)) if upload.state in ARRIVED else [])
     try:
-        return Arrived(part_size, count, whole(upload, store.parts(upload.key, handle)))
+        return ArrivedParts(part_size, count, whole(upload, store.parts(upload.key, handle)))
     except Missing:  # joined by a request that came no further: completing it again does the rest
         joined = store.stat(upload.key) is not None
-        return Arrived(part_size, count, list(range(1, count + 1)) if joined else [])
+        return ArrivedParts(part_size, count, list(range(1, count + 1)) if joined else [])
 
 
 def whole(upload: Upload, found: Sequence[Part]) -> list[int]:
@@ -125,7 +127,7 @@ def _in_parts(upload: Upload) -> tuple[int, str]:
     return upload.part_size, upload.handle
 
 
-def _prolong(session: Session, upload: Upload, limits: Limits) -> None:
+def _prolong(session: Session, upload: Upload, limits: UploadLimits) -> None:
     later = times.now() + timedelta(seconds=limits.upload_expiry)
     pending = update(Upload).where(Upload.id == upload.id, Upload.state == UploadState.PENDING)
     session.execute(pending.values(expires_at=later))

@@ -29,7 +29,7 @@ RECORDED = (Unauthenticated, Forbidden, RateLimited, Conflict)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Kind:
+class RefusalKind:
     """What is counted together; *actor* is an account's id, or empty without a valid credential."""
 
     hour: datetime
@@ -39,9 +39,9 @@ class Kind:
     code: str
 
     @property
-    def others(self) -> Kind:
+    def others(self) -> RefusalKind:
         """Return the kind for all beyond the bound of a process."""
-        return Kind(self.hour, "", OTHERS, OTHERS, self.code)
+        return RefusalKind(self.hour, "", OTHERS, OTHERS, self.code)
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -50,7 +50,7 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Criteria:
+class RefusalCriteria:
     """What to look for; every part is optional. ``since`` and ``until`` are compared with the beginning of the hour."""
 
     actor: str | None = None
@@ -72,7 +72,7 @@ class RefusalRecord:
     last_at: datetime
 
 
-class Counts(HourlyCounts[Kind]):
+class Counts(HourlyCounts[RefusalKind]):
     """What this process has refused and not written down yet; its threads share it."""
 
     def __init__(self) -> None:
@@ -80,10 +80,12 @@ class Counts(HourlyCounts[Kind]):
 
     def add(self, *, at: datetime, actor: str | None, address: str, action: str, code: str) -> None:
         """Count one refusal, at a time by the database's clock; touches no database."""
-        self.count(Kind(hour_of(at), actor or "", address[:64], action[:64], code), at=at)
+        self.count(RefusalKind(hour_of(at), actor or "", address[:64], action[:64], code), at=at)
 
 
-def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[RefusalRecord]:
+def entries(
+    counts: Counts, criteria: RefusalCriteria, *, after: tuple[Any, ...] | None, limit: int
+) -> Page[RefusalRecord]:
     """Return the counts that match, the latest hour first; those of this process are written down before.
 
     Raises UnknownValue.
@@ -105,7 +107,7 @@ def entries(counts: Counts, criteria: Criteria, *, after: tuple[Any, ...] | None
     return Page([_refusal_record(refusal, name) for refusal, name in found.items], found.next_after)
 
 
-def _require_known(session: Session, criteria: Criteria) -> None:
+def _require_known(session: Session, criteria: RefusalCriteria) -> None:
     """Raise UnknownValue for an account, a permission or a code that there is not."""
     known_values.require_account(session, criteria.actor)
     for name, value, values in (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.domain.errors import Invalid
 from registry.domain.filters import keys, native
-from registry.domain.filters.keys import OPERATORS, Field, Kind
+from registry.domain.filters.keys import OPERATORS, Field, ValueKind
 from registry.domain.filters.terms import Absent, And, Condition, Key, Not, Operator, Or, Order, Term, conditions
 
 LISTS = {Operator.IN, Operator.NOT_IN}
@@ -80,10 +80,10 @@ def values(field: Field) -> st.SearchStrategy[Any]:
     if field.choices:
         return st.sampled_from(field.choices).map(str)
     return {
-        Kind.TEXT: TEXTS,
-        Kind.NUMBER: st.floats(allow_nan=False, allow_infinity=False),
-        Kind.WHOLE: st.integers(),
-        Kind.TIME: st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis puts the zone in
+        ValueKind.TEXT: TEXTS,
+        ValueKind.NUMBER: st.floats(allow_nan=False, allow_infinity=False),
+        ValueKind.WHOLE: st.integers(),
+        ValueKind.TIME: st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis puts the zone in
     }[field.kind]
 
 

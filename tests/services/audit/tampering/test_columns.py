@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, LargeBinary, Uuid
 
 from registry.db import migrate
-from registry.db.base import Base, Instant
+from registry.db.base import Base, UtcDateTime
 from registry.db.models import AliasRequest, IdempotencyKey, Import, RunRefresh, Upload
 from registry.services import audit
 from registry.services.audit import row_seals
@@ -28,7 +28,7 @@ VALUES = {
 }
 ROWS = {"accounts.created_at": "kind = 'user'"}  # migrations made the registry's own accounts
 CHANGES: list[tuple[type, str]] = [
-    (Instant, "'2001-02-03 04:05:06.000000'"),
+    (UtcDateTime, "'2001-02-03 04:05:06.000000'"),
     (Boolean, "NOT {0}"),
     (Double, "coalesce({0}, 0) + 0.5"),
     (BigInteger, "coalesce({0}, 0) + 1000000"),
