@@ -30,6 +30,7 @@ A layer imports only those below it; import-linter holds that. Where to look:
     how bytes get out of use    services/collection.py; services/scrubbing.py looks after the others
     whose the store is          domain/ownership.py, services/ownership.py; services/restoration.py (epochs)
     jobs that fail again        services/leases.py (attempts), services/jobs.py (parked ones)
+    how a write happens once    api/replies.py -> services/unit_of_work.py -> services/idempotency.py; db/retry.py
     what history holds          domain/audit.py, services/audit/recording.py
     how history is proved       services/audit/verification.py -> domain/replay/; db/grants.py (PostgreSQL's roles)
     what time it is             db/times.py, services/audit/clocks.py

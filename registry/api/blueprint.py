@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, NoReturn
 
@@ -15,24 +11,20 @@ import flask
 from flask import Request, Response, current_app, request
 from marshmallow import Schema, ValidationError
 from webargs.flaskparser import FlaskParser
-from werkzeug import Response as BaseResponse
 
-from registry.api import operation_docs
+from registry.api import operation_docs, replies
 from registry.api.dumping import compiled
 from registry.api.operation_docs import Operation, is_conditional, recorded, takes_query
 from registry.api.refusal_docs import refuses
+from registry.api.replies import Recall, Reply
 from registry.db.retry import persistently
-from registry.domain.errors import Invalid, Malformed, NotJson, PreconditionFailed
-from registry.http import bodies, json_text
+from registry.domain.errors import Invalid, Malformed, NotJson
+from registry.http import bodies
 from registry.http.access import WRITES
-from registry.http.context import below_prefix, current_actor, etag
-from registry.services import idempotency
-from registry.services.idempotency import Claim, Replay, Reply
+from registry.http.context import etag
 
 View = Callable[..., Any]
 Decorator = Callable[[View], View]
-_KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
 
 
 class Parser(FlaskParser):
@@ -101,6 +93,7 @@ class Blueprint(flask.Blueprint):
         *,
         existing: str | None = None,
         location: Callable[[Any], str] | None = None,
+        recall: Recall | None = None,
         description: str | None = None,
         headers: Mapping[str, Any] | None = None,
         **documentation: Any,
@@ -108,8 +101,9 @@ class Blueprint(flask.Blueprint):
         """Render what the view returns by *schema*; a view without a schema returns the response itself.
 
         The description is by default that of the schema. *existing* describes the response with status 200, for a
-        result that says ``created: False``; *location* gives the path of a result. *documentation* is that of
-        flask-smorest's decorator of this name.
+        result that says ``created: False``; *location* gives the path of a result. *recall*, which every write needs,
+        is the service that reads the result of an earlier request: a repetition with the same Idempotency-Key is
+        answered with it. *documentation* is that of flask-smorest's decorator of this name.
         """
         headers = {
             **(operation_docs.ETAG if getattr(schema, "VERSIONED", False) else {}),
@@ -131,8 +125,10 @@ class Blueprint(flask.Blueprint):
         def decorate(view: View) -> View:
             @functools.wraps(view)
             def answering(*args: Any, **kwargs: Any) -> Any:
-                return persistently(lambda: _answer(lambda: view(*_afresh(args), **kwargs), render))
+                return persistently(lambda: replies.answer(lambda: view(*_afresh(args), **kwargs), render, recall))
 
+            if recall is not None:
+                answering.__recall__ = recall  # type: ignore[attr-defined]  # a mark, read by route
             documented = note(answering)
             return documented if existing is None else note_existing(documented)
 
@@ -143,6 +139,8 @@ class Blueprint(flask.Blueprint):
         register = super().route(rule, methods=methods)
 
         def decorate(view: View) -> View:
+            if operation_docs.writes(methods, view) and not hasattr(view, "__recall__"):
+                raise LookupError(f"{view.__module__}.{view.__name__} cannot be repeated: give its response a recall")
             view = refuses(*operation_docs.refusals(rule, methods, view))(view)
             self.operations.append(Operation(rule, tuple(methods), view))
             return register(view)
@@ -201,51 +199,6 @@ def etag_of(result: Any) -> str | None:
 def _afresh(args: Sequence[Any]) -> Iterator[Any]:
     """The arguments for one more attempt, whatever the one before took out of them."""
     return (dict(one) if isinstance(one, dict) else one for one in args)
-
-
-def _answer(call: Callable[[], Any], render: Callable[[Any], Reply]) -> BaseResponse:
-    key = request.headers.get("Idempotency-Key") if request.method in WRITES else None
-    if key is None:
-        result = call()
-        return result if isinstance(result, BaseResponse) else _send(render(result))
-    if not _KEY.match(key):
-        raise Malformed("Idempotency-Key takes 1 to 128 visible ASCII characters")
-    claim = Claim(current_actor(), key, _fingerprint(), render)
-    try:
-        with idempotency.offered(claim):
-            result = call()
-    except Replay as replay:
-        return _send(replay.reply, replayed=True)
-    return _send(claim.reply or render(result))
-
-
-def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
-    response = Response(json_text.encode(reply.body), reply.status, content_type="application/json")
-    if reply.etag:
-        response.headers["ETag"] = reply.etag
-    if reply.location:
-        response.headers["Location"] = below_prefix(reply.location)
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    if request.method not in {"GET", "HEAD"} or not any(name in request.headers for name in _CONDITIONS):
-        return response
-    conditional = response.make_conditional(request)
-    if conditional.status_code == HTTPStatus.PRECONDITION_FAILED:
-        raise PreconditionFailed("it is not, or no longer, the one that If-Match names")
-    return conditional
-
-
-def _fingerprint() -> str:
-    parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
-    told = "\n".join(parts).encode() + b"\n" + _canonical(bodies.read(request))
-    return hashlib.sha256(told).hexdigest()
-
-
-def _canonical(body: bytes) -> bytes:
-    """The body without its accidents of spelling; as it is where no view has read it and it is no JSON."""
-    with suppress(ValueError, RecursionError):
-        return json.dumps(json.loads(body), sort_keys=True).encode()
-    return body
 
 
 def _first_text(errors: Mapping[Any, Any] | list[Any], path: str = "") -> str:

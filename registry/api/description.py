@@ -30,7 +30,8 @@ caller needs; the roles of a token grant permissions. `GET /api/v1/me` shows tho
 
 **Requests.** Bodies are JSON in UTF-8. Unknown fields and unknown query parameters are refused. Times are RFC 3339 with
 a zone. A POST, PUT, PATCH or DELETE may carry an `Idempotency-Key`: after a timeout, a broken connection or a 503, send
-the same request with the same key; it takes effect once.
+the same request with the same key; it takes effect once. The response to a repetition has `Idempotency-Replayed: true`
+and shows the resource as it is now.
 
 **Responses.** Times are in UTC. `X-Request-Id` names the request in the logs and in the audit log.
 `X-Token-Expires-At` appears when the end of the token is near. Later releases may add fields, codes and values of

@@ -57,7 +57,8 @@ UNCHANGED = {"description": "The copy that If-None-Match names is up to date.", 
 LOCATION = {"Location": {"description": "The path of the resource.", "schema": {"type": "string"}}}
 REPLAYED = {
     "Idempotency-Replayed": {
-        "description": "`true` where this is the kept reply to an earlier request with the same Idempotency-Key.",
+        "description": "`true` where an earlier request with the same Idempotency-Key was done. The response "
+        "shows what it wrote, as it is now.",
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
@@ -131,16 +132,16 @@ def refusals(rule: str, methods: Collection[str], view: View) -> Sequence[refusa
         *ALWAYS,
         *((errors.NotFound,) if "<" in rule else ()),
         *((errors.NotJson,) if takes_body(view) else ()),
-        *(OF_WRITES if _writes(methods, view) else OF_BODIES if takes_body(view) else ()),
+        *(OF_WRITES if writes(methods, view) else OF_BODIES if takes_body(view) else ()),
         *((errors.PreconditionFailed,) if _takes_conditions(methods, view) else ()),
     )
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:
     """Return the headers that a request can have."""
-    writes = _writes(operation.methods, operation.view)
-    keys = [IDEMPOTENCY_KEY] if writes else []
-    conditions = [IF_MATCH] if writes else [IF_MATCH, IF_NONE_MATCH]
+    is_write = writes(operation.methods, operation.view)
+    keys = [IDEMPOTENCY_KEY] if is_write else []
+    conditions = [IF_MATCH] if is_write else [IF_MATCH, IF_NONE_MATCH]
     return keys + conditions if _takes_conditions(operation.methods, operation.view) else keys
 
 
@@ -153,9 +154,9 @@ def _queries(view: View) -> list[dict[str, Any]]:
 def _implied(operation: Operation) -> dict[str, Any]:
     """Return the documentation of an operation, besides its body and its successful responses."""
     view = operation.view
-    writes = _writes(operation.methods, view)
+    is_write = writes(operation.methods, view)
     responses = dict(refusal_docs.responses(refusal_docs.declared(view)))
-    if writes:
+    if is_write:
         responses |= {status: {"headers": REPLAYED} for status in _success_codes(view)}
     elif _takes_conditions(operation.methods, view):
         responses[304] = UNCHANGED
@@ -200,13 +201,14 @@ def is_read(view: View) -> bool:
     return hasattr(view, "__reads__")
 
 
-def _writes(methods: Collection[str], view: View) -> bool:
+def writes(methods: Collection[str], view: View) -> bool:
+    """Return whether the view changes something."""
     return bool(WRITES.intersection(methods)) and not is_read(view)
 
 
 def _takes_conditions(methods: Collection[str], view: View) -> bool:
     """Return whether If-Match is looked at: in writes that declare it, and in reads whose response has an ETag."""
-    if _writes(methods, view):
+    if writes(methods, view):
         return is_conditional(view)
     return any("ETag" in (record.kwargs.get("headers") or {}) for record in _responses(view))
 

@@ -15,6 +15,7 @@ from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
 from registry.domain.access import Actor
 from registry.domain.errors import Malformed
+from registry.services.idempotency import Claim
 from registry.services.imports.inline import Places
 from registry.services.imports.upstream import Upstream
 from registry.services.uploads.announcement import UploadLimits
@@ -100,6 +101,11 @@ def limits() -> UploadLimits:
 
 def current_actor() -> Actor:
     return cast(Actor, g.actor)
+
+
+def current_claim() -> Claim | None:
+    """Return the idempotency key of the request; None where it has none."""
+    return cast("Claim | None", g.get("claim"))
 
 
 def current_credential() -> Credential | None:

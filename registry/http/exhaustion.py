@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from flask import g
-
-from registry.db.retry import COMMITTED
+from registry.db.retry import commits
 from registry.domain import exhaustion
 from registry.domain.errors import RegistryError, Unavailable, Uncertain
 
@@ -15,4 +13,4 @@ def refusal(error: Exception) -> RegistryError | None:
     if resource is None:
         return None
     text = exhaustion.detail(resource)
-    return Uncertain(f"{text}; it may have been written") if g.get(COMMITTED) else Unavailable(text)
+    return Uncertain(f"{text}; it may have been written") if commits() else Unavailable(text)

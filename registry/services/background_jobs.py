@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -41,9 +42,10 @@ from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, NotFound
 from registry.domain.states import APPENDABLE, JobState, RefreshState, RunState
 from registry.services import audit, leases
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
 from registry.services.integrity.damage import STORAGE
 from registry.services.leases import Lease
+from registry.services.unit_of_work import unit_of_work
 from registry.storage.keys import INCOMING
 
 log = structlog.get_logger(__name__)
@@ -78,7 +80,7 @@ def parked(session: Session) -> Mapping[str, int]:
     }
 
 
-def retry(job_id: str, *, actor: Actor) -> JobRecord:
+def retry(job_id: str, *, actor: Actor, claim: Claim | None = None) -> JobRecord:
     """Return a parked or abandoned job to the workers, with all of its attempts and its whole time.
 
     Raises NotFound, or Conflict for a job that is neither, or whose version is deleted.
@@ -87,22 +89,33 @@ def retry(job_id: str, *, actor: Actor) -> JobRecord:
         job_id = str(uuid.UUID(job_id))
     except ValueError:
         raise NotFound(f"there is no job {job_id[:64]!r}: an id is like 5f2c9d1e-0000-4000-8000-000000000000") from None
-    with unit_of_work() as session:
-        kind, row = _find_job(session, job_id)
+    with unit_of_work(claim) as unit:
+        kind, row = _find_job(unit.session, job_id)
         if not _is_stopped(row):
             raise Conflict(f"the job {job_id} is not parked; workers take it up by themselves")
-        chain = _lock_both(session, row)
+        chain = _lock_both(unit.session, row)
         if not _is_stopped(row):
             raise Conflict(f"the job {job_id} was retried by another request")
         row.attempts, row.parked_at, row.parked_reason, row.leased_until = 0, None, None, None
         if isinstance(row, RunRefresh) and isinstance(chain, Model) and row.state == RefreshState.ABANDONED:
-            _resume(session, chain, row, actor=actor)
+            _resume(unit.session, chain, row, actor=actor)
         else:
-            _record_job(session, chain, row, f"{kind}.retried", actor=actor)
-        session.flush()
-        jobs = _open_jobs(leases.now(session)).subquery("jobs")
-        (found,) = records.rows(session, select(jobs).where(jobs.c.id == uuid.UUID(job_id).hex))
-        return answer(session, _job_record(found))
+            _record_job(unit.session, chain, row, f"{kind}.retried", actor=actor)
+        unit.session.flush()
+        (job,) = _open(unit.session, job_id)
+        dates = {"created_at": clock.wire(job.created_at), "parked_at": job.parked_at and clock.wire(job.parked_at)}
+        unit.remember(job={**asdict(job), **dates})
+        return job
+
+
+def recall(outcome: Outcome) -> JobRecord:
+    """Return the job that an earlier request retried, as it is now; as it was then, where it is done."""
+    then = outcome["job"]
+    with reading() as session:
+        if found := _open(session, then["id"]):
+            return found[0]
+    dates = {name: then[name] and datetime.fromisoformat(then[name]) for name in ("created_at", "parked_at")}
+    return JobRecord(**{**then, **dates})
 
 
 def _is_stopped(row: Import | Upload | Artifact | RunRefresh) -> bool:
@@ -190,6 +203,12 @@ def _lock_both(session: Session, row: Import | Upload | Artifact | RunRefresh) -
     chain = _chain_of(session, row)
     session.refresh(row, with_for_update=True)
     return chain
+
+
+def _open(session: Session, job_id: str) -> list[JobRecord]:
+    """Return the job of that id, if it is not done."""
+    jobs = _open_jobs(leases.now(session)).subquery("jobs")
+    return [_job_record(row) for row in records.rows(session, select(jobs).where(jobs.c.id == uuid.UUID(job_id).hex))]
 
 
 def _record_job(

@@ -1,19 +1,19 @@
-"""Answer a repeated write with the reply of the first: the key is kept in the transaction of the write itself.
+"""Idempotency keys: which requests were done, and from what a repetition of each is answered.
 
-A face offers a claim around its call of a service; the service works in :func:`unit_of_work` and hands its result
-to :func:`answer` as its last act. Without a claim both do nothing more than a transaction.
+A key is kept in the transaction of the write itself, by its unit of work. With it goes the *outcome*: the ids of what
+the request wrote, and facts about the request that nothing else records. It holds no state, no secret and no HTTP: the
+services read the state as it is now (``recall``), and a face renders it like any other result.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -22,46 +22,54 @@ from registry.db import times
 from registry.db.bulk_insert import insert_missing
 from registry.db.models import IdempotencyKey
 from registry.db.queries.records import rows
-from registry.db.session import look_up, transaction
+from registry.db.session import look_up
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import Conflict, IdempotencyMismatch, RegistryError, Unavailable, Uncertain
 from registry.services.audit import row_seals
 
-T = TypeVar("T")
+Outcome = Mapping[str, Any]
 KEPT_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What went over the wire: enough to send it again."""
-
-    status: int
-    body: dict[str, Any]
-    etag: str | None = None
-    location: str | None = None
-
-
-@dataclass(slots=True)
 class Claim:
-    """One caller's key for one request. ``render`` turns the service's result into the reply to keep."""
+    """The key that a caller sent with a request. ``fingerprint`` is the same for every repetition of the request."""
 
     actor: Actor
     key: str
     fingerprint: str
-    render: Callable[[Any], Reply]
-    reply: Reply | None = field(default=None, init=False)
 
 
-class Replay(Exception):
-    """Raised out of a unit of work whose key was used: ``reply`` is what the first request was told."""
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """A reply that a release before this one kept with a key. It is sent as it is."""
 
-    def __init__(self, reply: Reply) -> None:
-        super().__init__("this request was answered before")
+    status: int
+    body: dict[str, Any]
+    etag: str | None
+    location: str | None
+
+
+class Repeated(Exception):
+    """The request of a claim was done before: with this *outcome*, or with the *reply* that an earlier release kept."""
+
+    def __init__(self, outcome: Outcome, reply: StoredReply | None = None) -> None:
+        super().__init__("this request was done before")
+        self.outcome = outcome
         self.reply = reply
 
 
-_offered: ContextVar[Claim | None] = ContextVar("claim", default=None)
-
+# What the previous release, which may serve at the same time, sends for a key of this one: it sends what it finds in
+# the row, and cannot read an outcome. Its clients repeat a 503 until a replica of this release answers.
+_UNREADABLE = 503
+_FOR_THE_PREVIOUS_RELEASE = {
+    "type": "about:blank",
+    "title": "Service Unavailable",
+    "status": _UNREADABLE,
+    "code": "unavailable",
+    "detail": "this request was done by a newer release of the registry, whose outcome this release cannot show. Send "
+    "it again with the same key until a replica of the newer release answers, or read the resource",
+}
 
 _KEPT = select(
     IdempotencyKey.fingerprint,
@@ -75,65 +83,46 @@ _KEPT = select(
 
 
 @contextmanager
-def offered(claim: Claim) -> Iterator[None]:
-    """Let the unit of work inside the block take *claim*. Raises Replay when the key was used before.
+def once(claim: Claim) -> Iterator[None]:
+    """Run the block, which does the request of *claim*, unless the request was done before. Raises Repeated then.
 
-    Raises Forbidden instead when the actor lacks a permission that the first request exercised: tokens of one account
-    may differ in roles.
-
-    A refusal that met the traces of the same request, which was done in between, becomes its reply.
+    A block that is refused raises Repeated, too, when the same request was done at the same time: the refusal came from
+    its effects. Raises IdempotencyMismatch when the key came with another request, and Forbidden when the actor lacks a
+    permission that the first request exercised: tokens of one account may differ in roles.
     """
-    _replay_if_known(claim, look_up)
-    reset = _offered.set(claim)
+    _require_unused(claim, look_up)
     try:
         yield
     except RegistryError as error:
         if not isinstance(error, Unavailable) or isinstance(error, Uncertain):  # else nothing was written
             with suppress(Unavailable):
-                _replay_if_known(claim, look_up)
+                _require_unused(claim, look_up)
         raise
-    finally:
-        _offered.reset(reset)
 
 
-@contextmanager
-def unit_of_work() -> Iterator[Session]:
-    """A transaction; :func:`answer` ends it, with the key of the claim on offer, which stands or falls with the work.
+def keep(session: Session, claim: Claim, outcome: Outcome) -> None:
+    """Use the key of *claim* up, in the transaction that does its request.
 
-    Raises Replay, or IdempotencyMismatch when the key came with another request.
+    The second of two equal requests at the same time waits here for the first. Raises Repeated then, which undoes it.
     """
-    with transaction() as session:
-        yield session
+    row = {
+        "principal": claim.actor.id,
+        "key": claim.key,
+        "fingerprint": claim.fingerprint,
+        "status": _UNREADABLE,
+        "reply": json.dumps({**_FOR_THE_PREVIOUS_RELEASE, "outcome": outcome}),
+        "etag": None,
+        "location": None,
+        "created_at": times.now(),
+        "permissions": sorted(claim.actor.exercised),
+    }
+    row["seal"] = row_seals.of_reply(row)
+    session.flush()
+    if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
+        _require_unused(claim, functools.partial(rows, session))
 
 
-def answer(session: Session, result: T, *, kept: Any = None) -> T:
-    """Keep the reply for *result* with the claim; return *result*.
-
-    ``kept`` is what a repetition shall see instead where the result holds a secret that must not be stored. Whoever
-    comes second with the same key waits here for the first, and what he did is undone by the Replay.
-    """
-    if claim := _offered.get():
-        claim.reply = claim.render(result)
-        stored = claim.reply if kept is None else claim.render(kept)
-        row = {
-            "principal": claim.actor.id,
-            "key": claim.key,
-            "fingerprint": claim.fingerprint,
-            "status": stored.status,
-            "reply": json.dumps(stored.body),
-            "etag": stored.etag,
-            "location": stored.location,
-            "created_at": times.now(),
-            "permissions": sorted(claim.actor.exercised),
-        }
-        row["seal"] = row_seals.of_reply(row)
-        session.flush()
-        if not insert_missing(session, IdempotencyKey, [row], key=["principal", "key"]):
-            _replay_if_known(claim, functools.partial(rows, session))
-    return result
-
-
-def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
+def _require_unused(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
     found = read(_KEPT, principal=claim.actor.id, key=claim.key)
     if not found:
         return
@@ -141,13 +130,16 @@ def _replay_if_known(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
     _require_seal(claim, kept, read)
     if kept.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request; use a new key for a new request")
-    for permission in kept.permissions or ():  # None: the previous release kept it, which knew the route's alone
+    for permission in kept.permissions or ():  # None in rows of releases that recorded the permission of the route only
         claim.actor.require(Permission(permission), because="the reply to the first request with this Idempotency-Key")
-    raise Replay(Reply(kept.status, json.loads(kept.reply), kept.etag, kept.location))
+    document = json.loads(kept.reply)
+    if kept.status == _UNREADABLE:
+        raise Repeated(document["outcome"])
+    raise Repeated({}, StoredReply(kept.status, document, kept.etag, kept.location))
 
 
 def _require_seal(claim: Claim, kept: Any, read: Callable[..., Sequence[Any]]) -> None:
-    """Raise Conflict unless the service wrote the kept reply."""
+    """Raise Conflict unless the service wrote the row of the key."""
     expected = row_seals.reply_leaf({**kept._mapping, "principal": claim.actor.id, "key": claim.key})
     if row_seals.is_true(kept.seal, expected):
         return

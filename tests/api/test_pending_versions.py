@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -34,10 +34,10 @@ def whole(api: Api, registry: RegistryBuilder, content: bytes) -> dict[str, Any]
     return expect(200, api.post(f"/uploads/{upload['id']}/complete"))
 
 
-def register(api: Api, content: bytes, **fields: Any) -> TestResponse:
+def register(api: Api, content: bytes, *, headers: Mapping[str, str] | None = None, **fields: Any) -> TestResponse:
     sha256 = hashlib.sha256(content).hexdigest()
     file = {"path": "model.bin", "size": len(content), "sha256": sha256}
-    return api.post("/models/fraud/versions", {"files": [file], **fields})
+    return api.post("/models/fraud/versions", {"files": [file], **fields}, headers=headers or {})
 
 
 def work(app: Flask) -> None:
@@ -101,11 +101,14 @@ def test_a_version_whose_bytes_turn_out_wrong_fails_and_says_why(
     upload = announce(api, large)
     send(api, registry, upload, bytes(PART) + large[PART:], *range(1, 5))
     assert expect(200, api.post(f"/uploads/{upload['id']}/complete"))["state"] == "uploaded"
-    expect(201, register(api, large))
+    keyed = {"Idempotency-Key": "job-41"}
+    expect(201, register(api, large, headers=keyed))
 
     work(app)
 
     version = expect(200, api.get("/models/fraud/versions/1"))
+    repeated = expect(409, register(api, large, headers=keyed))
+    assert "fraud:1 was registered with this Idempotency-Key and has failed" in repeated["detail"]
     assert version["state"] == "failed"
     assert "model.bin: sha256:" in version["state_reason"]
     assert registry.model("fraud").actions()[-1] == "version.failed"

@@ -15,19 +15,34 @@ from registry.db.records import AliasRecord
 from registry.domain.access import Permission
 from registry.domain.errors import NotReady, Stale, TimeUncertain
 from registry.http.access import requires
-from registry.http.context import current_actor, if_match, protected_aliases
+from registry.http.context import current_actor, current_claim, if_match, protected_aliases
 from registry.services.catalog import alias_protection, aliases
 from registry.services.catalog.alias_protection import Protection
+from registry.services.idempotency import Outcome
 
 blueprint = Blueprint("aliases", __name__, url_prefix="/api/v1", description="Movable names for versions.")
 ALIAS = "/models/<model:model>/aliases/<alias:alias>"
+
+
+def _recall(outcome: Outcome) -> AliasRecord:
+    return aliases.recall(outcome, protected=protected_aliases())
+
+
+def _recall_protection(outcome: Outcome) -> Protection:
+    return alias_protection.recall(outcome, protected=protected_aliases())
 
 
 @blueprint.route(ALIAS, methods=["PUT"])
 @refuses(Stale, NotReady)
 @conditional
 @blueprint.arguments(AliasBody, example=examples.ALIAS)
-@blueprint.response(201, AliasView, example=examples.ALIASED, existing="The alias as it is now: it existed before.")
+@blueprint.response(
+    201,
+    AliasView,
+    example=examples.ALIASED,
+    existing="The alias as it is now: it existed before.",
+    recall=_recall,
+)
 @requires(Permission.ALIAS_SET)
 def set_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Point an alias at a version.
@@ -42,6 +57,7 @@ def set_alias(body: dict[str, Any], model: str, alias: str) -> AliasRecord:
         actor=current_actor(),
         protected=protected_aliases(),
         if_match=if_match("t"),
+        claim=current_claim(),
         **body,
     )
 
@@ -68,7 +84,7 @@ def get_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
 @blueprint.route(ALIAS, methods=["DELETE"])
 @conditional
 @blueprint.arguments(ReasonQuery, location="query")
-@blueprint.response(200, AliasView)
+@blueprint.response(200, AliasView, recall=_recall)
 @requires(Permission.ALIAS_SET)
 def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
     """Delete an alias; its history stays.
@@ -76,27 +92,37 @@ def delete_alias(query: dict[str, Any], model: str, alias: str) -> AliasRecord:
     A protected alias needs the permission version:promote.
     """
     return aliases.remove(
-        model, alias, actor=current_actor(), protected=protected_aliases(), if_match=if_match("t"), **query
+        model,
+        alias,
+        actor=current_actor(),
+        protected=protected_aliases(),
+        if_match=if_match("t"),
+        claim=current_claim(),
+        **query,
     )
 
 
 @blueprint.route(f"{ALIAS}/protection", methods=["PUT"])
 @refuses(NotReady)
 @blueprint.arguments(ReasonBody)
-@blueprint.response(200, ProtectionView)
+@blueprint.response(200, ProtectionView, recall=_recall_protection)
 @requires(Permission.VERSION_PROMOTE)
 def protect_alias(body: dict[str, Any], model: str, alias: str) -> Protection:
     """Protect an alias: it points at ready versions only, and moves with version:promote only."""
-    return alias_protection.protect(model, alias, actor=current_actor(), protected=protected_aliases(), **body)
+    return alias_protection.protect(
+        model, alias, actor=current_actor(), protected=protected_aliases(), claim=current_claim(), **body
+    )
 
 
 @blueprint.route(f"{ALIAS}/protection", methods=["DELETE"])
 @blueprint.arguments(ReasonQuery, location="query")
-@blueprint.response(200, ProtectionView)
+@blueprint.response(200, ProtectionView, recall=_recall_protection)
 @requires(Permission.VERSION_PROMOTE)
 def unprotect_alias(query: dict[str, Any], model: str, alias: str) -> Protection:
     """Stop protecting an alias."""
-    return alias_protection.unprotect(model, alias, actor=current_actor(), protected=protected_aliases(), **query)
+    return alias_protection.unprotect(
+        model, alias, actor=current_actor(), protected=protected_aliases(), claim=current_claim(), **query
+    )
 
 
 @blueprint.route(f"{ALIAS}/history")

@@ -13,7 +13,7 @@ from registry.domain.access import Permission
 from registry.domain.import_documents import ImportRequest
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
-from registry.http.context import current_actor, protected_aliases, settings, sources
+from registry.http.context import current_actor, current_claim, protected_aliases, settings, sources
 from registry.services.imports import import_jobs
 
 blueprint = Blueprint("imports", __name__, url_prefix="/api/v1", description="Versions from bytes that are elsewhere.")
@@ -25,7 +25,7 @@ def _import_location(asked: ImportRecord) -> str:
 
 @blueprint.route("/models/<model:model>/imports", methods=["POST"])
 @blueprint.arguments(ImportBody)
-@blueprint.response(202, ImportView, location=_import_location)
+@blueprint.response(202, ImportView, location=_import_location, recall=import_jobs.recall)
 @requires(Permission.VERSION_IMPORT)
 def import_version(body: ImportRequest, model: str) -> ImportRecord:
     """Ask for a version whose files a worker fetches."""
@@ -36,6 +36,7 @@ def import_version(body: ImportRequest, model: str) -> ImportRecord:
         sources=sources(),
         protected=protected_aliases(),
         lifecycle=Lifecycle(settings().default_lifecycle),
+        claim=current_claim(),
     )
 
 

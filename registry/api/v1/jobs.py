@@ -11,7 +11,7 @@ from registry.api.schemas.paging import paged
 from registry.db.records import JobRecord
 from registry.domain.access import Permission
 from registry.http.access import requires
-from registry.http.context import current_actor
+from registry.http.context import current_actor, current_claim
 from registry.services import background_jobs
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/api/v1", description="Background jobs that are not done.")
@@ -27,8 +27,8 @@ def list_jobs(query: dict[str, Any]) -> dict[str, Any]:
 
 
 @blueprint.route("/jobs/<uuid:job_id>/retry", methods=["POST"])
-@blueprint.response(200, JobView)
+@blueprint.response(200, JobView, recall=background_jobs.recall)
 @requires(Permission.JOB_MANAGE)
 def retry_job(job_id: UUID) -> JobRecord:
     """Return a parked or abandoned job to the workers."""
-    return background_jobs.retry(str(job_id), actor=current_actor())
+    return background_jobs.retry(str(job_id), actor=current_actor(), claim=current_claim())

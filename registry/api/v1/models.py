@@ -25,7 +25,7 @@ from registry.domain.access import Permission
 from registry.domain.errors import AlreadyExists, InUse, UnknownValue
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
-from registry.http.context import current_actor, if_match, protected_aliases, settings
+from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings
 from registry.services.catalog import models
 
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
@@ -39,7 +39,11 @@ def _model_location(created: ModelRecord) -> str:
 @refuses(AlreadyExists)
 @blueprint.arguments(ModelBody, example=examples.MODEL)
 @blueprint.response(
-    201, ModelView, example=examples.CREATED_MODEL, location=lambda model: url_for("models.get_model", model=model.name)
+    201,
+    ModelView,
+    example=examples.CREATED_MODEL,
+    location=_model_location,
+    recall=models.recall,
 )
 @requires(Permission.MODEL_CREATE)
 def create_model(body: dict[str, Any]) -> ModelRecord:
@@ -52,6 +56,7 @@ def create_model(body: dict[str, Any]) -> ModelRecord:
         lifecycle=Lifecycle(body["lifecycle"]) if "lifecycle" in body else None,
         default=Lifecycle(settings().default_lifecycle),
         claimed=body.get("claimed"),
+        claim=current_claim(),
     )
 
 
@@ -76,7 +81,7 @@ def get_model(model: str) -> ModelRecord:
 @blueprint.route("/models/<model:model>", methods=["PATCH"])
 @conditional
 @blueprint.arguments(ModelPatchBody, example=examples.MODEL_CHANGE)
-@blueprint.response(200, ModelView)
+@blueprint.response(200, ModelView, recall=models.recall)
 @requires(Permission.MODEL_EDIT)
 def edit_model(body: dict[str, Any], model: str) -> ModelRecord:
     """Edit a model's description, tags or lifecycle.
@@ -91,6 +96,7 @@ def edit_model(body: dict[str, Any], model: str) -> ModelRecord:
         lifecycle=Lifecycle(body["lifecycle"]) if "lifecycle" in body else None,
         reason=body.get("reason"),
         if_match=if_match(),
+        claim=current_claim(),
         shown=models.whole,
     )
 
@@ -99,24 +105,38 @@ def edit_model(body: dict[str, Any], model: str) -> ModelRecord:
 @refuses(InUse)
 @conditional
 @blueprint.arguments(ReasonQuery, location="query")
-@blueprint.response(200, ModelView)
+@blueprint.response(200, ModelView, recall=models.recall)
 @requires(Permission.MODEL_DELETE)
 def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
     """Delete a model; it can be restored.
 
     While a protected alias is set, or a version holds production in lifecycle open, this needs version:promote.
     """
-    return models.delete_(model, actor=current_actor(), protected=protected_aliases(), if_match=if_match(), **query)
+    return models.delete_(
+        model,
+        actor=current_actor(),
+        protected=protected_aliases(),
+        if_match=if_match(),
+        claim=current_claim(),
+        **query,
+    )
 
 
 @blueprint.route("/models/<model:model>/restore", methods=["POST"])
 @conditional
 @blueprint.arguments(ReasonBody)
-@blueprint.response(200, ModelView)
+@blueprint.response(200, ModelView, recall=models.recall)
 @requires(Permission.MODEL_DELETE)
 def restore_model(body: dict[str, Any], model: str) -> ModelRecord:
     """Restore the model that was deleted last.
 
     Where a version comes back into production, or a protected alias, this needs the permission version:promote.
     """
-    return models.restore(model, actor=current_actor(), protected=protected_aliases(), if_match=if_match(), **body)
+    return models.restore(
+        model,
+        actor=current_actor(),
+        protected=protected_aliases(),
+        if_match=if_match(),
+        claim=current_claim(),
+        **body,
+    )

@@ -23,7 +23,7 @@ from registry.domain.errors import (
 )
 from registry.domain.stages import Stage
 from registry.http.access import requires
-from registry.http.context import current_actor, etag_of_tenure, if_match, store
+from registry.http.context import current_actor, current_claim, etag_of_tenure, if_match, store
 from registry.services.stages import transitions
 from registry.services.stages.transitions import Moved, Terms
 
@@ -34,24 +34,23 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 @refuses(IllegalTransition, NotReady, Stale, BlobsMissing)
 @conditional
 @blueprint.arguments(StageChangeBody, example=examples.PROMOTION)
-@blueprint.response(200, MovedView, example=examples.PROMOTED)
+@blueprint.response(200, MovedView, example=examples.PROMOTED, recall=transitions.recall)
 @requires(Permission.VERSION_STAGE)
 def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
     """Move a version to another stage.
 
     Into and out of production this needs the permission version:promote; a dry run does not.
     """
-    target, terms = body
-    return transitions.move(
-        model, number, target, Terms(**terms, if_match=if_match()), actor=current_actor(), store=store()
-    )
+    target, said = body
+    terms = Terms(**said, if_match=if_match())
+    return transitions.move(model, number, target, terms, actor=current_actor(), store=store(), claim=current_claim())
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
 @refuses(NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, BytesUnchecked)
 @conditional
 @blueprint.arguments(RollbackBody, example=examples.ROLLBACK)
-@blueprint.response(200, MovedView, example=examples.ROLLED_BACK)
+@blueprint.response(200, MovedView, example=examples.ROLLED_BACK, recall=transitions.recall)
 @requires(Permission.VERSION_STAGE)
 def roll_back(body: tuple[Terms, int | None], model: str) -> Moved:
     """Return production to the previous good holder.
@@ -59,10 +58,9 @@ def roll_back(body: tuple[Terms, int | None], model: str) -> Moved:
     This needs the permission version:rollback; for a dry run version:stage is enough. 503 bytes_unchecked says at once
     that the store does not answer.
     """
-    terms, to = body
-    return transitions.roll_back(
-        model, replace(terms, if_match=if_match()), actor=current_actor(), store=store(), to=to
-    )
+    said, to = body
+    terms = replace(said, if_match=if_match())
+    return transitions.roll_back(model, terms, actor=current_actor(), store=store(), to=to, claim=current_claim())
 
 
 @blueprint.route("/models/<model:model>/stages")

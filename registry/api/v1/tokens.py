@@ -13,7 +13,7 @@ from registry.api.schemas.tokens import IssuedView, MeView, TokenBody, TokenPage
 from registry.db.records import TokenRecord
 from registry.domain.access import Permission, Role
 from registry.http.access import requires
-from registry.http.context import adapters, current_actor, current_credential, settings
+from registry.http.context import adapters, current_actor, current_claim, current_credential, settings
 from registry.services.accounts import accounts
 
 blueprint = Blueprint("tokens", __name__, url_prefix="/api/v1", description="API tokens, and who the caller is.")
@@ -48,7 +48,7 @@ def list_my_tokens(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/me/tokens/<token:token>", methods=["DELETE"])
 @blueprint.arguments(ReasonQuery, location="query")
-@blueprint.response(200, TokenView)
+@blueprint.response(200, TokenView, recall=accounts.recall)
 @requires(Permission.SELF_REVOKE)
 def revoke_my_token(query: dict[str, Any], token: str) -> TokenRecord:
     """Revoke an API token that acts as me, with any issuer.
@@ -56,14 +56,14 @@ def revoke_my_token(query: dict[str, Any], token: str) -> TokenRecord:
     Other processes may let it read for some seconds yet.
     """
     actor = current_actor()
-    revoked = accounts.revoke(token, actor=actor, owner_id=actor.id, **query)
+    revoked = accounts.revoke(token, actor=actor, owner_id=actor.id, claim=current_claim(), **query)
     adapters().authenticator.forget(token)
     return revoked
 
 
 @blueprint.route("/tokens", methods=["POST"])
 @blueprint.arguments(TokenBody, example=examples.TOKEN)
-@blueprint.response(201, IssuedView, example=examples.ISSUED)
+@blueprint.response(201, IssuedView, example=examples.ISSUED, recall=accounts.recall_creation)
 @requires(Permission.TOKEN_CREATE)
 def create_token(body: dict[str, Any]) -> TokenRecord:
     """Issue an API token."""
@@ -74,6 +74,7 @@ def create_token(body: dict[str, Any]) -> TokenRecord:
         pepper=adapters().pepper,
         name=body.get("name", ""),
         days=body.get("expires_in_days", 90),
+        claim=current_claim(),
     )
 
 
@@ -88,13 +89,13 @@ def list_tokens(query: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.route("/tokens/<token:token>", methods=["DELETE"])
 @blueprint.arguments(ReasonQuery, location="query")
-@blueprint.response(200, TokenView)
+@blueprint.response(200, TokenView, recall=accounts.recall)
 @requires(Permission.TOKEN_MANAGE)
 def revoke_token(query: dict[str, Any], token: str) -> TokenRecord:
     """Revoke an API token.
 
     Other processes may let it read for some seconds yet.
     """
-    revoked = accounts.revoke(token, actor=current_actor(), **query)
+    revoked = accounts.revoke(token, actor=current_actor(), claim=current_claim(), **query)
     adapters().authenticator.forget(token)
     return revoked

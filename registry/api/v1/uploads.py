@@ -21,7 +21,7 @@ from registry.api.schemas.uploads import (
 from registry.domain.access import Permission
 from registry.domain.errors import ClockImplausible, Conflict, NotFound, UploadExpired, UploadMismatch
 from registry.http.access import requires
-from registry.http.context import current_actor, limits, store
+from registry.http.context import current_actor, current_claim, limits, store
 from registry.services.uploads import announcement, completion, multipart
 from registry.services.uploads.announcement import Announced, AnnouncedFile, Batch
 from registry.services.uploads.multipart import ArrivedParts, SignedParts
@@ -39,31 +39,34 @@ blueprint = Blueprint(
     UploadView,
     example=examples.ANNOUNCED_UPLOAD,
     existing="The registry has these bytes, or expects them from this caller already.",
+    recall=announcement.recall,
 )
 @requires(Permission.FILE_UPLOAD)
 def announce_upload(body: AnnouncedFile) -> Announced:
     """Announce a file's bytes and learn where to send them."""
-    return announcement.announce(body, actor=current_actor(), store=store(), limits=limits())
+    return announcement.announce(body, actor=current_actor(), store=store(), limits=limits(), claim=current_claim())
 
 
 @blueprint.route("/uploads/batch", methods=["POST"])
 @refuses(never=[ClockImplausible])
 @blueprint.arguments(UploadBatchBody)
-@blueprint.response(200, UploadBatchView)
+@blueprint.response(200, UploadBatchView, recall=announcement.recall_many)
 @requires(Permission.FILE_UPLOAD)
 def announce_uploads(body: dict[str, Any]) -> Batch:
     """Announce the bytes of many files at once."""
-    return announcement.announce_many(body["uploads"], actor=current_actor(), store=store(), limits=limits())
+    return announcement.announce_many(
+        body["uploads"], actor=current_actor(), store=store(), limits=limits(), claim=current_claim()
+    )
 
 
 @blueprint.route("/uploads/batch/complete", methods=["POST"])
 @refuses(NotFound)
 @blueprint.arguments(UploadIdsBody)
-@blueprint.response(200, UploadBatchView)
+@blueprint.response(200, UploadBatchView, recall=announcement.recall_many)
 @requires(Permission.FILE_UPLOAD)
 def complete_uploads(body: list[str]) -> Batch:
     """Verify what was sent of many uploads; each has a state and a reason."""
-    return completion.complete_many(body, actor=current_actor(), store=store())
+    return completion.complete_many(body, actor=current_actor(), store=store(), claim=current_claim())
 
 
 @blueprint.route("/uploads/<uuid:upload>")
@@ -78,11 +81,13 @@ def get_upload(upload: UUID) -> Announced:
 @blueprint.route("/uploads/<uuid:upload>/parts", methods=["POST"])
 @refuses(UploadExpired, never=[ClockImplausible])
 @blueprint.arguments(PartsBody)
-@blueprint.response(200, SignedPartsView)
+@blueprint.response(200, SignedPartsView, recall=multipart.recall)
 @requires(Permission.FILE_UPLOAD)
 def sign_upload_parts(body: dict[int, str], upload: UUID) -> SignedParts:
     """Sign URLs for parts of an upload, which prolongs it."""
-    return multipart.sign(str(upload), body, actor=current_actor(), store=store(), limits=limits())
+    return multipart.sign(
+        str(upload), body, actor=current_actor(), store=store(), limits=limits(), claim=current_claim()
+    )
 
 
 @blueprint.route("/uploads/<uuid:upload>/parts")
@@ -96,17 +101,17 @@ def list_upload_parts(upload: UUID) -> ArrivedParts:
 
 @blueprint.route("/uploads/<uuid:upload>/complete", methods=["POST"])
 @refuses(UploadMismatch, UploadExpired)
-@blueprint.response(200, UploadView, example=examples.VERIFIED_UPLOAD)
+@blueprint.response(200, UploadView, example=examples.VERIFIED_UPLOAD, recall=announcement.recall)
 @requires(Permission.FILE_UPLOAD)
 def complete_upload(upload: UUID) -> Announced:
     """Verify what was sent, or leave it to a worker when it is large."""
-    return completion.complete(str(upload), actor=current_actor(), store=store())
+    return completion.complete(str(upload), actor=current_actor(), store=store(), claim=current_claim())
 
 
 @blueprint.route("/uploads/<uuid:upload>", methods=["DELETE"])
 @refuses(never=[ClockImplausible])
-@blueprint.response(200, UploadView)
+@blueprint.response(200, UploadView, recall=announcement.recall)
 @requires(Permission.FILE_UPLOAD)
 def abort_upload(upload: UUID) -> Announced:
     """Give up an upload, and delete what arrived of it."""
-    return announcement.abort(str(upload), actor=current_actor(), store=store())
+    return announcement.abort(str(upload), actor=current_actor(), store=store(), claim=current_claim())

@@ -33,7 +33,7 @@ from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
-from registry.http.context import current_actor, if_match, protected_aliases, settings, upstreams
+from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings, upstreams
 from registry.services.catalog import registration, versions
 from registry.services.catalog.registration import Registered
 from registry.services.imports import upstream
@@ -58,6 +58,7 @@ def _version_location(registered: Registered) -> str:
     example=examples.REGISTERED,
     existing="The version that the request means: it was registered before.",
     location=_version_location,
+    recall=registration.recall,
 )
 @requires(Permission.VERSION_REGISTER)
 def register_version(body: Registration, model: str) -> Registered:
@@ -72,7 +73,9 @@ def register_version(body: Registration, model: str) -> Registered:
     """
     follows = upstream.followed(body.lineage.run, body.origin.logged_model, upstreams())
     wanted = replace(body, follows=None if body.claimed else follows)
-    return registration.register(model, wanted, actor=current_actor(), protected=protected_aliases())
+    return registration.register(
+        model, wanted, actor=current_actor(), protected=protected_aliases(), claim=current_claim()
+    )
 
 
 @blueprint.route("/models/<model:model>/versions")
@@ -95,7 +98,7 @@ def get_version(model: str, number: int) -> VersionRecord:
 @blueprint.route(VERSION, methods=["PATCH"])
 @conditional
 @blueprint.arguments(VersionPatchBody, example=examples.VERSION_CHANGE)
-@blueprint.response(200, VersionView)
+@blueprint.response(200, VersionView, recall=versions.recall)
 @requires(Permission.VERSION_EDIT)
 def edit_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Edit a version's description or tags."""
@@ -107,6 +110,7 @@ def edit_version(body: dict[str, Any], model: str, number: int) -> VersionRecord
         labels=body.get("tags"),
         reason=body.get("reason"),
         if_match=if_match(),
+        claim=current_claim(),
     )
 
 
@@ -114,7 +118,7 @@ def edit_version(body: dict[str, Any], model: str, number: int) -> VersionRecord
 @refuses(InUse)
 @conditional
 @blueprint.arguments(ReasonQuery, location="query")
-@blueprint.response(200, VersionView)
+@blueprint.response(200, VersionView, recall=versions.recall)
 @requires(Permission.VERSION_DELETE)
 def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Delete a version; it can be restored.
@@ -122,25 +126,31 @@ def delete_version(query: dict[str, Any], model: str, number: int) -> VersionRec
     In lifecycle open, one that holds production or has a protected alias needs the permission version:promote.
     """
     return versions.delete_(
-        model, number, actor=current_actor(), protected=protected_aliases(), if_match=if_match(), **query
+        model,
+        number,
+        actor=current_actor(),
+        protected=protected_aliases(),
+        if_match=if_match(),
+        claim=current_claim(),
+        **query,
     )
 
 
 @blueprint.route(f"{VERSION}/restore", methods=["POST"])
 @conditional
 @blueprint.arguments(ReasonBody)
-@blueprint.response(200, VersionView)
+@blueprint.response(200, VersionView, recall=versions.recall)
 @requires(Permission.VERSION_DELETE)
 def restore_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Restore a deleted version."""
-    return versions.restore(model, number, actor=current_actor(), if_match=if_match(), **body)
+    return versions.restore(model, number, actor=current_actor(), if_match=if_match(), claim=current_claim(), **body)
 
 
 @blueprint.route(f"{VERSION}/purge", methods=["POST"])
 @refuses(InUse)
 @conditional
 @blueprint.arguments(PurgeBody)
-@blueprint.response(200, VersionView)
+@blueprint.response(200, VersionView, recall=versions.recall)
 @requires(Permission.VERSION_PURGE)
 def purge_version(body: dict[str, Any], model: str, number: int) -> VersionRecord:
     """Give up a deleted version's bytes for good; manifest, lineage and history stay.
@@ -148,20 +158,28 @@ def purge_version(body: dict[str, Any], model: str, number: int) -> VersionRecor
     The collector deletes the bytes that no other version has, `REGISTRY_GC_GRACE` seconds later.
     """
     retention = timedelta(seconds=settings().purge_retention)
-    return versions.purge(model, number, actor=current_actor(), retention=retention, if_match=if_match(), **body)
+    return versions.purge(
+        model,
+        number,
+        actor=current_actor(),
+        retention=retention,
+        if_match=if_match(),
+        claim=current_claim(),
+        **body,
+    )
 
 
 @blueprint.route(f"{VERSION}/metrics", methods=["POST"])
 @conditional
 @blueprint.arguments(EvaluationBody, example=examples.EVALUATION)
-@blueprint.response(201, VersionView, example=examples.MEASURED)
+@blueprint.response(201, VersionView, example=examples.MEASURED, recall=versions.recall)
 @requires(Permission.VERSION_EDIT)
 def measure_version(body: Evaluation, model: str, number: int) -> VersionRecord:
     """Add measurements to a version.
 
     The same metric on another dataset is another value.
     """
-    return versions.measure(model, number, body, actor=current_actor(), if_match=if_match())
+    return versions.measure(model, number, body, actor=current_actor(), if_match=if_match(), claim=current_claim())
 
 
 @blueprint.route(f"{VERSION}/metrics")

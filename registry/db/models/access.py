@@ -49,8 +49,11 @@ class Token(Base):
 
 
 class IdempotencyKey(Base):
-    """A write that was answered: written in the same transaction as what it did.
+    """A write that was done with a key: written in the same transaction as what it did.
 
+    ``reply`` is a JSON document whose ``outcome`` a repetition is answered from (``services.idempotency``). The rest of
+    it, and ``status``, are the refusal that the release before this one sends, which reads no outcomes. Rows that such
+    a release has written have its reply instead: ``status``, ``reply``, ``etag`` and ``location`` are sent as they are.
     ``permissions`` are those that it exercised, and that a repetition needs; None in rows of releases before 0007.
     ``seal`` covers all of it but the time (``services.seals``).
     """

@@ -100,6 +100,9 @@ MODELS = pages.details(select_models(), Model.id, row_sizes.model, name="models"
 VERSIONS = pages.details(select_versions(), Version.id, row_sizes.version, name="versions")
 _ONE_MODEL = select_models().where(Model.id == bindparam("id"))
 _ONE_VERSION = select_versions().where(Version.id == bindparam("id"))
+_NUMBERED_VERSION = select_versions().where(
+    Version.model_id == bindparam("model"), Version.number == bindparam("number")
+)
 NAMED_VERSION = select_versions().where(Model.name == bindparam("model"), Version.number == bindparam("number"))
 
 
@@ -133,12 +136,22 @@ def select_model_page(*narrowing: str, deleted: bool) -> Statements:
 
 def model_record(session: Session, held: Model) -> ModelRecord:
     """The complete record of one model, as it was flushed."""
-    return model_records(rows(session, _ONE_MODEL, id=held.id))[0]
+    return model_with_id(session, held.id)
+
+
+def model_with_id(session: Session, model_id: str) -> ModelRecord:
+    """Return the complete record of the model that has the id, deleted or not."""
+    return model_records(rows(session, _ONE_MODEL, id=model_id))[0]
 
 
 def version_record(session: Session, found: Version) -> VersionRecord:
     """The complete record of one version, as it was flushed."""
     return version_records(rows(session, _ONE_VERSION, id=found.id))[0]
+
+
+def version_with_number(session: Session, model_id: str, number: int) -> VersionRecord:
+    """Return the complete record of the version that has the number in the model of the id, deleted or not."""
+    return version_records(rows(session, _NUMBERED_VERSION, model=model_id, number=number))[0]
 
 
 def account_name(session: Session, account_id: str) -> str:

@@ -23,7 +23,8 @@ from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permissi
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.services import audit
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
+from registry.services.unit_of_work import unit_of_work
 
 BOOTSTRAP_LIFE = timedelta(hours=1)
 MAX_DAYS = 365
@@ -34,7 +35,14 @@ OFFICIAL = frozenset({"admin", "administrator", "root", *(role.value for role in
 
 
 def create_token(
-    owner: str, roles: Sequence[Role], *, actor: Actor, pepper: bytes, name: str = "", days: int = 90
+    owner: str,
+    roles: Sequence[Role],
+    *,
+    actor: Actor,
+    pepper: bytes,
+    name: str = "",
+    days: int = 90,
+    claim: Claim | None = None,
 ) -> TokenRecord:
     """Issue a token that acts as *owner* with *roles* for *days*.
 
@@ -44,11 +52,11 @@ def create_token(
     wanted = _check_roles(roles, actor)
     if not 1 <= days <= MAX_DAYS:
         raise Invalid.field("expires_in_days", f"must be 1 to {MAX_DAYS}")
-    with unit_of_work() as session:
-        chain = audit.lock_chain(session, audit.AUTH)
+    with unit_of_work(claim) as unit:
+        chain = audit.lock_chain(unit.session, audit.AUTH)
         event = audit.begin(chain)
-        _use_up_bootstrap(session, actor, event)
-        account = _account(session, owner, event)
+        _use_up_bootstrap(unit.session, actor, event)
+        account = _account(unit.session, owner, event)
         new = tokens.issue("p", pepper=pepper)
         token = Token(
             id=new.id,
@@ -61,7 +69,7 @@ def create_token(
             created_by=actor.id,
             expires_at=event.at + timedelta(days=days),
         )
-        session.add(token)
+        unit.session.add(token)
         after = {"roles": token.roles, "expires_at": clock.wire(token.expires_at), "owner": account.id}
         happening = Happening(
             "token.created",
@@ -70,9 +78,20 @@ def create_token(
             texts=audit.texts(owner=account.name),
             facts={"token": fact_digests.token(token.hash, token.name)},
         )
-        audit.record(session, chain, event, happening, actor=actor)
-        record = _read_token_record(session, token.id)
-        return answer(session, replace(record, token=new.text), kept=record)
+        audit.record(unit.session, chain, event, happening, actor=actor)
+        unit.remember(token=token.id)
+        return replace(_read_token_record(unit.session, token.id), token=new.text)
+
+
+def recall(outcome: Outcome) -> TokenRecord:
+    """Return the token that an earlier request revoked, as it is now."""
+    with reading() as session:
+        return _read_token_record(session, outcome["token"])
+
+
+def recall_creation(outcome: Outcome) -> TokenRecord:
+    """Return the token that an earlier request issued, as it was issued, but without its secret: no row holds that."""
+    return replace(recall(outcome), last_used_on=None, revoked_at=None)
 
 
 def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = None, limit: int) -> Page[TokenRecord]:
@@ -104,14 +123,21 @@ def count_foreign(account_id: str) -> int:
         return session.scalar(foreign) or 0
 
 
-def revoke(token_id: str, *, actor: Actor, owner_id: str | None = None, reason: str | None = None) -> TokenRecord:
+def revoke(
+    token_id: str,
+    *,
+    actor: Actor,
+    owner_id: str | None = None,
+    reason: str | None = None,
+    claim: Claim | None = None,
+) -> TokenRecord:
     """Make the token useless from now on; with *owner_id* it must act as that account.
 
     Raises NotFound, or Conflict if it is revoked already.
     """
-    with unit_of_work() as session:
-        chain = audit.lock_chain(session, audit.AUTH)
-        token = session.get(Token, token_id, populate_existing=True)
+    with unit_of_work(claim) as unit:
+        chain = audit.lock_chain(unit.session, audit.AUTH)
+        token = unit.session.get(Token, token_id, populate_existing=True)
         if token is None or owner_id not in {None, token.account_id}:
             whose = "" if owner_id is None else " that acts as you"
             raise NotFound(f"there is no token {token_id!r}{whose}")
@@ -120,8 +146,9 @@ def revoke(token_id: str, *, actor: Actor, owner_id: str | None = None, reason: 
         event = audit.begin(chain)
         token.revoked_at = event.at
         happening = Happening("token.revoked", {"token": token.id}, texts=audit.texts(reason=reason))
-        audit.record(session, chain, event, happening, actor=actor)
-        return answer(session, _read_token_record(session, token.id))
+        audit.record(unit.session, chain, event, happening, actor=actor)
+        unit.remember(token=token.id)
+        return _read_token_record(unit.session, token.id)
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -37,8 +38,8 @@ from registry.rules.disk_space import shortage
 from registry.services import audit
 from registry.services.catalog import artifact_owners
 from registry.services.downloads import urls
-from registry.services.idempotency import answer, unit_of_work
 from registry.services.integrity.damage import STORAGE
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.services.uploads import announcement, credential_files, ingest
 from registry.services.uploads.announcement import AnnouncedFile
 from registry.storage.checked import Store
@@ -94,7 +95,6 @@ def put(
     Unavailable; nothing has changed then.
     """
     require_own(path, actor=actor)
-    replaced: list[str] = []
     with _received(body, announced=announced, most=most) as (found, file):
         if not allow_secrets:
             credential_files.require_none(path, _searched(file, found.size))
@@ -104,10 +104,8 @@ def put(
             lambda: _read_chunks(file),
             owner=actor,
             store=store,
-            also=lambda session: replaced.extend(write(session, path, content, actor=actor)),
+            also=lambda unit: write(unit, path, content, actor=actor, store=store),
         )
-    for key in replaced:
-        announcement.delete_quietly(store, key)
 
 
 def require_own(path: str, *, actor: Actor) -> None:
@@ -117,20 +115,22 @@ def require_own(path: str, *, actor: Actor) -> None:
         artifact_owners.require_free(session, path, actor=actor)
 
 
-def write(session: Session, path: str, content: Content, *, actor: Actor) -> list[str]:
-    """Let *path* name *content* from now on; the keys of objects that nothing refers to any more.
+def write(unit: UnitOfWork, path: str, content: Content, *, actor: Actor, store: Store) -> None:
+    """Let *path* name *content* from now on. An object that nothing refers to any more is deleted after the commit.
 
     Lock order: blobs and uploads first, then paths. Raises Conflict where a directory would also be a file, Forbidden
     where the path belongs to another account.
     """
+    session = unit.session
     chain = audit.lock_chain(session, STORAGE)  # before any path: all who write them wait here, in no other order
     _refuse_clash(session, path)
     artifact_owners.require_free(session, path, actor=actor)
     row = session.get(Artifact, path, with_for_update=True, populate_existing=True)
     if row and _is_same(row, content, actor):
-        return []
-    event = audit.begin(chain)
-    before, replaced = _file_facts(row), [row.object] if row and row.object else []
+        return
+    event, before = audit.begin(chain), _file_facts(row)
+    if row and row.object:
+        unit.after_commit(partial(announcement.delete_quietly, store, row.object))
     if row is None:
         row = Artifact(path=path, logged_model=artifact_area.logged_model(path))
         session.add(row)
@@ -143,7 +143,6 @@ def write(session: Session, path: str, content: Content, *, actor: Actor) -> lis
         facts={"media_type": row.media_type},
     )  # fmt: skip
     audit.record(session, chain, event, happening, actor=actor)
-    return replaced
 
 
 def remove(path: str, *, actor: Actor, store: Store) -> None:
@@ -152,25 +151,24 @@ def remove(path: str, *, actor: Actor, store: Store) -> None:
     Raises Malformed, or Forbidden when one of them belongs to another account; then nothing is deleted.
     """
     artifact_area.require_removable(path)
-    with unit_of_work() as session:
-        chain = audit.lock_chain(session, STORAGE)
+    with unit_of_work() as unit:
+        chain = audit.lock_chain(unit.session, STORAGE)
         doomed = paths.within(path)
         others = func.min(case((artifact_owners.foreign(actor), Artifact.path)))
-        files, size, foreign = session.execute(
+        files, size, foreign = unit.session.execute(
             select(func.count(), func.sum(Artifact.size), others).where(*doomed)
         ).one()
         if foreign is not None:
-            artifact_owners.refuse(session, foreign)
-        objects = session.scalars(select(Artifact.object).where(*doomed, Artifact.object.is_not(None))).all()
+            artifact_owners.refuse(unit.session, foreign)
+        objects = unit.session.scalars(select(Artifact.object).where(*doomed, Artifact.object.is_not(None))).all()
         if files:
             event = audit.begin(chain)
-            session.execute(delete(Artifact).where(*doomed), execution_options={"synchronize_session": False})
+            unit.session.execute(delete(Artifact).where(*doomed), execution_options={"synchronize_session": False})
             told = {"files": files, "size": str(size)}
             happening = Happening("artifact.deleted", {}, before=told, texts=audit.texts(path=path))
-            audit.record(session, chain, event, happening, actor=actor)
-        answer(session, None)
-    for key in objects:
-        announcement.delete_quietly(store, str(key))
+            audit.record(unit.session, chain, event, happening, actor=actor)
+        for key in objects:
+            unit.after_commit(partial(announcement.delete_quietly, store, str(key)))
 
 
 def entries(directory: str) -> list[EntryOfDirectory]:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import delete, select
@@ -39,10 +40,10 @@ from registry.services.artifacts import artifact_files
 from registry.services.artifacts.artifact_files import Content
 from registry.services.audit import row_seals
 from registry.services.catalog import artifact_owners
-from registry.services.idempotency import answer, unit_of_work
 from registry.services.integrity import store_ownership
 from registry.services.integrity.damage import STORAGE
 from registry.services.leases import Lease
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.services.uploads import announcement, credential_files, ingest, quotas
 from registry.services.uploads.announcement import AnnouncedFile, UploadLimits
 from registry.storage.checked import Store
@@ -89,9 +90,9 @@ def begin(path: str, count: int, *, actor: Actor, store: Store, limits: UploadLi
     handle = upload.handle or ""
     try:
         signed = [store.sign_any_part(key, handle, number, expires_at=until) for number in range(1, count + 1)]
-        with unit_of_work() as session:
-            session.add(upload)
-            return answer(session, Begun(upload_id, signed))
+        with unit_of_work() as unit:
+            unit.session.add(upload)
+            return Begun(upload_id, signed)
     except BaseException:
         announcement.delete_quietly(store, key, handle)
         raise
@@ -125,17 +126,13 @@ def complete(
     size = _join(upload, etags, store, limits)
     if not allow_secrets:
         _refuse_credentials(path, size, upload, store)
-    with unit_of_work() as session:
-        current = _find_upload(session, upload_id, actor, lock=True)
-        replaced: list[str] = []
+    with unit_of_work() as unit:
+        current = _find_upload(unit.session, upload_id, actor, lock=True)
         if not _is_joined(current):
             announcement.refuse_closed(current, now=times.now())
             current.state, current.size, current.handle = UploadState.JOINED, size, None
             row_seals.seal_upload(current)
-            replaced = artifact_files.write(session, path, Content(size, media_type, object=current.key), actor=actor)
-        answer(session, None)
-    for key in replaced:
-        announcement.delete_quietly(store, key)
+            artifact_files.write(unit, path, Content(size, media_type, object=current.key), actor=actor, store=store)
 
 
 def _require_named(path: str, upload: Upload) -> None:
@@ -148,14 +145,13 @@ def _require_named(path: str, upload: Upload) -> None:
 
 def abort(upload_id: str, *, actor: Actor, store: Store) -> None:
     """Give the upload up and delete what arrived. Raises NotFound, or Conflict when it is complete."""
-    with unit_of_work() as session:
-        upload = _find_upload(session, upload_id, actor, lock=True)
+    with unit_of_work() as unit:
+        upload = _find_upload(unit.session, upload_id, actor, lock=True)
         if _is_joined(upload):
             raise Conflict("the upload is complete; delete the file that it became")
         if upload.state == UploadState.PENDING:
             upload.state = UploadState.ABORTED
-        answer(session, None)
-    announcement.discard(store, upload)
+        unit.after_commit(partial(announcement.discard, store, upload))
 
 
 def hash_next(*, store: Store) -> bool:
@@ -204,17 +200,18 @@ def _hash_artifact(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
             yield chunk
 
     ingest.bring(
-        found, read, owner=owner, store=store, also=lambda session: _record_artifact(session, lease, key, found)
+        found, read, owner=owner, store=store, also=lambda unit: _record_artifact(unit, lease, key, found, store)
     )
-    announcement.delete_quietly(store, key)
     log.info("hashed", path=row.path, size=found.size)
 
 
-def _record_artifact(session: Session, lease: Lease[Artifact], key: str, found: AnnouncedFile) -> None:
+def _record_artifact(unit: UnitOfWork, lease: Lease[Artifact], key: str, found: AnnouncedFile, store: Store) -> None:
+    session = unit.session
     chain = audit.lock_chain(session, STORAGE)
     row = lease.lock(session)
     event = audit.begin(chain)
     row.sha256, row.size, row.object = found.sha256, found.size, None
+    unit.after_commit(partial(announcement.delete_quietly, store, key))
     arrived = session.scalars(select(Upload).where(Upload.key == key).with_for_update()).first()
     if arrived is not None and row_seals.genuine(session, [arrived]):
         arrived.state, arrived.sha256, arrived.size = UploadState.VERIFIED, found.sha256, found.size
@@ -248,8 +245,7 @@ def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: Upload
     """The size of what the parts became. What is too large is deleted."""
     size = store.join_named(upload.key, upload.handle or "", etags).size
     if size > limits.size:
-        _close_upload(upload, "it is too large")
-        announcement.discard(store, upload)
+        _close_upload(upload, "it is too large", store)
         raise TooLarge(f"one file has at most {limits.size} bytes, these parts have {size}", limit=limits.size)
     return size
 
@@ -260,15 +256,15 @@ def _refuse_credentials(path: str, size: int, upload: Upload, store: Store) -> N
     try:
         credential_files.require_none(path, content)
     except Invalid:
-        _close_upload(upload, "it holds credentials")
-        announcement.discard(store, upload)
+        _close_upload(upload, "it holds credentials", store)
         raise
 
 
-def _close_upload(upload: Upload, reason: str) -> None:
-    with transaction() as session:
-        found = session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
+def _close_upload(upload: Upload, reason: str, store: Store) -> None:
+    with unit_of_work() as unit:
+        found = unit.session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
         found.state, found.reason = UploadState.FAILED, reason
+        unit.after_commit(partial(announcement.discard, store, upload))
 
 
 def _is_joined(upload: Upload) -> bool:

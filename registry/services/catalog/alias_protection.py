@@ -9,14 +9,16 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db.models import AliasTenure, Model, Version
-from registry.db.queries import catalog
+from registry.db.queries import catalog, records
+from registry.db.session import reading
 from registry.domain import names
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import Happening
 from registry.domain.errors import Conflict, Invalid, NotReady
 from registry.domain.states import VersionState
 from registry.services import audit
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 
 MOST = 100
 
@@ -32,42 +34,62 @@ class Protection:
 
 
 def protect(
-    model: str, alias: str, *, actor: Actor, protected: Collection[str], reason: str | None = None
+    model: str,
+    alias: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    claim: Claim | None = None,
 ) -> Protection:
     """Protect the alias, which need not exist yet. Raises NotFound, Forbidden, Invalid for one alias too many, or
     NotReady while it points at a version that is not ready."""
     names.require(names.alias_problem, "alias", alias)
     actor.require(Permission.VERSION_PROMOTE)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
         if names.lists_alias(alias, held.protected_aliases, protected):
-            return answer(session, Protection(model, alias, True, False))
+            return _finish(unit, held, Protection(model, alias, True, False))
         if len(held.protected_aliases or ()) >= MOST:
             raise Invalid.field("alias", f"a model protects at most {MOST} aliases; unprotect another one first")
-        _require_ready(session, held, alias)
+        _require_ready(unit.session, held, alias)
         after = sorted([*(held.protected_aliases or ()), alias])
-        _record_protection(session, held, alias, after, "alias.protected", actor=actor, reason=reason)
-        return answer(session, Protection(model, alias, True, True))
+        _record_protection(unit.session, held, alias, after, "alias.protected", actor=actor, reason=reason)
+        return _finish(unit, held, Protection(model, alias, True, True))
 
 
 def unprotect(
-    model: str, alias: str, *, actor: Actor, protected: Collection[str], reason: str | None = None
+    model: str,
+    alias: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    claim: Claim | None = None,
 ) -> Protection:
     """End the model's own protection of the alias.
 
     Raises NotFound, Forbidden, or Conflict where the settings protect it in every model.
     """
     actor.require(Permission.VERSION_PROMOTE)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
         if names.lists_alias(alias, protected):
             raise Conflict(f"REGISTRY_PROTECTED_ALIASES protects {alias!r} in every model; an operator can change that")
         before = held.protected_aliases or []
         after = [one for one in before if not names.lists_alias(one, [alias])]
         if after == before:
-            return answer(session, Protection(model, alias, False, False))
-        _record_protection(session, held, alias, after, "alias.unprotected", actor=actor, reason=reason)
-        return answer(session, Protection(model, alias, False, True))
+            return _finish(unit, held, Protection(model, alias, False, False))
+        _record_protection(unit.session, held, alias, after, "alias.unprotected", actor=actor, reason=reason)
+        return _finish(unit, held, Protection(model, alias, False, True))
+
+
+def recall(outcome: Outcome, *, protected: Collection[str]) -> Protection:
+    """Return whether the alias that an earlier request wrote is protected now."""
+    with reading() as session:
+        model, alias = records.model_with_id(session, outcome["model"]), outcome["alias"]
+    is_protected = names.lists_alias(alias, model.protected_aliases, protected)
+    return Protection(model.name, alias, is_protected, outcome["changed"])
 
 
 def unready(session: Session, *, protected: Collection[str]) -> list[str]:
@@ -87,6 +109,11 @@ def unready(session: Session, *, protected: Collection[str]) -> list[str]:
         for model, alias, number, state, own in session.execute(pointed)
         if names.lists_alias(alias, own, protected)
     ]
+
+
+def _finish(unit: UnitOfWork, held: Model, protection: Protection) -> Protection:
+    unit.remember(model=held.id, alias=protection.alias, changed=protection.changed)
+    return protection
 
 
 def _record_protection(

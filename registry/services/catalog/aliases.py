@@ -22,7 +22,8 @@ from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
 from registry.domain.prompts import is_prompt
 from registry.services import audit
 from registry.services.catalog import authority
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
+from registry.services.unit_of_work import unit_of_work
 
 UNSAID = object()
 _NAMED = (AliasTenure.model_id == catalog.model_id(bindparam("model"))) & (AliasTenure.alias == bindparam("alias"))
@@ -39,6 +40,7 @@ def point(
     expected_current: int | object | None = UNSAID,
     reason: str | None = None,
     if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> AliasRecord:
     """Let *alias* point at the version. Where it points there already, nothing is written.
 
@@ -48,20 +50,30 @@ def point(
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
     names.require(names.prompt_alias_problem, "alias", alias)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        found = catalog.live_version(session, held, number)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        found = catalog.live_version(unit.session, held, number)
         if not is_prompt(found.source):
             names.require(names.alias_problem, "alias", alias)
         authority.require_to_point(actor, held, alias, protected)
         authority.require_fit(held, alias, found, protected)
-        before = _current_number(session, held, alias)
+        before = _current_number(unit.session, held, alias)
         if expected_current is not UNSAID and expected_current != before:
             raise Stale(_stale_text(alias, before), holder=before)
-        _check_match(session, held, alias, if_match)
+        _check_match(unit.session, held, alias, if_match)
         if before != number:
-            assign(session, held, alias, found, actor=actor, reason=reason)
-        return answer(session, replace(_current(session, held, alias, protected), created=before is None))
+            assign(unit.session, held, alias, found, actor=actor, reason=reason)
+        unit.remember(model=held.id, alias=alias, created=before is None)
+        return replace(_current(unit.session, held, alias, protected), created=before is None)
+
+
+def recall(outcome: Outcome, *, protected: Collection[str]) -> AliasRecord:
+    """Return the alias that an earlier request set or deleted: where it points now, or pointed last."""
+    statement = governance.select_aliases().where(
+        AliasTenure.model_id == outcome["model"], AliasTenure.alias == outcome["alias"]
+    )
+    (latest,) = look_up(statement.order_by(AliasTenure.id.desc()).limit(1))
+    return replace(_alias_record(latest, protected), created=outcome["created"])
 
 
 def assign(
@@ -114,19 +126,20 @@ def remove(
     protected: Collection[str],
     reason: str | None = None,
     if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> AliasRecord:
     """End the alias; its history stays.
 
     Raises NotFound, PreconditionFailed when it was moved since, or Forbidden for a protected alias when *actor* may not
     promote.
     """
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
         authority.require_to_point(actor, held, alias, protected)
         event = audit.begin(held)
-        gone = _current(session, held, alias, protected)
-        _check_match(session, held, alias, if_match)
-        version = _end_tenure(session, held, alias, event)
+        gone = _current(unit.session, held, alias, protected)
+        _check_match(unit.session, held, alias, if_match)
+        version = _end_tenure(unit.session, held, alias, event)
         catalog.touch(held, event.at, revises=False)
         happening = Happening(
             "alias.deleted",
@@ -135,8 +148,9 @@ def remove(
             after={"aliases": {alias: None}},
             texts=audit.texts(reason=reason),
         )
-        audit.record(session, held, event, happening, actor=actor, version=version)
-        return answer(session, replace(gone, until=event.at))
+        audit.record(unit.session, held, event, happening, actor=actor, version=version)
+        unit.remember(model=held.id, alias=alias, created=False)
+        return replace(gone, until=event.at)
 
 
 def pointing_at(session: Session, version: Version) -> list[str]:

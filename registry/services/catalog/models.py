@@ -27,7 +27,8 @@ from registry.domain.states import VersionState
 from registry.rules import selectors
 from registry.services import audit, known_values
 from registry.services.catalog import authority, tags
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
+from registry.services.unit_of_work import unit_of_work
 
 AT_DELETION = 2  # the row version of a model that was created and deleted, and not changed between
 NAMING = "registry"  # the chain whose lock orders those who name models
@@ -45,6 +46,7 @@ def create(
     lifecycle: Lifecycle | None = None,
     default: Lifecycle = Lifecycle.ENFORCED,
     claimed: Mapping[str, Any] | None = None,
+    claim: Claim | None = None,
 ) -> ModelRecord:
     """Create the model, in the *default* lifecycle unless another is asked for; its numbering goes on where a deleted
     model of the name stopped.
@@ -63,11 +65,18 @@ def create(
         actor.require(Permission.MODEL_LIFECYCLE)
     if claimed is not None:
         actor.require(Permission.VERSION_IMPORT)
-    with unit_of_work() as session:
+    with unit_of_work(claim) as unit:
         held = _create(
-            session, name, actor=actor, description=description, labels=labels, lifecycle=lifecycle, claimed=claimed
+            unit.session,
+            name,
+            actor=actor,
+            description=description,
+            labels=labels,
+            lifecycle=lifecycle,
+            claimed=claimed,
         )
-        return answer(session, records.model_record(session, held))
+        unit.remember(model=held.id)
+        return records.model_record(unit.session, held)
 
 
 def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
@@ -123,6 +132,12 @@ def _create(
     return held
 
 
+def recall(outcome: Outcome) -> ModelRecord:
+    """Return the model that an earlier request wrote, as it is now."""
+    with reading() as session:
+        return records.model_with_id(session, outcome["model"])
+
+
 def describe(name: str) -> ModelRecord:
     """The model of that name, live or deleted last. Raises NotFound."""
     with reading() as session:
@@ -159,6 +174,7 @@ def edit(
     lifecycle: Lifecycle | None = None,
     reason: str | None = None,
     if_match: int | None = None,
+    claim: Claim | None = None,
     shown: Shown[T],
 ) -> T:
     """Change what is given and leave the rest; a tag set to None is removed. *shown* makes the answer of the model.
@@ -170,31 +186,38 @@ def edit(
     sizes.require_description(description)
     if lifecycle is not None:
         actor.require(Permission.MODEL_LIFECYCLE)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, name)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, name)
+        unit.remember(model=held.id)
         catalog.check_match(held, if_match)
         if description is None and not labels and lifecycle is None:
-            return answer(session, shown(session, held))  # nothing to change, nothing to record
+            return shown(unit.session, held)  # nothing to change, nothing to record
         event = audit.begin(held)
         before, after = {}, {}
         if lifecycle is not None and lifecycle != held.lifecycle:
-            authority.require_to_change(session, actor, held)
+            authority.require_to_change(unit.session, actor, held)
             before["lifecycle"], after["lifecycle"] = held.lifecycle, lifecycle.value
-            _change_lifecycle(session, held, lifecycle)
+            _change_lifecycle(unit.session, held, lifecycle)
         if description is not None:
             held.description = description
-        tags.change_on_model(session, held, labels or {})
+        tags.change_on_model(unit.session, held, labels or {})
         catalog.touch(held, event.at, revises=description is not None or lifecycle is not None)
         said = audit.texts(
             reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
         )
         happening = Happening("model.edited", {"model": name}, before=before, after=after, texts=said)
-        audit.record(session, held, event, happening, actor=actor)
-        return answer(session, shown(session, held))
+        audit.record(unit.session, held, event, happening, actor=actor)
+        return shown(unit.session, held)
 
 
 def delete_(
-    name: str, *, actor: Actor, protected: Collection[str], reason: str | None = None, if_match: int | None = None
+    name: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> ModelRecord:
     """Mark the model as deleted; everything it has stays and can be restored.
 
@@ -202,41 +225,49 @@ def delete_(
     in lifecycle ``open``, where MLflow's rules hold. Raises Forbidden while a version holds production there, or a
     protected alias is set, and *actor* may not promote.
     """
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, name)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, name)
+        unit.remember(model=held.id)
         catalog.check_match(held, if_match)
-        catalog.await_children(session, Version.model_id == held.id)
+        catalog.await_children(unit.session, Version.model_id == held.id)
         if held.lifecycle != Lifecycle.OPEN:
-            _refuse_if_used(session, held)
-            authority.require_to_release(session, actor, held, protected)
+            _refuse_if_used(unit.session, held)
+            authority.require_to_release(unit.session, actor, held, protected)
         else:
-            authority.require_to_rename(session, actor, held, protected)
-        return _mark_model(session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
+            authority.require_to_rename(unit.session, actor, held, protected)
+        return _mark_model(unit.session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
 def restore(
-    name: str, *, actor: Actor, protected: Collection[str], reason: str | None = None, if_match: int | None = None
+    name: str,
+    *,
+    actor: Actor,
+    protected: Collection[str],
+    reason: str | None = None,
+    if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> ModelRecord:
     """Bring the model that was deleted last back.
 
     Raises NotFound, PreconditionFailed, Conflict while a live model has the name, or Forbidden where a version comes
     back into production, or a protected alias, and *actor* may not promote.
     """
-    with unit_of_work() as session:
-        held = catalog.lock_deleted_model(session, name)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_deleted_model(unit.session, name)
+        unit.remember(model=held.id)
         catalog.check_match(held, if_match)
-        authority.require_to_rename(session, actor, held, protected)
-        if _live(session, held.name_key):
+        authority.require_to_rename(unit.session, actor, held, protected)
+        if _live(unit.session, held.name_key):
             raise _restore_blocked(name)
-        _refuse_rivals(session, name, besides=held.id)
+        _refuse_rivals(unit.session, name, besides=held.id)
         held.deleted_at = None
         try:
-            session.flush()  # the unique index decides between a restoration and a creation at once
+            unit.session.flush()  # the unique index decides between a restoration and a creation at once
         except IntegrityError as error:
             raise _restore_blocked(name) from error
-        held.next_number = catalog.next_number(session, name)
+        held.next_number = catalog.next_number(unit.session, name)
         return _mark_model(
-            session,
+            unit.session,
             held,
             "model.restored",
             deleted=False,
@@ -265,20 +296,20 @@ def rename(
     if new_name != name:
         names.require(names.model_name_problem, "new_name", new_name)
         names.require(selectors.name_problem, "new_name", new_name)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, name)
+    with unit_of_work() as unit:
+        held = catalog.lock_model(unit.session, name)
         if new_name == name:
             held.revised_at = now = times.now()
-            session.flush()  # the answer is read by a statement
-            _revise_versions(session, held, now)
-            return answer(session, shown(session, held))
-        authority.require_to_rename(session, actor, held, protected)
+            unit.session.flush()  # the answer is read by a statement
+            _revise_versions(unit.session, held, now)
+            return shown(unit.session, held)
+        authority.require_to_rename(unit.session, actor, held, protected)
         key = names.name_key(new_name)
-        _refuse_rivals(session, new_name, besides=held.id)
-        if key != held.name_key and (used := catalog.used_before(session, key, by_others_than=held.id)):
+        _refuse_rivals(unit.session, new_name, besides=held.id)
+        if key != held.name_key and (used := catalog.used_before(unit.session, key, by_others_than=held.id)):
             raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
         event = audit.begin(held)
-        session.add(
+        unit.session.add(
             FormerName(
                 model_id=held.id, name=name, name_key=held.name_key, next_number=held.next_number, ended_at=event.at
             )
@@ -286,10 +317,10 @@ def rename(
         held.name, held.name_key, held.look = new_name, key, confusables.look(new_name)
         catalog.touch(held, event.at)
         try:
-            session.flush()  # the unique index decides between two that take the name at once
+            unit.session.flush()  # the unique index decides between two that take the name at once
         except IntegrityError as error:
             raise _name_taken(new_name) from error
-        _revise_versions(session, held, event.at)
+        _revise_versions(unit.session, held, event.at)
         happening = Happening(
             "model.renamed",
             {"model": new_name},
@@ -297,8 +328,8 @@ def rename(
             after={"name": new_name},
             texts=audit.texts(reason=reason),
         )
-        audit.record(session, held, event, happening, actor=actor)
-        return answer(session, shown(session, held))
+        audit.record(unit.session, held, event, happening, actor=actor)
+        return shown(unit.session, held)
 
 
 def _revise_versions(session: Session, held: Model, at: datetime) -> None:
@@ -317,7 +348,7 @@ def _mark_model(
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelRecord:
     _mark_deleted(session, held, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
-    return answer(session, records.model_record(session, held))
+    return records.model_record(session, held)
 
 
 def _mark_deleted(

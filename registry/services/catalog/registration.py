@@ -15,6 +15,7 @@ from registry.db.bulk_insert import insert_rows, insert_whole
 from registry.db.models import Import, Model, RunRefresh, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
+from registry.db.session import reading
 from registry.domain import fact_digests, manifest, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
 from registry.domain.audit import Happening
@@ -30,9 +31,11 @@ from registry.rules import paths
 from registry.services import audit
 from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, artifact_owners, authority, repetition, tags, versions
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
 from registry.services.lineage import recording
+from registry.services.unit_of_work import unit_of_work
 
+GONE = {VersionState.DELETED.value: "is deleted now", VersionState.FAILED.value: "has failed"}
 FIRST_LOOK_AFTER = timedelta(seconds=5)  # at a run that was unfinished
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
 
@@ -49,7 +52,9 @@ class Registered:
     updated: Sequence[str] = ()
 
 
-def register(model: str, wanted: Registration, *, actor: Actor, protected: Collection[str]) -> Registered:
+def register(
+    model: str, wanted: Registration, *, actor: Actor, protected: Collection[str], claim: Claim | None = None
+) -> Registered:
     """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
 
     A version that has the same files and run already is the answer, see ``repetition``.
@@ -60,29 +65,52 @@ def register(model: str, wanted: Registration, *, actor: Actor, protected: Colle
     *actor* may not promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
     """
     if not wanted.files and is_prompt(wanted.origin.source):
-        return _register_prompt(model, wanted, actor=actor)
+        return _register_prompt(model, wanted, actor=actor, claim=claim)
     sealed = _check_registration(wanted)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
         if not wanted.anew and (
-            twin := repetition.settle(session, held, sealed.digest, wanted, actor=actor, protected=protected)
+            twin := repetition.settle(unit.session, held, sealed.digest, wanted, actor=actor, protected=protected)
         ):
-            return answer(session, Registered(False, twin.version, twin.updated))
+            found = Registered(False, twin.version, twin.updated)
+            unit.remember(model=held.id, number=found.version.number, created=False, updated=list(found.updated))
+            return found
         for alias in wanted.aliases:
             authority.require_to_point(actor, held, alias, protected)
-        state, keys = _check_blobs(session, sealed, actor)
+        state, keys = _check_blobs(unit.session, sealed, actor)
         event = audit.begin(held)
-        version = _insert_version(session, held, wanted, sealed, state=state, event=event, actor=actor)
-        written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
+        version = _insert_version(unit.session, held, wanted, sealed, state=state, event=event, actor=actor)
+        written = _describe(unit.session, held, version, wanted, sealed, event=event, actor=actor)
         if wanted.follows:
-            session.add(_refresh(version, wanted.follows, event=event, actor=actor))
-        tags.give(session, version, wanted.tags)
-        left = alias_requests.ask(session, held, version, wanted.aliases, event=event, actor=actor, protected=protected)
+            unit.session.add(_refresh(version, wanted.follows, event=event, actor=actor))
+        tags.give(unit.session, version, wanted.tags)
+        left = alias_requests.ask(
+            unit.session, held, version, wanted.aliases, event=event, actor=actor, protected=protected
+        )
         if wanted.area is not None:
-            artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
+            artifact_owners.release(unit.session, version, wanted.area, actor=actor, at=event.at)
         happening = _happening(held, version, wanted, left, written | _blob_facts(keys))
-        audit.record(session, held, event, happening, actor=actor, version=version)
-        return answer(session, Registered(True, records.version_record(session, version)))
+        audit.record(unit.session, held, event, happening, actor=actor, version=version)
+        unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
+        return Registered(True, records.version_record(unit.session, version))
+
+
+def recall(outcome: Outcome) -> Registered:
+    """Return an earlier registration, with its version as it is now.
+
+    Raises Conflict for a version that can no longer be used: it, or its model, was deleted since, or it has failed. A
+    job that takes a registration for done would go on with it.
+    """
+    with reading() as session:
+        version = records.version_with_number(session, outcome["model"], outcome["number"])
+        model = records.model_with_id(session, outcome["model"])
+    gone = GONE.get(version.state) or (model.deleted_at and "is in a deleted model now")
+    if gone:
+        raise Conflict(
+            f"{version.model}:{version.number} was registered with this Idempotency-Key and {gone}. "
+            "To register the files again, use another key"
+        )
+    return Registered(outcome["created"], version, outcome["updated"])
 
 
 def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
@@ -93,12 +121,12 @@ def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[st
     Invalid.
     """
     require_sizes(wanted)
-    with unit_of_work() as session:
-        version = _reserve_version(session, model, wanted, actor=actor, fetch=fetch)
-        return answer(session, records.version_record(session, version))
+    with unit_of_work() as unit:
+        version = _reserve_version(unit.session, model, wanted, actor=actor, fetch=fetch)
+        return records.version_record(unit.session, version)
 
 
-def _register_prompt(model: str, wanted: Registration, *, actor: Actor) -> Registered:
+def _register_prompt(model: str, wanted: Registration, *, actor: Actor, claim: Claim | None) -> Registered:
     """Give a prompt the next number: its text is a tag, and equal prompts are different versions.
 
     Raises NotFound, or Invalid: also for aliases, which are set afterwards, and for ``update``.
@@ -108,9 +136,10 @@ def _register_prompt(model: str, wanted: Registration, *, actor: Actor) -> Regis
         raise Invalid.field("aliases", "cannot be given with a prompt: set them when it is registered")
     if wanted.update:
         raise Invalid.field("update", "does not apply to a prompt: it has no files that identify it")
-    with unit_of_work() as session:
-        version = _reserve_version(session, model, wanted, actor=actor)
-        return answer(session, Registered(True, records.version_record(session, version)))
+    with unit_of_work(claim) as unit:
+        version = _reserve_version(unit.session, model, wanted, actor=actor)
+        unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
+        return Registered(True, records.version_record(unit.session, version))
 
 
 def _reserve_version(

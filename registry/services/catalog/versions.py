@@ -29,8 +29,9 @@ from registry.domain.stages import SERVING, Lifecycle, Stage, kind_of
 from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import alias_requests, aliases, authority, tags, tenures
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
 from registry.services.lineage import recording
+from registry.services.unit_of_work import unit_of_work
 
 
 def describe(model: str, number: int) -> VersionRecord:
@@ -97,6 +98,12 @@ def metrics(model: str, number: int, *, after: tuple[Any, ...] | None = None, li
         return Page([_metric(row, by) for row, by in rows.items], rows.next_after)
 
 
+def recall(outcome: Outcome) -> VersionRecord:
+    """Return the version that an earlier request wrote, as it is now: deleted, if it was deleted since."""
+    with reading() as session:
+        return records.version_with_number(session, outcome["model"], outcome["number"])
+
+
 def edit(
     model: str,
     number: int,
@@ -106,17 +113,19 @@ def edit(
     labels: Mapping[str, str | None] | None = None,
     reason: str | None = None,
     if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> VersionRecord:
     """Change the description and the tags; the rest of a version is frozen. Raises PreconditionFailed."""
     sizes.require_description(description)
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        found = catalog.live_version(session, held, number)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        found = catalog.live_version(unit.session, held, number)
+        unit.remember(model=held.id, number=number)
         catalog.check_match(found, if_match)
         if description is None and not labels:
-            return answer(session, records.version_record(session, found))  # nothing to change or to record
-        apply_edit(session, held, found, actor=actor, description=description, labels=labels or {}, reason=reason)
-        return answer(session, records.version_record(session, found))
+            return records.version_record(unit.session, found)  # nothing to change or to record
+        apply_edit(unit.session, held, found, actor=actor, description=description, labels=labels or {}, reason=reason)
+        return records.version_record(unit.session, found)
 
 
 def apply_edit(
@@ -150,20 +159,22 @@ def measure(
     *,
     actor: Actor,
     if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> VersionRecord:
     """Add measurements; earlier ones stay. Raises PreconditionFailed, or Conflict for a deleted version.
 
     The name or the digest of the dataset alone is completed from the version's lineage. Raises Invalid for a name that
     identifies none there.
     """
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        found = catalog.live_version(session, held, number)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        found = catalog.live_version(unit.session, held, number)
+        unit.remember(model=held.id, number=number)
         catalog.check_match(found, if_match)
         if (evaluation.dataset_digest is None) != (evaluation.dataset_name is None):
-            evaluation = identified(evaluation, recording.datasets(session, found))
-        apply_measurements(session, held, found, evaluation, actor=actor)
-        return answer(session, records.version_record(session, found))
+            evaluation = identified(evaluation, recording.datasets(unit.session, found))
+        apply_measurements(unit.session, held, found, evaluation, actor=actor)
+        return records.version_record(unit.session, found)
 
 
 def apply_measurements(
@@ -237,6 +248,7 @@ def delete_(
     protected: Collection[str],
     reason: str | None = None,
     if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> VersionRecord:
     """Mark the version as deleted; its manifest, lineage and history stay.
 
@@ -244,40 +256,56 @@ def delete_(
     ``open``, and where it is a prompt's, it leaves its stage and loses its aliases instead, as in MLflow; raises
     Forbidden where it holds production or has a protected alias, and *actor* may not promote.
     """
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        found = catalog.version(session, held, number)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        found = catalog.version(unit.session, held, number)
+        unit.remember(model=held.id, number=number)
         catalog.check_match(found, if_match)
-        catalog.await_children(session, Version.id == found.id)
+        catalog.await_children(unit.session, Version.id == found.id)
         if found.state == VersionState.PENDING:
-            alias_requests.forget(session, found)
+            alias_requests.forget(unit.session, found)
         is_freed = held.lifecycle == Lifecycle.OPEN or is_prompt(found.source)
         if is_freed and found.state != VersionState.DELETED:
             authority.require_to_move(actor, held, found)
-            for alias in aliases.pointing_at(session, found):
+            for alias in aliases.pointing_at(unit.session, found):
                 authority.require_to_point(actor, held, alias, protected)
-            return _mark_freed(session, held, found, actor=actor, reason=reason)
-        _refuse_if_used(session, held, found)
-        return _mark_version(session, held, found, VersionState.DELETED, "version.deleted", actor=actor, reason=reason)
+            return _mark_freed(unit.session, held, found, actor=actor, reason=reason)
+        _refuse_if_used(unit.session, held, found)
+        return _mark_version(
+            unit.session, held, found, VersionState.DELETED, "version.deleted", actor=actor, reason=reason
+        )
 
 
 def restore(
-    model: str, number: int, *, actor: Actor, reason: str | None = None, if_match: int | None = None
+    model: str,
+    number: int,
+    *,
+    actor: Actor,
+    reason: str | None = None,
+    if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> VersionRecord:
     """Bring a deleted version back, in the stage that it left; it is ready if it was, and its bytes are all there.
 
     Raises PreconditionFailed, or Conflict if it is not deleted or was purged.
     """
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        found = catalog.version(session, held, number)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        found = catalog.version(unit.session, held, number)
+        unit.remember(model=held.id, number=number)
         catalog.check_match(found, if_match)
         if found.state != VersionState.DELETED:
             raise Conflict(f"version {number} of {model!r} is not deleted")
         if found.purged_at is not None:
             raise Conflict(f"version {number} of {model!r} was purged; its bytes are gone for good")
         return _mark_version(
-            session, held, found, _state_without(session, found), "version.undeleted", actor=actor, reason=reason
+            unit.session,
+            held,
+            found,
+            _state_without(unit.session, found),
+            "version.undeleted",
+            actor=actor,
+            reason=reason,
         )
 
 
@@ -290,6 +318,7 @@ def purge(
     reason: str,
     now: bool = False,
     if_match: int | None = None,
+    claim: Claim | None = None,
 ) -> VersionRecord:
     """Give up a deleted version's bytes for good: the collector takes those that no other version needs.
 
@@ -299,17 +328,18 @@ def purge(
     """
     if not reason.strip():
         raise Invalid.field("reason", "must say why the bytes are given up: history will show it")
-    with unit_of_work() as session:
-        held = catalog.lock_model_ever(session, model, number)
-        found = catalog.version(session, held, number)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model_ever(unit.session, model, number)
+        found = catalog.version(unit.session, held, number)
+        unit.remember(model=held.id, number=number)
         catalog.check_match(found, if_match)
         if found.purged_at is not None:
-            return answer(session, records.version_record(session, found))
+            return records.version_record(unit.session, found)
         _require_retained(held, found, None if now else retention)
         before = {"state": found.state}
         if found.state != VersionState.DELETED:  # its model is: it shall not come back with that
-            catalog.await_children(session, Version.id == found.id)
-            _refuse_if_used(session, held, found)
+            catalog.await_children(unit.session, Version.id == found.id)
+            _refuse_if_used(unit.session, held, found)
         event = audit.begin(held)
         if found.state != VersionState.DELETED:
             found.state, found.deleted_at = VersionState.DELETED.value, event.at
@@ -324,8 +354,8 @@ def purge(
             digests={"manifest": found.manifest_digest},
             texts=audit.texts(reason=reason),
         )
-        audit.record(session, held, event, happening, actor=actor, version=found)
-        return answer(session, records.version_record(session, found))
+        audit.record(unit.session, held, event, happening, actor=actor, version=found)
+        return records.version_record(unit.session, found)
 
 
 def subject(held: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
@@ -351,7 +381,7 @@ def _mark_version(
         facts={"blobs": fact_digests.blobs(artifacts.keys(session, found))} if state is VersionState.READY else {},
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
-    return answer(session, records.version_record(session, found))
+    return records.version_record(session, found)
 
 
 def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, reason: str | None) -> VersionRecord:
@@ -373,7 +403,7 @@ def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, 
         texts=audit.texts(reason=reason),
     )
     audit.record(session, held, event, happening, actor=actor, version=found)
-    return answer(session, records.version_record(session, found))
+    return records.version_record(session, found)
 
 
 def _state_without(session: Session, found: Version) -> VersionState:

@@ -33,11 +33,12 @@ from registry.domain.states import ImportState, JobState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, aliases, authority, models, registration, versions
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
 from registry.services.imports import copy, import_kinds
 from registry.services.imports.copy import ImportJob, Job, TakenImport
 from registry.services.imports.import_kinds import Kind
 from registry.services.leases import Lease
+from registry.services.unit_of_work import unit_of_work
 from registry.storage.checked import Store
 from registry.storage.sources import Refused, Sources
 from registry.telemetry import logs
@@ -59,6 +60,7 @@ def request(
     sources: Sources,
     protected: Collection[str],
     lifecycle: Lifecycle,
+    claim: Claim | None = None,
 ) -> ImportRecord:
     """Request a version of the files at a location.
 
@@ -72,11 +74,11 @@ def request(
             "none is allowed by default"
         )
         raise Invalid.field("source", text)
-    with unit_of_work() as session:
+    with unit_of_work(claim) as unit:
         if wanted.create_model:
-            held, made = models.lock_or_create(session, model, actor=actor, default=lifecycle)
+            held, made = models.lock_or_create(unit.session, model, actor=actor, default=lifecycle)
         else:
-            held, made = catalog.lock_model(session, model), False
+            held, made = catalog.lock_model(unit.session, model), False
         for alias in wanted.registration.aliases:
             authority.require_to_point(actor, held, alias, protected)
         event = audit.begin(held)
@@ -94,9 +96,15 @@ def request(
             token_id=actor.token_id,
         )
         row_seals.seal_import(row)
-        session.add(row)
-        _record_import(session, held, row, event, "import.requested", actor=actor, source=wanted.source)
-        return answer(session, _import_record(session, row))
+        unit.session.add(row)
+        _record_import(unit.session, held, row, event, "import.requested", actor=actor, source=wanted.source)
+        unit.remember(id=row.id)
+        return _import_record(unit.session, row)
+
+
+def recall(outcome: Outcome) -> ImportRecord:
+    """Return the import that an earlier request asked for, as it is now."""
+    return describe(outcome["id"])
 
 
 def describe(import_id: str) -> ImportRecord:

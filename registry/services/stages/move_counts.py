@@ -1,22 +1,16 @@
-"""Count, for the monitor, what the use cases did: after their commit, so that only what is true is counted."""
+"""Counts for the monitor: transitions and uploads, counted after their commit."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from registry.db import retry
 from registry.domain.errors import RegistryError, Unavailable, Undone
-from registry.domain.stages import Stage, TransitionKind
+from registry.domain.stages import Move, Stage, TransitionKind
 from registry.telemetry.meters import meters
 
-if TYPE_CHECKING:
-    from registry.services.stages.transitions import Moved
-
-Act = TypeVar("Act", bound="Callable[..., Moved]")
-
-# What a refused move would have been called; from where it would have started is not known.
+# The kind under which a refused move to a stage is counted: the stage that it would leave is not known.
 SOUGHT = {
     Stage.NONE: TransitionKind.DEMOTE,
     Stage.STAGING: TransitionKind.PROMOTE,
@@ -25,14 +19,28 @@ SOUGHT = {
 }
 
 
-def moves(act: Act) -> Act:
-    """Count the moves that *act* makes, its third argument being the target."""
-    return cast(Act, _counting(act, lambda target: SOUGHT[target]))
+@contextmanager
+def counting_refusals(sought: TransitionKind) -> Iterator[None]:
+    """Count a transition of the kind *sought* that the block refuses, or that fails and is not done again."""
+    try:
+        yield
+    except Unavailable as error:
+        if not (isinstance(error, Undone) and retry.will_be_repeated()):
+            _count(sought, "failed")
+        raise
+    except RegistryError:
+        _count(sought, "refused")
+        raise
 
 
-def rollbacks(act: Act) -> Act:
-    """Count the rollbacks that *act* makes."""
-    return cast(Act, _counting(act, lambda _: TransitionKind.ROLLBACK))
+def count_move(move: Move, *, sought: TransitionKind, is_done: bool) -> None:
+    """Count a committed transition, and the one of the version that it displaced.
+
+    *sought* is its kind where the version had the stage already.
+    """
+    _count(move.kind or sought, "done" if is_done else "unchanged")
+    if is_done and move.displaced is not None and move.kind is not TransitionKind.ROLLBACK:
+        _count(TransitionKind.SUPERSEDE, "done")
 
 
 def arrived(sizes: Sequence[int]) -> None:
@@ -45,33 +53,6 @@ def arrived(sizes: Sequence[int]) -> None:
 def refused(number: int) -> None:
     """Count uploads of which other bytes arrived than were announced."""
     meters().uploads.labels("refused").inc(number)
-
-
-def _counting(act: Any, sought: Callable[[Any], TransitionKind]) -> Any:
-    @functools.wraps(act)
-    def counting(*arguments: Any, **named: Any) -> Moved:
-        kind = sought(arguments[2] if len(arguments) > 2 else named.get("target"))
-        try:
-            moved: Moved = act(*arguments, **named)
-        except Unavailable as error:
-            if not (isinstance(error, Undone) and retry.will_be_repeated()):
-                _count(kind, "failed")
-            raise
-        except RegistryError:
-            _count(kind, "refused")
-            raise
-        _count_done(moved, kind)
-        return moved
-
-    return counting
-
-
-def _count_done(moved: Moved, kind: TransitionKind) -> None:
-    if moved.dry_run:
-        return
-    _count(moved.move.kind or kind, "done" if moved.at is not None else "unchanged")
-    if moved.at is not None and moved.move.displaced is not None and moved.move.kind is not TransitionKind.ROLLBACK:
-        _count(TransitionKind.SUPERSEDE, "done")
 
 
 def _count(kind: TransitionKind, outcome: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -24,9 +26,10 @@ from registry.domain.stages import Candidate, Lifecycle, Move, Stage, Transition
 from registry.domain.states import VersionState
 from registry.services import audit
 from registry.services.catalog import authority, tenures, versions
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
 from registry.services.integrity import precheck
 from registry.services.stages import move_counts
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.storage.checked import Store
 from registry.telemetry.meters import meters
 
@@ -83,59 +86,75 @@ class Moved:
     warnings: Sequence[str] = ()
 
 
-@move_counts.moves
-def move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store) -> Moved:
+def move(
+    model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store, claim: Claim | None = None
+) -> Moved:
     """Move a version to *target*, displacing the holder of production.
 
     The move, its tenures and its audit entry commit together or not at all. A dry run needs no permission beyond the
     route's. Raises IllegalTransition, NotReady, Stale, PreconditionFailed, Forbidden, or BlobsMissing when bytes that
     should go to production are gone.
     """
-    check_reason(terms.reason)
-    unchecked: str | None = None
-    if target is Stage.PRODUCTION:
-        if not terms.dry_run:
-            actor.require(Permission.VERSION_PROMOTE)
-        unchecked = precheck.refuse_damaged(store, model, number, note=not terms.dry_run)
-    warnings = [unchecked] if unchecked else []
-    if terms.dry_run:
-        return replace(_rehearse_move(model, number, target, terms, actor=actor), warnings=warnings)
-    moved = _change_stage(model, number, target, terms, warnings, actor=actor)
-    if unchecked and moved.at is not None:
-        precheck.check_soon(model, number)
-    return moved
+    with move_counts.counting_refusals(move_counts.SOUGHT[target]):
+        check_reason(terms.reason)
+        warnings: list[str] = []
+        if target is Stage.PRODUCTION:
+            if not terms.dry_run:
+                actor.require(Permission.VERSION_PROMOTE)
+            unchecked = precheck.refuse_damaged(store, model, number, note=not terms.dry_run)
+            warnings = [unchecked] if unchecked else []
+        if terms.dry_run:
+            return replace(_rehearse_move(model, number, target, terms, actor=actor), warnings=warnings)
+        return _change_stage(model, number, target, terms, warnings, actor=actor, claim=claim)
 
 
 def _change_stage(
-    model: str, number: int, target: Stage, terms: Terms, warnings: Sequence[str], *, actor: Actor
+    model: str,
+    number: int,
+    target: Stage,
+    terms: Terms,
+    warnings: Sequence[str],
+    *,
+    actor: Actor,
+    claim: Claim | None,
 ) -> Moved:
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        found = catalog.version(session, held, number)
-        decided, displaced = _plan_move(session, held, found, target, terms, actor=actor)
-        others = tenures.others_in(session, held, found, target) if terms.archive_others else []
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        found = catalog.version(unit.session, held, number)
+        decided, displaced = _plan_move(unit.session, held, found, target, terms, actor=actor)
+        others = tenures.others_in(unit.session, held, found, target) if terms.archive_others else []
         if terms.revises and not decided.changed:
             held.revised_at = found.revised_at = times.now()
-            session.flush()  # the answer is read by a statement
+            unit.session.flush()  # the answer is read by a statement
         if not decided.changed and not others:
-            return answer(session, Moved(decided, None, records.version_record(session, found), warnings=warnings))
+            return _finish(unit, found, decided, None, warnings, sought=move_counts.SOUGHT[target])
 
         event = audit.begin(held)
         if displaced:
-            tenures.enter(session, held, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
-        _apply(session, held, found, decided, event)
+            tenures.enter(unit.session, held, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
+        _apply(unit.session, held, found, decided, event)
         if decided.changed:
             happening = _happening(held, found, decided, displaced, terms.reason)
-            audit.record(session, held, event, happening, actor=actor, version=found, related=displaced)
+            audit.record(unit.session, held, event, happening, actor=actor, version=found, related=displaced)
         at = event.at
         for other in others:
             if other is not displaced:
-                _archive_beside(session, held, other, found, target, terms.reason, at=at, actor=actor)
-        return answer(session, Moved(decided, at, records.version_record(session, found), warnings=warnings))
+                _archive_beside(unit.session, held, other, found, target, terms.reason, at=at, actor=actor)
+        if warnings:
+            unit.after_commit(partial(precheck.check_soon, model, number))
+        return _finish(unit, found, decided, at, warnings, sought=move_counts.SOUGHT[target])
 
 
-@move_counts.rollbacks
-def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int | None = None) -> Moved:
+@move_counts.counting_refusals(TransitionKind.ROLLBACK)
+def roll_back(
+    model: str,
+    terms: Terms,
+    *,
+    actor: Actor,
+    store: Store,
+    to: int | None = None,
+    claim: Claim | None = None,
+) -> Moved:
     """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
 
     Gates are skipped, integrity is not: the target's bytes must be in the store. With ``without_store_check`` it is
@@ -144,28 +163,29 @@ def roll_back(model: str, terms: Terms, *, actor: Actor, store: Store, to: int |
     does not answer.
     """
     check_reason(terms.reason)
-    unchecked = terms.without_store_check
     if not terms.dry_run:
         actor.require(Permission.VERSION_ROLLBACK)
-        if unchecked:
+        if terms.without_store_check:
             actor.require(Permission.VERSION_ROLLBACK_UNCHECKED)
     while True:
         rehearsed = _rehearse_rollback(model, terms, to)
         checked = rehearsed.move.number
-        if unchecked:
+        if terms.without_store_check:
             precheck.require_undamaged(model, checked)
         else:
             precheck.require_bytes(store, model, checked, note=not terms.dry_run)
         if terms.dry_run:
             return rehearsed
-        try:
-            moved = _roll_back_to(checked, model, terms, to, actor=actor)
-        except _LeadsElsewhere:
-            continue
-        if unchecked and moved.at is not None:
-            meters().unchecked_rollbacks.inc()
-            precheck.check_soon(model, checked)
-        return moved
+        with suppress(_LeadsElsewhere):
+            return _roll_back_to(checked, model, terms, to, actor=actor, claim=claim)
+
+
+def recall(outcome: Outcome) -> Moved:
+    """Return what an earlier request moved, with the version as it is now."""
+    number, source, target, kind, displaced = outcome["move"]
+    decided = Move(number, Stage(source), Stage(target), kind and TransitionKind(kind), displaced=displaced)
+    at = outcome["at"] and datetime.fromisoformat(outcome["at"])
+    return Moved(decided, at, versions.recall(outcome), warnings=outcome["warnings"])
 
 
 def holders(model: str) -> dict[str, list[HolderRecord]]:
@@ -294,30 +314,58 @@ class _LeadsElsewhere(Exception):
     """Production changed since the rollback's target was checked."""
 
 
-def _roll_back_to(checked: int, model: str, terms: Terms, to: int | None, *, actor: Actor) -> Moved:
+def _roll_back_to(
+    checked: int, model: str, terms: Terms, to: int | None, *, actor: Actor, claim: Claim | None
+) -> Moved:
     """Roll back, if that still leads to the version whose bytes were checked."""
-    with unit_of_work() as session:
-        held = catalog.lock_model(session, model)
-        chosen, outgoing = _plan_rollback(session, held, terms, to)
+    with unit_of_work(claim) as unit:
+        held = catalog.lock_model(unit.session, model)
+        chosen, outgoing = _plan_rollback(unit.session, held, terms, to)
         if chosen.number != checked:
             raise _LeadsElsewhere
-        target = catalog.version(session, held, chosen.number)
+        target = catalog.version(unit.session, held, chosen.number)
         decided = _rollback_move(target, outgoing)
         warnings = _unchecked(model, target.number, terms)
         if not decided.changed:
-            return answer(session, Moved(decided, None, records.version_record(session, target), warnings=warnings))
+            return _finish(unit, target, decided, None, warnings, sought=TransitionKind.ROLLBACK)
 
         event = audit.begin(held)
         if outgoing:
-            tenures.enter(session, held, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
+            tenures.enter(unit.session, held, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
             outgoing.rolled_back = True
-        tenures.enter(session, held, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin)
+        tenures.enter(
+            unit.session, held, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin
+        )
 
         happening = _happening(held, target, decided, outgoing, terms.reason, facts={"origin": chosen.origin})
         if terms.without_store_check:
             happening = replace(happening, action=ROLLED_BACK_UNCHECKED)
-        audit.record(session, held, event, happening, actor=actor, version=target, related=outgoing)
-        return answer(session, Moved(decided, event.at, records.version_record(session, target), warnings=warnings))
+        audit.record(unit.session, held, event, happening, actor=actor, version=target, related=outgoing)
+        if terms.without_store_check:
+            unit.after_commit(meters().unchecked_rollbacks.inc)
+            unit.after_commit(partial(precheck.check_soon, model, target.number))
+        return _finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK)
+
+
+def _finish(
+    unit: UnitOfWork,
+    version: Version,
+    decided: Move,
+    at: datetime | None,
+    warnings: Sequence[str],
+    *,
+    sought: TransitionKind,
+) -> Moved:
+    """Return what the unit of work moved, and let it count that; *at* is None when it wrote nothing."""
+    unit.after_commit(partial(move_counts.count_move, decided, sought=sought, is_done=at is not None))
+    unit.remember(
+        model=version.model_id,
+        number=version.number,
+        move=[decided.number, decided.source, decided.target, decided.kind, decided.displaced],
+        at=at and clock.wire(at),
+        warnings=list(warnings),
+    )
+    return Moved(decided, at, records.version_record(unit.session, version), warnings=warnings)
 
 
 def _plan_rollback(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 import structlog
 from sqlalchemy import select, update
@@ -24,8 +25,9 @@ from registry.domain.states import ARRIVED, UploadState
 from registry.rules import part_sizes
 from registry.services import leases
 from registry.services.audit import row_seals
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
 from registry.services.integrity import damage, store_ownership
+from registry.services.unit_of_work import unit_of_work
 from registry.services.uploads import quotas
 from registry.services.uploads.quotas import Quota
 from registry.storage.checked import Store
@@ -74,23 +76,56 @@ class UploadLimits:
     quota: Quota
 
 
-def announce(wanted: AnnouncedFile, *, actor: Actor, store: Store, limits: UploadLimits) -> Announced:
+def announce(
+    wanted: AnnouncedFile, *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
+) -> Announced:
     """Prepare to receive bytes; those that the actor may know to be in the store need no upload.
 
     An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
     """
-    with _open_upload([wanted], actor=actor, store=store, limits=limits) as (session, (announced,)):
-        # The target is a credential that expires: a repetition reads the upload to have a fresh one signed.
-        return answer(session, announced, kept=replace(announced, target=None))
+    return _announce([wanted], actor=actor, store=store, limits=limits, claim=claim).items[0]
 
 
-def announce_many(wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits) -> Batch:
+def announce_many(
+    wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
+) -> Batch:
     """As :func:`announce`, for many at once."""
     if len({item.sha256 for item in wanted}) < len(wanted):
         raise Invalid.field("uploads", "name each digest once")
-    with _open_upload(wanted, actor=actor, store=store, limits=limits) as (session, announced):
-        kept = Batch([replace(item, target=None) for item in announced])
-        return answer(session, Batch(announced), kept=kept)
+    return _announce(wanted, actor=actor, store=store, limits=limits, claim=claim)
+
+
+def recall(outcome: Outcome) -> Announced:
+    """Return the upload that an earlier request announced, completed or aborted, as :func:`recall_many` does."""
+    return recall_many(outcome).items[0]
+
+
+def recall_many(outcome: Outcome) -> Batch:
+    """Return the uploads that an earlier request announced or completed, as they are now.
+
+    Without targets: they are credentials that expire. Reading a pending upload has a fresh one signed.
+    """
+    kept = [Announced(UploadRecord(expires_at=None, **item), None, created) for item, created in outcome["uploads"]]
+    with reading() as session:
+        rows = session.scalars(select(Upload).where(Upload.id.in_([item.upload.id for item in kept])))
+        now = {upload.id: record(upload) for upload in rows.all()}
+    return Batch([_as_it_is(item, now.get(item.upload.id or "")) for item in kept])
+
+
+def outcome_of(items: Sequence[Announced]) -> dict[str, Any]:
+    """Return what a repetition of a request for these uploads is answered from."""
+    facts = ("id", "state", "sha256", "size", "reason")
+    return {"uploads": [[{name: getattr(item.upload, name) for name in facts}, item.created] for item in items]}
+
+
+def _as_it_is(then: Announced, now: UploadRecord | None) -> Announced:
+    """Return an upload as it is now. Bytes that the registry had already have no row.
+
+    Why an upload could not be completed, which no row holds, is said for as long as it is pending.
+    """
+    if now is None:
+        return then
+    return replace(then, upload=now if now.state != then.upload.state else replace(now, reason=then.upload.reason))
 
 
 def describe(upload_id: str, *, actor: Actor, store: Store, limits: UploadLimits) -> Announced:
@@ -101,17 +136,18 @@ def describe(upload_id: str, *, actor: Actor, store: Store, limits: UploadLimits
     return Announced(record(upload), _target(store, upload, limits) if awaited else None)
 
 
-def abort(upload_id: str, *, actor: Actor, store: Store) -> Announced:
+def abort(upload_id: str, *, actor: Actor, store: Store, claim: Claim | None = None) -> Announced:
     """Give the upload up and delete what arrived. Raises NotFound, or Conflict when all of it has arrived."""
-    with unit_of_work() as session:
-        upload = find(session, upload_id, actor.id, lock=True)
+    with unit_of_work(claim) as unit:
+        upload = find(unit.session, upload_id, actor.id, lock=True)
         if upload.state in ARRIVED:
             raise Conflict("the upload is complete; its bytes belong to the registry now")
         if upload.state == UploadState.PENDING:
             upload.state = UploadState.ABORTED
-        done = answer(session, Announced(record(upload), None))
-    discard(store, upload)
-    return done
+        unit.after_commit(partial(discard, store, upload))
+        aborted = Announced(record(upload), None)
+        unit.remember(**outcome_of([aborted]))
+        return aborted
 
 
 def require_open(key: str) -> None:
@@ -124,17 +160,16 @@ def require_open(key: str) -> None:
 
 def expire(*, store: Store) -> int:
     """Close uploads that were not completed in time and delete what arrived of them; returns how many."""
-    with transaction() as session:
-        late = select(Upload).where(Upload.state == UploadState.PENDING, Upload.expires_at < leases.now(session))
-        closed = session.scalars(
+    with unit_of_work() as unit:
+        late = select(Upload).where(Upload.state == UploadState.PENDING, Upload.expires_at < leases.now(unit.session))
+        closed = unit.session.scalars(
             late.order_by(Upload.expires_at).limit(EXPIRY_BATCH).with_for_update(skip_locked=True)
         ).all()
         for upload in closed:
             upload.state = UploadState.EXPIRED
-        ours = row_seals.genuine(session, closed)
-    for upload in ours:  # what another row names may be the bytes of a version
-        discard(store, upload)
-    return len(closed)
+        for upload in row_seals.genuine(unit.session, closed):  # what another row names may be the bytes of a version
+            unit.after_commit(partial(discard, store, upload))
+        return len(closed)
 
 
 def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
@@ -194,11 +229,10 @@ def url_deadline(upload: Upload, limits: UploadLimits) -> datetime:
     return clock.now() + min(timedelta(seconds=limits.url_expiry), upload.expires_at - times.now())
 
 
-@contextmanager
-def _open_upload(
-    wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits
-) -> Iterator[tuple[Session, list[Announced]]]:
-    """A unit of work in which the uploads are recorded; whatever is slow was done before it began."""
+def _announce(
+    wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None
+) -> Batch:
+    """Record the uploads in one unit of work; everything slow is done before it begins."""
     for item in wanted:
         names.require(manifest.sha256_problem, "sha256", item.sha256)
         _check_size(item.size, limits.size)
@@ -219,10 +253,11 @@ def _open_upload(
             else:
                 fresh.append(_draft(item, actor, store, limits))
                 announced.append(Announced(record(fresh[-1]), _target(store, fresh[-1], limits), created=True))
-        with unit_of_work() as session:
-            session.add_all(fresh)
-            _spare(session, known)
-            yield session, announced
+        with unit_of_work(claim) as unit:
+            unit.session.add_all(fresh)
+            _spare(unit.session, known)
+            unit.remember(**outcome_of(announced))
+            return Batch(announced)
     except BaseException:
         for upload in fresh:
             if upload.handle:

@@ -5,11 +5,11 @@ What the store has not verified itself is read back and hashed: at once when it 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select, update
@@ -18,14 +18,15 @@ from sqlalchemy.orm import Session
 from registry.db import times
 from registry.db.bulk_insert import insert_missing
 from registry.db.models import Blob, Upload
-from registry.db.session import reading, transaction
+from registry.db.session import reading
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, NotFound, RegistryError, UploadExpired, UploadMismatch
 from registry.domain.states import ARRIVED, UploadState
 from registry.services.audit import row_seals
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim
 from registry.services.integrity import damage
 from registry.services.stages import move_counts
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.services.uploads import announcement, multipart
 from registry.services.uploads.announcement import Announced, Batch
 from registry.storage.checked import Store
@@ -45,7 +46,7 @@ class Arrival:
     refusal: RegistryError | None = None
 
 
-def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
+def complete(upload_id: str, *, actor: Actor, store: Store, claim: Claim | None = None) -> Announced:
     """Verify what arrived; afterwards it can be registered. Completing twice is completing once.
 
     Raises NotFound, Conflict when bytes are missing, UploadMismatch (they are discarded), UploadExpired.
@@ -56,15 +57,17 @@ def complete(upload_id: str, *, actor: Actor, store: Store) -> Announced:
     if isinstance(found.refusal, UploadMismatch):
         _refuse([found], store)
         raise found.refusal
-    with _kept([found], store, actor=actor) as (session, (done,)):
-        if done.upload.state not in ARRIVED:  # else somebody else may have completed it meanwhile
+    with unit_of_work(claim) as unit:
+        (done,) = _keep_found(unit, [found], store, actor=actor)
+        if done.upload.state not in ARRIVED:  # else another request may have completed it
             if found.refusal:
                 raise found.refusal
-            announcement.refuse_closed(announcement.find(session, upload_id, actor.id), now=times.now())
-        return answer(session, done)
+            announcement.refuse_closed(announcement.find(unit.session, upload_id, actor.id), now=times.now())
+        unit.remember(**announcement.outcome_of([done]))
+        return done
 
 
-def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> Batch:
+def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store, claim: Claim | None = None) -> Batch:
     """As :func:`complete` for each; one that is refused is told by its state and its reason.
 
     Raises NotFound when the actor has no upload of one of the ids, and Unavailable.
@@ -84,13 +87,15 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store) -> B
         )
     if wrong := [arrival for arrival in found if isinstance(arrival.refusal, UploadMismatch)]:
         _refuse(wrong, store)
-    with _kept(found, store, actor=actor) as (session, done):
-        told = {item.upload.id: item for item in done}
-        return answer(session, Batch([told[upload_id] for upload_id in upload_ids]))
+    with unit_of_work(claim) as unit:
+        told = {item.upload.id: item for item in _keep_found(unit, found, store, actor=actor)}
+        done = [told[upload_id] for upload_id in upload_ids]
+        unit.remember(**announcement.outcome_of(done))
+        return Batch(done)
 
 
-def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list[str]:
-    """Let the registry refer to the verified bytes of locked uploads; returns the keys of objects that are spare.
+def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: Actor) -> None:
+    """Let the registry refer to the verified bytes of locked uploads, and delete after the commit what is spare.
 
     Where the bytes were known already the new object is spare, unless the old one was found to be damaged.
     """
@@ -101,16 +106,15 @@ def keep(session: Session, arrivals: Sequence[Arrival], *, actor: Actor) -> list
         for found in sorted(arrivals, key=lambda found: found.upload.sha256)
     ]  # fmt: skip
     by_digest = {row["sha256"]: row for row in rows}
-    spare = []
-    for blob in _lock_blobs(session, rows, by_digest):
+    for blob in _lock_blobs(unit.session, rows, by_digest):
         row = by_digest[blob.sha256]
         blob.unreferenced_since = None
-        if blob.key != row["key"] and blob.damage is None:
-            spare.append(row["key"])
-        elif blob.key != row["key"]:
-            spare.append(blob.key)
-            damage.repair(session, blob, key=row["key"], etag=row["etag"], actor=actor)
-    return spare
+        if blob.key == row["key"]:
+            continue
+        spare = row["key"] if blob.damage is None else blob.key
+        unit.after_commit(partial(announcement.delete_quietly, store, spare))
+        if blob.damage is not None:
+            damage.repair(unit.session, blob, key=row["key"], etag=row["etag"], actor=actor)
 
 
 def _lock_blobs(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
@@ -143,29 +147,25 @@ def _look_at_object(upload: Upload, store: Store, seen: Stat | None = None, *, n
         return Arrival(upload, refusal=refusal)
 
 
-@contextmanager
-def _kept(found: Sequence[Arrival], store: Store, *, actor: Actor) -> Iterator[tuple[Session, list[Announced]]]:
-    """A unit of work in which the uploads have become what was found of them, unless they were closed meanwhile."""
-    with unit_of_work() as session:
-        rows = session.scalars(
-            select(Upload).where(Upload.id.in_([arrival.upload.id for arrival in found])).order_by(Upload.id)
-            .with_for_update().execution_options(populate_existing=True)
-        )  # fmt: skip
-        current = {upload.id: upload for upload in rows}
-        ours = {upload.id for upload in row_seals.genuine(session, current.values())}
-        verified, arrived = [], []
-        for arrival in found:
-            upload = current[arrival.upload.id]
-            if upload.state == UploadState.PENDING and arrival.refusal is None and upload.id in ours:
-                arrived.append(upload.size)
-                upload.state, upload.handle = UploadState.VERIFIED if arrival.verified else UploadState.UPLOADED, None
-                row_seals.seal_upload(upload)
-                verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
-        spare = keep(session, verified, actor=actor)
-        yield session, [_announced(current[arrival.upload.id], arrival) for arrival in found]
-    move_counts.arrived(arrived)
-    for key in spare:
-        announcement.delete_quietly(store, key)
+def _keep_found(unit: UnitOfWork, found: Sequence[Arrival], store: Store, *, actor: Actor) -> list[Announced]:
+    """Let the uploads become what was found of them, unless they were closed since, and return them."""
+    rows = unit.session.scalars(
+        select(Upload).where(Upload.id.in_([arrival.upload.id for arrival in found])).order_by(Upload.id)
+        .with_for_update().execution_options(populate_existing=True)
+    )  # fmt: skip
+    current = {upload.id: upload for upload in rows}
+    ours = {upload.id for upload in row_seals.genuine(unit.session, current.values())}
+    verified, arrived = [], []
+    for arrival in found:
+        upload = current[arrival.upload.id]
+        if upload.state == UploadState.PENDING and arrival.refusal is None and upload.id in ours:
+            arrived.append(upload.size)
+            upload.state, upload.handle = UploadState.VERIFIED if arrival.verified else UploadState.UPLOADED, None
+            row_seals.seal_upload(upload)
+            verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
+    unit.after_commit(partial(move_counts.arrived, arrived))
+    keep(unit, verified, store, actor=actor)
+    return [_announced(current[arrival.upload.id], arrival) for arrival in found]
 
 
 def _announced(upload: Upload, arrival: Arrival) -> Announced:
@@ -178,11 +178,10 @@ def _announced(upload: Upload, arrival: Arrival) -> Announced:
 
 def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:
     """Close the uploads of which other bytes arrived, and discard those."""
-    with transaction() as session:
+    with unit_of_work() as unit:
         for arrival in arrivals:
             reason = arrival.refusal.detail if arrival.refusal else None
             pending = update(Upload).where(Upload.id == arrival.upload.id, Upload.state == UploadState.PENDING)
-            session.execute(pending.values(state=UploadState.FAILED, reason=reason))
-    move_counts.refused(len(arrivals))
-    for arrival in arrivals:
-        announcement.discard(store, arrival.upload)
+            unit.session.execute(pending.values(state=UploadState.FAILED, reason=reason))
+            unit.after_commit(partial(announcement.discard, store, arrival.upload))
+        unit.after_commit(partial(move_counts.refused, len(arrivals)))

@@ -19,6 +19,7 @@ from registry.domain.access import Actor
 from registry.domain.errors import Unavailable
 from registry.domain.states import UploadState
 from registry.services.audit import row_seals
+from registry.services.unit_of_work import UnitOfWork, unit_of_work
 from registry.services.uploads import announcement, completion
 from registry.services.uploads.announcement import AnnouncedFile
 from registry.services.uploads.completion import Arrival
@@ -29,12 +30,12 @@ Read = Callable[[], Iterable[bytes]]
 COPY_TIME = timedelta(days=7)  # of one file; what a process that died has left of it is deleted then
 
 
-def _nothing(_session: Session) -> None:
+def _nothing(_unit: UnitOfWork) -> None:
     """Nothing besides is to be recorded."""
 
 
 def bring(
-    found: AnnouncedFile, read: Read, *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing
+    found: AnnouncedFile, read: Read, *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
 ) -> None:
     """See to it that the registry has bytes that were hashed just now, and that *owner* may register them.
 
@@ -46,16 +47,16 @@ def bring(
 
 
 def bring_all(
-    found: Mapping[AnnouncedFile, Read], *, owner: Actor, store: Store, also: Callable[[Session], None] = _nothing
+    found: Mapping[AnnouncedFile, Read], *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
 ) -> None:
     """As :func:`bring`, of all bytes in the same transactions. Where they are several, threads read and write them."""
-    with transaction() as session:
-        here = _take_over(session, found, owner)
+    with unit_of_work() as unit:
+        here = _take_over(unit.session, found, owner)
         begun = {one: _upload(one, owner, UploadState.PENDING) for one in found if one.sha256 not in here}
-        session.add_all(begun.values())
+        unit.session.add_all(begun.values())
         copies = [_Copy(upload.id, upload.key, one.size, found[one]) for one, upload in begun.items()]
         if not copies:
-            also(session)
+            also(unit)
     if copies:
         _copy_to_store(copies, owner, store, also)
 
@@ -91,21 +92,20 @@ class _Copy:
     read: Read
 
 
-def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[Session], None]) -> None:
+def _copy_to_store(copies: Sequence[_Copy], owner: Actor, store: Store, also: Callable[[UnitOfWork], None]) -> None:
     try:
         if len(copies) == 1:
             etags = [_write_object(copies[0], store)]
         else:
             with ThreadPoolExecutor(max_workers=completion.THREADS) as pool:
                 etags = list(pool.map(lambda copy: _write_object(copy, store), copies))
-        spare = _keep_upload({copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}, owner, also)
+        marks = {copy.upload_id: etag for copy, etag in zip(copies, etags, strict=True)}
+        _keep_upload(marks, owner, store, also)
     except Exception as error:
         for copy in copies:
             if _close_failed_upload(copy.upload_id, getattr(error, "detail", "the copy was given up"), owner):
                 announcement.delete_quietly(store, copy.key)
         raise
-    for key in spare:
-        announcement.delete_quietly(store, key)
 
 
 def _write_object(copy: _Copy, store: Store) -> str:
@@ -130,20 +130,19 @@ def _upload(found: AnnouncedFile, owner: Actor, state: str) -> Upload:
     return upload
 
 
-def _keep_upload(etags: Mapping[str, str], owner: Actor, also: Callable[[Session], None]) -> list[str]:
-    """Let the registry refer to the copies, by their uploads; returns the keys of objects that are spare."""
-    with transaction() as session:
+def _keep_upload(etags: Mapping[str, str], owner: Actor, store: Store, also: Callable[[UnitOfWork], None]) -> None:
+    """Let the registry refer to the copies, by their uploads."""
+    with unit_of_work() as unit:
         arrived = []
         for upload_id in sorted(etags):
-            upload = announcement.find(session, upload_id, owner.id, lock=True)
+            upload = announcement.find(unit.session, upload_id, owner.id, lock=True)
             if upload.state != UploadState.PENDING:
                 raise Unavailable("the copy took too long and was cleared away")
             upload.state = UploadState.VERIFIED
             row_seals.seal_upload(upload)
             arrived.append(Arrival(upload, True, etags[upload_id]))
-        spare = completion.keep(session, arrived, actor=owner)
-        also(session)
-    return spare
+        completion.keep(unit, arrived, store, actor=owner)
+        also(unit)
 
 
 def _close_failed_upload(upload_id: str, reason: str, owner: Actor) -> bool:

@@ -16,7 +16,8 @@ from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid
 from registry.domain.states import ARRIVED, UploadState
 from registry.rules import part_sizes
-from registry.services.idempotency import answer, unit_of_work
+from registry.services.idempotency import Claim, Outcome
+from registry.services.unit_of_work import unit_of_work
 from registry.services.uploads import announcement
 from registry.services.uploads.announcement import UploadLimits
 from registry.storage.checked import Store
@@ -49,7 +50,13 @@ class ArrivedParts:
 
 
 def sign(
-    upload_id: str, digests: Mapping[int, str], *, actor: Actor, store: Store, limits: UploadLimits
+    upload_id: str,
+    digests: Mapping[int, str],
+    *,
+    actor: Actor,
+    store: Store,
+    limits: UploadLimits,
+    claim: Claim | None = None,
 ) -> SignedParts:
     """Addresses for parts, by number with the SHA-256 of each; the upload lives on as if it had begun now.
 
@@ -68,10 +75,15 @@ def sign(
         length = part_sizes.part_length(number, upload.size, part_size)
         target = store.sign_part(upload.key, handle, number, sha256=sha256, size=length, expires_at=deadline)
         signed.append(SignedPart(number, length, target))
-    with unit_of_work() as session:
-        _prolong(session, upload, limits)
-        kept = SignedParts([SignedPart(part.number, part.size, None) for part in signed])
-        return answer(session, SignedParts(signed), kept=kept)
+    with unit_of_work(claim) as unit:
+        _prolong(unit.session, upload, limits)
+        unit.remember(parts=[[part.number, part.size] for part in signed])
+        return SignedParts(signed)
+
+
+def recall(outcome: Outcome) -> SignedParts:
+    """Return the parts that an earlier request named, without targets: they are credentials, which are not kept."""
+    return SignedParts([SignedPart(number, size, None) for number, size in outcome["parts"]])
 
 
 def arrived(upload_id: str, *, actor: Actor, store: Store) -> ArrivedParts:

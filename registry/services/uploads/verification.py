@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import ColumnElement, and_, exists, select
@@ -23,10 +24,10 @@ from registry.services.audit import row_seals
 from registry.services.catalog import alias_requests, aliases, versions
 from registry.services.integrity import store_ownership
 from registry.services.leases import Lease
+from registry.services.unit_of_work import unit_of_work
 from registry.services.uploads import announcement, completion
 from registry.services.uploads.completion import Arrival
 from registry.storage.checked import Store
-from registry.storage.driver import Stat
 
 log = structlog.get_logger(__name__)
 RETRY_AFTER = timedelta(seconds=15)
@@ -55,7 +56,7 @@ def verify_next(*, store: Store) -> bool:
         if _is_genuine_upload(upload):
             _verify(upload, lease, store)
         else:
-            _fail(lease, f"it {announcement.UNSEALED}")
+            _fail(lease, f"it {announcement.UNSEALED}")  # what its row names may be the bytes of a version
     except Unavailable as error:
         log.warning("verification_postponed", upload=upload.id, reason=error.detail)
         lease.release(after=RETRY_AFTER)
@@ -93,27 +94,23 @@ def _verify(upload: Upload, lease: Lease[Upload], store: Store) -> None:
     except Conflict as refusal:
         if not isinstance(refusal, UploadMismatch):
             store_ownership.confirm(store)  # else it may have arrived, elsewhere
-        _fail(lease, refusal.detail)
-        announcement.discard(store, upload)
+        _fail(lease, refusal.detail, discarded_from=store)
         return
-    for key in _keep_bytes(lease, stat):
-        announcement.delete_quietly(store, key)
-
-
-def _keep_bytes(lease: Lease[Upload], stat: Stat) -> list[str]:
-    with transaction() as session:
-        upload = lease.lock(session)
-        if not row_seals.genuine(session, [upload]):
+    with unit_of_work() as unit:
+        verified = lease.lock(unit.session)
+        if not row_seals.genuine(unit.session, [verified]):
             raise leases.Lost
-        upload.state = UploadState.VERIFIED
-        row_seals.seal_upload(upload)
-        return completion.keep(session, [Arrival(upload, True, stat.etag)], actor=SYSTEM)
+        verified.state = UploadState.VERIFIED
+        row_seals.seal_upload(verified)
+        completion.keep(unit, [Arrival(verified, True, stat.etag)], store, actor=SYSTEM)
 
 
-def _fail(lease: Lease[Upload], reason: str) -> None:
-    with transaction() as session:
-        upload = lease.lock(session)
+def _fail(lease: Lease[Upload], reason: str, *, discarded_from: Store | None = None) -> None:
+    with unit_of_work() as unit:
+        upload = lease.lock(unit.session)
         upload.state, upload.reason = UploadState.FAILED, reason
+        if discarded_from is not None:
+            unit.after_commit(partial(announcement.discard, discarded_from, upload))
 
 
 def _expel(session: Session, version: Version) -> None:

@@ -1,0 +1,92 @@
+"""Replies: the result of a service, rendered and sent, once for each ``Idempotency-Key``.
+
+A repetition of a request that was done is answered with what the request wrote, as it is now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, g, request
+from werkzeug import Response as BaseResponse
+
+from registry.domain.errors import Malformed, PreconditionFailed
+from registry.http import bodies, json_text
+from registry.http.access import WRITES
+from registry.http.context import below_prefix, current_actor
+from registry.services import idempotency
+from registry.services.idempotency import Claim, Outcome, Repeated
+
+Recall = Callable[[Outcome], Any]
+_KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
+_CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The parts of a response that depend on the result."""
+
+    status: int
+    body: dict[str, Any]
+    etag: str | None = None
+    location: str | None = None
+
+
+def answer(call: Callable[[], Any], render: Callable[[Any], Reply], recall: Recall | None) -> BaseResponse:
+    """Return the response to the request: *render* makes it of what *call* does, or of what *recall* reads.
+
+    *call* passes ``current_claim()`` on to the service. *recall* returns the result of an earlier request as it is now;
+    None for a view that changes nothing.
+    """
+    key = request.headers.get("Idempotency-Key") if request.method in WRITES else None
+    if key is not None and not _KEY.match(key):
+        raise Malformed("Idempotency-Key takes 1 to 128 visible ASCII characters")
+    if key is None or recall is None:
+        result = call()
+        return result if isinstance(result, BaseResponse) else _send(render(result))
+    g.claim = claim = Claim(current_actor(), key, _fingerprint())
+    try:
+        with idempotency.once(claim):
+            result = call()
+    except Repeated as repeated:
+        if kept := repeated.reply:
+            return _send(Reply(kept.status, kept.body, kept.etag, kept.location), replayed=True)
+        return _send(render(recall(repeated.outcome)), replayed=True)
+    return _send(render(result))
+
+
+def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
+    """Return the response; *replayed* marks that of a request that was done before. Raises PreconditionFailed."""
+    response = Response(json_text.encode(reply.body), reply.status, content_type="application/json")
+    if reply.etag:
+        response.headers["ETag"] = reply.etag
+    if reply.location:
+        response.headers["Location"] = below_prefix(reply.location)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    if request.method not in {"GET", "HEAD"} or not any(name in request.headers for name in _CONDITIONS):
+        return response
+    conditional = response.make_conditional(request)
+    if conditional.status_code == HTTPStatus.PRECONDITION_FAILED:
+        raise PreconditionFailed("it is not, or no longer, the one that If-Match names")
+    return conditional
+
+
+def _fingerprint() -> str:
+    parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
+    told = "\n".join(parts).encode() + b"\n" + _canonical(bodies.read(request))
+    return hashlib.sha256(told).hexdigest()
+
+
+def _canonical(body: bytes) -> bytes:
+    """The body without its accidents of spelling; as it is where no view has read it and it is no JSON."""
+    with suppress(ValueError, RecursionError):
+        return json.dumps(json.loads(body), sort_keys=True).encode()
+    return body
