@@ -32,5 +32,5 @@ class RegistryClient(Promotion, VersionFiles):
     """
 
     def me(self) -> MeView:
-        """Who the caller is, and what they may do."""
+        """Return the account and the permissions of the caller."""
         return self._transport.one(MeView, "GET", "/me")

@@ -31,7 +31,7 @@ log = logging.getLogger("registry.client")
 
 
 class Connection:
-    """One registry, found and connected to as ``RegistryClient`` says."""
+    """The connection to one registry; ``RegistryClient`` describes its arguments."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class Connection:
         ca_file: str | Path | None = None,
     ) -> None:
         if url is None:
-            found = target.resolve(
+            resolved = target.resolve(
                 url=None,
                 token=token,
                 insecure=insecure,
@@ -54,8 +54,8 @@ class Connection:
                 cwd=working_directory(),
                 home=credentials.user_directory(),
             )
-            url, token, insecure = found.url, found.token, found.insecure
-            ca_file = ca_file or found.ca_file
+            url, token, insecure = resolved.url, resolved.token, resolved.insecure
+            ca_file = ca_file or resolved.ca_file
         limits = timeout if isinstance(timeout, tuple) else (min(timeout, TIMEOUT[0]), timeout)
         if retry_seconds is None:
             retry_seconds = retry.seconds(os.environ) if retries else 0

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Unset(Enum):
-    """Says that an argument was not given, where None has a meaning of its own."""
+    """The type of UNSET: an argument that was not given, where None is a value."""
 
     UNSET = "unset"
 
@@ -25,7 +25,7 @@ Expected = int | None | Unset
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """The fields that are neither None nor UNSET."""
+    """Return the fields that are neither None nor UNSET."""
     return {name: value for name, value in fields.items() if value is not None and value is not UNSET}
 
 
@@ -37,7 +37,7 @@ def several(values: Iterable[T], name: str) -> list[T]:
 
 
 def expecting(current: Expected, **fields: Any) -> dict[str, Any]:
-    """The given fields, with ``expected_current`` unless it is UNSET; None is sent, and means "nobody"."""
+    """Return the given fields, with ``expected_current`` unless it is UNSET; None is sent: no version."""
     body = given(**fields)
     if not isinstance(current, Unset):
         body["expected_current"] = current

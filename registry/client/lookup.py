@@ -14,25 +14,25 @@ _LOADABLE = frozenset({"ready", "unverified"})
 
 
 class Lookup(Connection):
-    """Finds the version that a reference means."""
+    """Look-up of versions by reference."""
 
     def resolve(self, reference: str | Reference, *, as_of: When | None = None) -> VersionView:
-        """The version that *reference* means, now or at *as_of*; raises NotFound."""
-        meant = reference_of(reference)
-        return self.versions.get(meant.model, self.number(meant, as_of=as_of))
+        """Return the version that *reference* names, now or at *as_of*. Raises NotFound."""
+        named = reference_of(reference)
+        return self.versions.get(named.model, self.number(named, as_of=as_of))
 
     def number(self, reference: str | Reference, *, as_of: When | None = None) -> int:
-        """The number of the version that *reference* means; a bare model means its latest."""
-        meant = reference_of(reference)
-        if meant.version is not None:
-            return meant.version
-        if meant.stage is not None:
-            return self.stages.holder(meant.model, meant.stage, as_of=as_of)["number"]
-        if meant.alias is not None:
-            return self.aliases.get(meant.model, meant.alias, as_of=as_of)["number"]
-        latest = self.models.get(meant.model)["latest_version"]
+        """Return the number of the version that *reference* names; a bare model names its latest."""
+        named = reference_of(reference)
+        if named.version is not None:
+            return named.version
+        if named.stage is not None:
+            return self.stages.holder(named.model, named.stage, as_of=as_of)["number"]
+        if named.alias is not None:
+            return self.aliases.get(named.model, named.alias, as_of=as_of)["number"]
+        latest = self.models.get(named.model)["latest_version"]
         if latest is None:
-            raise NotFound(f"{meant.model} has no versions yet.", status=404)
+            raise NotFound(f"{named.model} has no versions yet.", status=404)
         return latest
 
     def as_of(self, reference: str | Reference, when: When, *, stage: HeldStage = "production") -> VersionView:
@@ -40,8 +40,8 @@ class Lookup(Connection):
 
         *when* is RFC 3339 or a time with a zone. The version is shown as it is now. Raises NotFound.
         """
-        meant = reference_of(reference)
-        return self.resolve(Reference(meant.model, stage=stage) if meant.bare else meant, as_of=when)
+        named = reference_of(reference)
+        return self.resolve(Reference(named.model, stage=stage) if named.bare else named, as_of=when)
 
     def compare(self, first: str | Reference, second: str | Reference) -> Comparison:
         """Return what differs between two versions, of one model or of two: files, params, metrics, lineage."""
@@ -55,13 +55,14 @@ class Lookup(Connection):
 
     def _loadable(self, reference: str | Reference) -> VersionView:
         """Return the version to load: of a bare model, the newest that is neither pending nor failed nor deleted."""
-        meant = reference_of(reference)
-        found = self.resolve(meant)
-        if not meant.bare or found["state"] in _LOADABLE:
-            return found
-        loadable = (one for one in self.versions.list(meant.model) if one["state"] in _LOADABLE)
-        return next(loadable, found)
+        named = reference_of(reference)
+        version = self.resolve(named)
+        if not named.bare or version["state"] in _LOADABLE:
+            return version
+        loadable = (one for one in self.versions.list(named.model) if one["state"] in _LOADABLE)
+        return next(loadable, version)
 
 
 def reference_of(reference: str | Reference) -> Reference:
+    """Parse a reference unless it is one. Raises ValueError."""
     return parse(reference) if isinstance(reference, str) else reference

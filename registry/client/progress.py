@@ -13,7 +13,7 @@ One call at a time. The total shrinks when bytes turn out to be there already; a
 
 
 class Stopped(Exception):
-    """Another thread failed, or the user interrupted: this work is no longer wanted."""
+    """The work was stopped: another thread failed, or the user interrupted."""
 
 
 class Meter:

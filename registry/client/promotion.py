@@ -1,4 +1,4 @@
-"""Changes of which version serves."""
+"""Moves between stages, by reference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from registry.client.types import MovedView, Stage
 
 
 class Promotion(Lookup):
-    """Moves versions between stages, by their references."""
+    """Promotion, rollback and other moves of versions."""
 
     def move(
         self,
@@ -26,12 +26,12 @@ class Promotion(Lookup):
 
         A bare model is a ValueError: a change says which version.
         """
-        meant = reference_of(reference)
-        if meant.bare:
-            raise ValueError(f"say which version: {meant}:1, {meant}@alias or {meant}#staging")
+        named = reference_of(reference)
+        if named.bare:
+            raise ValueError(f"say which version: {named}:1, {named}@alias or {named}#staging")
         return self.stages.move(
-            meant.model,
-            self.number(meant),
+            named.model,
+            self.number(named),
             stage,
             reason=reason,
             expected_current=expected_current,

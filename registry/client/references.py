@@ -68,7 +68,7 @@ def _parse_short(text: str) -> Reference:
     if selected is None:
         return Reference(text)
     if selected.mark == "#":
-        return Reference(selected.model, stage=_stage(selected.selector, text))
+        return Reference(selected.model, stage=_parse_stage(selected.selector, text))
     if problem := selectors.alias_problem(selected.selector):
         raise ValueError(f"{text!r}: {problem}")
     return Reference(selected.model, alias=selected.selector)
@@ -101,7 +101,7 @@ def _version_number(text: str, whole: str) -> int:
     return int(text)
 
 
-def _stage(text: str, whole: str) -> str:
+def _parse_stage(text: str, whole: str) -> str:
     if text == "none":
         raise ValueError(f"{whole!r}: 'none' is the absence of a stage, no version holds it")
     if text not in STAGES:

@@ -1,4 +1,4 @@
-"""Files of versions: registered, downloaded and verified."""
+"""Registration, download and verification of a version's files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JOBS = 4
 
 
 class VersionFiles(Lookup):
-    """Moves the files of versions between directories and the registry."""
+    """Registration, import, download and verification of versions."""
 
     def register(  # noqa: PLR0913 -- options of one command, all of them named
         self,

@@ -32,7 +32,7 @@ def show(session: Session, ref: Reference, as_of: str | None) -> None:
       registry show fraud#production --as-of 2026-11-20T12:00:00Z
     """
     if ref.stage:
-        _stage(session, ref, as_of)
+        _print_stage(session, ref, as_of)
     elif ref.alias:
         _alias(session, ref, as_of)
     elif as_of:
@@ -64,7 +64,7 @@ def history(session: Session, ref: Reference, limit: int, **query: Any) -> None:
     session.list(entries, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
-def _stage(session: Session, ref: Reference, as_of: str | None) -> None:
+def _print_stage(session: Session, ref: Reference, as_of: str | None) -> None:
     holder = session.registry.stages.holder(ref.model, str(ref.stage), as_of=as_of)
     version = session.registry.versions.get(ref.model, holder["number"])
 

@@ -49,14 +49,14 @@ class MlflowExport:
                 same = dict(found.tags).get(DIGEST) == version["manifest_digest"]
                 self._report.add(name, what, *_outcome(same))
                 if same:
-                    self._stage(version, found)
+                    self._export_stage(version, found)
                 continue
             if self._report.dry_run:
                 self._report.add(name, what, "created")
             else:
                 with reporting(self._report, name, what):
-                    self._version(version)
-        self._aliases(model)
+                    self._export_version(version)
+        self._export_aliases(model)
 
     def _model(self, model: ModelView) -> bool:
         """Whether the model is there, made if need be."""
@@ -76,16 +76,16 @@ class MlflowExport:
         self._report.add(name, "model", "created")
         return not self._report.dry_run
 
-    def _version(self, version: VersionView) -> None:
+    def _export_version(self, version: VersionView) -> None:
         name, number, what = version["model"], version["number"], f"version {version['number']}"
         run = self._run(version)
         tags = {**version["tags"], DIGEST: version["manifest_digest"] or ""}
-        made = self._create(version, run, tags)
+        made = self._create_version(version, run, tags)
         filled = []
         while int(made.version) < number:
             self._client.delete_model_version(name, str(made.version))
             filled.append(str(made.version))
-            made = self._create(version, run, tags)
+            made = self._create_version(version, run, tags)
         if int(made.version) > number:
             self._client.delete_model_version(name, str(made.version))
             self._report.add(name, what, "skipped", f"the number is used up there; the next is {made.version}")
@@ -93,9 +93,9 @@ class MlflowExport:
         if filled:
             self._report.add(name, f"version {', '.join(filled)}", "noted", "made and deleted there, to keep numbers")
         self._report.add(name, what, "created")
-        self._stage(version, made)
+        self._export_stage(version, made)
 
-    def _create(self, version: VersionView, run: Any, tags: Mapping[str, str]) -> Any:
+    def _create_version(self, version: VersionView, run: Any, tags: Mapping[str, str]) -> Any:
         return self._client.create_model_version(
             version["model"],
             f"{run.info.artifact_uri}/model",
@@ -130,7 +130,7 @@ class MlflowExport:
         found = self._client.get_experiment_by_name(EXPERIMENT)
         return str(found.experiment_id if found else self._client.create_experiment(EXPERIMENT))
 
-    def _stage(self, version: VersionView, there: Any) -> None:
+    def _export_stage(self, version: VersionView, there: Any) -> None:
         stage = version["stage"].capitalize()
         if stage == there.current_stage:
             return
@@ -138,7 +138,7 @@ class MlflowExport:
             self._client.transition_model_version_stage(version["model"], str(there.version), stage)
         self._report.add(version["model"], f"version {version['number']}, stage", "created", version["stage"])
 
-    def _aliases(self, model: ModelView) -> None:
+    def _export_aliases(self, model: ModelView) -> None:
         name = model["name"]
         versions = {} if self._report.dry_run else {int(one.version): one for one in self._library.versions(name)}
         there = {} if self._report.dry_run else dict(self._client.get_registered_model(name).aliases or {})

@@ -55,7 +55,7 @@ class Import:
             if not versions:
                 self._ensure_model(found)
             for version in versions:
-                if (made := self._version(found, version)) is not None:
+                if (made := self._import_version(found, version)) is not None:
                     here[int(version.version)] = made
         except ModelRefused:
             return
@@ -63,7 +63,7 @@ class Import:
             self._report.add(found.name, self.KIND, "skipped", "none of its versions can be imported")
             return
         self._stages(found.name, versions, here)
-        self._aliases(found, self._model, here)
+        self._import_aliases(found, self._model, here)
 
     def _stages(self, name: str, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
         if self._report.dry_run:
@@ -112,7 +112,7 @@ class Import:
         """The tags of MLflow's model."""
         return cast("Mapping[str, Any]", found.tags)
 
-    def _version(self, model: Any, found: Any) -> VersionView | None:
+    def _import_version(self, model: Any, found: Any) -> VersionView | None:
         """The version here of MLflow's *model*, made if need be; None where there is none then."""
         from registry.client import errors
 
@@ -217,7 +217,7 @@ class Import:
                 self._report.add(model, f"{what}, tag {key!r}", "skipped", "too long, too many, or a name refused here")
         return kept or None
 
-    def _aliases(self, found: Any, model: ModelView | None, here: Mapping[int, VersionView]) -> None:
+    def _import_aliases(self, found: Any, model: ModelView | None, here: Mapping[int, VersionView]) -> None:
         pointing = {} if model is None else self._registry.models.get(found.name)["aliases"]
         for alias, version in dict(found.aliases or {}).items():
             what, number = f"alias {alias}", int(version)

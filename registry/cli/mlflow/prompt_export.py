@@ -44,10 +44,10 @@ class PromptExport:
                     self._report.add(name, what, "existing")
                 else:
                     self._report.add(name, what, "changed", "the number has another text there")
-            elif self._report.dry_run or self._version(version):
+            elif self._report.dry_run or self._export_prompt_version(version):
                 self._report.add(name, what, "created")
                 numbers.add(number)
-        self._aliases(model, {} if found is None else dict(found.aliases or {}), numbers)
+        self._export_prompt_aliases(model, {} if found is None else dict(found.aliases or {}), numbers)
 
     def _made(self, model: ModelView) -> bool:
         """Make the prompt there, but for a dry run; return whether its name was free."""
@@ -64,14 +64,14 @@ class PromptExport:
             return False
         return True
 
-    def _version(self, version: VersionView) -> bool:
+    def _export_prompt_version(self, version: VersionView) -> bool:
         """Make the version there with its number; return False where that is used up."""
         name, number = version["model"], version["number"]
-        filled, made = [], self._create(version)
+        filled, made = [], self._create_prompt_version(version)
         while made < number:
             self._client.delete_prompt_version(name, str(made))
             filled.append(str(made))
-            made = self._create(version)
+            made = self._create_prompt_version(version)
         if made > number:
             self._client.delete_prompt_version(name, str(made))
             self._report.add(name, f"version {number}", "skipped", f"the number is used up there; the next is {made}")
@@ -80,7 +80,7 @@ class PromptExport:
             self._report.add(name, f"version {', '.join(filled)}", "noted", "made and deleted there, to keep numbers")
         return True
 
-    def _create(self, version: VersionView) -> int:
+    def _create_prompt_version(self, version: VersionView) -> int:
         tags = version["tags"]
         text = tags.get(PROMPT_TEXT, "")
         template = json.loads(text) if tags.get(PROMPT_TYPE) == "chat" else text
@@ -89,7 +89,7 @@ class PromptExport:
         )
         return int(made.version)
 
-    def _aliases(self, model: ModelView, there: Mapping[str, Any], numbers: Collection[int]) -> None:
+    def _export_prompt_aliases(self, model: ModelView, there: Mapping[str, Any], numbers: Collection[int]) -> None:
         name = model["name"]
         for alias, number in model["aliases"].items():
             if str(there.get(alias)) == str(number):

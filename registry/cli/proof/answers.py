@@ -43,7 +43,7 @@ def model(registry: RegistryClient, model_id: str, log: ReplayedModel) -> Iterat
     )
     if log.deleted_at is None:
         yield from _holders(registry, log)
-        yield from _aliases(registry, log)
+        yield from _compare_aliases(registry, log)
         if not log.former:  # else other models may have had its name
             yield from _past(registry, log)
     yield from _versions(registry, log)
@@ -80,7 +80,7 @@ def _past(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
             yield from _unlike("the holder of", (f"{stage} at {at}", shown, expected))
 
 
-def _aliases(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
+def _compare_aliases(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     for name in sorted({alias.alias for alias in log.aliases}):
         spans = {(one.number, one.started_at, one.ended_at) for one in log.aliases if one.alias == name}
         shown = {(one["number"], one["since"], one["until"]) for one in registry.aliases.history(log.name, name)}

@@ -40,11 +40,11 @@ class Aliases:
         )
 
     def get(self, model: str, alias: str, *, as_of: When | None = None) -> AliasView:
-        """What *alias* points at, or pointed at when it was *as_of* (RFC 3339)."""
+        """Return the version that *alias* points at, now or at *as_of* (RFC 3339)."""
         return self._transport.one(AliasView, "GET", path("models", model, "aliases", alias), query={"as_of": as_of})
 
     def list(self, model: str) -> Iterator[AliasView]:
-        """The model's aliases."""
+        """Yield the model's aliases."""
         return self._transport.pages(AliasView, path("models", model, "aliases"))
 
     def delete(self, model: str, alias: str, *, reason: str | None = None) -> AliasView:
@@ -64,5 +64,5 @@ class Aliases:
         return self._transport.one(ProtectionView, "DELETE", where, query={"reason": reason})
 
     def history(self, model: str, alias: str) -> Iterator[AliasView]:
-        """Everything that *alias* pointed at, newest first."""
+        """Yield each version that *alias* pointed at, newest first."""
         return self._transport.pages(AliasView, path("models", model, "aliases", alias, "history"))

@@ -24,7 +24,7 @@ START = "start"
 
 
 class Audit:
-    """Everything that happened, for those who may read it."""
+    """The audit log; reading it needs the role auditor."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -38,7 +38,7 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> Iterator[EntryView]:
-        """Matching entries, newest first; *since* and *until* are RFC 3339."""
+        """Yield matching entries, newest first; *since* and *until* are RFC 3339."""
         query = {"actor": actor, "action": action, "model": model, "since": since, "until": until}
         return self._transport.pages(EntryView, "/audit", query=query)
 
@@ -52,7 +52,7 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> Iterator[RefusalView]:
-        """Refused logins, permissions and conflicts, counted by the hour, the latest first."""
+        """Yield refused logins, permissions and conflicts, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "action": action, "code": code, "since": since, "until": until}
         return self._transport.pages(RefusalView, "/refusals", query=query)
 
@@ -65,16 +65,16 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> Iterator[DownloadCountView]:
-        """Requests for the bytes of versions, counted by the hour, the latest first."""
+        """Yield requests for the bytes of versions, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "model": model, "since": since, "until": until}
         return self._transport.pages(DownloadCountView, "/downloads", query=query)
 
     def chains(self, *, model: str | None = None) -> Iterator[HeadView]:
-        """The chains of the log with the hashes of their latest entries; those of models that had the name *model*."""
+        """Yield the chains of the log with their heads; with *model*, those of models that had this name."""
         return self._transport.pages(HeadView, "/audit/chains", query={"model": model})
 
     def chain_entries(self, chain: str | None = None) -> Iterator[ChainEntryView]:
-        """The entries chain by chain, oldest first, or those of one *chain*; raises NotFound for an unknown one."""
+        """Yield the entries chain by chain, oldest first, or those of one *chain*. Raises NotFound."""
         return self._transport.pages(ChainEntryView, "/audit/entries", query={"chain": chain})
 
     def changes(
@@ -88,7 +88,7 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> ChangesView:
-        """At most *limit* entries after a position, oldest first: each is read once, however late it was committed.
+        """Return at most *limit* entries after a position, oldest first; each is read once, however late its commit.
 
         Keep ``next_after`` and give it as *after* the next time. Raises PositionLost when the log has no such entry.
         """
@@ -106,7 +106,7 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> Export:
-        """The same entries, all of them, oldest first, as pieces of one file.
+        """Return all matching entries, oldest first, as chunks of one file.
 
         With *after* (``start`` or a position) only those that follow it, in commit order.
         """
@@ -116,7 +116,7 @@ class Audit:
 
 
 class Export:
-    """The pieces of a file, read once. ``next_after`` is where to go on, when all pieces have been read."""
+    """The chunks of a file, read once. ``next_after`` is the position after the last entry."""
 
     def __init__(self, response: requests.Response) -> None:
         self._response = response

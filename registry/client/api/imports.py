@@ -20,11 +20,11 @@ class Imports:
         self._transport = transport
 
     def start(self, model: str, body: Mapping[str, Any], *, idempotency_key: str | None = None) -> ImportView:
-        """Ask for a version of *model*; *body* is ``source`` and the facts that are registered with it."""
+        """Start the import of a version of *model*; *body* has ``source`` and the facts to register."""
         return self._transport.one(ImportView, "POST", path("models", model, "imports"), body=body, key=idempotency_key)
 
     def get(self, import_id: str) -> ImportView:
-        """How far an import is."""
+        """Return the progress of an import."""
         return self._transport.one(ImportView, "GET", path("imports", import_id))
 
     def wait(self, import_id: str, *, progress: Progress | None = None) -> ImportView:

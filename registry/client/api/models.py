@@ -36,11 +36,11 @@ class Models:
         return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
 
     def list(self, *, name: str | None = None, deleted: bool | None = None) -> Iterator[ModelView]:
-        """Models in the order of their names; without the deleted ones unless asked for."""
+        """Yield models by name; deleted ones only on request."""
         return self._transport.pages(ModelView, "/models", query={"name": name, "deleted": deleted})
 
     def get(self, name: str) -> ModelView:
-        """One model, also a deleted one."""
+        """Return one model, also a deleted one."""
         return self._transport.one(ModelView, "GET", path("models", name))
 
     def edit(
@@ -81,11 +81,11 @@ class Models:
         since: When | None = None,
         until: When | None = None,
     ) -> Iterator[EntryView]:
-        """What happened to a model and its versions, newest first."""
+        """Yield the history of a model and its versions, newest first."""
         query = {"action": action, "actor": actor, "since": since, "until": until}
         return self._transport.pages(EntryView, path("models", name, "history"), query=query)
 
     def etag(self, name: str) -> str | None:
-        """The model's present ETag, for ``if_match``."""
+        """Return the model's current ETag, for ``if_match``."""
         with self._transport.send("GET", path("models", name)) as response:
             return response.headers.get("ETag")

@@ -13,7 +13,7 @@ SHORTEST, LONGEST = 0.5, 5.0
 
 
 def pauses() -> Iterator[float]:
-    """Seconds between two looks: half a second at first, at most five."""
+    """Yield the seconds between two polls: half a second at first, at most five."""
     seconds = SHORTEST
     while True:
         yield seconds

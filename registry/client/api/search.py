@@ -19,11 +19,11 @@ class Search:
         self._transport = transport
 
     def __call__(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[VersionView]:
-        """Versions, as ``versions`` finds them."""
+        """Yield versions, as ``versions`` does."""
         return self.versions(filter, order_by=order_by)
 
     def models(self, filter: str | None = None, *, order_by: str | None = None) -> Iterator[ModelView]:
-        """Models such as ``tags.team = 'risk'`` describes, by name; raises Invalid for a filter that is none."""
+        """Yield matching models by name, as for ``tags.team = 'risk'``. Raises Invalid for a malformed filter."""
         return self._find(ModelView, "/search/models", filter, order_by)
 
     def versions(
@@ -33,7 +33,7 @@ class Search:
         order_by: str | None = None,
         on_warning: Callable[[str], None] = warnings.warn,
     ) -> Iterator[VersionView]:
-        """Versions of all models such as ``metrics.auc > 0.9 AND stage = 'production'`` describes, newest first.
+        """Yield matching versions, newest first, as for ``metrics.auc > 0.9 AND stage = 'production'``.
 
         The best on one dataset come first with *order_by* ``metrics.auc ON 'sha256:…' DESC``. *on_warning* is called
         when an order without ON compares values on several datasets.

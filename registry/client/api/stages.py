@@ -18,7 +18,7 @@ from registry.client.values import When
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What a poll found: ``holder`` is None when it is still the one of the ETag that was sent."""
+    """The result of a poll; ``holder`` is None when it has not changed since the ETag that was sent."""
 
     holder: HolderView | None
     etag: str | None
@@ -75,15 +75,15 @@ class Stages:
         return self._transport.one(MovedView, "POST", path("models", model, "rollback"), body=body, key=idempotency_key)
 
     def holders(self, model: str) -> StagesView:
-        """Who holds staging and production now."""
+        """Return the versions in staging and production now."""
         return self._transport.one(StagesView, "GET", path("models", model, "stages"))
 
     def holder(self, model: str, stage: HeldStage | str, *, as_of: When | None = None) -> HolderView:
-        """Who holds *stage*, or held it at *as_of* (RFC 3339); raises NotFound when nobody."""
+        """Return the holder of *stage*, now or at *as_of* (RFC 3339). Raises NotFound without one."""
         return self._transport.one(HolderView, "GET", path("models", model, "stages", stage), query={"as_of": as_of})
 
     def poll(self, model: str, stage: HeldStage | str, *, etag: str | None = None) -> Polled:
-        """The holder if it is another than at *etag*: the cheap question of a deployer, to be asked often."""
+        """Return the holder if it has changed since *etag*: a cheap request for frequent polls."""
         headers = {"If-None-Match": etag} if etag else {}
         with self._transport.send("GET", path("models", model, "stages", stage), headers=headers) as response:
             if response.status_code == 304:

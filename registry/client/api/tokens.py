@@ -29,7 +29,7 @@ class Tokens:
         return self._transport.one(CreatedTokenView, "POST", "/tokens", body=body, key=idempotency_key)
 
     def list(self, *, mine: bool = False) -> Iterator[TokenView]:
-        """Every token, or those that act as the caller, without its secret; ``created_by`` is its issuer."""
+        """Yield every token, or those that act as the caller, without secrets; ``created_by`` is the issuer."""
         return self._transport.pages(TokenView, "/me/tokens" if mine else "/tokens")
 
     def revoke(self, token_id: str, *, mine: bool = False, reason: str | None = None) -> TokenView:

@@ -24,15 +24,15 @@ class Uploads:
         return self._items("/uploads/batch", {"uploads": list(announced)})
 
     def get(self, upload_id: str) -> UploadView:
-        """The upload, with a freshly signed target while it is pending."""
+        """Return the upload, with a freshly signed target while it is pending."""
         return self._transport.one(UploadView, "GET", path("uploads", upload_id))
 
     def parts(self, upload_id: str) -> PartsView:
-        """Which parts of an upload the store has."""
+        """Return which parts of an upload the store has."""
         return self._transport.one(PartsView, "GET", path("uploads", upload_id, "parts"))
 
     def sign_parts(self, upload_id: str, parts: Iterable[Mapping[str, Any]]) -> list[PartView]:
-        """Where up to 1,000 parts go, each ``{"number", "sha256"}``; may be asked for again at any time."""
+        """Sign the URLs of up to 1,000 parts, each ``{"number", "sha256"}``; can be repeated at any time."""
         return self._items(path("uploads", upload_id, "parts"), {"parts": list(parts)})
 
     def complete(self, upload_id: str) -> UploadView:

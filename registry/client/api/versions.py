@@ -32,7 +32,7 @@ class Versions:
         self._transport = transport
 
     def __call__(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Sequence[dict[str, Any]]:
-        """Versions as flat rows, newest first, for a table: ``pandas.DataFrame(registry.versions("fraud"))``.
+        """Return versions as flat rows, newest first, as for ``pandas.DataFrame(registry.versions("fraud"))``.
 
         ``list`` gives the versions themselves; see ``records.rows`` for the columns.
         """
@@ -67,12 +67,12 @@ class Versions:
         return cast(RegisteredView, records.of(RegisteredView, again))
 
     def list(self, model: str, *, stage: Stage | None = None, state: str | None = None) -> Iterator[VersionView]:
-        """Versions, newest first."""
+        """Yield versions, newest first."""
         query = {"stage": stage, "state": state}
         return self._transport.pages(VersionView, path("models", model, "versions"), query=query)
 
     def get(self, model: str, number: int) -> VersionView:
-        """One version, also a deleted one."""
+        """Return one version, also a deleted one."""
         return self._transport.one(VersionView, "GET", _version_path(model, number))
 
     def edit(
@@ -107,14 +107,14 @@ class Versions:
         )
 
     def files(self, model: str, number: int, *, signed: bool = False) -> Iterator[FileView]:
-        """The manifest, by path; *signed*: each with the ``url`` of its bytes, as ``file_url`` gives one."""
+        """Yield the files by path; with *signed*, each with the signed ``url`` of its bytes."""
         where = _version_path(model, number, "files")
         if signed:
             return self._transport.pages(FileView, where, query={"signed": True}, most=MOST_FILES)
         return self._transport.pages(FileView, where, size=FILES_PAGE, most=MOST_FILES)
 
     def file_url(self, model: str, number: int, file: str) -> str:
-        """A signed URL of one file's bytes, good for some minutes and for whoever holds it."""
+        """Return a signed URL of one file's bytes. It is valid for some minutes, and needs no token."""
         return self._transport.location(_version_path(model, number, "files", *file.split("/")))
 
     def purge(
@@ -154,11 +154,11 @@ class Versions:
         )
 
     def metrics(self, model: str, number: int) -> Iterator[MetricView]:
-        """Every value ever recorded."""
+        """Yield every recorded value."""
         return self._transport.pages(MetricView, _version_path(model, number, "metrics"))
 
     def lineage(self, model: str, number: int) -> VersionLineageView:
-        """The run, code, environment, datasets and parents that a version came from."""
+        """Return the run, code, environment, datasets and parents of a version."""
         return self._transport.one(VersionLineageView, "GET", _version_path(model, number, "lineage"))
 
     def history(
@@ -171,12 +171,12 @@ class Versions:
         since: When | None = None,
         until: When | None = None,
     ) -> Iterator[EntryView]:
-        """What happened to one version, newest first."""
+        """Yield the history of one version, newest first."""
         query = {"action": action, "actor": actor, "since": since, "until": until}
         return self._transport.pages(EntryView, _version_path(model, number, "history"), query=query)
 
     def etag(self, model: str, number: int) -> str | None:
-        """The version's present ETag, for ``if_match``."""
+        """Return the version's current ETag, for ``if_match``."""
         with self._transport.send("GET", _version_path(model, number)) as response:
             return response.headers.get("ETag")
 

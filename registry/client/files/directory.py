@@ -44,7 +44,7 @@ class Directory:
         with self._open(parents, path) as handle:
             partial = f"{paths.UNFINISHED_PREFIX}{uuid.uuid4().hex}"
             try:
-                with _create(partial, handle) as stream:
+                with _create_unfinished(partial, handle) as stream:
                     fill(stream)
                 os.replace(partial, name, src_dir_fd=handle, dst_dir_fd=handle)
             except BaseException:
@@ -119,7 +119,7 @@ def _descend(part: str, handle: int, path: str, *, make: bool) -> int:
         raise
 
 
-def _create(name: str, handle: int) -> BinaryIO:
+def _create_unfinished(name: str, handle: int) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FOLLOW_NOTHING
     return os.fdopen(os.open(name, flags, 0o666, dir_fd=handle), "wb")
 

@@ -108,7 +108,7 @@ def pull(  # noqa: PLR0913 -- options of one command, all of them named
     fetching = Fetching(transport, version, directory, meter)
     cached = set[str]()
     with ExitStack() as open_files:
-        tasks = [_task(fetching, file, open_files) for file in missing]
+        tasks = [_fetch_task(fetching, file, open_files) for file in missing]
         if cache is not None:
             tasks = [_cached(cache, fetching, file, task, cached) for file, task in zip(missing, tasks, strict=True)]
         workers.run(tasks, jobs=jobs, meter=meter)
@@ -173,7 +173,7 @@ def _keeping(cache: DownloadCache, file: FileView, directory: Directory) -> work
     return keep
 
 
-def _task(fetching: Fetching, file: FileView, open_files: ExitStack) -> workers.Task:
+def _fetch_task(fetching: Fetching, file: FileView, open_files: ExitStack) -> workers.Task:
     """Fetch a small file in one request, a large one in ranges."""
     if file["size"] <= SPLIT:
         return lambda: fetching.whole(file)

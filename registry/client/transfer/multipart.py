@@ -58,16 +58,16 @@ class Parted:
         if self._over:
             self._delivery.meter.skip(sum(self._size(number) for number in chain(numbers, self._left)))
             return []
-        tasks = [self._task(number, target) for number, target in signed]
+        tasks = [self._part_task(number, target) for number, target in signed]
         if not tasks:
             return []
         half = len(tasks) // 2
         return [*tasks[:half], self._sign, *tasks[half:]]
 
-    def _task(self, number: int, target: Target) -> Task:
-        return lambda: self._put(number, target)
+    def _part_task(self, number: int, target: Target) -> Task:
+        return lambda: self._put_part(number, target)
 
-    def _put(self, number: int, target: Target) -> Iterable[Task]:
+    def _put_part(self, number: int, target: Target) -> Iterable[Task]:
         size = self._size(number)
         if self._over:
             self._delivery.meter.skip(size)

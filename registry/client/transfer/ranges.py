@@ -54,9 +54,9 @@ class Ranged:
     def _fetch_missing(self) -> list[Task]:
         missing = [number for number in self._numbers() if number not in self._there]
         self._open, self._whole = len(missing), False
-        return [self._task(number) for number in missing] or [self._finish]
+        return [self._range_task(number) for number in missing] or [self._finish]
 
-    def _task(self, number: int) -> Task:
+    def _range_task(self, number: int) -> Task:
         return lambda: self._fetch(number)
 
     def _fetch(self, number: int) -> Iterable[Task]:

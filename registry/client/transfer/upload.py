@@ -87,11 +87,11 @@ class _Sending:
         self.sent.append(file)
         upload_id, part_size = upload["id"], upload["part_size"]
         if part_size is None:
-            return [lambda: self._put(file, upload_id, upload["target"])]
+            return [lambda: self._put_file(file, upload_id, upload["target"])]
         parted = Parted(self._uploads, self._delivery, file, upload_id=upload_id, part_size=part_size)
         return [_about(file, parted.begin)]
 
-    def _put(self, file: Hashed, upload_id: str, target: Target | None) -> Iterable[Task]:
+    def _put_file(self, file: Hashed, upload_id: str, target: Target | None) -> Iterable[Task]:
         def renew() -> Target | None:
             return self._uploads.get(upload_id)["target"]  # without one there is nothing to send: completing tells why
 
