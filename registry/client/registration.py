@@ -70,7 +70,7 @@ class Facts(TypedDict, total=False):
     claimed: Mapping[str, Any] | None
 
 
-class SentFiles(TypedDict):
+class SentCounts(TypedDict):
     """How many files the version has, how many of them had to be sent, and the bytes that went for it."""
 
     files: int
@@ -93,7 +93,7 @@ class Registered(RegisteredView):
     directories, and the bit that makes a file executable.
     """
 
-    uploads: SentFiles
+    uploads: SentCounts
     ignored: list[str]
     dropped: Dropped
 
@@ -124,7 +124,7 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     sent = upload.send(transport, files, jobs=jobs, progress=progress)
     _ensure_model(Models(transport), model)
     view = Versions(transport).register(model, body, idempotency_key=idempotency_key)
-    uploaded: SentFiles = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
+    uploaded: SentCounts = {"files": len(files), "sent": sent.files, "sent_bytes": sent.size}
     dropped: Dropped = {
         "empty_directories": sorted(noticed.empty),
         "executable_bits": sorted(noticed.executable),
@@ -164,7 +164,7 @@ def import_from(
     """Have the registry copy the files below *source*, making the model if there is none."""
     body = {
         "source": source,
-        **_said(plain(facts)),
+        **_stated_facts(plain(facts)),
         **given(update=update or None, allow_secrets=allow_secrets or None),
     }
     if not default_ignores:
@@ -229,10 +229,10 @@ def _detect_origin(source: Path) -> Facts:
 def request_body(files: Sequence[scan.Hashed], facts: Facts) -> dict[str, Any]:
     """The body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_manifest_line(file) for file in files]
-    return {"files": manifest, **_said(facts)}
+    return {"files": manifest, **_stated_facts(facts)}
 
 
-def _said(facts: Facts) -> dict[str, Any]:
+def _stated_facts(facts: Facts) -> dict[str, Any]:
     """The facts that are given, as the request has them."""
     said = given(**facts)
     origin: Origin = said.pop("origin", {})

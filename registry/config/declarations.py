@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from registry.config.environment import Environment, variable
+from registry.config.environment import ProcessEnvironment, variable
 from registry.rules.units import size
 
 Values = Mapping[str, Any]  # of the settings that are declared before, by name
-Read = Callable[[Environment, str, Values], Any]
+Read = Callable[[ProcessEnvironment, str, Values], Any]
 _KEY = "declaration"
 
 
@@ -40,7 +40,7 @@ def number(
 ) -> Any:
     """Declare a whole number from *least* to *most*; *derive* computes the default of a process where it depends."""
 
-    def read(environment: Environment, name: str, values: Values) -> int:
+    def read(environment: ProcessEnvironment, name: str, values: Values) -> int:
         return environment.number(name, derive(values) if derive else default, least=least, most=most)
 
     return setting(read, default, shown=shown or str(default), about=about)
@@ -69,7 +69,7 @@ def choice(
 ) -> Any:
     """Declare one of several texts; *derive* computes the default of a process where it depends."""
 
-    def read(environment: Environment, name: str, values: Values) -> str:
+    def read(environment: ProcessEnvironment, name: str, values: Values) -> str:
         return environment.choice(name, choices, derive(values) if derive else default)
 
     return setting(read, default, shown=shown or f"`{default}`", about=about)
@@ -97,7 +97,7 @@ def declarations(owner: type) -> Mapping[str, Declaration]:
     return {item.name: item.metadata[_KEY] for item in fields(owner) if _KEY in item.metadata}
 
 
-def read_all(declared: Mapping[str, Declaration], environment: Environment, values: Values) -> dict[str, Any]:
+def read_all(declared: Mapping[str, Declaration], environment: ProcessEnvironment, values: Values) -> dict[str, Any]:
     """Read every declared variable; *values* are those that are known before."""
     found = dict(values)
     for is_last in (False, True):

@@ -13,7 +13,7 @@ from registry.config.rules import http_url_problem
 PREFIX = "REGISTRY_"
 
 
-class Environment:
+class ProcessEnvironment:
     """Reads single variables; collects problems by variable instead of stopping at the first one.
 
     A variable ``REGISTRY_X_FILE`` names a file that holds the value of ``REGISTRY_X``. ``dev`` is set in development

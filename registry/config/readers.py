@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from registry.config import tracking
-from registry.config.environment import Environment
+from registry.config.environment import ProcessEnvironment
 from registry.config.rules import postgres_options_problem, storage_url_problem
 from registry.config.secret import Secret, own_secret
 from registry.config.tracking import Tracking
@@ -26,12 +26,12 @@ _PORT = re.compile(r"[0-9]{1,5}\Z")
 _ADVICE = "python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes one"
 
 
-def data_dir(environment: Environment, _name: str, _values: Values) -> Path:
+def data_dir(environment: ProcessEnvironment, _name: str, _values: Values) -> Path:
     """Return the data directory, which the environment has for all others."""
     return environment.data_dir
 
 
-def database_url(environment: Environment, name: str, _values: Values) -> Secret:
+def database_url(environment: ProcessEnvironment, name: str, _values: Values) -> Secret:
     """Return the URL of the database with the driver's name; by default SQLite's in the data directory."""
     url = environment.text(name) or embedded_database(environment)
     scheme = url.split(":", 1)[0]
@@ -50,12 +50,12 @@ def database_url(environment: Environment, name: str, _values: Values) -> Secret
     return Secret("postgresql+psycopg" + url.removeprefix("postgresql") if scheme == "postgresql" else url)
 
 
-def embedded_database(environment: Environment) -> str:
+def embedded_database(environment: ProcessEnvironment) -> str:
     """Return the URL of the database in the data directory."""
     return f"sqlite:///{environment.data_dir / 'registry.db'}"
 
 
-def is_embedded(environment: Environment, values: Values) -> bool:
+def is_embedded(environment: ProcessEnvironment, values: Values) -> bool:
     """Return whether the database is the one in the data directory."""
     url: Secret = values["database_url"]
     return url.reveal() == embedded_database(environment)
@@ -67,19 +67,19 @@ def uses_sqlite(values: Values) -> bool:
     return url.reveal().startswith("sqlite")
 
 
-def database_prepared(environment: Environment, name: str, _values: Values) -> bool | None:
+def database_prepared(environment: ProcessEnvironment, name: str, _values: Values) -> bool | None:
     """Return None for prepared statements where there is no pooler in between."""
     text = environment.choice(name, ("auto", "true", "false"), "auto")
     return None if text == "auto" else text == "true"
 
 
-def storage_url(environment: Environment, name: str, _values: Values) -> str:
+def storage_url(environment: ProcessEnvironment, name: str, _values: Values) -> str:
     """Return the URL of the store; by default that of a directory below the data directory."""
     default = (environment.data_dir / "artifacts").as_uri()
     return environment.checked(name, environment.text(name) or default, storage_url_problem)
 
 
-def secret_key(environment: Environment, name: str, values: Values) -> Secret:
+def secret_key(environment: ProcessEnvironment, name: str, values: Values) -> Secret:
     """Return the secret key; with SQLite it is kept in the data directory unless the variable has it."""
     text = environment.text(name)
     if text is None and uses_sqlite(values):
@@ -91,7 +91,7 @@ def secret_key(environment: Environment, name: str, values: Values) -> Secret:
     return Secret(text or "")
 
 
-def previous_keys(environment: Environment, name: str, _values: Values) -> tuple[Secret, ...]:
+def previous_keys(environment: ProcessEnvironment, name: str, _values: Values) -> tuple[Secret, ...]:
     """Return the earlier secret keys, each once."""
     keys = (environment.text(name) or "").split()
     if any(len(key) < SECRET_LENGTH for key in keys):
@@ -101,7 +101,7 @@ def previous_keys(environment: Environment, name: str, _values: Values) -> tuple
     return tuple(map(Secret, dict.fromkeys(keys)))
 
 
-def tracking_servers(environment: Environment, name: str, _values: Values) -> tuple[Tracking, ...]:
+def tracking_servers(environment: ProcessEnvironment, name: str, _values: Values) -> tuple[Tracking, ...]:
     """Return the upstream MLflow tracking servers."""
     text = environment.text(name)
     try:
@@ -111,7 +111,7 @@ def tracking_servers(environment: Environment, name: str, _values: Values) -> tu
         return ()
 
 
-def tracing(environment: Environment, name: str, _values: Values) -> bool:
+def tracing(environment: ProcessEnvironment, name: str, _values: Values) -> bool:
     """Return whether there are traces; refuse at the start what would only be noticed when they are needed."""
     is_wanted = environment.flag(name, default=False)
     if is_wanted and not _installed("opentelemetry.exporter.otlp.proto.http"):
@@ -121,7 +121,7 @@ def tracing(environment: Environment, name: str, _values: Values) -> bool:
     return is_wanted
 
 
-def metrics_token(environment: Environment, name: str, _values: Values) -> Secret | None:
+def metrics_token(environment: ProcessEnvironment, name: str, _values: Values) -> Secret | None:
     """Return the token of /metrics."""
     token = environment.text(name)
     if token is None:
@@ -141,7 +141,7 @@ def bind_problem(bind: str, *, dev: bool) -> str | None:
     return None
 
 
-def make_data_dir(environment: Environment) -> None:
+def make_data_dir(environment: ProcessEnvironment) -> None:
     """Make the directory of the embedded database, also where no key is kept in it."""
     try:
         environment.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -150,7 +150,7 @@ def make_data_dir(environment: Environment) -> None:
         environment.note("data_dir", f"{text}; name another (--data-dir), or let this user write")
 
 
-def _require_file(environment: Environment, path: Path) -> None:
+def _require_file(environment: ProcessEnvironment, path: Path) -> None:
     """Refuse a missing database: a command in the wrong directory must not make another registry."""
     if not path.exists():
         made = "registry serve --dev or registry db upgrade makes a new one"
@@ -161,7 +161,7 @@ def _require_file(environment: Environment, path: Path) -> None:
         )
 
 
-def _kept_secret(environment: Environment, path: Path) -> str:
+def _kept_secret(environment: ProcessEnvironment, path: Path) -> str:
     try:
         found = own_secret(path) if environment.create or path.exists() else None
     except (OSError, ValueError) as error:

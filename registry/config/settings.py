@@ -22,7 +22,7 @@ from registry.config.declarations import (
     texts,
     url,
 )
-from registry.config.environment import PREFIX, Environment, variable
+from registry.config.environment import PREFIX, ProcessEnvironment, variable
 from registry.config.rules import host_problem
 from registry.config.secret import Secret
 from registry.config.tracking import Tracking
@@ -275,7 +275,7 @@ class Settings:
         directory and the secret key of the embedded default are made where they are missing; otherwise a SQLite
         database must exist. Raises SettingsError.
         """
-        environment = Environment(dev=dev, create=create, data_dir=data_dir)
+        environment = ProcessEnvironment(dev=dev, create=create, data_dir=data_dir)
         _note_unknown(environment)
         address = _with_parts(bind or environment.text("bind") or BIND, host, port)
         environment.checked("bind", address, lambda value: readers.bind_problem(value, dev=dev))
@@ -293,7 +293,7 @@ _KUBERNETES = ("REGISTRY_PORT", "REGISTRY_SERVICE_")
 _STORE_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")  # boto3's own variables
 
 
-def _note_unknown(environment: Environment) -> None:
+def _note_unknown(environment: ProcessEnvironment) -> None:
     known = VARIABLES | CLIENT_VARIABLES
     for name in os.environ:
         if not name.startswith(PREFIX) or name.startswith(_KUBERNETES):

@@ -53,9 +53,9 @@ class ImportRequest:
 
     def document(self) -> dict[str, Any]:
         """Return what is kept of the request; what is at its default is left out."""
-        snapshot = _said(self.registration.lineage, _SNAPSHOT)
-        options = _said(self, ("allow_secrets", "default_ignores", "create_model"))
-        return _said(self.registration, _REGISTRATION) | snapshot | options
+        snapshot = _as_document(self.registration.lineage, _SNAPSHOT)
+        options = _as_document(self, ("allow_secrets", "default_ignores", "create_model"))
+        return _as_document(self.registration, _REGISTRATION) | snapshot | options
 
 
 def registration_of(document: Mapping[str, Any], files: Sequence[File]) -> Registration:
@@ -117,7 +117,7 @@ def _optional(read: Callable[[Any], T], value: Any) -> T | None:
     return None if value is None else read(value)
 
 
-def _said(value: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
+def _as_document(value: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the fields of a dataclass that are not at their defaults, as JSON has them; only *names* where given."""
     wanted = [item for item in fields(value) if names is None or item.name in names]
     return {
@@ -134,7 +134,7 @@ def _is_default(item: Field[Any], value: Any) -> bool:
 
 def _json(value: Any) -> Any:
     if is_dataclass(value):
-        return _said(value)
+        return _as_document(value)
     if isinstance(value, datetime):
         return clock.wire(value)
     if isinstance(value, Enum):

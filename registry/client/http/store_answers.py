@@ -36,7 +36,7 @@ def refused(response: requests.Response) -> errors.RegistryError:
     text = foreign_answers.text(response)
     if _error_code(text) in _WRONG or foreign_answers.own_problem(response, text):
         return errors.UploadRefused(
-            f"the store refused the bytes ({_said(response, text)}).", status=response.status_code
+            f"the store refused the bytes ({_answer_text(response, text)}).", status=response.status_code
         )
     return _elsewhere(response, text, "refused the bytes")
 
@@ -47,7 +47,7 @@ def lacking(response: requests.Response) -> errors.RegistryError:
     if _error_code(text) in _GONE or (
         response.status_code in {404, 416} and foreign_answers.own_problem(response, text)
     ):
-        return errors.IntegrityError(f"its bytes are not in the store ({_said(response, text)}).")
+        return errors.IntegrityError(f"its bytes are not in the store ({_answer_text(response, text)}).")
     return _elsewhere(response, text, "sent no bytes")
 
 
@@ -59,7 +59,7 @@ def later(response: requests.Response, advice: str = "") -> errors.Unavailable |
     if kind is None:
         return None
     where = f"{urls.origin(response.url)}{network.through(response.url)}"
-    error = errors.Unavailable(f"the store at {where} answered {_said(response, text)}{advice}.")
+    error = errors.Unavailable(f"the store at {where} answered {_answer_text(response, text)}{advice}.")
     retry.mark(error, response, kind)
     return error
 
@@ -80,7 +80,7 @@ def expired(error: errors.RegistryError) -> errors.RegistryError:
 def _elsewhere(response: requests.Response, text: str, what: str) -> errors.UnexpectedReply:
     status = response.status_code
     advice = _ADVICE.get(status, _PORTAL if status < 300 else None)
-    said = _said(response, text)
+    said = _answer_text(response, text)
     if redirect := foreign_answers.moved(response):
         said, advice = f"{status}, redirecting to {redirect[0]}", redirect[1].rstrip(".")
     where = f"{urls.origin(response.url)}{network.through(response.url)}"
@@ -93,7 +93,7 @@ def _error_code(text: str) -> str | None:
     return found and found[1]
 
 
-def _said(response: requests.Response, text: str) -> str:
+def _answer_text(response: requests.Response, text: str) -> str:
     """Return the status with the reason in the body: an error code, a problem's detail, or a page's visible text."""
     problem = foreign_answers.own_problem(response, text)
     reason = _error_code(text) or (str(problem.get("detail", "")) if problem else None)
