@@ -130,7 +130,7 @@ def test_nothing_needs_to_be_set(load: Callable[..., Settings], tmp_path: Path) 
     ("name", "value"),
     [pytest.param(name, value, id=f"{name}={value[:30]}") for name, values in WRONG.items() for value in values],
 )
-def test_a_wrong_value_is_told_with_its_variable(load: Callable[..., Settings], name: str, value: str) -> None:
+def test_a_wrong_value_is_reported_with_its_variable(load: Callable[..., Settings], name: str, value: str) -> None:
     variables = {"REGISTRY_SECRET_KEY": KEY} | {name: value}
 
     found = problems(load, variables)
@@ -143,7 +143,7 @@ def test_every_variable_is_tried_here() -> None:
     assert WRONG.keys() | FREE == VARIABLES
 
 
-def test_all_mistakes_are_told_at_once(load: Callable[..., Settings]) -> None:
+def test_all_errors_are_reported_at_once(load: Callable[..., Settings]) -> None:
     variables = {name: values[0] for name, values in WRONG.items()} | {"REGISTRY_TYPO": "1", "REGISTRY_BIND_FLIE": "x"}
 
     found = problems(load, variables)

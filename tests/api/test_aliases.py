@@ -55,7 +55,7 @@ def test_a_new_alias_is_created_and_an_old_one_moved(api: Api, registry: Registr
     assert [expect(200, api.get(f"/models/fraud/versions/{n}"))["aliases"] for n in (1, 2)] == [[], ["champion"]]
 
 
-def test_history_tells_which_alias_moved_from_where_to_where(api: Api, registry: RegistryBuilder) -> None:
+def test_history_shows_which_alias_moved_from_where_to_where(api: Api, registry: RegistryBuilder) -> None:
     point(api, 1)
     point(api, 2, reason="better")
     expect(200, api.delete(f"{CHAMPION}?reason=retired"))
@@ -200,7 +200,9 @@ def test_a_registration_moves_the_aliases_that_it_names(api: Api, registry: Regi
     assert registry.model("fraud").actions()[-1] == "version.registered"
 
 
-def test_a_registration_tells_where_its_aliases_pointed_before(api: Api, registry: RegistryBuilder) -> None:
+def test_the_reply_to_a_registration_shows_where_its_aliases_pointed_before(
+    api: Api, registry: RegistryBuilder
+) -> None:
     point(api, 1)
 
     registry.model("fraud").version(aliases=["new", "champion"])

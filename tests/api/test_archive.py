@@ -97,7 +97,7 @@ def test_two_downloads_are_the_same_to_the_byte(api: Api, registry: RegistryBuil
     assert first.data == second.data
 
 
-def test_a_size_that_a_plain_header_cannot_hold_is_told_all_the_same(registry: RegistryBuilder) -> None:
+def test_a_size_that_a_plain_header_cannot_hold_is_read_back(registry: RegistryBuilder) -> None:
     created = registry.create_model()["created_at"]
     huge = archive.Member("model.bin", 9 * 1024**3, "a" * 64, "key")
     found = archive.Archive("fraud-1", [huge], datetime.fromisoformat(created))
@@ -108,7 +108,7 @@ def test_a_size_that_a_plain_header_cannot_hold_is_told_all_the_same(registry: R
     assert found.length > huge.size + len(header)
 
 
-def test_the_head_of_an_archive_tells_its_length_and_has_no_body(api: Api, registry: RegistryBuilder) -> None:
+def test_the_head_of_an_archive_has_its_length_and_no_body(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version()
 
     response = api("HEAD", ARCHIVE)

@@ -165,7 +165,7 @@ def test_both_exports_are_complete_and_oldest_first(api: Api, registry: Registry
     assert [row["body"] for row in tabled] == [entry["body"] for entry in paged]
 
 
-def test_a_row_of_the_table_tells_what_a_line_tells(api: Api, registry: RegistryBuilder) -> None:
+def test_a_row_of_the_table_has_the_values_of_a_line(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(description='of "quotes", commas,\nand lines', stage="staging")
     registry.model("fraud").move(1, "production", reason="überzeugend, “ja”")
 

@@ -186,7 +186,7 @@ def test_a_position_that_the_log_does_not_have_is_refused(
 
 
 @pytest.mark.parametrize(("query", "status"), [("after=x", 400), ("after=start&cursor=x", 422), ("after=", 422)])
-def test_a_position_that_nobody_gave_out_is_refused(api: Api, query: str, status: int) -> None:
+def test_a_position_that_was_never_returned_is_refused(api: Api, query: str, status: int) -> None:
     expect(status, api.get(f"/audit?{query}"))
 
 

@@ -154,7 +154,7 @@ def test_conditions_and_ranges_that_make_no_sense_do_no_harm(attempt: Try) -> No
     assert attempt(cases) == []
 
 
-def test_a_condition_that_nobody_would_look_at_is_refused(attempt: Try) -> None:
+def test_a_condition_that_the_view_does_not_evaluate_is_refused(attempt: Try) -> None:
     tag = [("If-Match", "{etag}")]
     cases = [
         Case(f"{method} {path}", method, path, 400, "malformed", json=body, headers=tag)
@@ -215,7 +215,7 @@ def test_every_reply_has_the_security_headers_and_a_request_id(world: World) -> 
             assert "Access-Control-Allow-Origin" not in response.headers, path
 
 
-def test_a_request_has_an_id_of_ours_beside_the_clients_own_when_that_is_harmless(api: Api) -> None:
+def test_a_request_has_our_id_and_the_clients_when_that_is_harmless(api: Api) -> None:
     sent = {name: api.get("/me", headers={"X-Request-Id": name}).headers for name in
             ("ci-41.a_B", "a" * 64, "a" * 65, "", "a b", "<x>", "a;b", "caf\xe9", api.token or "")}  # fmt: skip
 

@@ -51,7 +51,7 @@ def _a_life(api: Api, registry: RegistryBuilder) -> None:
 
 
 @pytest.mark.usefixtures("_a_life")
-def test_everything_that_happened_is_told_once(api: Api) -> None:
+def test_everything_that_happened_is_recorded_once(api: Api) -> None:
     told = actions(api)
 
     assert told == [

@@ -113,7 +113,7 @@ def test_an_instant_has_a_date_a_time_and_a_zone(attempt: Try) -> None:
     assert attempt(cases) == []
 
 
-def test_an_instant_before_everything_finds_nobody(attempt: Try, api: Api, world: World) -> None:
+def test_an_instant_before_everything_finds_no_holder(attempt: Try, api: Api, world: World) -> None:
     asked = ["/models/fraud/stages/production?as_of=", "/models/fraud/aliases/champion?as_of="]
 
     assert (

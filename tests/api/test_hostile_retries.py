@@ -183,7 +183,7 @@ def test_the_same_document_spelled_otherwise_is_the_same_request(api: Api) -> No
     assert again.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_refusal_is_not_kept_so_the_retry_is_judged_anew(api: Api, registry: RegistryBuilder) -> None:
+def test_a_refusal_is_not_stored_so_the_retry_is_evaluated_again(api: Api, registry: RegistryBuilder) -> None:
     registry.create_model()
     content = b"bytes that come late"
     line = {"path": "a", "size": len(content), "sha256": sha256(content).hexdigest()}

@@ -65,7 +65,7 @@ def test_a_last_step_that_can_be_no_file_name_is_refused_and_not_asked_for(
     [Reply(status=503), Reply(status=500), Reply(status=429), Reply(b"only a part", announced=300_000)],
     ids=["503", "500", "429", "a body that breaks off"],
 )
-def test_trouble_that_may_pass_is_told_and_the_import_is_tried_again_later(
+def test_a_temporary_error_is_shown_and_the_import_is_tried_again_later(
     importer: Importer, https: HttpsServer, trouble: Reply
 ) -> None:
     content = some_bytes()
@@ -80,7 +80,7 @@ def test_trouble_that_may_pass_is_told_and_the_import_is_tried_again_later(
     assert (done["state"], done["reason"], importer.files(1)) == ("done", None, {"a.bin": content})
 
 
-def test_a_server_that_nobody_trusts_or_that_is_not_there_is_not_read(
+def test_a_server_that_is_untrusted_or_unreachable_is_not_read(
     importer: Importer, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = importer.ask(https.serve("/models/a.bin", Reply(b"some")))

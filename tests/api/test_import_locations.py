@@ -41,7 +41,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-def test_a_location_that_is_not_allowed_is_refused_in_every_spelling_and_nobody_is_asked(
+def test_a_location_that_is_not_allowed_is_refused_in_every_spelling_without_a_request(
     start: Start, https: HttpsServer
 ) -> None:
     with listening() as ear, listening() as other:
@@ -64,7 +64,7 @@ def test_a_location_that_is_not_allowed_is_refused_in_every_spelling_and_nobody_
                 listener.accept()
 
 
-def test_the_refusal_does_not_tell_which_locations_are_allowed(importer: Importer, https: HttpsServer) -> None:
+def test_the_refusal_does_not_name_the_allowed_locations(importer: Importer, https: HttpsServer) -> None:
     refused = importer.api.post("/models/fraud/imports", {"source": "https://elsewhere.test/a.bin"})
 
     assert expect(422, refused)["errors"] == {"source": [

@@ -106,7 +106,7 @@ def test_a_file_behind_https_becomes_a_version_with_all_that_was_said_of_it(
     assert not importer.work()
 
 
-def test_the_reply_tells_where_the_import_is_followed_and_every_reader_may(
+def test_the_reply_names_the_address_of_the_import_and_every_reader_may_follow_it(
     importer: Importer, https: HttpsServer
 ) -> None:
     response = importer.api.post("/models/fraud/imports", {"source": https.serve("/models/a.bin")})
@@ -116,7 +116,7 @@ def test_the_reply_tells_where_the_import_is_followed_and_every_reader_may(
     assert followed == response.get_json()
 
 
-def test_objects_below_a_prefix_become_a_version_and_those_beside_it_do_not(
+def test_objects_below_a_prefix_become_a_version_and_those_outside_do_not(
     start: Start, moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     importer, bucket = with_bucket(start, moto_s3, monkeypatch, "models/a")

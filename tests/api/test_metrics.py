@@ -155,7 +155,7 @@ def test_damage_is_counted(app: Flask, anonymous: Api, registry: RegistryBuilder
     assert (found["registry_blobs_damaged:corrupt"], found["registry_blobs_damaged:missing"]) == (1, 0)
 
 
-def test_the_backlog_is_told_with_the_age_of_its_oldest(
+def test_the_backlog_is_exported_with_the_age_of_its_oldest(
     app: Flask, anonymous: Api, registry: RegistryBuilder, api: Api
 ) -> None:
     registry.model("fraud").version()
@@ -169,7 +169,7 @@ def test_the_backlog_is_told_with_the_age_of_its_oldest(
     assert 3600 <= found["registry_uploads_waiting_oldest_seconds"] < 3700
 
 
-def test_workers_are_told_by_their_heartbeats(app: Flask, anonymous: Api) -> None:
+def test_workers_are_counted_by_their_heartbeats(app: Flask, anonymous: Api) -> None:
     nobody = scrape(anonymous)
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=["imports"], failing=["scrubbing"])
@@ -185,7 +185,7 @@ def test_workers_are_told_by_their_heartbeats(app: Flask, anonymous: Api) -> Non
     assert 300 <= silent["registry_worker_heartbeat_age_seconds"] < 400
 
 
-def test_audit_entries_are_told(anonymous: Api, registry: RegistryBuilder) -> None:
+def test_audit_entries_are_counted(anonymous: Api, registry: RegistryBuilder) -> None:
     before = scrape(anonymous)["registry_audit_entries_total"]
     registry.create_model("fraud")
 
@@ -236,7 +236,7 @@ def _reads_all(node: dict[str, Any]) -> bool:
     return "Relation Name" in node and not bounded
 
 
-def test_without_its_database_a_server_still_tells_what_it_counted(make_settings: Callable[..., Settings]) -> None:
+def test_without_its_database_a_server_still_exports_its_counts(make_settings: Callable[..., Settings]) -> None:
     app = create_app(make_settings("postgresql+psycopg://nobody@/nothing?host=/nonexistent"))
     api = Api(app.test_client(), None)
 
@@ -248,7 +248,7 @@ def test_without_its_database_a_server_still_tells_what_it_counted(make_settings
     assert "registry_uploads_waiting" not in found
 
 
-def test_no_name_is_told(anonymous: Api, registry: RegistryBuilder) -> None:
+def test_no_name_is_exported(anonymous: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud-detection").version()
 
     assert "fraud" not in anonymous.client.get("/metrics").get_data(as_text=True)

@@ -84,7 +84,7 @@ def test_an_edit_changes_what_it_names_and_leaves_the_rest(api: Api, registry: R
     assert edited == expect(200, api.get("/models/fraud"))
 
 
-def test_a_cleared_description_is_cleared_and_history_tells(api: Api, registry: RegistryBuilder) -> None:
+def test_a_cleared_description_is_recorded_in_history(api: Api, registry: RegistryBuilder) -> None:
     registry.create_model(description="old")
 
     edited = expect(200, api.patch("/models/fraud", {"description": "", "reason": "wrong model"}))
@@ -249,7 +249,7 @@ def test_a_new_model_of_a_deleted_name_goes_on_counting(api: Api, registry: Regi
 
 
 @pytest.mark.parametrize("name", ["fraud", "FRAUD"])
-def test_a_deleted_model_does_not_come_back_beside_its_successor(
+def test_a_deleted_model_is_not_restored_while_a_successor_has_its_name(
     api: Api, registry: RegistryBuilder, name: str
 ) -> None:
     registry.model("fraud").version()

@@ -259,7 +259,7 @@ def test_every_body_refuses_unknown_fields_in_the_document_too(document: dict[st
     assert [name for name in closed if schemas[name].get("additionalProperties") is not False] == []
 
 
-def test_every_operation_has_a_name_of_its_own(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_unique_name(document: dict[str, Any]) -> None:
     summaries = [operation["summary"] for _, _, operation in operations(document)]
 
     assert len(set(summaries)) == len(summaries)

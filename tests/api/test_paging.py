@@ -209,7 +209,7 @@ def test_a_page_has_two_hundred_items_at_most(api: Api, path: str, limit: Any, s
     assert response.status_code == status
 
 
-def test_a_page_has_fifty_items_unless_told_otherwise(api: Api, registry: RegistryBuilder) -> None:
+def test_a_page_has_fifty_items_by_default(api: Api, registry: RegistryBuilder) -> None:
     for number in range(51):
         registry.create_model(f"m{number}")
 

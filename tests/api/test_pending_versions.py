@@ -136,7 +136,7 @@ def test_a_failed_version_makes_room_for_a_good_one(
     assert expect(200, api.get("/models/fraud/versions/2"))["state"] == "ready"
 
 
-def test_bytes_that_wait_belong_to_whoever_sent_them(
+def test_bytes_that_wait_belong_to_their_sender(
     api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], large: bytes
 ) -> None:
     registry.create_model()

@@ -111,7 +111,7 @@ def test_bytes_that_the_caller_cannot_read_are_answered_as_unknown_ones(
 
 
 @pytest.mark.parametrize("hold", HELD, ids=lambda hold: hold.__name__)
-def test_whoever_sent_the_bytes_may_register_them(
+def test_the_sender_of_the_bytes_may_register_them(
     api: Api, registry: RegistryBuilder, other: Api, content: bytes, hold: Callable[[Api, RegistryBuilder, bytes], None]
 ) -> None:
     hold(api, registry, content)
@@ -133,7 +133,7 @@ def test_the_first_sender_still_may_name_bytes_that_only_a_deleted_version_has(
     assert try_to_register(api, content).status_code == 201
 
 
-def test_the_bytes_of_a_live_version_count_for_whoever_may_download_them(
+def test_the_bytes_of_a_live_version_count_for_those_who_may_download_them(
     registry: RegistryBuilder, other: Api, content: bytes
 ) -> None:
     registry.model("fraud").version(files=[registry.file(content)])

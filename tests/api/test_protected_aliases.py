@@ -196,7 +196,7 @@ def test_a_model_with_a_protected_alias_comes_back_by_those_who_may_promote(
     expect(200, api.post("/models/fraud/restore", {}))
 
 
-def test_protection_is_told_recorded_and_ended(api: Api, registry: RegistryBuilder) -> None:
+def test_protection_is_shown_recorded_and_ended(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(aliases=["champion"])
 
     done = [

@@ -73,7 +73,7 @@ def test_a_version_that_is_not_deleted_is_not_purged(api: Api, registry: Registr
     assert "only deleted versions are purged" in problem["detail"]
 
 
-def test_a_deleted_version_is_kept_for_a_time_that_the_refusal_tells(api: Api, deleted: dict[str, Any]) -> None:
+def test_the_refusal_to_purge_names_the_end_of_the_retention(api: Api, deleted: dict[str, Any]) -> None:
     problem = expect(409, purge(api, later=MONTH - timedelta(minutes=1)))
 
     assert problem["code"] == "conflict"
@@ -108,7 +108,7 @@ def test_an_admin_purges_at_once_and_the_log_says_so(
 
 
 @pytest.mark.usefixtures("deleted")
-def test_deleting_again_begins_the_time_anew(api: Api) -> None:
+def test_deleting_again_restarts_the_retention(api: Api) -> None:
     expect(200, api.post(f"{VERSION}/restore", {}))
     backdate(api.client.application, MONTH)
     expect(200, api.delete(VERSION))
@@ -189,7 +189,7 @@ def test_what_is_known_of_a_purged_version_stays_and_its_bytes_are_refused(
     assert maintenance.fsck(deep=True) == []
 
 
-def test_the_same_bytes_can_be_registered_anew(
+def test_the_same_bytes_can_be_registered_again(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
     content = uuid.uuid4().bytes

@@ -129,7 +129,7 @@ def test_update_adds_nothing_when_a_fixed_fact_differs(
     assert registry.audit_entry_count() == entries
 
 
-def test_anew_makes_another_version_and_each_is_found_again_by_its_own_facts(api: Api, first: dict[str, Any]) -> None:
+def test_anew_creates_another_version_and_each_is_found_again_by_its_facts(api: Api, first: dict[str, Any]) -> None:
     other = {**first, "metrics": {"auc": 0.95}, "aliases": []}
     assert expect(201, api.post(VERSIONS, {**other, "anew": True}))["version"]["number"] == 2
 

@@ -279,13 +279,13 @@ def test_in_an_open_lifecycle_the_latest_entrant_goes_and_the_others_stay(api: A
 
 @pytest.mark.usefixtures("three")
 @pytest.mark.parametrize("role", ["reader", "writer", "admin", "auditor"])
-def test_a_rollback_has_a_permission_of_its_own(as_role: Callable[[str], Api], role: str) -> None:
+def test_a_rollback_needs_a_separate_permission(as_role: Callable[[str], Api], role: str) -> None:
     problem = expect(403, as_role(role).post("/models/fraud/rollback", {"reason": "latency"}))
 
     assert problem["permission"] == ("version:rollback" if role in {"writer", "admin"} else "version:stage")
 
 
-def test_a_rollback_without_the_store_needs_a_permission_and_leaves_an_entry_of_its_own(
+def test_a_rollback_without_the_store_needs_a_permission_and_leaves_a_separate_entry(
     registry: RegistryBuilder, as_role: Callable[[str], Api], three: list[dict[str, Any]], storage_root: Path
 ) -> None:
     lose(storage_root, three[1]["sha256"])  # which only the store could say

@@ -113,7 +113,7 @@ def test_models_are_found_by_what_is_known_of_them(api: Api, registry: RegistryB
     assert search(api, "models", filter="name = 'spam'")["items"] == [expect(200, api.get("/models/spam"))]
 
 
-def test_a_mistake_is_told_with_its_column(api: Api) -> None:
+def test_an_error_names_its_column(api: Api) -> None:
     problem = expect(422, api.get("/search/versions", query_string={"filter": "name = 'a' AND colour = 'red'"}))
 
     assert problem["code"] == "invalid"

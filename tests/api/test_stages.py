@@ -237,7 +237,7 @@ def test_production_can_be_left_vacant_on_purpose(api: Api, registry: RegistryBu
     assert "no version of 'fraud' holds production" in expect(404, api.get("/models/fraud/stages/production"))["detail"]
 
 
-def test_both_versions_tell_that_one_took_the_others_place(api: Api, registry: RegistryBuilder) -> None:
+def test_both_versions_record_that_one_displaced_the_other(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(stage="production")
     registry.model("fraud").version(stage="staging")
 
@@ -306,7 +306,7 @@ def test_a_version_whose_bytes_are_damaged_does_not_enter_production(
     assert (registry.model("fraud").stages(), registry.audit_entry_count()) == ({1: "staging"}, before)
 
 
-def test_the_holder_is_told_with_who_put_it_there_and_why(api: Api, registry: RegistryBuilder) -> None:
+def test_the_holder_is_shown_with_who_put_it_there_and_why(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(stage="staging")
     moved = move(api, 1, "production", reason="AUC +2")
 
@@ -346,7 +346,7 @@ def test_a_deployer_polls_cheaply_until_the_holder_changes(api: Api, registry: R
 
 
 @pytest.mark.parametrize("stage", ["none", "Production", "canary"])
-def test_a_stage_that_nobody_holds_by_name_has_no_address(api: Api, registry: RegistryBuilder, stage: str) -> None:
+def test_a_stage_that_cannot_be_held_has_no_address(api: Api, registry: RegistryBuilder, stage: str) -> None:
     registry.model("fraud").version()
 
     problem = expect(404, api.get(f"/models/fraud/stages/{stage}"))

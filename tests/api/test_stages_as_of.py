@@ -67,7 +67,7 @@ def test_an_instant_is_the_same_in_every_zone(api: Api, registry: RegistryBuilde
     assert holder(api, "production", (elsewhere - TICK).isoformat()) is None
 
 
-def test_asking_before_the_first_tenure_tells_when_it_began(api: Api, registry: RegistryBuilder) -> None:
+def test_a_request_for_an_instant_before_the_first_tenure_gets_its_start(api: Api, registry: RegistryBuilder) -> None:
     registry.model("fraud").version(stage="production")
     since = expect(200, api.get("/models/fraud/stages/production"))["since"]
 

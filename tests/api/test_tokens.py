@@ -155,7 +155,7 @@ def test_the_day_of_the_last_use_is_kept(app: Flask, api: Api) -> None:
     assert listed[issued["id"]] in {day.isoformat() for day in (before, datetime.now(UTC).date())}
 
 
-def test_roles_that_nobody_can_grant_are_refused(api: Api) -> None:
+def test_roles_that_cannot_be_granted_are_refused(api: Api) -> None:
     for roles in (
         ["bootstrap"],
         ["root"],
@@ -170,7 +170,7 @@ def test_roles_that_nobody_can_grant_are_refused(api: Api) -> None:
         assert expect(422, api.post("/tokens", {"owner": "ann", "roles": roles}))["errors"].keys() == {"roles"}, roles
 
 
-def test_nobody_gets_a_token_of_the_registrys_own_accounts(api: Api) -> None:
+def test_no_token_is_issued_for_the_registrys_own_accounts(api: Api) -> None:
     for owner in ("system", "local-dev"):
         assert expect(422, api.post("/tokens", {"owner": owner, "roles": ["reader"]}))["errors"].keys() == {"owner"}
 
@@ -235,9 +235,7 @@ def test_no_bootstrap_token_is_issued_where_tokens_exist_unless_an_operator_insi
     assert as_token(api, bootstrap).get("/me").status_code == 401
 
 
-def test_a_bootstrap_token_that_was_used_in_another_request_meanwhile_is_used_up(
-    app: Flask, api: Api, bootstrap: str
-) -> None:
+def test_a_bootstrap_token_used_by_a_concurrent_request_is_used_up(app: Flask, api: Api, bootstrap: str) -> None:
     admin = {"owner": "ann", "roles": ["admin"]}
     key = {"Idempotency-Key": "first"}
     expect(201, as_token(api, bootstrap).post("/tokens", admin, headers=key))
@@ -304,7 +302,7 @@ def test_the_owner_of_a_token_that_another_account_issued_can_see_it_and_who_did
     assert expect(200, ann.get("/me"))["foreign_tokens"] == 1
 
 
-def test_the_owner_of_a_token_can_end_it_whoever_issued_it(api: Api, as_role: Callable[[str], Api]) -> None:
+def test_the_owner_of_a_token_can_revoke_it_when_another_issued_it(api: Api, as_role: Callable[[str], Api]) -> None:
     mine = expect(201, api.post("/tokens", {"owner": "ann", "roles": ["reader"]}))
     ann = as_token(api, mine["token"])
     forged = expect(201, as_role("admin").post("/tokens", {"owner": "ann", "roles": ["promoter"]}))

@@ -103,7 +103,7 @@ def test_an_unfinished_upload_is_taken_up_again(api: Api, registry: RegistryBuil
     assert expect(200, api.post(f"/uploads/{again['id']}/complete"))["state"] == "verified"
 
 
-def test_nobody_takes_up_the_upload_of_another(
+def test_the_upload_of_another_account_cannot_be_resumed(
     api: Api, registry: RegistryBuilder, as_role: Callable[[str], Api], content: bytes
 ) -> None:
     mine = announce(api, content)

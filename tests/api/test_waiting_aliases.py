@@ -72,7 +72,9 @@ def test_an_alias_added_to_a_pending_version_is_set_when_it_is_ready(
     assert waiting(app) == 0
 
 
-def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+def test_an_alias_that_was_moved_before_its_version_is_ready_stays_where_it_is(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
     registry.model("fraud").version()
     number = pending(api, registry, aliases=["champion"])
     expect(201, api.put(CHAMPION, {"version": 1}))
@@ -85,7 +87,7 @@ def test_an_alias_that_was_moved_meanwhile_stays_where_it_is(app: Flask, api: Ap
 
 
 @pytest.mark.parametrize(("role", "where"), [("writer", 1), ("promoter", 2)])
-def test_an_alias_that_was_protected_meanwhile_is_set_for_those_who_may_promote(
+def test_an_alias_that_was_protected_while_it_waited_is_set_for_those_who_may_promote(
     app: Flask, api: Api, registry: RegistryBuilder, as_role: Any, role: str, where: int
 ) -> None:
     registry.model("fraud").version(aliases=["champion"])
@@ -99,7 +101,9 @@ def test_an_alias_that_was_protected_meanwhile_is_set_for_those_who_may_promote(
     assert len(entries(api, "alias.dropped")) == (where == 1)
 
 
-def test_an_alias_whose_token_was_revoked_meanwhile_is_not_set(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+def test_an_alias_whose_token_was_revoked_while_it_waited_is_not_set(
+    app: Flask, api: Api, registry: RegistryBuilder
+) -> None:
     registry.create_model()
     made = expect(201, api.post("/tokens", {"owner": "leaver", "roles": ["writer"]}))
     leaver = Api(app.test_client(), made["token"])

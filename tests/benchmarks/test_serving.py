@@ -30,7 +30,7 @@ def test_every_call_is_answered_rightly_and_has_its_rows(tmp_path: Path, capsys:
 
 
 @pytest.mark.slow
-def test_a_large_catalogue_and_a_hot_model_stand_beside_a_small_one(
+def test_a_large_catalogue_and_a_hot_model_are_compared_with_a_small_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["--scale", "--versions", "100", "--scale-to", "200", "--hot", "20", "--rounds", "1", "--seconds", "0.02",

@@ -310,7 +310,7 @@ def test_models_and_their_tags(run_cli: CommandLine, model: str) -> None:
     assert "active" in ok(run_cli("model", "list", "--limit", "0")).out
 
 
-def test_metrics_know_their_dataset(run_cli: CommandLine, model: str, place: Place) -> None:
+def test_metrics_name_their_dataset(run_cli: CommandLine, model: str, place: Place) -> None:
     for name in ("train", "test", "other"):
         (place.cwd / f"{name}.csv").write_text(name)
     digest = "sha256:" + hashlib.sha256(b"test").hexdigest()

@@ -83,7 +83,7 @@ def test_what_the_url_says_is_kept(url: URL, run_cli: Callable[..., Result]) -> 
     assert "at no revision" in lacking.output
 
 
-def test_a_role_that_may_not_create_tables_is_told_what_it_needs(
+def test_a_role_that_may_not_create_tables_is_refused_with_the_grant_that_it_needs(
     url: URL, role: str, run_cli: Callable[..., Result]
 ) -> None:
     sql(shown(url), "REVOKE CREATE ON SCHEMA public FROM PUBLIC")
@@ -91,7 +91,9 @@ def test_a_role_that_may_not_create_tables_is_told_what_it_needs(
     assert "GRANT CREATE, USAGE ON SCHEMA" in refusal(run_cli("db", "upgrade", url=url.set(username=role)))
 
 
-def test_a_role_without_rights_is_told_how_it_gets_them(url: URL, role: str, run_cli: Callable[..., Result]) -> None:
+def test_a_role_without_rights_is_refused_with_the_grants_that_it_needs(
+    url: URL, role: str, run_cli: Callable[..., Result]
+) -> None:
     assert run_cli("db", "upgrade", url=url).exit_code == 0
 
     assert "registry db upgrade --app-role NAME" in refusal(run_cli("db", "check", url=url.set(username=role)))

@@ -291,7 +291,7 @@ def test_a_job_that_names_no_commit_has_gits(checkout: Path) -> None:
     assert (github.code, github.problem) == (ON_GITHUB, None)
 
 
-def test_a_checkout_runs_no_program_of_its_own(checkout: Path, tmp_path: Path) -> None:
+def test_a_checkout_runs_none_of_its_programs(checkout: Path, tmp_path: Path) -> None:
     program = tmp_path / "monitor"
     program.write_text(f"#!/bin/sh\ntouch {tmp_path / 'ran'}\n")
     program.chmod(0o755)

@@ -74,7 +74,7 @@ def test_paths_that_earlier_releases_took_are_written_when_they_are_allowed(
     assert client.verify(tmp_path / "out", "fraud:1").extra == ()
 
 
-def test_the_command_line_pulls_them_only_when_told_to(
+def test_the_command_line_pulls_them_only_with_the_option(
     registry: FakeRegistry,
     store: FakeStore,
     tmp_path: Path,

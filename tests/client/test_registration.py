@@ -146,7 +146,7 @@ def test_what_answers_in_place_of_the_store_is_named_with_the_remedy(
         client.register("fraud", source)
 
 
-def test_a_page_that_repeats_a_signed_address_shows_it_to_nobody(
+def test_an_error_page_that_repeats_a_signed_url_is_not_shown(
     store: FakeStore, client: RegistryClient, source: Path
 ) -> None:
     page = "<p>denied: https://s3.test/a?X-Amz-Signature=0123 and /transfer/secret here</p>"

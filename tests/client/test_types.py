@@ -61,5 +61,5 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("client", "server"), PAIRS, ids=[pair[0].__name__ for pair in PAIRS])
-def test_the_client_knows_every_field_that_the_server_answers(client: type, server: typing.Any) -> None:
+def test_the_client_has_every_field_that_the_server_sends(client: type, server: typing.Any) -> None:
     assert set(typing.get_type_hints(client)) == set(server._declared_fields)

@@ -18,7 +18,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_release_works_when_every_migration_that_it_does_not_know_promises_so(case: str) -> None:
+def test_a_release_is_compatible_when_every_later_migration_declares_it(case: str) -> None:
     steps, works = CASES[case]
 
     assert compatible([Step(*step) for step in steps]) == works

@@ -54,7 +54,7 @@ def test_a_registry_moves_into_a_bucket_and_is_backed_up_there(
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-def test_rotten_objects_and_rotten_copies_are_told_again_until_they_are_whole(
+def test_damaged_objects_and_copies_are_reported_until_they_are_whole(
     fleet: Fleet, source: Place, tmp_path: Path
 ) -> None:
     with fleet.caller() as caller:

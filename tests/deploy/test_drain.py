@@ -95,7 +95,7 @@ class Load:
                 time.sleep(0.01)
 
 
-def test_a_server_that_is_told_to_stop_serves_until_load_balancers_have_noticed(server: Server) -> None:
+def test_a_server_serves_after_sigterm_until_load_balancers_have_noticed(server: Server) -> None:
     load = Load(server.url)
     probe = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=PATIENCE)
     probe.request("GET", "/readyz")

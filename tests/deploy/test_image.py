@@ -98,7 +98,7 @@ def test_the_health_check_fails_on_any_other_answer(status):
     assert (checked.returncode, checked.stderr.strip()) == (1, f"/livez answered {status}")
 
 
-def test_the_health_check_fails_when_nobody_listens():
+def test_the_health_check_fails_when_no_server_listens():
     with answering(200) as port:
         pass
 

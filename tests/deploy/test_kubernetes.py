@@ -96,7 +96,7 @@ def test_there_are_a_service_a_worker_a_migration_and_a_backup() -> None:
 
 
 @pytest.mark.parametrize("folder", KUSTOMIZATIONS, ids=str)
-def test_a_kustomization_takes_every_file_beside_it_and_nothing_that_is_not_there(folder: Path) -> None:
+def test_a_kustomization_lists_every_file_of_its_directory_and_no_other(folder: Path) -> None:
     found = manifest(folder / "kustomization.yaml")
     files = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
     settings = {name for maker in found.get("configMapGenerator", []) for name in maker["envs"]}
@@ -176,7 +176,7 @@ def test_every_variable_is_a_setting(name: str, secrets: Path) -> None:
     assert ours <= VARIABLES
 
 
-def test_a_backup_is_that_of_compose_into_a_volume_of_its_own() -> None:
+def test_a_backup_is_that_of_compose_into_a_separate_volume() -> None:
     compose = manifest(DEPLOY / "compose.yaml")["services"]["backup"]
     claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod("cron-job")["volumes"]
               if "persistentVolumeClaim" in volume]  # fmt: skip

@@ -25,7 +25,7 @@ def test_the_component_refuses_to_guess_what_to_install(tmp_path: Path) -> None:
     assert "for example git+https://" in ended.stderr
 
 
-def test_the_action_installs_its_own_release_unless_told(tmp_path: Path) -> None:
+def test_the_action_installs_its_own_release_by_default(tmp_path: Path) -> None:
     step, action = ACTION["runs"]["steps"][0], str(DEPLOY / "github-action")
 
     default = installing(step["run"], tmp_path, STEP_PACKAGE="", GITHUB_ACTION_PATH=action)

@@ -68,7 +68,7 @@ def told(databases: Callable[[str], Database], make_settings: Callable[..., Sett
         db.engine.dispose()
 
 
-def test_promtool_accepts_what_a_server_tells(told: str) -> None:
+def test_promtool_accepts_the_metrics_of_a_server(told: str) -> None:
     done = subprocess.run([promtool(), "check", "metrics"], input=told, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
@@ -101,7 +101,7 @@ def test_every_query_of_the_dashboard_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["rules", "tests", "dashboard"])
-def test_every_number_that_is_asked_for_is_told(told: str, source: str) -> None:
+def test_every_metric_that_rules_and_dashboards_use_is_exported(told: str, source: str) -> None:
     asked = {
         "rules": lambda: [rule["expr"] for rule in rules()],
         "tests": lambda: [(RULES.parent / "rules_test.yml").read_text()],

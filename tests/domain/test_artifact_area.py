@@ -117,7 +117,7 @@ def test_what_is_taken_stays_within_however_often_it_is_decoded(path: str) -> No
 
 
 @pytest.mark.parametrize("path", ["versions", "versions/a", "versions/x/1/a"])
-def test_nobody_writes_where_versions_are_shown(path: str) -> None:
+def test_writes_to_the_folder_of_versions_are_refused(path: str) -> None:
     with pytest.raises(Malformed, match="never change"):
         artifact_area.require_writable(path)
 

@@ -61,7 +61,7 @@ def test_a_location_allows_itself_and_what_is_below_it(text: str, base: str) -> 
     ("https://xhost.test/a", "https://host.test/a"), ("https://host.test.x/a", "https://host.test/a"),
     ("https://host.test./a", "https://host.test/a"), ("https://host.test:0443/a", "https://host.test/a"),
 ])  # fmt: skip
-def test_a_location_allows_nothing_beside_it(text: str, base: str) -> None:
+def test_a_location_allows_nothing_outside_of_it(text: str, base: str) -> None:
     assert not locations.allowed(locations.parse(text), [locations.parse(base)])
 
 

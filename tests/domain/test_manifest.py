@@ -29,7 +29,7 @@ FILES = st.lists(
 
 
 @given(FILES, st.randoms(use_true_random=False))
-def test_the_order_in_which_files_are_told_makes_no_difference(files: list[File], random: object) -> None:
+def test_the_order_of_files_makes_no_difference(files: list[File], random: object) -> None:
     shuffled = list(files)
     random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis gives a Random
 

@@ -82,7 +82,7 @@ def test_plain_names_share_a_key_only_when_they_are_one(one: str, other: str) ->
     assert names.name_key(one.upper()) == names.name_key(one)
 
 
-def test_names_that_look_alike_but_differ_are_told_apart_by_their_key_or_are_one() -> None:
+def test_names_that_look_alike_differ_in_their_key_or_are_one() -> None:
     for _, spelling in model_names.TAKEN:
         assert names.name_key(spelling) == "fraud"
     for _, spelling in model_names.ALIKE:

@@ -69,7 +69,7 @@ def test_every_move_of_the_enforced_lifecycle_is_as_in_the_table(source: Stage, 
 
 
 @pytest.mark.parametrize(("source", "target"), PAIRS)
-def test_every_move_of_the_open_lifecycle_is_taken_and_displaces_nobody(source: Stage, target: Stage) -> None:
+def test_every_move_of_the_open_lifecycle_is_allowed_and_displaces_no_version(source: Stage, target: Stage) -> None:
     move = plan(source, target, Lifecycle.OPEN)
 
     assert (move.kind, move.displaced) == (OPEN[source, target], None)
@@ -117,7 +117,7 @@ def test_an_unverified_version_serves_only_where_the_lifecycle_is_open() -> None
         stages.plan(candidate(NONE, VersionState.UNVERIFIED), STAGING, lifecycle=Lifecycle.ENFORCED, holder=None)
 
 
-def test_the_holder_of_production_is_not_displaced_by_whoever_asks_not_to() -> None:
+def test_the_holder_of_production_is_not_displaced_when_the_request_forbids_it() -> None:
     with pytest.raises(Occupied, match="version 3 holds production"):
         stages.plan(candidate(STAGING), PRODUCTION, lifecycle=Lifecycle.ENFORCED, holder=3, displace=False)
 

@@ -171,7 +171,7 @@ documents = st.recursive(
 
 
 @given(documents)
-def test_whatever_a_server_tells_can_be_kept_or_is_left_out(told: object) -> None:
+def test_whatever_a_server_sends_can_be_stored_or_is_left_out(told: object) -> None:
     run, model = responses.run({"run": told}), responses.logged_model({"model": told})
 
     for value in (snapshots.run_of(run, None), snapshots.code_of(run), list(snapshots.datasets_of(run)), model):
@@ -268,7 +268,7 @@ def test_the_client_and_the_service_read_the_same_facts_of_a_logged_model_and_it
     assert snapshots.run_of(run, None).unmeasured == {"loss": "NaN"}
 
 
-def test_no_password_of_a_run_is_told() -> None:
+def test_no_password_of_a_run_is_shown() -> None:
     address = "https://ann:hunter2@git.test/fraud"
     named = dict.fromkeys(("mlflow.source.git.repoURL", "mlflow.gitRepoURL", "mlflow.source.name"), address)
     tags = [{"key": key, "value": value} for key, value in {**named, "team": "a b"}.items()]

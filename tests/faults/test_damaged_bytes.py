@@ -51,7 +51,7 @@ def test_what_was_damaged_before_completion_is_refused_then(
 
 
 @SHELVES
-def test_parts_that_the_store_has_dropped_are_sent_anew(service: DamageableService, invariants: Invariants) -> None:
+def test_parts_that_the_store_has_dropped_are_sent_again(service: DamageableService, invariants: Invariants) -> None:
     content = service.large if service.kind != "moto" else os.urandom(5 * MIB + 1)
     upload = service.sent(content)
     with service.app.app_context():
@@ -88,7 +88,7 @@ def test_what_was_damaged_before_a_worker_read_it_fails_the_version(
 @pytest.mark.fault("F30")
 @SHELVES
 @DAMAGED
-def test_what_was_damaged_later_is_refused_by_whoever_pulls_it(
+def test_what_was_damaged_later_is_refused_by_the_client_that_pulls_it(
     service: DamageableService, invariants: Invariants, how: str, tmp_path: Path
 ) -> None:
     content = service.small
@@ -184,7 +184,7 @@ def test_a_rollback_does_not_lead_to_lost_bytes(service: DamageableService, inva
 @pytest.mark.fault("F32")
 @SHELVES
 @DAMAGED
-def test_the_scrubber_finds_what_was_damaged_in_production_and_lets_nobody_else_refer_to_it(
+def test_the_scrubber_finds_damage_in_production_and_blocks_new_references_to_it(
     service: DamageableService, invariants: Invariants, how: str
 ) -> None:
     content = service.small

@@ -144,7 +144,7 @@ def test_a_second_registry_is_refused_though_the_store_carries_no_identity_yet(
 
 @pytest.mark.parametrize("service", ["local"], indirect=True)
 @OVER
-def test_an_older_copy_of_the_database_is_refused_until_it_is_told_apart(
+def test_an_older_copy_of_the_database_is_refused_until_it_has_a_new_identity(
     service: DamageableService,
     invariants: Invariants,
     database: Database,
@@ -237,7 +237,7 @@ def test_a_store_that_is_down_at_the_start_is_no_obstacle_and_is_claimed_later(
 
 @pytest.mark.parametrize("service", ["local"], indirect=True)
 @OVER
-def test_a_service_does_not_start_with_an_empty_store_in_place_of_its_own(
+def test_a_service_does_not_start_with_an_empty_store_in_place_of_the_configured_one(
     service: DamageableService, open_registry: Callable[..., Registry], tmp_path: Path
 ) -> None:
     service.registry.model("fraud").version(files=[service.brought(service.small)])

@@ -115,7 +115,7 @@ def is_alive(process: int) -> bool:
 
 @pytest.mark.fault("F11")
 @POSTGRES
-def test_a_killed_master_takes_its_workers_along_and_a_supervisor_starts_anew(
+def test_a_killed_master_takes_its_workers_along_and_a_supervisor_restarts_it(
     start: StartFleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fleet = start(workers=2)
@@ -142,7 +142,7 @@ def supervise(fleet: Fleet) -> None:
 
 @pytest.mark.fault("F12")
 @POSTGRES
-def test_a_service_that_is_told_to_stop_ends_what_it_has_begun_and_refuses_nobody(
+def test_a_service_completes_its_requests_after_sigterm_and_refuses_none(
     start: StartFleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fleet = start(workers=2)
@@ -156,7 +156,7 @@ def test_a_service_that_is_told_to_stop_ends_what_it_has_begun_and_refuses_nobod
 
 @pytest.mark.fault("F12")
 @POSTGRES
-def test_a_request_that_takes_long_is_answered_after_the_service_was_told_to_stop(
+def test_a_long_request_is_answered_after_sigterm(
     start: StartFleet, audit_reader: AuditReader, record_property: Record
 ) -> None:
     fleet = start()
@@ -179,7 +179,7 @@ def test_a_request_that_takes_long_is_answered_after_the_service_was_told_to_sto
 
 @pytest.mark.fault("F42")
 @SQLITE
-def test_eight_processes_write_to_one_sqlite_while_somebody_reads_for_long(
+def test_eight_processes_write_to_one_sqlite_during_a_long_read(
     start: StartFleet, audit_reader: AuditReader, database: Database, record_property: Record
 ) -> None:
     fleet = start(workers=WRITERS, threads=1)

@@ -82,7 +82,7 @@ def test_a_worker_without_its_master_frees_the_port_and_ends_soon(
             os.kill(worker, signal.SIGKILL)
 
 
-def test_a_worker_that_is_told_to_end_finishes_what_it_has_begun_and_takes_no_more(
+def test_a_worker_finishes_its_job_after_sigterm_and_takes_no_more(
     serve: Callable[..., GunicornServer],
 ) -> None:
     server = serve()

@@ -69,7 +69,7 @@ def test_a_client_that_closes_its_sending_side_is_answered(server: GunicornServe
     assert answer.endswith(b"GET /half 0")
 
 
-def test_a_client_that_expects_it_is_told_to_continue(server: GunicornServer) -> None:
+def test_a_client_that_expects_100_continue_receives_it(server: GunicornServer) -> None:
     with server.connect() as connection:
         head = b"PUT /a HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
         connection.sendall(head)

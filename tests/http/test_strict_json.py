@@ -92,7 +92,7 @@ def test_the_depth_has_a_limit_and_it_is_exact() -> None:
                 strict_json.loads((opening * levels + "1" + closing * levels).encode(), values=VALUES)
 
 
-def test_integers_are_taken_as_far_as_every_reader_tells_them_apart() -> None:
+def test_integers_are_accepted_up_to_the_precision_of_every_reader() -> None:
     for taken in (2**53 - 1, -(2**53) + 1, 0, -1):
         assert strict_json.loads(str(taken).encode(), values=1) == taken
     for refused in (2**53, -(2**53), 10**17, 10**5000):

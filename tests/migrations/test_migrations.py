@@ -217,7 +217,7 @@ def test_four_processes_that_upgrade_at_once_all_succeed(empty: str) -> None:
 
 @pytest.mark.fault("F43")
 @KINDS
-def test_an_upgrade_goes_through_beside_two_that_are_killed_on_the_way(empty: str) -> None:
+def test_an_upgrade_succeeds_while_two_others_are_killed(empty: str) -> None:
     ends = upgrade_in_processes(empty, 20, 50, NEVER)
 
     assert (ends[0], ends[-1]) == (KILLED, 0)

@@ -159,7 +159,7 @@ def test_listing_costs_one_statement_however_many_files_there_are(app: Flask, ar
     assert len([statement for statement in seen if "artifacts" in statement]) == 1
 
 
-def test_deleting_a_folder_deletes_what_is_in_it_and_nothing_beside_it(
+def test_deleting_a_folder_deletes_its_content_and_nothing_else(
     artifact_area: ArtifactArea, registry: RegistryBuilder
 ) -> None:
     for path in ("m/a", "m/b/c", "m0", "mm/a", "n"):
@@ -242,7 +242,7 @@ def test_who_may_read_and_who_may_write(
     assert {reply.status_code for reply in written} == {writing}
 
 
-def test_nobody_comes_in_without_a_token(app: Flask) -> None:
+def test_requests_without_a_token_are_refused(app: Flask) -> None:
     anonymous = ArtifactArea(app, None)
 
     replies = [

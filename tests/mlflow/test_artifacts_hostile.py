@@ -169,7 +169,7 @@ def test_whatever_a_sender_calls_a_file_it_is_downloaded_and_never_shown(artifac
         assert "utf-7" not in reply.headers["Content-Type"]
 
 
-def test_arguments_that_nobody_knows_are_ignored(artifact_area: ArtifactArea) -> None:
+def test_unknown_arguments_are_ignored(artifact_area: ArtifactArea) -> None:
     assert artifact_area("PUT", f"{AREA}/artifacts/a?run_uuid=x&x=y", data=b"x").status_code == 200
     assert artifact_area("GET", f"{AREA}/artifacts?path=&x=y&path=b").get_json() == {
         "files": [{"path": "a", "is_dir": False, "file_size": 1}]

@@ -250,7 +250,7 @@ def test_an_upload_that_is_given_up_leaves_nothing(parted: Parted) -> None:
 
 
 @moto
-def test_the_collector_knows_what_is_arriving_and_what_has_arrived(parted: Parted) -> None:
+def test_the_collector_spares_uploads_in_progress_and_completed_ones(parted: Parted) -> None:
     begun = parted.begin()
     told = parted.send(begun)
 
@@ -285,7 +285,7 @@ def test_an_upload_that_is_not_completed_in_time_is_cleared_away(parted: Parted)
 
 @moto
 @sqlite
-def test_an_object_that_nobody_knows_is_found_and_collected(parted: Parted) -> None:
+def test_an_object_without_a_row_is_found_and_collected(parted: Parted) -> None:
     store_editor = parted.service.store_editor
     assert isinstance(store_editor, S3StoreEditor)
     store_editor.write("incoming/0123", b"left behind")
@@ -355,7 +355,7 @@ def test_what_is_larger_than_a_file_may_be_is_not_kept(
 
 @moto
 @sqlite
-def test_the_native_uploads_know_nothing_of_them(parted: Parted) -> None:
+def test_the_native_uploads_do_not_show_them(parted: Parted) -> None:
     begun, api = parted.begin(), parted.service.api
     where = f"/uploads/{begun['upload_id']}"
 

@@ -129,7 +129,7 @@ def test_files_at_two_places_are_not_taken_for_one_logged_model(
     assert mlflow_api.registry.model("fraud").register(source=f"mlflow-artifacts:/{sent}")["status"] == "READY"
 
 
-def test_whoever_may_download_may_register_what_another_has_sent(
+def test_a_caller_that_may_download_bytes_may_register_them(
     as_role: Callable[[str], Api], artifact_area: ArtifactArea, sent: str, api: Api
 ) -> None:
     lines: list[dict[str, Any]] = [

@@ -214,7 +214,7 @@ def test_a_client_that_hangs_up_and_repeats_its_request_makes_one_version(import
     assert not importer.work()
 
 
-def test_what_no_server_knows_uses_up_no_number(importer: Importer, upstream: FakeTrackingServer) -> None:
+def test_what_no_server_has_uses_up_no_number(importer: Importer, upstream: FakeTrackingServer) -> None:
     mlflow_api = mlflow_api_as(importer)
     unknown = "m-" + "0" * 32
 

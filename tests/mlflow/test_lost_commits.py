@@ -32,7 +32,7 @@ def line(
 
 
 @pytest.mark.parametrize("delivered", [True, False])
-def test_a_version_of_which_nobody_knows_is_not_asked_for_again(
+def test_an_unknown_version_is_not_requested_again(
     line: tuple[BreakableConnection, MlflowApi, RegistryBuilder], delivered: bool
 ) -> None:
     cable, mlflow_api, registry = line
@@ -48,7 +48,9 @@ def test_a_version_of_which_nobody_knows_is_not_asked_for_again(
 
 
 @pytest.mark.fault("F15")
-def test_a_key_tells_what_became_of_a_commit(line: tuple[BreakableConnection, MlflowApi, RegistryBuilder]) -> None:
+def test_an_idempotency_key_shows_whether_a_lost_commit_succeeded(
+    line: tuple[BreakableConnection, MlflowApi, RegistryBuilder],
+) -> None:
     cable, _, registry = line
     cable.cut(delivered=True)
     key = {"Idempotency-Key": "once"}

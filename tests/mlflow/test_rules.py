@@ -87,7 +87,7 @@ def test_a_rollback_by_mlflow_needs_the_permission_to_roll_back(
     assert "version:rollback" in message
 
 
-def test_what_nobody_here_has_seen_does_not_serve(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
+def test_a_version_with_unverified_bytes_does_not_serve(mlflow_api: MlflowApi, registry: RegistryBuilder) -> None:
     registry.create_model()
     made = mlflow_api.registry.model("fraud").register(source="s3://elsewhere/model", run_id="0" * 32)
 
@@ -269,7 +269,7 @@ def test_webhooks_are_refused_as_an_unsupported_feature(mlflow_api: MlflowApi) -
     assert mlflow_api.refused("GET", "/webhooks/7")[:2] == (404, "RESOURCE_DOES_NOT_EXIST")
 
 
-def test_what_this_registry_has_not_is_told_in_json(mlflow_api: MlflowApi) -> None:
+def test_what_this_registry_lacks_is_refused_in_json(mlflow_api: MlflowApi) -> None:
     for method, path in (
         ("GET", "/experiments/get-by-name"),
         ("POST", "/runs/create"),

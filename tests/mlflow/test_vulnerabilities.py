@@ -84,7 +84,7 @@ def faces_of(app: Flask) -> dict[str, str]:
     }
 
 
-def test_a_source_is_a_text_that_nobody_opens(mlflow_api: MlflowApi, open_model: str) -> None:
+def test_a_source_is_a_text_that_is_never_opened(mlflow_api: MlflowApi, open_model: str) -> None:
     """1, 2, 5: CVE-2023-1177, 2023-6909, 2024-1483, 2024-2928, 2025-11201, 2025-52967."""
     with watching() as seen:
         for source in SOURCES:
@@ -344,7 +344,7 @@ def test_nothing_of_a_deleted_model_comes_back_with_its_name(
     assert mlflow_api.make("POST", "/registered-models/get-latest-versions", name=open_model) == {}
 
 
-def test_what_is_being_received_is_nobody_elses_to_read(
+def test_what_is_being_received_cannot_be_read_by_other_users(
     artifact_area: ArtifactArea, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """20: CVE-2022-0736, 2025-10279: what a body is spooled to has no name, or is its owner's alone."""

@@ -59,7 +59,7 @@ def test_a_media_type_may_have_a_charset(mlflow_api: MlflowApi) -> None:
     expect(200, send(mlflow_api, b'{"name": "fraud"}', media_type="application/json; charset=utf-8"))
 
 
-def test_camel_case_is_taken_but_not_beside_the_other_spelling(mlflow_api: MlflowApi) -> None:
+def test_camel_case_is_accepted_but_not_together_with_the_other_spelling(mlflow_api: MlflowApi) -> None:
     mlflow_api.registry.create_model()
     mlflow_api.registry.model("fraud").register()
     move = {"name": "fraud", "version": "1", "stage": "None", "archiveExistingVersions": False}

@@ -146,7 +146,7 @@ def test_an_upload_completed_and_aborted_at_once_never_loses_verified_bytes(
         assert caller.get(path)["state"] == ("verified" if completed.ok else "aborted")
 
 
-def test_a_name_restored_and_created_anew_at_once_belongs_to_one_model(
+def test_a_name_restored_and_created_at_once_belongs_to_one_model(
     fleet: Fleet, audit_reader: AuditReader, caller: Caller
 ) -> None:
     for _ in range(10):

@@ -57,7 +57,7 @@ def test_a_key_shows_its_digest() -> None:
     assert is_ours(key)
 
 
-def test_a_key_of_bytes_that_nobody_has_hashed_shows_no_digest_and_takes_none(store: Store) -> None:
+def test_a_key_of_unhashed_bytes_shows_no_digest_and_takes_none(store: Store) -> None:
     key = incoming_key("0b7e1a52-6d0c-4a57-9df0-000000000000")
 
     assert is_ours(key)

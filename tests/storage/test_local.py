@@ -157,7 +157,7 @@ def test_large_objects_pass_in_constant_memory(driver: LocalDriver) -> None:
         assert peak() < 5 * CHUNK
 
 
-def test_an_expired_upload_is_told_apart_from_a_forged_one(driver: LocalDriver) -> None:
+def test_an_expired_upload_is_distinguished_from_a_forged_one(driver: LocalDriver) -> None:
     blob = Blob(b"right")
 
     with pytest.raises(UploadExpired):

@@ -141,7 +141,7 @@ def test_a_server_killed_while_a_part_arrives_leaves_it_absent(driver: LocalDriv
     assert content(driver, blob) == blob.data
 
 
-def test_a_server_killed_while_a_part_is_replaced_leaves_it_absent_and_nobody_waiting(
+def test_a_server_killed_while_a_part_is_replaced_leaves_it_absent_and_no_request_waiting(
     driver: LocalDriver, tmp_path: Path
 ) -> None:
     blob = Blob(os.urandom(SIZE))
@@ -228,7 +228,7 @@ def test_parts_that_arrive_while_others_join_change_no_object(driver: LocalDrive
     assert content(driver, blob) == joined
 
 
-def test_the_sender_of_a_part_whose_upload_ends_meanwhile_is_told(driver: LocalDriver, tmp_path: Path) -> None:
+def test_the_sender_of_a_part_whose_upload_has_ended_is_refused(driver: LocalDriver, tmp_path: Path) -> None:
     blob = Blob(b"right")
     handle = begun(driver, blob)
 

@@ -182,7 +182,7 @@ def test_no_signed_header_can_be_left_out(backend: Backend, header: str) -> None
 
 
 @swift_only
-def test_a_wrong_secret_is_unavailable_and_tells_no_client_why(
+def test_a_wrong_secret_is_unavailable_without_a_reason_for_the_client(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")

@@ -83,7 +83,7 @@ def opened(server: Server) -> Iterator[Store]:
             yield Store(driver)
 
 
-def test_a_store_that_verifies_is_told_at_each_step_that_checksums_are_coming() -> None:
+def test_a_store_that_verifies_gets_the_checksum_algorithm_at_each_step() -> None:
     server = Server()
 
     with opened(server) as store:
@@ -99,7 +99,7 @@ def test_a_store_that_verifies_is_told_at_each_step_that_checksums_are_coming() 
     assert "<ChecksumSHA256>c2</ChecksumSHA256>" in joined
 
 
-def test_a_store_that_verifies_but_does_not_know_the_word_is_asked_without_it() -> None:
+def test_a_store_that_verifies_but_refuses_the_checksum_algorithm_is_used_without_it() -> None:
     server = Server(knows_algorithm=False)
 
     with opened(server) as store:

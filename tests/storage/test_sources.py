@@ -21,7 +21,7 @@ HOME = Location("https", "host.test", "models")
 
 
 @dataclass
-class DamageableService:
+class FakeSource:
     """A source in memory that notes what is opened."""
 
     found: list[SourceFile] = field(default_factory=list)
@@ -39,7 +39,7 @@ class DamageableService:
             raise StoreError("the cable came out")
 
 
-def sources(service: DamageableService, most: int = 100) -> Sources:
+def sources(service: FakeSource, most: int = 100) -> Sources:
     return Sources([HOME], lambda _: service, most=most)
 
 
@@ -51,7 +51,7 @@ def file(path: str = "a.bin", size: int | None = None) -> SourceFile:
     "text", ["https://host.test/other", "https://host.test/models/../other", "s3://bucket/models", "file:///models", ""]
 )
 def test_what_is_not_on_the_list_is_not_looked_at(text: str) -> None:
-    service = DamageableService([file()])
+    service = FakeSource([file()])
 
     with pytest.raises(Refused, match="is not below a location that this registry may fetch from"):
         sources(service).files(text)
@@ -59,8 +59,8 @@ def test_what_is_not_on_the_list_is_not_looked_at(text: str) -> None:
     assert service.opened == []
 
 
-def test_a_file_that_is_not_on_the_list_is_not_read_whoever_found_it() -> None:
-    service = DamageableService(chunks=[b"secret"])
+def test_a_file_that_is_not_on_the_list_is_never_read() -> None:
+    service = FakeSource(chunks=[b"secret"])
     found = SourceFile(Location("https", "host.test", "other/a.bin"), "a.bin")
 
     with pytest.raises(Refused, match="is not below"):
@@ -72,30 +72,30 @@ def test_a_file_that_is_not_on_the_list_is_not_read_whoever_found_it() -> None:
 @pytest.mark.parametrize("path", [path for _, path in paths.HARMFUL])
 def test_a_path_that_would_harm_who_downloads_it_is_refused(path: str) -> None:
     with pytest.raises(Refused, match="cannot be in a version"):
-        sources(DamageableService([SourceFile(HOME, path, 1)])).files(str(HOME))
+        sources(FakeSource([SourceFile(HOME, path, 1)])).files(str(HOME))
 
 
 def test_as_many_files_as_a_version_holds_are_taken_and_no_more() -> None:
     many = [file(f"{number}.bin") for number in range(10_000)]
 
-    assert len(sources(DamageableService(many)).files(str(HOME))) == 10_000
+    assert len(sources(FakeSource(many)).files(str(HOME))) == 10_000
     with pytest.raises(Refused, match="more than 10000 files"):
-        sources(DamageableService([*many, file()])).files(str(HOME))
+        sources(FakeSource([*many, file()])).files(str(HOME))
 
 
-def test_a_file_may_be_as_large_as_was_said_whether_its_size_is_told_or_seen() -> None:
-    assert sources(DamageableService([file(size=100)])).files(str(HOME)) == [file(size=100)]
+def test_the_size_limit_holds_for_announced_and_for_measured_sizes() -> None:
+    assert sources(FakeSource([file(size=100)])).files(str(HOME)) == [file(size=100)]
     with pytest.raises(Refused, match="is larger than 100 bytes"):
-        sources(DamageableService([file(size=101)])).files(str(HOME))
+        sources(FakeSource([file(size=101)])).files(str(HOME))
 
-    assert b"".join(sources(DamageableService(chunks=[b"x" * 50] * 2)).read(file())) == b"x" * 100
+    assert b"".join(sources(FakeSource(chunks=[b"x" * 50] * 2)).read(file())) == b"x" * 100
     with pytest.raises(Refused, match="is larger than 100 bytes"):
-        list(sources(DamageableService(chunks=[b"x" * 50, b"x" * 51])).read(file()))
+        list(sources(FakeSource(chunks=[b"x" * 50, b"x" * 51])).read(file()))
 
 
-def test_trouble_of_the_source_has_a_name_that_tells_nothing_of_the_network() -> None:
+def test_an_error_of_the_source_shows_nothing_of_the_network() -> None:
     with pytest.raises(Unavailable) as caught:
-        list(sources(DamageableService()).read(file()))
+        list(sources(FakeSource()).read(file()))
 
     assert caught.value.detail == "https://host.test/models/a.bin cannot be read at the moment"
 
@@ -140,7 +140,7 @@ def test_more_objects_than_fit_on_a_page_are_all_found(moto_s3: S3Server, bucket
     assert list(s3(moto_s3).read(found[0])) == []
 
 
-def test_a_server_that_is_not_there_or_knows_nobody_is_trouble_not_a_refusal(
+def test_an_unreachable_server_or_one_that_refuses_the_login_is_retried(
     monkeypatch: pytest.MonkeyPatch, bucket: str, moto_s3: S3Server
 ) -> None:
     nowhere = S3Server("http://127.0.0.1:1", "none", "none", "us-east-1")

@@ -148,7 +148,7 @@ def test_steps_that_lead_out_of_the_address_are_not_asked_for(dripping: Dripping
         Link(f"{dripping.url}/below", lambda: None).document("api/../x", "something")
 
 
-def test_nobody_there_is_no_answer() -> None:
+def test_a_closed_port_is_no_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as ear:
         url = f"http://127.0.0.1:{ear.getsockname()[1]}"
     with pytest.raises(Unavailable):

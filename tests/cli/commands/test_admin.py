@@ -57,7 +57,7 @@ def check(done: Done, name: str) -> dict[str, Any]:
     return found
 
 
-def test_gc_tells_first_and_then_deletes(
+def test_gc_lists_first_and_then_deletes(
     admin: CommandLine, maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version()
@@ -164,7 +164,7 @@ def worker(app: Flask) -> None:
         heartbeats.Pulse("worker").beat(doing=[], failing=[])
 
 
-def test_verification_tells_whole_from_falsified_from_not_covered(
+def test_verification_distinguishes_whole_falsified_and_not_covered(
     admin: CommandLine, registry: RegistryBuilder, maintenance: StoreMaintenance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.model("fraud").version(stage="production")

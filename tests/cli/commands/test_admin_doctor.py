@@ -100,7 +100,7 @@ def test_the_doctor_warns_of_names_that_look_alike(
 
 
 @pytest.mark.usefixtures("worker")
-def test_the_doctor_tells_of_work_that_no_worker_does(
+def test_the_doctor_reports_jobs_that_no_worker_does(
     admin: CommandLine, maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version()
@@ -120,7 +120,7 @@ def test_the_doctor_tells_of_work_that_no_worker_does(
     assert check(waiting, "verification")["fix"] == "Run registry worker, or more of them."
 
 
-def test_the_doctor_tells_of_damage_and_where_to_read_of_it(
+def test_the_doctor_reports_damage_and_where_to_read_about_it(
     admin: CommandLine, maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     files = [registry.file(path=f"{number}.bin") for number in range(3)]
@@ -138,7 +138,7 @@ def test_the_doctor_tells_of_damage_and_where_to_read_of_it(
     assert "1 missing (registry audit --action blob.missing)" in detail
 
 
-def test_the_doctor_tells_that_the_store_is_gone(
+def test_the_doctor_reports_that_the_store_is_gone(
     admin: CommandLine, maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version()
@@ -157,7 +157,7 @@ def test_the_doctor_tells_that_the_store_is_gone(
     assert "WRONG" in plain.out
 
 
-def test_the_doctor_tells_that_no_worker_lives_and_which_one_fails(admin: CommandLine, app: Flask) -> None:
+def test_the_doctor_reports_that_no_worker_lives_and_which_one_fails(admin: CommandLine, app: Flask) -> None:
     nobody = admin("doctor", "--json")
     with app.app_context():
         heartbeats.Pulse("worker").beat(doing=[], failing=["scrubbing"])

@@ -117,14 +117,14 @@ def test_bytes_are_fetched_as_far_as_from_the_store(
 
 
 @pytest.mark.parametrize(("token", "advice"), [(None, "registry login"), ("mrp_" + "b" * 50, "registry token create")])
-def test_a_token_that_is_none_is_told(run_cli: CommandLine, url: str, token: str | None, advice: str) -> None:
+def test_a_wrong_or_missing_token_is_reported(run_cli: CommandLine, url: str, token: str | None, advice: str) -> None:
     done = run_cli("doctor", "--url", url, "--json", *(["--token", token] if token else []))
 
     assert (done.code, wrong(done)["token"]["state"]) == (8, "wrong")
     assert advice in wrong(done)["token"]["fix"]
 
 
-def test_an_address_where_nobody_is_or_somebody_else_is_told(run_cli: CommandLine, tmp_path: Path) -> None:
+def test_an_address_without_a_server_or_with_another_one_is_reported(run_cli: CommandLine, tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))  # and does not listen
         nobody = run_cli("doctor", "--url", f"http://127.0.0.1:{probe.getsockname()[1]}", "--json")
@@ -137,7 +137,7 @@ def test_an_address_where_nobody_is_or_somebody_else_is_told(run_cli: CommandLin
     assert all(wrong(done)["address"]["fix"] for done in (nobody, other))
 
 
-def test_a_registry_that_is_not_ready_is_told_with_what_it_lacks(
+def test_a_registry_that_is_not_ready_is_reported_with_what_it_lacks(
     run_cli: CommandLine, make_settings: Callable[..., Settings]
 ) -> None:
     app = create_app(make_settings("postgresql+psycopg://nobody@/nothing?host=/nonexistent"))
@@ -176,7 +176,7 @@ def test_who_names_a_database_in_a_file_is_on_the_servers_machine(
     assert "database" in told(run_cli("doctor", "--json"))
 
 
-def test_a_certificate_is_told_that_nobody_vouches_for_and_one_that_ends_soon(
+def test_an_untrusted_certificate_and_one_that_expires_soon_are_reported(
     run_cli: CommandLine, https: HttpsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     https.serve("/readyz", Reply(READY))
@@ -200,7 +200,7 @@ def test_a_certificate_that_lasts_is_well() -> None:
     assert judge_certificate("Dec  1 12:00:00 2026 GMT", "a CA", now).state == "warning"
 
 
-def test_a_clock_that_is_wrong_is_told(run_cli: CommandLine) -> None:
+def test_a_wrong_clock_is_reported(run_cli: CommandLine) -> None:
     class Late(Handler):
         def date_time_string(self, timestamp: float | None = None) -> str:
             return f"{datetime.now(UTC) - HOUR:%a, %d %b %Y %H:%M:%S GMT}"
@@ -232,7 +232,7 @@ def test_another_minor_release_is_worth_a_warning() -> None:
         ("SET default_transaction_read_only = on", False, "nothing can be written", "at the primary"),
     ],
 )
-def test_a_postgresql_that_loses_or_refuses_writes_is_told(
+def test_a_postgresql_that_loses_or_refuses_writes_is_reported(
     postgres_server: str, make_settings: Callable[..., Settings], change: str, ok: bool, problem: str, fix: str
 ) -> None:
     url = empty_postgres(postgres_server)
@@ -244,7 +244,7 @@ def test_a_postgresql_that_loses_or_refuses_writes_is_told(
     assert (found.ok, problem in found.detail, fix in found.fix) == (ok, True, True)
 
 
-def test_more_connections_than_the_database_grants_are_told(
+def test_more_connections_than_the_database_grants_are_reported(
     postgres_server: str, make_settings: Callable[..., Settings]
 ) -> None:
     settings = make_settings(empty_postgres(postgres_server))
@@ -264,7 +264,7 @@ def engine(settings: Settings, *, pool_size: int = 1, processes: int = 1) -> Any
             db.engine.dispose()
 
 
-def test_clocks_that_disagree_are_told() -> None:
+def test_clocks_that_disagree_are_reported() -> None:
     now = datetime(2026, 11, 21, tzinfo=UTC)
 
     assert judge_clock(now, now - timedelta(seconds=2)).ok

@@ -42,7 +42,7 @@ def test_each_step_has_its_own_time() -> None:
     assert lines((0, "hash", 0, 9), (9, "hash", 9, 9), (9, "upload", 0, 9), (18, "upload", 5, 9)) == []
 
 
-def test_an_import_tells_how_much_there_is_so_far() -> None:
+def test_an_import_shows_its_progress() -> None:
     told = lines((0, "import", 0, 0), (11, "import", 22 * MIB, 0), (12, "import", 30 * MIB, 0))
 
     assert told == ["Importing: 22.0 MiB, 2.0 MiB/s"]

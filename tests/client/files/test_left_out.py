@@ -160,7 +160,7 @@ def test_what_a_version_cannot_hold_is_named(client: RegistryClient, source: Pat
     }  # fmt: skip
 
 
-def test_two_forms_of_one_name_are_told_apart(client: RegistryClient, source: Path) -> None:
+def test_two_forms_of_one_name_are_distinguished(client: RegistryClient, source: Path) -> None:
     put(source, "mod\u00e8le")
     put(source, "mode\u0300le")
 

@@ -129,7 +129,7 @@ def test_a_part_that_is_refused_is_an_error_at_once(
 
 
 @pytest.mark.parametrize("state", ["verified", "uploaded"])
-def test_an_upload_that_another_job_completed_meanwhile_is_complete(
+def test_an_upload_that_another_job_completed_is_complete(
     registry: FakeRegistry, store: FakeStore, client: RegistryClient, large: Path, state: str
 ) -> None:
     def complete(request: Request) -> Response | None:

@@ -79,7 +79,7 @@ def test_a_file_of_which_all_ranges_are_there_is_only_verified(
     assert held.fetched() == []
 
 
-def test_a_range_that_was_changed_on_the_disk_meanwhile_is_found_and_fetched_again(
+def test_a_range_that_changed_on_disk_is_found_and_fetched_again(
     held: FakeStore, client: RegistryClient, tmp_path: Path
 ) -> None:
     unfinished(tmp_path, 0, 1, content=CONTENT[::-1])
@@ -176,7 +176,7 @@ def test_two_who_fetch_the_same_file_do_not_disturb_each_other(
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_a_store_that_knows_no_ranges_sends_the_whole_once(
+def test_a_store_without_ranges_sends_the_whole_once(
     held: FakeStore, client: RegistryClient, tmp_path: Path, jobs: int
 ) -> None:
     held.ranges = False

@@ -155,7 +155,7 @@ def test_every_text_is_a_filter_or_refused(text: str) -> None:
         ("NOT " * 30 + "name = 'a'", 81, "more than 20 levels"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told_with_its_column(text: str, column: int, says: str) -> None:
+def test_an_error_names_its_column(text: str, column: int, says: str) -> None:
     with pytest.raises(Invalid) as refused:
         native.parse(keys.VERSIONS, text)
 
@@ -243,7 +243,7 @@ def test_an_order_is_keys_with_directions() -> None:
         (", ".join(["name"] * 6), "has 6 keys; at most 5 are allowed"),
     ],
 )
-def test_an_order_that_is_none_is_told_with_its_column(text: str, says: str) -> None:
+def test_an_invalid_order_is_refused_with_its_column(text: str, says: str) -> None:
     with pytest.raises(Invalid) as refused:
         native.parse_order(keys.VERSIONS, text)
 

@@ -269,7 +269,7 @@ def test_a_worker_that_lost_its_hold_writes_nothing_and_the_other_one_finishes(
     assert_imported_once(importer, asked, content)
 
 
-def test_bytes_that_a_collector_took_meanwhile_are_copied_again(
+def test_bytes_that_were_collected_during_the_import_are_copied_again(
     importer: Importer, https: HttpsServer, tmp_path: Path
 ) -> None:
     content = some_bytes()

@@ -142,7 +142,7 @@ def test_the_credentials_go_to_the_server_and_nowhere_else(
     assert "cmVhZGVyOmh1bnRlcjI" not in told
 
 
-def test_the_same_model_again_gets_a_number_of_its_own(importer: Importer) -> None:
+def test_the_same_model_again_gets_another_number(importer: Importer) -> None:
     first, second = importer.filled(SOURCE), importer.filled(SOURCE)
 
     assert (first["number"], second["number"]) == (1, 2)
@@ -150,7 +150,7 @@ def test_the_same_model_again_gets_a_number_of_its_own(importer: Importer) -> No
     assert (first["state"], second["state"]) == ("ready", "ready")
 
 
-def test_servers_are_asked_in_their_order_until_one_knows_the_model(start: Start, upstream: FakeTrackingServer) -> None:
+def test_servers_are_tried_in_their_order_until_one_has_the_model(start: Start, upstream: FakeTrackingServer) -> None:
     with running_tracking_server() as ignorant:
         ignorant.set("/", Answer(b"{}", status=404))
         importer = start(Tracking(url=ignorant.url), Tracking(url=upstream.url))
@@ -161,7 +161,7 @@ def test_servers_are_asked_in_their_order_until_one_knows_the_model(start: Start
         assert ignorant.seen == [LOGGED]
 
 
-def test_a_server_that_is_down_may_know_what_the_others_do_not(start: Start, upstream: FakeTrackingServer) -> None:
+def test_a_server_that_is_down_may_have_what_the_others_lack(start: Start, upstream: FakeTrackingServer) -> None:
     with running_tracking_server() as away:
         importer = start(Tracking(url=away.url), Tracking(url=upstream.url))
         away.set("/", Answer(status=502))
@@ -287,7 +287,9 @@ def test_what_the_server_keeps_elsewhere_comes_through_the_server(
     assert importer.files(1) == {"MLmodel": b"a: [b\n\n", "data/a b.bin": b"abc"}
 
 
-def test_a_version_that_is_deleted_meanwhile_stays_deleted(importer: Importer, upstream: FakeTrackingServer) -> None:
+def test_a_version_that_is_deleted_during_its_import_stays_deleted(
+    importer: Importer, upstream: FakeTrackingServer
+) -> None:
     importer.reserve(SOURCE)
 
     def delete(_: Any) -> Answer:

@@ -81,7 +81,7 @@ class Unreadable(LocalDriver):
 
 
 @pytest.mark.parametrize("how", DAMAGES)
-def test_damage_of_production_is_told_once_and_keeps_it_from_production(
+def test_damage_of_production_is_reported_once_and_blocks_promotion(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder, how: str
 ) -> None:
     sha256 = serve(registry, uuid.uuid4().bytes)
@@ -281,7 +281,7 @@ def test_a_blob_that_was_mended_while_it_was_read_is_not_blamed(
     assert maintenance.fsck(deep=True) == []
 
 
-def test_a_swapped_object_is_refused_at_once_though_nobody_has_looked_yet(
+def test_a_swapped_object_is_refused_before_the_scrubber_has_read_it(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
     sha256 = serve(registry, uuid.uuid4().bytes, stage="staging")

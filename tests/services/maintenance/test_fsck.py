@@ -80,7 +80,7 @@ def test_a_flipped_byte_is_found_by_reading_all_of_them(
     assert "holds sha256:" in found.detail
 
 
-def test_what_the_scrubber_found_is_told_also_without_reading(
+def test_what_the_scrubber_found_is_reported_also_without_reading(
     maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     sha256 = registry.blob(uuid.uuid4().bytes)
@@ -94,7 +94,7 @@ def test_what_the_scrubber_found_is_told_also_without_reading(
     assert maintenance.fsck(deep=True) == []
 
 
-def test_what_is_marked_is_told_by_the_scrubber_and_asked_for_again(
+def test_what_is_marked_is_reported_by_the_scrubber_and_requested_again(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
     content = uuid.uuid4().bytes

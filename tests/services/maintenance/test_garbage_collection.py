@@ -129,7 +129,7 @@ def test_a_version_that_refers_to_marked_bytes_saves_them(
     assert maintenance.object(file["sha256"])
 
 
-def test_whoever_is_told_that_bytes_are_there_has_a_grace_period_to_register_them(
+def test_a_caller_that_learns_that_bytes_exist_has_a_grace_period_to_register_them(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
     sha256 = registry.blob(uuid.uuid4().bytes)
@@ -232,7 +232,7 @@ def test_each_deletion_has_one_entry_in_a_chain_that_stays_whole(
     maintenance.audit_reader.assert_chains()
 
 
-def test_a_dry_run_writes_nothing_and_tells_what_would_be_deleted(
+def test_a_dry_run_writes_nothing_and_lists_what_would_be_deleted(
     maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version()
@@ -251,7 +251,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_would_be_deleted(
     assert maintenance.collect(grace=WEEK) == told
 
 
-def test_a_dry_run_without_grace_tells_the_same_as_the_run(
+def test_a_dry_run_without_grace_lists_the_same_as_the_run(
     maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     registry.blob(uuid.uuid4().bytes)

@@ -42,7 +42,7 @@ class Overtaken(LocalDriver):
         return found
 
 
-def test_two_collectors_at_once_delete_and_tell_of_each_thing_once(
+def test_two_collectors_at_once_delete_and_report_each_thing_once(
     maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     for _ in range(5):
@@ -61,7 +61,7 @@ def test_two_collectors_at_once_delete_and_tell_of_each_thing_once(
     maintenance.audit_reader.assert_chains()
 
 
-def test_what_another_deleted_and_a_third_marked_again_is_told_of_once(
+def test_what_one_deleted_and_another_marked_again_is_reported_once(
     maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     registry.create_model()

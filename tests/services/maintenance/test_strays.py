@@ -30,7 +30,7 @@ def late_uploads(count: int, *, like: Upload) -> Iterator[Upload]:
                      created_at=like.created_at, created_by=like.created_by, expires_at=like.expires_at)  # fmt: skip
 
 
-def test_an_object_that_no_row_knows_is_marked_waits_and_is_deleted(
+def test_an_object_without_a_row_is_marked_waits_and_is_deleted(
     maintenance: StoreMaintenance, registry: RegistryBuilder
 ) -> None:
     registry.model("fraud").version()
@@ -46,7 +46,7 @@ def test_an_object_that_no_row_knows_is_marked_waits_and_is_deleted(
     assert maintenance.rows("SELECT * FROM strays") == []
 
 
-def test_a_stray_that_a_row_comes_to_know_is_one_no_more(
+def test_a_stray_that_a_row_refers_to_later_is_no_stray(
     maintenance: StoreMaintenance, api: Api, registry: RegistryBuilder
 ) -> None:
     key = maintenance.stray(b"after a restore")
@@ -61,7 +61,7 @@ def test_a_stray_that_a_row_comes_to_know_is_one_no_more(
     assert maintenance.rows("SELECT * FROM strays") == []
 
 
-def test_a_stray_that_somebody_else_deleted_is_forgotten(maintenance: StoreMaintenance) -> None:
+def test_a_stray_that_was_deleted_elsewhere_is_forgotten(maintenance: StoreMaintenance) -> None:
     key = maintenance.stray()
     maintenance.collect(grace=WEEK)
     (maintenance.root / key).unlink()
@@ -72,7 +72,7 @@ def test_a_stray_that_somebody_else_deleted_is_forgotten(maintenance: StoreMaint
     assert (found, maintenance.rows("SELECT * FROM strays"), maintenance.actions()) == ([], [], [])
 
 
-def test_parts_of_an_upload_that_no_row_knows_are_given_up(maintenance: StoreMaintenance) -> None:
+def test_parts_of_an_upload_without_a_row_are_given_up(maintenance: StoreMaintenance) -> None:
     key = maintenance.stray()
     (maintenance.root / key).unlink()
     maintenance.store.begin_parts(key, size=10, part_size=5)

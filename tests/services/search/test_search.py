@@ -322,7 +322,7 @@ def test_a_longer_page_of_mlflows_needs_no_more_statements(app: Flask, registry:
     assert counts[0] == counts[1] == {"models": 2, "versions": 1}[kind]
 
 
-def test_the_deleted_is_found_by_nobody(app: Flask, api: Api, registry: RegistryBuilder) -> None:
+def test_deleted_models_are_found_by_no_search(app: Flask, api: Api, registry: RegistryBuilder) -> None:
     for name in ("kept", "gone"):
         registry.model(name).version()
         registry.model(name).version()
