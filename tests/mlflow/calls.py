@@ -276,6 +276,10 @@ def copies(call, client):
     call("copy of stage", client.copy_model_version, "models:/fraud/Production", "copies")
     call("copy of a copy", client.copy_model_version, "models:/copies/1", "more")
     call("copy of nothing", client.copy_model_version, "models:/fraud/99", "copies")
+    call("copy of latest", client.copy_model_version, "models:/fraud/latest", "copies")
+    call("register a version", mlflow.register_model, "models:/fraud/1", "copies", tags={"kind": "again"})
+    call("register by an alias", mlflow.register_model, "models:/fraud@champion", "copies")
+    call("register nothing", mlflow.register_model, "models:/fraud/99", "copies")
     call("copy's uri", client.get_model_version_download_uri, "more", "1")
     call("fluent register", mlflow.register_model, S3, "fluent", tags={"a": "b"})
     call("fluent register again", mlflow.register_model, S3, "fluent")
@@ -343,6 +347,33 @@ def prompts(call, client):
         call("fluent prompt alias", mlflow.set_prompt_alias, "bare", "fluent", 2)
         call("fluent prompt unalias", mlflow.delete_prompt_alias, "bare", "fluent")
     call("fluent prompts", lambda: sorted(prompt.name for prompt in mlflow.search_prompts()))
+
+
+def prompt_aliases(call, client):
+    if not hasattr(mlflow, "set_prompt_alias"):
+        return
+    load = lambda place: mlflow.load_prompt(f"prompts:/signed{place}").template  # noqa: E731 -- one line says it
+    for number in (1, 2, 3):
+        mlflow.register_prompt("signed", f"Text {number}")
+    for alias, number in (("production", 1), ("Staging", 2), ("archived", 1), ("None", 2)):
+        call(f"prompt alias {alias}", mlflow.set_prompt_alias, "signed", alias, number)
+        call(f"load by alias {alias}", load, f"@{alias}")
+    call("move prompt alias", mlflow.set_prompt_alias, "signed", "production", 2)
+    call("load by a moved alias", load, "@production")
+    for alias, number in (("latest", 1), ("v1", 1), ("12", 1), ("lost", 99)):
+        call(f"prompt alias {alias}", mlflow.set_prompt_alias, "signed", alias, number)
+    call("unalias a prompt's stage", mlflow.delete_prompt_alias, "signed", "Staging")
+    if not hasattr(client, "delete_prompt_version"):
+        return
+    call("delete prompt version with aliases", client.delete_prompt_version, "signed", "2")
+    call("load by alias of a deleted", load, "@production")
+    call("load by alias of another", load, "@archived")
+    call("prompt numbers go on", lambda: client.create_prompt_version("signed", "Text 4").version)
+    for number in ("1", "3", "4"):
+        client.delete_prompt_version("signed", number)
+    call("delete a prompt without versions", client.delete_prompt, "signed")
+    client.create_prompt("signed")
+    call("prompt number anew", lambda: client.create_prompt_version("signed", "Again").version)
 
 
 def webhooks(call, client):
@@ -414,7 +445,7 @@ def main(urls):
     for url in urls:
         call = Recorder(url)
         for part in (catalogue, versions, stages, aliases, searches, copies, deletions, prompts,
-                     webhooks, wire):  # fmt: skip
+                     prompt_aliases, webhooks, wire):  # fmt: skip
             part(call, call.client)
         sys.stdout.write(json.dumps(call.told) + "\n")
     words = ("registered_model", "model_version", "latest_versions", "prompt", "webhook")

@@ -42,6 +42,7 @@ DIFFERENCES: dict[str, tuple[str, Any]] = {
     "archive archives nobody": (NO_CRASH, "Model version transition cannot archive existing model versions because"),
     "none archives nobody": (NO_CRASH, "Model version transition cannot archive existing model versions because"),
     "alias number": (NAMES, "alias: must not be 'latest', a number"),
+    "prompt alias 12": (NAMES, "alias: must not be 'latest', a number"),
     "alias stage": (NAMES, "alias: must not be the name of a stage"),
     "alias unicode": (NAMES, "alias: must have 1 to 255 of the characters"),
     "models refuses null": (NO_CRASH, "IS NULL is not supported in this filter"),
@@ -54,6 +55,7 @@ DIFFERENCES: dict[str, tuple[str, Any]] = {
     },
     "name of 257": ("stock keeps 256 characters on all databases but SQLite", "name: must have 1 to 256 characters"),
     "release": ("it is the registry's, not MLflow's", [200, version("model-registry")]),
+    "prompt number anew": ("the numbers of a prompt go on, as those of a model", 5),
     "number anew": ("a number never means two versions, not even after the model is deleted and made anew", "6"),
 }
 

@@ -8,13 +8,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from registry.db import times
-from registry.db.models import RunRefresh
-from registry.db.session import transaction
+from registry.db.models import RunRefresh, Version
+from registry.db.session import reading, transaction
+from registry.domain import sizes
 from registry.http.context import EXTENSION
-from registry.services import audit
+from registry.services import audit, leases
 from registry.services.imports import run_refreshes
 from tests.services.imports.test_upstream import LOGGED, SOURCE, importer, server, start, upstream
 from tests.support.fake_tracking_server import MODEL, RUN, Answer, FakeTrackingServer, Query, document, pairs
@@ -122,6 +123,94 @@ def test_what_a_run_logs_after_its_model_is_added_once_when_it_has_ended(
         "version.refreshed",
         [],
     )
+    assert problems(running) == []
+
+
+def test_a_long_run_is_looked_at_ever_more_rarely_and_as_often_as_it_takes(running: Importer) -> None:
+    for _ in range(leases.MOST_ATTEMPTS + 1):
+        assert look(running)
+    with running.app.app_context():
+        begun = times.now() - timedelta(days=1)
+    assert look(running, created_at=begun)
+
+    (job,) = expect(200, running.api.get("/jobs"))["items"]
+    with running.app.app_context(), reading() as session:
+        wait = session.scalars(select(RunRefresh.due_at)).one() - times.now()
+    assert (job["state"], job["attempts"]) == ("waiting", 0)
+    assert timedelta(minutes=30) < wait <= run_refreshes.LONGEST
+
+
+def test_a_defect_of_the_registry_counts_as_an_attempt(running: Importer) -> None:
+    for _ in range(leases.MOST_ATTEMPTS + 1):
+        with running.app.app_context():
+            with transaction() as session:
+                session.execute(update(RunRefresh).values(due_at=LONG_AGO, leased_until=None))
+            assert run_refreshes.refresh_next(upstreams=None)  # type: ignore[arg-type]  # the defect
+
+    (job,) = expect(200, running.api.get("/jobs"))["items"]
+    assert (job["state"], running.version(1)["run_state"]) == ("parked", "unfinished")
+
+
+def test_a_version_whose_run_sql_has_called_finished_is_left_alone(
+    running: Importer, upstream: FakeTrackingServer
+) -> None:
+    end(upstream)
+    with running.app.app_context(), transaction() as session:
+        session.execute(update(Version).values(run_state="finished"))
+
+    assert look(running)
+
+    assert (running.version(1)["metrics"], last(running)["action"]) == ({"loss": 0.7}, "version.fetched")
+    assert "state of its run" in json.dumps(problems(running))
+
+
+def test_what_was_recorded_before_is_not_recorded_again(running: Importer, upstream: FakeTrackingServer) -> None:
+    upstream.run["info"] |= {"status": "FINISHED", "end_time": ENDED}
+
+    assert look(running)
+
+    measured = expect(200, running.api.get("/models/fraud/versions/1/metrics"))["items"]
+    assert [(one["key"], one["value"]) for one in measured] == [("loss", 0.7)]
+    entry = last(running)
+    assert entry["after"] == {"run_state": "finished", "params": 0, "metrics": 0}
+    assert entry["digests"]["lineage"].startswith("sha256:")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ({"metrics": [{"key": f"m{number}", "value": 1.0} for number in range(sizes.METRIC_KEYS)]}, "metrics"),
+        ({"params": pairs(large="x" * sizes.FACTS_BYTES)}, "in total"),
+    ],
+    ids=["metrics", "bytes"],
+)
+def test_a_run_that_ends_with_more_than_a_version_can_have_is_given_up(
+    running: Importer, upstream: FakeTrackingServer, data: dict[str, Any], reason: str
+) -> None:
+    end(upstream)
+    upstream.run["data"], upstream.model["data"] = data, {}
+
+    assert look(running)
+
+    found = running.version(1)
+    assert (found["run_state"], found["metrics"], found["params"]) == ("abandoned", {"loss": 0.7}, {"C": "0.5"})
+    assert reason in last(running)["reason"]
+    assert problems(running) == []
+
+
+def test_a_refresh_that_kills_its_worker_is_parked_until_an_operator_retries_it(
+    running: Importer, upstream: FakeTrackingServer
+) -> None:
+    end(upstream)
+    assert look(running, attempts=leases.MOST_ATTEMPTS)
+    (job,) = expect(200, running.api.get("/jobs", query_string={"state": "parked"}))["items"]
+    assert (job["kind"], running.version(1)["run_state"]) == ("refresh", "unfinished")
+    assert not look(running)
+
+    expect(200, running.api.post(f"/jobs/{job['id']}/retry"))
+
+    assert look(running)
+    assert running.version(1)["run_state"] == "finished"
     assert problems(running) == []
 
 
@@ -242,7 +331,7 @@ def test_a_run_that_does_not_end_is_given_up_with_what_it_has_logged(
     running: Importer, upstream: FakeTrackingServer
 ) -> None:
     end(upstream)
-    upstream.run["info"]["status"] = "RUNNING"
+    upstream.run["info"]["status"] = "SCHEDULED"
 
     assert look(running, **long_ago(running))
 
