@@ -90,13 +90,8 @@ def create_app(settings: Settings) -> Flask:
 def _open_gates(app: Flask) -> None:
     requests.register(app)
     converters.register(app)
-    access.register(app)
-    app.before_request(converters.refuse_unnameable)
-    app.before_request(bodies.limit)
-    app.before_request(blueprint.refuse_unknown_query)
-    app.before_request(blueprint.refuse_idle_conditions)
-    app.after_request(_secure)
-    app.after_request(access.warn_of_expiry)
+    app.before_request(_check)
+    app.after_request(_complete)
 
 
 def _add_faces(app: Flask) -> None:
@@ -116,6 +111,19 @@ def _upstream(settings: Settings, tracking: Tracking) -> Upstream:
         open_sources(replace(settings, import_sources=tracking.artifact_roots)),
         has_roots=bool(tracking.artifact_roots),
     )
+
+
+def _check() -> None:
+    """Pass a request through all gates, in one function: Flask looks at each for being a coroutine, for 1.2 us."""
+    access.admit()
+    converters.refuse_unnameable()
+    bodies.limit()
+    blueprint.refuse_unknown_query()
+    blueprint.refuse_idle_conditions()
+
+
+def _complete(response: Response) -> Response:
+    return _secure(access.warn_of_expiry(response))
 
 
 def _secure(response: Response) -> Response:

@@ -62,11 +62,11 @@ def check_declared(app: Flask) -> None:
         permission_of(app.view_functions[rule.endpoint])
 
 
-def register(app: Flask) -> None:
-    """Put the gate before every request of *app*."""
-    app.before_request(_name_request)
-    app.before_request(_check_host)
-    app.before_request(_admit)
+def admit() -> None:
+    """Before each request: name it, check its host, and identify and authorize its caller."""
+    _name_request()
+    _check_host()
+    _authorize()
 
 
 def warn_of_expiry(response: Response) -> Response:
@@ -125,7 +125,7 @@ def _check_dev() -> None:
         raise Forbidden("--dev takes writes from its own origin only", permission="local")
 
 
-def _admit() -> None:
+def _authorize() -> None:
     if request.endpoint is None:
         return  # no such address: nothing to protect
     view = current_app.view_functions[request.endpoint]
