@@ -1,4 +1,4 @@
-"""The target for a WSGI server of your own: ``gunicorn -c deploy/gunicorn.conf.py registry.wsgi:app``."""
+"""The target for another WSGI server: ``gunicorn -c deploy/gunicorn.conf.py registry.wsgi:app``."""
 
 from registry.api import metrics
 from registry.app import create_app

@@ -80,13 +80,9 @@ def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
 
 
 def _fingerprint() -> str:
+    """Return the digest of the request, equal for bodies that differ in the spelling of their JSON only."""
     parts = (request.method, request.full_path, request.headers.get("If-Match", ""))
-    told = "\n".join(parts).encode() + b"\n" + _canonical(bodies.read(request))
-    return hashlib.sha256(told).hexdigest()
-
-
-def _canonical(body: bytes) -> bytes:
-    """The body without its accidents of spelling; as it is where no view has read it and it is no JSON."""
-    with suppress(ValueError, RecursionError):
-        return json.dumps(json.loads(body), sort_keys=True).encode()
-    return body
+    body = bodies.read(request)
+    with suppress(ValueError, RecursionError):  # where no view has read the body it may be no JSON
+        body = json.dumps(json.loads(body), sort_keys=True).encode()
+    return hashlib.sha256("\n".join(parts).encode() + b"\n" + body).hexdigest()

@@ -213,7 +213,7 @@ _STORE = (
 
 
 def _store(client: RegistryClient, transport: Transport, *, may_write: bool) -> Finding:
-    """Fetch one byte of a file that there is; else see whether somebody answers where an upload would go."""
+    """Fetch one byte of a file that there is; else check that the address of an upload answers."""
     for version in client.search.versions():
         if version["state"] != "ready":
             continue
@@ -227,7 +227,7 @@ def _store(client: RegistryClient, transport: Transport, *, may_write: bool) -> 
         target = upload["target"]
         where = urls.origin(target["url"]) if target else ""
         if target:
-            transport.fetch(target["url"]).close()  # an address to PUT to: any answer says that somebody is there
+            transport.fetch(target["url"]).close()  # an address to PUT to: any answer shows that it is reachable
         return Finding("store", "ok", f"{where} answers; there is no file yet that could be fetched to see")
     finally:
         if upload["id"]:

@@ -56,7 +56,7 @@ def _one_tracking(given: Any) -> Tracking:
     if not all(isinstance(value, str) and value.isprintable() for value in texts.values()) or "url" not in given:
         raise ValueError("must have a url, and a text for each other key but artifact_roots")
     if problem := http_url_problem(url := given["url"].rstrip("/")):
-        raise ValueError(f"url {problem}: the credentials have keys of their own")
+        raise ValueError(f"url {problem}: the credentials have separate keys")
     parts = urlsplit(url)
     url = parts._replace(netloc=parts.netloc.lower()).geturl()
     if not isinstance(roots, list) or not all(isinstance(root, str) and _s3_problem(root) is None for root in roots):

@@ -97,10 +97,10 @@ def plan(
     leave_vacant: bool = False,
     displace: bool = True,
 ) -> Move:
-    """Decide whether *version* may enter *target*; the move says whom it displaces from production.
+    """Decide whether *version* may enter *target*; the move names the version that it displaces from production.
 
-    Raises IllegalTransition (with the allowed stages), NotReady, or without *displace* Occupied when there is somebody
-    to displace.
+    Raises IllegalTransition (with the allowed stages), NotReady, or without *displace* Occupied when another version
+    holds production.
     """
     if version.state is VersionState.DELETED:
         raise NotReady(f"version {version.number} is deleted; restore it before moving it")

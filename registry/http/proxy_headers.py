@@ -12,7 +12,7 @@ NAMES = frozenset(
         "x-real-ip", "x-real-port", "client-ip", "x-client-ip", "x-client-host", "x-remote-ip", "x-remote-addr",
         "x-cluster-client-ip", "x-proxyuser-ip", "x-originating-ip", "x-host", "x-scheme", "x-varnish",
         "surrogate-capability", "x-request-start", "connect-time", "total-route-time", "x-bluecoat-via",
-        # Of networks and platforms without a prefix of their own.
+        # Of networks and platforms without a separate prefix.
         "true-client-ip", "fastly-client-ip", "fastly-ff", "fastly-ssl", "do-connecting-ip", "incap-client-ip",
         "x-sucuri-clientip", "x-nf-client-connection-ip", "x-arr-log-id", "x-arr-ssl", "x-amzn-trace-id",
         "x-amz-cf-id", "x-cloud-trace-context", "x-replit-user-id", "ngrok-skip-browser-warning",

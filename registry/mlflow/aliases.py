@@ -34,7 +34,7 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
     """Remove an alias; one that is not there is no mistake."""
     with not_found.no_model(name):
         if mlflow_entities.aliased(name, validation.alias(alias)):
-            with suppress(NotFound):  # somebody else was faster
+            with suppress(NotFound):  # another request was faster
                 aliases.remove(name, alias, actor=current_actor(), protected=protected_aliases())
     return {}
 

@@ -138,7 +138,7 @@ class Store:
             raise Unavailable(f"the artifact store cannot be used: {error}", retry_after=5) from error
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
-        """Store an object of our own making, in constant memory; after any error nothing is there.
+        """Store an object that the registry made, in constant memory; after any error nothing is there.
 
         Raises UploadMismatch for bytes that are not *size* or do not have the digest in the key. What *chunks* raise
         passes unchanged.

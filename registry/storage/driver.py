@@ -150,7 +150,7 @@ class Driver(Protocol):
         """See to it that there is no such object."""
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
-        """Store an object of our own making, in constant memory.
+        """Store an object that the registry made, in constant memory.
 
         *chunks* end after *size* bytes, or raise: then nothing is there, and what they raised passes.
         """

@@ -121,7 +121,7 @@ class LocalDriver:
         self._path(key).unlink(missing_ok=True)
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
-        """Store an object of our own making, durably; after an error nothing is there."""
+        """Store an object that the registry made, durably; after an error nothing is there."""
         with self._naming_full(size), temporary(self._arriving) as (file, arriving):
             for chunk in chunks:
                 file.write(chunk)

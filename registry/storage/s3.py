@@ -169,7 +169,7 @@ class S3Driver:
             self._clients.client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
-        """Store an object of our own making, in constant memory; after an error there is none."""
+        """Store an object that the registry made, in constant memory; after an error there is none."""
         self._parts.write(key, chunks, size=size)
 
     def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
@@ -316,7 +316,7 @@ class S3Driver:
         return {"Bucket": self.bucket, "Key": self._prefix + key}
 
     def _refuses_wrong_bytes(self) -> bool:
-        """Try what an uploader could try, on objects of our own that are gone afterwards.
+        """Try what an uploader could try, on temporary objects.
 
         A refusal proves something only if right bytes are taken, so a store that takes nothing below ``probe/`` has
         proved nothing, which is safe: uploads are then read back. Raises StoreError when no answer comes.

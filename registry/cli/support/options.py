@@ -116,7 +116,7 @@ def follow_links(function: Command) -> Command:
 
 
 def wait(what: str) -> Callable[[Command], Command]:
-    """--wait/--no-wait. On a terminal somebody waits."""
+    """--wait/--no-wait. The default is to wait on a terminal."""
     return click.option(
         "--wait/--no-wait", default=None, callback=_on_a_terminal, help=f"Wait until {what}. [default: on a terminal]"
     )

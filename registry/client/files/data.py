@@ -57,7 +57,7 @@ def directory_digest(directory: Path) -> str:
     if not found:
         raise UnfitSource(f"{directory} holds no file.")
     if len(found) > MOST_FILES:
-        raise UnfitSource(f"{directory} holds more than {MOST_FILES:,} files. Give a digest of your own: NAME=sha256:…")
+        raise UnfitSource(f"{directory} holds more than {MOST_FILES:,} files. Give a digest: NAME=sha256:…")
     if unread := next((file for file in found if not file.readable), None):
         raise UnfitSource(f"{directory / unread.path}: {unread.problem}.")
     try:

@@ -88,7 +88,7 @@ class Partial:
 
     def _begin(self, head: bytes, size: int) -> None:
         os.ftruncate(self._list.fileno(), 0)
-        os.ftruncate(self._file.fileno(), 0)  # so that no byte of somebody else's is left in it
+        os.ftruncate(self._file.fileno(), 0)  # so that no byte of another file is left in it
         os.ftruncate(self._file.fileno(), size)
         os.lseek(self._list.fileno(), 0, os.SEEK_SET)
         os.write(self._list.fileno(), head)

@@ -176,7 +176,7 @@ class Transport:
         return response
 
     def _say_waiting(self, trouble: str) -> None:
-        """Announce an outage once, whichever thread's request meets it first."""
+        """Announce an outage once, for the requests of all threads."""
         if self._announce is not None and not self._announced:
             self._announced = True
             limit = f"{self._retries.outage_seconds:g} s ({retry.VARIABLE})"

@@ -90,10 +90,10 @@ def backed() -> ColumnElement[bool]:
 
 
 def lacking() -> ColumnElement[bool]:
-    """Whether a file of ``VersionFile`` has no verified bytes that whoever registered it may refer to.
+    """Return the condition that a file of ``VersionFile`` has no verified bytes that its registrant may refer to.
 
-    While his own upload of them waits to be verified, or if it was found to be something else, they may be somebody
-    else's: a name for bytes is no proof of having them.
+    Bytes of that digest may belong to another account while the registrant's own upload is not verified, or was found
+    to be different: a digest does not prove possession.
     """
     unverified = _sent_by_owner(UploadState.UPLOADED, UploadState.FAILED)
     return or_(~backed(), and_(unverified, ~_sent_by_owner(UploadState.VERIFIED)))

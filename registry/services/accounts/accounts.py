@@ -152,7 +152,7 @@ def revoke(
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
-    """A one-hour, single-use token for the first admin; None where one is out, or somebody has a token already.
+    """A one-hour, single-use token for the first admin; None where one was made, or there is a token already.
 
     With *force* (an operator on the machine asks for it) it is issued all the same. Earlier ones are revoked. Raises
     ClockImplausible when one is to be issued and cannot be dated.

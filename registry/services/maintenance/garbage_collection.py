@@ -4,8 +4,8 @@ Blobs that neither a version nor a path needs are marked in their own rows. Obje
 knows are marked as strays when they are first seen, not by their age: after a backup was restored, newer objects are
 unknown but old.
 
-Whatever is deleted is a stray while that is being done. Its row says that somebody is at it, and stays behind when he
-dies: the next collector goes on.
+An object counts as a stray while it is deleted. Its row shows that the deletion began, and remains when the collector
+ends early: the next one continues.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ def _collect_blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: boo
 
 
 def _mark_blobs(digests: Sequence[str], *, at: datetime) -> None:
-    """Note since when nobody needs them. Blobs that somebody is about to register are left for the next time."""
+    """Note since when nobody needs them. Blobs that are about to be registered are left for the next time."""
     if digests:
         with transaction() as session:
             _set_since(session, digests, Blob.unreferenced_since.is_(None), at)

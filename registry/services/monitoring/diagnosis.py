@@ -43,7 +43,7 @@ WANTED = {  # what a PostgreSQL that loses nothing has set, and what else would 
 
 
 LEAST_FREE_MIB = 256  # on SQLite's disk, below which doctor warns
-DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # somebody may mean it
+DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # an operator may have set it on purpose
 FIXES = {  # for what does not say so itself
     "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
     "migrations": "Run registry db upgrade, with the release that is to serve.",
@@ -120,7 +120,7 @@ def engine(*, pool_size: int, processes: int, path: Path | None) -> dict[str, Ch
 
 
 def workers(*, own: str) -> Check:
-    """Whether somebody does the background work; *own* says how it is started here. Raises Unavailable."""
+    """Check that a worker does the background work; *own* is the command that starts one. Raises Unavailable."""
     with reading() as session:
         known = heartbeats.workers(session)
     return judge_workers(known, own)

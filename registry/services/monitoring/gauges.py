@@ -1,6 +1,6 @@
-"""What a monitor watches, from the database: the same numbers whichever replica answers.
+"""Gauges of the database, which have the same values on every replica.
 
-No statement here reads a large table as a whole, however often somebody asks: see ``census`` for what needs that.
+No statement here reads a large table as a whole, however often it is called: see ``census`` for what needs that.
 """
 
 from __future__ import annotations

@@ -132,8 +132,9 @@ def _change_stage(
         event = audit.begin(held)
         if displaced:
             tenures.enter(unit.session, held, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
-        _apply(unit.session, held, found, decided, event)
-        if decided.changed:
+        if decided.kind is not None:
+            tenures.enter(unit.session, held, found, decided.target, decided.kind, event)
+            found.rolled_back = found.rolled_back and decided.target is not Stage.PRODUCTION
             happening = _happening(held, found, decided, displaced, terms.reason)
             audit.record(unit.session, held, event, happening, actor=actor, version=found, related=displaced)
         at = event.at
@@ -258,7 +259,7 @@ def _plan_move(
     if terms.expected_current is not UNSAID:
         stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
     decided = stages.plan(
-        _candidate(found),
+        Candidate(found.number, Stage(found.stage), VersionState(found.state), found.rolled_back),
         target,
         lifecycle=Lifecycle(held.lifecycle),
         holder=number,
@@ -266,14 +267,6 @@ def _plan_move(
         displace=terms.displace,
     )
     return decided, incumbent if decided.displaced is not None else None
-
-
-def _apply(session: Session, held: Model, found: Version, decided: Move, event: audit.Event) -> None:
-    if decided.kind is None:
-        return
-    tenures.enter(session, held, found, decided.target, decided.kind, event)
-    if decided.target is Stage.PRODUCTION:
-        found.rolled_back = False
 
 
 def _archive_beside(
@@ -416,10 +409,6 @@ def _happening(
         texts=audit.texts(reason=reason),
         facts=facts,
     )
-
-
-def _candidate(version: Version) -> Candidate:
-    return Candidate(version.number, Stage(version.stage), VersionState(version.state), version.rolled_back)
 
 
 def _refuse_deleted(held: Model) -> None:
