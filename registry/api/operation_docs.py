@@ -169,7 +169,7 @@ def _implied(operation: Operation) -> dict[str, Any]:
         "responses": responses,
     }
     parameters = _queries(view) + _headers(operation)
-    return found | ({"parameters": parameters} if parameters else {})
+    return found | {"parameters": parameters}
 
 
 def summary_of(schema: type[Schema] | Schema | None) -> str | None:
