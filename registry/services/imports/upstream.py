@@ -241,18 +241,20 @@ def _owner(followed: Followed, upstreams: Sequence[Upstream]) -> tuple[Upstream,
     if not asked:
         named = f" {followed.server}, which has the run" if followed.server else " a server that may have the run"
         raise Unavailable(f"REGISTRY_MLFLOW_TRACKING does not name{named}")
-    missing: list[NotFound] = []
+    refusals: list[RegistryError] = []
     for upstream in asked:
         try:
             return upstream, upstream.server.run(followed.run_id)
-        except NotFound as error:
-            missing.append(error)
+        except (NotFound, Conflict, Unavailable) as refusal:
+            refusals.append(refusal)
+    if doubt := next((one for one in refusals if not isinstance(one, NotFound)), None):
+        raise doubt
     for upstream in asked:
         try:
             upstream.server.check()
         except NotFound as error:
             raise Unavailable(f"{upstream.server.url} does not answer as a tracking server") from error
-    raise NotFound("; ".join(error.detail for error in missing))
+    raise NotFound("; ".join(one.detail for one in refusals))
 
 
 def _files(job: Job, known: _KnownRun) -> tuple[list[File], str | None]:

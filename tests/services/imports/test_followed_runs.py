@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from registry.config import Tracking
 from registry.http.context import EXTENSION
 from tests.services.imports.test_run_refreshes import end, look, problems
-from tests.services.imports.test_upstream import importer, server, start, upstream
+from tests.services.imports.test_upstream import Start, importer, server, start, upstream
 from tests.support.api import HOST
 from tests.support.artifact_area import AREA, ArtifactArea
 from tests.support.fake_tracking_server import MLMODEL, MODEL, RUN, FakeTrackingServer, document
 from tests.support.importer import Importer
 from tests.support.mlflow_api import MlflowApi
+from tests.support.ports import free_port
 from tests.support.replies import expect
 
 __all__ = ["importer", "server", "start", "upstream"]  # fixtures
@@ -71,6 +73,19 @@ def test_a_run_that_no_configured_server_has_is_given_up(importer: Importer, ups
     (job,) = expect(200, importer.api.get("/jobs", query_string={"state": "abandoned"}))["items"]
     assert "does not know the run" in job["reason"]
     assert problems(importer) == []
+
+
+def test_a_server_that_is_away_does_not_hide_the_one_that_has_the_run(
+    start: Start, upstream: FakeTrackingServer
+) -> None:
+    importer = start(Tracking(url=f"http://127.0.0.1:{free_port()}"), Tracking(url=upstream.url))
+    model = importer.registry.model("fraud")
+    model.version(run={"system": "mlflow", "id": RUN})
+    assert look(importer)
+    model.version(run={"system": "mlflow", "id": "f" * 32})
+    assert look(importer)
+
+    assert [importer.version(number)["run_state"] for number in (1, 2)] == ["finished", "unfinished"]
 
 
 def test_without_a_tracking_server_a_run_that_goes_on_waits_for_one(
