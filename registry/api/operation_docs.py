@@ -169,6 +169,8 @@ def _implied(operation: Operation) -> dict[str, Any]:
         "responses": responses,
     }
     parameters = _queries(view) + _headers(operation)
+    if not parameters and records(view, "arguments"):
+        return found  # it takes a body only
     return found | {"parameters": parameters}
 
 
