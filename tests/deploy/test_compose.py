@@ -1,5 +1,6 @@
 """What must hold of deploy/compose.yaml, whatever else changes in it."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -13,7 +14,7 @@ import yaml
 from moto.server import ThreadedMotoServer
 from sqlalchemy.engine import make_url
 
-from registry.config import CLIENT_VARIABLES, VARIABLES
+from registry.config import CLIENT_VARIABLES, VARIABLES, Settings
 from tests.conftest import SECRET
 from tests.support import forked_processes, tool_environments
 from tests.support.databases import empty_postgres
@@ -145,7 +146,7 @@ def test_the_migration_makes_the_role_that_the_service_connects_as_and_that_back
 @pytest.mark.parametrize("name", ["registry", "worker"])
 def test_a_container_has_the_time_that_it_takes_to_leave(name):
     text = (DEPLOY / "gunicorn.conf.py").read_text()
-    drain = int(re.search(r'"REGISTRY_DRAIN_SECONDS", (\d+)', text)[1])
+    drain = next(setting.default for setting in dataclasses.fields(Settings) if setting.name == "drain_seconds")
     graceful = int(re.search(r"^graceful_timeout = (\d+)$", text, re.M)[1])
 
     assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > drain + graceful
