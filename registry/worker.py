@@ -216,10 +216,10 @@ def _lanes(adapters: Adapters) -> list[list[Round]]:
         return scrubbing.scrub_next(store=store, interval=timedelta(seconds=settings.scrub_interval))
 
     def collect() -> bool:
-        found = list(garbage_collection.collect(store=store, grace=timedelta(seconds=settings.gc_grace)))
-        deleted = [waste for waste in found if waste.deleted]
+        collected = list(garbage_collection.collect(store=store, grace=timedelta(seconds=settings.gc_grace)))
+        deleted = [waste for waste in collected if waste.deleted]
         freed = sum(waste.size for waste in deleted)
-        log.info("collected", deleted=len(deleted), bytes=freed, waiting=len(found) - len(deleted))
+        log.info("collected", deleted=len(deleted), bytes=freed, waiting=len(collected) - len(deleted))
         return False
 
     return [

@@ -47,8 +47,8 @@ class Parser(FlaskParser):
         return req.args.to_dict()
 
     def handle_error(self, error: ValidationError, *_args: Any, **_kwargs: Any) -> NoReturn:
-        found = error.messages_dict
-        errors = next(iter(found.values())) if set(found) <= {"json", "query"} else found
+        messages = error.messages_dict
+        errors = next(iter(messages.values())) if set(messages) <= {"json", "query"} else messages
         if isinstance(errors, list):
             errors = {"_schema": errors}
         raise Invalid(f"the request breaks a rule: {_first_text(errors)}", errors=errors)

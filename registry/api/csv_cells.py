@@ -24,8 +24,8 @@ def cell(value: Any) -> Any:
     """Return *value* as the writer of a CSV file takes it; a document as JSON, which reads the same."""
     if isinstance(value, dict | list):
         text = json.dumps(value, sort_keys=True)
-        return re.sub("[;|\x7f]", lambda found: _ESCAPED[found[0]], text)
+        return re.sub("[;|\x7f]", lambda match: _ESCAPED[match[0]], text)
     if not isinstance(value, str):
         return value
-    text = _CONTROLS.sub(lambda found: escape(found[0]), value)
+    text = _CONTROLS.sub(lambda match: escape(match[0]), value)
     return ("'" if _STARTS.search(value) else "") + _FOLLOWS.sub(r"\1'", text)

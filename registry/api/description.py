@@ -58,9 +58,9 @@ class _Converter(OpenAPIConverter):
     """As apispec's; the docstring of a schema is its description."""
 
     def schema2jsonschema(self, schema: Any) -> dict[str, Any]:
-        found: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # apispec's
+        converted: dict[str, Any] = super().schema2jsonschema(schema)  # type: ignore[no-untyped-call]  # apispec's
         text = markdown(schema if isinstance(schema, type) else type(schema))
-        return ({"description": text} if text else {}) | found
+        return ({"description": text} if text else {}) | converted
 
 
 class _Plugin(MarshmallowPlugin):
@@ -107,6 +107,6 @@ def document() -> dict[str, Any]:
         for operation in part.operations:
             operation_docs.document(documented, operation)
         api.register_blueprint(documented)
-    found: dict[str, Any] = api.spec.to_dict()
-    found["components"]["schemas"].pop("PaginationMetadata")  # flask-smorest's; pages have cursors
-    return found
+    openapi: dict[str, Any] = api.spec.to_dict()
+    openapi["components"]["schemas"].pop("PaginationMetadata")  # flask-smorest's; pages have cursors
+    return openapi

@@ -29,11 +29,11 @@ def compiled(schema: Schema) -> Dump:
     parts = {key: _part(name, field) for key, (name, field) in fields_.items()}
     at_once = _at_once(fields_)
 
-    def dump(shown: Any) -> Any:
-        if at_once is not None and not isinstance(shown, dict):
+    def dump(source: Any) -> Any:
+        if at_once is not None and not isinstance(source, dict):
             with suppress(AttributeError):
-                return at_once(shown)
-        return {key: value for key, part in parts.items() if (value := part(shown)) is not missing}
+                return at_once(source)
+        return {key: value for key, part in parts.items() if (value := part(source)) is not missing}
 
     return dump
 
@@ -48,16 +48,16 @@ def _at_once(fields_: Mapping[str, tuple[str, fields.Field[Any]]]) -> Dump | Non
     plain = [(key, kind, serialize) for key, serialize in serializers.items() if (kind := _TYPES.get(serialize))]
     others = [(key, serialize) for key, serialize in serializers.items() if serialize not in _AS_THEY_ARE]
 
-    def dump(shown: Any) -> dict[str, Any]:
-        found = dict(zip(keys, get(shown), strict=True))
+    def dump(source: Any) -> dict[str, Any]:
+        values = dict(zip(keys, get(source), strict=True))
         for key, kind, serialize in plain:
-            value = found[key]
+            value = values[key]
             if type(value) is not kind and value is not None:
-                found[key] = serialize(value)
+                values[key] = serialize(value)
         for key, serialize in others:
-            if (value := found[key]) is not None:
-                found[key] = serialize(value)
-        return found
+            if (value := values[key]) is not None:
+                values[key] = serialize(value)
+        return values
 
     return dump
 
@@ -66,11 +66,11 @@ def _part(name: str, field: fields.Field[Any]) -> Dump:
     """What one field shows of an object, or ``missing``."""
     serialize = _serialize(field)
     if serialize is None:
-        return lambda shown: field.serialize(name, shown)
+        return lambda source: field.serialize(name, source)
     get, default = _get(field.attribute or name), field.dump_default
 
-    def part(shown: Any) -> Any:
-        value = get(shown)
+    def part(source: Any) -> Any:
+        value = get(source)
         if value is missing:
             value = default() if callable(default) else default
         return value if value is None or value is missing else serialize(value)
@@ -82,8 +82,8 @@ def _get(attribute: str) -> Dump:
     head, _, rest = attribute.partition(".")
     after = _get(rest) if rest else None
 
-    def get(shown: Any) -> Any:
-        value = shown.get(head, missing) if isinstance(shown, dict) else getattr(shown, head, missing)
+    def get(source: Any) -> Any:
+        value = source.get(head, missing) if isinstance(source, dict) else getattr(source, head, missing)
         return after(value) if after else value
 
     return get

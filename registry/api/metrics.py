@@ -35,11 +35,11 @@ class _DatabaseCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         try:
-            found, reachable = gauges.look(), 1
+            readings, reachable = gauges.look(), 1
         except Unavailable:
-            found, reachable = [], 0
+            readings, reachable = [], 0
         yield GaugeMetricFamily("registry_database_reachable", "1 when the database told its numbers.", value=reachable)
-        yield from map(_family, found)
+        yield from map(_family, readings)
 
 
 class _Store(Collector):
@@ -104,8 +104,8 @@ def metrics() -> Response:
 
 
 def _has(token: Secret) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    known = hmac.compare_digest(given.strip().encode(errors="replace"), token.reveal().encode())
+    scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
+    known = hmac.compare_digest(credential.strip().encode(errors="replace"), token.reveal().encode())
     return known and scheme.lower() == "bearer"
 
 

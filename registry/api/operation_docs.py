@@ -162,7 +162,7 @@ def _implied(operation: Operation) -> dict[str, Any]:
         responses[304] = UNCHANGED
     permission = str(permission_of(view))
     more = inspect.cleandoc(view.__doc__ or "").partition("\n\n")[2]
-    found: dict[str, Any] = {
+    implied: dict[str, Any] = {
         "operationId": view.__name__,
         "description": "\n\n".join(filter(None, [more, f"Needs the permission `{permission}`."])),
         "security": [{"token": [permission]}],
@@ -170,8 +170,8 @@ def _implied(operation: Operation) -> dict[str, Any]:
     }
     parameters = _queries(view) + _headers(operation)
     if not parameters and records(view, "arguments"):
-        return found  # it takes a body only
-    return found | {"parameters": parameters}
+        return implied  # it takes a body only
+    return implied | {"parameters": parameters}
 
 
 def summary_of(schema: type[Schema] | Schema | None) -> str | None:

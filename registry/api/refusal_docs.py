@@ -47,8 +47,8 @@ def refuses(*kinds: Kind, never: Iterable[Kind] = ()) -> Callable[[View], View]:
 
 def declared(view: Callable[..., Any]) -> tuple[Kind, ...]:
     """Return the refusals that the view declares."""
-    found: tuple[Kind, ...] = getattr(view, _REFUSALS, ())
-    return found
+    kinds: tuple[Kind, ...] = getattr(view, _REFUSALS, ())
+    return kinds
 
 
 def codes_of(view: Callable[..., Any]) -> frozenset[tuple[int, str]]:

@@ -116,10 +116,10 @@ class Authenticator:
 
 def _read_token(token_id: str) -> _KnownToken | None:
     asked_at = times.steady()
-    found = look_up(_TOKEN, id=token_id)
-    if not found:
+    rows = look_up(_TOKEN, id=token_id)
+    if not rows:
         return None
-    row = found[0]
+    row = rows[0]
     times.note(row.moment, asked_at=asked_at)
     roles = frozenset(map(Role, _ROLES.intersection(row.roles)))  # a later release may have granted one of its own
     actor = Actor(

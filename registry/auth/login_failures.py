@@ -99,14 +99,14 @@ class LoginFailures:
 def network(address: str) -> str:
     """Return what is counted for an address: an IPv4 address, or the /64 of an IPv6 address."""
     try:
-        found = ipaddress.ip_address(address)
+        ip_address = ipaddress.ip_address(address)
     except ValueError:
         return address[:64]
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((int(found), _IPV6_PREFIX), strict=False))
-    return str(found)
+    if isinstance(ip_address, ipaddress.IPv6Address):
+        if ip_address.ipv4_mapped:
+            return str(ip_address.ipv4_mapped)
+        return str(ipaddress.ip_network((int(ip_address), _IPV6_PREFIX), strict=False))
+    return str(ip_address)
 
 
 def _add_failures(session: Session, subjects: Sequence[Subject], period: int) -> dict[Subject, int]:

@@ -59,9 +59,9 @@ def _diagnosed(
     url: str, token: str | None, session: requests.Session, trust: Trust, *, insecure: bool, now: datetime
 ) -> Iterator[Finding]:
     if urls.confidential(url) and url.startswith("https"):
-        found = _certificate(url, trust, now)
-        yield found
-        if found.state == "wrong":
+        certificate = _certificate(url, trust, now)
+        yield certificate
+        if certificate.state == "wrong":
             return
     try:
         reply = _asked(session, f"{url}/readyz")
@@ -94,8 +94,8 @@ def _ready(reply: requests.Response, url: str) -> Finding:
     if reply.status_code == 200 and document["status"] == "ready":
         return Finding("registry", "ok", f"{url} is a registry, and ready")
     failing = [f"{name}: {check.get('detail')}" for name, check in document["checks"].items() if not check.get("ok")]
-    told = "; ".join(failing) or str(document["status"])
-    return Finding("registry", "wrong", f"{url} is a registry, but {document['status']}: {told}",
+    text = "; ".join(failing) or str(document["status"])
+    return Finding("registry", "wrong", f"{url} is a registry, but {document['status']}: {text}",
                    "Its operator should run registry doctor on its machine.")  # fmt: skip
 
 
@@ -122,10 +122,10 @@ def _certificate(url: str, trust: Trust, now: datetime) -> Finding:
 def judge_certificate(until: str, issuer: str, now: datetime) -> Finding:
     """What a trusted certificate's end (as OpenSSL writes it) means at *now*."""
     end = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
-    told = f"trusted, from {issuer}, until {end:%Y-%m-%d}"
+    text = f"trusted, from {issuer}, until {end:%Y-%m-%d}"
     if end - now < SOON:
-        return Finding("certificate", "warning", told, "The operator should renew it in time.")
-    return Finding("certificate", "ok", told)
+        return Finding("certificate", "warning", text, "The operator should renew it in time.")
+    return Finding("certificate", "ok", text)
 
 
 def _check_clock(reply: requests.Response, now: datetime) -> Finding:
@@ -154,10 +154,10 @@ def _check_release(session: requests.Session, url: str) -> Finding:
 
 def judge_release(ours: str, theirs: str) -> Finding:
     """Whether client and registry are of one minor release."""
-    told = f"client {ours}, registry {theirs}"
+    text = f"client {ours}, registry {theirs}"
     if ours.split(".")[:2] != theirs.split(".")[:2]:
-        return Finding("release", "warning", told, f"Install release {theirs}, from where this client came from.")
-    return Finding("release", "ok", told)
+        return Finding("release", "warning", text, f"Install release {theirs}, from where this client came from.")
+    return Finding("release", "ok", text)
 
 
 def _as_somebody(url: str, token: str | None, trust: Trust, *, insecure: bool, now: datetime) -> Iterator[Finding]:
@@ -193,16 +193,16 @@ def _no_token(token: str | None, error: errors.RegistryError) -> Finding:
 
 
 def _check_token(me: dict[str, Any], now: datetime) -> Finding:
-    told = f"{me['name']}, {', '.join(me['roles']) or 'without any role'}"
+    text = f"{me['name']}, {', '.join(me['roles']) or 'without any role'}"
     if me["token"] is None:
-        return Finding("token", "ok", f"none is needed here: {told}")
+        return Finding("token", "ok", f"none is needed here: {text}")
     end = datetime.fromisoformat(me["token"]["expires_at"])
-    told += f", until {end:%Y-%m-%d}"
+    text += f", until {end:%Y-%m-%d}"
     if not me["roles"]:
-        return Finding("token", "wrong", told, "Have one made that may do something: registry token create --role …")
+        return Finding("token", "wrong", text, "Have one made that may do something: registry token create --role …")
     if end - now < SOON:
-        return Finding("token", "warning", told, "Have the next one made in time: registry token create")
-    return Finding("token", "ok", told)
+        return Finding("token", "warning", text, "Have the next one made in time: registry token create")
+    return Finding("token", "ok", text)
 
 
 _ADDRESS = "Look at the name and the port, at the network, and at proxies (HTTPS_PROXY, NO_PROXY)."

@@ -153,7 +153,7 @@ def _describe_version(version: Record) -> str:
 def _describe_model(model: Record) -> str:
     latest = model["latest_version"]
     parts = [model["name"], f"latest version {latest}" if latest else "no versions"]
-    parts += [f"{stage}: {', '.join(map(str, held))}" for stage, held in model["stages"].items() if held]
+    parts += [f"{stage}: {', '.join(map(str, numbers))}" for stage, numbers in model["stages"].items() if numbers]
     parts += [f"@{alias}: {number}" for alias, number in model["aliases"].items()]
     return ", ".join(parts + ([model["state"]] if model["state"] != "active" else []))
 
@@ -167,11 +167,11 @@ def _moved(move: Record) -> str:
     return f"{would}{name} {move['source']} -> {move['target']}{displaced}"
 
 
-def _holder(held: Record) -> str:
-    what = held.get("stage") or f"@{held['alias']}"
-    actor = held["actor"]
-    until = f" until {_to_seconds(held['until'])}" if held["until"] else ""
-    return f"{held['model']}:{held['number']} {what} since {_to_seconds(held['since'])}{until}, by {actor}"
+def _holder(holder: Record) -> str:
+    what = holder.get("stage") or f"@{holder['alias']}"
+    actor = holder["actor"]
+    until = f" until {_to_seconds(holder['until'])}" if holder["until"] else ""
+    return f"{holder['model']}:{holder['number']} {what} since {_to_seconds(holder['since'])}{until}, by {actor}"
 
 
 def _describe_entry(entry: Record) -> str:

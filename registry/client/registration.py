@@ -117,8 +117,8 @@ def register(  # noqa: PLR0913 -- options of one command, all of them named
     """Register the files at *source* as a version of *model*, making the model if there is none."""
     facts = plain({**_detect_origin(source), **given(**facts)} if detect_origin else facts)
     noticed = scan.Noticed()
-    found = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
-    files = scan.hashed(found, jobs=jobs, progress=progress, parts=True)
+    found_files = selected(source, selection, allow_secrets=allow_secrets, follow_links=follow_links, noticed=noticed)
+    files = scan.hashed(found_files, jobs=jobs, progress=progress, parts=True)
     body = request_body(files, facts) | capture.missing(facts, files)
     body |= given(update=update or None, anew=new_version or None)
     sent = upload.send(transport, files, jobs=jobs, progress=progress)
@@ -143,11 +143,11 @@ def selected(
     noticed: scan.Noticed | None = None,
 ) -> list[scan.Found]:
     """The files that are to be registered. Raises UnfitSource or HoldsCredentials for any that cannot be."""
-    found = scan.scan(source, selection, follow_links=follow_links, noticed=noticed)
-    pointers.refuse(found)
+    files = scan.scan(source, selection, follow_links=follow_links, noticed=noticed)
+    pointers.refuse(files)
     if not allow_secrets:
-        credential_files.refuse(found)
-    return found
+        credential_files.refuse(files)
+    return files
 
 
 def import_from(
@@ -212,18 +212,18 @@ def _with_plain_values(run: Mapping[str, Any], special: Mapping[str, str]) -> di
     """Return a run with plain values, whose ``unmeasured`` has the metrics that are no finite number."""
     metrics, unmeasured = values.numbers(run.get("metrics") or {})
     unmeasured = {**(run.get("unmeasured") or {}), **unmeasured, **special}
-    found: dict[str, Any] = {"metrics": metrics, "unmeasured": unmeasured}
+    converted: dict[str, Any] = {"metrics": metrics, "unmeasured": unmeasured}
     for kind in ("params", "tags"):
-        found[kind] = values.texts(run.get(kind) or {}, f"run's {kind[:-1]}")
-    return {**run, **{name: value for name, value in found.items() if value or name in run}}
+        converted[kind] = values.texts(run.get(kind) or {}, f"run's {kind[:-1]}")
+    return {**run, **{name: value for name, value in converted.items() if value or name in run}}
 
 
 def _detect_origin(source: Path) -> Facts:
     """Return the run and the code around this process; log why there is no commit where there should be one."""
-    found = detect.around(source)
-    if found.problem:
-        log.warning("the commit is not recorded: %s", found.problem)
-    return {"run": found.run, "code": found.code}
+    detected = detect.around(source)
+    if detected.problem:
+        log.warning("the commit is not recorded: %s", detected.problem)
+    return {"run": detected.run, "code": detected.code}
 
 
 def request_body(files: Sequence[scan.Hashed], facts: Facts) -> dict[str, Any]:
@@ -254,8 +254,8 @@ def _ensure_model(models: Models, name: str) -> None:
 def _exists(models: Models, name: str) -> bool:
     """Return whether there is the model, live or deleted; a deleted one that never had anything in it is none."""
     try:
-        found = models.get(name)
+        model = models.get(name)
     except errors.NotFound:
         return False
-    used = found.get("latest_version", 0) is not None or found.get("description") or found.get("tags")
-    return found.get("state") != "deleted" or bool(used)
+    used = model.get("latest_version", 0) is not None or model.get("description") or model.get("tags")
+    return model.get("state") != "deleted" or bool(used)

@@ -20,7 +20,7 @@ _LIMITS = RunLimits(lineage_limits.ENTRIES, lineage_limits.PARAM_LENGTH, lineage
 def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -> Facts:
     """Return the facts of a version but those of its files. MLflow's *run* and *logged_model* may be None."""
     model = logged_for_model(logged_model).without(logged_in_run(run).unmeasured if run else {})
-    found = given(
+    run_facts = given(
         params=model.params or None,
         metrics=model.metrics or None,
         evaluations=_evaluations(model.evaluations) or None,
@@ -28,7 +28,7 @@ def facts(run: Any, logged_model: Any, *, run_id: str | None, url: str | None) -
         code=code(run) if run else None,
         datasets=list(datasets(run))[: lineage_limits.DATASETS] or None if run else None,
     )
-    return cast(Facts, found)
+    return cast(Facts, run_facts)
 
 
 def snapshot(run: Any, *, url: str | None = None) -> Run:
@@ -115,7 +115,7 @@ def _evaluations(measured: Iterable[DatasetMetric]) -> list[Evaluation]:
     for one in measured:
         group = by_dataset.pop(one.dataset_digest, [])
         by_dataset[one.dataset_digest] = [*group, one]
-    found = [
+    evaluations = [
         given(
             metrics={one.key: one.value for one in group},
             dataset_digest=digest,
@@ -123,4 +123,4 @@ def _evaluations(measured: Iterable[DatasetMetric]) -> list[Evaluation]:
         )
         for digest, group in by_dataset.items()
     ]
-    return cast(list[Evaluation], found[-lineage_limits.EVALUATIONS :])
+    return cast(list[Evaluation], evaluations[-lineage_limits.EVALUATIONS :])

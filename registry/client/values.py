@@ -60,10 +60,10 @@ def numbers(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
 
 def finite(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return metrics as numbers. Raises ValueError for one that is no finite number."""
-    found, special = numbers(values)
+    metrics, special = numbers(values)
     for key, word in special.items():
         raise ValueError(f"metric {key!r} is {word}; a metric is a finite number")
-    return found
+    return metrics
 
 
 def require_mapping(values: object, name: str) -> None:

@@ -30,32 +30,38 @@ class Declaration:
     is_last: bool = False
 
 
-def setting(read: Read | None, default: Any = MISSING, *, shown: str, about: str, is_last: bool = False) -> Any:
-    """Declare a setting; *shown* is its default and *about* its description in the documentation, as Markdown."""
-    return field(default=default, metadata={_KEY: Declaration(read, shown, about, is_last)})
+def setting(read: Read | None, default: Any = MISSING, *, default_text: str, about: str, is_last: bool = False) -> Any:
+    """Declare a setting; *default_text* is its default and *about* its description in the documentation, as Markdown."""
+    return field(default=default, metadata={_KEY: Declaration(read, default_text, about, is_last)})
 
 
 def number(
-    default: int, *, least: int, most: int, about: str, shown: str = "", derive: Callable[[Values], int] | None = None
+    default: int,
+    *,
+    least: int,
+    most: int,
+    about: str,
+    default_text: str = "",
+    derive: Callable[[Values], int] | None = None,
 ) -> Any:
     """Declare a whole number from *least* to *most*; *derive* computes the default of a process where it depends."""
 
     def read(environment: ProcessEnvironment, name: str, values: Values) -> int:
         return environment.number(name, derive(values) if derive else default, least=least, most=most)
 
-    return setting(read, default, shown=shown or str(default), about=about)
+    return setting(read, default, default_text=default_text or str(default), about=about)
 
 
 def byte_count(default: int, *, least: int, most: int, about: str) -> Any:
     """Declare a number of bytes; the documentation has the default in binary units."""
-    return number(default, least=least, most=most, about=about, shown=size(default).replace(".0 ", " "))
+    return number(default, least=least, most=most, about=about, default_text=size(default).replace(".0 ", " "))
 
 
 def flag(default: bool, *, about: str) -> Any:
     """Declare a switch."""
     return setting(
         lambda environment, name, _: environment.flag(name, default=default),
-        default, shown=f"`{str(default).lower()}`", about=about,
+        default, default_text=f"`{str(default).lower()}`", about=about,
     )  # fmt: skip
 
 
@@ -64,7 +70,7 @@ def choice(
     choices: tuple[str, ...],
     *,
     about: str,
-    shown: str = "",
+    default_text: str = "",
     derive: Callable[[Values], str] | None = None,
 ) -> Any:
     """Declare one of several texts; *derive* computes the default of a process where it depends."""
@@ -72,23 +78,26 @@ def choice(
     def read(environment: ProcessEnvironment, name: str, values: Values) -> str:
         return environment.choice(name, choices, derive(values) if derive else default)
 
-    return setting(read, default, shown=shown or f"`{default}`", about=about)
+    return setting(read, default, default_text=default_text or f"`{default}`", about=about)
 
 
-def text(*, about: str, shown: str) -> Any:
+def text(*, about: str, default_text: str) -> Any:
     """Declare a text that may be left out."""
-    return setting(lambda environment, name, _: environment.text(name), None, shown=shown, about=about)
+    return setting(lambda environment, name, _: environment.text(name), None, default_text=default_text, about=about)
 
 
-def url(*, about: str, shown: str) -> Any:
+def url(*, about: str, default_text: str) -> Any:
     """Declare an HTTP URL that may be left out."""
-    return setting(lambda environment, name, _: environment.url(name), None, shown=shown, about=about)
+    return setting(lambda environment, name, _: environment.url(name), None, default_text=default_text, about=about)
 
 
-def texts(rule: Callable[[str], str | None], *, about: str, shown: str = "none", lower: bool = False) -> Any:
+def texts(rule: Callable[[str], str | None], *, about: str, default_text: str = "none", lower: bool = False) -> Any:
     """Declare a list of texts, separated by commas, that each obey *rule*."""
     return setting(
-        lambda environment, name, _: environment.texts(name, rule, lower=lower), (), shown=shown, about=about
+        lambda environment, name, _: environment.texts(name, rule, lower=lower),
+        (),
+        default_text=default_text,
+        about=about,
     )
 
 
@@ -99,12 +108,12 @@ def declarations(owner: type) -> Mapping[str, Declaration]:
 
 def read_all(declared: Mapping[str, Declaration], environment: ProcessEnvironment, values: Values) -> dict[str, Any]:
     """Read every declared variable; *values* are those that are known before."""
-    found = dict(values)
+    settings_read = dict(values)
     for is_last in (False, True):
         for name, declaration in declared.items():
             if declaration.read is not None and declaration.is_last is is_last:
-                found[name] = declaration.read(environment, name, found)
-    return found
+                settings_read[name] = declaration.read(environment, name, settings_read)
+    return settings_read
 
 
 def documentation(declared: Mapping[str, Declaration]) -> Collection[str]:

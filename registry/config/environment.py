@@ -64,8 +64,8 @@ class ProcessEnvironment:
     def checked(self, name: str, value: str, rule: Callable[[str], str | None]) -> str:
         """Return *value*; note what *rule* says against it."""
         if problem := rule(value):
-            shown = "" if "@" in value else f", not {value!r}"  # before an @ there may be a password
-            self.note(name, problem + shown)
+            quoted = "" if "@" in value else f", not {value!r}"  # before an @ there may be a password
+            self.note(name, problem + quoted)
         return value
 
     def _read(self, name: str, read: Callable[[str, Any], Any], default: Any) -> Any:

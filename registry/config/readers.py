@@ -163,23 +163,23 @@ def _require_file(environment: ProcessEnvironment, path: Path) -> None:
 
 def _kept_secret(environment: ProcessEnvironment, path: Path) -> str:
     try:
-        found = own_secret(path) if environment.create or path.exists() else None
+        secret = own_secret(path) if environment.create or path.exists() else None
     except (OSError, ValueError) as error:
         environment.note("data_dir", f"cannot keep the secret key in {path}: {error}")
         return ""
-    if found is None:
+    if secret is None:
         environment.note(
             "secret_key",
             f"is not set, and there is no {path}: set REGISTRY_DATA_DIR as for registry serve, whose key is there",
         )
         return ""
-    if len(found) < SECRET_LENGTH:
+    if len(secret) < SECRET_LENGTH:
         environment.note(
             "secret_key",
             f"the file {path} has fewer than {SECRET_LENGTH} characters: restore it, or remove it for a new one, "
             "which voids every token",
         )
-    return found
+    return secret
 
 
 def _installed(module: str) -> bool:

@@ -36,8 +36,8 @@ _POSTGRES_OPTIONS = frozenset({
 
 def postgres_options_problem(url: str) -> str | None:
     """Return which option of a PostgreSQL URL cannot be kept, and what to do instead."""
-    given = parse_qsl(urlsplit(url).query, keep_blank_values=True)
-    for name, value in given:
+    query = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    for name, value in query:
         if name == "prepare_threshold":
             return "has the option prepare_threshold; set REGISTRY_DATABASE_PREPARED=false instead"
         if name in {"password", "sslpassword"}:
@@ -46,7 +46,7 @@ def postgres_options_problem(url: str) -> str | None:
             return f"has the option {name}, which is none of libpq's; an example is ?sslmode=verify-full"
         if name == "client_encoding" and value.lower().replace("-", "") not in {"utf8", "unicode"}:
             return f"has the option client_encoding={value}; only UTF8 is possible, which is set without it"
-    twice = [name for name, count in Counter(name for name, _ in given).items() if count > 1 and name != "host"]
+    twice = [name for name, count in Counter(name for name, _ in query).items() if count > 1 and name != "host"]
     return f"has the option {twice[0]} twice; combine them" if twice else None
 
 

@@ -57,51 +57,51 @@ class Settings:
     data_dir: Path = setting(
         readers.data_dir,
         Path("registry-data"),
-        shown="`registry-data`",
+        default_text="`registry-data`",
         about="where the embedded default keeps its database, files and secret",
     )
     database_url: Secret = setting(
         readers.database_url,
-        shown="SQLite in the data directory",
+        default_text="SQLite in the data directory",
         about="`postgresql://user:password@host/db` with [options](postgresql.md), or `sqlite:////absolute/path`",
     )
     database_pool_size: int = number(10, least=1, most=200, about="connections of each process")
     database_prepared: bool | None = setting(
         readers.database_prepared,
         None,
-        shown="`auto`",
+        default_text="`auto`",
         about="`false`: no prepared statements, for [a pooler](postgresql.md) that is not noticed",
     )
     storage_url: str = setting(
         readers.storage_url,
-        shown="a directory below the data directory",
+        default_text="a directory below the data directory",
         about="`file:///absolute/path` or `s3://bucket/prefix`",
     )
     s3_endpoint_url: str | None = url(
-        shown="AWS", about="an S3-compatible server; keys come from where boto3 finds them"
+        default_text="AWS", about="an S3-compatible server; keys come from where boto3 finds them"
     )
     s3_public_endpoint_url: str | None = url(
-        shown="the endpoint", about="how clients reach that server, if not the same way"
+        default_text="the endpoint", about="how clients reach that server, if not the same way"
     )
-    s3_region: str | None = text(shown="boto3's", about="the region of the bucket")
+    s3_region: str | None = text(default_text="boto3's", about="the region of the bucket")
     s3_path_style: bool = flag(True, about="bucket in the path, not in the host name")
     s3_checksum_mode: str = choice("when_required", CHECKSUM_MODES, about="or `when_supported`: boto3's own checksums")
     secret_key: Secret = setting(
         readers.secret_key,
         Secret(""),
-        shown="made in the data directory for SQLite",
+        default_text="made in the data directory for SQLite",
         about="32 characters or more, the same for every replica; signs URLs and hashes tokens",
         is_last=True,
     )
     secret_key_previous: tuple[Secret, ...] = setting(
         readers.previous_keys,
         (),
-        shown="none",
+        default_text="none",
         about="earlier keys, separated by spaces, whose tokens, addresses and seals [are still accepted](keys.md)",
     )
-    public_url: str | None = url(shown="the request's host", about="how clients reach the service")
+    public_url: str | None = url(default_text="the request's host", about="how clients reach the service")
     allowed_hosts: tuple[str, ...] = texts(
-        host_problem, lower=True, shown="any", about="host names that it answers to, with commas"
+        host_problem, lower=True, default_text="any", about="host names that it answers to, with commas"
     )
     trusted_proxies: int = number(0, least=0, most=10, about="how many proxies in front may set `X-Forwarded-*`")
     token_cache_seconds: int = number(
@@ -178,19 +178,21 @@ class Settings:
     mlflow_tracking: tuple[Tracking, ...] = setting(
         readers.tracking_servers,
         (),
-        shown="none",
+        default_text="none",
         about="MLflow tracking servers to fetch runs and models from, as JSON: "
         '`{"url": "https://mlflow.example", "token": "…"}`, or a list of such; `username` and '
         "`password` in place of `token`; "
         "`artifact_roots`, a list of `s3://bucket/prefix`, names where their artifacts are read directly",
     )
-    bind: str = setting(None, BIND, shown="`127.0.0.1:5000`", about="address and port that the service listens on")
+    bind: str = setting(
+        None, BIND, default_text="`127.0.0.1:5000`", about="address and port that the service listens on"
+    )
     workers: int = number(
         2,
         least=1,
         most=64,
         derive=lambda values: 1 if readers.uses_sqlite(values) else 2,
-        shown="2, with SQLite 1",
+        default_text="2, with SQLite 1",
         about="processes",
     )
     threads: int = number(8, least=1, most=256, about="of each process")
@@ -199,7 +201,7 @@ class Settings:
         least=1,
         most=256,
         derive=lambda values: max(1, values["threads"] // 2),
-        shown="half the threads",
+        default_text="half the threads",
         about="threads of each process that large uploads and downloads may take",
     )
     header_seconds: int = number(10, least=1, most=600, about="seconds until the header of a request must be complete")
@@ -211,13 +213,13 @@ class Settings:
         least=0,
         most=600,
         derive=lambda values: 0 if values["dev"] else 5,
-        shown="5, with `--dev` 0",
+        default_text="5, with `--dev` 0",
         about="seconds that it serves on after SIGTERM, with `/readyz` 503",
     )
     metrics_token: Secret | None = setting(
         readers.metrics_token,
         None,
-        shown="none",
+        default_text="none",
         about="16 characters or more: `/metrics` then needs `Authorization: Bearer` with it",
     )
     metrics_cache_seconds: int = number(
@@ -229,14 +231,14 @@ class Settings:
     tracing: bool = setting(
         readers.tracing,
         False,
-        shown="`false`",
+        default_text="`false`",
         about="OpenTelemetry traces; needs the extra `otel` and `OTEL_EXPORTER_OTLP_ENDPOINT`",
     )
     log_format: str = choice(
         "json",
         LOG_FORMATS,
         derive=lambda values: "console" if values["dev"] else "json",
-        shown="`json`, with `--dev` `console`",
+        default_text="`json`, with `--dev` `console`",
         about="`json` or `console`",
     )
     log_level: str = choice("info", LOG_LEVELS, about="`debug`, `info`, `warning`, `error`")
@@ -245,9 +247,9 @@ class Settings:
         """Return what no log may show: the key, and the passwords and tokens of other services."""
         password = urlsplit(self.database_url.reveal()).password
         upstream = [secret for one in self.mlflow_tracking for secret in (one.token, one.password) if secret]
-        found = [*self.secret_keys, unquote(password or ""), *(secret.reveal() for secret in upstream)]
-        found.append(self.metrics_token.reveal() if self.metrics_token else "")
-        return [*found, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
+        secret_texts = [*self.secret_keys, unquote(password or ""), *(secret.reveal() for secret in upstream)]
+        secret_texts.append(self.metrics_token.reveal() if self.metrics_token else "")
+        return [*secret_texts, *(os.environ.get(name, "") for name in _STORE_SECRETS)]
 
     @property
     def secret_keys(self) -> list[str]:

@@ -37,25 +37,25 @@ def parse(text: str) -> tuple[Tracking, ...]:
     """The tracking servers of a JSON object or list. Raises ValueError with what is wrong, but never with what it says:
     there are passwords in it."""
     try:
-        given = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         raise ValueError("must be JSON: an object with a url, or a list of them") from None
-    items = given if isinstance(given, list) else [given]
-    found = tuple(_one_tracking(item) for item in items)
-    if len({one.url for one in found}) < len(found):
+    items = document if isinstance(document, list) else [document]
+    servers = tuple(_one_tracking(item) for item in items)
+    if len({one.url for one in servers}) < len(servers):
         raise ValueError("names one url twice")
-    return found
+    return servers
 
 
-def _one_tracking(given: Any) -> Tracking:
+def _one_tracking(document: Any) -> Tracking:
     known = {item.name for item in fields(Tracking)}
-    if not isinstance(given, dict) or not given.keys() <= known:
+    if not isinstance(document, dict) or not document.keys() <= known:
         raise ValueError(f"must have objects with no other keys than {', '.join(sorted(known))}")
-    roots = given.get("artifact_roots", [])
-    texts = {name: value for name, value in given.items() if name != "artifact_roots"}
-    if not all(isinstance(value, str) and value.isprintable() for value in texts.values()) or "url" not in given:
+    roots = document.get("artifact_roots", [])
+    texts = {name: value for name, value in document.items() if name != "artifact_roots"}
+    if not all(isinstance(value, str) and value.isprintable() for value in texts.values()) or "url" not in document:
         raise ValueError("must have a url, and a text for each other key but artifact_roots")
-    if problem := http_url_problem(url := given["url"].rstrip("/")):
+    if problem := http_url_problem(url := document["url"].rstrip("/")):
         raise ValueError(f"url {problem}: the credentials have separate keys")
     parts = urlsplit(url)
     url = parts._replace(netloc=parts.netloc.lower()).geturl()

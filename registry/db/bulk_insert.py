@@ -27,10 +27,10 @@ def insert_rows(session: Session, table: type[Base], rows: Rows) -> None:
 
 def insert_whole(session: Session, table: type[Row], row: Mapping[str, Any]) -> Row:
     """Insert a *row* that names every column but the id, and give it to the session as one that it had read."""
-    found = table(id=session.connection().execute(_insert_for_id(table), row).scalar_one(), **row)
-    make_transient_to_detached(found)
-    session.add(found)
-    return found
+    inserted = table(id=session.connection().execute(_insert_for_id(table), row).scalar_one(), **row)
+    make_transient_to_detached(inserted)
+    session.add(inserted)
+    return inserted
 
 
 def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequence[str]) -> int:

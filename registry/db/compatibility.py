@@ -29,20 +29,20 @@ def compatible(steps: Sequence[Step]) -> list[str]:
     A release works when every migration that it does not know promises so.
     """
     place = {step.revision: at for at, step in enumerate(steps)}
-    found: list[str] = []
+    revisions: list[str] = []
     reach = len(steps)
     for at, step in enumerate(steps):
         if at > reach:
             break
-        found.append(step.revision)
+        revisions.append(step.revision)
         reach = min(reach, place[step.works_with])
-    return found
+    return revisions
 
 
 def steps(scripts: ScriptDirectory, revision: str) -> list[Step]:
     """The migrations that lead to *revision*, newest first."""
-    found = scripts.iterate_revisions(revision, "base")
-    return [Step(one.revision, getattr(one.module, "works_with", one.revision)) for one in found]
+    revisions = scripts.iterate_revisions(revision, "base")
+    return [Step(one.revision, getattr(one.module, "works_with", one.revision)) for one in revisions]
 
 
 def record(connection: Connection, scripts: ScriptDirectory) -> None:

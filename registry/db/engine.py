@@ -39,8 +39,8 @@ UNBOUND = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
 
 def serving_options(url: str, *, pool_size: int) -> dict[str, Any]:
     """As :func:`options`, for the service: a connection has a transaction only where it is asked for one."""
-    found = options(url, pool_size=pool_size) | {"json_deserializer": orjson.loads}
-    return found | UNBOUND if make_url(url).get_backend_name() == "postgresql" else found
+    arguments = options(url, pool_size=pool_size) | {"json_deserializer": orjson.loads}
+    return arguments | UNBOUND if make_url(url).get_backend_name() == "postgresql" else arguments
 
 
 def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
@@ -123,10 +123,10 @@ def _set_deadline(seconds: float, connection: Connection, *_: object) -> None:
 
 def open_engine(url: str) -> Engine:
     """Return a separate tuned engine for migrations and checks; it prepares no statements."""
-    found = tune(create_engine(url, **options(url)))
-    if found.dialect.name == "postgresql":
-        event.listen(found, "do_connect", functools.partial(_connect, False, is_patient=False))
-    return found
+    engine = tune(create_engine(url, **options(url)))
+    if engine.dialect.name == "postgresql":
+        event.listen(engine, "do_connect", functools.partial(_connect, False, is_patient=False))
+    return engine
 
 
 def _connect(

@@ -105,13 +105,13 @@ def grant(connection: Connection, role: str) -> None:
 
 def roles(connection: Connection) -> list[str]:
     """Return the roles that were given the application's rights."""
-    found = text(
+    statement = text(
         "SELECT DISTINCT grantee FROM information_schema.column_privileges JOIN pg_tables"
         " ON schemaname = table_schema AND tablename = table_name WHERE table_schema = current_schema()"
         " AND table_name = 'audit_entries' AND privilege_type = 'INSERT' AND grantee NOT IN (tableowner, 'PUBLIC')"
         " AND NOT pg_has_role(grantee::name, tableowner, 'MEMBER') ORDER BY grantee"
     )
-    return list(connection.scalars(found))
+    return list(connection.scalars(statement))
 
 
 def power(connection: Connection) -> str | None:

@@ -30,11 +30,11 @@ def synchronised() -> datetime | None:
     """
     if not sys.platform.startswith("linux"):
         return None
-    found = _Timex()
-    state = ctypes.CDLL(None).adjtimex(ctypes.byref(found))  # a container may not be allowed to: -1
-    if state < 0 or state == _TIME_ERROR or found.status & _STA_UNSYNC or found.maxerror > MOST_ERROR_SECONDS * 1e6:
+    status = _Timex()
+    state = ctypes.CDLL(None).adjtimex(ctypes.byref(status))  # a container may not be allowed to: -1
+    if state < 0 or state == _TIME_ERROR or status.status & _STA_UNSYNC or status.maxerror > MOST_ERROR_SECONDS * 1e6:
         return None
-    kernel = found.seconds + found.fraction / (1e9 if found.status & _STA_NANO else 1e6)
+    kernel = status.seconds + status.fraction / (1e9 if status.status & _STA_NANO else 1e6)
     now = time.time()
     # They differ where a library shows this process another time than the kernel has.
     return datetime.fromtimestamp(now, UTC) if abs(now - kernel) < MOST_ERROR_SECONDS else None

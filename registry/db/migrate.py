@@ -57,12 +57,12 @@ def upgrade(
     schema stays as it is. Raises Unavailable when this release does not work with it, or when a role is not fit.
     """
     with schema.connected(url) as connection:
-        found = schema.revision_over(connection)
-        if schema.is_newer(found) and (problem := schema.mismatch(connection)):
+        current = schema.revision_over(connection)
+        if schema.is_newer(current) and (problem := schema.mismatch(connection)):
             raise Unavailable(problem)
-    if schema.is_newer(found):
+    if schema.is_newer(current):
         return []
-    if found != schema.head():
+    if current != schema.head():
         _run_migration(command.upgrade, url, revision)
     with schema.connected(url) as connection:
         if schema.revision_over(connection) == schema.head() and commit_order.rebase(connection):
@@ -97,12 +97,12 @@ def downgrade(url: str, revision: str) -> None:
 def describe(url: str) -> str:
     """Where the database is, and which releases work with it."""
     with schema.connected(url) as connection:
-        found = schema.revision_over(connection)
+        revision = schema.revision_over(connection)
         if problem := schema.mismatch(connection):
-            return f"{found or 'empty'}: {problem}"
-    if found == schema.head():
-        return found
-    return f"{found}, newer than this release ({schema.head()}), which works with it"
+            return f"{revision or 'empty'}: {problem}"
+    if revision == schema.head():
+        return revision
+    return f"{revision}, newer than this release ({schema.head()}), which works with it"
 
 
 def check(url: str) -> list[str]:
@@ -111,15 +111,15 @@ def check(url: str) -> list[str]:
     A newer schema has what this release does not know; of it, only the triggers that guard history are looked for.
     """
     with schema.connected(url) as connection:
-        found = schema.revision_over(connection)
+        revision = schema.revision_over(connection)
         if problem := schema.mismatch(connection):
             return [problem]
-        if found != schema.head():
+        if revision != schema.head():
             return _missing_triggers(connection)
         context = MigrationContext.configure(connection, opts={"compare_type": True, "include_object": _comparable})
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Skipped unsupported reflection of expression-based index")
-            differences = [f"the schema differs: {found}" for found in compare_metadata(context, Base.metadata)]
+            differences = [f"the schema differs: {revision}" for revision in compare_metadata(context, Base.metadata)]
         found_missing = _missing_indexes(connection) + _missing_triggers(connection)
         unfit = grants.problems(connection) if connection.dialect.name == "postgresql" else []
         return differences + found_missing + unfit
@@ -133,8 +133,8 @@ def _missing_indexes(connection: Connection) -> list[str]:
     query = "SELECT name FROM sqlite_master WHERE type = 'index'"
     if connection.dialect.name == "postgresql":
         query = "SELECT indexname FROM pg_indexes WHERE schemaname = current_schema()"
-    found = set(connection.exec_driver_sql(query).scalars())
-    return [f"the index {name} is gone: searches are slow" for name in EXPRESSED if name not in found]
+    existing = set(connection.exec_driver_sql(query).scalars())
+    return [f"the index {name} is gone: searches are slow" for name in EXPRESSED if name not in existing]
 
 
 def _missing_triggers(connection: Connection) -> list[str]:
@@ -146,14 +146,14 @@ def _missing_triggers(connection: Connection) -> list[str]:
             "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
             "WHERE tgenabled = 'A' AND relnamespace = current_schema()::regnamespace"
         )
-    found = set(connection.exec_driver_sql(query).scalars())
-    wanted = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
+    existing = set(connection.exec_driver_sql(query).scalars())
+    expected = [f"{table}_keep_{change}" for table in FROZEN for change in changes] + ["blobs_keep_delete"]
     if connection.dialect.name == "sqlite":  # where REPLACE need not run the trigger of a deletion
-        wanted += [f"{table}_keep_insert" for table in (*FROZEN, "audit_texts") if table != "lineage_digests"]
+        expected += [f"{table}_keep_insert" for table in (*FROZEN, "audit_texts") if table != "lineage_digests"]
     problems = [
-        f"the trigger {name} is gone or disabled: history can be changed" for name in wanted if name not in found
+        f"the trigger {name} is gone or disabled: history can be changed" for name in expected if name not in existing
     ]
-    if connection.dialect.name == "postgresql" and COMMIT_ORDER not in found:
+    if connection.dialect.name == "postgresql" and COMMIT_ORDER not in existing:
         problems.append(f"the trigger {COMMIT_ORDER} is gone or disabled: incremental exports lose entries")
     return problems
 

@@ -109,6 +109,6 @@ def is_known(error: exc.DBAPIError) -> bool:
 
 
 def _require_encoding(connection: psycopg.Connection[Any]) -> None:
-    found = (connection.pgconn.parameter_status(b"server_encoding") or b"").decode("ascii", "replace")
-    if found and found != ENCODING:
-        raise psycopg.OperationalError(f"the database {connection.info.dbname} has the encoding {found}")
+    encoding = (connection.pgconn.parameter_status(b"server_encoding") or b"").decode("ascii", "replace")
+    if encoding and encoding != ENCODING:
+        raise psycopg.OperationalError(f"the database {connection.info.dbname} has the encoding {encoding}")

@@ -52,8 +52,8 @@ def revision_over(connection: Connection) -> str | None:
     """As :func:`current`, over a connection that is open already."""
     if not inspect(connection).has_table(_KEPT.name):
         return None
-    found: str | None = connection.scalar(select(_KEPT.c.version_num))
-    return found
+    revision: str | None = connection.scalar(select(_KEPT.c.version_num))
+    return revision
 
 
 def mismatch(connection: Connection) -> str | None:
@@ -61,18 +61,16 @@ def mismatch(connection: Connection) -> str | None:
 
     A newer schema is no mismatch as long as it says that this release still works with it.
     """
-    found = revision_over(connection)
+    revision = revision_over(connection)
     if inspect(connection).has_table(UNFINISHED_RESTORE):
         return "a restore into this database has not finished: run it again, with the same backup"
-    if found == head():
+    if revision == head():
         return commit_order.mismatch(connection)
-    if not is_newer(found):
-        return f"the database is at {found or 'no revision'}, this release needs {head()}: run registry db upgrade"
+    if not is_newer(revision):
+        return f"the database is at {revision or 'no revision'}, this release needs {head()}: run registry db upgrade"
     if _works(connection):
         return None
-    return (
-        f"the database is at {found}, on which this release ({head()}) does not work: run the release that migrated it"
-    )
+    return f"the database is at {revision}, on which this release ({head()}) does not work: run the release that migrated it"
 
 
 def is_newer(revision: str | None) -> bool:
@@ -128,8 +126,8 @@ def _sqlite_remedy(error: exc.DBAPIError) -> str:
 def _steps() -> dict[str, str]:
     """The revision that each of this release's migrations builds on; it gets no other while it runs."""
     texts = (path.read_text() for path in (migrations() / "versions").glob("*.py"))
-    found = [step for text in texts if (step := _STEP.search(text))]
-    return {step[1]: step[2] or "" for step in found}
+    steps = [step for text in texts if (step := _STEP.search(text))]
+    return {step[1]: step[2] or "" for step in steps}
 
 
 def _works(connection: Connection) -> bool:

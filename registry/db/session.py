@@ -129,9 +129,9 @@ def _named_errors() -> Iterator[None]:
         if _took_too_long(error):
             raise Unavailable("the query takes too long; narrow it: a filter by name, fewer wildcards") from error
         state, lost = _state(error), getattr(error, "connection_invalidated", False)
-        told = _shortage_text() if _is_full(error) else TOLD.get(state, "the database does not answer")
+        text = _shortage_text() if _is_full(error) else TOLD.get(state, "the database does not answer")
         raise (Undone if state in UNDONE or lost else Unavailable)(
-            f"{told}; send the same request again", retry_after=2
+            f"{text}; send the same request again", retry_after=2
         ) from error
     except exc.DatabaseError as error:
         if type(error) is not exc.DatabaseError:  # such as IntegrityError, which is not about the database as a whole

@@ -36,14 +36,14 @@ class TimedConnection(psycopg.Connection[Any]):
         """What *gen* does; psycopg wakes it up at least every tenth of a second."""
         end = time.monotonic() + self.seconds
         try:
-            wanted = next(gen)
+            interest = next(gen)
             while True:
-                ready = yield wanted
+                ready = yield interest
                 if ready:  # many rows may take longer, as long as there is an answer now and then
                     end = time.monotonic() + self.seconds
                 elif time.monotonic() > end:
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"no answer within {self.seconds:g} seconds: it is given up")
-                wanted = gen.send(ready)
+                interest = gen.send(ready)
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]  # a generator's return value is not typed

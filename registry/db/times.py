@@ -155,8 +155,8 @@ def guard(app: Flask) -> None:
 
 def current() -> DatabaseClock:
     """Return the clock of the app's database."""
-    found: DatabaseClock = current_app.extensions[EXTENSION]
-    return found
+    database_clock: DatabaseClock = current_app.extensions[EXTENSION]
+    return database_clock
 
 
 def now() -> datetime:

@@ -101,36 +101,36 @@ def below(directory: str) -> tuple[str, str]:
 
 def logged_model(path: str) -> str | None:
     """The id of the MLflow logged model to which a file at *path* belongs: it is in the path that clients choose."""
-    found = _LOGGED_MODEL.search(path)
-    return found[1] if found else None
+    match = _LOGGED_MODEL.search(path)
+    return match[1] if match else None
 
 
 def logged_model_root(path: str) -> str:
     """The directory of the logged model whose file *path* is."""
-    found = _LOGGED_MODEL.search(path)
-    if found is None:
+    match = _LOGGED_MODEL.search(path)
+    if match is None:
         raise ValueError(f"{path!r} is no logged model's")
-    return path[: found.end() - 1]
+    return path[: match.end() - 1]
 
 
 def run_folder(path: str) -> str | None:
     """The folder right below the artifacts of an MLflow run in which *path* lies: what one call of a client logs."""
-    found = _RUN_FOLDER.search(path)
-    return path[: found.end()] if found else None
+    match = _RUN_FOLDER.search(path)
+    return path[: match.end()] if match else None
 
 
 def logged_model_named(source: str) -> str | None:
     """The id in a source of the form ``models:/m-<32 hex digits>``."""
-    found = _LOGGED_SOURCE.match(source)
-    return found[1] if found else None
+    match = _LOGGED_SOURCE.match(source)
+    return match[1] if match else None
 
 
 def version_path(path: str) -> VersionPath | None:
     """Read a path in the view of versions; None for one that shows no version."""
-    found = _VERSION.match(path)
-    if found is None or int(found[2]) > _LARGEST_NUMBER:
+    match = _VERSION.match(path)
+    if match is None or int(match[2]) > _LARGEST_NUMBER:
         return None
-    return VersionPath(found[1], int(found[2]), found[3] or "")
+    return VersionPath(match[1], int(match[2]), match[3] or "")
 
 
 def path_in(source: str, *, hosts: Collection[str]) -> str | None:

@@ -21,11 +21,11 @@ from registry.domain import clock
 from registry.domain.access import Actor
 from registry.rules.audit_hashes import FORMAT, commitment, leaf_hash
 
-__all__ = ["FORMAT", "Happening", "body", "commitment", "key_id", "leaf_hash", "seal"]
+__all__ = ["FORMAT", "AuditEntryDraft", "body", "commitment", "key_id", "leaf_hash", "seal"]
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class AuditEntryDraft:
     """What happened, before it becomes an entry. ``texts`` are kept beside the hashed bytes, committed to inside.
 
     ``facts`` are for verification only: digests of the rows that this entry wrote (``registry.domain.fact_digests``).
@@ -41,7 +41,7 @@ class Happening:
 
 
 def body(
-    happening: Happening,
+    draft: AuditEntryDraft,
     *,
     id: str,
     at: datetime,
@@ -60,15 +60,15 @@ def body(
             "agg": aggregate,
             "seq": seq,
             "prev": previous,
-            "action": happening.action,
+            "action": draft.action,
             "actor": {"id": actor.id, "kind": str(actor.kind), "cred": actor.token_id or ""}
             | ({"issuer": actor.issuer_id} if actor.is_issued_by_another else {}),
-            "subject": dict(happening.subject),
-            "before": dict(happening.before),
-            "after": dict(happening.after),
-            "digests": dict(happening.digests),
-            "commit": {name: commitment(salts[name], text) for name, text in happening.texts.items()},
-            "facts": dict(happening.facts),
+            "subject": dict(draft.subject),
+            "before": dict(draft.before),
+            "after": dict(draft.after),
+            "digests": dict(draft.digests),
+            "commit": {name: commitment(salts[name], text) for name, text in draft.texts.items()},
+            "facts": dict(draft.facts),
             "req": actor.request_id or "",
             **({"client_req": actor.client_request_id} if actor.client_request_id else {}),
         }

@@ -38,8 +38,8 @@ def mix_scripts(one: str, other: str) -> bool:
 
 def foreign(name: str) -> str:
     """Return the characters of *name* that are no ASCII, by code point and Unicode name, for an error."""
-    found = dict.fromkeys(character for character in name if not character.isascii())
-    return ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".strip() for one in list(found)[:5])
+    characters = dict.fromkeys(character for character in name if not character.isascii())
+    return ", ".join(f"U+{ord(one):04X} {unicodedata.name(one, '')}".strip() for one in list(characters)[:5])
 
 
 def skeleton(text: str) -> str:
@@ -61,8 +61,8 @@ def _outline_digest(outline: str) -> str:
 def _scripts(name: str) -> set[str]:
     from confusable_homoglyphs import categories
 
-    found = {categories.alias(character) for character in name} - _ANY
-    return {_TOGETHER.get(script, script) for script in found}
+    scripts = {categories.alias(character) for character in name} - _ANY
+    return {_TOGETHER.get(script, script) for script in scripts}
 
 
 @functools.cache
@@ -76,13 +76,13 @@ def _prototypes() -> Mapping[str, str]:
 
     data = confusables.confusables_data
     alike = {_bare(text): [_bare(each["c"]) for each in others] for text, others in data.items()}
-    found = {}
+    prototypes = {}
     for character, others in alike.items():
         if len(character) == 1 and len(others) == 1 and _is_prototype(others[0], character, alike):
             prototype = unicodedata.normalize("NFD", others[0])
             if prototype != character:  # the data hold ideographs that normalize to what they are confusable with
-                found[character] = prototype
-    return {character: _resolved(prototype, found) for character, prototype in found.items()}
+                prototypes[character] = prototype
+    return {character: _resolved(prototype, prototypes) for character, prototype in prototypes.items()}
 
 
 def _resolved(text: str, prototypes: Mapping[str, str]) -> str:

@@ -63,10 +63,12 @@ def of_members(
     ]
 
 
-def sentence(version: str, origin: str, found: Sequence[Difference]) -> str:
+def sentence(version: str, origin: str, differences: Sequence[Difference]) -> str:
     """What differs in a version with the same files and *origin*, and what to do about it."""
-    listed = "; ".join(str(one) for one in found[:5]) + (f"; and {len(found) - 5} more" if len(found) > 5 else "")
-    fixed = [one.fact for one in found if not one.addable]
+    listed = "; ".join(str(one) for one in differences[:5]) + (
+        f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
+    )
+    fixed = [one.fact for one in differences if not one.addable]
     if fixed:
         remedy = f"{', '.join(fixed[:5])} cannot be added to a version: {ANOTHER}"
     else:

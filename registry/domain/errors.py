@@ -76,9 +76,9 @@ class UnknownValue(Malformed):
     code = "unknown_value"
 
     def __init__(self, parameter: str, value: str, problem: str, known: Iterable[str] = ()) -> None:
-        found = suggestions.nearest(value, known)
-        text = f"{parameter}: {problem}: {value!r}{suggestions.hint(found)}"
-        super().__init__(text, parameter=parameter, value=value, nearest=found)
+        nearest = suggestions.nearest(value, known)
+        text = f"{parameter}: {problem}: {value!r}{suggestions.hint(nearest)}"
+        super().__init__(text, parameter=parameter, value=value, nearest=nearest)
 
 
 class NotJson(Malformed):

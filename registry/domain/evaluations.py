@@ -33,10 +33,10 @@ def identified(evaluation: Evaluation, datasets: Iterable[Named]) -> Evaluation:
         return replace(evaluation, dataset_name=name or next(known, None))
     if name is None:
         return evaluation
-    found = list(datasets)
-    matching = sorted({one for other, digests in found if other == name for one in digests})
+    all_datasets = list(datasets)
+    matching = sorted({one for other, digests in all_datasets if other == name for one in digests})
     if not matching:
-        others = sorted({other for other, _ in found})
+        others = sorted({other for other, _ in all_datasets})
         near = suggestions.hint(suggestions.nearest(name, others))
         listed = f"its datasets are {', '.join(others[:10])}" if others else "it has no datasets"
         raise Invalid.field(

@@ -119,10 +119,10 @@ def _optional(read: Callable[[Any], T], value: Any) -> T | None:
 
 def _as_document(value: Any, names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the fields of a dataclass that are not at their defaults, as JSON has them; only *names* where given."""
-    wanted = [item for item in fields(value) if names is None or item.name in names]
+    chosen_fields = [item for item in fields(value) if names is None or item.name in names]
     return {
         item.name: _json(getattr(value, item.name))
-        for item in wanted
+        for item in chosen_fields
         if not _is_default(item, getattr(value, item.name))
     }
 

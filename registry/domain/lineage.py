@@ -161,9 +161,9 @@ def nodes(snapshot: Snapshot) -> Iterator[Node]:
         name = (code.repo or code.path or "")[:NAME_LENGTH]
         yield Node(NodeKind.CODE, EdgeKind.BUILT_FROM, name, _code_document(code) or {})
     if environment := snapshot.environment:
-        found = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
+        digests = tuple(digest for digest in (environment.lock_digest, environment.image_digest) if digest)
         name = environment.image_digest or environment.lock_digest or f"python {environment.python}"
-        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _as_json(environment), found)
+        yield Node(NodeKind.ENVIRONMENT, EdgeKind.RAN_IN, name, _as_json(environment), digests)
     for dataset in snapshot.datasets:
         attributes = _as_json(dataset)
         role = attributes.pop("role")

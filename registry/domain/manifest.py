@@ -51,9 +51,9 @@ def seal(files: Sequence[File]) -> Manifest:
     if not 1 <= len(files) <= MOST_FILES:
         raise Invalid.field("files", f"must list 1 to {MOST_FILES} files")
     names = [file.path for file in files]
-    if found := paths.clashes(names) or paths.repositories(names):
-        errors = {index: {"path": [text]} for index, text in found.items()}
-        named = listed([f"{names[index]!r} {text}" for index, text in found.items()], "; ")
+    if problem := paths.clashes(names) or paths.repositories(names):
+        errors = {index: {"path": [text]} for index, text in problem.items()}
+        named = listed([f"{names[index]!r} {text}" for index, text in problem.items()], "; ")
         raise Invalid(f"files of the manifest cannot stand side by side: {named}", errors={"files": errors})
     ordered = tuple(sorted(files, key=lambda file: file.path.encode()))
     return Manifest(ordered, _manifest_digest(ordered))

@@ -42,31 +42,31 @@ class Identity:
 def parse(content: bytes) -> Identity:
     """Return the identity that a store keeps. Raises ValueError for anything else."""
     try:
-        found = json.loads(content)
-        if found["v"] != FORMAT:
-            raise ValueError(f"format {found['v']!r} is unknown to this release")
-        registry, epoch = (str(UUID(found[name])) for name in ("registry", "epoch"))
-        entry = None if found["entry"] is None else str(UUID(found["entry"]))
-        return Identity(registry, epoch, entry, datetime.fromisoformat(found["written_at"]))
+        document = json.loads(content)
+        if document["v"] != FORMAT:
+            raise ValueError(f"format {document['v']!r} is unknown to this release")
+        registry, epoch = (str(UUID(document[name])) for name in ("registry", "epoch"))
+        entry = None if document["entry"] is None else str(UUID(document["entry"]))
+        return Identity(registry, epoch, entry, datetime.fromisoformat(document["written_at"]))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("it is no identity of a registry") from error
 
 
-def problem(own: Identity, found: Identity, *, has_entry: bool) -> str | None:
-    """Return why the store that carries *found* is not this registry's; None when it is.
+def problem(own: Identity, identity: Identity, *, has_entry: bool) -> str | None:
+    """Return why the store that carries *identity* is not this registry's; None when it is.
 
-    *has_entry* says whether the database has the entry that *found* names.
+    *has_entry* says whether the database has the entry that *identity* names.
     """
-    if found.registry != own.registry:
-        return f"the store belongs to another registry: {found.registry}, and this is {own.registry}"
-    if found.epoch != own.epoch:
+    if identity.registry != own.registry:
+        return f"the store belongs to another registry: {identity.registry}, and this is {own.registry}"
+    if identity.epoch != own.epoch:
         return (
-            f"the store belongs to another epoch of this registry: {found.epoch}, and this database is in "
+            f"the store belongs to another epoch of this registry: {identity.epoch}, and this database is in "
             f"{own.epoch}, because one of them was restored from a backup"
         )
     if not has_entry:
         return (
-            f"the store was used by a newer state of this database: the audit entry {found.entry} is not here, "
+            f"the store was used by a newer state of this database: the audit entry {identity.entry} is not here, "
             "because this database is an older copy"
         )
     return None

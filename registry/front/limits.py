@@ -38,12 +38,12 @@ class Limits:
     transfers: int | None = None
 
 
-def most_connections(wanted: int) -> int:
+def most_connections(requested: int) -> int:
     """Return how many connections this process may have open, after raising the limit of files as far as needed."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + SPARE_FILES
+    needed = requested + SPARE_FILES
     if soft != resource.RLIM_INFINITY and soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        return max(1, min(wanted, soft - SPARE_FILES))
-    return wanted
+        return max(1, min(requested, soft - SPARE_FILES))
+    return requested

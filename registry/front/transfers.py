@@ -71,8 +71,8 @@ class Transfers(Generic[T]):
 
     def expired(self, now: float) -> list[T]:
         """Remove from the queue, and return, those that have waited too long."""
-        found = []
+        over = []
         with self._lock:
             while self._queue and self._queue[0][0] <= now:
-                found.append(self._queue.popleft()[1])
-        return found
+                over.append(self._queue.popleft()[1])
+        return over

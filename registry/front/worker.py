@@ -268,20 +268,20 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             if connection.head is None:
                 self._await_head(connection)
                 return
-        found = connection.head
-        if found.line > REQUEST_LINE_BYTES:
+        head = connection.head
+        if head.line > REQUEST_LINE_BYTES:
             connection.state = ConnectionState.BUSY
-            self.refuse(connection, *refusals.long_line(found.path))
+            self.refuse(connection, *refusals.long_line(head.path))
             return
-        if found.body is None:
+        if head.body is None:
             self._start_transfer(connection)
             return
-        missing = found.size + found.body - len(connection.received)
+        missing = head.size + head.body - len(connection.received)
         if missing <= 0:
             connection.give_back(self.connections.bodies, self.responses)
             self._start(connection)
-        elif connection.taken_in or (found.body <= BODY_BYTES and self.connections.bodies.take(found.body)):
-            connection.taken_in = found.body
+        elif connection.taken_in or (head.body <= BODY_BYTES and self.connections.bodies.take(head.body)):
+            connection.taken_in = head.body
             connection.since, connection.deadline = now, now + connection.reading.seconds_left
             self.connections.arm(connection, READ)
         else:

@@ -89,9 +89,9 @@ def _declare(permission: Permission | str, *, surely: bool = False) -> Callable[
 def _name_request() -> None:
     """Give the request an id of ours, and keep the client's own where it is harmless: it may repeat, or be made up."""
     g.request_id = uuid.uuid4().hex
-    given = request.headers.get("X-Request-Id")
-    if given and _REQUEST_ID.match(given) and scrub_line(given) == given:
-        g.client_request_id = given
+    header = request.headers.get("X-Request-Id")
+    if header and _REQUEST_ID.match(header) and scrub_line(header) == header:
+        g.client_request_id = header
     structlog.contextvars.clear_contextvars()  # of the thread's request before
 
 
@@ -139,8 +139,8 @@ def _authorize() -> None:
 
 
 def _identify(*, fresh: bool) -> Actor:
-    found = adapters()
-    if found.settings.dev:
+    shared = adapters()
+    if shared.settings.dev:
         return LOCAL_DEV
     headers = request.headers.getlist("Authorization")
     if len(headers) > 1:
@@ -148,7 +148,7 @@ def _identify(*, fresh: bool) -> Actor:
     mlflow = (request.blueprint or "").startswith("mlflow")  # its clients know user and password
     header = headers[0] if headers else None
     known = functools.partial(
-        found.authenticator.authenticate,
+        shared.authenticator.authenticate,
         header,
         address=request.remote_addr or "",
         as_password=mlflow,

@@ -109,9 +109,9 @@ def _kind(req: Request) -> str | None:
 
 
 def _most(req: Request) -> int:
-    found = settings()
-    sizes = {"file": found.max_upload_bytes, "manifest": found.max_manifest_bytes, "parts": MOST_SIGNED * PART_BYTES}
-    return sizes.get(_kind(req) or "", found.max_body_bytes)
+    limits = settings()
+    sizes = {"file": limits.max_upload_bytes, "manifest": limits.max_manifest_bytes, "parts": MOST_SIGNED * PART_BYTES}
+    return sizes.get(_kind(req) or "", limits.max_body_bytes)
 
 
 def _too_large(most: int) -> TooLarge:

@@ -88,14 +88,14 @@ def protected_aliases() -> Sequence[str]:
 
 
 def limits() -> UploadLimits:
-    found = settings()
+    current = settings()
     return UploadLimits(
-        size=found.max_upload_bytes,
-        single_put=found.single_put_bytes,
-        part=found.part_bytes,
-        upload_expiry=found.upload_expiry,
-        url_expiry=found.url_expiry,
-        quota=Quota(found.open_uploads, found.open_upload_bytes),
+        size=current.max_upload_bytes,
+        single_put=current.single_put_bytes,
+        part=current.part_bytes,
+        upload_expiry=current.upload_expiry,
+        url_expiry=current.url_expiry,
+        quota=Quota(current.open_uploads, current.open_upload_bytes),
     )
 
 
@@ -149,5 +149,5 @@ def if_match(kind: str = "r") -> int | None:
         return None
     if "," in header:
         raise Malformed("If-Match takes one ETag here: the one that came with the resource")
-    found = _ETAG.match(header.strip())
-    return int(found[2]) if found and found[1] == kind else -1
+    match = _ETAG.match(header.strip())
+    return int(match[2]) if match and match[1] == kind else -1

@@ -39,14 +39,14 @@ def watch(app: Flask) -> None:
 
     Call in the process that serves, after any fork.
     """
-    found: Adapters = app.extensions[EXTENSION]
+    app_adapters: Adapters = app.extensions[EXTENSION]
 
     def flush() -> None:
-        for counts in (found.refusals, found.downloads):
+        for counts in (app_adapters.refusals, app_adapters.downloads):
             _flush(app, counts)
 
     periodic.repeat("counts", flush, seconds=FLUSH_SECONDS)
-    for counts in (found.refusals, found.downloads):
+    for counts in (app_adapters.refusals, app_adapters.downloads):
         atexit.register(_flush, app, counts)
 
 

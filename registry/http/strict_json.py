@@ -39,13 +39,13 @@ def loads(raw: bytes, *, values: int) -> Any:
 
 
 def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    members = dict(pairs)
+    if len(members) != len(pairs):
         seen: set[str] = set()
         # add() returns None on purpose: it only notes the key.
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise Malformed(f"the body names {_shortened(twice)} twice in one object")
-    return found
+    return members
 
 
 def _constant(name: str) -> Any:

@@ -51,16 +51,16 @@ def resolve(name: str, alias: str) -> VersionBrief:
     if validation.alias(alias).lower() == "latest":
         return newest(name)
     with not_found.no_model(name):
-        found = mlflow_entities.aliased(name, alias)
-    if found is not None:
-        return found
+        brief = mlflow_entities.aliased(name, alias)
+    if brief is not None:
+        return brief
     raise Invalid.told(f"Registered model alias {alias} not found.")
 
 
 def newest(name: str, stages: tuple[Stage, ...] = tuple(Stage)) -> VersionBrief:
     """Return the newest version that can be loaded, of all stages or of these; else the newest. Raises NotFound."""
     with not_found.no_model(name):
-        found = mlflow_entities.latest(name, stages)
-    if found:
-        return max(found, key=lambda version: (version.state in LOADABLE, version.number))
+        briefs = mlflow_entities.latest(name, stages)
+    if briefs:
+        return max(briefs, key=lambda version: (version.state in LOADABLE, version.number))
     raise NotFound(f"Latest version not found for model {name}.")

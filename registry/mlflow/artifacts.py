@@ -62,14 +62,14 @@ def _route(rule: str, *methods: str, version: str = "2.0") -> Decorator:
 @requires(Permission.FILE_DOWNLOAD)
 def list_artifacts() -> BaseResponse:
     """List what lies right in a folder."""
-    found = artifact_files.entries(_directory(request.args.get("path", "")))
-    shown = [
+    entries = artifact_files.entries(_directory(request.args.get("path", "")))
+    listing = [
         {"path": entry.name, "is_dir": True}
         if entry.size is None
         else {"path": entry.name, "is_dir": False, "file_size": entry.size}
-        for entry in found
+        for entry in entries
     ]
-    return jsonify({"files": shown} if shown else {})
+    return jsonify({"files": listing} if listing else {})
 
 
 @_route("/mlflow-artifacts/artifacts/<anything:path>", "PUT")
@@ -205,9 +205,9 @@ def _streamed(signed: Signed) -> BaseResponse:
     return response
 
 
-def _media_type(given: str) -> str:
+def _media_type(content_type: str) -> str:
     """Clients guess it by the file's name, and need not: what is none says nothing."""
-    return given if _MEDIA_TYPE.match(given) else MEDIA_TYPE
+    return content_type if _MEDIA_TYPE.match(content_type) else MEDIA_TYPE
 
 
 def _json_body() -> Mapping[str, Any]:

@@ -53,28 +53,28 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     not there.
     """
     validation.model_name(name)
-    wish = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
-    _check_lengths(source, wish)
-    if prompts.is_prompt(wish.tags):
+    creation = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
+    _check_lengths(source, creation)
+    if prompts.is_prompt(creation.tags):
         prompts.require_placeholder(source)
-        return _reserve_version(name, _reference(source, wish), actor=actor)
+        return _reserve_version(name, _reference(source, creation), actor=actor)
     validation.source(source)
     if scheme(source) == "models" and not _is_logged_model(source):
-        return _copy_version(name, source, wish, actor=actor)
-    _check_owner(source, wish)
-    if held := mlflow_sources.manifest_at(source, hosts=_hosts()):
-        return _take(name, source, wish, held, actor=actor)
+        return _copy_version(name, source, creation, actor=actor)
+    _check_owner(source, creation)
+    if manifest := mlflow_sources.manifest_at(source, hosts=_hosts()):
+        return _take(name, source, creation, manifest, actor=actor)
     facts = upstream.facts_of(
         source,
-        run_id=wish.run_id,
-        logged_model=wish.model_id,
+        run_id=creation.run_id,
+        logged_model=creation.model_id,
         upstreams=upstreams(),
         sources=sources() if Permission.VERSION_IMPORT in actor.permissions else None,
         hosts=_hosts(),
     )
     if facts is None:
-        return _reserve_version(name, _reference(source, wish), actor=actor)
-    return _fetch(name, source, wish, facts, actor=actor)
+        return _reserve_version(name, _reference(source, creation), actor=actor)
+    return _fetch(name, source, creation, facts, actor=actor)
 
 
 def scheme(source: str) -> str:
@@ -85,42 +85,42 @@ def scheme(source: str) -> str:
         return ""
 
 
-def _register(name: str, wanted: Registration, *, actor: Actor) -> VersionRecord:
+def _register(name: str, new_version: Registration, *, actor: Actor) -> VersionRecord:
     with not_found.no_model(name):
-        return registration.register(name, wanted, actor=actor, protected=protected_aliases()).version
+        return registration.register(name, new_version, actor=actor, protected=protected_aliases()).version
 
 
 def _reserve_version(
-    name: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
+    name: str, new_version: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
 ) -> VersionRecord:
     with not_found.no_model(name):
-        return registration.reserve(name, wanted, actor=actor, fetch=fetch)
+        return registration.reserve(name, new_version, actor=actor, fetch=fetch)
 
 
-def _fetch(name: str, source: str, wish: Wish, facts: Mapping[str, Any], *, actor: Actor) -> VersionRecord:
+def _fetch(name: str, source: str, creation: Wish, facts: Mapping[str, Any], *, actor: Actor) -> VersionRecord:
     """A version whose files are fetched while its client waits; a pending one where that takes too long."""
     with not_found.no_model(name):
         mlflow_entities.model(name)  # nothing is fetched for a model that is not there
     arrived = inline_import.wait_for(source, facts, actor=actor)
-    wanted = _awaited(source, wish, run_id=arrived.run_id)
-    if told := arrived.wanted:
+    new_version = _awaited(source, creation, run_id=arrived.run_id)
+    if fetched := arrived.wanted:
         whole = replace(
-            told,
-            description=wanted.description,
-            tags=wanted.tags,
-            origin=wanted.origin,
-            lineage=_with_run(told.lineage, source, wish),
+            fetched,
+            description=new_version.description,
+            tags=new_version.tags,
+            origin=new_version.origin,
+            lineage=_with_run(fetched.lineage, source, creation),
             anew=True,
         )
         with suppress(BlobsMissing):  # the collector was faster
             return _register(name, whole, actor=actor)
-    return _reserve_version(name, wanted, actor=actor, fetch=facts)
+    return _reserve_version(name, new_version, actor=actor, fetch=facts)
 
 
-def _with_run(lineage: Snapshot, source: str, wish: Wish) -> Snapshot:
+def _with_run(lineage: Snapshot, source: str, creation: Wish) -> Snapshot:
     """Let the client's run stand where no server confirms one."""
-    if wish.run_id and (lineage.run is None or lineage.run.stated_by):
-        return replace(lineage, run=_reference(source, wish).lineage.run)
+    if creation.run_id and (lineage.run is None or lineage.run.stated_by):
+        return replace(lineage, run=_reference(source, creation).lineage.run)
     return lineage
 
 
@@ -130,66 +130,68 @@ def _hosts() -> set[str]:
     return {request.host, *([public.partition("://")[2]] if public else [])}
 
 
-def _take(name: str, source: str, wish: Wish, held: ArtifactFiles, *, actor: Actor) -> VersionRecord:
+def _take(name: str, source: str, creation: Wish, manifest: ArtifactFiles, *, actor: Actor) -> VersionRecord:
     """A version of files that were sent to the artifact area: verified, or pending until a worker has hashed them."""
-    if held.waiting:
-        return _reserve_version(name, _awaited(source, wish), actor=actor, fetch=mlflow_sources.wait_facts(held))
-    told = import_kinds.described(held.files, store=store(), lineage=_reference(source, wish).lineage)
-    wanted = replace(
-        told,
-        description=wish.description,
-        tags=wish.tags,
-        origin=_origin_of(source, wish),
+    if manifest.waiting:
+        return _reserve_version(
+            name, _awaited(source, creation), actor=actor, fetch=mlflow_sources.wait_facts(manifest)
+        )
+    new_version = import_kinds.described(manifest.files, store=store(), lineage=_reference(source, creation).lineage)
+    new_version = replace(
+        new_version,
+        description=creation.description,
+        tags=creation.tags,
+        origin=_origin_of(source, creation),
         anew=True,
-        area=held.area,
-        follows=upstream.followed(told.lineage.run, wish.model_id, upstreams()),
+        area=manifest.area,
+        follows=upstream.followed(new_version.lineage.run, creation.model_id, upstreams()),
     )
-    return _register(name, wanted, actor=actor)
+    return _register(name, new_version, actor=actor)
 
 
-def _awaited(source: str, wish: Wish, *, run_id: str | None = None) -> Registration:
+def _awaited(source: str, creation: Wish, *, run_id: str | None = None) -> Registration:
     """A version that is to be filled with files and lineage."""
-    origin = _origin_of(source, wish, run_id=run_id)
-    return Registration(files=(), description=wish.description, tags=wish.tags, origin=origin)
+    origin = _origin_of(source, creation, run_id=run_id)
+    return Registration(files=(), description=creation.description, tags=creation.tags, origin=origin)
 
 
-def _check_lengths(source: str, wish: Wish) -> None:
-    validation.tags(wish.tags)
-    limits = (("source", source, TEXT_LENGTH), ("run_link", wish.run_link, TEXT_LENGTH),
-              ("run_id", wish.run_id, RUN_ID_LENGTH), ("model_id", wish.model_id, ID_LENGTH))  # fmt: skip
+def _check_lengths(source: str, creation: Wish) -> None:
+    validation.tags(creation.tags)
+    limits = (("source", source, TEXT_LENGTH), ("run_link", creation.run_link, TEXT_LENGTH),
+              ("run_id", creation.run_id, RUN_ID_LENGTH), ("model_id", creation.model_id, ID_LENGTH))  # fmt: skip
     for parameter, text, limit in limits:
         if text is not None and len(text) > limit:
             raise Invalid.told(f"'{parameter}' exceeds the maximum length of {limit} characters")
 
 
-def _reference(source: str, wish: Wish) -> Registration:
+def _reference(source: str, creation: Wish) -> Registration:
     """A version without files of ours: what its client says of it, and its run's id as lineage."""
-    run = Run(registration.MLFLOW, wish.run_id, url=wish.run_link or None) if wish.run_id else None
+    run = Run(registration.MLFLOW, creation.run_id, url=creation.run_link or None) if creation.run_id else None
     return Registration(
         files=(),
-        description=wish.description,
-        tags=wish.tags,
+        description=creation.description,
+        tags=creation.tags,
         lineage=Snapshot(run=run),
-        origin=_origin_of(source, wish),
+        origin=_origin_of(source, creation),
     )
 
 
-def _origin_of(source: str, wish: Wish, *, run_id: str | None = None, location: str | None = None) -> Origin:
+def _origin_of(source: str, creation: Wish, *, run_id: str | None = None, location: str | None = None) -> Origin:
     return Origin(
         source=source,
-        run_id=wish.run_id or run_id or None,
-        run_link=wish.run_link or None,
-        logged_model=wish.model_id or None,
+        run_id=creation.run_id or run_id or None,
+        run_link=creation.run_link or None,
+        logged_model=creation.model_id or None,
         location=location,
     )
 
 
-def _check_owner(source: str, wish: Wish) -> None:
+def _check_owner(source: str, creation: Wish) -> None:
     """A run's source needs that run's id, a logged model's that model's."""
     kind, parts = scheme(source), _parts(source)
-    if kind == "runs" and (not parts or wish.run_id != parts[0]):
-        _refuse_owner(source, "model_id" if wish.model_id else "run_id")
-    if kind == "models" and wish.model_id != parts[0]:
+    if kind == "runs" and (not parts or creation.run_id != parts[0]):
+        _refuse_owner(source, "model_id" if creation.model_id else "run_id")
+    if kind == "models" and creation.model_id != parts[0]:
         _refuse_owner(source, "model_id")
 
 
@@ -210,38 +212,40 @@ def _is_logged_model(source: str) -> bool:
     return len(parts) == 1 and "@" not in parts[0]
 
 
-def _copy_version(name: str, source: str, wish: Wish, *, actor: Actor) -> VersionRecord:
+def _copy_version(name: str, source: str, creation: Wish, *, actor: Actor) -> VersionRecord:
     """A version with the files of another of ours, or with its location where it has none here."""
     original = _resolve(source)
-    if wish.run_id is not None and wish.run_id != (original.run_id or ""):
+    if creation.run_id is not None and creation.run_id != (original.run_id or ""):
         raise Invalid.told(
             f"Invalid model version source: '{source}'. The run_id and model_id request parameters must match the "
             "referenced model version."
         )
     if original.state not in LOADABLE:
         raise NotReady(f"models:/{original.model}/{original.number} is {original.state}; copy it when it is ready")
-    wanted = _copied(versions.describe(original.model, original.number), wish)
+    new_version = _copied(versions.describe(original.model, original.number), creation)
     if original.state == VersionState.UNVERIFIED:
-        return _reserve_version(name, wanted, actor=actor)
+        return _reserve_version(name, new_version, actor=actor)
     files = versions.manifest(original.model, original.number)
-    return _register(name, replace(wanted, files=files, anew=True), actor=actor)
+    return _register(name, replace(new_version, files=files, anew=True), actor=actor)
 
 
-def _copied(original: VersionRecord, wish: Wish) -> Registration:
+def _copied(original: VersionRecord, creation: Wish) -> Registration:
     """Return the whole of what is recorded of *original*, with it as the parent; the client gives the tags."""
     evaluations = of_records(original.evaluations)
     there = None if original.state == VersionState.READY else original.location or original.source
     return Registration(
         files=(),
-        description=wish.description,
-        tags=wish.tags,
+        description=creation.description,
+        tags=creation.tags,
         params=original.params,
         metrics=unsaid(original.metrics, evaluations),
         evaluations=evaluations,
         framework=original.framework,
         signature=original.signature,
         lineage=replace(snapshot_of(original.lineage), parents=(Parent(original.model, original.number),)),
-        origin=_origin_of(f"models:/{original.model}/{original.number}", wish, run_id=original.run_id, location=there),
+        origin=_origin_of(
+            f"models:/{original.model}/{original.number}", creation, run_id=original.run_id, location=there
+        ),
         follows=run_refreshes.followed(original) if original.run_state == RunState.UNFINISHED else None,
     )
 

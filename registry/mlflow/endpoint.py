@@ -29,8 +29,8 @@ def endpoint(methods: str, path: str, **fields: Argument) -> Callable[[View], Vi
         def answering(**parts: Any) -> Response:
             if not fields and bodies.announced_length(request) != 0:
                 parsing.require_json(request)  # without fields there need be no body
-            given = parsing.read(request, fields) if fields else {}
-            result = persistently(lambda: view(**parts, **given))
+            arguments = parsing.read(request, fields) if fields else {}
+            result = persistently(lambda: view(**parts, **arguments))
             return Response(json_text.encode(result), content_type="application/json")
 
         for prefix, name in PREFIXES.items():

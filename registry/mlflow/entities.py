@@ -20,60 +20,60 @@ STATUS: Mapping[str, str] = {
 }
 
 
-def model(found: ModelBrief | ModelRecord) -> dict[str, Any]:
+def model(brief: ModelBrief | ModelRecord) -> dict[str, Any]:
     """A RegisteredModel; of a record, which tells of no versions, one without any."""
-    latest = found.latest if isinstance(found, ModelBrief) else ()
+    latest = brief.latest if isinstance(brief, ModelBrief) else ()
     return given(
-        name=found.name,
-        creation_timestamp=milliseconds(found.created_at),
-        last_updated_timestamp=milliseconds(found.revised_at),
-        description=found.description,
+        name=brief.name,
+        creation_timestamp=milliseconds(brief.created_at),
+        last_updated_timestamp=milliseconds(brief.revised_at),
+        description=brief.description,
         latest_versions=[version(one) for one in latest],
-        tags=_tag_list(found.tags),
-        aliases=[{"alias": alias, "version": str(number)} for alias, number in sorted(found.aliases.items())],
+        tags=_tag_list(brief.tags),
+        aliases=[{"alias": alias, "version": str(number)} for alias, number in sorted(brief.aliases.items())],
     )
 
 
-def version(found: VersionBrief | VersionRecord, *, hindrance: str | None = None) -> dict[str, Any]:
+def version(record: VersionBrief | VersionRecord, *, hindrance: str | None = None) -> dict[str, Any]:
     """A ModelVersion. *hindrance* is why the last attempt to fetch its files came to nothing."""
     return given(
-        name=found.model,
-        version=str(found.number),
-        creation_timestamp=milliseconds(found.created_at),
-        last_updated_timestamp=milliseconds(found.revised_at),
-        user_id=found.created_by,
-        current_stage=STAGES[found.stage],
-        description=found.description,
-        source=found.source or locations.download_uri(found),
-        run_id=found.run_id,
-        run_link=found.run_link,
-        status=STATUS[found.state],
-        status_message=found.state_reason or _awaited(found, hindrance) or _caution(found),
-        tags=_tag_list(found.tags),
-        aliases=sorted(found.aliases),
-    ) | {"description": found.description}  # MLflow sends it though it is empty: a prompt's message is text
+        name=record.model,
+        version=str(record.number),
+        creation_timestamp=milliseconds(record.created_at),
+        last_updated_timestamp=milliseconds(record.revised_at),
+        user_id=record.created_by,
+        current_stage=STAGES[record.stage],
+        description=record.description,
+        source=record.source or locations.download_uri(record),
+        run_id=record.run_id,
+        run_link=record.run_link,
+        status=STATUS[record.state],
+        status_message=record.state_reason or _awaited(record, hindrance) or _caution(record),
+        tags=_tag_list(record.tags),
+        aliases=sorted(record.aliases),
+    ) | {"description": record.description}  # MLflow sends it though it is empty: a prompt's message is text
 
 
-def _awaited(found: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
+def _awaited(record: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
     """What a pending version waits for."""
-    if found.state != VersionState.PENDING:
+    if record.state != VersionState.PENDING:
         return None
-    if found.manifest_digest is not None:
+    if record.manifest_digest is not None:
         return "pending: the registry has yet to read and hash files of this version"
-    text = f"pending: the registry has yet to fetch and hash the files of {found.source}"
+    text = f"pending: the registry has yet to fetch and hash the files of {record.source}"
     return f"{text}; the last attempt failed: {hindrance}" if hindrance else text
 
 
-def _caution(found: VersionBrief | VersionRecord) -> str | None:
+def _caution(record: VersionBrief | VersionRecord) -> str | None:
     """The warning on a version that is READY to MLflow, is named by an alias, and was never verified here."""
-    if found.state != VersionState.UNVERIFIED or not found.aliases or prompts.is_prompt(found.tags):
+    if record.state != VersionState.UNVERIFIED or not record.aliases or prompts.is_prompt(record.tags):
         return None
     return "unverified: the registry has not seen these files; clients load them from where they were said to be"
 
 
-def versions(found: Sequence[VersionBrief]) -> dict[str, Any]:
+def versions(briefs: Sequence[VersionBrief]) -> dict[str, Any]:
     """A list of them; without any the answer is empty."""
-    return given(model_versions=[version(one) for one in found])
+    return given(model_versions=[version(one) for one in briefs])
 
 
 def milliseconds(instant: datetime) -> int:

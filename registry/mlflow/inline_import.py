@@ -46,10 +46,10 @@ def wait_for(source: str, facts: Mapping[str, Any], *, actor: Actor) -> Arrived:
         _count("busy")
         return Arrived()
     with place, yielding():
-        found = _fetch(place, source, facts, actor)
+        record = _fetch(place, source, facts, actor)
     if client_is_gone():
         raise Unavailable("the client has closed its connection; nothing was registered")
-    return found
+    return record
 
 
 def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) -> Arrived:
@@ -64,7 +64,7 @@ def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) ->
         return upstream.fetch(job, known, allowed)
 
     try:
-        wanted = place.result("tracking server", look_and_fetch)
+        registration = place.result("tracking server", look_and_fetch)
     except Refused as refusal:
         _count("refused")
         raise Invalid.told(refusal.detail) from refusal
@@ -83,7 +83,7 @@ def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) ->
     else:
         _count("fetched")
         log.info("fetched", source=source, files=job.files, bytes=job.bytes, ignored=list(job.ignored)[:LISTED])
-        return Arrived(run_id, wanted)
+        return Arrived(run_id, registration)
     return Arrived(run_id)
 
 

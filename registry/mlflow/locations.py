@@ -11,15 +11,15 @@ ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 OBJECT_STORES = ("s3://",)
 
 
-def download_uri(found: VersionBrief | VersionRecord) -> str:
+def download_uri(version: VersionBrief | VersionRecord) -> str:
     """The address that any client can load: ours where the registry has the files, else the source's.
 
     An operator may prefer that clients read an object store themselves (REGISTRY_MLFLOW_DOWNLOADS=source): then a
     version that came from one is loaded from there, unverified.
     """
-    there = found.location or found.source
-    if found.manifest_digest is None and found.state != VersionState.PENDING:
+    there = version.location or version.source
+    if version.manifest_digest is None and version.state != VersionState.PENDING:
         return there or ""
     if there and settings().mlflow_downloads == "source" and there.startswith(OBJECT_STORES):
         return there
-    return absolute(ARTIFACTS + location_of(found.model_id, found.number))
+    return absolute(ARTIFACTS + location_of(version.model_id, version.number))

@@ -49,8 +49,8 @@ def get_registered_model(name: str) -> dict[str, Any]:
 def update_registered_model(name: str, description: str = "") -> dict[str, Any]:
     """Set the description; without one it is cleared."""
     with not_found.no_model(name):
-        found = models.edit(name, actor=current_actor(), description=description, shown=mlflow_entities.of)
-    return {"registered_model": entities.model(found)}
+        brief = models.edit(name, actor=current_actor(), description=description, render=mlflow_entities.of)
+    return {"registered_model": entities.model(brief)}
 
 
 @endpoint("POST", "/registered-models/rename", name=NAME, new_name=string(required=True))
@@ -60,12 +60,12 @@ def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
     validation.model_name(new_name, "new_name")
     with not_found.no_model(name):
         try:
-            found = models.rename(
-                name, new_name, actor=current_actor(), protected=protected_aliases(), shown=mlflow_entities.of
+            brief = models.rename(
+                name, new_name, actor=current_actor(), protected=protected_aliases(), render=mlflow_entities.of
             )
         except AlreadyExists as error:
             raise AlreadyExists(f"Registered Model (name={new_name}) already exists. {error.detail}") from error
-    return {"registered_model": entities.model(found)}
+    return {"registered_model": entities.model(brief)}
 
 
 @endpoint("DELETE", "/registered-models/delete", name=NAME)
@@ -81,9 +81,9 @@ def delete_registered_model(name: str) -> dict[str, Any]:
 @requires(Permission.MODEL_READ)
 def get_latest_versions(name: str, stages: list[str] | None = None) -> dict[str, Any]:
     """Return the newest version in each of the stages that can be loaded; the newest where none can."""
-    wanted = [validation.stage(stage) for stage in stages or ()] or list(Stage)
+    targets = [validation.stage(stage) for stage in stages or ()] or list(Stage)
     with not_found.no_model(name):
-        return entities.versions(mlflow_entities.latest(name, dict.fromkeys(wanted)))
+        return entities.versions(mlflow_entities.latest(name, dict.fromkeys(targets)))
 
 
 @endpoint("POST", "/registered-models/set-tag", name=NAME, key=KEY, value=string())
@@ -92,7 +92,7 @@ def set_registered_model_tag(name: str, key: str, value: str = "") -> dict[str, 
     """Set a tag."""
     labels = validation.tags({key: value})
     with not_found.no_model(name):
-        models.edit(name, actor=current_actor(), labels=labels, shown=models.whole)
+        models.edit(name, actor=current_actor(), labels=labels, render=models.whole)
     return {}
 
 
@@ -102,7 +102,7 @@ def delete_registered_model_tag(name: str, key: str) -> dict[str, Any]:
     """Remove a tag; one that is not there is no mistake."""
     with not_found.no_model(name):
         if validation.tag_key(key) in mlflow_entities.model(name).tags:
-            models.edit(name, actor=current_actor(), labels={key: None}, shown=models.whole)
+            models.edit(name, actor=current_actor(), labels={key: None}, render=models.whole)
     return {}
 
 

@@ -57,8 +57,10 @@ def documents(*, required: bool = False) -> Argument:
 
 def read(request: Request, fields: Mapping[str, Argument]) -> dict[str, Any]:
     """The arguments that were given, by name. Raises Invalid with MLflow's text."""
-    given = _query(request, fields) if request.method in {"GET", "HEAD"} else _parse_body(request)
-    return {name: value for name, field in fields.items() if (value := _parse_value(given, name, field)) is not None}
+    arguments = _query(request, fields) if request.method in {"GET", "HEAD"} else _parse_body(request)
+    return {
+        name: value for name, field in fields.items() if (value := _parse_value(arguments, name, field)) is not None
+    }
 
 
 def _query(request: Request, fields: Mapping[str, Argument]) -> dict[str, Any]:
@@ -91,11 +93,11 @@ def _parse_body(request: Request) -> dict[str, Any]:
     return document
 
 
-def _parse_value(given: Mapping[str, Any], name: str, field: Argument) -> Any:
+def _parse_value(arguments: Mapping[str, Any], name: str, field: Argument) -> Any:
     camel = _camel(name)
-    if camel != name and name in given and camel in given:
+    if camel != name and name in arguments and camel in arguments:
         raise Invalid.told(f"Both '{name}' and '{camel}' are given; they are one parameter.")
-    raw = given.get(name, given.get(camel))
+    raw = arguments.get(name, arguments.get(camel))
     if raw is None or (field.required and raw == ""):
         if field.required:
             raise Invalid.told(f"Missing value for required parameter '{name}'.{SEE_DOCS}")
@@ -103,9 +105,9 @@ def _parse_value(given: Mapping[str, Any], name: str, field: Argument) -> Any:
     try:
         return field.read(raw)
     except ValueError as error:
-        shown = json.dumps(raw, sort_keys=True, separators=(",", ":"))[:1000]
+        quoted = json.dumps(raw, sort_keys=True, separators=(",", ":"))[:1000]
         hint = f" Hint: Value was of type '{type(raw).__name__}'."
-        text = f"Invalid value {shown} for parameter '{name}' supplied: {hint}{SEE_DOCS}"
+        text = f"Invalid value {quoted} for parameter '{name}' supplied: {hint}{SEE_DOCS}"
         raise Invalid.told(text) from error
 
 

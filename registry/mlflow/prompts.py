@@ -23,7 +23,7 @@ def require_placeholder(source: str) -> None:
 
 def taken(name: str, there: ModelBrief, tags: Mapping[str, str]) -> str:
     """Why the name cannot be given to another, which would have *tags*."""
-    old, new = (_kind(is_prompt(found)) for found in (there.tags, tags))
+    old, new = (_kind(is_prompt(tags_of_one)) for tags_of_one in (there.tags, tags))
     if old == new:
         return f"{new} (name={name}) already exists."
     return (

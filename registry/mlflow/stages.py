@@ -15,7 +15,7 @@ from registry.mlflow.parsing import boolean, string
 from registry.services.catalog import models
 from registry.services.search import mlflow_entities
 from registry.services.stages import transitions
-from registry.services.stages.transitions import Terms
+from registry.services.stages.transitions import StageChange
 
 
 @endpoint(
@@ -37,14 +37,14 @@ def transition_stage(name: str, version: str, stage: str, archive_existing_versi
     return {"model_version": entities.version(moved)}
 
 
-def _transition(found: VersionBrief, target: Stage, *, archive: bool) -> VersionRecord:
-    terms = Terms(
+def _transition(brief: VersionBrief, target: Stage, *, archive: bool) -> VersionRecord:
+    change = StageChange(
         reason=f"MLflow client: transition to {validation.STAGES[target]}",
         displace=archive,
         archive_others=archive,
         revises=True,
     )
     actor = current_actor()
-    if archive and target is Stage.PRODUCTION and found.stage == Stage.ARCHIVED and models.is_enforced(found.model):
-        return transitions.roll_back(found.model, terms, actor=actor, store=store(), to=found.number).version
-    return transitions.move(found.model, found.number, target, terms, actor=actor, store=store()).version
+    if archive and target is Stage.PRODUCTION and brief.stage == Stage.ARCHIVED and models.is_enforced(brief.model):
+        return transitions.roll_back(brief.model, change, actor=actor, store=store(), to=brief.number).version
+    return transitions.move(brief.model, brief.number, target, change, actor=actor, store=store()).version

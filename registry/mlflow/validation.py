@@ -81,9 +81,9 @@ def settable_alias(text: str) -> str:
     return text
 
 
-def tags(given: Mapping[str, str]) -> Mapping[str, str]:
+def tags(pairs: Mapping[str, str]) -> Mapping[str, str]:
     """Return the tags, or raise Invalid."""
-    for key, value in given.items():
+    for key, value in pairs.items():
         tag_key(key)
         if len(key) > TAG_KEY_LENGTH:
             raise Invalid.told(f"'key' exceeds the maximum length of {TAG_KEY_LENGTH} characters")
@@ -91,7 +91,7 @@ def tags(given: Mapping[str, str]) -> Mapping[str, str]:
             if key == PROMPT_TEXT:
                 raise Invalid.told(f"Prompt text exceeds max length of {TAG_VALUE_LENGTH} characters.")
             raise Invalid.told(f"'value' exceeds the maximum length of {TAG_VALUE_LENGTH} characters")
-    return given
+    return pairs
 
 
 def tag_key(key: str) -> str:

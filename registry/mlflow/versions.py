@@ -42,9 +42,9 @@ def create_model_version(name: str, source: str, **said: Any) -> dict[str, Any]:
 def get_model_version(name: str, version: str) -> dict[str, Any]:
     """Describe a version."""
     with not_found.no_version(name, version) as number:
-        found = mlflow_entities.version(name, number)
-    hindrance = import_jobs.hindrance(found.model_id, number) if found.state == VersionState.PENDING else None
-    return {"model_version": entities.version(found, hindrance=hindrance)}
+        brief = mlflow_entities.version(name, number)
+    hindrance = import_jobs.hindrance(brief.model_id, number) if brief.state == VersionState.PENDING else None
+    return {"model_version": entities.version(brief, hindrance=hindrance)}
 
 
 @endpoint("PATCH", "/model-versions/update", name=NAME, version=VERSION, description=string())
@@ -52,8 +52,8 @@ def get_model_version(name: str, version: str) -> dict[str, Any]:
 def update_model_version(name: str, version: str, description: str = "") -> dict[str, Any]:
     """Set the description; without one it is cleared."""
     with not_found.no_version(name, version) as number:
-        found = versions.edit(name, number, actor=current_actor(), description=description)
-    return {"model_version": entities.version(found)}
+        record = versions.edit(name, number, actor=current_actor(), description=description)
+    return {"model_version": entities.version(record)}
 
 
 @endpoint("DELETE", "/model-versions/delete", name=NAME, version=VERSION)

@@ -48,11 +48,11 @@ def version_uri(address: str, model: str, number: int) -> str:
 
 def place(uri: str) -> Place:
     """The version that *uri* names. Raises MlflowException."""
-    found = _VERSION.match(uri)
-    if not found:
+    match = _VERSION.match(uri)
+    if not match:
         raise invalid(f"{uri!r} names no version; use models:/<name>/<version>, or …/models/<name>/versions/<version>")
     return Place(
-        registry(found["base"]), unquote(found["model"]), int(found["number"]), (found["path"] or "").strip("/")
+        registry(match["base"]), unquote(match["model"]), int(match["number"]), (match["path"] or "").strip("/")
     )
 
 
@@ -82,8 +82,8 @@ def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
 
     def own() -> str | None:
         try:
-            if known and (found := credentials.environment_token(os.environ)):
-                return found
+            if known and (credential := credentials.environment_token(os.environ)):
+                return credential
             return credentials.saved(credentials.user_directory()).get(origin)
         except ValueError as error:
             raise invalid(str(error)) from error

@@ -31,8 +31,8 @@ class VersionRepository(ArtifactRepository):  # type: ignore[misc] # mypy knows 
             files = list(registry.versions.files(place.model, place.number))
         inner = self._place(None).path
         return [
-            FileInfo(posixpath.relpath(found, inner) if inner else found, size is None, size)
-            for found, size in _children(files, place.path)
+            FileInfo(posixpath.relpath(child, inner) if inner else child, size is None, size)
+            for child, size in _children(files, place.path)
         ]
 
     def download_artifacts(self, artifact_path: str, dst_path: str | None = None, **_: Any) -> str:
@@ -46,8 +46,8 @@ class VersionRepository(ArtifactRepository):  # type: ignore[misc] # mypy knows 
 
     def _download_file(self, remote_file_path: str, local_path: str) -> None:
         with tempfile.TemporaryDirectory(prefix=".registry-", dir=Path(local_path).absolute().parent) as folder:
-            found = self.download_artifacts(remote_file_path, folder)
-            Path(found).replace(local_path)
+            downloaded = self.download_artifacts(remote_file_path, folder)
+            Path(downloaded).replace(local_path)
 
     def log_artifact(self, local_file: str, artifact_path: str | None = None) -> None:
         raise address.invalid("a registered version cannot be changed; register a new one")
@@ -69,9 +69,9 @@ class VersionRepository(ArtifactRepository):  # type: ignore[misc] # mypy knows 
 def _children(files: list[FileView], path: str) -> list[tuple[str, int | None]]:
     """Files and folders directly in the folder *path*, each with its size or None."""
     prefix = f"{path}/" if path else ""
-    found: dict[str, int | None] = {}
+    children: dict[str, int | None] = {}
     for file in files:
         if file["path"].startswith(prefix):
             name, slash, _ = file["path"].removeprefix(prefix).partition("/")
-            found[prefix + name] = None if slash else file["size"]
-    return sorted(found.items())
+            children[prefix + name] = None if slash else file["size"]
+    return sorted(children.items())

@@ -42,10 +42,10 @@ class ServedOrigin(RunOrigin):
             # A directory of this machine is read where it is.
             there = None if isinstance(repository, LocalArtifactRepository) else folder
             try:
-                found = repository.download_artifacts(path, dst_path=there)
+                directory = repository.download_artifacts(path, dst_path=there)
             except (MlflowException, OSError) as error:
                 raise address.invalid(f"the MLflow server has no files at {self.source}") from error
-            yield Path(found)
+            yield Path(directory)
 
     def _location(self) -> str:
         run_path = self.run_path

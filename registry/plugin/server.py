@@ -102,10 +102,10 @@ def _handlers() -> Any:
 def _forwarded(header: str) -> str:
     """The token in a caller's header, as the registry reads it: Bearer, or the password of Basic."""
     scheme, _, text = header.partition(" ")
-    found = text.strip() if scheme.lower() == "bearer" else _password(text) if scheme.lower() == "basic" else ""
-    if not found or not all("!" <= character <= "~" for character in found):
+    credential = text.strip() if scheme.lower() == "bearer" else _password(text) if scheme.lower() == "basic" else ""
+    if not credential or not all("!" <= character <= "~" for character in credential):
         raise _unauthenticated(f"the Authorization header has no token of the registry; {HINT}")
-    return found
+    return credential
 
 
 def _password(text: str) -> str:

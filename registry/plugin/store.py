@@ -98,10 +98,10 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         if (current := server.request()) is not None and not server.reads_files(current):
             return location
         with as_mlflow(), self._client() as registry:
-            found = registry.versions.get(name, int(version))
-        if found["state"] != "ready" or not found["manifest_digest"]:
+            version_view = registry.versions.get(name, int(version))
+        if version_view["state"] != "ready" or not version_view["manifest_digest"]:
             return location
-        return address.version_uri(self._address, found["model"], found["number"])
+        return address.version_uri(self._address, version_view["model"], version_view["number"])
 
     def list_webhooks_by_event(self, event: Any, max_results: int | None = None, page_token: str | None = None) -> Any:
         """List none, for MLflow's server before each delivery: the registry keeps no webhooks of MLflow's."""

@@ -80,15 +80,15 @@ def by_name(path: str) -> str | None:
     """What the file at *path* holds by its name, or None."""
     folded = path.casefold()
     name = folded.rpartition("/")[2]
-    if held := _NAMES.get(name):
-        return held
-    if held := next((held for end, held in _PATHS.items() if f"/{folded}".endswith(f"/{end}")), None):
-        return held
+    if kind := _NAMES.get(name):
+        return kind
+    if kind := next((kind for end, kind in _PATHS.items() if f"/{folded}".endswith(f"/{end}")), None):
+        return kind
     if _ENVIRONMENT.fullmatch(name):
         return "a file of environment variables"
     if name.endswith(_TEMPLATES):
         return None
-    return next((held for pattern, held in _PATTERNS.items() if fnmatchcase(name, pattern)), None)
+    return next((kind for pattern, kind in _PATTERNS.items() if fnmatchcase(name, pattern)), None)
 
 
 def held_by(path: str, content: bytes) -> str | None:
@@ -98,7 +98,7 @@ def held_by(path: str, content: bytes) -> str | None:
 
 def by_content(content: bytes) -> str | None:
     """What *content* holds that is a credential and nothing else, or None."""
-    for held, anchors, form in _MARKERS:
+    for kind, anchors, form in _MARKERS:
         if any(anchor in content for anchor in anchors) and form.search(content):
-            return held
+            return kind
     return None

@@ -24,16 +24,16 @@ def problem(text: str) -> str | None:
 
 def stored(text: str) -> str:
     """Return the stored form of a digest. Without an algorithm its length tells which. Raises ValueError."""
-    found = text.strip()
-    if _MLFLOWS.match(found):
-        return _MLFLOW + found
-    if _BARE.match(found) and len(found) in _BY_LENGTH:
-        return f"{_BY_LENGTH[len(found)]}:{found.lower()}"
-    if _BARE_DIRECTORY.match(found):
-        return f"md5:{found.lower()}"
-    if joined := _JOINED.match(found):
+    digest = text.strip()
+    if _MLFLOWS.match(digest):
+        return _MLFLOW + digest
+    if _BARE.match(digest) and len(digest) in _BY_LENGTH:
+        return f"{_BY_LENGTH[len(digest)]}:{digest.lower()}"
+    if _BARE_DIRECTORY.match(digest):
+        return f"md5:{digest.lower()}"
+    if joined := _JOINED.match(digest):
         return f"{joined[1]}:{joined[2]}".lower()
-    form = cased(found)
+    form = cased(digest)
     if wrong := problem(form):
         raise ValueError(f"a digest {wrong}, not {text!r}")
     return form

@@ -17,7 +17,7 @@ def shortage(error: BaseException, place: Path, *, needed: int | None = None) ->
     """Return why nothing more can be written below the directory *place*; None for errors of another kind."""
     if not isinstance(error, OSError) or error.errno not in FULL:
         return None
-    found = [f"{size(needed)} needed"] if needed else []
+    parts = [f"{size(needed)} needed"] if needed else []
     with suppress(OSError):
-        found.append(f"{size(shutil.disk_usage(place).free)} available")
-    return f"{os.strerror(error.errno)}: {', '.join(found)}" if found else os.strerror(error.errno)
+        parts.append(f"{size(shutil.disk_usage(place).free)} available")
+    return f"{os.strerror(error.errno)}: {', '.join(parts)}" if parts else os.strerror(error.errno)

@@ -15,8 +15,8 @@ LARGEST_INTEGER = 2**53 - 1  # the largest that every JSON reader keeps; RFC 878
 def stored_object(value: Any) -> dict[str, Any] | None:
     """Return the JSON object that *value* is or, as a text, holds; None for one that cannot be stored."""
     try:
-        found = json.loads(value) if isinstance(value, str) else value
-        return found if isinstance(found, dict) and can_be_stored(found) else None
+        document = json.loads(value) if isinstance(value, str) else value
+        return document if isinstance(document, dict) and can_be_stored(document) else None
     except (ValueError, RecursionError):
         return None
 

@@ -9,5 +9,5 @@ LISTED = 10
 
 def listed(items: Sequence[str], separator: str = ", ") -> str:
     """Return the first items, and the number of the others."""
-    shown = separator.join(items[:LISTED])
-    return f"{shown} and {len(items) - LISTED} more" if len(items) > LISTED else shown
+    text = separator.join(items[:LISTED])
+    return f"{text} and {len(items) - LISTED} more" if len(items) > LISTED else text

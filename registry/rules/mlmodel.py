@@ -56,22 +56,24 @@ def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Ca
 
 def read(content: bytes) -> Facts:
     """What an ``MLmodel`` file says; nothing where it is broken, which is no reason to refuse the model."""
-    found = _parse_document(content)
-    flavors = found.get("flavors")
+    document = _parse_document(content)
+    flavors = document.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
     generic = flavors.get(_GENERIC)
     python = _python_version(generic.get("python_version")) if isinstance(generic, dict) else None
-    return Facts(_framework(flavors), _signature(found.get("signature")), python, run_id=_run_id(found.get("run_id")))
+    return Facts(
+        _framework(flavors), _signature(document.get("signature")), python, run_id=_run_id(document.get("run_id"))
+    )
 
 
 def _parse_document(content: bytes) -> Mapping[Any, Any]:
     import yaml  # slow, and most models have none of these files
 
     try:
-        found = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
+        document = yaml.BaseLoader(content).get_single_data()  # which makes texts, lists and mappings, and nothing else
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):  # an escape may name no character there is
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _framework(flavors: Mapping[Any, Any]) -> str | None:

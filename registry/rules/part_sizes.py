@@ -16,10 +16,10 @@ LARGEST = LARGEST_FILE
 SINGLE_PUT, PART = 64 * MIB, 16 * MIB
 
 
-def part_size(size: int, wanted: int) -> int:
-    """Bytes of each part but the last: *wanted*, or as many whole MiB more as 10,000 parts need to hold *size*."""
+def part_size(size: int, preferred: int) -> int:
+    """Bytes of each part but the last: *preferred*, or as many whole MiB more as 10,000 parts need to hold *size*."""
     needed = -(-size // MOST_PARTS)
-    return wanted if needed <= wanted else -(-needed // MIB) * MIB
+    return preferred if needed <= preferred else -(-needed // MIB) * MIB
 
 
 def part_count(size: int, part: int) -> int:

@@ -75,8 +75,8 @@ def containment_problem(path: str) -> str | None:
 
 def unportable(path: str) -> str | None:
     """Return why Windows cannot hold a file at *path*, or None. Such a path is registered: it harms no machine."""
-    held = sorted(set(path) & _UNPORTABLE)
-    return f"has {' '.join(held)}" if held else None
+    characters = sorted(set(path) & _UNPORTABLE)
+    return f"has {' '.join(characters)}" if characters else None
 
 
 def decoded(path: str) -> str | None:
@@ -103,16 +103,16 @@ def clashes(paths: Sequence[str]) -> dict[int, str]:
     """
     keys = _keys(paths)
     order = sorted(range(len(paths)), key=lambda index: (keys[index], index))
-    found: dict[int, str] = {}
+    problems: dict[int, str] = {}
     original = None
     for index, following in zip_longest(order, order[1:]):
         if original is None or keys[index] != keys[original]:
             original = index
         else:
-            found[index] = _sameness(paths[index], paths[original])
+            problems[index] = _sameness(paths[index], paths[original])
         if following is not None and keys[following].startswith(keys[index] + _SEPARATOR):
-            found[index] = f"is also a directory, of {paths[following]!r}"
-    return dict(sorted(found.items()))
+            problems[index] = f"is also a directory, of {paths[following]!r}"
+    return dict(sorted(problems.items()))
 
 
 def repositories(paths: Sequence[str]) -> dict[int, str]:

@@ -11,13 +11,13 @@ _COMPARED = 64  # characters; comparing takes time by their square
 def nearest(value: str, known: Iterable[str]) -> str | None:
     """Return the known value that is most like *value*, in any letter case; None where none is alike."""
     by_form = {_form(name): str(name) for name in known}  # an enum shows itself as its text
-    found = difflib.get_close_matches(_form(value), by_form, n=1)
-    return by_form[found[0]] if found else None
+    matches = difflib.get_close_matches(_form(value), by_form, n=1)
+    return by_form[matches[0]] if matches else None
 
 
-def hint(found: str | None) -> str:
+def hint(suggestion: str | None) -> str:
     """Return what an error says of the nearest value."""
-    return f"; did you mean {found!r}?" if found else ""
+    return f"; did you mean {suggestion!r}?" if suggestion else ""
 
 
 def _form(text: str) -> str:

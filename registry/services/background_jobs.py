@@ -38,7 +38,7 @@ from registry.db.records import JobRecord, Page
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, NotFound
 from registry.domain.states import APPENDABLE, JobState, RefreshState, RunState
 from registry.services import audit, leases
@@ -67,9 +67,9 @@ def list_(*, state: str | None = None, after: tuple[Any, ...] | None = None, lim
             at = datetime.fromisoformat(after[0])
             later = or_(jobs.c.created_at > at, and_(jobs.c.created_at == at, jobs.c.id > after[1]))
             statement = statement.where(later)
-        found = records.page(session, statement, by=(jobs.c.created_at, jobs.c.id), limit=limit)
-    position = found.next_after and (clock.wire(found.next_after[0]), found.next_after[1])
-    return Page([_job_record(row) for row in found.items], position)
+        page = records.page(session, statement, by=(jobs.c.created_at, jobs.c.id), limit=limit)
+    position = page.next_after and (clock.wire(page.next_after[0]), page.next_after[1])
+    return Page([_job_record(row) for row in page.items], position)
 
 
 def parked(session: Session) -> Mapping[str, int]:
@@ -112,8 +112,8 @@ def recall(outcome: Outcome) -> JobRecord:
     """Return the job that an earlier request retried, as it is now; as it was then, where it is done."""
     then = outcome["job"]
     with reading() as session:
-        if found := _open(session, then["id"]):
-            return found[0]
+        if jobs := _open(session, then["id"]):
+            return jobs[0]
     dates = {name: then[name] and datetime.fromisoformat(then[name]) for name in ("created_at", "parked_at")}
     return JobRecord(**{**then, **dates})
 
@@ -123,26 +123,26 @@ def _is_stopped(row: Import | Upload | Artifact | RunRefresh) -> bool:
     return row.parked_at is not None or (isinstance(row, RunRefresh) and row.state == RefreshState.ABANDONED)
 
 
-def _resume(session: Session, held: Model, row: RunRefresh, *, actor: Actor) -> None:
+def _resume(session: Session, model: Model, row: RunRefresh, *, actor: Actor) -> None:
     """Let an abandoned run be looked at again, from now on for the whole time. Raises Conflict for a deleted version.
 
     The caller holds the locks of the model and of the job.
     """
     version = session.get_one(Version, row.version_id, populate_existing=True)
-    is_there = held.deleted_at is None and version.state in APPENDABLE
+    is_there = model.deleted_at is None and version.state in APPENDABLE
     if not is_there or version.run_state != RunState.ABANDONED:
-        raise Conflict(f"{held.name}:{version.number} is deleted; restore it first")
-    event = audit.begin(held)
+        raise Conflict(f"{model.name}:{version.number} is deleted; restore it first")
+    event = audit.begin(model)
     row.state, row.reason, row.due_at, row.finished_at = RefreshState.WAITING, None, event.at, event.at
     version.run_state = RunState.UNFINISHED.value
     catalog.touch(version, event.at)
-    happening = Happening(
+    draft = AuditEntryDraft(
         "version.refresh_retried",
-        {"model": held.name, "version": version.number},
+        {"model": model.name, "version": version.number},
         before={"run_state": RunState.ABANDONED.value},
         after={"run_state": version.run_state, "job": row.id},
     )
-    audit.record(session, held, event, happening, actor=actor, version=version)
+    audit.record(session, model, event, draft, actor=actor, version=version)
 
 
 def park_import(lease: Lease[Import]) -> None:
@@ -224,7 +224,7 @@ def _record_job(
     subject = {"model": chain.name} if isinstance(chain, Model) else {}
     after = {"job": _id_of(row), "attempts": row.attempts}
     texts = audit.texts(reason=row.parked_reason, path=row.path if isinstance(row, Artifact) else None)
-    audit.record(session, chain, event, Happening(action, subject, after=after, texts=texts), actor=actor)
+    audit.record(session, chain, event, AuditEntryDraft(action, subject, after=after, texts=texts), actor=actor)
 
 
 def _id_of(row: Import | Upload | Artifact | RunRefresh) -> str:
@@ -280,8 +280,8 @@ def _abandoned_jobs(moment: datetime) -> Any:
 
 def _refreshes(moment: datetime) -> Rows:
     columns = (RunRefresh.id, RunRefresh.run_id, Model.name, Version.number, RunRefresh.reason)
-    found = _select_jobs(RunRefresh, "refresh", columns, moment).join(Version, Version.id == RunRefresh.version_id)
-    return found.join(Model, Model.id == RunRefresh.model_id)
+    statement = _select_jobs(RunRefresh, "refresh", columns, moment).join(Version, Version.id == RunRefresh.version_id)
+    return statement.join(Model, Model.id == RunRefresh.model_id)
 
 
 def _select_jobs(

@@ -123,10 +123,10 @@ def keep(session: Session, claim: Claim, outcome: Outcome) -> None:
 
 
 def _require_unused(claim: Claim, read: Callable[..., Sequence[Any]]) -> None:
-    found = read(_KEPT, principal=claim.actor.id, key=claim.key)
-    if not found:
+    earlier = read(_KEPT, principal=claim.actor.id, key=claim.key)
+    if not earlier:
         return
-    kept = found[0]
+    kept = earlier[0]
     _require_seal(claim, kept, read)
     if kept.fingerprint != claim.fingerprint:
         raise IdempotencyMismatch("this Idempotency-Key was used for another request; use a new key for a new request")

@@ -113,8 +113,8 @@ _lock = threading.Lock()
 def give_back() -> None:
     """Give back what this process holds, because it ends: its attempts were no failures."""
     with _lock:
-        held = list(_held)
-    for lease in held:
+        leases = list(_held)
+    for lease in leases:
         lease.release(after=timedelta())
 
 

@@ -65,8 +65,8 @@ class Store:
         return self._guard.standing
 
     @standing.setter
-    def standing(self, found: StoreStanding) -> None:
-        self._guard.standing = found
+    def standing(self, new_standing: StoreStanding) -> None:
+        self._guard.standing = new_standing
 
     @property
     def verifies_on_arrival(self) -> bool:
@@ -221,22 +221,22 @@ class Store:
             with self._guard.operation("join_named", key):
                 driver.join_named(key, handle, etags)
         except Missing as error:  # an answer may have been lost
-            if (found := self.stat(key)) is None:
+            if (stat := self.stat(key)) is None:
                 raise Conflict("the store no longer has this upload; begin it again") from error
-            return found
-        if (found := self.stat(key)) is None:
+            return stat
+        if (stat := self.stat(key)) is None:
             raise Unavailable("the store has not yet what was joined; retry the same request", retry_after=5)
-        return found
+        return stat
 
     def objects(self) -> Iterator[ListedObject]:
         """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
         with self._guard.naming_errors("objects", None):
-            yield from (found for found in self.driver.objects() if keys.is_ours(found.key))
+            yield from (entry for entry in self.driver.objects() if keys.is_ours(entry.key))
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts, of objects of ours, that were neither joined nor aborted."""
         with self._guard.naming_errors("unfinished", None):
-            yield from (found for found in self.driver.unfinished() if keys.is_ours(found.key))
+            yield from (entry for entry in self.driver.unfinished() if keys.is_ours(entry.key))
 
     def digest(self, key: str, *, pulse: Pulse | None = None) -> tuple[str, int]:
         """Read an object; return the sha256 and the size of what there is. Raises BlobsMissing.
@@ -281,21 +281,21 @@ class Store:
         that verified each of them knows nothing of the whole. Raises Conflict when nothing has arrived, UploadMismatch
         when something else has. *seen* is what ``glance`` showed a moment ago, *pulse* as for ``digest``.
         """
-        found = seen if seen and seen.size == size else self.require(key, size=size)
+        stat = seen if seen and seen.size == size else self.require(key, size=size)
         if in_parts or not self.verifies_on_arrival:
-            actual, _ = self.confirmed_digest(key, sha256=sha256, stat=found, pulse=pulse)
+            actual, _ = self.confirmed_digest(key, sha256=sha256, stat=stat, pulse=pulse)
             if actual != sha256:
                 raise UploadMismatch(f"sha256:{sha256} was announced, sha256:{actual} arrived")
-        return found
+        return stat
 
     def require(self, key: str, *, size: int) -> Stat:
         """Return only when there is an object of this size. Raises as ``verify``."""
-        found = self.stat(key)
-        if found is None:
+        stat = self.stat(key)
+        if stat is None:
             raise Conflict("no bytes arrived for this upload; send them to its target, then complete it")
-        if found.size != size:
-            raise UploadMismatch(f"{size} bytes were announced, {found.size} arrived")
-        return found
+        if stat.size != size:
+            raise UploadMismatch(f"{size} bytes were announced, {stat.size} arrived")
+        return stat
 
     def glance(self, keys_: Sequence[str]) -> Mapping[str, Stat]:
         """Those of the objects that can be seen at once; the others are to be looked at one by one.
@@ -310,8 +310,8 @@ class Store:
     def absent_or_wrong(self, blobs: Mapping[str, int]) -> list[str]:
         """Return the keys, sorted, under which there is no object of the size that *blobs* maps them to."""
         with ThreadPoolExecutor(max_workers=_THREADS) as pool:
-            found = dict(zip(blobs, pool.map(self.stat, blobs), strict=True))
-        return sorted(key for key, stat in found.items() if stat is None or stat.size != blobs[key])
+            stats = dict(zip(blobs, pool.map(self.stat, blobs), strict=True))
+        return sorted(key for key, stat in stats.items() if stat is None or stat.size != blobs[key])
 
     def key_of(self, token: str) -> str:
         """Return the key that ``/transfer/<token>`` takes bytes for; see ``LocalDriver.key_of``."""

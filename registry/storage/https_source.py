@@ -23,9 +23,9 @@ class HttpsSource:
         """Name the file after the last step of its path; it is not looked at yet."""
         yield SourceFile(location, _file_name(location))
 
-    def read(self, found: SourceFile) -> Iterator[bytes]:
+    def read(self, file: SourceFile) -> Iterator[bytes]:
         """Stream the body of a 200, exactly as long as it was announced."""
-        location = found.location
+        location = file.location
         with requests.Session() as session:
             session.auth = _anonymous  # else requests looks for a password in ~/.netrc
             request = _prepared(session, location)

@@ -96,11 +96,11 @@ class LocalDriver:
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none. Raises StoreError when the whole directory is gone."""
         try:
-            found = self._path(key).stat()
+            status = self._path(key).stat()
         except FileNotFoundError:
             self._require_root()  # a volume that is not mounted has lost nothing
             return None
-        return Stat(found.st_size, f"{found.st_mtime_ns:x}-{found.st_ino:x}")
+        return Stat(status.st_size, f"{status.st_mtime_ns:x}-{status.st_ino:x}")
 
     def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
         """None: looking at one file is as cheap as it gets."""
@@ -159,9 +159,9 @@ class LocalDriver:
         self._require_root()
         for path in chain.from_iterable(_files_below(self._root / place) for place in PLACES):
             with suppress(FileNotFoundError):  # deleted meanwhile
-                found = path.stat(follow_symlinks=False)
-                modified_at = datetime.fromtimestamp(found.st_mtime, UTC)
-                yield ListedObject(path.relative_to(self._root).as_posix(), found.st_size, modified_at)
+                status = path.stat(follow_symlinks=False)
+                modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
+                yield ListedObject(path.relative_to(self._root).as_posix(), status.st_size, modified_at)
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts that were neither joined nor aborted."""

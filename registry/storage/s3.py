@@ -119,18 +119,18 @@ class S3Driver:
         """Look at an object; None when there is none."""
         try:
             with naming_errors():
-                found = self._clients.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
+                response = self._clients.client.head_object(Bucket=self.bucket, Key=self._prefix + key)
         except Missing:
             return None
         except Denied:
             if self._is_absent(key):
                 return None
             raise
-        return Stat(found["ContentLength"], found["ETag"].strip('"'))
+        return Stat(response["ContentLength"], response["ETag"].strip('"'))
 
     def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
         """Those of the objects that a listing shows, as long as each page of it shows several."""
-        found: dict[str, Stat] = {}
+        stats: dict[str, Stat] = {}
         left = sorted(keys)
         while len(left) >= GLANCED:
             try:
@@ -145,11 +145,11 @@ class S3Driver:
             beyond = [] if last is None else [key for key in left if key > last]
             for key in left[: len(left) - len(beyond)]:
                 if key in listed:
-                    found[key] = Stat(listed[key]["Size"], listed[key]["ETag"].strip('"'))
+                    stats[key] = Stat(listed[key]["Size"], listed[key]["ETag"].strip('"'))
             if len(left) - len(beyond) < GLANCED:
                 break
             left = beyond
-        return found
+        return stats
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks. Raises Missing."""
@@ -210,9 +210,9 @@ class S3Driver:
         with naming_errors():
             for place in PLACES:
                 for page in pages.paginate(Bucket=self.bucket, Prefix=self._prefix + place):
-                    for found in page.get("Contents", []):
+                    for entry in page.get("Contents", []):
                         yield ListedObject(
-                            found["Key"].removeprefix(self._prefix), found["Size"], found["LastModified"]
+                            entry["Key"].removeprefix(self._prefix), entry["Size"], entry["LastModified"]
                         )
 
     def unfinished(self) -> Iterator[Unfinished]:

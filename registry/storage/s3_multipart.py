@@ -107,9 +107,9 @@ class S3Parts:
         pages = self._clients.client.get_paginator("list_multipart_uploads")
         with naming_errors():
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix + below):
-                for found in page.get("Uploads", []):
-                    key = found["Key"].removeprefix(self._prefix)
-                    yield Unfinished(key, found["UploadId"], found["Initiated"])
+                for entry in page.get("Uploads", []):
+                    key = entry["Key"].removeprefix(self._prefix)
+                    yield Unfinished(key, entry["UploadId"], entry["Initiated"])
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
         """Send an object from here, as one request when it is small. An error leaves no object and no parts."""

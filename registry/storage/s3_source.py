@@ -25,19 +25,19 @@ class S3Source:
     def files(self, location: Location) -> Iterator[SourceFile]:
         """The object, under the last step of its key; or those below it, under what comes after the prefix."""
         if location.path and not location.path.endswith("/"):
-            if found := self._object(location):
-                yield found
+            if file := self._object(location):
+                yield file
                 return
             location = Location(location.scheme, location.place, f"{location.path}/")
         yield from self._below(location)
 
-    def read(self, found: SourceFile) -> Iterator[bytes]:
+    def read(self, file: SourceFile) -> Iterator[bytes]:
         """Stream the object that was found; Refused when there is another in its place."""
-        pinned = found.etag or "*"
-        with _naming_s3_errors(found.location):
-            body = self._clients.client.get_object(
-                Bucket=found.location.place, Key=found.location.path, IfMatch=pinned
-            )["Body"]
+        pinned = file.etag or "*"
+        with _naming_s3_errors(file.location):
+            body = self._clients.client.get_object(Bucket=file.location.place, Key=file.location.path, IfMatch=pinned)[
+                "Body"
+            ]
             with body:
                 yield from body.iter_chunks(CHUNK)
 

@@ -58,7 +58,7 @@ class Source(Protocol):
     def files(self, location: Location) -> Iterator[SourceFile]:
         """Find the file, or the files below it."""
 
-    def read(self, found: SourceFile) -> Iterator[bytes]:
+    def read(self, file: SourceFile) -> Iterator[bytes]:
         """Stream a file as it was found, in chunks of bounded size; an end that comes too early raises."""
 
 
@@ -81,7 +81,7 @@ class Sources:
         """
         if not self.allows(text):
             raise _off_limits(text)
-        found, wrong, location = list[SourceFile](), list[str](), locations.parse(text)
+        file, wrong, location = list[SourceFile](), list[str](), locations.parse(text)
         with _naming_source_errors(location):
             for seen, one in enumerate(self._open(location.scheme).files(location), start=1):
                 if seen > MOST_LISTED:
@@ -90,34 +90,34 @@ class Sources:
                     continue
                 if problem := self._problem(one):
                     wrong.append(problem)
-                found.append(one)
-                if len(found) > MOST_FILES:
+                file.append(one)
+                if len(file) > MOST_FILES:
                     raise Refused(f"{location} has more than {MOST_FILES} files")
         if wrong:
             raise Refused(listed(wrong, "; "))
-        if not found:
+        if not file:
             raise Empty(f"there are no files below {location}")
-        return found
+        return file
 
-    def read(self, found: SourceFile) -> Iterator[bytes]:
+    def read(self, file: SourceFile) -> Iterator[bytes]:
         """Stream a file. Raises Refused, also for one that has changed since it was found, or Unavailable."""
-        if not locations.allowed(found.location, self._within):
-            raise _off_limits(str(found.location))
+        if not locations.allowed(file.location, self._within):
+            raise _off_limits(str(file.location))
         left = self._most
-        with _naming_source_errors(found.location):
-            for chunk in self._open(found.location.scheme).read(found):
+        with _naming_source_errors(file.location):
+            for chunk in self._open(file.location.scheme).read(file):
                 left -= len(chunk)
                 if left < 0:
-                    raise Refused(self._excess(found))
+                    raise Refused(self._excess(file))
                 yield chunk
 
-    def _problem(self, found: SourceFile) -> str | None:
-        if problem := paths.problem(found.path):
-            return f"the file {found.path!r} cannot be in a version: its path {problem}"
-        return self._excess(found) if found.size is not None and found.size > self._most else None
+    def _problem(self, file: SourceFile) -> str | None:
+        if problem := paths.problem(file.path):
+            return f"the file {file.path!r} cannot be in a version: its path {problem}"
+        return self._excess(file) if file.size is not None and file.size > self._most else None
 
-    def _excess(self, found: SourceFile) -> str:
-        return f"{found.path} is larger than {self._most} bytes, the most that one file may have"
+    def _excess(self, file: SourceFile) -> str:
+        return f"{file.path} is larger than {self._most} bytes, the most that one file may have"
 
 
 def _off_limits(text: str) -> Refused:
@@ -130,7 +130,7 @@ def check_status(status: int, location: Location) -> None:
         return
     if status >= 500 or status in _PASSING:
         raise StoreError(f"{location} answered {status}")
-    told: Mapping[int, str] = {
+    reasons: Mapping[int, str] = {
         401: "does not let this registry read it",
         403: "does not let this registry read it",
         404: "is not there",
@@ -139,7 +139,7 @@ def check_status(status: int, location: Location) -> None:
     }
     if 300 <= status < 400:
         raise Refused(f"{location} redirects to another place ({status}), which is not followed")
-    raise Refused(f"{location} {told.get(status, 'cannot be fetched')} ({status})")
+    raise Refused(f"{location} {reasons.get(status, 'cannot be fetched')} ({status})")
 
 
 @contextmanager

@@ -69,8 +69,8 @@ class _Directory:
 
     def read(self) -> RenderedText | None:
         try:
-            found = self._path.read_bytes()
-            return RenderedText(found[_HEADER.size :], _HEADER.unpack_from(found)[0])
+            content = self._path.read_bytes()
+            return RenderedText(content[_HEADER.size :], _HEADER.unpack_from(content)[0])
         except (FileNotFoundError, struct.error):
             return None
 
@@ -108,9 +108,11 @@ class LatestText:
         asked_at = self._asked_at = time.monotonic()
 
         def read(place: _Memory | _Directory, most: float) -> bytes | None:
-            found = place.read()
-            suits = found is not None and (found.is_newer_than(most) or asked_at <= found.made_at <= time.monotonic())
-            return found.content if found is not None and suits else None
+            rendered = place.read()
+            suits = rendered is not None and (
+                rendered.is_newer_than(most) or asked_at <= rendered.made_at <= time.monotonic()
+            )
+            return rendered.content if rendered is not None and suits else None
 
         def ask(place: _Memory | _Directory) -> bytes:
             if (content := read(place, seconds)) is not None:
@@ -135,8 +137,8 @@ class LatestText:
         with suppress(OSError):
             place = self._place()
             with place.turn(0) as mine:
-                found = place.read()
-                if mine and not (found is not None and found.is_newer_than(seconds - AHEAD_SECONDS)):
+                rendered = place.read()
+                if mine and not (rendered is not None and rendered.is_newer_than(seconds - AHEAD_SECONDS)):
                     self._renew(place)
 
     def _place(self) -> _Memory | _Directory:

@@ -64,26 +64,26 @@ def concerning(subject: Mapping[str, Any]) -> None:
     """
     if "model" in structlog.contextvars.get_contextvars():
         return
-    told = {NAMES.get(name, name): subject[name] for name in CONCERNS if subject.get(name) is not None}
-    structlog.contextvars.bind_contextvars(**told)
+    fields = {NAMES.get(name, name): subject[name] for name in CONCERNS if subject.get(name) is not None}
+    structlog.contextvars.bind_contextvars(**fields)
 
 
 def of_request() -> dict[str, Any]:
     """What a line of the current request says of it."""
-    told: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if request_id := g.get("request_id"):
-        told["request_id"] = request_id
+        fields["request_id"] = request_id
     if client_request_id := g.get("client_request_id"):
-        told["client_request_id"] = client_request_id
+        fields["client_request_id"] = client_request_id
     if trace_id := g.get("trace_id"):
-        told["trace_id"] = trace_id
+        fields["trace_id"] = trace_id
     if (actor := g.get("actor")) is not None:
-        told["actor"] = actor.name
+        fields["actor"] = actor.name
     for name, value in (request.view_args or {}).items():
         known = NAMES.get(name, name)
         if known in CONCERNS or known == "import":
-            told[known] = value if isinstance(value, int) else str(value)
-    return told
+            fields[known] = value if isinstance(value, int) else str(value)
+    return fields
 
 
 class _Access:

@@ -97,9 +97,9 @@ class Meters:
 
     def request(self, route: str | None, method: str, code: int, seconds: float) -> None:
         """Count one request; *route* is the rule that it matched, if any."""
-        found = self._by_request.get((route, method, code)) or self._meters_of(route, method, code)
-        found[0].inc()
-        found[1].observe(seconds)
+        pair = self._by_request.get((route, method, code)) or self._meters_of(route, method, code)
+        pair[0].inc()
+        pair[1].observe(seconds)
 
     def pool(self, pool: Pool, *, max_overflow: int) -> None:
         """Note how much of a pool of connections is used now."""
@@ -127,11 +127,11 @@ class Meters:
 
     def _meters_of(self, route: str | None, method: str, code: int) -> tuple[Counter, Histogram]:
         """Looked up once. An unknown method has no name of its own: clients could make up as many as they like."""
-        told = method if method in METHODS else "other"
-        found = self._requests.labels(route or UNMATCHED, told, str(code)), self._durations.labels(route or UNMATCHED)
-        if told == method:
-            self._by_request[route, method, code] = found
-        return found
+        label = method if method in METHODS else "other"
+        pair = self._requests.labels(route or UNMATCHED, label, str(code)), self._durations.labels(route or UNMATCHED)
+        if label == method:
+            self._by_request[route, method, code] = pair
+        return pair
 
 
 def meters() -> Meters:

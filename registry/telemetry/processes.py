@@ -54,8 +54,8 @@ def prepare() -> None:
     if _Shared.flag is not None:
         return
     try:
-        if given := os.environ.get(VARIABLE):
-            _empty(Path(given))
+        if directory := os.environ.get(VARIABLE):
+            _empty(Path(directory))
         else:
             _make_own()
     except OSError as error:

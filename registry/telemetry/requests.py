@@ -22,14 +22,14 @@ def register(app: Flask) -> None:
     @app.after_request
     def _finish(response: Response) -> Response:
         current = request._get_current_object()  # type: ignore[attr-defined]  # once, where each use would cost
-        told = g._get_current_object().__dict__
-        seconds = time.perf_counter() - told["started"]
+        context = g._get_current_object().__dict__
+        seconds = time.perf_counter() - context["started"]
         rule = current.url_rule
         meters().request(rule.rule if rule is not None else None, current.method, response.status_code, seconds)
-        if "request_id" in told:
-            response.headers["X-Request-Id"] = told["request_id"]
-        if "client_request_id" in told:
-            response.headers["X-Client-Request-Id"] = told["client_request_id"]
+        if "request_id" in context:
+            response.headers["X-Request-Id"] = context["request_id"]
+        if "client_request_id" in context:
+            response.headers["X-Client-Request-Id"] = context["client_request_id"]
         if current.path not in PROBES:
             logs.access(
                 {

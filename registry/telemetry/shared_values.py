@@ -43,9 +43,9 @@ class _Reserved(MmapedDict):
         super().__init__(filename, read_mode)  # type: ignore[no-untyped-call]
 
     def _init_value(self, key: str) -> None:
-        wanted = self._used + len(key.encode()) + ENTRY_BYTES
+        needed = self._used + len(key.encode()) + ENTRY_BYTES
         size = self._capacity
-        while size < wanted:
+        while size < needed:
             size *= 2
         if size > self._capacity:
             os.posix_fallocate(self._f.fileno(), 0, size)
@@ -145,11 +145,11 @@ class Shared(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield each metric."""
-        found, bad = _readable(os.environ[VARIABLE])
+        files, bad = _readable(os.environ[VARIABLE])
         if bad and bad != _State.unreadable:
             log.warning("metrics_unreadable", files=bad, directory=os.environ[VARIABLE])
         _State.unreadable = bad
-        yield from found
+        yield from files
 
 
 def _readable(directory: str) -> tuple[Iterable[Metric], str | None]:
@@ -180,8 +180,8 @@ def _merged(files: Iterable[Path]) -> Iterable[Metric]:
         with file.open("rb") as opened:
             if _USED.unpack(opened.read(_USED.size))[0] < 0:  # which prometheus_client takes for an empty file
                 raise ValueError(f"{file} has no header")
-    found: Iterable[Metric] = MultiProcessCollector.merge(map(str, files))  # type: ignore[no-untyped-call]
-    return found
+    families: Iterable[Metric] = MultiProcessCollector.merge(map(str, files))  # type: ignore[no-untyped-call]
+    return families
 
 
 def _share(*arguments: Any, **named: Any) -> Any:

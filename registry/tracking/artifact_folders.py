@@ -120,8 +120,8 @@ def _list_entries(
     within = f"{_joined(root, directory)}/".lstrip("/") if "mlflow-artifacts" not in address else ""
     while True:
         answer = link.document(address, f"the list of {directory or 'the files'}", query)
-        found = answer.get("files")
-        items = found if isinstance(found, list) else []
+        files = answer.get("files")
+        items = files if isinstance(files, list) else []
         for item in items:
             yield _parse_entry(item, within, directory)
         token = answer.get("next_page_token")
@@ -134,15 +134,15 @@ def _list_entries(
 
 def _parse_entry(item: Any, within: str, directory: str) -> FolderEntry:
     """One line of a listing: a direct child of the directory that was listed, and nothing else."""
-    told: Mapping[str, Any] = item if isinstance(item, dict) else {}
-    path, size = told.get("path"), told.get("file_size")
+    document: Mapping[str, Any] = item if isinstance(item, dict) else {}
+    path, size = document.get("path"), document.get("file_size")
     name = path.removeprefix(within) if isinstance(path, str) and path.startswith(within) else ""
     if not name or "/" in name:
         raise Conflict(f"the tracking server lists {path!r} where it was asked for {directory or 'the files'}")
     if isinstance(size, str) and size.isascii() and size.isdigit() and len(size) < 20:
         size = int(size)
     whole = size if type(size) is int and size >= 0 else None
-    return FolderEntry(_joined(directory, name), told.get("is_dir") is True, whole)
+    return FolderEntry(_joined(directory, name), document.get("is_dir") is True, whole)
 
 
 def _joined(root: str, path: str) -> str:

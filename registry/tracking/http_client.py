@@ -57,12 +57,12 @@ class Link:
             if len(body) > DOCUMENT_BYTES:
                 raise Conflict(f"{self.url} returned more than {DOCUMENT_BYTES} bytes of {what}")
         try:
-            found = json.loads(body)
+            parsed = json.loads(body)
         except (ValueError, RecursionError) as error:
             raise self._no_server(what) from error
-        if not isinstance(found, dict):
+        if not isinstance(parsed, dict):
             raise self._no_server(what)
-        return found
+        return parsed
 
     def stream(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> Iterator[bytes]:
         """The bytes at *path*, exactly as many as were announced."""

@@ -33,8 +33,8 @@ class Deadline:
 
 def deadline_of(response: BaseHTTPResponse) -> Deadline:
     """Return the deadline of the reads of a body that comes from a pool of this module."""
-    found: Deadline = response.deadline  # type: ignore[attr-defined]  # set where the response was made
-    return found
+    connected: Deadline = response.deadline  # type: ignore[attr-defined]  # set where the response was made
+    return connected
 
 
 class _Received(io.RawIOBase):

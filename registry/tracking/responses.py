@@ -41,15 +41,15 @@ class LoggedModel:
 
 def run(answer: Mapping[str, Any]) -> TrackedRun:
     """The answer to ``runs/get``. Raises Conflict when it says too much."""
-    found = _map(answer, "run")
-    info, data = _map(found, "info"), _map(found, "data")
+    document = _map(answer, "run")
+    info, data = _map(document, "info"), _map(document, "data")
     return TrackedRun(
         id=_storable_text(info, "run_id"),
         experiment_id=_storable_text(info, "experiment_id"),
         artifact_uri=_storable_text(info, "artifact_uri"),
         logged=_logged(data, tags=data),
-        inputs=tuple(_inputs(_map(found, "inputs"))),
-        outputs=tuple(_storable_text(item, "model_id") for item in _items(_map(found, "outputs"), "model_outputs")),
+        inputs=tuple(_inputs(_map(document, "inputs"))),
+        outputs=tuple(_storable_text(item, "model_id") for item in _items(_map(document, "outputs"), "model_outputs")),
         started_at=mlflow_runs.instant(info.get("start_time")),
         finished_at=mlflow_runs.instant(info.get("end_time")),
         is_unfinished=mlflow_runs.is_unfinished(_storable_text(info, "status"), info.get("end_time")),
@@ -58,13 +58,13 @@ def run(answer: Mapping[str, Any]) -> TrackedRun:
 
 def logged_model(answer: Mapping[str, Any]) -> LoggedModel:
     """The answer to ``logged-models/<id>``. Raises Conflict when it says too much."""
-    found = _map(answer, "model")
-    info = _map(found, "info")
+    document = _map(answer, "model")
+    info = _map(document, "info")
     return LoggedModel(
         id=_storable_text(info, "model_id"),
         name=_storable_text(info, "name"),
         artifact_uri=_storable_text(info, "artifact_uri"),
-        logged=_logged(_map(found, "data"), tags=info),
+        logged=_logged(_map(document, "data"), tags=info),
         source_run_id=_storable_text(info, "source_run_id") or None,
     )
 
@@ -112,22 +112,22 @@ def _pairs(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _items(holder: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
-    found = holder.get(name)
-    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    value = holder.get(name)
+    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
     if len(items) > PAIRS:
         raise Conflict(f"the tracking server returned {len(items)} {name}; a version keeps {PAIRS} at most")
     return items
 
 
 def _map(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = holder.get(name)
-    return found if isinstance(found, dict) else {}
+    value = holder.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _storable_text(holder: Mapping[str, Any], name: str) -> str:
     """A text that can be stored; empty where there is none."""
-    found = holder.get(name)
-    return found if isinstance(found, str) and is_storable(found) else ""
+    value = holder.get(name)
+    return value if isinstance(value, str) and is_storable(value) else ""
 
 
 def _as_float(value: Any) -> float:

@@ -29,18 +29,18 @@ class TrackingServer:
     def run(self, run_id: str) -> TrackedRun:
         """What it knows of a run. Raises NotFound, Conflict or Unavailable."""
         answer = self._link.document("api/2.0/mlflow/runs/get", f"the run {run_id}", {"run_id": run_id})
-        found = responses.run(answer)
-        if found.id != run_id:
+        stated = responses.run(answer)
+        if stated.id != run_id:
             raise Conflict(f"{self.url} answers with another run when it is asked for {run_id}")
-        return found
+        return stated
 
     def logged_model(self, model_id: str) -> LoggedModel:
         """What it knows of a logged model. Raises NotFound, Conflict or Unavailable."""
         answer = self._link.document(f"api/2.0/mlflow/logged-models/{model_id}", f"the logged model {model_id}")
-        found = responses.logged_model(answer)
-        if found.id != model_id:
+        stated = responses.logged_model(answer)
+        if stated.id != model_id:
             raise Conflict(f"{self.url} answers with another logged model when it is asked for {model_id}")
-        return found
+        return stated
 
     def folder_of_run(self, run: TrackedRun, path: str) -> Folder:
         """The files at *path* of the run's artifacts. Raises Conflict for what is on another server."""

@@ -124,10 +124,10 @@ class Instant(fields.AwareDateTime):
         try:
             if not _RFC3339.match(value):
                 raise ValidationError("fromisoformat takes more than RFC 3339, a NUL after the Z among it")
-            found = super()._deserialize(value, attr, data, **kwargs)
-            if not isinstance(found, datetime):
+            moment = super()._deserialize(value, attr, data, **kwargs)
+            if not isinstance(moment, datetime):
                 raise ValidationError("must be an instant")
-            return found.astimezone(UTC)
+            return moment.astimezone(UTC)
         except (ValidationError, OverflowError, ValueError, TypeError) as error:
             raise ValidationError("must be an RFC 3339 instant with a zone, like 2026-11-21T13:05:02Z") from error
 

@@ -20,7 +20,7 @@ from registry.api.schemas.fields import (
 )
 from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Stage, TransitionKind
-from registry.services.stages.transitions import Terms
+from registry.services.stages.transitions import StageChange
 
 EXPECTED = about("Refuse (409 stale) unless this version holds production; null: unless no version does.")
 DRY_RUN = about("Decide and answer, but write nothing.")
@@ -41,9 +41,9 @@ class RollbackBody(Strict):
     )
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> tuple[Terms, int | None]:
+    def _make(self, data: dict[str, Any], **_: Any) -> tuple[StageChange, int | None]:
         to = data.pop("to", None)
-        return Terms(**data), to
+        return StageChange(**data), to
 
 
 class StageChangeBody(Strict):

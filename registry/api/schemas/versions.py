@@ -182,8 +182,8 @@ class VersionBody(Strict):
 
 def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> tuple[Evaluation, ...]:
     """The evaluations with their datasets as the registration names them. Raises Invalid for a name that none has."""
-    found = [(dataset.name, dataset.digests) for dataset in datasets]
-    return tuple(identified(one, found) for one in sent)
+    declared = [(dataset.name, dataset.digests) for dataset in datasets]
+    return tuple(identified(one, declared) for one in sent)
 
 
 class VersionPatchBody(Strict):

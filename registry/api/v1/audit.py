@@ -120,13 +120,13 @@ def list_audit_entries(query: dict[str, Any]) -> dict[str, Any]:
 
 
 def _page_of_changes(criteria: Criteria, position: Position | None, limit: int) -> dict[str, Any]:
-    found = audit.changes(criteria, after=position, limit=limit)
+    changes = audit.changes(criteria, after=position, limit=limit)
     return {
-        "items": found.items,
+        "items": changes.items,
         "next_cursor": None,
-        "next_after": position_text(found.position),
-        "more": found.more,
-        "waiting": found.waiting,
+        "next_after": position_text(changes.position),
+        "more": changes.more,
+        "waiting": changes.waiting,
     }
 
 
@@ -154,10 +154,10 @@ def _csv_lines(entries: Iterable[EntryRecord]) -> Iterator[str]:
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
     for entry in entries:
-        shown = view.dump(entry)
-        actor = shown["actor"]
-        shown |= {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}
-        writer.writerow([cell(shown[column]) for column in COLUMNS])
+        document = view.dump(entry)
+        actor = document["actor"]
+        document |= {"actor": actor["name"], "credential": actor["credential"], "issuer": actor["issuer"]}
+        writer.writerow([cell(document[column]) for column in COLUMNS])
         yield _take_text(buffer)
     yield _take_text(buffer)
 

@@ -46,12 +46,12 @@ def list_files(query: dict[str, Any], model: str, number: int) -> dict[str, Any]
 @requires(Permission.FILE_DOWNLOAD)
 def download_archive(model: str, number: int) -> Response:
     """Download a version as one tar; it ends too early when a file's bytes turn out to be damaged."""
-    found = archive.open_(model, number, store=store())
+    tar_archive = archive.open_(model, number, store=store())
     note(model, number, Way.ARCHIVE)
-    response = Response(archive.stream(found, store=store()), content_type="application/x-tar")
-    response.headers["Content-Disposition"] = attachment(f"{found.name}.tar")
+    response = Response(archive.stream(tar_archive, store=store()), content_type="application/x-tar")
+    response.headers["Content-Disposition"] = attachment(f"{tar_archive.name}.tar")
     response.headers["Cache-Control"] = "no-store"
-    response.content_length = found.length
+    response.content_length = tar_archive.length
     return response
 
 

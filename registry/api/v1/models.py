@@ -97,7 +97,7 @@ def edit_model(body: dict[str, Any], model: str) -> ModelRecord:
         reason=body.get("reason"),
         if_match=if_match(),
         claim=current_claim(),
-        shown=models.whole,
+        render=models.whole,
     )
 
 

@@ -25,7 +25,7 @@ from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, etag_of_tenure, if_match, store
 from registry.services.stages import transitions
-from registry.services.stages.transitions import Moved, Terms
+from registry.services.stages.transitions import Moved, StageChange
 
 blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enforced stages and rollback.")
 
@@ -42,8 +42,8 @@ def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) ->
     Into and out of production this needs the permission version:promote; a dry run does not.
     """
     target, said = body
-    terms = Terms(**said, if_match=if_match())
-    return transitions.move(model, number, target, terms, actor=current_actor(), store=store(), claim=current_claim())
+    change = StageChange(**said, if_match=if_match())
+    return transitions.move(model, number, target, change, actor=current_actor(), store=store(), claim=current_claim())
 
 
 @blueprint.route("/models/<model:model>/rollback", methods=["POST"])
@@ -52,15 +52,15 @@ def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) ->
 @blueprint.arguments(RollbackBody, example=examples.ROLLBACK)
 @blueprint.response(200, MovedView, example=examples.ROLLED_BACK, recall=transitions.recall)
 @requires(Permission.VERSION_STAGE)
-def roll_back(body: tuple[Terms, int | None], model: str) -> Moved:
+def roll_back(body: tuple[StageChange, int | None], model: str) -> Moved:
     """Return production to the previous good holder.
 
     This needs the permission version:rollback; for a dry run version:stage is enough. 503 bytes_unchecked says at once
     that the store does not answer.
     """
     said, to = body
-    terms = replace(said, if_match=if_match())
-    return transitions.roll_back(model, terms, actor=current_actor(), store=store(), to=to, claim=current_claim())
+    change = replace(said, if_match=if_match())
+    return transitions.roll_back(model, change, actor=current_actor(), store=store(), to=to, claim=current_claim())
 
 
 @blueprint.route("/models/<model:model>/stages")

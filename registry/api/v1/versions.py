@@ -44,8 +44,8 @@ VERSION = "/models/<model:model>/versions/<number:number>"
 
 
 def _version_location(registered: Registered) -> str:
-    found = registered.version
-    return url_for("versions.get_version", model=found.model, number=found.number)
+    version = registered.version
+    return url_for("versions.get_version", model=version.model, number=version.number)
 
 
 @blueprint.route("/models/<model:model>/versions", methods=["POST"])
@@ -72,9 +72,9 @@ def register_version(body: Registration, model: str) -> Registered:
     address and the times of the run stay those of the first registration.
     """
     follows = upstream.followed(body.lineage.run, body.origin.logged_model, upstreams())
-    wanted = replace(body, follows=None if body.claimed else follows)
+    new_version = replace(body, follows=None if body.claimed else follows)
     return registration.register(
-        model, wanted, actor=current_actor(), protected=protected_aliases(), claim=current_claim()
+        model, new_version, actor=current_actor(), protected=protected_aliases(), claim=current_claim()
     )
 
 

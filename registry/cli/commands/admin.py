@@ -54,9 +54,9 @@ def gc(dry_run: bool, as_json: bool, **overrides: Any) -> None:
       registry admin gc
     """
     unseen: list[str] = []
-    found = server.collect(dry_run=dry_run, unseen=unseen.append, **overrides)
-    deleted = [waste for waste in found if waste.deleted]
-    waiting = len(found) - len(deleted)
+    collected = server.collect(dry_run=dry_run, unseen=unseen.append, **overrides)
+    deleted = [waste for waste in collected if waste.deleted]
+    waiting = len(collected) - len(deleted)
     freed = sum(waste.size for waste in deleted)
     if as_json:
         items = [{"kind": waste.kind, "name": waste.name, "size": waste.size} for waste in deleted]
@@ -85,17 +85,17 @@ def fsck(deep: bool, mark: bool, as_json: bool, **overrides: Any) -> None:
     Example:
       registry admin fsck --deep
     """
-    found = server.check_store(deep=deep, mark=mark, **overrides)
-    harm = sum(finding.harm for finding in found)
+    findings = server.check_store(deep=deep, mark=mark, **overrides)
+    harm = sum(finding.harm for finding in findings)
     if as_json:
-        items = [{"kind": item.kind, "name": item.name, "detail": item.detail, "harm": item.harm} for item in found]
+        items = [{"kind": item.kind, "name": item.name, "detail": item.detail, "harm": item.harm} for item in findings]
         output.document({"ok": not harm, "deep": deep, "findings": items})
     else:
-        rows = [[Whole(item.kind), item.name, item.detail] for item in found]
+        rows = [[Whole(item.kind), item.name, item.detail] for item in findings]
         tables.table(("kind", "name", "detail"), rows, empty="no findings")
         read = "every byte was read" if deep else "sizes only; --deep reads every byte"
-        repaired = sum(finding.kind == "repaired" for finding in found)
-        strays = output.count(len(found) - harm - repaired, "stray")
+        repaired = sum(finding.kind == "repaired" for finding in findings)
+        strays = output.count(len(findings) - harm - repaired, "stray")
         healed = f", {repaired} repaired" if repaired else ""
         output.line(f"{'Whole' if not harm else f'{harm} damaged'}{healed}, {strays} ({read}).")
     if harm:
@@ -185,19 +185,17 @@ def jobs(every: bool, abandoned: bool, as_json: bool, **overrides: Any) -> None:
     """
     if every and abandoned:
         raise click.UsageError("--all and --abandoned cannot be used together")
-    wanted = "abandoned" if abandoned else "parked"
-    found = server.open_jobs(state=None if every else wanted, **overrides)
+    state = "abandoned" if abandoned else "parked"
+    job_records = server.open_jobs(state=None if every else state, **overrides)
     if as_json:
-        output.document({"jobs": [_job(job) for job in found]})
+        output.document({"jobs": [_job(job) for job in job_records]})
         return
-    rows = [[Whole(job.id), Whole(job.kind), Whole(job.state), job.attempts, job.subject] for job in found]
-    tables.table(
-        ("id", "kind", "state", "attempts", "subject"), rows, empty="no jobs" if every else f"no {wanted} jobs"
-    )
-    for job in found:
+    rows = [[Whole(job.id), Whole(job.kind), Whole(job.state), job.attempts, job.subject] for job in job_records]
+    tables.table(("id", "kind", "state", "attempts", "subject"), rows, empty="no jobs" if every else f"no {state} jobs")
+    for job in job_records:
         if job.state in {"parked", "abandoned"}:
             output.line(f"{job.id}: {job.reason}")
-    output.line(f"{output.count(len(found), 'job')}.")
+    output.line(f"{output.count(len(job_records), 'job')}.")
 
 
 @admin.command()

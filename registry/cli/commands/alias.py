@@ -63,8 +63,8 @@ def show(session: Session, alias: Reference, as_of: str | None) -> None:
     Example:
       registry alias show fraud@champion --as-of 7d
     """
-    found = session.registry.aliases.get(alias.model, str(alias.alias), as_of=as_of)
-    session.show(found, lambda: formatting.alias(found))
+    alias_view = session.registry.aliases.get(alias.model, str(alias.alias), as_of=as_of)
+    session.show(alias_view, lambda: formatting.alias(alias_view))
 
 
 @alias.command("list")

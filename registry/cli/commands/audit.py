@@ -89,8 +89,8 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
     elif after:
         _show_changes(session, after, limit, bodies, query)
     else:
-        found = (_entry_without_bytes(entry, bodies) for entry in session.registry.audit.entries(**query))
-        session.list(found, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
+        rows = (_entry_without_bytes(entry, bodies) for entry in session.registry.audit.entries(**query))
+        session.list(rows, ENTRY_COLUMNS, entry_row, empty=NO_ENTRIES, limit=limit)
 
 
 def _export(
@@ -142,8 +142,10 @@ def _keep_export(state: Path, position: str | None) -> None:
 def _refuse_own_options(command: str) -> None:
     """Refuse options of ``registry audit`` in front of a command of its group, which would not get them."""
     context = click.get_current_context()
-    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if given:
+    options_used = [
+        name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if options_used:
         raise click.UsageError(f"Write the options after the command: registry audit {command} …")
 
 
@@ -159,12 +161,12 @@ def _show_changes(session: Session, after: str, limit: int, bodies: bool, query:
     items: list[Any] = []
     while True:
         size = min(limit - len(items), 200) if limit else 200
-        found = session.registry.audit.changes(after, limit=size, **query)
-        items += (_entry_without_bytes(entry, bodies) for entry in found["items"])
-        after = found["next_after"]
-        if not found["more"] or (limit and len(items) >= limit):
+        changes = session.registry.audit.changes(after, limit=size, **query)
+        items += (_entry_without_bytes(entry, bodies) for entry in changes["items"])
+        after = changes["next_after"]
+        if not changes["more"] or (limit and len(items) >= limit):
             break
-    answer = {"items": items, "next_after": after, "more": found["more"], "waiting": found["waiting"]}
+    answer = {"items": items, "next_after": after, "more": changes["more"], "waiting": changes["waiting"]}
     rows = [entry_row(entry) for entry in items]
     session.show(answer, lambda: tables.table(ENTRY_COLUMNS, rows, empty="no entries match after this position"))
     if not session.as_json:
@@ -184,8 +186,8 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
       registry audit refusals --since 1d
       registry audit refusals --code rate_limited --json
     """
-    found = session.registry.audit.refusals(**query)
-    session.list(found, REFUSAL_COLUMNS, refusal_row, empty=NO_REFUSALS, limit=limit)
+    rows = session.registry.audit.refusals(**query)
+    session.list(rows, REFUSAL_COLUMNS, refusal_row, empty=NO_REFUSALS, limit=limit)
 
 
 @audit.command()
@@ -204,8 +206,8 @@ def downloads(session: Session, limit: int, **query: Any) -> None:
       registry audit downloads --model fraud --since 7d
       registry audit downloads --actor ci-fraud --json
     """
-    found = session.registry.audit.downloads(**query)
-    session.list(found, DOWNLOAD_COLUMNS, download_row, empty=NO_DOWNLOADS, limit=limit)
+    rows = session.registry.audit.downloads(**query)
+    session.list(rows, DOWNLOAD_COLUMNS, download_row, empty=NO_DOWNLOADS, limit=limit)
 
 
 @audit.command()
@@ -246,17 +248,17 @@ def verify(
     elif accept_unsealed:
         raise click.UsageError("--accept-unsealed needs --baseline.")
     reports = server.verify_audit(model=model, **overrides) if local else _verify(session, model)
-    found = []
+    chain_reports = []
     for report in reports:
-        found.append(report)
+        chain_reports.append(report)
         if not session.as_json:
             _show(report)
-    outcome = _outcome(found)
+    outcome = _outcome(chain_reports)
     if session.as_json:
-        shown = [{name: getattr(report, name) for name in REPORTED} for report in found]
-        output.document({"chains": shown, "outcome": outcome.name.lower(), "local": local})
+        documents = [{name: getattr(report, name) for name in REPORTED} for report in chain_reports]
+        output.document({"chains": documents, "outcome": outcome.name.lower(), "local": local})
     else:
-        _conclude(found, outcome, local=local)
+        _conclude(chain_reports, outcome, local=local)
     click.get_current_context().exit(outcome)
 
 
@@ -266,22 +268,22 @@ def _verify(session: Session, model: str | None) -> Iterator[ChainReport | proof
     return verification.verify(session.registry, model=model)
 
 
-def _outcome(found: Sequence[ChainReport | proof.ChainReport]) -> Exit:
-    if any(report.problems for report in found):
+def _outcome(reports: Sequence[ChainReport | proof.ChainReport]) -> Exit:
+    if any(report.problems for report in reports):
         return Exit.ERROR
-    if any(report.uncovered for report in found) or not any(report.entries for report in found):
+    if any(report.uncovered for report in reports) or not any(report.entries for report in reports):
         return Exit.USAGE
     return Exit.OK
 
 
-def _conclude(found: Sequence[ChainReport | proof.ChainReport], outcome: Exit, *, local: bool) -> None:
-    entries = sum(report.entries for report in found)
-    what = f"{entries} entries in {output.count(sum(bool(report.entries) for report in found), 'chain')}"
+def _conclude(reports: Sequence[ChainReport | proof.ChainReport], outcome: Exit, *, local: bool) -> None:
+    entries = sum(report.entries for report in reports)
+    what = f"{entries} entries in {output.count(sum(bool(report.entries) for report in reports), 'chain')}"
     if outcome is Exit.ERROR:
-        wrong = sum(bool(report.problems) for report in found)
+        wrong = sum(bool(report.problems) for report in reports)
         output.line(f"Not as the log says: {output.count(wrong, 'chain')} ({what} read).")
     elif outcome is Exit.USAGE:
-        unknown = sum(bool(report.uncovered) for report in found)
+        unknown = sum(bool(report.uncovered) for report in reports)
         advice = "; see --baseline" if local else ""
         why = f"{output.count(unknown, 'chain')} not covered{advice}" if unknown else "the log is empty"
         output.line(f"Cannot tell: {why} ({what} read).")

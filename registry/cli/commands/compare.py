@@ -41,31 +41,31 @@ def compare(session: Session, first: Reference, second: Reference) -> None:
       registry compare fraud#production fraud@challenger
       registry compare fraud:3 fraud --json
     """
-    found = session.registry.compare(first, second)
-    session.show(_comparison_document(found), lambda: _show_comparison(found))
+    comparison = session.registry.compare(first, second)
+    session.show(_comparison_document(comparison), lambda: _show_comparison(comparison))
 
 
-def _comparison_document(found: Comparison) -> dict[str, Any]:
+def _comparison_document(comparison: Comparison) -> dict[str, Any]:
     return {
-        "first": found.first,
-        "second": found.second,
-        "same": found.same,
-        "files": {path: change._asdict() for path, change in found.files.items()},
-        "facts": {name: change._asdict() for name, change in found.facts.items()},
+        "first": comparison.first,
+        "second": comparison.second,
+        "same": comparison.same,
+        "files": {path: change._asdict() for path, change in comparison.files.items()},
+        "facts": {name: change._asdict() for name, change in comparison.facts.items()},
     }
 
 
-def _show_comparison(found: Comparison) -> None:
-    names = " and ".join(f"{version['model']}:{version['number']}" for version in (found.first, found.second))
-    if found.same:
+def _show_comparison(comparison: Comparison) -> None:
+    names = " and ".join(f"{version['model']}:{version['number']}" for version in (comparison.first, comparison.second))
+    if comparison.same:
         output.line(f"{names} have the same files and facts")
         return
-    counts = [output.count(len(found.files), "file"), output.count(len(found.facts), "fact")]
+    counts = [output.count(len(comparison.files), "file"), output.count(len(comparison.facts), "fact")]
     output.line(f"{names} differ in {' and '.join(counts)}")
     output.line()
     terminal = sys.stdout.isatty()
-    rows = [[f"file {path}", *map(_digest_cell, change)] for path, change in found.files.items()]
-    for name, change in found.facts.items():
+    rows = [[f"file {path}", *map(_digest_cell, change)] for path, change in comparison.files.items()]
+    for name, change in comparison.facts.items():
         rows.append(
             [_name_cell(name, terminal=terminal), *(_value_cell(name, one, terminal=terminal) for one in change)]
         )

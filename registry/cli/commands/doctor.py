@@ -89,8 +89,8 @@ def _tell(findings: Sequence[Finding], *, as_json: bool) -> None:
             }
         )
         return
-    shown = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
-    rows = [[item.name, Whole(shown[item.state]), item.detail] for item in findings]
+    labels = {"ok": "ok", "warning": "warning", "wrong": "WRONG"}
+    rows = [[item.name, Whole(labels[item.state]), item.detail] for item in findings]
     tables.table(("what", "state", "detail"), rows, empty="nothing was looked at")
     for item in findings:
         if item.fix:

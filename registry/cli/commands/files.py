@@ -74,9 +74,9 @@ def verify(session: Session, directory: Path, ref: Reference, jobs: int, **optio
       registry verify ./model --against fraud:3 --exclude .registryignore --exclude '*.tmp'
     """
     with progress_bar.progress(quiet=session.as_json) as progress:
-        found = session.registry.verify(directory, ref, jobs=jobs, progress=progress, **options)
-    session.show(_verified(found), lambda: _say_verified(found, directory))
-    if not found.ok:
+        verification = session.registry.verify(directory, ref, jobs=jobs, progress=progress, **options)
+    session.show(_verified(verification), lambda: _say_verified(verification, directory))
+    if not verification.ok:
         click.get_current_context().exit(Exit.INTEGRITY)
 
 
@@ -100,30 +100,30 @@ def _say_pulled(done: Pulled, directory: Path) -> None:
     output.line(f"  {version['manifest_digest']}")
 
 
-def _verified(found: Verification) -> dict[str, object]:
+def _verified(verification: Verification) -> dict[str, object]:
     return {
-        "ok": found.ok,
-        "version": found.version,
-        "files": found.files,
-        "missing": list(found.missing),
-        "extra": list(found.extra),
-        "changed": dict(found.changed),
+        "ok": verification.ok,
+        "version": verification.version,
+        "files": verification.files,
+        "missing": list(verification.missing),
+        "extra": list(verification.extra),
+        "changed": dict(verification.changed),
     }
 
 
-def _say_verified(found: Verification, directory: Path) -> None:
-    name = f"{found.version['model']}:{found.version['number']}"
-    if found.ok:
-        output.line(f"{directory} is {name} ({output.count(found.files, 'file')}, all bytes verified)")
+def _say_verified(verification: Verification, directory: Path) -> None:
+    name = f"{verification.version['model']}:{verification.version['number']}"
+    if verification.ok:
+        output.line(f"{directory} is {name} ({output.count(verification.files, 'file')}, all bytes verified)")
         return
     output.line(f"{directory} is not {name}:")
-    for path in found.missing:
+    for path in verification.missing:
         output.line(f"  missing  {path}")
     from registry.client.files.selection import dropping
     from registry.rules import ignored
 
     registered = dropping(ignored.PATTERNS)
-    for path in found.extra:
+    for path in verification.extra:
         output.line(f"  extra    {path}{'' if registered(path) else '  (left out by default at registration)'}")
-    for path, how in found.changed.items():
+    for path, how in verification.changed.items():
         output.line(f"  changed  {path}: {how}")

@@ -54,11 +54,11 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
     report = Report(library.uri, session.registry.url, dry_run)
     with resumable(session), progress_bar.progress(quiet=session.as_json) as progress:
         prompts = library.prompts(models)
-        named = tuple(name for name in models if name not in {found.name for found in prompts})
+        named = tuple(name for name in models if name not in {prompt.name for prompt in prompts})
         work = Import(library, session.registry, report, progress=progress, **options)
-        for found in library.models(named) if named or not models else ():
-            work.take(found)
+        for prompt in library.models(named) if named or not models else ():
+            work.take(prompt)
         work = PromptImport(library, session.registry, report, progress=progress, **options)
-        for found in prompts:
-            work.take(found)
+        for prompt in prompts:
+            work.take(prompt)
     report.show(session)

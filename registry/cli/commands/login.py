@@ -92,11 +92,11 @@ def _address(url: str | None, home: Path) -> str:
     from registry.client.http import urls
     from registry.client.http.target import PROJECT_FILE
 
-    found, source = config.locate(url=url, environ=os.environ, cwd=config.working_directory(), home=home)
+    address, source = config.locate(url=url, environ=os.environ, cwd=config.working_directory(), home=home)
     if source.endswith(PROJECT_FILE):
-        raise click.UsageError(f"{source} names {found}. To log in there, say so: --url {found}")
+        raise click.UsageError(f"{source} names {address}. To log in there, say so: --url {address}")
     try:
-        return urls.normalised(found)
+        return urls.normalised(address)
     except ValueError as error:
         raise click.UsageError(f"The registry's URL (from {source}): {error}.") from error
 

@@ -69,8 +69,8 @@ def show(session: Session, name: str) -> None:
     Example:
       registry model show fraud
     """
-    found = session.registry.models.get(name)
-    session.show(found, lambda: formatting.model(found))
+    model_view = session.registry.models.get(name)
+    session.show(model_view, lambda: formatting.model(model_view))
 
 
 @model.command()

@@ -34,12 +34,12 @@ def find_text(text: str, as_json: bool, **overrides: Any) -> None:
     """
     if not text.strip():
         raise click.UsageError("TEXT must not be empty.")
-    found = list(server.find_text(text, **overrides))
+    matches = list(server.find_text(text, **overrides))
     if as_json:
-        items = [{name: _json_value(getattr(one, name)) for name in one.__slots__} for one in found]
+        items = [{name: _json_value(getattr(one, name)) for name in one.__slots__} for one in matches]
         output.document({"items": items})
         return
-    tables.table(COLUMNS, map(_text_row, found), empty="no text that the registry keeps contains this")
+    tables.table(COLUMNS, map(_text_row, matches), empty="no text that the registry keeps contains this")
 
 
 @click.command()
@@ -74,9 +74,9 @@ def redact(entry: str, field: str, tags: tuple[str, ...], reason: str, as_json: 
     output.line(f"Redacted the text {done.text!r} of {done.entry}{also}.")
 
 
-def _text_row(found: FoundText) -> list[object]:
-    at = Moment(found.at.isoformat()) if found.at else ""
-    return [at, Whole(found.place), found.subject or "", Whole(found.field), found.excerpt, Whole(found.remedy)]
+def _text_row(match: FoundText) -> list[object]:
+    at = Moment(match.at.isoformat()) if match.at else ""
+    return [at, Whole(match.place), match.subject or "", Whole(match.field), match.excerpt, Whole(match.remedy)]
 
 
 def _json_value(value: Any) -> Any:

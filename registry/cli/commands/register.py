@@ -122,9 +122,9 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
     if options["update"] and options["new_version"]:
         raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
     where = path if isinstance(path, Path) else config.working_directory()
-    found = version_facts.detected(where, enabled=not options["no_detect"])
-    described = _facts_of_options(session, found, **options)
-    problem = None if (described["code"] or {}).get("commit") else found.problem
+    detected = version_facts.detected(where, enabled=not options["no_detect"])
+    described = _facts_of_options(session, detected, **options)
+    problem = None if (described["code"] or {}).get("commit") else detected.problem
     if isinstance(path, str):
         _import(session, name, path, described, options, problem=problem)
     else:
@@ -194,11 +194,11 @@ def _warn_of_code(session: Session, problem: str | None) -> None:
         session.warn(f"the commit is not recorded: {problem}")
 
 
-def _facts_of_options(session: Session, found: Detected, **options: Any) -> dict[str, Any]:
-    code = version_facts.code(found.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
+def _facts_of_options(session: Session, detected: Detected, **options: Any) -> dict[str, Any]:
+    code = version_facts.code(detected.code, repo=options["repo"], commit=options["commit"], branch=options["branch"])
     datasets = [version_facts.dataset(text) for text in options["data"]]
     run = version_facts.run(
-        found.run,
+        detected.run,
         id=options["run_id"],
         url=options["run_url"],
         system=options["run_system"],

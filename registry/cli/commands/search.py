@@ -40,8 +40,8 @@ def search(session: Session, filter: str, models: bool, order_by: str | None, li
       registry search "tags.team = 'risk'" --models --json
     """
     if models:
-        found = session.registry.search.models(filter or None, order_by=order_by)
-        session.list(found, formatting.MODEL_COLUMNS, formatting.model_row, empty=formatting.NO_MODELS, limit=limit)
+        results = session.registry.search.models(filter or None, order_by=order_by)
+        session.list(results, formatting.MODEL_COLUMNS, formatting.model_row, empty=formatting.NO_MODELS, limit=limit)
     else:
         versions = session.registry.search.versions(filter or None, order_by=order_by, on_warning=session.warn)
         session.list(

@@ -60,8 +60,8 @@ def show(session: Session, ref: Reference) -> None:
     Example:
       registry version show fraud:3
     """
-    found = session.registry.resolve(ref)
-    session.show(found, lambda: formatting.version(found))
+    resolved = session.registry.resolve(ref)
+    session.show(resolved, lambda: formatting.version(resolved))
 
 
 @version.command()
@@ -199,12 +199,14 @@ def tar(session: Session, ref: Reference, target: str, allow_unsafe_paths: bool)
     partial = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
     try:
         with progress_bar.progress(quiet=session.as_json) as progress, partial.open("xb") as out:
-            found, size = session.registry.archive(ref, out, allow_unsafe_paths=allow_unsafe_paths, progress=progress)
+            resolved, size = session.registry.archive(
+                ref, out, allow_unsafe_paths=allow_unsafe_paths, progress=progress
+            )
         partial.replace(file)
     finally:
         partial.unlink(missing_ok=True)
-    written = {"version": found, "file": target, "bytes": size}
-    session.show(written, lambda: output.line(f"{ref.model}:{found['number']} -> {target} ({output.size(size)})"))
+    written = {"version": resolved, "file": target, "bytes": size}
+    session.show(written, lambda: output.line(f"{ref.model}:{resolved['number']} -> {target} ({output.size(size)})"))
 
 
 @version.command(hidden=True, context_settings={"ignore_unknown_options": True})
@@ -257,8 +259,8 @@ def import_(session: Session, import_id: str, wait: bool) -> None:
     if wait:
         follow(session, import_id)
         return
-    found = session.registry.imports.get(import_id)
-    session.show({"import": found}, lambda: _say_import(found))
+    import_view = session.registry.imports.get(import_id)
+    session.show({"import": import_view}, lambda: _say_import(import_view))
 
 
 def follow(session: Session, import_id: str) -> None:
@@ -269,13 +271,13 @@ def follow(session: Session, import_id: str) -> None:
     session.show({"import": done, "version": made}, lambda: _say_import(done))
 
 
-def _say_import(found: ImportView) -> None:
-    number = f"{found['model']}:{found['version']}" if found["version"] else found["model"]
-    reason = f": {found['reason']}" if found["reason"] else ""
-    files = f"{output.count(found['files'], 'file')}, {output.size(found['bytes'])}"
-    output.line(f"{number} from {found['source']} is {found['state']} ({files}){reason}")
-    if ignored := found.get("ignored"):  # an earlier release of the service does not send it
-        more = found["ignored_count"] - len(ignored)
+def _say_import(import_view: ImportView) -> None:
+    number = f"{import_view['model']}:{import_view['version']}" if import_view["version"] else import_view["model"]
+    reason = f": {import_view['reason']}" if import_view["reason"] else ""
+    files = f"{output.count(import_view['files'], 'file')}, {output.size(import_view['bytes'])}"
+    output.line(f"{number} from {import_view['source']} is {import_view['state']} ({files}){reason}")
+    if ignored := import_view.get("ignored"):  # an earlier release of the service does not send it
+        more = import_view["ignored_count"] - len(ignored)
         others = f" and {more} more" if more else ""
         output.note(f"left out by default: {', '.join(ignored)}{others} (kept with --no-default-ignores)")
 

@@ -45,11 +45,11 @@ class MlflowExport:
                 if version["state"] != "deleted":
                     self._report.add(name, what, "skipped", f"it is {version['state']}: its files are not here")
                 continue
-            if (found := there.get(version["number"])) is not None:
-                same = dict(found.tags).get(DIGEST) == version["manifest_digest"]
+            if (exported := there.get(version["number"])) is not None:
+                same = dict(exported.tags).get(DIGEST) == version["manifest_digest"]
                 self._report.add(name, what, *_outcome(same))
                 if same:
-                    self._export_stage(version, found)
+                    self._export_stage(version, exported)
                 continue
             if self._report.dry_run:
                 self._report.add(name, what, "created")
@@ -127,8 +127,8 @@ class MlflowExport:
         return run
 
     def _experiment(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        return str(found.experiment_id if found else self._client.create_experiment(EXPERIMENT))
+        experiment = self._client.get_experiment_by_name(EXPERIMENT)
+        return str(experiment.experiment_id if experiment else self._client.create_experiment(EXPERIMENT))
 
     def _export_stage(self, version: VersionView, there: Any) -> None:
         stage = version["stage"].capitalize()

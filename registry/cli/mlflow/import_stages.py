@@ -21,19 +21,21 @@ class ImportedStages:
     def set(self, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
         """Take each version from none to the stage that it has there. One that was moved here since stays."""
         model = self._registry.models.get(self._model)
-        wanted = {int(version.version): version.current_stage.lower() for version in versions}
-        held = [number for number, stage in wanted.items() if stage == "production" and number in here]
+        stages_by_number = {int(version.version): version.current_stage.lower() for version in versions}
+        in_production = [
+            number for number, stage in stages_by_number.items() if stage == "production" and number in here
+        ]
         single = model["lifecycle"] == "enforced"
         for number in sorted(here):
-            if number not in wanted or wanted[number] == "none":
+            if number not in stages_by_number or stages_by_number[number] == "none":
                 continue
             with reporting(self._report, self._model, f"version {number}, stage"):
-                later = [other for other in held if other > number]
-                self._move(here[number], wanted[number], single=single, held=held)
-                if single and wanted[number] == "production" and later:
+                later = [other for other in in_production if other > number]
+                self._move(here[number], stages_by_number[number], single=single, in_production=in_production)
+                if single and stages_by_number[number] == "production" and later:
                     self._report.add(self._model, f"version {number}, stage", "noted", superseded_by(later[-1]))
 
-    def _move(self, version: VersionView, target: str, *, single: bool, held: Sequence[int]) -> None:
+    def _move(self, version: VersionView, target: str, *, single: bool, in_production: Sequence[int]) -> None:
         name, number = self._model, version["number"]
         now = self._registry.versions.get(name, number)
         if now["stage"] != "none" and not (now["stage"] == "staging" and target == "production" and self._ours(number)):
@@ -42,18 +44,18 @@ class ImportedStages:
             self._registry.wait(now)
         expected: dict[str, Any] = {}
         if single and target == "production":
-            expected["expected_current"] = self._incumbent(held)
+            expected["expected_current"] = self._incumbent(in_production)
             if now["stage"] == "none":
                 self._registry.stages.move(name, number, "staging", reason=self._reason)
         self._registry.stages.move(name, number, cast(Any, target), reason=self._reason, **expected)
         self._report.add(name, f"version {number}, stage", "created", target)
 
-    def _incumbent(self, held: Sequence[int]) -> int | None:
+    def _incumbent(self, in_production: Sequence[int]) -> int | None:
         """Return the version that may be displaced, which the import has moved; None without one. Raises Conflict."""
         from registry.client import errors
 
         current = self._registry.models.get(self._model)["stages"]["production"]
-        if current and current[0] not in held:
+        if current and current[0] not in in_production:
             raise errors.Conflict(f"version {current[0]} holds production here and is not displaced")
         return current[0] if current else None
 

@@ -65,8 +65,8 @@ class Library:
         if not hasattr(self.client, "register_prompt"):
             return []
         with self.explained():
-            found = _pages(self.client.search_registered_models, filter_string=_OF_PROMPTS)
-            return [one for one in found if not names or one.name in names]
+            entries = _pages(self.client.search_registered_models, filter_string=_OF_PROMPTS)
+            return [one for one in entries if not names or one.name in names]
 
     @staticmethod
     def is_prompt(tags: Mapping[str, str]) -> bool:
@@ -76,11 +76,11 @@ class Library:
     def versions(self, model: str, *, prompts: bool = False) -> list[Any]:
         """A model's versions by number, or a prompt's."""
         quote = '"' if "'" in model else "'"
-        wanted = f"name={quote}{model}{quote}" + (f" AND {_OF_PROMPTS}" if prompts else "")
+        filter_text = f"name={quote}{model}{quote}" + (f" AND {_OF_PROMPTS}" if prompts else "")
         with self.explained():
-            found = _pages(self.client.search_model_versions, filter_string=wanted)
+            entries = _pages(self.client.search_model_versions, filter_string=filter_text)
             # MLflow's LIKE-free comparison may still be blind to case, on some of its databases.
-            return sorted((one for one in found if one.name == model), key=lambda one: int(one.version))
+            return sorted((one for one in entries if one.name == model), key=lambda one: int(one.version))
 
     def known(self, get: str, name: str | None) -> Any:
         """A run or logged model, or None where there is none."""

@@ -29,11 +29,11 @@ class PromptExport:
         if not hasattr(self._client, "create_prompt_version"):
             self._report.add(name, "prompt", "skipped", "prompts need MLflow 3 here")
             return
-        found = next(iter(self._library.prompts((name,))), None)
-        if found is None and not self._made(model):
+        prompt = next(iter(self._library.prompts((name,))), None)
+        if prompt is None and not self._made(model):
             return
-        self._report.add(name, "prompt", "created" if found is None else "existing")
-        there = {} if found is None else {int(one.version): one for one in self._library.versions(name, prompts=True)}
+        self._report.add(name, "prompt", "created" if prompt is None else "existing")
+        there = {} if prompt is None else {int(one.version): one for one in self._library.versions(name, prompts=True)}
         numbers = set(there)
         for version in sorted(self._registry.versions.list(name), key=lambda one: one["number"]):
             number, what = version["number"], f"version {version['number']}"
@@ -47,7 +47,7 @@ class PromptExport:
             elif self._report.dry_run or self._export_prompt_version(version):
                 self._report.add(name, what, "created")
                 numbers.add(number)
-        self._export_prompt_aliases(model, {} if found is None else dict(found.aliases or {}), numbers)
+        self._export_prompt_aliases(model, {} if prompt is None else dict(prompt.aliases or {}), numbers)
 
     def _made(self, model: ModelView) -> bool:
         """Make the prompt there, but for a dry run; return whether its name was free."""

@@ -17,28 +17,30 @@ class PromptImport(Import):
 
     IS_PROMPT, KIND, CONTENT = True, "prompt", "words"
 
-    def _labels(self, found: Any) -> Mapping[str, Any]:
+    def _labels(self, source_version: Any) -> Mapping[str, Any]:
         """The tags of the prompt, with the one that makes it one, which MLflow hides."""
-        return {IS_PROMPT: "true", **found.tags}
+        return {IS_PROMPT: "true", **source_version.tags}
 
-    def _register(self, model: Any, found: Any, number: int) -> VersionView:
+    def _register(self, model: Any, source_version: Any, number: int) -> VersionView:
         self._ensure_model(model)
-        tags = {key: found.tags[key] for key in (IS_PROMPT, PROMPT_TEXT) if key in found.tags} | found.tags
+        tags = {
+            key: source_version.tags[key] for key in (IS_PROMPT, PROMPT_TEXT) if key in source_version.tags
+        } | source_version.tags
         body = {
             "files": [],
-            "source": found.source,
+            "source": source_version.source,
             "number": number,
-            "claimed": self._claims(found),
-            "description": found.description or "",
-            "tags": self._tags(found.name, f"version {number}", tags) or {},
+            "claimed": self._claims(source_version),
+            "description": source_version.description or "",
+            "tags": self._tags(source_version.name, f"version {number}", tags) or {},
         }
-        return self._registry.versions.register(found.name, body)["version"]
+        return self._registry.versions.register(source_version.name, body)["version"]
 
-    def _readable(self, found: Any) -> None:
+    def _readable(self, source_version: Any) -> None:
         """Nothing is read: the text came with the version."""
 
-    def _has_other_content(self, found: Any, here: VersionView) -> bool:
-        return bool(here["tags"].get(PROMPT_TEXT) != found.tags.get(PROMPT_TEXT))
+    def _has_other_content(self, source_version: Any, here: VersionView) -> bool:
+        return bool(here["tags"].get(PROMPT_TEXT) != source_version.tags.get(PROMPT_TEXT))
 
     def _stages(self, name: str, versions: Sequence[Any], here: Mapping[int, VersionView]) -> None:
         """Leave the versions where they are: prompts have no stages."""

@@ -21,25 +21,25 @@ SHOWN = 60
 def model(registry: RegistryClient, model_id: str, log: ReplayedModel) -> Iterator[str]:
     """Yield each answer that differs. A deleted model whose name another one has now is in no answer."""
     try:
-        shown = registry.models.get(log.name)
+        answer = registry.models.get(log.name)
     except NotFound:
         yield f"the registry has no model {log.name!r}"
         return
-    if shown["id"] != model_id:
+    if answer["id"] != model_id:
         if log.deleted_at is None:
             yield f"the name {log.name!r} leads to another model"
         return
     pointing = {alias.alias: alias.number for alias in log.aliases if alias.ended_at is None}
     yield from _unlike(
         "its",
-        ("description", shown["description"], log.description),
-        ("tags", shown["tags"], log.tags),
-        ("lifecycle", shown["lifecycle"], log.lifecycle),
-        ("deletion", shown["deleted_at"], log.deleted_at),
-        ("creation", shown["created_at"], log.created_at),
-        ("latest version", shown["latest_version"], log.latest_number),
-        ("protected aliases", shown["protected_aliases"], log.protected_aliases),
-        ("aliases", shown["aliases"], pointing),
+        ("description", answer["description"], log.description),
+        ("tags", answer["tags"], log.tags),
+        ("lifecycle", answer["lifecycle"], log.lifecycle),
+        ("deletion", answer["deleted_at"], log.deleted_at),
+        ("creation", answer["created_at"], log.created_at),
+        ("latest version", answer["latest_version"], log.latest_number),
+        ("protected aliases", answer["protected_aliases"], log.protected_aliases),
+        ("aliases", answer["aliases"], pointing),
     )
     if log.deleted_at is None:
         yield from _holders(registry, log)
@@ -56,11 +56,13 @@ def _holders(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
         if tenure.ended_at is None and tenure.stage in SERVING
     }
     stages: Any = registry.stages.holders(log.name)["stages"]
-    shown = {(stage, each["number"], each["since"], each["entry"]) for stage, held in stages.items() for each in held}
-    for stage, number, since, _ in sorted(shown - serving):
+    answer = {
+        (stage, each["number"], each["since"], each["entry"]) for stage, holders in stages.items() for each in holders
+    }
+    for stage, number, since, _ in sorted(answer - serving):
         yield f"version {number} is shown in {stage} since {since}, and the log does not say so"
     if sum(map(len, stages.values())) < 400:  # the most that the answer has
-        for stage, number, since, _ in sorted(serving - shown):
+        for stage, number, since, _ in sorted(serving - answer):
             yield f"version {number} is in {stage} since {since} by the log, and is not shown there"
 
 
@@ -70,68 +72,68 @@ def _past(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     for (stage, at), tenure in entrants.items():
         expected = (tenure.number, tenure.started_at, tenure.ended_at, tenure.started_kind, tenure.started_entry)
         try:
-            found = registry.stages.holder(log.name, stage, as_of=at)
+            holder = registry.stages.holder(log.name, stage, as_of=at)
         except NotFound:
             yield f"no version is shown in {stage} at {at}, the log says version {tenure.number}"
         except Conflict:  # the order of what happened then is not known
             continue
         else:
-            shown = (found["number"], found["since"], found["until"], found["kind"], found["entry"])
-            yield from _unlike("the holder of", (f"{stage} at {at}", shown, expected))
+            answer = (holder["number"], holder["since"], holder["until"], holder["kind"], holder["entry"])
+            yield from _unlike("the holder of", (f"{stage} at {at}", answer, expected))
 
 
 def _compare_aliases(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     for name in sorted({alias.alias for alias in log.aliases}):
         spans = {(one.number, one.started_at, one.ended_at) for one in log.aliases if one.alias == name}
-        shown = {(one["number"], one["since"], one["until"]) for one in registry.aliases.history(log.name, name)}
-        if shown != spans:
+        answer = {(one["number"], one["since"], one["until"]) for one in registry.aliases.history(log.name, name)}
+        if answer != spans:
             yield (
-                f"the history of the alias {name!r} has {len(shown - spans)} spans that the log has not, and lacks "
-                f"{len(spans - shown)}"
+                f"the history of the alias {name!r} has {len(answer - spans)} spans that the log has not, and lacks "
+                f"{len(spans - answer)}"
             )
 
 
 def _versions(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
     seen = set()
-    for shown in registry.versions.list(log.name):
-        seen.add(shown["number"])
-        if (version := log.versions.get(shown["number"])) is None:
-            yield f"version {shown['number']} was never registered"
+    for answer in registry.versions.list(log.name):
+        seen.add(answer["number"])
+        if (version := log.versions.get(answer["number"])) is None:
+            yield f"version {answer['number']} was never registered"
         else:
-            yield from _compare_version(shown, version)
+            yield from _compare_version(answer, version)
     for number in sorted(log.versions.keys() - seen):
         yield f"version {number} is gone"
 
 
-def _compare_version(shown: Any, log: ReplayedVersion) -> Iterator[str]:
+def _compare_version(answer: Any, log: ReplayedVersion) -> Iterator[str]:
     return _unlike(
         f"version {log.number}: its",
-        ("state", shown["state"], log.state),
-        ("reason", shown["state_reason"], log.state_reason),
-        ("state of its run", shown.get("run_state"), log.run_state),
-        ("stage", shown["stage"], log.stage),
-        ("mark of a rollback", shown["rolled_back"], log.rolled_back),
-        ("manifest digest", shown["manifest_digest"] or "", log.manifest),
-        ("files", (shown["file_count"], str(shown["size"])), (log.files, log.size)),
-        ("description", shown["description"], log.description),
-        ("tags", shown["tags"], log.tags),
-        ("source", shown["source"], log.source),
-        ("creation", shown["created_at"], log.created_at),
-        ("deletion", shown["deleted_at"], log.deleted_at),
-        ("purge", shown["purged_at"], log.purged_at),
-        ("params", fact_digests.params(shown["params"]), log.params),
+        ("state", answer["state"], log.state),
+        ("reason", answer["state_reason"], log.state_reason),
+        ("state of its run", answer.get("run_state"), log.run_state),
+        ("stage", answer["stage"], log.stage),
+        ("mark of a rollback", answer["rolled_back"], log.rolled_back),
+        ("manifest digest", answer["manifest_digest"] or "", log.manifest),
+        ("files", (answer["file_count"], str(answer["size"])), (log.files, log.size)),
+        ("description", answer["description"], log.description),
+        ("tags", answer["tags"], log.tags),
+        ("source", answer["source"], log.source),
+        ("creation", answer["created_at"], log.created_at),
+        ("deletion", answer["deleted_at"], log.deleted_at),
+        ("purge", answer["purged_at"], log.purged_at),
+        ("params", fact_digests.params(answer["params"]), log.params),
     )
 
 
 def access(registry: RegistryClient, log: Access) -> Iterator[str]:
     """Yield each token that is shown otherwise than the log says."""
-    shown = {token["id"]: token for token in registry.tokens.list()}
-    for name in sorted(shown.keys() - log.tokens.keys()):
+    answer = {token["id"]: token for token in registry.tokens.list()}
+    for name in sorted(answer.keys() - log.tokens.keys()):
         yield f"the token {name} is in no entry"
-    for name in sorted(log.tokens.keys() - shown.keys()):
+    for name in sorted(log.tokens.keys() - answer.keys()):
         yield f"the token {name} of the log is gone"
-    for name in sorted(shown.keys() & log.tokens.keys()):
-        token, expected = shown[name], log.tokens[name]
+    for name in sorted(answer.keys() & log.tokens.keys()):
+        token, expected = answer[name], log.tokens[name]
         owner = log.accounts.get(expected.owner)
         yield from _unlike(
             f"token {name}: its",
@@ -144,9 +146,9 @@ def access(registry: RegistryClient, log: Access) -> Iterator[str]:
 
 
 def _unlike(whose: str, *compared: tuple[str, Any, Any]) -> Iterator[str]:
-    for what, shown, expected in compared:
-        if not isinstance(expected, Unknown) and shown != expected:
-            yield f"{whose} {what} is {_short(shown)}, the log says {_short(expected)}"
+    for what, answer, expected in compared:
+        if not isinstance(expected, Unknown) and answer != expected:
+            yield f"{whose} {what} is {_short(answer)}, the log says {_short(expected)}"
 
 
 def _short(value: Any) -> str:

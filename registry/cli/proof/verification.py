@@ -57,16 +57,16 @@ def verify(registry: RegistryClient, *, model: str | None = None) -> Iterator[Ch
 
     Entries that are written meanwhile are checked as far as they are read. Memory grows with the longest chain.
     """
-    found = _Verification(registry)
-    yield found.begin()
+    verification = _Verification(registry)
+    yield verification.begin()
     if model is not None:
         for head in registry.audit.chains(model=model):
-            yield found.chain(head["chain"], registry.audit.chain_entries(head["chain"]))
+            yield verification.chain(head["chain"], registry.audit.chain_entries(head["chain"]))
         return
     for chain, entries in groupby(registry.audit.chain_entries(), key=lambda entry: entry["chain"]):
         if chain != LOG:
-            yield found.chain(chain, entries)
-    yield from found.left_over()
+            yield verification.chain(chain, entries)
+    yield from verification.left_over()
 
 
 class _Verification:

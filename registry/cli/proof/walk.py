@@ -43,10 +43,10 @@ class Walk(ChainWalk):
     def _entry(self, item: ChainEntryView) -> Entry:
         body = _decoded(item["body"])
         document = self.opened(body, seq=item["seq"], action=item["action"], leaf=item["leaf_hash"])
-        shown = (item["chain"], item["seq"], item["id"], item["action"], item["actor"])
+        fields = (item["chain"], item["seq"], item["id"], item["action"], item["actor"])
         recorded = (document["agg"], document["seq"], document["id"], document["action"], document["actor"]["id"])
-        if shown != recorded:
-            raise broken(self.seq, item["action"], f"it is shown as {shown}, its bytes say {recorded}")
+        if fields != recorded:
+            raise broken(self.seq, item["action"], f"it is shown as {fields}, its bytes say {recorded}")
         if self.known.get(self.seq, self.leaf) != self.leaf:
             raise broken(self.seq, item["action"], "the head or a checkpoint names another entry in its place")
         texts = {name: (_decoded(stored["salt"]), stored["text"]) for name, stored in item["texts"].items()}

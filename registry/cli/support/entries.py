@@ -111,10 +111,10 @@ def _describe_texts(entry: EntryView) -> Iterator[str]:
 
 def _tag_items(text: str) -> list[tuple[str, Any]] | None:
     try:
-        found = json.loads(text)
+        tags = json.loads(text)
     except ValueError:
         return None
-    return sorted(found.items()) if isinstance(found, dict) else None
+    return sorted(tags.items()) if isinstance(tags, dict) else None
 
 
 def _short(value: Any) -> str:

@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 Named = Mapping[str, Any]  # dataset_digest and dataset_name
 
 
-def without_dataset(given: Iterable[Metric]) -> list[tuple[str, float]]:
+def without_dataset(metrics: Iterable[Metric]) -> list[tuple[str, float]]:
     """The metrics that name no dataset."""
-    return [(key, value) for key, value, dataset in given if dataset is None]
+    return [(key, value) for key, value, dataset in metrics if dataset is None]
 
 
-def of(given: Iterable[Metric], datasets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def of(metrics: Iterable[Metric], datasets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One evaluation for each dataset that a metric names: one of *datasets*, a file here, or a digest.
 
     Raises UsageError for any other, and for a metric that is given twice on one dataset.
     """
-    found: dict[tuple[str | None, str], dict[str, Any]] = {}
-    for key, value, text in given:
+    by_dataset: dict[tuple[str | None, str], dict[str, Any]] = {}
+    for key, value, text in metrics:
         if text is None:
             continue
         named = _registered(text, datasets) or local(text)
@@ -39,16 +39,16 @@ def of(given: Iterable[Metric], datasets: Sequence[Mapping[str, Any]]) -> list[d
             raise click.UsageError(
                 f"--metric {key}=…@{text}: {text!r} is no dataset of --data, no file here and no digest{near or '.'}"
             )
-        one = found.setdefault((named.get("dataset_name"), named["dataset_digest"]), {"metrics": {}, **named})
+        one = by_dataset.setdefault((named.get("dataset_name"), named["dataset_digest"]), {"metrics": {}, **named})
         if key in one["metrics"]:
             raise click.UsageError(f"--metric {key!r} is given twice on {text!r}.")
         one["metrics"][key] = value
-    return list(found.values())
+    return list(by_dataset.values())
 
 
-def measured_on(given: Sequence[Metric], data: str | None) -> Named:
+def measured_on(metrics: Sequence[Metric], data: str | None) -> Named:
     """The one dataset of ``version measure``; empty without one. Raises UsageError for several."""
-    texts = list(dict.fromkeys(data if dataset is None else dataset for _, _, dataset in given))
+    texts = list(dict.fromkeys(data if dataset is None else dataset for _, _, dataset in metrics))
     if len(texts) > 1:
         listed = ", ".join("no dataset" if text is None else repr(text) for text in texts)
         raise click.UsageError(f"One measurement is on one dataset, not on {listed}: run the command once for each.")
@@ -73,9 +73,9 @@ def values(version: VersionView) -> list[Value]:
     """All metrics of a version, each with the datasets that it was measured on."""
     evaluated: list[EvaluationView] = version.get("evaluations") or []  # an earlier release does not send them
     named = {one["metric"] for one in evaluated}
-    found = [Value(key, value) for key, value in version["metrics"].items() if key not in named]
-    found += [Value(one["metric"], one["value"], label(one)) for one in evaluated]
-    return sorted(found, key=lambda one: one.key)
+    cells = [Value(key, value) for key, value in version["metrics"].items() if key not in named]
+    cells += [Value(one["metric"], one["value"], label(one)) for one in evaluated]
+    return sorted(cells, key=lambda one: one.key)
 
 
 def label(named: Mapping[str, Any]) -> str | None:
@@ -86,5 +86,5 @@ def label(named: Mapping[str, Any]) -> str | None:
 
 def _registered(text: str, datasets: Sequence[Mapping[str, Any]]) -> Named | None:
     """The dataset of --data that has this name, unless several files have it."""
-    found = [one for one in datasets if one["name"] == text]
-    return {"dataset_digest": found[0]["digests"][0], "dataset_name": text} if len(found) == 1 else None
+    matching = [one for one in datasets if one["name"] == text]
+    return {"dataset_digest": matching[0]["digests"][0], "dataset_name": text} if len(matching) == 1 else None

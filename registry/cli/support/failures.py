@@ -118,9 +118,9 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
         code = "usage" if isinstance(error, click.UsageError) else "error"
         _print_error({"code": code, "detail": error.format_message().replace("\n\t", " ")})
     else:
-        shown = io.StringIO()
-        error.show(file=shown)
-        click.echo(lines(shown.getvalue().replace("\n\t", " ")), err=True, nl=False)
+        buffer = io.StringIO()
+        error.show(file=buffer)
+        click.echo(lines(buffer.getvalue().replace("\n\t", " ")), err=True, nl=False)
     return error.exit_code
 
 

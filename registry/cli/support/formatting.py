@@ -123,7 +123,7 @@ def alias_notes(view: AliasView) -> list[str]:
 def alias(view: AliasView) -> None:
     """What an alias points at."""
     until = f" until {when(view['until'])}" if view["until"] else ""
-    notes = f" ({', '.join(found)})" if (found := alias_notes(view)) else ""
+    notes = f" ({', '.join(remarks)})" if (remarks := alias_notes(view)) else ""
     output.line(f"{view['model']}@{view['alias']} is {view['model']}:{view['number']}{notes}")
     output.line(f"  since {when(view['since'])}{until} (by {view['actor']})")
     output.line(f"  entry {view['entry']}")

@@ -128,9 +128,9 @@ def resumable(session: Session, advice: str = RESUME) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        told = output.clean(f"Interrupted. {advice}")
-        document = output.encoded({"error": {"code": "interrupted", "detail": told}})
-        click.echo(document if session.as_json else told, err=True)
+        message = output.clean(f"Interrupted. {advice}")
+        document = output.encoded({"error": {"code": "interrupted", "detail": message}})
+        click.echo(document if session.as_json else message, err=True)
         click.get_current_context().exit(Exit.INTERRUPTED)
 
 

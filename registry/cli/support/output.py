@@ -63,10 +63,10 @@ def document(value: Any) -> None:
 def pairs(items: Iterable[tuple[str, object]], *, indent: str = "  ") -> None:
     """Labels with values, aligned; without the ones that have none."""
     terminal = sys.stdout.isatty()
-    present = [(label, shown) for label, value in items if (shown := cells.text(value, terminal=terminal))]
+    present = [(label, text) for label, value in items if (text := cells.text(value, terminal=terminal))]
     width = max((len(label) for label, _ in present), default=0)
-    for label, shown in present:
-        line(f"{indent}{label:<{width}}  {shown}")
+    for label, text in present:
+        line(f"{indent}{label:<{width}}  {text}")
 
 
 def when(timestamp: str | None) -> str:

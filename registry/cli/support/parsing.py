@@ -112,10 +112,10 @@ class MetricParam(PairParam):
     name = "key=number[@dataset]"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        key, given = super().convert(value, param, ctx)
-        text, at, dataset = given.partition("@")
+        key, number_text = super().convert(value, param, ctx)
+        text, at, dataset = number_text.partition("@")
         if at and not dataset:
-            self.fail(f"{given!r} names no dataset after @", param, ctx)
+            self.fail(f"{number_text!r} names no dataset after @", param, ctx)
         try:
             number = float(text)
         except (TypeError, ValueError):
@@ -152,9 +152,9 @@ METRIC = MetricParam()
 
 def distinct(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
     """The pairs as a dict; raises UsageError for a key that is given twice."""
-    found: dict[str, Any] = {}
+    by_key: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in by_key:
             raise click.UsageError(f"{option} {key!r} is given twice.")
-        found[key] = value
-    return found
+        by_key[key] = value
+    return by_key

@@ -74,11 +74,11 @@ def application(*, unproved: bool = False, **overrides: Any) -> Iterator[Flask]:
         from registry.services.maintenance import secret_keys
         from registry.telemetry import logs
     with refusals():
-        found = load(create=False, **overrides)
-        logs.configure(found.log_format, found.log_level, secrets=found.secrets())
+        loaded = load(create=False, **overrides)
+        logs.configure(loaded.log_format, loaded.log_level, secrets=loaded.secrets())
         if not unproved:
-            schema.require_working(found.database_url.reveal())
-        app = create_app(found)
+            schema.require_working(loaded.database_url.reveal())
+        app = create_app(loaded)
         with app.app_context():
             try:
                 if not unproved:
@@ -173,12 +173,12 @@ def open_jobs(*, state: str | None, **overrides: Any) -> list[JobRecord]:
     with application(**overrides):
         from registry.services import background_jobs
 
-        found: list[JobRecord] = []
+        jobs: list[JobRecord] = []
         page = background_jobs.list_(state=state, limit=JOBS)
         while True:
-            found += page.items
+            jobs += page.items
             if page.next_after is None:
-                return found
+                return jobs
             page = background_jobs.list_(state=state, after=page.next_after, limit=JOBS)
 
 

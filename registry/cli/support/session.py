@@ -89,12 +89,12 @@ class Session:
     ) -> None:
         """Print at most *limit* items (0: all), or *empty* to stderr; says when there are more."""
         iterator = iter(items)
-        shown = list(islice(iterator, limit)) if limit else list(iterator)
+        listed_items = list(islice(iterator, limit)) if limit else list(iterator)
         more = limit > 0 and next(iterator, None) is not None
         if self.as_json:
-            output.document({"items": shown, "more": more})
+            output.document({"items": listed_items, "more": more})
             return
-        tables.table(columns, [row(item) for item in shown], empty=empty)
+        tables.table(columns, [row(item) for item in listed_items], empty=empty)
         if more:
             output.note(f"There are more than {limit}. Show them: --limit 0")
 

@@ -22,15 +22,20 @@ def table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, empty:
 
     A terminal gets short values and no column without any value; where the columns do not fit, one block a row.
     """
-    found = [list(row) for row in rows]
-    if not found:
+    cells_by_row = [list(row) for row in rows]
+    if not cells_by_row:
         output.note(empty)
         return
     if sys.stdout.isatty():
-        _draw(columns, found)
+        _draw(columns, cells_by_row)
     else:
         names = [name for column in columns for name in _names(column)]
-        _align([[name.upper() for name in names], *([_cell(value, terminal=False) for value in row] for row in found)])
+        _align(
+            [
+                [name.upper() for name in names],
+                *([_cell(value, terminal=False) for value in row] for row in cells_by_row),
+            ]
+        )
 
 
 def _names(column: Column) -> tuple[str, ...]:
@@ -70,12 +75,12 @@ def _draw(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, _GAP - 1, 0, 0), pad_edge=False)
+    drawing = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, _GAP - 1, 0, 0), pad_edge=False)
     for column in drawn:
-        shown.add_column(column.heading, overflow="fold", no_wrap=column.fixed, min_width=column.least)
+        drawing.add_column(column.heading, overflow="fold", no_wrap=column.fixed, min_width=column.least)
     for index in range(len(rows)):
-        shown.add_row(*(Text("\n".join(column.values[index])) for column in drawn))
-    console.print(shown)
+        drawing.add_row(*(Text("\n".join(column.values[index])) for column in drawn))
+    console.print(drawing)
 
 
 def _columns(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Iterable[_Drawn]:
@@ -85,7 +90,7 @@ def _columns(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Ite
         names = _names(column)
         cut = [row[start : start + len(names)] for row in rows]
         start += len(names)
-        values = [[shown for value in row if (shown := _cell(value, terminal=True))] for row in cut]
+        values = [[text for value in row if (text := _cell(value, terminal=True))] for row in cut]
         if not any(values):
             continue
         timed = any(isinstance(value, Moment) and "T" in value for row in cut for value in row)
@@ -96,10 +101,10 @@ def _columns(columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> Ite
 
 
 def _least(value: object) -> int:
-    shown = _cell(value, terminal=True)
+    text = _cell(value, terminal=True)
     if cells.is_fixed(value):
-        return len(shown)
-    return max((min(len(word), _WIDEST_WORD) for word in shown.split()), default=0)
+        return len(text)
+    return max((min(len(word), _WIDEST_WORD) for word in text.split()), default=0)
 
 
 def _draw_blocks(names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -25,16 +25,16 @@ def detected(source: Path, *, enabled: bool) -> Detected:
 
 
 def run(
-    found: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None, actor: str | None
+    detected_run: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None, actor: str | None
 ) -> dict[str, Any] | None:
     """The run: as detected, with what the options say in its place; None without an id.
 
     What was detected is of another run when the options name another system.
     """
-    if system and found and system != found["system"]:
-        found = None
-    given = {"system": system, "id": id, "url": url, "triggered_by": actor}
-    merged = {"system": "manual", **(found or {}), **{key: value for key, value in given.items() if value}}
+    if system and detected_run and system != detected_run["system"]:
+        detected_run = None
+    options = {"system": system, "id": id, "url": url, "triggered_by": actor}
+    merged = {"system": "manual", **(detected_run or {}), **{key: value for key, value in options.items() if value}}
     if "id" in merged:
         return merged
     if url or system or actor:
@@ -43,7 +43,7 @@ def run(
 
 
 def code(
-    found: Mapping[str, Any] | None, *, repo: str | None, commit: str | None, branch: str | None
+    detected_code: Mapping[str, Any] | None, *, repo: str | None, commit: str | None, branch: str | None
 ) -> dict[str, Any] | None:
     """The code: as detected, with what the options say in its place.
 
@@ -51,7 +51,7 @@ def code(
     """
     from registry.client.detect import public_repository
 
-    known = dict(found or {})
+    known = dict(detected_code or {})
     if repo and (address := public_repository(repo)) != known.get("repo"):
         if not address:
             raise click.BadParameter(f"{repo!r} is no address of a repository.", param_hint="--repo")
@@ -67,12 +67,12 @@ def code(
 
 def environment(*, python: str | None, lock_file: Path | None, image_digest: str | None) -> dict[str, str] | None:
     """Return the environment that the options describe. This process may run elsewhere than the training."""
-    found = {
+    environment_facts = {
         "python": python,
         "lock_digest": file_digest(lock_file) if lock_file else None,
         "image_digest": image_digest,
     }
-    return {key: value for key, value in found.items() if value} or None
+    return {key: value for key, value in environment_facts.items() if value} or None
 
 
 def dataset(text: str) -> Dataset:
@@ -93,12 +93,12 @@ def file_digest(path: Path) -> str:
     return f"sha256:{scan.digest(path)}"
 
 
-def merged_metrics(path: Path | None, given: Mapping[str, float], *, has_run: bool) -> dict[str, float] | None:
+def merged_metrics(path: Path | None, metrics: Mapping[str, float], *, has_run: bool) -> dict[str, float] | None:
     """The numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a run."""
     from registry.client.files import value_files
 
     with _blaming_option("--metrics-file"):
-        numbers = {**(value_files.metrics(path) if path else {}), **given}
+        numbers = {**(value_files.metrics(path) if path else {}), **metrics}
     special = [key for key, value in numbers.items() if not math.isfinite(value)]
     if special and not has_run:
         raise click.BadParameter(
@@ -109,14 +109,14 @@ def merged_metrics(path: Path | None, given: Mapping[str, float], *, has_run: bo
     return numbers or None
 
 
-def merged_params(path: Path | None, given: Mapping[str, str]) -> dict[str, str] | None:
+def merged_params(path: Path | None, params: Mapping[str, str]) -> dict[str, str] | None:
     """The values of a file as text, and the options, which win."""
     from registry.client import values
     from registry.client.files import value_files
 
     with _blaming_option("--params-file"):
         texts = values.texts(value_files.params(path), "param") if path else {}
-    return {**texts, **given} or None
+    return {**texts, **params} or None
 
 
 def signature(path: Path | None) -> dict[str, Any] | None:

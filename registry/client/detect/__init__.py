@@ -38,9 +38,9 @@ def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path 
     run, code = (job.described(), job.code()) if job else (None, None)
     if code and code.get("commit"):
         return Detected(run, code)
-    found, problem = git.describe(source, cwd or working_directory())
-    if found is None:
+    git_code, problem = git.describe(source, cwd or working_directory())
+    if git_code is None:
         return Detected(run, code, problem)
-    if job and job.branch and "branch" not in found:
-        found["branch"] = job.branch[: lineage_limits.ID_LENGTH]  # checkouts of CI systems are detached
-    return Detected(run, found)
+    if job and job.branch and "branch" not in git_code:
+        git_code["branch"] = job.branch[: lineage_limits.ID_LENGTH]  # checkouts of CI systems are detached
+    return Detected(run, git_code)

@@ -28,9 +28,9 @@ def from_files(files: Sequence[Hashed]) -> mlmodel.Facts:
 
 def missing(facts: Any, files: Sequence[Hashed]) -> dict[str, Any]:
     """Return the facts of the files that *facts* do not have."""
-    found = from_files(files)
+    model_facts = from_files(files)
     said: dict[str, Any] = facts.get("environment") or {}
-    environment = {**given(python=found.python, lock_digest=found.lock_digest), **given(**said)}
-    captured = given(framework=found.framework, signature=found.signature)
+    environment = {**given(python=model_facts.python, lock_digest=model_facts.lock_digest), **given(**said)}
+    captured = given(framework=model_facts.framework, signature=model_facts.signature)
     captured = {name: value for name, value in captured.items() if facts.get(name) is None}
     return captured | ({"environment": environment} if environment else {})

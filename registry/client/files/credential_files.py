@@ -14,14 +14,14 @@ from registry.rules.listing import listed
 
 def refuse(files: Sequence[Found]) -> None:
     """Raise HoldsCredentials, which names the files, when any of *files* holds credentials."""
-    found = list(_held(files))
-    if not found:
+    credential_files = list(_held(files))
+    if not credential_files:
         return
     raise HoldsCredentials(
-        f"these files hold credentials: {listed([f'{path} ({held})' for path, held in found])}. "
+        f"these files hold credentials: {listed([f'{path} ({kind})' for path, kind in credential_files])}. "
         "Every reader of the version could read them. Leave them out "
         f"(exclude, {IGNORE_FILE}), or allow them (--allow-secrets, allow_secrets=True).",
-        extras={"files": dict(found)},
+        extras={"files": dict(credential_files)},
     )
 
 
@@ -29,9 +29,9 @@ def _held(files: Sequence[Found]) -> Iterator[tuple[str, str]]:
     for file in files:
         if file.size == 0:
             continue
-        held = credentials.by_name(file.path)
-        if held is None and file.size <= credentials.MOST_BYTES:
+        kind = credentials.by_name(file.path)
+        if kind is None and file.size <= credentials.MOST_BYTES:
             with scan.opened(file) as stream:
-                held = credentials.by_content(stream.read(credentials.MOST_BYTES))
-        if held:
-            yield file.path, held
+                kind = credentials.by_content(stream.read(credentials.MOST_BYTES))
+        if kind:
+            yield file.path, kind

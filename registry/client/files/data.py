@@ -41,9 +41,9 @@ def described(text: str) -> Dataset:
 
 def of(place: str | Path, *, name: str | None = None, role: str = "train") -> Dataset:
     """Return the dataset at *place*, as ``described`` takes it. Raises UnfitSource."""
-    found = _local(Path(place)) if scan.exists(place) else _elsewhere(str(place))
-    found["name"] = (name or found["name"])[: lineage_limits.DATASET_NAME_LENGTH]
-    return cast(Dataset, {**found, "role": role})
+    dataset = _local(Path(place)) if scan.exists(place) else _elsewhere(str(place))
+    dataset["name"] = (name or dataset["name"])[: lineage_limits.DATASET_NAME_LENGTH]
+    return cast(Dataset, {**dataset, "role": role})
 
 
 def directory_digest(directory: Path) -> str:
@@ -53,23 +53,23 @@ def directory_digest(directory: Path) -> str:
     files that they point at. Paths that a version cannot hold are no obstacle. Raises UnfitSource.
     """
     keep = Selection(default=ignored.PATTERNS).rules()
-    found = list(scan.walk(directory, keep, follow_links=True, most=MOST_FILES + 1))
-    if not found:
+    files = list(scan.walk(directory, keep, follow_links=True, most=MOST_FILES + 1))
+    if not files:
         raise UnfitSource(f"{directory} holds no file.")
-    if len(found) > MOST_FILES:
+    if len(files) > MOST_FILES:
         raise UnfitSource(f"{directory} holds more than {MOST_FILES:,} files. Give a digest: NAME=sha256:…")
-    if unread := next((file for file in found if not file.readable), None):
+    if unread := next((file for file in files if not file.readable), None):
         raise UnfitSource(f"{directory / unread.path}: {unread.problem}.")
     try:
-        return manifest.digest(_directory_entries(found))
+        return manifest.digest(_directory_entries(files))
     except UnicodeEncodeError as error:
         raise UnfitSource(f"{directory} has a file whose name is not UTF-8.") from error
 
 
-def _directory_entries(found: Sequence[Found]) -> list[dict[str, object]]:
-    files = scan.hashed(found, jobs=JOBS, progress=None)
+def _directory_entries(found_files: Sequence[Found]) -> list[dict[str, object]]:
+    files = scan.hashed(found_files, jobs=JOBS, progress=None)
     entries = []
-    for file, hashed in zip(found, files, strict=True):
+    for file, hashed in zip(found_files, files, strict=True):
         pointer = None if file.path.endswith(pointers.DVC_SUFFIX) else pointers.of(file)
         size, sha256 = hashed.size, hashed.sha256
         if pointer and pointer.size is not None:

@@ -95,10 +95,10 @@ class Partial:
 
     def _is_named(self) -> bool:
         try:
-            found = os.stat(self._partial, dir_fd=self._handle, follow_symlinks=False)
+            status = os.stat(self._partial, dir_fd=self._handle, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return os.path.samestat(found, os.fstat(self._file.fileno()))
+        return os.path.samestat(status, os.fstat(self._file.fileno()))
 
     def _remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -111,8 +111,8 @@ def _open_file(name: str, handle: int) -> FileIO:
     Raises UnsafePath when another program keeps putting something there.
     """
     for _ in range(ATTEMPTS):
-        if (found := _open_existing(name, handle)) is not None:
-            return found
+        if (existing := _open_existing(name, handle)) is not None:
+            return existing
         with suppress(FileExistsError):  # made by another program just now
             return FileIO(os.open(name, _NEW, 0o666, dir_fd=handle), "r+")
     raise UnsafePath(f"{name!r}: another program keeps replacing this unfinished download; nothing was kept.")

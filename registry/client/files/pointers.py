@@ -84,15 +84,15 @@ def refuse(files: Sequence[Found]) -> None:
 
     A ``.dvc`` file next to what it points at is no such pointer.
     """
-    found = list(_dangling(files))
-    if not found:
+    dangling = list(_dangling(files))
+    if not dangling:
         return
-    listed = ", ".join(f"{path} ({tool})" for path, tool in found[:LISTED])
-    listed += f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
+    listed = ", ".join(f"{path} ({tool})" for path, tool in dangling[:LISTED])
+    listed += f" and {len(dangling) - LISTED} more" if len(dangling) > LISTED else ""
     raise UnfitSource(
         f"these files point at data that is not here: {listed}. Fetch it first (git lfs pull, dvc pull), or leave them "
         f"out (exclude, {IGNORE_FILE}).",
-        extras={"files": dict(found)},
+        extras={"files": dict(dangling)},
     )
 
 

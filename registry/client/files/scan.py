@@ -105,22 +105,22 @@ def scan(
     """
     noticed = noticed or Noticed()
     if source.is_dir():
-        found = list(_selected(source, selection, follow_links=follow_links, noticed=noticed))
+        files = list(_selected(source, selection, follow_links=follow_links, noticed=noticed))
     else:
-        found = [_only(source, selection)]
-    if unfit := [file for file in found if file.problem]:
+        files = [_only(source, selection)]
+    if unfit := [file for file in files if file.problem]:
         named = listed([f"{file.path}: {file.problem}" for file in unfit], "; ")
         raise UnfitSource(f"{named}. {FOLLOW if all(file.problem == LEAVES for file in unfit) else LEAVE_OUT}")
-    if not found:
+    if not files:
         left = f"; left out by default: {', '.join(sorted(noticed.ignored)[:5])}" if noticed.ignored else ""
         raise UnfitSource(f"{source} is empty, or nothing in it is selected{left}: there is nothing to register.")
-    if len(found) > MOST_FILES:
+    if len(files) > MOST_FILES:
         raise UnfitSource(f"{source} holds more than {MOST_FILES} files, which is the most that a version has.")
-    names = [file.path for file in found]
+    names = [file.path for file in files]
     if clashing := paths.clashes(names) or paths.repositories(names):
         named = listed([f"{names[index]!r} {problem}" for index, problem in clashing.items()], "; ")
         raise UnfitSource(f"{named}. {LEAVE_OUT}")
-    return found
+    return files
 
 
 def walk(
@@ -137,8 +137,8 @@ def walk(
     that is followed may lead to a whole disk.
     """
     root = directory.resolve()
-    found = islice(_scan_directory(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
-    return iter(sorted(found, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
+    files = islice(_scan_directory(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
+    return iter(sorted(files, key=lambda file: file.path.encode("utf-8", "surrogateescape")))
 
 
 def _selected(source: Path, selection: Selection, *, follow_links: bool, noticed: Noticed) -> Iterator[Found]:
@@ -161,18 +161,18 @@ def _only(source: Path, selection: Selection) -> Found:
 
 
 def hashed(
-    found: Sequence[Found], *, jobs: int, progress: Progress | None, step: str = "hash", parts: bool = False
+    files: Sequence[Found], *, jobs: int, progress: Progress | None, step: str = "hash", parts: bool = False
 ) -> list[Hashed]:
     """Hash the files, in parallel; the order is kept. With *parts*, also the parts of those that will go in parts.
 
     Raises SourceChanged for one written to meanwhile.
     """
-    meter = Meter(step, sum(file.size for file in found), progress)
+    meter = Meter(step, sum(file.size for file in files), progress)
 
     def work(file: Found) -> Hashed:
         return _hash_file(file, meter, parts=parts and SINGLE < file.size <= PART * part_sizes.MOST_PARTS)
 
-    return workers.each(work, found, jobs=jobs, meter=meter)
+    return workers.each(work, files, jobs=jobs, meter=meter)
 
 
 def digest(location: Path) -> str:
@@ -305,8 +305,8 @@ def _read_chunks(file: Found, stream: FileIO, meter: Meter) -> Iterator[memoryvi
     buffer, left = memoryview(bytearray(min(CHUNK, file.size))), file.size
     while left:
         _read_ahead(stream, file.size - left)
-        wanted, count = min(CHUNK, left), 0
-        while count < wanted and (more := stream.readinto(buffer[count:wanted])):
+        length, count = min(CHUNK, left), 0
+        while count < length and (more := stream.readinto(buffer[count:length])):
             count += more
         if not count:
             return

@@ -45,7 +45,7 @@ class Selection:
             raise UnfitSource(f"{IGNORE_FILE} is not UTF-8.") from error
         if not (lines or self.include or self.exclude or self.default):
             return lambda path: path != IGNORE_FILE
-        dropped, wanted = _patterns([*self.default, *lines, *self.exclude]), _patterns(self.include)
+        dropped, included = _patterns([*self.default, *lines, *self.exclude]), _patterns(self.include)
 
         def keep(path: str) -> bool:
             if path == IGNORE_FILE:
@@ -55,7 +55,7 @@ class Selection:
                 if dropped_by_default is not None and match.index is not None and match.index < len(self.default):
                     dropped_by_default.append(path)
                 return False
-            return not self.include or path.endswith("/") or bool(wanted.match_file(path))
+            return not self.include or path.endswith("/") or bool(included.match_file(path))
 
         return keep
 

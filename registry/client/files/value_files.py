@@ -48,12 +48,12 @@ def document(path: Path) -> dict[str, Any]:
     if len(content) > MOST_BYTES:
         raise UnfitSource(f"{path} has more than {MOST_BYTES >> 20} MiB.")
     try:
-        found = _yaml(content) if kind == "YAML" else json.loads(content, object_pairs_hook=_object)
+        parsed = _yaml(content) if kind == "YAML" else json.loads(content, object_pairs_hook=_object)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise UnfitSource(f"{path} is not {kind}: {' '.join(str(error).split())}.") from error
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise UnfitSource(f"{path} holds no {kind} object.")
-    return found
+    return parsed
 
 
 class _Loader(yaml.SafeLoader):
@@ -70,23 +70,23 @@ def _yaml(content: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    found: dict[Any, Any] = {}
+    members: dict[Any, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in members:
             raise ValueError(f"the key {key} is there twice")
-        found[key] = value
-    return found
+        members[key] = value
+    return members
 
 
 def _flat(path: Path, values: Mapping[Any, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in _leaves(path, values, ""):
-        if key in found:
+        if key in flat:
             raise UnfitSource(f"{path}: {key!r} is there twice, once of them nested.")
-        if len(found) == MOST_VALUES:
+        if len(flat) == MOST_VALUES:
             raise UnfitSource(f"{path} has more than {MOST_VALUES} values.")
-        found[key] = value
-    return found
+        flat[key] = value
+    return flat
 
 
 def _leaves(path: Path, values: Mapping[Any, Any], above: str, depth: int = 1) -> Iterator[tuple[str, Any]]:

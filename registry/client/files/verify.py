@@ -39,27 +39,29 @@ def compare(
     """Compare every file of *directory* with the version's list, but for those that match *exclude*."""
     keep = selection.dropping(exclude)
     expected = {file["path"]: file for file in files if keep(file["path"])}
-    found = {file.path: file for file in scan.walk(directory, keep, follow_links=follow_links)}
+    files_by_path = {file.path: file for file in scan.walk(directory, keep, follow_links=follow_links)}
     changed = {
-        path: problem for path in expected if path in found and (problem := _obvious(found[path], expected[path]))
+        path: problem
+        for path in expected
+        if path in files_by_path and (problem := _obvious(files_by_path[path], expected[path]))
     }
-    doubtful = [found[path] for path in expected if path in found and path not in changed]
+    doubtful = [files_by_path[path] for path in expected if path in files_by_path and path not in changed]
     for file in scan.hashed(doubtful, jobs=jobs, progress=progress, step="verify"):
         if file.sha256 != expected[file.path]["sha256"]:
             changed[file.path] = f"sha256 is {file.sha256}, registered is {expected[file.path]['sha256']}"
     return Verification(
         version=version,
         files=len(expected),
-        missing=tuple(sorted(expected.keys() - found.keys())),
-        extra=tuple(sorted(found.keys() - expected.keys())),
+        missing=tuple(sorted(expected.keys() - files_by_path.keys())),
+        extra=tuple(sorted(files_by_path.keys() - expected.keys())),
         changed=dict(sorted(changed.items())),
     )
 
 
-def _obvious(found: scan.Found, expected: FileView) -> str | None:
+def _obvious(file: scan.Found, expected: FileView) -> str | None:
     """A difference that needs no hashing."""
-    if found.problem:
-        return found.problem
-    if found.size != expected["size"]:
-        return f"has {found.size} bytes, registered are {expected['size']}"
+    if file.problem:
+        return file.problem
+    if file.size != expected["size"]:
+        return f"has {file.size} bytes, registered are {expected['size']}"
     return None

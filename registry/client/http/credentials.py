@@ -62,12 +62,12 @@ def saved(directory: Path | None) -> dict[str, str]:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
                 raise ValueError(f"{path} can be read by others. chmod 600 it, and revoke its tokens if they did.")
-            found = _parse_json(path, file.read())
+            document = _parse_json(path, file.read())
     except FileNotFoundError:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(token, str) for token in found.values()):
+    if not isinstance(document, dict) or not all(isinstance(token, str) for token in document.values()):
         raise ValueError(f"{path} does not map origins to tokens. Remove it and log in again.")
-    return found
+    return document
 
 
 def _parse_json(path: Path, text: str) -> object:

@@ -35,8 +35,8 @@ def proxy(url: str) -> tuple[str, str] | None:
 
 def through(url: str) -> str:
     """Return `` (through the HTTP proxy …)`` for text about *url*, empty without a proxy."""
-    found = proxy(url)
-    return f" (through the HTTP proxy {found[0]})" if found else ""
+    proxy_url = proxy(url)
+    return f" (through the HTTP proxy {proxy_url[0]})" if proxy_url else ""
 
 
 def unreachable(url: str, error: Exception) -> errors.Unreachable:
@@ -72,11 +72,11 @@ def _transience(error: Exception) -> Transience | None:
 
 def uncallable(url: str, error: requests.RequestException) -> errors.UnexpectedReply:
     """Return the error for an address that cannot be called at all, such as one behind a proxy that is none."""
-    where, found = urls.origin(url), proxy(url)
-    if found and isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
+    where, proxy_url = urls.origin(url), proxy(url)
+    if proxy_url and isinstance(error, requests.exceptions.InvalidProxyURL | requests.exceptions.InvalidSchema):
         socks = " (pip install 'requests[socks]')" if "SOCKS" in str(error) else ""
         return errors.UnexpectedReply(
-            f"{where} cannot be called: the proxy {found[0]} in {found[1]} cannot be used: {error}{socks}"
+            f"{where} cannot be called: the proxy {proxy_url[0]} in {proxy_url[1]} cannot be used: {error}{socks}"
         )
     return errors.UnexpectedReply(f"{where} cannot be called: {error}")
 
@@ -108,14 +108,14 @@ def _tunnel_status(error: Exception) -> str:
 
 
 def _tls_failed(url: str, where: str, error: Exception) -> str:
-    found = _verification(error)
-    if found is None:
+    verification_error = _verification(error)
+    if verification_error is None:
         plain = f"http{where.removeprefix('https')}"
         if _is_plain_http(error):
             return f"{where} does not speak TLS. Is its address {plain}?"
         return f"{where}: TLS failed ({cause(error)}){through(url)}. Look at the address and at the server's log."
-    advice = certificate_advice(found, proxied=proxy(url) is not None)
-    reason = found.verify_message.rstrip(".")
+    advice = certificate_advice(verification_error, proxied=proxy(url) is not None)
+    reason = verification_error.verify_message.rstrip(".")
     return f"{where}: the TLS certificate cannot be trusted ({reason}){through(url)}. {advice}"
 
 
@@ -123,11 +123,11 @@ def _is_plain_http(error: Exception) -> bool:
     return any(text in str(error).upper().replace("_", " ") for text in ("WRONG VERSION NUMBER", "RECORD LAYER"))
 
 
-def certificate_advice(found: ssl.SSLCertVerificationError, *, proxied: bool = False) -> str:
+def certificate_advice(error: ssl.SSLCertVerificationError, *, proxied: bool = False) -> str:
     """Return what to do about a certificate that is not trusted."""
-    if found.verify_code in _NOT_NOW:
+    if error.verify_code in _NOT_NOW:
         return "Its operator must renew it, or this machine's clock is wrong."
-    if found.verify_code in _OTHER_NAMES:
+    if error.verify_code in _OTHER_NAMES:
         return "Use a name that the certificate has, or let its operator add this one."
     return f"{CA_ADVICE}{' A proxy that inspects TLS has a CA too.' if proxied else ''}"
 
@@ -164,14 +164,14 @@ def _failed(url: str, where: str, error: Exception) -> str:
 
 def _verification(error: BaseException) -> ssl.SSLCertVerificationError | None:
     """Return the failed check of a certificate that *error* wraps; None for another failure of TLS."""
-    found: Any = error
+    candidate: Any = error
     for _ in range(8):
-        if found is None or isinstance(found, ssl.SSLCertVerificationError):
-            return found
-        found = getattr(found, "reason", None) or next(
-            (arg for arg in getattr(found, "args", ()) if isinstance(arg, BaseException)), None
+        if candidate is None or isinstance(candidate, ssl.SSLCertVerificationError):
+            return candidate
+        candidate = getattr(candidate, "reason", None) or next(
+            (arg for arg in getattr(candidate, "args", ()) if isinstance(arg, BaseException)), None
         )
-        if isinstance(found, str):  # of an ssl.SSLError, which has no other below it
+        if isinstance(candidate, str):  # of an ssl.SSLError, which has no other below it
             return None
     return None
 
@@ -191,11 +191,11 @@ def _reason(error: BaseException) -> Any:
 
 def cause(error: BaseException) -> str:
     """Return the innermost reason, without the wrapping and the numbers that libraries add."""
-    found: Any = _reason(error)
-    while inner := next((one for one in getattr(found, "args", ()) if isinstance(one, BaseException)), None):
-        found = inner
-    if isinstance(found, urllib3.NameResolutionError):
-        return f"the name {found.conn.host} is not found"
-    text = getattr(found, "strerror", None) or str(found)
+    reason: Any = _reason(error)
+    while inner := next((one for one in getattr(reason, "args", ()) if isinstance(one, BaseException)), None):
+        reason = inner
+    if isinstance(reason, urllib3.NameResolutionError):
+        return f"the name {reason.conn.host} is not found"
+    text = getattr(reason, "strerror", None) or str(reason)
     text = _SYSTEM.sub("", text.rpartition(": ")[2] or text)
-    return text.strip("'\"() ") or type(found).__name__
+    return text.strip("'\"() ") or type(reason).__name__

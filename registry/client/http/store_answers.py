@@ -89,8 +89,8 @@ def _elsewhere(response: requests.Response, text: str, what: str) -> errors.Unex
 
 
 def _error_code(text: str) -> str | None:
-    found = re.search(r"<Error>.*?<Code>(\w+)</Code>", text, re.DOTALL)
-    return found and found[1]
+    match = re.search(r"<Error>.*?<Code>(\w+)</Code>", text, re.DOTALL)
+    return match and match[1]
 
 
 def _answer_text(response: requests.Response, text: str) -> str:

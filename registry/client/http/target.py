@@ -49,19 +49,19 @@ def resolve(
     ca_file: str | None = None,
 ) -> RegistryTarget:
     """Decide the registry and the token. Raises ValueError for a file or a combination that cannot be meant."""
-    found, source = locate(url=url, environ=environ, cwd=cwd, home=home)
+    registry_url, source = locate(url=url, environ=environ, cwd=cwd, home=home)
     try:
-        address = urls.normalised(found)
+        address = urls.normalised(registry_url)
     except ValueError as error:
         raise ValueError(f"The registry's URL (from {source}): {error}.") from error
-    given = token or credentials.environment_token(environ)
-    if given and source.endswith(PROJECT_FILE):
+    credential = token or credentials.environment_token(environ)
+    if credential and source.endswith(PROJECT_FILE):
         raise ValueError(
             f"{source} names the registry {address}. A token from a flag or the environment is not sent to an address"
             " from a project file: name the registry with --url or REGISTRY_URL too."
         )
-    found_token = given or credentials.saved(home).get(urls.origin(address))
-    saved = not given and found_token is not None
+    found_token = credential or credentials.saved(home).get(urls.origin(address))
+    saved = not credential and found_token is not None
     trusted = ca_file or ca_file_of(environ, home)
     return RegistryTarget(address, source, found_token, insecure or credentials.insecure(environ), saved, trusted)
 
@@ -94,16 +94,16 @@ def _read_config(path: Path, known: frozenset[str]) -> Mapping[str, str]:
     """Return the settings of a configuration file, empty without a file. Raises ValueError for others than *known*."""
     try:
         text = path.read_text(encoding="utf-8")
-        found: Mapping[str, Any] = tomllib.loads(text)
+        document: Mapping[str, Any] = tomllib.loads(text)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path}: {error}.") from error
-    if "token" in found or "tokens" in found:
+    if "token" in document or "tokens" in document:
         raise ValueError(f"{path} holds a token. Revoke it, remove it there, and use: registry login")
-    if unknown := sorted(found.keys() - known):
+    if unknown := sorted(document.keys() - known):
         allowed = " and ".join(sorted(known, reverse=True))
         raise ValueError(f"{path}: {', '.join(unknown)} is not a setting; there is only {allowed}.")
-    if wrong := [name for name, value in found.items() if not isinstance(value, str)]:
+    if wrong := [name for name, value in document.items() if not isinstance(value, str)]:
         raise ValueError(f"{path}: {wrong[0]} must be text.")
-    return found
+    return document

@@ -120,8 +120,8 @@ class Transport:
             if body is None:
                 page: dict[str, Any] = self.one(dict, "GET", path, query=asked)
             else:
-                given = {name: value for name, value in asked.items() if value is not None}
-                page = self.one(dict, "POST", path, body=given)
+                parameters = {name: value for name, value in asked.items() if value is not None}
+                page = self.one(dict, "POST", path, body=parameters)
             items, following = page.get("items"), page.get("next_cursor")
             if not isinstance(items, list) or not isinstance(following, str | None):
                 raise errors.UnexpectedReply(
@@ -208,8 +208,8 @@ class Transport:
 
         Any status is returned; the body of a refusal has been read.
         """
-        wanted = {"Accept-Encoding": "identity", **(headers or {})}
-        return self._call(self._store, "GET", _signed(url), headers=wanted, stream=True, follow=True)
+        request_headers = {"Accept-Encoding": "identity", **(headers or {})}
+        return self._call(self._store, "GET", _signed(url), headers=request_headers, stream=True, follow=True)
 
     def put(self, url: str, body: Any, headers: Mapping[str, str]) -> requests.Response:
         """Send bytes to a signed URL once, with exactly *headers* and no credential; any status is returned."""

@@ -32,8 +32,8 @@ def download(
     was written by then is of no use.
     """
     where = path("models", version["model"], "versions", version["number"], "archive")
-    wanted = {"Accept": "application/x-tar, application/problem+json", "Accept-Encoding": "identity"}
-    with transport.stream(where, headers=wanted) as response:
+    request_headers = {"Accept": "application/x-tar, application/problem+json", "Accept-Encoding": "identity"}
+    with transport.stream(where, headers=request_headers) as response:
         announced = response.headers.get("Content-Length", "")
         size = int(announced) if re.fullmatch("[0-9]{1,18}", announced, re.ASCII) else 0
         most = sum(file["size"] for file in files) + MEMBER_BYTES * len(files) + tarfile.RECORDSIZE
@@ -57,8 +57,8 @@ class _Arriving(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         while len(self._rest) < size and (chunk := self._next()):
             self._rest += chunk
-        taken, self._rest = self._rest[:size], self._rest[size:]
-        return taken
+        content, self._rest = self._rest[:size], self._rest[size:]
+        return content
 
     def drain(self) -> None:
         while self._next():

@@ -140,13 +140,13 @@ def _chosen(files: Sequence[FileView], only: Sequence[str], exclude: Sequence[st
 def _matching(files: Sequence[FileView], entry: str) -> list[FileView]:
     """The file with the path *entry*, or the files below it; else those that it matches as a pattern of .gitignore."""
     folder = entry.rstrip("/") + "/"
-    found = [file for file in files if file["path"] == entry or file["path"].startswith(folder)]
-    if not found:
+    matching = [file for file in files if file["path"] == entry or file["path"].startswith(folder)]
+    if not matching:
         missed = selection.dropping([entry])
-        found = [file for file in files if not missed(file["path"])]
-    if not found:
+        matching = [file for file in files if not missed(file["path"])]
+    if not matching:
         raise errors.NotFound(f"the version has no file {entry!r}, and none that matches it as a pattern.", status=404)
-    return found
+    return matching
 
 
 def _cached(
@@ -221,12 +221,12 @@ def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, prog
     """The paths whose registered bytes are in the directory already."""
     expected = {file["path"]: file for file in files}
     candidates = [
-        found
-        for found in scan.walk(directory.root)
-        if not found.problem
-        and found.path in expected
-        and found.size == expected[found.path]["size"]
-        and directory.regular(found.path)
+        present
+        for present in scan.walk(directory.root)
+        if not present.problem
+        and present.path in expected
+        and present.size == expected[present.path]["size"]
+        and directory.regular(present.path)
     ]
     hashed = scan.hashed(candidates, jobs=jobs, progress=progress if candidates else None, step="verify")
     return {file.path for file in hashed if file.sha256 == expected[file.path]["sha256"]}
@@ -234,7 +234,7 @@ def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, prog
 
 def _strange(target: Path, present: Collection[str]) -> str | None:
     """The first file or link in the directory that is not one of *present*."""
-    found = (
+    unexpected = (
         path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_symlink() or not path.is_dir()
     )
-    return min(set(found) - set(present), default=None)
+    return min(set(unexpected) - set(present), default=None)

@@ -110,12 +110,14 @@ class Ranged:
         self._there.add(number)
 
     def _require_range(self, response: requests.Response, start: int, size: int) -> None:
-        told = response.headers.get("Content-Range", "")
-        found = _CONTENT_RANGE.fullmatch(told)
-        if found is None or (int(found[1]), int(found[2])) != (start, start + size - 1):
-            raise errors.UnexpectedReply(f"{self._file['path']}: the store answered with another range ({told!r}).")
-        if int(found[3]) != self._file["size"]:
-            require_size(self._file, int(found[3]))
+        content_range = response.headers.get("Content-Range", "")
+        match = _CONTENT_RANGE.fullmatch(content_range)
+        if match is None or (int(match[1]), int(match[2])) != (start, start + size - 1):
+            raise errors.UnexpectedReply(
+                f"{self._file['path']}: the store answered with another range ({content_range!r})."
+            )
+        if int(match[3]) != self._file["size"]:
+            require_size(self._file, int(match[3]))
 
     def _absorb_task(self) -> Iterable[Task]:
         self._absorb()

@@ -28,13 +28,13 @@ def known_blobs(
     the transaction ends.
     """
     statement = _select_known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
-    found: dict[str, Blob] = {}
+    blobs: dict[str, Blob] = {}
     for some in batches(sha256s):
         rows = session.execute(statement, {"some": some, "actor": actor.id}).all()
-        found.update((row.Blob.sha256, row.Blob) for row in rows if row.readable)
-        sent = genuine(session, [row for row in rows if row.id is not None and row.Blob.sha256 not in found])
-        found.update((row.Blob.sha256, row.Blob) for row in sent)
-    return found
+        blobs.update((row.Blob.sha256, row.Blob) for row in rows if row.readable)
+        sent = genuine(session, [row for row in rows if row.id is not None and row.Blob.sha256 not in blobs])
+        blobs.update((row.Blob.sha256, row.Blob) for row in sent)
+    return blobs
 
 
 @functools.cache
@@ -55,15 +55,15 @@ def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, gen
 
     Their uploads stay as they are until the transaction ends. *genuine* is as in :func:`known_blobs`.
     """
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for some in batches(sha256s):
         rows = session.execute(
             select(*_SEALED)
             .where(Upload.state == UploadState.UPLOADED, Upload.created_by == actor.id, Upload.sha256.in_(some))
             .with_for_update(read=True)
         )
-        found.update((row.sha256, row.size) for row in genuine(session, rows))
-    return found
+        sizes.update((row.sha256, row.size) for row in genuine(session, rows))
+    return sizes
 
 
 def sent_for(version: Version) -> Select[Upload]:

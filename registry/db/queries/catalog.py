@@ -21,17 +21,17 @@ _LIVE = aliased(Model)  # made once: its columns take longer to make than the st
 
 def model(session: Session, name: str) -> Model:
     """The live model of that name, else the one deleted last. Raises NotFound."""
-    found: Model | None = session.scalars(_NEWEST, {"name": name}).first()
-    if found is not None:
-        return found
+    newest: Model | None = session.scalars(_NEWEST, {"name": name}).first()
+    if newest is not None:
+        return newest
     raise NotFound(f"there is no model {name!r}")
 
 
 def model_id(name: Any) -> ColumnElement[str]:
     """The id of what :func:`model` finds, for a statement of more; without one it is NULL."""
     own = aliased(Model)
-    found: ColumnElement[str] = _newest_first(select(own.id), own, name).correlate(None).scalar_subquery()
-    return found
+    identifier: ColumnElement[str] = _newest_first(select(own.id), own, name).correlate(None).scalar_subquery()
+    return identifier
 
 
 def live_id(name: Any) -> ColumnElement[str]:
@@ -57,19 +57,19 @@ _VERSION = select(Version).where(Version.model_id == bindparam("model"), Version
 def lock_model(session: Session, name: str) -> Model:
     """The live model of that name, locked until the transaction ends. Raises NotFound, or Conflict if it is deleted."""
     asked_at = times.steady()
-    if found := session.execute(_LOCK_LIVE, {"name": name}).first():
-        times.note(found[1], asked_at=asked_at)
-        return found[0]
+    if row := session.execute(_LOCK_LIVE, {"name": name}).first():
+        times.note(row[1], asked_at=asked_at)
+        return row[0]
     model(session, name)
     raise Deleted(f"the model {name!r} is deleted; restore it first")
 
 
 def lock_deleted_model(session: Session, name: str) -> Model:
     """The model of that name that was deleted last, locked. Raises NotFound, or Conflict if there is a live one."""
-    found = model(session, name)
-    if found.deleted_at is None:
+    model_row = model(session, name)
+    if model_row.deleted_at is None:
         raise Conflict(f"the model {name!r} is not deleted")
-    return lock_model_by_id(session, found.id)
+    return lock_model_by_id(session, model_row.id)
 
 
 def lock_model_ever(session: Session, name: str, number: int) -> Model:
@@ -82,9 +82,9 @@ def lock_model_by_id(session: Session, id: str) -> Model:
     """Return the model of that id, deleted or not, locked until the transaction ends."""
     asked_at = times.steady()
     statement = select(Model, times.column()).where(Model.id == id).with_for_update()
-    found = session.execute(statement.execution_options(populate_existing=True)).one()
-    times.note(found[1], asked_at=asked_at)
-    return found[0]
+    row = session.execute(statement.execution_options(populate_existing=True)).one()
+    times.note(row[1], asked_at=asked_at)
+    return row[0]
 
 
 def next_number(session: Session, name: str) -> int:
@@ -100,19 +100,19 @@ def used_before(session: Session, name_key: str, *, by_others_than: str) -> str 
     """A name of that key under which another model, deleted or renamed since, has numbered versions."""
     for table, owner in ((Model, Model.id), (FormerName, FormerName.model_id)):
         versions = select(Version.id).where(Version.model_id == owner).exists()
-        found = select(table.name).where(table.name_key == name_key, owner != by_others_than, versions)
-        if name := session.scalars(found.limit(1)).first():
+        statement = select(table.name).where(table.name_key == name_key, owner != by_others_than, versions)
+        if name := session.scalars(statement.limit(1)).first():
             return name
     return None
 
 
-def number_used(session: Session, held: Model, number: int) -> bool:
+def number_used(session: Session, model_row: Model, number: int) -> bool:
     """Whether a version ever had this number under the model's name, also of other models that had the name.
 
     A number that a restore skipped may have been used in the state that was lost.
     """
-    former = select(FormerName.model_id).where(FormerName.name_key == held.name_key)
-    named = select(Model.id).where((Model.name_key == held.name_key) | Model.id.in_(former))
+    former = select(FormerName.model_id).where(FormerName.name_key == model_row.name_key)
+    named = select(Model.id).where((Model.name_key == model_row.name_key) | Model.id.in_(former))
     used = select(Version.id).where(Version.number == number, Version.model_id.in_(named))
     if session.scalars(used.limit(1)).first() is not None:
         return True
@@ -140,20 +140,20 @@ def require_ever_named(session: Session, name: str) -> None:
         raise NotFound(f"there is no model {name!r}")
 
 
-def version(session: Session, held: Model, number: int) -> Version:
+def version(session: Session, model_row: Model, number: int) -> Version:
     """The model's version of that number, deleted or not. Raises NotFound."""
-    found = session.scalars(_VERSION, {"model": held.id, "number": number}).first()
-    if found is None:
-        raise NotFound(f"the model {held.name!r} has no version {number}")
-    return found
+    version_row = session.scalars(_VERSION, {"model": model_row.id, "number": number}).first()
+    if version_row is None:
+        raise NotFound(f"the model {model_row.name!r} has no version {number}")
+    return version_row
 
 
-def live_version(session: Session, held: Model, number: int) -> Version:
+def live_version(session: Session, model_row: Model, number: int) -> Version:
     """As :func:`version`; raises Conflict when it is deleted."""
-    found = version(session, held, number)
-    if found.state == VersionState.DELETED:
-        raise Deleted(f"version {number} of {held.name!r} is deleted; restore it first")
-    return found
+    version_row = version(session, model_row, number)
+    if version_row.state == VersionState.DELETED:
+        raise Deleted(f"version {number} of {model_row.name!r} is deleted; restore it first")
+    return version_row
 
 
 def await_children(session: Session, parents: ColumnElement[bool]) -> None:
@@ -182,7 +182,7 @@ def any_version(session: Session, name: str, number: int) -> Version:
     """The version of that number under *name*, also of a deleted model. Raises NotFound."""
     model(session, name)
     statement = select(Version).join(Model, Model.id == Version.model_id)
-    found = session.scalars(statement.where(Model.name == name, Version.number == number)).first()
-    if found is None:
+    version_row = session.scalars(statement.where(Model.name == name, Version.number == number)).first()
+    if version_row is None:
         raise NotFound(f"the model {name!r} has no version {number}")
-    return found
+    return version_row

@@ -22,8 +22,8 @@ def exists(session: Session, column: Column, *values: str, also: ColumnElement[b
 def have_changed_models(session: Session, *accounts: str) -> bool:
     """Return whether an entry about a model is by an account with one of these names."""
     entries = select(AuditEntry.id).join(Account, Account.id == AuditEntry.actor_id)
-    found = entries.where(Account.name.in_(accounts), AuditEntry.model_id.is_not(None)).limit(1)
-    return session.scalars(found).first() is not None
+    statement = entries.where(Account.name.in_(accounts), AuditEntry.model_id.is_not(None)).limit(1)
+    return session.scalars(statement).first() is not None
 
 
 def neighbours(session: Session, column: Column, value: str) -> list[str]:

@@ -51,18 +51,18 @@ def require_past(as_of: datetime | None) -> None:
         raise Invalid.field("as_of", "lies in the future; give a time that has passed")
 
 
-def production_holder(session: Session, held: Model) -> Version | None:
+def production_holder(session: Session, model: Model) -> Version | None:
     """The version in production: under lifecycle ``open``, the latest entrant."""
-    found: Version | None = session.scalars(_IN_PRODUCTION, {"model": held.id}).first()
-    return found
+    version: Version | None = session.scalars(_IN_PRODUCTION, {"model": model.id}).first()
+    return version
 
 
-def production_line(session: Session, held: Model) -> Iterator[stages.ProductionTenure]:
+def production_line(session: Session, model: Model) -> Iterator[stages.ProductionTenure]:
     """Every production tenure of the model, newest first, read as far as the caller goes on."""
     statement = (
         select(Tenure, Version.number, Version.state, Version.rolled_back)
         .join(Version, Version.id == Tenure.version_id)
-        .where(Tenure.model_id == held.id, Tenure.stage == Stage.PRODUCTION.value)
+        .where(Tenure.model_id == model.id, Tenure.stage == Stage.PRODUCTION.value)
         .order_by(Tenure.started_at.desc(), Tenure.id.desc())
     )
     with session.execute(statement.execution_options(yield_per=100)) as rows:  # its cursor ends with the caller's loop

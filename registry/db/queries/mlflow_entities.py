@@ -74,24 +74,24 @@ def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]])
     versions: dict[str, list[VersionBrief]] = defaultdict(list)
     for brief in version_briefs(latest):
         versions[brief.model_id].append(brief)
-    return [_model_brief(told, versions[told["id"]]) for told in models]
+    return [_model_brief(document, versions[document["id"]]) for document in models]
 
 
 def whole_models(session: Session, statement: Rows, /, **values: Any) -> list[ModelBrief]:
     """Read briefs of the models that *statement* finds, whatever their size: statements of one model."""
-    found = records.rows(session, statement, **values)
-    return model_briefs(found, _latest_of(session, found, budget=pages.UNBOUNDED).rows) if found else []
+    rows = records.rows(session, statement, **values)
+    return model_briefs(rows, _latest_of(session, rows, budget=pages.UNBOUNDED).rows) if rows else []
 
 
-def fitting_models(session: Session, found: Fitting) -> tuple[list[ModelBrief], Fitting]:
+def fitting_models(session: Session, fitting: Fitting) -> tuple[list[ModelBrief], Fitting]:
     """Return briefs for rows of ``MODELS``, and those rows: as many as fit on a page with their latest versions."""
-    while found.rows:
-        budget = BUDGET - found.size if len(found.rows) > 1 else pages.UNBOUNDED
-        latest = _latest_of(session, found.rows, budget=budget)
+    while fitting.rows:
+        budget = BUDGET - fitting.size if len(fitting.rows) > 1 else pages.UNBOUNDED
+        latest = _latest_of(session, fitting.rows, budget=budget)
         if not latest.more and latest.size <= budget:
-            return model_briefs(found.rows, latest.rows), found
-        found = found.first(len(found.rows) // 2)
-    return [], found
+            return model_briefs(fitting.rows, latest.rows), fitting
+        fitting = fitting.first(len(fitting.rows) // 2)
+    return [], fitting
 
 
 def _latest_of(session: Session, models: Sequence[Sequence[Any]], *, budget: int) -> Fitting:
@@ -133,17 +133,17 @@ _BY_MODEL = (Sorted(Version.model_id), Sorted(Version.number))
 _LATEST = pages.bounded(VERSIONS, _latest(tuple(Stage), Model.id.in_(bindparam("ids", expanding=True))), _BY_MODEL)
 
 
-def _model_brief(told: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
-    changed_at = told.pop("updated_at")
-    told["revised_at"] = told["revised_at"] or changed_at
-    told["tags"], told["aliases"] = records.mapping(told["tags"]), records.mapping(told["aliases"])
-    return ModelBrief(latest=latest, **told)
+def _model_brief(document: dict[str, Any], latest: list[VersionBrief]) -> ModelBrief:
+    changed_at = document.pop("updated_at")
+    document["revised_at"] = document["revised_at"] or changed_at
+    document["tags"], document["aliases"] = records.mapping(document["tags"]), records.mapping(document["aliases"])
+    return ModelBrief(latest=latest, **document)
 
 
-def _version_brief(told: dict[str, Any]) -> VersionBrief:
-    changed_at = told.pop("updated_at")
-    told["revised_at"] = told["revised_at"] or changed_at
-    told["manifest_digest"] = told["manifest_digest"] or None
-    told["tags"] = records.mapping(told["tags"])
-    told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
-    return VersionBrief(**told)
+def _version_brief(document: dict[str, Any]) -> VersionBrief:
+    changed_at = document.pop("updated_at")
+    document["revised_at"] = document["revised_at"] or changed_at
+    document["manifest_digest"] = document["manifest_digest"] or None
+    document["tags"] = records.mapping(document["tags"])
+    document["aliases"] = sorted(alias for (alias,) in document["aliases"] or ())
+    return VersionBrief(**document)

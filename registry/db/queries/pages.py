@@ -118,7 +118,7 @@ def details(statement: Rows, key: Any, weigh: Weigh, *, name: str, complete: boo
     return Details(statement, key, weight, -math.inf if complete else math.inf)
 
 
-def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Statements:
+def bounded(contents: Details, matching: Rows, order: Sequence[Sorted]) -> Statements:
     """Return what reads the first rows that *matching* finds, ``limit`` at most and as many as fit.
 
     *matching* selects from the table of the key. Its conditions may name the tables of the details.
@@ -127,41 +127,43 @@ def bounded(shown: Details, matching: Rows, order: Sequence[Sorted]) -> Statemen
     columns = [_Column(kind, type(kind), one.descending, one.nullable) for kind, one in zip(types, order, strict=True)]
 
     def whole() -> Rows:
-        built = shown.statement
+        built = contents.statement
         if (condition := matching.whereclause) is not None:
             built = built.where(condition)
-        return _select_whole(shown, *columns).add_cte(first(built, order, *_labelled_columns(shown), name="built"))
+        return _select_whole(contents, *columns).add_cte(
+            first(built, order, *_labelled_columns(contents), name="built")
+        )
 
     def part() -> Rows:
-        return _part(shown, *columns).add_cte(first(matching, order, shown.key.label("key"), name="picked"))
+        return _part(contents, *columns).add_cte(first(matching, order, contents.key.label("key"), name="picked"))
 
-    return Statements(shown, functools.cache(whole), functools.cache(part), order)
+    return Statements(contents, functools.cache(whole), functools.cache(part), order)
 
 
-def first(rows: Rows, order: Sequence[Sorted], *shown: Any, name: str) -> CTE:
-    """Return what is *shown* of the first rows, one more than ``limit``, each with its values of the order.
+def first(rows: Rows, order: Sequence[Sorted], *columns: Any, name: str) -> CTE:
+    """Return what is *columns* of the first rows, one more than ``limit``, each with its values of the order.
 
     These are the columns ``by_0``, ``by_1`` and so on.
     """
     named = [one.expression.label(f"by_{place}") for place, one in enumerate(order)]
     directed = [_direction(label, one) for label, one in zip(named, order, strict=True)]
-    return rows.with_only_columns(*shown, *named).order_by(*directed).limit(bindparam("limit") + 1).cte(name)
+    return rows.with_only_columns(*columns, *named).order_by(*directed).limit(bindparam("limit") + 1).cte(name)
 
 
 @functools.cache
-def _labelled_columns(shown: Details) -> list[Any]:
-    return [one.label(f"shown_{place}") for place, one in enumerate(shown.statement.selected_columns)]
+def _labelled_columns(contents: Details) -> list[Any]:
+    return [one.label(f"shown_{place}") for place, one in enumerate(contents.statement.selected_columns)]
 
 
 @functools.lru_cache(256)
-def _select_whole(shown: Details, *columns: _Column) -> Rows:
+def _select_whole(contents: Details, *columns: _Column) -> Rows:
     """Select from ``built`` all rows, or one without values if they do not fit; the same for all conditions.
 
     Each row ends with its values of the order, and the bytes of all rows.
     """
     names = [f"by_{place}" for place, _ in enumerate(columns)]
     budget: Any = bindparam("budget")
-    shows = [column(one.name, one.type) for one in _labelled_columns(shown)]
+    shows = [column(one.name, one.type) for one in _labelled_columns(contents)]
     built = table("built", *shows, *map(column, names, (one.type for one in columns)))
     total = func.sum(row_sizes.built(shows), type_=BigInteger()).label("bytes")
     measured = select(total).select_from(built).subquery("measured")
@@ -173,7 +175,7 @@ def _select_whole(shown: Details, *columns: _Column) -> Rows:
 
 
 @functools.lru_cache(256)
-def _part(shown: Details, *columns: _Column) -> Rows:
+def _part(contents: Details, *columns: _Column) -> Rows:
     """Select the details of those rows of ``picked`` that fit, the same for all conditions.
 
     Each row ends with how many rows there were to choose from, its values of the order, and the bytes up to it.
@@ -181,13 +183,13 @@ def _part(shown: Details, *columns: _Column) -> Rows:
     names = [f"by_{place}" for place, _ in enumerate(columns)]
     budget: Any = bindparam("budget")
 
-    picked = table("picked", column("key", shown.key.type), *map(column, names, (one.type for one in columns)))
+    picked = table("picked", column("key", contents.key.type), *map(column, names, (one.type for one in columns)))
     order = [_direction(picked.c[name], one) for name, one in zip(names, columns, strict=True)]
-    running = func.sum(shown.weight, type_=BigInteger()).over(order_by=order, rows=(None, 0)).label("bytes")
+    running = func.sum(contents.weight, type_=BigInteger()).over(order_by=order, rows=(None, 0)).label("bytes")
     place = func.row_number().over(order_by=order).label("place")
     weighed = select(picked, place, running, func.count().over().label("found")).subquery("weighed")
     return (
-        shown.statement.join(weighed, weighed.c.key == shown.key)
+        contents.statement.join(weighed, weighed.c.key == contents.key)
         .where(weighed.c.place <= bindparam("limit"), or_(weighed.c.place == 1, weighed.c.bytes <= budget))
         .add_columns(weighed.c.found, *(weighed.c[name] for name in names), weighed.c.bytes)
         .order_by(weighed.c.place)
@@ -198,22 +200,22 @@ def read(
     session: Session, statements: Statements, values: Mapping[str, Any], *, limit: int, budget: int = BUDGET
 ) -> Fitting:
     """Read one page. The first row is on it whatever its size."""
-    connection, shown = session.connection(), statements.shown
+    connection, contents = session.connection(), statements.shown
     values = {**values, "limit": limit, "budget": budget}
     # SQLite would build the rows in the memory of this process.
-    if limit > _AT_ONCE or time.monotonic() < shown.measured_until or connection.dialect.name == "sqlite":
+    if limit > _AT_ONCE or time.monotonic() < contents.measured_until or connection.dialect.name == "sqlite":
         return _fitting(connection.execute(statements.part(), values).all(), statements)
     width = len(statements.order) + 1
     try:
         rows = connection.execute(statements.whole(), values).all()
     except DBAPIError:  # by the limit of time, too
-        shown.measured_until = time.monotonic() + _MEASURED_SECONDS
+        contents.measured_until = time.monotonic() + _MEASURED_SECONDS
         raise
     size = rows[0][-1]
     if size is None:
         return Fitting()
     if size > budget:
-        shown.measured_until = time.monotonic() + _MEASURED_SECONDS
+        contents.measured_until = time.monotonic() + _MEASURED_SECONDS
         return _fitting(connection.execute(statements.part(), values).all(), statements)
     places = [row[-width:-1] for row in rows[:limit]]
     return Fitting([row[:-width] for row in rows[:limit]], places, size, len(rows) > limit)

@@ -24,8 +24,8 @@ def entries(
     slash = locate(rest, "/")
     name = case((slash > 0, func.substr(rest, 1, slash - 1)), else_=rest).label("name")
     size = case((slash > 0, None), else_=table.size).label("size")
-    found = select(name, size).where(*among, *_is_below(path, directory)).subquery()
-    folded = select(found.c.name, func.max(found.c.size)).group_by(found.c.name)
+    listing = select(name, size).where(*among, *_is_below(path, directory)).subquery()
+    folded = select(listing.c.name, func.max(listing.c.size)).group_by(listing.c.name)
     rows = session.execute(folded).all()
     return [EntryOfDirectory(*row) for row in sorted(rows, key=lambda row: str(row[0]).encode())]
 

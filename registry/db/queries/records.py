@@ -134,9 +134,9 @@ def select_model_page(*narrowing: str, deleted: bool) -> Statements:
     return pages.bounded(MODELS, matching, BY_NAME)
 
 
-def model_record(session: Session, held: Model) -> ModelRecord:
+def model_record(session: Session, model: Model) -> ModelRecord:
     """The complete record of one model, as it was flushed."""
-    return model_with_id(session, held.id)
+    return model_with_id(session, model.id)
 
 
 def model_with_id(session: Session, model_id: str) -> ModelRecord:
@@ -144,9 +144,9 @@ def model_with_id(session: Session, model_id: str) -> ModelRecord:
     return model_records(rows(session, _ONE_MODEL, id=model_id))[0]
 
 
-def version_record(session: Session, found: Version) -> VersionRecord:
+def version_record(session: Session, version: Version) -> VersionRecord:
     """The complete record of one version, as it was flushed."""
-    return version_records(rows(session, _ONE_VERSION, id=found.id))[0]
+    return version_records(rows(session, _ONE_VERSION, id=version.id))[0]
 
 
 def version_with_number(session: Session, model_id: str, number: int) -> VersionRecord:
@@ -166,20 +166,20 @@ def rows(session: Session, statement: Rows, /, **values: Any) -> Sequence[Any]:
 
 def page(session: Session, statement: Rows, *, by: Sequence[Any], limit: int) -> Page[tuple[Any, ...]]:
     """Run *statement* for *limit* rows; ``by`` are its sort columns, appended to the rows to find the next page."""
-    found = session.execute(statement.add_columns(*by).limit(limit + 1)).all()
-    more = len(found) > limit
-    last = tuple(found[limit - 1][-len(by) :]) if more else None
-    return Page([tuple(row)[: -len(by)] for row in found[:limit]], last)
+    fetched = session.execute(statement.add_columns(*by).limit(limit + 1)).all()
+    more = len(fetched) > limit
+    last = tuple(fetched[limit - 1][-len(by) :]) if more else None
+    return Page([tuple(row)[: -len(by)] for row in fetched[:limit]], last)
 
 
-def model_records(found: Iterable[Sequence[Any]]) -> list[ModelRecord]:
+def model_records(fetched: Iterable[Sequence[Any]]) -> list[ModelRecord]:
     """Complete records for rows of :func:`select_models`, in their order."""
-    return [_model_record(dict(zip(_MODEL, row, strict=True))) for row in found]
+    return [_model_record(dict(zip(_MODEL, row, strict=True))) for row in fetched]
 
 
-def version_records(found: Iterable[Sequence[Any]]) -> list[VersionRecord]:
+def version_records(fetched: Iterable[Sequence[Any]]) -> list[VersionRecord]:
     """Complete records for rows of :func:`select_versions`, in their order."""
-    return [_version_record(dict(zip(_VERSION, row, strict=True))) for row in found]
+    return [_version_record(dict(zip(_VERSION, row, strict=True))) for row in fetched]
 
 
 def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
@@ -187,26 +187,26 @@ def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
     return dict(sorted((key, value) for key, value in pairs or ()))
 
 
-def _model_record(told: dict[str, Any]) -> ModelRecord:
+def _model_record(document: dict[str, Any]) -> ModelRecord:
     holders: dict[str, list[int]] = {"staging": [], "production": []}
-    for stage, number in sorted(told["stages"] or ()):
+    for stage, number in sorted(document["stages"] or ()):
         holders[stage].append(number)
-    told["stages"] = holders
-    told["tags"], told["aliases"] = mapping(told["tags"]), mapping(told["aliases"])
-    told["protected_aliases"] = told["protected_aliases"] or []
-    told["state"] = "deleted" if told["deleted_at"] else "active"
-    told["revised_at"] = told["revised_at"] or told["updated_at"]
-    return ModelRecord(**told)
+    document["stages"] = holders
+    document["tags"], document["aliases"] = mapping(document["tags"]), mapping(document["aliases"])
+    document["protected_aliases"] = document["protected_aliases"] or []
+    document["state"] = "deleted" if document["deleted_at"] else "active"
+    document["revised_at"] = document["revised_at"] or document["updated_at"]
+    return ModelRecord(**document)
 
 
-def _version_record(told: dict[str, Any]) -> VersionRecord:
-    told["manifest_digest"] = told["manifest_digest"] or None
-    told["tags"], told["params"] = mapping(told["tags"]), mapping(told["params"])
-    told["metrics"], told["evaluations"] = _measured_facts(told["metrics"] or ())
-    told["aliases"] = sorted(alias for (alias,) in told["aliases"] or ())
-    told["lineage"] = _lineage_record(told["lineage"] or ())
-    told["revised_at"] = told["revised_at"] or told["updated_at"]
-    return VersionRecord(**told)
+def _version_record(document: dict[str, Any]) -> VersionRecord:
+    document["manifest_digest"] = document["manifest_digest"] or None
+    document["tags"], document["params"] = mapping(document["tags"]), mapping(document["params"])
+    document["metrics"], document["evaluations"] = _measured_facts(document["metrics"] or ())
+    document["aliases"] = sorted(alias for (alias,) in document["aliases"] or ())
+    document["lineage"] = _lineage_record(document["lineage"] or ())
+    document["revised_at"] = document["revised_at"] or document["updated_at"]
+    return VersionRecord(**document)
 
 
 def _measured_facts(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[EvaluationRecord]]:

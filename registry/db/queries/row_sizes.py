@@ -173,5 +173,5 @@ def _sum(*columns: Any) -> ColumnElement[int]:
 
 
 def _one(statement: Any) -> ColumnElement[int]:
-    found: ColumnElement[int] = func.coalesce(statement.scalar_subquery(), literal_column("0"))
-    return found
+    size: ColumnElement[int] = func.coalesce(statement.scalar_subquery(), literal_column("0"))
+    return size

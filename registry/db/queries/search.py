@@ -36,41 +36,41 @@ class SearchPage:
     hides_prompts: bool = False
 
 
-def position(found: Fitting) -> Position | None:
+def position(fitting: Fitting) -> Position | None:
     """Return the position of the last row if there are more, as it travels."""
-    last = found.page.next_after
+    last = fitting.page.next_after
     return None if last is None else tuple(_closed(value) for value in last)
 
 
-def models(session: Session, details: Details, wanted: SearchPage) -> Fitting:
+def models(session: Session, details: Details, query: SearchPage) -> Fitting:
     """Those of the live models, with *details*. Raises ValueError for a position that is none."""
     dialect = SearchDialect(session.get_bind().dialect.name)
     matching = _LIVE_MODELS
-    if wanted.hides_prompts:
+    if query.hides_prompts:
         matching = matching.where(not_(search_fields.MODELS_THAT_ARE_PROMPTS))
     find = functools.partial(search_fields.of_models, dialect=dialect)
-    return _page(session, details, matching, wanted, find, Sorted(Model.id, kind="uuid"))[0]
+    return _page(session, details, matching, query, find, Sorted(Model.id, kind="uuid"))[0]
 
 
-def versions(session: Session, details: Details, wanted: SearchPage) -> Fitting:
+def versions(session: Session, details: Details, query: SearchPage) -> Fitting:
     """Those of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
-    return compared_versions(session, details, wanted)[0]
+    return compared_versions(session, details, query)[0]
 
 
-def compared_versions(session: Session, details: Details, wanted: SearchPage) -> tuple[Fitting, list[Key]]:
+def compared_versions(session: Session, details: Details, query: SearchPage) -> tuple[Fitting, list[Key]]:
     """As :func:`versions`, and the keys of the order whose values were measured on more than one dataset.
 
     These are known on the first page only.
     """
     dialect = SearchDialect(session.get_bind().dialect.name)
     matching = _LIVE_VERSIONS
-    if wanted.hides_prompts:
+    if query.hides_prompts:
         matching = matching.where(not_(search_fields.VERSIONS_OF_PROMPTS))
-    for name in required(wanted.term, Key("name")):
+    for name in required(query.term, Key("name")):
         # Said of the version itself, it lets an index give its model's versions in their order.
         matching = matching.where(Version.model_id == catalog.live_id(name))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
-    return _page(session, details, matching, wanted, find, Sorted(Version.id, kind="serial"))
+    return _page(session, details, matching, query, find, Sorted(Version.id, kind="serial"))
 
 
 _LIVE_MODELS: Rows = (
@@ -86,29 +86,29 @@ _LIVE_VERSIONS: Rows = (
 
 
 def _page(
-    session: Session, details: Details, matching: Rows, wanted: SearchPage, find: Find, unique: Sorted
+    session: Session, details: Details, matching: Rows, query: SearchPage, find: Find, unique: Sorted
 ) -> tuple[Fitting, list[Key]]:
     dialect = SearchDialect(session.get_bind().dialect.name)
-    last = replace(unique, descending=bool(wanted.order) and wanted.order[0].descending)
-    order = [*(search_order.sorted_by(one, find(one.key), dialect) for one in wanted.order), last]
-    after = None if wanted.after is None else _decode_position(order, wanted.after, dialect)
-    matching = matching.where(where(wanted.term, find, dialect))
+    last = replace(unique, descending=bool(query.order) and query.order[0].descending)
+    order = [*(search_order.sorted_by(one, find(one.key), dialect) for one in query.order), last]
+    after = None if query.after is None else _decode_position(order, query.after, dialect)
+    matching = matching.where(where(query.term, find, dialect))
     measured: list[Key] = []
     if after is None:
-        measured = [one.key for one in wanted.order if one.key.field == "metrics" and one.key.on is None]
+        measured = [one.key for one in query.order if one.key.field == "metrics" and one.key.on is None]
     # After the column that tells rows apart they sort nothing: they travel with the values of the order.
     compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
-    first = find(wanted.order[0].key) if wanted.order else None
+    first = find(query.order[0].key) if query.order else None
     if isinstance(first, Related) and first.joined:
         matching, order = search_order.valued_first(details, matching, order, after, first)
     elif after is not None:
         matching = matching.where(search_order.beyond(order, after))
     with planned_anew(session):
-        found = pages.read(session, pages.bounded(details, matching, [*order, *compared]), {}, limit=wanted.limit)
+        fitting = pages.read(session, pages.bounded(details, matching, [*order, *compared]), {}, limit=query.limit)
     width = len(order)
-    several = found.places[0][width:] if found.places else ()
+    several = fitting.places[0][width:] if fitting.places else ()
     mixed = [key for key, is_mixed in zip(measured, several, strict=False) if is_mixed]
-    return replace(found, places=[place[:width] for place in found.places]), mixed
+    return replace(fitting, places=[place[:width] for place in fitting.places]), mixed
 
 
 def _closed(value: Any) -> Any:
@@ -143,13 +143,13 @@ def _cursor_value(column: Sorted, value: Any, dialect: SearchDialect) -> Any:
         case "time", str():
             return _instant(value, aware=True)
         case "milliseconds", str():
-            found = _instant(value, aware=False)
-            return found if dialect.postgresql else found.isoformat(" ", "milliseconds")
+            moment = _instant(value, aware=False)
+            return moment if dialect.postgresql else moment.isoformat(" ", "milliseconds")
     raise ValueError("a value of another kind")
 
 
 def _instant(text: str, *, aware: bool) -> datetime:
-    found = datetime.fromisoformat(text)
-    if (found.tzinfo is not None) is not aware:
+    moment = datetime.fromisoformat(text)
+    if (moment.tzinfo is not None) is not aware:
         raise ValueError("a time of another kind")
-    return found
+    return moment

@@ -144,10 +144,10 @@ def compares_datasets(matching: Rows, key: Key) -> ColumnElement[bool]:
     # The first and the last of an index, whatever the statistics promise.
     least, most = (named.with_only_columns(end(digest)).scalar_subquery() for end in (func.min, func.max))
     several = or_(least < most, and_(least.is_not(None), values.where(digest.is_(None)).exists()))
-    found = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key))
+    statement = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key))
     dataset = func.coalesce(digest, literal_column("''"))
-    one = found.with_only_columns(dataset).limit(literal_column("1")).scalar_subquery()
-    return case((several, found.where(dataset != one).exists()), else_=false())
+    one = statement.with_only_columns(dataset).limit(literal_column("1")).scalar_subquery()
+    return case((several, statement.where(dataset != one).exists()), else_=false())
 
 
 def _aliases(of_row: ColumnElement[bool]) -> Related:

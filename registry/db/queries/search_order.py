@@ -46,8 +46,8 @@ def beyond(columns: Sequence[Sorted], after: Sequence[Any]) -> ColumnElement[boo
 def _later(column: Sorted, value: Any) -> ColumnElement[bool]:
     if value is None:
         return false()  # nothing comes after what has no value
-    found: ColumnElement[bool] = column.expression < value if column.descending else column.expression > value
-    return or_(found, column.expression.is_(None)) if column.nullable else found
+    condition: ColumnElement[bool] = column.expression < value if column.descending else column.expression > value
+    return or_(condition, column.expression.is_(None)) if column.nullable else condition
 
 
 def valued_first(
@@ -73,6 +73,6 @@ def valued_first(
         parts.append(select(valued))
     by_nothing = [replace(order[0], expression=cast(null(), place.value.type)), *others]
     parts.append(select(pages.first(without, by_nothing, key, name="without")))
-    found = union_all(*parts).cte("found")
-    named = [replace(one, expression=found.c[f"by_{number}"]) for number, one in enumerate(order)]
-    return select(details.key).where(details.key == found.c.key), named
+    ordered = union_all(*parts).cte("found")
+    named = [replace(one, expression=ordered.c[f"by_{number}"]) for number, one in enumerate(order)]
+    return select(details.key).where(details.key == ordered.c.key), named

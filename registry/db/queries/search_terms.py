@@ -102,8 +102,8 @@ def _is_absent(place: Column | Related) -> ColumnElement[bool]:
 
 def _holds(place: Column | Related, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:
     if isinstance(place, Column):
-        found = _compared(place.expression, operator, value, dialect)
-        return and_(place.expression.is_not(None), found) if place.nullable else found
+        condition = _compared(place.expression, operator, value, dialect)
+        return and_(place.expression.is_not(None), condition) if place.nullable else condition
     test = _compared(place.value, operator, value, dialect)
     if place.beginning is not None and operator in {Operator.EQ, Operator.IN}:
         values = value if isinstance(value, tuple) else (value,)
@@ -115,14 +115,14 @@ def _compared(column: Any, operator: Operator, value: Value, dialect: SearchDial
     """One comparison with a column that has a value."""
     match operator:
         case Operator.IN | Operator.NOT_IN:
-            found = _among(column, value if isinstance(value, tuple) else (value,), dialect)
-            return found if operator is Operator.IN else not_(found)
+            condition = _among(column, value if isinstance(value, tuple) else (value,), dialect)
+            return condition if operator is Operator.IN else not_(condition)
         case Operator.LIKE | Operator.NOT_LIKE:
-            found = dialect.like(column, str(value))
-            return found if operator is Operator.LIKE else not_(found)
+            condition = dialect.like(column, str(value))
+            return condition if operator is Operator.LIKE else not_(condition)
         case Operator.ILIKE | Operator.NOT_ILIKE:
-            found = dialect.ilike(column, str(value))
-            return found if operator is Operator.ILIKE else not_(found)
+            condition = dialect.ilike(column, str(value))
+            return condition if operator is Operator.ILIKE else not_(condition)
     if type(value) is int and abs(value) > _NUMBER_MOST:
         return _beyond(operator, above=value > 0)
     return _PLAIN[operator](column, value)

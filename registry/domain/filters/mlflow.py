@@ -83,12 +83,12 @@ class _Compared:
 
 def parse(dialect: Dialect, text: str | None, order_by: Sequence[str]) -> Search:
     """What MLflow would search for. Raises Invalid with MLflow's text."""
-    found = _comparisons(dialect, text) if text else []
-    terms = [_term(dialect, compared) for compared in found]
-    for compared in found:
+    comparisons = _comparisons(dialect, text) if text else []
+    terms = [_term(dialect, compared) for compared in comparisons]
+    for compared in comparisons:
         _check_list(compared)
-    hides = not _asks_for_prompts(found)
-    kept = [term for term, compared in zip(terms, found, strict=True) if not (hides and _about_prompts(compared))]
+    hides = not _asks_for_prompts(comparisons)
+    kept = [term for term, compared in zip(terms, comparisons, strict=True) if not (hides and _about_prompts(compared))]
     if problem := costly_pattern(And(tuple(terms))):
         raise refusal(f"Invalid filter: {problem}.")
     return Search(And(tuple(kept)), _order(dialect, order_by), hides)
@@ -100,11 +100,11 @@ def _comparisons(dialect: Dialect, text: str) -> list[_Compared]:
         raise refusal(f"Invalid filter '{text}'. Could not be parsed.")
     if _statements(text) > 1:
         raise refusal(f"Search filter contained multiple expression {text!r}. Provide AND-ed expression list.")
-    found = clauses(text)
-    wrong = [one.text for one in found if one.group is not Group.COMPARISON and not one.is_keyword("AND")]
+    parts = clauses(text)
+    wrong = [one.text for one in parts if one.group is not Group.COMPARISON and not one.is_keyword("AND")]
     if wrong:
         raise refusal(f"Invalid clause(s) in filter string: {', '.join(wrong)}")
-    compared = [one for one in found if one.group is Group.COMPARISON]
+    compared = [one for one in parts if one.group is Group.COMPARISON]
     if len(compared) > MOST_CLAUSES:
         raise refusal(f"The filter has {len(compared)} clauses; at most {MOST_CLAUSES} are allowed.")
     return [_comparison(dialect, one) for one in compared]
@@ -209,8 +209,8 @@ def _term(dialect: Dialect, compared: _Compared) -> Term:
         return _number_term(key, compared)
     if operator not in _TEXT_OPERATORS or (operator in {"IN", "NOT IN"} and compared.key not in dialect.lists):
         raise refusal(f"Invalid comparator for attribute: {operator}")
-    found = Condition(key, Operator(operator), value)
-    return Or((found, Absent(key))) if _takes_nothing(found) else found
+    condition = Condition(key, Operator(operator), value)
+    return Or((condition, Absent(key))) if _takes_nothing(condition) else condition
 
 
 def _check_list(compared: _Compared) -> None:
@@ -231,12 +231,12 @@ def _number_term(key: Key, compared: _Compared) -> Term:
         raise wrong from error
 
 
-def _takes_nothing(found: Condition) -> bool:
+def _takes_nothing(condition: Condition) -> bool:
     """Whether an empty text would do: MLflow keeps one where a version has no run or no source."""
-    if found.key == _NAME:
+    if condition.key == _NAME:
         return False
-    value = found.value
-    match found.operator:
+    value = condition.value
+    match condition.operator:
         case Operator.EQ:
             return value == ""
         case Operator.NE:
@@ -249,9 +249,9 @@ def _takes_nothing(found: Condition) -> bool:
             return isinstance(value, str) and not value.strip("%")
 
 
-def _asks_for_prompts(found: Iterable[_Compared]) -> bool:
+def _asks_for_prompts(comparisons: Iterable[_Compared]) -> bool:
     """The first clause on the prompts' tag decides."""
-    for compared in found:
+    for compared in comparisons:
         if _about_prompts(compared):
             value = str(compared.value).lower()
             return (compared.operator, value) in {("=", "true"), ("!=", "false")}
@@ -268,10 +268,10 @@ def _order(dialect: Dialect, order_by: Sequence[str]) -> tuple[Order, ...]:
         return dialect.order
     orders: dict[str, Order] = {}
     for clause in order_by:
-        found = _ordered(dialect, clause)
-        if found.key.field in orders:
+        ordered = _ordered(dialect, clause)
+        if ordered.key.field in orders:
             raise refusal(f"`order_by` contains duplicate fields: {list(order_by)}", field="order_by")
-        orders[found.key.field] = found
+        orders[ordered.key.field] = ordered
     ties = [tie for tie in dialect.ties if tie.key.field not in orders]
     return (*orders.values(), *ties)
 

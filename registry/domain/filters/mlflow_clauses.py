@@ -52,18 +52,18 @@ def clauses(text: str) -> list[Clause]:
 
 def identifier(text: str) -> tuple[Clause | None, list[MlflowWord]]:
     """The identifier that *text* begins with, and the words after it."""
-    found = list(words(text))
-    reader = _ClauseReader(found)
+    sequence = list(words(text))
+    reader = _ClauseReader(sequence)
     made = reader.name(0)
-    return (made[0], found[made[1] :]) if made else (None, found)
+    return (made[0], sequence[made[1] :]) if made else (None, sequence)
 
 
 class _ClauseReader:
     """Reads groups off a list of words; every method takes a position and answers what begins there and its end."""
 
-    def __init__(self, found: Sequence[MlflowWord]) -> None:
-        self.words = found
-        self._closing = _matching(found)
+    def __init__(self, sequence: Sequence[MlflowWord]) -> None:
+        self.words = sequence
+        self._closing = _matching(sequence)
 
     def clauses(self) -> Iterator[Clause]:
         position = self._skip(0)
@@ -151,11 +151,11 @@ class _ClauseReader:
         return "".join(word.text for word in self.words[start:end])
 
 
-def _matching(found: Sequence[MlflowWord]) -> dict[int, int]:
+def _matching(sequence: Sequence[MlflowWord]) -> dict[int, int]:
     """Where each parenthesis that is closed is closed."""
     opened: list[int] = []
     pairs = {}
-    for index, word in enumerate(found):
+    for index, word in enumerate(sequence):
         if word.kind is MlflowWordKind.PUNCTUATION and word.text == "(":
             opened.append(index)
         elif word.kind is MlflowWordKind.PUNCTUATION and word.text == ")" and opened:
@@ -163,23 +163,23 @@ def _matching(found: Sequence[MlflowWord]) -> dict[int, int]:
     return pairs
 
 
-def _with_lists(found: Sequence[Clause]) -> Iterator[Clause]:
+def _with_lists(parts: Sequence[Clause]) -> Iterator[Clause]:
     """Join ``x IN (…)``, ``x NOT IN (…)`` and ``x IS [NOT] NULL``, three or four clauses at a time as MLflow."""
     position = 0
-    while position < len(found):
-        ahead = found[position : position + 4]
+    while position < len(parts):
+        ahead = parts[position : position + 4]
         if len(ahead) < 3:
-            taken = len(ahead)
+            length = len(ahead)
         elif ahead[0].group is not Group.IDENTIFIER:
-            taken = 1
-        elif taken := _joinable(ahead):
-            yield _joined(ahead[:taken])
-            position += taken
+            length = 1
+        elif length := _joinable(ahead):
+            yield _joined(ahead[:length])
+            position += length
             continue
         else:
-            taken = len(ahead)
-        yield from ahead[:taken]
-        position += taken
+            length = len(ahead)
+        yield from ahead[:length]
+        position += length
 
 
 def _joinable(ahead: Sequence[Clause]) -> int:
@@ -193,9 +193,9 @@ def _joinable(ahead: Sequence[Clause]) -> int:
     return 4 if negated and len(ahead) == 4 and ahead[3].group is Group.LIST else 0
 
 
-def _joined(found: Sequence[Clause]) -> Clause:
-    text = " ".join(clause.text for clause in found)
-    if found[1].is_keyword("IS"):
-        return Clause(Group.COMPARISON, text, (found[0], Clause(Group.OTHER, f"IS {found[2].text.upper()}")))
-    operator = "IN" if len(found) == 3 else "NOT IN"
-    return Clause(Group.COMPARISON, text, (found[0], Clause(Group.OTHER, operator), found[-1]))
+def _joined(parts: Sequence[Clause]) -> Clause:
+    text = " ".join(clause.text for clause in parts)
+    if parts[1].is_keyword("IS"):
+        return Clause(Group.COMPARISON, text, (parts[0], Clause(Group.OTHER, f"IS {parts[2].text.upper()}")))
+    operator = "IN" if len(parts) == 3 else "NOT IN"
+    return Clause(Group.COMPARISON, text, (parts[0], Clause(Group.OTHER, operator), parts[-1]))

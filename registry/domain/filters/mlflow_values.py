@@ -23,20 +23,20 @@ def quoted(text: str) -> str:
 
 def list_of_strings(text: str) -> tuple[str, ...]:
     """The members of a list in parentheses. Raises Invalid unless they are quoted texts, and some."""
-    found = [word for word in words(text[1:-1]) if word.kind is not MlflowWordKind.SPACE]
-    if not found:
+    tokens = [word for word in words(text[1:-1]) if word.kind is not MlflowWordKind.SPACE]
+    if not tokens:
         raise _refusal(f"{_LIST}a non-empty list of string values, but got empty list")
-    members, commas = found[::2], found[1::2]
+    members, commas = tokens[::2], tokens[1::2]
     if any(word.text != "," for word in commas) or any(word.text == "," for word in members):
         raise _refusal(f"{_LIST}a non-empty list of string values, but got ill-formed list.")
     if len(members) > MOST_VALUES:
         raise _refusal(f"a list has {len(members)} values; at most {MOST_VALUES} are allowed")
     if all(_is_text(word) for word in members):
         return tuple(quoted(word.text) for word in members)
-    shown = ", ".join(_python_repr(word) for word in members)
+    listing = ", ".join(_python_repr(word) for word in members)
     trailing = "," if len(members) == 1 else ""
     raise _refusal(
-        f"{_LIST}string value, punctuation, or whitespace, but got different type in list: ({shown}{trailing})"
+        f"{_LIST}string value, punctuation, or whitespace, but got different type in list: ({listing}{trailing})"
     )
 
 

@@ -78,16 +78,16 @@ def _next(text: str, position: int, *, after_dot: bool) -> MlflowWord:
     if (kind := _QUOTES.get(text[position])) and (end := _quoted(text, position)):
         return MlflowWord(kind, text[position:end])
     for pattern, kind in _PATTERNS:
-        if found := pattern.match(text, position):
-            if kind is MlflowWordKind.NAME and not after_dot and _reserved(text, found):
-                return MlflowWord(MlflowWordKind.KEYWORD, found[0])
-            return MlflowWord(kind, found[0])
+        if match := pattern.match(text, position):
+            if kind is MlflowWordKind.NAME and not after_dot and _reserved(text, match):
+                return MlflowWord(MlflowWordKind.KEYWORD, match[0])
+            return MlflowWord(kind, match[0])
     return MlflowWord(MlflowWordKind.OTHER, text[position])
 
 
-def _reserved(text: str, found: re.Match[str]) -> bool:
+def _reserved(text: str, match: re.Match[str]) -> bool:
     """Whether the word is a keyword: not so in front of a dot."""
-    return found[0].upper() in KEYWORDS and not _MEMBER.match(text, found.end())
+    return match[0].upper() in KEYWORDS and not _MEMBER.match(text, match.end())
 
 
 def _quoted(text: str, start: int) -> int | None:
@@ -97,11 +97,11 @@ def _quoted(text: str, start: int) -> int | None:
     """
     quote, last = text[start], None
     position = start + 1
-    while (found := text.find(quote, position)) >= 0:
-        if quote != "`" and text[found - 1] == "\\" and found - 1 >= position:
-            last, position = found + 1, found + 1
-        elif text.startswith(quote, found + 1):
-            last, position = found + 1, found + 2
+    while (end := text.find(quote, position)) >= 0:
+        if quote != "`" and text[end - 1] == "\\" and end - 1 >= position:
+            last, position = end + 1, end + 1
+        elif text.startswith(quote, end + 1):
+            last, position = end + 1, end + 2
         else:
-            return found + 1
+            return end + 1
     return last

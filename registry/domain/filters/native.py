@@ -94,20 +94,20 @@ class _Parser:
         self._depth = 0
 
     def filter(self) -> Term:
-        found = self._or()
+        term = self._or()
         if self._word.kind is not WordKind.END:
             raise self._wrong(f"expected AND, OR or the end, not {self._word}")
-        return found
+        return term
 
     def order(self) -> tuple[Order, ...]:
-        found = [self._order()]
+        terms = [self._order()]
         while self._takes(","):
-            found.append(self._order())
+            terms.append(self._order())
         if self._word.kind is not WordKind.END:
             raise self._wrong(f"expected ASC, DESC, a comma or the end, not {self._word}")
-        if len(found) > MOST_ORDERS:
-            raise Invalid.field(self._argument, f"has {len(found)} keys; at most {MOST_ORDERS} are allowed")
-        return tuple(found)
+        if len(terms) > MOST_ORDERS:
+            raise Invalid.field(self._argument, f"has {len(terms)} keys; at most {MOST_ORDERS} are allowed")
+        return tuple(terms)
 
     def _order(self) -> Order:
         word = self._word
@@ -138,11 +138,11 @@ class _Parser:
         self._depth += 1
         if self._depth > MOST_DEPTH:
             raise self._wrong(f"more than {MOST_DEPTH} levels of NOT and parentheses", word)
-        found = Not(self._not()) if negates else self._or()
+        term = Not(self._not()) if negates else self._or()
         if not negates and not self._takes(")"):
             raise self._wrong(f"expected ) for the ( at column {word.column}, not {self._word}")
         self._depth -= 1
-        return found
+        return term
 
     def _test(self) -> Term:
         start = self._word
@@ -210,19 +210,19 @@ class _Parser:
     def _list(self, field: Field) -> Value:
         if not self._takes("("):
             raise self._wrong(f"expected a list in parentheses, not {self._word}")
-        found = [self._value(field, Operator.EQ)]
+        values = [self._value(field, Operator.EQ)]
         while self._takes(","):
-            if len(found) == MOST_VALUES:
+            if len(values) == MOST_VALUES:
                 raise self._wrong(f"a list has at most {MOST_VALUES} values")
-            found.append(self._value(field, Operator.EQ))
+            values.append(self._value(field, Operator.EQ))
         if not self._takes(")"):
             raise self._wrong(f"expected a comma or the ) of the list, not {self._word}")
-        return cast(Value, tuple(found))
+        return cast(Value, tuple(values))
 
     def _value(self, field: Field, operator: Operator) -> Value:
         word = self._word
-        wanted = WordKind.NUMBER if field.kind in {FieldKind.NUMBER, FieldKind.WHOLE} else WordKind.STRING
-        if word.kind is not wanted:
+        expected = WordKind.NUMBER if field.kind in {FieldKind.NUMBER, FieldKind.WHOLE} else WordKind.STRING
+        if word.kind is not expected:
             raise self._wrong(f"expected {field.kind.value}, not {word}")
         self._position += 1
         try:
@@ -236,9 +236,9 @@ class _Parser:
 
     def _takes(self, text: str) -> bool:
         """Step over the keyword or mark, if it is next."""
-        found = self._word.kind in {WordKind.KEYWORD, WordKind.MARK} and self._word.text == text
-        self._position += found
-        return found
+        matches = self._word.kind in {WordKind.KEYWORD, WordKind.MARK} and self._word.text == text
+        self._position += matches
+        return matches
 
     def _wrong(self, text: str, word: Word | None = None) -> Invalid:
         return wrong(self._argument, (word or self._word).column, text)
@@ -270,10 +270,10 @@ def _can_hold(field: Field, operator: Operator, value: str) -> bool:
 
 
 def _parse_number(text: str) -> float:
-    found = float(text)
-    if not math.isfinite(found):
+    number = float(text)
+    if not math.isfinite(number):
         raise ValueError(f"{text} is too large")
-    return found
+    return number
 
 
 def _parse_integer(text: str) -> int:
@@ -287,7 +287,7 @@ def _parse_time(text: str) -> datetime:
     try:
         if not _TIME.match(text):
             raise ValueError(text)
-        found = datetime.fromisoformat(text)
-        return (found.replace(tzinfo=UTC) if found.tzinfo is None else found).astimezone(UTC)
+        moment = datetime.fromisoformat(text)
+        return (moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"expected {FieldKind.TIME.value}, not '{text}'") from error

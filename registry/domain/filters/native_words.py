@@ -50,16 +50,16 @@ _WORD = re.compile(
 
 def words(text: str, *, field: str) -> list[Word]:
     """The words of *text*, a last one that stands for its end among them. Raises Invalid for what is none."""
-    found = []
+    tokens = []
     position = 0
     while position < len(text):
         match = _WORD.match(text, position)
         if match is None:
             raise wrong(field, position + 1, _unreadable(text[position]))
         if match.lastgroup != "space":
-            found.append(_word(match))
+            tokens.append(_word(match))
         position = match.end()
-    return [*found, Word(WordKind.END, "", len(text) + 1)]
+    return [*tokens, Word(WordKind.END, "", len(text) + 1)]
 
 
 def wrong(field: str, column: int, text: str) -> Invalid:

@@ -20,18 +20,18 @@ class Checkpoints:
 
 def replay(entries: Iterable[Entry]) -> Checkpoints:
     """Return the heads that the checkpoints name. Raises Unreplayable for a chain that a later checkpoint shortens."""
-    found = Checkpoints()
+    checkpoints = Checkpoints()
     for entry in entries:
         if entry.action == CHECKPOINT:
-            _add_heads(found, entry.facts.get("heads", {}))
-            found.at = entry.at
+            _add_heads(checkpoints, entry.facts.get("heads", {}))
+            checkpoints.at = entry.at
         elif entry.action not in {BASELINE, ERASED}:
             raise Unreplayable(f"this release does not know the action {entry.action!r}")
-    return found
+    return checkpoints
 
 
-def _add_heads(found: Checkpoints, heads: Mapping[str, tuple[int, str]]) -> None:
+def _add_heads(checkpoints: Checkpoints, heads: Mapping[str, tuple[int, str]]) -> None:
     for aggregate, (seq, leaf) in heads.items():
-        if seq < found.heads.get(aggregate, (0, ""))[0]:
+        if seq < checkpoints.heads.get(aggregate, (0, ""))[0]:
             raise Unreplayable(f"a checkpoint names entry {seq} of {aggregate} after a later one")
-        found.heads[aggregate] = (seq, leaf)
+        checkpoints.heads[aggregate] = (seq, leaf)

@@ -47,12 +47,12 @@ class Entry:
         """Return a text; *default* when the entry has none of that name, UNKNOWN when it is no longer stored."""
         if name not in self.texts:
             return default
-        found = self.texts[name]
-        return UNKNOWN if found is None else found
+        kept_text = self.texts[name]
+        return UNKNOWN if kept_text is None else kept_text
 
     def document(self, name: str, default: Any) -> Any:
         """Return the JSON document that a text holds, as :meth:`text` does."""
-        found = self.text(name)
-        if isinstance(found, Unknown):
+        text = self.text(name)
+        if isinstance(text, Unknown):
             return UNKNOWN
-        return default if found is None else json.loads(found)
+        return default if text is None else json.loads(text)

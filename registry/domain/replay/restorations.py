@@ -33,25 +33,25 @@ class Restorations:
 
 def replay(entries: Iterable[Entry]) -> Restorations:
     """Return what the latest restoration left. Raises Unreplayable as ``model.replay`` does."""
-    found = Restorations()
+    restorations = Restorations()
     for entry in entries:
         if entry.action == RESTORED:
             backup = entry.digests.get("backup")
-            found = Restorations(
+            restorations = Restorations(
                 entry.after["first_number"], entry.after["epoch"], entry.at, backup and backup.removeprefix("sha256:"),
-                found.uncertain, found.secret_keys, found.unsealed_until, found.baseline,
+                restorations.uncertain, restorations.secret_keys, restorations.unsealed_until, restorations.baseline,
             )  # fmt: skip
         elif entry.action in {KEY_ROTATED, KEY_REPLACED}:
-            found.secret_keys = entry.after["secret_keys"]
+            restorations.secret_keys = entry.after["secret_keys"]
         elif entry.action == CLOCK_ACCEPTED:
             for aggregate, since, until in entry.facts.get("uncertain", ()):
                 name = span(aggregate, since)
-                found.uncertain[name] = max(until, found.uncertain.get(name, ""))
+                restorations.uncertain[name] = max(until, restorations.uncertain.get(name, ""))
         elif entry.action == BASELINE:
-            found.unsealed_until, found.baseline = entry.facts.get("unsealed_until"), entry.at
+            restorations.unsealed_until, restorations.baseline = entry.facts.get("unsealed_until"), entry.at
         elif entry.action != ERASED:
             raise Unreplayable(f"this release does not know the action {entry.action!r}")
-    return found
+    return restorations
 
 
 def span(aggregate: str, since: str) -> str:

@@ -125,11 +125,11 @@ def _parent(storage: Storage, entry: Entry, *, make: bool = False) -> tuple[Tree
 
 
 def _walk(tree: Tree, above: str) -> Iterator[tuple[str, File]]:
-    for name, found in tree.items():
-        if isinstance(found, dict):
-            yield from _walk(found, f"{above}{name}/")
+    for name, children in tree.items():
+        if isinstance(children, dict):
+            yield from _walk(children, f"{above}{name}/")
         else:
-            yield above + name, found
+            yield above + name, children
 
 
 ACTIONS: Mapping[str, Callable[[Storage, Entry], None]] = {

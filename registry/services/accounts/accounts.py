@@ -20,7 +20,7 @@ from registry.db.records import Page, TokenRecord
 from registry.db.session import reading, transaction
 from registry.domain import clock, confusables, fact_digests, names
 from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
 from registry.services import audit
 from registry.services.idempotency import Claim, Outcome
@@ -49,7 +49,7 @@ def create_token(
     A bootstrap token issues one, for an admin, and is used up by that. Raises Invalid or Forbidden. The name of a new
     account obeys the rules of models' names, and looks like that of no other account.
     """
-    wanted = _check_roles(roles, actor)
+    roles_granted = _check_roles(roles, actor)
     if not 1 <= days <= MAX_DAYS:
         raise Invalid.field("expires_in_days", f"must be 1 to {MAX_DAYS}")
     with unit_of_work(claim) as unit:
@@ -64,21 +64,21 @@ def create_token(
             key_id=new.key_id,
             account_id=account.id,
             name=name,
-            roles=[role.value for role in wanted],
+            roles=[role.value for role in roles_granted],
             created_at=event.at,
             created_by=actor.id,
             expires_at=event.at + timedelta(days=days),
         )
         unit.session.add(token)
         after = {"roles": token.roles, "expires_at": clock.wire(token.expires_at), "owner": account.id}
-        happening = Happening(
+        draft = AuditEntryDraft(
             "token.created",
             {"token": token.id},
             after=after,
             texts=audit.texts(owner=account.name),
             facts={"token": fact_digests.token(token.hash, token.name)},
         )
-        audit.record(unit.session, chain, event, happening, actor=actor)
+        audit.record(unit.session, chain, event, draft, actor=actor)
         unit.remember(token=token.id)
         return replace(_read_token_record(unit.session, token.id), token=new.text)
 
@@ -100,8 +100,8 @@ def list_tokens(*, owner_id: str | None = None, after: tuple[Any, ...] | None = 
     if after is not None:
         statement = statement.where(Token.id > after[0])
     with reading() as session:
-        found = records.page(session, statement.order_by(Token.id), by=(Token.id,), limit=limit)
-        return Page([_token_record(row) for row in found.items], found.next_after)
+        page = records.page(session, statement.order_by(Token.id), by=(Token.id,), limit=limit)
+        return Page([_token_record(row) for row in page.items], page.next_after)
 
 
 def issuer_of(token_id: str) -> str | None:
@@ -145,8 +145,8 @@ def revoke(
             raise Conflict(f"the token {token_id} is revoked already")
         event = audit.begin(chain)
         token.revoked_at = event.at
-        happening = Happening("token.revoked", {"token": token.id}, texts=audit.texts(reason=reason))
-        audit.record(unit.session, chain, event, happening, actor=actor)
+        draft = AuditEntryDraft("token.revoked", {"token": token.id}, texts=audit.texts(reason=reason))
+        audit.record(unit.session, chain, event, draft, actor=actor)
         unit.remember(token=token.id)
         return _read_token_record(unit.session, token.id)
 
@@ -180,21 +180,21 @@ def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
                 expires_at=event.at + BOOTSTRAP_LIFE,
             )
         )
-        happening = Happening(
+        draft = AuditEntryDraft(
             "bootstrap.issued", {"token": new.id}, facts={"token": fact_digests.token(new.hash, BOOTSTRAP_NAME)}
         )
-        audit.record(session, chain, event, happening, actor=SYSTEM)
+        audit.record(session, chain, event, draft, actor=SYSTEM)
         return new.text
 
 
 def _check_roles(roles: Sequence[Role], actor: Actor) -> list[Role]:
-    wanted = sorted(set(roles))
-    if not wanted or not set(wanted) <= GRANTABLE:
+    roles_granted = sorted(set(roles))
+    if not roles_granted or not set(roles_granted) <= GRANTABLE:
         raise Invalid.field("roles", f"must be one or more of {', '.join(sorted(GRANTABLE))}")
-    if Role.BOOTSTRAP in actor.roles and Role.ADMIN not in wanted:
+    if Role.BOOTSTRAP in actor.roles and Role.ADMIN not in roles_granted:
         raise Forbidden("the bootstrap token is for the first admin: roles must hold 'admin'",
                         permission=Permission.TOKEN_MANAGE)  # fmt: skip
-    return wanted
+    return roles_granted
 
 
 def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> None:
@@ -208,11 +208,11 @@ def _use_up_bootstrap(session: Session, actor: Actor, event: audit.Event) -> Non
 
 def _account(session: Session, name: str, event: audit.Event) -> Account:
     """Return the account of that name, old or new, under the lock of the chain of accounts. Raises Invalid."""
-    found = session.scalars(select(Account).where(Account.name == name)).first()
-    if found is not None and found.kind != ActorKind.USER:
+    existing = session.scalars(select(Account).where(Account.name == name)).first()
+    if existing is not None and existing.kind != ActorKind.USER:
         raise Invalid.field("owner", f"{name!r} is the registry's own account; choose another name")
-    if found is not None:
-        return found  # whatever its name: the rules may be younger
+    if existing is not None:
+        return existing  # whatever its name: the rules may be younger
     names.require(names.account_name_problem, "owner", name)
     _refuse_impostor(session, name)
     account = Account(
@@ -229,15 +229,15 @@ def _account(session: Session, name: str, event: audit.Event) -> Account:
 
 def _refuse_impostor(session: Session, name: str) -> None:
     """Raise Invalid for a new name that looks like that of an account, or like one that speaks for the registry."""
-    wanted = confusables.looks(name)
-    alike = select(Account.name).where(or_(Account.look.in_(wanted), Account.look.is_(None)))
-    others = [other for other in session.scalars(alike.order_by(Account.name)) if confusables.look(other) in wanted]
-    reserved = [one for one in sorted(RESERVED) if confusables.look(one) in wanted]
-    official = [one for one in sorted(OFFICIAL) if confusables.look(one) in wanted and names.name_key(name) != one]
-    if taken := [*others, *reserved, *official]:
+    skeletons = confusables.looks(name)
+    alike = select(Account.name).where(or_(Account.look.in_(skeletons), Account.look.is_(None)))
+    others = [other for other in session.scalars(alike.order_by(Account.name)) if confusables.look(other) in skeletons]
+    reserved = [one for one in sorted(RESERVED) if confusables.look(one) in skeletons]
+    official = [one for one in sorted(OFFICIAL) if confusables.look(one) in skeletons and names.name_key(name) != one]
+    if clashes := [*others, *reserved, *official]:
         written = f" ({confusables.foreign(name)})" if confusables.foreign(name) else ""
         what = "the account" if others else "the reserved name"
-        raise Invalid.field("owner", f"{name!r}{written} looks like {what} {taken[0]!r}; choose another name")
+        raise Invalid.field("owner", f"{name!r}{written} looks like {what} {clashes[0]!r}; choose another name")
 
 
 def _select_tokens() -> Rows:

@@ -31,8 +31,10 @@ def _fill_outlines(table: type[Model] | type[Account], doubtful: Any) -> int:
     for row_id, name, before in wrong:
         unchanged = table.look.is_(None) if before is None else table.look == before
         with transaction() as session:
-            found = update(table).where(table.id == row_id, table.name == name, unchanged)
-            session.execute(found.values(look=confusables.look(name)), execution_options={"synchronize_session": False})
+            statement = update(table).where(table.id == row_id, table.name == name, unchanged)
+            session.execute(
+                statement.values(look=confusables.look(name)), execution_options={"synchronize_session": False}
+            )
     return len(wrong)
 
 
@@ -50,8 +52,8 @@ def clashing_accounts() -> list[str]:
     own = {confusables.look(name): name for name in sorted(accounts.OFFICIAL | accounts.RESERVED)}
     with reading() as session:
         users = select(Account.name).where(Account.look.in_(own), Account.kind == ActorKind.USER)
-        found = session.scalars(users.order_by(Account.name)).all()
-    likes = [(name, own[confusables.look(name)]) for name in found]
+        account_names = session.scalars(users.order_by(Account.name)).all()
+    likes = [(name, own[confusables.look(name)]) for name in account_names]
     impostors = [
         f"{_spelled([name])} like the name {other!r}"
         for name, other in likes
@@ -65,11 +67,11 @@ def _alike(table: type[Model] | type[Account], considered: ColumnElement[bool]) 
     shared = select(table.look).where(considered, table.look.is_not(None)).group_by(table.look)
     shared = shared.having(func.count() > 1)
     statement = select(table.look, table.name).where(considered, table.look.in_(shared))
-    found: dict[str | None, list[str]] = {}
+    names_by_skeleton: dict[str | None, list[str]] = {}
     with reading() as session:
         for look, name in session.execute(statement.order_by(table.look, table.name)):
-            found.setdefault(look, []).append(name)
-    return list(found.values())
+            names_by_skeleton.setdefault(look, []).append(name)
+    return list(names_by_skeleton.values())
 
 
 def _spelled(alike: Sequence[str]) -> str:

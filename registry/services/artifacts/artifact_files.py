@@ -23,7 +23,7 @@ from registry.db.session import reading
 from registry.domain import artifact_area, clock
 from registry.domain.access import Actor
 from registry.domain.artifact_area import VersionPath
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import (
     BlobsMissing,
     Conflict,
@@ -95,12 +95,12 @@ def put(
     Unavailable; nothing has changed then.
     """
     require_own(path, actor=actor)
-    with _received(body, announced=announced, most=most) as (found, file):
+    with _received(body, announced=announced, most=most) as (blob, file):
         if not allow_secrets:
-            credential_files.require_none(path, _searched(file, found.size))
-        content = Content(found.size, media_type, sha256=found.sha256)
+            credential_files.require_none(path, _searched(file, blob.size))
+        content = Content(blob.size, media_type, sha256=blob.sha256)
         ingest.bring(
-            found,
+            blob,
             lambda: _read_chunks(file),
             owner=actor,
             store=store,
@@ -138,11 +138,11 @@ def write(unit: UnitOfWork, path: str, content: Content, *, actor: Actor, store:
     row.created_at, row.created_by = event.at, actor.id
     row.lease_id = row.leased_until = row.registered_at = None
     session.flush()  # the entry below is the transaction's last act
-    happening = Happening(
+    draft = AuditEntryDraft(
         "artifact.written", {}, before=before, after=_file_facts(row), texts=audit.texts(path=path),
         facts={"media_type": row.media_type},
     )  # fmt: skip
-    audit.record(session, chain, event, happening, actor=actor)
+    audit.record(session, chain, event, draft, actor=actor)
 
 
 def remove(path: str, *, actor: Actor, store: Store) -> None:
@@ -164,9 +164,9 @@ def remove(path: str, *, actor: Actor, store: Store) -> None:
         if files:
             event = audit.begin(chain)
             unit.session.execute(delete(Artifact).where(*doomed), execution_options={"synchronize_session": False})
-            told = {"files": files, "size": str(size)}
-            happening = Happening("artifact.deleted", {}, before=told, texts=audit.texts(path=path))
-            audit.record(unit.session, chain, event, happening, actor=actor)
+            summary = {"files": files, "size": str(size)}
+            draft = AuditEntryDraft("artifact.deleted", {}, before=summary, texts=audit.texts(path=path))
+            audit.record(unit.session, chain, event, draft, actor=actor)
         for key in objects:
             unit.after_commit(partial(announcement.delete_quietly, store, str(key)))
 
@@ -181,11 +181,11 @@ def entries(directory: str) -> list[EntryOfDirectory]:
     with reading() as session:
         if not _is_view(directory):
             return paths.entries(session, Artifact, directory)
-        shown = artifact_area.version_path(directory)
-        found = version_shown(session, shown) if shown else None
-        if shown is None or found is None:
+        version_path = artifact_area.version_path(directory)
+        version = version_shown(session, version_path) if version_path else None
+        if version_path is None or version is None:
             return []
-        return paths.entries(session, VersionFile, shown.path, VersionFile.version_id == found.id)
+        return paths.entries(session, VersionFile, version_path.path, VersionFile.version_id == version.id)
 
 
 def sign(path: str, *, store: Store, expires_in: int) -> Signed:
@@ -195,8 +195,8 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
     """
     artifact_area.require(path)
     with reading() as session:
-        shown = _in_version(session, path) if _is_view(path) else None
-        file, key = shown[:2] if shown else _in_area(session, path)
+        version_file = _in_version(session, path) if _is_view(path) else None
+        file, key = version_file[:2] if version_file else _in_area(session, path)
     if key is None:
         raise BlobsMissing(f"the bytes of {path!r} are gone", missing=[file.sha256] if file.sha256 else [])
     url = store.sign_get(
@@ -206,19 +206,23 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
         expires_at=clock.now() + timedelta(seconds=expires_in),
         holder=urls.of_version(file.version_id) if isinstance(file, VersionFile) else urls.of_path(path),
     )
-    return Signed(path, file.size, file.media_type, key, url, (shown[2], shown[3]) if shown else None)
+    return Signed(
+        path, file.size, file.media_type, key, url, (version_file[2], version_file[3]) if version_file else None
+    )
 
 
-def version_shown(session: Session, shown: VersionPath) -> Version | None:
+def version_shown(session: Session, version_path: VersionPath) -> Version | None:
     """The version that a path of the view shows, if its bytes may be read. Raises NotReady or Conflict."""
-    found = _version_shown(session, shown)
-    return None if found is None else found[0]
+    named = _version_shown(session, version_path)
+    return None if named is None else named[0]
 
 
-def _version_shown(session: Session, shown: VersionPath) -> tuple[Version, str] | None:
+def _version_shown(session: Session, version_path: VersionPath) -> tuple[Version, str] | None:
     """Return what :func:`version_shown` does, with the model's name."""
     of_model = select(Version, Model.name).join(Model, Model.id == Version.model_id)
-    row = session.execute(of_model.where(Model.id == shown.model_id, Version.number == shown.number)).first()
+    row = session.execute(
+        of_model.where(Model.id == version_path.model_id, Version.number == version_path.number)
+    ).first()
     return None if row is None else (urls.readable(session, row[0], row[1]), row[1])
 
 
@@ -227,17 +231,19 @@ def _is_view(path: str) -> bool:
 
 
 def _in_version(session: Session, path: str) -> tuple[VersionFile, str | None, str, int]:
-    shown = artifact_area.version_path(path)
-    named = _version_shown(session, shown) if shown else None
-    if shown is None or named is None:
+    version_path = artifact_area.version_path(path)
+    named = _version_shown(session, version_path) if version_path else None
+    if version_path is None or named is None:
         raise _file_not_found(path)
-    found, model = named
-    row = session.execute(urls.stored_files(found).where(VersionFile.path == shown.path)).first()
+    version, model = named
+    row = session.execute(urls.stored_files(version).where(VersionFile.path == version_path.path)).first()
     if row is None:
-        if not shown.path or paths.entries(session, VersionFile, shown.path, VersionFile.version_id == found.id):
+        if not version_path.path or paths.entries(
+            session, VersionFile, version_path.path, VersionFile.version_id == version.id
+        ):
             raise _folder(path)
         raise _file_not_found(path)
-    return row[0], row[1], model, found.number
+    return row[0], row[1], model, version.number
 
 
 def _in_area(session: Session, path: str) -> tuple[Artifact, str | None]:

@@ -66,26 +66,26 @@ def manifest_at(source: str, *, hosts: Collection[str]) -> ArtifactFiles | None:
             path = artifact_area.path_in(source, hosts=hosts)
         if not path or artifact_area.problem(path):
             return None
-        found = (
+        manifest = (
             _find_version_files(session, path)
             if path.partition("/")[0] == artifact_area.VERSIONS
             else _stored(session, path)
         )
-    return found if found and (found.files or found.waiting) else None
+    return manifest if manifest and (manifest.files or manifest.waiting) else None
 
 
-def wait_facts(found: ArtifactFiles) -> dict[str, Any]:
-    """The facts of an import that fills a version with *found* as soon as all of it is hashed, whatever is written to
+def wait_facts(manifest: ArtifactFiles) -> dict[str, Any]:
+    """The facts of an import that fills a version with *manifest* as soon as all of it is hashed, whatever is written to
     its paths meanwhile."""
     hashed = [
         {"path": file.path, "size": file.size, "sha256": file.sha256, "media_type": file.media_type}
-        for file in found.files
+        for file in manifest.files
     ]
     waiting = [
         {"path": file.path, "size": file.size, "object": file.object, "media_type": file.media_type}
-        for file in found.waiting
+        for file in manifest.waiting
     ]
-    return {"kind": KIND, "path": found.path, "files": hashed + waiting}
+    return {"kind": KIND, "path": manifest.path, "files": hashed + waiting}
 
 
 def files_for(facts: Mapping[str, Any]) -> list[File]:
@@ -121,8 +121,8 @@ def _hashed(session: Session, objects: Sequence[str]) -> list[tuple[str, tuple[i
 
 def _logged_model_at(session: Session, model: str) -> str | None:
     """The directory of a logged model. Raises Conflict when there are several: none of them can be believed."""
-    found = session.scalars(select(Artifact.path).where(Artifact.logged_model == model))
-    roots = sorted({artifact_area.logged_model_root(path) for path in found})
+    artifact_paths = session.scalars(select(Artifact.path).where(Artifact.logged_model == model))
+    roots = sorted({artifact_area.logged_model_root(path) for path in artifact_paths})
     if len(roots) > 1:
         raise Conflict(
             f"the files of {model} lie at several places ({', '.join(roots[:3])}); name the one you mean by its "
@@ -151,18 +151,18 @@ def _stored(session: Session, path: str) -> ArtifactFiles:
 
 
 def _find_version_files(session: Session, path: str) -> ArtifactFiles | None:
-    shown = artifact_area.version_path(path)
-    found = version_shown(session, shown) if shown else None
-    if shown is None or found is None:
+    version_path = artifact_area.version_path(path)
+    version = version_shown(session, version_path) if version_path else None
+    if version_path is None or version is None:
         return None
-    rows = session.scalars(select(VersionFile).where(VersionFile.version_id == found.id).order_by(VersionFile.path))
+    rows = session.scalars(select(VersionFile).where(VersionFile.version_id == version.id).order_by(VersionFile.path))
     files = [File(row.path, row.size, row.sha256, row.media_type) for row in rows]
-    if shown.path:
-        above = f"{shown.path}/"
+    if version_path.path:
+        above = f"{version_path.path}/"
         files = [
-            File(_relative_path(file.path, shown.path), file.size, file.sha256, file.media_type)
+            File(_relative_path(file.path, version_path.path), file.size, file.sha256, file.media_type)
             for file in files
-            if file.path == shown.path or file.path.startswith(above)
+            if file.path == version_path.path or file.path.startswith(above)
         ]
     return ArtifactFiles(path, files)
 

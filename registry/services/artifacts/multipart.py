@@ -21,7 +21,7 @@ from registry.db.models import Account, Artifact, Upload
 from registry.db.session import reading, transaction
 from registry.domain import artifact_area, clock
 from registry.domain.access import SYSTEM, Actor, ActorKind
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import (
     BlobsMissing,
     Conflict,
@@ -189,7 +189,7 @@ def _attempt_hashing(row: Artifact, lease: Lease[Artifact], store: Store) -> Non
 def _hash_artifact(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
     """Read the object, and write it again under its digest: bytes of a digest lie nowhere else."""
     key = row.object or ""
-    found = AnnouncedFile(*store.digest(key, pulse=lease.pulse))
+    announced = AnnouncedFile(*store.digest(key, pulse=lease.pulse))
     with reading() as session:
         account = session.get_one(Account, row.created_by, populate_existing=True)
     owner = Actor(account.id, account.name, ActorKind(account.kind))
@@ -200,32 +200,38 @@ def _hash_artifact(row: Artifact, lease: Lease[Artifact], store: Store) -> None:
             yield chunk
 
     ingest.bring(
-        found, read, owner=owner, store=store, also=lambda unit: _record_artifact(unit, lease, key, found, store)
+        announced,
+        read,
+        owner=owner,
+        store=store,
+        also=lambda unit: _record_artifact(unit, lease, key, announced, store),
     )
-    log.info("hashed", path=row.path, size=found.size)
+    log.info("hashed", path=row.path, size=announced.size)
 
 
-def _record_artifact(unit: UnitOfWork, lease: Lease[Artifact], key: str, found: AnnouncedFile, store: Store) -> None:
+def _record_artifact(
+    unit: UnitOfWork, lease: Lease[Artifact], key: str, announced: AnnouncedFile, store: Store
+) -> None:
     session = unit.session
     chain = audit.lock_chain(session, STORAGE)
     row = lease.lock(session)
     event = audit.begin(chain)
-    row.sha256, row.size, row.object = found.sha256, found.size, None
+    row.sha256, row.size, row.object = announced.sha256, announced.size, None
     unit.after_commit(partial(announcement.delete_quietly, store, key))
     arrived = session.scalars(select(Upload).where(Upload.key == key).with_for_update()).first()
     if arrived is not None and row_seals.genuine(session, [arrived]):
-        arrived.state, arrived.sha256, arrived.size = UploadState.VERIFIED, found.sha256, found.size
+        arrived.state, arrived.sha256, arrived.size = UploadState.VERIFIED, announced.sha256, announced.size
         row_seals.seal_upload(arrived)
     session.flush()  # the entry below is the transaction's last act
-    happening = Happening(
+    draft = AuditEntryDraft(
         "artifact.hashed",
         {},
         before={"object": key},
-        after={"size": str(found.size)},
-        digests={"blob": f"sha256:{found.sha256}"},
+        after={"size": str(announced.size)},
+        digests={"blob": f"sha256:{announced.sha256}"},
         texts=audit.texts(path=row.path),
     )
-    audit.record(session, chain, event, happening, actor=SYSTEM)
+    audit.record(session, chain, event, draft, actor=SYSTEM)
 
 
 def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
@@ -235,10 +241,10 @@ def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
         chain = audit.lock_chain(session, STORAGE)
         lost = lease.lock(session)
         event = audit.begin(chain)
-        told = {"object": lost.object, "size": str(lost.size)}
+        summary = {"object": lost.object, "size": str(lost.size)}
         session.execute(delete(Artifact).where(Artifact.path == lost.path))
-        happening = Happening("artifact.lost", {}, before=told, texts=audit.texts(path=lost.path))
-        audit.record(session, chain, event, happening, actor=SYSTEM)
+        draft = AuditEntryDraft("artifact.lost", {}, before=summary, texts=audit.texts(path=lost.path))
+        audit.record(session, chain, event, draft, actor=SYSTEM)
 
 
 def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: UploadLimits) -> int:
@@ -262,8 +268,8 @@ def _refuse_credentials(path: str, size: int, upload: Upload, store: Store) -> N
 
 def _close_upload(upload: Upload, reason: str, store: Store) -> None:
     with unit_of_work() as unit:
-        found = unit.session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
-        found.state, found.reason = UploadState.FAILED, reason
+        locked_upload = unit.session.get_one(Upload, upload.id, with_for_update=True, populate_existing=True)
+        locked_upload.state, locked_upload.reason = UploadState.FAILED, reason
         unit.after_commit(partial(announcement.discard, store, upload))
 
 

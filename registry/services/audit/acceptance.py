@@ -13,7 +13,7 @@ from registry.db.queries import catalog
 from registry.db.session import transaction
 from registry.domain import clock
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.services.audit.clocks import ACCEPTED, last_plausible
 from registry.services.audit.recording import REGISTRY, aggregate_of, begin, lock_chain, record, texts
 
@@ -49,12 +49,12 @@ def accept_clock(reason: str) -> Acceptance:
             spans.append([aggregate, clock.wire(since), clock.wire(chain.clock_at)])
         session.flush()  # the entry below looks for the span of its chain
         names = sorted(model.name for model in models)
-        happening = Happening(
+        draft = AuditEntryDraft(
             ACCEPTED,
             {},
             after={"clock": clock.wire(now), "models": len(names)},
             texts=texts(reason=reason),
             facts={"uncertain": sorted(spans)},
         )
-        record(session, registry, begin(registry), happening, actor=SYSTEM)
+        record(session, registry, begin(registry), draft, actor=SYSTEM)
         return Acceptance(now, names)

@@ -17,7 +17,7 @@ from registry.db.models import Account, Blob, Model, Token
 from registry.db.session import transaction
 from registry.domain import clock, fact_digests
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.replay.entry import BASELINE
 from registry.services.audit import row_seals
 from registry.services.audit.recording import AUTH, REGISTRY, begin, lock_chain, record
@@ -32,8 +32,8 @@ def record_baseline(*, accept_unsealed: bool = False) -> Iterator[ChainReport]:
 
     With *accept_unsealed* also in chains whose only problem are entries without this service's seal.
     """
-    found = [report for report in verify() if _may(report, accept_unsealed)]
-    for report in found:
+    reports = [report for report in verify() if _may(report, accept_unsealed)]
+    for report in reports:
         with transaction() as session:
             _record_if_verified(session, report.aggregate, accept_unsealed)
         yield report
@@ -53,8 +53,8 @@ def _record_if_verified(session: Session, aggregate: str, accept_unsealed: bool)
         return
     if aggregate == STORAGE:
         _seal_blobs(session)
-    for happening in _happenings(session, chain, report):
-        record(session, chain, begin(chain), happening, actor=SYSTEM)
+    for draft in _drafts(session, chain, report):
+        record(session, chain, begin(chain), draft, actor=SYSTEM)
 
 
 def _seal_blobs(session: Session) -> None:
@@ -77,24 +77,24 @@ def _lock_chain(session: Session, aggregate: str) -> Chained:
     return session.scalars(one.with_for_update().execution_options(populate_existing=True)).one()
 
 
-def _happenings(session: Session, chain: Chained, report: ChainReport) -> Iterator[Happening]:
-    found = report.comparison
+def _drafts(session: Session, chain: Chained, report: ChainReport) -> Iterator[AuditEntryDraft]:
+    comparison = report.comparison
     if isinstance(chain, Model):
         rest: dict[str, Any] = {"next_number": chain.next_number}
-        rest |= {"origins": {str(row): origin for row, origin in found.origins.items()}}
-        for some in _pieces(sorted(found.recorded)):
-            versions = {str(number): found.recorded[number] for number in some}
-            yield Happening(BASELINE, {"model": chain.name}, facts={"versions": versions} | rest)
-        if not found.recorded:
-            yield Happening(BASELINE, {"model": chain.name}, facts=rest)
+        rest |= {"origins": {str(row): origin for row, origin in comparison.origins.items()}}
+        for some in _pieces(sorted(comparison.recorded)):
+            versions = {str(number): comparison.recorded[number] for number in some}
+            yield AuditEntryDraft(BASELINE, {"model": chain.name}, facts={"versions": versions} | rest)
+        if not comparison.recorded:
+            yield AuditEntryDraft(BASELINE, {"model": chain.name}, facts=rest)
     elif report.aggregate == AUTH:
-        for names in [*_pieces(found.lacking)] or [[]]:
+        for names in [*_pieces(comparison.lacking)] or [[]]:
             yield _of_access(session, [str(name) for name in names])
     elif report.aggregate == REGISTRY:
         until = session.scalar(row_seals.UNSEALED_UNTIL)
-        yield Happening(BASELINE, {}, facts={"unsealed_until": until and clock.wire(until)})
+        yield AuditEntryDraft(BASELINE, {}, facts={"unsealed_until": until and clock.wire(until)})
     else:
-        yield Happening(BASELINE, {})
+        yield AuditEntryDraft(BASELINE, {})
 
 
 def _pieces(items: Sequence[Any]) -> Iterator[list[Any]]:
@@ -103,14 +103,14 @@ def _pieces(items: Sequence[Any]) -> Iterator[list[Any]]:
         yield some
 
 
-def _of_access(session: Session, lacking: Sequence[str]) -> Happening:
+def _of_access(session: Session, lacking: Sequence[str]) -> AuditEntryDraft:
     tokens: Mapping[str, str] = {
         token.id: fact_digests.token(token.hash, token.name)
         for token in session.scalars(select(Token).where(Token.id.in_([name for name in lacking if len(name) == 12])))
     }
     accounts = session.scalars(select(Account).where(Account.id.in_([name for name in lacking if len(name) == 36])))
     named = {account.id: account.name for account in accounts}
-    return Happening(
+    return AuditEntryDraft(
         BASELINE,
         {},
         facts={"tokens": tokens, "accounts": sorted(named)},

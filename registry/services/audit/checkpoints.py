@@ -13,7 +13,7 @@ from registry.db.bulk_insert import insert_missing
 from registry.db.models import Chain, CheckpointedHead, Model
 from registry.db.session import transaction
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.replay.checkpoints import CHECKPOINT
 from registry.services.audit.recording import LOG, aggregate_of, begin, lock_chain, record
 
@@ -33,8 +33,8 @@ def checkpoint() -> bool:
             return False
         owners: list[Chained] = [*grown, *chains]
         heads = {aggregate_of(head): [head.audit_seq, head.audit_head] for head in owners}
-        happening = Happening(CHECKPOINT, {}, after={"chains": len(heads)}, facts={"heads": heads})
-        record(session, log, begin(log), happening, actor=SYSTEM)
+        draft = AuditEntryDraft(CHECKPOINT, {}, after={"chains": len(heads)}, facts={"heads": heads})
+        record(session, log, begin(log), draft, actor=SYSTEM)
         _remember(session, grown)
         return len(grown) == HEADS
 

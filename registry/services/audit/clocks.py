@@ -83,10 +83,10 @@ def last_plausible(session: Session, aggregate: str, *, before: datetime) -> dat
 
 
 def _uncertain(name: str, as_of: datetime, since: datetime, until: datetime | None) -> TimeUncertain:
-    shown: dict[str, Any] = {"since": clock.wire(since), "until": clock.wire(until) if until else None}
-    end = f"until {shown['until']}" if until else "on"
+    document: dict[str, Any] = {"since": clock.wire(since), "until": clock.wire(until) if until else None}
+    end = f"until {document['until']}" if until else "on"
     return TimeUncertain(
-        f"a wrong clock dated entries of {name!r} from {shown['since']} {end}: who held what at {clock.wire(as_of)} is "
+        f"a wrong clock dated entries of {name!r} from {document['since']} {end}: who held what at {clock.wire(as_of)} is "
         "not known; its history has them in their order",
-        **shown,
+        **document,
     )

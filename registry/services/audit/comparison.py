@@ -35,16 +35,16 @@ class Comparison:
     number_unknown: bool = False
     open: list[str] = field(default_factory=list)
 
-    def check(self, what: str, found: Any, expected: Any) -> None:
+    def check(self, what: str, stored: Any, expected: Any) -> None:
         """Note a difference unless the values are equal or the log does not know."""
-        if not isinstance(expected, Unknown) and found != expected:
-            self.differences.append(f"{what} is {_shortened(found)}, the log says {_shortened(expected)}")
+        if not isinstance(expected, Unknown) and stored != expected:
+            self.differences.append(f"{what} is {_shortened(stored)}, the log says {_shortened(expected)}")
 
 
 def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Storage | None) -> Comparison:
     """Compare a model's row and everything under it. *storage* has the repairs of blobs."""
-    found, own = Comparison(), (row.id,)
-    check = found.check
+    comparison, own = Comparison(), (row.id,)
+    check = comparison.check
     check("its name", row.name, log.name)
     check("the key of its name", row.name_key, names.name_key(log.name))
     if row.look is not None:  # else a worker is to fill it in, and comparisons of names compute it
@@ -57,8 +57,8 @@ def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Stora
     check("its latest number", row.latest_number, log.latest_number)
     if log.numbers_known or row.next_number < log.next_number:
         check("its next number", row.next_number, log.next_number)
-    found.number_unknown = not log.numbers_known
-    _check_document(found, "what another registry said of it", row.claimed, log.claimed)
+    comparison.number_unknown = not log.numbers_known
+    _check_document(comparison, "what another registry said of it", row.claimed, log.claimed)
     check("its tags", {tag.key: tag.value for tag in rows.tags.of(own)}, log.tags)
     former = list(rows.former_names.of(own))
     check("its former names", [(name.name, name.next_number, clock.wire(name.ended_at)) for name in former], log.former)
@@ -67,33 +67,33 @@ def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Stora
         [name.name_key for name in former],
         [names.name_key(one[0]) for one in log.former],
     )
-    _check_versions(found, row.id, rows, log, storage)
-    _check_tenures(found, rows.tenures.of(own), log)
-    _check_aliases(found, rows.aliases.of(own), log)
-    return found
+    _check_versions(comparison, row.id, rows, log, storage)
+    _check_tenures(comparison, rows.tenures.of(own), log)
+    _check_aliases(comparison, rows.aliases.of(own), log)
+    return comparison
 
 
 def _check_versions(
-    found: Comparison, model_id: str, rows: ModelRows, log: replayed.ReplayedModel, storage: Storage | None
+    comparison: Comparison, model_id: str, rows: ModelRows, log: replayed.ReplayedModel, storage: Storage | None
 ) -> None:
     seen = set()
     for row in rows.versions.of((model_id,)):
         seen.add(row.number)
         version = log.versions.get(row.number)
         if version is None:
-            found.differences.append(f"version {row.number} was never registered")
+            comparison.differences.append(f"version {row.number} was never registered")
         else:
-            _check_version(found, row, rows, version, storage)
-    found.differences += [f"version {number} is gone" for number in sorted(log.versions.keys() - seen)]
+            _check_version(comparison, row, rows, version, storage)
+    comparison.differences += [f"version {number} is gone" for number in sorted(log.versions.keys() - seen)]
 
 
 def _check_version(
-    found: Comparison, row: Any, rows: ModelRows, log: replayed.ReplayedVersion, storage: Storage | None
+    comparison: Comparison, row: Any, rows: ModelRows, log: replayed.ReplayedVersion, storage: Storage | None
 ) -> None:
     own, name = (row.model_id, row.number), f"version {row.number}: its"
 
     def check(what: str, stored: Any, expected: Any) -> None:
-        found.check(f"{name} {what}", stored, expected)
+        comparison.check(f"{name} {what}", stored, expected)
 
     check("state", row.state, log.state)
     check("reason", row.state_reason, log.state_reason)
@@ -109,7 +109,7 @@ def _check_version(
     check("registration", (clock.wire(row.created_at), row.created_by), (log.created_at, log.created_by))
     check("deletion", _log_time(row.deleted_at), log.deleted_at)
     check("purge", _log_time(row.purged_at), log.purged_at)
-    _check_document(found, f"{name} claim", row.claimed, log.claimed)
+    _check_document(comparison, f"{name} claim", row.claimed, log.claimed)
     check("tags", {tag.key: tag.value for tag in rows.version_tags.of(own)}, log.tags)
     measured = [
         (clock.wire(metric.recorded_at), (metric.key, metric.value, metric.step, metric.dataset_digest,
@@ -125,22 +125,22 @@ def _check_version(
     check("framework, signature or run", recorded["frozen"], log.frozen)
     check("params", recorded["params"], log.params)
     check("lineage", recorded["edges"], log.edges)
-    unknown = _check_metrics(found, name, measured, log)
-    stored = _check_files(found, name, list(rows.files.of(own)), log, storage)
+    unknown = _check_metrics(comparison, name, measured, log)
+    stored = _check_files(comparison, name, list(rows.files.of(own)), log, storage)
     needs_blobs = log.state == VersionState.READY and bool(log.manifest) and log.purged_at is None
     if unknown or UNKNOWN in (log.frozen, log.params, log.edges) or (needs_blobs and log.blobs is None):
-        found.lacking.append(row.number)
-        found.recorded[row.number] = recorded | ({"blobs": fact_digests.blobs(stored)} if needs_blobs else {})
+        comparison.lacking.append(row.number)
+        comparison.recorded[row.number] = recorded | ({"blobs": fact_digests.blobs(stored)} if needs_blobs else {})
 
 
-def _check_metrics(found: Comparison, name: str, measured: list[Any], log: replayed.ReplayedVersion) -> bool:
+def _check_metrics(comparison: Comparison, name: str, measured: list[Any], log: replayed.ReplayedVersion) -> bool:
     """Compare measurements by the time of their recording; returns whether the log does not know of some."""
     batches: dict[str, list[Any]] = {}
     times = [at for at, _ in measured]
-    found.check(f"{name} order of metrics", times, sorted(times))
+    comparison.check(f"{name} order of metrics", times, sorted(times))
     for at, metric in measured:
         batches.setdefault("" if at <= log.measured_until else at, []).append(metric)
-    found.check(f"{name} metrics until {log.measured_until}", fact_digests.metrics(batches.pop("", [])),
+    comparison.check(f"{name} metrics until {log.measured_until}", fact_digests.metrics(batches.pop("", [])),
                 log.measured_before if log.measured_until else fact_digests.metrics([]))  # fmt: skip
     unknown = False
     for at, expected in log.metrics.items():
@@ -148,16 +148,16 @@ def _check_metrics(found: Comparison, name: str, measured: list[Any], log: repla
         if isinstance(expected, Unknown):
             unknown = True
         elif isinstance(expected, Mapping):  # an earlier release recorded the values alone
-            found.check(f"{name} metrics of {at}", {key: repr(float(value)) for key, value, *_ in batch}, expected)
+            comparison.check(f"{name} metrics of {at}", {key: repr(float(value)) for key, value, *_ in batch}, expected)
             unknown = True
         else:
-            found.check(f"{name} metrics of {at}", fact_digests.metrics(batch), expected)
-    found.differences += [f"{name} metrics of {at} are in no entry" for at in sorted(batches)]
+            comparison.check(f"{name} metrics of {at}", fact_digests.metrics(batch), expected)
+    comparison.differences += [f"{name} metrics of {at} are in no entry" for at in sorted(batches)]
     return unknown
 
 
 def _check_files(
-    found: Comparison, name: str, files: list[Any], log: replayed.ReplayedVersion, storage: Storage | None
+    comparison: Comparison, name: str, files: list[Any], log: replayed.ReplayedVersion, storage: Storage | None
 ) -> dict[str, str]:
     """Compare the manifest's rows and the objects that hold their bytes; returns those objects by sha256."""
     if files or log.manifest:
@@ -165,38 +165,40 @@ def _check_files(
             digest = digest_of(File(file.path, file.size, file.sha256, file.media_type) for file in files)
         except (Invalid, ValueError, TypeError) as error:
             digest = f"no digest ({error})"
-        found.check(f"{name} list of files", digest, log.manifest)
+        comparison.check(f"{name} list of files", digest, log.manifest)
     stored = {file.sha256: file.object for file in files if file.object is not None}
     if log.purged_at is not None or log.state in {VersionState.FAILED, VersionState.PENDING}:
         return stored
     for file in files:
         if file.object is not None and (file.stored != file.size or not _names(file.object, file.sha256)):
-            found.differences.append(
+            comparison.differences.append(
                 f"{name} file {_shortened(file.path)} points at {file.object}, of {file.stored} bytes"
             )
     if log.blobs and storage:
         at = log.blobs.entry
         then = {sha256: storage.key_at(sha256, key, at) for sha256, key in stored.items()}
         if fact_digests.blobs(then) != log.blobs.digest:
-            found.differences.append(f"{name} bytes are in other objects than the log says, or not in the registry")
+            comparison.differences.append(
+                f"{name} bytes are in other objects than the log says, or not in the registry"
+            )
     return stored
 
 
-def _check_tenures(found: Comparison, rows: Iterable[Any], log: replayed.ReplayedModel) -> None:
+def _check_tenures(comparison: Comparison, rows: Iterable[Any], log: replayed.ReplayedModel) -> None:
     numbers: dict[int, int] = {}
     for row, tenure in zip_longest(rows, log.tenures):
-        _check_model(found, "tenure", row)
+        _check_model(comparison, "tenure", row)
         stored, expected = _tenure(row), _tenure(tenure)
         if stored != expected:
-            found.differences.append(_misplaced("tenure", stored, expected))
+            comparison.differences.append(_misplaced("tenure", stored, expected))
             return  # those that follow would differ, too
         numbers[row.id] = row.number
         origin = log.origins.get(row.id, UNKNOWN) if tenure.origin is UNKNOWN else tenure.origin
         if isinstance(origin, int) and origin not in numbers and numbers.get(row.origin_id or 0) == row.number:
             origin = row.origin_id  # a restoration gave the last tenure another id
-        found.check(f"version {row.number}: the tenure that its rollback brought back", row.origin_id, origin)
+        comparison.check(f"version {row.number}: the tenure that its rollback brought back", row.origin_id, origin)
         if origin is UNKNOWN:
-            found.origins[row.id] = row.origin_id
+            comparison.origins[row.id] = row.origin_id
 
 
 def _tenure(tenure: Any) -> tuple[Any, ...] | None:
@@ -206,21 +208,21 @@ def _tenure(tenure: Any) -> tuple[Any, ...] | None:
             tenure.started_entry, _log_time(tenure.ended_at), tenure.ended_kind, tenure.ended_entry)  # fmt: skip
 
 
-def _check_aliases(found: Comparison, rows: Iterable[Any], log: replayed.ReplayedModel) -> None:
+def _check_aliases(comparison: Comparison, rows: Iterable[Any], log: replayed.ReplayedModel) -> None:
     expected = sorted(_alias(alias) for alias in log.aliases)
     stored = list(rows)
     for row in stored:
-        _check_model(found, "alias", row)
+        _check_model(comparison, "alias", row)
     for one, other in zip_longest(sorted(_alias(row) for row in stored), expected):
         if one != other:
-            found.differences.append(_misplaced("alias", one, other))
+            comparison.differences.append(_misplaced("alias", one, other))
             return
 
 
-def _check_model(found: Comparison, what: str, row: Any) -> None:
+def _check_model(comparison: Comparison, what: str, row: Any) -> None:
     """Compare the model of a span with that of its version, which may have the same number in another model."""
     if row is not None and row.version_of != row.model_id:
-        found.differences.append(f"the {what} {row.id} names a version of another model")
+        comparison.differences.append(f"the {what} {row.id} names a version of another model")
 
 
 def _alias(alias: Any) -> tuple[str, ...]:
@@ -228,21 +230,21 @@ def _alias(alias: Any) -> tuple[str, ...]:
             _log_time(alias.ended_at) or "", alias.ended_entry or "")  # fmt: skip
 
 
-def _misplaced(what: str, found: tuple[Any, ...] | None, expected: tuple[Any, ...] | None) -> str:
-    if found is None:
+def _misplaced(what: str, stored: tuple[Any, ...] | None, expected: tuple[Any, ...] | None) -> str:
+    if stored is None:
         return f"the {what} {_spell(expected)} of the log is gone"
     if expected is None:
-        return f"the {what} {_spell(found)} is in no entry"
-    return f"the {what} {_spell(found)} should be {_spell(expected)}"
+        return f"the {what} {_spell(stored)} is in no entry"
+    return f"the {what} {_spell(stored)} should be {_spell(expected)}"
 
 
 def _spell(values: Iterable[Any] | None) -> str:
     return "(" + ", ".join(str(value) for value in values or () if value not in {None, ""}) + ")"
 
 
-def _check_document(found: Comparison, what: str, stored: Any, expected: Any) -> None:
+def _check_document(comparison: Comparison, what: str, stored: Any, expected: Any) -> None:
     if not isinstance(expected, Unknown) and not fact_digests.same(stored, expected):
-        found.check(what, stored, expected)
+        comparison.check(what, stored, expected)
 
 
 def _names(key: str, sha256: str) -> bool:

@@ -23,7 +23,7 @@ from registry.db.queries import catalog
 from registry.db.session import transaction
 from registry.domain import confusables, fact_digests
 from registry.domain.access import SYSTEM, ActorKind
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.replay.access import erased_name
 from registry.domain.replay.entry import CLEARED, ERASED
@@ -82,11 +82,11 @@ def erase_text(entry_id: str, field: str, *, reason: str, keys: Collection[str] 
                 catalog.touch(version or chain, event.at)
             if version is not None:
                 _forget_imported(session, version, field)
-        happening = Happening(
+        draft = AuditEntryDraft(
             ERASED, subject, before={"entry": entry.uid, "text": field},
             texts=said, facts={"erased": [[entry.uid, field]], CLEARED: done.cleared},
         )  # fmt: skip
-        record(session, chain, event, happening, actor=SYSTEM, version=version)
+        record(session, chain, event, draft, actor=SYSTEM, version=version)
         return done
 
 
@@ -113,8 +113,8 @@ def _clear_tags(
 ) -> None:
     if unknown := sorted(set(keys) - said.keys()):
         raise Invalid.field("keys", f"{unknown[0]!r} is not among the tags of the text: {', '.join(sorted(said))}")
-    shown = _tags_of(session, owner)
-    done.tags = sorted(key for key in keys or said if key in shown and shown[key] == said[key])
+    tags = _tags_of(session, owner)
+    done.tags = sorted(key for key in keys or said if key in tags and tags[key] == said[key])
     table, column = (VersionTag, VersionTag.version_id) if isinstance(owner, Version) else (ModelTag, ModelTag.model_id)
     session.execute(delete(table).where(column == owner.id, table.key.in_(done.tags)))
 
@@ -160,11 +160,11 @@ def erase_account(name: str, *, reason: str) -> str:
         account.look = confusables.look(account.name)
         gone = _naming(session, account.id, name)
         _delete(session, gone)
-        happening = Happening(
+        draft = AuditEntryDraft(
             "account.erased", {"account": account.id},
             texts=texts(reason=reason), facts={"erased": [list(each) for each in gone]},
         )  # fmt: skip
-        record(session, chain, begin(chain), happening, actor=SYSTEM)
+        record(session, chain, begin(chain), draft, actor=SYSTEM)
         return account.name
 
 
@@ -175,7 +175,7 @@ def _require(reason: str) -> None:
 
 def _naming(session: Session, account_id: str, name: str) -> list[tuple[str, str]]:
     """Return the texts of the chain ``auth`` that hold the account's name."""
-    found = (
+    statement = (
         select(AuditText.entry_uid, AuditText.field)
         .join(AuditEntry, AuditEntry.uid == AuditText.entry_uid)
         .where(
@@ -184,7 +184,7 @@ def _naming(session: Session, account_id: str, name: str) -> list[tuple[str, str
             AuditText.field.in_(["owner", account_id.replace("-", "")]),
         )
     )
-    return [(uid, field) for uid, field in session.execute(found)]
+    return [(uid, field) for uid, field in session.execute(statement)]
 
 
 def _delete(session: Session, gone: Sequence[tuple[str, str]]) -> int:

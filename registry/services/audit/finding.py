@@ -60,16 +60,16 @@ class FoundText:
 
 def find_text(text: str) -> Iterator[FoundText]:
     """Yield each place that holds *text*, in any case and Unicode form: first the texts of the log, oldest first."""
-    wanted = _casefolded(text)
+    needle = _casefolded(text)
     with reading(snapshot=True) as session, Cursors(session) as cursors:
-        yield from _find_in_entries(cursors, wanted)
+        yield from _find_in_entries(cursors, needle)
         for place, remedy, statement in _ELSEWHERE:
             for subject, field, value in cursors.rows(statement):
-                if found := _excerpt(field, {field: value} if place == "param" else value, wanted):
-                    yield FoundText(place, field, found, remedy, subject=subject)
+                if excerpt := _excerpt(field, {field: value} if place == "param" else value, needle):
+                    yield FoundText(place, field, excerpt, remedy, subject=subject)
 
 
-def _find_in_entries(cursors: Cursors, wanted: str) -> Iterator[FoundText]:
+def _find_in_entries(cursors: Cursors, needle: str) -> Iterator[FoundText]:
     texts = (
         select(AuditEntry.uid, AuditEntry.at, AuditEntry.action, AuditEntry.aggregate, AuditText.field, AuditText.text,
                Model.name, Version.number)
@@ -79,11 +79,11 @@ def _find_in_entries(cursors: Cursors, wanted: str) -> Iterator[FoundText]:
         .order_by(AuditEntry.id, AuditText.field)
     )  # fmt: skip
     for row in cursors.rows(texts):
-        if found := _excerpt(row.field, row.text, wanted):
+        if excerpt := _excerpt(row.field, row.text, needle):
             subject = row.name if row.number is None else f"{row.name}:{row.number}"
             is_account = row.aggregate == "auth" and row.field != "reason"
             remedy = ACCOUNT if is_account else f"registry audit redact {row.uid} --field {row.field}"
-            yield FoundText(row.action, row.field, found, remedy, row.uid, row.at, subject)
+            yield FoundText(row.action, row.field, excerpt, remedy, row.uid, row.at, subject)
 
 
 _VERSION = Model.name + ":" + cast(Version.number, String)
@@ -126,22 +126,22 @@ _ELSEWHERE: tuple[tuple[str, str, Rows], ...] = (
 )
 
 
-def _excerpt(field: str, value: Any, wanted: str) -> str | None:
+def _excerpt(field: str, value: Any, needle: str) -> str | None:
     """Return where the value has the text, with what is around it; also where JSON writes it with escapes."""
     if field in _DOCUMENTS and isinstance(value, str):
         value = _parse_json(value)
     for text in _strings(value):
         plain = _casefolded(text)
-        if (at := plain.find(wanted)) >= 0:
-            return plain[max(0, at - AROUND) : at + len(wanted) + AROUND]
+        if (at := plain.find(needle)) >= 0:
+            return plain[max(0, at - AROUND) : at + len(needle) + AROUND]
     return None
 
 
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            found = list(_strings(inner))
-            yield from (f"{key}={text}" for text in found or [""])
+            strings = list(_strings(inner))
+            yield from (f"{key}={text}" for text in strings or [""])
     elif isinstance(value, list):
         for inner in value:
             yield from _strings(inner)

@@ -69,22 +69,22 @@ def heads(*, model: str | None = None, after: tuple[Any, ...] | None, limit: int
     Raises NotFound when no model ever had that name.
     """
     part, last = after or (_OWN if model is None else _MODELS, None)
-    found: list[tuple[tuple[str, str], HeadRecord]] = []
+    records: list[tuple[tuple[str, str], HeadRecord]] = []
     with reading() as session:
         if model is not None:
             catalog.require_ever_named(session, model)
         if part == _OWN:
             own = select(Chain).order_by(Chain.aggregate).limit(limit + 1)
             chains = session.scalars(own if last is None else own.where(Chain.aggregate > last))
-            found += [((_OWN, chain.aggregate), _head(chain)) for chain in chains]
+            records += [((_OWN, chain.aggregate), _head(chain)) for chain in chains]
             last = None
-        statement = select(Model).order_by(Model.id).limit(limit + 1 - len(found))
+        statement = select(Model).order_by(Model.id).limit(limit + 1 - len(records))
         if model is not None:
             statement = statement.where(catalog.ever_named(model))
         models = session.scalars(statement if last is None else statement.where(Model.id > last))
-        found += [((_MODELS, row.id), _head(row)) for row in models]
-    more = len(found) > limit
-    return Page([record for _, record in found[:limit]], found[limit - 1][0] if more else None)
+        records += [((_MODELS, row.id), _head(row)) for row in models]
+    more = len(records) > limit
+    return Page([record for _, record in records[:limit]], records[limit - 1][0] if more else None)
 
 
 def chained(*, chain: str | None = None, after: tuple[Any, ...] | None, limit: int) -> Page[ChainedEntry]:

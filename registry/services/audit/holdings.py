@@ -39,30 +39,30 @@ OWN_KINDS = {own.id: own.kind for own in (SYSTEM, LOCAL_DEV)}
 RECORDED_DAMAGE = frozenset({"missing", "corrupt"})  # any other mark of a blob is a suspicion, which no entry records
 
 
-def check_access(cursors: Cursors, log: Access, found: Comparison) -> None:
+def check_access(cursors: Cursors, log: Access, comparison: Comparison) -> None:
     """Compare every token and account."""
     tokens = {row.id: row for row in cursors.rows(select(*Token.__table__.columns))}
-    found.differences += unlike("token", tokens, log.tokens)
+    comparison.differences += unlike("token", tokens, log.tokens)
     for name in tokens.keys() & log.tokens.keys():
-        _check_token(found, tokens[name], log.tokens[name])
+        _check_token(comparison, tokens[name], log.tokens[name])
     accounts = {row.id: row for row in cursors.rows(select(*Account.__table__.columns))}
-    found.differences += unlike("account", accounts, log.accounts)
+    comparison.differences += unlike("account", accounts, log.accounts)
     for name in accounts.keys() & log.accounts.keys():
         row, expected = accounts[name], log.accounts[name]
-        found.check(f"the name of account {name}", row.name, expected.name)
+        comparison.check(f"the name of account {name}", row.name, expected.name)
         if row.look is not None:  # else a worker is to fill it in, and comparisons of names compute it
-            found.check(f"the look of account {row.name!r}", row.look, confusables.look(row.name))
+            comparison.check(f"the look of account {row.name!r}", row.look, confusables.look(row.name))
         if isinstance(expected.name, Unknown):
-            found.lacking.append(name)
+            comparison.lacking.append(name)
         kind = OWN_KINDS.get(name, ActorKind.USER)
-        found.check(f"the kind of account {row.name!r}", row.kind, kind.value)
+        comparison.check(f"the kind of account {row.name!r}", row.kind, kind.value)
         if expected.created_at is not None:
-            found.check(f"the creation of account {row.name!r}", clock.wire(row.created_at), expected.created_at)
+            comparison.check(f"the creation of account {row.name!r}", clock.wire(row.created_at), expected.created_at)
 
 
-def _check_token(found: Comparison, row: Any, expected: Any) -> None:
-    def check(what: str, stored: Any, wanted: Any) -> None:
-        found.check(f"the {what} of token {row.id}", stored, wanted)
+def _check_token(comparison: Comparison, row: Any, expected: Any) -> None:
+    def check(what: str, stored: Any, expected_value: Any) -> None:
+        comparison.check(f"the {what} of token {row.id}", stored, expected_value)
 
     check("owner", row.account_id, expected.owner)
     check("roles", list(row.roles), expected.roles)
@@ -71,38 +71,40 @@ def _check_token(found: Comparison, row: Any, expected: Any) -> None:
     check("revocation", row.revoked_at and clock.wire(row.revoked_at), expected.revoked_at)
     check("secret or name", fact_digests.token(row.hash, row.name), expected.digest)
     if isinstance(expected.digest, Unknown):
-        found.lacking.append(row.id)
+        comparison.lacking.append(row.id)
 
 
 def _bootstrap_end(created_at: str) -> str:
     return clock.wire(datetime.fromisoformat(created_at) + timedelta(seconds=BOOTSTRAP_SECONDS))
 
 
-def check_registry(cursors: Cursors, log: Restorations, found: Comparison) -> None:
+def check_registry(cursors: Cursors, log: Restorations, comparison: Comparison) -> None:
     """Compare epoch, secret keys and the spans of a wrong clock with what the log says of them."""
     for row in cursors.rows(select(*Registry.__table__.columns)):
-        found.check("the first number of new models", row.first_number, log.first_number)
-        found.check("the restoration", row.restored_at and clock.wire(row.restored_at), log.at)
-        found.check("the backup that was restored", row.restored_from, log.backup)
+        comparison.check("the first number of new models", row.first_number, log.first_number)
+        comparison.check("the restoration", row.restored_at and clock.wire(row.restored_at), log.at)
+        comparison.check("the backup that was restored", row.restored_from, log.backup)
         if log.epoch is not None:
-            found.check("the epoch", row.epoch, log.epoch)
+            comparison.check("the epoch", row.epoch, log.epoch)
         if row_seals.is_rollout(row.unsealed_until) and clock.wire(row.unsealed_until) != log.unsealed_until:
-            found.open.append(
+            comparison.open.append(
                 f"uploads, imports and kept replies act without a seal until {clock.wire(row.unsealed_until)}"
             )
         if log.secret_keys is not None:
-            found.check("the fingerprints of the secret keys", row.secret_keys, log.secret_keys)
+            comparison.check("the fingerprints of the secret keys", row.secret_keys, log.secret_keys)
     ends: dict[str, str] = {}
     for row in cursors.rows(select(*UncertainTime.__table__.columns)):
         span = restorations.span(row.aggregate, clock.wire(row.since))
         ends[span] = max(clock.wire(row.until), ends.get(span, ""))
-        found.check(f"the model of the uncertain span {span}", row.model_id, _model_of(row.aggregate))
-    found.differences += unlike("uncertain span", ends, log.uncertain)
+        comparison.check(f"the model of the uncertain span {span}", row.model_id, _model_of(row.aggregate))
+    comparison.differences += unlike("uncertain span", ends, log.uncertain)
     for span in ends.keys() & log.uncertain.keys():  # later entries of the chain may have extended it
-        found.check(f"the end of the uncertain span {span}", min(ends[span], log.uncertain[span]), log.uncertain[span])
+        comparison.check(
+            f"the end of the uncertain span {span}", min(ends[span], log.uncertain[span]), log.uncertain[span]
+        )
 
 
-def check_refreshes(cursors: Cursors, found: Comparison) -> None:
+def check_refreshes(cursors: Cursors, comparison: Comparison) -> None:
     """Require a job of this service that waits for the end of each run that a version says is unfinished."""
     statement = (
         select(Model.name, Version.number, RunRefresh)
@@ -112,21 +114,21 @@ def check_refreshes(cursors: Cursors, found: Comparison) -> None:
     )
     for name, number, row in cursors.rows(statement):
         if row is None or not row_seals.is_true(row.seal, row_seals.refresh_leaf(row)):
-            found.differences.append(f"the run of {name}:{number} is unfinished, and no job waits for its end")
+            comparison.differences.append(f"the run of {name}:{number} is unfinished, and no job waits for its end")
 
 
 def _model_of(aggregate: str) -> str | None:
     return aggregate.removeprefix("model:") if aggregate.startswith("model:") else None
 
 
-def check_checkpointed(cursors: Cursors, log: Checkpoints, found: Comparison) -> None:
+def check_checkpointed(cursors: Cursors, log: Checkpoints, comparison: Comparison) -> None:
     """Compare what the next checkpoint takes for known with what the checkpoints name."""
     for row in cursors.rows(select(CheckpointedHead.model_id, CheckpointedHead.seq)):
         named, _ = log.heads.get(f"model:{row.model_id}", (0, ""))
-        found.check(f"the entry of model {row.model_id} that was checkpointed", row.seq, named)
+        comparison.check(f"the entry of model {row.model_id} that was checkpointed", row.seq, named)
 
 
-def check_blobs(cursors: Cursors, log: Storage, found: Comparison) -> None:
+def check_blobs(cursors: Cursors, log: Storage, comparison: Comparison) -> None:
     """Compare each blob with its seal, the recorded damage, and the objects of those that were repaired."""
     unsealed, damaged, missing = 0, {}, set(log.repairs)
     for row in cursors.rows(select(Blob.sha256, Blob.size, Blob.key, Blob.etag, Blob.seal, Blob.damage)):
@@ -135,41 +137,43 @@ def check_blobs(cursors: Cursors, log: Storage, found: Comparison) -> None:
         if not row_seals.is_ours(row.seal):
             unsealed += 1
         elif not row_seals.is_true(row.seal, row_seals.blob_leaf(row.sha256, row.size, row.key, row.etag)):
-            found.differences.append(f"the seal of blob {row.sha256} is false: its size, object or ETag was changed")
+            comparison.differences.append(
+                f"the seal of blob {row.sha256} is false: its size, object or ETag was changed"
+            )
         if row.sha256 in missing:
             missing.remove(row.sha256)
-            found.check(f"the object of blob {row.sha256}", row.key, log.repairs[row.sha256][-1].after)
+            comparison.check(f"the object of blob {row.sha256}", row.key, log.repairs[row.sha256][-1].after)
     if unsealed:
-        found.open.append(f"{unsealed} blobs have no seal of this service: an earlier release recorded them")
-    found.differences += unlike("damage of blob", damaged, log.damage)
+        comparison.open.append(f"{unsealed} blobs have no seal of this service: an earlier release recorded them")
+    comparison.differences += unlike("damage of blob", damaged, log.damage)
     for sha256 in damaged.keys() & log.damage.keys():
-        found.check(f"the damage of blob {sha256}", damaged[sha256], log.damage[sha256])
-    found.differences += [f"the blob {sha256}, which was repaired, is gone" for sha256 in sorted(missing)]
+        comparison.check(f"the damage of blob {sha256}", damaged[sha256], log.damage[sha256])
+    comparison.differences += [f"the blob {sha256}, which was repaired, is gone" for sha256 in sorted(missing)]
 
 
-def check_artifacts(cursors: Cursors, log: Storage, found: Comparison) -> None:
+def check_artifacts(cursors: Cursors, log: Storage, comparison: Comparison) -> None:
     """Compare each path of the artifact area, unless a path was erased from the log."""
     if not log.paths_known:
         return
     expected = dict(log.files())
     for row in cursors.rows(select(*Artifact.__table__.columns)):
-        found.check(
+        comparison.check(
             f"the logged model of the artifact {row.path!r}", row.logged_model, artifact_area.logged_model(row.path)
         )
         if row.path not in expected:
-            found.differences.append(f"the artifact {row.path!r} is in no entry")
+            comparison.differences.append(f"the artifact {row.path!r} is in no entry")
             continue
         *content, media_type = expected.pop(row.path)
         if row.sha256 is not None:  # else it is the content
-            found.check(f"the object of the artifact {row.path!r}", row.object, None)
+            comparison.check(f"the object of the artifact {row.path!r}", row.object, None)
         stored = [f"sha256:{row.sha256}" if row.sha256 else row.object, str(row.size), clock.wire(row.created_at)]
-        found.check(f"the artifact {row.path!r}", [*stored, row.created_by], content)
-        found.check(f"the media type of the artifact {row.path!r}", row.media_type, media_type)
-        _check_registered(cursors.session, row, found)
-    found.differences += [f"the artifact {path!r} of the log is gone" for path in sorted(expected)]
+        comparison.check(f"the artifact {row.path!r}", [*stored, row.created_by], content)
+        comparison.check(f"the media type of the artifact {row.path!r}", row.media_type, media_type)
+        _check_registered(cursors.session, row, comparison)
+    comparison.differences += [f"the artifact {path!r} of the log is gone" for path in sorted(expected)]
 
 
-def _check_registered(session: Session, row: Any, found: Comparison) -> None:
+def _check_registered(session: Session, row: Any, comparison: Comparison) -> None:
     """Require an entry by which the owner of a path that counts as registered put its file into a version."""
     if row.registered_at is None or row.registered_at < row.created_at:
         return  # the path is its owner's
@@ -187,4 +191,6 @@ def _check_registered(session: Session, row: Any, found: Comparison) -> None:
         )
     )
     if session.scalars(registered.limit(1)).first() is None:
-        found.differences.append(f"the artifact {row.path!r} was not registered at {clock.wire(row.registered_at)}")
+        comparison.differences.append(
+            f"the artifact {row.path!r} was not registered at {clock.wire(row.registered_at)}"
+        )

@@ -83,8 +83,8 @@ def version_history(
     Raises NotFound or UnknownValue.
     """
     with reading() as session:
-        found = catalog.any_version(session, name, number)
-        touching = or_(AuditEntry.version_id == found.id, AuditEntry.related_version_id == found.id)
+        version = catalog.any_version(session, name, number)
+        touching = or_(AuditEntry.version_id == version.id, AuditEntry.related_version_id == version.id)
         return _history(session, matching(criteria).where(touching), criteria, after=after, limit=limit)
 
 
@@ -169,9 +169,9 @@ def fetch(
     session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int
 ) -> tuple[list[EntryRecord], Row | None, bool]:
     """Return one page of what :func:`matching` finds, its last row, and whether there are more."""
-    found = pages.read(session, pages.bounded(_ENTRIES, matched, order), {}, limit=limit)
-    rows = [Row(*row) for row in found.rows]
-    return _records(session, rows), rows[-1] if rows else None, found.more
+    fitting = pages.read(session, pages.bounded(_ENTRIES, matched, order), {}, limit=limit)
+    rows = [Row(*row) for row in fitting.rows]
+    return _records(session, rows), rows[-1] if rows else None, fitting.more
 
 
 def _read_page(session: Session, matched: Rows, order: Sequence[Sorted], *, limit: int) -> Page[EntryRecord]:

@@ -17,7 +17,7 @@ from registry.db.models import AuditEntry, AuditText, Chain, Model, Version
 from registry.db.times import TOLERANCE
 from registry.domain import audit
 from registry.domain.access import Actor
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.services.audit import clocks, sealing
 from registry.telemetry import logs
 
@@ -52,7 +52,7 @@ def record(
     session: Session,
     chain: Chained,
     event: Event,
-    happening: Happening,
+    draft: AuditEntryDraft,
     *,
     actor: Actor,
     version: Version | None = None,
@@ -63,10 +63,10 @@ def record(
 
     *position* is its id, greater than any before; the next one by default.
     """
-    salts = {name: secrets.token_bytes(16) for name in happening.texts}
+    salts = {name: secrets.token_bytes(16) for name in draft.texts}
     aggregate, chain.audit_seq = aggregate_of(chain), chain.audit_seq + 1
     entry = audit.body(
-        happening,
+        draft,
         id=event.uid,
         at=event.at,
         aggregate=aggregate,
@@ -76,13 +76,13 @@ def record(
         salts=salts,
     )
     chain.audit_head, chain.clock_at = audit.leaf_hash(entry), event.at
-    logs.concerning(happening.subject)
+    logs.concerning(draft.subject)
     written = {
         "uid": event.uid,
         "aggregate": aggregate,
         "seq": chain.audit_seq,
         "at": event.at,
-        "action": happening.action,
+        "action": draft.action,
         "actor_id": actor.id,
         "model_id": chain.id if isinstance(chain, Model) else None,
         "version_id": version.id if version else None,
@@ -97,24 +97,23 @@ def record(
     session.flush()  # the entry may refer to rows that are new; and a reply read next must see all of them
     insert_rows(session, AuditEntry, [written])
     said = [
-        {"entry_uid": event.uid, "field": name, "salt": salts[name], "text": text}
-        for name, text in happening.texts.items()
+        {"entry_uid": event.uid, "field": name, "salt": salts[name], "text": text} for name, text in draft.texts.items()
     ]
     insert_rows(session, AuditText, said)
 
 
-def texts(**given: str | None) -> dict[str, str]:
-    """Those of the *given* texts that were given; an empty one says that a text was cleared."""
-    return {name: text for name, text in given.items() if text is not None}
+def texts(**values: str | None) -> dict[str, str]:
+    """Those of the *values* texts that were given; an empty one says that a text was cleared."""
+    return {name: text for name, text in values.items() if text is not None}
 
 
 def lock_chain(session: Session, aggregate: str) -> Chain:
     """Return the head of a chain that belongs to no model, locked until the transaction ends."""
     asked_at = times.steady()
     statement = select(Chain, times.column()).where(Chain.aggregate == aggregate).with_for_update()
-    found = session.execute(statement.execution_options(populate_existing=True)).one()
-    times.note(found[1], asked_at=asked_at)
-    return found[0]
+    row = session.execute(statement.execution_options(populate_existing=True)).one()
+    times.note(row[1], asked_at=asked_at)
+    return row[0]
 
 
 def aggregate_of(chain: Chained) -> str:

@@ -32,14 +32,14 @@ def seal_upload(upload: Upload) -> None:
     upload.seal = sealing.seal(upload_leaf(upload))
 
 
-def seal_import(wanted: Import) -> None:
+def seal_import(row: Import) -> None:
     """Seal a new import; one that is done needs none."""
-    wanted.seal = sealing.seal(import_leaf(wanted))
+    row.seal = sealing.seal(import_leaf(row))
 
 
-def seal_refresh(wanted: RunRefresh) -> None:
+def seal_refresh(row: RunRefresh) -> None:
     """Seal a new refresh of a run."""
-    wanted.seal = sealing.seal(refresh_leaf(wanted))
+    row.seal = sealing.seal(refresh_leaf(row))
 
 
 def upload_leaf(row: Any) -> str:
@@ -91,9 +91,9 @@ def is_ours(seal: str | None) -> bool:
 
 def genuine(session: Session, uploads: Iterable[Any]) -> list[Any]:
     """Return those of the uploads that the service wrote as they are."""
-    found = list(uploads)
-    sealed = [row for row in found if is_true(row.seal, upload_leaf(row))]
-    return found if len(sealed) < len(found) and accepts_unsealed(session) else sealed
+    all_uploads = list(uploads)
+    sealed = [row for row in all_uploads if is_true(row.seal, upload_leaf(row))]
+    return all_uploads if len(sealed) < len(all_uploads) and accepts_unsealed(session) else sealed
 
 
 def is_genuine_import(session: Session, row: Any) -> bool:

@@ -33,5 +33,5 @@ def matches(seal: str, leaf: str) -> bool:
 
 
 def _keys() -> dict[str, bytes]:
-    found: dict[str, bytes] = current_app.extensions[_EXTENSION]
-    return found
+    keys: dict[str, bytes] = current_app.extensions[_EXTENSION]
+    return keys

@@ -53,9 +53,9 @@ class Stream:
 
     def of(self, key: Key) -> Iterator[Any]:
         """Return the rows of one owner; owners are asked for in ascending order, and earlier rows are skipped."""
-        while (row := self._peek()) is not None and (found := self._key(row)) <= key:
+        while (row := self._peek()) is not None and (row_key := self._key(row)) <= key:
             self._next = None
-            if found == key:
+            if row_key == key:
                 yield row
 
     def _peek(self) -> Any:

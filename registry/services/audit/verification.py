@@ -120,27 +120,27 @@ class _Verification:
         """Verify one of the chains that belong to no model."""
         self._walked.add(aggregate)
         walk = Walk(aggregate, checkpoint=self._checkpoints.heads.get(aggregate))
-        found, baseline = Comparison(), None
+        result, baseline = Comparison(), None
         try:
             with Cursors(self._session) as cursors:
                 entries, texts = stream(cursors, [aggregate])
                 steps = walk.entries(entries.of((aggregate,)), lambda seq: texts.of((aggregate, seq)))
                 if aggregate == LOG:
                     self._checkpoints = checkpoint_log.replay(steps)
-                    holdings.check_checkpointed(cursors, self._checkpoints, found)
+                    holdings.check_checkpointed(cursors, self._checkpoints, result)
                 elif aggregate == STORAGE:
                     storage = self._storage = storage_log.replay(steps)
-                    holdings.check_blobs(cursors, storage, found)
-                    holdings.check_artifacts(cursors, storage, found)
+                    holdings.check_blobs(cursors, storage, result)
+                    holdings.check_artifacts(cursors, storage, result)
                     baseline = storage.baseline
                 elif aggregate == AUTH:
                     access = access_log.replay(steps)
-                    holdings.check_access(cursors, access, found)
+                    holdings.check_access(cursors, access, result)
                     baseline = access.baseline
                 elif aggregate == REGISTRY:
                     restorations = restoration_log.replay(steps)
-                    holdings.check_registry(cursors, restorations, found)
-                    holdings.check_refreshes(cursors, found)
+                    holdings.check_registry(cursors, restorations, result)
+                    holdings.check_refreshes(cursors, result)
                     baseline = restorations.baseline
                 elif next(steps, None) is not None:
                     raise Unreplayable("this release does not know the chain")
@@ -149,7 +149,7 @@ class _Verification:
             return ChainReport(aggregate, walk.seq, [str(problem)])
         except ValueError as error:  # SQLite stores any value in any column
             return ChainReport(aggregate, walk.seq, [_unreadable(walk, error)])
-        return _report(walk, found, baseline=baseline)
+        return _report(walk, result, baseline=baseline)
 
     def _batches(self, model: str | None) -> Iterator[list[Any]]:
         """Return the models in the order of their ids, few enough at once to be read through shared cursors."""
@@ -202,8 +202,8 @@ class _Verification:
             return ChainReport(aggregate, walk.seq, [str(problem)], label=row.name)
         if log is None:
             return ChainReport(aggregate, 0, ["it has no entries, and every model has one"], label=row.name)
-        found = comparison.model(row, rows, log, self._storage)
-        return _report(walk, found, label=row.name, baseline=log.baseline)
+        result = comparison.model(row, rows, log, self._storage)
+        return _report(walk, result, label=row.name, baseline=log.baseline)
 
     def _left_over(self) -> Iterator[ChainReport]:
         """Report chains without an owner: entries of models that are gone, and heads that only checkpoints know."""
@@ -220,27 +220,27 @@ def _head(aggregate: str, owner: Any, label: str = "") -> ChainHead:
     return ChainHead(aggregate, owner.audit_seq, owner.audit_head, clock.wire(owner.clock_at), label)
 
 
-def _report(walk: Walk, found: Comparison, *, label: str = "", baseline: str | None = None) -> ChainReport:
-    problems = found.differences[:SHOWN]
-    if len(found.differences) > SHOWN:
-        problems.append(f"and {len(found.differences) - SHOWN} more")
+def _report(walk: Walk, result: Comparison, *, label: str = "", baseline: str | None = None) -> ChainReport:
+    problems = result.differences[:SHOWN]
+    if len(result.differences) > SHOWN:
+        problems.append(f"and {len(result.differences) - SHOWN} more")
     if walk.intruder:
         problems.insert(0, walk.intruder)
-    uncovered = list(_uncovered(walk, found))
-    return ChainReport(walk.chain, walk.seq, problems, uncovered, label, baseline, walk.intruder, walk.redacted, found)
+    uncovered = list(_uncovered(walk, result))
+    return ChainReport(walk.chain, walk.seq, problems, uncovered, label, baseline, walk.intruder, walk.redacted, result)
 
 
-def _uncovered(walk: Walk, found: Comparison) -> Iterator[str]:
+def _uncovered(walk: Walk, result: Comparison) -> Iterator[str]:
     if walk.unsealed:
         yield (
             f"its first {walk.unsealed} entries have no seal of this service: an earlier release wrote them, or they "
             "have that of a key that is not in REGISTRY_SECRET_KEY_PREVIOUS"
         )
-    if found.lacking:
-        some = ", ".join(map(str, found.lacking[:SHOWN])) + ("…" if len(found.lacking) > SHOWN else "")
+    if result.lacking:
+        some = ", ".join(map(str, result.lacking[:SHOWN])) + ("…" if len(result.lacking) > SHOWN else "")
         yield f"an earlier release did not record all facts of {some}"
-    yield from found.open
-    if found.origins or found.number_unknown:
+    yield from result.open
+    if result.origins or result.number_unknown:
         yield "an earlier release did not record the target of a rollback or the numbering after a restoration"
 
 
@@ -250,7 +250,7 @@ def _unreadable(walk: Walk, error: ValueError) -> str:
 
 def _lineage_nodes(session: Session) -> ChainReport:
     """Compare the nodes of runs, code, environments and datasets with their keys, which are digests of them."""
-    found, count = Comparison(), 0
+    result, count = Comparison(), 0
     nodes = select(
         LineageNode.id,
         LineageNode.kind,
@@ -273,10 +273,10 @@ def _lineage_nodes(session: Session) -> ChainReport:
             for row in cursors.rows(nodes):
                 count += 1
                 carried = {each.digest for each in digests.of((row.id,))}
-                found.check(f"the lineage node {row.id}", (row.key, row.name, carried), _node(session, row))
+                result.check(f"the lineage node {row.id}", (row.key, row.name, carried), _node(session, row))
     except ValueError as error:
-        found.differences.append(f"a lineage node cannot be read: {error}")
-    return ChainReport(LINEAGE, 0, found.differences[:SHOWN], label=f"{count} nodes")
+        result.differences.append(f"a lineage node cannot be read: {error}")
+    return ChainReport(LINEAGE, 0, result.differences[:SHOWN], label=f"{count} nodes")
 
 
 def _node_name(session: Session, row: Any) -> str:

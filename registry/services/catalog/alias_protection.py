@@ -13,7 +13,7 @@ from registry.db.queries import catalog, records
 from registry.db.session import reading
 from registry.domain import names
 from registry.domain.access import Actor, Permission
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Invalid, NotReady
 from registry.domain.states import VersionState
 from registry.services import audit
@@ -47,15 +47,15 @@ def protect(
     names.require(names.alias_problem, "alias", alias)
     actor.require(Permission.VERSION_PROMOTE)
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        if names.lists_alias(alias, held.protected_aliases, protected):
-            return _finish(unit, held, Protection(model, alias, True, False))
-        if len(held.protected_aliases or ()) >= MOST:
+        locked_model = catalog.lock_model(unit.session, model)
+        if names.lists_alias(alias, locked_model.protected_aliases, protected):
+            return _finish(unit, locked_model, Protection(model, alias, True, False))
+        if len(locked_model.protected_aliases or ()) >= MOST:
             raise Invalid.field("alias", f"a model protects at most {MOST} aliases; unprotect another one first")
-        _require_ready(unit.session, held, alias)
-        after = sorted([*(held.protected_aliases or ()), alias])
-        _record_protection(unit.session, held, alias, after, "alias.protected", actor=actor, reason=reason)
-        return _finish(unit, held, Protection(model, alias, True, True))
+        _require_ready(unit.session, locked_model, alias)
+        after = sorted([*(locked_model.protected_aliases or ()), alias])
+        _record_protection(unit.session, locked_model, alias, after, "alias.protected", actor=actor, reason=reason)
+        return _finish(unit, locked_model, Protection(model, alias, True, True))
 
 
 def unprotect(
@@ -73,15 +73,15 @@ def unprotect(
     """
     actor.require(Permission.VERSION_PROMOTE)
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
+        locked_model = catalog.lock_model(unit.session, model)
         if names.lists_alias(alias, protected):
             raise Conflict(f"REGISTRY_PROTECTED_ALIASES protects {alias!r} in every model; an operator can change that")
-        before = held.protected_aliases or []
+        before = locked_model.protected_aliases or []
         after = [one for one in before if not names.lists_alias(one, [alias])]
         if after == before:
-            return _finish(unit, held, Protection(model, alias, False, False))
-        _record_protection(unit.session, held, alias, after, "alias.unprotected", actor=actor, reason=reason)
-        return _finish(unit, held, Protection(model, alias, False, True))
+            return _finish(unit, locked_model, Protection(model, alias, False, False))
+        _record_protection(unit.session, locked_model, alias, after, "alias.unprotected", actor=actor, reason=reason)
+        return _finish(unit, locked_model, Protection(model, alias, False, True))
 
 
 def recall(outcome: Outcome, *, protected: Collection[str]) -> Protection:
@@ -111,39 +111,39 @@ def unready(session: Session, *, protected: Collection[str]) -> list[str]:
     ]
 
 
-def _finish(unit: UnitOfWork, held: Model, protection: Protection) -> Protection:
-    unit.remember(model=held.id, alias=protection.alias, changed=protection.changed)
+def _finish(unit: UnitOfWork, model: Model, protection: Protection) -> Protection:
+    unit.remember(model=model.id, alias=protection.alias, changed=protection.changed)
     return protection
 
 
 def _record_protection(
-    session: Session, held: Model, alias: str, after: list[str], action: str, *, actor: Actor, reason: str | None
+    session: Session, model: Model, alias: str, after: list[str], action: str, *, actor: Actor, reason: str | None
 ) -> None:
-    event = audit.begin(held)
-    before, held.protected_aliases = held.protected_aliases or [], after
-    catalog.touch(held, event.at, revises=False)
-    happening = Happening(
+    event = audit.begin(model)
+    before, model.protected_aliases = model.protected_aliases or [], after
+    catalog.touch(model, event.at, revises=False)
+    draft = AuditEntryDraft(
         action,
-        {"model": held.name, "alias": alias},
+        {"model": model.name, "alias": alias},
         before={"protected_aliases": before},
         after={"protected_aliases": after},
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, held, event, happening, actor=actor)
+    audit.record(session, model, event, draft, actor=actor)
 
 
-def _require_ready(session: Session, held: Model, alias: str) -> None:
+def _require_ready(session: Session, model: Model, alias: str) -> None:
     """Raise NotReady while an alias of that name, in any case, points at a version that is not ready."""
     pointed = (
         select(AliasTenure.alias, Version.number, Version.state)
         .join(Version, Version.id == AliasTenure.version_id)
         .where(
-            AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None), Version.state != VersionState.READY.value
+            AliasTenure.model_id == model.id, AliasTenure.ended_at.is_(None), Version.state != VersionState.READY.value
         )
     )
     for name, number, state in session.execute(pointed.order_by(AliasTenure.alias)):
         if names.lists_alias(name, [alias]):
             raise NotReady(
-                f"the alias {name!r} of {held.name!r} points at version {number}, which is {state}; "
+                f"the alias {name!r} of {model.name!r} points at version {number}, which is {state}; "
                 "point it at a ready version or delete it, then protect it"
             )

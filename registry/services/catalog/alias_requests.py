@@ -12,7 +12,7 @@ from registry.db.bulk_insert import insert_rows
 from registry.db.models import Account, AliasRequest, Model, Version
 from registry.domain import clock, names
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.manifest import canonical_digest
 from registry.domain.states import VersionState
 from registry.services import audit
@@ -25,33 +25,33 @@ SEALED = ("version_id", "alias", "tenure_id", "may_promote", "requested_at", "re
 
 def ask(
     session: Session,
-    held: Model,
+    model: Model,
     version: Version,
-    wanted: Sequence[str],
+    requested: Sequence[str],
     *,
     event: audit.Event,
     actor: Actor,
     protected: Collection[str],
 ) -> Mapping[str, int | None]:
-    """Point the *wanted* aliases, which *actor* may move, at the new version, or keep the request while it is pending.
+    """Point the *requested* aliases, which *actor* may move, at the new version, or keep the request while it is pending.
 
     Returns where each alias that was set pointed before. Raises NotReady (see ``authority``).
     """
     if version.state == VersionState.PENDING:
         asked = [
-            {"version_id": version.id, "alias": alias, "tenure_id": aliases.tenure_id(session, held, alias),
+            {"version_id": version.id, "alias": alias, "tenure_id": aliases.tenure_id(session, model, alias),
              "may_promote": Permission.VERSION_PROMOTE in actor.permissions, "requested_at": event.at,
              "requested_by": actor.id, "token_id": actor.token_id}
-            for alias in wanted
+            for alias in requested
         ]  # fmt: skip
         insert_rows(session, AliasRequest, [row | {"seal": sealing.seal(_sealed(row))} for row in asked])
         return {}
-    for alias in wanted:
-        authority.require_fit(held, alias, version, protected)
-    return {alias: aliases.move(session, held, alias, version, event=event) for alias in wanted}
+    for alias in requested:
+        authority.require_fit(model, alias, version, protected)
+    return {alias: aliases.move(session, model, alias, version, event=event) for alias in requested}
 
 
-def grant(session: Session, held: Model, version: Version, *, protected: Collection[str]) -> None:
+def grant(session: Session, model: Model, version: Version, *, protected: Collection[str]) -> None:
     """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
 
     One that was moved since it was asked for stays where it is, and so does one that was protected since and whose
@@ -62,20 +62,20 @@ def grant(session: Session, held: Model, version: Version, *, protected: Collect
     for request in session.scalars(asked).all():
         if not sealing.matches(request.seal or "", _sealed({name: getattr(request, name) for name in SEALED})):
             reason = "the request does not bear this registry's seal: it was changed, or written by another program"
-            _drop(session, held, version, request, SYSTEM, reason)
+            _drop(session, model, version, request, SYSTEM, reason)
             session.delete(request)
             continue
         requester = _requester(session, request)
         if authority.is_withdrawn(session, request.token_id):
             _drop(
-                session, held, version, request, SYSTEM, f"the token {request.token_id} that asked for it was revoked"
+                session, model, version, request, SYSTEM, f"the token {request.token_id} that asked for it was revoked"
             )
-        elif aliases.tenure_id(session, held, request.alias) != request.tenure_id:
-            _drop(session, held, version, request, requester, "the alias was moved since it was asked for")
-        elif names.lists_alias(request.alias, held.protected_aliases, protected) and not request.may_promote:
-            _drop(session, held, version, request, requester, "the alias was protected since it was asked for")
+        elif aliases.tenure_id(session, model, request.alias) != request.tenure_id:
+            _drop(session, model, version, request, requester, "the alias was moved since it was asked for")
+        elif names.lists_alias(request.alias, model.protected_aliases, protected) and not request.may_promote:
+            _drop(session, model, version, request, requester, "the alias was protected since it was asked for")
         else:
-            _set(session, held, version, request, requester)
+            _set(session, model, version, request, requester)
         session.delete(request)
 
 
@@ -90,13 +90,13 @@ def forget(session: Session, version: Version) -> None:
     session.execute(delete(AliasRequest).where(AliasRequest.version_id == version.id))
 
 
-def abandon(session: Session, held: Model, version: Version, *, event: audit.Event) -> list[str]:
+def abandon(session: Session, model: Model, version: Version, *, event: audit.Event) -> list[str]:
     """Drop what waits for a version that has failed, and end the aliases that an earlier release pointed at it.
 
     Returns the names of those that ended; the caller records them.
     """
     forget(session, version)
-    return aliases.end_all(session, held, version, event=event)
+    return aliases.end_all(session, model, version, event=event)
 
 
 def _sealed(request: Mapping[str, Any]) -> str:
@@ -110,17 +110,17 @@ def _requester(session: Session, request: AliasRequest) -> Actor:
     return Actor(account.id, account.name, ActorKind(account.kind), token_id=request.token_id)
 
 
-def _set(session: Session, held: Model, version: Version, request: AliasRequest, requester: Actor) -> None:
+def _set(session: Session, model: Model, version: Version, request: AliasRequest, requester: Actor) -> None:
     reason = "asked for when the version was registered"
-    aliases.assign(session, held, request.alias, version, actor=requester, reason=reason)
+    aliases.assign(session, model, request.alias, version, actor=requester, reason=reason)
 
 
 def _drop(
-    session: Session, held: Model, version: Version, request: AliasRequest, requester: Actor, reason: str
+    session: Session, model: Model, version: Version, request: AliasRequest, requester: Actor, reason: str
 ) -> None:
-    happening = Happening(
+    draft = AuditEntryDraft(
         "alias.dropped",
-        {"model": held.name, "version": version.number, "alias": request.alias},
+        {"model": model.name, "version": version.number, "alias": request.alias},
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, held, audit.begin(held), happening, actor=requester, version=version)
+    audit.record(session, model, audit.begin(model), draft, actor=requester, version=version)

@@ -17,7 +17,7 @@ from registry.db.records import AliasRecord, Page
 from registry.db.session import look_up, reading
 from registry.domain import clock, names, sizes
 from registry.domain.access import Actor
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
 from registry.domain.prompts import is_prompt
 from registry.services import audit
@@ -51,20 +51,20 @@ def point(
     """
     names.require(names.prompt_alias_problem, "alias", alias)
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        found = catalog.live_version(unit.session, held, number)
-        if not is_prompt(found.source):
+        locked_model = catalog.lock_model(unit.session, model)
+        version = catalog.live_version(unit.session, locked_model, number)
+        if not is_prompt(version.source):
             names.require(names.alias_problem, "alias", alias)
-        authority.require_to_point(actor, held, alias, protected)
-        authority.require_fit(held, alias, found, protected)
-        before = _current_number(unit.session, held, alias)
+        authority.require_to_point(actor, locked_model, alias, protected)
+        authority.require_fit(locked_model, alias, version, protected)
+        before = _current_number(unit.session, locked_model, alias)
         if expected_current is not UNSAID and expected_current != before:
             raise Stale(_stale_text(alias, before), holder=before)
-        _check_match(unit.session, held, alias, if_match)
+        _check_match(unit.session, locked_model, alias, if_match)
         if before != number:
-            assign(unit.session, held, alias, found, actor=actor, reason=reason)
-        unit.remember(model=held.id, alias=alias, created=before is None)
-        return replace(_current(unit.session, held, alias, protected), created=before is None)
+            assign(unit.session, locked_model, alias, version, actor=actor, reason=reason)
+        unit.remember(model=locked_model.id, alias=alias, created=before is None)
+        return replace(_current(unit.session, locked_model, alias, protected), created=before is None)
 
 
 def recall(outcome: Outcome, *, protected: Collection[str]) -> AliasRecord:
@@ -77,29 +77,29 @@ def recall(outcome: Outcome, *, protected: Collection[str]) -> AliasRecord:
 
 
 def assign(
-    session: Session, held: Model, alias: str, version: Version, *, actor: Actor, reason: str | None = None
+    session: Session, model: Model, alias: str, version: Version, *, actor: Actor, reason: str | None = None
 ) -> None:
     """Point *alias* at *version* within the caller's transaction, and record it."""
-    event = audit.begin(held)
-    before = move(session, held, alias, version, event=event)
-    happening = Happening(
+    event = audit.begin(model)
+    before = move(session, model, alias, version, event=event)
+    draft = AuditEntryDraft(
         "alias.set",
-        {"model": held.name, "version": version.number, "alias": alias},
+        {"model": model.name, "version": version.number, "alias": alias},
         before={"aliases": {alias: before}},
         after={"aliases": {alias: version.number}},
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, held, event, happening, actor=actor, version=version)
+    audit.record(session, model, event, draft, actor=actor, version=version)
 
 
-def move(session: Session, held: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
+def move(session: Session, model: Model, alias: str, version: Version, *, event: audit.Event) -> int | None:
     """Point *alias* at *version* within the caller's transaction, which also records it; returns where it pointed."""
-    left = _end_tenure(session, held, alias, event)
+    left = _end_tenure(session, model, alias, event)
     if left is None:
-        _require_room(session, held)
+        _require_room(session, model)
     session.add(
         AliasTenure(
-            model_id=held.id,
+            model_id=model.id,
             version_id=version.id,
             alias=alias,
             started_at=event.at,
@@ -107,15 +107,15 @@ def move(session: Session, held: Model, alias: str, version: Version, *, event: 
         )
     )
     catalog.touch(version, event.at, revises=False)
-    catalog.touch(held, event.at, revises=False)  # its view shows the aliases
+    catalog.touch(model, event.at, revises=False)  # its view shows the aliases
     return left.number if left else None
 
 
-def _require_room(session: Session, held: Model) -> None:
+def _require_room(session: Session, model: Model) -> None:
     """Raise Conflict unless the model may have one more alias: each answer about it lists them all."""
-    pointing = select(func.count()).where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+    pointing = select(func.count()).where(AliasTenure.model_id == model.id, AliasTenure.ended_at.is_(None))
     if (session.scalar(pointing) or 0) >= sizes.ALIASES:
-        raise Conflict(f"the model {held.name!r} has {sizes.ALIASES} aliases already; delete some first")
+        raise Conflict(f"the model {model.name!r} has {sizes.ALIASES} aliases already; delete some first")
 
 
 def remove(
@@ -134,22 +134,22 @@ def remove(
     promote.
     """
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        authority.require_to_point(actor, held, alias, protected)
-        event = audit.begin(held)
-        gone = _current(unit.session, held, alias, protected)
-        _check_match(unit.session, held, alias, if_match)
-        version = _end_tenure(unit.session, held, alias, event)
-        catalog.touch(held, event.at, revises=False)
-        happening = Happening(
+        locked_model = catalog.lock_model(unit.session, model)
+        authority.require_to_point(actor, locked_model, alias, protected)
+        event = audit.begin(locked_model)
+        gone = _current(unit.session, locked_model, alias, protected)
+        _check_match(unit.session, locked_model, alias, if_match)
+        version = _end_tenure(unit.session, locked_model, alias, event)
+        catalog.touch(locked_model, event.at, revises=False)
+        draft = AuditEntryDraft(
             "alias.deleted",
-            {"model": held.name, "version": gone.number, "alias": alias},
+            {"model": locked_model.name, "version": gone.number, "alias": alias},
             before={"aliases": {alias: gone.number}},
             after={"aliases": {alias: None}},
             texts=audit.texts(reason=reason),
         )
-        audit.record(unit.session, held, event, happening, actor=actor, version=version)
-        unit.remember(model=held.id, alias=alias, created=False)
+        audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
+        unit.remember(model=locked_model.id, alias=alias, created=False)
         return replace(gone, until=event.at)
 
 
@@ -159,11 +159,11 @@ def pointing_at(session: Session, version: Version) -> list[str]:
     return list(session.scalars(open_.order_by(AliasTenure.alias)))
 
 
-def end_all(session: Session, held: Model, version: Version, *, event: audit.Event) -> list[str]:
+def end_all(session: Session, model: Model, version: Version, *, event: audit.Event) -> list[str]:
     """End the version's aliases within the caller's transaction, which also records it; returns their names."""
     pointing = pointing_at(session, version)
     for alias in pointing:
-        _end_tenure(session, held, alias, event)
+        _end_tenure(session, model, alias, event)
     return pointing
 
 
@@ -179,20 +179,20 @@ def resolve(model: str, alias: str, *, protected: Collection[str], as_of: dateti
     """
     governance.require_past(as_of)
     if as_of is None:
-        found = look_up(_POINTED, model=model, alias=alias)
+        rows = look_up(_POINTED, model=model, alias=alias)
     else:
         ever = governance.select_aliases().where(catalog.ever_named(model, after=as_of), AliasTenure.alias == alias)
-        found = look_up(covering(ever, AliasTenure, as_of).add_columns(*audit.doubts(as_of)))
-    if found and (as_of is None or not any(found[0][-2:])):
-        return _alias_record(found[0] if as_of is None else found[0][:-2], protected)
+        rows = look_up(covering(ever, AliasTenure, as_of).add_columns(*audit.doubts(as_of)))
+    if rows and (as_of is None or not any(rows[0][-2:])):
+        return _alias_record(rows[0] if as_of is None else rows[0][:-2], protected)
     with reading() as session:
         if as_of is None:
             catalog.model(session, model)
         catalog.require_ever_named(session, model)
         if as_of is not None:
             audit.require_certain(session, model, as_of)
-        if found:
-            return _alias_record(found[0][:-2], protected)
+        if rows:
+            return _alias_record(rows[0][:-2], protected)
     raise _no_alias(model, alias, as_of)
 
 
@@ -201,12 +201,14 @@ def list_(
 ) -> Page[AliasRecord]:
     """The model's aliases, by name. Raises NotFound."""
     with reading() as session:
-        held = catalog.model(session, model)
-        statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.ended_at.is_(None))
+        model_row = catalog.model(session, model)
+        statement = governance.select_aliases().where(
+            AliasTenure.model_id == model_row.id, AliasTenure.ended_at.is_(None)
+        )
         if after is not None:
             statement = statement.where(AliasTenure.alias > after[0])
-        found = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
-        return Page([_alias_record(row, protected) for row in found.items], found.next_after)
+        page = records.page(session, statement.order_by(AliasTenure.alias), by=(AliasTenure.alias,), limit=limit)
+        return Page([_alias_record(row, protected) for row in page.items], page.next_after)
 
 
 def history(
@@ -218,12 +220,12 @@ def history(
         statement = governance.select_aliases().where(catalog.ever_named(model), AliasTenure.alias == alias)
         if after is not None:
             statement = statement.where(AliasTenure.id < after[0])
-        found = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
-        return Page([_alias_record(row, protected) for row in found.items], found.next_after)
+        page = records.page(session, statement.order_by(AliasTenure.id.desc()), by=(AliasTenure.id,), limit=limit)
+        return Page([_alias_record(row, protected) for row in page.items], page.next_after)
 
 
-def _end_tenure(session: Session, held: Model, alias: str, event: audit.Event) -> Version | None:
-    current = session.scalars(_select_open_tenure(held, alias)).first()
+def _end_tenure(session: Session, model: Model, alias: str, event: audit.Event) -> Version | None:
+    current = session.scalars(_select_open_tenure(model, alias)).first()
     if current is None:
         return None
     current.ended_at, current.ended_entry = event.at, event.uid
@@ -233,36 +235,36 @@ def _end_tenure(session: Session, held: Model, alias: str, event: audit.Event) -
     return left
 
 
-def _select_open_tenure(held: Model, alias: str) -> Select[AliasTenure]:
+def _select_open_tenure(model: Model, alias: str) -> Select[AliasTenure]:
     return select(AliasTenure).where(
-        AliasTenure.model_id == held.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
+        AliasTenure.model_id == model.id, AliasTenure.alias == alias, AliasTenure.ended_at.is_(None)
     )
 
 
-def tenure_id(session: Session, held: Model, alias: str) -> int | None:
+def tenure_id(session: Session, model: Model, alias: str) -> int | None:
     """Return the id of the alias's open tenure; None without one."""
-    return session.scalar(_select_open_tenure(held, alias).with_only_columns(AliasTenure.id))
+    return session.scalar(_select_open_tenure(model, alias).with_only_columns(AliasTenure.id))
 
 
-def _check_match(session: Session, held: Model, alias: str, if_match: int | None) -> None:
+def _check_match(session: Session, model: Model, alias: str, if_match: int | None) -> None:
     if if_match is None:
         return
-    current = session.scalars(_select_open_tenure(held, alias)).first()
+    current = session.scalars(_select_open_tenure(model, alias)).first()
     if current is None or current.id != if_match:
         raise PreconditionFailed("the alias was moved since you read it; read it again, then decide")
 
 
-def _current_number(session: Session, held: Model, alias: str) -> int | None:
-    statement = _select_open_tenure(held, alias).join(Version, Version.id == AliasTenure.version_id)
+def _current_number(session: Session, model: Model, alias: str) -> int | None:
+    statement = _select_open_tenure(model, alias).join(Version, Version.id == AliasTenure.version_id)
     return session.scalar(statement.with_only_columns(Version.number))
 
 
-def _current(session: Session, held: Model, alias: str, protected: Collection[str]) -> AliasRecord:
-    statement = governance.select_aliases().where(AliasTenure.model_id == held.id, AliasTenure.alias == alias)
+def _current(session: Session, model: Model, alias: str, protected: Collection[str]) -> AliasRecord:
+    statement = governance.select_aliases().where(AliasTenure.model_id == model.id, AliasTenure.alias == alias)
     session.flush()  # it may be new
-    if found := records.rows(session, covering(statement, AliasTenure, None)):
-        return _alias_record(found[0], protected)
-    raise _no_alias(held.name, alias, None)
+    if rows := records.rows(session, covering(statement, AliasTenure, None)):
+        return _alias_record(rows[0], protected)
+    raise _no_alias(model.name, alias, None)
 
 
 def _alias_record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:

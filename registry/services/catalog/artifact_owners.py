@@ -37,14 +37,14 @@ def require_free(session: Session, path: str, *, actor: Actor) -> None:
 
     Those are the files of the same MLflow logged model, or of the same folder of an MLflow run.
     """
-    taken = Artifact.path == path
+    condition = Artifact.path == path
     if logged_model := artifact_area.logged_model(path):
-        taken |= Artifact.logged_model == logged_model
+        condition |= Artifact.logged_model == logged_model
     elif folder := artifact_area.run_folder(path):
-        taken |= and_(*paths.within(folder))
-    statement = select(Artifact.path).where(taken, foreign(actor)).order_by(Artifact.path != path, Artifact.path)
-    if (found := session.scalars(statement.limit(1)).first()) is not None:
-        refuse(session, found)
+        condition |= and_(*paths.within(folder))
+    statement = select(Artifact.path).where(condition, foreign(actor)).order_by(Artifact.path != path, Artifact.path)
+    if (owner := session.scalars(statement.limit(1)).first()) is not None:
+        refuse(session, owner)
 
 
 def refuse(session: Session, path: str) -> None:
@@ -60,10 +60,10 @@ def refuse(session: Session, path: str) -> None:
 
 def require_one(session: Session, owners: Iterable[str], path: str) -> None:
     """Raise Conflict unless the files at *path* are of one account: one could add a file to another's model."""
-    found = set(owners)
-    if len(found) <= 1:
+    owner_ids = set(owners)
+    if len(owner_ids) <= 1:
         return
-    names = sorted(session.scalars(select(Account.name).where(Account.id.in_(found))))
+    names = sorted(session.scalars(select(Account.name).where(Account.id.in_(owner_ids))))
     raise Conflict(
         f"the files at {path!r} were written by several accounts ({', '.join(names[:5])}); no version is made of them. "
         "Write all of them with one account, or delete those that do not belong there"
@@ -79,13 +79,13 @@ def release(session: Session, version: Version, directory: str, *, actor: Actor,
         (Artifact.path == directory, directory.rpartition("/")[2]),
         else_=func.substr(Artifact.path, len(directory) + 2),
     )
-    held = select(VersionFile.path).where(
+    selection = select(VersionFile.path).where(
         VersionFile.version_id == version.id, VersionFile.path == name, VersionFile.sha256 == Artifact.sha256
     )
     statement = update(Artifact).where(
         *paths.within(directory),
         Artifact.created_by == actor.id,
         _unregistered(),
-        held.correlate(Artifact).exists(),
+        selection.correlate(Artifact).exists(),
     )
     session.execute(statement.values(registered_at=at), execution_options={"synchronize_session": False})

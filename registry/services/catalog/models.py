@@ -20,7 +20,7 @@ from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
 from registry.domain import confusables, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import AlreadyExists, Conflict, Deleted, InUse, NotFound
 from registry.domain.stages import SERVING, Lifecycle, Stage
 from registry.domain.states import VersionState
@@ -66,7 +66,7 @@ def create(
     if claimed is not None:
         actor.require(Permission.VERSION_IMPORT)
     with unit_of_work(claim) as unit:
-        held = _create(
+        model = _create(
             unit.session,
             name,
             actor=actor,
@@ -75,8 +75,8 @@ def create(
             lifecycle=lifecycle,
             claimed=claimed,
         )
-        unit.remember(model=held.id)
-        return records.model_record(unit.session, held)
+        unit.remember(model=model.id)
+        return records.model_record(unit.session, model)
 
 
 def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
@@ -98,10 +98,10 @@ def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecy
     return _create(session, name, actor=actor, lifecycle=default), True
 
 
-def discard(session: Session, held: Model, *, reason: str) -> None:
+def discard(session: Session, model: Model, *, reason: str) -> None:
     """Delete a locked model that has had no version and was not changed since its creation; leave any other."""
-    if held.deleted_at is None and held.latest_number is None and held.row_version == 1:
-        _mark_deleted(session, held, "model.deleted", deleted=True, actor=SYSTEM, reason=reason)
+    if model.deleted_at is None and model.latest_number is None and model.row_version == 1:
+        _mark_deleted(session, model, "model.deleted", deleted=True, actor=SYSTEM, reason=reason)
 
 
 def _create(
@@ -115,21 +115,21 @@ def _create(
     claimed: Mapping[str, Any] | None = None,
 ) -> Model:
     _refuse_rivals(session, name)
-    held = _insert_model(session, name, actor=actor, description=description, lifecycle=lifecycle)
-    event = audit.begin(held)
-    held.created_at = held.updated_at = held.revised_at = event.at
-    held.claimed = dict(claimed) if claimed else None
-    tags.change_on_model(session, held, labels or {})
+    model = _insert_model(session, name, actor=actor, description=description, lifecycle=lifecycle)
+    event = audit.begin(model)
+    model.created_at = model.updated_at = model.revised_at = event.at
+    model.claimed = dict(claimed) if claimed else None
+    tags.change_on_model(session, model, labels or {})
     tagged = json.dumps(labels, sort_keys=True) if labels else None
     said = audit.texts(
         description=description or None,
         tags=tagged,
         claimed=json.dumps(claimed, sort_keys=True) if claimed else None,
     )
-    after = {"lifecycle": lifecycle.value, "first_number": held.next_number}
-    happening = Happening("model.created", {"model": name}, after=after, texts=said)
-    audit.record(session, held, event, happening, actor=actor)
-    return held
+    after = {"lifecycle": lifecycle.value, "first_number": model.next_number}
+    draft = AuditEntryDraft("model.created", {"model": name}, after=after, texts=said)
+    audit.record(session, model, event, draft, actor=actor)
+    return model
 
 
 def recall(outcome: Outcome) -> ModelRecord:
@@ -159,10 +159,10 @@ def list_(
         narrowing |= {"after": after[0], "after_id": after[1]}
     statement = records.select_model_page(*narrowing, deleted=deleted)
     with reading() as session:
-        found = pages.read(session, statement, narrowing, limit=limit).page
-        if not found.items:
+        page = pages.read(session, statement, narrowing, limit=limit).page
+        if not page.items:
             known_values.require_model(session, name, parameter="name")
-        return Page(records.model_records(found.items), found.next_after)
+        return Page(records.model_records(page.items), page.next_after)
 
 
 def edit(
@@ -175,9 +175,9 @@ def edit(
     reason: str | None = None,
     if_match: int | None = None,
     claim: Claim | None = None,
-    shown: Shown[T],
+    render: Shown[T],
 ) -> T:
-    """Change what is given and leave the rest; a tag set to None is removed. *shown* makes the answer of the model.
+    """Change what is given and leave the rest; a tag set to None is removed. *render* makes the answer of the model.
 
     Raises PreconditionFailed, Forbidden (the lifecycle is for admins, who must be allowed to promote as well while a
     version holds production), or Conflict when lifecycle ``enforced`` is asked for while several versions hold
@@ -187,27 +187,27 @@ def edit(
     if lifecycle is not None:
         actor.require(Permission.MODEL_LIFECYCLE)
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, name)
-        unit.remember(model=held.id)
-        catalog.check_match(held, if_match)
+        locked_model = catalog.lock_model(unit.session, name)
+        unit.remember(model=locked_model.id)
+        catalog.check_match(locked_model, if_match)
         if description is None and not labels and lifecycle is None:
-            return shown(unit.session, held)  # nothing to change, nothing to record
-        event = audit.begin(held)
+            return render(unit.session, locked_model)  # nothing to change, nothing to record
+        event = audit.begin(locked_model)
         before, after = {}, {}
-        if lifecycle is not None and lifecycle != held.lifecycle:
-            authority.require_to_change(unit.session, actor, held)
-            before["lifecycle"], after["lifecycle"] = held.lifecycle, lifecycle.value
-            _change_lifecycle(unit.session, held, lifecycle)
+        if lifecycle is not None and lifecycle != locked_model.lifecycle:
+            authority.require_to_change(unit.session, actor, locked_model)
+            before["lifecycle"], after["lifecycle"] = locked_model.lifecycle, lifecycle.value
+            _change_lifecycle(unit.session, locked_model, lifecycle)
         if description is not None:
-            held.description = description
-        tags.change_on_model(unit.session, held, labels or {})
-        catalog.touch(held, event.at, revises=description is not None or lifecycle is not None)
+            locked_model.description = description
+        tags.change_on_model(unit.session, locked_model, labels or {})
+        catalog.touch(locked_model, event.at, revises=description is not None or lifecycle is not None)
         said = audit.texts(
             reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
         )
-        happening = Happening("model.edited", {"model": name}, before=before, after=after, texts=said)
-        audit.record(unit.session, held, event, happening, actor=actor)
-        return shown(unit.session, held)
+        draft = AuditEntryDraft("model.edited", {"model": name}, before=before, after=after, texts=said)
+        audit.record(unit.session, locked_model, event, draft, actor=actor)
+        return render(unit.session, locked_model)
 
 
 def delete_(
@@ -226,16 +226,16 @@ def delete_(
     protected alias is set, and *actor* may not promote.
     """
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, name)
-        unit.remember(model=held.id)
-        catalog.check_match(held, if_match)
-        catalog.await_children(unit.session, Version.model_id == held.id)
-        if held.lifecycle != Lifecycle.OPEN:
-            _refuse_if_used(unit.session, held)
-            authority.require_to_release(unit.session, actor, held, protected)
+        locked_model = catalog.lock_model(unit.session, name)
+        unit.remember(model=locked_model.id)
+        catalog.check_match(locked_model, if_match)
+        catalog.await_children(unit.session, Version.model_id == locked_model.id)
+        if locked_model.lifecycle != Lifecycle.OPEN:
+            _refuse_if_used(unit.session, locked_model)
+            authority.require_to_release(unit.session, actor, locked_model, protected)
         else:
-            authority.require_to_rename(unit.session, actor, held, protected)
-        return _mark_model(unit.session, held, "model.deleted", deleted=True, actor=actor, reason=reason)
+            authority.require_to_rename(unit.session, actor, locked_model, protected)
+        return _mark_model(unit.session, locked_model, "model.deleted", deleted=True, actor=actor, reason=reason)
 
 
 def restore(
@@ -253,27 +253,27 @@ def restore(
     back into production, or a protected alias, and *actor* may not promote.
     """
     with unit_of_work(claim) as unit:
-        held = catalog.lock_deleted_model(unit.session, name)
-        unit.remember(model=held.id)
-        catalog.check_match(held, if_match)
-        authority.require_to_rename(unit.session, actor, held, protected)
-        if _live(unit.session, held.name_key):
+        locked_model = catalog.lock_deleted_model(unit.session, name)
+        unit.remember(model=locked_model.id)
+        catalog.check_match(locked_model, if_match)
+        authority.require_to_rename(unit.session, actor, locked_model, protected)
+        if _live(unit.session, locked_model.name_key):
             raise _restore_blocked(name)
-        _refuse_rivals(unit.session, name, besides=held.id)
-        held.deleted_at = None
+        _refuse_rivals(unit.session, name, besides=locked_model.id)
+        locked_model.deleted_at = None
         try:
             unit.session.flush()  # the unique index decides between a restoration and a creation at once
         except IntegrityError as error:
             raise _restore_blocked(name) from error
-        held.next_number = catalog.next_number(unit.session, name)
+        locked_model.next_number = catalog.next_number(unit.session, name)
         return _mark_model(
             unit.session,
-            held,
+            locked_model,
             "model.restored",
             deleted=False,
             actor=actor,
             reason=reason,
-            facts={"next_number": held.next_number},
+            facts={"next_number": locked_model.next_number},
         )
 
 
@@ -284,9 +284,9 @@ def rename(
     actor: Actor,
     protected: Collection[str],
     reason: str | None = None,
-    shown: Shown[T],
+    render: Shown[T],
 ) -> T:
-    """Give the model another name; its versions, tags, aliases and history stay with it. *shown* makes the answer.
+    """Give the model another name; its versions, tags, aliases and history stay with it. *render* makes the answer.
 
     Numbering under the old name goes on where it was, should another model get it. Raises Invalid, AlreadyExists, or
     Conflict for a name under which another model has numbered versions: one number would mean two things. Raises
@@ -297,49 +297,55 @@ def rename(
         names.require(names.model_name_problem, "new_name", new_name)
         names.require(selectors.name_problem, "new_name", new_name)
     with unit_of_work() as unit:
-        held = catalog.lock_model(unit.session, name)
+        locked_model = catalog.lock_model(unit.session, name)
         if new_name == name:
-            held.revised_at = now = times.now()
+            locked_model.revised_at = now = times.now()
             unit.session.flush()  # the answer is read by a statement
-            _revise_versions(unit.session, held, now)
-            return shown(unit.session, held)
-        authority.require_to_rename(unit.session, actor, held, protected)
+            _revise_versions(unit.session, locked_model, now)
+            return render(unit.session, locked_model)
+        authority.require_to_rename(unit.session, actor, locked_model, protected)
         key = names.name_key(new_name)
-        _refuse_rivals(unit.session, new_name, besides=held.id)
-        if key != held.name_key and (used := catalog.used_before(unit.session, key, by_others_than=held.id)):
+        _refuse_rivals(unit.session, new_name, besides=locked_model.id)
+        if key != locked_model.name_key and (
+            used := catalog.used_before(unit.session, key, by_others_than=locked_model.id)
+        ):
             raise Conflict(f"versions of another model were numbered under the name {used!r}; choose a new name")
-        event = audit.begin(held)
+        event = audit.begin(locked_model)
         unit.session.add(
             FormerName(
-                model_id=held.id, name=name, name_key=held.name_key, next_number=held.next_number, ended_at=event.at
+                model_id=locked_model.id,
+                name=name,
+                name_key=locked_model.name_key,
+                next_number=locked_model.next_number,
+                ended_at=event.at,
             )
         )
-        held.name, held.name_key, held.look = new_name, key, confusables.look(new_name)
-        catalog.touch(held, event.at)
+        locked_model.name, locked_model.name_key, locked_model.look = new_name, key, confusables.look(new_name)
+        catalog.touch(locked_model, event.at)
         try:
             unit.session.flush()  # the unique index decides between two that take the name at once
         except IntegrityError as error:
             raise _name_taken(new_name) from error
-        _revise_versions(unit.session, held, event.at)
-        happening = Happening(
+        _revise_versions(unit.session, locked_model, event.at)
+        draft = AuditEntryDraft(
             "model.renamed",
             {"model": new_name},
             before={"name": name},
             after={"name": new_name},
             texts=audit.texts(reason=reason),
         )
-        audit.record(unit.session, held, event, happening, actor=actor)
-        return shown(unit.session, held)
+        audit.record(unit.session, locked_model, event, draft, actor=actor)
+        return render(unit.session, locked_model)
 
 
-def _revise_versions(session: Session, held: Model, at: datetime) -> None:
-    ours = update(Version).where(Version.model_id == held.id, Version.state != VersionState.DELETED.value)
+def _revise_versions(session: Session, model: Model, at: datetime) -> None:
+    ours = update(Version).where(Version.model_id == model.id, Version.state != VersionState.DELETED.value)
     session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
 
 
 def _mark_model(
     session: Session,
-    held: Model,
+    model: Model,
     action: str,
     *,
     deleted: bool,
@@ -347,13 +353,13 @@ def _mark_model(
     reason: str | None,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> ModelRecord:
-    _mark_deleted(session, held, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
-    return records.model_record(session, held)
+    _mark_deleted(session, model, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
+    return records.model_record(session, model)
 
 
 def _mark_deleted(
     session: Session,
-    held: Model,
+    model: Model,
     action: str,
     *,
     deleted: bool,
@@ -361,16 +367,16 @@ def _mark_deleted(
     reason: str | None,
     facts: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    event = audit.begin(held)
-    held.deleted_at = event.at if deleted else None
-    catalog.touch(held, event.at)
-    happening = Happening(action, {"model": held.name}, texts=audit.texts(reason=reason), facts=facts)
-    audit.record(session, held, event, happening, actor=actor)
+    event = audit.begin(model)
+    model.deleted_at = event.at if deleted else None
+    catalog.touch(model, event.at)
+    draft = AuditEntryDraft(action, {"model": model.name}, texts=audit.texts(reason=reason), facts=facts)
+    audit.record(session, model, event, draft, actor=actor)
 
 
 def _insert_model(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
     now = times.now()
-    held = Model(
+    model = Model(
         id=str(uuid.uuid4()),
         name=name,
         name_key=names.name_key(name),
@@ -387,13 +393,13 @@ def _insert_model(session: Session, name: str, *, actor: Actor, description: str
         updated_at=now,
         revised_at=now,
     )
-    session.add(held)
+    session.add(model)
     try:
         session.flush()  # the unique index decides between two that create the name at once
     except IntegrityError as error:
         raise _name_taken(name) from error
-    held.next_number = catalog.next_number(session, name)  # now that nobody else can number under the name
-    return held
+    model.next_number = catalog.next_number(session, name)  # now that nobody else can number under the name
+    return model
 
 
 def _name_taken(name: str) -> AlreadyExists:
@@ -412,14 +418,14 @@ def _refuse_rivals(session: Session, name: str, *, besides: str | None = None) -
     Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
     """
     audit.lock_chain(session, NAMING)
-    key, wanted = names.name_key(name), confusables.looks(name)
-    alike = or_(Model.name_key == key, Model.look.in_(wanted), Model.look.is_(None))
+    key, skeletons = names.name_key(name), confusables.looks(name)
+    alike = or_(Model.name_key == key, Model.look.in_(skeletons), Model.look.is_(None))
     rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
-    found = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
-    if any(rival.name_key == key for rival in found):
+    clashes = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
+    if any(rival.name_key == key for rival in clashes):
         raise _name_taken(name)
-    for _, other, _ in found:
-        if confusables.look(other) in wanted and confusables.mix_scripts(name, other):
+    for _, other, _ in clashes:
+        if confusables.look(other) in skeletons and confusables.mix_scripts(name, other):
             raise Conflict(
                 f"the name {name!r} looks like that of the model {other!r} but is written with other characters: "
                 f"{confusables.foreign(name + other)}. Use that model, or choose another name"
@@ -431,10 +437,10 @@ def _live(session: Session, name_key: str) -> bool:
     return session.scalars(live).first() is not None
 
 
-def _change_lifecycle(session: Session, held: Model, lifecycle: Lifecycle) -> None:
+def _change_lifecycle(session: Session, model: Model, lifecycle: Lifecycle) -> None:
     open_tenures = session.scalars(
         select(Tenure).where(
-            Tenure.model_id == held.id, Tenure.stage == Stage.PRODUCTION.value, Tenure.ended_at.is_(None)
+            Tenure.model_id == model.id, Tenure.stage == Stage.PRODUCTION.value, Tenure.ended_at.is_(None)
         )
     ).all()
     if lifecycle is Lifecycle.ENFORCED and len(open_tenures) > 1:
@@ -445,18 +451,18 @@ def _change_lifecycle(session: Session, held: Model, lifecycle: Lifecycle) -> No
         raise Conflict(f"versions {listed} hold production; archive all but one of them first")
     for tenure in open_tenures:
         tenure.exclusive = lifecycle is Lifecycle.ENFORCED
-    held.lifecycle = lifecycle.value
+    model.lifecycle = lifecycle.value
 
 
-def _refuse_if_used(session: Session, held: Model) -> None:
+def _refuse_if_used(session: Session, model: Model) -> None:
     serving: Sequence[int] = session.scalars(
         select(Version.number)
-        .where(Version.model_id == held.id, Version.stage.in_([stage.value for stage in SERVING]))
+        .where(Version.model_id == model.id, Version.stage.in_([stage.value for stage in SERVING]))
         .order_by(Version.number)
     ).all()
     if serving:
         raise InUse(f"versions {', '.join(map(str, serving))} hold staging or production; archive them first")
-    own = select(LineageNode.id).join(Version, Version.id == LineageNode.version_id).where(Version.model_id == held.id)
+    own = select(LineageNode.id).join(Version, Version.id == LineageNode.version_id).where(Version.model_id == model.id)
     derived = (
         select(Model.name, Version.number)
         .join(Version, Version.model_id == Model.id)
@@ -464,7 +470,7 @@ def _refuse_if_used(session: Session, held: Model) -> None:
         .join(LineageEdge, LineageEdge.source_id == LineageNode.id)
         .where(
             LineageEdge.target_id.in_(own),
-            Model.id != held.id,
+            Model.id != model.id,
             Model.deleted_at.is_(None),
             Version.state != VersionState.DELETED,
         )

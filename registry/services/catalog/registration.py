@@ -18,7 +18,7 @@ from registry.db.records import VersionRecord
 from registry.db.session import reading
 from registry.domain import fact_digests, manifest, names, sizes
 from registry.domain.access import SYSTEM, Actor, Permission
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.evaluations import by_metric
 from registry.domain.fact_digests import Edge, Measured
@@ -53,7 +53,7 @@ class Registered:
 
 
 def register(
-    model: str, wanted: Registration, *, actor: Actor, protected: Collection[str], claim: Claim | None = None
+    model: str, registration: Registration, *, actor: Actor, protected: Collection[str], claim: Claim | None = None
 ) -> Registered:
     """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
 
@@ -64,33 +64,39 @@ def register(
     Aliases are set when it is ready. Raises NotFound, Invalid, FactsDiffer, Forbidden for a protected alias when
     *actor* may not promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
     """
-    if not wanted.files and is_prompt(wanted.origin.source):
-        return _register_prompt(model, wanted, actor=actor, claim=claim)
-    sealed = _check_registration(wanted)
+    if not registration.files and is_prompt(registration.origin.source):
+        return _register_prompt(model, registration, actor=actor, claim=claim)
+    sealed = _check_registration(registration)
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        if not wanted.anew and (
-            twin := repetition.settle(unit.session, held, sealed.digest, wanted, actor=actor, protected=protected)
+        locked_model = catalog.lock_model(unit.session, model)
+        if not registration.anew and (
+            twin := repetition.settle(
+                unit.session, locked_model, sealed.digest, registration, actor=actor, protected=protected
+            )
         ):
-            found = Registered(False, twin.version, twin.updated)
-            unit.remember(model=held.id, number=found.version.number, created=False, updated=list(found.updated))
-            return found
-        for alias in wanted.aliases:
-            authority.require_to_point(actor, held, alias, protected)
+            existing = Registered(False, twin.version, twin.updated)
+            unit.remember(
+                model=locked_model.id, number=existing.version.number, created=False, updated=list(existing.updated)
+            )
+            return existing
+        for alias in registration.aliases:
+            authority.require_to_point(actor, locked_model, alias, protected)
         state, keys = _check_blobs(unit.session, sealed, actor)
-        event = audit.begin(held)
-        version = _insert_version(unit.session, held, wanted, sealed, state=state, event=event, actor=actor)
-        written = _describe(unit.session, held, version, wanted, sealed, event=event, actor=actor)
-        if wanted.follows:
-            unit.session.add(_refresh(version, wanted.follows, event=event, actor=actor))
-        tags.give(unit.session, version, wanted.tags)
-        left = alias_requests.ask(
-            unit.session, held, version, wanted.aliases, event=event, actor=actor, protected=protected
+        event = audit.begin(locked_model)
+        version = _insert_version(
+            unit.session, locked_model, registration, sealed, state=state, event=event, actor=actor
         )
-        if wanted.area is not None:
-            artifact_owners.release(unit.session, version, wanted.area, actor=actor, at=event.at)
-        happening = _happening(held, version, wanted, left, written | _blob_facts(keys))
-        audit.record(unit.session, held, event, happening, actor=actor, version=version)
+        written = _describe(unit.session, locked_model, version, registration, sealed, event=event, actor=actor)
+        if registration.follows:
+            unit.session.add(_refresh(version, registration.follows, event=event, actor=actor))
+        tags.give(unit.session, version, registration.tags)
+        left = alias_requests.ask(
+            unit.session, locked_model, version, registration.aliases, event=event, actor=actor, protected=protected
+        )
+        if registration.area is not None:
+            artifact_owners.release(unit.session, version, registration.area, actor=actor, at=event.at)
+        draft = _draft_entry(locked_model, version, registration, left, written | _blob_facts(keys))
+        audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
         unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
         return Registered(True, records.version_record(unit.session, version))
 
@@ -113,94 +119,96 @@ def recall(outcome: Outcome) -> Registered:
     return Registered(outcome["created"], version, outcome["updated"])
 
 
-def reserve(model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None) -> VersionRecord:
+def reserve(
+    model: str, registration: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
+) -> VersionRecord:
     """Give a version its number whose files the registry has not: unverified, for they are elsewhere.
 
     With *fetch*, the facts of an import, the version is pending until a worker has fetched its files and what is known
-    of its run; *wanted* then has no params, metrics or lineage of its own. It asks for no aliases. Raises NotFound, or
+    of its run; *registration* then has no params, metrics or lineage of its own. It asks for no aliases. Raises NotFound, or
     Invalid.
     """
-    require_sizes(wanted)
+    require_sizes(registration)
     with unit_of_work() as unit:
-        version = _reserve_version(unit.session, model, wanted, actor=actor, fetch=fetch)
+        version = _reserve_version(unit.session, model, registration, actor=actor, fetch=fetch)
         return records.version_record(unit.session, version)
 
 
-def _register_prompt(model: str, wanted: Registration, *, actor: Actor, claim: Claim | None) -> Registered:
+def _register_prompt(model: str, registration: Registration, *, actor: Actor, claim: Claim | None) -> Registered:
     """Give a prompt the next number: its text is a tag, and equal prompts are different versions.
 
     Raises NotFound, or Invalid: also for aliases, which are set afterwards, and for ``update``.
     """
-    require_sizes(wanted)
-    if wanted.aliases:
+    require_sizes(registration)
+    if registration.aliases:
         raise Invalid.field("aliases", "cannot be given with a prompt: set them when it is registered")
-    if wanted.update:
+    if registration.update:
         raise Invalid.field("update", "does not apply to a prompt: it has no files that identify it")
     with unit_of_work(claim) as unit:
-        version = _reserve_version(unit.session, model, wanted, actor=actor)
+        version = _reserve_version(unit.session, model, registration, actor=actor)
         unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
         return Registered(True, records.version_record(unit.session, version))
 
 
 def _reserve_version(
-    session: Session, model: str, wanted: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
+    session: Session, model: str, registration: Registration, *, actor: Actor, fetch: Mapping[str, Any] | None = None
 ) -> Version:
-    held = catalog.lock_model(session, model)
-    event = audit.begin(held)
+    locked_model = catalog.lock_model(session, model)
+    event = audit.begin(locked_model)
     state = VersionState.UNVERIFIED if fetch is None else VersionState.PENDING
-    version = _insert_version(session, held, wanted, None, state=state, event=event, actor=actor)
+    version = _insert_version(session, locked_model, registration, None, state=state, event=event, actor=actor)
     if fetch is None:
-        written = _describe(session, held, version, wanted, None, event=event, actor=actor)
+        written = _describe(session, locked_model, version, registration, None, event=event, actor=actor)
     else:
         written = _registration_facts(version, params={}, metrics=[], edges=[])
         session.add(_import(version, fetch, actor=actor))
-    tags.give(session, version, wanted.tags)
-    happening = _happening(held, version, wanted, {}, written)
-    audit.record(session, held, event, happening, actor=actor, version=version)
+    tags.give(session, version, registration.tags)
+    draft = _draft_entry(locked_model, version, registration, {}, written)
+    audit.record(session, locked_model, event, draft, actor=actor, version=version)
     return version
 
 
 def fill(
-    session: Session, held: Model, version: Version, wanted: Registration, *, event: audit.Event, actor: Actor
+    session: Session, model: Model, version: Version, registration: Registration, *, event: audit.Event, actor: Actor
 ) -> None:
     """Give a version that was reserved by *actor* its files and all that is known of them, under the model's lock.
 
     It is ready when every blob is verified. Raises Invalid, or BlobsMissing.
     """
-    asked = wanted.lineage.run
+    asked = registration.lineage.run
     if version.run_id and (asked is None or asked.stated_by):  # no server confirms the run: its client named it
         named = Run(MLFLOW, version.run_id, url=version.run_link)
-        wanted = replace(wanted, lineage=replace(wanted.lineage, run=named))
-    sealed = _check_registration(wanted)
+        registration = replace(registration, lineage=replace(registration.lineage, run=named))
+    sealed = _check_registration(registration)
     state, keys = _check_blobs(session, sealed, actor)
-    before, run = version.state, wanted.lineage.run
+    before, run = version.state, registration.lineage.run
     version.state = state.value
     version.manifest_digest, version.file_count, version.size = sealed.digest, len(sealed.files), sealed.size
-    version.run_key, version.lineage_digest = wanted.lineage.run_key, wanted.lineage.digest
-    version.framework = wanted.framework
-    version.signature = dict(wanted.signature) if wanted.signature is not None else None
+    version.run_key, version.lineage_digest = registration.lineage.run_key, registration.lineage.digest
+    version.framework = registration.framework
+    version.signature = dict(registration.signature) if registration.signature is not None else None
     version.run_id = version.run_id or (run.id if run else None)
-    if wanted.follows:
+    if registration.follows:
         version.run_state = RunState.UNFINISHED.value
-        session.add(_refresh(version, wanted.follows, event=event, actor=actor))
+        session.add(_refresh(version, registration.follows, event=event, actor=actor))
     catalog.touch(version, event.at)
-    written = _describe(session, held, version, wanted, sealed, event=event, actor=actor)
-    if wanted.area is not None:
-        artifact_owners.release(session, version, wanted.area, actor=actor, at=event.at)
-    happening = Happening(
+    written = _describe(session, model, version, registration, sealed, event=event, actor=actor)
+    if registration.area is not None:
+        artifact_owners.release(session, version, registration.area, actor=actor, at=event.at)
+    draft = AuditEntryDraft(
         "version.fetched",
-        versions.subject(held, version),
+        versions.subject(model, version),
         before={"state": before},
         after={"state": version.state, "files": version.file_count, "size": str(version.size)} | _run_state(version),
         digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
         texts=audit.texts(source=version.source),
         facts=written | _blob_facts(keys),
     )
-    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+    audit.record(session, model, event, draft, actor=SYSTEM, version=version)
 
 
 def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Import:
-    wanted = Import(
+    import_row = Import(
         id=str(uuid.uuid4()),
         model_id=version.model_id,
         version_id=version.id,
@@ -214,12 +222,12 @@ def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Impo
         created_by=actor.id,
         token_id=actor.token_id,
     )
-    row_seals.seal_import(wanted)
-    return wanted
+    row_seals.seal_import(import_row)
+    return import_row
 
 
 def _refresh(version: Version, followed: Followed, *, event: audit.Event, actor: Actor) -> RunRefresh:
-    wanted = RunRefresh(
+    refresh = RunRefresh(
         id=str(uuid.uuid4()),
         model_id=version.model_id,
         version_id=version.id,
@@ -231,34 +239,41 @@ def _refresh(version: Version, followed: Followed, *, event: audit.Event, actor:
         created_at=event.at,
         created_by=actor.id,
     )
-    row_seals.seal_refresh(wanted)
-    return wanted
+    row_seals.seal_refresh(refresh)
+    return refresh
 
 
 def _run_state(version: Version) -> dict[str, str]:
     return {"run_state": version.run_state} if version.run_state else {}
 
 
-def _check_registration(wanted: Registration) -> Manifest:
-    require_sizes(wanted)
-    if wanted.anew and wanted.update:
+def _check_registration(registration: Registration) -> Manifest:
+    require_sizes(registration)
+    if registration.anew and registration.update:
         raise Invalid.field("update", "adds to the existing version, and anew makes another one: send one of them")
-    for index, file in enumerate(wanted.files):
+    for index, file in enumerate(registration.files):
         if problem := paths.problem(file.path):
             raise Invalid(f"files.{index}.path: {problem}", errors={"files": {index: {"path": [problem]}}})
-    return manifest.seal(wanted.files)
+    return manifest.seal(registration.files)
 
 
-def require_sizes(wanted: Registration) -> None:
+def require_sizes(registration: Registration) -> None:
     """Raise Invalid for texts, values or names that no version can have."""
-    run = wanted.lineage.run
-    sizes.require_description(wanted.description)
-    said = (wanted.params, wanted.metrics, wanted.evaluations, wanted.signature, wanted.claimed, wanted.lineage)
-    sizes.require_facts(*said, wanted.origin, wanted.description)
-    sizes.require_metrics(by_metric(wanted.measured))
-    for key in {**(run.params if run else {}), **wanted.params}:
+    run = registration.lineage.run
+    sizes.require_description(registration.description)
+    said = (
+        registration.params,
+        registration.metrics,
+        registration.evaluations,
+        registration.signature,
+        registration.claimed,
+        registration.lineage,
+    )
+    sizes.require_facts(*said, registration.origin, registration.description)
+    sizes.require_metrics(by_metric(registration.measured))
+    for key in {**(run.params if run else {}), **registration.params}:
         names.require(names.tag_key_problem, f"params.{key}", key)
-    for alias in wanted.aliases:
+    for alias in registration.aliases:
         names.require(names.alias_problem, "aliases", alias)
 
 
@@ -267,15 +282,15 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[Vers
 
     The bytes stay until the transaction ends. Raises Invalid, or BlobsMissing.
     """
-    wanted = {file.sha256 for file in sealed.files}
-    known = artifacts.known_blobs(session, wanted, actor=actor, genuine=row_seals.genuine, locked=True)
+    digests = {file.sha256 for file in sealed.files}
+    known = artifacts.known_blobs(session, digests, actor=actor, genuine=row_seals.genuine, locked=True)
     awaited: dict[str, int] = {}
-    if lacking := wanted - known.keys():
+    if lacking := digests - known.keys():
         # Those that are being verified, and then once more: what was done in between is found among the blobs.
         awaited = artifacts.awaited_sizes(session, lacking, actor=actor, genuine=row_seals.genuine)
         known |= artifacts.known_blobs(session, lacking, actor=actor, genuine=row_seals.genuine, locked=True)
     sizes = awaited | {sha256: blob.size for sha256, blob in known.items()}
-    if missing := wanted - sizes.keys():
+    if missing := digests - sizes.keys():
         raise BlobsMissing(
             f"{len(missing)} of the files' bytes are not in the store; upload them, then register again",
             missing=sorted(missing),
@@ -284,80 +299,82 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[Vers
         if sizes[file.sha256] != file.size:
             text = f"{file.path!r} has {sizes[file.sha256]} bytes in the store, not {file.size}"
             raise Invalid.field("files", text)
-    if wanted != known.keys():
+    if digests != known.keys():
         return VersionState.PENDING, None
     return VersionState.READY, {sha256: blob.key for sha256, blob in known.items()}
 
 
 def _insert_version(
     session: Session,
-    held: Model,
-    wanted: Registration,
+    model: Model,
+    registration: Registration,
     sealed: Manifest | None,
     *,
     state: VersionState,
     event: audit.Event,
     actor: Actor,
 ) -> Version:
-    origin, run = wanted.origin, wanted.lineage.run
+    origin, run = registration.origin, registration.lineage.run
     row = {
-        "model_id": held.id,
-        "number": _next_number(session, held, wanted, actor),
+        "model_id": model.id,
+        "number": _next_number(session, model, registration, actor),
         "state": state.value,
         "stage": "none",
         "rolled_back": False,
         "manifest_digest": sealed.digest if sealed else "",
-        "run_key": wanted.lineage.run_key,
-        "lineage_digest": wanted.lineage.digest,
+        "run_key": registration.lineage.run_key,
+        "lineage_digest": registration.lineage.digest,
         "file_count": len(sealed.files) if sealed else 0,
         "size": sealed.size if sealed else 0,
-        "description": wanted.description,
-        "framework": wanted.framework,
-        "signature": dict(wanted.signature) if wanted.signature is not None else None,
+        "description": registration.description,
+        "framework": registration.framework,
+        "signature": dict(registration.signature) if registration.signature is not None else None,
         "source": origin.source,
         "location": origin.location,
         "run_id": origin.run_id or (run.id if run else None),
         "run_link": origin.run_link,
         "logged_model": origin.logged_model,
-        "run_state": RunState.UNFINISHED.value if wanted.follows else None,
+        "run_state": RunState.UNFINISHED.value if registration.follows else None,
         "row_version": 1,
         "created_at": event.at,
         "created_by": actor.id,
         "updated_at": event.at,
         "revised_at": event.at,
-        "claimed": dict(wanted.claimed) if wanted.claimed else None,
+        "claimed": dict(registration.claimed) if registration.claimed else None,
     }
     version = insert_whole(session, Version, row)
-    held.latest_number = max(version.number, held.latest_number or 0)
-    held.next_number = max(version.number + 1, held.next_number)
-    catalog.touch(held, event.at)
+    model.latest_number = max(version.number, model.latest_number or 0)
+    model.next_number = max(version.number + 1, model.next_number)
+    catalog.touch(model, event.at)
     return version
 
 
-def _next_number(session: Session, held: Model, wanted: Registration, actor: Actor) -> int:
+def _next_number(session: Session, model: Model, registration: Registration, actor: Actor) -> int:
     """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that was used."""
-    if wanted.claimed is not None or wanted.number is not None:
+    if registration.claimed is not None or registration.number is not None:
         actor.require(Permission.VERSION_IMPORT)
-    if wanted.number is None:
-        return held.next_number
-    if wanted.number < held.next_number and catalog.number_used(session, held, wanted.number):
-        raise Conflict(f"the number {wanted.number} of {held.name!r} is used up: no number ever means two versions")
-    return wanted.number
+    if registration.number is None:
+        return model.next_number
+    if registration.number < model.next_number and catalog.number_used(session, model, registration.number):
+        raise Conflict(
+            f"the number {registration.number} of {model.name!r} is used up: no number ever means two versions"
+        )
+    return registration.number
 
 
 def _describe(
     session: Session,
-    held: Model,
+    model: Model,
     version: Version,
-    wanted: Registration,
+    registration: Registration,
     sealed: Manifest | None,
     *,
     event: audit.Event,
     actor: Actor,
 ) -> dict[str, str]:
     """Insert a version's files, params, metrics and lineage; returns their digests for the audit entry."""
-    run = wanted.lineage.run
-    params = {**(run.params if run else {}), **wanted.params}
+    run = registration.lineage.run
+    params = {**(run.params if run else {}), **registration.params}
     files = [
         {"version_id": version.id, "path": file.path, "size": file.size, "sha256": file.sha256,
          "media_type": file.media_type}
@@ -369,8 +386,8 @@ def _describe(
         VersionParam,
         [{"version_id": version.id, "key": key, "value": value} for key, value in params.items()],
     )
-    metrics = versions.add_metrics(session, version, wanted.measured, event=event, actor=actor)
-    edges = recording.keep(session, held, version, wanted.lineage)
+    metrics = versions.add_metrics(session, version, registration.measured, event=event, actor=actor)
+    edges = recording.keep(session, model, version, registration.lineage)
     return _registration_facts(version, params=params, metrics=metrics, edges=edges)
 
 
@@ -389,30 +406,30 @@ def _blob_facts(keys: Mapping[str, str] | None) -> dict[str, str]:
     return {} if keys is None else {"blobs": fact_digests.blobs(keys)}
 
 
-def _happening(
-    held: Model,
+def _draft_entry(
+    model: Model,
     version: Version,
-    wanted: Registration,
+    registration: Registration,
     left: Mapping[str, int | None],
     written: Mapping[str, str],
-) -> Happening:
+) -> AuditEntryDraft:
     """*left* tells where each of the aliases pointed before."""
-    return Happening(
+    return AuditEntryDraft(
         "version.registered",
-        versions.subject(held, version),
+        versions.subject(model, version),
         before={"aliases": dict(left)} if left else {},
         after={"state": version.state, "files": version.file_count, "size": str(version.size)}
         | _run_state(version)
         | ({"aliases": dict.fromkeys(left, version.number)} if left else {})
-        | ({"requested_aliases": sorted(requested)} if (requested := wanted.aliases) and not left else {}),
+        | ({"requested_aliases": sorted(requested)} if (requested := registration.aliases) and not left else {}),
         digests=({"manifest": version.manifest_digest} if version.manifest_digest else {})
         | {"lineage": version.lineage_digest},
         texts=audit.texts(
-            description=wanted.description or None,
-            tags=json.dumps(wanted.tags, sort_keys=True) if wanted.tags else None,
-            source=wanted.origin.source,
-            location=wanted.origin.location,
-            claimed=json.dumps(wanted.claimed, sort_keys=True) if wanted.claimed else None,
+            description=registration.description or None,
+            tags=json.dumps(registration.tags, sort_keys=True) if registration.tags else None,
+            source=registration.origin.source,
+            location=registration.origin.location,
+            claimed=json.dumps(registration.claimed, sort_keys=True) if registration.claimed else None,
         ),
         facts=written,
     )

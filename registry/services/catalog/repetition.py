@@ -42,7 +42,13 @@ class Twin:
 
 
 def settle(
-    session: Session, held: Model, manifest: str, wanted: Registration, *, actor: Actor, protected: Collection[str]
+    session: Session,
+    model: Model,
+    manifest: str,
+    registration: Registration,
+    *,
+    actor: Actor,
+    protected: Collection[str],
 ) -> Twin | None:
     """Return the version that the registration means, with what ``update`` has added; None for a new one.
 
@@ -50,31 +56,31 @@ def settle(
     add what is to be added.
     """
     refused: tuple[Version, list[Difference]] | None = None
-    for version in _candidates(session, held, manifest, wanted):
+    for version in _candidates(session, model, manifest, registration):
         record = records.version_record(session, version)
-        found = _differences(session, version, record, wanted)
-        if not found:
+        changed = _differences(session, version, record, registration)
+        if not changed:
             return Twin(record)
-        if wanted.update and all(one.addable for one in found):
-            _add_facts(session, held, version, wanted, found, actor=actor, protected=protected)
-            return Twin(records.version_record(session, version), [one.fact for one in found])
-        refused = refused or (version, found)
+        if registration.update and all(one.addable for one in changed):
+            _add_facts(session, model, version, registration, changed, actor=actor, protected=protected)
+            return Twin(records.version_record(session, version), [one.fact for one in changed])
+        refused = refused or (version, changed)
     if refused is None:
         return None
-    version, found = refused
-    origin = "run" if wanted.lineage.run else "lineage"
+    version, changed = refused
+    origin = "run" if registration.lineage.run else "lineage"
     raise FactsDiffer(
-        differences.sentence(f"{held.name}:{version.number}", origin, found),
+        differences.sentence(f"{model.name}:{version.number}", origin, changed),
         version=version.number,
-        differences=[one.shown() for one in found[: differences.LISTED]],
+        differences=[one.shown() for one in changed[: differences.LISTED]],
     )
 
 
-def _candidates(session: Session, held: Model, manifest: str, wanted: Registration) -> Sequence[Version]:
-    lineage = wanted.lineage
+def _candidates(session: Session, model: Model, manifest: str, registration: Registration) -> Sequence[Version]:
+    lineage = registration.lineage
     digest = "" if lineage.run else lineage.digest  # takes its time, and is not compared with a run
-    asked = {"model": held.id, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
-    alike = _ALIKE if wanted.number is None else _ALIKE.where(Version.number == wanted.number)
+    asked = {"model": model.id, "manifest": manifest, "run": lineage.run_key, "lineage": digest}
+    alike = _ALIKE if registration.number is None else _ALIKE.where(Version.number == registration.number)
     return session.scalars(alike, asked).all()
 
 
@@ -92,31 +98,33 @@ _ALIKE = (
 )
 
 
-def _differences(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
-    origin = wanted.origin
+def _differences(
+    session: Session, version: Version, record: VersionRecord, registration: Registration
+) -> list[Difference]:
+    origin = registration.origin
     fixed = [
-        *differences.of_values("params", record.params, _params(wanted)),
-        *differences.of_value("framework", record.framework, wanted.framework),
-        *differences.of_value("signature", record.signature, wanted.signature),
-        *_since_the_first(session, version, record, wanted.lineage),
+        *differences.of_values("params", record.params, _params(registration)),
+        *differences.of_value("framework", record.framework, registration.framework),
+        *differences.of_value("signature", record.signature, registration.signature),
+        *_since_the_first(session, version, record, registration.lineage),
         *differences.of_value("source", record.source, origin.source),
         *differences.of_value("run_link", record.run_link, origin.run_link),
         *differences.of_value("logged_model", record.logged_model, origin.logged_model),
-        *differences.of_value("claimed", record.claimed, wanted.claimed),
+        *differences.of_value("claimed", record.claimed, registration.claimed),
     ]
-    return [*fixed, *_metrics(session, version, record, wanted), *_labels(session, version, record, wanted)]
+    return [*fixed, *_metrics(session, version, record, registration), *_labels(session, version, record, registration)]
 
 
 def _since_the_first(session: Session, version: Version, record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
     """Differences of the lineage. What the first snapshot of a run says is known, also after the second."""
-    found = list(_lineage_differences(record, sent))
-    if found and version.run_state in {RunState.FINISHED, RunState.ABANDONED}:
+    changed = list(_lineage_differences(record, sent))
+    if changed and version.run_state in {RunState.FINISHED, RunState.ABANDONED}:
         first = recording.first(session, version)
         kept = replace(record.lineage, run=first.get(NodeKind.RUN), code=first.get(NodeKind.CODE))
         earlier = replace(record, lineage=kept)
         then = {one.fact for one in _lineage_differences(earlier, sent)}
-        found = [one for one in found if one.fact in then]
-    yield from found
+        changed = [one for one in changed if one.fact in then]
+    yield from changed
 
 
 def _lineage_differences(record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
@@ -135,9 +143,11 @@ def _lineage_differences(record: VersionRecord, sent: Snapshot) -> Iterator[Diff
     yield from differences.of_members("parents", kept.parents, parents)
 
 
-def _metrics(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
+def _metrics(session: Session, version: Version, record: VersionRecord, registration: Registration) -> list[Difference]:
     """Values that were never measured of the version on their dataset; an earlier one than the latest is known, too."""
-    sent = [(key, one.dataset_digest, float(value)) for one in wanted.measured for key, value in one.metrics.items()]
+    sent = [
+        (key, one.dataset_digest, float(value)) for one in registration.measured for key, value in one.metrics.items()
+    ]
     on_datasets = {(one.metric, one.dataset_digest): one.value for one in record.evaluations}
     named = {key for key, _ in on_datasets}
     latest = on_datasets | {(key, None): value for key, value in record.metrics.items() if key not in named}
@@ -159,18 +169,18 @@ def _measured_fact(key: str, digest: str | None) -> str:
     return f"metrics.{key}" + (f"@{digest}" if digest else "")
 
 
-def _labels(session: Session, version: Version, record: VersionRecord, wanted: Registration) -> list[Difference]:
+def _labels(session: Session, version: Version, record: VersionRecord, registration: Registration) -> list[Difference]:
     """Description, tags and aliases: those that can be changed after the registration."""
     pointing = set(record.aliases)
-    if version.state == VersionState.PENDING and not pointing.issuperset(wanted.aliases):
+    if version.state == VersionState.PENDING and not pointing.issuperset(registration.aliases):
         pointing.update(alias_requests.waiting_for(session, version))
-    found = [
-        *differences.of_value("description", record.description or None, wanted.description, addable=True),
-        *differences.of_values("tags", record.tags, wanted.tags, addable=True),
-        *(Difference(f"aliases.{alias}", None, alias, True) for alias in wanted.aliases if alias not in pointing),
+    changed = [
+        *differences.of_value("description", record.description or None, registration.description, addable=True),
+        *differences.of_values("tags", record.tags, registration.tags, addable=True),
+        *(Difference(f"aliases.{alias}", None, alias, True) for alias in registration.aliases if alias not in pointing),
     ]
-    first = audit.first_of(session, version.id, "version.registered") if found else None
-    return [one for one in found if first is None or not _was_sent(one, first)]
+    first = audit.first_of(session, version.id, "version.registered") if changed else None
+    return [one for one in changed if first is None or not _was_sent(one, first)]
 
 
 def _was_sent(difference: Difference, first: EntryRecord) -> bool:
@@ -187,54 +197,54 @@ def _registered_tags(first: EntryRecord) -> dict[str, Any]:
     return json.loads(first.texts["tags"]) if "tags" in first.texts else {}
 
 
-def _params(wanted: Registration) -> dict[str, str]:
+def _params(registration: Registration) -> dict[str, str]:
     """The params that were sent, with those of the run."""
-    return {**getattr(wanted.lineage.run, "params", {}), **wanted.params}
+    return {**getattr(registration.lineage.run, "params", {}), **registration.params}
 
 
 def _add_facts(
     session: Session,
-    held: Model,
+    model: Model,
     version: Version,
-    wanted: Registration,
-    found: Sequence[Difference],
+    registration: Registration,
+    additions: Sequence[Difference],
     *,
     actor: Actor,
     protected: Collection[str],
 ) -> None:
     """Add to the version what may be added, each kind with its own audit entry."""
     actor.require(Permission.VERSION_EDIT)
-    new = {kind: [one for one in found if one.fact.partition(".")[0] == kind] for kind in _KINDS}
+    new = {kind: [one for one in additions if one.fact.partition(".")[0] == kind] for kind in _KINDS}
     asked = [one.fact.partition(".")[2] for one in new["aliases"]]
     for alias in asked:
-        authority.require_to_point(actor, held, alias, protected)
+        authority.require_to_point(actor, model, alias, protected)
     measured = {one.fact for one in new["metrics"]}
-    for one in wanted.measured:
+    for one in registration.measured:
         added = {
             key: value for key, value in one.metrics.items() if _measured_fact(key, one.dataset_digest) in measured
         }
         if added:
-            versions.apply_measurements(session, held, version, replace(one, metrics=added), actor=actor)
+            versions.apply_measurements(session, model, version, replace(one, metrics=added), actor=actor)
     labels = {one.fact.partition(".")[2]: one.sent for one in new["tags"]}
     waiting = version.state == VersionState.PENDING
     if labels or new["description"] or (waiting and asked):
         versions.apply_edit(
             session,
-            held,
+            model,
             version,
             actor=actor,
-            description=wanted.description if new["description"] else None,
+            description=registration.description if new["description"] else None,
             labels=labels,
             after={"requested_aliases": sorted(asked)} if waiting and asked else None,
             reason="registered again with update",
         )
     if waiting:
-        event = audit.begin(held)
-        alias_requests.ask(session, held, version, asked, event=event, actor=actor, protected=protected)
+        event = audit.begin(model)
+        alias_requests.ask(session, model, version, asked, event=event, actor=actor, protected=protected)
         return
     for alias in asked:
-        authority.require_fit(held, alias, version, protected)
-        aliases.assign(session, held, alias, version, actor=actor, reason="registered again with update")
+        authority.require_fit(model, alias, version, protected)
+        aliases.assign(session, model, alias, version, actor=actor, reason="registered again with update")
 
 
 _KINDS = ("metrics", "tags", "description", "aliases")

@@ -18,14 +18,14 @@ from registry.rules.byte_sizes import escaped
 TAGS = 100
 
 
-def change_on_model(session: Session, held: Model, labels: Mapping[str, str | None]) -> None:
+def change_on_model(session: Session, model: Model, labels: Mapping[str, str | None]) -> None:
     """Set each tag to its value; None removes it. Raises Invalid."""
-    _change(session, ModelTag, {"model_id": held.id}, labels)
+    _change(session, ModelTag, {"model_id": model.id}, labels)
 
 
-def change_on_version(session: Session, found: Version, labels: Mapping[str, str | None]) -> None:
+def change_on_version(session: Session, version: Version, labels: Mapping[str, str | None]) -> None:
     """Set each tag to its value; None removes it. Raises Invalid."""
-    _change(session, VersionTag, {"version_id": found.id}, labels)
+    _change(session, VersionTag, {"version_id": version.id}, labels)
 
 
 def give(session: Session, new: Version, labels: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ _END = (
 
 def enter(
     session: Session,
-    held: Model,
+    model: Model,
     version: Version,
     stage: Stage,
     kind: TransitionKind,
@@ -36,10 +36,10 @@ def enter(
         session.connection().execute(_END, ended)
     if stage is not Stage.NONE:
         begun = {
-            "model_id": held.id,
+            "model_id": model.id,
             "version_id": version.id,
             "stage": stage.value,
-            "exclusive": held.lifecycle == Lifecycle.ENFORCED,
+            "exclusive": model.lifecycle == Lifecycle.ENFORCED,
             "started_at": event.at,
             "started_kind": kind.value,
             "started_entry": event.uid,
@@ -48,13 +48,13 @@ def enter(
         insert_rows(session, Tenure, [begun])
     version.stage = stage.value
     catalog.touch(version, event.at)
-    catalog.touch(held, event.at)  # its view shows who holds what
+    catalog.touch(model, event.at)  # its view shows who holds what
 
 
-def others_in(session: Session, held: Model, version: Version, stage: Stage) -> Sequence[Version]:
+def others_in(session: Session, model: Model, version: Version, stage: Stage) -> Sequence[Version]:
     """The model's other versions that hold the stage, by number."""
     statement = select(Version).where(
-        Version.model_id == held.id,
+        Version.model_id == model.id,
         Version.stage == stage.value,
         Version.id != version.id,
         Version.deleted_at.is_(None),

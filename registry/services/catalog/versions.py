@@ -19,7 +19,7 @@ from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock, fact_digests, names, sizes
 from registry.domain.access import Actor
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
 from registry.domain.evaluations import Evaluation, by_metric, identified
 from registry.domain.fact_digests import Measured
@@ -36,9 +36,9 @@ from registry.services.unit_of_work import unit_of_work
 
 def describe(model: str, number: int) -> VersionRecord:
     """The version, whatever its state. Raises NotFound."""
-    found = records.version_records(look_up(records.NAMED_VERSION, model=model, number=number))
-    if found:
-        return found[0]
+    version_records = records.version_records(look_up(records.NAMED_VERSION, model=model, number=number))
+    if version_records:
+        return version_records[0]
     with reading() as session:
         catalog.model(session, model)
     raise NotFound(f"the model {model!r} has no version {number}")
@@ -54,19 +54,19 @@ def list_(
 ) -> Page[VersionRecord]:
     """The model's versions, newest first. Raises NotFound."""
     with reading() as session:
-        held = catalog.model(session, model)
+        model_row = catalog.model(session, model)
         said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
         narrowing = {name: value for name, value in said.items() if value is not None}
         statement = records.select_version_page(*narrowing)
-        found = pages.read(session, statement, {"model": held.id, **narrowing}, limit=limit).page
-        return Page(records.version_records(found.items), found.next_after)
+        page = pages.read(session, statement, {"model": model_row.id, **narrowing}, limit=limit).page
+        return Page(records.version_records(page.items), page.next_after)
 
 
 def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:
     """The version's manifest, by path. Raises NotFound."""
     with reading() as session:
-        found = catalog.any_version(session, model, number)
-        statement = select(VersionFile).where(VersionFile.version_id == found.id)
+        version = catalog.any_version(session, model, number)
+        statement = select(VersionFile).where(VersionFile.version_id == version.id)
         if after is not None:
             statement = statement.where(VersionFile.path > after[0])
         rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
@@ -78,19 +78,19 @@ def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limi
 def manifest(model: str, number: int) -> list[File]:
     """The version's whole manifest, by path. Raises NotFound."""
     with reading() as session:
-        found = catalog.any_version(session, model, number)
-        files = select(VersionFile).where(VersionFile.version_id == found.id).order_by(VersionFile.path)
+        version = catalog.any_version(session, model, number)
+        files = select(VersionFile).where(VersionFile.version_id == version.id).order_by(VersionFile.path)
         return [File(file.path, file.size, file.sha256, file.media_type) for file in session.scalars(files)]
 
 
 def metrics(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[MetricRecord]:
     """Everything ever measured of the version, oldest first. Raises NotFound."""
     with reading() as session:
-        found = catalog.any_version(session, model, number)
+        version = catalog.any_version(session, model, number)
         statement = (
             select(VersionMetric, Account.name)
             .join(Account, Account.id == VersionMetric.recorded_by)
-            .where(VersionMetric.version_id == found.id)
+            .where(VersionMetric.version_id == version.id)
         )
         if after is not None:
             statement = statement.where(VersionMetric.id > after[0])
@@ -118,20 +118,28 @@ def edit(
     """Change the description and the tags; the rest of a version is frozen. Raises PreconditionFailed."""
     sizes.require_description(description)
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        found = catalog.live_version(unit.session, held, number)
-        unit.remember(model=held.id, number=number)
-        catalog.check_match(found, if_match)
+        locked_model = catalog.lock_model(unit.session, model)
+        version = catalog.live_version(unit.session, locked_model, number)
+        unit.remember(model=locked_model.id, number=number)
+        catalog.check_match(version, if_match)
         if description is None and not labels:
-            return records.version_record(unit.session, found)  # nothing to change or to record
-        apply_edit(unit.session, held, found, actor=actor, description=description, labels=labels or {}, reason=reason)
-        return records.version_record(unit.session, found)
+            return records.version_record(unit.session, version)  # nothing to change or to record
+        apply_edit(
+            unit.session,
+            locked_model,
+            version,
+            actor=actor,
+            description=description,
+            labels=labels or {},
+            reason=reason,
+        )
+        return records.version_record(unit.session, version)
 
 
 def apply_edit(
     session: Session,
-    held: Model,
-    found: Version,
+    model: Model,
+    version: Version,
     *,
     actor: Actor,
     description: str | None = None,
@@ -140,16 +148,16 @@ def apply_edit(
     reason: str | None = None,
 ) -> None:
     """Change the description and the tags, and record it with what else the caller has changed. Raises Invalid."""
-    event = audit.begin(held)
+    event = audit.begin(model)
     if description is not None:
-        found.description = description
-    tags.change_on_version(session, found, labels)
-    catalog.touch(found, event.at, revises=description is not None)
+        version.description = description
+    tags.change_on_version(session, version, labels)
+    catalog.touch(version, event.at, revises=description is not None)
     said = audit.texts(
         reason=reason, description=description, tags=json.dumps(labels, sort_keys=True) if labels else None
     )
-    happening = Happening("version.edited", subject(held, found), after=after or {}, texts=said)
-    audit.record(session, held, event, happening, actor=actor, version=found)
+    draft = AuditEntryDraft("version.edited", subject(model, version), after=after or {}, texts=said)
+    audit.record(session, model, event, draft, actor=actor, version=version)
 
 
 def measure(
@@ -167,36 +175,36 @@ def measure(
     identifies none there.
     """
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        found = catalog.live_version(unit.session, held, number)
-        unit.remember(model=held.id, number=number)
-        catalog.check_match(found, if_match)
+        locked_model = catalog.lock_model(unit.session, model)
+        version = catalog.live_version(unit.session, locked_model, number)
+        unit.remember(model=locked_model.id, number=number)
+        catalog.check_match(version, if_match)
         if (evaluation.dataset_digest is None) != (evaluation.dataset_name is None):
-            evaluation = identified(evaluation, recording.datasets(unit.session, found))
-        apply_measurements(unit.session, held, found, evaluation, actor=actor)
-        return records.version_record(unit.session, found)
+            evaluation = identified(evaluation, recording.datasets(unit.session, version))
+        apply_measurements(unit.session, locked_model, version, evaluation, actor=actor)
+        return records.version_record(unit.session, version)
 
 
 def apply_measurements(
     session: Session,
-    held: Model,
-    found: Version,
+    model: Model,
+    version: Version,
     evaluation: Evaluation,
     *,
     actor: Actor,
 ) -> None:
     """Add measurements and record them. Raises Invalid."""
-    event = audit.begin(held)
-    require_room(session, found, evaluation)
-    measured = add_metrics(session, found, [evaluation], event=event, actor=actor)
-    catalog.touch(found, event.at)
+    event = audit.begin(model)
+    require_room(session, version, evaluation)
+    measured = add_metrics(session, version, [evaluation], event=event, actor=actor)
+    catalog.touch(version, event.at)
     after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
     if evaluation.dataset_digest is not None:
         after["dataset"] = evaluation.dataset_digest
-    happening = Happening(
-        "version.measured", subject(held, found), after=after, facts={"metrics": fact_digests.metrics(measured)}
+    draft = AuditEntryDraft(
+        "version.measured", subject(model, version), after=after, facts={"metrics": fact_digests.metrics(measured)}
     )
-    audit.record(session, held, event, happening, actor=actor, version=found)
+    audit.record(session, model, event, draft, actor=actor, version=version)
 
 
 def add_metrics(
@@ -257,22 +265,22 @@ def delete_(
     Forbidden where it holds production or has a protected alias, and *actor* may not promote.
     """
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        found = catalog.version(unit.session, held, number)
-        unit.remember(model=held.id, number=number)
-        catalog.check_match(found, if_match)
-        catalog.await_children(unit.session, Version.id == found.id)
-        if found.state == VersionState.PENDING:
-            alias_requests.forget(unit.session, found)
-        is_freed = held.lifecycle == Lifecycle.OPEN or is_prompt(found.source)
-        if is_freed and found.state != VersionState.DELETED:
-            authority.require_to_move(actor, held, found)
-            for alias in aliases.pointing_at(unit.session, found):
-                authority.require_to_point(actor, held, alias, protected)
-            return _mark_freed(unit.session, held, found, actor=actor, reason=reason)
-        _refuse_if_used(unit.session, held, found)
+        locked_model = catalog.lock_model(unit.session, model)
+        version = catalog.version(unit.session, locked_model, number)
+        unit.remember(model=locked_model.id, number=number)
+        catalog.check_match(version, if_match)
+        catalog.await_children(unit.session, Version.id == version.id)
+        if version.state == VersionState.PENDING:
+            alias_requests.forget(unit.session, version)
+        is_freed = locked_model.lifecycle == Lifecycle.OPEN or is_prompt(version.source)
+        if is_freed and version.state != VersionState.DELETED:
+            authority.require_to_move(actor, locked_model, version)
+            for alias in aliases.pointing_at(unit.session, version):
+                authority.require_to_point(actor, locked_model, alias, protected)
+            return _mark_freed(unit.session, locked_model, version, actor=actor, reason=reason)
+        _refuse_if_used(unit.session, locked_model, version)
         return _mark_version(
-            unit.session, held, found, VersionState.DELETED, "version.deleted", actor=actor, reason=reason
+            unit.session, locked_model, version, VersionState.DELETED, "version.deleted", actor=actor, reason=reason
         )
 
 
@@ -290,19 +298,19 @@ def restore(
     Raises PreconditionFailed, or Conflict if it is not deleted or was purged.
     """
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        found = catalog.version(unit.session, held, number)
-        unit.remember(model=held.id, number=number)
-        catalog.check_match(found, if_match)
-        if found.state != VersionState.DELETED:
+        locked_model = catalog.lock_model(unit.session, model)
+        version = catalog.version(unit.session, locked_model, number)
+        unit.remember(model=locked_model.id, number=number)
+        catalog.check_match(version, if_match)
+        if version.state != VersionState.DELETED:
             raise Conflict(f"version {number} of {model!r} is not deleted")
-        if found.purged_at is not None:
+        if version.purged_at is not None:
             raise Conflict(f"version {number} of {model!r} was purged; its bytes are gone for good")
         return _mark_version(
             unit.session,
-            held,
-            found,
-            _state_without(unit.session, found),
+            locked_model,
+            version,
+            _state_without(unit.session, version),
             "version.undeleted",
             actor=actor,
             reason=reason,
@@ -329,95 +337,102 @@ def purge(
     if not reason.strip():
         raise Invalid.field("reason", "must say why the bytes are given up: history will show it")
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model_ever(unit.session, model, number)
-        found = catalog.version(unit.session, held, number)
-        unit.remember(model=held.id, number=number)
-        catalog.check_match(found, if_match)
-        if found.purged_at is not None:
-            return records.version_record(unit.session, found)
-        _require_retained(held, found, None if now else retention)
-        before = {"state": found.state}
-        if found.state != VersionState.DELETED:  # its model is: it shall not come back with that
-            catalog.await_children(unit.session, Version.id == found.id)
-            _refuse_if_used(unit.session, held, found)
-        event = audit.begin(held)
-        if found.state != VersionState.DELETED:
-            found.state, found.deleted_at = VersionState.DELETED.value, event.at
-        found.purged_at = event.at
-        catalog.touch(found, event.at)
-        happening = Happening(
+        locked_model = catalog.lock_model_ever(unit.session, model, number)
+        version = catalog.version(unit.session, locked_model, number)
+        unit.remember(model=locked_model.id, number=number)
+        catalog.check_match(version, if_match)
+        if version.purged_at is not None:
+            return records.version_record(unit.session, version)
+        _require_retained(locked_model, version, None if now else retention)
+        before = {"state": version.state}
+        if version.state != VersionState.DELETED:  # its model is: it shall not come back with that
+            catalog.await_children(unit.session, Version.id == version.id)
+            _refuse_if_used(unit.session, locked_model, version)
+        event = audit.begin(locked_model)
+        if version.state != VersionState.DELETED:
+            version.state, version.deleted_at = VersionState.DELETED.value, event.at
+        version.purged_at = event.at
+        catalog.touch(version, event.at)
+        draft = AuditEntryDraft(
             "version.purged",
-            subject(held, found),
+            subject(locked_model, version),
             before=before,
-            after={"state": found.state, "files": found.file_count, "size": str(found.size)}
+            after={"state": version.state, "files": version.file_count, "size": str(version.size)}
             | ({"retention": "skipped"} if now else {}),
-            digests={"manifest": found.manifest_digest},
+            digests={"manifest": version.manifest_digest},
             texts=audit.texts(reason=reason),
         )
-        audit.record(unit.session, held, event, happening, actor=actor, version=found)
-        return records.version_record(unit.session, found)
+        audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
+        return records.version_record(unit.session, version)
 
 
-def subject(held: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
+def subject(model: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
     """How an audit entry names the versions that it is about."""
-    named = {"model": held.name, "version": version.number}
+    named = {"model": model.name, "version": version.number}
     return named | {"related_version": related.number} if related else named
 
 
 def _mark_version(
-    session: Session, held: Model, found: Version, state: VersionState, action: str, *, actor: Actor, reason: str | None
+    session: Session,
+    model: Model,
+    version: Version,
+    state: VersionState,
+    action: str,
+    *,
+    actor: Actor,
+    reason: str | None,
 ) -> VersionRecord:
-    event = audit.begin(held)
-    before, found.state = {"state": found.state}, state.value
-    found.deleted_at = event.at if state is VersionState.DELETED else None
-    catalog.touch(found, event.at)
-    held.revised_at = event.at
-    happening = Happening(
+    event = audit.begin(model)
+    before, version.state = {"state": version.state}, state.value
+    version.deleted_at = event.at if state is VersionState.DELETED else None
+    catalog.touch(version, event.at)
+    model.revised_at = event.at
+    draft = AuditEntryDraft(
         action,
-        subject(held, found),
+        subject(model, version),
         before=before,
         after={"state": state.value},
         texts=audit.texts(reason=reason),
-        facts={"blobs": fact_digests.blobs(artifacts.keys(session, found))} if state is VersionState.READY else {},
+        facts={"blobs": fact_digests.blobs(artifacts.keys(session, version))} if state is VersionState.READY else {},
     )
-    audit.record(session, held, event, happening, actor=actor, version=found)
-    return records.version_record(session, found)
+    audit.record(session, model, event, draft, actor=actor, version=version)
+    return records.version_record(session, version)
 
 
-def _mark_freed(session: Session, held: Model, found: Version, *, actor: Actor, reason: str | None) -> VersionRecord:
+def _mark_freed(session: Session, model: Model, version: Version, *, actor: Actor, reason: str | None) -> VersionRecord:
     """Delete a version that may be in use: it leaves its stage and its aliases."""
-    event, stage = audit.begin(held), Stage(found.stage)
-    left = aliases.end_all(session, held, found, event=event)
+    event, stage = audit.begin(model), Stage(version.stage)
+    left = aliases.end_all(session, model, version, event=event)
     if stage in SERVING:
-        tenures.enter(session, held, found, Stage.NONE, kind_of(stage, Stage.NONE), event)
-    before = {"state": found.state, "stage": stage.value} | aliases.pointing(left, found.number)
-    found.state, found.deleted_at = VersionState.DELETED.value, event.at
-    after = {"state": found.state, "stage": found.stage} | aliases.pointing(left, None)
-    catalog.touch(found, event.at)
-    catalog.touch(held, event.at)
-    happening = Happening(
+        tenures.enter(session, model, version, Stage.NONE, kind_of(stage, Stage.NONE), event)
+    before = {"state": version.state, "stage": stage.value} | aliases.pointing(left, version.number)
+    version.state, version.deleted_at = VersionState.DELETED.value, event.at
+    after = {"state": version.state, "stage": version.stage} | aliases.pointing(left, None)
+    catalog.touch(version, event.at)
+    catalog.touch(model, event.at)
+    draft = AuditEntryDraft(
         "version.deleted",
-        subject(held, found),
+        subject(model, version),
         before=before,
         after=after,
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, held, event, happening, actor=actor, version=found)
-    return records.version_record(session, found)
+    audit.record(session, model, event, draft, actor=actor, version=version)
+    return records.version_record(session, version)
 
 
-def _state_without(session: Session, found: Version) -> VersionState:
+def _state_without(session: Session, version: Version) -> VersionState:
     """The state of a deleted version but for its deletion."""
-    if found.state_reason is not None:
+    if version.state_reason is not None:
         return VersionState.FAILED
-    if not found.manifest_digest:
+    if not version.manifest_digest:
         return VersionState.UNVERIFIED
-    return VersionState.PENDING if artifacts.count_lacking(session, found) else VersionState.READY
+    return VersionState.PENDING if artifacts.count_lacking(session, version) else VersionState.READY
 
 
-def _require_retained(held: Model, found: Version, retention: timedelta | None) -> None:
-    name = f"{held.name}:{found.number}"
-    deleted_at = found.deleted_at or held.deleted_at
+def _require_retained(model: Model, version: Version, retention: timedelta | None) -> None:
+    name = f"{model.name}:{version.number}"
+    deleted_at = version.deleted_at or model.deleted_at
     if deleted_at is None:
         raise Conflict(f"{name} is not deleted; only deleted versions are purged: delete it first")
     if retention is not None and times.now() < deleted_at + retention:
@@ -426,16 +441,16 @@ def _require_retained(held: Model, found: Version, retention: timedelta | None) 
                        "or at once with now: true (registry version purge --now)")  # fmt: skip
 
 
-def _refuse_if_used(session: Session, held: Model, found: Version) -> None:
-    name = f"{held.name}:{found.number}"
-    if found.state == VersionState.DELETED:
+def _refuse_if_used(session: Session, model: Model, version: Version) -> None:
+    name = f"{model.name}:{version.number}"
+    if version.state == VersionState.DELETED:
         raise Deleted(f"{name} is deleted already")
-    if Stage(found.stage) in SERVING:
-        instead = "promote another over it, roll back or " if found.stage == Stage.PRODUCTION else ""
-        raise InUse(f"{name} holds {found.stage}; {instead}archive it first")
-    if pointing := aliases.pointing_at(session, found):
+    if Stage(version.stage) in SERVING:
+        instead = "promote another over it, roll back or " if version.stage == Stage.PRODUCTION else ""
+        raise InUse(f"{name} holds {version.stage}; {instead}archive it first")
+    if pointing := aliases.pointing_at(session, version):
         raise InUse(f"the aliases {', '.join(pointing)} point at {name}; move or delete them first")
-    if child := recording.child_of(session, found):
+    if child := recording.child_of(session, version):
         raise InUse(f"{child} derives from {name}; delete that version first")
 
 

@@ -52,10 +52,10 @@ def open_(model: str, number: int, *, store: Store) -> Archive:
     Raises NotFound, NotReady, Conflict when it is deleted, BlobsMissing, or Unavailable.
     """
     with reading() as session:
-        found = urls.require_readable(session, model, number)
-        statement = urls.stored_files(found).add_columns(Blob.damage).order_by(VersionFile.path)
+        version = urls.require_readable(session, model, number)
+        statement = urls.stored_files(version).add_columns(Blob.damage).order_by(VersionFile.path)
         rows = session.execute(statement).all()
-        at = found.created_at
+        at = version.created_at
     wrong = {file.sha256 for file, key, damage in rows if key is None or damage in DAMAGED}
     absent = set(store.absent_or_wrong({key: file.size for file, key, _ in rows if key}))
     if wrong := wrong | {file.sha256 for file, key, _ in rows if key in absent}:

@@ -38,8 +38,8 @@ def sign(model: str, number: int, path: str, *, store: Store, expires_in: int) -
     Raises NotFound, NotReady, or Conflict when the version or its model is deleted.
     """
     with reading() as session:
-        found = require_readable(session, model, number)
-        row = session.execute(stored_files(found).where(VersionFile.path == path)).first()
+        version = require_readable(session, model, number)
+        row = session.execute(stored_files(version).where(VersionFile.path == path)).first()
     if row is None:
         raise NotFound(f"version {number} of {model!r} has no file {path!r}")
     return _sign(row, store, expires_in)
@@ -50,8 +50,8 @@ def sign_page(
 ) -> Page[SignedFile]:
     """The version's files by path, each with its URL. Raises as :func:`sign`."""
     with reading() as session:
-        found = require_readable(session, model, number)
-        statement = stored_files(found)
+        version = require_readable(session, model, number)
+        statement = stored_files(version)
         if after is not None:
             statement = statement.where(VersionFile.path > after[0])
         rows = records.page(session, statement.order_by(VersionFile.path), by=(VersionFile.path,), limit=limit)
@@ -94,25 +94,27 @@ def require_readable(session: Session, model: str, number: int) -> Version:
     return readable(session, catalog.any_version(session, model, number), model)
 
 
-def readable(session: Session, found: Version, model: str) -> Version:
-    """*found*, a version of *model*, if its bytes may be read. Raises NotReady, or Conflict when it is deleted."""
-    number = found.number
-    if found.state == VersionState.DELETED:
-        fate = "purged; its bytes are gone" if found.purged_at else "deleted; restore it to download its files"
+def readable(session: Session, version: Version, model: str) -> Version:
+    """*version*, a version of *model*, if its bytes may be read. Raises NotReady, or Conflict when it is deleted."""
+    number = version.number
+    if version.state == VersionState.DELETED:
+        fate = "purged; its bytes are gone" if version.purged_at else "deleted; restore it to download its files"
         raise Conflict(f"version {number} of {model!r} is {fate}")
-    if found.state != VersionState.READY:
-        raise NotReady(f"version {number} of {model!r} is {found.state}; only a ready one has bytes that are verified")
-    if session.get_one(Model, found.model_id).deleted_at is not None:
+    if version.state != VersionState.READY:
+        raise NotReady(
+            f"version {number} of {model!r} is {version.state}; only a ready one has bytes that are verified"
+        )
+    if session.get_one(Model, version.model_id).deleted_at is not None:
         raise Conflict(f"the model {model!r} that had version {number} is deleted; restore it to download its files")
-    return found
+    return version
 
 
-def stored_files(found: Version) -> Rows:
+def stored_files(version: Version) -> Rows:
     """The version's files, each with the key of its object, or None for bytes that the registry has not."""
     return (
         select(VersionFile, Blob.key)
         .outerjoin(Blob, Blob.sha256 == VersionFile.sha256)
-        .where(VersionFile.version_id == found.id)
+        .where(VersionFile.version_id == version.id)
     )
 
 

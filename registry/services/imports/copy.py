@@ -105,9 +105,9 @@ class Job:
         Raises Refused, which names the files, when any that is not empty holds credentials by its name, and Beyond.
         """
         files = list(files)
-        found = {path: held for path, size in files if size != 0 and (held := credentials.by_name(path))}
-        if found and not self._allow_secrets:
-            raise Refused(credential_files.refusal(found, remedy=self.remedy))
+        kinds_by_path = {path: kind for path, size in files if size != 0 and (kind := credentials.by_name(path))}
+        if kinds_by_path and not self._allow_secrets:
+            raise Refused(credential_files.refusal(kinds_by_path, remedy=self.remedy))
         if self._bounds and sum(size or 0 for _, size in files) > self._bounds.bytes:
             raise Beyond
 
@@ -117,20 +117,20 @@ class Job:
         *files* are paths, and what gives the bytes anew each time it is called: twice for a file that the store has
         not, unless it is small. Raises what that raises, Refused, Unavailable, and what :meth:`pulse` does.
         """
-        found, small, held = list[File](), dict[File, ingest.Read](), 0
+        fetched, small, kind = list[File](), dict[File, ingest.Read](), 0
         for path, read in files:
             file, content = self._hash(path, read)
-            found.append(file)
+            fetched.append(file)
             if content is None:
                 self._bring({file: partial(self._beating, read)})
                 continue
             small[file] = partial(_chunks, content)
-            held += len(content)
-            if held > HELD_BYTES or len(small) == HELD:
+            kind += len(content)
+            if kind > HELD_BYTES or len(small) == HELD:
                 self._bring(small)
-                small, held = {}, 0
+                small, kind = {}, 0
         self._bring(small)
-        return found
+        return fetched
 
     def _hash(self, path: str, read: Read) -> tuple[File, bytes | None]:
         """Read a file; its content is None for one that is not small."""
@@ -154,9 +154,9 @@ class Job:
     def _bring(self, files: Mapping[File, ingest.Read]) -> None:
         if not files:
             return
-        wanted = {AnnouncedFile(file.sha256, file.size): read for file, read in files.items()}
+        readers = {AnnouncedFile(file.sha256, file.size): read for file, read in files.items()}
         try:
-            ingest.bring_all(wanted, owner=self.requester, store=self.store)
+            ingest.bring_all(readers, owner=self.requester, store=self.store)
         except UploadMismatch as error:
             paths = listed([file.path for file in files])
             raise Refused(f"{paths} changed while it was read: {error.detail}") from error
@@ -164,8 +164,8 @@ class Job:
         self.pulse()
 
     def _search(self, path: str, content: bytes) -> None:
-        if held := credentials.held_by(path, content):
-            raise Refused(credential_files.refusal({path: held}, remedy=self.remedy))
+        if kind := credentials.held_by(path, content):
+            raise Refused(credential_files.refusal({path: kind}, remedy=self.remedy))
 
     def take_over(self, files: Iterable[File]) -> set[str]:
         """Let the requester have those bytes that are in the store already, whole; return their digests.
@@ -191,7 +191,7 @@ class ImportJob(Job):
 
     def __init__(
         self,
-        taken: TakenImport,
+        claimed: TakenImport,
         lease: Lease[Import],
         store: Store,
         *,
@@ -199,9 +199,9 @@ class ImportJob(Job):
         requester: Actor,
         allow_secrets: bool,
     ) -> None:
-        super().__init__(taken.source, taken.facts, store, requester=requester, allow_secrets=allow_secrets)
-        self.taken, self.lease, self.model = taken, lease, model
-        self.remedy = credential_files.OPTION if taken.version_id is None else credential_files.SETTING
+        super().__init__(claimed.source, claimed.facts, store, requester=requester, allow_secrets=allow_secrets)
+        self.taken, self.lease, self.model = claimed, lease, model
+        self.remedy = credential_files.OPTION if claimed.version_id is None else credential_files.SETTING
         self._noted = time.monotonic()
 
     def pulse(self, length: int = 0) -> None:
@@ -223,9 +223,9 @@ def _chunks(content: bytes) -> Iterator[bytes]:
         yield content
 
 
-def write(session: Session, taken: TakenImport, **values: Any) -> None:
+def write(session: Session, claimed: TakenImport, **values: Any) -> None:
     """Write to an import that this worker still holds. Raises Lost."""
-    mine = update(Import).where(Import.id == taken.id, Import.lease_id == taken.lease_id)
+    mine = update(Import).where(Import.id == claimed.id, Import.lease_id == claimed.lease_id)
     done = session.execute(mine.values(**values), execution_options={"synchronize_session": False})
     if not done.rowcount:  # type: ignore[attr-defined]  # Result is a CursorResult here
         raise leases.Lost

@@ -23,7 +23,7 @@ from registry.db.queries import catalog, records
 from registry.db.records import ImportRecord
 from registry.db.session import look_up, reading, transaction
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import BlobsMissing, Conflict, Invalid, NotFound, RegistryError, Unavailable
 from registry.domain.import_documents import ImportRequest
 from registry.domain.manifest import File
@@ -54,7 +54,7 @@ IGNORED = 100  # paths of what was left out that an import lists
 
 def request(
     model: str,
-    wanted: ImportRequest,
+    import_request: ImportRequest,
     *,
     actor: Actor,
     sources: Sources,
@@ -68,25 +68,25 @@ def request(
     version comes of it. Raises Invalid for a location that is not allowed, NotFound, Conflict for a deleted model, or
     Forbidden for a protected alias when *actor* may not promote.
     """
-    if not sources.allows(wanted.source):
+    if not sources.allows(import_request.source):
         text = (
             "is not below a location that this registry may fetch from (REGISTRY_IMPORT_SOURCES); "
             "none is allowed by default"
         )
         raise Invalid.field("source", text)
     with unit_of_work(claim) as unit:
-        if wanted.create_model:
-            held, made = models.lock_or_create(unit.session, model, actor=actor, default=lifecycle)
+        if import_request.create_model:
+            locked_model, made = models.lock_or_create(unit.session, model, actor=actor, default=lifecycle)
         else:
-            held, made = catalog.lock_model(unit.session, model), False
-        for alias in wanted.registration.aliases:
-            authority.require_to_point(actor, held, alias, protected)
-        event = audit.begin(held)
+            locked_model, made = catalog.lock_model(unit.session, model), False
+        for alias in import_request.registration.aliases:
+            authority.require_to_point(actor, locked_model, alias, protected)
+        event = audit.begin(locked_model)
         row = Import(
             id=str(uuid.uuid4()),
-            model_id=held.id,
-            source=wanted.source,
-            facts=replace(wanted, create_model=made).document(),
+            model_id=locked_model.id,
+            source=import_request.source,
+            facts=replace(import_request, create_model=made).document(),
             state=ImportState.PENDING,
             files=0,
             bytes=0,
@@ -97,7 +97,9 @@ def request(
         )
         row_seals.seal_import(row)
         unit.session.add(row)
-        _record_import(unit.session, held, row, event, "import.requested", actor=actor, source=wanted.source)
+        _record_import(
+            unit.session, locked_model, row, event, "import.requested", actor=actor, source=import_request.source
+        )
         unit.remember(id=row.id)
         return _import_record(unit.session, row)
 
@@ -110,18 +112,18 @@ def recall(outcome: Outcome) -> ImportRecord:
 def describe(import_id: str) -> ImportRecord:
     """How far an import is. Raises NotFound."""
     with reading() as session:
-        found = session.get(Import, import_id, populate_existing=True)
-        if found is None:
+        import_row = session.get(Import, import_id, populate_existing=True)
+        if import_row is None:
             raise NotFound(f"there is no import {import_id}")
-        return _import_record(session, found)
+        return _import_record(session, import_row)
 
 
 def hindrance(model_id: str, number: int) -> str | None:
     """Return why the open import of a pending version was postponed or parked; None where it was not."""
     reason = func.coalesce(Import.parked_reason, Import.reason)
     of_version = select(reason).select_from(Import).join(Version, Version.id == Import.version_id)
-    found = look_up(of_version.where(Version.model_id == model_id, Version.number == number, Import.state.in_(OPEN)))
-    return next((text for (text,) in found if text), None)
+    rows = look_up(of_version.where(Version.model_id == model_id, Version.number == number, Import.state.in_(OPEN)))
+    return next((text for (text,) in rows if text), None)
 
 
 def run_next(
@@ -143,7 +145,7 @@ def run_next(
     row = leases.take(waiting, Import)
     if row is None:
         return False
-    taken = TakenImport(
+    claimed = TakenImport(
         row.id, row.lease_id, row.model_id, row.version_id, row.source, row.facts, row.created_at, row.created_by,
         frozenset(Permission(permission) for permission in row.permissions or ()), row.token_id,
     )  # fmt: skip
@@ -153,12 +155,12 @@ def run_next(
             background_jobs.park_import(lease)
         elif not _is_genuine_import(row):
             reason = "it does not bear this registry's seal: its row was changed, or written by another program"
-            _fail(taken, lease, f"{reason}; request it again")
+            _fail(claimed, lease, f"{reason}; request it again")
         else:
-            way = _way(taken, sources, make, kinds)
-            _attempt_import(taken, lease, store, way, protected, allow_secrets=allow_secrets)
+            way = _way(claimed, sources, make, kinds)
+            _attempt_import(claimed, lease, store, way, protected, allow_secrets=allow_secrets)
     except leases.Lost:
-        log.warning("import_lost", id=taken.id)
+        log.warning("import_lost", id=claimed.id)
     finally:
         lease.abandon()
     return True
@@ -169,13 +171,13 @@ def _is_genuine_import(row: Import) -> bool:
         return row_seals.is_genuine_import(session, row)
 
 
-def _way(taken: TakenImport, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
+def _way(claimed: TakenImport, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
     """How to come by the registration that an import is to lead to."""
-    if taken.version_id is None:
+    if claimed.version_id is None:
         return lambda job: import_kinds.completed(
-            make(taken.facts, import_kinds.fetch_all(job, sources, taken.source)), store=job.store
+            make(claimed.facts, import_kinds.fetch_all(job, sources, claimed.source)), store=job.store
         )
-    return kinds.get(str(taken.facts.get("kind")), _unknown)
+    return kinds.get(str(claimed.facts.get("kind")), _unknown)
 
 
 def _unknown(job: Job) -> Registration:
@@ -183,7 +185,7 @@ def _unknown(job: Job) -> Registration:
 
 
 def _attempt_import(
-    taken: TakenImport,
+    claimed: TakenImport,
     lease: Lease[Import],
     store: Store,
     way: Kind,
@@ -193,85 +195,87 @@ def _attempt_import(
 ) -> None:
     """Do it, or write down why not. Raises Lost."""
     try:
-        job = _begin_import(taken, lease, store, allow_secrets=allow_secrets)
-        wanted = way(job)
+        job = _begin_import(claimed, lease, store, allow_secrets=allow_secrets)
+        new_version = way(job)
         job.note()  # raises where another worker has begun anew meanwhile
         with reading() as session:
-            _require_token(session, taken)  # which may have been revoked while the files were fetched
-        if taken.version_id is None:
-            number = registration.register(job.model, wanted, actor=job.requester, protected=protected).version.number
+            _require_token(session, claimed)  # which may have been revoked while the files were fetched
+        if claimed.version_id is None:
+            number = registration.register(
+                job.model, new_version, actor=job.requester, protected=protected
+            ).version.number
             _finish_import(job, number)
         else:
-            number = _fill_version(job, wanted)
-        log.info("imported", id=taken.id, model=job.model, version=number, files=job.files, bytes=job.bytes,
+            number = _fill_version(job, new_version)
+        log.info("imported", id=claimed.id, model=job.model, version=number, files=job.files, bytes=job.bytes,
                  ignored=list(job.ignored)[:IGNORED])  # fmt: skip
     except (Unavailable, BlobsMissing) as error:  # missing: the collector was faster, so they are copied again
-        _come_back(taken, lease, error.detail)
+        _come_back(claimed, lease, error.detail)
     except (Refused, RegistryError) as refusal:
-        _fail(taken, lease, refusal.detail)
+        _fail(claimed, lease, refusal.detail)
     except leases.Lost:
         raise
     except Exception:
-        log.exception("import_broke", id=taken.id)
-        _come_back(taken, lease, "the registry made a mistake; its log has it under this import's id", counts=True)
+        log.exception("import_broke", id=claimed.id)
+        _come_back(claimed, lease, "the registry made a mistake; its log has it under this import's id", counts=True)
 
 
-def _require_token(session: Session, taken: TakenImport) -> None:
+def _require_token(session: Session, claimed: TakenImport) -> None:
     """Raise Conflict when the token that asked for the import was revoked."""
-    if authority.is_withdrawn(session, taken.token_id):
-        raise Conflict(f"the token {taken.token_id} that asked for it was revoked; request it again with a valid one")
+    if authority.is_withdrawn(session, claimed.token_id):
+        raise Conflict(f"the token {claimed.token_id} that asked for it was revoked; request it again with a valid one")
 
 
-def _come_back(taken: TakenImport, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
+def _come_back(claimed: TakenImport, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
     """Try again in a while, but not for ever."""
-    if times.now() - taken.created_at < GIVEN_UP_AFTER:
-        _postpone_import(taken, lease, reason, counts=counts)
+    if times.now() - claimed.created_at < GIVEN_UP_AFTER:
+        _postpone_import(claimed, lease, reason, counts=counts)
     else:
         hours = int(GIVEN_UP_AFTER.total_seconds() // 3600)
-        _fail(taken, lease, f"it could not be done within {hours} hours: {reason}")
+        _fail(claimed, lease, f"it could not be done within {hours} hours: {reason}")
 
 
-def _begin_import(taken: TakenImport, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
+def _begin_import(claimed: TakenImport, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
     """Start, or start anew.
 
     Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
     """
     with transaction() as session:
-        held = session.get_one(Model, taken.model_id, populate_existing=True)
-        if held.deleted_at is not None:
-            raise Conflict(f"the model {held.name!r} is deleted")
-        if taken.version_id is not None:
-            logs.concerning({"model": held.name, "version": _reserved(session, held, taken.version_id).number})
-        logs.concerning({"model": held.name})
-        _require_token(session, taken)
-        account = session.get_one(Account, taken.created_by, populate_existing=True)
-        copy.write(session, taken, state=ImportState.RUNNING, files=0, bytes=0)
+        model = session.get_one(Model, claimed.model_id, populate_existing=True)
+        if model.deleted_at is not None:
+            raise Conflict(f"the model {model.name!r} is deleted")
+        if claimed.version_id is not None:
+            logs.concerning({"model": model.name, "version": _reserved(session, model, claimed.version_id).number})
+        logs.concerning({"model": model.name})
+        _require_token(session, claimed)
+        account = session.get_one(Account, claimed.created_by, populate_existing=True)
+        copy.write(session, claimed, state=ImportState.RUNNING, files=0, bytes=0)
     requester = Actor(
-        account.id, account.name, ActorKind(account.kind), permissions=taken.permissions, token_id=taken.token_id
+        account.id, account.name, ActorKind(account.kind), permissions=claimed.permissions, token_id=claimed.token_id
     )
-    return ImportJob(taken, lease, store, model=held.name, requester=requester, allow_secrets=allow_secrets)
+    return ImportJob(claimed, lease, store, model=model.name, requester=requester, allow_secrets=allow_secrets)
 
 
-def _fill_version(job: ImportJob, wanted: Registration) -> int:
+def _fill_version(job: ImportJob, new_version: Registration) -> int:
     """Fill the reserved version and end its import, in one; returns its number. Raises Lost, or Conflict."""
     with transaction() as session:
-        held = _lock_model(session, job.taken)
+        locked_model = _lock_model(session, job.taken)
         done = job.lease.lock(session)
-        if held.deleted_at is not None:
-            raise Conflict(f"the model {held.name!r} is deleted")
-        version = _reserved(session, held, done.version_id or 0)
-        event = audit.begin(held)
-        registration.fill(session, held, version, wanted, event=event, actor=job.requester)
+        if locked_model.deleted_at is not None:
+            raise Conflict(f"the model {locked_model.name!r} is deleted")
+        version = _reserved(session, locked_model, done.version_id or 0)
+        event = audit.begin(locked_model)
+        registration.fill(session, locked_model, version, new_version, event=event, actor=job.requester)
         done.state, done.reason, done.number, done.finished_at = ImportState.DONE, None, version.number, event.at
         done.files, done.bytes, done.ignored, done.seal = job.files, job.bytes, _ignored(job), None
         return version.number
 
 
-def _reserved(session: Session, held: Model, version_id: int) -> Version:
+def _reserved(session: Session, model: Model, version_id: int) -> Version:
     """The version that is to be filled. Raises Conflict when it is no more."""
     version = session.get_one(Version, version_id, populate_existing=True)
     if version.manifest_digest or version.state not in {VersionState.PENDING, VersionState.UNVERIFIED}:
-        raise Conflict(f"version {version.number} of {held.name!r} is {version.state} and waits for no files")
+        raise Conflict(f"version {version.number} of {model.name!r} is {version.state} and waits for no files")
     return version
 
 
@@ -287,87 +291,87 @@ def _ignored(job: Job) -> dict[str, Any] | None:
     return {"paths": list(job.ignored)[:IGNORED], "count": len(job.ignored)} if job.ignored else None
 
 
-def _postpone_import(taken: TakenImport, lease: Lease[Import], reason: str, *, counts: bool) -> None:
+def _postpone_import(claimed: TakenImport, lease: Lease[Import], reason: str, *, counts: bool) -> None:
     """Let any worker try again in a while; until then the import tells what is in its way."""
-    log.warning("import_postponed", id=taken.id, reason=reason)
+    log.warning("import_postponed", id=claimed.id, reason=reason)
     lease.release(after=RETRY_AFTER, counts=counts)
     with transaction() as session:
-        copy.write(session, taken, reason=reason)
+        copy.write(session, claimed, reason=reason)
 
 
-def _fail(taken: TakenImport, lease: Lease[Import], reason: str) -> None:
+def _fail(claimed: TakenImport, lease: Lease[Import], reason: str) -> None:
     """End the import, and with it the version that waits for it; its reason is what MLflow's clients are told."""
-    log.warning("import_failed", id=taken.id, reason=reason)
+    log.warning("import_failed", id=claimed.id, reason=reason)
     with transaction() as session:
-        held = _lock_model(session, taken)
+        locked_model = _lock_model(session, claimed)
         failed = lease.lock(session)
-        event = audit.begin(held)
+        event = audit.begin(locked_model)
         failed.state, failed.reason, failed.finished_at, failed.seal = ImportState.FAILED, reason, event.at, None
         version = None
-        if taken.version_id and not _has_another(session, taken):
-            version = session.get_one(Version, taken.version_id, populate_existing=True)
+        if claimed.version_id and not _has_another(session, claimed):
+            version = session.get_one(Version, claimed.version_id, populate_existing=True)
         if version is not None and version.state == VersionState.PENDING and not version.manifest_digest:
-            _give_up(session, held, version, event, reason)
+            _give_up(session, locked_model, version, event, reason)
         else:
-            _record_import(session, held, failed, event, "import.failed", actor=SYSTEM, reason=reason)
-            _discard_model(session, held)
+            _record_import(session, locked_model, failed, event, "import.failed", actor=SYSTEM, reason=reason)
+            _discard_model(session, locked_model)
 
 
-def _discard_model(session: Session, held: Model) -> None:
+def _discard_model(session: Session, model: Model) -> None:
     """Delete a model that an import made, when the last of its imports has failed and it is still empty."""
-    first = select(Import.facts).where(Import.model_id == held.id).order_by(Import.created_at, Import.id).limit(1)
-    still_open = select(Import.id).where(Import.model_id == held.id, Import.state.in_(OPEN)).limit(1)
+    first = select(Import.facts).where(Import.model_id == model.id).order_by(Import.created_at, Import.id).limit(1)
+    still_open = select(Import.id).where(Import.model_id == model.id, Import.state.in_(OPEN)).limit(1)
     made = (session.scalars(first).first() or {}).get("create_model")
     if made and session.scalars(still_open).first() is None:
-        models.discard(session, held, reason="no version came of the import that made it")
+        models.discard(session, model, reason="no version came of the import that made it")
 
 
-def _has_another(session: Session, taken: TakenImport) -> bool:
+def _has_another(session: Session, claimed: TakenImport) -> bool:
     """Return whether another import is to fill the version, as where SQL added this one."""
-    others = select(Import.id).where(Import.version_id == taken.version_id, Import.id != taken.id)
+    others = select(Import.id).where(Import.version_id == claimed.version_id, Import.id != claimed.id)
     return session.scalars(others.where(Import.state.in_(OPEN)).limit(1)).first() is not None
 
 
-def _give_up(session: Session, held: Model, version: Version, event: audit.Event, reason: str) -> None:
+def _give_up(session: Session, model: Model, version: Version, event: audit.Event, reason: str) -> None:
     version.state, version.state_reason = VersionState.FAILED.value, reason
     catalog.touch(version, event.at)
-    left = alias_requests.abandon(session, held, version, event=event)
-    happening = Happening(
+    left = alias_requests.abandon(session, model, version, event=event)
+    draft = AuditEntryDraft(
         "version.failed",
-        versions.subject(held, version),
+        versions.subject(model, version),
         before={"state": VersionState.PENDING.value} | aliases.pointing(left, version.number),
         after={"state": version.state} | aliases.pointing(left, None),
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+    audit.record(session, model, event, draft, actor=SYSTEM, version=version)
 
 
-def _lock_model(session: Session, taken: TakenImport) -> Model:
-    return catalog.lock_model_by_id(session, taken.model_id)
+def _lock_model(session: Session, claimed: TakenImport) -> Model:
+    return catalog.lock_model_by_id(session, claimed.model_id)
 
 
 def _record_import(
-    session: Session, held: Model, about: Import, event: audit.Event, action: str, *, actor: Actor, **said: str
+    session: Session, model: Model, about: Import, event: audit.Event, action: str, *, actor: Actor, **said: str
 ) -> None:
-    happening = Happening(
-        action, {"model": held.name}, after={"import": about.id, "state": about.state}, texts=audit.texts(**said)
+    draft = AuditEntryDraft(
+        action, {"model": model.name}, after={"import": about.id, "state": about.state}, texts=audit.texts(**said)
     )
-    audit.record(session, held, event, happening, actor=actor)
+    audit.record(session, model, event, draft, actor=actor)
 
 
-def _import_record(session: Session, found: Import) -> ImportRecord:
+def _import_record(session: Session, import_row: Import) -> ImportRecord:
     return ImportRecord(
-        id=found.id,
-        model=session.get_one(Model, found.model_id).name,
-        source=found.source,
-        state=found.state if found.parked_at is None else JobState.PARKED,
-        reason=found.parked_reason or found.reason,
-        files=found.files,
-        bytes=found.bytes,
-        version=found.number,
-        created_at=found.created_at,
-        created_by=records.account_name(session, found.created_by),
-        finished_at=found.finished_at,
-        ignored=(found.ignored or {}).get("paths", []),
-        ignored_count=(found.ignored or {}).get("count", 0),
+        id=import_row.id,
+        model=session.get_one(Model, import_row.model_id).name,
+        source=import_row.source,
+        state=import_row.state if import_row.parked_at is None else JobState.PARKED,
+        reason=import_row.parked_reason or import_row.reason,
+        files=import_row.files,
+        bytes=import_row.bytes,
+        version=import_row.number,
+        created_at=import_row.created_at,
+        created_by=records.account_name(session, import_row.created_by),
+        finished_at=import_row.finished_at,
+        ignored=(import_row.ignored or {}).get("paths", []),
+        ignored_count=(import_row.ignored or {}).get("count", 0),
     )

@@ -67,10 +67,10 @@ def fetch_all(job: Job, sources: Sources, location: str) -> list[File]:
 
     Raises Refused, Unavailable, or Invalid for files that no version can have.
     """
-    found = sources.files(location, keep=job.keeps)
-    job.check((one.path, one.size) for one in found)
-    manifest.seal([File(one.path, 0, "") for one in found])  # what cannot be registered is not fetched either
-    return job.fetch_all((one.path, partial(sources.read, one)) for one in found)
+    source_files = sources.files(location, keep=job.keeps)
+    job.check((one.path, one.size) for one in source_files)
+    manifest.seal([File(one.path, 0, "") for one in source_files])  # what cannot be registered is not fetched either
+    return job.fetch_all((one.path, partial(sources.read, one)) for one in source_files)
 
 
 def described(
@@ -86,34 +86,38 @@ def described(
     *contents* are files that need not be read again, by their digests. The run that they name is recorded as theirs,
     where no other is known. Raises BlobsMissing or Unavailable.
     """
-    wanted, found = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store, contents)
-    if wanted.lineage.run is not None or found.run_id is None:
-        return wanted
-    named = Run("mlflow", found.run_id, stated_by=mlmodel.NAME)
-    return replace(wanted, lineage=replace(wanted.lineage, run=named))
+    registration, facts = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store, contents)
+    if registration.lineage.run is not None or facts.run_id is None:
+        return registration
+    named = Run("mlflow", facts.run_id, stated_by=mlmodel.NAME)
+    return replace(registration, lineage=replace(registration.lineage, run=named))
 
 
-def completed(wanted: Registration, *, store: Store) -> Registration:
+def completed(registration: Registration, *, store: Store) -> Registration:
     """Return the registration with the facts that its files say, where it says nothing else.
 
     Raises BlobsMissing or Unavailable.
     """
-    return _completed(wanted, store, NOTHING)[0]
+    return _completed(registration, store, NOTHING)[0]
 
 
-def _completed(wanted: Registration, store: Store, contents: Mapping[str, bytes]) -> tuple[Registration, mlmodel.Facts]:
-    by_path = {file.path: file for file in wanted.files}
-    found = mlmodel.capture(
+def _completed(
+    registration: Registration, store: Store, contents: Mapping[str, bytes]
+) -> tuple[Registration, mlmodel.Facts]:
+    by_path = {file.path: file for file in registration.files}
+    facts = mlmodel.capture(
         {path: file.sha256 for path, file in by_path.items()},
         {path: file.size for path, file in by_path.items()},
-        lambda path: _read_file(by_path[path], store) if (held := contents.get(by_path[path].sha256)) is None else held,
+        lambda path: (
+            _read_file(by_path[path], store) if (content := contents.get(by_path[path].sha256)) is None else content
+        ),
     )
-    said = wanted.lineage.environment or Environment()
-    environment = replace(said, python=said.python or found.python, lock_digest=said.lock_digest or found.lock_digest)
+    said = registration.lineage.environment or Environment()
+    environment = replace(said, python=said.python or facts.python, lock_digest=said.lock_digest or facts.lock_digest)
     whole = replace(
-        wanted,
-        framework=wanted.framework or found.framework,
-        signature=found.signature if wanted.signature is None else wanted.signature,
-        lineage=replace(wanted.lineage, environment=None if environment == Environment() else environment),
+        registration,
+        framework=registration.framework or facts.framework,
+        signature=facts.signature if registration.signature is None else registration.signature,
+        lineage=replace(registration.lineage, environment=None if environment == Environment() else environment),
     )
-    return whole, found
+    return whole, facts

@@ -23,7 +23,7 @@ from registry.db.records import VersionRecord
 from registry.db.session import reading, transaction
 from registry.domain import fact_digests
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Invalid, NotFound, RegistryError
 from registry.domain.evaluations import Evaluation
 from registry.domain.registrations import Followed, Registration
@@ -154,38 +154,38 @@ def _end_refresh(
     if known is not None:
         registration.require_sizes(known)
     with transaction() as session:
-        held = catalog.lock_model_by_id(session, row.model_id)
+        locked_model = catalog.lock_model_by_id(session, row.model_id)
         done = lease.lock(session)
         version = session.get_one(Version, done.version_id, populate_existing=True)
-        logs.concerning({"model": held.name, "version": version.number})
-        is_there = held.deleted_at is None and version.state in APPENDABLE
+        logs.concerning({"model": locked_model.name, "version": version.number})
+        is_there = locked_model.deleted_at is None and version.state in APPENDABLE
         if not is_there:
-            reason, known = f"{held.name}:{version.number} was deleted or has failed", None
+            reason, known = f"{locked_model.name}:{version.number} was deleted or has failed", None
             if version.purged_at is None and times.now() - _since(done) < GIVEN_UP_AFTER:
                 _postpone_refresh(session, done, reason)  # it may be restored
                 return
-        event = audit.begin(held)
+        event = audit.begin(locked_model)
         state = RunState.FINISHED if reason is None else RunState.ABANDONED
         done.state, done.reason, done.finished_at = (
             RefreshState.DONE if reason is None else RefreshState.ABANDONED,
             reason,
             event.at,
         )
-        if version.run_state != RunState.UNFINISHED or version.model_id != held.id:
+        if version.run_state != RunState.UNFINISHED or version.model_id != locked_model.id:
             return  # another row was to do this, or SQL wrote this one
         version.run_state = state.value
         catalog.touch(version, event.at)
         counts, written = _append(session, version, known, done, event) if known else ({}, {})
-        happening = Happening(
+        draft = AuditEntryDraft(
             "version.refreshed",
-            versions.subject(held, version),
+            versions.subject(locked_model, version),
             before={"run_state": RunState.UNFINISHED.value},
             after={"run_state": state.value, **counts},
             digests={"lineage": known.lineage.digest} if known else {},
             texts=audit.texts(reason=reason),
             facts=written,
         )
-        audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+        audit.record(session, locked_model, event, draft, actor=SYSTEM, version=version)
     log.info("run_refreshed", id=row.id, run=row.run_id, state=state.value, reason=reason)
 
 
@@ -220,7 +220,7 @@ def _unmeasured(session: Session, version: Version, known: Registration, row: Ru
     since = VersionMetric.recorded_at > row.created_at
     later = select(key, digest).distinct().where(mine, since, VersionMetric.recorded_by != SYSTEM.id)
     decided = {tuple(one) for one in records.rows(session, later)}
-    found = []
+    evaluations = []
     for one in known.measured:
         metrics = {
             name: float(number)
@@ -228,5 +228,5 @@ def _unmeasured(session: Session, version: Version, known: Registration, row: Ru
             if (name, one.dataset_digest) not in decided and (name, one.dataset_digest, float(number)) not in had
         }
         if metrics:
-            found.append(replace(one, metrics=metrics))
-    return found
+            evaluations.append(replace(one, metrics=metrics))
+    return evaluations

@@ -131,11 +131,11 @@ def _find_upstream(subject: Subject, asked: Sequence[Upstream]) -> _KnownRun:
             return _ask_upstream(subject, upstream)
         except (NotFound, Conflict, Unavailable) as refusal:
             refusals.append(refusal)
-    told = "; ".join(refusal.detail for refusal in refusals)
+    reasons = "; ".join(refusal.detail for refusal in refusals)
     for kind in (Unavailable, Conflict):
         if any(isinstance(refusal, kind) for refusal in refusals):
-            raise kind(told)
-    raise NotFound(told or "no tracking server that is configured now may have it (REGISTRY_MLFLOW_TRACKING)")
+            raise kind(reasons)
+    raise NotFound(reasons or "no tracking server that is configured now may have it (REGISTRY_MLFLOW_TRACKING)")
 
 
 def _ask_upstream(subject: Subject, upstream: Upstream) -> _KnownRun:
@@ -263,19 +263,19 @@ def _files(job: Job, known: _KnownRun) -> tuple[list[File], str | None]:
     The second value is the path in this registry's artifact area of files that were sent there.
     """
     server, roots = known.upstream.server, known.upstream.roots
-    if (held := _sent_here(job, known.location)) is not None:
-        if held.files:
-            import_kinds.take(job, held.files)
-        return list(held.files), held.area
+    if (artifact_files := _sent_here(job, known.location)) is not None:
+        if artifact_files.files:
+            import_kinds.take(job, artifact_files.files)
+        return list(artifact_files.files), artifact_files.area
     folder = _folder(known)
     try:
         if known.location.startswith("s3://") and known.upstream.has_roots:
             return import_kinds.fetch_all(job, roots, known.location), None
-        found = walk(folder, keep=job.keeps, pulse=job.pulse)
-        job.check((entry.path, entry.size) for entry in found)
+        entries = walk(folder, keep=job.keeps, pulse=job.pulse)
+        job.check((entry.path, entry.size) for entry in entries)
     except (Empty, NotFound):
         return [], None
-    return job.fetch_all((entry.path, partial(server.read, folder, entry)) for entry in found), None
+    return job.fetch_all((entry.path, partial(server.read, folder, entry)) for entry in entries), None
 
 
 def _sent_here(job: Job, location: str) -> mlflow_sources.ArtifactFiles | None:
@@ -286,10 +286,10 @@ def _sent_here(job: Job, location: str) -> mlflow_sources.ArtifactFiles | None:
     hosts = job.facts.get("hosts", ())
     if not location.startswith(("http://", "https://")) or artifact_area.path_in(location, hosts=hosts) is None:
         return None
-    held = mlflow_sources.manifest_at(location, hosts=hosts) or mlflow_sources.ArtifactFiles("", ())
-    if held.waiting:
-        raise Unavailable(f"{len(held.waiting)} files at {location} are still to be read and hashed")
-    return held
+    artifact_files = mlflow_sources.manifest_at(location, hosts=hosts) or mlflow_sources.ArtifactFiles("", ())
+    if artifact_files.waiting:
+        raise Unavailable(f"{len(artifact_files.waiting)} files at {location} are still to be read and hashed")
+    return artifact_files
 
 
 def _folder(known: _KnownRun) -> Folder:

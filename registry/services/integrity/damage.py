@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import Blob, Model, Version, VersionFile
 from registry.domain.access import SYSTEM, Actor
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.services import audit
 from registry.services.audit import row_seals
 
@@ -22,12 +22,12 @@ DAMAGED = frozenset({MISSING, CORRUPT})
 NAMED = 20
 
 
-def report(session: Session, blob: Blob, found: str) -> None:
+def report(session: Session, blob: Blob, condition: str) -> None:
     """Record that a locked blob is MISSING or CORRUPT, once for each time that this changes."""
-    if blob.damage == found:
+    if blob.damage == condition:
         return
-    before, blob.damage = blob.damage, found
-    _record_damage(session, blob, f"blob.{found}", before=before, after=found, actor=SYSTEM)
+    before, blob.damage = blob.damage, condition
+    _record_damage(session, blob, f"blob.{condition}", before=before, after=condition, actor=SYSTEM)
 
 
 def suspect(session: Session, blobs: Iterable[Blob]) -> None:
@@ -77,7 +77,7 @@ def _record_damage(
 ) -> None:
     chain = audit.lock_chain(session, STORAGE)
     event = audit.begin(chain)
-    happening = Happening(
+    draft = AuditEntryDraft(
         action,
         {},
         before={"damage": before},
@@ -85,7 +85,7 @@ def _record_damage(
         digests={"blob": f"sha256:{blob.sha256}"},
         facts=facts,
     )
-    audit.record(session, chain, event, happening, actor=actor)
+    audit.record(session, chain, event, draft, actor=actor)
 
 
 def _users(session: Session, blob: Blob) -> list[str]:

@@ -117,23 +117,23 @@ def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
         except RegistryError as error:
             answers.put((blob.sha256, error))
 
-    found: dict[str, Stat | None] = {}
+    stats: dict[str, Stat | None] = {}
     pool = ThreadPoolExecutor(max_workers=THREADS)
     try:
         for blob in blobs:
             pool.submit(ask, blob)
-        while len(found) < len(blobs):
+        while len(stats) < len(blobs):
             sha256, answer = answers.get(timeout=SILENT_SECONDS)
             if isinstance(answer, RegistryError):
                 raise answer
-            found[sha256] = answer
+            stats[sha256] = answer
     except Empty:
-        for _ in range(min(THREADS, len(blobs) - len(found))):
+        for _ in range(min(THREADS, len(blobs) - len(stats))):
             store.gave_no_answer()
         raise Unavailable(f"it has been silent for {SILENT_SECONDS:.0f} s") from None
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a request that hangs ends by the driver's own timeout
-    return found
+    return stats
 
 
 def _require_present(
@@ -167,12 +167,12 @@ def _tell(blobs: Sequence[Blob], *, note: bool) -> None:
 def _blobs_of_version(model: str, number: int) -> Sequence[Blob]:
     """The blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
     with reading() as session:
-        found = catalog.any_version(session, model, number)
-        if found.state != VersionState.READY:
+        version = catalog.any_version(session, model, number)
+        if version.state != VersionState.READY:
             return []
-        wanted = set(session.scalars(select(VersionFile.sha256).where(VersionFile.version_id == found.id)))
-        blobs = _stored(session, found)
-    if gone := wanted - {blob.sha256 for blob in blobs}:
+        digests = set(session.scalars(select(VersionFile.sha256).where(VersionFile.version_id == version.id)))
+        blobs = _stored(session, version)
+    if gone := digests - {blob.sha256 for blob in blobs}:
         raise _damaged(sorted(gone), model, number)
     return blobs
 

@@ -48,33 +48,33 @@ def scrub_next(*, store: Store, interval: timedelta) -> bool:
     ForeignStore.
     """
     store_ownership.confirm(store, within=store_ownership.RECENT)
-    taken = _take(interval)
-    if taken is None:
+    claimed = _take(interval)
+    if claimed is None:
         return False
     try:
-        found, etag = _check_object(taken, store)
-        if found is not None:
+        problem, etag = _check_object(claimed, store)
+        if problem is not None:
             store_ownership.confirm(store)
     except Unavailable as error:
-        log.warning("scrub_postponed", blob=taken.sha256, reason=error.detail)
-        _postpone_blob(taken, interval)
+        log.warning("scrub_postponed", blob=claimed.sha256, reason=error.detail)
+        _postpone_blob(claimed, interval)
         return False
     with transaction() as session:
-        current = session.get(Blob, taken.sha256, with_for_update=True, populate_existing=True)
-        if current is not None and current.key == taken.key:
-            _note(session, current, taken, found, etag)
+        current = session.get(Blob, claimed.sha256, with_for_update=True, populate_existing=True)
+        if current is not None and current.key == claimed.key:
+            _note(session, current, claimed, problem, etag)
     return True
 
 
-def _note(session: Session, blob: Blob, taken: TakenBlob, found: str | None, etag: str | None) -> None:
+def _note(session: Session, blob: Blob, claimed: TakenBlob, problem: str | None, etag: str | None) -> None:
     """Write down what was found wrong with a locked blob, or that it is whole."""
-    if found == MISSING and taken.damage in {None, SUSPECT}:
+    if problem == MISSING and claimed.damage in {None, SUSPECT}:
         log.warning("blob_absent", blob=blob.sha256, key=blob.key)
         if blob.damage in {None, SUSPECT}:
             blob.damage = ABSENT
-    elif found is not None:
-        log.error("blob_damaged", blob=blob.sha256, damage=found, key=blob.key)
-        damage.report(session, blob, found)
+    elif problem is not None:
+        log.error("blob_damaged", blob=blob.sha256, damage=problem, key=blob.key)
+        damage.report(session, blob, problem)
     elif blob.damage is not None:
         was_missing = blob.damage == MISSING
         damage.repair(session, blob, key=blob.key, etag=etag, actor=SYSTEM)
@@ -124,19 +124,19 @@ def _first(session: Session, condition: ColumnElement[bool], before: datetime) -
     return session.scalars(locked).first()
 
 
-def _check_object(taken: TakenBlob, store: Store) -> tuple[str | None, str | None]:
+def _check_object(claimed: TakenBlob, store: Store) -> tuple[str | None, str | None]:
     """What is wrong with the blob's object, and the store's mark of it. Raises Unavailable."""
-    stat = store.stat(taken.key)
+    stat = store.stat(claimed.key)
     if stat is None:
         return MISSING, None
     try:
-        found = store.confirmed_digest(taken.key, sha256=taken.sha256, stat=stat, pulse=_beating(taken))
+        digest = store.confirmed_digest(claimed.key, sha256=claimed.sha256, stat=stat, pulse=_beating(claimed))
     except BlobsMissing:
         return MISSING, None
-    return (None if found == (taken.sha256, taken.size) else CORRUPT), stat.etag
+    return (None if digest == (claimed.sha256, claimed.size) else CORRUPT), stat.etag
 
 
-def _beating(taken: TakenBlob) -> Callable[[int], None]:
+def _beating(claimed: TakenBlob) -> Callable[[int], None]:
     """As the reading of a large object goes on, see to it that no other worker begins to read it too."""
     last = time.monotonic()
 
@@ -144,17 +144,17 @@ def _beating(taken: TakenBlob) -> Callable[[int], None]:
         nonlocal last
         if time.monotonic() - last >= BEAT:
             with transaction() as session:
-                looked = update(Blob).where(Blob.sha256 == taken.sha256)
+                looked = update(Blob).where(Blob.sha256 == claimed.sha256)
                 session.execute(looked.values(checked_at=leases.now(session)))
             last = time.monotonic()
 
     return beat
 
 
-def _postpone_blob(taken: TakenBlob, interval: timedelta) -> None:
+def _postpone_blob(claimed: TakenBlob, interval: timedelta) -> None:
     """Let it be read after a while, and not only when its time comes again. A suspect's comes soon anyway."""
     with transaction() as session:
-        sure = update(Blob).where(Blob.sha256 == taken.sha256, Blob.damage.is_distinct_from(SUSPECT))
+        sure = update(Blob).where(Blob.sha256 == claimed.sha256, Blob.damage.is_distinct_from(SUSPECT))
         session.execute(sure.values(checked_at=leases.now(session) - interval + AGAIN))
 
 

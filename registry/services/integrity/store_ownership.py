@@ -24,7 +24,7 @@ from registry.db.models import Artifact, AuditEntry, Blob, Registry, Stray, Uplo
 from registry.db.session import reading, transaction
 from registry.domain import clock, ownership
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, ForeignStore, StoreDenied, Unavailable
 from registry.domain.ownership import Identity
 from registry.domain.states import UploadState
@@ -82,13 +82,13 @@ def examine(store: Store) -> OwnershipFinding:
     content = store.identity()
     with reading() as session:
         own = _own(session)
-        found, problem = _compared(session, own, content)
+        identity, problem = _compared(session, own, content)
     if content is None:
         finding = _unclaimed(store, own)
     elif problem is None:
-        finding = OwnershipFinding(OwnershipState.OWN, "the store belongs to this registry", own, found)
+        finding = OwnershipFinding(OwnershipState.OWN, "the store belongs to this registry", own, identity)
     else:
-        finding = OwnershipFinding(OwnershipState.FOREIGN, problem, own, found)
+        finding = OwnershipFinding(OwnershipState.FOREIGN, problem, own, identity)
     foreign = finding.detail if finding.state is OwnershipState.FOREIGN else None
     store.standing = StoreStanding(time.monotonic(), finding.state is OwnershipState.OWN, foreign)
     return finding
@@ -178,13 +178,13 @@ def _compared(session: Session, own: Identity, content: bytes | None) -> tuple[I
     if content is None:
         return None, None
     try:
-        found = ownership.parse(content)
+        identity = ownership.parse(content)
     except ValueError as error:
         reason = "a proxy, or another server, may answer in place of the store"
         return None, f"the object registry-id in the store is none of a registry ({error}): {reason}"
-    entry = select(AuditEntry.id).where(AuditEntry.uid == found.entry)
-    has_entry = found.entry is None or session.scalars(entry).first() is not None
-    return found, ownership.problem(own, found, has_entry=has_entry)
+    entry = select(AuditEntry.id).where(AuditEntry.uid == identity.entry)
+    has_entry = identity.entry is None or session.scalars(entry).first() is not None
+    return identity, ownership.problem(own, identity, has_entry=has_entry)
 
 
 def _unclaimed(store: Store, own: Identity) -> OwnershipFinding:
@@ -213,13 +213,13 @@ def _known_keys() -> Sequence[str]:
     """Some of the objects that the database refers to: blobs, else what has arrived and waits to be verified."""
     with reading() as session:
         blobs = select(Blob.key).order_by(Blob.sha256).limit(SAMPLE)
-        found = list(session.scalars(blobs))
-        if not found:
-            found = [key for key in session.scalars(select(Artifact.object).limit(SAMPLE)) if key]
-        if not found:
+        keys = list(session.scalars(blobs))
+        if not keys:
+            keys = [key for key in session.scalars(select(Artifact.object).limit(SAMPLE)) if key]
+        if not keys:
             arrived = select(Upload.key).where(Upload.state == UploadState.UPLOADED).limit(SAMPLE)
-            found = list(session.scalars(arrived))
-    return found
+            keys = list(session.scalars(arrived))
+    return keys
 
 
 def _absent_keys(store: Store, keys: Sequence[str]) -> list[str]:
@@ -229,7 +229,7 @@ def _absent_keys(store: Store, keys: Sequence[str]) -> list[str]:
 
 def _census(store: Store) -> tuple[int, int]:
     """Count the first objects in the store, and those among them that the database does not refer to."""
-    keys = [found.key for found in islice(store.objects(), SAMPLE * 20)]
+    keys = [entry.key for entry in islice(store.objects(), SAMPLE * 20)]
     with reading() as session:
         known = set(session.scalars(select(Blob.key).where(Blob.key.in_(keys))))
         known |= set(session.scalars(select(Upload.key).where(Upload.key.in_(keys))))
@@ -241,16 +241,16 @@ def _record_adoption(before: OwnershipFinding) -> None:
         chain = audit.lock_chain(session, STORAGE)
         event = audit.begin(chain)
         restart_grace(session)
-        told = {"registry": before.found.registry, "epoch": before.found.epoch} if before.found else {}
+        previous = {"registry": before.found.registry, "epoch": before.found.epoch} if before.found else {}
         after = {"registry": before.own.registry, "epoch": before.own.epoch}
         session.flush()  # the entry below is the transaction's last act
-        audit.record(session, chain, event, Happening("store.adopted", {}, before=told, after=after), actor=SYSTEM)
+        audit.record(session, chain, event, AuditEntryDraft("store.adopted", {}, before=previous, after=after), actor=SYSTEM)
 
 
 def _renew(store: Store, finding: OwnershipFinding, *, at_once: bool) -> None:
     """Write a later entry's id to the store, now and then or *at_once*."""
-    found, own = finding.found, finding.own
-    if found is None or found.entry == own.entry:
+    identity, own = finding.found, finding.own
+    if identity is None or identity.entry == own.entry:
         return
-    if at_once or found.entry is None or abs(own.written_at - found.written_at) >= RENEWED_AFTER:
+    if at_once or identity.entry is None or abs(own.written_at - identity.written_at) >= RENEWED_AFTER:
         store.claim(own.dump(), replace=True)

@@ -24,19 +24,19 @@ from registry.domain.states import VersionState
 def trace(model: str, number: int) -> VersionRecord:
     """The version with its lineage. Raises NotFound."""
     with reading() as session:
-        found = catalog.any_version(session, model, number)
-        return records.version_record(session, found)
+        version = catalog.any_version(session, model, number)
+        return records.version_record(session, version)
 
 
-def keep(session: Session, held: Model, version: Version, snapshot: Snapshot) -> list[Edge]:
+def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -> list[Edge]:
     """Store the snapshot around a new version; returns its edges. Raises Invalid when a parent is not there."""
     parents = _parent_nodes(session, snapshot.parents)  # before there is a node of its own: nobody is his own parent
-    found = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
+    keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    rows[own] = {"name": f"{held.name}:{version.number}", "attributes": {}, "version_id": version.id}
-    ids = _keep_found(session, rows, found, at=at)
-    edges = [(ids[pair], node.edge.value, node.role, pair) for pair, node in found]
+    rows[own] = {"name": f"{model.name}:{version.number}", "attributes": {}, "version_id": version.id}
+    ids = _keep_found(session, rows, keyed_nodes, at=at)
+    edges = [(ids[pair], node.edge.value, node.role, pair) for pair, node in keyed_nodes]
     edges += [(node_id, EdgeKind.DERIVED_FROM.value, "", (NodeKind.VERSION.value, key)) for node_id, key in parents]
     edges = list(dict.fromkeys(edges))
     drawn = [
@@ -53,11 +53,11 @@ def extend(session: Session, version: Version, snapshot: Snapshot, *, at: dateti
     statement = select(LineageEdge.kind, LineageEdge.role, LineageNode.kind, LineageNode.key)
     statement = statement.join(LineageNode, LineageNode.id == LineageEdge.target_id)
     edges: list[Edge] = [tuple(row) for row in records.rows(session, statement.where(LineageEdge.source_id == own))]
-    found = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
-    found = [(pair, node) for pair, node in found if (node.edge.value, node.role, *pair) not in edges]
-    if found:
-        ids = _keep_found(session, {}, found, at=at)
-        new = list(dict.fromkeys((node.edge.value, node.role, *pair) for pair, node in found))
+    keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
+    keyed_nodes = [(pair, node) for pair, node in keyed_nodes if (node.edge.value, node.role, *pair) not in edges]
+    if keyed_nodes:
+        ids = _keep_found(session, {}, keyed_nodes, at=at)
+        new = list(dict.fromkeys((node.edge.value, node.role, *pair) for pair, node in keyed_nodes))
         drawn = [
             {"source_id": own, "target_id": ids[kind, key], "kind": edge, "role": role, "created_at": at}
             for edge, role, kind, key in new
@@ -83,36 +83,42 @@ def first(session: Session, version: Version) -> dict[str, Mapping[str, Any]]:
 def _keep_found(
     session: Session,
     others: Mapping[tuple[str, str], Mapping[str, Any]],
-    found: Sequence[tuple[tuple[str, str], Node]],
+    keyed_nodes: Sequence[tuple[tuple[str, str], Node]],
     *,
     at: datetime,
 ) -> dict[tuple[str, str], int]:
-    """Store the *found* nodes with their digests, and the *others*; returns the ids of all by kind and key."""
-    made = {pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in found}
+    """Store the *keyed_nodes* nodes with their digests, and the *others*; returns the ids of all by kind and key."""
+    made = {
+        pair: {"name": node.name, "attributes": dict(node.attributes), "version_id": None} for pair, node in keyed_nodes
+    }
     ids = _keep_nodes(session, {**others, **made}, at=at)
-    digests = sorted({(ids[pair], digest) for pair, node in found for digest in node.digests})
+    digests = sorted({(ids[pair], digest) for pair, node in keyed_nodes for digest in node.digests})
     found_by = [{"node_id": node_id, "digest": digest} for node_id, digest in digests]
     insert_missing(session, LineageDigest, found_by, key=["node_id", "digest"])
     return ids
 
 
 def _keep_nodes(
-    session: Session, wanted: Mapping[tuple[str, str], Mapping[str, Any]], *, at: datetime
+    session: Session, nodes_by_key: Mapping[tuple[str, str], Mapping[str, Any]], *, at: datetime
 ) -> dict[tuple[str, str], int]:
     """The ids of all of them, by kind and key; those that are there already keep theirs."""
-    rows = [{"kind": kind, "key": key, "created_at": at, **wanted[kind, key]} for kind, key in sorted(wanted)]
+    rows = [
+        {"kind": kind, "key": key, "created_at": at, **nodes_by_key[kind, key]} for kind, key in sorted(nodes_by_key)
+    ]
     columns = (LineageNode.kind, LineageNode.key, LineageNode.id)
     new = insert_missing_returning(session, LineageNode, rows, columns, key=["kind", "key"])
     ids = {(kind, key): node_id for kind, key, node_id in new}
-    if known := sorted(wanted.keys() - ids.keys()):
-        found = records.rows(session, select(*columns).where(tuple_(LineageNode.kind, LineageNode.key).in_(known)))
-        ids |= {(kind, key): node_id for kind, key, node_id in found}
+    if known := sorted(nodes_by_key.keys() - ids.keys()):
+        existing_rows = records.rows(
+            session, select(*columns).where(tuple_(LineageNode.kind, LineageNode.key).in_(known))
+        )
+        ids |= {(kind, key): node_id for kind, key, node_id in existing_rows}
     return ids
 
 
 def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int, str]]:
     """Return the id and the key of each parent's node."""
-    found = []
+    parent_nodes = []
     for index, parent in enumerate(parents):
         statement = (
             select(LineageNode.id, LineageNode.key)
@@ -131,8 +137,8 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int
         if node is None:
             text = f"there is no version {parent.model}:{parent.version}"
             raise Invalid(f"parents: {text}", errors={"parents": {index: [text]}})
-        found.append((node.id, node.key))
-    return found
+        parent_nodes.append((node.id, node.key))
+    return parent_nodes
 
 
 def datasets(session: Session, version: Version) -> list[tuple[str, Sequence[str]]]:

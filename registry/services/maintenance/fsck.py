@@ -106,15 +106,15 @@ def _check_blobs(store: Store, *, deep: bool, mark: bool) -> Iterator[Finding]:
     while True:
         with reading() as session:
             page = select(Blob).where(Blob.sha256 > after).order_by(Blob.sha256).limit(BATCH)
-            found = session.scalars(page.execution_options(populate_existing=True)).all()
-        for blob, finding in _compare(found, store, deep=deep, mark=mark):
+            blobs = session.scalars(page.execution_options(populate_existing=True)).all()
+        for blob, finding in _compare(blobs, store, deep=deep, mark=mark):
             if _is_current(blob):
                 if mark and finding.harm:
                     _mark_suspect(blob)
                 yield finding
-        if len(found) < BATCH:
+        if len(blobs) < BATCH:
             return
-        after = found[-1].sha256
+        after = blobs[-1].sha256
 
 
 def _mark_suspect(blob: Blob) -> None:

@@ -25,7 +25,7 @@ from registry.db.models import Artifact, Blob, Stray, Upload
 from registry.db.queries import artifacts
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM, Actor
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import StoreDenied, Unavailable
 from registry.domain.states import UploadState
 from registry.services import audit, leases
@@ -81,10 +81,10 @@ def collect(
     yield from _strays(store, grace, actor, dry_run=dry_run, unseen=unseen)
 
 
-def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
+def unknown(session: Session, objects: Iterable[Found]) -> list[Found]:
     """Those of the objects and unfinished uploads that no row knows."""
-    found = list(found)
-    keys = [key for key, _, _ in found]
+    objects = list(objects)
+    keys = [key for key, _, _ in objects]
     unfinished = Upload.state.in_([UploadState.PENDING, UploadState.UPLOADED])
     live = select(Upload.key, Upload.handle).where(Upload.key.in_(keys), unfinished)
     handles = dict(session.execute(live).all())
@@ -92,7 +92,7 @@ def unknown(session: Session, found: Iterable[Found]) -> list[Found]:
     named |= set(session.scalars(select(Artifact.object).where(Artifact.object.in_(keys))))
     return [
         (key, handle, size)
-        for key, handle, size in found
+        for key, handle, size in objects
         if (handles.get(key) != handle if handle else key not in named and key not in handles)
     ]
 
@@ -102,16 +102,16 @@ def stored(store: Store, *, unseen: Callable[[str], None]) -> Iterator[list[Foun
 
     Where the store refuses a listing, *unseen* is called with the reason.
     """
-    objects = ((found.key, "", found.size) for found in store.objects())
-    unfinished = ((found.key, found.handle, 0) for found in store.unfinished())
+    objects = ((entry.key, "", entry.size) for entry in store.objects())
+    unfinished = ((entry.key, entry.handle, 0) for entry in store.unfinished())
     walk = chain(_seen(objects, unseen), _seen(unfinished, unseen))
     while some := list(islice(walk, BATCH)):
         yield some
 
 
-def _seen(found: Iterator[Found], unseen: Callable[[str], None]) -> Iterator[Found]:
+def _seen(objects: Iterator[Found], unseen: Callable[[str], None]) -> Iterator[Found]:
     try:
-        yield from found
+        yield from objects
     except StoreDenied as denied:
         unseen(denied.detail)
 
@@ -193,16 +193,16 @@ def _strays(
 
 
 def _collect_strays(
-    found: list[Found], store: Store, grace: timedelta, actor: Actor, *, dry_run: bool
+    objects: list[Found], store: Store, grace: timedelta, actor: Actor, *, dry_run: bool
 ) -> Iterator[Waste]:
     with reading() as session:
         moment = leases.now(session)
-        strays = unknown(session, found)
-        marks = select(Stray.key, Stray.handle, Stray.found_at).where(Stray.key.in_([key for key, _, _ in found]))
+        strays = unknown(session, objects)
+        marks = select(Stray.key, Stray.handle, Stray.found_at).where(Stray.key.in_([key for key, _, _ in objects]))
         since = {(key, handle): found_at for key, handle, found_at in session.execute(marks)}
     if not dry_run:
         _note([stray for stray in strays if stray[:2] not in since], at=moment)
-        _forget({known[:2] for known in found if known[:2] in since} - {stray[:2] for stray in strays})
+        _forget({known[:2] for known in objects if known[:2] in since} - {stray[:2] for stray in strays})
     for key, handle, size in strays:
         ripe = since.get((key, handle), moment) <= moment - grace
         deleted = ripe and (dry_run or _delete_stray(key, handle, size, moment - grace, store, actor))
@@ -295,7 +295,5 @@ def _record_deletion(
 ) -> None:
     storage = audit.lock_chain(session, STORAGE)
     event = audit.begin(storage)
-    happening = Happening(
-        action, {}, before={"key": key, "size": str(size)}, digests={"blob": digest} if digest else {}
-    )
-    audit.record(session, storage, event, happening, actor=actor)
+    draft = AuditEntryDraft(action, {}, before={"key": key, "size": str(size)}, digests={"blob": digest} if digest else {})
+    audit.record(session, storage, event, draft, actor=actor)

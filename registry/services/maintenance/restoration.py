@@ -17,7 +17,7 @@ from registry.db.models import AliasTenure, AuditEntry, Blob, FormerName, Model,
 from registry.db.queries.catalog import RENUMBERED
 from registry.db.session import reading, transaction
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.services import audit, leases
 from registry.services.integrity import store_ownership
 
@@ -53,8 +53,8 @@ def begin_epoch(*, keep_tokens: bool, skip: int = SKIPPED, backup: str | None = 
         row.first_number += skip
         after = {"epoch": row.epoch, "first_number": row.first_number, "skipped": skip, "tokens_kept": keep_tokens}
         digests = {"backup": f"sha256:{backup}"} if backup else {}
-        happening = Happening("registry.restored", {}, before=before, after=after, digests=digests)
-        audit.record(session, chain, event, happening, actor=SYSTEM, position=position)
+        draft = AuditEntryDraft("registry.restored", {}, before=before, after=after, digests=digests)
+        audit.record(session, chain, event, draft, actor=SYSTEM, position=position)
         models = _renumber(session, skip)
         tokens = 0 if keep_tokens else _revoke_tokens(session)
         _skip_row_versions(session, skip)
@@ -108,10 +108,10 @@ def _renumber(session: Session, skip: int) -> int:
         before = {"next_number": model.next_number}
         model.next_number += skip
         after = {"next_number": model.next_number}
-        happening = Happening(
+        draft = AuditEntryDraft(
             RENUMBERED, {"model": model.name}, before=before, after=after, texts=audit.texts(reason=REASON)
         )
-        audit.record(session, model, event, happening, actor=SYSTEM)
+        audit.record(session, model, event, draft, actor=SYSTEM)
         session.expunge(model)
     return len(ids)
 
@@ -119,13 +119,13 @@ def _renumber(session: Session, skip: int) -> int:
 def _revoke_tokens(session: Session) -> int:
     chain = audit.lock_chain(session, audit.AUTH)
     valid = select(Token).where(Token.revoked_at.is_(None), Token.expires_at > leases.now(session)).order_by(Token.id)
-    found = session.scalars(valid.execution_options(populate_existing=True)).all()
-    for token in found:
+    tokens = session.scalars(valid.execution_options(populate_existing=True)).all()
+    for token in tokens:
         event = audit.begin(chain)
         token.revoked_at = event.at
-        happening = Happening("token.revoked", {"token": token.id}, texts=audit.texts(reason=REASON))
-        audit.record(session, chain, event, happening, actor=SYSTEM)
-    return len(found)
+        draft = AuditEntryDraft("token.revoked", {"token": token.id}, texts=audit.texts(reason=REASON))
+        audit.record(session, chain, event, draft, actor=SYSTEM)
+    return len(tokens)
 
 
 def _skip_row_versions(session: Session, skip: int) -> None:

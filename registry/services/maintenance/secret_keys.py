@@ -17,7 +17,7 @@ from registry.db.models import AuditEntry, Registry, Token
 from registry.db.session import reading, transaction
 from registry.domain import clock
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, SecretKeyMismatch, Unavailable
 from registry.domain.replay.restorations import KEY_REPLACED, KEY_ROTATED
 from registry.domain.secret_keys import KeyStanding, standing
@@ -66,17 +66,17 @@ def confirm() -> None:
     own = _own()
     with reading() as session:
         recorded = _recorded(session)
-        found = standing(recorded, own.fingerprints)
-        if found is KeyStanding.FIRST and not _sealed_the_latest_entry(session):
+        result = standing(recorded, own.fingerprints)
+        if result is KeyStanding.FIRST and not _sealed_the_latest_entry(session):
             raise SecretKeyMismatch(
                 "REGISTRY_SECRET_KEY is another key than the one that this database's audit log was sealed with last. "
                 f"{FIX}"
             )
-    if found is KeyStanding.FOREIGN:
+    if result is KeyStanding.FOREIGN:
         raise _mismatch(recorded, own)
-    if found is KeyStanding.SUPERSEDED:
+    if result is KeyStanding.SUPERSEDED:
         log.warning("secret_key_superseded", key=own.fingerprints[0], current=recorded[0])
-    if found in {KeyStanding.FIRST, KeyStanding.NEXT}:
+    if result in {KeyStanding.FIRST, KeyStanding.NEXT}:
         try:
             _record_keys(own)
         except SecretKeyMismatch:
@@ -140,8 +140,8 @@ def older_tokens() -> OlderTokens:
 
 
 def _own() -> Keys:
-    found: Keys = current_app.extensions[_EXTENSION]
-    return found
+    keys: Keys = current_app.extensions[_EXTENSION]
+    return keys
 
 
 def _mismatch(recorded: Sequence[str], own: Keys) -> SecretKeyMismatch:
@@ -187,27 +187,27 @@ def _write(
     chain = audit.lock_chain(session, audit.REGISTRY)
     event = audit.begin(chain)
     row.secret_keys = [key, *(one for one in recorded if one != key)]
-    happening = Happening(
+    draft = AuditEntryDraft(
         action,
         {},
         before={"secret_keys": recorded},
         after={"secret_keys": row.secret_keys},
         texts=audit.texts(reason=reason),
     )
-    audit.record(session, chain, event, happening, actor=SYSTEM)
+    audit.record(session, chain, event, draft, actor=SYSTEM)
 
 
-def described(found: OlderTokens) -> tuple[str, str]:
+def described(situation: OlderTokens) -> tuple[str, str]:
     """Return what an operator is to know of the older tokens, and what to do; both empty when there are none."""
-    if found.unknown:
+    if situation.unknown:
         return (
-            f"{found.unknown} valid tokens were issued with a key that is neither the current nor a previous one: they "
+            f"{situation.unknown} valid tokens were issued with a key that is neither the current nor a previous one: they "
             "are refused",
             "Set that key in REGISTRY_SECRET_KEY_PREVIOUS, or revoke the tokens.",
         )
-    if found.count and found.until:
+    if situation.count and situation.until:
         return (
-            f"{found.count} valid tokens were issued with a previous key, the last expires {clock.wire(found.until)}",
+            f"{situation.count} valid tokens were issued with a previous key, the last expires {clock.wire(situation.until)}",
             "Keep REGISTRY_SECRET_KEY_PREVIOUS until then, or replace the tokens.",
         )
     return "", ""

@@ -77,24 +77,24 @@ def examine(
 
     *protected* are the aliases that the settings protect in every model.
     """
-    found = health.examination(store, upstreams)
-    if found["database"].ok:
-        found |= engine(pool_size=pool_size, processes=processes, path=path)
+    checks = health.examination(store, upstreams)
+    if checks["database"].ok:
+        checks |= engine(pool_size=pool_size, processes=processes, path=path)
     elif reason := unreachable():
-        found["database"] = replace(found["database"], detail=reason)
-    if found["migrations"].ok:
-        found |= {
+        checks["database"] = replace(checks["database"], detail=reason)
+    if checks["migrations"].ok:
+        checks |= {
             "workers": workers(own=own),
             "times": entry_times(),
             "aliases": protected_aliases(protected),
             "names": alike_names(),
             "runs": unfinished_runs(),
         }
-        if found["secret_key"].ok:
-            found["secret_key"] = older_tokens()
+        if checks["secret_key"].ok:
+            checks["secret_key"] = older_tokens()
     return {
         name: check if check.ok or check.fix else replace(check, fix=FIXES.get(name, TRACKING))
-        for name, check in found.items()
+        for name, check in checks.items()
     }
 
 
@@ -132,10 +132,10 @@ def judge_workers(known: Sequence[WorkerRecord], own: str) -> Check:
     if not alive:
         return Check(False, f"no worker lives{_last(known)}", f"Start one: {own}")
     failing = sorted({f"{work} on {worker.host}" for worker in alive for work in worker.failing})
-    told = ", ".join(f"{worker.host} (process {worker.pid}, release {worker.release})" for worker in alive)
+    summary = ", ".join(f"{worker.host} (process {worker.pid}, release {worker.release})" for worker in alive)
     if failing:
         return Check(False, f"workers fail at {', '.join(failing)}", "Read their log: lines with that work say why.")
-    return Check(True, told)
+    return Check(True, summary)
 
 
 def _last(known: Sequence[WorkerRecord]) -> str:
@@ -166,12 +166,12 @@ def entry_times() -> Check:
 def protected_aliases(protected: Collection[str]) -> Check:
     """Return a warning where a protected alias points at a version that is not ready. Raises Unavailable."""
     with reading() as session:
-        found = alias_protection.unready(session, protected=protected)
-    if not found:
+        unready = alias_protection.unready(session, protected=protected)
+    if not unready:
         return Check(True, "every protected alias points at a ready version")
     return Check(
         True,
-        f"protected aliases point at versions that are not ready: {_some(found)}",
+        f"protected aliases point at versions that are not ready: {_some(unready)}",
         "Point each at a ready version (registry alias set), or delete it; both need the role promoter.",
     )
 
@@ -179,7 +179,7 @@ def protected_aliases(protected: Collection[str]) -> Check:
 def alike_names() -> Check:
     """Return a warning where names look like each other: an earlier release let them. Raises Unavailable."""
     models, users = confusable_names.clashing_models(), confusable_names.clashing_accounts()
-    kinds = [f"{kind}: {_some(found)}" for kind, found in (("models", models), ("accounts", users)) if found]
+    kinds = [f"{kind}: {_some(alike)}" for kind, alike in (("models", models), ("accounts", users)) if alike]
     if not kinds:
         return Check(True, "no models or accounts have names that look alike")
     return Check(
@@ -192,20 +192,20 @@ def alike_names() -> Check:
 
 def unfinished_runs() -> Check:
     """Return a warning where the end of a run was not seen lately. Raises Unavailable."""
-    found = run_refreshes.abandoned_lately()
-    if not found:
+    abandoned = run_refreshes.abandoned_lately()
+    if not abandoned:
         return Check(True, "no version was left without the end of its run in the last 30 days")
     return Check(
         True,
-        f"the end of these versions' runs was not seen in the last 30 days: {_some(found)}",
+        f"the end of these versions' runs was not seen in the last 30 days: {_some(abandoned)}",
         "registry admin jobs --abandoned says why; registry admin retry has workers look again. What a run logged "
         "since can also be added by hand (registry version measure).",
     )
 
 
-def _some(found: Sequence[str]) -> str:
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return ", ".join(found[:SHOWN]) + more
+def _some(items: Sequence[str]) -> str:
+    more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
+    return ", ".join(items[:SHOWN]) + more
 
 
 def judge_clock(host: datetime, database: datetime) -> Check:
@@ -220,8 +220,8 @@ def judge_clock(host: datetime, database: datetime) -> Check:
 def networked(path: Path, mounts: str) -> str | None:
     """The kind of the network file system that holds *path*, by the text of /proc/mounts."""
     rows = [line.split() for line in mounts.splitlines() if len(line.split()) > 2]
-    held = [(row[1], row[2]) for row in rows if path.is_relative_to(row[1].replace("\\040", " "))]
-    kind = max(held, key=lambda row: len(row[0]), default=("", ""))[1]
+    mounted = [(row[1], row[2]) for row in rows if path.is_relative_to(row[1].replace("\\040", " "))]
+    kind = max(mounted, key=lambda row: len(row[0]), default=("", ""))[1]
     return kind if kind in NETWORKED else None
 
 
@@ -242,22 +242,22 @@ def _postgres(session: Session) -> Check:
 
 
 def _unlike_wanted(session: Session) -> Iterator[tuple[str, str]]:
-    for name, (wanted, meaning, fix) in WANTED.items():
-        found = _current_setting(session, name)
-        stricter = name == "synchronous_commit" and found in {"remote_write", "remote_apply"}
-        if found != wanted and not stricter:
-            yield f"{name} is {found}: {meaning}", fix
+    for name, (recommended, meaning, fix) in WANTED.items():
+        current = _current_setting(session, name)
+        stricter = name == "synchronous_commit" and current in {"remote_write", "remote_apply"}
+        if current != recommended and not stricter:
+            yield f"{name} is {current}: {meaning}", fix
 
 
 def _connections(session: Session, *, pool_size: int, processes: int) -> Check:
     most = int(_current_setting(session, "max_connections")) - int(
         _current_setting(session, "superuser_reserved_connections")
     )
-    wanted = (pool_size + OVERFLOW) * processes
-    told = f"this service may open {wanted} ({processes} processes), the database grants {most}"
-    if wanted > most:
-        return Check(False, told, "Lower REGISTRY_DATABASE_POOL_SIZE or REGISTRY_WORKERS, or raise max_connections.")
-    return Check(True, f"{told}; each replica and each worker needs as many again")
+    needed = (pool_size + OVERFLOW) * processes
+    summary = f"this service may open {needed} ({processes} processes), the database grants {most}"
+    if needed > most:
+        return Check(False, summary, "Lower REGISTRY_DATABASE_POOL_SIZE or REGISTRY_WORKERS, or raise max_connections.")
+    return Check(True, f"{summary}; each replica and each worker needs as many again")
 
 
 def _sqlite(session: Session, path: Path | None) -> Check:
@@ -278,8 +278,8 @@ def _sqlite(session: Session, path: Path | None) -> Check:
 
 
 def _free_mib(path: Path | None) -> int:
-    found = os.statvfs(path.parent if path else "/")
-    return found.f_bavail * found.f_frsize // 2**20
+    statistics = os.statvfs(path.parent if path else "/")
+    return statistics.f_bavail * statistics.f_frsize // 2**20
 
 
 def _current_setting(session: Session, name: str) -> str:

@@ -104,7 +104,7 @@ def _role(session: Session) -> list[Gauge]:
 
 
 def _backlog(session: Session, moment: datetime) -> list[Gauge]:
-    found = []
+    gauges = []
     for name, what, where, since in (
         ("uploads", "Uploads that wait for a worker to verify them", UPLOADED, Upload.created_at),
         ("artifacts", "Files of the artifact area that wait for a worker to hash them", UNHASHED, Artifact.created_at),
@@ -112,11 +112,11 @@ def _backlog(session: Session, moment: datetime) -> list[Gauge]:
         ("run_refreshes", "Unfinished runs whose end is waited for", WAITING_REFRESH, RunRefresh.created_at),
     ):
         count, age = _waiting(session, where, since, moment)
-        found += [
+        gauges += [
             Gauge(f"registry_{name}_waiting", f"{what}.", None, {"": count}),
             Gauge(f"registry_{name}_waiting_oldest_seconds", f"{what}: the age of the oldest, or 0.", None, {"": age}),
         ]
-    return found
+    return gauges
 
 
 def _waiting(
@@ -127,11 +127,11 @@ def _waiting(
 
 
 def _damage(session: Session) -> list[Gauge]:
-    found = dict(session.execute(select(Blob.damage, func.count()).where(DAMAGED).group_by(Blob.damage)).all())
-    found[SUSPECT] = found.get(SUSPECT, 0) + found.get(ABSENT, 0)
+    counts = dict(session.execute(select(Blob.damage, func.count()).where(DAMAGED).group_by(Blob.damage)).all())
+    counts[SUSPECT] = counts.get(SUSPECT, 0) + counts.get(ABSENT, 0)
     return [
         Gauge("registry_blobs_damaged", "Stored files that are missing, corrupt, or suspected to be.", "damage",
-              {damage: found.get(damage, 0) for damage in (MISSING, CORRUPT, SUSPECT)})
+              {damage: counts.get(damage, 0) for damage in (MISSING, CORRUPT, SUSPECT)})
     ]  # fmt: skip
 
 

@@ -80,19 +80,19 @@ def state_of(checks: Mapping[str, Check]) -> str:
 
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
     """Look at everything a request may need, and at what an operator wants to know besides."""
-    found = _needed(store) | {"abilities": _check_with_text(partial(_abilities, store))}
-    if found["storage"].ok:
-        found["listing"] = _listing(store)
+    checks = _needed(store) | {"abilities": _check_with_text(partial(_abilities, store))}
+    if checks["storage"].ok:
+        checks["listing"] = _listing(store)
     for upstream in upstreams:
-        found[f"tracking server {upstream.server.url}"] = _check_with_text(partial(_upstream, upstream))
-    if found["database"].ok and found["migrations"].ok:
-        found |= {
+        checks[f"tracking server {upstream.server.url}"] = _check_with_text(partial(_upstream, upstream))
+    if checks["database"].ok and checks["migrations"].ok:
+        checks |= {
             "verification": _check_quietly(_backlog),
             "versions": _check_quietly(_pending),
             "bytes": _check_quietly(_damage),
             "jobs": _check_quietly(_parked),
         }
-    return found
+    return checks
 
 
 def store_answers(store: Store) -> bool:
@@ -125,19 +125,19 @@ def _needed(store: Store) -> dict[str, Check]:
     asked = bounded_calls.start("database", _database), bounded_calls.start("store", partial(_storage, store))
     end = time.monotonic() + READY_SECONDS
     database = _check_quietly(lambda: _nothing(asked[0].result(end - time.monotonic())))
-    found = {
+    checks = {
         "database": database,
         "migrations": _check_quietly(lambda: asked[0].result(0).mismatch),
         "storage": _check_with_text(lambda: asked[1].result(end - time.monotonic())),
     }
-    if found["migrations"].ok:
-        found["secret_key"] = _check_quietly(lambda: asked[0].result(0).key)
-    if all(check.ok for check in found.values()):
+    if checks["migrations"].ok:
+        checks["secret_key"] = _check_quietly(lambda: asked[0].result(0).key)
+    if all(check.ok for check in checks.values()):
         whose = bounded_calls.start("store's identity", partial(_identity, store))
-        found["identity"] = _check_with_text(lambda: whose.result(end - time.monotonic()))
+        checks["identity"] = _check_with_text(lambda: whose.result(end - time.monotonic()))
     if database.ok and asked[0].result(0).has_roles:
-        found["privileges"] = _privileges(asked[0].result(0).danger)
-    return found
+        checks["privileges"] = _privileges(asked[0].result(0).danger)
+    return checks
 
 
 def _nothing(_answer: _Database) -> None:
@@ -266,14 +266,14 @@ def _pending() -> str | None:
 
 def _parked() -> str | None:
     with reading() as session:
-        found = {kind: count for kind, count in background_jobs.parked(session).items() if count}
-    told = ", ".join(f"{count} of kind {kind}" for kind, count in found.items())
-    return f"jobs are parked after several attempts: {told}" if found else None
+        counts = {kind: count for kind, count in background_jobs.parked(session).items() if count}
+    text = ", ".join(f"{count} of kind {kind}" for kind, count in counts.items())
+    return f"jobs are parked after several attempts: {text}" if counts else None
 
 
 def _damage() -> str | None:
     with reading() as session:
         damaged = select(Blob.damage, func.count()).where(Blob.damage.in_(DAMAGED)).group_by(Blob.damage)
-        found = session.execute(damaged.order_by(Blob.damage)).all()
-    told = [f"{count} {damage} (registry audit --action blob.{damage})" for damage, count in found]
-    return f"stored files are damaged: {', '.join(told)}. Send them again, or restore them" if told else None
+        rows = session.execute(damaged.order_by(Blob.damage)).all()
+    texts = [f"{count} {damage} (registry audit --action blob.{damage})" for damage, count in rows]
+    return f"stored files are damaged: {', '.join(texts)}. Send them again, or restore them" if texts else None

@@ -30,18 +30,18 @@ VERSIONS = Searched("version", {"tags": VersionTag.key, "params": VersionParam.k
 
 
 def require_known(
-    session: Session, searched: Searched, term: Term, order: Sequence[Order], found: Sequence[Any]
+    session: Session, searched: Searched, term: Term, order: Sequence[Order], results: Sequence[Any]
 ) -> None:
     """Raise UnknownValue where the first page is empty, or without the values to sort by, for a name that is unknown.
 
     A search that finds something, in an order of its own, costs no statement more.
     """
-    if not found:
+    if not results:
         for condition in asserted(term):
             _require_named(session, condition)
             _require_entry(session, searched, condition.key, argument="filter")
     for one in order:
-        if one.key.entry is not None and (not found or not _has(found[0], one.key)):
+        if one.key.entry is not None and (not results or not _has(results[0], one.key)):
             _require_entry(session, searched, one.key, argument="order_by")
 
 

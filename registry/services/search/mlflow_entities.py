@@ -31,15 +31,15 @@ _ALIASED = (
 def model(name: str) -> ModelBrief:
     """The live model of that name. Raises NotFound."""
     with reading() as session:
-        found = mlflow_entities.whole_models(session, _LIVE_MODEL, name=name)
-    if not found:
+        briefs = mlflow_entities.whole_models(session, _LIVE_MODEL, name=name)
+    if not briefs:
         raise _no_model(name)
-    return found[0]
+    return briefs[0]
 
 
-def of(session: Session, held: Model) -> ModelBrief:
+def of(session: Session, model_row: Model) -> ModelBrief:
     """The brief of a model that the caller's transaction holds, as it was flushed."""
-    return mlflow_entities.whole_models(session, _MODEL_BY_ID, id=held.id)[0]
+    return mlflow_entities.whole_models(session, _MODEL_BY_ID, id=model_row.id)[0]
 
 
 def twin_of(name: str) -> str | None:
@@ -51,19 +51,19 @@ def twin_of(name: str) -> str | None:
 
 def version(name: str, number: int) -> VersionBrief:
     """The live version of that number. Raises NotFound."""
-    found = mlflow_entities.version_briefs(look_up(_LIVE_VERSION, name=name, number=number))
-    if not found:
+    briefs = mlflow_entities.version_briefs(look_up(_LIVE_VERSION, name=name, number=number))
+    if not briefs:
         raise NotFound(f"the model {name!r} has no version {number}")
-    return found[0]
+    return briefs[0]
 
 
 def aliased(name: str, alias: str) -> VersionBrief | None:
     """The version that the alias points at; None without such an alias. Raises NotFound for the model."""
-    found = mlflow_entities.version_briefs(look_up(_ALIASED, name=name, alias=alias))
-    if not found:
+    briefs = mlflow_entities.version_briefs(look_up(_ALIASED, name=name, alias=alias))
+    if not briefs:
         with reading() as session:
             _live_id(session, name)
-    return found[0] if found else None
+    return briefs[0] if briefs else None
 
 
 def latest(name: str, stages: Iterable[Stage]) -> Sequence[VersionBrief]:
@@ -73,16 +73,16 @@ def latest(name: str, stages: Iterable[Stage]) -> Sequence[VersionBrief]:
     failed. Where none can be, it is the one with the highest number.
     """
     asked = sorted(set(stages))
-    found = mlflow_entities.version_briefs(look_up(mlflow_entities.select_latest(*asked), name=name)) if asked else []
-    if not found:
+    briefs = mlflow_entities.version_briefs(look_up(mlflow_entities.select_latest(*asked), name=name)) if asked else []
+    if not briefs:
         with reading() as session:
             _live_id(session, name)
-    return found
+    return briefs
 
 
 def _live_id(session: Session, name: str) -> str:
-    if found := session.scalar(select(Model.id).where(Model.name == name, Model.deleted_at.is_(None))):
-        return found
+    if model_id := session.scalar(select(Model.id).where(Model.name == name, Model.deleted_at.is_(None))):
+        return model_id
     raise _no_model(name)
 
 

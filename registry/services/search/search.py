@@ -48,11 +48,11 @@ def find_models_mlflow(
     Prompts are left out unless the filter asks for them.
     """
     _check_limit(limit, MODELS_MOST)
-    wanted, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
+    request, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        found = _found(search.models, session, mlflow_entities.MODELS, wanted)
-        items, found = mlflow_entities.fitting_models(session, found)
-    return MlflowPage(items, _page_token(query, found))
+        fitting = _found(search.models, session, mlflow_entities.MODELS, request)
+        items, fitting = mlflow_entities.fitting_models(session, fitting)
+    return MlflowPage(items, _page_token(query, fitting))
 
 
 def find_versions_mlflow(
@@ -60,23 +60,23 @@ def find_versions_mlflow(
 ) -> MlflowPage[VersionBrief]:
     """Live versions of live models that MLflow's filter describes; as :func:`find_models_mlflow`."""
     _check_limit(limit, VERSIONS_MOST)
-    wanted, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
+    request, query = _wanted(mlflow.VERSIONS, text, order_by, limit=limit, token=token)
     with reading() as session:
-        found = _found(search.versions, session, mlflow_entities.VERSIONS, wanted)
-    return MlflowPage(mlflow_entities.version_briefs(found.rows), _page_token(query, found))
+        fitting = _found(search.versions, session, mlflow_entities.VERSIONS, request)
+    return MlflowPage(mlflow_entities.version_briefs(fitting.rows), _page_token(query, fitting))
 
 
 def find_models(
     *, filter: str = "", order_by: str = "", after: Position | None = None, limit: int
 ) -> Page[ModelRecord]:
     """Live models that a filter describes, by name by default. Raises Invalid or UnknownValue."""
-    wanted, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
+    request, query = _wanted_natively(keys.MODELS, filter, order_by, default=BY_NAME, after=after, limit=limit)
     with reading() as session:
-        found = search.models(session, records.MODELS, wanted)
-        items = records.model_records(found.rows)
+        fitting = search.models(session, records.MODELS, request)
+        items = records.model_records(fitting.rows)
         if after is None:
-            known_terms.require_known(session, known_terms.MODELS, wanted.term, wanted.order, items)
-        return Page(items, _position(query, found))
+            known_terms.require_known(session, known_terms.MODELS, request.term, request.order, items)
+        return Page(items, _position(query, fitting))
 
 
 def find_versions(
@@ -86,13 +86,13 @@ def find_versions(
 
     Raises Invalid or UnknownValue.
     """
-    wanted, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
+    request, query = _wanted_natively(keys.VERSIONS, filter, order_by, default=NEWEST_FIRST, after=after, limit=limit)
     with reading() as session:
-        found, mixed = search.compared_versions(session, records.VERSIONS, wanted)
-        items = records.version_records(found.rows)
+        fitting, mixed = search.compared_versions(session, records.VERSIONS, request)
+        items = records.version_records(fitting.rows)
         if after is None:
-            known_terms.require_known(session, known_terms.VERSIONS, wanted.term, wanted.order, items)
-        return Page(items, _position(query, found), [_mixed(key, items) for key in mixed])
+            known_terms.require_known(session, known_terms.VERSIONS, request.term, request.order, items)
+        return Page(items, _position(query, fitting), [_mixed(key, items) for key in mixed])
 
 
 def _mixed(key: Key, items: Sequence[VersionRecord]) -> str:
@@ -117,10 +117,10 @@ def _check_limit(limit: int, most: int) -> None:
 def _wanted(
     dialect: mlflow.Dialect, text: str | None, order_by: Sequence[str], *, limit: int, token: str | None
 ) -> tuple[SearchPage, str]:
-    found = mlflow.parse(dialect, text, order_by)
+    parsed = mlflow.parse(dialect, text, order_by)
     query = fingerprint(text or "", *order_by)
     after = _read_token(token, query) if token else None
-    return SearchPage(found.where, found.order, after, min(limit, MOST_ON_PAGE), found.hides_prompts), query
+    return SearchPage(parsed.where, parsed.order, after, min(limit, MOST_ON_PAGE), parsed.hides_prompts), query
 
 
 def _wanted_natively(
@@ -140,15 +140,15 @@ def _wanted_natively(
     return SearchPage(term, order, None if after is None else after[1:], limit), query
 
 
-def _found(find: Find, session: Session, details: Details, wanted: SearchPage) -> Fitting:
+def _found(find: Find, session: Session, details: Details, request: SearchPage) -> Fitting:
     try:
-        return find(session, details, wanted)
+        return find(session, details, request)
     except ValueError as error:
         raise _refused(f"Invalid page token, {error}", "page_token") from error
 
 
-def _position(query: str, found: Fitting) -> Position | None:
-    position = search.position(found)
+def _position(query: str, fitting: Fitting) -> Position | None:
+    position = search.position(fitting)
     return None if position is None else (query, *position)
 
 
@@ -157,8 +157,8 @@ def fingerprint(*texts: str) -> str:
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
-def _page_token(query: str, found: Fitting) -> str | None:
-    position = search.position(found)
+def _page_token(query: str, fitting: Fitting) -> str | None:
+    position = search.position(fitting)
     if position is None:
         return None
     return base64.b64encode(json.dumps({"query": query, "after": position}).encode()).decode()
@@ -171,15 +171,15 @@ def _read_token(token: str, query: str) -> Position:
     except (binascii.Error, ValueError) as error:
         raise _refused("Invalid page token, could not base64-decode", "page_token") from error
     try:
-        found: Any = json.loads(text)
+        document: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise _refused(f"Invalid page token, decoded value={text!r}", "page_token") from error
-    match found:
+    match document:
         case {"query": str() as asked, "after": list() as after}:
             if asked != query:
                 raise _refused("Invalid page token, it belongs to another filter or order_by", "page_token")
             return tuple(after)
-    raise _refused(f"Invalid page token, parsed value={found}", "page_token")
+    raise _refused(f"Invalid page token, parsed value={document}", "page_token")
 
 
 def _refused(text: str, field: str) -> Invalid:

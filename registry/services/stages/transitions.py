@@ -20,7 +20,7 @@ from registry.db.records import HolderRecord, VersionRecord
 from registry.db.session import look_up, reading
 from registry.domain import clock, stages
 from registry.domain.access import Actor, Permission
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Invalid, NotFound
 from registry.domain.stages import Candidate, Lifecycle, Move, Stage, TransitionKind
 from registry.domain.states import VersionState
@@ -50,8 +50,8 @@ _TENURE = governance.covering(select(Tenure.id).where(_HELD), Tenure, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """Under which terms a caller wants production to change.
+class StageChange:
+    """Under which change a caller wants production to change.
 
     ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
     ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
@@ -87,7 +87,7 @@ class Moved:
 
 
 def move(
-    model: str, number: int, target: Stage, terms: Terms, *, actor: Actor, store: Store, claim: Claim | None = None
+    model: str, number: int, target: Stage, change: StageChange, *, actor: Actor, store: Store, claim: Claim | None = None
 ) -> Moved:
     """Move a version to *target*, displacing the holder of production.
 
@@ -96,60 +96,60 @@ def move(
     should go to production are gone.
     """
     with move_counts.counting_refusals(move_counts.SOUGHT[target]):
-        check_reason(terms.reason)
+        check_reason(change.reason)
         warnings: list[str] = []
         if target is Stage.PRODUCTION:
-            if not terms.dry_run:
+            if not change.dry_run:
                 actor.require(Permission.VERSION_PROMOTE)
-            unchecked = precheck.refuse_damaged(store, model, number, note=not terms.dry_run)
+            unchecked = precheck.refuse_damaged(store, model, number, note=not change.dry_run)
             warnings = [unchecked] if unchecked else []
-        if terms.dry_run:
-            return replace(_rehearse_move(model, number, target, terms, actor=actor), warnings=warnings)
-        return _change_stage(model, number, target, terms, warnings, actor=actor, claim=claim)
+        if change.dry_run:
+            return replace(_rehearse_move(model, number, target, change, actor=actor), warnings=warnings)
+        return _change_stage(model, number, target, change, warnings, actor=actor, claim=claim)
 
 
 def _change_stage(
     model: str,
     number: int,
     target: Stage,
-    terms: Terms,
+    change: StageChange,
     warnings: Sequence[str],
     *,
     actor: Actor,
     claim: Claim | None,
 ) -> Moved:
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        found = catalog.version(unit.session, held, number)
-        decided, displaced = _plan_move(unit.session, held, found, target, terms, actor=actor)
-        others = tenures.others_in(unit.session, held, found, target) if terms.archive_others else []
-        if terms.revises and not decided.changed:
-            held.revised_at = found.revised_at = times.now()
+        locked_model = catalog.lock_model(unit.session, model)
+        version = catalog.version(unit.session, locked_model, number)
+        decided, displaced = _plan_move(unit.session, locked_model, version, target, change, actor=actor)
+        others = tenures.others_in(unit.session, locked_model, version, target) if change.archive_others else []
+        if change.revises and not decided.changed:
+            locked_model.revised_at = version.revised_at = times.now()
             unit.session.flush()  # the answer is read by a statement
         if not decided.changed and not others:
-            return _finish(unit, found, decided, None, warnings, sought=move_counts.SOUGHT[target])
+            return _finish(unit, version, decided, None, warnings, sought=move_counts.SOUGHT[target])
 
-        event = audit.begin(held)
+        event = audit.begin(locked_model)
         if displaced:
-            tenures.enter(unit.session, held, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
+            tenures.enter(unit.session, locked_model, displaced, Stage.ARCHIVED, TransitionKind.SUPERSEDE, event)
         if decided.kind is not None:
-            tenures.enter(unit.session, held, found, decided.target, decided.kind, event)
-            found.rolled_back = found.rolled_back and decided.target is not Stage.PRODUCTION
-            happening = _happening(held, found, decided, displaced, terms.reason)
-            audit.record(unit.session, held, event, happening, actor=actor, version=found, related=displaced)
+            tenures.enter(unit.session, locked_model, version, decided.target, decided.kind, event)
+            version.rolled_back = version.rolled_back and decided.target is not Stage.PRODUCTION
+            draft = _draft_entry(locked_model, version, decided, displaced, change.reason)
+            audit.record(unit.session, locked_model, event, draft, actor=actor, version=version, related=displaced)
         at = event.at
         for other in others:
             if other is not displaced:
-                _archive_beside(unit.session, held, other, found, target, terms.reason, at=at, actor=actor)
+                _archive_beside(unit.session, locked_model, other, version, target, change.reason, at=at, actor=actor)
         if warnings:
             unit.after_commit(partial(precheck.check_soon, model, number))
-        return _finish(unit, found, decided, at, warnings, sought=move_counts.SOUGHT[target])
+        return _finish(unit, version, decided, at, warnings, sought=move_counts.SOUGHT[target])
 
 
 @move_counts.counting_refusals(TransitionKind.ROLLBACK)
 def roll_back(
     model: str,
-    terms: Terms,
+    change: StageChange,
     *,
     actor: Actor,
     store: Store,
@@ -163,22 +163,22 @@ def roll_back(
     Raises Forbidden, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, or BytesUnchecked when the store
     does not answer.
     """
-    check_reason(terms.reason)
-    if not terms.dry_run:
+    check_reason(change.reason)
+    if not change.dry_run:
         actor.require(Permission.VERSION_ROLLBACK)
-        if terms.without_store_check:
+        if change.without_store_check:
             actor.require(Permission.VERSION_ROLLBACK_UNCHECKED)
     while True:
-        rehearsed = _rehearse_rollback(model, terms, to)
+        rehearsed = _rehearse_rollback(model, change, to)
         checked = rehearsed.move.number
-        if terms.without_store_check:
+        if change.without_store_check:
             precheck.require_undamaged(model, checked)
         else:
-            precheck.require_bytes(store, model, checked, note=not terms.dry_run)
-        if terms.dry_run:
+            precheck.require_bytes(store, model, checked, note=not change.dry_run)
+        if change.dry_run:
             return rehearsed
         with suppress(_LeadsElsewhere):
-            return _roll_back_to(checked, model, terms, to, actor=actor, claim=claim)
+            return _roll_back_to(checked, model, change, to, actor=actor, claim=claim)
 
 
 def recall(outcome: Outcome) -> Moved:
@@ -192,16 +192,16 @@ def recall(outcome: Outcome) -> Moved:
 def holders(model: str) -> dict[str, list[HolderRecord]]:
     """Return who holds staging and production now, latest entrant first, ``HOLDERS`` at most. Raises NotFound."""
     with reading() as session:
-        held = catalog.model(session, model)
+        model_row = catalog.model(session, model)
         statement = governance.select_holders().where(
-            Tenure.model_id == held.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
+            Tenure.model_id == model_row.id, Tenure.ended_at.is_(None), Tenure.stage != Stage.ARCHIVED.value
         )
-        found: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
+        holders_by_stage: dict[str, list[HolderRecord]] = {Stage.STAGING.value: [], Stage.PRODUCTION.value: []}
         order = (Tenure.stage, Tenure.started_at.desc(), Tenure.id.desc())  # production first
         for row in records.rows(session, statement.order_by(*order).limit(HOLDERS)):
             holder = HolderRecord(*row)
-            found[holder.stage].append(holder)
-        return found
+            holders_by_stage[holder.stage].append(holder)
+        return holders_by_stage
 
 
 def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> HolderRecord:
@@ -211,25 +211,25 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
     """
     governance.require_past(as_of)
     if as_of is None:
-        found = look_up(_HOLDER, model=model, stage=stage.value)
+        rows = look_up(_HOLDER, model=model, stage=stage.value)
     else:
         ever = governance.select_holders().where(catalog.ever_named(model, after=as_of), Tenure.stage == stage.value)
-        found = look_up(governance.covering(ever, Tenure, as_of).add_columns(*audit.doubts(as_of)))
-    if found and (as_of is None or not any(found[0][-2:])):
-        return HolderRecord(*(found[0] if as_of is None else found[0][:-2]))
+        rows = look_up(governance.covering(ever, Tenure, as_of).add_columns(*audit.doubts(as_of)))
+    if rows and (as_of is None or not any(rows[0][-2:])):
+        return HolderRecord(*(rows[0] if as_of is None else rows[0][:-2]))
     with reading() as session:
         catalog.require_ever_named(session, model)
         if as_of is not None:
             audit.require_certain(session, model, as_of)
-        if found:
-            return HolderRecord(*found[0][:-2])
+        if rows:
+            return HolderRecord(*rows[0][:-2])
         raise NotFound(_nobody(session, model, stage, as_of))
 
 
 def tenure_of(model: str, stage: Stage) -> int | None:
     """The id of the tenure that :func:`holder` tells of now; None without one."""
-    found = look_up(_TENURE, model=model, stage=stage.value)
-    return found[0][0] if found else None
+    rows = look_up(_TENURE, model=model, stage=stage.value)
+    return rows[0][0] if rows else None
 
 
 def check_reason(reason: str) -> None:
@@ -238,40 +238,40 @@ def check_reason(reason: str) -> None:
         raise Invalid.field("reason", f"must have 1 to {REASON_LENGTH} characters: history will show it")
 
 
-def _rehearse_move(model: str, number: int, target: Stage, terms: Terms, *, actor: Actor) -> Moved:
+def _rehearse_move(model: str, number: int, target: Stage, change: StageChange, *, actor: Actor) -> Moved:
     with reading() as session:
-        held = catalog.model(session, model)
-        found = catalog.version(session, held, number)
-        decided, _ = _plan_move(session, held, found, target, terms, actor=actor)
-        return Moved(decided, None, records.version_record(session, found), dry_run=True)
+        model_row = catalog.model(session, model)
+        version = catalog.version(session, model_row, number)
+        decided, _ = _plan_move(session, model_row, version, target, change, actor=actor)
+        return Moved(decided, None, records.version_record(session, version), dry_run=True)
 
 
 def _plan_move(
-    session: Session, held: Model, found: Version, target: Stage, terms: Terms, *, actor: Actor
+    session: Session, model: Model, version: Version, target: Stage, change: StageChange, *, actor: Actor
 ) -> tuple[Move, Version | None]:
-    _refuse_deleted(held)
-    catalog.check_match(found, terms.if_match)
-    if not terms.dry_run:
-        authority.require_to_move(actor, held, found)
-    matters = target is Stage.PRODUCTION or terms.expected_current is not UNSAID
-    incumbent = governance.production_holder(session, held) if matters else None
+    _refuse_deleted(model)
+    catalog.check_match(version, change.if_match)
+    if not change.dry_run:
+        authority.require_to_move(actor, model, version)
+    matters = target is Stage.PRODUCTION or change.expected_current is not UNSAID
+    incumbent = governance.production_holder(session, model) if matters else None
     number = incumbent.number if incumbent else None
-    if terms.expected_current is not UNSAID:
-        stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    if change.expected_current is not UNSAID:
+        stages.check_expected(change.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
     decided = stages.plan(
-        Candidate(found.number, Stage(found.stage), VersionState(found.state), found.rolled_back),
+        Candidate(version.number, Stage(version.stage), VersionState(version.state), version.rolled_back),
         target,
-        lifecycle=Lifecycle(held.lifecycle),
+        lifecycle=Lifecycle(model.lifecycle),
         holder=number,
-        leave_vacant=terms.leave_vacant,
-        displace=terms.displace,
+        leave_vacant=change.leave_vacant,
+        displace=change.displace,
     )
     return decided, incumbent if decided.displaced is not None else None
 
 
 def _archive_beside(
     session: Session,
-    held: Model,
+    model: Model,
     other: Version,
     mover: Version,
     stage: Stage,
@@ -281,26 +281,26 @@ def _archive_beside(
     actor: Actor,
 ) -> None:
     """Archive one that stood in the stage which *mover* got to itself; its own entry makes its history complete."""
-    event = replace(audit.begin(held), at=at)
+    event = replace(audit.begin(model), at=at)
     kind = TransitionKind.SUPERSEDE if stage is Stage.PRODUCTION else TransitionKind.ARCHIVE
-    tenures.enter(session, held, other, Stage.ARCHIVED, kind, event)
+    tenures.enter(session, model, other, Stage.ARCHIVED, kind, event)
     archived = Move(other.number, stage, Stage.ARCHIVED, TransitionKind.ARCHIVE)
-    happening = _happening(held, other, archived, mover, reason)
-    audit.record(session, held, event, happening, actor=actor, version=other, related=mover)
+    draft = _draft_entry(model, other, archived, mover, reason)
+    audit.record(session, model, event, draft, actor=actor, version=other, related=mover)
 
 
-def _rehearse_rollback(model: str, terms: Terms, to: int | None) -> Moved:
+def _rehearse_rollback(model: str, change: StageChange, to: int | None) -> Moved:
     with reading(snapshot=True) as session:
-        held = catalog.model(session, model)
-        chosen, outgoing = _plan_rollback(session, held, terms, to)
-        target = catalog.version(session, held, chosen.number)
+        model_row = catalog.model(session, model)
+        chosen, outgoing = _plan_rollback(session, model_row, change, to)
+        target = catalog.version(session, model_row, chosen.number)
         decided = _rollback_move(target, outgoing)
         record = records.version_record(session, target)
-        return Moved(decided, None, record, dry_run=True, warnings=_unchecked(model, target.number, terms))
+        return Moved(decided, None, record, dry_run=True, warnings=_unchecked(model, target.number, change))
 
 
-def _unchecked(model: str, number: int, terms: Terms) -> list[str]:
-    return [precheck.UNCHECKED.format(model, number)] if terms.without_store_check else []
+def _unchecked(model: str, number: int, change: StageChange) -> list[str]:
+    return [precheck.UNCHECKED.format(model, number)] if change.without_store_check else []
 
 
 class _LeadsElsewhere(Exception):
@@ -308,33 +308,33 @@ class _LeadsElsewhere(Exception):
 
 
 def _roll_back_to(
-    checked: int, model: str, terms: Terms, to: int | None, *, actor: Actor, claim: Claim | None
+    checked: int, model: str, change: StageChange, to: int | None, *, actor: Actor, claim: Claim | None
 ) -> Moved:
     """Roll back, if that still leads to the version whose bytes were checked."""
     with unit_of_work(claim) as unit:
-        held = catalog.lock_model(unit.session, model)
-        chosen, outgoing = _plan_rollback(unit.session, held, terms, to)
+        locked_model = catalog.lock_model(unit.session, model)
+        chosen, outgoing = _plan_rollback(unit.session, locked_model, change, to)
         if chosen.number != checked:
             raise _LeadsElsewhere
-        target = catalog.version(unit.session, held, chosen.number)
+        target = catalog.version(unit.session, locked_model, chosen.number)
         decided = _rollback_move(target, outgoing)
-        warnings = _unchecked(model, target.number, terms)
+        warnings = _unchecked(model, target.number, change)
         if not decided.changed:
             return _finish(unit, target, decided, None, warnings, sought=TransitionKind.ROLLBACK)
 
-        event = audit.begin(held)
+        event = audit.begin(locked_model)
         if outgoing:
-            tenures.enter(unit.session, held, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
+            tenures.enter(unit.session, locked_model, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
             outgoing.rolled_back = True
         tenures.enter(
-            unit.session, held, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin
+            unit.session, locked_model, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin
         )
 
-        happening = _happening(held, target, decided, outgoing, terms.reason, facts={"origin": chosen.origin})
-        if terms.without_store_check:
-            happening = replace(happening, action=ROLLED_BACK_UNCHECKED)
-        audit.record(unit.session, held, event, happening, actor=actor, version=target, related=outgoing)
-        if terms.without_store_check:
+        draft = _draft_entry(locked_model, target, decided, outgoing, change.reason, facts={"origin": chosen.origin})
+        if change.without_store_check:
+            draft = replace(draft, action=ROLLED_BACK_UNCHECKED)
+        audit.record(unit.session, locked_model, event, draft, actor=actor, version=target, related=outgoing)
+        if change.without_store_check:
             unit.after_commit(meters().unchecked_rollbacks.inc)
             unit.after_commit(partial(precheck.check_soon, model, target.number))
         return _finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK)
@@ -362,15 +362,15 @@ def _finish(
 
 
 def _plan_rollback(
-    session: Session, held: Model, terms: Terms, to: int | None
+    session: Session, model: Model, change: StageChange, to: int | None
 ) -> tuple[stages.ProductionTenure, Version | None]:
-    _refuse_deleted(held)
-    catalog.check_match(held, terms.if_match)
-    outgoing = governance.production_holder(session, held)
-    if terms.expected_current is not UNSAID:
+    _refuse_deleted(model)
+    catalog.check_match(model, change.if_match)
+    outgoing = governance.production_holder(session, model)
+    if change.expected_current is not UNSAID:
         number = outgoing.number if outgoing else None
-        stages.check_expected(terms.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
-    return stages.plan_rollback(governance.production_line(session, held), to=to), outgoing
+        stages.check_expected(change.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    return stages.plan_rollback(governance.production_line(session, model), to=to), outgoing
 
 
 def _rollback_move(target: Version, outgoing: Version | None) -> Move:
@@ -386,23 +386,23 @@ def _rollback_move(target: Version, outgoing: Version | None) -> Move:
     )
 
 
-def _happening(
-    held: Model,
+def _draft_entry(
+    model: Model,
     version: Version,
     decided: Move,
     related: Version | None,
     reason: str,
     *,
     facts: Mapping[str, Any] = MappingProxyType({}),
-) -> Happening:
+) -> AuditEntryDraft:
     assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
     before: dict[str, Any] = {"stage": decided.source.value}
     after: dict[str, Any] = {"stage": decided.target.value}
     if decided.target is Stage.PRODUCTION:
         before["production"], after["production"] = related.number if related else None, version.number
-    return Happening(
+    return AuditEntryDraft(
         ACTIONS[decided.kind],
-        versions.subject(held, version, related),
+        versions.subject(model, version, related),
         before=before,
         after=after,
         digests={"manifest": version.manifest_digest},
@@ -411,9 +411,9 @@ def _happening(
     )
 
 
-def _refuse_deleted(held: Model) -> None:
-    if held.deleted_at is not None:
-        raise Conflict(f"the model {held.name!r} is deleted; restore it first")
+def _refuse_deleted(model: Model) -> None:
+    if model.deleted_at is not None:
+        raise Conflict(f"the model {model.name!r} is deleted; restore it first")
 
 
 def _nobody(session: Session, model: str, stage: Stage, as_of: datetime | None) -> str:

@@ -77,22 +77,22 @@ class UploadLimits:
 
 
 def announce(
-    wanted: AnnouncedFile, *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
+    content: AnnouncedFile, *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
 ) -> Announced:
     """Prepare to receive bytes; those that the actor may know to be in the store need no upload.
 
     An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
     """
-    return _announce([wanted], actor=actor, store=store, limits=limits, claim=claim).items[0]
+    return _announce([content], actor=actor, store=store, limits=limits, claim=claim).items[0]
 
 
 def announce_many(
-    wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
+    contents: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
 ) -> Batch:
     """As :func:`announce`, for many at once."""
-    if len({item.sha256 for item in wanted}) < len(wanted):
+    if len({item.sha256 for item in contents}) < len(contents):
         raise Invalid.field("uploads", "name each digest once")
-    return _announce(wanted, actor=actor, store=store, limits=limits, claim=claim)
+    return _announce(contents, actor=actor, store=store, limits=limits, claim=claim)
 
 
 def recall(outcome: Outcome) -> Announced:
@@ -230,22 +230,22 @@ def url_deadline(upload: Upload, limits: UploadLimits) -> datetime:
 
 
 def _announce(
-    wanted: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None
+    files: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None
 ) -> Batch:
     """Record the uploads in one unit of work; everything slow is done before it begins."""
-    for item in wanted:
+    for item in files:
         names.require(manifest.sha256_problem, "sha256", item.sha256)
         _check_size(item.size, limits.size)
     with reading() as session:
-        known = artifacts.known_blobs(session, [item.sha256 for item in wanted], actor=actor, genuine=row_seals.genuine)
-        begun = _unfinished(session, wanted, actor)
+        known = artifacts.known_blobs(session, [item.sha256 for item in files], actor=actor, genuine=row_seals.genuine)
+        begun = _unfinished(session, files, actor)
     known = _still_there(known, store)
     begun = _still_begun(begun, store)
-    new = [item.size for item in wanted if item.sha256 not in known and item not in begun]
+    new = [item.size for item in files if item.sha256 not in known and item not in begun]
     quotas.require_room(new, actor=actor, quota=limits.quota)
     announced, fresh = [], []
     try:
-        for item in wanted:
+        for item in files:
             if blob := known.get(item.sha256):
                 announced.append(_known_blob(blob, item))
             elif upload := begun.get(item):
@@ -265,10 +265,10 @@ def _announce(
         raise
 
 
-def _unfinished(session: Session, wanted: Sequence[AnnouncedFile], actor: Actor) -> Mapping[AnnouncedFile, Upload]:
+def _unfinished(session: Session, contents: Sequence[AnnouncedFile], actor: Actor) -> Mapping[AnnouncedFile, Upload]:
     """The actor's uploads in parts that can be taken up again, the latest of each."""
-    large = {item.sha256 for item in wanted}
-    found = session.scalars(
+    large = {item.sha256 for item in contents}
+    uploads = session.scalars(
         select(Upload)
         .where(
             Upload.created_by == actor.id,
@@ -279,7 +279,7 @@ def _unfinished(session: Session, wanted: Sequence[AnnouncedFile], actor: Actor)
         )
         .order_by(Upload.created_at)
     )
-    ours = row_seals.genuine(session, found)
+    ours = row_seals.genuine(session, uploads)
     return {AnnouncedFile(upload.sha256, upload.size): upload for upload in ours}
 
 

@@ -53,15 +53,15 @@ def complete(upload_id: str, *, actor: Actor, store: Store, claim: Claim | None 
     """
     with reading() as session:
         upload = announcement.find(session, upload_id, actor.id)
-    found = _look_at_object(upload, store, now=times.now())
-    if isinstance(found.refusal, UploadMismatch):
-        _refuse([found], store)
-        raise found.refusal
+    arrival = _look_at_object(upload, store, now=times.now())
+    if isinstance(arrival.refusal, UploadMismatch):
+        _refuse([arrival], store)
+        raise arrival.refusal
     with unit_of_work(claim) as unit:
-        (done,) = _keep_found(unit, [found], store, actor=actor)
+        (done,) = _keep_found(unit, [arrival], store, actor=actor)
         if done.upload.state not in ARRIVED:  # else another request may have completed it
-            if found.refusal:
-                raise found.refusal
+            if arrival.refusal:
+                raise arrival.refusal
             announcement.refuse_closed(announcement.find(unit.session, upload_id, actor.id), now=times.now())
         unit.remember(**announcement.outcome_of([done]))
         return done
@@ -82,14 +82,14 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store, clai
     seen = store.glance([it.key for it in by_id.values() if it.state == UploadState.PENDING and not it.handle])
     now = times.now()  # which the threads, outside of the app's context, cannot ask for
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
-        found = list(
+        arrivals = list(
             pool.map(lambda upload: _look_at_object(upload, store, seen.get(upload.key), now=now), by_id.values())
         )
-    if wrong := [arrival for arrival in found if isinstance(arrival.refusal, UploadMismatch)]:
+    if wrong := [arrival for arrival in arrivals if isinstance(arrival.refusal, UploadMismatch)]:
         _refuse(wrong, store)
     with unit_of_work(claim) as unit:
-        told = {item.upload.id: item for item in _keep_found(unit, found, store, actor=actor)}
-        done = [told[upload_id] for upload_id in upload_ids]
+        by_upload = {item.upload.id: item for item in _keep_found(unit, arrivals, store, actor=actor)}
+        done = [by_upload[upload_id] for upload_id in upload_ids]
         unit.remember(**announcement.outcome_of(done))
         return Batch(done)
 
@@ -100,10 +100,10 @@ def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: 
     Where the bytes were known already the new object is spare, unless the old one was found to be damaged.
     """
     rows: list[dict[str, Any]] = [
-        {"sha256": found.upload.sha256, "size": found.upload.size, "key": found.upload.key, "etag": found.etag,
+        {"sha256": arrival.upload.sha256, "size": arrival.upload.size, "key": arrival.upload.key, "etag": arrival.etag,
          "verified_at": times.now(),
-         "seal": row_seals.of_blob(found.upload.sha256, found.upload.size, found.upload.key, found.etag)}
-        for found in sorted(arrivals, key=lambda found: found.upload.sha256)
+         "seal": row_seals.of_blob(arrival.upload.sha256, arrival.upload.size, arrival.upload.key, arrival.etag)}
+        for arrival in sorted(arrivals, key=lambda arrival: arrival.upload.sha256)
     ]  # fmt: skip
     by_digest = {row["sha256"]: row for row in rows}
     for blob in _lock_blobs(unit.session, rows, by_digest):
@@ -121,12 +121,12 @@ def _lock_blobs(session: Session, rows: Sequence[dict[str, Any]], digests: Colle
     """The blobs of the digests, old or made from *rows*; one that the collector takes away meanwhile is made anew."""
     while True:
         insert_missing(session, Blob, rows, key=["sha256"])
-        found = session.scalars(
+        blobs = session.scalars(
             select(Blob).where(Blob.sha256.in_(digests)).order_by(Blob.sha256).with_for_update()
             .execution_options(populate_existing=True)
         ).all()  # fmt: skip
-        if len(found) == len(digests):
-            return found
+        if len(blobs) == len(digests):
+            return blobs
 
 
 def _look_at_object(upload: Upload, store: Store, seen: Stat | None = None, *, now: datetime) -> Arrival:
@@ -147,16 +147,16 @@ def _look_at_object(upload: Upload, store: Store, seen: Stat | None = None, *, n
         return Arrival(upload, refusal=refusal)
 
 
-def _keep_found(unit: UnitOfWork, found: Sequence[Arrival], store: Store, *, actor: Actor) -> list[Announced]:
+def _keep_found(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: Actor) -> list[Announced]:
     """Let the uploads become what was found of them, unless they were closed since, and return them."""
     rows = unit.session.scalars(
-        select(Upload).where(Upload.id.in_([arrival.upload.id for arrival in found])).order_by(Upload.id)
+        select(Upload).where(Upload.id.in_([arrival.upload.id for arrival in arrivals])).order_by(Upload.id)
         .with_for_update().execution_options(populate_existing=True)
     )  # fmt: skip
     current = {upload.id: upload for upload in rows}
     ours = {upload.id for upload in row_seals.genuine(unit.session, current.values())}
     verified, arrived = [], []
-    for arrival in found:
+    for arrival in arrivals:
         upload = current[arrival.upload.id]
         if upload.state == UploadState.PENDING and arrival.refusal is None and upload.id in ours:
             arrived.append(upload.size)
@@ -165,15 +165,15 @@ def _keep_found(unit: UnitOfWork, found: Sequence[Arrival], store: Store, *, act
             verified += [Arrival(upload, True, arrival.etag)] if arrival.verified else []
     unit.after_commit(partial(move_counts.arrived, arrived))
     keep(unit, verified, store, actor=actor)
-    return [_announced(current[arrival.upload.id], arrival) for arrival in found]
+    return [_announced(current[arrival.upload.id], arrival) for arrival in arrivals]
 
 
 def _announced(upload: Upload, arrival: Arrival) -> Announced:
     """An upload with the reason why it is not complete, if it is not."""
-    told = announcement.record(upload)
+    upload_record = announcement.record(upload)
     if arrival.refusal is not None and upload.state == UploadState.PENDING:
-        told = replace(told, reason=arrival.refusal.detail)
-    return Announced(told, None)
+        upload_record = replace(upload_record, reason=arrival.refusal.detail)
+    return Announced(upload_record, None)
 
 
 def _refuse(arrivals: Sequence[Arrival], store: Store) -> None:

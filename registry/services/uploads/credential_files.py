@@ -17,16 +17,16 @@ def require_none(path: str, content: bytes) -> None:
 
     *content* is all of the file, or any byte of one that is larger than what is searched.
     """
-    if held := credentials.held_by(path, content):
+    if kind := credentials.held_by(path, content):
         raise Invalid.told(
-            f"{path!r} holds credentials: {held}. Every reader of the registry could read it. Leave it out of what is "
+            f"{path!r} holds credentials: {kind}. Every reader of the registry could read it. Leave it out of what is "
             f"logged, or {SETTING}"
         )
 
 
-def refusal(held: Mapping[str, str], *, remedy: str) -> str:
-    """Return why a source is not copied that has the files of *held*, each with what it holds."""
+def refusal(kinds: Mapping[str, str], *, remedy: str) -> str:
+    """Return why a source is not copied that has the files of *kinds*, each with what it holds."""
     return (
-        f"these files hold credentials: {listed([f'{path} ({what})' for path, what in held.items()])}. "
+        f"these files hold credentials: {listed([f'{path} ({what})' for path, what in kinds.items()])}. "
         f"Every reader of the version could read them. Remove them from the source, or {remedy}"
     )

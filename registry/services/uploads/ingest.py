@@ -35,7 +35,7 @@ def _nothing(_unit: UnitOfWork) -> None:
 
 
 def bring(
-    found: AnnouncedFile, read: Read, *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
+    blob: AnnouncedFile, read: Read, *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
 ) -> None:
     """See to it that the registry has bytes that were hashed just now, and that *owner* may register them.
 
@@ -43,33 +43,33 @@ def bring(
     called in the transaction that makes them known, whose blob it finds locked: what it writes and they stand or fall
     together. Raises UploadMismatch for other bytes, and whatever *read* and *also* raise: nothing is left then.
     """
-    bring_all({found: read}, owner=owner, store=store, also=also)
+    bring_all({blob: read}, owner=owner, store=store, also=also)
 
 
 def bring_all(
-    found: Mapping[AnnouncedFile, Read], *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
+    blob: Mapping[AnnouncedFile, Read], *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
 ) -> None:
     """As :func:`bring`, of all bytes in the same transactions. Where they are several, threads read and write them."""
     with unit_of_work() as unit:
-        here = _take_over(unit.session, found, owner)
-        begun = {one: _upload(one, owner, UploadState.PENDING) for one in found if one.sha256 not in here}
+        here = _take_over(unit.session, blob, owner)
+        begun = {one: _upload(one, owner, UploadState.PENDING) for one in blob if one.sha256 not in here}
         unit.session.add_all(begun.values())
-        copies = [_Copy(upload.id, upload.key, one.size, found[one]) for one, upload in begun.items()]
+        copies = [_Copy(upload.id, upload.key, one.size, blob[one]) for one, upload in begun.items()]
         if not copies:
             also(unit)
     if copies:
         _copy_to_store(copies, owner, store, also)
 
 
-def take_over(found: Collection[AnnouncedFile], *, owner: Actor) -> set[str]:
+def take_over(blob: Collection[AnnouncedFile], *, owner: Actor) -> set[str]:
     """Let *owner* register those of the bytes that are in the store already, whole; return their digests."""
     with transaction() as session:
-        return _take_over(session, found, owner)
+        return _take_over(session, blob, owner)
 
 
-def _take_over(session: Session, found: Collection[AnnouncedFile], owner: Actor) -> set[str]:
+def _take_over(session: Session, announced: Collection[AnnouncedFile], owner: Actor) -> set[str]:
     here = set[str]()
-    for some in artifacts.batches(one.sha256 for one in found):
+    for some in artifacts.batches(one.sha256 for one in announced):
         blobs = session.scalars(
             select(Blob).where(Blob.sha256.in_(some), Blob.damage.is_(None)).order_by(Blob.sha256).with_for_update()
             .execution_options(populate_existing=True)
@@ -78,7 +78,7 @@ def _take_over(session: Session, found: Collection[AnnouncedFile], owner: Actor)
             blob.unreferenced_since = None
         here.update(blob.sha256 for blob in blobs)
     known = artifacts.known_blobs(session, here, actor=owner, genuine=row_seals.genuine) if here else {}
-    session.add_all(_upload(one, owner, UploadState.VERIFIED) for one in found if one.sha256 in here - known.keys())
+    session.add_all(_upload(one, owner, UploadState.VERIFIED) for one in announced if one.sha256 in here - known.keys())
     return here
 
 
@@ -114,13 +114,13 @@ def _write_object(copy: _Copy, store: Store) -> str:
     return store.require(copy.key, size=copy.size).etag
 
 
-def _upload(found: AnnouncedFile, owner: Actor, state: str) -> Upload:
+def _upload(blob: AnnouncedFile, owner: Actor, state: str) -> Upload:
     upload_id, now = str(uuid.uuid4()), times.now()
     upload = Upload(
         id=upload_id,
-        sha256=found.sha256,
-        size=found.size,
-        key=blob_key(found.sha256, upload_id),
+        sha256=blob.sha256,
+        size=blob.size,
+        key=blob_key(blob.sha256, upload_id),
         state=state,
         created_at=now,
         created_by=owner.id,

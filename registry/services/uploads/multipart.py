@@ -101,13 +101,13 @@ def arrived(upload_id: str, *, actor: Actor, store: Store) -> ArrivedParts:
         return ArrivedParts(part_size, count, list(range(1, count + 1)) if joined else [])
 
 
-def whole(upload: Upload, found: Sequence[Part]) -> list[int]:
+def whole(upload: Upload, parts: Sequence[Part]) -> list[int]:
     """The numbers of the parts that have the length that they should have."""
     part_size, _ = _in_parts(upload)
     count = part_sizes.part_count(upload.size, part_size)
     return [
         part.number
-        for part in found
+        for part in parts
         if part.number <= count and part.size == part_sizes.part_length(part.number, upload.size, part_size)
     ]
 

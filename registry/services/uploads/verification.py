@@ -16,7 +16,7 @@ from registry.db.queries import artifacts, catalog
 from registry.db.session import reading, transaction
 from registry.domain import fact_digests
 from registry.domain.access import SYSTEM
-from registry.domain.audit import Happening
+from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Unavailable, UploadMismatch
 from registry.domain.states import UploadState, VersionState
 from registry.services import audit, background_jobs, leases
@@ -129,44 +129,44 @@ def _expel(session: Session, version: Version) -> None:
 def _settle(version_id: int, model_id: str, protected: Collection[str]) -> VersionState | None:
     """Decide again under the model's lock: registrations and other workers go on meanwhile."""
     with transaction() as session:
-        held = catalog.lock_model_by_id(session, model_id)
+        locked_model = catalog.lock_model_by_id(session, model_id)
         version = session.get_one(Version, version_id, populate_existing=True)
         if version.state != VersionState.PENDING:
             return None
         reason = None
         _expel(session, version)
         if not artifacts.count_lacking(session, version):
-            state = _set_state(session, held, version, VersionState.READY, None)
-            alias_requests.grant(session, held, version, protected=protected)
+            state = _set_state(session, locked_model, version, VersionState.READY, None)
+            alias_requests.grant(session, locked_model, version, protected=protected)
         elif reason := _why_hopeless(session, version):
-            state = _set_state(session, held, version, VersionState.FAILED, reason)
+            state = _set_state(session, locked_model, version, VersionState.FAILED, reason)
         else:
             return None
-    log.info("version_settled", model=held.name, version=version.number, state=state.value, reason=reason)
+    log.info("version_settled", model=locked_model.name, version=version.number, state=state.value, reason=reason)
     return state
 
 
 def _set_state(
-    session: Session, held: Model, version: Version, state: VersionState, reason: str | None
+    session: Session, model: Model, version: Version, state: VersionState, reason: str | None
 ) -> VersionState:
-    event = audit.begin(held)
+    event = audit.begin(model)
     version.state, version.state_reason = state.value, reason
     catalog.touch(version, event.at)
     left: list[str] = []
     dropped: list[str] = []
     if state is VersionState.FAILED:
         dropped = alias_requests.waiting_for(session, version)
-        left = alias_requests.abandon(session, held, version, event=event)
-    happening = Happening(
+        left = alias_requests.abandon(session, model, version, event=event)
+    draft = AuditEntryDraft(
         "version.verified" if state is VersionState.READY else "version.failed",
-        versions.subject(held, version),
+        versions.subject(model, version),
         before={"state": VersionState.PENDING.value} | aliases.pointing(left, version.number),
         after={"state": state.value} | aliases.pointing(left, None) | ({"dropped_aliases": dropped} if dropped else {}),
         digests={"manifest": version.manifest_digest},
         texts=audit.texts(reason=reason),
         facts={"blobs": fact_digests.blobs(artifacts.keys(session, version))} if state is VersionState.READY else {},
     )
-    audit.record(session, held, event, happening, actor=SYSTEM, version=version)
+    audit.record(session, model, event, draft, actor=SYSTEM, version=version)
     return state
 
 

@@ -102,11 +102,13 @@ def entries(
         if value is not None:
             statement = statement.where(column == value)
     with reading() as session:
-        found = page(session, statement, Download, since=criteria.since, until=criteria.until, after=after, limit=limit)
-        if not found.items:
+        rows_page = page(
+            session, statement, Download, since=criteria.since, until=criteria.until, after=after, limit=limit
+        )
+        if not rows_page.items:
             known_values.require_account(session, criteria.actor)
             known_values.require_model(session, criteria.model)
-    return Page([_download_record(row, name) for row, name in found.items], found.next_after)
+    return Page([_download_record(row, name) for row, name in rows_page.items], rows_page.next_after)
 
 
 def _download_record(row: Download, name: str | None) -> DownloadRecord:

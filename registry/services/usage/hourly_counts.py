@@ -66,15 +66,15 @@ class HourlyCounts(Generic[Kind]):
     def flush(self) -> None:
         """Add everything to the database; what cannot be written is kept. Raises Unavailable."""
         with self._lock:
-            taken, self._waiting = self._waiting, {}
-        if not taken:
+            counts, self._waiting = self._waiting, {}
+        if not counts:
             return
         try:
             with transaction() as session:
-                self._write(session, taken)
+                self._write(session, counts)
         except Unavailable:
             with self._lock:
-                for kind, (count, last) in taken.items():
+                for kind, (count, last) in counts.items():
                     more, later = self._waiting.get(kind, (0, last))
                     self._waiting[kind] = (count + more, later)
             raise

@@ -101,10 +101,12 @@ def entries(
         if value is not None:
             statement = statement.where(column == value)
     with reading() as session:
-        found = page(session, statement, Refusal, since=criteria.since, until=criteria.until, after=after, limit=limit)
-        if not found.items:
+        rows_page = page(
+            session, statement, Refusal, since=criteria.since, until=criteria.until, after=after, limit=limit
+        )
+        if not rows_page.items:
             _require_known(session, criteria)
-    return Page([_refusal_record(refusal, name) for refusal, name in found.items], found.next_after)
+    return Page([_refusal_record(refusal, name) for refusal, name in rows_page.items], rows_page.next_after)
 
 
 def _require_known(session: Session, criteria: RefusalCriteria) -> None:
