@@ -33,3 +33,17 @@ def test_a_logged_models_metrics_keep_their_datasets_and_the_latest_counts() -> 
         {"metrics": {"auc": 0.9}, "dataset_digest": "mlflow:c1", "dataset_name": "test"},
     ]
     assert alone.get("metrics") == {"auc": 0.7, "rows": 3.0, "loss": 0.0}
+
+
+def test_a_run_that_was_resumed_has_no_end() -> None:
+    data = SimpleNamespace(metrics={}, params={}, tags={})
+    ends = {
+        status: tracked.snapshot(
+            SimpleNamespace(
+                info=SimpleNamespace(run_id="r", start_time=1, end_time=2, status=status), inputs=None, data=data
+            )
+        ).get("finished_at")
+        for status in ("FINISHED", "RUNNING", "SCHEDULED")
+    }
+
+    assert ends == {"FINISHED": "1970-01-01T00:00:00.002000Z", "RUNNING": None, "SCHEDULED": None}
