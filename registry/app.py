@@ -44,7 +44,7 @@ class _App(Flask):
 
 
 def create_app(settings: Settings) -> Flask:
-    """An app that serves the API. Raises LookupError when an endpoint declares no permission."""
+    """Return an app that serves the API. Raises LookupError when an endpoint declares no permission."""
     app = _App("registry", static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     session.attach(

@@ -52,7 +52,7 @@ It is also in {path}, readable by its owner only. For example:
 
 
 def run(settings: Settings, *, workers: int | None = None, threads: int | None = None) -> None:
-    """Prepare what a first start needs, then serve until the process is told to stop.
+    """Prepare what a first start needs, then serve until the process gets a signal to stop.
 
     Raises Unavailable when the address is taken, or the database does not answer or has a schema that this release
     does not work with, SecretKeyMismatch with another key than the database's, and ForeignStore when the store is
@@ -64,7 +64,7 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
     url = settings.database_url.reveal()
     if settings.uses_sqlite:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        from registry.db import migrate  # Alembic is slow to import; with PostgreSQL nobody needs it here
+        from registry.db import migrate  # Alembic is slow to import, and not needed here with PostgreSQL
 
         migrate.upgrade(url)
     schema.require_working(url)
@@ -150,7 +150,7 @@ class _Server(Application):  # type: ignore[misc]  # gunicorn is not typed
         super().__init__(prog="registry serve")
 
     def init(self, parser: Any, opts: Any, args: Any) -> None:
-        """There is no command line of gunicorn's here."""
+        """Ignore gunicorn's command line, which is not used."""
 
     def load_config(self) -> None:
         os.environ["REGISTRY_LOG_FORMAT"] = self.settings.log_format  # its file reads all of these from there

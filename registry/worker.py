@@ -1,7 +1,7 @@
-"""The background loop: verify what arrived, fetch what is to be imported, scrub, collect. Any number of them may run.
+"""The background loop: verify uploads, fetch imports, scrub, collect garbage. Any number of them may run.
 
-What is waited for (verification, imports) is looked for every second; the rest has rounds of its own. What may take
-long has a lane of its own.
+Verification and imports, which clients wait for, are polled every second; other work runs in periodic rounds. Work
+that may take long has a thread of its own.
 """
 
 from __future__ import annotations
@@ -51,17 +51,17 @@ class Round:
 
 @dataclass
 class Standing:
-    """What this process is at, and what it could not do when it last tried: what its heartbeat tells."""
+    """The present work of this process, and the work that failed at its last attempt, for its heartbeat."""
 
     doing: set[str] = field(default_factory=set)
     failing: set[str] = field(default_factory=set)
 
 
 def run(app: Flask, *, once: bool = False) -> None:
-    """Work until the process is told to stop (SIGTERM, SIGINT); or until all that is due now is done.
+    """Work until the process gets SIGTERM or SIGINT; with *once* until all that is due now is done.
 
-    What is under way when it is told to stop has a few seconds to end; the rest is left to other workers. Raises
-    SecretKeyMismatch or ForeignStore when the key or the store is another registry's.
+    Work in progress has a few seconds to end then; the rest is left to other workers. Raises SecretKeyMismatch or
+    ForeignStore when the key or the store is another registry's.
     """
     times.guard(app)
     with app.app_context():
@@ -87,7 +87,7 @@ def run(app: Flask, *, once: bool = False) -> None:
 
 
 def start_threads(app: Flask) -> None:
-    """Work beside the requests of a single-process server; the threads end with the process."""
+    """Run the background work in threads of a single-process server; the threads end with the process."""
     _start(app, threading.Event(), kind="server")
     atexit.register(_give_back, app)
 
@@ -102,7 +102,7 @@ def _give_back(app: Flask) -> None:
 
 
 def kinds_of(adapters: Adapters) -> dict[str, Kind]:
-    """How to fill the versions whose numbers were reserved, by the kind of the facts that were kept of them."""
+    """Return how to fill versions whose numbers were reserved, by the kind of their facts."""
     return {
         mlflow_sources.KIND: import_kinds.from_artifacts(mlflow_sources.files_for),
         "location": import_kinds.from_location(adapters.sources),
@@ -111,7 +111,7 @@ def kinds_of(adapters: Adapters) -> dict[str, Kind]:
 
 
 def _start(app: Flask, stop: threading.Event, *, kind: str) -> list[threading.Thread]:
-    """One thread a lane: a long import holds up no verification. They do not keep the process alive."""
+    """Start one thread a lane, so that a long import delays no verification. They do not keep the process alive."""
     standing = Standing()
     threads = [
         threading.Thread(target=_work, args=(app, lane, stop, standing), name=lane[0].name, daemon=True)

@@ -28,7 +28,7 @@ Decorator = Callable[[View], View]
 
 
 class Parser(FlaskParser):
-    """webargs, but a body is what ``strict_json`` says, and a mistake is a domain error."""
+    """webargs with ``strict_json`` bodies, whose mistakes are domain errors."""
 
     DEFAULT_UNKNOWN_BY_LOCATION: dict[str, str | None] = {  # noqa: RUF012 -- webargs declares it so
         "json": None,
@@ -149,9 +149,9 @@ class Blueprint(flask.Blueprint):
 
 
 def polled(tag: Callable[..., str | None]) -> Decorator:
-    """Let the view be polled: *tag* tells the ETag of what it would show now, for less than showing it.
+    """Answer polls of the view: *tag* returns the ETag of its present result, at a lower cost than the result.
 
-    It gets the arguments of the address; a view with a query is not asked that way where there is one.
+    It gets the arguments of the URL; a request with a query string is answered in full.
     """
 
     def decorate(view: View) -> View:
@@ -168,7 +168,7 @@ def polled(tag: Callable[..., str | None]) -> Decorator:
 
 
 def refuse_idle_conditions() -> None:
-    """Before each write: a condition that nobody will look at must not look as if it held."""
+    """Refuse, before each write, conditional headers that the view does not evaluate."""
     view = current_app.view_functions.get(request.endpoint or "")
     if view and request.method in WRITES and "If-Match" in request.headers and not is_conditional(view):
         raise Malformed("If-Match is not taken here: its ETag would protect nothing")
@@ -178,14 +178,14 @@ def refuse_unknown_query() -> None:
     """Before each request: a view that declares no query takes none."""
     view = current_app.view_functions.get(request.endpoint or "")
     if (request.blueprint or "").startswith("mlflow"):
-        return  # MLflow's protocol ignores what it does not know
+        return  # MLflow's protocol ignores unknown fields
     if view and request.args and not takes_query(view):
         name = next(iter(request.args))
         raise Invalid.field(name[:64], "is not a query parameter here")
 
 
 def etag_of(result: Any) -> str | None:
-    """The ETag of a record: by row version, or by tenure; None for a result that has no version."""
+    """Return the ETag of a record: by row version, or by tenure; None for a result that has no version."""
     subject = getattr(result, "version", None)
     subject = result if subject is None or isinstance(subject, int) else subject
     if (row_version := getattr(subject, "row_version", None)) is not None:
@@ -197,7 +197,7 @@ def etag_of(result: Any) -> str | None:
 
 
 def _afresh(args: Sequence[Any]) -> Iterator[Any]:
-    """The arguments for one more attempt, whatever the one before took out of them."""
+    """Yield the arguments for one more attempt, with what the one before took out of them."""
     return (dict(one) if isinstance(one, dict) else one for one in args)
 
 

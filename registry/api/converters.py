@@ -78,9 +78,9 @@ def register(app: Flask) -> None:
 
 
 def refuse_unnameable() -> None:
-    """Before each request: an address with a part that can name nothing does not exist, whatever the method.
+    """Answer 404, before each request, to a URL with a part that can name nothing, for any method.
 
-    Werkzeug says 405 there when it has passed a rule of another method before it looks at the part.
+    Werkzeug answers 405 there when it has passed a rule of another method before it checks the part.
     """
     refused = request.routing_exception
     if not isinstance(refused, MethodNotAllowed):
@@ -91,7 +91,7 @@ def refuse_unnameable() -> None:
 
 
 def document(api: Api) -> None:
-    """Say in the OpenAPI document what the parts take."""
+    """Describe the URL parts in the OpenAPI document."""
     text = {"type": "string"}
     api.register_converter(ModelName, lambda _: text | {"minLength": 1, "maxLength": names.MODEL_NAME_LENGTH})
     api.register_converter(AliasName, lambda _: text | {"pattern": "^[A-Za-z0-9_-]{1,255}$"})

@@ -1,6 +1,6 @@
-"""Cells of CSV files that no spreadsheet runs and that no terminal obeys.
+"""Cells of CSV files that spreadsheets and terminals do not execute.
 
-A spreadsheet may be told to split a file at other characters than commas: then a formula inside a cell begins a cell.
+A spreadsheet may split a file at other characters than commas: then a formula inside a cell begins a cell.
 So an apostrophe stands before each character that begins a formula, at the start of a text and after a separator.
 """
 

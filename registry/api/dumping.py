@@ -21,7 +21,7 @@ Dump = Callable[[Any], Any]
 
 
 def compiled(schema: Schema) -> Dump:
-    """A function from an object, or a mapping, to what *schema* shows of it.
+    """Return a function from an object, or a mapping, to what *schema* shows of it.
 
     All attributes of an object are got at once; one that lacks some, or a mapping, is looked at field by field.
     """
@@ -39,7 +39,7 @@ def compiled(schema: Schema) -> Dump:
 
 
 def _at_once(fields_: Mapping[str, tuple[str, fields.Field[Any]]]) -> Dump | None:
-    """For objects that have every attribute; None for a view with fields that serialize themselves."""
+    """Return the function for objects with every attribute; None for a view with fields that serialize themselves."""
     serializers = {key: serialize for key, (_, field) in fields_.items() if (serialize := _serialize(field))}
     if len(fields_) < 2 or len(serializers) < len(fields_):
         return None
@@ -63,7 +63,7 @@ def _at_once(fields_: Mapping[str, tuple[str, fields.Field[Any]]]) -> Dump | Non
 
 
 def _part(name: str, field: fields.Field[Any]) -> Dump:
-    """What one field shows of an object, or ``missing``."""
+    """Return the function that renders one field of an object, or ``missing``."""
     serialize = _serialize(field)
     if serialize is None:
         return lambda source: field.serialize(name, source)
@@ -90,7 +90,7 @@ def _get(attribute: str) -> Dump:
 
 
 def _serialize(field: fields.Field[Any]) -> Dump | None:
-    """How a value of the field that is not None is shown; None for a kind that is not known."""
+    """Return the function that renders a value of the field other than None; None for an unknown kind."""
     if isinstance(field, fields.Nested):
         return compiled(field.schema)
     if isinstance(field, fields.List):

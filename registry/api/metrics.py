@@ -1,4 +1,4 @@
-"""Numbers for Prometheus: what this server's processes have counted, and what the database says at this moment."""
+"""Metrics for Prometheus: counts of this server's processes, and gauges from the database."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ class _DatabaseCollector(Collector):
             readings, reachable = gauges.look(), 1
         except Unavailable:
             readings, reachable = [], 0
-        yield GaugeMetricFamily("registry_database_reachable", "1 when the database told its numbers.", value=reachable)
+        yield GaugeMetricFamily(
+            "registry_database_reachable", "1 when the database returned its numbers.", value=reachable
+        )
         yield from map(_family, readings)
 
 
@@ -75,7 +77,7 @@ def _remember(state: BlueprintSetupState) -> None:
 
 
 def watch(app: Flask) -> None:
-    """Render the numbers before they are asked for, as long as they are. Call in the process that serves."""
+    """Render the metrics in the background, before each scrape. Call in the process that serves."""
     latest: LatestText = app.extensions[CACHE]
     adapters: Adapters = app.extensions[EXTENSION]
     seconds = adapters.settings.metrics_cache_seconds
@@ -88,7 +90,7 @@ def watch(app: Flask) -> None:
 
 
 @blueprint.get("/metrics")
-@public("numbers without names, for the monitor of the same network; REGISTRY_METRICS_TOKEN asks for a token")
+@public("numbers without names, for the monitor of the same network; REGISTRY_METRICS_TOKEN requires a token")
 def metrics() -> Response:
     """Return what was counted and how much there is, in Prometheus' text format.
 
@@ -96,7 +98,7 @@ def metrics() -> Response:
     """
     token = settings().metrics_token
     if token is None and settings().trusted_proxies and "X-Forwarded-For" in request.headers:
-        raise Unauthenticated("through a proxy this needs a token: set REGISTRY_METRICS_TOKEN, or ask each replica")
+        raise Unauthenticated("through a proxy this needs a token: set REGISTRY_METRICS_TOKEN, or scrape each replica")
     if token is not None and not _has(token):
         raise Unauthenticated("this needs an Authorization header: Bearer, and the token in REGISTRY_METRICS_TOKEN")
     latest: LatestText = current_app.extensions[CACHE]

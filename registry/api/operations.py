@@ -38,13 +38,13 @@ blueprint = Blueprint("operations", __name__)
 
 
 @blueprint.get("/livez")
-@public("says only that the process answers")
+@public("returns only that the process answers")
 def livez() -> Response:
     return jsonify({"status": "ok"})
 
 
 @blueprint.get("/readyz")
-@public("load balancers ask it; it names no secret")
+@public("load balancers call it; it names no secret")
 def readyz() -> tuple[Response, int]:
     if processes.draining():
         return jsonify({"status": "draining", "mode": _mode(), "checks": {}}), 503

@@ -54,12 +54,12 @@ def register(app: Flask) -> None:
 
 
 def status_of(kind: type[RegistryError]) -> int:
-    """The HTTP status of a class of domain errors."""
+    """Return the HTTP status of a class of domain errors."""
     return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
 
 
 def refused(error: RegistryError) -> Response:
-    """A refusal of the domain."""
+    """Return a refusal of the domain."""
     status = status_of(type(error))
     log.info("refused", code=error.code, status=status, detail=error.detail)
     response = problem(status, error.code, error.detail, **error.extras)
@@ -74,7 +74,7 @@ def refused(error: RegistryError) -> Response:
 
 
 def framework(error: HTTPException) -> Response | HTTPException:
-    """What Flask or Werkzeug refused before a view was reached."""
+    """Return the problem document for a refusal by Flask or Werkzeug before a view was reached."""
     if error.code is None or error.code < 400:
         return error
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
@@ -98,7 +98,7 @@ def unexpected(error: Exception) -> Response:
 
 
 def problem(status: int, code: str, detail: str, **extras: Any) -> Response:
-    """One problem document."""
+    """Return one problem document."""
     meters().refusals.labels(code).inc()
     document = {
         "type": "about:blank",

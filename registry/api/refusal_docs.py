@@ -1,4 +1,4 @@
-"""How refusals are documented: each class of error as its view declares it, by status, code and meaning.
+"""Documentation of refusals: the error classes that a view declares, by status, code and meaning.
 
 The texts are the docstrings of the classes, the codes theirs, and the statuses those of ``problems``.
 """
@@ -92,7 +92,7 @@ def _by_status(kinds: Iterable[Kind]) -> Mapping[int, Collection[Kind]]:
 
 
 def _owner(kind: Kind) -> Kind:
-    """Return the class that defines the code: others that share it say nothing else on the wire."""
+    """Return the class that defines the code: subclasses that share it look the same on the wire."""
     return next(base for base in kind.__mro__ if "code" in vars(base))
 
 

@@ -37,7 +37,7 @@ _TOKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token that was accepted. From ``warns_from`` on, responses say when it expires."""
+    """An accepted token. From ``warns_from`` on, responses show when it expires."""
 
     id: str
     name: str
@@ -56,10 +56,10 @@ class _KnownToken:
 
 
 class Authenticator:
-    """Knows tokens by their keyed hashes, made with any of the *peppers*.
+    """Authentication of tokens by their keyed hashes, made with any of the *peppers*.
 
-    A token that was accepted is believed for *seconds* without asking the database; whoever needs to be sure of it asks
-    for a fresh answer. Nobody's refusal is remembered.
+    An accepted token is cached for *seconds*; a caller that needs certainty requests a fresh answer. Refusals are not
+    cached.
     """
 
     def __init__(self, *, peppers: Sequence[bytes], seconds: float, failures: LoginFailures) -> None:
@@ -72,7 +72,7 @@ class Authenticator:
     def authenticate(
         self, header: str | None, *, address: str, as_password: bool = False, fresh: bool = False
     ) -> tuple[Actor, Credential]:
-        """The actor that the header's token stands for; with *as_password* it may also come as Basic authentication's.
+        """Return the actor of the header's token; with *as_password* it may also come as Basic authentication's.
 
         A failure is counted for the *address*, and for the token's id where it has one; without a header nothing is.
         Raises Unauthenticated, or RateLimited when too many failed before.
@@ -121,7 +121,7 @@ def _read_token(token_id: str) -> _KnownToken | None:
         return None
     row = rows[0]
     times.note(row.moment, asked_at=asked_at)
-    roles = frozenset(map(Role, _ROLES.intersection(row.roles)))  # a later release may have granted one of its own
+    roles = frozenset(map(Role, _ROLES.intersection(row.roles)))  # a later release may have granted a new role
     actor = Actor(
         row.account_id,
         row.account,
@@ -136,13 +136,15 @@ def _read_token(token_id: str) -> _KnownToken | None:
 
 
 def bearer(header: str | None) -> str | None:
-    """The token in ``Bearer <token>``; None for every other header."""
+    """Return the token in ``Bearer <token>``; None for every other header."""
     scheme, _, text = (header or "").partition(" ")
     return text if scheme.lower() == "bearer" and text.isascii() and "," not in text else None
 
 
 def basic(header: str | None) -> str | None:
-    """The token in ``Basic base64(<anything>:<token>)``, where MLflow's clients have a password; None for others."""
+    """Return the token in ``Basic base64(<anything>:<token>)``, where MLflow's clients have a password; None for
+    others.
+    """
     scheme, _, text = (header or "").partition(" ")
     if scheme.lower() != "basic":
         return None

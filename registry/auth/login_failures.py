@@ -49,7 +49,7 @@ class LoginFailures:
             raise self._limited(period)
 
     def count(self, address: str, token_id: str | None) -> None:
-        """Count a failure in a transaction of its own. Raises RateLimited beyond a limit, or Unavailable."""
+        """Count a failure in a separate transaction. Raises RateLimited beyond a limit, or Unavailable."""
         subjects = [(ADDRESS, network(address))] + ([(TOKEN, token_id)] if token_id else [])
         counted = [subject for subject in subjects if self._limits[subject[0]]]
         period = self._begin_period()

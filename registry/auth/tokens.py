@@ -2,7 +2,7 @@
 
 ``mr`` + kind (``p`` personal, ``s`` service, ``b`` bootstrap) + ``_`` + 12 characters of lookup id + 32 of secret
 (190 bits) + 6 of CRC32 over all before, in base 62: 54 characters that a double click selects whole, that a secret
-scanner finds, and whose typos are refused without asking the database.
+scanner finds, and whose typos are refused without a query.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NewToken:
 
 
 def issue(kind: str, *, pepper: bytes) -> NewToken:
-    """A fresh random token of that kind."""
+    """Return a fresh random token of that kind."""
     token_id = _random(ID_LENGTH)
     start = f"mr{kind}_{token_id}{_random(SECRET_LENGTH)}"
     text = start + _checksum(start)
@@ -40,7 +40,7 @@ def issue(kind: str, *, pepper: bytes) -> NewToken:
 
 
 def lookup_id(text: str) -> str | None:
-    """The id inside a well-formed token; None for anything else, typos included."""
+    """Return the id inside a well-formed token; None for anything else, typos included."""
     if not _FORM.match(text) or _checksum(text[:-CHECKSUM_LENGTH]) != text[-CHECKSUM_LENGTH:]:
         return None
     return text[4 : 4 + ID_LENGTH]
@@ -52,7 +52,7 @@ def keyed_hash(text: str, *, pepper: bytes) -> str:
 
 
 def matches(text: str, stored: str, *, pepper: bytes) -> bool:
-    """Whether *text* is the token whose hash is *stored*, compared in constant time."""
+    """Return whether *text* is the token whose hash is *stored*, compared in constant time."""
     return hmac.compare_digest(keyed_hash(text, pepper=pepper), stored)
 
 

@@ -89,7 +89,7 @@ class Registry(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click's; an unknown command is refused with the nearest ones, or with what it is called here."""
+        """Resolve the command as click does; refuse an unknown one with the nearest names, or with its name here."""
         name = args[0]
         if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
@@ -162,7 +162,7 @@ def _refer_to_common_options(command: click.Command) -> None:
 
 
 def main() -> None:
-    """The console script."""
+    """Run the console script."""
     sys.exit(run(sys.argv[1:]))
 
 
@@ -183,7 +183,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _discard_output() -> None:
-    """The reader left (``registry history | head``): keep Python from complaining about it at exit."""
+    """Discard further output after the reader has closed the pipe, so that Python reports no error at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -10,18 +10,17 @@ from registry.client.version_files import VersionFiles
 class RegistryClient(Promotion, VersionFiles):
     """A registry at *url*. Use it as a context manager, or close it; threads may share it.
 
-    Without *url* the registry is the one of the ``registry`` command: of REGISTRY_URL, of the user's login, or of
-    ``.registry.toml`` here or above; and so is the token: REGISTRY_TOKEN, REGISTRY_TOKEN_FILE or the saved one. With
+    Without *url* the registry is that of the ``registry`` command: of REGISTRY_URL, of the user's login, or of
+    ``.registry.toml`` here or above. So is the token: REGISTRY_TOKEN, REGISTRY_TOKEN_FILE or the saved one. With
     *url* only *token* is sent.
 
-    Every call raises RegistryError or a subclass (see ``errors``), after *retries* attempts where trying again can
-    help. Connections that fail, and 502 and 503, are retried for *retry_seconds*: by default REGISTRY_RETRY_SECONDS, or
+    Every call raises RegistryError or a subclass (see ``errors``), after *retries* attempts where a retry can help.
+    Connections that fail, and 502 and 503, are retried for *retry_seconds*: by default REGISTRY_RETRY_SECONDS, or
     60 in CI and 10 elsewhere; 0, or no *retries*: not at all. *on_retry* gets a sentence about such an outage;
-    by default it is logged as a warning of ``registry.client``. Every write is repeated with its own Idempotency-Key.
+    by default it is logged as a warning of ``registry.client``. Every write is repeated with its Idempotency-Key.
 
-    *timeout* is seconds to connect and seconds between two bytes of an answer. The token is sent to the
-    registry's own origin only, and over plain http only to this machine unless *insecure*. A URL that is none is a
-    ValueError.
+    *timeout* is in seconds, to connect and between two bytes of an answer. The token is sent to the registry's origin
+    only, and over plain http only to this machine unless *insecure*. An invalid URL is a ValueError.
 
     *ca_file*, or REGISTRY_CA_FILE, has the certificates of a private CA, which are trusted for the registry and its
     store in addition to the public ones, or to those of REQUESTS_CA_BUNDLE, SSL_CERT_FILE and SSL_CERT_DIR. Raises

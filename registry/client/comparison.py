@@ -1,4 +1,4 @@
-"""What differs between two versions: files by their bytes, and facts by their names."""
+"""Differences between two versions: files by their bytes, and facts by their names."""
 
 from __future__ import annotations
 

@@ -28,12 +28,12 @@ State = Literal["ok", "warning", "wrong"]
 TIMEOUT = 10.0
 SOON = timedelta(days=14)
 SKEW = timedelta(seconds=60)
-NO_BYTES = "0" * 63 + "1"  # the digest of bytes that nobody has
+NO_BYTES = "0" * 63 + "1"  # the digest of no known bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was seen of one thing; ``fix`` says what to do where it is not well."""
+    """The result of one check; ``fix`` is what to do where it failed."""
 
     name: str
     state: State
@@ -86,7 +86,7 @@ def _asked(session: requests.Session, address: str) -> requests.Response:
 def _ready(reply: requests.Response, url: str) -> Finding:
     document = _json_or_none(reply)
     if document == {"status": "ok"}:
-        return Finding("registry", "ok", f"{url} is a registry; whether it is ready, it does not tell out here")
+        return Finding("registry", "ok", f"{url} is a registry; its readiness is not visible from here")
     if not isinstance(document, dict) or "checks" not in document or "status" not in document:
         error = foreign_answers.refusal(reply) if reply.status_code >= 400 else foreign_answers.unexpected(reply)
         return Finding("address", "wrong", error.detail,
@@ -100,7 +100,7 @@ def _ready(reply: requests.Response, url: str) -> Finding:
 
 
 def _certificate(url: str, trust: Trust, now: datetime) -> Finding:
-    """Looked at without any proxy; where only a proxy leads there, the other findings tell."""
+    """Check the certificate without any proxy; where only a proxy leads to the server, other findings cover it."""
     parts = urlsplit(url)
     try:
         with (
@@ -120,7 +120,7 @@ def _certificate(url: str, trust: Trust, now: datetime) -> Finding:
 
 
 def judge_certificate(until: str, issuer: str, now: datetime) -> Finding:
-    """What a trusted certificate's end (as OpenSSL writes it) means at *now*."""
+    """Return the finding for a trusted certificate that ends at *until* (as OpenSSL writes it), at *now*."""
     end = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
     text = f"trusted, from {issuer}, until {end:%Y-%m-%d}"
     if end - now < SOON:
@@ -147,13 +147,13 @@ def _check_release(session: requests.Session, url: str) -> Finding:
         document = _json_or_none(session.get(f"{url}/openapi.json", timeout=TIMEOUT))
         theirs = str(document["info"]["version"])
     except (requests.RequestException, TypeError, KeyError):
-        return Finding("release", "warning", f"client {ours}; the registry does not tell its release",
+        return Finding("release", "warning", f"client {ours}; the registry does not report its release",
                        "Let its proxy pass /openapi.json on.")  # fmt: skip
     return judge_release(ours, theirs)
 
 
 def judge_release(ours: str, theirs: str) -> Finding:
-    """Whether client and registry are of one minor release."""
+    """Return whether client and registry are of one minor release."""
     text = f"client {ours}, registry {theirs}"
     if ours.split(".")[:2] != theirs.split(".")[:2]:
         return Finding("release", "warning", text, f"Install release {theirs}, from where this client came from.")
@@ -173,7 +173,7 @@ def _as_somebody(url: str, token: str | None, trust: Trust, *, insecure: bool, n
             yield _no_token(token, error)
             return
         if not {"name", "roles", "permissions", "token"} <= me.keys():
-            yield Finding("token", "wrong", f"{url} does not tell who asks, as a registry would", _ADDRESS)
+            yield Finding("token", "wrong", f"{url} does not report the caller, as a registry would", _ADDRESS)
             return
         yield _check_token(dict(me), now)
         transport = Transport(url, token=token, timeout=(TIMEOUT, TIMEOUT), retries=0, insecure=insecure, trust=trust)

@@ -54,7 +54,7 @@ from typing import Any, Self
 
 
 class Transience(Enum):
-    """Kinds of failures that may pass; ``retry`` says how often each is repeated."""
+    """Kinds of failures that may pass; ``retry`` defines how often each is repeated."""
 
     OUTAGE = "outage"
     BUSY = "busy"
@@ -63,7 +63,7 @@ class Transience(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Transient:
-    """A failure that may pass. *retry_after* is the pause, in seconds, that the server asks for."""
+    """A failure that may pass. *retry_after* is the pause, in seconds, that the server requires."""
 
     kind: Transience
     description: str
@@ -97,7 +97,7 @@ class RegistryError(Exception):
         return self.detail
 
     def about(self, subject: str) -> Self:
-        """The same error, whose detail now begins with what it is about."""
+        """Return the same error, whose detail now begins with what it is about."""
         self.detail = f"{subject}: {self.detail}"
         return self
 
@@ -312,12 +312,12 @@ _STANDARD = frozenset({"type", "title", "status", "code", "detail", "instance", 
 
 
 def is_unavailable(status: int) -> bool:
-    """Return whether a refusal without a code of its own means that the service cannot answer now."""
+    """Return whether a refusal without a ``code`` means that the service cannot answer now."""
     return _BY_STATUS.get(status) is Unavailable
 
 
 def refusal(status: int, problem: Mapping[str, Any], request_id: str | None) -> RegistryError:
-    """The error that a problem+json document stands for; an unknown code keeps its own name."""
+    """Return the error that a problem+json document stands for; an unknown code keeps its own name."""
     code = problem.get("code")
     known = _BY_CODE.get(code) if isinstance(code, str) else None
     error = known or _BY_STATUS.get(status, RegistryError)

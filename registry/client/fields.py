@@ -45,7 +45,7 @@ def expecting(current: Expected, **fields: Any) -> dict[str, Any]:
 
 
 def labels(tags: Mapping[str, Any] | None) -> dict[str, str | None] | None:
-    """Return tags as texts, and None for those to remove."""
+    """Return tags as texts, with None for those to remove."""
     if tags is None:
         return None
     require_mapping(tags, "tags")

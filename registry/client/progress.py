@@ -1,4 +1,4 @@
-"""How far a transfer is, and whether its threads should stop."""
+"""Progress of a transfer, and the request to stop its threads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Meter:
         return self._stopped.is_set()
 
     def advance(self, count: int) -> None:
-        """Count *count* more bytes (fewer when negative: a retry began anew); raises Stopped after ``stop()``."""
+        """Count *count* more bytes (negative when a retry starts again); raises Stopped after ``stop()``."""
         if self._stopped.is_set():
             raise Stopped
         with self._lock:

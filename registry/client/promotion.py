@@ -24,7 +24,7 @@ class Promotion(Lookup):
     ) -> MovedView:
         """Move the version that *reference* means to *stage*; see ``stages.move``.
 
-        A bare model is a ValueError: a change says which version.
+        A bare model is a ValueError: a change must name the version.
         """
         named = reference_of(reference)
         if named.bare:

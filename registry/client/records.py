@@ -100,9 +100,9 @@ def of(shape: Any, value: Mapping[str, Any]) -> Any:
 def rows(versions: Iterable[types.VersionView]) -> Iterator[dict[str, Any]]:
     """Yield each version as one flat row, for a table such as ``pandas.DataFrame(rows)``.
 
-    The columns ``metrics.auc``, ``params.depth``, ``tags.team`` are there where a version has them; aliases and the
+    The columns ``metrics.auc``, ``params.depth``, ``tags.team`` exist where a version has them; aliases and the
     names of datasets are joined with commas. ``created_at`` is a datetime in UTC. ``metrics.auc`` is the latest value,
-    whatever the data; ``metrics.auc@sha256:…`` is the latest on one dataset.
+    on any data; ``metrics.auc@sha256:…`` is the latest on one dataset.
     """
     for version in versions:
         lineage = cast(dict[str, Any], version["lineage"])

@@ -1,4 +1,4 @@
-"""How people name a version: ``fraud:7``, ``fraud@champion``, ``fraud#production``, ``models:/fraud/7``.
+"""References to versions: ``fraud:7``, ``fraud@champion``, ``fraud#production``, ``models:/fraud/7``.
 
 A reference is read from the right, and a suffix is a selector only if it can be one: ``team@risk#7`` is a model's
 name, because 7 is no stage. A bare name means the model, or its latest version where a version is needed; so does
@@ -50,7 +50,7 @@ def parse(text: str) -> Reference:
 
 
 def model_problem(name: str) -> str | None:
-    """Why *name* cannot be a model's (the registry has the last word on the rest of its rules)."""
+    """Return why *name* cannot be a model's; the registry checks the other rules."""
     if not name:
         return "the name is empty"
     if name in {".", ".."}:

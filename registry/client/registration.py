@@ -39,16 +39,15 @@ class Origin(TypedDict, total=False):
 
 
 class Facts(TypedDict, total=False):
-    """What may be registered with the files; None says nothing, like leaving it out.
+    """The facts that may be registered with the files; None means that a fact is left out.
 
     ``params`` and ``metrics`` may be the paths of JSON or YAML files, whose nested values get keys with dots.
-
     ``evaluations`` are metrics that name their dataset; ``metrics`` those that do not.
 
     Scalars are taken as params, tags and metrics: also numpy's, decimals, times and members of enums. A metric that is
     NaN or infinite is kept with the run, as ``unmeasured``. ``data`` are paths, texts such as
     ``test=s3://bucket/test.csv@sha256:…``, and datasets as in ``datasets``.
-    ``number`` and ``claimed``, what another registry gave and said, need the permission ``version:import``.
+    ``number`` and ``claimed``, the facts of another registry, need the permission ``version:import``.
     """
 
     description: str | None
@@ -142,7 +141,7 @@ def selected(
     follow_links: bool = False,
     noticed: scan.Noticed | None = None,
 ) -> list[scan.Found]:
-    """The files that are to be registered. Raises UnfitSource or HoldsCredentials for any that cannot be."""
+    """Return the files that are to be registered. Raises UnfitSource or HoldsCredentials for any that cannot be."""
     files = scan.scan(source, selection, follow_links=follow_links, noticed=noticed)
     pointers.refuse(files)
     if not allow_secrets:
@@ -227,20 +226,20 @@ def _detect_origin(source: Path) -> Facts:
 
 
 def request_body(files: Sequence[scan.Hashed], facts: Facts) -> dict[str, Any]:
-    """The body of the registering POST: the manifest, and the facts that are given."""
+    """Return the body of the registering POST: the manifest, and the facts that are given."""
     manifest = [_manifest_line(file) for file in files]
     return {"files": manifest, **_stated_facts(facts)}
 
 
 def _stated_facts(facts: Facts) -> dict[str, Any]:
-    """The facts that are given, as the request has them."""
+    """Return the facts that are given, as the request has them."""
     said = given(**facts)
     origin: Origin = said.pop("origin", {})
     return {**said, **given(**origin)}
 
 
 def _manifest_line(file: scan.Hashed) -> dict[str, Any]:
-    """No media type: guessing one depends on the machine, and would give the same files another manifest digest."""
+    """Return the entry of a file, without a media type: a guess depends on the machine, and would change the digest."""
     return {"path": file.path, "size": file.size, "sha256": file.sha256}
 
 

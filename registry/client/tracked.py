@@ -50,7 +50,7 @@ def snapshot(run: Any, *, url: str | None = None) -> Run:
 
 
 def logged_in_run(run: Any) -> Logged:
-    """Return what was logged in a run."""
+    """Return the facts that were logged in a run."""
     measurements = (Measurement(key, float(value)) for key, value in dict(run.data.metrics).items())
     return mlflow_runs.logged(run.data.params, measurements, run.data.tags, _LIMITS)
 

@@ -99,7 +99,7 @@ def _as_number(value: Any, what: str) -> int | float:
 
 
 def _plain_scalar(value: Any) -> Any:
-    """The Python value of a member of an enum, or of a scalar or an array of one element with ``item``."""
+    """Return the Python value of a member of an enum, or of a scalar or an array of one element with ``item``."""
     if isinstance(value, Enum):
         return _plain_scalar(value.value)
     if isinstance(value, str | bool | int | float) or not callable(getattr(value, "item", None)):

@@ -193,9 +193,9 @@ class VersionFiles(Lookup):
     ) -> Verification:
         """Compare a directory with a version: names, sizes and digests of all files.
 
-        Everything counts that is in the directory, whatever its ``.registryignore`` says: a file there must not be
-        able to hide others. Only *exclude*, patterns as in ``.gitignore``, leaves something out, on both sides.
-        *follow_links* follows symbolic links that leave the directory. Modes and empty directories are not compared.
+        All files in the directory count, also those in its ``.registryignore``: a file there must not be able to hide
+        others. Only *exclude*, patterns as in ``.gitignore``, leaves files out, on both sides. *follow_links* follows
+        symbolic links that leave the directory. Modes and empty directories are not compared.
         """
         version = self._loadable(reference)
         files = download.manifest(self.versions, version, allow_unsafe_paths=True)  # nothing is written

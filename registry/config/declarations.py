@@ -31,7 +31,7 @@ class Declaration:
 
 
 def setting(read: Read | None, default: Any = MISSING, *, default_text: str, about: str, is_last: bool = False) -> Any:
-    """Declare a setting; *default_text* is its default and *about* its description in the documentation, as Markdown."""
+    """Declare a setting; *default_text* and *about* are its default and description in the documentation (Markdown)."""
     return field(default=default, metadata={_KEY: Declaration(read, default_text, about, is_last)})
 
 

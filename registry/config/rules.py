@@ -12,7 +12,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9._-]+\Z")
 
 
 def storage_url_problem(url: str) -> str | None:
-    """Why *url* cannot name a store."""
+    """Return why *url* cannot name a store."""
     with suppress(ValueError):
         parts = urlsplit(url)
         plain = not parts.query and not parts.fragment
@@ -51,7 +51,7 @@ def postgres_options_problem(url: str) -> str | None:
 
 
 def http_url_problem(url: str) -> str | None:
-    """Why *url* cannot be an address of ours."""
+    """Return why *url* cannot be an address of this service."""
     with suppress(ValueError):
         parts = urlsplit(url)
         plain = not parts.query and not parts.fragment and "@" not in parts.netloc
@@ -61,5 +61,5 @@ def http_url_problem(url: str) -> str | None:
 
 
 def host_problem(host: str) -> str | None:
-    """Why *host* cannot be the name in a Host header."""
+    """Return why *host* cannot be the name in a Host header."""
     return None if _HOST.match(host) else "must be host names without scheme or port, separated by commas"

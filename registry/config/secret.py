@@ -32,7 +32,7 @@ class Secret:
 
 
 def own_secret(path: Path) -> str:
-    """The secret of a single-node registry: made at first use, kept beside its database, readable by its owner."""
+    """Return the secret of a single-node registry: created at first use, next to its database, owner-readable."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not path.exists():
         draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

@@ -25,7 +25,7 @@ class Tracking:
     artifact_roots: tuple[str, ...] = ()
 
     def authorization(self) -> str | None:
-        """The header that the server wants; it is made each time, so that it is kept nowhere."""
+        """Return the header that the server wants; it is made each time, so that it is kept nowhere."""
         if self.token:
             return f"Bearer {self.token.reveal()}"
         if self.username and self.password:
@@ -34,8 +34,10 @@ class Tracking:
 
 
 def parse(text: str) -> tuple[Tracking, ...]:
-    """The tracking servers of a JSON object or list. Raises ValueError with what is wrong, but never with what it says:
-    there are passwords in it."""
+    """Return the tracking servers of a JSON object or list.
+
+    Raises ValueError with the mistake, but never with the text: it contains passwords.
+    """
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):

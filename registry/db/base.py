@@ -55,14 +55,14 @@ Document = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postg
 Bytewise = Text().with_variant(Text(collation="C"), "postgresql")
 Serial = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up by itself only on an INTEGER key
 
-Rows = Select[*tuple[Any, ...]]  # a statement whose columns its reader knows
+Rows = Select[*tuple[Any, ...]]  # a statement with columns that its reader unpacks
 
 SerialKey = Annotated[int, mapped_column(Serial, primary_key=True)]
 UuidKey = Annotated[str, mapped_column(Uuid(as_uuid=False), primary_key=True)]
 
 
 class Base(DeclarativeBase):
-    """Every row's base. Rows have no relationships: named queries say what is read."""
+    """The base of every row class. There are no relationships: named queries state what is read."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
@@ -75,8 +75,8 @@ class Base(DeclarativeBase):
 class Chained:
     """The head of an aggregate's audit chain, on the row that a writer of the aggregate has locked.
 
-    ``clock_at`` is the time of the latest entry: a later entry is never stamped earlier, whatever the clocks of
-    the replicas say, so that tenures of one model never overlap.
+    ``clock_at`` is the time of the latest entry. A later entry never has an earlier time, even if the clocks of the
+    replicas differ, so that tenures of one model never overlap.
     """
 
     audit_seq: Mapped[int] = mapped_column(BigInteger, default=0)

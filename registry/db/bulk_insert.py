@@ -48,7 +48,7 @@ def insert_missing(session: Session, table: type[Base], rows: Rows, *, key: Sequ
 def insert_missing_returning(
     session: Session, table: type[Base], rows: Rows, columns: Sequence[Any], *, key: Sequence[str]
 ) -> Sequence[Any]:
-    """As :func:`insert_missing`; returns the *columns* of those that were new."""
+    """Insert rows as :func:`insert_missing` does; return the *columns* of those that were new."""
     statement = _missing(session.get_bind().dialect.name, table, *key).returning(*columns)
     return session.connection().execute(statement, list(rows)).all()
 

@@ -1,4 +1,4 @@
-"""The order in which audit entries became readable, and how far it is final.
+"""The order in which audit entries became readable, and up to where it is final.
 
 On PostgreSQL ``AuditEntry.commit_order`` is ``base`` plus the id of the writing transaction (see migration
 ``0008``). An entry is *settled* when every transaction that could write a smaller order has ended: then no entry can

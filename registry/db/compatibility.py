@@ -1,7 +1,7 @@
-"""Old and new releases on one schema: which ones may work with it, told by the migrations and kept in the database.
+"""Compatibility of old and new releases with one schema, declared by migrations and kept in the database.
 
 A migration whose ``works_with`` names an older revision promises that every release from that one on works on the
-schema that it makes. A migration that says nothing, or that contracts, is for releases that know it.
+schema that it makes. A migration without it, or that contracts, is for releases that include it.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Step(NamedTuple):
 
 
 def compatible(steps: Sequence[Step]) -> list[str]:
-    """The revisions whose releases work on the schema that *steps*, newest first, have made.
+    """Return the revisions whose releases work on the schema that *steps*, newest first, have made.
 
-    A release works when every migration that it does not know promises so.
+    A release works when every migration that it does not include promises so.
     """
     place = {step.revision: at for at, step in enumerate(steps)}
     revisions: list[str] = []
@@ -40,7 +40,7 @@ def compatible(steps: Sequence[Step]) -> list[str]:
 
 
 def steps(scripts: ScriptDirectory, revision: str) -> list[Step]:
-    """The migrations that lead to *revision*, newest first."""
+    """Return the migrations that lead to *revision*, newest first."""
     revisions = scripts.iterate_revisions(revision, "base")
     return [Step(one.revision, getattr(one.module, "works_with", one.revision)) for one in revisions]
 

@@ -1,4 +1,4 @@
-"""How a connection is opened and tuned, for the service and for migrations alike."""
+"""Connections to the database: how they are opened and configured, for the service and for migrations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PRIVATE = 0o600
 _DEADLINE = "registry_deadline"
 _STEPS = 20_000  # of SQLite's machine, some milliseconds, between two looks at the clock
 STATEMENT_SECONDS = 10.0
-# A connection that was used so many seconds ago is taken to be alive: to ask each time costs a round trip.
+# A connection used within so many seconds counts as alive: a ping each time costs a round trip.
 TRUSTED_SECONDS = 1.0
 PING_SECONDS = 3.0
 SQLITE_PRAGMAS = {
@@ -38,13 +38,13 @@ UNBOUND = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
 
 
 def serving_options(url: str, *, pool_size: int) -> dict[str, Any]:
-    """As :func:`options`, for the service: a connection has a transaction only where it is asked for one."""
+    """Return the arguments of ``create_engine`` for the service: connections begin transactions only on request."""
     arguments = options(url, pool_size=pool_size) | {"json_deserializer": orjson.loads}
     return arguments | UNBOUND if make_url(url).get_backend_name() == "postgresql" else arguments
 
 
 def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
-    """The arguments of ``create_engine`` for *url*; the driver's own defaults are kept where nothing is said."""
+    """Return the arguments of ``create_engine`` for *url*; others keep the driver's defaults."""
     if make_url(url).get_backend_name() == "sqlite":
         return {
             "hide_parameters": True,
@@ -70,14 +70,14 @@ def max_overflow(dialect: str) -> int:
 
 
 def reading_options(dialect: str, *, snapshot: bool = False) -> dict[str, Any]:
-    """The execution options of a connection that only reads; with *snapshot* all it reads is of one moment."""
+    """Return the execution options of a connection that only reads; with *snapshot* all it reads is of one moment."""
     if dialect != "postgresql":
         return {_READ_ONLY: True}
     return {"isolation_level": "REPEATABLE READ"} if snapshot else {}
 
 
 def writing_options(dialect: str) -> dict[str, Any]:
-    """The execution options of a connection that writes."""
+    """Return the execution options of a connection that writes."""
     return {"isolation_level": "READ COMMITTED"} if dialect == "postgresql" else {}
 
 
@@ -116,7 +116,7 @@ def _interrupt_late_statements(connection: sqlite3.Connection, entry: Connection
 
 
 def _set_deadline(seconds: float, connection: Connection, *_: object) -> None:
-    """Commands and workers have no deadline: checking everything may take hours."""
+    """Set the statement timeout of a request. Commands and workers have none: a full check may take hours."""
     late = time.monotonic() + seconds if has_request_context() else math.inf
     connection.info[_DEADLINE] = late
 
@@ -155,7 +155,7 @@ def _keep_private(database: str | None) -> None:
     """
     if not database or database.startswith((":", "file:")):
         return
-    with suppress(OSError):  # SQLite itself says what is wrong with the place
+    with suppress(OSError):  # SQLite's own error explains the problem
         os.close(os.open(database, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE))
     for path in map(Path, (database, *(f"{database}-{suffix}" for suffix in ("wal", "shm", "journal")))):
         with suppress(FileNotFoundError, PermissionError):  # the mode of another's file is not ours to change
@@ -178,9 +178,9 @@ def _note_use(_connection: object, entry: ConnectionPoolEntry) -> None:
 
 
 def _ask_if_idle(dialect: Dialect, connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
-    """Ask a connection that was idle for longer whether it still lives; the pool opens another in place of a dead one.
+    """Ping a connection that was idle for longer; the pool opens another in place of a dead one.
 
-    One that died in between costs one request a 503, and the pool all that are as old.
+    Without it one dead connection costs one request a 503, and the pool all connections of that age.
     """
     if time.monotonic() - entry.info.get("used_at", time.monotonic()) < TRUSTED_SECONDS:
         return

@@ -1,7 +1,7 @@
-"""What the application's own role may do on PostgreSQL: add to history, never change it.
+"""Rights of the application's role on PostgreSQL: it may add to history, never change it.
 
 The owner of the tables migrates; the application connects as another role. A table that is not named here may be read
-and written freely: only what history and answers rest on is restricted.
+and written freely: only tables that history and answers rest on are restricted.
 """
 
 from __future__ import annotations

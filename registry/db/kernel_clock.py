@@ -1,4 +1,4 @@
-"""This machine's clock, where its kernel says that NTP keeps it right."""
+"""This machine's clock, where the kernel reports that NTP keeps it synchronised."""
 
 from __future__ import annotations
 

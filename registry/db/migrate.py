@@ -36,7 +36,7 @@ DEADLOCK = "40P01"
 TRIES = 10
 PAUSE = 0.5  # seconds between two tries, at most
 COMMIT_ORDER = "audit_entries_commit_order"  # sets the column of that name, on PostgreSQL
-# The indexes that hold expressions, which a database does not tell as they were written: looked for by name.
+# Indexes on expressions, which databases do not return as they were written: compared by name.
 EXPRESSED = (
     "ix_model_tags_value",
     "ix_version_tags_value",
@@ -95,7 +95,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def describe(url: str) -> str:
-    """Where the database is, and which releases work with it."""
+    """Return where the database is, and which releases work with it."""
     with schema.connected(url) as connection:
         revision = schema.revision_over(connection)
         if problem := schema.mismatch(connection):
@@ -106,9 +106,9 @@ def describe(url: str) -> str:
 
 
 def check(url: str) -> list[str]:
-    """What keeps this release from working with the database; empty when nothing does.
+    """Return the differences that keep this release from working with the database; empty when there are none.
 
-    A newer schema has what this release does not know; of it, only the triggers that guard history are looked for.
+    A newer schema has tables that this release lacks; there, only the triggers that guard history are checked.
     """
     with schema.connected(url) as connection:
         revision = schema.revision_over(connection)
@@ -142,7 +142,7 @@ def _missing_triggers(connection: Connection) -> list[str]:
     query = "SELECT name FROM sqlite_master WHERE type = 'trigger'"
     if connection.dialect.name == "postgresql":
         changes.append("truncate")
-        query = (  # enabled always, also where a session says "replica"
+        query = (  # enabled always, also with session_replication_role = replica
             "SELECT tgname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
             "WHERE tgenabled = 'A' AND relnamespace = current_schema()::regnamespace"
         )

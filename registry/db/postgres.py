@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is opened: its settings, a pooler between, and what keeps it from being opened."""
+"""Connections to PostgreSQL: settings, poolers, and errors of opening one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LINE = {
 }
 ENCODING = "UTF8"
 NOT_ALLOWED, NO_SCHEMA = "42501", "3F000"
-# What PostgreSQL or PgBouncer says, and what to do about it.
+# Errors of PostgreSQL and PgBouncer, and what to do about them.
 _REMEDIES = (
     (r'database ".*" does not exist', "create it with CREATE DATABASE … ENCODING 'UTF8', or correct the name"),
     (r'no such database', "name it among the [databases] of PgBouncer, or correct the name"),
@@ -52,7 +52,7 @@ _REMEDIES = (
 
 
 def arguments(url: URL) -> dict[str, Any]:
-    """Return the arguments of the driver's ``connect``. What *url* says itself is kept: a later option wins."""
+    """Return the arguments of the driver's ``connect``. Options in *url* are kept: a later option wins."""
     settings = " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
     said = url.query.get("options", "")
     own = {"application_name": "model-registry", **LINE}
@@ -78,9 +78,9 @@ def connect(
 
 
 def has_pooler(connection: psycopg.Connection[Any]) -> bool:
-    """Return whether a pooler stands between: it names another process than the one that answers.
+    """Return whether a pooler is in between: its process id differs from that of the server process.
 
-    Its transactions may each have another server process, which knows no statement that was prepared in another one.
+    Its transactions may each run in another server process, without statements that were prepared in another one.
     """
     connection.autocommit = True
     (answering,) = connection.execute("SELECT pg_backend_pid()", prepare=False).fetchone() or (0,)

@@ -1,4 +1,4 @@
-"""What queries answer with: plain frozen values, complete and safe to use after the session is gone."""
+"""Results of queries: plain frozen values, complete and safe to use after the session has ended."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list; ``next_after`` is the sort key to go on after, None on the last page.
+    """One page of a list; ``next_after`` is the sort key of the last row, None on the last page.
 
-    ``warnings`` say what the reader could take for something else.
+    ``warnings`` explain values that are easy to misread.
     """
 
     items: Sequence[T]
@@ -45,7 +45,7 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionBrief:
-    """A version without what costs queries of its own: as much as MLflow's protocol shows of it."""
+    """A version without fields that need queries of their own: as much as MLflow's protocol shows."""
 
     model: str
     model_id: str
@@ -106,9 +106,9 @@ class EvaluationRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionRecord:
-    """``manifest_digest`` is None while the files are not known; see ``Version`` for what MLflow's clients say.
+    """A complete version. ``manifest_digest`` is None while the files are unknown; see ``Version`` for MLflow's fields.
 
-    ``metrics`` has the latest value of each, whatever the data. ``evaluations`` has those that were measured on a named
+    ``metrics`` has the latest value of each, on any data. ``evaluations`` has those that were measured on a named
     dataset: the latest value on each, the last recorded one last.
     """
 
@@ -206,7 +206,7 @@ class AliasRecord:
 
     @property
     def facts(self) -> list[str]:
-        """What is shown of the alias and may change while it stays where it is."""
+        """Return the fields of the alias that may change while it stays where it is."""
         return [self.state, *(["protected"] if self.protected else [])]
 
 
@@ -239,7 +239,7 @@ class EntryRecord:
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """``part_size`` is None for bytes that come in one request; ``reason`` says why they were not taken."""
+    """An upload. ``part_size`` is None for bytes in one request; ``reason`` is why they were refused."""
 
     id: str | None
     state: str

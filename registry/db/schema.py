@@ -1,4 +1,4 @@
-"""Which schema a database has, and whether this release works with it; without what it takes to migrate one."""
+"""The revision of a database's schema, and whether this release works with it; without Alembic."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _KEPT = table("alembic_version", column("version_num"))  # Alembic's own
 
 @functools.cache
 def migrations() -> Path:
-    """The directory of this release's migrations."""
+    """Return the directory of this release's migrations."""
     place = next((place for place in _PLACES if (place / "env.py").exists()), None)
     if place is None:
         raise RuntimeError("no migrations were found next to the package; install it again")
@@ -37,19 +37,19 @@ def migrations() -> Path:
 
 @functools.cache
 def head() -> str:
-    """The revision that this release needs: the one on which no other builds."""
+    """Return the revision that this release needs: the one on which no other builds."""
     (last,) = _steps().keys() - set(_steps().values())
     return last
 
 
 def current(url: str) -> str | None:
-    """The revision of the database; None when it is empty."""
+    """Return the revision of the database; None when it is empty."""
     with connected(url) as connection:
         return revision_over(connection)
 
 
 def revision_over(connection: Connection) -> str | None:
-    """As :func:`current`, over a connection that is open already."""
+    """Return the revision as :func:`current` does, over an open connection."""
     if not inspect(connection).has_table(_KEPT.name):
         return None
     revision: str | None = connection.scalar(select(_KEPT.c.version_num))
@@ -57,9 +57,9 @@ def revision_over(connection: Connection) -> str | None:
 
 
 def mismatch(connection: Connection) -> str | None:
-    """What keeps this release from working with the schema, and what to do about it; None when nothing does.
+    """Return why this release cannot work with the schema, and what to do; None when it can.
 
-    A newer schema is no mismatch as long as it says that this release still works with it.
+    A newer schema is no mismatch as long as it lists this release as compatible.
     """
     revision = revision_over(connection)
     if inspect(connection).has_table(UNFINISHED_RESTORE):
@@ -70,11 +70,12 @@ def mismatch(connection: Connection) -> str | None:
         return f"the database is at {revision or 'no revision'}, this release needs {head()}: run registry db upgrade"
     if _works(connection):
         return None
-    return f"the database is at {revision}, on which this release ({head()}) does not work: run the release that migrated it"
+    newer = f"the database is at {revision}, on which this release ({head()}) does not work"
+    return f"{newer}: run the release that migrated it"
 
 
 def is_newer(revision: str | None) -> bool:
-    """Whether this release does not know the revision."""
+    """Return whether this release lacks the revision."""
     return revision is not None and revision not in _steps()
 
 
@@ -124,14 +125,14 @@ def _sqlite_remedy(error: exc.DBAPIError) -> str:
 
 @functools.cache
 def _steps() -> dict[str, str]:
-    """The revision that each of this release's migrations builds on; it gets no other while it runs."""
+    """Return the revision that each of this release's migrations builds on; computed once in a process."""
     texts = (path.read_text() for path in (migrations() / "versions").glob("*.py"))
     steps = [step for text in texts if (step := _STEP.search(text))]
     return {step[1]: step[2] or "" for step in steps}
 
 
 def _works(connection: Connection) -> bool:
-    """Whether the schema, which is newer than this release knows, says that it works there."""
+    """Return whether a newer schema lists this release as compatible."""
     if not inspect(connection).has_table(CompatibleRelease.__tablename__):
         return False
     query = select(CompatibleRelease.revision).where(CompatibleRelease.revision == head())

@@ -53,7 +53,7 @@ def attach(
 
 
 def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:
-    """The rows of one statement that reads; it needs no session, and no transaction beside it.
+    """Return the rows of one statement that reads; it needs no session and no transaction.
 
     Raises Unavailable when the database cannot be reached or does not answer in time.
     """
@@ -63,7 +63,7 @@ def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:
 
 
 def engine_of(app: Flask) -> Engine:
-    """The engine of *app*."""
+    """Return the engine of *app*."""
     with app.app_context():
         return db.engine
 
@@ -72,8 +72,8 @@ def engine_of(app: Flask) -> Engine:
 def transaction() -> Iterator[Session]:
     """Run one unit of work: commit when the block returns, roll back when it raises.
 
-    Raises Unavailable when the database cannot be reached or does not answer in time, Undone when it took everything
-    back, and Uncertain when nobody knows, because it went away while it was told to commit.
+    Raises Unavailable when the database cannot be reached or does not answer in time, Undone when it rolled everything
+    back, and Uncertain when the result is unknown because the connection was lost during the commit.
     """
     session: Session = db.session()
     worked = False
@@ -93,7 +93,7 @@ def transaction() -> Iterator[Session]:
 def reading(*, snapshot: bool = False) -> Iterator[Session]:
     """Run queries that write nothing; on SQLite they do not wait for writers, nor writers for them.
 
-    On PostgreSQL each of them sees what was committed when it began; with *snapshot* all of them see the database as
+    On PostgreSQL each of them reads what was committed when it began; with *snapshot* all of them read the database as
     the first one did, which SQLite always grants. Rows that are read through a cursor need a snapshot.
     """
     session: Session = db.session()
@@ -105,9 +105,9 @@ def reading(*, snapshot: bool = False) -> Iterator[Session]:
 
 @contextmanager
 def planned_anew(session: Session) -> Iterator[None]:
-    """Let PostgreSQL plan the statements of the block for their values, as none that are prepared for any values.
+    """Let PostgreSQL plan the statements of the block for their values, not for any values.
 
-    What finds one thing of a million is no way to find every third, and only the values tell which it will be.
+    The best plan for one row of a million is a poor one for every third, and only the values decide.
     """
     connection: Any = session.connection().connection.driver_connection
     if session.get_bind().dialect.name != "postgresql":
@@ -146,7 +146,7 @@ def _named_errors() -> Iterator[None]:
 
 
 def _refused_by_the_server(error: BaseException) -> bool:
-    """Whether the server itself has said that it did not do it, and is still there."""
+    """Return whether the server reported that it did not do it, and is still connected."""
     return _state(error) != "" and not getattr(error, "connection_invalidated", True)
 
 

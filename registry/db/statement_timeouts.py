@@ -1,7 +1,7 @@
-"""A connection to PostgreSQL that does not wait for an answer for ever.
+"""Connections to PostgreSQL with a bounded wait for each answer.
 
-The limits that the server keeps (``statement_timeout``) do not reach a client whose packets get lost on the way, and
-libpq has none of its own: without this, each request into a black hole would take a thread along.
+The server's limits (``statement_timeout``) do not reach a client whose packets get lost, and libpq has no limit:
+without this, each request into a dead network would block a thread.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class TimedConnection(psycopg.Connection[Any]):
     seconds = STATEMENT_SECONDS
 
     def wait(self, gen: Generator[Any, Any, T], *args: Any, **kwargs: Any) -> T:
-        """As psycopg's. Raises OperationalError, and is closed then, when there is no answer in time."""
+        """Wait as psycopg does. Raises OperationalError, and closes the connection, when there is no answer in time."""
         try:
             return super().wait(self._in_time(gen), *args, **kwargs)
         except (OSError, MemoryError):
@@ -33,7 +33,7 @@ class TimedConnection(psycopg.Connection[Any]):
             raise
 
     def _in_time(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
-        """What *gen* does; psycopg wakes it up at least every tenth of a second."""
+        """Run *gen* with a deadline; psycopg resumes it at least every tenth of a second."""
         end = time.monotonic() + self.seconds
         try:
             interest = next(gen)

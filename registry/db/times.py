@@ -1,11 +1,11 @@
-"""The database's time, which entries, tokens and leases are dated by, and whether its clock was set.
+"""The database's time, by which entries, tokens and leases are dated, and detection of changes of its clock.
 
 PostgreSQL's time comes with statements that are sent anyway: those that lock a model or a chain, and those that look
-a token up. SQLite's is this machine's. Between them time goes on by the machine's steady clock, which nothing sets.
+a token up. SQLite's is this machine's. Between them time goes on by the machine's monotonic clock.
 
-A jump forward is admitted where a second witness has the same time: this machine's own clock, while its kernel says
-that NTP keeps it right. So it is after a virtual machine was paused, which stops the steady clock. A clock that was set
-by hand is not synchronised.
+A jump forward is accepted where a second clock agrees: this machine's, while its kernel reports that NTP keeps it
+right. This covers a paused virtual machine, which stops the monotonic clock. A clock that was set by hand is not
+synchronised.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class DatabaseClock:
 
     @property
     def step(self) -> timedelta:
-        """By how much the clock was set since it has been guarded; zero while it is plausible."""
+        """Return by how much the clock was set since it has been guarded; zero while it is plausible."""
         self._look()
         return self._step
 

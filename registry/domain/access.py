@@ -1,4 +1,4 @@
-"""Who may do what: permissions, the roles that grant them, and the actor who asks."""
+"""Permissions, the roles that grant them, and the actor of a request."""
 
 from __future__ import annotations
 
@@ -101,16 +101,16 @@ GRANTABLE = frozenset(Role) - {Role.BOOTSTRAP}
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[Permission]:
-    """What the *roles* allow together."""
+    """Return the permissions that the *roles* grant together."""
     return frozenset().union(*(GRANTS[role] for role in roles))
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who asks. ``id`` is a random identifier that the audit log hashes; ``name`` is for people and may be erased.
+    """The account of a request. ``id`` is a random identifier that the audit log hashes; ``name`` may be erased.
 
     ``issuer_id`` is the account that created the token; it differs from ``id`` where an admin issued it for another.
-    ``exercised`` collects the permissions that the present request was found to need.
+    ``exercised`` collects the permissions that the present request needed.
     """
 
     id: str
@@ -137,7 +137,7 @@ class Actor:
         return replace(self, request_id=request_id, client_request_id=client_request_id, exercised=set())
 
     def require(self, permission: Permission, *, because: str = "") -> None:
-        """Record that the request needs *permission*. Raises Forbidden, which says *because*, without it."""
+        """Record that the request needs *permission*. Raises Forbidden, with the reason *because*, without it."""
         if permission not in self.permissions:
             need = f"{because}: this needs" if because else "this needs"
             raise Forbidden(

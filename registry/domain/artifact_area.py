@@ -1,7 +1,7 @@
-"""The artifact area: what its paths may be, what is reserved in it, and how MLflow's clients write them in addresses.
+"""Paths of the artifact area: their rules, what is reserved, and their forms in URLs of MLflow's clients.
 
 A path is compared byte by byte. It is taken as it arrived and never decoded again, yet one that would be dangerous to
-a reader who did that is refused, as MLflow's own server does.
+a reader that does so is refused, as MLflow's server does.
 """
 
 from __future__ import annotations
@@ -89,24 +89,24 @@ def require_removable(path: str) -> str:
 
 
 def parents(path: str) -> list[str]:
-    """The directories above *path*, the topmost first."""
+    """Return the directories above *path*, the topmost first."""
     steps = path.split("/")
     return ["/".join(steps[:depth]) for depth in range(1, len(steps))]
 
 
 def below(directory: str) -> tuple[str, str]:
-    """The paths in *directory*, at any depth, are those from the first text, up to but not including the second."""
+    """Return the bounds of the paths in *directory*, at any depth: from the first text, up to but not the second."""
     return f"{directory}/", f"{directory}0"  # 0 is what comes after a slash
 
 
 def logged_model(path: str) -> str | None:
-    """The id of the MLflow logged model to which a file at *path* belongs: it is in the path that clients choose."""
+    """Return the id of the MLflow logged model of a file at *path*: it is in the path that clients choose."""
     match = _LOGGED_MODEL.search(path)
     return match[1] if match else None
 
 
 def logged_model_root(path: str) -> str:
-    """The directory of the logged model whose file *path* is."""
+    """Return the directory of the logged model whose file *path* is."""
     match = _LOGGED_MODEL.search(path)
     if match is None:
         raise ValueError(f"{path!r} is no logged model's")
@@ -114,13 +114,13 @@ def logged_model_root(path: str) -> str:
 
 
 def run_folder(path: str) -> str | None:
-    """The folder right below the artifacts of an MLflow run in which *path* lies: what one call of a client logs."""
+    """Return the top folder of *path* within the artifacts of an MLflow run: what one call of a client logs."""
     match = _RUN_FOLDER.search(path)
     return path[: match.end()] if match else None
 
 
 def logged_model_named(source: str) -> str | None:
-    """The id in a source of the form ``models:/m-<32 hex digits>``."""
+    """Return the id in a source of the form ``models:/m-<32 hex digits>``."""
     match = _LOGGED_SOURCE.match(source)
     return match[1] if match else None
 
@@ -134,11 +134,10 @@ def version_path(path: str) -> VersionPath | None:
 
 
 def path_in(source: str, *, hosts: Collection[str]) -> str | None:
-    """The path that an MLflow source means if it lies in this area, served at *hosts* (``name``, ``name:port``, with
-    the path below which the service is, if any).
+    """Return the path of an MLflow source in this area, served at *hosts*; None for other locations.
 
-    The empty path is the area itself. None for whatever lies elsewhere. Clients quote what they are given, so an
-    address may be written quoted or not.
+    *hosts* are ``name`` or ``name:port``, with the path prefix of the service, if any. The empty path is the area
+    itself. An address may be percent-encoded or not, because clients differ.
     """
     with suppress(ValueError):
         address = urlsplit(source)

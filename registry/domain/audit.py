@@ -26,7 +26,7 @@ __all__ = ["FORMAT", "AuditEntryDraft", "body", "commitment", "key_id", "leaf_ha
 
 @dataclass(frozen=True, slots=True)
 class AuditEntryDraft:
-    """What happened, before it becomes an entry. ``texts`` are kept beside the hashed bytes, committed to inside.
+    """An audit entry before it is recorded. ``texts`` are stored apart from the hashed bytes, which commit to them.
 
     ``facts`` are for verification only: digests of the rows that this entry wrote (``registry.domain.fact_digests``).
     """
@@ -51,7 +51,7 @@ def body(
     actor: Actor,
     salts: Mapping[str, bytes],
 ) -> bytes:
-    """The entry as RFC 8785 bytes, exactly as they are hashed and stored."""
+    """Return the entry as RFC 8785 bytes, exactly as they are hashed and stored."""
     return rfc8785.dumps(
         {
             "v": FORMAT,

@@ -1,10 +1,10 @@
-"""The one place that asks what time it is."""
+"""The present time; the only place that reads the machine's clock for the domain."""
 
 from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """The current instant, aware, in UTC."""
+    """Return the current instant, aware, in UTC."""
     return datetime.now(UTC)
 
 

@@ -32,7 +32,7 @@ def looks(name: str) -> frozenset[str]:
 
 
 def mix_scripts(one: str, other: str) -> bool:
-    """Return whether no single script has the letters of both names: ``model1`` beside ``modell`` is allowed."""
+    """Return whether no single script has the letters of both names: ``model1`` and ``modell`` are allowed together."""
     return len(_scripts(one) | _scripts(other)) > 1
 
 
@@ -98,5 +98,5 @@ def _is_prototype(text: str, character: str, alike: Mapping[str, list[str]]) -> 
 
 
 def _bare(text: str) -> str:
-    """Without the marks of direction that the data put around letters written from right to left."""
+    """Return the text without the direction marks that the data has around right-to-left letters."""
     return text.strip("\u200e")

@@ -1,4 +1,4 @@
-"""Facts that a registration sends against those that a version has. A fact that is not sent says nothing."""
+"""Differences between the facts of a registration and those of a version. Omitted facts are not compared."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Difference:
     addable: bool = False
 
     def shown(self) -> dict[str, Any]:
-        """The difference as a document, long values cut."""
+        """Return the difference as a document, long values cut."""
         return {"fact": self.fact, "kept": _cut(self.kept), "sent": _cut(self.sent), "addable": self.addable}
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Difference:
 def of_values(
     kind: str, kept: Mapping[str, Any], sent: Mapping[str, Any], *, addable: bool = False
 ) -> list[Difference]:
-    """The values of *sent* that *kept* has not, each named ``kind.key``; None in *sent* says nothing."""
+    """Return the values of *sent* that differ from *kept*, each named ``kind.key``; None in *sent* is not compared."""
     return [
         Difference(f"{kind}.{key}", kept.get(key), value, addable)
         for key, value in sorted(sent.items())
@@ -46,7 +46,7 @@ def of_values(
 
 
 def of_value(fact: str, kept: Any, sent: Any, *, addable: bool = False) -> list[Difference]:
-    """The difference of one fact; None or an empty text in *sent* says nothing."""
+    """Return the difference of one fact; None or an empty text in *sent* is not compared."""
     if sent is None or sent == "" or fact_digests.same(kept, sent):
         return []
     return [Difference(fact, kept, sent, addable)]
@@ -55,7 +55,7 @@ def of_value(fact: str, kept: Any, sent: Any, *, addable: bool = False) -> list[
 def of_members(
     kind: str, kept: Sequence[Mapping[str, Any]], sent: Iterable[tuple[str, Mapping[str, Any]]]
 ) -> list[Difference]:
-    """The documents of *sent*, each with its name, that no document of *kept* contains."""
+    """Return the documents of *sent*, each with its name, that no document of *kept* contains."""
     return [
         Difference(f"{kind}.{name}", None, {key: value for key, value in document.items() if value is not None})
         for name, document in sent
@@ -64,7 +64,7 @@ def of_members(
 
 
 def sentence(version: str, origin: str, differences: Sequence[Difference]) -> str:
-    """What differs in a version with the same files and *origin*, and what to do about it."""
+    """Return the differences from a version with the same files and *origin* as one sentence, with what to do."""
     listed = "; ".join(str(one) for one in differences[:5]) + (
         f"; and {len(differences) - 5} more" if len(differences) > 5 else ""
     )

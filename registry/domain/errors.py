@@ -68,9 +68,9 @@ class Malformed(RegistryError):
 
 
 class UnknownValue(Malformed):
-    """A filter has a value that nothing in the registry has, so that it could match nothing.
+    """A filter has an unknown value, so that it could match nothing.
 
-    ``nearest`` is the known value that is most like the one of the filter; *problem* says what is unknown.
+    ``nearest`` is the known value that is most similar; *problem* is what is unknown.
     """
 
     code = "unknown_value"
@@ -109,7 +109,7 @@ class NotFound(RegistryError):
 
 
 class Conflict(RegistryError):
-    """The request does not fit the state of the resource; the detail says what to do first."""
+    """The request does not fit the state of the resource; the detail has what to do first."""
 
     code = "conflict"
 
@@ -251,12 +251,12 @@ class Invalid(RegistryError):
 
     @classmethod
     def field(cls, name: str, text: str) -> Invalid:
-        """One wrong field."""
+        """Return the error for one wrong field."""
         return cls(f"{name}: {text}", errors={name: [text]})
 
     @classmethod
     def told(cls, text: str) -> Invalid:
-        """A mistake that *text* tells as a whole, in the words of a face that has its own."""
+        """Return the error with a whole text, in the words of a face's own dialect."""
         return cls(text, errors={"_schema": [text]})
 
 
@@ -267,7 +267,7 @@ class IdempotencyMismatch(RegistryError):
 
 
 class RateLimited(RegistryError):
-    """Too many logins failed before; ``Retry-After`` says when to try again.
+    """Too many logins failed before; ``Retry-After`` is when to try again.
 
     ``retry_after`` is in seconds.
     """
@@ -286,9 +286,9 @@ class Unsupported(RegistryError):
 
 
 class Unavailable(RegistryError):
-    """The database or the store cannot be used now; ``Retry-After`` says when to try again.
+    """The database or the store cannot be used now; ``Retry-After`` is when to try again.
 
-    Nothing was written, unless the class says otherwise. *retry_after* is in seconds; None: do not retry unasked.
+    Nothing was written, unless the class says otherwise. *retry_after* is in seconds; None: do not retry automatically.
     """
 
     code = "unavailable"
@@ -316,7 +316,7 @@ class Undone(Unavailable):
 
 
 class Uncertain(Unavailable):
-    """Nobody knows whether it was written: look, or repeat it with the same Idempotency-Key."""
+    """It is unknown whether the transaction was committed: read the resource, or repeat with the same key."""
 
 
 class BytesUnchecked(Unavailable):

@@ -1,4 +1,4 @@
-"""Where a version came from: run, code, environment, datasets and parent versions, as frozen values.
+"""Lineage of a version: run, code, environment, datasets and parent versions, as frozen values.
 
 A snapshot is a set of nodes and typed edges around the version. A node's key is the digest of its content, so that
 equal snapshots are one node and nothing can change under a version that refers to it.
@@ -47,9 +47,9 @@ class DatasetRole(StrEnum):
 class Run:
     """The execution that produced the version, as it stood when the snapshot was taken.
 
-    ``unmeasured`` tells of the metrics that are no finite number what they are: NaN, Infinity or -Infinity.
-    ``triggered_by`` is the login or name of who started it, as the system states it. ``stated_by`` is the file of the
-    version that names the run, where neither the caller nor the system does.
+    ``unmeasured`` has the metrics that are no finite number: NaN, Infinity or -Infinity. ``triggered_by`` is the login
+    or name of who started it, as the system states it. ``stated_by`` is the file of the version that names the run,
+    where neither the caller nor the system does.
     """
 
     system: str
@@ -118,7 +118,7 @@ class Snapshot:
 
     @property
     def run_key(self) -> str:
-        """What identifies the run for the idempotency of registration; empty without one."""
+        """The identity of the run for the idempotency of registration; empty without one."""
         return canonical_digest([self.run.system, self.run.id]) if self.run else ""
 
 
@@ -154,7 +154,7 @@ class Node:
 
 
 def nodes(snapshot: Snapshot) -> Iterator[Node]:
-    """The snapshot's nodes, but for its parents: those are versions, which the registry has already."""
+    """Yield the snapshot's nodes, but for its parents: those are versions, which the registry has already."""
     if run := snapshot.run:
         yield Node(NodeKind.RUN, EdgeKind.PRODUCED_BY, f"{run.system}/{run.id}", _run_document(run) or {})
     if code := snapshot.code:
@@ -187,7 +187,7 @@ def node_of(kind: str, attributes: Mapping[str, Any]) -> Node:
 
 
 def run_of(document: Mapping[str, Any]) -> Run:
-    """The run whose node has these attributes."""
+    """Return the run whose node has these attributes."""
     times = {name: datetime.fromisoformat(document[name]) for name in ("started_at", "finished_at") if document[name]}
     # A database's JSON may give a whole float back as an integer, beyond what canonical JSON takes.
     metrics = {name: float(value) for name, value in document["metrics"].items()}
@@ -212,7 +212,7 @@ def snapshot_of(documents: Documents) -> Snapshot:
 
 
 def _run_document(run: Run | None) -> dict[str, Any] | None:
-    """A run as a document; without the facts of later releases it is, and digests, as before there were any."""
+    """Return a run as a document; without the facts of later releases it is, and digests, as before there were any."""
     if run is None:
         return None
     document: dict[str, Any] = _as_json(run)
@@ -221,7 +221,7 @@ def _run_document(run: Run | None) -> dict[str, Any] | None:
 
 
 def _code_document(code: Code | None) -> dict[str, Any] | None:
-    """The code as a document; without a branch it is, and digests, as before there were any."""
+    """Return the code as a document; without a branch it is, and digests, as before there were any."""
     if code is None:
         return None
     document: dict[str, Any] = _as_json(code)

@@ -1,4 +1,4 @@
-"""Where bytes may be fetched from: locations outside the registry, and the list of those that are allowed."""
+"""Locations outside the registry from which bytes may be fetched, and the list of those that are allowed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Location:
 
 
 def problem(text: str) -> str | None:
-    """Why *text* is no location."""
+    """Return why *text* is no location."""
     if len(text) > MOST or _ODD.search(text):
         return f"must have at most {MOST} characters, none of them a space, a control character or a backslash"
     with suppress(ValueError):
@@ -59,7 +59,7 @@ def allowed(location: Location, within: Iterable[Location]) -> bool:
 
 
 def _unquoted(path: str) -> str:
-    """The path as the most eager of servers would read it."""
+    """Return the path as the most eager of servers would read it."""
     while (plain := unquote(path)) != path:
         path = plain
     return path

@@ -69,7 +69,7 @@ def _manifest_digest(ordered: Sequence[File]) -> str:
 
 
 def sha256_problem(text: str) -> str | None:
-    """Why *text* is not a bare SHA-256."""
+    """Return why *text* is not a bare SHA-256."""
     return None if _SHA256.match(text) else "must be a SHA-256 as 64 lower-case hex digits"
 
 

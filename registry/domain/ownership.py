@@ -1,4 +1,4 @@
-"""Which registry a store belongs to: the identity that the store carries, and how it compares with the database's.
+"""Identity of a registry in its store, and its comparison with the database's.
 
 The store's copy names the registry, its epoch (another one after each restore), and the latest audit entry that the
 database had when the copy was written. A database that lacks this entry is an older copy of the one that uses the

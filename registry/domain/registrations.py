@@ -1,4 +1,4 @@
-"""A registration as a caller asks for it: plain values, not yet checked against the registry."""
+"""A registration as requested: plain values, not yet checked against the registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from registry.domain.manifest import File
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What an MLflow client says of where a version came from: kept as it came, never opened.
+    """The origin of a version as an MLflow client states it: kept as received, never opened.
 
     ``location`` is where such a client finds the files when they are not here; None for ``source`` itself.
     """
@@ -39,11 +39,10 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What a caller says of a new version. A run's params and metrics count as the version's own unless given.
+    """The facts of a new version. A run's params and metrics count as the version's unless given.
 
     ``metrics`` were measured on data that is not named; ``evaluations`` name theirs.
-
-    ``anew`` asks for a new number even where the same files of the same run have one. ``update`` adds to that version
+    ``anew`` requests a new number even where the same files of the same run have one. ``update`` adds to that version
     the facts that may be added. ``number`` and ``claimed`` are for versions that another registry has numbered: the
     number must never have been used under the model's name.
     ``area`` is the path in the artifact area that the files were taken from: registering them frees their paths.
@@ -70,7 +69,7 @@ class Registration:
 
     @property
     def measured(self) -> tuple[Evaluation, ...]:
-        """All that was measured, the run's metrics among it, in the order of recording."""
+        """All measurements, with the run's metrics, in the order of recording."""
         run = self.lineage.run
         plain = {**(unsaid(run.metrics, self.evaluations) if run else {}), **self.metrics}
         return (*([Evaluation(plain)] if plain else []), *self.evaluations)

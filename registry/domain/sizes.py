@@ -1,6 +1,6 @@
-"""How much may be said of one model or version in total, in bytes of JSON in UTF-8.
+"""Limits on the metadata of one model or version in total, in bytes of JSON in UTF-8.
 
-Each single text has a limit of its own as well; without a limit on the sum, one version could be larger than a page.
+Each single text has a limit as well; without a limit on the sum, one version could be larger than a page.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ ALIASES = 1_000  # of one model
 
 
 def require_metrics(measured: Mapping[Measured, str | None], *, count: int = 0, total: int = 0) -> None:
-    """Raise Invalid unless a version may have the metrics *measured*, beside *count* others of *total* bytes.
+    """Raise Invalid unless a version may have the metrics *measured*, in addition to *count* others of *total* bytes.
 
-    *measured* gives the name of the dataset for each metric and digest.
+    *measured* has the name of the dataset for each metric and digest.
     """
     if count + len(measured) > METRIC_KEYS:
         raise Invalid.field("metrics", f"must be {METRIC_KEYS} metrics of one version at most, once for each dataset")
@@ -44,7 +44,7 @@ def require_tags(total: int) -> None:
 
 
 def require_facts(*said: Any) -> None:
-    """Raise Invalid unless a version may be described by all of *said*."""
+    """Raise Invalid unless a version may have all of these facts."""
     if (total := octets(said)) > FACTS_BYTES:
         text = (
             f"params, metrics, signature, lineage and description may have {FACTS_BYTES} bytes in total, not {total}; "

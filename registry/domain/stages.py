@@ -50,7 +50,7 @@ _RANK = {Stage.NONE: 0, Stage.STAGING: 1, Stage.PRODUCTION: 2}
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What the stage machine needs to know of a version."""
+    """The facts of a version that the stage machine needs."""
 
     number: int
     stage: Stage
@@ -75,7 +75,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class ProductionTenure:
-    """One span for which a version held production, as a rollback sees it.
+    """One span for which a version held production, as a rollback needs it.
 
     ``origin`` is the id of the tenure that a rollback brought back, or its own id.
     """
@@ -121,12 +121,12 @@ def plan(
 
 
 def allowed(version: Candidate) -> frozenset[Stage]:
-    """The stages that *version* may enter next in an enforced lifecycle."""
+    """Return the stages that *version* may enter next in an enforced lifecycle."""
     return EDGES[version.stage]
 
 
 def kind_of(source: Stage, target: Stage) -> TransitionKind:
-    """The name of the move from *source* to *target*."""
+    """Return the name of the move from *source* to *target*."""
     if target is Stage.ARCHIVED:
         return TransitionKind.ARCHIVE
     if source is Stage.ARCHIVED and target is not Stage.PRODUCTION:
@@ -211,7 +211,7 @@ def _check_edge(version: Candidate, target: Stage, *, leave_vacant: bool) -> Non
     if version.stage is Stage.PRODUCTION and not leave_vacant:
         raise IllegalTransition(
             f"archiving version {version.number} would leave production vacant; "
-            "promote another version, roll back, or say leave_vacant: true (--leave-vacant)",
+            "promote another version, roll back, or set leave_vacant: true (--leave-vacant)",
             allowed=sorted(EDGES[version.stage]),
         )
 

@@ -71,7 +71,7 @@ class JobState(StrEnum):
     """A background job that is not done.
 
     ``parked``: its attempts are used up; an operator retries it. ``abandoned``: the end of a run was not seen; an
-    operator may have it looked at again.
+    operator may have the run read again.
     """
 
     PARKED = "parked"

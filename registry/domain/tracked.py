@@ -1,4 +1,4 @@
-"""What MLflow's clients say of where a version came from, as far as a tracking server could know of it: no network."""
+"""The origin of a version as MLflow's clients state it, as far as a tracking server could have it: no network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Subject:
 
 
 def subject_of(source: str, *, run_id: str | None, logged_model: str | None) -> Subject | None:
-    """What an MLflow client means by a version's source; None for what no tracking server is asked about."""
+    """Return the subject of a version's source for a tracking server; None where no tracking server can have it."""
     run_id = run_id if run_id and RUN_ID.match(run_id) else None
     logged_model = logged_model if logged_model and LOGGED_MODEL_ID.match(logged_model) else None
     if source.startswith("models:/"):
@@ -61,7 +61,7 @@ def below(location: str, root: str) -> str | None:
 
 
 def proxied(location: str, url: str) -> str | None:
-    """The path under which the tracking server at *url* hands out what is at *location*; None where it does not.
+    """Return the path under which the tracking server at *url* hands out what is at *location*; None where it does not.
 
     ``mlflow-artifacts:/1/r/artifacts`` is at every server's own ``1/r/artifacts``. Raises ValueError for a place on
     another server than this one.

@@ -42,11 +42,11 @@ class TooSlow(TimeoutError):
 
 
 class Connection:
-    """A socket that never blocks. Given to gunicorn's parser and response in place of a socket.
+    """A non-blocking socket, which gunicorn's parser and response get in place of a socket.
 
     ``streams`` is set for a request whose body a thread reads from the socket; otherwise all of it was received.
     ``direct`` is set while a thread sends to the socket and waits for the client; otherwise the response is kept in
-    memory, in ``unsent``. ``crowded`` says whether others wait for that thread.
+    memory, in ``unsent``. ``crowded`` is set when others wait for that thread.
     """
 
     __slots__ = (
@@ -169,8 +169,8 @@ class Connection:
     def measure(self, waited: float) -> None:
         """Account for *waited* seconds of waiting for the client to take bytes.
 
-        A byte counts when the client's machine has acknowledged it: when the socket can be written again says little,
-        for the kernel buffers megabytes.
+        A byte counts when the client's machine has acknowledged it: a writable socket proves little, because the kernel
+        buffers megabytes.
         """
         answer = fcntl.ioctl(self.fd, termios.TIOCOUTQ, bytes(4))
         acknowledged = self._sent - int(struct.unpack("i", answer)[0])
@@ -178,7 +178,7 @@ class Connection:
         self._acknowledged = acknowledged
 
     def next_request(self) -> None:
-        """Forget the request that was served; what was read past its end begins the next one."""
+        """Drop the request that was served; bytes read past its end begin the next one."""
         self.received[:0] = self.parser.unreader.take_buffered()
         self.head, self.searched = None, 0
         self.streams = self.direct = False

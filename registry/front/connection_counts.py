@@ -1,7 +1,7 @@
-"""How many connections each worker process of a server has, in memory that they share.
+"""Numbers of connections of each worker process, in shared memory.
 
-The kernel wakes all processes that wait for a listener, and the first one takes every connection that is there. Without
-a look at the others, one process of two often has all connections of a client while the other is idle.
+The kernel wakes all processes that wait for a listener, and the first one accepts every pending connection. Without
+these numbers, one process of two often has all connections of a client while the other is idle.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Exchange:
     """A request that was received, completely or up to its body.
 
     Called by a thread, with a place among the transfers where ``holds_place`` is set. A response that is too large to
-    be kept in memory asks for a place; if there is none now, the call returns, and a later one goes on.
+    be kept in memory needs a place; if none is free, the call returns, and a later one continues.
     """
 
     def __init__(self, worker: ConnectionOwner, connection: Connection) -> None:
@@ -141,7 +141,7 @@ class Exchange:
             response, environ = wsgi.create(
                 request, connection, connection.client, connection.server, worker.cfg, response_class=Response
             )
-        except Exception as error:  # whatever the parser makes of it, the client has sent it
+        except Exception as error:  # any exception of the parser is caused by the client's bytes
             worker.refuse(connection, *refusals.malformed(error, self._path))
             return None
         environ["wsgi.multithread"] = True

@@ -1,4 +1,4 @@
-"""What a client may take of a worker process: seconds, bytes and threads."""
+"""Limits on a client's use of a worker process: seconds, bytes and threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the head of a request ends, and what it says of the body: enough to schedule the request, not to serve it.
+"""Detection of the end of a request's head, and of its body's framing: enough to schedule the request.
 
 The parser of gunicorn reads the same bytes again and decides what is valid.
 """

@@ -28,7 +28,7 @@ T = TypeVar("T", bound=Transfer)
 
 
 class Admission(Enum):
-    """The answer to a transfer that asks for a place."""
+    """The answer to a transfer that needs a place."""
 
     NOW = auto()
     LATER = auto()

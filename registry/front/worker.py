@@ -252,7 +252,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
         self._schedule(connection, now)
 
     def _end_early(self, connection: Connection) -> None:
-        """The client sends no more; if that is in the middle of a request, it may still read what is wrong."""
+        """Answer a client that sends no more; in the middle of a request, it may still read the refusal."""
         if not connection.received.strip():
             self.connections.discard(connection)
             return

@@ -1,1 +1,1 @@
-"""What every face shares: the gate before each view, who asks, and how a body is read."""
+"""Parts that all faces share: the gate before each view, the caller's identity, and reading of bodies."""

@@ -33,23 +33,23 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 
 
 def requires(permission: Permission, *, surely: bool = False) -> Callable[[View], View]:
-    """Declare what a caller of the view must be allowed to do.
+    """Declare the permission that the view needs.
 
-    Who may look at models is remembered for some seconds; not where the view is to know it *surely*, because it can
-    give more than a look.
+    A permission to read models is cached for some seconds, but not with *surely*, for views that can give more than a
+    read.
     """
     return _declare(permission, surely=surely)
 
 
 def public(reason: str) -> Callable[[View], View]:
-    """Declare that the view needs no identity; *reason* says why that is safe."""
+    """Declare that the view needs no identity; *reason* is why that is safe."""
     if not reason:
         raise ValueError("say why")
     return _declare(PUBLIC)
 
 
 def permission_of(view: Callable[..., Any]) -> Permission | str:
-    """What the view declares. Raises LookupError when it declares nothing."""
+    """Return the permission that the view declares. Raises LookupError when it declares none."""
     declared = getattr(view, PERMISSION, None)
     if declared is None:
         raise LookupError(f"{view.__module__}.{view.__name__} declares no permission: use @requires or @public")
@@ -114,7 +114,7 @@ def _check_host() -> None:
 
 
 def _check_dev() -> None:
-    """Without a login, only this machine's own programs may come in: no proxy, no page of another origin."""
+    """Without a login, accept only programs of this machine: no proxy, no page of another origin."""
     if name := proxy_headers.first_of(request.headers.keys()):
         raise Forbidden(
             f"--dev has no login and must not stand behind a proxy, which has added the header {name}",
@@ -145,7 +145,7 @@ def _identify(*, fresh: bool) -> Actor:
     headers = request.headers.getlist("Authorization")
     if len(headers) > 1:
         raise Unauthenticated("one Authorization header is needed, not several")
-    mlflow = (request.blueprint or "").startswith("mlflow")  # its clients know user and password
+    mlflow = (request.blueprint or "").startswith("mlflow")  # its clients have user and password
     header = headers[0] if headers else None
     known = functools.partial(
         shared.authenticator.authenticate,

@@ -1,4 +1,4 @@
-"""How large a body may be, and reading one as a strict JSON document."""
+"""Limits on bodies, and reading of a body as a strict JSON document."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Readable(Protocol):
 
 
 class _Body:
-    """The request's body, whose errors are the client's: whatever the server raises while it reads is a refusal."""
+    """The request's body, whose errors are the client's: every exception while it is read becomes a refusal."""
 
     def __init__(self, body: Readable) -> None:
         self._body = body
@@ -62,7 +62,7 @@ def takes_parts(view: View) -> View:
 
 
 def announced_length(req: Request) -> int | None:
-    """How many bytes the body is to have; None where it says so itself, piece by piece."""
+    """Return the length of the body in bytes; None for a chunked one."""
     if req.content_length is None and "Transfer-Encoding" not in req.headers:
         return 0  # RFC 9112, 6.3: who names neither sends no body
     return req.content_length
@@ -82,7 +82,7 @@ def limit() -> None:
 
 
 def read(req: Request) -> bytes:
-    """The whole body. Raises TooLarge."""
+    """Return the whole body. Raises TooLarge."""
     raw, most = req.get_data(cache=True), _most(req)
     if len(raw) > most:
         raise _too_large(most)
@@ -95,7 +95,7 @@ def is_json(req: Request) -> bool:
 
 
 def load(req: Request) -> Any:
-    """The body's one JSON document. Raises Malformed, or TooLarge."""
+    """Return the body's one JSON document. Raises Malformed, or TooLarge."""
     return strict_json.loads(read(req), values=MANIFEST_VALUES if _kind(req) in _LISTS else BODY_VALUES)
 
 

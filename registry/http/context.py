@@ -1,4 +1,4 @@
-"""What a view knows besides its arguments: who asks, the store, the settings, the conditions in the headers."""
+"""The context of a view: caller, store, settings, and the conditions in the headers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def sources() -> Sources:
 
 
 def upstreams() -> Sequence[Upstream]:
-    """The MLflow tracking servers that versions may come from."""
+    """Return the MLflow tracking servers that versions may come from."""
     return adapters().upstreams
 
 
@@ -78,7 +78,7 @@ def yielding() -> Iterator[None]:
 
 
 def client_is_gone() -> bool:
-    """Return whether the client of the request has closed its connection; False where the server cannot tell."""
+    """Return whether the client has closed its connection; False where the server cannot detect it."""
     return bool(request.environ.get("registry.client_is_gone", bool)())
 
 
@@ -109,12 +109,12 @@ def current_claim() -> Claim | None:
 
 
 def current_credential() -> Credential | None:
-    """The token of the request; None in dev mode."""
+    """Return the token of the request; None in dev mode."""
     return cast("Credential | None", g.get("credential"))
 
 
 def absolute(url: str) -> str:
-    """The address as a client can use it: our own are relative until here."""
+    """Return the address as a client can use it: our own are relative until here."""
     if not url.startswith("/"):
         return url
     # Not request.host_url: it decodes the name, and fails where one is no IDNA.
@@ -127,7 +127,7 @@ def below_prefix(path: str) -> str:
 
 
 def etag(kind: str, number: int, *facts: str) -> str:
-    """A strong ETag: ``"r7"`` for a row version, ``"t7"`` for a tenure.
+    """Return a strong ETag: ``"r7"`` for a row version, ``"t7"`` for a tenure.
 
     *facts* are shown with the resource and change without that number: ``"t7-unverified"``.
     """
@@ -135,14 +135,14 @@ def etag(kind: str, number: int, *facts: str) -> str:
 
 
 def etag_of_tenure(tenure: int | None) -> str | None:
-    """The ETag of an open tenure."""
+    """Return the ETag of an open tenure."""
     return None if tenure is None else etag("t", tenure)
 
 
 def if_match(kind: str = "r") -> int | None:
-    """The row version (or tenure) that the caller wants to change; None when it named none, or ``*``. Raises Malformed.
+    """Return the row version (or tenure) that the caller wants to change; None without one, or for ``*``.
 
-    A tag that is not one of ours can match no row: it gives -1.
+    Raises Malformed. A foreign tag can match no row: it gives -1.
     """
     header = request.headers.get("If-Match")
     if header is None or header.strip() == "*":

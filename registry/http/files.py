@@ -17,7 +17,7 @@ BLOCK = 256 * 1024
 
 
 def send(token: str, *, fresh: bool = False) -> Response:
-    """The object that the address ``/transfer/<token>`` was signed for; Range works.
+    """Return the object that the address ``/transfer/<token>`` was signed for; Range works.
 
     Raises Forbidden when that is deleted by now. A *fresh* address was signed by this request.
     """

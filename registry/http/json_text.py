@@ -9,7 +9,7 @@ import orjson
 
 
 def encode(document: Any) -> bytes:
-    """The document in UTF-8; whole numbers beyond 64 bits, which orjson does not take, are written too."""
+    """Return the document in UTF-8; whole numbers beyond 64 bits, which orjson does not take, are written too."""
     try:
         return orjson.dumps(document)
     except orjson.JSONEncodeError:

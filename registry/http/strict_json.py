@@ -20,7 +20,7 @@ DIGITS = 17
 
 
 def loads(raw: bytes, *, values: int) -> Any:
-    """The document in *raw*. Raises Malformed, or TooLarge for one of more than *values* values."""
+    """Return the document in *raw*. Raises Malformed, or TooLarge for one of more than *values* values."""
     if _count_values(raw, values) > values:  # before a list of a million lists is made of it
         raise _too_deep() if _is_deep(_TEXT.sub(b"", raw)) else _too_many(values)
     try:
@@ -61,7 +61,7 @@ def _float(text: str) -> float:
 
 def _int(text: str) -> int:
     if len(text) > DIGITS or abs(int(text)) > LARGEST_INTEGER:
-        raise Malformed("an integer of the body is beyond 2^53; not every reader could tell it from its neighbour")
+        raise Malformed("an integer of the body is beyond 2^53; JSON readers may round it")
     return int(text)
 
 

@@ -42,12 +42,12 @@ def delete_registered_model_alias(name: str, alias: str) -> dict[str, Any]:
 @endpoint("GET", "/registered-models/alias", name=NAME, alias=ALIAS)
 @requires(Permission.MODEL_READ)
 def get_model_version_by_alias(name: str, alias: str) -> dict[str, Any]:
-    """The version that an alias points at."""
+    """Return the version that an alias points at."""
     return {"model_version": entities.version(resolve(name, alias))}
 
 
 def resolve(name: str, alias: str) -> VersionBrief:
-    """The version that the alias points at. Raises NotFound, or Invalid for an unknown alias, as MLflow does."""
+    """Return the version that the alias points at. Raises NotFound, or Invalid for an unknown alias, as MLflow does."""
     if validation.alias(alias).lower() == "latest":
         return newest(name)
     with not_found.no_model(name):

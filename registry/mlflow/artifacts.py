@@ -35,7 +35,7 @@ blueprint = Blueprint("mlflow_artifacts", __name__)
 
 
 class Anything(BaseConverter):
-    """Whatever is left of an address, however it is written: what is wrong with it is said by the service."""
+    """The rest of a path, in any spelling; the service reports what is wrong with it."""
 
     regex = "(?s:.*?)"
     part_isolating = False
@@ -61,7 +61,7 @@ def _route(rule: str, *methods: str, version: str = "2.0") -> Decorator:
 @_route("/mlflow-artifacts/artifacts", "GET")
 @requires(Permission.FILE_DOWNLOAD)
 def list_artifacts() -> BaseResponse:
-    """List what lies right in a folder."""
+    """List the direct entries of a folder."""
     entries = artifact_files.entries(_directory(request.args.get("path", "")))
     listing = [
         {"path": entry.name, "is_dir": True}
@@ -76,7 +76,7 @@ def list_artifacts() -> BaseResponse:
 @takes_file
 @requires(Permission.FILE_UPLOAD)
 def upload(path: str) -> BaseResponse:
-    """Store the body under a path, whatever that named before."""
+    """Store the body under a path, in place of an earlier file."""
     artifact_files.put(
         path,
         request.stream,
@@ -119,10 +119,10 @@ def delete(path: str) -> BaseResponse:
 @_route("/mlflow-artifacts/presigned/<anything:path>", "GET")
 @requires(Permission.FILE_DOWNLOAD)
 def presign(path: str) -> BaseResponse:
-    """Say where a file can be downloaded for a while, and how large it is."""
+    """Return a URL of a file that works for a while, and the file's size."""
     signed = artifact_files.sign(path, store=store(), expires_in=settings().url_expiry)
     if signed.is_passing:
-        raise Unsupported("this file has no address of its own until it is hashed; download it through the service")
+        raise Unsupported("this file has no URL until it is hashed; download it through the service")
     if signed.version:
         downloads.note(*signed.version, Way.MLFLOW)
     return jsonify({"url": absolute(signed.url), "headers": {}, "file_size": signed.size})
@@ -183,7 +183,7 @@ def abort_parts(directory: str = "") -> BaseResponse:
 @_route("/mlflow/server-info", "GET", version="3.0")
 @requires(Permission.SELF_READ)
 def server_info() -> BaseResponse:
-    """Say what of the artifact proxy's abilities this store has."""
+    """Return the capabilities of the artifact proxy with this store."""
     return jsonify(
         {
             "store_type": "SqlStore",
@@ -206,7 +206,7 @@ def _streamed(signed: Signed) -> BaseResponse:
 
 
 def _media_type(content_type: str) -> str:
-    """Clients guess it by the file's name, and need not: what is none says nothing."""
+    """Return the media type, empty for an invalid one: clients guess it by the file's name, and need not send it."""
     return content_type if _MEDIA_TYPE.match(content_type) else MEDIA_TYPE
 
 
@@ -219,12 +219,12 @@ def _json_body() -> Mapping[str, Any]:
 
 
 def _directory(path: str) -> str:
-    """Clients may end a folder's path with a slash."""
+    """Return a folder's path without the slash that clients may add."""
     return path[:-1] if len(path) > 1 and path.endswith("/") else path
 
 
 def _path(directory: str, body: Mapping[str, Any]) -> str:
-    """The file's path; clients before 3.18 send where it is on their disk: its last step counts."""
+    """Return the file's path; clients before 3.18 send where it is on their disk: its last step counts."""
     name = _required_text(body, "path").replace("\\", "/").rpartition("/")[2]
     directory = _directory(directory)
     return f"{directory}/{name}" if directory else name

@@ -1,7 +1,7 @@
-"""Where a new version's bytes come from: decided here, opened nowhere.
+"""Creation of model versions: the decision where the bytes come from. Nothing is opened here.
 
-Whatever a client names as source is a text. Bytes are taken only from what the registry holds; of the rest
-the version is an unverified reference.
+A client's source is a text. Bytes are taken only from what the registry holds; for other sources the version is an
+unverified reference.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ RUN_ID_LENGTH = 255
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a client says of a version, but for its name and source; None is what it did not say."""
+class CreationRequest:
+    """The fields of a create-model-version request, without name and source; None for omitted ones."""
 
     run_id: str | None = None
     run_link: str | None = None
@@ -53,7 +53,7 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
     not there.
     """
     validation.model_name(name)
-    creation = Wish(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
+    creation = CreationRequest(**said)  # type: ignore[arg-type]  # the endpoint has read each by its type
     _check_lengths(source, creation)
     if prompts.is_prompt(creation.tags):
         prompts.require_placeholder(source)
@@ -78,7 +78,7 @@ def create(name: str, source: str, *, actor: Actor, **said: str | Mapping[str, s
 
 
 def scheme(source: str) -> str:
-    """The source's scheme; empty for a path."""
+    """Return the source's scheme; empty for a path."""
     try:
         return urlsplit(source).scheme
     except ValueError:
@@ -97,8 +97,10 @@ def _reserve_version(
         return registration.reserve(name, new_version, actor=actor, fetch=fetch)
 
 
-def _fetch(name: str, source: str, creation: Wish, facts: Mapping[str, Any], *, actor: Actor) -> VersionRecord:
-    """A version whose files are fetched while its client waits; a pending one where that takes too long."""
+def _fetch(
+    name: str, source: str, creation: CreationRequest, facts: Mapping[str, Any], *, actor: Actor
+) -> VersionRecord:
+    """Return a version whose files are fetched while its client waits; a pending one where that takes too long."""
     with not_found.no_model(name):
         mlflow_entities.model(name)  # nothing is fetched for a model that is not there
     arrived = inline_import.wait_for(source, facts, actor=actor)
@@ -117,7 +119,7 @@ def _fetch(name: str, source: str, creation: Wish, facts: Mapping[str, Any], *, 
     return _reserve_version(name, new_version, actor=actor, fetch=facts)
 
 
-def _with_run(lineage: Snapshot, source: str, creation: Wish) -> Snapshot:
+def _with_run(lineage: Snapshot, source: str, creation: CreationRequest) -> Snapshot:
     """Let the client's run stand where no server confirms one."""
     if creation.run_id and (lineage.run is None or lineage.run.stated_by):
         return replace(lineage, run=_reference(source, creation).lineage.run)
@@ -125,13 +127,13 @@ def _with_run(lineage: Snapshot, source: str, creation: Wish) -> Snapshot:
 
 
 def _hosts() -> set[str]:
-    """The names under which clients reach this registry, each with the path in front of ours, if there is one."""
+    """Return the host names of this registry for its clients, each with the path prefix of the service, if any."""
     public = settings().public_url
     return {request.host, *([public.partition("://")[2]] if public else [])}
 
 
-def _take(name: str, source: str, creation: Wish, manifest: ArtifactFiles, *, actor: Actor) -> VersionRecord:
-    """A version of files that were sent to the artifact area: verified, or pending until a worker has hashed them."""
+def _take(name: str, source: str, creation: CreationRequest, manifest: ArtifactFiles, *, actor: Actor) -> VersionRecord:
+    """Create a version of files in the artifact area: verified, or pending until a worker has hashed them."""
     if manifest.waiting:
         return _reserve_version(
             name, _awaited(source, creation), actor=actor, fetch=mlflow_sources.wait_facts(manifest)
@@ -149,13 +151,13 @@ def _take(name: str, source: str, creation: Wish, manifest: ArtifactFiles, *, ac
     return _register(name, new_version, actor=actor)
 
 
-def _awaited(source: str, creation: Wish, *, run_id: str | None = None) -> Registration:
-    """A version that is to be filled with files and lineage."""
+def _awaited(source: str, creation: CreationRequest, *, run_id: str | None = None) -> Registration:
+    """Return a version that is to be filled with files and lineage."""
     origin = _origin_of(source, creation, run_id=run_id)
     return Registration(files=(), description=creation.description, tags=creation.tags, origin=origin)
 
 
-def _check_lengths(source: str, creation: Wish) -> None:
+def _check_lengths(source: str, creation: CreationRequest) -> None:
     validation.tags(creation.tags)
     limits = (("source", source, TEXT_LENGTH), ("run_link", creation.run_link, TEXT_LENGTH),
               ("run_id", creation.run_id, RUN_ID_LENGTH), ("model_id", creation.model_id, ID_LENGTH))  # fmt: skip
@@ -164,8 +166,8 @@ def _check_lengths(source: str, creation: Wish) -> None:
             raise Invalid.told(f"'{parameter}' exceeds the maximum length of {limit} characters")
 
 
-def _reference(source: str, creation: Wish) -> Registration:
-    """A version without files of ours: what its client says of it, and its run's id as lineage."""
+def _reference(source: str, creation: CreationRequest) -> Registration:
+    """Return a registration without files: the client's facts, and its run's id as lineage."""
     run = Run(registration.MLFLOW, creation.run_id, url=creation.run_link or None) if creation.run_id else None
     return Registration(
         files=(),
@@ -176,7 +178,9 @@ def _reference(source: str, creation: Wish) -> Registration:
     )
 
 
-def _origin_of(source: str, creation: Wish, *, run_id: str | None = None, location: str | None = None) -> Origin:
+def _origin_of(
+    source: str, creation: CreationRequest, *, run_id: str | None = None, location: str | None = None
+) -> Origin:
     return Origin(
         source=source,
         run_id=creation.run_id or run_id or None,
@@ -186,8 +190,8 @@ def _origin_of(source: str, creation: Wish, *, run_id: str | None = None, locati
     )
 
 
-def _check_owner(source: str, creation: Wish) -> None:
-    """A run's source needs that run's id, a logged model's that model's."""
+def _check_owner(source: str, creation: CreationRequest) -> None:
+    """Require a run's id with a run's source, and a logged model's id with a logged model's."""
     kind, parts = scheme(source), _parts(source)
     if kind == "runs" and (not parts or creation.run_id != parts[0]):
         _refuse_owner(source, "model_id" if creation.model_id else "run_id")
@@ -203,7 +207,7 @@ def _refuse_owner(source: str, parameter: str) -> NoReturn:
 
 
 def _parts(source: str) -> Sequence[str]:
-    """The path's parts of ``scheme:/a/b``."""
+    """Return the path's parts of ``scheme:/a/b``."""
     return source.partition(":")[2].lstrip("/").split("/")
 
 
@@ -212,8 +216,8 @@ def _is_logged_model(source: str) -> bool:
     return len(parts) == 1 and "@" not in parts[0]
 
 
-def _copy_version(name: str, source: str, creation: Wish, *, actor: Actor) -> VersionRecord:
-    """A version with the files of another of ours, or with its location where it has none here."""
+def _copy_version(name: str, source: str, creation: CreationRequest, *, actor: Actor) -> VersionRecord:
+    """Return a version with the files of another of ours, or with its location where it has none here."""
     original = _resolve(source)
     if creation.run_id is not None and creation.run_id != (original.run_id or ""):
         raise Invalid.told(
@@ -229,7 +233,7 @@ def _copy_version(name: str, source: str, creation: Wish, *, actor: Actor) -> Ve
     return _register(name, replace(new_version, files=files, anew=True), actor=actor)
 
 
-def _copied(original: VersionRecord, creation: Wish) -> Registration:
+def _copied(original: VersionRecord, creation: CreationRequest) -> Registration:
     """Return the whole of what is recorded of *original*, with it as the parent; the client gives the tags."""
     evaluations = of_records(original.evaluations)
     there = None if original.state == VersionState.READY else original.location or original.source
@@ -251,8 +255,10 @@ def _copied(original: VersionRecord, creation: Wish) -> Registration:
 
 
 def _resolve(source: str) -> VersionBrief:
-    """The version that ``models:/name/number``, ``/stage``, ``/latest`` or ``name@alias`` means. Raises Invalid, or
-    NotFound."""
+    """Return the version of ``models:/name/number``, ``/stage``, ``/latest`` or ``name@alias``.
+
+    Raises Invalid, or NotFound.
+    """
     parts = _parts(source)
     if urlsplit(source).netloc or len(parts) > 2 or not all(part.strip() for part in parts):
         raise Invalid.told(

@@ -21,7 +21,7 @@ STATUS: Mapping[str, str] = {
 
 
 def model(brief: ModelBrief | ModelRecord) -> dict[str, Any]:
-    """A RegisteredModel; of a record, which tells of no versions, one without any."""
+    """Return a RegisteredModel; for a record, which has no versions, one without any."""
     latest = brief.latest if isinstance(brief, ModelBrief) else ()
     return given(
         name=brief.name,
@@ -35,7 +35,7 @@ def model(brief: ModelBrief | ModelRecord) -> dict[str, Any]:
 
 
 def version(record: VersionBrief | VersionRecord, *, hindrance: str | None = None) -> dict[str, Any]:
-    """A ModelVersion. *hindrance* is why the last attempt to fetch its files came to nothing."""
+    """Return a ModelVersion. *hindrance* is why the last attempt to fetch its files came to nothing."""
     return given(
         name=record.model,
         version=str(record.number),
@@ -55,7 +55,7 @@ def version(record: VersionBrief | VersionRecord, *, hindrance: str | None = Non
 
 
 def _awaited(record: VersionBrief | VersionRecord, hindrance: str | None) -> str | None:
-    """What a pending version waits for."""
+    """Return what a pending version waits for."""
     if record.state != VersionState.PENDING:
         return None
     if record.manifest_digest is not None:
@@ -65,19 +65,19 @@ def _awaited(record: VersionBrief | VersionRecord, hindrance: str | None) -> str
 
 
 def _caution(record: VersionBrief | VersionRecord) -> str | None:
-    """The warning on a version that is READY to MLflow, is named by an alias, and was never verified here."""
+    """Return the warning on a version that is READY to MLflow, is named by an alias, and was never verified here."""
     if record.state != VersionState.UNVERIFIED or not record.aliases or prompts.is_prompt(record.tags):
         return None
-    return "unverified: the registry has not seen these files; clients load them from where they were said to be"
+    return "unverified: the registry has not read these files; clients load them from the stated location"
 
 
 def versions(briefs: Sequence[VersionBrief]) -> dict[str, Any]:
-    """A list of them; without any the answer is empty."""
+    """Return a list of them; without any the answer is empty."""
     return given(model_versions=[version(one) for one in briefs])
 
 
 def milliseconds(instant: datetime) -> int:
-    """Milliseconds since the epoch."""
+    """Return milliseconds since the epoch."""
     return int(instant.timestamp() * 1_000_000) // 1000
 
 
@@ -86,5 +86,5 @@ def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def given(**fields: Any) -> dict[str, Any]:
-    """What is set: MLflow leaves out what is absent or empty."""
+    """Return the fields that are set: MLflow leaves out absent and empty ones."""
     return {name: value for name, value in fields.items() if value not in (None, "", [])}

@@ -20,7 +20,7 @@ from registry.telemetry.meters import meters
 
 log = structlog.get_logger(__name__)
 
-# A class that is not listed is told as its nearest ancestor that is.
+# A class that is not listed gets the code of its nearest listed ancestor.
 TABLE: dict[type[RegistryError], tuple[int, str]] = {
     errors.Malformed: (400, "INVALID_PARAMETER_VALUE"),
     errors.Invalid: (400, "INVALID_PARAMETER_VALUE"),
@@ -57,7 +57,7 @@ def register(blueprint: Blueprint) -> None:
 
 
 def refused(error: RegistryError) -> Response:
-    """A refusal of the domain."""
+    """Return a refusal of the domain."""
     status, code = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
     log.info("refused", code=error.code, status=status, detail=error.detail)
     meters().refusals.labels(error.code).inc()
@@ -71,14 +71,14 @@ def refused(error: RegistryError) -> Response:
 
 
 def _advised(error: RegistryError) -> str:
-    """The detail; for MLflow's clients a refused token comes with the variables that they read it from."""
+    """Return the detail; for MLflow's clients a refused token comes with the variables that they read it from."""
     if isinstance(error, errors.Unauthenticated) and request.user_agent.string.startswith("mlflow-"):
         return f"{error.detail}. {LOGIN_ADVICE}"
     return error.detail
 
 
 def framework(error: HTTPException) -> Response | HTTPException:
-    """What Flask or Werkzeug refused before a view was reached."""
+    """Return MLflow's error for a refusal by Flask or Werkzeug before a view was reached."""
     if error.code is None or error.code < 400:
         return error
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
@@ -98,5 +98,5 @@ def unexpected(error: Exception) -> Response:
 
 
 def answer(status: int, code: str, message: str) -> Response:
-    """One error document."""
+    """Return one error document."""
     return Response(json.dumps({"error_code": code, "message": message}), status, content_type="application/json")

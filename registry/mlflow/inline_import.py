@@ -1,7 +1,7 @@
-"""What a tracking server has, fetched while the client that registers it waits.
+"""Import of a source from a tracking server while its client waits.
 
-A client looks at a pending version every three seconds, though most are fetched in a fraction of one. Nothing is
-registered before the files are here: a client that hangs up and repeats its request makes one version.
+A client reads a pending version every three seconds, though most imports take a fraction of one. Nothing is
+registered before the files are here: a client that disconnects and repeats its request makes one version.
 """
 
 from __future__ import annotations

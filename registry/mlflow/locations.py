@@ -1,4 +1,4 @@
-"""Where an MLflow client finds a version's files."""
+"""Locations of a version's files for MLflow's clients."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OBJECT_STORES = ("s3://",)
 
 
 def download_uri(version: VersionBrief | VersionRecord) -> str:
-    """The address that any client can load: ours where the registry has the files, else the source's.
+    """Return the address that any client can load: ours where the registry has the files, else the source's.
 
     An operator may prefer that clients read an object store themselves (REGISTRY_MLFLOW_DOWNLOADS=source): then a
     version that came from one is loaded from there, unverified.

@@ -1,4 +1,4 @@
-"""Tell what is not there in MLflow's words."""
+"""Errors for missing models and versions in MLflow's words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry.services.search import mlflow_entities
 
 @contextmanager
 def no_model(name: str) -> Iterator[None]:
-    """Whatever is not found, or deleted, is the model: *name* is checked first."""
+    """Turn NotFound and Deleted of the block into MLflow's error for the model *name*, which is checked first."""
     validation.model_name(name)
     try:
         yield
@@ -24,7 +24,7 @@ def no_model(name: str) -> Iterator[None]:
 
 @contextmanager
 def no_version(name: str, version: str) -> Iterator[int]:
-    """The version's number; whatever is not found, or deleted, is the version, also where its model is not there."""
+    """Provide the version's number; turn NotFound and Deleted of the block into MLflow's error for the version."""
     validation.model_name(name)
     number = validation.version_number(version, name)
     try:

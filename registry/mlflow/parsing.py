@@ -51,12 +51,12 @@ def tags() -> Argument:
 
 
 def documents(*, required: bool = False) -> Argument:
-    """A list of JSON objects, as they are."""
+    """Return a list of JSON objects, as they are."""
     return Argument(_documents, required)
 
 
 def read(request: Request, fields: Mapping[str, Argument]) -> dict[str, Any]:
-    """The arguments that were given, by name. Raises Invalid with MLflow's text."""
+    """Return the arguments that were given, by name. Raises Invalid with MLflow's text."""
     arguments = _query(request, fields) if request.method in {"GET", "HEAD"} else _parse_body(request)
     return {
         name: value for name, field in fields.items() if (value := _parse_value(arguments, name, field)) is not None

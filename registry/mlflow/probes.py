@@ -1,4 +1,4 @@
-"""What probes and people read from an MLflow server without a login."""
+"""Endpoints of an MLflow server that need no login."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from registry.mlflow.endpoint import blueprint
 
 
 @blueprint.get("/health")
-@public("says only that the process answers")
+@public("returns only that the process answers")
 def health() -> Response:
     """Answer OK while the process answers, as MLflow does; ``/readyz`` checks the database and the store."""
     return _text_response("OK")

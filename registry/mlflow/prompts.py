@@ -1,4 +1,4 @@
-"""Prompts are models in disguise: a tag says so, and a placeholder stands for the source."""
+"""Prompts: models with a tag that marks them, and a placeholder as source."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def require_placeholder(source: str) -> None:
 
 
 def taken(name: str, there: ModelBrief, tags: Mapping[str, str]) -> str:
-    """Why the name cannot be given to another, which would have *tags*."""
+    """Return why the name cannot be given to another model or prompt, which would have *tags*."""
     old, new = (_kind(is_prompt(tags_of_one)) for tags_of_one in (there.tags, tags))
     if old == new:
         return f"{new} (name={name}) already exists."

@@ -19,9 +19,9 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 @blueprint.route("/api/<any('2.0','3.0'):release>/mlflow/<path:rest>", methods=METHODS)
 @blueprint.route("/ajax-api/<any('2.0','3.0'):release>/mlflow/<path:rest>", methods=METHODS)
-@public("it says only that there is no such endpoint")
+@public("it reports only that there is no such endpoint")
 def unknown(release: str, rest: str) -> NoReturn:
-    """Say that there is no such endpoint: in JSON, or a client would take it for an internal error."""
+    """Refuse an unknown endpoint in JSON: a client would take HTML for an internal error."""
     raise NotFound(
         f"This model registry has no endpoint {request.method} /api/{release}/mlflow/{rest[:200]}. It keeps models, "
         "not runs: point MLFLOW_TRACKING_URI at a tracking server, and MLFLOW_REGISTRY_URI here."

@@ -21,7 +21,7 @@ VERSIONS_PAGE = 200_000
 def search_registered_models(
     filter: str | None = None, max_results: int = MODELS_PAGE, order_by: list[str] | None = None, page_token: str = ""
 ) -> dict[str, Any]:
-    """Search registered models; prompts are hidden unless they are asked for."""
+    """Search registered models; prompts are left out unless the filter includes them."""
     page = search.find_models_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
     models = [entities.model(one) for one in page.items]
     return entities.given(registered_models=models, next_page_token=page.next_page_token)
@@ -33,7 +33,7 @@ def search_registered_models(
 def search_model_versions(
     filter: str | None = None, max_results: int = VERSIONS_PAGE, order_by: list[str] | None = None, page_token: str = ""
 ) -> dict[str, Any]:
-    """Search versions; those of prompts are hidden unless they are asked for."""
+    """Search versions; those of prompts are left out unless the filter includes them."""
     page = search.find_versions_mlflow(filter, order_by=order_by or (), limit=max_results, token=page_token or None)
     versions = [entities.version(one) for one in page.items]
     return entities.given(model_versions=versions, next_page_token=page.next_page_token)

@@ -41,7 +41,7 @@ def model_name(name: str, parameter: str = "name") -> str:
 
 
 def version_number(text: str, name: str) -> int:
-    """The number that *text* stands for. Raises Invalid, or NotFound for one that no version can have."""
+    """Return the number that *text* stands for. Raises Invalid, or NotFound for one that no version can have."""
     if not _INTEGER.match(text):
         raise Invalid.told(f"Parameter 'version' must be an integer, got '{text}'.")
     number = int(text)
@@ -59,7 +59,7 @@ def no_version(name: str, number: int | str) -> str:
 
 
 def alias(text: str) -> str:
-    """Return the alias, or raise Invalid for what cannot be asked for."""
+    """Return the alias, or raise Invalid for one that cannot exist."""
     if not text:
         raise Invalid.told("Registered model alias name cannot be empty.")
     if not _ALIAS.match(text):
@@ -105,7 +105,7 @@ def tag_key(key: str) -> str:
 
 
 def stage(text: str) -> Stage:
-    """The stage of that name, in any case. Raises Invalid."""
+    """Return the stage of that name, in any case. Raises Invalid."""
     if text.lower() not in STAGES:
         listed = ", ".join(STAGES.values())
         raise Invalid.told(f"Invalid Model Version stage: {text}. Value must be one of {listed}.")
@@ -113,7 +113,7 @@ def stage(text: str) -> Stage:
 
 
 def archivable(target: Stage) -> None:
-    """Raise Invalid where the others in the target stage cannot be asked to be archived."""
+    """Raise Invalid where the others in the target stage cannot be archived."""
     if target not in ACTIVE:
         raise Invalid.told(
             "Model version transition cannot archive existing model versions because "
@@ -122,7 +122,7 @@ def archivable(target: Stage) -> None:
 
 
 def source(text: str) -> str:
-    """Return the source, which nobody here will open, or raise Invalid for one that points out of its own path."""
+    """Return the source, which is never opened, or raise Invalid for one that leaves its own path."""
     plain = text
     while (unquoted := unquote_plus(plain)) != plain:
         plain = unquoted

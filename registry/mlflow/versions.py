@@ -68,7 +68,7 @@ def delete_model_version(name: str, version: str) -> dict[str, Any]:
 @endpoint("GET", "/model-versions/get-download-uri", name=NAME, version=VERSION)
 @requires(Permission.MODEL_READ)
 def get_download_uri(name: str, version: str) -> dict[str, Any]:
-    """Where the files are."""
+    """Return where the files are."""
     with not_found.no_version(name, version) as number:
         return {"artifact_uri": locations.download_uri(mlflow_entities.version(name, number))}
 

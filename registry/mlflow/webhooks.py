@@ -41,21 +41,21 @@ def list_webhooks(max_results: int = 100, page_token: str = "") -> dict[str, Any
 @endpoint("GET", "/webhooks/<webhook>")
 @requires(Permission.MODEL_READ)
 def get_webhook(webhook: str) -> dict[str, Any]:
-    """There is none."""
+    """Refuse: there are no webhooks."""
     _not_found(webhook)
 
 
 @endpoint("PATCH DELETE", "/webhooks/<webhook>")
 @requires(Permission.MODEL_EDIT)
 def change_webhook(webhook: str) -> dict[str, Any]:
-    """There is none."""
+    """Refuse: there are no webhooks."""
     _not_found(webhook)
 
 
 @endpoint("POST", "/webhooks/<webhook>/test")
 @requires(Permission.MODEL_EDIT)
 def test_webhook(webhook: str) -> dict[str, Any]:
-    """There is none."""
+    """Refuse: there are no webhooks."""
     _not_found(webhook)
 
 

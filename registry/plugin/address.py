@@ -1,4 +1,4 @@
-"""Which registry a ``registry+http(s)://`` URI means, and the token that it may have.
+"""The registry of a ``registry+http(s)://`` URI, and the token for it.
 
 The variables MLFLOW_TRACKING_* stay the tracking server's: the token is REGISTRY_TOKEN, REGISTRY_TOKEN_FILE or what
 ``registry login`` saved for the address.
@@ -34,7 +34,7 @@ class Place:
 
 
 def registry(uri: str) -> str:
-    """The http(s) address of the registry that *uri* names. Raises MlflowException."""
+    """Return the http(s) address of the registry that *uri* names. Raises MlflowException."""
     try:
         return urls.normalised(uri.strip().removeprefix(PREFIX))
     except ValueError as error:
@@ -42,12 +42,12 @@ def registry(uri: str) -> str:
 
 
 def version_uri(address: str, model: str, number: int) -> str:
-    """A version's own URI, which the artifact repository reads."""
+    """Return a version's own URI, which the artifact repository reads."""
     return f"{PREFIX}{address}/models/{quote(model, safe='')}/versions/{number}"
 
 
 def place(uri: str) -> Place:
-    """The version that *uri* names. Raises MlflowException."""
+    """Return the version that *uri* names. Raises MlflowException."""
     match = _VERSION.match(uri)
     if not match:
         raise invalid(f"{uri!r} names no version; use models:/<name>/<version>, or …/models/<name>/versions/<version>")
@@ -57,12 +57,12 @@ def place(uri: str) -> Place:
 
 
 def allows_secrets() -> bool:
-    """Whether files that hold credentials are registered: REGISTRY_ALLOW_SECRETS, as the other flags are read."""
+    """Return whether files that hold credentials are registered: REGISTRY_ALLOW_SECRETS, read as the other flags."""
     return credentials.flag(os.environ, "REGISTRY_ALLOW_SECRETS")
 
 
 def client(address: str, *, trusted: Iterable[str | None]) -> RegistryClient:
-    """A client of the registry at *address*; see ``token``. Raises MlflowException."""
+    """Return a client of the registry at *address*; see ``token``. Raises MlflowException."""
     try:
         return RegistryClient(address, token(address, trusted=trusted), insecure=credentials.insecure(os.environ))
     except ValueError as error:
@@ -70,9 +70,10 @@ def client(address: str, *, trusted: Iterable[str | None]) -> RegistryClient:
 
 
 def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
-    """The token for *address*: the environment's if one of the *trusted* URIs names the same origin, else a saved one.
+    """Return the token for *address*: the environment's if one of the *trusted* URIs has the same origin, else a saved
+    one.
 
-    An artifact's URI may come from anybody who logs one: alone it must not decide who gets the environment's token.
+    An artifact's URI may come from any client that logs one: alone it must not decide who gets the environment's token.
     In a request of MLflow's server it is the caller's token or the server's, see ``server.token``, and no other
     registry than the server's is contacted. Raises MlflowException.
     """
@@ -96,7 +97,7 @@ def token(address: str, *, trusted: Iterable[str | None]) -> str | None:
 
 
 def readable(address: str) -> bool:
-    """Whether a token would travel to *address* readable, against what the environment allows."""
+    """Return whether a token would travel to *address* readable, against what the environment allows."""
     return not urls.confidential(address) and not credentials.insecure(os.environ)
 
 

@@ -1,4 +1,4 @@
-"""The registry's refusals as MLflow's exceptions, with codes that its callers know."""
+"""The registry's refusals as MLflow's exceptions, with codes of MLflow."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ def _login() -> str:
 
 def _mlflow_code(error: errors.RegistryError) -> int:
     name = next((name for kind, name in _CODES.items() if isinstance(error, kind)), "INTERNAL_ERROR")
-    known: int = getattr(codes, name, codes.INTERNAL_ERROR)  # older clients know fewer
+    known: int = getattr(codes, name, codes.INTERNAL_ERROR)  # older clients have fewer codes
     return known

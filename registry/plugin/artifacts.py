@@ -25,7 +25,7 @@ class VersionRepository(ArtifactRepository):  # type: ignore[misc] # mypy knows 
         self._trusted = (registry_uri,)
 
     def list_artifacts(self, path: str | None = None) -> list[Any]:
-        """What lies directly under *path*; nothing for a file."""
+        """Return the direct entries of *path*; none for a file."""
         place = self._place(path)
         with as_mlflow(), self._client(place) as registry:
             files = list(registry.versions.files(place.model, place.number))
@@ -67,7 +67,7 @@ class VersionRepository(ArtifactRepository):  # type: ignore[misc] # mypy knows 
 
 
 def _children(files: list[FileView], path: str) -> list[tuple[str, int | None]]:
-    """Files and folders directly in the folder *path*, each with its size or None."""
+    """Return files and folders directly in the folder *path*, each with its size or None."""
     prefix = f"{path}/" if path else ""
     children: dict[str, int | None] = {}
     for file in files:

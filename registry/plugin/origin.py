@@ -1,4 +1,4 @@
-"""Where a new version's files are, and what MLflow's tracking knows of the run and the model that they came from."""
+"""The files of a new version, and the facts of their run and model in MLflow's tracking."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class RunOrigin:
 
     @contextmanager
     def files(self, local_path: str | None) -> Iterator[Path]:
-        """The directory, or the one file, while the block runs. Raises MlflowException when it cannot be had."""
+        """Provide the directory, or the one file, while the block runs. Raises MlflowException."""
         location = local_path or self._location()
         if is_local_uri(location, False) and (here := Path(local_file_uri_to_path(location))).exists():
             yield here
@@ -61,11 +61,11 @@ class RunOrigin:
             yield self._download(location, folder)
 
     def facts(self) -> Facts:
-        """What the run and the logged model say."""
+        """Return the facts of the run and the logged model."""
         return tracked.facts(self.run, self.logged_model, run_id=self.run_id, url=self._run_url())
 
     def _location(self) -> str:
-        """Not ``models:/m-…`` itself: a download of that writes a note of its own among the files."""
+        """Return the location of the files, not ``models:/m-…``: a download of that adds a file."""
         if _LOGGED.match(self.source):
             if self.logged_model is None:
                 where = f"the tracking server {self._tracking_uri}" if self._tracking_uri else "this MLflow server"
@@ -99,7 +99,7 @@ class RunOrigin:
 
 
 def _or_none(get: Any, name: str) -> Any:
-    """What the tracking store has of that name, or None: a version may come from elsewhere."""
+    """Return the tracking store's entity of that name, or None: a version may come from elsewhere."""
     try:
         return get(name)
     except MlflowException as error:

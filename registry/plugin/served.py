@@ -1,7 +1,7 @@
-"""Where a new version's files are when MLflow's own server registers it: in the server's tracking and artifact stores.
+"""The files of a new version that MLflow's server registers: in the server's tracking and artifact stores.
 
-The server reads with its own credentials what its callers name. So it reads only what lies in the run or the logged
-model that the caller names with it, which the server's other endpoints give to the same callers.
+The server reads, with its own credentials, the source that a caller names. So it reads only files in the run or the
+logged model that the caller names with it, which the server's other endpoints return to the same callers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ServedOrigin(RunOrigin):
 
     @contextmanager
     def files(self, local_path: str | None) -> Iterator[Path]:
-        """The directory, or the one file, while the block runs; *local_path* is a path of another machine.
+        """Provide the directory, or the one file, while the block runs; *local_path* is a path of another machine.
 
         Raises MlflowException when the server cannot read the files.
         """
@@ -55,7 +55,7 @@ class ServedOrigin(RunOrigin):
 
 
 def _within(location: str, root: str) -> bool:
-    """Whether *location* is *root* or below it, however often its path is quoted."""
+    """Return whether *location* is *root* or below it, however often its path is quoted."""
     plain = location
     while (shorter := unquote(plain)) != plain:
         plain = shorter

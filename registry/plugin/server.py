@@ -68,7 +68,7 @@ def configured_identity() -> Identity:
 
 
 def reads_files(current: Request) -> bool:
-    """Whether the server itself reads a version's files for *current*, for its web interface."""
+    """Return whether the server itself reads a version's files for *current*, for its web interface."""
     return current.path.endswith("/model-versions/get-artifact")
 
 
@@ -100,7 +100,7 @@ def _handlers() -> Any:
 
 
 def _forwarded(header: str) -> str:
-    """The token in a caller's header, as the registry reads it: Bearer, or the password of Basic."""
+    """Return the token in a caller's header, as the registry reads it: Bearer, or the password of Basic."""
     scheme, _, text = header.partition(" ")
     credential = text.strip() if scheme.lower() == "bearer" else _password(text) if scheme.lower() == "basic" else ""
     if not credential or not all("!" <= character <= "~" for character in credential):

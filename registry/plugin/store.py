@@ -56,11 +56,11 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         local_model_path: str | None = None,
         model_id: str | None = None,
     ) -> Any:
-        """Upload the files and register them with what tracking knows of them. Copies and prompts have none.
+        """Upload the files and register them with their facts in MLflow's tracking. Copies and prompts have none.
 
         In MLflow's server, files that its caller may not have it read make a reference without files.
         """
-        run_id, model_id = run_id or None, model_id or None  # a server says "" for what its caller left out
+        run_id, model_id = run_id or None, model_id or None  # a server sends "" for omitted fields
         labels = {tag.key: str(tag.value) for tag in tags or ()}
         reference = (name, source, run_id, _entities(ModelVersionTag, tags), run_link, description)
         extra = {"model_id": model_id} if model_id else {}
@@ -90,7 +90,7 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         return self.get_model_version(name, str(done["version"]["number"]))
 
     def get_model_version_download_uri(self, name: str, version: Any) -> Any:
-        """Where the version's files can be downloaded from, verified; elsewhere only if the registry has them not.
+        """Return where the version's files can be downloaded, verified; elsewhere only if the registry lacks them.
 
         Callers of MLflow's server have no plugin: they get the address that the registry gives to any client.
         """
@@ -116,7 +116,7 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
         return address.client(self._address, trusted=(self._uri,))
 
     def _credentials(self) -> Any:
-        """Asked for before every request, so that a new token is taken up."""
+        """Return the credentials; called before every request, so that a new token is used."""
         if server.request() is not None and get_netrc_auth(self._address):
             raise MlflowException(
                 f"the .netrc file of this MLflow server has credentials for {self._address}, which would be sent in"
@@ -132,12 +132,12 @@ class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
 
 
 def _entities(kind: Any, tags: Any) -> list[Any]:
-    """The tags as entities of *kind*, from entities or from a server's messages."""
+    """Return the tags as entities of *kind*, from entities or from a server's messages."""
     return [kind(tag.key, str(tag.value)) for tag in tags or ()]
 
 
 def _require_model(registry: RegistryClient, name: str) -> None:
-    """Raises MlflowException unless there is such a model: in MLflow, registering a version makes none."""
+    """Raise MlflowException unless there is such a model: in MLflow, registering a version makes none."""
     try:
         if registry.models.get(name)["state"] == "active":
             return

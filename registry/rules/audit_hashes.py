@@ -14,5 +14,5 @@ def leaf_hash(entry: bytes) -> str:
 
 
 def commitment(salt: bytes, text: str) -> str:
-    """A value that fixes *text* without showing it: HMAC-SHA256 keyed with the salt, as hex."""
+    """Return a value that fixes *text* without showing it: HMAC-SHA256 keyed with the salt, as hex."""
     return hmac.new(salt, text.encode(), hashlib.sha256).hexdigest()

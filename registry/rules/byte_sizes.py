@@ -1,4 +1,4 @@
-"""The size of what is said of a version, by the measure that the service limits."""
+"""Sizes of a version's metadata, in the unit of the service's limits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass
 from json import JSONEncoder
 from typing import Any
 
-FACTS_BYTES = 2**20  # all that a registration says, without its files and tags
+FACTS_BYTES = 2**20  # all facts of a registration, without its files and tags
 _OTHER = 8  # a number, or a comma and the quotes around a text
 _json = JSONEncoder(ensure_ascii=False).encode
 

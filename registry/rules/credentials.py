@@ -77,7 +77,7 @@ _MARKERS = tuple(
 
 
 def by_name(path: str) -> str | None:
-    """What the file at *path* holds by its name, or None."""
+    """Return the kind of credential in the file at *path* by its name, or None."""
     folded = path.casefold()
     name = folded.rpartition("/")[2]
     if kind := _NAMES.get(name):
@@ -92,12 +92,12 @@ def by_name(path: str) -> str | None:
 
 
 def held_by(path: str, content: bytes) -> str | None:
-    """What the file at *path* holds by its name or by all of its *content*, or None, as for an empty one."""
+    """Return the kind of credential in the file at *path* by name or *content*; None for an empty file."""
     return by_name(path) or by_content(content) if content else None
 
 
 def by_content(content: bytes) -> str | None:
-    """What *content* holds that is a credential and nothing else, or None."""
+    """Return the kind of credential that *content* is and nothing else, or None."""
     for kind, anchors, form in _MARKERS:
         if any(anchor in content for anchor in anchors) and form.search(content):
             return kind

@@ -18,12 +18,12 @@ _MLFLOWS = re.compile(r"[0-9a-f]{8}\Z")
 
 
 def problem(text: str) -> str | None:
-    """Why *text* is not a digest in its stored form."""
+    """Return why *text* is not a digest in its stored form."""
     return None if _DIGEST.match(text) else "must be <algorithm>:<lower-case hex>, for example sha256:9f86d0…"
 
 
 def stored(text: str) -> str:
-    """Return the stored form of a digest. Without an algorithm its length tells which. Raises ValueError."""
+    """Return the stored form of a digest. Without an algorithm its length decides. Raises ValueError."""
     digest = text.strip()
     if _MLFLOWS.match(digest):
         return _MLFLOW + digest
@@ -40,6 +40,6 @@ def stored(text: str) -> str:
 
 
 def cased(text: str) -> str:
-    """In lower case, but for what MLflow made of its data."""
+    """Return the digest in lower case, except for MLflow's own digests of data."""
     algorithm, _, rest = text.partition(":")
     return f"{_MLFLOW}{rest}" if f"{algorithm.lower()}:" == _MLFLOW else text.lower()

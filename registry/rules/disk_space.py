@@ -1,4 +1,4 @@
-"""What a full disk lacks, in one sentence: the bytes that were needed, and those that are available."""
+"""The shortage of a full disk as one sentence: the bytes needed and those available."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a directory holds besides a model: the files of version control, caches and operating systems.
+"""Files that are left out of versions: those of version control, caches and operating systems.
 
 Patterns as in ``.gitignore``. Sources: github/gitignore (Global/macOS, Windows, Linux; Python), and what
 huggingface_hub leaves out of an upload (``.git``, ``.cache/huggingface``).

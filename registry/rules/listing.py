@@ -1,4 +1,4 @@
-"""Lists in sentences: the first few of many things, and how many there are besides."""
+"""Lists in sentences: the first few of many items, and the number of the others."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ _ROLES: Mapping[str, Role] = {
     "val": "validation", "validation": "validation", "eval": "validation", "evaluation": "validation",
     "test": "test", "testing": "test",
 }  # fmt: skip
-# Where the sources that MLflow knows keep their address.
+# The fields with the address in MLflow's kinds of sources.
 _ADDRESSES = ("uri", "url", "path", "dataset_source_url", "table_name", "delta_table_name")
 _UNFINISHED = frozenset({"RUNNING", "SCHEDULED"})
 _NOT_FINITE = frozenset({"NaN", "Infinity", "-Infinity"})

@@ -1,4 +1,4 @@
-"""What the tags of an MLflow run name, read alike by the service and the client."""
+"""Facts from the tags of an MLflow run, for the service and the client."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _REPO, _COMMIT, _NAME = "mlflow.source.git.repoURL", "mlflow.source.git.commit",
 
 
 def code(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return ``repo``, ``commit`` and ``path`` of the source that the run was started from, as far as they are named.
+    """Return ``repo``, ``commit`` and ``path`` of the run's source code, as far as the tags name them.
 
-    A script or notebook is a path, also without a repository. What is too long is left out. Empty without repository
-    and path: a commit alone says nothing.
+    A script or notebook is a path, also without a repository. Values that are too long are left out. Empty without
+    repository and path: a commit alone identifies nothing.
     """
     repo, path = without_password(tags.get(_REPO, "")), without_password(tags.get(_NAME, ""))
     named = {

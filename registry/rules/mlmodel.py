@@ -17,7 +17,7 @@ from registry.rules.json_values import can_be_stored
 NAME = "MLmodel"
 MOST = 1024 * 1024
 FRAMEWORK_LENGTH, PYTHON_LENGTH = 64, 64
-MOST_OF_SIGNATURE = FACTS_BYTES // 4 * 3  # the rest is left for what the caller says
+MOST_OF_SIGNATURE = FACTS_BYTES // 4 * 3  # the rest is left for the caller's facts
 # From the one that names most exactly what was installed to the one that names least.
 PINS = ("requirements.txt", "conda.yaml", "python_env.yaml")
 _PYTHON_ENV = "python_env.yaml"
@@ -55,7 +55,7 @@ def capture(digests: Mapping[str, str], sizes: Mapping[str, int], content_of: Ca
 
 
 def read(content: bytes) -> Facts:
-    """What an ``MLmodel`` file says; nothing where it is broken, which is no reason to refuse the model."""
+    """Return the facts of an ``MLmodel`` file; none from a broken one, which is no reason to refuse the model."""
     document = _parse_document(content)
     flavors = document.get("flavors")
     flavors = flavors if isinstance(flavors, dict) else {}
@@ -89,7 +89,7 @@ def _run_id(named: Any) -> str | None:
 
 
 def _signature(described: Any) -> dict[str, Any] | None:
-    """MLflow keeps each part as a JSON text of its own."""
+    """Return the signature, whose parts MLflow keeps as JSON texts."""
     if not isinstance(described, dict):
         return None
     parts: dict[str, Any] = {}

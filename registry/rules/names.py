@@ -26,12 +26,12 @@ _RESERVED_ALIAS = re.compile(r"(?:latest|v?[0-9]+)\Z", re.IGNORECASE)
 
 
 def model_name_problem(name: str) -> str | None:
-    """Why *name* cannot name a model."""
+    """Return why *name* cannot name a model."""
     return _name_problem(name, MODEL_NAME_LENGTH)
 
 
 def account_name_problem(name: str) -> str | None:
-    """Why *name* cannot name a new account."""
+    """Return why *name* cannot name a new account."""
     return _name_problem(name, ACCOUNT_NAME_LENGTH)
 
 
@@ -52,17 +52,17 @@ def _name_problem(name: str, longest: int) -> str | None:
 
 
 def name_key(name: str) -> str:
-    """What two names must not share: NFKC with case folded, so that ``Fraud`` and ``fraud`` are one."""
+    """Return the key that two names must not share: NFKC with case folded, so that ``Fraud`` and ``fraud`` are one."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def alias_problem(alias: str) -> str | None:
-    """Why *alias* cannot point at a model's version."""
+    """Return why *alias* cannot point at a model's version."""
     return prompt_alias_problem(alias) or ("must not be the name of a stage" if alias.lower() in STAGE_NAMES else None)
 
 
 def prompt_alias_problem(alias: str) -> str | None:
-    """Why *alias* cannot point at any version. Prompts have no stages, so that their names are free."""
+    """Return why *alias* cannot point at any version. Prompts have no stages, so that their names are free."""
     if not _ALIAS.match(alias):
         return "must have 1 to 255 of the characters A-Z a-z 0-9 _ -"
     if _RESERVED_ALIAS.match(alias):
@@ -76,7 +76,7 @@ def lists_alias(alias: str, *lists: Collection[str] | None) -> bool:
 
 
 def tag_key_problem(key: str) -> str | None:
-    """Why *key* cannot name a tag, a parameter or a metric."""
+    """Return why *key* cannot name a tag, a parameter or a metric."""
     if not 1 <= len(key) <= TAG_KEY_LENGTH:
         return f"must have 1 to {TAG_KEY_LENGTH} characters"
     if problem := unprintable_problem(key):

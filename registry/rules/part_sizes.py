@@ -1,4 +1,4 @@
-"""How a large object is cut into parts, as every S3-compatible server takes them.
+"""Sizes of the parts of a large object, as every S3-compatible server takes them.
 
 Source of the limits: Amazon S3, "Multipart upload limits": 10,000 parts, 5 MiB to 5 GiB each but for the last, 5 TiB.
 """
@@ -23,10 +23,10 @@ def part_size(size: int, preferred: int) -> int:
 
 
 def part_count(size: int, part: int) -> int:
-    """How many parts of *part* bytes an object of *size* bytes has; an empty one has one."""
+    """Return how many parts of *part* bytes an object of *size* bytes has; an empty one has one."""
     return max(1, -(-size // part))
 
 
 def part_length(number: int, size: int, part: int) -> int:
-    """Bytes of part *number*, counted from 1."""
+    """Return the bytes of part *number*, counted from 1."""
     return min(part, size - (number - 1) * part)

@@ -1,4 +1,4 @@
-"""Rules for the path of a file in a version, and for paths that stand next to each other.
+"""Rules for the path of a file in a version, and for paths in the same version.
 
 A version is downloaded to machines of every kind. A path is refused where one of them would read it as a place outside
 of the directory, as a device, as another file of the version, or as the configuration of a program that runs commands.
@@ -118,8 +118,8 @@ def clashes(paths: Sequence[str]) -> dict[int, str]:
 def repositories(paths: Sequence[str]) -> dict[int, str]:
     """Return the indices of *paths* that make a directory a bare git repository, each with the reason.
 
-    Git takes a directory with HEAD, objects/ and refs/ for one, whatever it is called, and runs the commands that the
-    file config in it names. A file commondir stands for the two directories: see is_git_directory in git's setup.c.
+    Git takes a directory with HEAD, objects/ and refs/ for one, under any name, and runs the commands that its file
+    config names. A file commondir stands for the two directories: see is_git_directory in git's setup.c.
     """
     keys = _keys(paths)
     heads = {index: name[: -len("head")] for index, name in enumerate(keys) if _last(name) == "head"}
@@ -131,7 +131,7 @@ def repositories(paths: Sequence[str]) -> dict[int, str]:
 
 
 def _sameness(path: str, other: str) -> str:
-    """Say in what two paths differ that one file system or another takes for the same."""
+    """Return the difference between two paths that some file system takes for the same."""
     if unicodedata.normalize("NFC", path) != unicodedata.normalize("NFC", other):
         return f"is the same as {other!r} where case does not count"
     if path == other:

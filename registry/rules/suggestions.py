@@ -16,7 +16,7 @@ def nearest(value: str, known: Iterable[str]) -> str | None:
 
 
 def hint(suggestion: str | None) -> str:
-    """Return what an error says of the nearest value."""
+    """Return the part of an error text about the nearest value."""
     return f"; did you mean {suggestion!r}?" if suggestion else ""
 
 

@@ -1,8 +1,8 @@
 """Background jobs for operators: list them, and retry one that is parked or abandoned.
 
 A job is an import, an upload that waits to be verified, a file of the artifact area that waits to be hashed, or an
-unfinished run that is looked at again. One whose worker died, or broke, ``leases.MOST_ATTEMPTS`` times is parked: it
-would take each worker along for ever. A run whose end was not seen is abandoned.
+unfinished run that is read again. A job whose worker failed ``leases.MOST_ATTEMPTS`` times is parked: it could stop
+each further worker. A run whose end was not seen is abandoned.
 """
 
 from __future__ import annotations

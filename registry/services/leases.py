@@ -1,7 +1,7 @@
-"""Work shared by many workers: one takes a row for a while, prolongs it while it works, and loses it when it dies.
+"""Leases: a worker claims a row for a while, renews the claim while it works, and loses it when it dies.
 
-Each attempt is counted before it begins, in a transaction that is committed: the death of its worker counts too. One
-that is given back in good order does not count. After ``MOST_ATTEMPTS`` the work is to be parked: see ``jobs``.
+Each attempt is counted before it begins, in a committed transaction: the death of its worker counts too. An attempt
+that is given back in good order does not count. After ``MOST_ATTEMPTS`` the work is parked: see ``background_jobs``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RENEWED_AFTER = 20.0
 
 
 class Lost(Exception):
-    """Another worker may have the work by now: whatever was found of it must not be written."""
+    """Another worker may have the work by now: results must not be written."""
 
 
 class Lease(Generic[Work]):
@@ -70,14 +70,14 @@ class Lease(Generic[Work]):
             _owed.discard(self)
 
     def peek(self, session: Session) -> Work:
-        """The row as it is now, not locked. Raises Lost."""
+        """Return the row as it is now, not locked. Raises Lost."""
         row = session.scalars(select(self._table).where(self._is_mine)).first()
         if row is None:
             raise Lost
         return row
 
     def lock(self, session: Session) -> Work:
-        """The row, locked, to write down what came of the work; the hold ends with it. Raises Lost."""
+        """Return the row, locked, to write down what came of the work; the hold ends with it. Raises Lost."""
         row = session.scalars(
             select(self._table).where(self._is_mine).with_for_update().execution_options(populate_existing=True)
         ).first()
@@ -88,7 +88,7 @@ class Lease(Generic[Work]):
         return row
 
     def abandon(self) -> None:
-        """Leave the work to whoever finds its lease run out: it broke, and the attempt counts."""
+        """Let the lease run out, so that another worker takes the work; the attempt counts."""
         self._let_go()
 
     def _let_go(self) -> None:
@@ -125,7 +125,7 @@ def take(statement: Select[Work], table: type[Work]) -> Work | None:
     for lease in owed:
         lease.release(after=timedelta())
     statement = statement.where(table.parked_at.is_(None))
-    with reading() as session:  # which waits for nobody: mostly there is nothing to do
+    with reading() as session:  # without locks: mostly there is nothing to do
         if session.scalars(statement.limit(1)).first() is None:
             return None
     with transaction() as session:
@@ -135,12 +135,12 @@ def take(statement: Select[Work], table: type[Work]) -> Work | None:
         if row is not None:
             row.lease_id, row.leased_until, row.attempts = str(uuid.uuid4()), moment + LENGTH, row.attempts + 1
             session.flush()
-            session.expunge(row)  # the work goes on with these values, whatever becomes of later transactions
+            session.expunge(row)  # the work uses these values, independent of later transactions
         return row
 
 
 def now(session: Session) -> datetime:
-    """The database's time, which all workers share whatever their own clocks say. SQLite's is this machine's."""
+    """Return the database's time, which all workers share. SQLite's is this machine's."""
     if session.get_bind().dialect.name != "postgresql":
         return times.now()
     asked_at = times.steady()

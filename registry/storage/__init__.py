@@ -1,1 +1,1 @@
-"""Bytes in and out of the artifact store: one driver protocol, two drivers, one check around them."""
+"""The artifact store: one driver protocol, two drivers, one wrapper that checks, times and names errors."""

@@ -1,4 +1,4 @@
-"""The store as the rest of the registry sees it: keys checked, time taken, errors named, once around any driver."""
+"""The store for the rest of the registry: keys checked, time taken, errors named, once around any driver."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ READ_AT_ONCE = 64 * 1024 * 1024
 class Store:
     """A driver that refuses foreign keys with ValueError, and whose every failure is a domain error.
 
-    Whatever the store cannot do at the moment is Unavailable: nothing has changed and a retry may work. Only Missing
-    passes as it is, where an upload in parts is asked for that there is not (any more). *read_at_once* is how many
-    bytes may be read back while a client waits.
+    An operation that the store cannot do at the moment raises Unavailable: nothing has changed and a retry may work.
+    Only Missing passes as it is, for a multipart upload that does not exist (any more). *read_at_once* is how many
+    bytes may be read back during a request.
     """
 
     def __init__(self, driver: Driver, *, read_at_once: int = READ_AT_ONCE) -> None:
@@ -70,12 +70,12 @@ class Store:
 
     @property
     def verifies_on_arrival(self) -> bool:
-        """Whether an object that came in one PUT has the announced bytes without anyone reading them again."""
+        """Return whether the store itself verifies the digest of an object that came in one PUT."""
         with self._guard.operation("probe", asks=False):
             return self.driver.verifies_on_arrival
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
-        """Let whoever holds the target write the bytes of the key's digest, once, until *expires_at* (aware)."""
+        """Sign a target to which the bytes of the key's digest can be written, once, until *expires_at* (aware)."""
         if keys.digest_of(key) != sha256 or size < 0:
             raise ValueError(f"{key} cannot hold {size} bytes with the sha256 {sha256}")
         with self._guard.operation("sign_put", key, asks=False, changes=True):
@@ -110,7 +110,7 @@ class Store:
         return self._rest(key, first, chunks)
 
     def delete(self, key: str) -> None:
-        """See to it that there is no such object."""
+        """Delete the object if it exists."""
         keys.require_ours(key)
         with self._guard.operation("delete", key, changes=True):
             self.driver.delete(key)
@@ -130,9 +130,9 @@ class Store:
         self._guard.gave_no_answer()
 
     def check(self) -> None:
-        """Raise Unavailable, whose detail tells an operator why, when the store cannot be used."""
+        """Raise Unavailable, with the reason for an operator, when the store cannot be used."""
         try:
-            self.driver.check()  # it tells nothing of whether objects can be read: the breaker stays as it is
+            self.driver.check()  # it does not prove that objects can be read: the breaker keeps its state
         except (StoreError, OSError) as error:
             log.warning("store.unusable", error=str(error))
             raise Unavailable(f"the artifact store cannot be used: {error}", retry_after=5) from error
@@ -160,9 +160,9 @@ class Store:
             return self.driver.begin_parts(key, size=size, part_size=part_size)
 
     def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
-        """Let whoever holds the target send exactly these bytes as a part until *expires_at* (aware).
+        """Sign a target for exactly these bytes as a part until *expires_at* (aware).
 
-        *sha256* is the part's own. Sending a part again replaces it.
+        *sha256* is the part's. A part that is sent again replaces the earlier one.
         """
         keys.digest_of(key)
         keys.require_sha256(sha256)
@@ -174,36 +174,36 @@ class Store:
     def parts(self, key: str, handle: str) -> list[Part]:
         """Return the parts that have arrived, by number. Raises Missing when there is no such upload.
 
-        Some servers still know an upload that was joined: whether the object is there is told by ``stat``.
+        Some servers still list an upload that was joined: use ``stat`` to find whether the object exists.
         """
         keys.require_ours(key)
         with self._guard.operation("parts", key):
             return self.driver.parts(key, handle)
 
     def join_parts(self, key: str, handle: str) -> None:
-        """Make the parts that have arrived one object, and only then forget them. Look with ``parts`` first.
+        """Join the parts that have arrived to one object, and delete them only then. Check with ``parts`` first.
 
-        Raises Missing when there is no such upload, as after a join whose answer was lost: look with ``stat`` then.
-        Raises Conflict when the driver knows that parts are absent.
+        Raises Missing when there is no such upload, as after a join whose response was lost: check with ``stat`` then.
+        Raises Conflict when the driver finds that parts are absent.
         """
         keys.digest_of(key)
         with self._guard.operation("join_parts", key):
             self.driver.join_parts(key, handle)
 
     def abort_parts(self, key: str, handle: str) -> None:
-        """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
+        """Delete the upload and its parts if it exists. An object that was joined stays."""
         keys.require_ours(key)
         with self._guard.operation("abort_parts", key, changes=True):
             self.driver.abort_parts(key, handle)
 
     def begin_gathering(self, key: str) -> str:
-        """Begin an object of which nobody knows size and digest yet; return a handle. Raises Unsupported."""
+        """Begin an object of unknown size and digest; return a handle. Raises Unsupported."""
         driver = self._gathering(key)
         with self._guard.operation("begin_gathering", key, changes=True):
             return driver.begin_gathering(key)
 
     def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
-        """Let whoever holds the target send any bytes as a part until *expires_at* (aware). Raises Unsupported."""
+        """Sign a target for any bytes as a part until *expires_at* (aware). Raises Unsupported."""
         driver = self._gathering(key)
         if not 1 <= number <= MOST_PARTS:
             raise ValueError(f"there is no part {number}")
@@ -211,10 +211,9 @@ class Store:
             return driver.sign_any_part(key, handle, number, expires_at=expires_at)
 
     def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> Stat:
-        """Make parts one object, each as the store marked it when it arrived; say what became of them.
+        """Join parts to one object, each with the ETag of its arrival; return the object's state.
 
-        Raises Conflict when the store has no such upload or other parts, and Unsupported. Joining again is joining
-        once.
+        Raises Conflict when the store has no such upload or other parts, and Unsupported. Idempotent.
         """
         driver = self._gathering(key)
         try:
@@ -229,7 +228,7 @@ class Store:
         return stat
 
     def objects(self) -> Iterator[ListedObject]:
-        """Walk the objects of ours in any order and constant memory; whatever else lies there is left out."""
+        """Yield the registry's objects in any order and constant memory; other objects are left out."""
         with self._guard.naming_errors("objects", None):
             yield from (entry for entry in self.driver.objects() if keys.is_ours(entry.key))
 
@@ -252,9 +251,9 @@ class Store:
         return digest.hexdigest(), size
 
     def confirmed_digest(self, key: str, *, sha256: str, stat: Stat, pulse: Pulse | None = None) -> tuple[str, int]:
-        """As ``digest``, but what is not *sha256* was read so twice: one wrong answer is no wrong object.
+        """Return the digest as ``digest`` does; a digest other than *sha256* is confirmed by a second reading.
 
-        Raises Unavailable for answers that differ, and for those that are not as long as the store says the object is.
+        Raises Unavailable for readings that differ, and for a length that differs from the object's.
         """
         first = self.digest(key, pulse=pulse)
         if first == (sha256, stat.size):
@@ -275,11 +274,11 @@ class Store:
         seen: Stat | None = None,
         pulse: Pulse | None = None,
     ) -> Stat:
-        """Return only when the stored bytes are known to have this sha256 and this size; say what was looked at.
+        """Require that the stored bytes have this sha256 and this size; return the object's state.
 
         Reads the whole object where the store does not verify on arrival, and always when it came *in_parts*: a store
-        that verified each of them knows nothing of the whole. Raises Conflict when nothing has arrived, UploadMismatch
-        when something else has. *seen* is what ``glance`` showed a moment ago, *pulse* as for ``digest``.
+        verifies parts, not the whole. Raises Conflict when nothing has arrived, UploadMismatch for other bytes. *seen*
+        is a recent result of ``glance``, *pulse* as for ``digest``.
         """
         stat = seen if seen and seen.size == size else self.require(key, size=size)
         if in_parts or not self.verifies_on_arrival:
@@ -298,9 +297,9 @@ class Store:
         return stat
 
     def glance(self, keys_: Sequence[str]) -> Mapping[str, Stat]:
-        """Those of the objects that can be seen at once; the others are to be looked at one by one.
+        """Return the state of those objects that one request can list; the others need a ``stat`` each.
 
-        What is seen was there, but may have been deleted lately.
+        A listed object existed, but may have been deleted just now.
         """
         for key in keys_:
             keys.digest_of(key)
@@ -314,7 +313,7 @@ class Store:
         return sorted(key for key, stat in stats.items() if stat is None or stat.size != blobs[key])
 
     def key_of(self, token: str) -> str:
-        """Return the key that ``/transfer/<token>`` takes bytes for; see ``LocalDriver.key_of``."""
+        """Return the key of a ``/transfer/<token>`` upload; see ``LocalDriver.key_of``."""
         with self._guard.operation("key_of", asks=False):
             return self._transfers.key_of(token)
 
@@ -340,12 +339,12 @@ class Store:
 
     @property
     def is_reached_directly(self) -> bool:
-        """Whether clients fetch from a server of its own what ``sign_get`` signs; else this service serves it."""
+        """Return whether clients download from the store's server; else this service serves the bytes."""
         return not isinstance(self.driver, SignedTransfers)
 
     @property
     def gathers(self) -> bool:
-        """Whether it takes parts of which nobody has said size or digest."""
+        """Return whether the store accepts multipart uploads of unknown size and digest."""
         return isinstance(self.driver, Gathering)
 
     def _gathering(self, key: str) -> Gathering:

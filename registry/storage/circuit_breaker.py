@@ -1,4 +1,4 @@
-"""When to leave a store alone that keeps failing: a rule of numbers and times, and no clock of its own."""
+"""A circuit breaker for a store that keeps failing: a pure rule, with time as an argument."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 FAILURES = 5
 WINDOW = 10.0
 REST = 5.0
-TRIAL = 60.0  # a trial whose end nobody told is taken for lost after this
+TRIAL = 60.0  # a trial without a recorded end counts as lost after this
 
 
 class Breaker:
@@ -24,10 +24,10 @@ class Breaker:
         self._trial_until: float | None = None
 
     def wait(self, now: float, *, tries: bool = True) -> float:
-        """How long to leave the store alone; 0 lets the caller go on.
+        """Return the seconds to wait before the next request; 0 lets the caller go on.
 
-        Who *tries* is going to ask the store, and tells ``succeeded`` or ``failed`` afterwards: after a rest one at a
-        time may.
+        A caller that *tries* is going to send a request, and calls ``succeeded`` or ``failed`` afterwards. After a
+        pause one trial at a time is allowed.
         """
         with self._lock:
             if self._open_until is None:
@@ -42,14 +42,14 @@ class Breaker:
             return 0.0
 
     def succeeded(self) -> None:
-        """The store has answered."""
+        """Record that the store has answered."""
         with self._lock:
             if self._open_until is not None:
                 self._failed.clear()
             self._open_until = self._trial_until = None
 
     def failed(self, now: float) -> None:
-        """The store did not answer, or only to say that it cannot."""
+        """Record that the store did not answer, or answered that it is unavailable."""
         with self._lock:
             self._failed.append(now)
             many = len(self._failed) == FAILURES and now - self._failed[0] <= WINDOW

@@ -1,12 +1,12 @@
-"""The protocol between the registry and whatever holds the bytes.
+"""The protocol between the registry and the store.
 
     StoreError      the store refused or could not be reached
     ├── Missing     the store answers, and has no such object
     ├── Denied      the store answers, and refuses the registry's credentials a right
     ├── Full        the disk of the store has no room
-    └── Down        the store does not answer, or says itself that it cannot
+    └── Down        the store does not answer, or reports that it is unavailable
 
-A driver moves bytes and signs addresses. It raises StoreError or OSError; ``checked`` turns both into the domain's
+A driver moves bytes and signs URLs. It raises StoreError or OSError; ``checked`` turns both into the domain's
 errors, once. The value types and the header rules that drivers share are here too.
 """
 
@@ -31,7 +31,7 @@ class StoreError(Exception):
 
 
 class Down(StoreError):
-    """The store does not answer, or says itself that it cannot: asking it again and again will not help it."""
+    """The store does not answer, or reports that it is unavailable: repeated requests will not help it."""
 
 
 class Full(StoreError):
@@ -65,7 +65,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Stat:
-    """What the store knows of an object; *size* is in bytes, *etag* is another after the object was replaced."""
+    """The state of an object; *size* is in bytes, *etag* changes when the object is replaced."""
 
     size: int
     etag: str
@@ -108,7 +108,7 @@ class Served:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The reply's headers: always a download, never rendered, never guessed at."""
+        """Return the response's headers: always a download, never rendered, without content sniffing."""
         return {
             "Content-Disposition": attachment(self.filename),
             "Content-Type": self.media_type,
@@ -121,33 +121,33 @@ class Driver(Protocol):
 
     @property
     def verifies_on_arrival(self) -> bool:
-        """Whether the store itself refuses bytes that are not the announced ones."""
+        """Return whether the store refuses bytes other than the announced ones."""
 
     def sign_put(self, key: str, *, sha256: str, size: int, expires_at: datetime) -> Target:
-        """Let whoever holds the target write this one object until *expires_at*; *sha256* is 64 hex digits."""
+        """Sign a target for this one object until *expires_at*; *sha256* is 64 hex digits."""
 
     def sign_get(
         self, key: str, *, filename: str, media_type: str | None = None, expires_at: datetime, holder: str = ""
     ) -> str:
-        """Let whoever holds the URL download the object as *filename* until *expires_at*; Range works there.
+        """Sign a URL to download the object as *filename* until *expires_at*; Range works there.
 
-        *holder* says for what it was signed; a driver whose addresses the service serves gives it back in ``serve``.
+        *holder* is what it was signed for; a driver whose URLs the service serves returns it from ``serve``.
         """
 
     def stat(self, key: str) -> Stat | None:
         """Look at an object; None when there is none."""
 
     def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
-        """Those of the objects that can be seen at once, more cheaply than by ``stat`` of each; perhaps none.
+        """Return the state of those objects that can be listed more cheaply than by ``stat`` of each; perhaps none.
 
-        What is seen was there, but may have been deleted lately.
+        A listed object existed, but may have been deleted just now.
         """
 
     def read(self, key: str) -> Iterator[bytes]:
         """Stream an object in chunks of bounded size. Raises Missing."""
 
     def delete(self, key: str) -> None:
-        """See to it that there is no such object."""
+        """Delete the object if it exists."""
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
         """Store an object that the registry made, in constant memory.
@@ -162,25 +162,26 @@ class Driver(Protocol):
         """
 
     def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
-        """Let whoever holds the target send this one part until *expires_at*; what was sent last counts."""
+        """Sign a target for this one part until *expires_at*; the part that was sent last counts."""
 
     def parts(self, key: str, handle: str) -> list[Part]:
         """Return the parts that have arrived, by number. Raises Missing when there is no such upload.
 
-        A server may still know an upload that was joined.
+        A server may still list an upload that was joined.
         """
 
     def join_parts(self, key: str, handle: str) -> None:
-        """Make the parts one object, durably. Raises Missing when there is no such upload, Conflict without its parts.
+        """Join the parts to one object, durably. Raises Missing when there is no such upload, Conflict without its
+        parts.
 
-        Joining again raises Missing or changes nothing. Only a driver that was told the part size knows its parts.
+        A second join raises Missing or changes nothing. Only a driver that has the part size knows its parts.
         """
 
     def abort_parts(self, key: str, handle: str) -> None:
-        """See to it that there is no such upload, and none of its parts. An object that was joined stays."""
+        """Delete the upload and its parts if it exists. An object that was joined stays."""
 
     def objects(self) -> Iterator[ListedObject]:
-        """Walk all that lies where objects of ours lie, in constant memory and any order, foreign things included."""
+        """Yield all objects below the registry's prefixes, in constant memory and any order, foreign ones included."""
 
     def unfinished(self) -> Iterator[Unfinished]:
         """Walk the uploads in parts that were neither joined nor aborted, foreign ones included."""
@@ -197,13 +198,13 @@ class Driver(Protocol):
 
 @runtime_checkable
 class Gathering(Protocol):
-    """A driver whose store makes one object of parts of which nobody has said size or digest."""
+    """A driver for multipart uploads of unknown size and digest."""
 
     def begin_gathering(self, key: str) -> str:
         """Begin such an object; return a handle of at most 1,024 characters."""
 
     def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
-        """Let whoever holds the target send one part until *expires_at*; what was sent last counts."""
+        """Sign a target for one part until *expires_at*; the part that was sent last counts."""
 
     def join_named(self, key: str, handle: str, etags: Mapping[int, str]) -> None:
         """Make the parts of these marks one object. Raises Missing, or Conflict when the store has others."""
@@ -223,7 +224,7 @@ class SignedTransfers(Protocol):
         """
 
     def serve(self, token: str) -> Served:
-        """Find the file that a GET asks for."""
+        """Return the file of a GET request."""
 
     def sweep(self, *, before: datetime) -> int:
         """Remove what crashes have left, if last written before *before*; return how many files and uploads."""
@@ -241,9 +242,9 @@ def download_name(path: str) -> str:
 
 
 def attachment(filename: str) -> str:
-    """Write a Content-Disposition (RFC 6266) that no file name can break out of.
+    """Return a Content-Disposition (RFC 6266) that no file name can break out of.
 
-    Names that need it carry RFC 5987's ``filename*`` beside the plain ASCII one.
+    Names that need it have RFC 5987's ``filename*`` in addition to the plain ASCII one.
     """
     name = download_name(filename)
     plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in name)

@@ -85,10 +85,10 @@ class SourceSettings(Protocol):
 
 
 def open_store(settings: StorageSettings) -> Store:
-    """Open the store of ``settings.storage_url``; nothing is connected to before its first use.
+    """Open the store of ``settings.storage_url``; connects at its first use.
 
-    A local directory is made where it can be; ``check`` tells when it could not. Raises ValueError for a URL or a mode
-    that makes no sense, ModuleNotFoundError when boto3 is needed and not installed.
+    A local directory is created if possible; else ``check`` raises the reason. Raises ValueError for an invalid URL or
+    mode, ModuleNotFoundError when boto3 is needed and not installed.
     """
     url = urlsplit(settings.storage_url)
     match url.scheme:
@@ -100,7 +100,7 @@ def open_store(settings: StorageSettings) -> Store:
 
 
 def open_sources(settings: SourceSettings) -> Sources:
-    """The sources that the settings allow; nothing is connected to before its first use.
+    """Return the sources that the settings allow; nothing is connected to before its first use.
 
     Raises ModuleNotFoundError when boto3 is needed and not installed.
     """

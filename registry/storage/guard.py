@@ -27,7 +27,7 @@ _FOREIGN_SECONDS = 60.0  # for which a store that was found to be another regist
 class StoreStanding:
     """The last known owner of the store; *known_at* is of the monotonic clock.
 
-    *own* means this registry, *foreign* says why it is another one; neither is set for a store without an owner.
+    *own* means this registry, *foreign* is why it is another one; neither is set for a store without an owner.
     """
 
     known_at: float = -math.inf
@@ -59,10 +59,10 @@ class Guard:
     def operation(
         self, name: str, key: str | None = None, *, asks: bool = True, changes: bool = False
     ) -> Iterator[None]:
-        """Name the errors of one operation, and log it when it is slow; a store that keeps failing is left alone.
+        """Name the errors of one operation, and log it when it is slow; pause for a store that keeps failing.
 
-        One that *asks* has an answer of the store when it ends without an error. One that *changes* something is
-        refused in a store that was found to be another registry's.
+        An operation that *asks* has an answer of the store when it ends without an error. One that *changes* something
+        is refused in another registry's store.
         """
         if changes:
             self.refuse_foreign()

@@ -49,7 +49,7 @@ def _file_name(location: Location) -> str:
 
 
 def _prepared(session: requests.Session, location: Location) -> requests.PreparedRequest:
-    """The request for a location, if it goes exactly there: how requests reads an address is not how we do."""
+    """Return the request for a location, if it goes exactly there: how requests reads an address is not how we do."""
     try:
         request = session.prepare_request(requests.Request("GET", str(location), headers=_HEADERS))
     except ValueError as error:  # which requests' own errors for addresses are as well
@@ -61,7 +61,7 @@ def _prepared(session: requests.Session, location: Location) -> requests.Prepare
 
 
 def _stream(body: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """The bytes as they arrive: who waits for a whole chunk of a slow source cannot tell that it is alive."""
+    """Yield the bytes as they arrive: a wait for whole chunks of a slow source would look like a dead one."""
     try:
         while chunk := body.read1(CHUNK, decode_content=False):
             yield chunk

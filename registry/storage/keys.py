@@ -1,5 +1,4 @@
-"""Names of objects in the store: ``blobs/<aa>/<sha256>/<upload id>``, or ``incoming/<upload id>`` while nobody has
-hashed the bytes.
+"""Keys of objects: ``blobs/<aa>/<sha256>/<upload id>``, or ``incoming/<upload id>`` until the bytes are hashed.
 
 The digest is readable in the bucket, yet bytes of one upload can never stand in for those of another.
 """
@@ -26,7 +25,7 @@ def blob_key(sha256: str, upload_id: str) -> str:
 
 
 def incoming_key(upload_id: str) -> str:
-    """Name the object whose bytes nobody has hashed yet. Raises ValueError for an id that is not well-formed."""
+    """Return the key of an object that is not hashed yet. Raises ValueError for an id that is not well-formed."""
     _require_upload_id(upload_id)
     return f"{INCOMING}{upload_id}"
 
@@ -40,12 +39,12 @@ def digest_of(key: str) -> str:
 
 
 def is_incoming(key: str) -> bool:
-    """Whether ``incoming_key`` made this key."""
+    """Return whether ``incoming_key`` made this key."""
     return _INCOMING.fullmatch(key) is not None
 
 
 def is_ours(key: str) -> bool:
-    """Whether one of the above made this key; whatever else lies in a bucket is none of our business."""
+    """Return whether the key has one of the forms above; other objects in a bucket are not the registry's."""
     return _KEY.fullmatch(key) is not None or is_incoming(key)
 
 

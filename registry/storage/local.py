@@ -84,10 +84,10 @@ class LocalDriver:
             raise unavailable() from error
 
     def serve(self, token: str) -> Served:
-        """Find the file that a GET asks for. Raises Forbidden, also when the address has expired, or NotFound."""
+        """Return the file of a GET request. Raises Forbidden, also when the URL has expired, or NotFound."""
         claims = _claims(self._gets, token)
         if _expired(claims):
-            raise Forbidden("this download address has expired; ask for a new one", permission="signed-url")
+            raise Forbidden("this download address has expired; request a new one", permission="signed-url")
         path = self._path(claims["key"])
         if not path.is_file():
             raise NotFound("these bytes are no longer in the store")
@@ -103,7 +103,7 @@ class LocalDriver:
         return Stat(status.st_size, f"{status.st_mtime_ns:x}-{status.st_ino:x}")
 
     def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
-        """None: looking at one file is as cheap as it gets."""
+        """Return nothing: a ``stat`` of one file is cheap enough."""
         return {}
 
     def read(self, key: str) -> Iterator[bytes]:
@@ -117,7 +117,7 @@ class LocalDriver:
                 yield chunk
 
     def delete(self, key: str) -> None:
-        """See to it that there is no such object. Its directory stays: another upload may be about to use it."""
+        """Delete the object if it exists. Its directory stays: another upload may be about to use it."""
         self._path(key).unlink(missing_ok=True)
 
     def write(self, key: str, chunks: Iterable[bytes], *, size: int) -> None:
@@ -150,7 +150,7 @@ class LocalDriver:
         self._parts.join(handle, key, self._path(key))
 
     def abort_parts(self, key: str, handle: str) -> None:
-        """See to it that there is no such upload, and none of its parts."""
+        """Delete the upload and its parts if it exists."""
         self._require_root()
         self._parts.abort(handle, key)
 
@@ -158,7 +158,7 @@ class LocalDriver:
         """Walk all files where objects lie. Raises StoreError when the whole directory is gone."""
         self._require_root()
         for path in chain.from_iterable(_files_below(self._root / place) for place in PLACES):
-            with suppress(FileNotFoundError):  # deleted meanwhile
+            with suppress(FileNotFoundError):  # deleted in between
                 status = path.stat(follow_symlinks=False)
                 modified_at = datetime.fromtimestamp(status.st_mtime, UTC)
                 yield ListedObject(path.relative_to(self._root).as_posix(), status.st_size, modified_at)
@@ -234,7 +234,7 @@ class LocalDriver:
     def _put_claims(self, token: str) -> dict[str, Any]:
         claims = _claims(self._puts, token)
         if _expired(claims):
-            raise UploadExpired("this upload address has expired; ask for a new one")
+            raise UploadExpired("this upload address has expired; request a new one")
         return claims
 
     def _sign_put(self, claims: dict[str, Any], expires_at: datetime) -> Target:
@@ -242,7 +242,7 @@ class LocalDriver:
         return Target("PUT", f"/transfer/{token}", {"Content-Type": OCTET_STREAM}, expires_at)
 
     def _store(self, claims: dict[str, Any], stream: IO[bytes]) -> None:
-        """Bytes first, name last: an object or a part appears whole or not at all, and outlives a power cut then."""
+        """Store the bytes first and the name last: an object or a part appears whole or not at all, durably."""
         part = (claims["handle"], claims["number"]) if "handle" in claims else None
         if part:
             self._parts.require(*part, claims["size"])
@@ -290,7 +290,7 @@ def _check_length(content_length: int | None, size: int) -> None:
 
 
 def _files_below(directory: Path) -> Iterator[Path]:
-    """Walk regular files in constant memory, whatever is added and removed meanwhile; symbolic links are not ours."""
+    """Yield regular files in constant memory, without symbolic links; files may be added and removed in between."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(directory) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):

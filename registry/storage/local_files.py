@@ -49,7 +49,7 @@ def sync_directory(path: Path) -> None:
 
 
 def copy(stream: IO[bytes], file: IO[bytes], *, size: int, sha256: str) -> None:
-    """Copy *size* bytes and not one more. Raises UploadMismatch when they are fewer, or others than *sha256* says."""
+    """Copy exactly *size* bytes. Raises UploadMismatch when they are fewer, or do not have the *sha256*."""
     digest, left = hashlib.sha256(), size
     while left and (chunk := stream.read(min(left, CHUNK))):
         file.write(chunk)
@@ -62,7 +62,7 @@ def copy(stream: IO[bytes], file: IO[bytes], *, size: int, sha256: str) -> None:
 
 
 def written_before(path: Path, instant: datetime) -> bool:
-    """Whether a file or directory was last written before *instant*; one that is gone was not."""
+    """Return whether a file or directory was last written before *instant*; one that is gone was not."""
     try:
         return path.stat().st_mtime < instant.timestamp()
     except FileNotFoundError:

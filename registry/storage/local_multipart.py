@@ -1,14 +1,14 @@
-"""Uploads in parts to the local store: a directory each, that holds one data file and what is known of it.
+"""Multipart uploads to the local store: a directory each, with one data file and its state.
 
     parts/<handle>/
       upload.json         the key, the size and the part size; the upload exists as long as this file does
-      lock                whoever changes anything here holds it, for as short as a copy takes; a crash releases it
+      lock                held during any change here, for as short as a copy takes; a crash releases it
       data                the whole object, sparse where parts are still absent
       <number>-<sha256>   empty: this part is in the data file, durably
 
-A part arrives in a private file, is verified there, and only then copied into its place under the lock: no sender,
-however slow, writes into the data file itself. Joining gives the data file a second name, which costs the same at any
-size; a data file with two names is an object, and is never written again.
+A part arrives in a private file, is verified there, and only then copied into its place under the lock. No sender,
+however slow, writes into the data file. Joining gives the data file a second name, at the same cost for any size. A
+data file with two names is an object, and is never written again.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Plan:
         return -(-self.size // self.part_size)
 
     def offset(self, number: int) -> int:
-        """Where a part begins."""
+        """Return where a part begins."""
         return (number - 1) * self.part_size
 
     def size_of(self, number: int) -> int:
-        """How many bytes a part has; 0 for one that does not exist."""
+        """Return how many bytes a part has; 0 for one that does not exist."""
         return max(0, min(self.part_size, self.size - self.offset(number))) if number > 0 else 0
 
 
@@ -180,7 +180,7 @@ class PartsDirectory:
 
     @contextmanager
     def _locked(self, handle: str, key: str | None = None) -> Iterator[Plan]:
-        """Be the only one, in any process, who changes this upload. Raises Missing, also when it ended meanwhile."""
+        """Lock the upload against other threads and processes. Raises Missing, also when it has just ended."""
         self._plan(handle, key)
         try:
             lock = (self._home(handle) / "lock").open("r+b")
@@ -191,7 +191,7 @@ class PartsDirectory:
             yield self._plan(handle, key)
 
     def _forget(self, home: Path, number: int) -> None:
-        """A part is absent while its bytes are being replaced, whatever happens meanwhile."""
+        """Mark the part as absent, before its bytes are replaced."""
         if mark := _marks(home).get(number):
             (home / mark).unlink()
             sync_directory(home)

@@ -1,7 +1,7 @@
-"""The store in a bucket of any S3-compatible server; only this module and those it is made of import boto3.
+"""The store in a bucket of any S3-compatible server; only this module and its parts import boto3.
 
 Credentials come from where boto3 finds them: environment, profile, container or instance role. Without s3:ListBucket
-S3 answers 403, not 404, for what is absent: see ``_is_absent``. ``deploy/docs/store.md`` lists the right that each
+S3 answers 403, not 404, for an absent object: see ``_is_absent``. ``deploy/docs/store.md`` lists the right that each
 operation needs.
 """
 
@@ -73,7 +73,7 @@ class S3Driver:
 
     @property
     def verifies_on_arrival(self) -> bool:
-        """Whether this server was seen to refuse wrong bytes; found out once in a process, by trying."""
+        """Return whether this server refuses wrong bytes; tested once in a process."""
         with self._probing:
             if self._verifies is None:
                 self._verifies = self._refuses_wrong_bytes()
@@ -129,7 +129,7 @@ class S3Driver:
         return Stat(response["ContentLength"], response["ETag"].strip('"'))
 
     def glance(self, keys: Sequence[str]) -> Mapping[str, Stat]:
-        """Those of the objects that a listing shows, as long as each page of it shows several."""
+        """Return those of the objects that a listing shows, as long as each page of it shows several."""
         stats: dict[str, Stat] = {}
         left = sorted(keys)
         while len(left) >= GLANCED:
@@ -164,7 +164,7 @@ class S3Driver:
             yield from body.iter_chunks(CHUNK)
 
     def delete(self, key: str) -> None:
-        """See to it that there is no such object."""
+        """Delete the object if it exists."""
         with suppress(Missing), naming_errors():
             self._clients.client.delete_object(Bucket=self.bucket, Key=self._prefix + key)
 
@@ -173,7 +173,7 @@ class S3Driver:
         self._parts.write(key, chunks, size=size)
 
     def begin_parts(self, key: str, *, size: int, part_size: int) -> str:
-        """Begin a multipart upload. The server is not told its size, so it joins whatever has arrived by then."""
+        """Begin a multipart upload. The server does not get its size, so it joins whatever has arrived by then."""
         return self._parts.begin(key)
 
     def sign_part(self, key: str, handle: str, number: int, *, sha256: str, size: int, expires_at: datetime) -> Target:
@@ -181,7 +181,7 @@ class S3Driver:
         return self._parts.sign(key, handle, number, sha256=sha256, size=size, expires_at=expires_at)
 
     def parts(self, key: str, handle: str) -> list[Part]:
-        """Return the parts that have arrived, by number. Raises Missing; some servers know joined uploads still."""
+        """Return the parts that have arrived, by number. Raises Missing; some servers still list joined uploads."""
         return self._parts.finished(key, handle)
 
     def join_parts(self, key: str, handle: str) -> None:
@@ -189,11 +189,11 @@ class S3Driver:
         self._parts.join(key, handle)
 
     def abort_parts(self, key: str, handle: str) -> None:
-        """See to it that there is no such upload, and none of its parts."""
+        """Delete the upload and its parts if it exists."""
         self._parts.abort(key, handle)
 
     def begin_gathering(self, key: str) -> str:
-        """Begin a multipart upload without checksums: those who send its parts know of none."""
+        """Begin a multipart upload without checksums: MLflow's clients send none with the parts."""
         return self._parts.begin(key, checked=False)
 
     def sign_any_part(self, key: str, handle: str, number: int, *, expires_at: datetime) -> Target:
@@ -235,7 +235,7 @@ class S3Driver:
             return None
 
     def write_identity(self, content: bytes, *, replace: bool) -> None:
-        """Write that object; without *replace* on condition that there is none, where the server knows conditions."""
+        """Write that object; without *replace* only if it does not exist, where the server supports conditions."""
         put = partial(
             self._clients.client.put_object,
             Bucket=self.bucket, Key=self._prefix + IDENTITY, Body=content, ContentType="application/json",
@@ -285,9 +285,8 @@ class S3Driver:
     def _is_absent(self, key: str) -> bool:
         """Return whether a 403 for *key* means that there is no such object.
 
-        A listing that may be read decides. Where it is refused, S3 answers 403 for whatever is absent; a 403 counts as
-        such only while the identity, an object below the same prefix, can be read. Raises StoreError, as for a
-        signature that is refused.
+        A permitted listing decides. Where it is refused, S3 answers 403 for absent objects; a 403 counts as such only
+        while the identity, an object below the same prefix, can be read. Raises StoreError, as for a refused signature.
         """
         listed = self._is_listed(key)
         if listed is not None:

@@ -1,4 +1,4 @@
-"""How this process talks to an S3-compatible server: connections, retries, time limits, and the names of errors."""
+"""Clients of an S3-compatible server: connections, retries, time limits, and the names of errors."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ class Clients:
 
     @property
     def endpoint(self) -> str:
-        """The address of the server, as errors name it."""
+        """Return the address of the server, for error texts."""
         return self._endpoint_url or "AWS"
 
     @property
     def client(self) -> S3Client:
-        """The client with which this process talks to the store."""
+        """Return the client for this process's requests to the store."""
         return self._client_of(self._endpoint_url)
 
     @property
     def signer(self) -> S3Client:
-        """Signs addresses as clients reach the store, which may be another way than ours; it sends nothing."""
+        """Return a client that signs URLs at the address that clients use; it sends nothing."""
         return self._client_of(self._public_endpoint_url)
 
     def send(self, target: Target, headers: Mapping[str, str], body: bytes) -> int:
@@ -106,7 +106,7 @@ class Clients:
             self._made.clear()
 
     def _client_of(self, endpoint_url: str | None) -> S3Client:
-        """One client for each endpoint, which threads may share; only making it is not thread-safe."""
+        """Return one client for each endpoint, which threads may share; only its creation is not thread-safe."""
         with self._making:
             if endpoint_url not in self._made:
                 with naming_errors(), _naming_settings():
@@ -143,7 +143,7 @@ def naming_errors() -> Iterator[None]:
         raise Down(advised(error)) from error
     except BotoCoreError as error:
         raise StoreError(advised(error)) from error
-    except RecursionError as error:  # botocore asks where a bucket is until the stack ends
+    except RecursionError as error:  # botocore looks up the bucket's region recursively
         raise StoreError(
             "the server answers every request with a redirect, as a login page does: look at REGISTRY_S3_ENDPOINT_URL,"
             " REGISTRY_S3_REGION and the proxies between"

@@ -1,7 +1,7 @@
-"""Objects of an S3 store that come in parts: sent by clients to signed addresses, or by this service itself.
+"""Multipart uploads to an S3 store: sent by clients to signed URLs, or by this service.
 
-A checksum of each part is asked for where the server was seen to refuse wrong ones: S3 wants to be told at the
-beginning, with each part, and again at the end, where it takes what the server itself lists. No server knows a SHA-256
+A checksum of each part is required where the server was found to refuse wrong ones: S3 wants it announced at the
+beginning, with each part, and again at the end, where it takes what the server itself lists. No server has a SHA-256
 of the whole.
 """
 
@@ -30,7 +30,7 @@ _BAD_PARTS = frozenset({"InvalidPart", "InvalidPartOrder", "EntityTooSmall", "En
 
 
 class S3Parts:
-    """Multipart uploads to *bucket*, their keys below *prefix*; *verifies* tells whether checksums are of use."""
+    """Multipart uploads to *bucket*, their keys below *prefix*; *verifies* is set when checksums are verified."""
 
     def __init__(self, clients: Clients, bucket: str, prefix: str, verifies: Callable[[], bool]) -> None:
         self._clients = clients
@@ -39,14 +39,14 @@ class S3Parts:
         self._verifies = verifies
 
     def begin(self, key: str, *, checked: bool = True) -> str:
-        """Begin an upload; return its id, which is the handle. *checked* says that each part has its checksum."""
+        """Begin an upload; return its id, which is the handle. With *checked* each part has its checksum."""
         asked: dict[str, Any] = {**self._address(key), "ContentType": OCTET_STREAM}
         begin = self._clients.client.create_multipart_upload
         with naming_errors():
             if checked and self._verifies():
                 try:
                     return begin(**asked, ChecksumAlgorithm="SHA256")["UploadId"]
-                except ClientError as error:  # some verify checksums without being told, and do not know the word
+                except ClientError as error:  # some verify checksums without the parameter, and refuse it
                     if error.response["ResponseMetadata"]["HTTPStatusCode"] not in _NOT_UNDERSTOOD:
                         raise
             return begin(**asked)["UploadId"]
@@ -134,7 +134,7 @@ class S3Parts:
                 sent.append({"PartNumber": number, "ETag": put["ETag"], **known})  # type: ignore[typeddict-item]
             self._complete(key, handle, sent)
         except BaseException:
-            with suppress(StoreError):  # else whoever collects unfinished uploads finds it
+            with suppress(StoreError):  # else the collector finds it among the unfinished uploads
                 self.abort(key, handle)
             raise
 

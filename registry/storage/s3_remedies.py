@@ -1,4 +1,4 @@
-"""What to do about errors of boto3: the setting, the variable or the program to look at."""
+"""Advice for errors of boto3: the setting, the variable or the program to check."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CODES = (
     (r"^(RequestTimeTooSkewed|RequestExpired)$", "set this machine's clock by NTP"),
     (r"^(301|307|PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)$",
      "correct REGISTRY_S3_REGION, or REGISTRY_S3_ENDPOINT_URL"),
-    (r"^407$", "the HTTP proxy asks for a login: HTTPS_PROXY or HTTP_PROXY with http://USER:PASSWORD@HOST:PORT"),
+    (r"^407$", "the HTTP proxy requires a login: HTTPS_PROXY or HTTP_PROXY with http://USER:PASSWORD@HOST:PORT"),
     (r"^50[234]$", "look at the store's server and at the proxy before it"),
     (r"^(413|EntityTooLarge)$", "raise the largest body that the store, or a proxy before it, takes"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Objects in buckets of others, on the server and with the credentials of the store; see ``sources``.
+"""Imports from buckets, on the server and with the credentials of the store; see ``sources``.
 
 The role needs s3:GetObject where files are fetched from, and s3:ListBucket where a whole prefix is.
 """
@@ -23,7 +23,7 @@ class S3Source:
         self._clients = clients
 
     def files(self, location: Location) -> Iterator[SourceFile]:
-        """The object, under the last step of its key; or those below it, under what comes after the prefix."""
+        """Yield the object, under the last step of its key; or those below it, under what comes after the prefix."""
         if location.path and not location.path.endswith("/"):
             if file := self._object(location):
                 yield file
@@ -65,7 +65,7 @@ class S3Source:
 def open_s3_source(
     *, endpoint_url: str | None, region: str | None, path_style: bool, checksum_mode: ChecksumMode
 ) -> S3Source:
-    """A source on the server of the store's settings; no connection yet."""
+    """Return a source on the server of the store's settings; no connection yet."""
     return S3Source(
         Clients(
             endpoint_url=endpoint_url,

@@ -1,6 +1,6 @@
-"""Bytes outside the registry: which files a location has, and what is in them. Nothing off the list is ever opened.
+"""Sources of imports: the files of a location, and their bytes. Only locations on the list are opened.
 
-    Refused     the location says no, or is nothing that can be fetched; asking again changes nothing
+    Refused     the location refuses, or cannot be fetched; a retry changes nothing
     └── Empty   there are no files
 
 A source raises Refused, StoreError or OSError; ``Sources`` turns the latter two into Unavailable, once.
@@ -30,7 +30,7 @@ _PASSING = frozenset({408, 425, 429})
 
 
 class Refused(Exception):
-    """Why a location cannot be fetched, as a sentence for whoever asked; it names no secret."""
+    """The reason why a location cannot be fetched, as a sentence for the caller; it contains no secret."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -43,8 +43,10 @@ class Empty(Refused):
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """A file at a source. ``path`` is what a version calls it; ``size``, in bytes, and ``etag`` are of the object that
-    was found, where the source tells before the file is read."""
+    """A file at a source. ``path`` is its path in a version; ``size``, in bytes, and ``etag`` are of the object, where
+    the
+    source has them before the file is read.
+    """
 
     location: Location
     path: str
@@ -71,11 +73,11 @@ class Sources:
         self._most = most
 
     def allows(self, text: str) -> bool:
-        """Whether *text* is a location at or below one of those that are allowed."""
+        """Return whether *text* is a location at or below one of those that are allowed."""
         return locations.problem(text) is None and locations.allowed(locations.parse(text), self._within)
 
     def files(self, text: str, *, keep: Callable[[str], bool] = lambda path: True) -> list[SourceFile]:
-        """The files of a location whose paths *keep* accepts, each with a good path, one at least.
+        """Return the files of a location whose paths *keep* accepts, each with a good path, one at least.
 
         Raises Refused, which names what is wrong with the files, or Unavailable.
         """

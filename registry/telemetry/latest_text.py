@@ -21,7 +21,7 @@ from registry.telemetry.processes import TEXT, VARIABLE
 
 WAIT_SECONDS = 10.0  # for the rendering of another thread or process
 POLL_SECONDS = 0.02
-WANTED_SECONDS = 120.0  # since the latest request: so long the text is renewed before it is asked for
+WANTED_SECONDS = 120.0  # the text is renewed in the background for so long after the latest request
 AHEAD_SECONDS = 1.5  # before it is too old
 _HEADER = struct.Struct("<d")
 
@@ -122,7 +122,7 @@ class LatestText:
                 if mine:
                     return read(place, seconds) or self._renew(place)
             if latest is None:
-                raise Unavailable("the metrics are still being rendered; ask again", retry_after=5)
+                raise Unavailable("the metrics are still being rendered; scrape again", retry_after=5)
             return latest
 
         try:
@@ -131,7 +131,7 @@ class LatestText:
             return ask(self._memory)
 
     def renew_early(self, seconds: float) -> None:
-        """Render shortly before the text is *seconds* old, if one was asked for lately and no other process does."""
+        """Render shortly before the text is *seconds* old, if it was requested lately, in one process at a time."""
         if seconds <= AHEAD_SECONDS or time.monotonic() - self._asked_at > WANTED_SECONDS:
             return
         with suppress(OSError):
@@ -142,7 +142,7 @@ class LatestText:
                     self._renew(place)
 
     def _place(self) -> _Memory | _Directory:
-        """A process whose counts are missing from those of all answers with its own text, which says so."""
+        """Return where the text is kept: apart from the others for a process whose counts are not shared."""
         directory = os.environ.get(VARIABLE)
         return _Directory(directory) if directory and shared_values.problem() is None else self._memory
 

@@ -23,7 +23,7 @@ from registry.telemetry.scrubbing import scrub
 STANDARD_ERROR = 2
 MOST_BYTES = 8 * 1024 * 1024
 OVERHEAD_BYTES = 100  # of a text in memory
-# What a pipe takes as one piece, also beside other processes that write to it (PIPE_BUF of Linux).
+# The bytes that a pipe takes atomically, also with other writers (PIPE_BUF of Linux).
 PIECE_BYTES = 4096
 BATCH_LINES = 1000
 PAUSE_SECONDS = 0.005
@@ -63,7 +63,7 @@ class LineWriter:
                 return
             self._waiting += size
             if self._thread is None:
-                # Named before it starts: a signal handler that logs meanwhile must not start a second one.
+                # Assigned before it starts: a signal handler that logs in between must not start a second one.
                 self._thread = threading.Thread(target=self._run, args=(self._queue,), name="log", daemon=True)
                 self._thread.start()
         self._queue.put(line)
@@ -107,7 +107,7 @@ class LineWriter:
                 self._waiting -= sum(len(line) + OVERHEAD_BYTES for line in batch)
 
     def _report(self) -> None:
-        """Try to write a line that says how many were lost."""
+        """Try to write a line with the number of lost lines."""
         lost = self._unreported
         if self._write([self.report(lost)], counted=False) and lost:
             with self._lock:
@@ -176,7 +176,7 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's name
-        """Say where a line could not be made; logging's own report would show the arguments and their values."""
+        """Report where a line could not be rendered; logging's own report would show the arguments and their values."""
         writer.put(f"a log line of {record.name} could not be formatted ({record.filename}:{record.lineno})")
 
     def flush(self) -> None:

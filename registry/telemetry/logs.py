@@ -18,7 +18,7 @@ from registry.telemetry import scrubbing
 from registry.telemetry.line_writer import STANDARD_ERROR, LineHandler, writer
 
 ACCESS = "registry.access"
-# What a line may say it concerns, of the arguments of a route and of an audit entry's subject. Never a token.
+# Fields of a log line, from the arguments of a route and the subject of an audit entry. Never a token.
 CONCERNS = ("model", "version", "related_version", "alias", "stage", "import_id", "upload")
 NAMES = {"name": "model", "number": "version", "model_name": "model", "import_id": "import"}
 
@@ -58,9 +58,9 @@ def configure(log_format: str, level: str, *, secrets: Iterable[str] = ()) -> No
 
 
 def concerning(subject: Mapping[str, Any]) -> None:
-    """Let the lines that follow in this request, or in this piece of a worker's work, say what they concern.
+    """Add the subject to the following log lines of this request, or of this piece of a worker's work.
 
-    What was said first stays: a promotion concerns the version that moves, and then also the one that it displaces.
+    The first values stay: a promotion concerns the version that moves, and then also the one that it displaces.
     """
     if "model" in structlog.contextvars.get_contextvars():
         return
@@ -69,7 +69,7 @@ def concerning(subject: Mapping[str, Any]) -> None:
 
 
 def of_request() -> dict[str, Any]:
-    """What a line of the current request says of it."""
+    """Return the fields of a log line about the current request."""
     fields: dict[str, Any] = {}
     if request_id := g.get("request_id"):
         fields["request_id"] = request_id

@@ -1,6 +1,7 @@
-"""What each process counts as it works, for Prometheus; exact over the workers of one server.
+"""Counts of each process for Prometheus; exact over the workers of one server.
 
-The meters are made when a process first counts: by then it is known whether its counts are shared (see ``processes``).
+The meters are created when a process first counts: by then it is decided whether its counts are shared (see
+``processes``).
 """
 
 from __future__ import annotations
@@ -44,13 +45,13 @@ class Meters:
             registry=self._own, buckets=BUCKETS,
         )  # fmt: skip
         self.transitions = Counter(
-            "registry_transitions", "Moves between stages that were asked for.", ["kind", "outcome"], registry=self._own
+            "registry_transitions", "Moves between stages that were requested.", ["kind", "outcome"], registry=self._own
         )
         for kind in TransitionKind:
             for outcome in OUTCOMES:  # from 0 on, or the first of its kind would be no increase
                 self.transitions.labels(kind.value, outcome)
         self.unchecked_rollbacks = Counter(
-            "registry_unchecked_rollbacks", "Rollbacks that did not ask the store for the target's files.",
+            "registry_unchecked_rollbacks", "Rollbacks without a check of the target's files in the store.",
             registry=self._own,
         )  # fmt: skip
         self.refusals = Counter(
@@ -126,7 +127,7 @@ class Meters:
         return shared_values.Shared() if self._is_shared else self._own
 
     def _meters_of(self, route: str | None, method: str, code: int) -> tuple[Counter, Histogram]:
-        """Looked up once. An unknown method has no name of its own: clients could make up as many as they like."""
+        """Look up the meters once. Unknown methods share one label: clients could invent any number of them."""
         label = method if method in METHODS else "other"
         pair = self._requests.labels(route or UNMATCHED, label, str(code)), self._durations.labels(route or UNMATCHED)
         if label == method:
@@ -135,7 +136,7 @@ class Meters:
 
 
 def meters() -> Meters:
-    """The meters of this process. Its threads share them: two sets would write over each other's counts."""
+    """Return the meters of this process. Its threads share them: two sets would write over each other's counts."""
     return _Made.meters or _make()
 
 

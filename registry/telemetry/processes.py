@@ -1,4 +1,4 @@
-"""What the processes of one server share: the directory of their counts, and whether they are draining.
+"""State that the processes of one server share: the directory of their counts, and whether they are draining.
 
 gunicorn's master calls :func:`prepare` before it forks. Standard library only: the master never imports the service.
 """
@@ -33,7 +33,7 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 class _Shared:
-    """Made in the master and inherited by its workers: ``flag`` is memory that all of them see.
+    """State created in the master and inherited by its workers: ``flag`` is shared memory.
 
     ``held`` is a lock: the directory has a living server as long as a process of it lives.
     """
@@ -76,7 +76,7 @@ def discard() -> None:
 
 
 def bury() -> None:
-    """Forget the gauges of workers that have ended; what they counted stays, so that no count ever falls."""
+    """Drop the gauges of workers that have ended; their counts stay, so that no counter ever falls."""
     with suppress(OSError):
         worker_slots.forget_gauges(Path(os.environ[VARIABLE]))
 
@@ -92,7 +92,7 @@ def memory() -> Path | None:
 
 
 def draining() -> bool:
-    """Whether this server was told to stop, and serves on until load balancers have noticed."""
+    """Return whether this server got the signal to stop, and serves until load balancers have noticed."""
     return _Shared.flag is not None and _Shared.flag[0] == 1
 
 
@@ -107,7 +107,7 @@ def drain_first(seconds: int, *, announce: Callable[[], None]) -> None:
 
     def begin(number: int, frame: FrameType | None) -> None:
         if os.getpid() != master:
-            raise SystemExit(0)  # a worker that was forked a moment ago and has no handler of its own yet
+            raise SystemExit(0)  # a worker that was just forked and has no handler yet
         if _Shared.flag is None or draining() or not seconds:
             _cancel_alarm()
             stop(number, frame)
@@ -124,7 +124,7 @@ def drain_first(seconds: int, *, announce: Callable[[], None]) -> None:
 
 
 def _cancel_alarm() -> None:
-    """The interpreter takes signal handlers away as it ends: an alarm then would kill the process."""
+    """Cancel the alarm: the interpreter removes signal handlers as it ends, and an alarm would kill the process."""
     signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -155,7 +155,7 @@ def _make_own() -> None:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what servers of this user have left that were killed: nobody holds their locks any more."""
+    """Remove directories of this user's killed servers, whose locks are free."""
     for directory in parent.glob(f"{PREFIX}*"):
         try:
             lock = os.open(directory / LOCK, os.O_RDWR)

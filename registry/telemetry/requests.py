@@ -44,5 +44,5 @@ def register(app: Flask) -> None:
 
 
 def _shown_path(current: Request) -> str:
-    """The path, but for addresses that are credentials."""
+    """Return the path, but for addresses that are credentials."""
     return "/transfer/…" if current.path.startswith("/transfer/") else current.path

@@ -28,7 +28,7 @@ from registry.telemetry.processes import VARIABLE
 
 log = structlog.get_logger(__name__)
 FIRST_BYTES = 1 << 16
-ENTRY_BYTES = 40  # of a value beside its name
+ENTRY_BYTES = 40  # of a value, without its name
 _USED = struct.Struct("i")  # bytes in use, at the begin of a file
 # What reading a file of values raises that is gone, is closed to this user, or has other bytes.
 _DAMAGES = (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError, struct.error)
@@ -53,7 +53,7 @@ class _Reserved(MmapedDict):
 
 
 class _State:
-    """``shared`` makes values in files; ``waiting`` has those that found no room, ``problem`` says why."""
+    """``shared`` creates values in files; ``waiting`` has those without room, ``problem`` is the reason."""
 
     lock = threading.RLock()
     shared: Any = None
@@ -89,7 +89,7 @@ class _Waiting(values.MutexValue):
             return float(self._value if self._real is None else self._real.get())
 
     def share(self) -> None:
-        """Move the value to where the other processes see it. Raises OSError."""
+        """Move the value to the shared file. Raises OSError."""
         with self._lock:
             real = _share(*self._arguments, **self._named)
             if self._arguments[0] == "gauge":
@@ -165,7 +165,7 @@ def _readable(directory: str) -> tuple[Iterable[Metric], str | None]:
         try:
             _merged([file])
             good.append(file)
-        except FileNotFoundError:  # of a process that has ended meanwhile
+        except FileNotFoundError:  # of a process that has just ended
             continue
         except _DAMAGES:
             bad.append(file.name)

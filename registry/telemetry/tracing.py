@@ -1,8 +1,8 @@
-"""Traces by OpenTelemetry, for whoever asks for them: one span a request, one a statement below it, sent by OTLP.
+"""Traces by OpenTelemetry, on request: one span a request, one a statement below it, sent by OTLP.
 
 Nothing of OpenTelemetry is imported before :func:`start`, which is to be called in the process that serves, after any
 fork: the exporter has a thread. Its standard variables (OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME,
-OTEL_TRACES_SAMPLER, …) hold.
+OTEL_TRACES_SAMPLER, …) apply.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _detach_span(_error: BaseException | None) -> None:
 
 
 def _before_statement(connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
-    """The text of a statement has no values: those are sent beside it."""
+    """Start a span for a statement. Its text has no values: those are bound."""
     if _Tracing.tracer is None or context is None:
         return
     from opentelemetry import trace

@@ -25,7 +25,7 @@ class _Held:
 
 
 def own(directory: str) -> int:
-    """Return the number of this process's place, which is taken when first asked for. Raises OSError."""
+    """Return the number of this process's slot, which is taken at the first call. Raises OSError."""
     if _Held.process != os.getpid():
         _Held.number, _Held.lock = _claim(Path(directory))
         _Held.process = os.getpid()

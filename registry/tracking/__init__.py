@@ -1,1 +1,1 @@
-"""Upstream MLflow tracking servers: what they know of runs and logged models, and the files that they hand out."""
+"""Upstream MLflow tracking servers: their runs and logged models, and the files of these."""

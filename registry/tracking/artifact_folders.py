@@ -16,7 +16,7 @@ from registry.tracking.http_client import Link
 
 @dataclass(frozen=True, slots=True)
 class FolderEntry:
-    """A file or a directory. ``path`` is below the folder; ``size``, in bytes, is None where the server says none."""
+    """A file or a directory. ``path`` is below the folder; ``size``, in bytes, is None where the server omits it."""
 
     path: str
     is_directory: bool
@@ -27,7 +27,7 @@ class Folder(Protocol):
     """A root and all that is below it."""
 
     def entries(self, directory: str) -> Iterator[FolderEntry]:
-        """What is in a directory of the folder; "" is the folder itself. A directory that is not there is empty."""
+        """Yield the entries of a directory of the folder; "" is the folder itself. A missing directory is empty."""
 
     def read(self, path: str) -> Iterator[bytes]:
         """Stream a file."""
@@ -40,7 +40,7 @@ class Proxied:
         self._link, self._root = link, root
 
     def entries(self, directory: str) -> Iterator[FolderEntry]:
-        """The proxy calls its files by their last step alone."""
+        """Yield the proxy calls its files by their last step alone."""
         place = _joined(self._root, directory)
         yield from _list_entries(self._link, "api/2.0/mlflow-artifacts/artifacts", directory, "", {"path": place})
 
@@ -84,10 +84,10 @@ class OfLoggedModel:
 
 
 def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], None]) -> list[FolderEntry]:
-    """Every file of a folder whose path *keep* accepts, each with a good path of its own.
+    """Return every file of a folder whose path *keep* accepts, each with a valid, unique path.
 
     *keep* gets directories with a slash at their end; *pulse* is called as the work goes on. Raises Conflict for a
-    folder that no version can be made of, or that has no end: NotFound when it has no files.
+    folder that no version can be made of, or that has no end, NotFound when it has no files.
     """
     files, wrong, waiting, seen = list[FolderEntry](), list[str](), [""], 0
     while waiting:
@@ -116,7 +116,9 @@ def walk(folder: Folder, *, keep: Callable[[str], bool], pulse: Callable[[], Non
 def _list_entries(
     link: Link, address: str, directory: str, root: str, query: Mapping[str, str]
 ) -> Iterator[FolderEntry]:
-    """The pages of a listing, one at least; their paths begin with *root* and the directory, or are the last step."""
+    """Yield the pages of a listing, one at least; their paths begin with *root* and the directory, or are the last
+    step.
+    """
     within = f"{_joined(root, directory)}/".lstrip("/") if "mlflow-artifacts" not in address else ""
     while True:
         answer = link.document(address, f"the list of {directory or 'the files'}", query)
@@ -133,7 +135,7 @@ def _list_entries(
 
 
 def _parse_entry(item: Any, within: str, directory: str) -> FolderEntry:
-    """One line of a listing: a direct child of the directory that was listed, and nothing else."""
+    """Return one line of a listing: a direct child of the directory that was listed, and nothing else."""
     document: Mapping[str, Any] = item if isinstance(item, dict) else {}
     path, size = document.get("path"), document.get("file_size")
     name = path.removeprefix(within) if isinstance(path, str) and path.startswith(within) else ""

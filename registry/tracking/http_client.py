@@ -1,8 +1,8 @@
-"""HTTP to one tracking server: nothing but its own address is ever asked, and every answer is bounded.
+"""HTTP to one tracking server: requests go to its own address only, and every response is bounded.
 
-NotFound      the server does not know what was asked for
-Conflict      it says no, or answers as no tracking server does; asking again changes nothing
-Unavailable   it cannot be reached, is too slow, or has trouble of its own
+NotFound      the server has no such resource
+Conflict      it refuses, or answers as no tracking server does; a retry changes nothing
+Unavailable   it cannot be reached, is too slow, or reports an internal error
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "model
 
 
 class Link:
-    """GET below *url*. ``authorize`` gives the Authorization header, which is in no log and no error.
+    """GET below *url*. ``authorize`` returns the Authorization header, which is in no log and no error.
 
-    Whoever waits for longer than *patience* seconds, for the head of an answer or the next bytes, gives up; also for an
-    answer that comes in more slowly than *pace* bytes a second, *patience* seconds after it began.
+    A request fails after *patience* seconds without the head of a response or further bytes, and when a response
+    arrives more slowly than *pace* bytes a second, *patience* seconds after it began.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Link:
         self._root, self._pool = urlsplit(self.url).path, _pool(self.url)
 
     def document(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> dict[str, Any]:
-        """The JSON object at *path*; *what* names it in errors."""
+        """Return the JSON object at *path*; *what* names it in errors."""
         body = bytearray()
         for chunk in self.stream(path, what, query):
             body += chunk
@@ -65,7 +65,7 @@ class Link:
         return parsed
 
     def stream(self, path: str, what: str, query: Mapping[str, str] = NOTHING) -> Iterator[bytes]:
-        """The bytes at *path*, exactly as many as were announced."""
+        """Yield the bytes at *path*, exactly as many as were announced."""
         with self._naming_errors(what), closing(self._open(path, query)) as reply:
             self._check(reply, what)
             began, length = time.monotonic(), 0

@@ -40,7 +40,7 @@ class LoggedModel:
 
 
 def run(answer: Mapping[str, Any]) -> TrackedRun:
-    """The answer to ``runs/get``. Raises Conflict when it says too much."""
+    """Return the run of a ``runs/get`` response. Raises Conflict when it is too large."""
     document = _map(answer, "run")
     info, data = _map(document, "info"), _map(document, "data")
     return TrackedRun(
@@ -57,7 +57,7 @@ def run(answer: Mapping[str, Any]) -> TrackedRun:
 
 
 def logged_model(answer: Mapping[str, Any]) -> LoggedModel:
-    """The answer to ``logged-models/<id>``. Raises Conflict when it says too much."""
+    """Return the logged model of a ``logged-models/<id>`` response. Raises Conflict when it is too large."""
     document = _map(answer, "model")
     info = _map(document, "info")
     return LoggedModel(
@@ -125,7 +125,7 @@ def _map(holder: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _storable_text(holder: Mapping[str, Any], name: str) -> str:
-    """A text that can be stored; empty where there is none."""
+    """Return a text that can be stored; empty where there is none."""
     value = holder.get(name)
     return value if isinstance(value, str) and is_storable(value) else ""
 

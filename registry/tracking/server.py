@@ -1,4 +1,4 @@
-"""One MLflow tracking server, asked for what it knows of runs and logged models and for their files."""
+"""One MLflow tracking server: its runs, its logged models and their files."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class TrackingServer:
         return self._link.url
 
     def check(self) -> None:
-        """Whether it answers, and takes the credentials. Raises NotFound, Conflict or Unavailable."""
+        """Require that the server answers and accepts the credentials. Raises NotFound, Conflict or Unavailable."""
         self._link.document("api/2.0/mlflow/experiments/search", "its experiments", {"max_results": "1"})
 
     def run(self, run_id: str) -> TrackedRun:
-        """What it knows of a run. Raises NotFound, Conflict or Unavailable."""
+        """Return a run. Raises NotFound, Conflict or Unavailable."""
         answer = self._link.document("api/2.0/mlflow/runs/get", f"the run {run_id}", {"run_id": run_id})
         stated = responses.run(answer)
         if stated.id != run_id:
@@ -35,7 +35,7 @@ class TrackingServer:
         return stated
 
     def logged_model(self, model_id: str) -> LoggedModel:
-        """What it knows of a logged model. Raises NotFound, Conflict or Unavailable."""
+        """Return a logged model. Raises NotFound, Conflict or Unavailable."""
         answer = self._link.document(f"api/2.0/mlflow/logged-models/{model_id}", f"the logged model {model_id}")
         stated = responses.logged_model(answer)
         if stated.id != model_id:
@@ -43,12 +43,12 @@ class TrackingServer:
         return stated
 
     def folder_of_run(self, run: TrackedRun, path: str) -> Folder:
-        """The files at *path* of the run's artifacts. Raises Conflict for what is on another server."""
+        """Return the files at *path* of the run's artifacts. Raises Conflict for what is on another server."""
         root = self._proxied(run.artifact_uri)
         return OfRun(self._link, run.id, path) if root is None else Proxied(self._link, f"{root}/{path}".rstrip("/"))
 
     def folder_of_model(self, model: LoggedModel, path: str = "") -> Folder:
-        """The files at *path* of the logged model's artifacts. Raises Conflict for what is on another server."""
+        """Return the files at *path* of the logged model's artifacts. Raises Conflict for what is on another server."""
         root = self._proxied(model.artifact_uri)
         if root is None:
             return OfLoggedModel(self._link, model.id, path)
@@ -70,7 +70,7 @@ class TrackingServer:
             raise Conflict(f"{entry.path} is not as long as {self.url} says: {entry.size} bytes")
 
     def run_page(self, run: TrackedRun) -> str | None:
-        """Where people look at the run; None where its experiment's id is odd."""
+        """Return where people look at the run; None where its experiment's id is odd."""
         experiment = run.experiment_id
         if not experiment.isascii() or not experiment.isdigit():
             return None

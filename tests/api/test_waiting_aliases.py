@@ -83,7 +83,7 @@ def test_an_alias_that_was_moved_before_its_version_is_ready_stays_where_it_is(
 
     assert champion(api) == 1
     [dropped] = entries(api, "alias.dropped")
-    assert (dropped["version"], dropped["reason"]) == (number, "the alias was moved since it was asked for")
+    assert (dropped["version"], dropped["reason"]) == (number, "the alias was moved since it was requested")
 
 
 @pytest.mark.parametrize(("role", "where"), [("writer", 1), ("promoter", 2)])
@@ -115,7 +115,7 @@ def test_an_alias_whose_token_was_revoked_while_it_waited_is_not_set(
     assert expect(200, api.get(f"/models/fraud/versions/{number}"))["state"] == "ready"
     assert (champion(api), waiting(app)) == (None, 0)
     [dropped] = entries(api, "alias.dropped")
-    reason = f"the token {made['id']} that asked for it was revoked"
+    reason = f"the token {made['id']} that requested it was revoked"
     assert (dropped["reason"], dropped["actor"]["kind"]) == (reason, "system")
 
 

@@ -21,7 +21,7 @@ def test_the_servers_own_commands(run_cli: CommandLine, place: Place) -> None:
     empty = run_cli("audit", "verify", "--data-dir", "data")
     assert (empty.code, empty.out.splitlines()[-1]) == (
         2,
-        "Cannot tell: the log is empty (0 entries in 0 chains read).",
+        "Undecided: the log is empty (0 entries in 0 chains read).",
     )
     first, again = (
         run_cli("admin", "bootstrap", "--data-dir", "data"),

@@ -314,7 +314,7 @@ def test_gits_reasons_are_read_in_any_language(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
 
     assert git.describe(tmp_path, tmp_path)[1] == (
-        f"no git checkout is around {tmp_path}: say it with --repo and --commit (code= in Python)"
+        f"no git checkout is around {tmp_path}: give it with --repo and --commit (code= in Python)"
     )
 
 
@@ -338,7 +338,7 @@ def test_a_commit_that_cannot_be_found_has_a_reason_with_the_remedy(
     monkeypatch.setenv("PATH", "")
     without = detect.around(checkout / "model", environ={}, cwd=checkout)
 
-    remedy = "say it with --repo and --commit (code= in Python)"
+    remedy = "give it with --repo and --commit (code= in Python)"
     assert outside.problem == f"no git checkout is around {tmp_path / 'model'}: {remedy}"
     assert unborn.problem == f"the checkout {tmp_path / 'empty'} has no commit yet: commit, or {remedy}"
     assert broken.problem is not None

@@ -227,7 +227,7 @@ def test_a_commit_that_is_not_found_is_a_warning(
 
     assert [record.getMessage() for record in caplog.records if record.name == "registry.client"] == [
         f"the commit is not recorded: no git checkout is around {source}: "
-        "say it with --repo and --commit (code= in Python)"
+        "give it with --repo and --commit (code= in Python)"
     ]
 
 

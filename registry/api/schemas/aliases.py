@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Instant, Strict, View, about, reason, shown, version_number
+from registry.api.schemas.fields import Instant, Strict, View, about, output, reason, version_number
 from registry.api.schemas.paging import page_of
 
 EXPECTED = about("Refuse (409 stale) unless the alias points at this version; null: unless it does not exist.")
@@ -29,30 +29,30 @@ class AliasView(View):
 
     VERSIONED = True
 
-    model = fields.String(**shown("The name of the model."))
-    alias = fields.String(**shown("The name of the alias."))
-    number = fields.Integer(**shown("The number of the version."))
-    manifest_digest = fields.String(**shown("The digest of the version's manifest, `sha256:…`.", null=True))
-    since = Instant(**shown("When it began to point there."))
-    until = Instant(**shown("When it was moved or deleted; null while it points there.", null=True))
-    entry = fields.String(**shown("The audit entry that the answer rests on."))
-    actor = fields.String(**shown("The name of the account that set it."))
-    reason = fields.String(**shown("Why it was set.", null=True))
+    model = fields.String(**output("The name of the model."))
+    alias = fields.String(**output("The name of the alias."))
+    number = fields.Integer(**output("The number of the version."))
+    manifest_digest = fields.String(**output("The digest of the version's manifest, `sha256:…`.", null=True))
+    since = Instant(**output("When it began to point there."))
+    until = Instant(**output("When it was moved or deleted; null while it points there.", null=True))
+    entry = fields.String(**output("The audit entry that the answer rests on."))
+    actor = fields.String(**output("The name of the account that set it."))
+    reason = fields.String(**output("Why it was set.", null=True))
     state = fields.String(
-        **shown("The state of the version, now. `unverified`: its files are elsewhere and were never verified here.")
+        **output("The state of the version, now. `unverified`: its files are elsewhere and were never verified here.")
     )
     protected = fields.Boolean(
-        **shown("Whether it points at ready versions only, and moves with the permission version:promote only.")
+        **output("Whether it points at ready versions only, and moves with the permission version:promote only.")
     )
 
 
 class ProtectionView(View):
     """Whether the alias is protected."""
 
-    model = fields.String(**shown("The name of the model."))
-    alias = fields.String(**shown("The name of the alias."))
-    protected = fields.Boolean(**shown("Whether it is protected now."))
-    changed = fields.Boolean(**shown("False where it was so before."))
+    model = fields.String(**output("The name of the model."))
+    alias = fields.String(**output("The name of the alias."))
+    protected = fields.Boolean(**output("Whether it is protected now."))
+    changed = fields.Boolean(**output("False where it was so before."))
 
 
 AliasPage = page_of(AliasView, "AliasPage")

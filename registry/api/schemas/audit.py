@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Choice, Instant, Text, View, about, one_of, shown
+from registry.api.schemas.fields import Choice, Instant, Text, View, about, one_of, output
 from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of, seal, unseal
 from registry.domain import names
 from registry.domain.access import ActorKind
@@ -60,42 +60,42 @@ class AuditQuery(HistoryQuery):
 class ActorView(View):
     """The account that did something."""
 
-    id = fields.String(**shown("The id of the account."))
-    name = fields.String(**shown("The name of the account, as it is now."))
-    kind = fields.String(**shown(f"{one_of(ActorKind)}."))
-    credential = fields.String(**shown("The id of the token with which it was done.", null=True))
+    id = fields.String(**output("The id of the account."))
+    name = fields.String(**output("The name of the account, as it is now."))
+    kind = fields.String(**output(f"{one_of(ActorKind)}."))
+    credential = fields.String(**output("The id of the token with which it was done.", null=True))
     issuer = fields.String(
-        **shown("The name of the account that created the token, where that is not the actor.", null=True)
+        **output("The name of the account that created the token, where that is not the actor.", null=True)
     )
 
 
 class EntryView(View):
     """An entry of the audit log, which never changes."""
 
-    id = fields.String(**shown("The id of the entry."))
-    at = Instant(**shown("When it happened."))
-    action = fields.String(**shown("What was done, like `version.promoted`."))
-    actor = fields.Nested(ActorView, **shown("Who did it."))
-    model = fields.String(**shown("The name of the model, as it was then.", null=True))
-    version = fields.Integer(**shown("The number of the version.", null=True))
-    related_version = fields.Integer(**shown("The version that was displaced or rolled back.", null=True))
-    token = fields.String(**shown("The id of the token that was created or revoked.", null=True))
-    before = fields.Dict(**shown("What was changed, as it was before."))
-    after = fields.Dict(**shown("What was changed, as it is since."))
-    reason = fields.String(**shown("Why it was done.", null=True))
+    id = fields.String(**output("The id of the entry."))
+    at = Instant(**output("When it happened."))
+    action = fields.String(**output("What was done, like `version.promoted`."))
+    actor = fields.Nested(ActorView, **output("Who did it."))
+    model = fields.String(**output("The name of the model, as it was then.", null=True))
+    version = fields.Integer(**output("The number of the version.", null=True))
+    related_version = fields.Integer(**output("The version that was displaced or rolled back.", null=True))
+    token = fields.String(**output("The id of the token that was created or revoked.", null=True))
+    before = fields.Dict(**output("What was changed, as it was before."))
+    after = fields.Dict(**output("What was changed, as it is since."))
+    reason = fields.String(**output("Why it was done.", null=True))
     texts = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        **shown("Free texts of the entry, by name."),
+        **output("Free texts of the entry, by name."),
     )
-    redacted = fields.List(fields.String(), **shown("The names of its texts that are no longer stored."))
-    digests = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Digests of facts, by name."))
-    request_id = fields.String(**shown("The `X-Request-Id` of the response.", null=True))
-    client_request_id = fields.String(**shown("The `X-Request-Id` that the client sent.", null=True))
-    aggregate = fields.String(**shown("The chain that the entry is part of."))
-    seq = fields.Integer(**shown("Its position in the chain, counted from 1."))
-    previous_hash = fields.String(**shown("The leaf hash of the entry before it in the chain."))
-    leaf_hash = fields.String(**shown("The hash of the entry."))
+    redacted = fields.List(fields.String(), **output("The names of its texts that are no longer stored."))
+    digests = fields.Dict(keys=fields.String(), values=fields.String(), **output("Digests of facts, by name."))
+    request_id = fields.String(**output("The `X-Request-Id` of the response.", null=True))
+    client_request_id = fields.String(**output("The `X-Request-Id` that the client sent.", null=True))
+    aggregate = fields.String(**output("The chain that the entry is part of."))
+    seq = fields.Integer(**output("Its position in the chain, counted from 1."))
+    previous_hash = fields.String(**output("The leaf hash of the entry before it in the chain."))
+    leaf_hash = fields.String(**output("The hash of the entry."))
 
 
 class AuditEntryView(EntryView):
@@ -103,46 +103,46 @@ class AuditEntryView(EntryView):
 
     body = fields.Function(
         lambda entry: base64.b64encode(entry.body).decode(),
-        **shown("The bytes that were hashed (RFC 8785), in base 64."),
+        **output("The bytes that were hashed (RFC 8785), in base 64."),
     )
 
 
 class ChainTextView(View):
     """A text that the entry commits to by HMAC-SHA256, keyed with the salt."""
 
-    text = fields.String(**shown("The text."))
+    text = fields.String(**output("The text."))
     salt = fields.Function(
-        lambda text: base64.b64encode(text.salt).decode(), **shown("The key of the HMAC, in base 64.")
+        lambda text: base64.b64encode(text.salt).decode(), **output("The key of the HMAC, in base 64.")
     )
 
 
 class ChainEntryView(View):
     """An entry as it is stored, with all that verification needs but the service's key."""
 
-    chain = fields.String(**shown("The chain that the entry is part of."))
-    seq = fields.Integer(**shown("Its position in the chain, counted from 1."))
-    id = fields.String(**shown("The id of the entry."))
-    action = fields.String(**shown("What was done."))
-    actor = fields.String(**shown("The id of the actor's account."))
-    leaf_hash = fields.String(**shown("The hash of the entry."))
+    chain = fields.String(**output("The chain that the entry is part of."))
+    seq = fields.Integer(**output("Its position in the chain, counted from 1."))
+    id = fields.String(**output("The id of the entry."))
+    action = fields.String(**output("What was done."))
+    actor = fields.String(**output("The id of the actor's account."))
+    leaf_hash = fields.String(**output("The hash of the entry."))
     body = fields.Function(
         lambda entry: base64.b64encode(entry.body).decode(),
-        **shown("The content: the bytes that were hashed (RFC 8785), in base 64."),
+        **output("The content: the bytes that were hashed (RFC 8785), in base 64."),
     )
     texts = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(ChainTextView),
-        **shown("Its texts by name; one that was erased is not among them."),
+        **output("Its texts by name; one that was erased is not among them."),
     )
 
 
 class HeadView(View):
     """A chain of the audit log and its latest entry."""
 
-    chain = fields.String(**shown("The chain, the `aggregate` of its entries."))
-    model = fields.String(**shown("The name of its model, now.", null=True))
-    entries = fields.Integer(**shown("How many entries it has."))
-    head = fields.String(**shown("The leaf hash of the latest entry; empty without entries."))
+    chain = fields.String(**output("The chain, the `aggregate` of its entries."))
+    model = fields.String(**output("The name of its model, now.", null=True))
+    entries = fields.Integer(**output("How many entries it has."))
+    head = fields.String(**output("The leaf hash of the latest entry; empty without entries."))
 
 
 class HeadQuery(PageQuery):
@@ -168,7 +168,7 @@ class AuditPage(View):
     The last three members are there when ``after`` was given; ``next_cursor`` is null then.
     """
 
-    items = fields.List(fields.Nested(AuditEntryView), **shown("The entries."))
+    items = fields.List(fields.Nested(AuditEntryView), **output("The entries."))
     next_cursor = fields.String(**NEXT_CURSOR)
     next_after = fields.String(metadata=about("The `after` of the next request."))
     more = fields.Boolean(metadata=about("Whether other entries can be read now."))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Text, View, about, shown
+from registry.api.schemas.fields import Instant, Text, View, about, output
 from registry.api.schemas.paging import page_of
 from registry.api.schemas.refusals import RefusedActorView
 from registry.domain import names
@@ -25,23 +25,23 @@ class DownloadQuery(CriteriaQuery):
 
 
 class DownloadView(View):
-    """How often one actor at one address asked for the bytes of one version in an hour."""
+    """The number of downloads of one version by one actor at one address in an hour."""
 
-    hour = Instant(**shown("When the hour began."))
+    hour = Instant(**output("When the hour began."))
     actor = fields.Nested(
         RefusedActorView,
-        **shown(
-            "Who asked; null, as model and number, for what a process counted beyond 500 kinds in the hour.", null=True
+        **output(
+            "The account; null, as model and number, for counts of a process beyond 500 kinds in the hour.", null=True
         ),
     )
-    address = fields.String(**shown("The address of the client."))
-    model = fields.String(**shown("The name of the model in the request.", null=True))
-    number = fields.Integer(**shown("The number of the version.", null=True))
+    address = fields.String(**output("The address of the client."))
+    model = fields.String(**output("The name of the model in the request.", null=True))
+    number = fields.Integer(**output("The number of the version.", null=True))
     way = fields.String(
-        **shown("`file`: one URL; `files`: a list of them; `archive`: one tar; `mlflow`: the MLflow interface.")
+        **output("`file`: one URL; `files`: a list of them; `archive`: one tar; `mlflow`: the MLflow interface.")
     )
-    count = fields.Integer(**shown("How many requests there were."))
-    last_at = Instant(**shown("When the last one was."))
+    count = fields.Integer(**output("How many requests there were."))
+    last_at = Instant(**output("When the last one was."))
 
 
 DownloadPage: type[Schema] = page_of(DownloadView, "DownloadPage")

@@ -1,4 +1,4 @@
-"""Field types that take exactly what they say: no ``"5"`` for a number, no 1 for true."""
+"""Field types without coercion: no ``"5"`` for a number, no 1 for true."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def about(text: str, **others: Any) -> dict[str, Any]:
     return {"description": text, **others}
 
 
-def shown(text: str, *, null: bool = False, **others: Any) -> dict[str, Any]:
+def output(text: str, *, null: bool = False, **others: Any) -> dict[str, Any]:
     """Return the arguments of a field that every response has and that *text* describes; *null*: it may be null."""
     return {"required": True, "allow_none": null, "metadata": about(text), **others}
 
@@ -179,7 +179,7 @@ def one_of(kinds: Iterable[str]) -> str:
 
 
 def labels(*, removable: bool = False, longest: int = TAG_VALUE_LENGTH, **kwargs: Any) -> fields.Dict:
-    """Tags or params by name, no value longer than *longest* characters."""
+    """Return a field for tags or params by name, with values of at most *longest* characters."""
     return fields.Dict(
         keys=Text(least=1, most=TAG_KEY_LENGTH), values=Text(most=longest, allow_none=removable),
         validate=validate.Length(max=lineage_limits.ENTRIES), **kwargs,
@@ -187,7 +187,7 @@ def labels(*, removable: bool = False, longest: int = TAG_VALUE_LENGTH, **kwargs
 
 
 def measurements(*, least: int = 0, **kwargs: Any) -> fields.Dict:
-    """Metrics by name."""
+    """Return a field for metrics by name."""
     return fields.Dict(
         keys=Text(least=1, most=TAG_KEY_LENGTH),
         values=Number(),
@@ -197,7 +197,7 @@ def measurements(*, least: int = 0, **kwargs: Any) -> fields.Dict:
 
 
 def reason(*, required: bool = False) -> Text:
-    """Why: history will show it."""
+    """Return a field for the reason of a change, which the history shows."""
     return Text(least=1, most=2000, required=required, metadata=about("Why; history shows it."))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load
 
-from registry.api.schemas.fields import Flag, Instant, Strict, Text, View, about, shown
+from registry.api.schemas.fields import Flag, Instant, Strict, Text, View, about, output
 from registry.api.schemas.versions import VersionBody
 from registry.domain import locations
 from registry.domain.import_documents import ImportRequest
@@ -43,16 +43,16 @@ class ImportBody(VersionBody):
 class ImportView(View):
     """The import."""
 
-    id = fields.String(**shown("The id of the import."))
-    model = fields.String(**shown("The name of the model."))
-    source = fields.String(**shown("Where the files are."))
-    state = fields.String(**shown("`pending`, `running`, `parked` (see `GET /api/v1/jobs`), `done` or `failed`."))
-    reason = fields.String(**shown("What prevents it, or why it failed.", null=True))
-    files = fields.Integer(**shown("How many files were fetched."))
-    bytes = fields.Integer(**shown("How many bytes were fetched."))
-    version = fields.Integer(**shown("The number of the version, as soon as it has one.", null=True))
-    created_at = Instant(**shown("When it was requested."))
-    created_by = fields.String(**shown("The name of the account that requested it."))
-    finished_at = Instant(**shown("When it was done, or failed.", null=True))
-    ignored = fields.List(fields.String(), **shown("What was left out by default: the first 100 paths."))
-    ignored_count = fields.Integer(**shown("How many files and directories were left out by default."))
+    id = fields.String(**output("The id of the import."))
+    model = fields.String(**output("The name of the model."))
+    source = fields.String(**output("Where the files are."))
+    state = fields.String(**output("`pending`, `running`, `parked` (see `GET /api/v1/jobs`), `done` or `failed`."))
+    reason = fields.String(**output("What prevents it, or why it failed.", null=True))
+    files = fields.Integer(**output("How many files were fetched."))
+    bytes = fields.Integer(**output("How many bytes were fetched."))
+    version = fields.Integer(**output("The number of the version, as soon as it has one.", null=True))
+    created_at = Instant(**output("When it was requested."))
+    created_by = fields.String(**output("The name of the account that requested it."))
+    finished_at = Instant(**output("When it was done, or failed.", null=True))
+    ignored = fields.List(fields.String(), **output("What was left out by default: the first 100 paths."))
+    ignored_count = fields.Integer(**output("How many files and directories were left out by default."))

@@ -19,7 +19,7 @@ from registry.api.schemas.fields import (
     labels,
     measurements,
     one_of,
-    shown,
+    output,
     version_number,
 )
 from registry.domain import names
@@ -91,7 +91,7 @@ class CodeBody(Strict):
     @validates_schema
     def _say_where(self, data: dict[str, Any], **_: Any) -> None:
         if not (data.get("repo") or data.get("path")):
-            raise ValidationError("must say one of repo, path")
+            raise ValidationError("must have repo or path")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Code:
@@ -108,7 +108,7 @@ class EnvironmentBody(Strict):
     @validates_schema
     def _say_something(self, data: dict[str, Any], **_: Any) -> None:
         if not any(data.values()):
-            raise ValidationError("must say one of python, lock_digest, image_digest")
+            raise ValidationError("must have one of python, lock_digest, image_digest")
 
     @post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Environment:
@@ -155,75 +155,75 @@ class ParentBody(Strict):
 class RunView(View):
     """The execution that produced the version."""
 
-    system = fields.String(**shown("The system that ran it."))
-    id = fields.String(**shown("The id of the run in that system."))
-    url = fields.String(**shown("A page about the run.", null=True))
-    params = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Its parameters by name."))
-    metrics = fields.Dict(keys=fields.String(), values=fields.Float(), **shown("The metrics that it logged, by name."))
+    system = fields.String(**output("The system that ran it."))
+    id = fields.String(**output("The id of the run in that system."))
+    url = fields.String(**output("A page about the run.", null=True))
+    params = fields.Dict(keys=fields.String(), values=fields.String(), **output("Its parameters by name."))
+    metrics = fields.Dict(keys=fields.String(), values=fields.Float(), **output("The metrics that it logged, by name."))
     unmeasured = fields.Dict(
         keys=fields.String(),
         values=fields.String(),
-        **shown("`NaN`, `Infinity` or `-Infinity` for the metrics that are no finite number.", dump_default=dict),
+        **output("`NaN`, `Infinity` or `-Infinity` for the metrics that are no finite number.", dump_default=dict),
     )
-    tags = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Its tags by key.", dump_default=dict))
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), **output("Its tags by key.", dump_default=dict))
     triggered_by = fields.String(
-        **shown("The login or the name of the person who started it.", null=True, dump_default=None)
+        **output("The login or the name of the person who started it.", null=True, dump_default=None)
     )
     stated_by = fields.String(
         metadata=about("The file of the version that names the run, where neither the caller nor the system does.")
     )
-    started_at = fields.String(**shown("When it started.", null=True))
-    finished_at = fields.String(**shown("When it finished.", null=True))
+    started_at = fields.String(**output("When it started.", null=True))
+    finished_at = fields.String(**output("When it finished.", null=True))
 
 
 class CodeView(View):
     """The code that the version was built from."""
 
     repo = fields.String(
-        **shown("The address or the name of the repository; null where only a path is known.", null=True)
+        **output("The address or the name of the repository; null where only a path is known.", null=True)
     )
-    commit = fields.String(**shown("The id of the commit.", null=True))
-    branch = fields.String(**shown("The branch.", null=True, dump_default=None))
+    commit = fields.String(**output("The id of the commit.", null=True))
+    branch = fields.String(**output("The branch.", null=True, dump_default=None))
     path = fields.String(
-        **shown("The path in the repository; without one, of the script as the run named it.", null=True)
+        **output("The path in the repository; without one, of the script as the run named it.", null=True)
     )
-    dirty = fields.Boolean(**shown("Whether the checkout had changes that were not committed.", null=True))
+    dirty = fields.Boolean(**output("Whether the checkout had changes that were not committed.", null=True))
 
 
 class EnvironmentView(View):
     """The environment that the version was trained in."""
 
-    python = fields.String(**shown("The version of Python.", null=True))
-    lock_digest = fields.String(**shown("The digest of the lock file.", null=True))
-    image_digest = fields.String(**shown("The digest of the container image.", null=True))
+    python = fields.String(**output("The version of Python.", null=True))
+    lock_digest = fields.String(**output("The digest of the lock file.", null=True))
+    image_digest = fields.String(**output("The digest of the container image.", null=True))
 
 
 class DatasetView(View):
     """Data that the version was trained or measured on."""
 
-    name = fields.String(**shown("The name of the data, for people."))
-    digests = fields.List(fields.String(), **shown("Digests of the data: any of them identifies it."))
-    uri = fields.String(**shown("Where the data is.", null=True))
-    role = fields.String(**shown(f"What it was used for: {one_of(DatasetRole)}."))
-    rows = fields.Integer(**shown("How many rows it has.", null=True))
-    schema = fields.Dict(**shown("A description of its columns.", null=True))
+    name = fields.String(**output("The name of the data, for people."))
+    digests = fields.List(fields.String(), **output("Digests of the data: any of them identifies it."))
+    uri = fields.String(**output("Where the data is.", null=True))
+    role = fields.String(**output(f"What it was used for: {one_of(DatasetRole)}."))
+    rows = fields.Integer(**output("How many rows it has.", null=True))
+    schema = fields.Dict(**output("A description of its columns.", null=True))
 
 
 class ParentView(View):
     """A version that this one derives from."""
 
-    model = fields.String(**shown("The name of its model."))
-    version = fields.Integer(**shown("Its number."))
+    model = fields.String(**output("The name of its model."))
+    version = fields.Integer(**output("Its number."))
 
 
 class LineageView(View):
     """Where a version came from, as it was when the version was registered or, if later, when its run had ended."""
 
-    run = fields.Nested(RunView, **shown("The execution that produced it.", null=True))
-    code = fields.Nested(CodeView, **shown("The code that it was built from.", null=True))
-    environment = fields.Nested(EnvironmentView, **shown("The environment that it was trained in.", null=True))
-    datasets = fields.List(fields.Nested(DatasetView), **shown("The data that it was trained or measured on."))
-    parents = fields.List(fields.Nested(ParentView), **shown("The versions that it derives from."))
+    run = fields.Nested(RunView, **output("The execution that produced it.", null=True))
+    code = fields.Nested(CodeView, **output("The code that it was built from.", null=True))
+    environment = fields.Nested(EnvironmentView, **output("The environment that it was trained in.", null=True))
+    datasets = fields.List(fields.Nested(DatasetView), **output("The data that it was trained or measured on."))
+    parents = fields.List(fields.Nested(ParentView), **output("The versions that it derives from."))
 
 
 class VersionLineageView(View):
@@ -231,6 +231,6 @@ class VersionLineageView(View):
 
     VERSIONED = True
 
-    model = fields.String(**shown("The name of the model."))
-    number = fields.Integer(**shown("The number of the version."))
-    lineage = fields.Nested(LineageView, **shown("Where it came from."))
+    model = fields.String(**output("The name of the model."))
+    number = fields.Integer(**output("The number of the version."))
+    lineage = fields.Nested(LineageView, **output("Where it came from."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, about, labels, reason, shown
+from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, about, labels, output, reason
 from registry.api.schemas.paging import PageQuery, page_of
 from registry.domain import names
 
@@ -65,8 +65,8 @@ class ModelsQuery(PageQuery):
 class StageNumbersView(View):
     """The numbers of the versions in the stages that serve."""
 
-    staging = fields.List(fields.Integer(), **shown("Versions in staging."))
-    production = fields.List(fields.Integer(), **shown("Versions in production: one at most in lifecycle `enforced`."))
+    staging = fields.List(fields.Integer(), **output("Versions in staging."))
+    production = fields.List(fields.Integer(), **output("Versions in production: one at most in lifecycle `enforced`."))
 
 
 class ModelView(View):
@@ -74,23 +74,23 @@ class ModelView(View):
 
     VERSIONED = True
 
-    id = fields.String(**shown("The id of the model, which a rename does not change."))
-    name = fields.String(**shown("The name of the model."))
-    description = fields.String(**shown("What the model is for."))
-    tags = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Tags by key."))
-    lifecycle = fields.String(**shown("`enforced` or `open`."))
-    state = fields.String(**shown("`active` or `deleted`."))
-    latest_version = fields.Integer(**shown("The highest version number; null without versions.", null=True))
-    stages = fields.Nested(StageNumbersView, **shown("The versions in staging and production."))
-    aliases = fields.Dict(keys=fields.String(), values=fields.Integer(), **shown("Version numbers by alias."))
+    id = fields.String(**output("The id of the model, which a rename does not change."))
+    name = fields.String(**output("The name of the model."))
+    description = fields.String(**output("What the model is for."))
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), **output("Tags by key."))
+    lifecycle = fields.String(**output("`enforced` or `open`."))
+    state = fields.String(**output("`active` or `deleted`."))
+    latest_version = fields.Integer(**output("The highest version number; null without versions.", null=True))
+    stages = fields.Nested(StageNumbersView, **output("The versions in staging and production."))
+    aliases = fields.Dict(keys=fields.String(), values=fields.Integer(), **output("Version numbers by alias."))
     protected_aliases = fields.List(
-        fields.String(), **shown("The protected aliases, without those of REGISTRY_PROTECTED_ALIASES.")
+        fields.String(), **output("The protected aliases, without those of REGISTRY_PROTECTED_ALIASES.")
     )
-    claimed = fields.Dict(**shown("Facts from the registry that the model comes from.", null=True))
-    created_at = Instant(**shown("When the model was created."))
-    created_by = fields.String(**shown("The name of the account that created it."))
-    updated_at = Instant(**shown("When the model last changed."))
-    deleted_at = Instant(**shown("When the model was deleted.", null=True))
+    claimed = fields.Dict(**output("Facts from the registry that the model comes from.", null=True))
+    created_at = Instant(**output("When the model was created."))
+    created_by = fields.String(**output("The name of the account that created it."))
+    updated_at = Instant(**output("When the model last changed."))
+    deleted_at = Instant(**output("When the model was deleted.", null=True))
 
 
 ModelPage = page_of(ModelView, "ModelPage")

@@ -1,4 +1,4 @@
-"""Lists in pages: an opaque, signed cursor goes out and comes back."""
+"""Lists in pages with an opaque, signed cursor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flask import request
 from itsdangerous import BadData, URLSafeSerializer
 from marshmallow import Schema, fields, post_load, validate
 
-from registry.api.schemas.fields import QueryNumber, Strict, Text, View, WholeNumber, about, shown
+from registry.api.schemas.fields import QueryNumber, Strict, Text, View, WholeNumber, about, output
 from registry.db.records import Page
 from registry.domain.errors import Malformed
 from registry.http.context import settings
@@ -18,7 +18,7 @@ from registry.http.context import settings
 LIMIT = 200
 DEFAULT_LIMIT = 50
 LIMITED = about("At most so many items; a page of large items has fewer.")
-NEXT_CURSOR = shown("The `cursor` of the next page; null on the last one.", null=True)
+NEXT_CURSOR = output("The `cursor` of the next page; null on the last one.", null=True)
 
 
 class _After(Strict):
@@ -43,10 +43,10 @@ class PageBody(_After):
 
 
 def page_of(view: type[Schema], name: str, **others: Any) -> type[Schema]:
-    """The view of one page of *view*'s, with *others* that the page has."""
+    """Return the view of one page of *view*'s, with *others* that the page has."""
     page = View.from_dict(
         {
-            "items": fields.List(fields.Nested(view), **shown("The items.")),
+            "items": fields.List(fields.Nested(view), **output("The items.")),
             "next_cursor": fields.String(**NEXT_CURSOR),
             **others,
         },
@@ -57,7 +57,7 @@ def page_of(view: type[Schema], name: str, **others: Any) -> type[Schema]:
 
 
 def paged(page: Page[Any]) -> dict[str, Any]:
-    """What a page view shows."""
+    """Return the document of a page view."""
     after = None if page.next_after is None else _signer().dumps(list(page.next_after))
     return {"items": page.items, "next_cursor": after, "warnings": page.warnings}
 

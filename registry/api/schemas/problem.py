@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from registry.api.schemas.fields import View, about, shown
+from registry.api.schemas.fields import View, about, output
 
 
 class DifferenceView(View):
     """A fact of a registration that the version has with another value, or not at all."""
 
-    fact = fields.String(**shown("The name of the fact, like `metrics.auc`."))
-    kept = fields.Raw(**shown("What the version has, long values cut; null: nothing.", null=True))
-    sent = fields.Raw(**shown("What was sent, long values cut.", null=True))
-    addable = fields.Boolean(**shown("Whether `update` adds it to the version."))
+    fact = fields.String(**output("The name of the fact, like `metrics.auc`."))
+    kept = fields.Raw(**output("What the version has, long values cut; null: nothing.", null=True))
+    sent = fields.Raw(**output("What was sent, long values cut.", null=True))
+    addable = fields.Boolean(**output("Whether `update` adds it to the version."))
 
 
 class ProblemView(View):
@@ -22,11 +22,11 @@ class ProblemView(View):
     Members after ``request_id`` come with the codes that their descriptions name.
     """
 
-    type = fields.String(**shown("Always `about:blank`: the code says what it is."))
-    title = fields.String(**shown("The name of the HTTP status."))
-    status = fields.Integer(**shown("The HTTP status."))
-    code = fields.String(**shown("The kind of the refusal. Later releases may add codes."))
-    detail = fields.String(**shown("What was refused and what to do, for people."))
+    type = fields.String(**output("Always `about:blank`: the code says what it is."))
+    title = fields.String(**output("The name of the HTTP status."))
+    status = fields.Integer(**output("The HTTP status."))
+    code = fields.String(**output("The kind of the refusal. Later releases may add codes."))
+    detail = fields.String(**output("What was refused and what to do, for people."))
     request_id = fields.String(
         allow_none=True,
         metadata=about("The id of the request in the logs; absent where the request did not reach the application."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from registry.api.schemas.criteria import CriteriaQuery
-from registry.api.schemas.fields import Instant, Text, View, about, shown
+from registry.api.schemas.fields import Instant, Text, View, about, output
 from registry.api.schemas.paging import page_of
 from registry.services.usage.refusals import RefusalCriteria
 
@@ -23,22 +23,22 @@ class RefusalQuery(CriteriaQuery):
 class RefusedActorView(View):
     """The account of a request."""
 
-    id = fields.String(**shown("The id of the account."))
-    name = fields.String(**shown("The name of the account; empty where it was erased."))
+    id = fields.String(**output("The id of the account."))
+    name = fields.String(**output("The name of the account; empty where it was erased."))
 
 
 class RefusalView(View):
     """How often one actor at one address was refused one action in an hour."""
 
-    hour = Instant(**shown("When the hour began."))
-    actor = fields.Nested(RefusedActorView, **shown("Who asked; null without a valid token.", null=True))
+    hour = Instant(**output("When the hour began."))
+    actor = fields.Nested(RefusedActorView, **output("The account; null without a valid token.", null=True))
     address = fields.String(
-        **shown("The address of the client; `others` for what a process counted beyond 500 kinds in the hour.")
+        **output("The address of the client; `others` for what a process counted beyond 500 kinds in the hour.")
     )
-    action = fields.String(**shown("The permission that the request needed."))
-    code = fields.String(**shown("The code of the refusal."))
-    count = fields.Integer(**shown("How many requests there were."))
-    last_at = Instant(**shown("When the last one was."))
+    action = fields.String(**output("The permission that the request needed."))
+    code = fields.String(**output("The code of the refusal."))
+    count = fields.Integer(**output("How many requests there were."))
+    last_at = Instant(**output("When the last one was."))
 
 
 RefusalPage: type[Schema] = page_of(RefusalView, "RefusalPage")

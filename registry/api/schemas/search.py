@@ -34,7 +34,7 @@ Keys with `ASC` or `DESC`, separated by commas, at most {orders}; {default} with
 what has no value comes last.{metrics} Keys: {keys}."""
 _MEASURED = """
 `metrics.auc ON 'sha256:…'` is the latest value that was measured on the dataset with this digest. `metrics.auc` alone
-is the latest value of each version, whatever the data; `evaluations` of a version show on which."""
+is the latest value of each version, on any data; `evaluations` of a version show on which."""
 _MIXED = """
 `metrics.auc ON 'sha256:…' DESC` compares values on one dataset; `metrics.auc DESC` the latest of each version, with a
 warning where these are on several datasets."""

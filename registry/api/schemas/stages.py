@@ -14,8 +14,8 @@ from registry.api.schemas.fields import (
     View,
     about,
     one_of,
+    output,
     reason,
-    shown,
     version_number,
 )
 from registry.api.schemas.versions import VersionView
@@ -35,7 +35,7 @@ class RollbackBody(Strict):
     dry_run = Flag(metadata=DRY_RUN)
     without_store_check = Flag(
         metadata=about(
-            "Do not ask the store for the target's files: for when it does not answer. Needs the permission "
+            "Do not check the target's files in the store: for a store that does not answer. Needs the permission "
             "version:rollback_unchecked, and is recorded as version.rolled_back_unchecked."
         )
     )
@@ -73,24 +73,24 @@ class MovedView(View):
 
     VERSIONED = True
 
-    model = fields.String(attribute="version.model", **shown("The name of the model."))
-    number = fields.Integer(attribute="move.number", **shown("The number of the version that moves."))
+    model = fields.String(attribute="version.model", **output("The name of the model."))
+    number = fields.Integer(attribute="move.number", **output("The number of the version that moves."))
     kind = fields.String(
-        attribute="move.kind", **shown(f"{one_of(TransitionKind)}; null where nothing moves.", null=True)
+        attribute="move.kind", **output(f"{one_of(TransitionKind)}; null where nothing moves.", null=True)
     )
-    source = fields.String(attribute="move.source", **shown("The stage that the version leaves."))
-    target = fields.String(attribute="move.target", **shown("The stage that it enters."))
+    source = fields.String(attribute="move.source", **output("The stage that the version leaves."))
+    target = fields.String(attribute="move.target", **output("The stage that it enters."))
     changed = fields.Boolean(
         attribute="move.changed",
-        **shown("False where the version is in the stage already; in a dry run, whether it would move."),
+        **output("False where the version is in the stage already; in a dry run, whether it would move."),
     )
     displaced = fields.Integer(
-        attribute="move.displaced", **shown("The version that leaves production for it, if any.", null=True)
+        attribute="move.displaced", **output("The version that leaves production for it, if any.", null=True)
     )
-    dry_run = fields.Boolean(**shown("Whether nothing was written because the request said so."))
-    at = Instant(**shown("When it moved; null where it did not.", null=True))
-    version = fields.Nested(VersionView, **shown("The version after the move; in a dry run, as it is."))
-    warnings = fields.List(fields.String(), **shown("What was not checked; empty when everything was."))
+    dry_run = fields.Boolean(**output("Whether nothing was written because the request was a dry run."))
+    at = Instant(**output("When it moved; null where it did not.", null=True))
+    version = fields.Nested(VersionView, **output("The version after the move; in a dry run, as it is."))
+    warnings = fields.List(fields.String(), **output("What was not checked; empty when everything was."))
 
 
 class HolderView(View):
@@ -98,16 +98,16 @@ class HolderView(View):
 
     VERSIONED = True
 
-    model = fields.String(**shown("The name of the model."))
-    stage = fields.String(**shown("The stage."))
-    number = fields.Integer(**shown("The number of the version."))
-    manifest_digest = fields.String(**shown("The digest of the version's manifest, `sha256:…`.", null=True))
-    since = Instant(**shown("When the version entered the stage."))
-    until = Instant(**shown("When it left the stage; null while it holds it.", null=True))
-    entry = fields.String(**shown("The audit entry that the answer rests on."))
-    kind = fields.String(**shown(f"How it entered: {one_of(TransitionKind)}."))
-    actor = fields.String(**shown("The name of the account that moved it there."))
-    reason = fields.String(**shown("Why it was moved there.", null=True))
+    model = fields.String(**output("The name of the model."))
+    stage = fields.String(**output("The stage."))
+    number = fields.Integer(**output("The number of the version."))
+    manifest_digest = fields.String(**output("The digest of the version's manifest, `sha256:…`.", null=True))
+    since = Instant(**output("When the version entered the stage."))
+    until = Instant(**output("When it left the stage; null while it holds it.", null=True))
+    entry = fields.String(**output("The audit entry that the answer rests on."))
+    kind = fields.String(**output(f"How it entered: {one_of(TransitionKind)}."))
+    actor = fields.String(**output("The name of the account that moved it there."))
+    reason = fields.String(**output("Why it was moved there.", null=True))
 
 
 class HoldersView(View):
@@ -116,12 +116,12 @@ class HoldersView(View):
     The latest entrants, 400 at most: `GET /api/v1/models/{model}/versions?stage=staging` lists all, in pages.
     """
 
-    staging = fields.List(fields.Nested(HolderView), **shown("The holders of staging, the latest first."))
-    production = fields.List(fields.Nested(HolderView), **shown("The holders of production, the latest first."))
+    staging = fields.List(fields.Nested(HolderView), **output("The holders of staging, the latest first."))
+    production = fields.List(fields.Nested(HolderView), **output("The holders of production, the latest first."))
 
 
 class StagesView(View):
     """The versions in staging and production."""
 
-    model = fields.String(**shown("The name of the model."))
-    stages = fields.Nested(HoldersView, **shown("The holders by stage."))
+    model = fields.String(**output("The name of the model."))
+    stages = fields.Nested(HoldersView, **output("The holders by stage."))

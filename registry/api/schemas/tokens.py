@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, WholeNumber, about, one_of, shown
+from registry.api.schemas.fields import Choice, Instant, Strict, Text, View, WholeNumber, about, one_of, output
 from registry.api.schemas.paging import page_of
 from registry.domain import names
 from registry.domain.access import GRANTABLE, ActorKind, Role
@@ -34,47 +34,47 @@ class TokenBody(Strict):
 class TokenView(View):
     """An API token, without its secret."""
 
-    id = fields.String(**shown("The id of the token, the part of its text that is no secret."))
-    owner = fields.String(**shown("The name of the account that it acts as."))
-    name = fields.String(**shown("What the token is for."))
-    roles = fields.List(fields.String(), **shown(f"{one_of(sorted(Role))}."))
-    created_at = Instant(**shown("When it was issued."))
-    created_by = fields.String(**shown("The name of the account that issued it."))
-    expires_at = Instant(**shown("When it ends."))
-    last_used_on = fields.Date(**shown("The day, in UTC, on which it was last used.", null=True))
-    revoked_at = Instant(**shown("When it was revoked.", null=True))
+    id = fields.String(**output("The id of the token, the part of its text that is no secret."))
+    owner = fields.String(**output("The name of the account that it acts as."))
+    name = fields.String(**output("What the token is for."))
+    roles = fields.List(fields.String(), **output(f"{one_of(sorted(Role))}."))
+    created_at = Instant(**output("When it was issued."))
+    created_by = fields.String(**output("The name of the account that issued it."))
+    expires_at = Instant(**output("When it ends."))
+    last_used_on = fields.Date(**output("The day, in UTC, on which it was last used.", null=True))
+    revoked_at = Instant(**output("When it was revoked.", null=True))
 
 
 class IssuedView(TokenView):
     """The issued token, with its secret."""
 
     token = fields.String(
-        **shown("The text of the token, shown in this response only; null when a request is repeated.", null=True)
+        **output("The text of the token, shown in this response only; null when a request is repeated.", null=True)
     )
 
 
 class CredentialView(View):
     """The token of the request."""
 
-    id = fields.String(**shown("The id of the token."))
-    name = fields.String(**shown("What the token is for."))
-    expires_at = Instant(**shown("When it ends."))
-    issued_by = fields.String(**shown("The name of the account that issued it."))
+    id = fields.String(**output("The id of the token."))
+    name = fields.String(**output("What the token is for."))
+    expires_at = Instant(**output("When it ends."))
+    issued_by = fields.String(**output("The name of the account that issued it."))
 
 
 class MeView(View):
     """The caller, and what it may do."""
 
-    id = fields.String(**shown("The id of the account."))
-    name = fields.String(**shown("The name of the account."))
-    kind = fields.String(**shown(f"{one_of(ActorKind)}."))
-    roles = fields.List(fields.String(), **shown("The roles of the token."))
-    permissions = fields.List(fields.String(), **shown("What the roles allow together."))
+    id = fields.String(**output("The id of the account."))
+    name = fields.String(**output("The name of the account."))
+    kind = fields.String(**output(f"{one_of(ActorKind)}."))
+    roles = fields.List(fields.String(), **output("The roles of the token."))
+    permissions = fields.List(fields.String(), **output("What the roles allow together."))
     token = fields.Nested(
-        CredentialView, **shown("The token of the request; null with `registry serve --dev`.", null=True)
+        CredentialView, **output("The token of the request; null with `registry serve --dev`.", null=True)
     )
-    foreign_tokens = fields.Integer(**shown("Valid tokens that act as this account and that another one issued."))
-    mode = fields.String(**shown("`dev`: the registry takes requests without a token; else `production`."))
+    foreign_tokens = fields.Integer(**output("Valid tokens that act as this account and that another one issued."))
+    mode = fields.String(**output("`dev`: the registry takes requests without a token; else `production`."))
 
 
 TokenPage = page_of(TokenView, "TokenPage")

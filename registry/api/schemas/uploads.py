@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import fields, post_load, validate
 
-from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber, about, shown
+from registry.api.schemas.fields import SHA256, Address, Instant, Pattern, Strict, View, WholeNumber, about, output
 from registry.rules import part_sizes
 from registry.services.uploads.announcement import AnnouncedFile
 
@@ -87,10 +87,10 @@ class PartsBody(Strict):
 class TargetView(View):
     """Where to send bytes: with this method, to this URL, with exactly these headers and no Authorization."""
 
-    method = fields.String(**shown("The HTTP method."))
-    url = Address(**shown("The signed URL. It needs no token: keep it secret."))
-    headers = fields.Dict(keys=fields.String(), values=fields.String(), **shown("The headers, by name."))
-    expires_at = Instant(**shown("When the URL ends."))
+    method = fields.String(**output("The HTTP method."))
+    url = Address(**output("The signed URL. It needs no token: keep it secret."))
+    headers = fields.Dict(keys=fields.String(), values=fields.String(), **output("The headers, by name."))
+    expires_at = Instant(**output("When the URL ends."))
 
 
 class UploadView(View):
@@ -100,54 +100,56 @@ class UploadView(View):
     bytes, the last one shorter; `POST /api/v1/uploads/{upload}/parts` signs their URLs.
     """
 
-    id = fields.String(attribute="upload.id", **shown("The id; null where the registry has the bytes.", null=True))
+    id = fields.String(attribute="upload.id", **output("The id; null where the registry has the bytes.", null=True))
     state = fields.String(
         attribute="upload.state",
-        **shown(
+        **output(
             "`pending`; `uploaded`: all bytes are there and a worker verifies them; `verified`; `failed`, `expired` or "
             "`aborted`."
         ),
     )
-    sha256 = fields.String(attribute="upload.sha256", **shown("The SHA-256 of the bytes."))
-    size = fields.Integer(attribute="upload.size", **shown("The number of bytes."))
+    sha256 = fields.String(attribute="upload.sha256", **output("The SHA-256 of the bytes."))
+    size = fields.Integer(attribute="upload.size", **output("The number of bytes."))
     expires_at = Instant(
-        attribute="upload.expires_at", **shown("Until when a pending upload is to be completed.", null=True)
+        attribute="upload.expires_at", **output("Until when a pending upload is to be completed.", null=True)
     )
-    reason = fields.String(attribute="upload.reason", **shown("Why the bytes were refused.", null=True))
+    reason = fields.String(attribute="upload.reason", **output("Why the bytes were refused.", null=True))
     part_size = fields.Integer(
-        attribute="upload.part_size", **shown("The size of the parts; null for an upload in one request.", null=True)
+        attribute="upload.part_size", **output("The size of the parts; null for an upload in one request.", null=True)
     )
-    target = fields.Nested(TargetView, **shown("Where to send the bytes, if there are any to send.", null=True))
+    target = fields.Nested(TargetView, **output("Where to send the bytes, if there are any to send.", null=True))
 
 
 class UploadBatchView(View):
     """The uploads."""
 
-    items = fields.List(fields.Nested(UploadView), **shown("The uploads, in the order of the request."))
+    items = fields.List(fields.Nested(UploadView), **output("The uploads, in the order of the request."))
 
 
 class SignedPartView(View):
     """A part and where to send it."""
 
-    number = fields.Integer(**shown("The number of the part."))
-    size = fields.Integer(**shown("Its size in bytes."))
+    number = fields.Integer(**output("The number of the part."))
+    size = fields.Integer(**output("Its size in bytes."))
     target = fields.Nested(
         TargetView,
-        **shown("Where to send it; null when a request is repeated: ask with another Idempotency-Key.", null=True),
+        **output(
+            "Where to send it; null in a replayed response: repeat the request with another Idempotency-Key.", null=True
+        ),
     )
 
 
 class SignedPartsView(View):
     """The parts and where to send them."""
 
-    items = fields.List(fields.Nested(SignedPartView), **shown("The parts, in the order of the request."))
+    items = fields.List(fields.Nested(SignedPartView), **output("The parts, in the order of the request."))
 
 
 class ArrivedView(View):
     """What the store has of an upload in parts."""
 
-    part_size = fields.Integer(**shown("The size of the parts in bytes; the last one may be shorter."))
-    part_count = fields.Integer(**shown("How many parts the upload has."))
+    part_size = fields.Integer(**output("The size of the parts in bytes; the last one may be shorter."))
+    part_count = fields.Integer(**output("How many parts the upload has."))
     finished = fields.List(
-        fields.Integer(), **shown("The numbers of the parts that have arrived; the others are to be sent.")
+        fields.Integer(), **output("The numbers of the parts that have arrived; the others are to be sent.")
     )

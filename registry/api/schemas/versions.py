@@ -25,8 +25,8 @@ from registry.api.schemas.fields import (
     labels,
     measurements,
     one_of,
+    output,
     reason,
-    shown,
 )
 from registry.api.schemas.lineage import (
     CodeBody,
@@ -220,10 +220,10 @@ class FilesQuery(PageQuery):
 class EvaluationView(View):
     """The latest value of a metric on one dataset."""
 
-    metric = fields.String(**shown("The name of the metric."))
-    value = fields.Float(**shown("The value."))
-    dataset_digest = fields.String(**shown("The digest of the data; null: it was not named.", null=True))
-    dataset_name = fields.String(**shown("The name of the data, for people.", null=True))
+    metric = fields.String(**output("The name of the metric."))
+    value = fields.Float(**output("The value."))
+    dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
+    dataset_name = fields.String(**output("The name of the data, for people.", null=True))
 
 
 class VersionView(View):
@@ -231,53 +231,53 @@ class VersionView(View):
 
     VERSIONED = True
 
-    model = fields.String(**shown("The name of the model."))
-    number = fields.Integer(**shown("The number of the version, never used again under this name."))
+    model = fields.String(**output("The name of the model."))
+    number = fields.Integer(**output("The number of the version, never used again under this name."))
     state = fields.String(
-        **shown(
+        **output(
             "`pending`: its bytes are not verified yet; `ready`, `failed` or `deleted`; `unverified`: its files are "
             "elsewhere and were never verified here."
         )
     )
-    state_reason = fields.String(**shown("Why it is in this state.", null=True))
-    stage = fields.String(**shown(f"{one_of(Stage)}."))
-    rolled_back = fields.Boolean(**shown("Whether its last time in production ended by a rollback."))
+    state_reason = fields.String(**output("Why it is in this state.", null=True))
+    stage = fields.String(**output(f"{one_of(Stage)}."))
+    rolled_back = fields.Boolean(**output("Whether its last time in production ended by a rollback."))
     manifest_digest = fields.String(
-        **shown("The digest of the manifest, `sha256:…`; null while the files are not known.", null=True)
+        **output("The digest of the manifest, `sha256:…`; null while the files are not known.", null=True)
     )
-    file_count = fields.Integer(**shown("How many files it has."))
-    size = fields.Integer(**shown("Their size in bytes, together."))
-    description = fields.String(**shown("What this version is."))
-    tags = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Tags by key."))
-    aliases = fields.List(fields.String(), **shown("The aliases that point at it."))
-    params = fields.Dict(keys=fields.String(), values=fields.String(), **shown("Parameters by name."))
+    file_count = fields.Integer(**output("How many files it has."))
+    size = fields.Integer(**output("Their size in bytes, together."))
+    description = fields.String(**output("What this version is."))
+    tags = fields.Dict(keys=fields.String(), values=fields.String(), **output("Tags by key."))
+    aliases = fields.List(fields.String(), **output("The aliases that point at it."))
+    params = fields.Dict(keys=fields.String(), values=fields.String(), **output("Parameters by name."))
     metrics = fields.Dict(
-        keys=fields.String(), values=fields.Float(), **shown("The latest value of each metric, whatever the data.")
+        keys=fields.String(), values=fields.Float(), **output("The latest value of each metric, on any data.")
     )
     evaluations = fields.List(
         fields.Nested(EvaluationView),
-        **shown(
+        **output(
             "The metrics that were measured on a named dataset: the latest value on each, the last recorded one last."
         ),
     )
-    framework = fields.String(**shown("The framework.", null=True))
-    signature = fields.Dict(**shown("The inputs and outputs of the model.", null=True))
-    lineage = fields.Nested(LineageView, **shown("Where it came from."))
+    framework = fields.String(**output("The framework.", null=True))
+    signature = fields.Dict(**output("The inputs and outputs of the model.", null=True))
+    lineage = fields.Nested(LineageView, **output("Where it came from."))
     run_state = fields.String(
-        **shown(
+        **output(
             "`unfinished`: the run was not known to have ended when the lineage was recorded, and what it logs later "
             "is added when it has; `finished`: that was added; `abandoned`: its end was not seen, the history says "
             "why. Null: no tracking server is asked about the run again.",
             null=True,
         )
     )
-    source = fields.String(**shown("The source that an MLflow client, or an import, named.", null=True))
-    claimed = fields.Dict(**shown("Facts from the registry that it comes from.", null=True))
-    created_at = Instant(**shown("When it was registered."))
-    created_by = fields.String(**shown("The name of the account that registered it."))
-    updated_at = Instant(**shown("When it last changed."))
-    deleted_at = Instant(**shown("When it was deleted.", null=True))
-    purged_at = Instant(**shown("When its bytes were given up.", null=True))
+    source = fields.String(**output("The source that an MLflow client, or an import, named.", null=True))
+    claimed = fields.Dict(**output("Facts from the registry that it comes from.", null=True))
+    created_at = Instant(**output("When it was registered."))
+    created_by = fields.String(**output("The name of the account that registered it."))
+    updated_at = Instant(**output("When it last changed."))
+    deleted_at = Instant(**output("When it was deleted.", null=True))
+    purged_at = Instant(**output("When its bytes were given up.", null=True))
 
 
 class PurgeBody(Strict):
@@ -295,31 +295,31 @@ class RegisteredView(View):
 
     VERSIONED = True
 
-    created = fields.Boolean(**shown("False where the same files of the same run were registered before."))
-    updated = fields.List(fields.String(), **shown("The facts that were added to an existing version."))
-    version = fields.Nested(VersionView, **shown("The version."))
+    created = fields.Boolean(**output("False where the same files of the same run were registered before."))
+    updated = fields.List(fields.String(), **output("The facts that were added to an existing version."))
+    version = fields.Nested(VersionView, **output("The version."))
 
 
 class FileView(View):
     """A file of a version."""
 
-    path = fields.String(**shown("The path of the file in the version."))
-    size = fields.Integer(**shown("Its size in bytes."))
-    sha256 = fields.String(**shown("The SHA-256 of its bytes, in hex."))
-    media_type = fields.String(**shown("Its media type."))
+    path = fields.String(**output("The path of the file in the version."))
+    size = fields.Integer(**output("Its size in bytes."))
+    sha256 = fields.String(**output("The SHA-256 of its bytes, in hex."))
+    media_type = fields.String(**output("Its media type."))
     url = Address(metadata=about("With `signed=true`: a URL that serves the bytes for a while, with Range."))
 
 
 class MetricView(View):
     """A recorded value of a metric."""
 
-    key = fields.String(**shown("The name of the metric."))
-    value = fields.Float(**shown("The value."))
-    step = fields.Integer(**shown("The training step.", null=True))
-    dataset_digest = fields.String(**shown("The digest of the data; null: it was not named.", null=True))
-    dataset_name = fields.String(**shown("The name of the data, for people.", null=True))
-    recorded_at = Instant(**shown("When it was recorded."))
-    recorded_by = fields.String(**shown("The name of the account that recorded it."))
+    key = fields.String(**output("The name of the metric."))
+    value = fields.Float(**output("The value."))
+    step = fields.Integer(**output("The training step.", null=True))
+    dataset_digest = fields.String(**output("The digest of the data; null: it was not named.", null=True))
+    dataset_name = fields.String(**output("The name of the data, for people.", null=True))
+    recorded_at = Instant(**output("When it was recorded."))
+    recorded_by = fields.String(**output("The name of the account that recorded it."))
 
 
 VersionPage = page_of(VersionView, "VersionPage")
@@ -327,7 +327,7 @@ FoundVersionPage = page_of(
     VersionView,
     "FoundVersionPage",
     warnings=fields.List(
-        fields.String(), **shown("On the first page: the keys of the order whose values are on several datasets.")
+        fields.String(), **output("On the first page: the keys of the order whose values are on several datasets.")
     ),
 )
 FilePage = page_of(FileView, "FilePage")

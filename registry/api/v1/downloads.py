@@ -1,4 +1,4 @@
-"""What was downloaded, by the hour."""
+"""Downloads by the hour."""
 
 from __future__ import annotations
 

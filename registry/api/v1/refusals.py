@@ -1,4 +1,4 @@
-"""What was refused, by the hour."""
+"""Refusals by the hour."""
 
 from __future__ import annotations
 

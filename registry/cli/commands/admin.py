@@ -144,7 +144,7 @@ def adopt_store(dry_run: bool, yes: bool, as_json: bool, **overrides: Any) -> No
       registry admin adopt-store
     """
     if as_json and not (yes or dry_run):
-        raise click.UsageError("--json asks no question: give --yes or --dry-run too.")
+        raise click.UsageError("--json cannot ask for confirmation: give --yes or --dry-run too.")
     adoption = server.adopt_store(dry_run=True, **overrides)
     if not as_json:
         _show_adoption(adoption)

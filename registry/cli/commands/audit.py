@@ -96,7 +96,7 @@ def audit(session: Session, limit: int, model: str | None, **query: Any) -> None
 def _export(
     session: Session, form: Any, *, without_header: bool = False, quiet: bool = False, **query: Any
 ) -> str | None:
-    """Write the file to stdout; return the position after it. Unless *quiet*, an empty one says so on stderr."""
+    """Write the file to stdout; return the position after it. Unless *quiet*, a note on stderr reports an empty one."""
     export, lines = session.registry.audit.export(form, **query), ExportLines()
     output.pass_on(_after_first_line(lines.of(export)) if without_header else lines.of(export))
     if lines.count <= (form == "csv") and not quiet:
@@ -150,7 +150,7 @@ def _refuse_own_options(command: str) -> None:
 
 
 def _entry_without_bytes(entry: EntryView, bodies: bool) -> EntryView:
-    """Return the entry, with its hashed bytes only if they were asked for."""
+    """Return the entry, with its hashed bytes only if *bodies* is set."""
     if not bodies:
         entry.pop("body", None)
     return entry
@@ -191,7 +191,7 @@ def refusals(session: Session, limit: int, **query: Any) -> None:
 
 
 @audit.command()
-@click.option("--model", metavar="NAME", help="Only versions that were asked for by this name.")
+@click.option("--model", metavar="NAME", help="Only versions that were requested by this name.")
 @click.option("--address", metavar="ADDRESS", help="Only from this address.")
 @click.option("--actor", metavar="NAME", help="Only what this actor downloaded.")
 @click.option("--since", type=TIME, help="From this time: RFC 3339, a date, or 2h, 7d (ago).")
@@ -281,14 +281,14 @@ def _conclude(reports: Sequence[ChainReport | proof.ChainReport], outcome: Exit,
     what = f"{entries} entries in {output.count(sum(bool(report.entries) for report in reports), 'chain')}"
     if outcome is Exit.ERROR:
         wrong = sum(bool(report.problems) for report in reports)
-        output.line(f"Not as the log says: {output.count(wrong, 'chain')} ({what} read).")
+        output.line(f"Differs from the log: {output.count(wrong, 'chain')} ({what} read).")
     elif outcome is Exit.USAGE:
         unknown = sum(bool(report.uncovered) for report in reports)
         advice = "; see --baseline" if local else ""
         why = f"{output.count(unknown, 'chain')} not covered{advice}" if unknown else "the log is empty"
-        output.line(f"Cannot tell: {why} ({what} read).")
+        output.line(f"Undecided: {why} ({what} read).")
     else:
-        output.line(f"Everything is as the log says ({what}).")
+        output.line(f"Everything agrees with the log ({what}).")
     if not local:
         output.note("Not checked from here: seals, and rows that the API does not show. On the server: --local")
 

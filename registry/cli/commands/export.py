@@ -17,7 +17,7 @@ def export() -> None:
 @export.command("mlflow")
 @click.option("--to", "uri", required=True, metavar="URI", help="http(s)://…, sqlite:///…, a directory: as MLflow's.")
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @jobs
 @connected
 def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, jobs: int) -> None:

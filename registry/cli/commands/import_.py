@@ -22,7 +22,7 @@ def import_() -> None:
 @click.option("--model", "models", multiple=True, metavar="NAME", help="Only this one. Repeatable.")
 @click.option("--lifecycle", type=LIFECYCLE, help="Of the models made. Default: the server's.")
 @click.option("--check", is_flag=True, help="Read the files of versions that are here already too, and compare them.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 @click.option("--allow-secrets", is_flag=True, help="Also versions with files that hold credentials.")
 @jobs
 @connected

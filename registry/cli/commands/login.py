@@ -81,20 +81,20 @@ def whoami(session: Session) -> None:
 
 
 def address_origin(address: str) -> str:
-    """The origin that a token is bound to."""
+    """Return the origin that a token is bound to."""
     from registry.client.http import urls
 
     return urls.origin(address)
 
 
 def _address(url: str | None, home: Path) -> str:
-    """The registry to log in to; a project file does not choose where a person types a token."""
+    """Return the registry to log in to; a project file does not choose where a person types a token."""
     from registry.client.http import urls
     from registry.client.http.target import PROJECT_FILE
 
     address, source = config.locate(url=url, environ=os.environ, cwd=config.working_directory(), home=home)
     if source.endswith(PROJECT_FILE):
-        raise click.UsageError(f"{source} names {address}. To log in there, say so: --url {address}")
+        raise click.UsageError(f"{source} names {address}. To log in there, give it: --url {address}")
     try:
         return urls.normalised(address)
     except ValueError as error:
@@ -123,7 +123,7 @@ def _show_identity(me: MeView, url: str) -> None:
         ]
     )
     used_is_foreign = token is not None and token.get("issued_by", me["name"]) != me["name"]
-    if (others := me.get("foreign_tokens", 0) - used_is_foreign) > 0:  # an older registry does not say
+    if (others := me.get("foreign_tokens", 0) - used_is_foreign) > 0:  # an older registry omits it
         more = "more " if used_is_foreign else ""
         act = f"{others} {more}valid token{' acts' if others == 1 else 's act'} as you"
         output.note(f"{act}, created by another account. Look: registry token list --mine")

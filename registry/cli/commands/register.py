@@ -120,7 +120,9 @@ def register(session: Session, name: str, path: Path | str, **options: Any) -> N
       registry register fraud ./model --data images/ --data test=october=s3://data/october.parquet@sha256:9f86d0…
     """
     if options["update"] and options["new_version"]:
-        raise click.UsageError("--update adds to the version that there is, and --new-version makes another: say one.")
+        raise click.UsageError(
+            "--update adds to the existing version, and --new-version makes another: give one of them."
+        )
     where = path if isinstance(path, Path) else config.working_directory()
     detected = version_facts.detected(where, enabled=not options["no_detect"])
     described = _facts_of_options(session, detected, **options)
@@ -170,7 +172,7 @@ def _import(
     if said := [f"--{name.replace('_', '-')}" for name in here if options[name]]:
         raise click.UsageError(f"{', '.join(said)}: for files that are here, not for a URL.")
     if options["new_version"]:
-        raise click.UsageError("--new-version is for files that are here; for a URL say another --run-id.")
+        raise click.UsageError("--new-version is for local files; for a URL give another --run-id.")
     begun = session.registry.import_version(
         name,
         source,

@@ -36,7 +36,7 @@ def show(session: Session, ref: Reference, as_of: str | None) -> None:
     elif ref.alias:
         _alias(session, ref, as_of)
     elif as_of:
-        raise click.UsageError("--as-of asks about a stage or an alias, e.g. fraud#production or fraud@champion.")
+        raise click.UsageError("--as-of is for a stage or an alias, e.g. fraud#production or fraud@champion.")
     elif ref.version:
         version = session.registry.versions.get(ref.model, ref.version)
         session.show(version, lambda: formatting.version(version))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from registry.client import Reference
     from registry.client.types import MovedView, Stage
 
-dry_run = click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+dry_run = click.option("--dry-run", is_flag=True, help="Show what would happen, and change nothing.")
 
 
 @click.command()
@@ -99,6 +99,6 @@ def _move_version(session: Session, ref: Reference, stage: Stage, **options: Any
 
 
 def _show_move(session: Session, move: MovedView) -> None:
-    for warning in move.get("warnings", ()):  # an older registry does not say
+    for warning in move.get("warnings", ()):  # an older registry omits it
         output.note(f"warning: {warning}")
     session.show(move, lambda: output.line(output.moved(move)))

@@ -36,7 +36,7 @@ class MlflowExport:
         self._jobs, self._progress = jobs, progress
 
     def give(self, model: ModelView) -> None:
-        """One model with all that it has."""
+        """Export one model with its versions."""
         name = model["name"]
         there = {int(one.version): one for one in self._library.versions(name)} if self._model(model) else {}
         for version in sorted(self._registry.versions.list(name), key=lambda one: one["number"]):
@@ -59,7 +59,7 @@ class MlflowExport:
         self._export_aliases(model)
 
     def _model(self, model: ModelView) -> bool:
-        """Whether the model is there, made if need be."""
+        """Return whether the model is there, made if need be."""
         from mlflow.exceptions import MlflowException
 
         name = model["name"]
@@ -105,7 +105,7 @@ class MlflowExport:
         )
 
     def _run(self, version: VersionView) -> Any:
-        """The finished run that has the version's files; one that an earlier export left is used again."""
+        """Return the finished run that has the version's files; one that an earlier export left is used again."""
         label = f"{version['model']}:{version['number']}"
         experiment = self._experiment()
         for run in self._client.search_runs([experiment], f"tags.`{DIGEST}` = '{version['manifest_digest']}'"):

@@ -22,7 +22,7 @@ TAGS = 100
 
 
 class ModelRefused(Exception):
-    """The registry does not take a model; the report says why."""
+    """The registry refuses a model; the report has the reason."""
 
 
 class Import:
@@ -42,7 +42,7 @@ class Import:
         self._announced = False
 
     def take(self, source_model: Any) -> None:
-        """One registered model with all that it has. No model is made here when none of its versions can be."""
+        """Import one registered model with its versions. No model is created when none of its versions can be."""
         self._model, self._announced = None, False
         with self._reporting(source_model.name, self.KIND) as allowed:
             self._model = self._existing(source_model)
@@ -72,7 +72,9 @@ class Import:
             ImportedStages(self._registry, self._report, name, self._reason).set(versions, here)
 
     def _existing(self, source_model: Any) -> ModelView | None:
-        """The model that is here already. Raises Conflict for a deleted one with versions, or one of the other kind."""
+        """Return the model if it exists here. Raises Conflict for a deleted one with versions, or one of the other
+        kind.
+        """
         from registry.client import errors
 
         try:
@@ -109,11 +111,11 @@ class Import:
             raise ModelRefused
 
     def _labels(self, source_version: Any) -> Mapping[str, Any]:
-        """The tags of MLflow's model."""
+        """Return the tags of MLflow's model."""
         return cast("Mapping[str, Any]", source_version.tags)
 
     def _import_version(self, model: Any, source_version: Any) -> VersionView | None:
-        """The version here of MLflow's *model*, made if need be; None where there is none then."""
+        """Return the version here of MLflow's *model*, made if need be; None where there is none then."""
         from registry.client import errors
 
         name, number, what = source_version.name, int(source_version.version), f"version {source_version.version}"
@@ -179,7 +181,7 @@ class Import:
         return done["version"]
 
     def _differs(self, source_version: Any, here: VersionView) -> bool:
-        """Whether the number has other files here. An import's own claims are believed unless --check is given."""
+        """Return whether the number has other files here. Claims of an earlier import count unless --check is given."""
         claimed, expected = here["claimed"] or {}, self._claims(source_version)
         imported = all(claimed.get(key) == expected.get(key) for key in ("uri", "created_at", "source"))
         return not (imported and not self._check) and self._has_other_content(source_version, here)
@@ -210,7 +212,7 @@ class Import:
         )
 
     def _tags(self, model: str, what: str, tags: Mapping[str, Any]) -> dict[str, str] | None:
-        """The tags that can be kept; the others are reported."""
+        """Return the tags that can be kept; the others are reported."""
         kept: dict[str, str] = {}
         for key, value in tags.items():
             if names.tag_key_problem(key) is None and len(str(value)) <= names.TAG_VALUE_LENGTH and len(kept) < TAGS:
@@ -261,7 +263,7 @@ class Import:
 
     @contextmanager
     def _files(self, source_version: Any) -> Iterator[Any]:
-        """The version's files. Raises UnfitSource when MLflow cannot give them."""
+        """Yield the version's files. Raises UnfitSource when MLflow cannot read them."""
         from registry.cli.mlflow.library import reason
         from registry.client import errors
 

@@ -60,7 +60,7 @@ class ImportedStages:
         return current[0] if current else None
 
     def _ours(self, number: int) -> bool:
-        """Whether the last reasoned move was an import's, which then stopped."""
+        """Return whether the last reasoned move was an import's, which then stopped."""
         entries = self._registry.versions.history(self._model, number)
         return next((entry["reason"] for entry in entries if entry["reason"]), None) == self._reason
 

@@ -1,4 +1,4 @@
-"""MLflow's own library, which reads and writes its registries: loaded when asked for, its failures in a sentence."""
+"""MLflow's library, which reads and writes its registries: loaded on use, its failures in one sentence."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ class Library:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """What goes wrong in MLflow is a sentence about it, not a traceback."""
+        """Turn an exception of MLflow into a sentence, without a traceback."""
         from registry.client.errors import RegistryError
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # MLflow deprecates what it is asked for here
+                warnings.simplefilter("ignore")  # MLflow deprecates this call
                 yield
         except (click.ClickException, RegistryError):
             raise
@@ -54,14 +54,14 @@ class Library:
             raise click.ClickException(f"MLflow at {self.uri}: {reason(error)}.{whole}") from error
 
     def models(self, names: tuple[str, ...]) -> list[Any]:
-        """The registered models of these names, or all; without prompts."""
+        """Return the registered models of these names, or all; without prompts."""
         with self.explained():
             if names:
                 return [self.client.get_registered_model(name) for name in names]
             return list(_pages(self.client.search_registered_models))
 
     def prompts(self, names: tuple[str, ...]) -> list[Any]:
-        """The prompts of these names, or all, as registered models; none where this MLflow has no prompts."""
+        """Return the prompts of these names, or all, as registered models; none where this MLflow has no prompts."""
         if not hasattr(self.client, "register_prompt"):
             return []
         with self.explained():
@@ -70,11 +70,11 @@ class Library:
 
     @staticmethod
     def is_prompt(tags: Mapping[str, str]) -> bool:
-        """Whether these are the tags of a prompt, or of a version of one."""
+        """Return whether these are the tags of a prompt, or of a version of one."""
         return tags.get(IS_PROMPT, "").lower() == "true"
 
     def versions(self, model: str, *, prompts: bool = False) -> list[Any]:
-        """A model's versions by number, or a prompt's."""
+        """Return a model's versions by number, or a prompt's."""
         quote = '"' if "'" in model else "'"
         filter_text = f"name={quote}{model}{quote}" + (f" AND {_OF_PROMPTS}" if prompts else "")
         with self.explained():
@@ -83,7 +83,7 @@ class Library:
             return sorted((one for one in entries if one.name == model), key=lambda one: int(one.version))
 
     def known(self, get: str, name: str | None) -> Any:
-        """A run or logged model, or None where there is none."""
+        """Return a run or logged model, or None where there is none."""
         from mlflow.exceptions import MlflowException
 
         if not name or not hasattr(self.client, get):
@@ -101,7 +101,7 @@ class Library:
 
     @contextmanager
     def files(self, version: Any) -> Iterator[Path]:
-        """The version's files while the block runs; those on this machine where they are."""
+        """Provide the version's files while the block runs; local files stay where they are."""
         from mlflow.utils.file_utils import local_file_uri_to_path
         from mlflow.utils.uri import is_local_uri
 
@@ -127,7 +127,7 @@ def shown(uri: str) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what an exception says."""
+    """Return the first line of an exception's text."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__).rstrip(".")[:500]
 

@@ -1,4 +1,4 @@
-"""What an MLflow registry gets of a version's params and metrics, and what an import reads back of it.
+"""Params and metrics of a version as an MLflow registry can hold them, and their reading by an import.
 
 MLflow keeps the dataset of a metric on a logged model only, and 36 characters of its digest. Logged models are new in
 MLflow 3.

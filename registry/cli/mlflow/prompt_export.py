@@ -103,5 +103,5 @@ class PromptExport:
 
 
 def _given(tags: Mapping[str, str]) -> dict[str, str]:
-    """The tags that MLflow does not set itself."""
+    """Return the tags that MLflow does not set itself."""
     return {key: value for key, value in tags.items() if key not in _OWN}

@@ -18,7 +18,7 @@ class PromptImport(Import):
     IS_PROMPT, KIND, CONTENT = True, "prompt", "words"
 
     def _labels(self, source_version: Any) -> Mapping[str, Any]:
-        """The tags of the prompt, with the one that makes it one, which MLflow hides."""
+        """Return the tags of the prompt, with the one that makes it one, which MLflow hides."""
         return {IS_PROMPT: "true", **source_version.tags}
 
     def _register(self, model: Any, source_version: Any, number: int) -> VersionView:

@@ -60,7 +60,7 @@ def _holders(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
         (stage, each["number"], each["since"], each["entry"]) for stage, holders in stages.items() for each in holders
     }
     for stage, number, since, _ in sorted(answer - serving):
-        yield f"version {number} is shown in {stage} since {since}, and the log does not say so"
+        yield f"version {number} is shown in {stage} since {since}, and the log has no such change"
     if sum(map(len, stages.values())) < 400:  # the most that the answer has
         for stage, number, since, _ in sorted(serving - answer):
             yield f"version {number} is in {stage} since {since} by the log, and is not shown there"
@@ -74,7 +74,7 @@ def _past(registry: RegistryClient, log: ReplayedModel) -> Iterator[str]:
         try:
             holder = registry.stages.holder(log.name, stage, as_of=at)
         except NotFound:
-            yield f"no version is shown in {stage} at {at}, the log says version {tenure.number}"
+            yield f"no version is shown in {stage} at {at}, the log has version {tenure.number}"
         except Conflict:  # the order of what happened then is not known
             continue
         else:
@@ -148,7 +148,7 @@ def access(registry: RegistryClient, log: Access) -> Iterator[str]:
 def _unlike(whose: str, *compared: tuple[str, Any, Any]) -> Iterator[str]:
     for what, answer, expected in compared:
         if not isinstance(expected, Unknown) and answer != expected:
-            yield f"{whose} {what} is {_short(answer)}, the log says {_short(expected)}"
+            yield f"{whose} {what} is {_short(answer)}, the log has {_short(expected)}"
 
 
 def _short(value: Any) -> str:

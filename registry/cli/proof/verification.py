@@ -99,7 +99,7 @@ class _Verification:
         return ChainReport(chain, report.entries, (), [changing], label)
 
     def left_over(self) -> Iterator[ChainReport]:
-        """Report heads without entries, and chains that only a checkpoint knows."""
+        """Report heads without entries, and chains that exist in a checkpoint only."""
         for chain in sorted((self._heads.keys() | self._checkpoints.keys()) - self._walked):
             head = self._heads.get(chain)
             if head is None:
@@ -137,7 +137,7 @@ class _Verification:
             elif chain.startswith("model:"):
                 differences = answers.model(self._registry, chain.removeprefix("model:"), model_log.replay(steps))
             else:
-                raise Unfamiliar("this release does not know the chain")
+                raise Unfamiliar("unknown to this release: the chain")
             walk.end(head)
             problems = list(differences)
         except Unfamiliar as problem:

@@ -29,7 +29,7 @@ class Walk(ChainWalk):
             except MALFORMED as error:
                 raise broken(item["seq"], item["action"], "its bytes are no audit entry") from error
             if self.actions and entry.action not in self.actions:
-                raise Unfamiliar(f"entry {self.seq} has the action {entry.action!r}, which this release does not know")
+                raise Unfamiliar(f"entry {self.seq} has the action {entry.action!r}, which is unknown to this release")
             yield entry
 
     def end(self, head: HeadView | None) -> None:
@@ -46,7 +46,7 @@ class Walk(ChainWalk):
         fields = (item["chain"], item["seq"], item["id"], item["action"], item["actor"])
         recorded = (document["agg"], document["seq"], document["id"], document["action"], document["actor"]["id"])
         if fields != recorded:
-            raise broken(self.seq, item["action"], f"it is shown as {fields}, its bytes say {recorded}")
+            raise broken(self.seq, item["action"], f"it is shown as {fields}, its bytes have {recorded}")
         if self.known.get(self.seq, self.leaf) != self.leaf:
             raise broken(self.seq, item["action"], "the head or a checkpoint names another entry in its place")
         texts = {name: (_decoded(stored["salt"]), stored["text"]) for name, stored in item["texts"].items()}

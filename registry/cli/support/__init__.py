@@ -1,1 +1,1 @@
-"""What commands share: options, session, output, progress and exit codes."""
+"""Support for commands: options, session, output, progress and exit codes."""

@@ -61,7 +61,7 @@ def resolve(
 
 
 def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path | None) -> tuple[str, str]:
-    """The registry's URL and where it comes from. Raises UsageError for a file that cannot be meant."""
+    """Return the registry's URL and where it comes from. Raises UsageError for a file that cannot be meant."""
     from registry.client.http import target
 
     try:

@@ -12,7 +12,7 @@ import click
 
 
 def load(directory: Path) -> dict[str, str]:
-    """Tokens by origin. Raises UsageError when others can read the file, or it is none of ours."""
+    """Return tokens by origin. Raises UsageError when others can read the file, or it is malformed."""
     from registry.client.http import credentials
 
     try:

@@ -21,7 +21,7 @@ _ID_PART = 8  # of an entry, as much as a column holds; --json has all of it
 
 
 def entry_row(entry: EntryView) -> list[object]:
-    """One line of history."""
+    """Return one line of history."""
     model, number = entry["model"] or "", entry["version"]
     subject = f"{model}:{number}" if number is not None else model
     actor, reason = entry["actor"], entry["reason"] or ""
@@ -30,14 +30,14 @@ def entry_row(entry: EntryView) -> list[object]:
 
 
 def refusal_row(refusal: RefusalView) -> list[object]:
-    """One line of what was refused."""
+    """Return one line of refusals."""
     actor = refusal["actor"]["name"] if refusal["actor"] else ""
     what = [Whole(refusal["code"]), Whole(refusal["action"]), actor, Whole(refusal["address"])]
     return [Moment(refusal["hour"]), *what, refusal["count"], Moment(refusal["last_at"])]
 
 
 def download_row(download: DownloadCountView) -> list[object]:
-    """One line of what was downloaded."""
+    """Return one line of downloads."""
     version = "others" if download["model"] is None else f"{download['model']}:{download['number']}"
     actor = download["actor"]["name"] if download["actor"] else ""
     what = [Whole(version), Whole(download["way"]), actor, Whole(download["address"])]
@@ -51,7 +51,7 @@ def change(entry: EntryView) -> str:
 
 
 def _credential(actor: EntryActor) -> str:
-    """The token's id, and who issued it where that is another account; an older server does not say."""
+    """Return the token's id, and its issuer where that is another account; an older server omits it."""
     token, issuer = actor.get("credential") or "", actor.get("issuer")
     return f"{token} by {issuer}" if issuer else token
 

@@ -19,12 +19,12 @@ Named = Mapping[str, Any]  # dataset_digest and dataset_name
 
 
 def without_dataset(metrics: Iterable[Metric]) -> list[tuple[str, float]]:
-    """The metrics that name no dataset."""
+    """Return the metrics that name no dataset."""
     return [(key, value) for key, value, dataset in metrics if dataset is None]
 
 
 def of(metrics: Iterable[Metric], datasets: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """One evaluation for each dataset that a metric names: one of *datasets*, a file here, or a digest.
+    """Return one evaluation for each dataset that a metric names: one of *datasets*, a file here, or a digest.
 
     Raises UsageError for any other, and for a metric that is given twice on one dataset.
     """
@@ -47,7 +47,7 @@ def of(metrics: Iterable[Metric], datasets: Sequence[Mapping[str, Any]]) -> list
 
 
 def measured_on(metrics: Sequence[Metric], data: str | None) -> Named:
-    """The one dataset of ``version measure``; empty without one. Raises UsageError for several."""
+    """Return the one dataset of ``version measure``; empty without one. Raises UsageError for several."""
     texts = list(dict.fromkeys(data if dataset is None else dataset for _, _, dataset in metrics))
     if len(texts) > 1:
         listed = ", ".join("no dataset" if text is None else repr(text) for text in texts)
@@ -57,7 +57,7 @@ def measured_on(metrics: Sequence[Metric], data: str | None) -> Named:
 
 
 def local(text: str) -> Named | None:
-    """The dataset that is here, a digest, or an address with a digest; None for neither."""
+    """Return the dataset that is here, a digest, or an address with a digest; None for neither."""
     from registry.client.files import scan
 
     if scan.exists(text) or "@" in text:
@@ -70,7 +70,7 @@ def local(text: str) -> Named | None:
 
 
 def values(version: VersionView) -> list[Value]:
-    """All metrics of a version, each with the datasets that it was measured on."""
+    """Return all metrics of a version, each with the datasets that it was measured on."""
     evaluated: list[EvaluationView] = version.get("evaluations") or []  # an earlier release does not send them
     named = {one["metric"] for one in evaluated}
     cells = [Value(key, value) for key, value in version["metrics"].items() if key not in named]
@@ -79,12 +79,12 @@ def values(version: VersionView) -> list[Value]:
 
 
 def label(named: Mapping[str, Any]) -> str | None:
-    """What people call a dataset: its name, or its digest where it has none."""
+    """Return the name of a dataset, or its digest where it has none."""
     name, digest = named.get("dataset_name"), named.get("dataset_digest")
     return name or (Digest(digest) if digest else None)
 
 
 def _registered(text: str, datasets: Sequence[Mapping[str, Any]]) -> Named | None:
-    """The dataset of --data that has this name, unless several files have it."""
+    """Return the dataset of --data that has this name, unless several files have it."""
     matching = [one for one in datasets if one["name"] == text]
     return {"dataset_digest": matching[0]["digests"][0], "dataset_name": text} if len(matching) == 1 else None

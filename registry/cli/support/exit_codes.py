@@ -1,4 +1,4 @@
-"""Exit codes: what a script can tell apart without reading the message."""
+"""Exit codes, so that a script need not parse messages."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ BY_STATUS: Mapping[int, Exit] = {
 
 
 def exit_code(code: str, status: int | None) -> Exit:
-    """The exit code of a failure: by its code, or by its HTTP status when the code is a newer server's."""
+    """Return the exit code of a failure: by its code, or by its HTTP status when the code is a newer server's."""
     return BY_CODE.get(code) or BY_STATUS.get(status or 0, Exit.ERROR)

@@ -16,9 +16,9 @@ from registry.telemetry.scrubbing import scrub
 
 
 def report(error: Exception, *, as_json: bool, debug: bool) -> int:
-    """Say on stderr what went wrong and return the exit code; with *debug* also where.
+    """Write the error to stderr and return the exit code; with *debug* also the traceback.
 
-    A traceback names files, lines and functions. The values of variables are not in it, nor are credentials.
+    A traceback names files, lines and functions. It contains neither values of variables nor credentials.
     """
     if debug:
         for line in scrub("".join(traceback.format_exception(error))).splitlines():
@@ -34,7 +34,7 @@ def report(error: Exception, *, as_json: bool, debug: bool) -> int:
 
 
 def interrupted(*, as_json: bool) -> int:
-    """Ctrl-C: say so and return its exit code."""
+    """Report Ctrl-C and return its exit code."""
     _print_error({"code": "interrupted", "detail": "Interrupted."}) if as_json else click.echo("Interrupted.", err=True)
     return Exit.INTERRUPTED
 
@@ -65,7 +65,7 @@ def _has_working_directory() -> bool:
 
 
 def _unexpected(error: Exception) -> dict[str, Any]:
-    """A defect of ours."""
+    """Return a defect of ours."""
     kind, text = type(error).__name__, scrub(str(error))
     return {
         "code": "internal",
@@ -79,12 +79,12 @@ def _explain(described: Mapping[str, Any]) -> None:
     click.echo(f"error: {clean(detail)}", err=True)
     for hint in _hints(described, detail):
         click.echo(f"  {clean(hint)}", err=True)
-    if described.get("request_id") and described["code"] != "not_found":  # whose detail says all that the log does
+    if described.get("request_id") and described["code"] != "not_found":  # its detail has all that the log has
         click.echo(f"  request {clean(described['request_id'])}", err=True)
 
 
 def _hints(described: Mapping[str, Any], detail: str) -> list[str]:
-    """What the extras add to a detail that does not say it already."""
+    """Return hints from the extras that the detail lacks."""
     hints = []
     allowed = described.get("allowed")
     if isinstance(allowed, list) and "llowed" not in detail:
@@ -113,7 +113,7 @@ def _fields(errors: Any, prefix: str) -> list[str]:
 
 
 def _usage(error: click.ClickException, *, as_json: bool) -> int:
-    """Say what is wrong with the command line. Click begins each of its choices with a tab."""
+    """Report a mistake in the command line. Click begins each of its choices with a tab."""
     if as_json:
         code = "usage" if isinstance(error, click.UsageError) else "error"
         _print_error({"code": code, "detail": error.format_message().replace("\n\t", " ")})

@@ -18,14 +18,14 @@ NO_VERSIONS, NO_MODELS = "no versions match", "no models match"
 
 
 def model_row(model: ModelView) -> list[object]:
-    """One line of a list of models."""
+    """Return one line of a list of models."""
     holders = [", ".join(map(str, model["stages"].get(stage, []))) for stage in ("production", "staging")]
     rules = [Whole(model["lifecycle"]), Whole(model["state"])]
     return [Whole(model["name"]), model["latest_version"], *map(Whole, holders), *rules]
 
 
 def version_row(version: VersionView) -> list[object]:
-    """One line of a list of versions."""
+    """Return one line of a list of versions."""
     return [
         Whole(f"{version['model']}:{version['number']}"),
         Whole(version["stage"]),
@@ -43,7 +43,7 @@ def _run_note(version: VersionView) -> str:
 
 
 def model(view: ModelView) -> None:
-    """A model, in full."""
+    """Print a model, in full."""
     output.line(view["name"] + (" (deleted)" if view["state"] == "deleted" else ""))
     output.pairs(
         [
@@ -61,7 +61,7 @@ def model(view: ModelView) -> None:
 
 
 def version(view: VersionView) -> None:
-    """A version, in full."""
+    """Print a version, in full."""
     state = "" if view["state"] == "ready" else f", {view['state']}"
     rolled_back = ", rolled back" if view["rolled_back"] else ""
     output.line(f"{view['model']}:{view['number']} ({view['stage']}{state}{rolled_back})")
@@ -86,15 +86,15 @@ def version(view: VersionView) -> None:
     )
 
 
-# Of a finished run there is nothing to say; an older registry says nothing of any.
+# A finished run needs no note; an older registry omits the state.
 _RUN_STATES = {
     "unfinished": "unfinished: what it logs later is added when it has ended",
-    "abandoned": "its end was not seen; the history says why",
+    "abandoned": "its end was not seen; the history has the reason",
 }
 
 
 def _purged(view: VersionView) -> str | None:
-    """When the bytes were given up; an older registry does not say."""
+    """Return when the bytes were purged; an older registry omits it."""
     purged = view.get("purged_at")
     return f"{when(purged)}, its bytes are gone" if purged else None
 
@@ -106,7 +106,7 @@ def _files(view: VersionView) -> str:
 
 
 def holder(view: HolderView) -> None:
-    """Who holds a stage, since when and by whom."""
+    """Print the holder of a stage, since when and by whom."""
     until = f" until {when(view['until'])}" if view["until"] else ""
     reason = f": {view['reason']}" if view["reason"] else ""
     output.line(f"{view['model']}#{view['stage']} is {view['model']}:{view['number']}")
@@ -115,13 +115,13 @@ def holder(view: HolderView) -> None:
 
 
 def alias_notes(view: AliasView) -> list[str]:
-    """What is special about an alias: that it is protected, or that its version is not ready."""
-    state = view.get("state", "ready")  # an older registry does not say
+    """Return notes on an alias: that it is protected, or that its version is not ready."""
+    state = view.get("state", "ready")  # an older registry omits it
     return ["protected"] * bool(view.get("protected")) + [state] * (state != "ready")
 
 
 def alias(view: AliasView) -> None:
-    """What an alias points at."""
+    """Print an alias and its version."""
     until = f" until {when(view['until'])}" if view["until"] else ""
     notes = f" ({', '.join(remarks)})" if (remarks := alias_notes(view)) else ""
     output.line(f"{view['model']}@{view['alias']} is {view['model']}:{view['number']}{notes}")

@@ -1,4 +1,4 @@
-"""What people read: sentences, labels with values, JSON. Nothing from the server reaches the terminal raw."""
+"""Output for people: sentences, labels with values, JSON. Text of the server is cleaned before a terminal gets it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def clean(text: object) -> str:
 
 
 def lines(text: str) -> str:
-    """The same of a text of several lines, which stay lines."""
+    """Return the same of a text of several lines, which stay lines."""
     return "\n".join(map(clean, text.split("\n")))
 
 
@@ -46,22 +46,22 @@ def pass_on(pieces: Iterable[bytes]) -> None:
 
 
 def line(text: object = "") -> None:
-    """One line on stdout."""
+    """Write one line to stdout."""
     click.echo(clean(text))
 
 
 def note(text: object) -> None:
-    """One line on stderr: for people only."""
+    """Write one line to stderr, for people only."""
     click.echo(clean(text), err=True)
 
 
 def document(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Write one JSON document to stdout."""
     click.echo(encoded(value, indent=2 if sys.stdout.isatty() else None))
 
 
 def pairs(items: Iterable[tuple[str, object]], *, indent: str = "  ") -> None:
-    """Labels with values, aligned; without the ones that have none."""
+    """Write labels with values, aligned; without the ones that have none."""
     terminal = sys.stdout.isatty()
     present = [(label, text) for label, value in items if (text := cells.text(value, terminal=terminal))]
     width = max((len(label) for label, _ in present), default=0)
@@ -93,7 +93,7 @@ def count(number: int, noun: str) -> str:
 
 
 def moved(move: MovedView) -> str:
-    """A move as one sentence: who had to leave, who entered, how and when."""
+    """Return a move as one sentence: who had to leave, who entered, how and when."""
     name = move["model"]
     if not move["changed"] and not move["dry_run"]:
         return f"{name}:{move['number']} is in {move['target']} already; nothing changed"

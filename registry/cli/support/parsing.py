@@ -1,4 +1,4 @@
-"""What arguments may look like: references, names, times, key=value pairs."""
+"""Parsing of arguments: references, names, times, key=value pairs."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ class CurrentParam(Param):
         except (TypeError, ValueError):
             if isinstance(value, str):
                 self.fail(f"{value!r} is neither a version's number nor 'none'", param, ctx)
-            return value  # the default, which says "not given"
+            return value  # the default, which means "not given"
 
 
 REFERENCE = ReferenceParam()
@@ -151,7 +151,7 @@ METRIC = MetricParam()
 
 
 def distinct(pairs: Iterable[tuple[str, Any]], option: str) -> dict[str, Any]:
-    """The pairs as a dict; raises UsageError for a key that is given twice."""
+    """Return the pairs as a dict; raises UsageError for a key that is given twice."""
     by_key: dict[str, Any] = {}
     for key, value in pairs:
         if key in by_key:

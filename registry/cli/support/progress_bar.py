@@ -23,7 +23,7 @@ EVERY = 10.0
 
 @contextmanager
 def progress(*, quiet: bool = False) -> Iterator[Report | None]:
-    """A callback that shows each step on stderr: as one bar on a terminal, else as lines unless *quiet*."""
+    """Provide a callback that shows each step on stderr: as one bar on a terminal, else as lines unless *quiet*."""
     if sys.stderr.isatty():
         with _bar() as report:
             yield report
@@ -59,7 +59,7 @@ def _bar() -> Iterator[Report]:
 
 @contextmanager
 def waiting(text: str, *, quiet: bool = False) -> Iterator[None]:
-    """Say once what is waited for; on a terminal while it lasts."""
+    """Show what the command waits for: once, on a terminal while it lasts."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.text import Text

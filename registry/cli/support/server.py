@@ -1,4 +1,4 @@
-"""What commands on the server's machine share. The server's packages are imported here, when used, and nowhere else."""
+"""Support for commands on the server's machine. The server's packages are imported only here, and only on use."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def installed() -> Iterator[None]:
 
 
 def load(**overrides: Any) -> Settings:
-    """The settings, from REGISTRY_* and *overrides*. Raises UsageError with every mistake."""
+    """Return the settings, from REGISTRY_* and *overrides*. Raises UsageError with every mistake."""
     with installed():
         from registry.config import Settings, SettingsError
     try:
@@ -62,9 +62,9 @@ def load(**overrides: Any) -> Settings:
 
 @contextmanager
 def application(*, unproved: bool = False, **overrides: Any) -> Iterator[Flask]:
-    """The service without its HTTP server, inside its application context; what it logs goes to stderr.
+    """Provide the service without its HTTP server, inside its application context; its log goes to stderr.
 
-    Refuses a registry that is not there, a schema that this release does not work with, and another secret key than
+    Refuses a missing registry, a schema that this release does not work with, and another secret key than
     the database's. With *unproved* schema and key are left to the caller.
     """
     with installed():
@@ -109,7 +109,7 @@ def refusals() -> Iterator[None]:
 
 
 def verify_audit(*, model: str | None = None, **overrides: Any) -> Iterator[ChainReport]:
-    """One report per chain of the audit log."""
+    """Yield one report per chain of the audit log."""
     with application(**overrides):
         from registry.services import audit
 
@@ -134,7 +134,7 @@ def checkpoint(**overrides: Any) -> None:
 
 
 def find_text(text: str, **overrides: Any) -> Iterator[FoundText]:
-    """Each place that holds a text."""
+    """Yield each place that holds a text."""
     with application(**overrides):
         from registry.services import audit
 
@@ -158,7 +158,7 @@ def erase_account(name: str, *, reason: str, **overrides: Any) -> str:
 
 
 def collect(*, dry_run: bool, unseen: Callable[[str], None], **overrides: Any) -> list[Waste]:
-    """What the collector found and deleted; *unseen* is called with why the store was not listed."""
+    """Return what the collector deleted; *unseen* is called with why the store was not listed."""
     with application(**overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services.maintenance import garbage_collection
@@ -192,7 +192,7 @@ def retry_job(job_id: str, **overrides: Any) -> JobRecord:
 
 
 def check_store(*, deep: bool, mark: bool, **overrides: Any) -> list[Finding]:
-    """What does not agree between database and store."""
+    """Return the differences between database and store."""
     with application(**overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services.maintenance import fsck
@@ -230,7 +230,7 @@ def replace_key(reason: str, **overrides: Any) -> str:
 
 
 def examine(**overrides: Any) -> Mapping[str, Check]:
-    """What is well and what is not, by what was looked at."""
+    """Return the results of all checks by name."""
     with application(unproved=True, **overrides) as app:
         from registry.http.context import EXTENSION
         from registry.services.monitoring import diagnosis

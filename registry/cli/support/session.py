@@ -61,7 +61,7 @@ class Session:
         return self._client
 
     def number(self, reference: Reference) -> int:
-        """The version that *reference* means. Raises UsageError for a bare model: changes must say which version."""
+        """Return the version of *reference*. Raises UsageError for a bare model: changes must name the version."""
         if reference.bare:
             name = reference.model
             raise click.UsageError(f"Say which version: {name}:1, {name}@alias or {name}#production.")
@@ -87,7 +87,7 @@ class Session:
         empty: str,
         limit: int = 0,
     ) -> None:
-        """Print at most *limit* items (0: all), or *empty* to stderr; says when there are more."""
+        """Print at most *limit* items (0: all), or *empty* to stderr; report when there are more."""
         iterator = iter(items)
         listed_items = list(islice(iterator, limit)) if limit else list(iterator)
         more = limit > 0 and next(iterator, None) is not None
@@ -119,7 +119,7 @@ _WARNINGS = _Warnings(logging.WARNING)
 
 
 def client(target: RegistryTarget, *, as_json: bool = False) -> RegistryClient:
-    """A client for *target*, whose warnings go to stderr, as does the news that it waits for the registry."""
+    """Return a client for *target*, whose warnings go to stderr, as does the news that it waits for the registry."""
     from registry.client import RegistryClient
     from registry.client.http import retry, token_expiry
 

@@ -12,7 +12,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 def read(text: str, *, now: datetime) -> str:
     """Read RFC 3339 with an offset, a date (its first moment in UTC) or an age such as ``2h`` or ``7d``.
 
-    Raises ValueError for anything else, also for a time of day without an offset: nobody knows whose it is.
+    Raises ValueError for anything else, also for a time of day without an offset, which is ambiguous.
     """
     return _moment(text.strip(), now).astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def detected(source: Path, *, enabled: bool) -> Detected:
-    """The run and the code around this process."""
+    """Return the run and the code around this process."""
     from registry.client.detect import Detected, around
 
     return around(source) if enabled else Detected()
@@ -27,9 +27,9 @@ def detected(source: Path, *, enabled: bool) -> Detected:
 def run(
     detected_run: Mapping[str, Any] | None, *, id: str | None, url: str | None, system: str | None, actor: str | None
 ) -> dict[str, Any] | None:
-    """The run: as detected, with what the options say in its place; None without an id.
+    """Return the run: as detected, with the options in place of detected values; None without an id.
 
-    What was detected is of another run when the options name another system.
+    The detected run is dropped when the options name another system.
     """
     if system and detected_run and system != detected_run["system"]:
         detected_run = None
@@ -38,16 +38,16 @@ def run(
     if "id" in merged:
         return merged
     if url or system or actor:
-        raise click.UsageError("--run-url, --run-system and --triggered-by describe a run: say which with --run-id.")
+        raise click.UsageError("--run-url, --run-system and --triggered-by describe a run: name it with --run-id.")
     return None
 
 
 def code(
     detected_code: Mapping[str, Any] | None, *, repo: str | None, commit: str | None, branch: str | None
 ) -> dict[str, Any] | None:
-    """The code: as detected, with what the options say in its place.
+    """Return the code: as detected, with the options in place of detected values.
 
-    What was detected of another repository or another commit is left out.
+    Values detected for another repository or another commit are left out.
     """
     from registry.client.detect import public_repository
 
@@ -61,7 +61,7 @@ def code(
     if branch:
         known["branch"] = branch
     if known and not known.get("repo"):
-        raise click.UsageError("--commit and --branch are of a repository: say which with --repo.")
+        raise click.UsageError("--commit and --branch are of a repository: name it with --repo.")
     return known or None
 
 
@@ -76,7 +76,7 @@ def environment(*, python: str | None, lock_file: Path | None, image_digest: str
 
 
 def dataset(text: str) -> Dataset:
-    """The dataset that a value of --data describes. Raises BadParameter."""
+    """Return the dataset that a value of --data describes. Raises BadParameter."""
     from registry.client import errors
     from registry.client.files import data
 
@@ -94,7 +94,9 @@ def file_digest(path: Path) -> str:
 
 
 def merged_metrics(path: Path | None, metrics: Mapping[str, float], *, has_run: bool) -> dict[str, float] | None:
-    """The numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a run."""
+    """Return the numbers of a file, and the options, which win. Raises BadParameter for NaN and infinities without a
+    run.
+    """
     from registry.client.files import value_files
 
     with _blaming_option("--metrics-file"):
@@ -110,7 +112,7 @@ def merged_metrics(path: Path | None, metrics: Mapping[str, float], *, has_run: 
 
 
 def merged_params(path: Path | None, params: Mapping[str, str]) -> dict[str, str] | None:
-    """The values of a file as text, and the options, which win."""
+    """Return the values of a file as text, and the options, which win."""
     from registry.client import values
     from registry.client.files import value_files
 
@@ -120,7 +122,7 @@ def merged_params(path: Path | None, params: Mapping[str, str]) -> dict[str, str
 
 
 def signature(path: Path | None) -> dict[str, Any] | None:
-    """An object that says what goes into the model and what comes out."""
+    """Return the signature of the model: its inputs and outputs."""
     from registry.client.files import value_files
 
     with _blaming_option("--signature"):
@@ -139,5 +141,5 @@ def _blaming_option(option: str) -> Iterator[None]:
 
 
 def some(values: Sequence[Any]) -> list[Any] | None:
-    """The values, or None for none of them."""
+    """Return the values, or None for none of them."""
     return list(values) or None

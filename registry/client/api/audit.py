@@ -65,7 +65,7 @@ class Audit:
         since: When | None = None,
         until: When | None = None,
     ) -> Iterator[DownloadCountView]:
-        """Yield requests for the bytes of versions, counted by the hour, the latest first."""
+        """Yield downloads of versions, counted by the hour, the latest first."""
         query = {"actor": actor, "address": address, "model": model, "since": since, "until": until}
         return self._transport.pages(DownloadCountView, "/downloads", query=query)
 

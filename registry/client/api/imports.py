@@ -34,7 +34,7 @@ class Imports:
             if progress:
                 progress("import", view["bytes"], 0)
             if view["state"] in {"failed", "parked"}:
-                reason = view["reason"] or "it does not say why."
+                reason = view["reason"] or "it gives no reason."
                 raise errors.ImportFailed(f"{view['source']}: {reason}", extras={"import": view})
             if view["state"] == "done":
                 return view

@@ -31,7 +31,7 @@ class Models:
         claimed: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> ModelView:
-        """Create a model; raises AlreadyExists. *claimed* is what another registry said of it, where it is moved."""
+        """Create a model; raises AlreadyExists. *claimed* has the facts of another registry, for imports."""
         body = given(name=name, description=description, tags=labels(tags), lifecycle=lifecycle, claimed=claimed)
         return self._transport.one(ModelView, "POST", "/models", body=body, key=idempotency_key)
 

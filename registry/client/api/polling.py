@@ -32,7 +32,7 @@ def verified(transport: Transport, version: VersionView) -> VersionView:
         if version["state"] == "pending":
             time.sleep(next(seconds))
     if version["state"] == "failed":
-        reason = version["state_reason"] or "it does not say why."
+        reason = version["state_reason"] or "it gives no reason."
         raise errors.IntegrityError(
             f"{version['model']}:{version['number']} failed verification: {reason}", extras={"version": version}
         )

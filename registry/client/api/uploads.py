@@ -16,7 +16,7 @@ class Uploads:
         self._transport = transport
 
     def begin(self, *, sha256: str, size: int) -> UploadView:
-        """Announce bytes; an answer in state ``verified`` says that the registry has them already."""
+        """Announce bytes; an answer in state ``verified`` means that the registry has them already."""
         return self._transport.one(UploadView, "POST", "/uploads", body={"sha256": sha256, "size": size})
 
     def begin_many(self, announced: Iterable[Mapping[str, Any]]) -> list[UploadView]:

@@ -1,4 +1,4 @@
-"""The run and the code that a registration comes from, as far as CI systems, orchestrators and git say."""
+"""Detection of the run and the code of a registration, from CI systems, orchestrators and git."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Detected", "around", "public_repository"]
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """``run`` and ``code`` as the API takes them, None where nothing is known; ``problem`` says why no commit is."""
+    """``run`` and ``code`` as the API takes them, None where unknown; ``problem`` is why there is no commit."""
 
     run: Run | None = None
     code: Code | None = None
@@ -31,7 +31,7 @@ class Detected:
 def around(source: Path, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Detected:
     """Return what is known about this process and the files at *source*.
 
-    The variables of a CI system come first; git is asked where they name no commit. Runs git, at most 10 seconds for
+    The variables of a CI system come first; git is run where they name no commit. Runs git for at most 10 seconds for
     each of its commands.
     """
     job = ci.job(os.environ if environ is None else environ)

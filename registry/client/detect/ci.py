@@ -1,4 +1,4 @@
-"""The run around this process and the code that it runs, from the variables that CI systems and orchestrators set.
+"""The run and the code of this process, from the variables that CI systems and orchestrators set.
 
 A run is what a system executes again as a whole (a pipeline, not a job), so that a job that is retried is still the
 same run. Pull requests are built from a merge that exists only inside CI: the commit is the head of the branch.
@@ -29,9 +29,10 @@ _HASH = re.compile(r"[0-9a-f]{7,64}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a system's variables say. ``run`` is what the system executes, ``actor`` the login or name that started it.
+    """The values of a system's variables. ``run`` is what the system executes, ``actor`` the login or name that started
+    it.
 
-    An empty text or None stands for what is not known.
+    An empty text or None means unknown.
     """
 
     system: str
@@ -43,7 +44,7 @@ class Job:
     branch: str | None = None
 
     def described(self) -> Run | None:
-        """The run as the API takes it."""
+        """Return the run as the API takes it."""
         if not self.run:
             return None
         run: Run = {"system": self.system, "id": _fitting(self.run)}
@@ -54,7 +55,7 @@ class Job:
         return run
 
     def code(self) -> Code | None:
-        """The code as the API takes it; None without a repository."""
+        """Return the code as the API takes it; None without a repository."""
         address = public_repository(self.repo) if self.repo else ""
         if not 0 < len(address) <= lineage_limits.REPO_LENGTH:
             return None
@@ -67,7 +68,7 @@ class Job:
 
 
 def job(environ: Environ) -> Job | None:
-    """The job around this process; None outside of the systems in SYSTEMS."""
+    """Return the job around this process; None outside of the systems in SYSTEMS."""
     return next((read(environ) for present, read in SYSTEMS if present(environ)), None)
 
 
@@ -255,7 +256,7 @@ def _argo(environ: Environ) -> Job:
 
 
 def _says(name: str, *values: str) -> Callable[[Environ], bool]:
-    """Whether a variable is set, or to one of *values*."""
+    """Return whether a variable is set, or to one of *values*."""
     return lambda environ: environ.get(name) in values if values else bool(environ.get(name))
 
 
@@ -281,14 +282,14 @@ def _commit_hash(text: str | None) -> str | None:
 
 
 def _branch(ref: str | None) -> str | None:
-    """The branch of a git reference; None for a tag or a merge of a pull request."""
+    """Return the branch of a git reference; None for a tag or a merge of a pull request."""
     if not ref or not ref.startswith("refs/"):
         return ref
     return ref.removeprefix("refs/heads/") if ref.startswith("refs/heads/") else None
 
 
 def _fitting(run: str) -> str:
-    """An id that the API takes: one that is too long is cut, and its digest keeps it apart from others."""
+    """Return an id that the API takes: one that is too long is cut, and its digest keeps it apart from others."""
     if len(run) <= lineage_limits.ID_LENGTH:
         return run
     digest = hashlib.sha256(run.encode("utf-8", "surrogateescape")).hexdigest()
@@ -296,7 +297,7 @@ def _fitting(run: str) -> str:
 
 
 def _pull_request_head(environ: Environ) -> str | None:
-    """The head commit of a GitHub pull request; GITHUB_SHA is a merge that cannot be checked out later."""
+    """Return the head commit of a GitHub pull request; GITHUB_SHA is a merge that cannot be checked out later."""
     if not environ.get("GITHUB_EVENT_NAME", "").startswith("pull_request"):
         return None
     try:

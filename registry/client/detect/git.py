@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from registry.client.types import Code
 
 SECONDS = 10
-SAY_IT = "say it with --repo and --commit (code= in Python)"
+SAY_IT = "give it with --repo and --commit (code= in Python)"
 # The sentence of git 2.35.2, and that of later releases.
 _FOREIGN = re.compile(r"(?:dubious ownership in repository at|unsafe repository \()\s?'(.+?)'", re.DOTALL)
 _OUTSIDE = "not a git repository"
@@ -72,7 +72,7 @@ def _unread(start: Path, error: str) -> str:
 
 
 def _repository(start: Path, top: Path) -> str:
-    """The remote ``origin``, or any; without one the directory's name, never its path on this machine."""
+    """Return the remote ``origin``, or any; without one the directory's name, never its path on this machine."""
     remote = _git(start, "remote", "get-url", "origin").text
     if not remote and (names := _git(start, "remote").text):
         remote = _git(start, "remote", "get-url", names.splitlines()[0]).text

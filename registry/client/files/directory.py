@@ -1,7 +1,7 @@
-"""A directory to write into that cannot be left: no ``..``, no absolute path, no symbolic link on the way.
+"""Writing below a directory without leaving it: no ``..``, no absolute path, no symbolic link on the way.
 
-Every step is taken from an open directory handle and refuses links, so that nobody who can write there
-can lead a file elsewhere between the check and the write.
+Every step is taken from an open directory handle and refuses links, so that another user who can write there
+cannot redirect a file between the check and the write.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ class Directory:
             return os.fdopen(os.open(name, os.O_RDONLY | _FOLLOW_NOTHING, dir_fd=handle), "rb")
 
     def partial(self, path: str, *, sha256: str, size: int, step: int) -> Partial:
-        """What an earlier run left of the file at *path*, which is fetched in ranges of *step* bytes; else nothing.
+        """Return what an earlier run left of the file at *path*, which is fetched in ranges of *step* bytes; else an
+        empty one.
 
         Raises UnsafePath.
         """
@@ -67,7 +68,7 @@ class Directory:
             return Partial(handle, name, sha256=sha256, size=size, step=step)
 
     def regular(self, path: str) -> bool:
-        """Whether a regular file, no link, is at *path*, without a link on the way."""
+        """Return whether a regular file, no link, is at *path*, without a link on the way."""
         *parents, name = path.split("/")
         try:
             with self._open(parents, path, make=False) as handle:

@@ -1,8 +1,8 @@
-"""An unfinished file, and beside it the list of its ranges that are there: what a later run goes on from.
+"""An unfinished download, with a list of its finished ranges, from which a later run continues.
 
 Both lie in the directory where the file will be, under names made from its path, digest and size. The list is appended
-to after each range, one short line a range, so that being killed at any moment costs the ranges under way. Nothing in
-them is trusted: whoever resumes hashes all of it again.
+to after each range, one short line a range, so that a kill at any moment costs the ranges under way. Nothing in
+them is trusted: a run that resumes hashes all of it again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVA
 
 
 def partial_name(path: str, *, sha256: str, size: int, step: int) -> str:
-    """What the unfinished file is called, beside the place of the finished one."""
+    """Return the name of the unfinished file, in the directory of the finished one."""
     name = path.rpartition("/")[2]
     return UNFINISHED_PREFIX + hashlib.sha256(f"{name}\n{sha256}\n{size}\n{step}".encode()).hexdigest()[:32]
 
@@ -35,7 +35,7 @@ def partial_name(path: str, *, sha256: str, size: int, step: int) -> str:
 class Partial:
     """The unfinished file *name* in the open directory *handle*; ``finished`` are the ranges that an earlier run left.
 
-    While it is open it is nobody else's: another process that fetches the same file gets one that is its own.
+    It is locked while it is open: another process that fetches the same file gets another unfinished file.
     """
 
     def __init__(self, handle: int, name: str, *, sha256: str, size: int, step: int) -> None:
@@ -138,7 +138,7 @@ def _open_existing(name: str, handle: int) -> FileIO | None:
 
 
 def _is_ours(status: os.stat_result, handle: int) -> bool:
-    """Whether a file has the owner that files of this process get in the directory.
+    """Return whether a file has the owner that files of this process get in the directory.
 
     Azure Files, CIFS, gcsfuse and NFS with root_squash show one owner for all files, who is not this process.
     """
@@ -194,7 +194,7 @@ def _lock_file(file: FileIO) -> bool:
 
 
 def _read_numbers(file: FileIO, head: bytes) -> set[int]:
-    """The numbers after *head*, one whole line each; nothing when it is another file's list, or no list.
+    """Return the numbers after *head*, one whole line each; nothing when it is another file's list, or no list.
 
     The next line goes after the last whole one.
     """

@@ -29,7 +29,7 @@ _MD5 = re.compile(r"[0-9a-f]{32}(?:\.dir)?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Pointer:
-    """What a pointer says of the data: the digest, for git-lfs the size, for DVC the path and where it came from."""
+    """The contents of a pointer: the digest, for git-lfs the size, for DVC the path and the remote."""
 
     digest: str
     size: int | None = None
@@ -104,7 +104,7 @@ def _dangling(files: Sequence[Found]) -> Iterator[tuple[str, str]]:
     for file in files:
         try:
             pointer = of(file)
-        except UnfitSource:  # a .dvc file without one MD5 says as little about where its data is
+        except UnfitSource:  # a .dvc file without one MD5 does not identify its data either
             yield file.path, "DVC"
             continue
         if pointer is None:
@@ -116,7 +116,7 @@ def _dangling(files: Sequence[Found]) -> Iterator[tuple[str, str]]:
 
 
 def _imported_from(document: Mapping[str, Any]) -> str | None:
-    """The address that ``dvc import-url`` read the data from."""
+    """Return the address that ``dvc import-url`` read the data from."""
     deps = document.get("deps")
     if not isinstance(deps, list) or len(deps) != 1 or not isinstance(deps[0], dict):
         return None

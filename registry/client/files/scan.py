@@ -40,7 +40,7 @@ NOWHERE: Stamp = (0, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One entry of a directory; ``problem`` says why it cannot belong to a version."""
+    """One entry of a directory; ``problem`` is why it cannot belong to a version."""
 
     path: str
     location: Path
@@ -83,9 +83,9 @@ class Noticed:
 
 
 def exists(path: str | Path) -> bool:
-    """Return whether something is at *path*, or may be: opening it then says that it is not permitted.
+    """Return whether *path* exists, or may exist: opening it then fails for lack of permission.
 
-    A text that is too long for a path, such as an address, is none.
+    A text that is too long for a path, such as a URL, does not.
     """
     try:
         return Path(path).exists()
@@ -98,7 +98,7 @@ def exists(path: str | Path) -> bool:
 def scan(
     source: Path, selection: Selection = EVERYTHING, *, follow_links: bool = False, noticed: Noticed | None = None
 ) -> list[Found]:
-    """The files to register: those below a directory that are selected, in the order of their paths, or one file.
+    """Return the files to register: the selected ones below a directory, in the order of their paths, or one file.
 
     With *follow_links* also those that symbolic links out of the directory lead to. What the version will not hold is
     *noticed*. Raises UnfitSource when there is no file, or one that the registry would refuse.
@@ -131,10 +131,10 @@ def walk(
     noticed: Noticed | None = None,
     most: int | None = None,
 ) -> Iterator[Found]:
-    """Everything below *directory* but the directories themselves, sorted, unfit entries with their problem.
+    """Yield everything below *directory* but the directories themselves, sorted, unfit entries with their problem.
 
-    Without what *keep* drops; it is asked about ``directory/`` before what is in it. Ends after *most* entries: a link
-    that is followed may lead to a whole disk.
+    *keep* decides about ``directory/`` before its contents. Ends after *most* entries: a link that is followed may lead
+    to a whole disk.
     """
     root = directory.resolve()
     files = islice(_scan_directory(_Walk(root, keep, follow_links, noticed or Noticed()), root, "", (root,)), most)
@@ -165,7 +165,7 @@ def hashed(
 ) -> list[Hashed]:
     """Hash the files, in parallel; the order is kept. With *parts*, also the parts of those that will go in parts.
 
-    Raises SourceChanged for one written to meanwhile.
+    Raises SourceChanged for a file that is written to at the same time.
     """
     meter = Meter(step, sum(file.size for file in files), progress)
 
@@ -176,7 +176,7 @@ def hashed(
 
 
 def digest(location: Path) -> str:
-    """The SHA-256 of one file, as hex."""
+    """Return the SHA-256 of one file, as hex."""
     return _hash_file(single(location), Meter("hash", 0, None)).sha256
 
 
@@ -197,7 +197,7 @@ def opened(file: Found | Hashed) -> FileIO:
 
 
 def unchanged(file: Found | Hashed, stream: FileIO) -> None:
-    """Raises SourceChanged when the open file was written to since it was found."""
+    """Raise SourceChanged when the open file was written to since it was found."""
     if _stamp(os.fstat(stream.fileno())) != file.stamp:
         raise SourceChanged(f"{file.path} changed while it was being read. Run this again when nothing writes to it.")
 
@@ -284,7 +284,7 @@ def _hash_file(file: Found, meter: Meter, *, parts: bool = False) -> Hashed:
 
 
 def _hash_parts(chunks: Iterator[memoryview], whole: hashlib._Hash, beside: Executor) -> tuple[str, ...]:
-    """Hash the chunks as a whole here and as parts *beside*; the digests of the parts."""
+    """Hash the chunks as a whole here and as parts in *beside*; return the digests of the parts."""
     digests, part, filled = [], hashlib.sha256(), 0
     for chunk in chunks:
         other = beside.submit(part.update, chunk)
@@ -298,9 +298,9 @@ def _hash_parts(chunks: Iterator[memoryview], whole: hashlib._Hash, beside: Exec
 
 
 def _read_chunks(file: Found, stream: FileIO, meter: Meter) -> Iterator[memoryview]:
-    """The file's bytes, in a buffer that the next chunk overwrites; never past its size: a log that grows has no end.
+    """Yield the file's bytes up to its size, in a buffer that the next chunk overwrites.
 
-    The kernel is told to read ahead, so that the disk works while the bytes are hashed.
+    The kernel is advised to read ahead, so that the disk works while the bytes are hashed.
     """
     buffer, left = memoryview(bytearray(min(CHUNK, file.size))), file.size
     while left:

@@ -1,8 +1,8 @@
-"""Which files of a directory are registered: include and exclude patterns, and ``.registryignore``.
+"""Selection of a directory's files: include and exclude patterns, and ``.registryignore``.
 
 All of them are patterns as in ``.gitignore``: ``*.tmp`` anywhere, ``/build`` at the root only, ``logs/`` for
-directories, ``!keep.tmp`` for exceptions; the last match wins, and what is in an ignored directory cannot be brought
-back.
+directories, ``!keep.tmp`` for exceptions; the last match wins, and files in an ignored directory cannot be included
+again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Selection:
     default: tuple[str, ...] = ()
 
     def rules(self, ignore_file: bytes = b"", *, dropped_by_default: list[str] | None = None) -> Keep:
-        """What to keep, given the content of the ignore file. Raises UnfitSource for a pattern that is none.
+        """Return which paths to keep, given the content of the ignore file. Raises UnfitSource for an invalid pattern.
 
         Paths that a default pattern drops are appended to *dropped_by_default*.
         """

@@ -13,7 +13,7 @@ from registry.client.types import FileView, VersionView
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What differs, by path; ``changed`` says how."""
+    """The differences, by path; ``changed`` has the kind of each."""
 
     version: VersionView
     files: int
@@ -59,7 +59,7 @@ def compare(
 
 
 def _obvious(file: scan.Found, expected: FileView) -> str | None:
-    """A difference that needs no hashing."""
+    """Return a difference that needs no hashing."""
     if file.problem:
         return file.problem
     if file.size != expected["size"]:

@@ -42,18 +42,19 @@ def environment_token(environ: Mapping[str, str]) -> str | None:
 
 
 def insecure(environ: Mapping[str, str]) -> bool:
-    """Whether the environment lets a token travel over plain http."""
+    """Return whether the environment lets a token travel over plain http."""
     return flag(environ, "REGISTRY_INSECURE")
 
 
 def flag(environ: Mapping[str, str], name: str) -> bool:
-    """Whether the variable *name* is set to 1, true, yes or on."""
+    """Return whether the variable *name* is set to 1, true, yes or on."""
     return environ.get(name, "").lower() in _TRUE
 
 
 def saved(directory: Path | None) -> dict[str, str]:
-    """Tokens by origin, none without a *directory*. Raises ValueError when others can read the file, or it is none of
-    ours."""
+    """Return tokens by origin, none without a *directory*. Raises ValueError when others can read the file, or it is
+    malformed.
+    """
     if directory is None:
         return {}
     path = directory / FILE

@@ -25,8 +25,8 @@ _UNANSWERED = "The proxy there gets no answer from the registry: is it running, 
 _API = "The registry's API is at /api/v1 below its address: look at the address and its path, and at the proxy there"
 
 LOGIN, PROXY_LOGIN, BODY = (
-    "A gateway in front of it asks for another login: let requests with a token pass",
-    "The HTTP proxy of this machine asks for a login: HTTPS_PROXY or HTTP_PROXY with http://USER:PASSWORD@HOST:PORT",
+    "A gateway in front of it requires another login: let requests with a token pass",
+    "The HTTP proxy of this machine requires a login: HTTPS_PROXY or HTTP_PROXY with http://USER:PASSWORD@HOST:PORT",
     "Raise the largest body that the proxy before it takes",
 )
 _ADVICE: Mapping[int, str] = {
@@ -119,7 +119,7 @@ def moved(response: requests.Response) -> tuple[str, str] | None:
     except ValueError:
         return "an address that is none", _ADDRESS
     if there == where:
-        return there, "Something before it may ask for a login: let requests with a token pass."
+        return there, "A gateway in front of it may require a login: let requests with a token pass."
     if urlsplit(there).hostname == urlsplit(where).hostname:
         return there, f"Is its address {there}?"
     return (

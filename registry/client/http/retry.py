@@ -36,7 +36,7 @@ from registry.client.errors import RegistryError, Transience, Transient
 
 VARIABLE = "REGISTRY_RETRY_SECONDS"
 IN_CI, ELSEWHERE = 60.0, 10.0
-LONGEST_PAUSE = 30.0  # that a server may ask for
+LONGEST_PAUSE = 30.0  # the longest Retry-After that is followed
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.3, 15.0
 
 # What a restart looks like: the server itself answers 503 until it is ready, a proxy in front of it 502.
@@ -72,7 +72,7 @@ def kind_of(status: int, *, from_store: bool = False) -> Transience | None:
 
 
 def mark(error: RegistryError, response: requests.Response, kind: Transience | None) -> None:
-    """Mark the error for a refusal that passes as *kind*, unless its headers say that repeating does not help."""
+    """Mark the error for a refusal that passes as *kind*, unless its headers exclude a retry."""
     status, retry_after = response.status_code, _retry_after(response)
     is_final = response.headers.get("X-Should-Retry") == "false"
     if kind is not None and not is_final and not (status == 429 and (retry_after or 0) > LONGEST_PAUSE):
@@ -81,7 +81,7 @@ def mark(error: RegistryError, response: requests.Response, kind: Transience | N
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often the failures of one request are repeated; see the module. By default never, but for an expired URL."""
+    """Limits on retries of one request; see the module. By default none, but for an expired URL."""
 
     retries: int = 0
     outage_retries: int = 0
@@ -149,7 +149,7 @@ class Attempts:
         return None if left <= 0 else min(self._backoff(failure), left)  # the last attempt is at the end of the wait
 
     def _backoff(self, failure: Transient) -> float:
-        """Return twice as long a pause after each failure, with jitter, or what the server asks for."""
+        """Return the pause: doubled after each failure, with jitter, or the server's Retry-After."""
         if self.failures == 1 and not failure.is_answer:
             return 0
         longest = min(FIRST_BACKOFF * 2.0 ** min(self.failures - 1, 8), LONGEST_BACKOFF)

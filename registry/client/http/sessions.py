@@ -74,14 +74,14 @@ class _Session(requests.Session):
         self._merged: dict[Any, Any] = {}
 
     def merge_environment_settings(self, url: Any, *settings: Any) -> Any:
-        """Ask the environment about proxies once for each place, not for each of 10,000 files."""
+        """Read the environment's proxies once for each host, not for each of 10,000 files."""
         key = (urls.origin(url), *map(repr, settings))
         if key not in self._merged:
             self._merged[key] = super().merge_environment_settings(url, *settings)
         return dict(self._merged[key])
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
-        """Carry nothing over a redirect, and don't ask netrc for the new host."""
+        """Drop the credentials at a redirect, and do not read netrc for the new host."""
         prepared_request.headers.pop("Authorization", None)
 
 

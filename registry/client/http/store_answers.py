@@ -1,7 +1,7 @@
-"""What answered in place of the store, or the store itself: whether an answer is about the bytes, and what to look at.
+"""Answers to requests for bytes, of the store or of a server in between: whether they concern the bytes.
 
-A signed URL leads to the store, or to whatever stands before it: a proxy that limits bodies, another server at a wrong
-path, a captive portal. Only the store's own words say that bytes are wrong or gone.
+A signed URL leads to the store, or to a server in front of it: a proxy that limits bodies, another server at a wrong
+path, a captive portal. Only the store's own answers count as a statement about the bytes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PORTAL = "It may be a login page or a captive portal: open the address in a bro
 
 
 def refused(response: requests.Response) -> errors.RegistryError:
-    """Return the error for bytes that were not taken: UploadRefused when the store says that they are wrong."""
+    """Return the error for refused bytes: UploadRefused when the store reports that they are wrong."""
     text = foreign_answers.text(response)
     if _error_code(text) in _WRONG or foreign_answers.own_problem(response, text):
         return errors.UploadRefused(
@@ -42,7 +42,7 @@ def refused(response: requests.Response) -> errors.RegistryError:
 
 
 def lacking(response: requests.Response) -> errors.RegistryError:
-    """Return the error for bytes that are not sent: IntegrityError when the store says that they are gone."""
+    """Return the error for bytes that were not sent: IntegrityError when the store reports that they are gone."""
     text = foreign_answers.text(response)
     if _error_code(text) in _GONE or (
         response.status_code in {404, 416} and foreign_answers.own_problem(response, text)

@@ -1,4 +1,4 @@
-"""Which registry, and with which token: argument, then environment, then user file, then project file, then default.
+"""Resolution of the registry and its token: argument, then environment, user file, project file, default.
 
 A token never follows a URL that it was not given for. Saved tokens are kept by origin; a token from an argument or the
 environment is not sent to a URL that a project file names, because the author of that file would receive it.
@@ -24,9 +24,9 @@ _USER_SETTINGS = frozenset({"url", "ca_file"})
 
 @dataclass(frozen=True, slots=True)
 class RegistryTarget:
-    """A registry and what to show it.
+    """A registry and the token for it.
 
-    ``source`` says where the URL comes from, ``saved`` that a login saved the token. ``ca_file`` is trusted in
+    ``source`` is where the URL comes from, ``saved`` is set when a login saved the token. ``ca_file`` is trusted in
     place of REGISTRY_CA_FILE.
     """
 
@@ -77,7 +77,7 @@ def ca_file_of(environ: Mapping[str, str], home: Path | None) -> str | None:
 
 
 def locate(*, url: str | None, environ: Mapping[str, str], cwd: Path, home: Path | None) -> tuple[str, str]:
-    """The registry's URL and where it comes from. Raises ValueError for a file that cannot be meant."""
+    """Return the registry's URL and where it comes from. Raises ValueError for a file that cannot be meant."""
     if url:
         return url, "--url"
     if environ.get("REGISTRY_URL"):

@@ -12,7 +12,7 @@ log = logging.getLogger("registry.client.expiry")
 
 
 class Expiry:
-    """What responses said of the end of the token; the first warning is logged. Threads may share it."""
+    """The end of the token, from responses; the first warning is logged. Threads may share it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -106,7 +106,7 @@ class Transport:
         most: int | None = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[View]:
-        """Every item of a list, fetched page by page as they are consumed; with *body* by POST.
+        """Yield every item of a list, fetched page by page as they are consumed; with *body* by POST.
 
         *on_warning* is called with each of the answer's warnings before its items.
 
@@ -183,7 +183,7 @@ class Transport:
             self._announce(f"{urls.origin(self.url)} {trouble}. Trying again for up to {limit}.")
 
     def location(self, path: str) -> str:
-        """Where the registry's redirect for *path* points: the signed URL of a file's bytes."""
+        """Return where the registry's redirect for *path* points: the signed URL of a file's bytes."""
         with self.send("GET", path, stream=True) as response:
             if not response.is_redirect:
                 _receive(response)
@@ -258,7 +258,7 @@ def _receive(response: requests.Response) -> None:
 
 
 def read(shape: type[View], response: requests.Response) -> View:
-    """The JSON object of a response, as *shape*; raises UnexpectedReply when there is none."""
+    """Return the JSON object of a response, as *shape*; raises UnexpectedReply when there is none."""
     value = foreign_answers.document(response)
     expected: frozenset[str] = getattr(shape, "__required_keys__", frozenset())
     if value is None or (expected and expected.isdisjoint(value)):
@@ -267,7 +267,7 @@ def read(shape: type[View], response: requests.Response) -> View:
 
 
 def path(*parts: str | int) -> str:
-    """A URL path of *parts*, each quoted whole.
+    """Return a URL path of *parts*, each quoted whole.
 
     Raises ValueError for a part that HTTP libraries would resolve away (``..``) rather than send.
     """

@@ -1,4 +1,4 @@
-"""Which server a URL means: scheme, host and port, in one spelling. Tokens are bound to it."""
+"""Origins of URLs: scheme, host and port, in one spelling. Tokens are bound to an origin."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def origin(url: str) -> str:
 
 
 def loopback(url: str) -> bool:
-    """Whether *url* stays on this machine."""
+    """Return whether *url* stays on this machine."""
     host = _split(url).hostname or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -41,7 +41,7 @@ def loopback(url: str) -> bool:
 
 
 def confidential(url: str) -> bool:
-    """Whether nobody between here and there can read along."""
+    """Return whether a request to the URL cannot be read on the way."""
     return _split(url).scheme == "https" or loopback(url)
 
 

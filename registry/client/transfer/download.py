@@ -47,7 +47,7 @@ class Pulled:
 def manifest(
     versions: Versions, version: VersionView, *, signed: bool = False, allow_unsafe_paths: bool = False
 ) -> list[FileView]:
-    """A version's files, with their URLs if *signed*.
+    """Return a version's files, with their URLs if *signed*.
 
     Raises UnsafePath for a path that could harm this machine, with *allow_unsafe_paths* only for one that leaves a
     directory or clashes with another; IntegrityError when the list is not the one that the version's digest names.
@@ -125,7 +125,7 @@ def pull(  # noqa: PLR0913 -- options of one command, all of them named
 
 
 def _chosen(files: Sequence[FileView], only: Sequence[str], exclude: Sequence[str]) -> Sequence[FileView]:
-    """The files that *only* names, all by default, without those that an *exclude* pattern drops.
+    """Return the files that *only* names, all by default, without those that an *exclude* pattern drops.
 
     Raises NotFound when an entry of *only* matches none, or when none is left.
     """
@@ -138,7 +138,9 @@ def _chosen(files: Sequence[FileView], only: Sequence[str], exclude: Sequence[st
 
 
 def _matching(files: Sequence[FileView], entry: str) -> list[FileView]:
-    """The file with the path *entry*, or the files below it; else those that it matches as a pattern of .gitignore."""
+    """Return the file with the path *entry*, or the files below it; else those that match it as a ``.gitignore``
+    pattern.
+    """
     folder = entry.rstrip("/") + "/"
     matching = [file for file in files if file["path"] == entry or file["path"].startswith(folder)]
     if not matching:
@@ -183,7 +185,7 @@ def _fetch_task(fetching: Fetching, file: FileView, open_files: ExitStack) -> wo
 
 
 def _partials(file: FileView) -> tuple[str, str]:
-    """The paths of what an interrupted download leaves of a large file."""
+    """Return the paths of what an interrupted download leaves of a large file."""
     folder, slash, _ = file["path"].rpartition("/")
     name = folder + slash + partial_name(file["path"], sha256=file["sha256"], size=file["size"], step=STEP)
     return name, name + paths.UNFINISHED_RANGES
@@ -218,7 +220,7 @@ def _harmful(names: Sequence[str]) -> str | None:
 
 
 def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, progress: Progress | None) -> set[str]:
-    """The paths whose registered bytes are in the directory already."""
+    """Return the paths whose registered bytes are in the directory already."""
     expected = {file["path"]: file for file in files}
     candidates = [
         present
@@ -233,7 +235,7 @@ def _present(directory: Directory, files: Sequence[FileView], *, jobs: int, prog
 
 
 def _strange(target: Path, present: Collection[str]) -> str | None:
-    """The first file or link in the directory that is not one of *present*."""
+    """Return the first file or link in the directory that is not one of *present*."""
     unexpected = (
         path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_symlink() or not path.is_dir()
     )

@@ -63,7 +63,7 @@ class Fetching:
             raise
 
     def opened(self, file: FileView, headers: Mapping[str, str] | None = None) -> requests.Response:
-        """The store's answer, which has the bytes. Raises Unavailable, or IntegrityError when they are gone."""
+        """Return the store's answer, which has the bytes. Raises Unavailable, or IntegrityError when they are gone."""
         url = file.get("url") or self._versions.file_url(self._version["model"], self._version["number"], file["path"])
         file["url"] = url
         response = self._transport.fetch(url, headers)
@@ -75,8 +75,10 @@ class Fetching:
         return response
 
     def chunks(self, response: requests.Response, most: int) -> Iterator[bytes]:
-        """What arrives, counted, until it is more than *most* bytes. Raises Unavailable when the connection breaks,
-        and then nothing is counted."""
+        """Yield the bytes that arrive, counted, up to *most* bytes.
+
+        Raises Unavailable when the connection breaks; then nothing is counted.
+        """
         received = 0
         try:
             for chunk in response.iter_content(CHUNK):
@@ -105,14 +107,14 @@ class Fetching:
 
 
 def require_size(file: FileView, received: int) -> None:
-    """Raises IntegrityError when more or fewer bytes came than were registered."""
+    """Raise IntegrityError when more or fewer bytes came than were registered."""
     if received != file["size"]:
         came = "more" if received > file["size"] else f"{received}"
         raise errors.IntegrityError(f"{file['path']}: has {file['size']} bytes, but {came} arrived.")
 
 
 def require_digest(file: FileView, sha256: str) -> None:
-    """Raises IntegrityError when other bytes came than were registered."""
+    """Raise IntegrityError when other bytes came than were registered."""
     if sha256 != file["sha256"]:
         raise errors.IntegrityError(
             f"{file['path']}: the bytes are not the registered ones"

@@ -35,7 +35,7 @@ class Parted:
         self._lock = threading.Lock()
 
     def begin(self) -> Iterable[Task]:
-        """Ask the store what it has, and go on from there."""
+        """Request the parts that the store has, and continue from there."""
         try:
             known = self._uploads.parts(self._id)
         except errors.Conflict:
@@ -87,7 +87,9 @@ class Parted:
             self._delivery.meter.skip(size)
 
     def _is_there(self, number: int) -> bool:
-        """Whether the store has a part that it refuses: another job of the same owner is completing the upload now."""
+        """Return whether the store has a part that it refuses: another job of the same owner is completing the upload
+        now.
+        """
         try:
             return number in self._uploads.parts(self._id)["finished"]
         except errors.Conflict:
@@ -97,7 +99,7 @@ class Parted:
         return next((target for _, target in self._signed([number])), None)
 
     def _signed(self, numbers: Iterable[int]) -> list[tuple[int, Target]]:
-        """Targets of the parts; none when another job of the same owner completed the upload meanwhile."""
+        """Return targets of the parts; none when another job of the same owner has completed the upload."""
         parts = [{"number": number, "sha256": self._digest(number)} for number in numbers]
         try:
             for _ in range(ASKED):  # a lost answer is repeated without its targets, which are credentials
@@ -110,7 +112,7 @@ class Parted:
                 raise
             self._over = True
             return []
-        raise errors.UnexpectedReply("the registry does not say where the parts go.")
+        raise errors.UnexpectedReply("the registry returned no targets for the parts.")
 
     def _complete(self) -> Iterable[Task]:
         try:

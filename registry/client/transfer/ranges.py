@@ -31,7 +31,7 @@ class Ranged:
         self._there: set[int] = set()
         self._open = 0
         self._resumed = False
-        self._whole = False  # one thread receives all of it, from a store that knows no ranges
+        self._whole = False  # one thread receives all of it, from a store without range requests
         self._lock = threading.Lock()
         self._hashing = threading.Lock()
         self._sha256 = hashlib.sha256()
@@ -81,7 +81,7 @@ class Ranged:
                 self._receive_whole(response)
 
     def _receive_whole(self, response: requests.Response) -> None:
-        """Take everything from a store that does not know ranges; the other threads leave it to this one."""
+        """Receive the whole file from a store without range requests, in this thread alone."""
         try:
             size, received = self._file["size"], 0
             for chunk in self._fetching.chunks(response, size):

@@ -1,4 +1,4 @@
-"""Files into the registry: announce, PUT to the signed URLs, complete.
+"""Uploads of files to the registry: announce, PUT to the signed URLs, complete.
 
 Announcements and completions go in groups, and the next group is announced while half of the present one is still to
 be sent, so that many small files do not wait for round trips. All requests are made by the same *jobs* threads.
@@ -37,9 +37,9 @@ class SentFiles:
 
 
 def send(transport: Transport, files: Iterable[Hashed], *, jobs: int, progress: Progress | None) -> SentFiles:
-    """Bring the bytes of *files* into the registry, equal ones once.
+    """Upload the bytes of *files*, equal ones once.
 
-    Whatever arrived before a failure or Ctrl-C stays, and is not sent again by a later run.
+    Files that arrived before a failure or Ctrl-C stay, and are not sent again by a later run.
     """
     distinct = list({file.sha256: file for file in files}.values())
     meter = Meter("upload", sum(file.size for file in distinct), progress)
@@ -63,7 +63,7 @@ class _Sending:
         return lambda: self._announce(files[:group], files[group:])
 
     def completions(self) -> list[Task]:
-        """What has arrived and is not completed yet: many at once, for a store shows many of them in one look."""
+        """Return the completions of uploads that have arrived, in groups: a store lists many objects in one request."""
         arrived, self._arrived, self._waiting = self._arrived, [], 0
         return [self._completion(arrived)] if arrived else []
 
@@ -93,7 +93,9 @@ class _Sending:
 
     def _put_file(self, file: Hashed, upload_id: str, target: Target | None) -> Iterable[Task]:
         def renew() -> Target | None:
-            return self._uploads.get(upload_id)["target"]  # without one there is nothing to send: completing tells why
+            return self._uploads.get(upload_id)[
+                "target"
+            ]  # without a target there is nothing to send: completion returns the reason
 
         with _naming(file):
             target = target or renew()
@@ -119,7 +121,7 @@ class _Sending:
 
 
 def _about(file: Hashed, task: Task) -> Task:
-    """The task, whose failures and whose tasks' failures name the file."""
+    """Return the task, whose failures and whose tasks' failures name the file."""
 
     def named() -> Iterable[Task]:
         with _naming(file):

@@ -6,7 +6,9 @@ from typing import Literal, TypedDict
 
 
 class AliasView(TypedDict):
-    """``state`` is that of the version now: ``unverified`` when the registry has never seen its files."""
+    """An alias. ``state`` is the present state of the version: ``unverified`` when the registry has never read its
+    files.
+    """
 
     model: str
     alias: str

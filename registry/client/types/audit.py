@@ -21,8 +21,8 @@ class EntryActor(Actor):
 class EntryView(TypedDict):
     """One line of history.
 
-    ``texts`` are the free texts, which are kept beside the hashed bytes; ``body`` is those bytes in base64, and only in
-    the audit log. ``redacted`` names texts that were erased; an older registry does not say.
+    ``texts`` are the free texts, which are stored apart from the hashed bytes; ``body`` is those bytes in base64, and
+    only in the audit log. ``redacted`` names texts that were erased; an older registry leaves it out.
     """
 
     id: str
@@ -54,7 +54,7 @@ class RefusedActor(TypedDict):
 
 
 class HeadView(TypedDict):
-    """What the owner of a chain says of its latest entry; ``model`` is the model's name now."""
+    """The latest entry of a chain as its owner's row has it; ``model`` is the model's present name."""
 
     chain: str
     model: str | None
@@ -95,7 +95,7 @@ class RefusalView(TypedDict):
 
 
 class DownloadCountView(TypedDict):
-    """How often one actor at one address asked for the bytes of one version in an hour."""
+    """The number of downloads of one version by one actor at one address in an hour."""
 
     hour: str
     actor: RefusedActor | None

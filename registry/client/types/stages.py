@@ -8,9 +8,9 @@ from registry.client.types.versions import Stage, VersionView
 
 
 class MovedView(TypedDict):
-    """One move; ``displaced`` is the version that had to leave, ``changed`` is False when nothing was to be done.
+    """One move; ``displaced`` is the version that had to leave, ``changed`` is False when there was nothing to do.
 
-    ``warnings`` say what was not checked.
+    ``warnings`` list the checks that were left out.
     """
 
     model: str

@@ -11,7 +11,7 @@ HeldStage = Literal["staging", "production", "archived"]
 
 
 class FileView(TypedDict):
-    """``url`` is there when signed URLs were asked for: where the bytes are, for some minutes."""
+    """A file of a version. ``url``, on request, is a signed URL of the bytes that works for some minutes."""
 
     path: str
     size: int
@@ -39,7 +39,7 @@ class Evaluation(TypedDict):
 
 
 class VersionView(TypedDict):
-    """``metrics`` has the latest value of each, whatever the data; ``evaluations`` those on named datasets."""
+    """A version. ``metrics`` has the latest value of each, on any data; ``evaluations`` those on named datasets."""
 
     model: str
     number: int

@@ -11,11 +11,11 @@ from registry.db.base import Base, Bytewise, UuidKey
 
 
 class Blob(Base):
-    """Verified bytes: this row, not the object's key, says that the store holds them.
+    """Verified bytes: this row, not the object's key, proves that the store holds them.
 
-    ``etag`` is the store's mark of the object as it was verified. ``damage`` is what was last found wrong (missing,
-    corrupt, or suspect until the scrubber has looked); ``unreferenced_since`` is when the collector first saw that no
-    version needs the blob. ``seal`` covers size, key and ETag (``services.seals``).
+    ``etag`` is the object's ETag at verification. ``damage`` is the latest fault (missing, corrupt, or suspect until
+    the scrubber has read it); ``unreferenced_since`` is when the collector first found that no version needs the blob.
+    ``seal`` covers size, key and ETag (``audit.row_seals``).
     """
 
     __tablename__ = "blobs"
@@ -38,10 +38,10 @@ class Blob(Base):
 
 
 class Leased:
-    """Work that one of many workers does at a time: whoever holds ``lease_id``, until ``leased_until``.
+    """Work that one of many workers does at a time: the one that has ``lease_id``, until ``leased_until``.
 
-    ``attempts`` counts how often it was begun and not given back. One that is parked waits for an operator, who finds
-    the ``parked_reason``.
+    ``attempts`` counts the attempts that were not given back. A parked job waits for an operator; ``parked_reason`` has
+    the reason.
     """
 
     lease_id: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
@@ -107,7 +107,7 @@ class VersionFile(Base):
 
 
 class Stray(Base):
-    """Something in the store that no row knows, since when: an object, or with a ``handle`` an unfinished upload."""
+    """An object without a row, or with a ``handle`` an unfinished upload without one, and when it was first seen."""
 
     __tablename__ = "strays"
 

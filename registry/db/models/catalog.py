@@ -1,4 +1,4 @@
-"""Models, versions and what is said of them."""
+"""Models, versions and their metadata."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from registry.db.base import Base, Bytewise, Chained, SerialKey, UuidKey
 
 
 class Model(Chained, Base):
-    """A name with versions. The row is locked by whoever changes the model or anything under it.
+    """A name with versions. Transactions that change the model or anything under it lock the row.
 
-    ``look`` is what the name looks like (``domain.confusables``); None in rows of earlier releases, until a worker
+    ``look`` is the skeleton of the name (``domain.confusables``); None in rows of earlier releases, until a worker
     fills it in. ``protected_aliases`` move with ``version:promote`` only; None and empty mean the same.
-    ``revised_at`` is when something other than tags and aliases changed last; ``claimed`` is what another registry said
-    of the model that was imported from it (times, users): nobody here has seen it.
+    ``revised_at`` is the latest change of anything but tags and aliases; ``claimed`` has the facts of the registry that
+    the model was imported from (times, users), which this service has not verified.
     """
 
     __tablename__ = "models"
@@ -77,11 +77,11 @@ class ModelTag(Base):
 class Version(Base):
     """An immutable numbered snapshot of a model. ``stage`` repeats the open tenure, for reading without a join.
 
-    ``manifest_digest`` is empty while nobody knows the files: those of an unverified version are elsewhere, those of
-    one that an import fills are still to be fetched. ``source``, ``run_link`` and ``logged_model`` are an MLflow
-    client's words, kept as they came and never opened; ``location`` is where such a client finds those files.
-    ``run_id`` repeats the run of the lineage. ``run_state`` is a ``RunState``; None where no tracking server is asked
-    about the run again. ``revised_at`` and ``claimed`` are as a model's.
+    ``manifest_digest`` is empty while the files are unknown: those of an unverified version are elsewhere, those of
+    one that an import fills are not fetched yet. ``source``, ``run_link`` and ``logged_model`` are texts of an MLflow
+    client, kept as received and never opened; ``location`` is where such a client finds those files.
+    ``run_id`` repeats the run of the lineage. ``run_state`` is a ``RunState``; None where the run is not read again.
+    ``revised_at`` and ``claimed`` are as a model's.
     """
 
     __tablename__ = "versions"
@@ -149,7 +149,7 @@ class VersionParam(Base):
 class VersionMetric(Base):
     """One measurement. Append-only: a later evaluation is a new row, and a trigger refuses changes.
 
-    ``dataset_digest`` identifies the data that it was measured on; None where that was not said.
+    ``dataset_digest`` identifies the data that it was measured on; None where it is unknown.
     """
 
     __tablename__ = "version_metrics"

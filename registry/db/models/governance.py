@@ -1,4 +1,4 @@
-"""Who held which stage or alias, and when."""
+"""Tenures: which version held a stage or an alias, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Tenure(Base):
     """The half-open span ``[started_at, ended_at)`` during which a version held a stage.
 
     ``exclusive`` is false only for production under lifecycle ``open``. ``origin_id`` is the tenure that a rollback
-    brought back; it places the tenure in the line of production holders. The entries say who, why and how.
+    brought back; it places the tenure in the line of production holders. The entries have the actor and the reason.
     """
 
     __tablename__ = "tenures"
@@ -45,7 +45,7 @@ class Tenure(Base):
 
 
 class AliasRequest(Base):
-    """An alias that was asked for at the registration of a version that is not ready yet.
+    """An alias that was requested at the registration of a version that is not ready yet.
 
     It is set when the version is ready, unless it moved since: ``tenure_id`` is the tenure that it had then. ``seal``
     covers the other columns: a row that was changed, or that the service did not write, sets nothing.

@@ -1,4 +1,4 @@
-"""What the service knows of its own running: no history, nothing that a restore would need."""
+"""Operational state of the service: no history, nothing that a restore would need."""
 
 from __future__ import annotations
 

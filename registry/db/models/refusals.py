@@ -11,9 +11,9 @@ from registry.db.base import Base
 
 
 class LoginFailure(Base):
-    """How often logins failed in a period: from one ``address``, or with one ``token`` id, as ``kind`` says.
+    """The number of failed logins in a period: from one ``address``, or with one ``token`` id, as ``kind`` states.
 
-    ``period`` is when it began, in seconds since 1970.
+    ``period`` is its beginning, in seconds since 1970.
     """
 
     __tablename__ = "login_failures"
@@ -46,10 +46,10 @@ class Refusal(Base):
 
 
 class Download(Base):
-    """How often one actor at one address asked for the bytes of one version in an hour, in one ``way``.
+    """The number of downloads of one version by one actor at one address in an hour, in one ``way``.
 
-    ``key`` is a digest of all of these. ``model`` is the name by which it was asked for, empty for what a process
-    counted beyond its bound. As in ``refusals``, the actor is no foreign key.
+    ``key`` is a digest of all of these. ``model`` is the name in the request, empty for counts beyond a process's
+    bound. As in ``refusals``, the actor is no foreign key.
     """
 
     __tablename__ = "downloads"

@@ -1,4 +1,4 @@
-"""What this registry is: its identity, which the store carries too, and what restores have changed."""
+"""The registry's identity, which the store carries too, and its epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which releases work with the schema as it is now."""
+"""Releases that work with the present schema."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from registry.db.base import Base
 
 
 class CompatibleRelease(Base):
-    """A release, named by the newest migration that it knows. Every migration writes all of them anew, so that a
-    release which is older than the schema can tell whether it may go on; see ``registry.db.compatibility``."""
+    """A release, named by its newest migration. Every migration rewrites all rows, so that a release which is older
+    than
+    the schema can find whether it may run; see ``registry.db.compatibility``.
+    """
 
     __tablename__ = "compatible_releases"
 

@@ -1,4 +1,4 @@
-"""Which bytes there are, who may know of them, and who needs them."""
+"""Queries about blobs: which exist, which an actor may refer to, and which are needed."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SEALED = (Upload.id, Upload.created_by, Upload.sha256, Upload.size, Upload.key,
 def known_blobs(
     session: Session, sha256s: Iterable[str], *, actor: Actor, genuine: Genuine, locked: bool = False
 ) -> dict[str, Blob]:
-    """Those of the blobs that are whole and that *actor* can read, or has sent itself; nobody learns of others.
+    """Return those of the blobs that are whole and that *actor* can read, or has sent; others are not disclosed.
 
-    *genuine* returns those of some uploads that count. With *locked* the collector cannot take the blobs away before
-    the transaction ends.
+    *genuine* returns those of some uploads that count. With *locked* the collector cannot delete the blobs before the
+    transaction ends.
     """
     statement = _select_known(downloads=Permission.FILE_DOWNLOAD in actor.permissions, locked=locked)
     blobs: dict[str, Blob] = {}
@@ -51,7 +51,7 @@ def _select_known(*, downloads: bool, locked: bool) -> Rows:
 
 
 def awaited_sizes(session: Session, sha256s: Iterable[str], *, actor: Actor, genuine: Genuine) -> dict[str, int]:
-    """Those of the digests whose bytes *actor* has sent and a worker is about to verify, with their sizes.
+    """Return those of the digests whose bytes *actor* has sent and a worker is about to verify, with their sizes.
 
     Their uploads stay as they are until the transaction ends. *genuine* is as in :func:`known_blobs`.
     """
@@ -74,7 +74,7 @@ def sent_for(version: Version) -> Select[Upload]:
 
 
 def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
-    """Whether the bytes could still be asked for: by a path, or by a version neither purged nor failed."""
+    """Return the condition that a path, or a version neither purged nor failed, refers to the bytes."""
     in_version = exists().where(
         VersionFile.sha256 == sha256,
         VersionFile.version_id == Version.id,
@@ -85,7 +85,7 @@ def needed(sha256: InstrumentedAttribute[str]) -> ColumnElement[bool]:
 
 
 def backed() -> ColumnElement[bool]:
-    """Whether the registry has verified bytes for a file of ``VersionFile``."""
+    """Return the condition that the registry has verified bytes for a file of ``VersionFile``."""
     return exists().where(Blob.sha256 == VersionFile.sha256)
 
 
@@ -100,7 +100,7 @@ def lacking() -> ColumnElement[bool]:
 
 
 def count_lacking(session: Session, version: Version) -> int:
-    """How many files of the version are ``lacking``."""
+    """Return how many files of the version are ``lacking``."""
     statement = select(func.count()).select_from(VersionFile).where(VersionFile.version_id == version.id, lacking())
     return session.scalars(statement).one()
 
@@ -113,7 +113,7 @@ def keys(session: Session, version: Version) -> dict[str, str]:
 
 
 def _sent_by_owner(*states: str) -> ColumnElement[bool]:
-    """Whether the one who registered the file's version has an upload of its bytes in one of the states."""
+    """Return the condition that the version's creator has an upload of the file's bytes in one of the states."""
     owned = aliased(Version)
     sent = exists().where(
         Upload.sha256 == VersionFile.sha256,
@@ -129,7 +129,7 @@ def _readable() -> ColumnElement[bool]:
         select(VersionFile.version_id).where(
             VersionFile.sha256 == Blob.sha256,
             VersionFile.version_id == Version.id,
-            Version.state == VersionState.READY.value,  # nobody can download the files of others
+            Version.state == VersionState.READY.value,  # the files of other versions cannot be downloaded
             Version.model_id == Model.id,
             Model.deleted_at.is_(None),
         )
@@ -138,11 +138,11 @@ def _readable() -> ColumnElement[bool]:
 
 
 def _any(rows: Select[Any]) -> ColumnElement[bool]:
-    """As EXISTS, but looked up for each blob: under an OR, PostgreSQL would first hash all the rows that there are."""
+    """Return EXISTS as a lookup for each blob: under an OR, PostgreSQL would hash all rows first."""
     return rows.correlate(Blob).limit(1).scalar_subquery().is_not(None)
 
 
 def batches(sha256s: Iterable[str]) -> Iterator[list[str]]:
-    """In one order, so that two callers who lock the same rows do not wait for each other."""
+    """Yield the digests in one order, so that two callers that lock the same rows cannot deadlock."""
     distinct = sorted(set(sha256s))
     return (distinct[start : start + BATCH] for start in range(0, len(distinct), BATCH))

@@ -20,7 +20,7 @@ _LIVE = aliased(Model)  # made once: its columns take longer to make than the st
 
 
 def model(session: Session, name: str) -> Model:
-    """The live model of that name, else the one deleted last. Raises NotFound."""
+    """Return the live model of that name, else the one deleted last. Raises NotFound."""
     newest: Model | None = session.scalars(_NEWEST, {"name": name}).first()
     if newest is not None:
         return newest
@@ -28,14 +28,14 @@ def model(session: Session, name: str) -> Model:
 
 
 def model_id(name: Any) -> ColumnElement[str]:
-    """The id of what :func:`model` finds, for a statement of more; without one it is NULL."""
+    """Return the id that :func:`model` finds, as a part of another statement; without a model it is NULL."""
     own = aliased(Model)
     identifier: ColumnElement[str] = _newest_first(select(own.id), own, name).correlate(None).scalar_subquery()
     return identifier
 
 
 def live_id(name: Any) -> ColumnElement[str]:
-    """The id of the live model of that name, for a statement of more; without one it is NULL."""
+    """Return the id of the live model of that name, for a statement of more; without one it is NULL."""
     live = select(_LIVE.id).where(_LIVE.name == name, _LIVE.deleted_at.is_(None))
     return live.limit(1).correlate(None).scalar_subquery()
 
@@ -55,7 +55,7 @@ _VERSION = select(Version).where(Version.model_id == bindparam("model"), Version
 
 
 def lock_model(session: Session, name: str) -> Model:
-    """The live model of that name, locked until the transaction ends. Raises NotFound, or Conflict if it is deleted."""
+    """Lock and return the live model of that name. Raises NotFound, or Conflict if it is deleted."""
     asked_at = times.steady()
     if row := session.execute(_LOCK_LIVE, {"name": name}).first():
         times.note(row[1], asked_at=asked_at)
@@ -65,7 +65,7 @@ def lock_model(session: Session, name: str) -> Model:
 
 
 def lock_deleted_model(session: Session, name: str) -> Model:
-    """The model of that name that was deleted last, locked. Raises NotFound, or Conflict if there is a live one."""
+    """Return the latest deleted model of that name, locked. Raises NotFound, or Conflict if there is a live one."""
     model_row = model(session, name)
     if model_row.deleted_at is None:
         raise Conflict(f"the model {name!r} is not deleted")
@@ -73,7 +73,7 @@ def lock_deleted_model(session: Session, name: str) -> Model:
 
 
 def lock_model_ever(session: Session, name: str, number: int) -> Model:
-    """The model that has version *number* under *name*, deleted or not, locked. Raises NotFound."""
+    """Return the model that has version *number* under *name*, deleted or not, locked. Raises NotFound."""
     owner = any_version(session, name, number).model_id
     return lock_model_by_id(session, owner)
 
@@ -97,7 +97,7 @@ def next_number(session: Session, name: str) -> int:
 
 
 def used_before(session: Session, name_key: str, *, by_others_than: str) -> str | None:
-    """A name of that key under which another model, deleted or renamed since, has numbered versions."""
+    """Return a name of that key under which another model, deleted or renamed since, has numbered versions."""
     for table, owner in ((Model, Model.id), (FormerName, FormerName.model_id)):
         versions = select(Version.id).where(Version.model_id == owner).exists()
         statement = select(table.name).where(table.name_key == name_key, owner != by_others_than, versions)
@@ -107,7 +107,7 @@ def used_before(session: Session, name_key: str, *, by_others_than: str) -> str 
 
 
 def number_used(session: Session, model_row: Model, number: int) -> bool:
-    """Whether a version ever had this number under the model's name, also of other models that had the name.
+    """Return whether a version ever had this number under the model's name, also of other models that had the name.
 
     A number that a restore skipped may have been used in the state that was lost.
     """
@@ -122,7 +122,7 @@ def number_used(session: Session, model_row: Model, number: int) -> bool:
 
 
 def ever_named(name: str, *, after: datetime | None = None) -> ColumnElement[bool]:
-    """Whether ``Model`` has the name, or had it (with *after*: at that instant or later) until it was renamed."""
+    """Return the condition that ``Model`` has the name, or had it (with *after*: then or later) before a rename."""
     former = select(FormerName.id).where(FormerName.model_id == Model.id, FormerName.name == name)
     if after is not None:
         former = former.where(FormerName.ended_at > after)
@@ -141,7 +141,7 @@ def require_ever_named(session: Session, name: str) -> None:
 
 
 def version(session: Session, model_row: Model, number: int) -> Version:
-    """The model's version of that number, deleted or not. Raises NotFound."""
+    """Return the model's version of that number, deleted or not. Raises NotFound."""
     version_row = session.scalars(_VERSION, {"model": model_row.id, "number": number}).first()
     if version_row is None:
         raise NotFound(f"the model {model_row.name!r} has no version {number}")
@@ -149,7 +149,7 @@ def version(session: Session, model_row: Model, number: int) -> Version:
 
 
 def live_version(session: Session, model_row: Model, number: int) -> Version:
-    """As :func:`version`; raises Conflict when it is deleted."""
+    """Return the version as :func:`version` does; raise Conflict when it is deleted."""
     version_row = version(session, model_row, number)
     if version_row.state == VersionState.DELETED:
         raise Deleted(f"version {number} of {model_row.name!r} is deleted; restore it first")
@@ -179,7 +179,7 @@ def touch(row: Model | Version, at: datetime, *, revises: bool = True) -> None:
 
 
 def any_version(session: Session, name: str, number: int) -> Version:
-    """The version of that number under *name*, also of a deleted model. Raises NotFound."""
+    """Return the version of that number under *name*, also of a deleted model. Raises NotFound."""
     model(session, name)
     statement = select(Version).join(Model, Model.id == Version.model_id)
     version_row = session.scalars(statement.where(Model.name == name, Version.number == number)).first()

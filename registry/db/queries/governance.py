@@ -23,7 +23,7 @@ CLOCK_SKEW = timedelta(minutes=1)
 def covering(statement: Rows, table: type[Tenure] | type[AliasTenure], as_of: datetime | None) -> Rows:
     """Narrow *statement* to the latest tenure that is open, or that covered *as_of*: ``[started_at, ended_at)``.
 
-    With *as_of* the statement joins Model: what a model held ended, to whoever asks by name, when it was deleted.
+    With *as_of* the statement joins Model: by name, a model's tenures end with its deletion.
     """
     if as_of is None:
         statement = statement.where(table.ended_at.is_(None))
@@ -52,13 +52,13 @@ def require_past(as_of: datetime | None) -> None:
 
 
 def production_holder(session: Session, model: Model) -> Version | None:
-    """The version in production: under lifecycle ``open``, the latest entrant."""
+    """Return the version in production: under lifecycle ``open``, the latest entrant."""
     version: Version | None = session.scalars(_IN_PRODUCTION, {"model": model.id}).first()
     return version
 
 
 def production_line(session: Session, model: Model) -> Iterator[stages.ProductionTenure]:
-    """Every production tenure of the model, newest first, read as far as the caller goes on."""
+    """Yield every production tenure of the model, newest first, read as far as the caller goes on."""
     statement = (
         select(Tenure, Version.number, Version.state, Version.rolled_back)
         .join(Version, Version.id == Tenure.version_id)
@@ -78,12 +78,12 @@ def production_line(session: Session, model: Model) -> Iterator[stages.Productio
 
 
 def select_holders() -> Rows:
-    """The fields of ``HolderRecord``: tenures of stages, with who began them and why."""
+    """Return the fields of ``HolderRecord``: tenures of stages, with who began them and why."""
     return _select_tenures(Tenure, Tenure.stage, Tenure.started_kind)
 
 
 def select_aliases() -> Rows:
-    """Tenures of aliases, with who began them and why; last the version's state and the model's protected aliases."""
+    """Return the selection of alias tenures, with entries, the version's state and the model's protected aliases."""
     return _select_tenures(AliasTenure, AliasTenure.alias).add_columns(Version.state, Model.protected_aliases)
 
 
@@ -103,7 +103,7 @@ def _select_tenures(table: type[Tenure] | type[AliasTenure], what: Any, *more: A
 
 
 def first_tenure(session: Session, model: str, stage: Stage) -> datetime | None:
-    """When the stage was first held by any version of any model of that name."""
+    """Return when the stage was first held by any version of any model of that name."""
     statement = select(Tenure.started_at).join(Model, Model.id == Tenure.model_id)
     return session.scalar(
         statement.where(Model.name == model, Tenure.stage == stage.value).order_by(Tenure.started_at).limit(1)

@@ -54,22 +54,22 @@ _MODEL: dict[str, Any] = {
 
 
 def select_live_models() -> Rows:
-    """What is told of models that are not deleted, for :func:`model_briefs`."""
+    """Return the selection of models that are not deleted, for :func:`model_briefs`."""
     return MODELS.statement.where(Model.deleted_at.is_(None))
 
 
 def select_live_versions() -> Rows:
-    """What is told of versions that are not deleted, nor their models, for :func:`version_briefs`."""
+    """Return the selection of versions that are not deleted, nor their models, for :func:`version_briefs`."""
     return VERSIONS.statement.where(Version.deleted_at.is_(None), Model.deleted_at.is_(None))
 
 
 def version_briefs(rows: Iterable[Sequence[Any]]) -> list[VersionBrief]:
-    """Briefs for rows of :func:`select_live_versions`, in their order."""
+    """Return briefs for rows of :func:`select_live_versions`, in their order."""
     return [_version_brief(dict(zip(_VERSION, row, strict=True))) for row in rows]
 
 
 def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]]) -> list[ModelBrief]:
-    """Briefs for rows of :func:`select_live_models`, in their order, with rows of their *latest* versions."""
+    """Return briefs for rows of :func:`select_live_models`, in their order, with rows of their *latest* versions."""
     models = [dict(zip(_MODEL, row, strict=True)) for row in rows]
     versions: dict[str, list[VersionBrief]] = defaultdict(list)
     for brief in version_briefs(latest):
@@ -78,7 +78,7 @@ def model_briefs(rows: Iterable[Sequence[Any]], latest: Iterable[Sequence[Any]])
 
 
 def whole_models(session: Session, statement: Rows, /, **values: Any) -> list[ModelBrief]:
-    """Read briefs of the models that *statement* finds, whatever their size: statements of one model."""
+    """Return briefs of the models that *statement* selects, of any size: for statements of one model."""
     rows = records.rows(session, statement, **values)
     return model_briefs(rows, _latest_of(session, rows, budget=pages.UNBOUNDED).rows) if rows else []
 
@@ -102,13 +102,13 @@ def _latest_of(session: Session, models: Sequence[Sequence[Any]], *, budget: int
 
 @functools.cache
 def select_latest(*stages: Stage) -> Rows:
-    """Of the live model ``name`` the newest version in each of the stages, by number."""
+    """Return the selection of the newest version of the live model ``name`` in each of the stages, by number."""
     of_model = _latest(stages, (Model.name == bindparam("name")) & Model.deleted_at.is_(None))
     return of_model.order_by(Version.number)
 
 
 def _latest(stages: Sequence[Stage], models: ColumnElement[bool]) -> Rows:
-    """The index on model, stage and number is asked for one row a stage: thousands of versions cost nothing."""
+    """Return a selection that reads one row a stage from the index on model, stage and number."""
     asked = _stages(stages)
     ids = select(_newest_version_id(Model.id, asked.c.stage)).select_from(Model).join(asked, true()).where(models)
     return select_live_versions().where(Version.id.in_(ids))
@@ -119,7 +119,7 @@ def _stages(stages: Sequence[Stage]) -> Any:
 
 
 def _newest_version_id(model_id: Any, stage: Any) -> ColumnElement[int]:
-    """The id of the model's newest version in the stage: one that cannot be loaded only where all others cannot."""
+    """Return the id of the model's newest version in the stage that can be loaded, else of the newest one."""
     own = aliased(Version)
     newest = select(own.id).where(own.model_id == model_id, own.stage == stage, own.deleted_at.is_(None))
     newest = newest.order_by(own.number.desc()).limit(1).correlate_except(own)

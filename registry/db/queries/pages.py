@@ -43,7 +43,7 @@ Weigh = Callable[[Any], ColumnElement[int]]
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """One column of a page's order; ``kind`` says how its values travel in a cursor."""
+    """One column of a page's order; ``kind`` is the form of its values in a cursor."""
 
     expression: Any
     kind: str = ""
@@ -78,7 +78,7 @@ class Statements:
 class Fitting:
     """The rows that fit on a page, ``size`` bytes at most.
 
-    ``places`` are the values of the order for each row. ``more`` says that the list goes on.
+    ``places`` are the values of the order for each row. ``more`` is set when the list goes on.
     """
 
     rows: Sequence[Any] = ()
@@ -199,7 +199,7 @@ def _part(contents: Details, *columns: _Column) -> Rows:
 def read(
     session: Session, statements: Statements, values: Mapping[str, Any], *, limit: int, budget: int = BUDGET
 ) -> Fitting:
-    """Read one page. The first row is on it whatever its size."""
+    """Read one page. The first row is on it at any size."""
     connection, contents = session.connection(), statements.shown
     values = {**values, "limit": limit, "budget": budget}
     # SQLite would build the rows in the memory of this process.

@@ -1,4 +1,4 @@
-"""Files under paths: what lies in a directory, without reading all that lies below it."""
+"""Listings of directories, without reading all that lies below them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Path = InstrumentedAttribute[str]
 def entries(
     session: Session, table: type[Artifact | VersionFile], directory: str, *among: ColumnElement[bool]
 ) -> list[EntryOfDirectory]:
-    """What lies right in *directory* (empty for the top), by name: the database folds what lies deeper."""
+    """Return the direct entries of *directory* (empty for the top), by name: the database folds deeper paths."""
     path: Path = table.path
     rest = func.substr(path, len(directory) + 2 if directory else 1)
     locate = func.strpos if session.get_bind().dialect.name == "postgresql" else func.instr
@@ -31,7 +31,7 @@ def entries(
 
 
 def within(directory: str) -> tuple[ColumnElement[bool], ...]:
-    """The conditions for the artifacts at *directory* itself or at any depth below it."""
+    """Return the conditions for the artifacts at *directory* itself or at any depth below it."""
     first, end = artifact_area.below(directory)
     return ((Artifact.path == directory) | ((Artifact.path >= first) & (Artifact.path < end)),)
 

@@ -1,4 +1,4 @@
-"""Turn rows into complete records: one statement tells all of them, however many there are."""
+"""Complete records from rows: one statement reads all of them, at any number."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ _MODEL: dict[str, Any] = {
 
 
 def select_models() -> Rows:
-    """What is told of models, for :func:`model_records`."""
+    """Return the selection of models for :func:`model_records`."""
     return of_models(_MODEL)
 
 
 def select_versions() -> Rows:
-    """What is told of versions, for :func:`version_records`."""
+    """Return the selection of versions for :func:`version_records`."""
     return of_versions(_VERSION)
 
 
 def of_models(columns: dict[str, Any]) -> Rows:
-    """The columns, of models and their creators."""
+    """Return the columns, of models and their creators."""
     return select(*columns.values()).select_from(Model).join(Account, Account.id == Model.created_by)
 
 
 def of_versions(columns: dict[str, Any]) -> Rows:
-    """The columns, of versions, their models and creators."""
+    """Return the columns, of versions, their models and creators."""
     return (
         select(*columns.values())
         .select_from(Version)
@@ -112,7 +112,7 @@ BY_NAME = (Sorted(Model.name), Sorted(Model.id))
 
 @functools.cache
 def select_version_page(*narrowing: str) -> Statements:
-    """A page of the versions of ``model``, in the order ``NEWEST``, with conditions on what *narrowing* names."""
+    """Return a page of the versions of ``model``, ordered by ``NEWEST``, with conditions on *narrowing* columns."""
     conditions = {
         "stage": Version.stage == bindparam("stage"),
         "state": Version.state == bindparam("state"),
@@ -124,7 +124,9 @@ def select_version_page(*narrowing: str) -> Statements:
 
 @functools.cache
 def select_model_page(*narrowing: str, deleted: bool) -> Statements:
-    """A page of the models, live or deleted, in the order ``BY_NAME``, with conditions on what *narrowing* names."""
+    """Return a page of the models, live or deleted, in the order ``BY_NAME``, with conditions on the *narrowing*
+    columns.
+    """
     matching = select(Model.id).where(Model.deleted_at.is_not(None) if deleted else Model.deleted_at.is_(None))
     if "name" in narrowing:
         matching = matching.where(Model.name == bindparam("name"))
@@ -135,7 +137,7 @@ def select_model_page(*narrowing: str, deleted: bool) -> Statements:
 
 
 def model_record(session: Session, model: Model) -> ModelRecord:
-    """The complete record of one model, as it was flushed."""
+    """Return the complete record of one model, as it was flushed."""
     return model_with_id(session, model.id)
 
 
@@ -145,7 +147,7 @@ def model_with_id(session: Session, model_id: str) -> ModelRecord:
 
 
 def version_record(session: Session, version: Version) -> VersionRecord:
-    """The complete record of one version, as it was flushed."""
+    """Return the complete record of one version, as it was flushed."""
     return version_records(rows(session, _ONE_VERSION, id=version.id))[0]
 
 
@@ -155,12 +157,12 @@ def version_with_number(session: Session, model_id: str, number: int) -> Version
 
 
 def account_name(session: Session, account_id: str) -> str:
-    """The name that stands for an account's id now."""
+    """Return the name that stands for an account's id now."""
     return session.scalar(select(Account.name).where(Account.id == account_id)) or account_id
 
 
 def rows(session: Session, statement: Rows, /, **values: Any) -> Sequence[Any]:
-    """All rows of a statement that selects columns. What the session has not flushed is not seen."""
+    """Return all rows of a statement that selects columns, without the unflushed changes of the session."""
     return session.connection().execute(statement, values).all()
 
 
@@ -183,7 +185,7 @@ def version_records(fetched: Iterable[Sequence[Any]]) -> list[VersionRecord]:
 
 
 def mapping(pairs: Iterable[Sequence[Any]] | None) -> dict[str, Any]:
-    """Keys and values of a list, by key."""
+    """Return the keys and values of a list as a dictionary."""
     return dict(sorted((key, value) for key, value in pairs or ()))
 
 
@@ -210,7 +212,7 @@ def _version_record(document: dict[str, Any]) -> VersionRecord:
 
 
 def _measured_facts(rows: Iterable[Sequence[Any]]) -> tuple[dict[str, float], list[EvaluationRecord]]:
-    """The latest value of each metric, and the evaluations of those that were measured on a named dataset."""
+    """Return the latest value of each metric, and the evaluations of those that were measured on a named dataset."""
     ordered = sorted(rows, key=lambda row: row[0])
     metrics = dict(sorted({key: float(value) for _, key, value, *_ in ordered}.items()))
     on_datasets = {key for _, key, _, digest, _ in ordered if digest is not None}

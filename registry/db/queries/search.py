@@ -27,7 +27,7 @@ Find = Callable[[Key], Column | Related]
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """One page of a search: what comes ``after`` a position, in an order that tells any two rows apart."""
+    """One page of a search: the rows ``after`` a position, in a total order."""
 
     term: Term
     order: Sequence[Order]
@@ -43,7 +43,7 @@ def position(fitting: Fitting) -> Position | None:
 
 
 def models(session: Session, details: Details, query: SearchPage) -> Fitting:
-    """Those of the live models, with *details*. Raises ValueError for a position that is none."""
+    """Return a page of the live models, with *details*. Raises ValueError for an invalid position."""
     dialect = SearchDialect(session.get_bind().dialect.name)
     matching = _LIVE_MODELS
     if query.hides_prompts:
@@ -53,12 +53,12 @@ def models(session: Session, details: Details, query: SearchPage) -> Fitting:
 
 
 def versions(session: Session, details: Details, query: SearchPage) -> Fitting:
-    """Those of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
+    """Return a page of the live versions of live models, with *details*. Raises ValueError as :func:`models`."""
     return compared_versions(session, details, query)[0]
 
 
 def compared_versions(session: Session, details: Details, query: SearchPage) -> tuple[Fitting, list[Key]]:
-    """As :func:`versions`, and the keys of the order whose values were measured on more than one dataset.
+    """Return a page as :func:`versions` does, and the keys of the order whose values are from more than one dataset.
 
     These are known on the first page only.
     """
@@ -67,7 +67,7 @@ def compared_versions(session: Session, details: Details, query: SearchPage) -> 
     if query.hides_prompts:
         matching = matching.where(not_(search_fields.VERSIONS_OF_PROMPTS))
     for name in required(query.term, Key("name")):
-        # Said of the version itself, it lets an index give its model's versions in their order.
+        # As a condition on the version it lets an index return the versions in their order.
         matching = matching.where(Version.model_id == catalog.live_id(name))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
     return _page(session, details, matching, query, find, Sorted(Version.id, kind="serial"))
@@ -112,14 +112,14 @@ def _page(
 
 
 def _closed(value: Any) -> Any:
-    """A value of the order as it travels."""
+    """Return a value of the order in the form of a cursor."""
     if isinstance(value, datetime):
         return value.isoformat(" ", "microseconds" if value.tzinfo else "milliseconds")
     return value
 
 
 def _decode_position(columns: Sequence[Sorted], after: Position, dialect: SearchDialect) -> list[Any]:
-    """The values of a position, which may be a stranger's. Raises ValueError unless each is of its column's kind."""
+    """Return the values of a position, which may be forged. Raises ValueError for a value of another kind."""
     if len(after) != len(columns):
         raise ValueError("another number of values")
     return [_cursor_value(column, value, dialect) for column, value in zip(columns, after, strict=True)]

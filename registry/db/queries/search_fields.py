@@ -1,4 +1,4 @@
-"""Where the values of each field of the filter language are."""
+"""Columns and tables of each field of the filter language."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from registry.domain.lineage import NodeKind
 
 
 def _marks_a_prompt(table: Any) -> ColumnElement[bool]:
-    """Whether the row of *table* is the tag by which MLflow marks what belongs to a prompt."""
+    """Return whether the row of *table* is the tag by which MLflow marks what belongs to a prompt."""
     return and_(table.key == literal_column("'mlflow.prompt.is_prompt'"), table.value == literal_column("'true'"))
 
 
@@ -39,7 +39,7 @@ def _models_that_are_prompts() -> ColumnElement[bool]:
 
 
 def _versions_of_prompts() -> ColumnElement[bool]:
-    """Whether the version, or another of its model, is a prompt's: MLflow goes by the name."""
+    """Return the condition that the version, or another of its model, is a prompt's: MLflow decides by the name."""
     other = aliased(Version)
     marked = (
         select(other.model_id).join(VersionTag, VersionTag.version_id == other.id).where(_marks_a_prompt(VersionTag))
@@ -52,7 +52,7 @@ VERSIONS_OF_PROMPTS = _versions_of_prompts()
 
 
 def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
-    """A field of rows that ``records.select_models`` gives."""
+    """Return a field of rows that ``records.select_models`` gives."""
     match key.field:
         case "name":
             return Column(Model.name)
@@ -74,7 +74,7 @@ def of_models(key: Key, dialect: SearchDialect) -> Column | Related:
 
 
 def of_versions(key: Key, dialect: SearchDialect) -> Column | Related:
-    """A field of rows that ``records.select_versions`` gives."""
+    """Return a field of rows that ``records.select_versions`` gives."""
     if column := _VERSION_COLUMNS.get(key.field):
         return column
     match key.field:
@@ -108,21 +108,21 @@ _VERSION_COLUMNS = {
 
 
 def _row_of_key(table: Any, of_row: ColumnElement[bool], key: Key) -> Related:
-    """The value under a name: one row at most."""
+    """Return the value under a name: one row at most."""
     statement = select(table.value).where(of_row, table.key == key.entry).correlate(Model, Version)
     begins = func.substr(table.value, literal_column("1"), literal_column(str(PREFIX)), type_=Text())
     return Related(statement, table.value, beginning=begins)
 
 
 def _metric(key: Key) -> Related:
-    """The latest value under a name: on one dataset, or on whatever data."""
+    """Return the latest value under a name: on one dataset, or on any data."""
     latest = _latest(key)
     statement = select(VersionMetric.value).where(*latest).correlate(Version)
     return Related(statement, VersionMetric.value, joined=latest)
 
 
 def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
-    """The row of ``VersionMetric`` that holds the value which the key means of ``Version``."""
+    """Return the row of ``VersionMetric`` that holds the value which the key means of ``Version``."""
     later = aliased(VersionMetric)
     same = [later.version_id == VersionMetric.version_id, later.key == VersionMetric.key]
     named = [VersionMetric.version_id == Version.id, VersionMetric.key == key.entry]
@@ -134,14 +134,14 @@ def _latest(key: Key) -> tuple[ColumnElement[bool], ...]:
 
 
 def compares_datasets(matching: Rows, key: Key) -> ColumnElement[bool]:
-    """Whether the latest values of a metric of the *matching* versions were measured on more than one dataset.
+    """Return whether the latest values of a metric of the *matching* versions were measured on more than one dataset.
 
     Data that was not named counts as one. Nothing is searched where no version at all has the metric on another one.
     """
     digest = VersionMetric.dataset_digest
     values = select(VersionMetric.id).where(VersionMetric.key == key.entry)
     named = values.where(digest.is_not(None))
-    # The first and the last of an index, whatever the statistics promise.
+    # The first and the last of an index, independent of the statistics.
     least, most = (named.with_only_columns(end(digest)).scalar_subquery() for end in (func.min, func.max))
     several = or_(least < most, and_(least.is_not(None), values.where(digest.is_(None)).exists()))
     statement = matching.join(VersionMetric, VersionMetric.version_id == Version.id).where(*_latest(key))
@@ -156,7 +156,7 @@ def _aliases(of_row: ColumnElement[bool]) -> Related:
 
 
 def _attribute(kind: NodeKind, name: str) -> Related:
-    """A text of the version's run or code: one row at most."""
+    """Return a text of the version's run or code: one row at most."""
     own, target = aliased(LineageNode), aliased(LineageNode)
     value = target.attributes[name].as_string()
     statement = select(value).join(LineageEdge, LineageEdge.target_id == target.id)

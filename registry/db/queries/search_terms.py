@@ -1,6 +1,6 @@
-"""Turn a filter's tree into SQL that means the same on SQLite and on PostgreSQL. Values are bound, never written.
+"""Translation of a filter's tree to SQL that means the same on SQLite and on PostgreSQL. Values are always bound.
 
-Every part is true or false, never unknown, so that NOT means what it says: a condition on what is absent is false.
+Every part is true or false, never unknown, so that NOT is exact: a condition on an absent value is false.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LOWER = str.maketrans({chr(code): chr(code + 32) for code in range(ord("A"), or
 
 @dataclass(frozen=True, slots=True)
 class SearchDialect:
-    """How one kind of database says what both must mean."""
+    """The expressions of one database for what both must mean."""
 
     name: str
 
@@ -32,7 +32,7 @@ class SearchDialect:
         return self.name == "postgresql"
 
     def like(self, column: Any, pattern: str) -> ColumnElement[bool]:
-        """``%`` and ``_`` and nothing else; by letter case. LIKE of SQLite knows no case, its GLOB does."""
+        """Return a case-sensitive LIKE with ``%`` and ``_`` only. SQLite's LIKE ignores case, its GLOB does not."""
         if self.postgresql:
             matched: ColumnElement[bool] = column.like(pattern, escape="")
         else:
@@ -40,18 +40,18 @@ class SearchDialect:
         return matched
 
     def ilike(self, column: Any, pattern: str) -> ColumnElement[bool]:
-        """As LIKE, whatever the case of ASCII letters: all that SQLite folds, as PostgreSQL does in collation C."""
+        """Return LIKE that ignores the case of ASCII letters, as SQLite does and PostgreSQL in collation C."""
         if self.postgresql:
             return func.lower(self.bytewise(column)).like(pattern.translate(_LOWER), escape="")
         matched: ColumnElement[bool] = column.like(pattern)
         return matched
 
     def bytewise(self, column: Any) -> Any:
-        """The text, ordered by code point."""
+        """Return the text, ordered by code point."""
         return column.collate("C") if self.postgresql else column
 
     def milliseconds(self, column: Any) -> Any:
-        """The instant in UTC without its microseconds, of a type of the database's own."""
+        """Return the instant in UTC without its microseconds, in a type of the database."""
         if self.postgresql:
             return func.date_trunc(literal_column("'milliseconds'"), func.timezone(literal_column("'UTC'"), column))
         return func.substr(column, literal_column("1"), literal_column("23"), type_=Text())
@@ -80,7 +80,7 @@ class Related:
 
 
 def where(term: Term, find: Callable[[Key], Column | Related], dialect: SearchDialect) -> ColumnElement[bool]:
-    """The whole tree; *find* says where a key's values are."""
+    """Return the condition of the whole tree; *find* returns where a key's values are."""
     match term:
         case And(parts):
             return and_(true(), *(where(part, find, dialect) for part in parts))
@@ -112,7 +112,7 @@ def _holds(place: Column | Related, operator: Operator, value: Value, dialect: S
 
 
 def _compared(column: Any, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:
-    """One comparison with a column that has a value."""
+    """Return one comparison with a column that has a value."""
     match operator:
         case Operator.IN | Operator.NOT_IN:
             condition = _among(column, value if isinstance(value, tuple) else (value,), dialect)
@@ -134,7 +134,7 @@ def _among(column: Any, values: tuple[Any, ...], dialect: SearchDialect) -> Colu
 
 
 def _beyond(operator: Operator, *, above: bool) -> ColumnElement[bool]:
-    """How a number compares with one that no column of it can hold."""
+    """Return the result of comparing a number with one that no column of it can hold."""
     if operator in {Operator.EQ, Operator.NE}:
         return true() if operator is Operator.NE else false()
     return true() if (operator in {Operator.LT, Operator.LE}) is above else false()

@@ -1,4 +1,4 @@
-"""What the native dialect can ask of models and of versions."""
+"""Fields of models and versions in the native dialect."""
 
 from __future__ import annotations
 

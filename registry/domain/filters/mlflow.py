@@ -29,7 +29,7 @@ _NUMBER_OPERATORS = {"=", "!=", "<", "<=", ">", ">="}
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A whole search; prompts are models in disguise, and hidden unless the filter asks for them."""
+    """A whole search; prompts are stored as models, and left out unless the filter includes them."""
 
     where: Term
     order: tuple[Order, ...]
@@ -38,7 +38,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What MLflow knows of one kind of thing. ``attributes`` and ``orders`` name our fields for MLflow's names."""
+    """MLflow's fields of one kind of thing. ``attributes`` and ``orders`` map MLflow's names to our fields."""
 
     attributes: Mapping[str, str]
     lists: tuple[str, ...]
@@ -82,7 +82,7 @@ class _Compared:
 
 
 def parse(dialect: Dialect, text: str | None, order_by: Sequence[str]) -> Search:
-    """What MLflow would search for. Raises Invalid with MLflow's text."""
+    """Return the search that MLflow would do. Raises Invalid with MLflow's text."""
     comparisons = _comparisons(dialect, text) if text else []
     terms = [_term(dialect, compared) for compared in comparisons]
     for compared in comparisons:
@@ -122,7 +122,7 @@ def _check_size(text: str) -> None:
 
 
 def _statements(text: str) -> int:
-    """How many statements SQL would see: a semicolon ends one, but not in parentheses."""
+    """Return the number of SQL statements in the text: a semicolon ends one, but not in parentheses."""
     depth, statements, ended = 0, 1, False
     for word in words(text):
         if word.kind is MlflowWordKind.SPACE:
@@ -145,7 +145,7 @@ def _comparison(dialect: Dialect, clause: Clause) -> _Compared:
 
 
 def _key(dialect: Dialect, text: str) -> tuple[bool, str]:
-    """Whether the key is a tag's, and its name."""
+    """Return whether the key is a tag's, and its name."""
     entity, dot, key = text.partition(".")
     if not dot:
         entity, key = "attribute", text
@@ -232,7 +232,7 @@ def _number_term(key: Key, compared: _Compared) -> Term:
 
 
 def _takes_nothing(condition: Condition) -> bool:
-    """Whether an empty text would do: MLflow keeps one where a version has no run or no source."""
+    """Return whether an empty text would do: MLflow keeps one where a version has no run or no source."""
     if condition.key == _NAME:
         return False
     value = condition.value
@@ -250,7 +250,7 @@ def _takes_nothing(condition: Condition) -> bool:
 
 
 def _asks_for_prompts(comparisons: Iterable[_Compared]) -> bool:
-    """The first clause on the prompts' tag decides."""
+    """Return the first clause on the prompts' tag decides."""
     for compared in comparisons:
         if _about_prompts(compared):
             value = str(compared.value).lower()
@@ -263,7 +263,7 @@ def _about_prompts(compared: _Compared) -> bool:
 
 
 def _order(dialect: Dialect, order_by: Sequence[str]) -> tuple[Order, ...]:
-    """What to sort by, ties included."""
+    """Return the order of the search, ties included."""
     if not order_by:
         return dialect.order
     orders: dict[str, Order] = {}
@@ -319,7 +319,7 @@ def _unknown_order(dialect: Dialect, name: str) -> Invalid:
 
 
 def _set(names: Iterable[str]) -> str:
-    """A set as Python shows it, in the order of the alphabet: MLflow's messages have such sets, in any order."""
+    """Return a set as Python shows it, in the order of the alphabet: MLflow's messages have such sets, in any order."""
     return f"{{{', '.join(map(repr, sorted(names)))}}}"
 
 

@@ -1,6 +1,6 @@
-"""Group the words of MLflow's dialect into clauses, as far as its answers depend on it.
+"""Grouping of the words of MLflow's dialect into clauses, as far as its answers depend on it.
 
-What MLflow takes is a comparison; whatever else there is, it names in its refusal, so the groups have their texts.
+MLflow accepts comparisons; other clauses appear in its refusals, so the groups keep their texts.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _ALIASED = {Group.IDENTIFIER, Group.WHOLE, Group.FRACTION, Group.LIST, Group.OPE
 
 
 def clauses(text: str) -> list[Clause]:
-    """The clauses of *text* without the blanks between them."""
+    """Return the clauses of *text* without the blanks between them."""
     return list(_with_lists(list(_ClauseReader(list(words(text))).clauses())))
 
 
 def identifier(text: str) -> tuple[Clause | None, list[MlflowWord]]:
-    """The identifier that *text* begins with, and the words after it."""
+    """Return the identifier that *text* begins with, and the words after it."""
     sequence = list(words(text))
     reader = _ClauseReader(sequence)
     made = reader.name(0)
@@ -96,7 +96,7 @@ class _ClauseReader:
         return Clause(Group.COMPARISON, self._text(position, after), parts), after
 
     def _operand(self, position: int) -> tuple[Clause, int]:
-        """One value, or several joined by arithmetic."""
+        """Read one value, or several joined by arithmetic."""
         left, first_end = self._value(position)
         if left.group in {Group.OTHER, Group.KEYWORD}:
             return left, first_end
@@ -127,7 +127,7 @@ class _ClauseReader:
         return made, end
 
     def name(self, position: int) -> tuple[Clause, int] | None:
-        """Names joined by dots, with the blanks around these."""
+        """Read names joined by dots, with the blanks around these."""
         if not self._is(position, MlflowWordKind.NAME):
             return None
         end = position + 1
@@ -152,7 +152,7 @@ class _ClauseReader:
 
 
 def _matching(sequence: Sequence[MlflowWord]) -> dict[int, int]:
-    """Where each parenthesis that is closed is closed."""
+    """Return where each parenthesis that is closed is closed."""
     opened: list[int] = []
     pairs = {}
     for index, word in enumerate(sequence):
@@ -183,7 +183,7 @@ def _with_lists(parts: Sequence[Clause]) -> Iterator[Clause]:
 
 
 def _joinable(ahead: Sequence[Clause]) -> int:
-    """How many of the words make one comparison; none: they make none."""
+    """Return how many of the words make one comparison; none: they make none."""
     second, third = ahead[1], ahead[2]
     if second.is_keyword("IN") and third.group is Group.LIST:
         return 3

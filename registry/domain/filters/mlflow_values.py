@@ -11,7 +11,7 @@ _LIST = "While parsing a list in the query, expected "
 
 
 def quoted(text: str) -> str:
-    """What is between the quotes, which nothing escapes."""
+    """Return the text between the quotes; there are no escapes."""
     for quote in "'\"":
         if len(text) >= 2 and text[0] == text[-1] == quote:
             return text[1:-1]
@@ -22,7 +22,7 @@ def quoted(text: str) -> str:
 
 
 def list_of_strings(text: str) -> tuple[str, ...]:
-    """The members of a list in parentheses. Raises Invalid unless they are quoted texts, and some."""
+    """Return the members of a list in parentheses. Raises Invalid unless they are quoted texts, and some."""
     tokens = [word for word in words(text[1:-1]) if word.kind is not MlflowWordKind.SPACE]
     if not tokens:
         raise _refusal(f"{_LIST}a non-empty list of string values, but got empty list")
@@ -45,7 +45,7 @@ def _is_text(word: MlflowWord) -> bool:
 
 
 def _python_repr(word: MlflowWord) -> str:
-    """As Python shows the value."""
+    """Return the value as Python displays it."""
     if _is_text(word):
         return repr(quoted(word.text))
     if word.kind in _NUMBERS:

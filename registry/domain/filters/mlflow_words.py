@@ -66,7 +66,7 @@ _QUOTES = {"'": MlflowWordKind.STRING, '"': MlflowWordKind.NAME, "`": MlflowWord
 
 
 def words(text: str) -> Iterator[MlflowWord]:
-    """The words of *text*, blanks among them; joined they are the text."""
+    """Yield the words of *text*, blanks among them; joined they are the text."""
     position, before = 0, ""
     while position < len(text):
         word = _next(text, position, after_dot=before == ".")
@@ -86,12 +86,12 @@ def _next(text: str, position: int, *, after_dot: bool) -> MlflowWord:
 
 
 def _reserved(text: str, match: re.Match[str]) -> bool:
-    """Whether the word is a keyword: not so in front of a dot."""
+    """Return whether the word is a keyword: not so in front of a dot."""
     return match[0].upper() in KEYWORDS and not _MEMBER.match(text, match.end())
 
 
 def _quoted(text: str, start: int) -> int | None:
-    """Where the quoted word ends; None if nothing closes it.
+    """Return where the quoted word ends; None if nothing closes it.
 
     A doubled quote, or one after a backslash, does not close it: unless nothing after it does.
     """

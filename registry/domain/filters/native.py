@@ -58,7 +58,7 @@ _NEGATED = {
 
 
 def parse(vocabulary: Vocabulary, text: str) -> Term:
-    """What *text* asks for; a blank one asks for everything. Raises Invalid with the column that is wrong."""
+    """Return the tree of *text*; a blank one matches everything. Raises Invalid with the column of the error."""
     _check_characters(text, "filter", MOST_CHARACTERS)
     if not text.strip():
         return EVERYTHING
@@ -71,7 +71,7 @@ def parse(vocabulary: Vocabulary, text: str) -> Term:
 
 
 def parse_order(vocabulary: Vocabulary, text: str) -> tuple[Order, ...]:
-    """What *text*, keys with ASC or DESC and commas between them, sorts by. Raises Invalid."""
+    """Return the order of *text*, keys with ASC or DESC and commas between them. Raises Invalid."""
     _check_characters(text, "order_by", MOST_ORDER_CHARACTERS)
     return _Parser(vocabulary, text, field="order_by").order() if text.strip() else ()
 
@@ -180,7 +180,7 @@ class _Parser:
         return Key(first, name, self._dataset(field)), field
 
     def _dataset(self, field: Field) -> str | None:
-        """The digest after ON, if it is next."""
+        """Return the digest after ON, if it is next."""
         if not field.measured or not self._takes("ON"):
             return None
         word = self._word
@@ -245,7 +245,7 @@ class _Parser:
 
 
 def _parse_value(word: Word, field: Field, operator: Operator) -> Value:
-    """The value that a word means. Raises ValueError with what is wrong."""
+    """Return the value that a word means. Raises ValueError with what is wrong."""
     if field.kind is FieldKind.NUMBER:
         return _parse_number(word.text)
     if field.kind is FieldKind.WHOLE:

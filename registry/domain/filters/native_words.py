@@ -1,4 +1,4 @@
-"""Split a text of the native dialect into words that know their column."""
+"""Words of a text in the native dialect, with their columns."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _WORD = re.compile(
 
 
 def words(text: str, *, field: str) -> list[Word]:
-    """The words of *text*, a last one that stands for its end among them. Raises Invalid for what is none."""
+    """Return the words of *text*, a last one that stands for its end among them. Raises Invalid for what is none."""
     tokens = []
     position = 0
     while position < len(text):
@@ -63,7 +63,7 @@ def words(text: str, *, field: str) -> list[Word]:
 
 
 def wrong(field: str, column: int, text: str) -> Invalid:
-    """A mistake at a column of the query argument *field*."""
+    """Return a mistake at a column of the query argument *field*."""
     return Invalid.field(field, f"column {column}: {text}")
 
 

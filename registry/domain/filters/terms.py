@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 
 class Operator(StrEnum):
-    """How a condition compares. LIKE knows ``%`` and ``_`` and no escape; ILIKE takes ASCII letters of both cases."""
+    """How a condition compares. LIKE has ``%`` and ``_`` and no escape; ILIKE ignores the case of ASCII letters."""
 
     EQ = "="
     NE = "!="
@@ -37,9 +37,9 @@ Value: TypeAlias = str | int | float | datetime | tuple[str, ...] | tuple[int, .
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is compared: a field, or with ``entry`` one of a field that has many by name, such as a tag.
+    """What is compared: a field, or with ``entry`` one entry of a field that has many by name, such as a tag.
 
-    ``on`` is the digest of the dataset that a metric was measured on; None for its latest value on whatever data.
+    ``on`` is the digest of the dataset that a metric was measured on; None for its latest value on any data.
     """
 
     field: str
@@ -49,7 +49,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Holds if a value of the key compares so; never when there is none, whatever the operator."""
+    """A comparison of the key's value; false when there is none, with any operator."""
 
     key: Key
     operator: Operator
@@ -91,7 +91,7 @@ class Order:
 
 
 def conditions(term: Term) -> Iterator[Condition | Absent]:
-    """The leaves of a tree."""
+    """Yield the leaves of a tree."""
     match term:
         case And(parts) | Or(parts):
             for part in parts:
@@ -115,7 +115,7 @@ def asserted(term: Term, *, holds: bool = True) -> Iterator[Condition]:
 
 
 def costly_pattern(term: Term) -> str | None:
-    """Why a pattern of the tree would cost too much to look for in large texts; None where none does."""
+    """Return why a pattern of the tree would cost too much in large texts; None if none does."""
     for one in conditions(term):
         if isinstance(one, Condition) and one.operator in PATTERNS and (pattern := str(one.value)):
             if len(pattern) > MOST_PATTERN:
@@ -128,7 +128,7 @@ def costly_pattern(term: Term) -> str | None:
 
 
 def required(term: Term, key: Key) -> Iterator[Value]:
-    """The values that the key must be equal to, whatever else the tree says."""
+    """Yield the values that the key must be equal to for the tree to be true."""
     match term:
         case And(parts):
             for part in parts:

@@ -18,7 +18,7 @@ Text = tuple[bytes, str]  # a text with the salt of its commitment
 
 
 class Broken(Exception):
-    """The first entry of a chain that does not fit; the text says which and why."""
+    """The first entry of a chain that does not fit; the text has the entry and the reason."""
 
 
 class Unfamiliar(Broken):
@@ -29,7 +29,7 @@ class Unfamiliar(Broken):
 class ChainWalk:
     """The state of the walk: number and hash of its last entry, and the texts that are missing so far.
 
-    ``redacted`` counts the texts that a later entry says to be erased.
+    ``redacted`` counts the missing texts that a later entry records as erased.
     """
 
     chain: str
@@ -41,7 +41,7 @@ class ChainWalk:
     def opened(self, body: bytes, *, seq: int, action: str, leaf: str) -> dict[str, Any]:
         """Step to the next entry and return its document. Raises Broken, Unfamiliar, or one of MALFORMED.
 
-        *seq*, *action* and *leaf* are its number, action and hash as they are stored beside the bytes.
+        *seq*, *action* and *leaf* are its number, action and hash as they are stored next to the bytes.
         """
         self.seq += 1
         if seq != self.seq:
@@ -90,7 +90,7 @@ class ChainWalk:
         )
 
     def require_explained(self) -> None:
-        """Raise Broken for a missing text that no entry says to be erased."""
+        """Raise Broken for a missing text that no entry records as erased."""
         for problem in self.missing.values():
             raise Broken(problem)
 

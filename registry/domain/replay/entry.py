@@ -1,4 +1,4 @@
-"""An audit entry as a replay reads it, and what the log does not say."""
+"""An audit entry as a replay reads it, and the mark for values that the log lacks."""
 
 from __future__ import annotations
 

@@ -140,7 +140,7 @@ class _Replay:
         self._version(entry).metrics[entry.at] = entry.facts.get("metrics", dict(entry.after["metrics"]))
 
     def refreshed(self, entry: Entry) -> None:
-        """Apply a later snapshot of the run, of which the entry has the digests; none: the end was not seen."""
+        """Apply a later snapshot of the run, by the digests in the entry; without any the end was not seen."""
         version = self._version(entry)
         version.run_state = entry.after["run_state"]
         if entry.facts:

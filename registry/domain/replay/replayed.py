@@ -1,4 +1,4 @@
-"""What the replay of one model's chain results in: the model, its versions, and its stage and alias tenures."""
+"""The result of replaying one model's chain: the model, its versions, and its stage and alias tenures."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ReplayedVersion:
 
 @dataclass(slots=True)
 class ReplayedModel:
-    """What the log says of a model. ``next_number`` is the least that it may be where ``numbers_known`` is false."""
+    """A model as the log has it. ``next_number`` is the least that it may be where ``numbers_known`` is false."""
 
     name: str
     created_at: str

@@ -152,14 +152,14 @@ def revoke(
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
-    """A one-hour, single-use token for the first admin; None where one was made, or there is a token already.
+    """Return a one-hour, single-use token for the first admin; None where one was made, or there is a token already.
 
     With *force* (an operator on the machine asks for it) it is issued all the same. Earlier ones are revoked. Raises
     ClockImplausible when one is to be issued and cannot be dated.
     """
     with transaction() as session:
         chain = audit.lock_chain(session, audit.AUTH)
-        bootstraps = Token.account_id == SYSTEM.id  # the registry has no other tokens of its own
+        bootstraps = Token.account_id == SYSTEM.id  # the registry's account has no other tokens
         waiting = (Token.revoked_at.is_(None)) & (Token.expires_at > times.now())
         if not force and session.scalars(select(Token.id).where(~bootstraps | waiting).limit(1)).first():
             return None
@@ -212,7 +212,7 @@ def _account(session: Session, name: str, event: audit.Event) -> Account:
     if existing is not None and existing.kind != ActorKind.USER:
         raise Invalid.field("owner", f"{name!r} is the registry's own account; choose another name")
     if existing is not None:
-        return existing  # whatever its name: the rules may be younger
+        return existing  # under any name: the rules may be newer
     names.require(names.account_name_problem, "owner", name)
     _refuse_impostor(session, name)
     account = Account(

@@ -1,4 +1,4 @@
-"""The artifact area: files under paths that may be written again, and beside them a view of registered versions."""
+"""The artifact area: files under paths that may be written again, and a read-only view of registered versions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Signed:
 
     @property
     def is_passing(self) -> bool:
-        """Whether the object goes away as soon as its bytes are hashed, and the address with it."""
+        """Return whether the object, and its URL, go away as soon as its bytes are hashed."""
         return is_incoming(self.key)
 
 
@@ -146,7 +146,7 @@ def write(unit: UnitOfWork, path: str, content: Content, *, actor: Actor, store:
 
 
 def remove(path: str, *, actor: Actor, store: Store) -> None:
-    """See to it that there is neither a file *path* nor any file below it. Versions keep theirs.
+    """Delete the file *path* and all files below it. Versions keep their files.
 
     Raises Malformed, or Forbidden when one of them belongs to another account; then nothing is deleted.
     """
@@ -172,7 +172,7 @@ def remove(path: str, *, actor: Actor, store: Store) -> None:
 
 
 def entries(directory: str) -> list[EntryOfDirectory]:
-    """What lies right in *directory* (empty for the top), by name; nothing in a file, or where nothing is.
+    """Return the direct entries of *directory* (empty for the top), by name; none for a file or a missing directory.
 
     Raises Malformed; NotReady or Conflict in a version that cannot be read.
     """
@@ -189,7 +189,7 @@ def entries(directory: str) -> list[EntryOfDirectory]:
 
 
 def sign(path: str, *, store: Store, expires_in: int) -> Signed:
-    """Where to download a file for *expires_in* seconds, with Range.
+    """Return where to download a file for *expires_in* seconds, with Range.
 
     Raises NotFound, Malformed for a directory, BlobsMissing; NotReady or Conflict in a version that cannot be read.
     """
@@ -212,7 +212,7 @@ def sign(path: str, *, store: Store, expires_in: int) -> Signed:
 
 
 def version_shown(session: Session, version_path: VersionPath) -> Version | None:
-    """The version that a path of the view shows, if its bytes may be read. Raises NotReady or Conflict."""
+    """Return the version that a path of the view shows, if its bytes may be read. Raises NotReady or Conflict."""
     named = _version_shown(session, version_path)
     return None if named is None else named[0]
 
@@ -273,13 +273,13 @@ def _refuse_clash(session: Session, path: str) -> None:
 
 
 def _is_same(row: Artifact, content: Content, actor: Actor) -> bool:
-    """Whether nothing would change: the same bytes, and the path is the actor's already."""
+    """Return whether nothing would change: the same bytes, and the path is the actor's already."""
     mine = row.created_by == actor.id and row.registered_at is None
     return mine and bool(content.sha256) and (row.sha256, row.media_type) == (content.sha256, content.media_type)
 
 
 def _file_facts(row: Artifact | None) -> dict[str, str]:
-    """What the audit log says of a file, whose path is a text of its own."""
+    """Return the audited facts of a file; its path is a text of the entry."""
     if row is None:
         return {}
     return {"size": str(row.size)} | (

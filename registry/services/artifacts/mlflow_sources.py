@@ -1,4 +1,4 @@
-"""Which files an MLflow source means that lies in our own artifact area, for whoever registers a version of them."""
+"""Resolution of MLflow sources that lie in the registry's artifact area to the files of a version."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ class ArtifactFiles:
 
 
 def location_of(model_id: str, number: int) -> str:
-    """The path at which the area shows a version's files."""
+    """Return the path at which the area shows a version's files."""
     return f"{artifact_area.VERSIONS}/{model_id}/{number}"
 
 
 def manifest_at(source: str, *, hosts: Collection[str]) -> ArtifactFiles | None:
-    """The files that *source* means, if it lies in our area and there are any; *hosts* are the names we are served at.
+    """Return the files of *source* if it lies in the artifact area and has any; *hosts* are this registry's host names.
 
-    Understood are addresses of the area, ``mlflow-artifacts:`` and ``models:/m-<id>`` of a logged model whose files
-    were sent here. Raises Conflict where those of one logged model lie at several places, or for a deleted version;
-    NotReady for a version without verified files. Raises Conflict where several accounts have written the files.
+    Accepts URLs of the area, ``mlflow-artifacts:`` and ``models:/m-<id>`` of a logged model whose files were sent here.
+    Raises Conflict when the files of one logged model lie at several places, when several accounts have written them,
+    or for a deleted version; NotReady for a version without verified files.
     """
     with reading() as session:
         if (model := artifact_area.logged_model_named(source)) is not None:
@@ -75,8 +75,10 @@ def manifest_at(source: str, *, hosts: Collection[str]) -> ArtifactFiles | None:
 
 
 def wait_facts(manifest: ArtifactFiles) -> dict[str, Any]:
-    """The facts of an import that fills a version with *manifest* as soon as all of it is hashed, whatever is written to
-    its paths meanwhile."""
+    """Return the facts of an import that fills a version with *manifest* as soon as all of it is hashed.
+
+    The files are those of now, also when their paths are written again in between.
+    """
     hashed = [
         {"path": file.path, "size": file.size, "sha256": file.sha256, "media_type": file.media_type}
         for file in manifest.files
@@ -89,7 +91,9 @@ def wait_facts(manifest: ArtifactFiles) -> dict[str, Any]:
 
 
 def files_for(facts: Mapping[str, Any]) -> list[File]:
-    """The files of :func:`wait_facts`. Raises Unavailable while one is not hashed, Conflict when it never will be."""
+    """Return the files of :func:`wait_facts`. Raises Unavailable while one is not hashed, Conflict when it never will
+    be.
+    """
     awaited = [file["object"] for file in facts["files"] if "object" in file]
     with reading() as session:
         hashed = dict(_hashed(session, awaited))
@@ -120,7 +124,7 @@ def _hashed(session: Session, objects: Sequence[str]) -> list[tuple[str, tuple[i
 
 
 def _logged_model_at(session: Session, model: str) -> str | None:
-    """The directory of a logged model. Raises Conflict when there are several: none of them can be believed."""
+    """Return the directory of a logged model. Raises Conflict when there are several: none of them can be believed."""
     artifact_paths = session.scalars(select(Artifact.path).where(Artifact.logged_model == model))
     roots = sorted({artifact_area.logged_model_root(path) for path in artifact_paths})
     if len(roots) > 1:
@@ -168,5 +172,5 @@ def _find_version_files(session: Session, path: str) -> ArtifactFiles | None:
 
 
 def _relative_path(path: str, directory: str) -> str:
-    """What a version calls a file: its path below the directory; the last step of one that is the source itself."""
+    """Return the path of a file within a version: below the directory, or its last component for a single file."""
     return path.removeprefix(f"{directory}/") if path != directory else path.rpartition("/")[2]

@@ -1,6 +1,7 @@
-"""Files of the artifact area that arrive in parts, of which nobody has said size or digest: a worker hashes them.
+"""Multipart uploads to the artifact area, whose size and digest are not announced: a worker hashes them.
 
-Until then a path names the object that arrived; afterwards its bytes are a blob like any other, and that object goes.
+Until then a path names the object that arrived; afterwards its bytes are a blob like any other, and that object is
+deleted.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ from registry.storage.keys import incoming_key
 log = structlog.get_logger(__name__)
 RETRY_AFTER = timedelta(seconds=15)
 _UPLOAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
-UNKNOWN = ""  # the digest of bytes that nobody has hashed
+UNKNOWN = ""  # the digest of bytes that are not hashed yet
 UNREAD = b"\0"  # stands for the content of a file of which the name alone is searched
 
 
@@ -235,7 +236,7 @@ def _record_artifact(
 
 
 def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
-    """Forget a path whose bytes the store has lost before anybody hashed them."""
+    """Delete a path whose bytes the store has lost before they were hashed."""
     log.error("artifact_lost", path=row.path, key=row.object)
     with transaction() as session:
         chain = audit.lock_chain(session, STORAGE)
@@ -248,7 +249,7 @@ def _give_up(row: Artifact, lease: Lease[Artifact]) -> None:
 
 
 def _join(upload: Upload, etags: Mapping[int, str], store: Store, limits: UploadLimits) -> int:
-    """The size of what the parts became. What is too large is deleted."""
+    """Return the size of what the parts became. What is too large is deleted."""
     size = store.join_named(upload.key, upload.handle or "", etags).size
     if size > limits.size:
         _close_upload(upload, "it is too large", store)
@@ -274,12 +275,12 @@ def _close_upload(upload: Upload, reason: str, store: Store) -> None:
 
 
 def _is_joined(upload: Upload) -> bool:
-    """Whether it is a file's, or was, hashed or not."""
+    """Return whether it is a file's, or was, hashed or not."""
     return upload.state in {UploadState.JOINED, UploadState.VERIFIED}
 
 
 def _find_upload(session: Session, upload_id: str, actor: Actor, *, lock: bool = False) -> Upload:
-    """The actor's upload as it is now; with *lock*, until the transaction ends. Raises NotFound."""
+    """Return the actor's upload as it is now; with *lock*, until the transaction ends. Raises NotFound."""
     if not _UPLOAD_ID.match(upload_id):
         raise NotFound("there is no such upload")
     statement = select(Upload).where(

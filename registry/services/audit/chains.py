@@ -20,9 +20,9 @@ from registry.services.audit.streams import Cursors, Stream
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """What a chain's owner says of it; ``at`` is the time of its latest entry.
+    """The head of a chain as its owner's row has it; ``at`` is the time of the latest entry.
 
-    ``label`` is what a person calls the owner.
+    ``label`` is the owner's name in reports.
     """
 
     aggregate: str
@@ -37,7 +37,7 @@ class Walk(ChainWalk):
     """The state of a walk over one chain; :meth:`entries` does it.
 
     ``unsealed`` counts the entries before the first seal of this service that no baseline covers, ``intruder`` is the
-    first entry without such a seal after one that has it. ``checkpoint`` is what the checkpoints say of the chain.
+    first entry without such a seal after one that has it. ``checkpoint`` is the chain's head in the latest checkpoint.
     """
 
     checkpoint: tuple[int, str] | None = None

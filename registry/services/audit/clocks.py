@@ -86,7 +86,7 @@ def _uncertain(name: str, as_of: datetime, since: datetime, until: datetime | No
     document: dict[str, Any] = {"since": clock.wire(since), "until": clock.wire(until) if until else None}
     end = f"until {document['until']}" if until else "on"
     return TimeUncertain(
-        f"a wrong clock dated entries of {name!r} from {document['since']} {end}: who held what at {clock.wire(as_of)} is "
-        "not known; its history has them in their order",
+        f"a wrong clock dated entries of {name!r} from {document['since']} {end}: who held what at {clock.wire(as_of)} "
+        "is not known; its history has them in their order",
         **document,
     )

@@ -1,4 +1,4 @@
-"""Compare the rows that answers are read from with what the replayed log says they are."""
+"""Comparison of the rows that answers are read from with the replayed log."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SHOWN = 60
 
 @dataclass(slots=True)
 class Comparison:
-    """What differs, and of which versions, tokens and accounts the log lacks facts.
+    """The differences, and the versions, tokens and accounts whose facts the log lacks.
 
     ``recorded`` has the facts of those versions as they are stored now, ``origins`` the rollbacks' tenures likewise.
-    ``open`` says what cannot be decided otherwise.
+    ``open`` lists what cannot be decided.
     """
 
     differences: list[str] = field(default_factory=list)
@@ -36,9 +36,9 @@ class Comparison:
     open: list[str] = field(default_factory=list)
 
     def check(self, what: str, stored: Any, expected: Any) -> None:
-        """Note a difference unless the values are equal or the log does not know."""
+        """Record a difference unless the values are equal or the log has no value."""
         if not isinstance(expected, Unknown) and stored != expected:
-            self.differences.append(f"{what} is {_shortened(stored)}, the log says {_shortened(expected)}")
+            self.differences.append(f"{what} is {_shortened(stored)}, the log has {_shortened(expected)}")
 
 
 def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Storage | None) -> Comparison:
@@ -58,7 +58,7 @@ def model(row: Any, rows: ModelRows, log: replayed.ReplayedModel, storage: Stora
     if log.numbers_known or row.next_number < log.next_number:
         check("its next number", row.next_number, log.next_number)
     comparison.number_unknown = not log.numbers_known
-    _check_document(comparison, "what another registry said of it", row.claimed, log.claimed)
+    _check_document(comparison, "the claims of another registry", row.claimed, log.claimed)
     check("its tags", {tag.key: tag.value for tag in rows.tags.of(own)}, log.tags)
     former = list(rows.former_names.of(own))
     check("its former names", [(name.name, name.next_number, clock.wire(name.ended_at)) for name in former], log.former)
@@ -134,7 +134,7 @@ def _check_version(
 
 
 def _check_metrics(comparison: Comparison, name: str, measured: list[Any], log: replayed.ReplayedVersion) -> bool:
-    """Compare measurements by the time of their recording; returns whether the log does not know of some."""
+    """Compare measurements by the time of their recording; return whether the log lacks some of them."""
     batches: dict[str, list[Any]] = {}
     times = [at for at, _ in measured]
     comparison.check(f"{name} order of metrics", times, sorted(times))
@@ -255,7 +255,7 @@ def _names(key: str, sha256: str) -> bool:
 
 
 def _log_time(value: Any) -> str | None:
-    """A time as the log has it; replayed ones are that already."""
+    """Return a time as the log has it; replayed ones are that already."""
     return value if value is None or isinstance(value, str) else clock.wire(value)
 
 

@@ -1,7 +1,7 @@
-"""Erase personal data that the audit log commits to: a text of an entry, or the name of an account.
+"""Erasure of personal data that the audit log commits to: a text of an entry, or the name of an account.
 
-The erasure is itself an entry, by which verification accepts that the text is gone. What the text had set and is still
-shown goes with it, and the entry says what is left. On PostgreSQL only the owner of the tables may erase.
+The erasure is itself an entry, by which verification accepts that the text is gone. Values that the text had set are
+erased with it, and the entry lists what is left. On PostgreSQL only the owner of the tables may erase.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def _tags_of(session: Session, owner: Model | Version) -> dict[str, str]:
 
 
 def _forget_imported(session: Session, version: Version, field: str) -> None:
-    """Remove the text from what the import of the version was asked for, and seal a row again that bore a seal."""
+    """Remove the text from the facts of the version's import, and seal the row again if it bore a seal."""
     if field not in {"description", "tags"}:
         return
     asked = select(Import).where(
@@ -140,7 +140,7 @@ def _forget_imported(session: Session, version: Version, field: str) -> None:
 
 
 def erase_account(name: str, *, reason: str) -> str:
-    """Replace an account's name by one that says nothing, everywhere it is shown; returns that.
+    """Replace an account's name by a meaningless one, everywhere it is shown; return the new name.
 
     Raises NotFound, Invalid without a reason, or Conflict while a token of the account is valid, or where the
     database's user may not.
@@ -170,7 +170,7 @@ def erase_account(name: str, *, reason: str) -> str:
 
 def _require(reason: str) -> None:
     if not reason.strip():
-        raise Invalid.field("reason", "must say why it is erased: history will show it")
+        raise Invalid.field("reason", "must give the reason for the erasure: the history shows it")
 
 
 def _naming(session: Session, account_id: str, name: str) -> list[tuple[str, str]]:

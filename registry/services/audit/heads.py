@@ -22,7 +22,7 @@ _OWN, _MODELS = "own", "models"
 
 @dataclass(frozen=True, slots=True)
 class HeadRecord:
-    """What the owner of a chain says of it: the number and the hash of its latest entry. ``model`` is its name now."""
+    """The head of a chain: the number and the hash of its latest entry. ``model`` is the model's present name."""
 
     chain: str
     model: str | None

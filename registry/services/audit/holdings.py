@@ -79,7 +79,7 @@ def _bootstrap_end(created_at: str) -> str:
 
 
 def check_registry(cursors: Cursors, log: Restorations, comparison: Comparison) -> None:
-    """Compare epoch, secret keys and the spans of a wrong clock with what the log says of them."""
+    """Compare epoch, secret keys and the spans of a wrong clock with the log."""
     for row in cursors.rows(select(*Registry.__table__.columns)):
         comparison.check("the first number of new models", row.first_number, log.first_number)
         comparison.check("the restoration", row.restored_at and clock.wire(row.restored_at), log.at)
@@ -105,7 +105,7 @@ def check_registry(cursors: Cursors, log: Restorations, comparison: Comparison) 
 
 
 def check_refreshes(cursors: Cursors, comparison: Comparison) -> None:
-    """Require a job of this service that waits for the end of each run that a version says is unfinished."""
+    """Require a waiting refresh job of this service for each version whose run is marked as unfinished."""
     statement = (
         select(Model.name, Version.number, RunRefresh)
         .join(Version, Version.model_id == Model.id)

@@ -33,9 +33,9 @@ class Position:
 class Changes:
     """Entries after a position.
 
-    ``position`` is where the next reading goes on: after the last item, or after the last settled entry when all that
-    match are here. ``more`` says that others can be read now, ``waiting`` that committed entries are held back until
-    transactions that began before them have ended.
+    ``position`` is where the next reading starts: after the last item, or after the last settled entry when all
+    matching entries are included. ``more`` is set when others can be read now, ``waiting`` when committed entries are
+    held back until transactions that began before them have ended.
     """
 
     items: Sequence[EntryRecord]

@@ -35,7 +35,7 @@ class Criteria:
 
 
 def entries(criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
-    """The entries that match, newest first. Raises UnknownValue."""
+    """Return the entries that match, newest first. Raises UnknownValue."""
     with reading() as session:
         page = _page(session, matching(criteria), after=after, limit=limit)
         if not page.items:
@@ -57,7 +57,7 @@ def require_exportable(criteria: Criteria) -> None:
 
 
 def export(criteria: Criteria) -> Iterator[EntryRecord]:
-    """Every entry that matches, oldest first, read in pages so that memory stays constant."""
+    """Yield every entry that matches, oldest first, read in pages so that memory stays constant."""
     last: Any = 0
     while last is not None:
         with reading() as session:
@@ -67,7 +67,7 @@ def export(criteria: Criteria) -> Iterator[EntryRecord]:
 
 
 def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int) -> Page[EntryRecord]:
-    """What happened to every model that has or had this name, newest first. Raises NotFound or UnknownValue."""
+    """Return the history of every model that has or had this name, newest first. Raises NotFound or UnknownValue."""
     with reading() as session:
         catalog.require_ever_named(session, name)
         named = select(Model.id).where(catalog.ever_named(name))
@@ -78,7 +78,7 @@ def model_history(name: str, criteria: Criteria, *, after: tuple[Any, ...] | Non
 def version_history(
     name: str, number: int, criteria: Criteria, *, after: tuple[Any, ...] | None, limit: int
 ) -> Page[EntryRecord]:
-    """What happened to one version, newest first; also where another took its place.
+    """Return the history of one version, newest first, including its displacements by others.
 
     Raises NotFound or UnknownValue.
     """
@@ -100,7 +100,7 @@ def _history(
 
 
 def first_of(session: Session, version_id: int, action: str) -> EntryRecord | None:
-    """The first entry with this action about the version."""
+    """Return the first entry with this action about the version."""
     statement = matching(Criteria(action=action)).where(AuditEntry.version_id == version_id)
     return next(iter(_read_page(session, statement, _OLDEST_FIRST, limit=1).items), None)
 

@@ -37,7 +37,7 @@ class Event:
 def begin(chain: Chained) -> Event:
     """Return the next instant of a locked aggregate: the database's time, but always after its latest entry.
 
-    Raises ClockImplausible when the clock was set, or the latest entry is far ahead of it; see ``services.clocks``.
+    Raises ClockImplausible when the clock was set, or the latest entry is far ahead of it; see ``audit.clocks``.
     """
     session = object_session(chain)
     assert session is not None  # noqa: S101 -- a chain is locked, or was just inserted
@@ -103,7 +103,7 @@ def record(
 
 
 def texts(**values: str | None) -> dict[str, str]:
-    """Those of the *values* texts that were given; an empty one says that a text was cleared."""
+    """Return those of the *values* texts that were given; an empty one says that a text was cleared."""
     return {name: text for name, text in values.items() if text is not None}
 
 

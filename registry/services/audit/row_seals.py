@@ -1,9 +1,9 @@
 """Seals of rows that act or answer though no entry commits to them, keyed as those of audit entries.
 
-They are uploads (whose bytes these are, and that they arrived), imports (what is asked for, and in whose name), the
-kept replies to an ``Idempotency-Key``, blobs (which object was verified), and run refreshes (which run is read for a
-version). SQL alone cannot write such a seal: a row
-without one, or one that was changed, does nothing. Whoever changes what a seal covers seals the row again.
+They are uploads (whose bytes these are, and that they arrived), imports (the request, and its account), the kept
+replies to an ``Idempotency-Key``, blobs (which object was verified), and run refreshes (which run is read for a
+version). SQL alone cannot write such a seal: a row without one, or one that was changed, does nothing. Code that
+changes a sealed column seals the row again.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def genuine(session: Session, uploads: Iterable[Any]) -> list[Any]:
 
 
 def is_genuine_import(session: Session, row: Any) -> bool:
-    """Return whether the service wrote what an import asks for."""
+    """Return whether this service wrote the facts of an import."""
     return is_true(row.seal, import_leaf(row)) or accepts_unsealed(session)
 
 

@@ -52,7 +52,7 @@ class Stream:
         self._next: Any = None
 
     def of(self, key: Key) -> Iterator[Any]:
-        """Return the rows of one owner; owners are asked for in ascending order, and earlier rows are skipped."""
+        """Return the rows of one owner. Owners must be requested in ascending order; earlier rows are skipped."""
         while (row := self._peek()) is not None and (row_key := self._key(row)) <= key:
             self._next = None
             if row_key == key:

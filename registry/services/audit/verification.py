@@ -42,10 +42,10 @@ SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """What verification found of one chain and of the rows that it accounts for.
+    """The result of verifying one chain and the rows that it accounts for.
 
-    ``problem`` is the first thing wrong, or None; ``problems`` has the first SHOWN of them. ``uncovered`` says what
-    entries of earlier releases do not hold: with any of it the chain is neither proved nor disproved. ``intruder`` is
+    ``problem`` is the first difference, or None; ``problems`` has the first SHOWN of them. ``uncovered`` lists what
+    entries of earlier releases lack: with any of it the chain is neither proved nor disproved. ``intruder`` is
     the problem of entries that this service did not seal; ``baseline`` is when the latest baseline was recorded.
     ``redacted`` counts the texts that were erased, each by an entry.
     """
@@ -62,7 +62,7 @@ class ChainReport:
 
     @property
     def problem(self) -> str | None:
-        """The first thing wrong."""
+        """The first difference."""
         return self.problems[0] if self.problems else None
 
     @property
@@ -84,7 +84,7 @@ def verify(*, model: str | None = None) -> Iterator[ChainReport]:
 
 
 def verify_locked(session: Session, chain: Chained) -> ChainReport:
-    """Verify the one chain whose head *session* has locked, but for what checkpoints and repairs say of it."""
+    """Verify the one chain whose head *session* has locked, without checkpoints and repairs."""
     verification = _Verification(session)
     if not isinstance(chain, Model):
         aggregate = aggregate_of(chain)
@@ -143,7 +143,7 @@ class _Verification:
                     holdings.check_refreshes(cursors, result)
                     baseline = restorations.baseline
                 elif next(steps, None) is not None:
-                    raise Unreplayable("this release does not know the chain")
+                    raise Unreplayable("unknown to this release: the chain")
                 walk.end(head)
         except (Broken, Unreplayable) as problem:
             return ChainReport(aggregate, walk.seq, [str(problem)])
@@ -206,7 +206,7 @@ class _Verification:
         return _report(walk, result, label=row.name, baseline=log.baseline)
 
     def _left_over(self) -> Iterator[ChainReport]:
-        """Report chains without an owner: entries of models that are gone, and heads that only checkpoints know."""
+        """Report chains without an owner: entries of models that are gone, and heads that exist in checkpoints only."""
         for aggregate in self._session.scalars(select(AuditEntry.aggregate).distinct()).all():
             if aggregate not in self._walked:
                 self._walked.add(aggregate)

@@ -1,4 +1,4 @@
-"""Aliases that a registration asks for: set at once on a ready version, else as soon as the version is ready."""
+"""Aliases requested by a registration: set at once on a ready version, else as soon as the version is ready."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask(
     actor: Actor,
     protected: Collection[str],
 ) -> Mapping[str, int | None]:
-    """Point the *requested* aliases, which *actor* may move, at the new version, or keep the request while it is pending.
+    """Point the *requested* aliases at the new version, or keep the request while it is pending; *actor* may move them.
 
     Returns where each alias that was set pointed before. Raises NotReady (see ``authority``).
     """
@@ -54,8 +54,8 @@ def ask(
 def grant(session: Session, model: Model, version: Version, *, protected: Collection[str]) -> None:
     """Set the aliases that waited for the version, which has become ready, each with an entry of its requester.
 
-    One that was moved since it was asked for stays where it is, and so does one that was protected since and whose
-    requester might not promote; an entry says so. A request without the service's seal, or whose token was revoked
+    An alias that was moved after the request stays where it is. So does one that was protected since and whose
+    requester could not promote; an entry records it. A request without the service's seal, or whose token was revoked
     since, is dropped by the registry.
     """
     asked = select(AliasRequest).where(AliasRequest.version_id == version.id).order_by(AliasRequest.id)
@@ -68,19 +68,19 @@ def grant(session: Session, model: Model, version: Version, *, protected: Collec
         requester = _requester(session, request)
         if authority.is_withdrawn(session, request.token_id):
             _drop(
-                session, model, version, request, SYSTEM, f"the token {request.token_id} that asked for it was revoked"
+                session, model, version, request, SYSTEM, f"the token {request.token_id} that requested it was revoked"
             )
         elif aliases.tenure_id(session, model, request.alias) != request.tenure_id:
-            _drop(session, model, version, request, requester, "the alias was moved since it was asked for")
+            _drop(session, model, version, request, requester, "the alias was moved since it was requested")
         elif names.lists_alias(request.alias, model.protected_aliases, protected) and not request.may_promote:
-            _drop(session, model, version, request, requester, "the alias was protected since it was asked for")
+            _drop(session, model, version, request, requester, "the alias was protected since it was requested")
         else:
             _set(session, model, version, request, requester)
         session.delete(request)
 
 
 def waiting_for(session: Session, version: Version) -> list[str]:
-    """The names of the aliases that wait for the version to become ready."""
+    """Return the names of the aliases that wait for the version to become ready."""
     asked = select(AliasRequest.alias).where(AliasRequest.version_id == version.id)
     return list(session.scalars(asked.order_by(AliasRequest.alias)))
 
@@ -111,7 +111,7 @@ def _requester(session: Session, request: AliasRequest) -> Actor:
 
 
 def _set(session: Session, model: Model, version: Version, request: AliasRequest, requester: Actor) -> None:
-    reason = "asked for when the version was registered"
+    reason = "requested when the version was registered"
     aliases.assign(session, model, request.alias, version, actor=requester, reason=reason)
 
 

@@ -42,7 +42,7 @@ def point(
     if_match: int | None = None,
     claim: Claim | None = None,
 ) -> AliasRecord:
-    """Let *alias* point at the version. Where it points there already, nothing is written.
+    """Point *alias* at the version. When it points there already, nothing is written.
 
     Raises Forbidden for a protected alias when *actor* may not promote, NotReady (see ``authority``), or Invalid: the
     name of a stage points at a prompt's version only.
@@ -154,7 +154,7 @@ def remove(
 
 
 def pointing_at(session: Session, version: Version) -> list[str]:
-    """The names of the aliases that point at the version."""
+    """Return the names of the aliases that point at the version."""
     open_ = select(AliasTenure.alias).where(AliasTenure.version_id == version.id, AliasTenure.ended_at.is_(None))
     return list(session.scalars(open_.order_by(AliasTenure.alias)))
 
@@ -173,7 +173,7 @@ def pointing(names: Collection[str], number: int | None) -> dict[str, Any]:
 
 
 def resolve(model: str, alias: str, *, protected: Collection[str], as_of: datetime | None = None) -> AliasRecord:
-    """Where the alias points, or pointed at *as_of*, also under a deleted model.
+    """Return where the alias points, or pointed at *as_of*, also under a deleted model.
 
     Raises NotFound, Invalid, or TimeUncertain.
     """
@@ -199,7 +199,7 @@ def resolve(model: str, alias: str, *, protected: Collection[str], as_of: dateti
 def list_(
     model: str, *, protected: Collection[str], after: tuple[Any, ...] | None = None, limit: int
 ) -> Page[AliasRecord]:
-    """The model's aliases, by name. Raises NotFound."""
+    """Return the model's aliases, by name. Raises NotFound."""
     with reading() as session:
         model_row = catalog.model(session, model)
         statement = governance.select_aliases().where(
@@ -214,7 +214,7 @@ def list_(
 def history(
     model: str, alias: str, *, protected: Collection[str], after: tuple[Any, ...] | None = None, limit: int
 ) -> Page[AliasRecord]:
-    """Where the alias ever pointed, newest first. Raises NotFound."""
+    """Return where the alias ever pointed, newest first. Raises NotFound."""
     with reading() as session:
         catalog.require_ever_named(session, model)
         statement = governance.select_aliases().where(catalog.ever_named(model), AliasTenure.alias == alias)
@@ -268,7 +268,7 @@ def _current(session: Session, model: Model, alias: str, protected: Collection[s
 
 
 def _alias_record(row: Sequence[Any], protected: Collection[str]) -> AliasRecord:
-    """The record of a row of ``select_aliases``, whose last column lists the model's protected aliases."""
+    """Return the record of a row of ``select_aliases``, whose last column lists the model's protected aliases."""
     fields = [*row[:-1], names.lists_alias(row[2], row[-1], protected)]
     return AliasRecord(*fields)
 

@@ -1,5 +1,4 @@
-"""The permission that production and protected aliases need, whatever the route requires; and tokens that were revoked
-before what they asked for was done.
+"""Permissions for production and protected aliases, in addition to the route's; and detection of revoked tokens.
 
 ``protected`` are the aliases that the settings protect in every model; a model can protect others.
 """
@@ -63,7 +62,7 @@ def require_to_point(actor: Actor, model: Model, alias: str, protected: Collecti
 
 
 def is_withdrawn(session: Session, token_id: str | None) -> bool:
-    """Return whether the token with which something was asked for was revoked before it was done.
+    """Return whether the token of a request was revoked before its work was done.
 
     One that expired in between does not count: the request was made in time.
     """
@@ -89,7 +88,7 @@ def require_fit(model: Model, alias: str, version: Version, protected: Collectio
 
 
 def _way_out(model: Model, alias: str, version: Version, protected: Collection[str]) -> str:
-    """Say why a version is unverified, and how an alias comes to point at its content all the same."""
+    """Return why a version is unverified, and how an alias can point at its content."""
     if version.source not in PLACEHOLDERS:
         return "its files are elsewhere. Register them with their bytes first"
     end = f"end the protection (registry alias unprotect {model.name} {alias})"

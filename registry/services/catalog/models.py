@@ -48,12 +48,11 @@ def create(
     claimed: Mapping[str, Any] | None = None,
     claim: Claim | None = None,
 ) -> ModelRecord:
-    """Create the model, in the *default* lifecycle unless another is asked for; its numbering goes on where a deleted
-    model of the name stopped.
+    """Create the model, in the *default* lifecycle unless another is requested.
 
-    Raises Invalid, AlreadyExists also for a name that differs in case or form only, Conflict for one that looks like
-    another model's in other scripts, or Forbidden: to open what is enforced by default is for admins, and so is
-    *claimed*, what another registry said of it.
+    Its numbering continues after a deleted model of the name. Raises Invalid, AlreadyExists also for a name that
+    differs in case or form only, Conflict for one that looks like another model's in other scripts, or Forbidden: only
+    admins may set lifecycle ``open`` where ``enforced`` is the default, and *claimed*, the facts of another registry.
     """
     names.require(names.model_name_problem, "name", name)
     if claimed is None:  # an import keeps the name that another registry gave
@@ -80,9 +79,9 @@ def create(
 
 
 def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecycle) -> tuple[Model, bool]:
-    """Lock the live model of that name; create it where there never was one with anything in it.
+    """Lock the live model of that name; create it when no model of the name ever had versions.
 
-    Returns it, and whether it was made. Raises Deleted for one that was used, Forbidden, and whatever creating raises.
+    Returns it, and whether it was created. Raises Deleted for one that was used, Forbidden, and the errors of creation.
     """
     try:
         return catalog.lock_model(session, name), False
@@ -139,13 +138,13 @@ def recall(outcome: Outcome) -> ModelRecord:
 
 
 def describe(name: str) -> ModelRecord:
-    """The model of that name, live or deleted last. Raises NotFound."""
+    """Return the model of that name, live or deleted last. Raises NotFound."""
     with reading() as session:
         return records.model_record(session, catalog.model(session, name))
 
 
 def is_enforced(name: str) -> bool:
-    """Whether the model's moves obey the stage machine. Raises NotFound."""
+    """Return whether the model's moves obey the stage machine. Raises NotFound."""
     with reading() as session:
         return catalog.model(session, name).lifecycle == Lifecycle.ENFORCED
 
@@ -398,7 +397,9 @@ def _insert_model(session: Session, name: str, *, actor: Actor, description: str
         session.flush()  # the unique index decides between two that create the name at once
     except IntegrityError as error:
         raise _name_taken(name) from error
-    model.next_number = catalog.next_number(session, name)  # now that nobody else can number under the name
+    model.next_number = catalog.next_number(
+        session, name
+    )  # after the lock no other transaction can number under the name
     return model
 
 

@@ -55,14 +55,12 @@ class Registered:
 def register(
     model: str, registration: Registration, *, actor: Actor, protected: Collection[str], claim: Claim | None = None
 ) -> Registered:
-    """Give the files the model's next number. The version is ready when every blob is verified, which may be at once.
+    """Register a version of the files with the model's next number. It is ready when every blob is verified.
 
-    A version that has the same files and run already is the answer, see ``repetition``.
-
-    A version without files whose source is the placeholder of a prompt is one, see ``_register_prompt``.
-
+    A version that has the same files and run already is returned instead, see ``repetition``.
+    A version without files whose source is the placeholder of a prompt is a prompt, see ``_register_prompt``.
     Aliases are set when it is ready. Raises NotFound, Invalid, FactsDiffer, Forbidden for a protected alias when
-    *actor* may not promote, or BlobsMissing (naming what must be uploaded first, or what *actor* may not read).
+    *actor* may not promote, or BlobsMissing (with the blobs that must be uploaded first, or that *actor* may not read).
     """
     if not registration.files and is_prompt(registration.origin.source):
         return _register_prompt(model, registration, actor=actor, claim=claim)
@@ -125,7 +123,7 @@ def reserve(
     """Give a version its number whose files the registry has not: unverified, for they are elsewhere.
 
     With *fetch*, the facts of an import, the version is pending until a worker has fetched its files and what is known
-    of its run; *registration* then has no params, metrics or lineage of its own. It asks for no aliases. Raises NotFound, or
+    of its run; *registration* then has no params, metrics or lineage. It has no alias requests. Raises NotFound, or
     Invalid.
     """
     require_sizes(registration)
@@ -350,7 +348,7 @@ def _insert_version(
 
 
 def _next_number(session: Session, model: Model, registration: Registration, actor: Actor) -> int:
-    """The next number, or the one that another registry gave. Raises Forbidden, or Conflict for one that was used."""
+    """Return the next number, or the one from another registry. Raises Forbidden, or Conflict for one that was used."""
     if registration.claimed is not None or registration.number is not None:
         actor.require(Permission.VERSION_IMPORT)
     if registration.number is None:
@@ -413,7 +411,7 @@ def _draft_entry(
     left: Mapping[str, int | None],
     written: Mapping[str, str],
 ) -> AuditEntryDraft:
-    """*left* tells where each of the aliases pointed before."""
+    """Return the draft of the entry; *left* has the previous version of each alias."""
     return AuditEntryDraft(
         "version.registered",
         versions.subject(model, version),

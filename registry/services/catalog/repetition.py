@@ -116,7 +116,7 @@ def _differences(
 
 
 def _since_the_first(session: Session, version: Version, record: VersionRecord, sent: Snapshot) -> Iterator[Difference]:
-    """Differences of the lineage. What the first snapshot of a run says is known, also after the second."""
+    """Yield differences of the lineage. Facts of a run's first snapshot count as known, also after the second."""
     changed = list(_lineage_differences(record, sent))
     if changed and version.run_state in {RunState.FINISHED, RunState.ABANDONED}:
         first = recording.first(session, version)
@@ -144,7 +144,7 @@ def _lineage_differences(record: VersionRecord, sent: Snapshot) -> Iterator[Diff
 
 
 def _metrics(session: Session, version: Version, record: VersionRecord, registration: Registration) -> list[Difference]:
-    """Values that were never measured of the version on their dataset; an earlier one than the latest is known, too."""
+    """Return values that the version does not have on their dataset, neither as the latest nor as an earlier one."""
     sent = [
         (key, one.dataset_digest, float(value)) for one in registration.measured for key, value in one.metrics.items()
     ]
@@ -184,7 +184,7 @@ def _labels(session: Session, version: Version, record: VersionRecord, registrat
 
 
 def _was_sent(difference: Difference, first: EntryRecord) -> bool:
-    """Whether the first registration, whose entry this is, sent the fact: it was changed since."""
+    """Return whether the first registration, whose entry this is, sent the fact: it was changed since."""
     kind, _, key = difference.fact.partition(".")
     if kind == "aliases":
         return any(key in first.after.get(name, ()) for name in ("aliases", "requested_aliases"))
@@ -198,7 +198,7 @@ def _registered_tags(first: EntryRecord) -> dict[str, Any]:
 
 
 def _params(registration: Registration) -> dict[str, str]:
-    """The params that were sent, with those of the run."""
+    """Return the params that were sent, with those of the run."""
     return {**getattr(registration.lineage.run, "params", {}), **registration.params}
 
 

@@ -52,7 +52,7 @@ def enter(
 
 
 def others_in(session: Session, model: Model, version: Version, stage: Stage) -> Sequence[Version]:
-    """The model's other versions that hold the stage, by number."""
+    """Return the model's other versions that hold the stage, by number."""
     statement = select(Version).where(
         Version.model_id == model.id,
         Version.stage == stage.value,

@@ -35,7 +35,7 @@ from registry.services.unit_of_work import unit_of_work
 
 
 def describe(model: str, number: int) -> VersionRecord:
-    """The version, whatever its state. Raises NotFound."""
+    """Return the version in any state. Raises NotFound."""
     version_records = records.version_records(look_up(records.NAMED_VERSION, model=model, number=number))
     if version_records:
         return version_records[0]
@@ -52,7 +52,7 @@ def list_(
     after: tuple[Any, ...] | None = None,
     limit: int,
 ) -> Page[VersionRecord]:
-    """The model's versions, newest first. Raises NotFound."""
+    """Return the model's versions, newest first. Raises NotFound."""
     with reading() as session:
         model_row = catalog.model(session, model)
         said = {"stage": stage, "state": state, "after": None if after is None else after[0]}
@@ -63,7 +63,7 @@ def list_(
 
 
 def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[FileRecord]:
-    """The version's manifest, by path. Raises NotFound."""
+    """Return the version's manifest, by path. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
         statement = select(VersionFile).where(VersionFile.version_id == version.id)
@@ -76,7 +76,7 @@ def files(model: str, number: int, *, after: tuple[Any, ...] | None = None, limi
 
 
 def manifest(model: str, number: int) -> list[File]:
-    """The version's whole manifest, by path. Raises NotFound."""
+    """Return the version's whole manifest, by path. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
         files = select(VersionFile).where(VersionFile.version_id == version.id).order_by(VersionFile.path)
@@ -335,7 +335,7 @@ def purge(
     Invalid without a reason. Doing it again changes nothing.
     """
     if not reason.strip():
-        raise Invalid.field("reason", "must say why the bytes are given up: history will show it")
+        raise Invalid.field("reason", "must give the reason for purging the bytes: the history shows it")
     with unit_of_work(claim) as unit:
         locked_model = catalog.lock_model_ever(unit.session, model, number)
         version = catalog.version(unit.session, locked_model, number)
@@ -367,7 +367,7 @@ def purge(
 
 
 def subject(model: Model, version: Version, related: Version | None = None) -> dict[str, Any]:
-    """How an audit entry names the versions that it is about."""
+    """Return the subject of an audit entry about a version, and about a *related* one."""
     named = {"model": model.name, "version": version.number}
     return named | {"related_version": related.number} if related else named
 
@@ -422,7 +422,7 @@ def _mark_freed(session: Session, model: Model, version: Version, *, actor: Acto
 
 
 def _state_without(session: Session, version: Version) -> VersionState:
-    """The state of a deleted version but for its deletion."""
+    """Return the state of a deleted version but for its deletion."""
     if version.state_reason is not None:
         return VersionState.FAILED
     if not version.manifest_digest:

@@ -1,4 +1,4 @@
-"""A version's files as one tar stream: as long as was said beforehand, in constant memory, verified on the way."""
+"""A version's files as one tar stream: of a length known in advance, in constant memory, verified while it is sent."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class Archive:
         return _padded(ended + 2 * tarfile.BLOCKSIZE, tarfile.RECORDSIZE)
 
     def header(self, member: Member) -> bytes:
-        """The same bytes for the same version at any time: every file is readable and as old as the version."""
+        """Return the same bytes for the same version at any time: every file is readable and as old as the version."""
         info = tarfile.TarInfo(member.path)
         info.size, info.mtime, info.mode = member.size, int(self.at.timestamp()), 0o644
         return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
 
 
 def open_(model: str, number: int, *, store: Store) -> Archive:
-    """The archive of a ready version, whose objects are all there.
+    """Return the archive of a ready version, whose objects are all there.
 
     Raises NotFound, NotReady, Conflict when it is deleted, BlobsMissing, or Unavailable.
     """
@@ -65,7 +65,9 @@ def open_(model: str, number: int, *, store: Store) -> Archive:
 
 
 def stream(archive: Archive, *, store: Store) -> Iterator[bytes]:
-    """The archive's bytes. Raises BlobsMissing in the middle, so that it ends too early, when a file is not its own."""
+    """Yield the archive's bytes. Raises BlobsMissing in the middle when a file's bytes are wrong, so that it ends
+    early.
+    """
     sent = 0
     for member in archive.members:
         for chunk in _member(archive, member, store):

@@ -33,7 +33,7 @@ class SignedFile:
 
 
 def sign(model: str, number: int, path: str, *, store: Store, expires_in: int) -> str:
-    """A URL that serves the file for *expires_in* seconds, with Range.
+    """Return a URL that serves the file for *expires_in* seconds, with Range.
 
     Raises NotFound, NotReady, or Conflict when the version or its model is deleted.
     """
@@ -48,7 +48,7 @@ def sign(model: str, number: int, path: str, *, store: Store, expires_in: int) -
 def sign_page(
     model: str, number: int, *, store: Store, expires_in: int, after: tuple[Any, ...] | None, limit: int
 ) -> Page[SignedFile]:
-    """The version's files by path, each with its URL. Raises as :func:`sign`."""
+    """Return the version's files by path, each with its URL. Raises as :func:`sign`."""
     with reading() as session:
         version = require_readable(session, model, number)
         statement = stored_files(version)
@@ -90,7 +90,7 @@ def require_current(holder: str) -> None:
 
 
 def require_readable(session: Session, model: str, number: int) -> Version:
-    """The version, if its bytes may be read. Raises NotFound, NotReady, or Conflict when it is deleted."""
+    """Return the version, if its bytes may be read. Raises NotFound, NotReady, or Conflict when it is deleted."""
     return readable(session, catalog.any_version(session, model, number), model)
 
 
@@ -110,7 +110,7 @@ def readable(session: Session, version: Version, model: str) -> Version:
 
 
 def stored_files(version: Version) -> Rows:
-    """The version's files, each with the key of its object, or None for bytes that the registry has not."""
+    """Return the version's files, each with the key of its object, or None for bytes that the registry has not."""
     return (
         select(VersionFile, Blob.key)
         .outerjoin(Blob, Blob.sha256 == VersionFile.sha256)

@@ -38,7 +38,7 @@ HELD, HELD_BYTES = 100, 8 * 1024 * 1024  # small files that are brought together
 
 @dataclass(frozen=True, slots=True)
 class TakenImport:
-    """What was asked for, and the lease under which it is done: a value, which outlives any transaction."""
+    """The facts of a job, and the lease under which it is done: a value that outlives any transaction."""
 
     id: str
     lease_id: str | None
@@ -205,14 +205,14 @@ class ImportJob(Job):
         self._noted = time.monotonic()
 
     def pulse(self, length: int = 0) -> None:
-        """Keep the hold, and tell now and then how much was read. Raises Lost."""
+        """Renew the lease, and record from time to time how much was read. Raises Lost."""
         self.lease.pulse()
         super().pulse(length)
         if time.monotonic() - self._noted >= NOTED_AFTER:
             self.note()
 
     def note(self) -> None:
-        """Tell how much was read. Raises Lost."""
+        """Record how much was read. Raises Lost."""
         with transaction() as session:
             write(session, self.taken, files=self.files, bytes=self.bytes)
         self._noted = time.monotonic()

@@ -1,8 +1,8 @@
-"""Versions from bytes that are elsewhere: asked for by a caller, then fetched and hashed by a worker.
+"""Versions from bytes that are elsewhere: requested by a caller, then fetched and hashed by a worker.
 
 An import either registers a version at its end, or fills one whose number was reserved. A worker that dies leaves
-nothing that the next one could trip over: registering the same files of the same run again answers with the version
-that there is, and a version is filled in the transaction that ends its import.
+nothing in the way of the next one. Registering the same files of the same run again returns the existing version; a
+version is filled in the transaction that ends its import.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def recall(outcome: Outcome) -> ImportRecord:
 
 
 def describe(import_id: str) -> ImportRecord:
-    """How far an import is. Raises NotFound."""
+    """Return the import and its progress. Raises NotFound."""
     with reading() as session:
         import_row = session.get(Import, import_id, populate_existing=True)
         if import_row is None:
@@ -135,11 +135,11 @@ def run_next(
     protected: Collection[str],
     allow_secrets: bool = False,
 ) -> bool:
-    """Do one import; false when none waits. Any number of workers may do this at once.
+    """Do one import; return False when none waits. Any number of workers may do this at once.
 
     *make* turns the facts of the request and the fetched files into a registration, or raises Invalid. A version whose
-    number was reserved is filled as the one of the *kinds* says that its facts name. ``protected`` are as in
-    ``authority``. Files that hold credentials fail an import unless *allow_secrets* or its facts allow them.
+    number was reserved is filled by the entry of *kinds* that its facts name. ``protected`` are as in ``authority``.
+    Files that hold credentials fail an import unless *allow_secrets* or its facts allow them.
     """
     waiting = select(Import).where(Import.state.in_(OPEN)).order_by(Import.created_at, Import.id)
     row = leases.take(waiting, Import)
@@ -172,7 +172,7 @@ def _is_genuine_import(row: Import) -> bool:
 
 
 def _way(claimed: TakenImport, sources: Sources, make: Make, kinds: Mapping[str, Kind]) -> Kind:
-    """How to come by the registration that an import is to lead to."""
+    """Return how the registration of an import is made."""
     if claimed.version_id is None:
         return lambda job: import_kinds.completed(
             make(claimed.facts, import_kinds.fetch_all(job, sources, claimed.source)), store=job.store
@@ -197,7 +197,7 @@ def _attempt_import(
     try:
         job = _begin_import(claimed, lease, store, allow_secrets=allow_secrets)
         new_version = way(job)
-        job.note()  # raises where another worker has begun anew meanwhile
+        job.note()  # raises where another worker has started it again
         with reading() as session:
             _require_token(session, claimed)  # which may have been revoked while the files were fetched
         if claimed.version_id is None:
@@ -221,9 +221,9 @@ def _attempt_import(
 
 
 def _require_token(session: Session, claimed: TakenImport) -> None:
-    """Raise Conflict when the token that asked for the import was revoked."""
+    """Raise Conflict when the token that requested the import was revoked."""
     if authority.is_withdrawn(session, claimed.token_id):
-        raise Conflict(f"the token {claimed.token_id} that asked for it was revoked; request it again with a valid one")
+        raise Conflict(f"the token {claimed.token_id} that requested it was revoked; request it again with a valid one")
 
 
 def _come_back(claimed: TakenImport, lease: Lease[Import], reason: str, *, counts: bool = False) -> None:
@@ -236,9 +236,9 @@ def _come_back(claimed: TakenImport, lease: Lease[Import], reason: str, *, count
 
 
 def _begin_import(claimed: TakenImport, lease: Lease[Import], store: Store, *, allow_secrets: bool) -> ImportJob:
-    """Start, or start anew.
+    """Start the import, or start it again.
 
-    Raises Lost, or Conflict for a model or a version that was deleted meanwhile, or for a token that was revoked.
+    Raises Lost, or Conflict for a model or a version that was deleted in between, or for a token that was revoked.
     """
     with transaction() as session:
         model = session.get_one(Model, claimed.model_id, populate_existing=True)
@@ -272,7 +272,7 @@ def _fill_version(job: ImportJob, new_version: Registration) -> int:
 
 
 def _reserved(session: Session, model: Model, version_id: int) -> Version:
-    """The version that is to be filled. Raises Conflict when it is no more."""
+    """Return the version that is to be filled. Raises Conflict when it is no more."""
     version = session.get_one(Version, version_id, populate_existing=True)
     if version.manifest_digest or version.state not in {VersionState.PENDING, VersionState.UNVERIFIED}:
         raise Conflict(f"version {version.number} of {model.name!r} is {version.state} and waits for no files")
@@ -292,7 +292,7 @@ def _ignored(job: Job) -> dict[str, Any] | None:
 
 
 def _postpone_import(claimed: TakenImport, lease: Lease[Import], reason: str, *, counts: bool) -> None:
-    """Let any worker try again in a while; until then the import tells what is in its way."""
+    """Let any worker try again later; until then the import shows the reason."""
     log.warning("import_postponed", id=claimed.id, reason=reason)
     lease.release(after=RETRY_AFTER, counts=counts)
     with transaction() as session:
@@ -300,7 +300,7 @@ def _postpone_import(claimed: TakenImport, lease: Lease[Import], reason: str, *,
 
 
 def _fail(claimed: TakenImport, lease: Lease[Import], reason: str) -> None:
-    """End the import, and with it the version that waits for it; its reason is what MLflow's clients are told."""
+    """End the import, and the version that waits for it; MLflow's clients get its reason."""
     log.warning("import_failed", id=claimed.id, reason=reason)
     with transaction() as session:
         locked_model = _lock_model(session, claimed)

@@ -1,8 +1,8 @@
-"""What a version whose number was reserved is filled with: one way for each kind of facts that may be kept of it.
+"""Ways to fill a version whose number was reserved, one for each kind of facts.
 
-artifacts   files that lie in the registry's own artifact area
+artifacts   files that lie in the registry's artifact area
 location    files at a location that may be imported from
-tracking    a logged model or a run of a tracking server; see ``tracking``
+tracking    a logged model or a run of a tracking server; see ``upstream``
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def from_location(sources: Sources) -> Kind:
 
 
 def from_artifacts(files_for: Callable[[Mapping[str, Any]], Sequence[File]]) -> Kind:
-    """Take the files that *files_for* finds in the store already; it raises Unavailable to be asked again."""
+    """Return a kind for files in the store, which *files_for* lists; it raises Unavailable until all are hashed."""
 
     def fill(job: Job) -> Registration:
         files = files_for(job.facts)
@@ -94,7 +94,7 @@ def described(
 
 
 def completed(registration: Registration, *, store: Store) -> Registration:
-    """Return the registration with the facts that its files say, where it says nothing else.
+    """Return the registration with the facts of its files, where it has no values.
 
     Raises BlobsMissing or Unavailable.
     """

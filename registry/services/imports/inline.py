@@ -38,7 +38,7 @@ class Place:
 
     @property
     def bounds(self) -> Bounds:
-        """How much is fetched while a request waits."""
+        """The limits on what is fetched while a request waits."""
         return Bounds(until=self._began + self._seconds, bytes=MOST_BYTES)
 
     @property

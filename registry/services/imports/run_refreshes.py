@@ -1,8 +1,8 @@
 """Second snapshots of runs that were still running when their version was registered.
 
-A worker asks the tracking server until the run has ended, at growing intervals and for seven days at most. Then it adds
-what the run has logged since, in one transaction with its audit entry; nothing that was recorded before is changed. A
-version that is deleted is left alone, until it is restored or the time is over.
+A worker reads the run from the tracking server until it has ended, at growing intervals and for seven days at most.
+Then it adds what the run has logged since, in one transaction with its audit entry. Recorded facts are not changed. A
+deleted version is not touched until it is restored or the time is over.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _since(row: RunRefresh) -> datetime:
 def _end_refresh(
     row: RunRefresh, lease: Lease[RunRefresh], reason: str | None, known: Registration | None = None
 ) -> None:
-    """End the refresh and record how, with what is *known*; *reason* says why the end of the run was not seen.
+    """End the refresh and record the result, with what is *known*; *reason* is why the end of the run was not seen.
 
     Raises Lost, or Invalid for more than a version can have.
     """

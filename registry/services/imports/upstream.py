@@ -1,4 +1,4 @@
-"""Versions from upstream tracking servers: which of them may know of a source, and what they told of it."""
+"""Versions from upstream tracking servers: the servers that may have a source, and the facts that they return."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Upstream:
     has_roots: bool
 
     def may_have(self, subject: Subject) -> bool:
-        """Whether its artifacts may be where the subject's files are said to be; nothing is asked."""
+        """Return whether the server's artifact locations include the subject's files; sends no request."""
         if subject.location is None:
             return True
         if subject.location.startswith("s3://") and self.has_roots:
@@ -53,7 +53,7 @@ class Upstream:
 
 @dataclass(frozen=True, slots=True)
 class _KnownRun:
-    """What a server knows: the *run* is None for a model that was logged outside of any."""
+    """The facts from a server: the *run* is None for a model that was logged outside of any."""
 
     upstream: Upstream
     run: TrackedRun | None = None
@@ -92,9 +92,9 @@ def facts_of(
 
 
 def look(source: str, facts: Mapping[str, Any], *, upstreams: Sequence[Upstream], sources: Sources) -> _KnownRun | None:
-    """Ask the *upstreams* for the version's run and logged model; None where the location is to be imported.
+    """Request the version's run and logged model from the *upstreams*; None where the location is to be imported.
 
-    Raises NotFound or Conflict where no version can come of it, or Unavailable.
+    Raises NotFound or Conflict where no version can result, or Unavailable.
     """
     try:
         return _find_upstream(_subject(facts), upstreams)
@@ -110,9 +110,9 @@ def fetch(job: Job, known: _KnownRun | None, sources: Sources) -> Registration:
 
 
 def from_tracking(upstreams: Sequence[Upstream], sources: Sources) -> Kind:
-    """Fetch what one of the *upstreams*, asked in this order, knows of the version's source.
+    """Return a kind that fetches a version's source from the first of the *upstreams* that has it.
 
-    Where none knows it, but its files may be imported, they are. Raises Refused, Conflict, NotFound or Unavailable.
+    Where none has it, but its files may be imported, they are. Raises Refused, Conflict, NotFound or Unavailable.
     """
     return lambda job: fetch(job, look(job.source, job.facts, upstreams=upstreams, sources=sources), sources)
 
@@ -122,7 +122,7 @@ def _subject(facts: Mapping[str, Any]) -> Subject:
 
 
 def _find_upstream(subject: Subject, asked: Sequence[Upstream]) -> _KnownRun:
-    """What the first server says that knows the subject; else the complaint that leaves most hope."""
+    """Return the facts of the first server that has the subject; else raise the error that is most likely to pass."""
     refusals: list[RegistryError] = []
     for upstream in asked:
         if not upstream.may_have(subject):
@@ -151,7 +151,7 @@ def _ask_upstream(subject: Subject, upstream: Upstream) -> _KnownRun:
 
 
 def _run_of(model: LoggedModel, upstream: Upstream) -> TrackedRun | None:
-    """The run that logged the model; one that was deleted for good is known by its id alone."""
+    """Return the run that logged the model; one that was deleted for good is known by its id alone."""
     run_id = model.source_run_id
     if run_id is None or not tracked.RUN_ID.match(run_id):
         return None
@@ -162,7 +162,7 @@ def _run_of(model: LoggedModel, upstream: Upstream) -> TrackedRun | None:
 
 
 def _path_of(subject: Subject, root: str) -> str:
-    """Where below *root* the subject's files are. Raises Conflict when they are elsewhere."""
+    """Return where below *root* the subject's files are. Raises Conflict when they are elsewhere."""
     if subject.location is None:
         return ""
     path = tracked.below(subject.location, root)
@@ -301,7 +301,7 @@ def _folder(known: _KnownRun) -> Folder:
 
 
 def _logged_as(known: _KnownRun, run: TrackedRun) -> _KnownRun:
-    """The logged model that the run calls by the path. Raises NotFound."""
+    """Return the logged model that the run calls by the path. Raises NotFound."""
     for model_id in reversed(run.outputs[-OUTPUTS:]):
         if tracked.LOGGED_MODEL_ID.match(model_id):
             model = known.upstream.server.logged_model(model_id)

@@ -1,4 +1,4 @@
-"""Stored bytes that are gone or not what they were: say so in the audit log, and say when they are whole again."""
+"""Stored bytes that are missing or wrong: recorded in the audit log, and again when they are whole."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def report(session: Session, blob: Blob, condition: str) -> None:
 
 
 def suspect(session: Session, blobs: Iterable[Blob]) -> None:
-    """Let the scrubber look at *blobs*, as they were read, next, and say in the audit log what it finds.
+    """Let the scrubber read *blobs*, as they were read, next, and record the result in the audit log.
 
-    Until then whoever has the bytes is asked to send them again. What is known to be damaged stays so.
+    Until then clients that have the bytes are asked to send them again. Known damage stays recorded.
     """
     keys = {blob.sha256: blob.key for blob in blobs if blob.damage is None}
     rows = select(Blob).where(Blob.sha256.in_(keys), Blob.damage.is_(None)).order_by(Blob.sha256)
@@ -89,7 +89,7 @@ def _record_damage(
 
 
 def _users(session: Session, blob: Blob) -> list[str]:
-    """Some of the versions that the blob belongs to, for whoever reads the entry."""
+    """Return some of the versions that the blob belongs to, for readers of the entry."""
     rows = session.execute(
         select(Model.name, Version.number)
         .join(Version, Version.model_id == Model.id)

@@ -1,4 +1,4 @@
-"""Ask the store whether a version's bytes are still there, before production depends on them."""
+"""Checks that a version's bytes are in the store, before production depends on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 THREADS = 8
 SILENT_SECONDS = 5.0  # after which a store that answers none of the requests counts as one that does not answer
 UNCHECKED = (
-    "the stored files of {}:{} were not checked: the artifact store was not asked, or did not answer. "
+    "the stored files of {}:{} were not checked: the artifact store was not called, or did not answer. "
     "A worker reads them as soon as it answers"
 )
 
@@ -50,7 +50,7 @@ def require_bytes(store: Store, model: str, number: int, *, note: bool = True) -
 
 
 def require_undamaged(model: str, number: int) -> None:
-    """As :func:`require_bytes`, but judges by what the database knows and asks no store."""
+    """Require whole bytes as :func:`require_bytes` does, by the database alone, without a request to the store."""
     blobs = _blobs_of_version(model, number)
     if damaged := [blob.sha256 for blob in blobs if blob.damage in DAMAGED]:
         raise _damaged(damaged, model, number)
@@ -65,11 +65,11 @@ def check_soon(model: str, number: int) -> None:
 
 
 def refuse_damaged(store: Store, model: str, number: int, *, note: bool = True) -> str | None:
-    """As :func:`require_bytes`, and read again what was written to since it was verified.
+    """Require whole bytes as :func:`require_bytes` does, and read those again that were written to since verification.
 
-    Of more bytes than can be read while a client waits NotReady says that a worker reads them. A store that does not
-    answer is no proof of damage: the bytes were verified, and the result is a warning. Where it says that they were
-    written to since and does not let them be read, Unavailable is raised.
+    For more bytes than can be read during a request it raises NotReady; a worker reads them. A store that does not
+    respond is no proof of damage: the bytes were verified, and the result is a warning. When it reports a later write
+    and does not let the bytes be read, Unavailable is raised.
     """
     blobs = _blobs_of_version(model, number)
     try:
@@ -108,7 +108,7 @@ def _is_whole(blob: Blob, store: Store) -> bool:
 
 
 def _stats(store: Store, blobs: Sequence[Blob]) -> Mapping[str, Stat | None]:
-    """Ask the store for every object. Raises Unavailable at its first failure, or when it is silent for too long."""
+    """Request the state of every object. Raises Unavailable at the first failure, or after too long a wait."""
     answers: SimpleQueue[tuple[str, Stat | RegistryError | None]] = SimpleQueue()
 
     def ask(blob: Blob) -> None:
@@ -165,7 +165,7 @@ def _tell(blobs: Sequence[Blob], *, note: bool) -> None:
 
 
 def _blobs_of_version(model: str, number: int) -> Sequence[Blob]:
-    """The blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
+    """Return the blobs of a ready version; none of another, which no stage takes anyway. Raises BlobsMissing."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
         if version.state != VersionState.READY:

@@ -1,4 +1,4 @@
-"""Read the bytes of production again and again: what storage lost or changed is heard of before it is needed."""
+"""Repeated reading of the bytes in production, so that lost or changed bytes are found before they are needed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BEAT = 60.0
 
 @dataclass(frozen=True, slots=True)
 class TakenBlob:
-    """What a worker reads, as it was when it was taken: another key means that it was replaced meanwhile."""
+    """The blob that a worker reads, as it was when claimed: another key means that it was replaced."""
 
     sha256: str
     size: int
@@ -40,12 +40,11 @@ class TakenBlob:
 
 
 def scrub_next(*, store: Store, interval: timedelta) -> bool:
-    """Read one blob again; false when none is due, or when the store does not answer.
+    """Read one blob again; return False when none is due, or when the store does not respond.
 
-    Suspects come first, then what production has and what was found damaged, if not looked at for *interval*. What is
-    wrong is said once in the audit log, and keeps the version from production until it is whole again. An object is
-    missing when it was looked for in vain twice, APART, in a store that is known to be this registry's. Raises
-    ForeignStore.
+    Suspects come first, then blobs in production and damaged ones that were not read for *interval*. A fault is
+    recorded once in the audit log, and keeps the version from production until the bytes are whole. An object counts as
+    missing after two failed reads, APART, in a store that is known to be this registry's. Raises ForeignStore.
     """
     store_ownership.confirm(store, within=store_ownership.RECENT)
     claimed = _take(interval)
@@ -117,7 +116,7 @@ def _look_for_all(session: Session) -> None:
 
 
 def _first(session: Session, condition: ColumnElement[bool], before: datetime) -> Blob | None:
-    """The one among those that was not looked at for longest, if that is since *before*; nobody else is at it."""
+    """Return the matching blob that was not read for longest, if that is since *before*, and skip locked rows."""
     due = select(Blob).where(condition, or_(Blob.checked_at.is_(None), Blob.checked_at < before))
     longest = due.order_by(Blob.checked_at.is_not(None), Blob.checked_at, Blob.sha256).limit(1)
     locked = longest.with_for_update(skip_locked=True).execution_options(populate_existing=True)
@@ -125,7 +124,7 @@ def _first(session: Session, condition: ColumnElement[bool], before: datetime) -
 
 
 def _check_object(claimed: TakenBlob, store: Store) -> tuple[str | None, str | None]:
-    """What is wrong with the blob's object, and the store's mark of it. Raises Unavailable."""
+    """Return the fault of the blob's object, or None, and the object's ETag. Raises Unavailable."""
     stat = store.stat(claimed.key)
     if stat is None:
         return MISSING, None
@@ -137,7 +136,7 @@ def _check_object(claimed: TakenBlob, store: Store) -> tuple[str | None, str | N
 
 
 def _beating(claimed: TakenBlob) -> Callable[[int], None]:
-    """As the reading of a large object goes on, see to it that no other worker begins to read it too."""
+    """Return a callback that keeps other workers from reading the same large object."""
     last = time.monotonic()
 
     def beat(_: int) -> None:

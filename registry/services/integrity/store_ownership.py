@@ -1,7 +1,7 @@
 """Ownership of the store: claim a free one; refuse to delete or mark anything in another registry's.
 
-A registry and its store name each other. The store's copy also names a late audit entry, so that a database that lacks
-this entry is known as an older copy of the one that uses the store.
+A registry and its store name each other. The store's copy also names a late audit entry. A database that lacks this
+entry is an older copy of the one that uses the store.
 """
 
 from __future__ import annotations
@@ -116,14 +116,14 @@ def confirm(store: Store, *, within: float = 0.0, renew: bool = False) -> None:
 
 
 def require(store: Store) -> None:
-    """As :func:`confirm`, but writes nothing: a free store passes."""
+    """Check the ownership as :func:`confirm` does, but write nothing: a free store passes."""
     finding = examine(store)
     if finding.state is OwnershipState.FOREIGN:
         raise ForeignStore(f"{finding.detail}. {FIX}", retry_after=30)
 
 
 def confirm_at_start(store: Store) -> None:
-    """Refuse to start with another registry's store. One that does not answer in time is asked again before it matters.
+    """Refuse to start with another registry's store. One that does not respond in time is checked again later.
 
     Raises ForeignStore.
     """
@@ -138,8 +138,8 @@ def confirm_at_start(store: Store) -> None:
 def adopt(store: Store, *, dry_run: bool) -> Adoption:
     """Make this registry the owner of the store, and start every grace period again.
 
-    Raises Conflict when it is this registry's already, or when this database is an older copy of the one that uses it:
-    a new epoch tells them apart.
+    Raises Conflict when it is this registry's already, or when this database is an older copy of the one that uses it;
+    a new epoch distinguishes them.
     """
     before = examine(store)
     if before.state is OwnershipState.OWN:
@@ -210,7 +210,7 @@ def _unclaimed(store: Store, own: Identity) -> OwnershipFinding:
 
 
 def _known_keys() -> Sequence[str]:
-    """Some of the objects that the database refers to: blobs, else what has arrived and waits to be verified."""
+    """Return some of the objects that the database refers to: blobs, else what has arrived and waits to be verified."""
     with reading() as session:
         blobs = select(Blob.key).order_by(Blob.sha256).limit(SAMPLE)
         keys = list(session.scalars(blobs))
@@ -244,7 +244,9 @@ def _record_adoption(before: OwnershipFinding) -> None:
         previous = {"registry": before.found.registry, "epoch": before.found.epoch} if before.found else {}
         after = {"registry": before.own.registry, "epoch": before.own.epoch}
         session.flush()  # the entry below is the transaction's last act
-        audit.record(session, chain, event, AuditEntryDraft("store.adopted", {}, before=previous, after=after), actor=SYSTEM)
+        audit.record(
+            session, chain, event, AuditEntryDraft("store.adopted", {}, before=previous, after=after), actor=SYSTEM
+        )
 
 
 def _renew(store: Store, finding: OwnershipFinding, *, at_once: bool) -> None:

@@ -22,7 +22,7 @@ from registry.domain.states import VersionState
 
 
 def trace(model: str, number: int) -> VersionRecord:
-    """The version with its lineage. Raises NotFound."""
+    """Return the version with its lineage. Raises NotFound."""
     with reading() as session:
         version = catalog.any_version(session, model, number)
         return records.version_record(session, version)
@@ -30,7 +30,7 @@ def trace(model: str, number: int) -> VersionRecord:
 
 def keep(session: Session, model: Model, version: Version, snapshot: Snapshot) -> list[Edge]:
     """Store the snapshot around a new version; returns its edges. Raises Invalid when a parent is not there."""
-    parents = _parent_nodes(session, snapshot.parents)  # before there is a node of its own: nobody is his own parent
+    parents = _parent_nodes(session, snapshot.parents)  # before the version has a node: it cannot be its own parent
     keyed_nodes = [((node.kind.value, node.key), node) for node in lineage.nodes(snapshot)]
     own, at = (NodeKind.VERSION.value, str(version.id)), version.created_at
     rows: dict[tuple[str, str], dict[str, Any]] = {}
@@ -101,7 +101,7 @@ def _keep_found(
 def _keep_nodes(
     session: Session, nodes_by_key: Mapping[tuple[str, str], Mapping[str, Any]], *, at: datetime
 ) -> dict[tuple[str, str], int]:
-    """The ids of all of them, by kind and key; those that are there already keep theirs."""
+    """Return the ids of all of them, by kind and key; those that are there already keep theirs."""
     rows = [
         {"kind": kind, "key": key, "created_at": at, **nodes_by_key[kind, key]} for kind, key in sorted(nodes_by_key)
     ]
@@ -132,7 +132,7 @@ def _parent_nodes(session: Session, parents: Sequence[Parent]) -> list[tuple[int
             )
             .with_for_update(of=Version, read=True)  # so that it is not deleted before we commit
         )
-        session.execute(statement)  # waits for a deletion that is under way; the next sees whether it happened
+        session.execute(statement)  # waits for a running deletion; the next statement reads its result
         node = session.execute(statement).first()
         if node is None:
             text = f"there is no version {parent.model}:{parent.version}"
@@ -154,7 +154,7 @@ def datasets(session: Session, version: Version) -> list[tuple[str, Sequence[str
 
 
 def child_of(session: Session, version: Version) -> str | None:
-    """The name of a version that derives from *version*, neither itself deleted nor its model; None without one."""
+    """Return the name of a live version of a live model that derives from *version*; None without one."""
     own = select(LineageNode.id).where(LineageNode.version_id == version.id)
     statement = (
         select(Model.name, Version.number)

@@ -1,4 +1,4 @@
-"""What the worker does from time to time so that nothing piles up."""
+"""Periodic cleanup by the worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Upkeep:
 
 
 def run(*, store: Store) -> Upkeep:
-    """One round; any number of workers may run it at once."""
+    """Run one round of cleanup and return what it did; any number of workers may run it at once."""
     expired = announcement.expire(store=store)
     heartbeats.sweep()
     confusable_names.fill()

@@ -26,7 +26,10 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """``harm`` tells lost or changed bytes from waste, which the collector takes, and from what was repaired."""
+    """A difference between database and store.
+
+    ``harm`` is set for lost or changed bytes, and not for waste, which the collector deletes, or for what was repaired.
+    """
 
     kind: str
     name: str
@@ -35,11 +38,11 @@ class Finding:
 
 
 def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[Finding]:
-    """Everything that does not agree; *deep* also reads and hashes every object.
+    """Yield every difference between database and store; *deep* also reads and hashes every object.
 
-    Writes nothing, unless *mark* lets a worker look again at the blobs that were found wanting: it says in the audit
-    log what is wrong with them, and from now on whoever has their bytes is asked to send them. With *mark*, what was
-    found damaged before and is whole is repaired. Raises ForeignStore, before anything is marked.
+    Writes nothing, unless *mark* is set. Then a worker reads damaged blobs again and records the fault in the audit
+    log, and clients that have their bytes are asked to send them; blobs that are whole again are repaired. Raises
+    ForeignStore, before anything is marked.
     """
     if mark:
         store_ownership.confirm(store)
@@ -52,7 +55,7 @@ def check(*, store: Store, deep: bool = False, mark: bool = False) -> Iterator[F
 
 
 def _versions() -> Iterator[Finding]:
-    """Ready versions with files whose bytes the registry does not know."""
+    """Yield ready versions with files without a blob."""
     ready = select(Version.id).where(Version.state == VersionState.READY.value).order_by(Version.id).limit(BATCH)
     after = 0
     while True:
@@ -68,7 +71,7 @@ def _versions() -> Iterator[Finding]:
 
 
 def _artifacts(store: Store) -> Iterator[Finding]:
-    """Paths of the artifact area whose bytes the registry does not know, or has lost before they were hashed."""
+    """Yield paths of the artifact area without a blob, or whose bytes were lost before they were hashed."""
     backed = exists().where(Blob.sha256 == Artifact.sha256)
     page = select(Artifact.path, Artifact.sha256, Artifact.object, backed).order_by(Artifact.path).limit(BATCH)
     after = ""
@@ -123,7 +126,7 @@ def _mark_suspect(blob: Blob) -> None:
 
 
 def _is_current(blob: Blob) -> bool:
-    """Whether the registry still means this object, now that it was found wanting."""
+    """Return whether the registry still means this object, now that it was found wanting."""
     with reading() as session:
         return session.scalars(select(Blob.key).where(Blob.sha256 == blob.sha256)).first() == blob.key
 

@@ -63,13 +63,12 @@ def collect(
     dry_run: bool = False,
     unseen: Callable[[str], None] = _log_unseen,
 ) -> Iterator[Waste]:
-    """Mark what nothing needs, and delete what has been marked for *grace*; tell of each.
+    """Mark unreferenced objects, delete those that have been marked for *grace*, and yield each.
 
-    Where the store refuses a listing, *unseen* is called with the reason, and the rest is collected.
-
-    Safe beside registrations and other collectors. Uploads that begin in parts are unknown for a moment, so without
-    any grace nobody else should be uploading. A dry run tells what would be deleted now and writes nothing. Raises
-    ForeignStore, before anything is marked, for a store that is not this registry's.
+    When the store refuses a listing, *unseen* is called with the reason, and the rest is collected.
+    Safe to run with registrations and other collectors at the same time. Multipart uploads that begin are unknown for a
+    moment, so without any grace there should be no uploads. A dry run yields what would be deleted now and writes
+    nothing. Raises ForeignStore, before anything is marked, for a store that is not this registry's.
     """
     if dry_run:
         store_ownership.require(store)
@@ -82,7 +81,7 @@ def collect(
 
 
 def unknown(session: Session, objects: Iterable[Found]) -> list[Found]:
-    """Those of the objects and unfinished uploads that no row knows."""
+    """Return those of the objects and unfinished uploads that have no row."""
     objects = list(objects)
     keys = [key for key, _, _ in objects]
     unfinished = Upload.state.in_([UploadState.PENDING, UploadState.UPLOADED])
@@ -98,7 +97,7 @@ def unknown(session: Session, objects: Iterable[Found]) -> list[Found]:
 
 
 def stored(store: Store, *, unseen: Callable[[str], None]) -> Iterator[list[Found]]:
-    """All objects and unfinished uploads in the store, in pieces that one query can look up.
+    """Yield all objects and unfinished uploads in the store, in pieces that one query can look up.
 
     Where the store refuses a listing, *unseen* is called with the reason.
     """
@@ -151,14 +150,14 @@ def _spare(digests: Sequence[str]) -> None:
 
 
 def _set_since(session: Session, digests: Sequence[str], condition: ColumnElement[bool], at: datetime | None) -> None:
-    """Nobody is waited for: whoever locks several blobs, in whatever order, cannot end in a deadlock with this."""
+    """Set the mark of those blobs that are not locked: without a wait there is no deadlock."""
     free = select(Blob.sha256).where(Blob.sha256.in_(digests), condition).with_for_update(skip_locked=True)
     chosen = update(Blob).where(Blob.sha256.in_(session.scalars(free).all()))
     session.execute(chosen.values(unreferenced_since=at), execution_options={"synchronize_session": False})
 
 
 def _delete_blob(sha256: str, due: datetime, store: Store, actor: Actor) -> bool:
-    """Forget a blob, if it is still needed by nobody, then delete its object. Whoever registers it meanwhile waits."""
+    """Delete the row of a blob that is still unreferenced, then its object. A registration of it waits in between."""
     try:
         with transaction() as session:
             blob = session.scalars(
@@ -223,7 +222,7 @@ def _forget(marks: Iterable[tuple[str, str]]) -> None:
 
 
 def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store, actor: Actor) -> bool:
-    """Delete what no row has come to know since it was marked; another collector may be faster."""
+    """Delete a stray that has no row since it was marked; return False when another collector was faster."""
     if not _claimed(key, handle, size, due):
         return False
     # Only now: another collector may have deleted it, and a third one marked it again from an old listing.
@@ -238,7 +237,7 @@ def _delete_stray(key: str, handle: str, size: int, due: datetime, store: Store,
 
 
 def _claimed(key: str, handle: str, size: int, due: datetime) -> bool:
-    """Keep other collectors from a stray whose mark is due; false where one is at it, or a row knows it."""
+    """Keep other collectors from a stray whose mark is due; return False when one is deleting it, or a row has it."""
     with transaction() as session:
         mark = session.scalars(
             select(Stray)
@@ -271,12 +270,12 @@ def _is_gone(store: Store, key: str, handle: str) -> bool:
 
 
 def _while_deleting(session: Session) -> datetime:
-    """As if it were found later than now: no other collector takes it up before."""
+    """Return a time of marking in the future, so that no other collector takes the stray before."""
     return leases.now(session) + leases.LENGTH
 
 
 def _destroy(store: Store, key: str, handle: str) -> bool:
-    """Delete what a mark in the database says to be at the end; false when the store cannot do it now."""
+    """Delete an object whose deletion is recorded; return False when the store cannot do it now."""
     try:
         store_ownership.confirm(store, within=store_ownership.RECENT)  # a round may take hours
         if handle:
@@ -295,5 +294,7 @@ def _record_deletion(
 ) -> None:
     storage = audit.lock_chain(session, STORAGE)
     event = audit.begin(storage)
-    draft = AuditEntryDraft(action, {}, before={"key": key, "size": str(size)}, digests={"blob": digest} if digest else {})
+    draft = AuditEntryDraft(
+        action, {}, before={"key": key, "size": str(size)}, digests={"blob": digest} if digest else {}
+    )
     audit.record(session, storage, event, draft, actor=actor)

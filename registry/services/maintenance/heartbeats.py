@@ -1,4 +1,4 @@
-"""Which processes do the background work: each writes down that it lives, by the database's clock."""
+"""Heartbeats of the processes that do background work, by the database's clock."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Pulse:
     _started: datetime | None
 
     def beat(self, *, doing: Sequence[str], failing: Sequence[str], stopped: bool = False) -> None:
-        """Say that the process lives, or that it ends. Raises Unavailable."""
+        """Record that the process is alive, or that it ends. Raises Unavailable."""
         with transaction() as session:
             moment = leases.now(session)
             self._started = self._started or moment
@@ -60,11 +60,11 @@ class Pulse:
                 release=version("model-registry"), started_at=self._started, beat_at=moment,
                 stopped_at=moment if stopped else None, doing=list(doing), failing=list(failing),
             )  # fmt: skip
-            session.merge(row)  # one that was swept meanwhile is made anew
+            session.merge(row)  # one that was swept in between is inserted again
 
 
 def workers(session: Session) -> list[WorkerRecord]:
-    """Those of the last day, the latest sign first."""
+    """Return those of the last day, the latest sign first."""
     moment = leases.now(session)
     rows = session.scalars(select(Heartbeat).order_by(Heartbeat.beat_at.desc()))
     return [
@@ -83,7 +83,7 @@ def workers(session: Session) -> list[WorkerRecord]:
 
 
 def sweep() -> int:
-    """Forget processes that have given no sign for a day; returns how many."""
+    """Delete heartbeats that are older than a day; return their number."""
     with reading() as session:
         limit = leases.now(session) - KEPT
         if session.scalars(select(Heartbeat.id).where(Heartbeat.beat_at < limit).limit(1)).first() is None:

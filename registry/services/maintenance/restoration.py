@@ -21,7 +21,7 @@ from registry.domain.audit import AuditEntryDraft
 from registry.services import audit, leases
 from registry.services.integrity import store_ownership
 
-SKIPPED = 1000  # version numbers of each model, and ETags, unless told otherwise
+SKIPPED = 1000  # the default number of version numbers of each model, and of ETags
 POSITIONS = 1_000_000  # ids of audit entries and tenures
 REASON = "the registry was restored from a backup"
 BATCH = 5000

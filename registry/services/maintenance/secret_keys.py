@@ -86,7 +86,9 @@ def confirm() -> None:
 
 
 def confirm_at_start() -> None:
-    """As :func:`confirm`; a database that does not answer is no obstacle, because readiness shows it."""
+    """Check the secret key as :func:`confirm` does; ignore a database that does not respond, because readiness shows
+    it.
+    """
     try:
         confirm()
     except SecretKeyMismatch:
@@ -198,16 +200,17 @@ def _write(
 
 
 def described(situation: OlderTokens) -> tuple[str, str]:
-    """Return what an operator is to know of the older tokens, and what to do; both empty when there are none."""
+    """Return the situation of the older tokens, and what to do; both empty when there are none."""
     if situation.unknown:
         return (
-            f"{situation.unknown} valid tokens were issued with a key that is neither the current nor a previous one: they "
-            "are refused",
+            f"{situation.unknown} valid tokens were issued with a key that is neither the current nor a previous one: "
+            "they are refused",
             "Set that key in REGISTRY_SECRET_KEY_PREVIOUS, or revoke the tokens.",
         )
     if situation.count and situation.until:
         return (
-            f"{situation.count} valid tokens were issued with a previous key, the last expires {clock.wire(situation.until)}",
+            f"{situation.count} valid tokens were issued with a previous key, "
+            f"the last expires {clock.wire(situation.until)}",
             "Keep REGISTRY_SECRET_KEY_PREVIOUS until then, or replace the tokens.",
         )
     return "", ""

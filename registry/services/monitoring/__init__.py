@@ -1,4 +1,4 @@
-"""What monitors and operators read: health, metrics from the database, and the diagnosis of an installation."""
+"""Monitoring: health, metrics from the database, and the diagnosis of an installation."""
 
 from registry.services.monitoring import diagnosis, gauges, health, table_counts
 

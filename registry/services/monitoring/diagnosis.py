@@ -1,4 +1,4 @@
-"""What an operator wants to know of the engine under the service, and of who does its background work."""
+"""Diagnosis of the database and of the background work, for operators."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WANTED = {  # what a PostgreSQL that loses nothing has set, and what else would 
 
 LEAST_FREE_MIB = 256  # on SQLite's disk, below which doctor warns
 DURABILITY = frozenset({"fsync", "full_page_writes", "synchronous_commit"})  # an operator may have set it on purpose
-FIXES = {  # for what does not say so itself
+FIXES = {  # for settings whose check has no advice
     "database": "Look at the database's server, at the network between, and at REGISTRY_DATABASE_URL.",
     "migrations": "Run registry db upgrade, with the release that is to serve.",
     "storage": "Look at REGISTRY_STORAGE_URL and REGISTRY_S3_ENDPOINT_URL, at the store's server, and at the "
@@ -53,7 +53,7 @@ FIXES = {  # for what does not say so itself
     "identity": f"{store_ownership.FIX}.",
     "verification": "Run registry worker, or more of them.",
     "versions": "Run registry worker, or more of them.",
-    "jobs": "registry admin jobs says why; registry admin retry lets workers take one up again.",
+    "jobs": "registry admin jobs shows the reason; registry admin retry lets workers take one up again.",
     "bytes": "Send the files again (registry register with the same files), or restore the store from a backup. Files "
     "that are back are found whole by a worker within a minute, or at once by registry admin fsck --mark.",
 }
@@ -73,7 +73,7 @@ def examine(
     own: str,
     protected: Collection[str],
 ) -> dict[str, Check]:
-    """Look at everything; *path* is SQLite's file, *own* says how background work is started here.
+    """Run all checks; *path* is SQLite's file, *own* is how background work is started here.
 
     *protected* are the aliases that the settings protect in every model.
     """
@@ -99,7 +99,7 @@ def examine(
 
 
 def unreachable() -> str | None:
-    """Return why no connection to the database can be opened, which a request's answer does not say."""
+    """Return why no connection to the database can be opened, which responses do not contain."""
     try:
         with schema.connected(db.engine.url.render_as_string(hide_password=False)):
             return None
@@ -127,14 +127,16 @@ def workers(*, own: str) -> Check:
 
 
 def judge_workers(known: Sequence[WorkerRecord], own: str) -> Check:
-    """What the heartbeats of the last day mean."""
+    """Return the check that follows from the heartbeats of the last day."""
     alive = [worker for worker in known if worker.alive]
     if not alive:
         return Check(False, f"no worker lives{_last(known)}", f"Start one: {own}")
     failing = sorted({f"{work} on {worker.host}" for worker in alive for work in worker.failing})
     summary = ", ".join(f"{worker.host} (process {worker.pid}, release {worker.release})" for worker in alive)
     if failing:
-        return Check(False, f"workers fail at {', '.join(failing)}", "Read their log: lines with that work say why.")
+        return Check(
+            False, f"workers fail at {', '.join(failing)}", "Read their log: lines with that work have the reason."
+        )
     return Check(True, summary)
 
 
@@ -198,8 +200,8 @@ def unfinished_runs() -> Check:
     return Check(
         True,
         f"the end of these versions' runs was not seen in the last 30 days: {_some(abandoned)}",
-        "registry admin jobs --abandoned says why; registry admin retry has workers look again. What a run logged "
-        "since can also be added by hand (registry version measure).",
+        "registry admin jobs --abandoned shows the reason; registry admin retry lets workers read them again. What a "
+        "run logged since can also be added by hand (registry version measure).",
     )
 
 
@@ -209,7 +211,7 @@ def _some(items: Sequence[str]) -> str:
 
 
 def judge_clock(host: datetime, database: datetime) -> Check:
-    """Whether the clocks of this host and of the database agree well enough for leases and tokens."""
+    """Return whether the clocks of this host and of the database agree well enough for leases and tokens."""
     ahead = (host - database).total_seconds()
     if abs(ahead) > SKEW.total_seconds():
         way = "ahead of" if ahead > 0 else "behind"
@@ -218,7 +220,7 @@ def judge_clock(host: datetime, database: datetime) -> Check:
 
 
 def networked(path: Path, mounts: str) -> str | None:
-    """The kind of the network file system that holds *path*, by the text of /proc/mounts."""
+    """Return the kind of the network file system that holds *path*, by the text of /proc/mounts."""
     rows = [line.split() for line in mounts.splitlines() if len(line.split()) > 2]
     mounted = [(row[1], row[2]) for row in rows if path.is_relative_to(row[1].replace("\\040", " "))]
     kind = max(mounted, key=lambda row: len(row[0]), default=("", ""))[1]

@@ -1,4 +1,4 @@
-"""Whether this process can do its work: database, schema, store; and whether the work gets done."""
+"""Health of this process: its database, schema and store, and the state of the background work."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ DISPENSABLE = frozenset({"storage", "identity", "logs", "metrics", "clock"})
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at; ``detail`` says what was seen, ``fix`` what to do where it is not well.
+    """The result of one check; ``detail`` is what was found, ``fix`` what to do.
 
-    What is ``ok`` and has a fix is a warning.
+    One that is ``ok`` and has a fix is a warning.
     """
 
     ok: bool
@@ -79,7 +79,7 @@ def state_of(checks: Mapping[str, Check]) -> str:
 
 
 def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]:
-    """Look at everything a request may need, and at what an operator wants to know besides."""
+    """Check everything that a request may need, and what operators read in addition."""
     checks = _needed(store) | {"abilities": _check_with_text(partial(_abilities, store))}
     if checks["storage"].ok:
         checks["listing"] = _listing(store)
@@ -96,13 +96,14 @@ def examination(store: Store, upstreams: Sequence[Upstream]) -> dict[str, Check]
 
 
 def store_answers(store: Store) -> bool:
-    """Whether the store is there; looked at for two seconds at most."""
+    """Return whether the store is there; looked at for two seconds at most."""
     return _check_with_text(lambda: bounded_calls.start("store", partial(_storage, store)).result(READY_SECONDS)).ok
 
 
 def probe(store: Store) -> None:
-    """Find out, before the first request, whether the store refuses wrong bytes itself; one that is down is asked
-    again when it is needed."""
+    """Test, before the first request, whether the store refuses wrong bytes; one that is down is tested when it is
+    needed.
+    """
     with suppress(Unavailable):
         log.info("store_probed", verifies_on_arrival=store.verifies_on_arrival)
 
@@ -141,11 +142,11 @@ def _needed(store: Store) -> dict[str, Check]:
 
 
 def _nothing(_answer: _Database) -> None:
-    """That there is an answer is what was to be known."""
+    """Accept any answer: the database has responded."""
 
 
 def _check_quietly(look: Callable[[], str | None]) -> Check:
-    """*look* tells what is wrong."""
+    """Return the check of a function that returns a problem or None."""
     try:
         problem = look()
     except RegistryError as error:
@@ -154,7 +155,7 @@ def _check_quietly(look: Callable[[], str | None]) -> Check:
 
 
 def _check_with_text(look: Callable[[], str]) -> Check:
-    """*look* tells what it saw, and raises what is wrong."""
+    """Return the check of a function that returns a detail, and raises for a problem."""
     try:
         return Check(True, look())
     except RegistryError as error:
@@ -169,9 +170,9 @@ def _clock_problem() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _Database:
-    """What keeps this process from working with the database: its schema, or else its secret key.
+    """Problems of this process with the database: its schema, or else its secret key.
 
-    ``danger`` says why the connected role could change history.
+    ``danger`` is why the connected role could change history.
     """
 
     mismatch: str | None
@@ -208,7 +209,7 @@ def _identity(store: Store) -> str:
 
 
 def _abilities(store: Store) -> str:
-    """What the driver knows of its store, for an operator."""
+    """Return the capabilities of the store, for operators."""
     where = "clients reach the store directly" if store.is_reached_directly else "bytes pass through this service"
     parts = "parts of unknown digest too" if store.gathers else "parts of known digests only"
     return f"{where}; a key is written once (conditional put), large files in parts ({parts}), ranges can be read"
@@ -235,7 +236,7 @@ def _upstream(upstream: Upstream) -> str:
 
 
 def _backlog() -> str | None:
-    """Uploads that no worker has verified for longer than one takes to notice them."""
+    """Return a problem when uploads have waited for a worker for longer than usual."""
     with reading() as session:
         moment = leases.now(session)
         waiting = (Upload.state == UploadState.UPLOADED) & (
@@ -248,7 +249,7 @@ def _backlog() -> str | None:
 
 
 def _pending() -> str | None:
-    """Versions that wait, though no worker is reading any of their bytes."""
+    """Return a problem when versions wait, though no worker reads any of their bytes."""
     with reading() as session:
         moment = leases.now(session)
         old = (Version.state == VersionState.PENDING.value) & (Version.created_at < moment - PATIENCE)

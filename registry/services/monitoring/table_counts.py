@@ -1,4 +1,4 @@
-"""Count what only a look at whole tables tells, now and then and once for all replicas."""
+"""Counts that need a scan of whole tables, made at intervals and once for all replicas."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def take(*, least_age: timedelta = EVERY) -> bool:
 
 
 def latest(session: Session) -> tuple[dict[tuple[str, str], int], datetime | None]:
-    """What was counted last, by name and label, and when."""
+    """Return the latest counts, by name and label, and their time."""
     rows = session.scalars(select(Census)).all()
     return {(row.name, row.label): row.value for row in rows}, max((row.counted_at for row in rows), default=None)
 

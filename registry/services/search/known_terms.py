@@ -32,9 +32,9 @@ VERSIONS = Searched("version", {"tags": VersionTag.key, "params": VersionParam.k
 def require_known(
     session: Session, searched: Searched, term: Term, order: Sequence[Order], results: Sequence[Any]
 ) -> None:
-    """Raise UnknownValue where the first page is empty, or without the values to sort by, for a name that is unknown.
+    """Raise UnknownValue for an unknown name where the first page is empty, or lacks the values to sort by.
 
-    A search that finds something, in an order of its own, costs no statement more.
+    A search with results, in an order of its columns, costs no further statement.
     """
     if not results:
         for condition in asserted(term):

@@ -29,7 +29,7 @@ _ALIASED = (
 
 
 def model(name: str) -> ModelBrief:
-    """The live model of that name. Raises NotFound."""
+    """Return the live model of that name. Raises NotFound."""
     with reading() as session:
         briefs = mlflow_entities.whole_models(session, _LIVE_MODEL, name=name)
     if not briefs:
@@ -38,19 +38,19 @@ def model(name: str) -> ModelBrief:
 
 
 def of(session: Session, model_row: Model) -> ModelBrief:
-    """The brief of a model that the caller's transaction holds, as it was flushed."""
+    """Return the brief of a model that the caller's transaction holds, as it was flushed."""
     return mlflow_entities.whole_models(session, _MODEL_BY_ID, id=model_row.id)[0]
 
 
 def twin_of(name: str) -> str | None:
-    """The live model whose name differs from *name* in case or form only; None without one."""
+    """Return the live model whose name differs from *name* in case or form only; None without one."""
     with reading() as session:
         alike = select(Model.name).where(Model.name_key == names.name_key(name), Model.deleted_at.is_(None))
         return session.scalars(alike.where(Model.name != name)).first()
 
 
 def version(name: str, number: int) -> VersionBrief:
-    """The live version of that number. Raises NotFound."""
+    """Return the live version of that number. Raises NotFound."""
     briefs = mlflow_entities.version_briefs(look_up(_LIVE_VERSION, name=name, number=number))
     if not briefs:
         raise NotFound(f"the model {name!r} has no version {number}")
@@ -58,7 +58,7 @@ def version(name: str, number: int) -> VersionBrief:
 
 
 def aliased(name: str, alias: str) -> VersionBrief | None:
-    """The version that the alias points at; None without such an alias. Raises NotFound for the model."""
+    """Return the version that the alias points at; None without such an alias. Raises NotFound for the model."""
     briefs = mlflow_entities.version_briefs(look_up(_ALIASED, name=name, alias=alias))
     if not briefs:
         with reading() as session:

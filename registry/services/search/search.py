@@ -43,9 +43,9 @@ class MlflowPage(Generic[T]):
 def find_models_mlflow(
     text: str | None, *, order_by: Sequence[str], limit: int, token: str | None
 ) -> MlflowPage[ModelBrief]:
-    """Live models that MLflow's filter describes. Raises Invalid with MLflow's own text.
+    """Return live models by MLflow's filter. Raises Invalid with MLflow's text.
 
-    Prompts are left out unless the filter asks for them.
+    Prompts are left out unless the filter includes them.
     """
     _check_limit(limit, MODELS_MOST)
     request, query = _wanted(mlflow.MODELS, text, order_by, limit=limit, token=token)
@@ -96,7 +96,7 @@ def find_versions(
 
 
 def _mixed(key: Key, items: Sequence[VersionRecord]) -> str:
-    """A warning that an order by the metric compares values on several datasets."""
+    """Return a warning that an order by the metric compares values on several datasets."""
     name = f"metrics.{key.entry}"
     on = (one.dataset_digest for item in items for one in reversed(item.evaluations) if one.metric == key.entry)
     example = next((digest for digest in on if digest), "sha256:…")
@@ -153,7 +153,7 @@ def _position(query: str, fitting: Fitting) -> Position | None:
 
 
 def fingerprint(*texts: str) -> str:
-    """What tells searches apart: a position in the order of one means nothing in another."""
+    """Return a digest that distinguishes searches: a position of one is invalid in another."""
     return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
 
 
@@ -165,7 +165,7 @@ def _page_token(query: str, fitting: Fitting) -> str | None:
 
 
 def _read_token(token: str, query: str) -> Position:
-    """The position that a token stands for; anybody may have made it, so its values are checked where they are used."""
+    """Return the position of a token; a client may have forged it, so its values are checked where they are used."""
     try:
         text = base64.b64decode(token, validate=True)
     except (binascii.Error, ValueError) as error:

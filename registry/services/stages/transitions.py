@@ -51,14 +51,14 @@ _TENURE = governance.covering(select(Tenure.id).where(_HELD), Tenure, None)
 
 @dataclass(frozen=True, slots=True)
 class StageChange:
-    """Under which change a caller wants production to change.
+    """The conditions and options of a stage change.
 
-    ``expected_current`` is the holder that the caller saw: a number, None for nobody, UNSAID for "whoever".
-    ``if_match`` is the row version that it saw: of the version that moves, or of the model that is rolled back.
-    Without ``displace`` nobody is pushed out of production; with ``archive_others`` every other version in the target
-    stage is archived by the same act, also where the lifecycle would let them stay. With ``revises`` a move to the
-    stage that the version has sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back
-    without asking the store for the bytes.
+    ``expected_current`` is the holder that the caller saw: a number, None for no holder, UNSAID for any.
+    ``if_match`` is the row version that the caller saw: of the version that moves, or of the model that is rolled back.
+    Without ``displace`` no holder is displaced; with ``archive_others`` every other version in the target stage is
+    archived in the same transaction, also where the lifecycle would let it stay. With ``revises`` a move to the present
+    stage sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back without a check of the
+    bytes in the store.
     """
 
     reason: str
@@ -74,9 +74,9 @@ class StageChange:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move did, or in a dry run would do. ``at`` is None when nothing was written.
+    """The result of a move, or of its dry run. ``at`` is None when nothing was written.
 
-    ``warnings`` say what was not checked.
+    ``warnings`` list the checks that were left out.
     """
 
     move: Move
@@ -87,7 +87,14 @@ class Moved:
 
 
 def move(
-    model: str, number: int, target: Stage, change: StageChange, *, actor: Actor, store: Store, claim: Claim | None = None
+    model: str,
+    number: int,
+    target: Stage,
+    change: StageChange,
+    *,
+    actor: Actor,
+    store: Store,
+    claim: Claim | None = None,
 ) -> Moved:
     """Move a version to *target*, displacing the holder of production.
 
@@ -205,7 +212,7 @@ def holders(model: str) -> dict[str, list[HolderRecord]]:
 
 
 def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> HolderRecord:
-    """The version that holds the stage, or held it *as_of*: its latest entrant.
+    """Return the version that holds the stage, or held it *as_of*: its latest entrant.
 
     The past is also that of deleted models of the name. Raises NotFound, Invalid, or TimeUncertain.
     """
@@ -227,13 +234,13 @@ def holder(model: str, stage: Stage, *, as_of: datetime | None = None) -> Holder
 
 
 def tenure_of(model: str, stage: Stage) -> int | None:
-    """The id of the tenure that :func:`holder` tells of now; None without one."""
+    """Return the id of the present tenure of the :func:`holder`; None without one."""
     rows = look_up(_TENURE, model=model, stage=stage.value)
     return rows[0][0] if rows else None
 
 
 def check_reason(reason: str) -> None:
-    """Raise Invalid unless *reason* says something, in fewer than 2,000 characters."""
+    """Raise Invalid unless *reason* has text, of fewer than 2,000 characters."""
     if not reason.strip() or len(reason) > REASON_LENGTH:
         raise Invalid.field("reason", f"must have 1 to {REASON_LENGTH} characters: history will show it")
 

@@ -50,7 +50,7 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Several uploads, in the order in which they were asked for."""
+    """Several uploads, in the order of the request."""
 
     items: Sequence[Announced]
 
@@ -79,9 +79,9 @@ class UploadLimits:
 def announce(
     content: AnnouncedFile, *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
 ) -> Announced:
-    """Prepare to receive bytes; those that the actor may know to be in the store need no upload.
+    """Prepare to receive bytes; bytes that are in the store, and that the actor may refer to, need no upload.
 
-    An unfinished upload in parts of the same bytes is taken up again. Raises Invalid, TooLarge or Unavailable.
+    An unfinished multipart upload of the same bytes is resumed. Raises Invalid, TooLarge or Unavailable.
     """
     return _announce([content], actor=actor, store=store, limits=limits, claim=claim).items[0]
 
@@ -89,7 +89,7 @@ def announce(
 def announce_many(
     contents: Sequence[AnnouncedFile], *, actor: Actor, store: Store, limits: UploadLimits, claim: Claim | None = None
 ) -> Batch:
-    """As :func:`announce`, for many at once."""
+    """Announce several uploads as :func:`announce` does, in one transaction."""
     if len({item.sha256 for item in contents}) < len(contents):
         raise Invalid.field("uploads", "name each digest once")
     return _announce(contents, actor=actor, store=store, limits=limits, claim=claim)
@@ -129,7 +129,7 @@ def _as_it_is(then: Announced, now: UploadRecord | None) -> Announced:
 
 
 def describe(upload_id: str, *, actor: Actor, store: Store, limits: UploadLimits) -> Announced:
-    """The actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
+    """Return the actor's upload; while it is pending, with a freshly signed target. Raises NotFound."""
     with reading() as session:
         upload = find(session, upload_id, actor.id)
     awaited = upload.state == UploadState.PENDING and upload.expires_at > times.now()
@@ -173,7 +173,7 @@ def expire(*, store: Store) -> int:
 
 
 def find(session: Session, upload_id: str, owner: str, *, lock: bool = False) -> Upload:
-    """The owner's upload as it is now; with *lock*, until the transaction ends.
+    """Return the owner's upload as it is now; with *lock*, until the transaction ends.
 
     Raises NotFound, also for another's, or Conflict for a row that the service did not write.
     """
@@ -193,7 +193,7 @@ def require_seal(session: Session, upload: Upload) -> None:
 
 
 def record(upload: Upload) -> UploadRecord:
-    """What a face may show of an upload."""
+    """Return the record of an upload that clients may see."""
     return UploadRecord(
         upload.id, upload.state, upload.sha256, upload.size, upload.expires_at, upload.part_size, upload.reason
     )
@@ -266,7 +266,7 @@ def _announce(
 
 
 def _unfinished(session: Session, contents: Sequence[AnnouncedFile], actor: Actor) -> Mapping[AnnouncedFile, Upload]:
-    """The actor's uploads in parts that can be taken up again, the latest of each."""
+    """Return the actor's uploads in parts that can be taken up again, the latest of each."""
     large = {item.sha256 for item in contents}
     uploads = session.scalars(
         select(Upload)
@@ -284,7 +284,7 @@ def _unfinished(session: Session, contents: Sequence[AnnouncedFile], actor: Acto
 
 
 def _still_begun(begun: Mapping[AnnouncedFile, Upload], store: Store) -> dict[AnnouncedFile, Upload]:
-    """Without those that the store has dropped, as one does that tidies up by rules of its own; they are closed."""
+    """Return the uploads without those that the store has dropped (by a lifecycle rule); close those."""
     dropped = {item for item, upload in begun.items() if _is_dropped(upload, store)}
     if dropped:
         store_ownership.require(store)  # else they may be there, elsewhere
@@ -296,7 +296,7 @@ def _still_begun(begun: Mapping[AnnouncedFile, Upload], store: Store) -> dict[An
 
 
 def _is_dropped(upload: Upload, store: Store) -> bool:
-    """Whether the store knows nothing of an upload in parts: neither them, nor the object that they were joined to."""
+    """Return whether the store has neither the parts of a multipart upload nor the joined object."""
     try:
         store.parts(upload.key, upload.handle or "")
     except Missing:
@@ -311,9 +311,9 @@ def _known_blob(blob: Blob, item: AnnouncedFile) -> Announced:
 
 
 def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
-    """Without those that are gone although the registry knows them, as where an older backup of it was restored.
+    """Return the blobs without those that the store lacks, for example after an older backup of it was restored.
 
-    The collector marks a blob long before it takes its object: one without a mark needs no look.
+    The collector marks a blob long before it deletes its object: one without a mark is not checked.
     """
     marked = [blob for blob in known.values() if blob.unreferenced_since is not None]
     gone = {blob.sha256 for blob in marked if store.stat(blob.key) is None}
@@ -325,7 +325,7 @@ def _still_there(known: Mapping[str, Blob], store: Store) -> dict[str, Blob]:
 
 
 def _spare(session: Session, known: Mapping[str, Blob]) -> None:
-    """Whoever was told that the registry has some bytes shall find them when it registers them."""
+    """Remove the collector's mark from the blobs, so that a client that was told of them can register them."""
     marked = [blob.sha256 for blob in known.values() if blob.unreferenced_since is not None]
     if marked:
         rows = select(Blob).where(Blob.sha256.in_(marked)).order_by(Blob.sha256)  # as everybody locks them

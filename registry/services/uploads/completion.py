@@ -1,6 +1,6 @@
-"""Complete uploads: know that the announced bytes are in the store, then let the registry refer to them.
+"""Completion of uploads: check that the announced bytes are in the store, then record them.
 
-What the store has not verified itself is read back and hashed: at once when it is small, else by a worker.
+Bytes that the store has not verified are read back and hashed: at once when they are few, else by a worker.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What was found of an upload. ``etag`` is the store's mark of the object; ``verified`` says that its bytes are
-    known to be the announced ones, ``refusal`` why they were not taken."""
+    """The state of an upload in the store. ``etag`` is the object's ETag; ``verified`` is set when its bytes are known
+    to
+    be the announced ones, ``refusal`` is why they were refused.
+    """
 
     upload: Upload
     verified: bool = False
@@ -68,7 +70,7 @@ def complete(upload_id: str, *, actor: Actor, store: Store, claim: Claim | None 
 
 
 def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store, claim: Claim | None = None) -> Batch:
-    """As :func:`complete` for each; one that is refused is told by its state and its reason.
+    """Complete each upload as :func:`complete` does; a refused one is returned with its state and reason.
 
     Raises NotFound when the actor has no upload of one of the ids, and Unavailable.
     """
@@ -80,7 +82,7 @@ def complete_many(upload_ids: Sequence[str], *, actor: Actor, store: Store, clai
     if unknown := [upload_id for upload_id in upload_ids if upload_id not in by_id]:
         raise NotFound(f"there is no upload {unknown[0]}")
     seen = store.glance([it.key for it in by_id.values() if it.state == UploadState.PENDING and not it.handle])
-    now = times.now()  # which the threads, outside of the app's context, cannot ask for
+    now = times.now()  # the threads have no application context for it
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         arrivals = list(
             pool.map(lambda upload: _look_at_object(upload, store, seen.get(upload.key), now=now), by_id.values())
@@ -118,7 +120,7 @@ def keep(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, actor: 
 
 
 def _lock_blobs(session: Session, rows: Sequence[dict[str, Any]], digests: Collection[str]) -> Sequence[Blob]:
-    """The blobs of the digests, old or made from *rows*; one that the collector takes away meanwhile is made anew."""
+    """Return the blobs of the digests, locked; insert from *rows* those that are missing or were just collected."""
     while True:
         insert_missing(session, Blob, rows, key=["sha256"])
         blobs = session.scalars(
@@ -169,7 +171,7 @@ def _keep_found(unit: UnitOfWork, arrivals: Sequence[Arrival], store: Store, *, 
 
 
 def _announced(upload: Upload, arrival: Arrival) -> Announced:
-    """An upload with the reason why it is not complete, if it is not."""
+    """Return an upload with the reason why it is not complete, if it is not."""
     upload_record = announcement.record(upload)
     if arrival.refusal is not None and upload.state == UploadState.PENDING:
         upload_record = replace(upload_record, reason=arrival.refusal.detail)

@@ -37,11 +37,11 @@ def _nothing(_unit: UnitOfWork) -> None:
 def bring(
     blob: AnnouncedFile, read: Read, *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
 ) -> None:
-    """See to it that the registry has bytes that were hashed just now, and that *owner* may register them.
+    """Store bytes that were hashed just now, unless they are stored, and let *owner* register them.
 
-    *read* streams them once more, where they are to be written; the store takes only those that were hashed. *also* is
-    called in the transaction that makes them known, whose blob it finds locked: what it writes and they stand or fall
-    together. Raises UploadMismatch for other bytes, and whatever *read* and *also* raise: nothing is left then.
+    *read* streams them once more, where they are to be written; the store accepts only bytes with that digest. *also*
+    is called in the transaction that records them, with the blob locked: both commit together. Raises UploadMismatch
+    for other bytes, and whatever *read* and *also* raise: nothing is left then.
     """
     bring_all({blob: read}, owner=owner, store=store, also=also)
 

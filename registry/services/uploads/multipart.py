@@ -58,9 +58,9 @@ def sign(
     limits: UploadLimits,
     claim: Claim | None = None,
 ) -> SignedParts:
-    """Addresses for parts, by number with the SHA-256 of each; the upload lives on as if it had begun now.
+    """Return URLs for parts, by number with the SHA-256 of each, and extend the upload's life.
 
-    May be asked for again. Raises NotFound, Conflict, UploadExpired, or Invalid for a number that there is not.
+    May be repeated. Raises NotFound, Conflict, UploadExpired, or Invalid for a number out of range.
     """
     with reading() as session:
         upload = announcement.find(session, upload_id, actor.id)
@@ -87,7 +87,9 @@ def recall(outcome: Outcome) -> SignedParts:
 
 
 def arrived(upload_id: str, *, actor: Actor, store: Store) -> ArrivedParts:
-    """What a client that was interrupted need not send again. Raises NotFound, or Conflict for one without parts."""
+    """Return the parts that an interrupted client need not send again. Raises NotFound, or Conflict for one without
+    parts.
+    """
     with reading() as session:
         upload = announcement.find(session, upload_id, actor.id)
     part_size, handle = _in_parts(upload)
@@ -102,7 +104,7 @@ def arrived(upload_id: str, *, actor: Actor, store: Store) -> ArrivedParts:
 
 
 def whole(upload: Upload, parts: Sequence[Part]) -> list[int]:
-    """The numbers of the parts that have the length that they should have."""
+    """Return the numbers of the parts that have the length that they should have."""
     part_size, _ = _in_parts(upload)
     count = part_sizes.part_count(upload.size, part_size)
     return [
@@ -113,9 +115,9 @@ def whole(upload: Upload, parts: Sequence[Part]) -> list[int]:
 
 
 def join(upload: Upload, *, store: Store) -> None:
-    """Make the parts one object; afterwards the store is to be asked for it. Raises Conflict while parts are missing.
+    """Join the parts to one object. Raises Conflict while parts are missing.
 
-    An upload that the store does not know any longer was joined before, by a request that came no further.
+    An upload that the store no longer has was joined by an earlier request that was interrupted.
     """
     part_size, handle = _in_parts(upload)
     try:
@@ -133,7 +135,7 @@ def join(upload: Upload, *, store: Store) -> None:
 
 
 def _in_parts(upload: Upload) -> tuple[int, str]:
-    """The size of the parts, and the store's handle. Raises Conflict for an upload that is one request."""
+    """Return the size of the parts, and the store's handle. Raises Conflict for an upload that is one request."""
     if upload.part_size is None or upload.handle is None:
         raise Conflict("this upload is one request, to its target; it has no parts")
     return upload.part_size, upload.handle

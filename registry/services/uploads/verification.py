@@ -74,7 +74,7 @@ def settle(*, protected: Collection[str]) -> Settled:
     """
     with reading() as session:
         pending = select(Version.id, Model.id).join(Model, Model.id == Version.model_id)
-        # Without a manifest nobody knows yet which bytes it needs: an import is to fill it.
+        # Without a manifest the needed bytes are unknown: an import is to fill it.
         pending = pending.where(Version.state == VersionState.PENDING.value, Version.manifest_digest != "")
         pending = pending.order_by(Version.id).limit(BATCH)
         complete = session.execute(pending.where(~_has_file(artifacts.lacking()))).all()
@@ -114,7 +114,7 @@ def _fail(lease: Lease[Upload], reason: str, *, discarded_from: Store | None = N
 
 
 def _expel(session: Session, version: Version) -> None:
-    """Fail the uploads of the version's files, by whoever registered it, that the service did not write as they are."""
+    """Fail the uploads of the version's files by the version's creator that do not bear the service's seal."""
     sent = session.scalars(
         artifacts.sent_for(version).with_for_update().execution_options(populate_existing=True)
     ).all()
@@ -127,7 +127,7 @@ def _expel(session: Session, version: Version) -> None:
 
 
 def _settle(version_id: int, model_id: str, protected: Collection[str]) -> VersionState | None:
-    """Decide again under the model's lock: registrations and other workers go on meanwhile."""
+    """Decide again under the model's lock: registrations and other workers run at the same time."""
     with transaction() as session:
         locked_model = catalog.lock_model_by_id(session, model_id)
         version = session.get_one(Version, version_id, populate_existing=True)
@@ -171,7 +171,7 @@ def _set_state(
 
 
 def _why_hopeless(session: Session, version: Version) -> str | None:
-    """The first file whose bytes nobody will verify any more, and why."""
+    """Return the first file whose bytes will not be verified any more, and why."""
     row = session.execute(
         select(VersionFile.path, VersionFile.sha256)
         .where(VersionFile.version_id == version.id, _lost())
@@ -189,6 +189,6 @@ def _has_file(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 
 def _lost() -> ColumnElement[bool]:
-    """Whether a file's bytes are neither verified nor waiting for it."""
+    """Return whether a file's bytes are neither verified nor waiting for it."""
     waiting = exists().where(Upload.sha256 == VersionFile.sha256, Upload.state == UploadState.UPLOADED)
     return and_(artifacts.lacking(), ~waiting)

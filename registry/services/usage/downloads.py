@@ -1,4 +1,4 @@
-"""A record of downloads: which account asked for the bytes of which version, counted by the hour as refusals are."""
+"""Counts of downloads by account and version, for each hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from registry.services.usage.hourly_counts import OTHERS, HourlyCounts, hour_of,
 
 
 class Way(StrEnum):
-    """How bytes were asked for: one address, a list of addresses, one tar, or MLflow's artifact proxy."""
+    """The way of a download: one URL, a list of URLs, one tar, or MLflow's artifact proxy."""
 
     FILE = "file"
     FILES = "files"
@@ -28,7 +28,7 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DownloadKind:
-    """What is counted together; *model* is the name by which it was asked for."""
+    """The key of a count; *model* is the name in the request."""
 
     hour: datetime
     actor: str

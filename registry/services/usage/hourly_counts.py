@@ -1,4 +1,4 @@
-"""Counts by the hour: in memory first, added to the database every few seconds, bounded whatever clients send."""
+"""Hourly counts: in memory first, added to the database every few seconds, of bounded size."""
 
 from __future__ import annotations
 

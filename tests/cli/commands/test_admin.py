@@ -179,9 +179,9 @@ def test_verification_distinguishes_whole_falsified_and_not_covered(
     unknown = admin("audit", "verify", "--local", "--model", "fraud")
 
     assert (whole.code, checkpoint.code, falsified.code, unknown.code) == (0, 0, 1, 1)
-    assert lines(whole)[-1].startswith("Everything is as the log says (")
+    assert lines(whole)[-1].startswith("Everything agrees with the log (")
     assert "(fraud): 4 entries, whole" in one.out
-    assert "its description is 'another', the log says ''" in falsified.out
+    assert "its description is 'another', the log has ''" in falsified.out
     assert "not covered: its first 4 entries have no seal of this service" in unknown.out
 
 
@@ -195,7 +195,7 @@ def test_a_secret_that_sealed_nothing_proves_nothing_until_a_baseline(
     after = admin("audit", "verify", "--local")
 
     assert (before.code, recorded.code, after.code) == (2, 0, 0)
-    assert lines(before)[-1].startswith("Cannot tell: ")
+    assert lines(before)[-1].startswith("Undecided: ")
     assert "or they have that of a key that is not in REGISTRY_SECRET_KEY_PREVIOUS" in before.out
     assert "(fraud): baseline recorded" in recorded.out
     assert "(fraud): 5 entries, whole, facts of earlier releases covered since " in after.out

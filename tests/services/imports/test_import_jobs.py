@@ -438,5 +438,5 @@ def test_an_import_whose_token_was_revoked_fails(importer: Importer, https: Http
 
     assert importer.work()
 
-    assert importer.now(asked)["reason"].startswith(f"the token {made['id']} that asked for it was revoked")
+    assert importer.now(asked)["reason"].startswith(f"the token {made['id']} that requested it was revoked")
     assert (importer.registry.model("fraud").stages(), https.count("/models/a.bin")) == ({}, 0)

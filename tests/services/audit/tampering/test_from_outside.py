@@ -24,13 +24,13 @@ from tests.services.audit.tampering.test_tampering import OnSqlite
 
 # What each attack of the list makes the registry answer wrongly, as an auditor finds it.
 FOUND = {
-    "an account is renamed": "its owner is 'mallory', the log says 'bob'",
+    "an account is renamed": "its owner is 'mallory', the log has 'bob'",
     "a tenure is removed": "no version is shown in ",
     "an alias points elsewhere": "the history of the alias 'champion'",
-    "a version claims a stage": "its stage is 'production', the log says 'archived'",
+    "a version claims a stage": "its stage is 'production', the log has 'archived'",
     "a param is made up": "its params is",
-    "a description is another": "its description is 'x', the log says 'the first'",
-    "a token has more roles": "its roles is ['admin'], the log says ['writer']",
+    "a description is another": "its description is 'x', the log has 'the first'",
+    "a token has more roles": "its roles is ['admin'], the log has ['writer']",
     "a model has another name": "the registry has no model 'fraud'",
     "all reasons are gone": "its text 'reason' is gone, and no entry records its erasure",
     "a reason is another": "its text 'reason' was changed",
@@ -139,5 +139,5 @@ def test_the_command_says_what_differs_and_needs_an_auditor(
     assert document["outcome"] == "ok"
     assert {chain["aggregate"] for chain in document["chains"]} >= {"log", "auth", "storage"}
     assert "(fraud): " in printed.out
-    assert "Everything is as the log says (" in printed.out
+    assert "Everything agrees with the log (" in printed.out
     assert "On the server: --local" in printed.err
