@@ -5,36 +5,37 @@
     worker                      the background loop
     app                         composition root: settings -> adapters -> Flask app
     api | mlflow                the two HTTP faces: parse, call one service, render; ours, and MLflow's protocol
-    http                        what both share: the gate, who asks, bodies
-    services                    one public function for each use case; each opens the one transaction
+    http                        parts that both share: the gate, identity, bodies
+    services                    one public function for each use case; each opens one unit of work
     storage | auth | tracking   adapters: bytes, tokens and failed logins, MLflow's tracking servers
     db                          rows and named queries; transaction(); the database's clock, rights and commit order
     config | telemetry          settings; logs, counts
     domain                      rules as plain Python
     client                      the SDK: imports none of the above
-    rules                       what service and client both check: paths, texts, lists of files
+    rules                       rules of service and client: paths, names, texts, lists of files
 
-A layer imports only those below it; import-linter holds that. Where to look:
+A layer imports only those below it; import-linter enforces it. Where to look:
 
-    what is allowed             domain/stages.py (moves, rollback), domain/names.py, domain/confusables.py,
-                                domain/access.py, rules/paths.py
-    who may change production   services/authority.py, services/protection.py (aliases)
-    slow and hostile clients    front/worker.py, front/limits.py, front/shares.py; http/bodies.py;
+    allowed moves and names     domain/stages.py, domain/confusables.py, domain/access.py, rules/names.py,
+                                rules/paths.py
+    who may change production   services/catalog/authority.py, services/catalog/alias_protection.py
+    slow and hostile clients    front/worker.py, front/limits.py, front/connection_counts.py; http/bodies.py;
                                 db/queries/pages.py (4 MiB a page)
-    how a promotion happens     api/v1/stages.py or mlflow/stages.py -> services/stages.py -> domain/stages.py
-    how bytes get in            services/uploads.py -> services/completion.py -> services/registration.py
-    … from MLflow's clients     mlflow/creation.py -> services/artifacts.py, services/tracking.py, services/filling.py;
-                                mlflow/arrival.py (while they wait), services/run_refreshes.py (after the run's end)
-    what a filter means         domain/filters/ -> db/queries/search.py
-    who verifies them           storage/checked.py (at once), services/verification.py (workers)
-    how bytes get out of use    services/collection.py; services/scrubbing.py looks after the others
-    whose the store is          domain/ownership.py, services/ownership.py; services/restoration.py (epochs)
-    jobs that fail again        services/leases.py (attempts), services/jobs.py (parked ones)
+    how a promotion happens     api/v1/stages.py or mlflow/stages.py -> services/stages/ -> domain/stages.py
     how a write happens once    api/replies.py -> services/unit_of_work.py -> services/idempotency.py; db/retry.py
+    how bytes get in            services/uploads/ -> services/catalog/registration.py
+    … from MLflow's clients     mlflow/creation.py -> services/artifacts/, services/imports/;
+                                mlflow/inline_import.py (while the client waits)
+    what a filter means         domain/filters/ -> db/queries/search.py
+    who verifies bytes          storage/checked.py (at once), services/uploads/verification.py (workers)
+    how bytes are deleted       services/maintenance/garbage_collection.py
+    how bytes are kept whole    services/integrity/
+    whose the store is          domain/ownership.py, services/integrity/store_ownership.py
+    jobs that fail again        services/leases.py (attempts), services/background_jobs.py (parked ones)
     what history holds          domain/audit.py, services/audit/recording.py
     how history is proved       services/audit/verification.py -> domain/replay/; db/grants.py (PostgreSQL's roles)
-    what time it is             db/times.py, services/audit/clocks.py
-    what is refused to whom     auth/login_failures.py, services/refusals.py
-    what a log may show         telemetry/scrubbing.py, telemetry/line_writer.py
+    time                        db/times.py, services/audit/clocks.py
+    refusals                    auth/login_failures.py, services/usage/refusals.py
+    contents of the log         telemetry/scrubbing.py, telemetry/line_writer.py
     what a table means          db/models/
 """

@@ -135,7 +135,7 @@ class Blueprint(flask.Blueprint):
         return decorate
 
     def route(self, rule: str, *, methods: Sequence[str] = ("GET",)) -> Decorator:  # type: ignore[override]  # narrower
-        """As Flask's, with the documentation that the decorators of the view imply."""
+        """Add a route as Flask does, with the documentation that the decorators of the view imply."""
         register = super().route(rule, methods=methods)
 
         def decorate(view: View) -> View:

@@ -110,7 +110,7 @@ def document(blueprint: flask_smorest.Blueprint, operation: Operation) -> None:
     """Add the documentation of *operation* to flask-smorest's *blueprint*, with a stub in the place of its view."""
 
     def stub() -> None:
-        """Only carries the documentation."""
+        """Carry the documentation."""
 
     stub.__name__, stub.__doc__ = operation.view.__name__, operation.view.__doc__
     for record in records(operation.view):

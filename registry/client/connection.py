@@ -96,8 +96,8 @@ class Connection:
 
     @property
     def token_expires_at(self) -> datetime | None:
-        """When the token ends, if a response has warned of it: in its last 14 days, or the last fifth of its life.
+        """The end of the token, if a response has warned of it: in its last 14 days, or the last fifth of its life.
 
-        The first warning is also logged, by ``registry.client.http.token_expiry``.
+        The first warning is also logged, by ``registry.client.expiry``.
         """
         return self._transport.expiry.at

@@ -62,7 +62,7 @@ class ProcessEnvironment:
         return self.checked(name, value.rstrip("/"), http_url_problem) if value else None
 
     def checked(self, name: str, value: str, rule: Callable[[str], str | None]) -> str:
-        """Return *value*; note what *rule* says against it."""
+        """Return *value*; record the problem that *rule* returns."""
         if problem := rule(value):
             quoted = "" if "@" in value else f", not {value!r}"  # before an @ there may be a password
             self.note(name, problem + quoted)

@@ -1,4 +1,4 @@
-"""How the settings are read that are more than a number, a switch or a text.
+"""Readers of settings that are more than a number, a switch or a text.
 
 Each function takes the environment, the name of the setting and the settings that were read before.
 """

@@ -114,7 +114,7 @@ def _check_host() -> None:
 
 
 def _check_dev() -> None:
-    """Without a login, accept only programs of this machine: no proxy, no page of another origin."""
+    """Refuse, without a login, all but this machine's programs: no proxy, no page of another origin."""
     if name := proxy_headers.first_of(request.headers.keys()):
         raise Forbidden(
             f"--dev has no login and must not stand behind a proxy, which has added the header {name}",

@@ -1,4 +1,4 @@
-"""Limits of what a registration says, in characters and entries: the API refuses more, the client sends no more."""
+"""Limits of a registration's facts, in characters and entries, for the API and its client."""
 
 from __future__ import annotations
 

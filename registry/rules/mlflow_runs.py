@@ -1,7 +1,7 @@
-"""Facts in what MLflow tracks of runs and logged models: plain values in, plain values out.
+"""Facts of MLflow's runs and logged models: plain values in, plain values out.
 
-The client reads them from MLflow's entities, the service from a tracking server's JSON. What the registry could not
-keep is left out: a key that it refuses, a text that a database cannot hold, what is over a limit.
+The client reads them from MLflow's entities, the service from a tracking server's JSON. Values that the registry could
+not keep are left out: a refused key, a text that a database cannot hold, a value over a limit.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rules for the names of models, accounts, aliases and tags; those of files are in ``registry.rules.paths``.
 
-Each rule returns the sentence that says what is wrong, or None. Names are refused, never repaired: two spellings of
+Each rule returns the problem as a sentence, or None. Names are refused, never repaired: two spellings of
 one name would make two clients talk about different things.
 """
 

@@ -130,7 +130,7 @@ class Link:
 
 
 def _pool(url: str) -> response_deadlines.Pool | response_deadlines.SecurePool:
-    """Connections to the server at *url*; those that are kept are used again."""
+    """Return a pool of connections to the server at *url*; kept connections are used again."""
     parts = urllib3.util.parse_url(url)
     if parts.scheme == "http":
         return response_deadlines.Pool(parts.host or "", parts.port, maxsize=_KEPT)

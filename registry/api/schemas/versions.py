@@ -181,7 +181,7 @@ class VersionBody(Strict):
 
 
 def evaluations_of(sent: Iterable[Evaluation], datasets: Iterable[Dataset]) -> tuple[Evaluation, ...]:
-    """The evaluations with their datasets as the registration names them. Raises Invalid for a name that none has."""
+    """Return the evaluations with the registration's datasets. Raises Invalid for an unknown dataset name."""
     declared = [(dataset.name, dataset.digests) for dataset in datasets]
     return tuple(identified(one, declared) for one in sent)
 

@@ -1,4 +1,4 @@
-"""What the registry answers, as typed dictionaries: the JSON itself, with names. One module a resource.
+"""Responses of the registry as typed dictionaries: the JSON itself, with names. One module a resource.
 
 Timestamps are RFC 3339 text in UTC. Digests are ``sha256:<hex>``, except under the key ``sha256``: the hex alone.
 """

@@ -1,4 +1,4 @@
-"""The audit log, and the counts beside it."""
+"""The audit log, and the counts of downloads and refusals."""
 
 from __future__ import annotations
 

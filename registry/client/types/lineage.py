@@ -1,4 +1,4 @@
-"""Where a version came from."""
+"""Lineage of a version."""
 
 from __future__ import annotations
 

@@ -152,10 +152,10 @@ def revoke(
 
 
 def issue_bootstrap(*, pepper: bytes, force: bool = False) -> str | None:
-    """Return a one-hour, single-use token for the first admin; None where one was made, or there is a token already.
+    """Return a one-hour, single-use token for the first admin; None where one was issued, or any other token exists.
 
-    With *force* (an operator on the machine asks for it) it is issued all the same. Earlier ones are revoked. Raises
-    ClockImplausible when one is to be issued and cannot be dated.
+    With *force* (requested by an operator on the machine) it is issued all the same. Earlier ones are revoked. Raises
+    ClockImplausible when a token is to be issued and cannot be dated.
     """
     with transaction() as session:
         chain = audit.lock_chain(session, audit.AUTH)

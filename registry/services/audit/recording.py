@@ -103,7 +103,7 @@ def record(
 
 
 def texts(**values: str | None) -> dict[str, str]:
-    """Return those of the *values* texts that were given; an empty one says that a text was cleared."""
+    """Return those of the texts that are not None; an empty text records that it was cleared."""
     return {name: text for name, text in values.items() if text is not None}
 
 

@@ -176,10 +176,10 @@ def edit(
     claim: Claim | None = None,
     render: Shown[T],
 ) -> T:
-    """Change what is given and leave the rest; a tag set to None is removed. *render* makes the answer of the model.
+    """Change the fields that are given and keep the others; a tag set to None is removed. *render* makes the result.
 
     Raises PreconditionFailed, Forbidden (the lifecycle is for admins, who must be allowed to promote as well while a
-    version holds production), or Conflict when lifecycle ``enforced`` is asked for while several versions hold
+    version holds production), or Conflict when lifecycle ``enforced`` is requested while several versions hold
     production.
     """
     sizes.require_description(description)

@@ -65,10 +65,10 @@ class Bounds:
 
 
 class Job:
-    """Files of a source that are fetched: for whom, and how much of it is there.
+    """The fetching of a source's files for one requester, with its progress.
 
     ``facts`` are those of the registration. ``ignored`` are the files and directories of the source that are left out
-    by default. ``contents`` has, by their digests, the files that say something of the model.
+    by default. ``contents`` has, by their digests, the files that describe the model.
     """
 
     remedy = credential_files.SETTING
@@ -112,10 +112,10 @@ class Job:
             raise Beyond
 
     def fetch_all(self, files: Iterable[tuple[str, Read]]) -> list[File]:
-        """See to it that the registry has the files' bytes, and that whoever asked for them may register them.
+        """Copy the files' bytes to the store unless they are there, and let the requester register them.
 
-        *files* are paths, and what gives the bytes anew each time it is called: twice for a file that the store has
-        not, unless it is small. Raises what that raises, Refused, Unavailable, and what :meth:`pulse` does.
+        *files* are paths with functions that return the bytes from the start at each call: twice for a file that the
+        store lacks, unless it is small. Raises what those raise, Refused, Unavailable, and what :meth:`pulse` does.
         """
         fetched, small, kind = list[File](), dict[File, ingest.Read](), 0
         for path, read in files:
@@ -168,9 +168,9 @@ class Job:
             raise Refused(credential_files.refusal({path: kind}, remedy=self.remedy))
 
     def take_over(self, files: Iterable[File]) -> set[str]:
-        """Let the requester have those bytes that are in the store already, whole; return their digests.
+        """Let the requester register those bytes that are in the store already, whole; return their digests.
 
-        For the caller to know that the requester may have them: they were seen at the source just now.
+        The caller must have read them at the source just now, so that the requester may have them.
         """
         return ingest.take_over([AnnouncedFile(file.sha256, file.size) for file in files], owner=self.requester)
 

@@ -105,7 +105,7 @@ def request(
 
 
 def recall(outcome: Outcome) -> ImportRecord:
-    """Return the import that an earlier request asked for, as it is now."""
+    """Return the import of an earlier request, as it is now."""
     return describe(outcome["id"])
 
 

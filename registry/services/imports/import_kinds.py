@@ -81,10 +81,10 @@ def described(
     lineage: Snapshot | None = None,
     **said: Any,
 ) -> Registration:
-    """A registration of *files* that the store has, with what they say of themselves where they are an MLflow model.
+    """Return a registration of *files* in the store, with the facts of their ``MLmodel`` file if they have one.
 
-    *contents* are files that need not be read again, by their digests. The run that they name is recorded as theirs,
-    where no other is known. Raises BlobsMissing or Unavailable.
+    *contents* are files that need not be read again, by their digests. The run that the file names is recorded as
+    stated by it, unless another is known. Raises BlobsMissing or Unavailable.
     """
     registration, facts = _completed(Registration(files=files, lineage=lineage or Snapshot(), **said), store, contents)
     if registration.lineage.run is not None or facts.run_id is None:

@@ -80,9 +80,10 @@ def facts_of(
     sources: Sources | None,
     hosts: Collection[str] = (),
 ) -> Mapping[str, Any] | None:
-    """The facts with which a version of this source is to be reserved; None where no worker could fetch its files.
+    """Return the facts with which a version of this source is to be reserved; None where no worker could fetch its
+    files.
 
-    Nothing is asked: that a server may have it does not mean that it has. *sources* is None for a caller who may not
+    Sends no request: the server that may have the files need not have them. *sources* is None for a caller who may not
     import. *hosts* are the names under which this registry is served.
     """
     subject = tracked.subject_of(source, run_id=run_id, logged_model=logged_model)
@@ -194,10 +195,10 @@ def _describe_version(job: Job, known: _KnownRun, subject: Subject) -> Registrat
 
 
 def followed(run: Run | None, logged_model: str | None, upstreams: Sequence[Upstream]) -> Followed | None:
-    """Return the run that a caller has named, to be looked at until it has ended; None where there is no need.
+    """Return the run of a caller that is to be read until it has ended; None where there is no need.
 
-    Any of the *upstreams* may have it. Without one it is waited for where the caller says that it has begun and not
-    that it has ended: one may be configured later.
+    Any of the *upstreams* may have it. Without one it waits when the caller states a beginning and no end: a server may
+    be configured later.
     """
     if run is None or run.system != SYSTEM or run.finished_at or not tracked.RUN_ID.match(run.id):
         return None

@@ -1,7 +1,7 @@
-"""Take out of the store what nothing refers to: first marked, then after a grace period looked at again and deleted.
+"""Garbage collection of unreferenced blobs and strays: marked first, deleted after a grace period.
 
-Blobs that neither a version nor a path needs are marked in their own rows. Objects and unfinished uploads that no row
-knows are marked as strays when they are first seen, not by their age: after a backup was restored, newer objects are
+Blobs that neither a version nor a path needs are marked in their rows. Objects and unfinished uploads without a row
+are marked as strays when they are first seen, not by their age: after a backup was restored, newer objects are
 unknown but old.
 
 An object counts as a stray while it is deleted. Its row shows that the deletion began, and remains when the collector
@@ -137,7 +137,7 @@ def _collect_blobs(store: Store, grace: timedelta, actor: Actor, *, dry_run: boo
 
 
 def _mark_blobs(digests: Sequence[str], *, at: datetime) -> None:
-    """Note since when nobody needs them. Blobs that are about to be registered are left for the next time."""
+    """Record since when the blobs are unreferenced. Blobs that a registration has locked are skipped."""
     if digests:
         with transaction() as session:
             _set_since(session, digests, Blob.unreferenced_since.is_(None), at)

@@ -1,6 +1,6 @@
-"""Gauges of the database, which have the same values on every replica.
+"""Metrics from the database: the same numbers from every replica.
 
-No statement here reads a large table as a whole, however often it is called: see ``census`` for what needs that.
+No statement here scans a large table, because scrapes are frequent: see ``table_counts`` for those that must.
 """
 
 from __future__ import annotations

@@ -121,7 +121,7 @@ def outcome_of(items: Sequence[Announced]) -> dict[str, Any]:
 def _as_it_is(then: Announced, now: UploadRecord | None) -> Announced:
     """Return an upload as it is now. Bytes that the registry had already have no row.
 
-    Why an upload could not be completed, which no row holds, is said for as long as it is pending.
+    The reason why an upload could not be completed is in no row; it is returned as long as the upload is pending.
     """
     if now is None:
         return then

@@ -49,7 +49,7 @@ def bring(
 def bring_all(
     blob: Mapping[AnnouncedFile, Read], *, owner: Actor, store: Store, also: Callable[[UnitOfWork], None] = _nothing
 ) -> None:
-    """As :func:`bring`, of all bytes in the same transactions. Where they are several, threads read and write them."""
+    """Store bytes as :func:`bring` does, all in the same transactions. Several are read and written by threads."""
     with unit_of_work() as unit:
         here = _take_over(unit.session, blob, owner)
         begun = {one: _upload(one, owner, UploadState.PENDING) for one in blob if one.sha256 not in here}
