@@ -15,5 +15,5 @@ def test_every_comparison_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     registering.report(compared)
 
-    assert [len(one.ours) for one in compared] == [3, 1, 3, 1]
+    assert [len(one.ours) for one in compared] == [3, 1, 3, 1, 3, 1]
     assert "register_model, client" in capsys.readouterr().out
