@@ -13,7 +13,7 @@ from registry.http.context import current_actor, protected_aliases, settings
 from registry.mlflow import entities, not_found, prompts, validation
 from registry.mlflow.endpoint import KEY, NAME, endpoint
 from registry.mlflow.parsing import string, strings, tags
-from registry.services.catalog import models
+from registry.services.catalog import model_deletion, models
 from registry.services.search import mlflow_entities
 
 
@@ -73,7 +73,7 @@ def rename_registered_model(name: str, new_name: str) -> dict[str, Any]:
 def delete_registered_model(name: str) -> dict[str, Any]:
     """Delete a model; its history stays, and it can be restored by the registry's own API."""
     with not_found.no_model(name):
-        models.delete_(name, actor=current_actor(), protected=protected_aliases())
+        model_deletion.delete_(name, actor=current_actor(), protected=protected_aliases())
     return {}
 
 

@@ -14,8 +14,8 @@ from registry.mlflow.endpoint import NAME, VERSION, endpoint
 from registry.mlflow.parsing import boolean, string
 from registry.services.catalog import models
 from registry.services.search import mlflow_entities
-from registry.services.stages import transitions
-from registry.services.stages.transitions import StageChange
+from registry.services.stages import rollback, transitions
+from registry.services.stages.changes import StageChange
 
 
 @endpoint(
@@ -46,5 +46,5 @@ def _transition(brief: VersionBrief, target: Stage, *, archive: bool) -> Version
     )
     actor = current_actor()
     if archive and target is Stage.PRODUCTION and brief.stage == Stage.ARCHIVED and models.is_enforced(brief.model):
-        return transitions.roll_back(brief.model, change, actor=actor, store=store(), to=brief.number).version
+        return rollback.roll_back(brief.model, change, actor=actor, store=store(), to=brief.number).version
     return transitions.move(brief.model, brief.number, target, change, actor=actor, store=store()).version

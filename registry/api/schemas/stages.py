@@ -20,7 +20,7 @@ from registry.api.schemas.fields import (
 )
 from registry.api.schemas.versions import VersionView
 from registry.domain.stages import Stage, TransitionKind
-from registry.services.stages.transitions import StageChange
+from registry.services.stages.changes import StageChange
 
 EXPECTED = about("Refuse (409 stale) unless this version holds production; null: unless no version does.")
 DRY_RUN = about("Decide and answer, but write nothing.")

@@ -26,7 +26,7 @@ from registry.domain.errors import AlreadyExists, InUse, UnknownValue
 from registry.domain.stages import Lifecycle
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings
-from registry.services.catalog import models
+from registry.services.catalog import model_deletion, models
 
 blueprint = Blueprint("models", __name__, url_prefix="/api/v1", description="Named models.")
 
@@ -112,7 +112,7 @@ def delete_model(query: dict[str, Any], model: str) -> ModelRecord:
 
     While a protected alias is set, or a version holds production in lifecycle open, this needs version:promote.
     """
-    return models.delete_(
+    return model_deletion.delete_(
         model,
         actor=current_actor(),
         protected=protected_aliases(),
@@ -132,7 +132,7 @@ def restore_model(body: dict[str, Any], model: str) -> ModelRecord:
 
     Where a version comes back into production, or a protected alias, this needs the permission version:promote.
     """
-    return models.restore(
+    return model_deletion.restore(
         model,
         actor=current_actor(),
         protected=protected_aliases(),

@@ -24,8 +24,8 @@ from registry.domain.errors import (
 from registry.domain.stages import Stage
 from registry.http.access import requires
 from registry.http.context import current_actor, current_claim, etag_of_tenure, if_match, store
-from registry.services.stages import transitions
-from registry.services.stages.transitions import Moved, StageChange
+from registry.services.stages import changes, resolve, rollback, transitions
+from registry.services.stages.changes import Moved, StageChange
 
 blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enforced stages and rollback.")
 
@@ -34,7 +34,7 @@ blueprint = Blueprint("stages", __name__, url_prefix="/api/v1", description="Enf
 @refuses(IllegalTransition, NotReady, Stale, BlobsMissing)
 @conditional
 @blueprint.arguments(StageChangeBody, example=examples.PROMOTION)
-@blueprint.response(200, MovedView, example=examples.PROMOTED, recall=transitions.recall)
+@blueprint.response(200, MovedView, example=examples.PROMOTED, recall=changes.recall)
 @requires(Permission.VERSION_STAGE)
 def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) -> Moved:
     """Move a version to another stage.
@@ -50,7 +50,7 @@ def change_stage(body: tuple[Stage, dict[str, Any]], model: str, number: int) ->
 @refuses(NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, BytesUnchecked)
 @conditional
 @blueprint.arguments(RollbackBody, example=examples.ROLLBACK)
-@blueprint.response(200, MovedView, example=examples.ROLLED_BACK, recall=transitions.recall)
+@blueprint.response(200, MovedView, example=examples.ROLLED_BACK, recall=changes.recall)
 @requires(Permission.VERSION_STAGE)
 def roll_back(body: tuple[StageChange, int | None], model: str) -> Moved:
     """Return production to the previous good holder.
@@ -60,7 +60,7 @@ def roll_back(body: tuple[StageChange, int | None], model: str) -> Moved:
     """
     said, to = body
     change = replace(said, if_match=if_match())
-    return transitions.roll_back(model, change, actor=current_actor(), store=store(), to=to, claim=current_claim())
+    return rollback.roll_back(model, change, actor=current_actor(), store=store(), to=to, claim=current_claim())
 
 
 @blueprint.route("/models/<model:model>/stages")
@@ -68,7 +68,7 @@ def roll_back(body: tuple[StageChange, int | None], model: str) -> Moved:
 @requires(Permission.MODEL_READ)
 def get_stages(model: str) -> dict[str, Any]:
     """Show who holds staging and production."""
-    return {"model": model, "stages": transitions.holders(model)}
+    return {"model": model, "stages": resolve.holders(model)}
 
 
 @blueprint.route("/models/<model:model>/stages/<any(staging,production,archived):stage>")
@@ -76,10 +76,10 @@ def get_stages(model: str) -> dict[str, Any]:
 @blueprint.arguments(HolderQuery, location="query")
 @blueprint.response(200, HolderView, example=examples.HOLDER)
 @requires(Permission.MODEL_READ)
-@polled(lambda model, stage: etag_of_tenure(transitions.tenure_of(model, Stage(stage))))
+@polled(lambda model, stage: etag_of_tenure(resolve.tenure_of(model, Stage(stage))))
 def get_stage_holder(query: dict[str, Any], model: str, stage: str) -> HolderRecord:
     """Show who holds a stage, or held it at an instant.
 
     Poll it with If-None-Match: 304 means that the same version still holds it.
     """
-    return transitions.holder(model, Stage(stage), **query)
+    return resolve.holder(model, Stage(stage), **query)

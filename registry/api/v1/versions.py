@@ -34,7 +34,7 @@ from registry.domain.registrations import Registration
 from registry.http.access import requires
 from registry.http.bodies import takes_manifest
 from registry.http.context import current_actor, current_claim, if_match, protected_aliases, settings, upstreams
-from registry.services.catalog import registration, versions
+from registry.services.catalog import measurements, registration, versions
 from registry.services.catalog.registration import Registered
 from registry.services.imports import upstream
 from registry.services.lineage import recording
@@ -179,7 +179,7 @@ def measure_version(body: Evaluation, model: str, number: int) -> VersionRecord:
 
     The same metric on another dataset is another value.
     """
-    return versions.measure(model, number, body, actor=current_actor(), if_match=if_match(), claim=current_claim())
+    return measurements.measure(model, number, body, actor=current_actor(), if_match=if_match(), claim=current_claim())
 
 
 @blueprint.route(f"{VERSION}/metrics")
@@ -188,7 +188,7 @@ def measure_version(body: Evaluation, model: str, number: int) -> VersionRecord:
 @requires(Permission.MODEL_READ)
 def list_metrics(query: dict[str, Any], model: str, number: int) -> dict[str, Any]:
     """List everything that was measured of a version, oldest first."""
-    return paged(versions.metrics(model, number, **query))
+    return paged(measurements.metrics(model, number, **query))
 
 
 @blueprint.route(f"{VERSION}/lineage")

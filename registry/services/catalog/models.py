@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any, TypeVar
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.models import FormerName, LineageEdge, LineageNode, Model, Tenure, Version
+from registry.db.models import FormerName, Model, Tenure, Version
 from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
 from registry.domain import confusables, names, sizes
-from registry.domain.access import SYSTEM, Actor, Permission
+from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
-from registry.domain.errors import AlreadyExists, Conflict, Deleted, InUse, NotFound
-from registry.domain.stages import SERVING, Lifecycle, Stage
+from registry.domain.errors import Conflict, Deleted, NotFound
+from registry.domain.stages import Lifecycle, Stage
 from registry.domain.states import VersionState
 from registry.rules import selectors
 from registry.services import audit, known_values
 from registry.services.catalog import authority, tags
+from registry.services.catalog.model_deletion import AT_DELETION
+from registry.services.catalog.model_names import name_taken, refuse_rivals
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
 
-AT_DELETION = 2  # the row version of a model that was created and deleted, and not changed between
-NAMING = "registry"  # the chain whose lock orders those who name models
 T = TypeVar("T")
 Shown = Callable[[Session, Model], T]
 whole = records.model_record  # what a model is shown as, unless a face has its own way
@@ -97,12 +96,6 @@ def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecy
     return _create(session, name, actor=actor, lifecycle=default), True
 
 
-def discard(session: Session, model: Model, *, reason: str) -> None:
-    """Delete a locked model that has had no version and was not changed since its creation; leave any other."""
-    if model.deleted_at is None and model.latest_number is None and model.row_version == 1:
-        _mark_deleted(session, model, "model.deleted", deleted=True, actor=SYSTEM, reason=reason)
-
-
 def _create(
     session: Session,
     name: str,
@@ -113,7 +106,7 @@ def _create(
     labels: Mapping[str, str] | None = None,
     claimed: Mapping[str, Any] | None = None,
 ) -> Model:
-    _refuse_rivals(session, name)
+    refuse_rivals(session, name)
     model = _insert_model(session, name, actor=actor, description=description, lifecycle=lifecycle)
     event = audit.begin(model)
     model.created_at = model.updated_at = model.revised_at = event.at
@@ -209,73 +202,6 @@ def edit(
         return render(unit.session, locked_model)
 
 
-def delete_(
-    name: str,
-    *,
-    actor: Actor,
-    protected: Collection[str],
-    reason: str | None = None,
-    if_match: int | None = None,
-    claim: Claim | None = None,
-) -> ModelRecord:
-    """Mark the model as deleted; everything it has stays and can be restored.
-
-    Raises InUse while a version holds staging or production, or while another model's version derives from one; not
-    in lifecycle ``open``, where MLflow's rules hold. Raises Forbidden while a version holds production there, or a
-    protected alias is set, and *actor* may not promote.
-    """
-    with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, name)
-        unit.remember(model=locked_model.id)
-        catalog.check_match(locked_model, if_match)
-        catalog.await_children(unit.session, Version.model_id == locked_model.id)
-        if locked_model.lifecycle != Lifecycle.OPEN:
-            _refuse_if_used(unit.session, locked_model)
-            authority.require_to_release(unit.session, actor, locked_model, protected)
-        else:
-            authority.require_to_rename(unit.session, actor, locked_model, protected)
-        return _mark_model(unit.session, locked_model, "model.deleted", deleted=True, actor=actor, reason=reason)
-
-
-def restore(
-    name: str,
-    *,
-    actor: Actor,
-    protected: Collection[str],
-    reason: str | None = None,
-    if_match: int | None = None,
-    claim: Claim | None = None,
-) -> ModelRecord:
-    """Bring the model that was deleted last back.
-
-    Raises NotFound, PreconditionFailed, Conflict while a live model has the name, or Forbidden where a version comes
-    back into production, or a protected alias, and *actor* may not promote.
-    """
-    with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_deleted_model(unit.session, name)
-        unit.remember(model=locked_model.id)
-        catalog.check_match(locked_model, if_match)
-        authority.require_to_rename(unit.session, actor, locked_model, protected)
-        if _live(unit.session, locked_model.name_key):
-            raise _restore_blocked(name)
-        _refuse_rivals(unit.session, name, besides=locked_model.id)
-        locked_model.deleted_at = None
-        try:
-            unit.session.flush()  # the unique index decides between a restoration and a creation at once
-        except IntegrityError as error:
-            raise _restore_blocked(name) from error
-        locked_model.next_number = catalog.next_number(unit.session, name)
-        return _mark_model(
-            unit.session,
-            locked_model,
-            "model.restored",
-            deleted=False,
-            actor=actor,
-            reason=reason,
-            facts={"next_number": locked_model.next_number},
-        )
-
-
 def rename(
     name: str,
     new_name: str,
@@ -304,7 +230,7 @@ def rename(
             return render(unit.session, locked_model)
         authority.require_to_rename(unit.session, actor, locked_model, protected)
         key = names.name_key(new_name)
-        _refuse_rivals(unit.session, new_name, besides=locked_model.id)
+        refuse_rivals(unit.session, new_name, besides=locked_model.id)
         if key != locked_model.name_key and (
             used := catalog.used_before(unit.session, key, by_others_than=locked_model.id)
         ):
@@ -324,7 +250,7 @@ def rename(
         try:
             unit.session.flush()  # the unique index decides between two that take the name at once
         except IntegrityError as error:
-            raise _name_taken(new_name) from error
+            raise name_taken(new_name) from error
         _revise_versions(unit.session, locked_model, event.at)
         draft = AuditEntryDraft(
             "model.renamed",
@@ -340,37 +266,6 @@ def rename(
 def _revise_versions(session: Session, model: Model, at: datetime) -> None:
     ours = update(Version).where(Version.model_id == model.id, Version.state != VersionState.DELETED.value)
     session.execute(ours.values(revised_at=at), execution_options={"synchronize_session": False})
-
-
-def _mark_model(
-    session: Session,
-    model: Model,
-    action: str,
-    *,
-    deleted: bool,
-    actor: Actor,
-    reason: str | None,
-    facts: Mapping[str, Any] = MappingProxyType({}),
-) -> ModelRecord:
-    _mark_deleted(session, model, action, deleted=deleted, actor=actor, reason=reason, facts=facts)
-    return records.model_record(session, model)
-
-
-def _mark_deleted(
-    session: Session,
-    model: Model,
-    action: str,
-    *,
-    deleted: bool,
-    actor: Actor,
-    reason: str | None,
-    facts: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    event = audit.begin(model)
-    model.deleted_at = event.at if deleted else None
-    catalog.touch(model, event.at)
-    draft = AuditEntryDraft(action, {"model": model.name}, texts=audit.texts(reason=reason), facts=facts)
-    audit.record(session, model, event, draft, actor=actor)
 
 
 def _insert_model(session: Session, name: str, *, actor: Actor, description: str, lifecycle: Lifecycle) -> Model:
@@ -396,46 +291,11 @@ def _insert_model(session: Session, name: str, *, actor: Actor, description: str
     try:
         session.flush()  # the unique index decides between two that create the name at once
     except IntegrityError as error:
-        raise _name_taken(name) from error
+        raise name_taken(name) from error
     model.next_number = catalog.next_number(
         session, name
     )  # after the lock no other transaction can number under the name
     return model
-
-
-def _name_taken(name: str) -> AlreadyExists:
-    return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
-
-
-def _restore_blocked(name: str) -> Conflict:
-    return Conflict(f"a live model has the name {name!r}, or one that differs in case or form only; delete that first")
-
-
-def _refuse_rivals(session: Session, name: str, *, besides: str | None = None) -> None:
-    """Raise AlreadyExists when a live model other than *besides* has the name, in any case or form.
-
-    Raises Conflict when one has a name of other scripts that looks the same.
-
-    Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
-    """
-    audit.lock_chain(session, NAMING)
-    key, skeletons = names.name_key(name), confusables.looks(name)
-    alike = or_(Model.name_key == key, Model.look.in_(skeletons), Model.look.is_(None))
-    rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
-    clashes = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
-    if any(rival.name_key == key for rival in clashes):
-        raise _name_taken(name)
-    for _, other, _ in clashes:
-        if confusables.look(other) in skeletons and confusables.mix_scripts(name, other):
-            raise Conflict(
-                f"the name {name!r} looks like that of the model {other!r} but is written with other characters: "
-                f"{confusables.foreign(name + other)}. Use that model, or choose another name"
-            )
-
-
-def _live(session: Session, name_key: str) -> bool:
-    live = select(Model.id).where(Model.name_key == name_key, Model.deleted_at.is_(None))
-    return session.scalars(live).first() is not None
 
 
 def _change_lifecycle(session: Session, model: Model, lifecycle: Lifecycle) -> None:
@@ -453,28 +313,3 @@ def _change_lifecycle(session: Session, model: Model, lifecycle: Lifecycle) -> N
     for tenure in open_tenures:
         tenure.exclusive = lifecycle is Lifecycle.ENFORCED
     model.lifecycle = lifecycle.value
-
-
-def _refuse_if_used(session: Session, model: Model) -> None:
-    serving: Sequence[int] = session.scalars(
-        select(Version.number)
-        .where(Version.model_id == model.id, Version.stage.in_([stage.value for stage in SERVING]))
-        .order_by(Version.number)
-    ).all()
-    if serving:
-        raise InUse(f"versions {', '.join(map(str, serving))} hold staging or production; archive them first")
-    own = select(LineageNode.id).join(Version, Version.id == LineageNode.version_id).where(Version.model_id == model.id)
-    derived = (
-        select(Model.name, Version.number)
-        .join(Version, Version.model_id == Model.id)
-        .join(LineageNode, LineageNode.version_id == Version.id)
-        .join(LineageEdge, LineageEdge.source_id == LineageNode.id)
-        .where(
-            LineageEdge.target_id.in_(own),
-            Model.id != model.id,
-            Model.deleted_at.is_(None),
-            Version.state != VersionState.DELETED,
-        )
-    )
-    if child := session.execute(derived).first():
-        raise InUse(f"{child[0]}:{child[1]} derives from it; delete that version first")

@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from registry.db.bulk_insert import insert_rows, insert_whole
-from registry.db.models import Import, Model, RunRefresh, Version, VersionFile, VersionParam
+from registry.db.bulk_insert import insert_rows
+from registry.db.models import Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.db.session import reading
-from registry.domain import fact_digests, manifest, names, sizes
-from registry.domain.access import SYSTEM, Actor, Permission
+from registry.domain import manifest, names, sizes
+from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
 from registry.domain.evaluations import by_metric
-from registry.domain.fact_digests import Edge, Measured
 from registry.domain.lineage import Run
 from registry.domain.manifest import Manifest
 from registry.domain.prompts import is_prompt
-from registry.domain.registrations import Followed, Registration
-from registry.domain.states import ImportState, RefreshState, RunState, VersionState
+from registry.domain.registrations import Registration
+from registry.domain.states import RunState, VersionState
 from registry.rules import paths
 from registry.services import audit
 from registry.services.audit import row_seals
-from registry.services.catalog import alias_requests, artifact_owners, authority, repetition, tags, versions
+from registry.services.catalog import (
+    alias_requests,
+    artifact_owners,
+    authority,
+    measurements,
+    repetition,
+    tags,
+    versions,
+)
+from registry.services.catalog.version_rows import (
+    blob_facts,
+    import_row,
+    insert_version,
+    refresh_row,
+    registration_facts,
+)
 from registry.services.idempotency import Claim, Outcome
 from registry.services.lineage import recording
 from registry.services.unit_of_work import unit_of_work
 
 GONE = {VersionState.DELETED.value: "is deleted now", VersionState.FAILED.value: "has failed"}
-FIRST_LOOK_AFTER = timedelta(seconds=5)  # at a run that was unfinished
 MLFLOW = "mlflow"  # the system of the runs that MLflow's clients name
 
 
@@ -81,19 +92,19 @@ def register(
             authority.require_to_point(actor, locked_model, alias, protected)
         state, keys = _check_blobs(unit.session, sealed, actor)
         event = audit.begin(locked_model)
-        version = _insert_version(
+        version = insert_version(
             unit.session, locked_model, registration, sealed, state=state, event=event, actor=actor
         )
         written = _describe(unit.session, locked_model, version, registration, sealed, event=event, actor=actor)
         if registration.follows:
-            unit.session.add(_refresh(version, registration.follows, event=event, actor=actor))
+            unit.session.add(refresh_row(version, registration.follows, event=event, actor=actor))
         tags.give(unit.session, version, registration.tags)
         left = alias_requests.ask(
             unit.session, locked_model, version, registration.aliases, event=event, actor=actor, protected=protected
         )
         if registration.area is not None:
             artifact_owners.release(unit.session, version, registration.area, actor=actor, at=event.at)
-        draft = _draft_entry(locked_model, version, registration, left, written | _blob_facts(keys))
+        draft = _draft_entry(locked_model, version, registration, left, written | blob_facts(keys))
         audit.record(unit.session, locked_model, event, draft, actor=actor, version=version)
         unit.remember(model=version.model_id, number=version.number, created=True, updated=[])
         return Registered(True, records.version_record(unit.session, version))
@@ -154,12 +165,12 @@ def _reserve_version(
     locked_model = catalog.lock_model(session, model)
     event = audit.begin(locked_model)
     state = VersionState.UNVERIFIED if fetch is None else VersionState.PENDING
-    version = _insert_version(session, locked_model, registration, None, state=state, event=event, actor=actor)
+    version = insert_version(session, locked_model, registration, None, state=state, event=event, actor=actor)
     if fetch is None:
         written = _describe(session, locked_model, version, registration, None, event=event, actor=actor)
     else:
-        written = _registration_facts(version, params={}, metrics=[], edges=[])
-        session.add(_import(version, fetch, actor=actor))
+        written = registration_facts(version, params={}, metrics=[], edges=[])
+        session.add(import_row(version, fetch, actor=actor))
     tags.give(session, version, registration.tags)
     draft = _draft_entry(locked_model, version, registration, {}, written)
     audit.record(session, locked_model, event, draft, actor=actor, version=version)
@@ -188,7 +199,7 @@ def fill(
     version.run_id = version.run_id or (run.id if run else None)
     if registration.follows:
         version.run_state = RunState.UNFINISHED.value
-        session.add(_refresh(version, registration.follows, event=event, actor=actor))
+        session.add(refresh_row(version, registration.follows, event=event, actor=actor))
     catalog.touch(version, event.at)
     written = _describe(session, model, version, registration, sealed, event=event, actor=actor)
     if registration.area is not None:
@@ -200,45 +211,9 @@ def fill(
         after={"state": version.state, "files": version.file_count, "size": str(version.size)} | _run_state(version),
         digests={"manifest": version.manifest_digest, "lineage": version.lineage_digest},
         texts=audit.texts(source=version.source),
-        facts=written | _blob_facts(keys),
+        facts=written | blob_facts(keys),
     )
     audit.record(session, model, event, draft, actor=SYSTEM, version=version)
-
-
-def _import(version: Version, facts: Mapping[str, Any], *, actor: Actor) -> Import:
-    import_row = Import(
-        id=str(uuid.uuid4()),
-        model_id=version.model_id,
-        version_id=version.id,
-        number=version.number,
-        source=version.source or "",
-        facts=dict(facts),
-        state=ImportState.PENDING,
-        files=0,
-        bytes=0,
-        created_at=version.created_at,
-        created_by=actor.id,
-        token_id=actor.token_id,
-    )
-    row_seals.seal_import(import_row)
-    return import_row
-
-
-def _refresh(version: Version, followed: Followed, *, event: audit.Event, actor: Actor) -> RunRefresh:
-    refresh = RunRefresh(
-        id=str(uuid.uuid4()),
-        model_id=version.model_id,
-        version_id=version.id,
-        server=followed.server,
-        run_id=followed.run_id,
-        logged_model=followed.logged_model,
-        state=RefreshState.WAITING,
-        due_at=event.at + FIRST_LOOK_AFTER,
-        created_at=event.at,
-        created_by=actor.id,
-    )
-    row_seals.seal_refresh(refresh)
-    return refresh
 
 
 def _run_state(version: Version) -> dict[str, str]:
@@ -302,64 +277,6 @@ def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[Vers
     return VersionState.READY, {sha256: blob.key for sha256, blob in known.items()}
 
 
-def _insert_version(
-    session: Session,
-    model: Model,
-    registration: Registration,
-    sealed: Manifest | None,
-    *,
-    state: VersionState,
-    event: audit.Event,
-    actor: Actor,
-) -> Version:
-    origin, run = registration.origin, registration.lineage.run
-    row = {
-        "model_id": model.id,
-        "number": _next_number(session, model, registration, actor),
-        "state": state.value,
-        "stage": "none",
-        "rolled_back": False,
-        "manifest_digest": sealed.digest if sealed else "",
-        "run_key": registration.lineage.run_key,
-        "lineage_digest": registration.lineage.digest,
-        "file_count": len(sealed.files) if sealed else 0,
-        "size": sealed.size if sealed else 0,
-        "description": registration.description,
-        "framework": registration.framework,
-        "signature": dict(registration.signature) if registration.signature is not None else None,
-        "source": origin.source,
-        "location": origin.location,
-        "run_id": origin.run_id or (run.id if run else None),
-        "run_link": origin.run_link,
-        "logged_model": origin.logged_model,
-        "run_state": RunState.UNFINISHED.value if registration.follows else None,
-        "row_version": 1,
-        "created_at": event.at,
-        "created_by": actor.id,
-        "updated_at": event.at,
-        "revised_at": event.at,
-        "claimed": dict(registration.claimed) if registration.claimed else None,
-    }
-    version = insert_whole(session, Version, row)
-    model.latest_number = max(version.number, model.latest_number or 0)
-    model.next_number = max(version.number + 1, model.next_number)
-    catalog.touch(model, event.at)
-    return version
-
-
-def _next_number(session: Session, model: Model, registration: Registration, actor: Actor) -> int:
-    """Return the next number, or the one from another registry. Raises Forbidden, or Conflict for one that was used."""
-    if registration.claimed is not None or registration.number is not None:
-        actor.require(Permission.VERSION_IMPORT)
-    if registration.number is None:
-        return model.next_number
-    if registration.number < model.next_number and catalog.number_used(session, model, registration.number):
-        raise Conflict(
-            f"the number {registration.number} of {model.name!r} is used up: no number ever means two versions"
-        )
-    return registration.number
-
-
 def _describe(
     session: Session,
     model: Model,
@@ -384,24 +301,9 @@ def _describe(
         VersionParam,
         [{"version_id": version.id, "key": key, "value": value} for key, value in params.items()],
     )
-    metrics = versions.add_metrics(session, version, registration.measured, event=event, actor=actor)
+    metrics = measurements.add_metrics(session, version, registration.measured, event=event, actor=actor)
     edges = recording.keep(session, model, version, registration.lineage)
-    return _registration_facts(version, params=params, metrics=metrics, edges=edges)
-
-
-def _registration_facts(
-    version: Version, *, params: Mapping[str, str], metrics: Sequence[Measured], edges: Sequence[Edge]
-) -> dict[str, str]:
-    return {
-        "frozen": fact_digests.frozen(version),
-        "params": fact_digests.params(params),
-        "metrics": fact_digests.metrics(metrics),
-        "edges": fact_digests.edges(edges),
-    }
-
-
-def _blob_facts(keys: Mapping[str, str] | None) -> dict[str, str]:
-    return {} if keys is None else {"blobs": fact_digests.blobs(keys)}
+    return registration_facts(version, params=params, metrics=metrics, edges=edges)
 
 
 def _draft_entry(

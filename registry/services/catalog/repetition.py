@@ -27,7 +27,7 @@ from registry.domain.lineage import NodeKind, Snapshot
 from registry.domain.registrations import Registration
 from registry.domain.states import RunState, VersionState
 from registry.services import audit
-from registry.services.catalog import alias_requests, aliases, authority, versions
+from registry.services.catalog import alias_requests, aliases, authority, measurements, versions
 from registry.services.lineage import recording
 
 CANDIDATES = 10  # versions of the same files and run that are compared, the newest ones
@@ -224,7 +224,7 @@ def _add_facts(
             key: value for key, value in one.metrics.items() if _measured_fact(key, one.dataset_digest) in measured
         }
         if added:
-            versions.apply_measurements(session, model, version, replace(one, metrics=added), actor=actor)
+            measurements.apply_measurements(session, model, version, replace(one, metrics=added), actor=actor)
     labels = {one.fact.partition(".")[2]: one.sent for one in new["tags"]}
     waiting = version.state == VersionState.PENDING
     if labels or new["description"] or (waiting and asked):

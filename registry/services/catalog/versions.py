@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, literal_column, not_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry.db import times
-from registry.db.bulk_insert import insert_rows
-from registry.db.models import Account, Model, Version, VersionFile, VersionMetric
+from registry.db.models import Model, Version, VersionFile
 from registry.db.queries import artifacts, catalog, pages, records
-from registry.db.queries.row_sizes import Escaped
-from registry.db.records import FileRecord, MetricRecord, Page, VersionRecord
+from registry.db.records import FileRecord, Page, VersionRecord
 from registry.db.session import look_up, reading
-from registry.domain import clock, fact_digests, names, sizes
+from registry.domain import clock, fact_digests, sizes
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Deleted, InUse, Invalid, NotFound
-from registry.domain.evaluations import Evaluation, by_metric, identified
-from registry.domain.fact_digests import Measured
 from registry.domain.manifest import File
 from registry.domain.prompts import is_prompt
 from registry.domain.stages import SERVING, Lifecycle, Stage, kind_of
@@ -81,21 +77,6 @@ def manifest(model: str, number: int) -> list[File]:
         version = catalog.any_version(session, model, number)
         files = select(VersionFile).where(VersionFile.version_id == version.id).order_by(VersionFile.path)
         return [File(file.path, file.size, file.sha256, file.media_type) for file in session.scalars(files)]
-
-
-def metrics(model: str, number: int, *, after: tuple[Any, ...] | None = None, limit: int) -> Page[MetricRecord]:
-    """Everything ever measured of the version, oldest first. Raises NotFound."""
-    with reading() as session:
-        version = catalog.any_version(session, model, number)
-        statement = (
-            select(VersionMetric, Account.name)
-            .join(Account, Account.id == VersionMetric.recorded_by)
-            .where(VersionMetric.version_id == version.id)
-        )
-        if after is not None:
-            statement = statement.where(VersionMetric.id > after[0])
-        rows = records.page(session, statement.order_by(VersionMetric.id), by=(VersionMetric.id,), limit=limit)
-        return Page([_metric(row, by) for row, by in rows.items], rows.next_after)
 
 
 def recall(outcome: Outcome) -> VersionRecord:
@@ -158,94 +139,6 @@ def apply_edit(
     )
     draft = AuditEntryDraft("version.edited", subject(model, version), after=after or {}, texts=said)
     audit.record(session, model, event, draft, actor=actor, version=version)
-
-
-def measure(
-    model: str,
-    number: int,
-    evaluation: Evaluation,
-    *,
-    actor: Actor,
-    if_match: int | None = None,
-    claim: Claim | None = None,
-) -> VersionRecord:
-    """Add measurements; earlier ones stay. Raises PreconditionFailed, or Conflict for a deleted version.
-
-    The name or the digest of the dataset alone is completed from the version's lineage. Raises Invalid for a name that
-    identifies none there.
-    """
-    with unit_of_work(claim) as unit:
-        locked_model = catalog.lock_model(unit.session, model)
-        version = catalog.live_version(unit.session, locked_model, number)
-        unit.remember(model=locked_model.id, number=number)
-        catalog.check_match(version, if_match)
-        if (evaluation.dataset_digest is None) != (evaluation.dataset_name is None):
-            evaluation = identified(evaluation, recording.datasets(unit.session, version))
-        apply_measurements(unit.session, locked_model, version, evaluation, actor=actor)
-        return records.version_record(unit.session, version)
-
-
-def apply_measurements(
-    session: Session,
-    model: Model,
-    version: Version,
-    evaluation: Evaluation,
-    *,
-    actor: Actor,
-) -> None:
-    """Add measurements and record them. Raises Invalid."""
-    event = audit.begin(model)
-    require_room(session, version, evaluation)
-    measured = add_metrics(session, version, [evaluation], event=event, actor=actor)
-    catalog.touch(version, event.at)
-    after: dict[str, Any] = {"metrics": {key: repr(float(value)) for key, value in evaluation.metrics.items()}}
-    if evaluation.dataset_digest is not None:
-        after["dataset"] = evaluation.dataset_digest
-    draft = AuditEntryDraft(
-        "version.measured", subject(model, version), after=after, facts={"metrics": fact_digests.metrics(measured)}
-    )
-    audit.record(session, model, event, draft, actor=actor, version=version)
-
-
-def add_metrics(
-    session: Session,
-    version: Version,
-    evaluations: Sequence[Evaluation],
-    *,
-    event: audit.Event,
-    actor: Actor,
-) -> list[Measured]:
-    """Append one row for each value, in the order of the evaluations; returns what was written. Raises Invalid."""
-    for key in {key for evaluation in evaluations for key in evaluation.metrics}:
-        names.require(names.tag_key_problem, f"metrics.{key}", key)
-    measured = [
-        (key, float(value), one.step, one.dataset_digest, one.dataset_name, actor.id)
-        for one in evaluations
-        for key, value in sorted(one.metrics.items())
-    ]
-    rows = [
-        {"version_id": version.id, "key": key, "value": value, "step": step, "dataset_digest": digest,
-         "dataset_name": name, "recorded_at": event.at, "recorded_by": account}
-        for key, value, step, digest, name, account in measured
-    ]  # fmt: skip
-    insert_rows(session, VersionMetric, rows)
-    return measured
-
-
-def require_room(session: Session, version: Version, evaluation: Evaluation) -> None:
-    """Raise Invalid unless the version may have these measurements, too."""
-    digest, values = VersionMetric.dataset_digest, evaluation.metrics
-    same = and_(VersionMetric.key.in_(list(values)), digest.is_not_distinct_from(evaluation.dataset_digest))
-    nothing: Any = literal_column("0")
-    octets = Escaped(VersionMetric.key) + func.coalesce(Escaped(digest), nothing)
-    octets = octets + func.coalesce(Escaped(VersionMetric.dataset_name), nothing)
-    rows = select(func.count().label("values"), case((not_(same), func.max(octets))).label("octets"))
-    each = rows.where(VersionMetric.version_id == version.id).group_by(VersionMetric.key, digest).subquery("each")
-    sums = select(func.coalesce(func.sum(each.c["values"]), 0), func.count(each.c.octets), func.sum(each.c.octets))
-    count, others, total = session.execute(sums).one()
-    if count + len(values) > sizes.MEASUREMENTS:
-        raise Invalid.field("metrics", f"must be {sizes.MEASUREMENTS} measurements of one version at most")
-    sizes.require_metrics(by_metric([evaluation]), count=others, total=total or 0)
 
 
 def delete_(
@@ -452,7 +345,3 @@ def _refuse_if_used(session: Session, model: Model, version: Version) -> None:
         raise InUse(f"the aliases {', '.join(pointing)} point at {name}; move or delete them first")
     if child := recording.child_of(session, version):
         raise InUse(f"{child} derives from {name}; delete that version first")
-
-
-def _metric(row: VersionMetric, by: str) -> MetricRecord:
-    return MetricRecord(row.key, row.value, row.step, row.dataset_digest, row.dataset_name, row.recorded_at, by)

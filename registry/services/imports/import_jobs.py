@@ -32,7 +32,7 @@ from registry.domain.stages import Lifecycle
 from registry.domain.states import ImportState, JobState, VersionState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
-from registry.services.catalog import alias_requests, aliases, authority, models, registration, versions
+from registry.services.catalog import alias_requests, aliases, authority, model_deletion, models, registration, versions
 from registry.services.idempotency import Claim, Outcome
 from registry.services.imports import copy, import_kinds
 from registry.services.imports.copy import ImportJob, Job, TakenImport
@@ -323,7 +323,7 @@ def _discard_model(session: Session, model: Model) -> None:
     still_open = select(Import.id).where(Import.model_id == model.id, Import.state.in_(OPEN)).limit(1)
     made = (session.scalars(first).first() or {}).get("create_model")
     if made and session.scalars(still_open).first() is None:
-        models.discard(session, model, reason="no version came of the import that made it")
+        model_deletion.discard(session, model, reason="no version came of the import that made it")
 
 
 def _has_another(session: Session, claimed: TakenImport) -> bool:

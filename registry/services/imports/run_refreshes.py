@@ -30,7 +30,7 @@ from registry.domain.registrations import Followed, Registration
 from registry.domain.states import APPENDABLE, RefreshState, RunState
 from registry.services import audit, background_jobs, leases
 from registry.services.audit import row_seals
-from registry.services.catalog import registration, versions
+from registry.services.catalog import measurements, registration, versions
 from registry.services.imports import upstream
 from registry.services.imports.upstream import Upstream
 from registry.services.leases import Lease
@@ -201,8 +201,8 @@ def _append(
     insert_rows(session, VersionParam, rows)
     fresh = _unmeasured(session, version, known, row)
     for evaluation in fresh:
-        versions.require_room(session, version, evaluation)
-    measured = versions.add_metrics(session, version, fresh, event=event, actor=SYSTEM)
+        measurements.require_room(session, version, evaluation)
+    measured = measurements.add_metrics(session, version, fresh, event=event, actor=SYSTEM)
     edges = recording.extend(session, version, known.lineage, at=event.at)
     digests = {
         "params": fact_digests.params(params | new),

@@ -1,5 +1,5 @@
 """Stages: transitions, rollback, and which version holds a stage."""
 
-from registry.services.stages import move_counts, transitions
+from registry.services.stages import changes, move_counts, resolve, rollback, transitions
 
-__all__ = ["move_counts", "transitions"]
+__all__ = ["changes", "move_counts", "resolve", "rollback", "transitions"]

@@ -1,0 +1,44 @@
+"""Clashes of a model's name with other names."""
+
+from __future__ import annotations
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model
+from registry.domain import confusables, names
+from registry.domain.errors import AlreadyExists, Conflict
+from registry.services import audit
+
+NAMING = "registry"  # the chain whose lock orders those who name models
+
+
+def name_taken(name: str) -> AlreadyExists:
+    return AlreadyExists(f"there is a model {name!r}, or one whose name differs in case or form only")
+
+
+def refuse_rivals(session: Session, name: str, *, besides: str | None = None) -> None:
+    """Raise AlreadyExists when a live model other than *besides* has the name, in any case or form.
+
+    Raises Conflict when one has a name of other scripts that looks the same.
+
+    Naming is serialized by the lock of a chain: two names that look alike are no conflict to a unique index.
+    """
+    audit.lock_chain(session, NAMING)
+    key, skeletons = names.name_key(name), confusables.looks(name)
+    alike = or_(Model.name_key == key, Model.look.in_(skeletons), Model.look.is_(None))
+    rivals = select(Model.id, Model.name, Model.name_key).where(Model.deleted_at.is_(None), alike)
+    clashes = [rival for rival in session.execute(rivals.order_by(Model.name)) if rival.id != besides]
+    if any(rival.name_key == key for rival in clashes):
+        raise name_taken(name)
+    for _, other, _ in clashes:
+        if confusables.look(other) in skeletons and confusables.mix_scripts(name, other):
+            raise Conflict(
+                f"the name {name!r} looks like that of the model {other!r} but is written with other characters: "
+                f"{confusables.foreign(name + other)}. Use that model, or choose another name"
+            )
+
+
+def is_live(session: Session, name_key: str) -> bool:
+    live = select(Model.id).where(Model.name_key == name_key, Model.deleted_at.is_(None))
+    return session.scalars(live).first() is not None

@@ -1,0 +1,139 @@
+"""Stage changes: their conditions, results and entries, for transitions and rollback alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from registry.db.models import Model, Version
+from registry.db.queries import records
+from registry.db.records import VersionRecord
+from registry.domain import clock
+from registry.domain.audit import AuditEntryDraft
+from registry.domain.errors import Conflict, Invalid
+from registry.domain.stages import Move, Stage, TransitionKind
+from registry.services import audit
+from registry.services.catalog import versions
+from registry.services.idempotency import Outcome
+from registry.services.stages import move_counts
+from registry.services.unit_of_work import UnitOfWork
+
+UNSAID = object()
+
+
+REASON_LENGTH = 2000
+
+
+ACTIONS = {
+    TransitionKind.PROMOTE: "version.promoted",
+    TransitionKind.DEMOTE: "version.demoted",
+    TransitionKind.ARCHIVE: "version.archived",
+    TransitionKind.RESTORE: "version.restored",
+    TransitionKind.ROLLBACK: "version.rolled_back",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StageChange:
+    """The conditions and options of a stage change.
+
+    ``expected_current`` is the holder that the caller saw: a number, None for no holder, UNSAID for any.
+    ``if_match`` is the row version that the caller saw: of the version that moves, or of the model that is rolled back.
+    Without ``displace`` no holder is displaced; with ``archive_others`` every other version in the target stage is
+    archived in the same transaction, also where the lifecycle would let it stay. With ``revises`` a move to the present
+    stage sets ``revised_at``, which MLflow's clients read. ``without_store_check`` rolls back without a check of the
+    bytes in the store.
+    """
+
+    reason: str
+    expected_current: int | object | None = UNSAID
+    leave_vacant: bool = False
+    dry_run: bool = False
+    if_match: int | None = None
+    displace: bool = True
+    archive_others: bool = False
+    revises: bool = False
+    without_store_check: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The result of a move, or of its dry run. ``at`` is None when nothing was written.
+
+    ``warnings`` list the checks that were left out.
+    """
+
+    move: Move
+    at: datetime | None
+    version: VersionRecord
+    dry_run: bool = False
+    warnings: Sequence[str] = ()
+
+
+def recall(outcome: Outcome) -> Moved:
+    """Return what an earlier request moved, with the version as it is now."""
+    number, source, target, kind, displaced = outcome["move"]
+    decided = Move(number, Stage(source), Stage(target), kind and TransitionKind(kind), displaced=displaced)
+    at = outcome["at"] and datetime.fromisoformat(outcome["at"])
+    return Moved(decided, at, versions.recall(outcome), warnings=outcome["warnings"])
+
+
+def check_reason(reason: str) -> None:
+    """Raise Invalid unless *reason* has text, of fewer than 2,000 characters."""
+    if not reason.strip() or len(reason) > REASON_LENGTH:
+        raise Invalid.field("reason", f"must have 1 to {REASON_LENGTH} characters: history will show it")
+
+
+def finish(
+    unit: UnitOfWork,
+    version: Version,
+    decided: Move,
+    at: datetime | None,
+    warnings: Sequence[str],
+    *,
+    sought: TransitionKind,
+) -> Moved:
+    """Return what the unit of work moved, and let it count that; *at* is None when it wrote nothing."""
+    unit.after_commit(partial(move_counts.count_move, decided, sought=sought, is_done=at is not None))
+    unit.remember(
+        model=version.model_id,
+        number=version.number,
+        move=[decided.number, decided.source, decided.target, decided.kind, decided.displaced],
+        at=at and clock.wire(at),
+        warnings=list(warnings),
+    )
+    return Moved(decided, at, records.version_record(unit.session, version), warnings=warnings)
+
+
+def draft_entry(
+    model: Model,
+    version: Version,
+    decided: Move,
+    related: Version | None,
+    reason: str,
+    *,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> AuditEntryDraft:
+    assert decided.kind is not None  # noqa: S101 -- only a move that changes something is recorded
+    before: dict[str, Any] = {"stage": decided.source.value}
+    after: dict[str, Any] = {"stage": decided.target.value}
+    if decided.target is Stage.PRODUCTION:
+        before["production"], after["production"] = related.number if related else None, version.number
+    return AuditEntryDraft(
+        ACTIONS[decided.kind],
+        versions.subject(model, version, related),
+        before=before,
+        after=after,
+        digests={"manifest": version.manifest_digest},
+        texts=audit.texts(reason=reason),
+        facts=facts,
+    )
+
+
+def refuse_deleted(model: Model) -> None:
+    if model.deleted_at is not None:
+        raise Conflict(f"the model {model.name!r} is deleted; restore it first")

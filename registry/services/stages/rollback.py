@@ -1,0 +1,146 @@
+"""Rollback of production: lock, plan, apply, record."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from registry.db.models import Model, Version
+from registry.db.queries import catalog, governance, records
+from registry.db.session import reading
+from registry.domain import stages
+from registry.domain.access import Actor, Permission
+from registry.domain.stages import Move, Stage, TransitionKind
+from registry.services import audit
+from registry.services.catalog import tenures
+from registry.services.idempotency import Claim
+from registry.services.integrity import precheck
+from registry.services.stages import move_counts
+from registry.services.stages.changes import (
+    UNSAID,
+    Moved,
+    StageChange,
+    check_reason,
+    draft_entry,
+    finish,
+    refuse_deleted,
+)
+from registry.services.unit_of_work import unit_of_work
+from registry.storage.checked import Store
+from registry.telemetry.meters import meters
+
+ROLLED_BACK_UNCHECKED = "version.rolled_back_unchecked"
+
+
+@move_counts.counting_refusals(TransitionKind.ROLLBACK)
+def roll_back(
+    model: str,
+    change: StageChange,
+    *,
+    actor: Actor,
+    store: Store,
+    to: int | None = None,
+    claim: Claim | None = None,
+) -> Moved:
+    """Return production to the previous good holder, or to the earlier holder *to*; the outgoing version is archived.
+
+    Gates are skipped, integrity is not: the target's bytes must be in the store. With ``without_store_check`` it is
+    enough that the database has not recorded any damage of them. A dry run needs no permission beyond the route's.
+    Raises Forbidden, NoPrevious, IllegalTransition, NotReady, Stale, BlobsMissing, or BytesUnchecked when the store
+    does not answer.
+    """
+    check_reason(change.reason)
+    if not change.dry_run:
+        actor.require(Permission.VERSION_ROLLBACK)
+        if change.without_store_check:
+            actor.require(Permission.VERSION_ROLLBACK_UNCHECKED)
+    while True:
+        rehearsed = _rehearse_rollback(model, change, to)
+        checked = rehearsed.move.number
+        if change.without_store_check:
+            precheck.require_undamaged(model, checked)
+        else:
+            precheck.require_bytes(store, model, checked, note=not change.dry_run)
+        if change.dry_run:
+            return rehearsed
+        with suppress(_LeadsElsewhere):
+            return _roll_back_to(checked, model, change, to, actor=actor, claim=claim)
+
+
+def _rehearse_rollback(model: str, change: StageChange, to: int | None) -> Moved:
+    with reading(snapshot=True) as session:
+        model_row = catalog.model(session, model)
+        chosen, outgoing = _plan_rollback(session, model_row, change, to)
+        target = catalog.version(session, model_row, chosen.number)
+        decided = _rollback_move(target, outgoing)
+        record = records.version_record(session, target)
+        return Moved(decided, None, record, dry_run=True, warnings=_unchecked(model, target.number, change))
+
+
+def _unchecked(model: str, number: int, change: StageChange) -> list[str]:
+    return [precheck.UNCHECKED.format(model, number)] if change.without_store_check else []
+
+
+class _LeadsElsewhere(Exception):
+    """Production changed since the rollback's target was checked."""
+
+
+def _roll_back_to(
+    checked: int, model: str, change: StageChange, to: int | None, *, actor: Actor, claim: Claim | None
+) -> Moved:
+    """Roll back, if that still leads to the version whose bytes were checked."""
+    with unit_of_work(claim) as unit:
+        locked_model = catalog.lock_model(unit.session, model)
+        chosen, outgoing = _plan_rollback(unit.session, locked_model, change, to)
+        if chosen.number != checked:
+            raise _LeadsElsewhere
+        target = catalog.version(unit.session, locked_model, chosen.number)
+        decided = _rollback_move(target, outgoing)
+        warnings = _unchecked(model, target.number, change)
+        if not decided.changed:
+            return finish(unit, target, decided, None, warnings, sought=TransitionKind.ROLLBACK)
+
+        event = audit.begin(locked_model)
+        if outgoing:
+            tenures.enter(unit.session, locked_model, outgoing, Stage.ARCHIVED, TransitionKind.ROLLBACK, event)
+            outgoing.rolled_back = True
+        tenures.enter(
+            unit.session, locked_model, target, Stage.PRODUCTION, TransitionKind.ROLLBACK, event, origin=chosen.origin
+        )
+
+        draft = draft_entry(locked_model, target, decided, outgoing, change.reason, facts={"origin": chosen.origin})
+        if change.without_store_check:
+            draft = replace(draft, action=ROLLED_BACK_UNCHECKED)
+        audit.record(unit.session, locked_model, event, draft, actor=actor, version=target, related=outgoing)
+        if change.without_store_check:
+            unit.after_commit(meters().unchecked_rollbacks.inc)
+            unit.after_commit(partial(precheck.check_soon, model, target.number))
+        return finish(unit, target, decided, event.at, warnings, sought=TransitionKind.ROLLBACK)
+
+
+def _plan_rollback(
+    session: Session, model: Model, change: StageChange, to: int | None
+) -> tuple[stages.ProductionTenure, Version | None]:
+    refuse_deleted(model)
+    catalog.check_match(model, change.if_match)
+    outgoing = governance.production_holder(session, model)
+    if change.expected_current is not UNSAID:
+        number = outgoing.number if outgoing else None
+        stages.check_expected(change.expected_current, holder=number)  # type: ignore[arg-type]  # UNSAID is ruled out
+    return stages.plan_rollback(governance.production_line(session, model), to=to), outgoing
+
+
+def _rollback_move(target: Version, outgoing: Version | None) -> Move:
+    source = Stage(target.stage)
+    if source is Stage.PRODUCTION:
+        return Move(target.number, source, Stage.PRODUCTION, None)
+    return Move(
+        target.number,
+        source,
+        Stage.PRODUCTION,
+        TransitionKind.ROLLBACK,
+        displaced=outgoing.number if outgoing else None,
+    )
