@@ -5,6 +5,7 @@ The plain files are checked everywhere, what kustomize makes of them where there
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -218,10 +219,8 @@ def test_the_migration_needs_no_more_than_it_is_given(secrets: Path, postgres_se
 
 
 def test_a_replica_has_the_time_that_it_takes_to_leave() -> None:
-    text = (DEPLOY / "gunicorn.conf.py").read_text()
-    drain, graceful = (
-        int(_found(pattern, text)) for pattern in (r'"REGISTRY_DRAIN_SECONDS", (\d+)', r"^graceful_timeout = (\d+)$")
-    )
+    drain = next(setting.default for setting in dataclasses.fields(Settings) if setting.name == "drain_seconds")
+    graceful = int(_found(r"^graceful_timeout = (\d+)$", (DEPLOY / "gunicorn.conf.py").read_text()))
     wait = int(container("deployment")["lifecycle"]["preStop"]["exec"]["command"][1])
 
     assert pod("deployment")["terminationGracePeriodSeconds"] > wait + drain + graceful
