@@ -45,7 +45,7 @@ class ModelRecord:
 
 @dataclass(frozen=True, slots=True)
 class VersionBrief:
-    """A version without fields that need queries of their own: as much as MLflow's protocol shows."""
+    """A version without fields that need further queries: as much as MLflow's protocol shows."""
 
     model: str
     model_id: str

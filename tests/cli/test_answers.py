@@ -121,7 +121,7 @@ def test_a_broken_rule_names_its_field(run_cli: CommandLine, network: responses.
         (["promote", "fraud:1", "--reason", "x"], "Missing option '--to'. Choose from: staging, production"),
         (["promote", "fraud:1", "--to", "archived", "--reason", "x"], "archived"),
         (["promote", "fraud:x", "--to", "staging", "--reason", "x"], "is not a version's number"),
-        (["show", "fraud:1", "--as-of", "7d"], "asks about a stage or an alias"),
+        (["show", "fraud:1", "--as-of", "7d"], "is for a stage or an alias"),
         (["show", "fraud#production", "--as-of", "yesterday"], "is no time"),
         (["alias", "set", "fraud", "3"], "names no alias"),
         (["rollback", "fraud:3", "--reason", "x"], "a name holds no ':'"),

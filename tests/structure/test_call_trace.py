@@ -95,4 +95,4 @@ def test_a_registration_runs_through_little_code(register: Callable[[str], int])
     functions, files = measured(register)
 
     assert functions <= 178
-    assert files <= 51
+    assert files <= 53  # the rows of a new version have a module of their subject

@@ -105,7 +105,7 @@ def merged_metrics(path: Path | None, metrics: Mapping[str, float], *, has_run: 
     if special and not has_run:
         raise click.BadParameter(
             f"{path}: {listed([f'{key!r} is {numbers[key]}' for key in special])}. NaN and infinities are kept with a "
-            "run only: say which with --run-id, or leave them out.",
+            "run only: name it with --run-id, or leave them out.",
             param_hint="--metrics-file",
         )
     return numbers or None

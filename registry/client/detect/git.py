@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from registry.client.types import Code
 
 SECONDS = 10
-SAY_IT = "give it with --repo and --commit (code= in Python)"
+REMEDY = "give it with --repo and --commit (code= in Python)"
 # The sentence of git 2.35.2, and that of later releases.
 _FOREIGN = re.compile(r"(?:dubious ownership in repository at|unsafe repository \()\s?'(.+?)'", re.DOTALL)
 _OUTSIDE = "not a git repository"
@@ -43,13 +43,13 @@ def describe(source: Path, cwd: Path) -> tuple[Code | None, str | None]:
             return _described(start, Path(top.text), cwd)
         if top.error and _OUTSIDE not in top.error:
             return None, _unread(start, top.error)
-    return None, f"no git checkout is around {source}: {SAY_IT}"
+    return None, f"no git checkout is around {source}: {REMEDY}"
 
 
 def _described(start: Path, top: Path, cwd: Path) -> tuple[Code | None, str | None]:
     commit = _git(start, "rev-parse", "--verify", "--quiet", "HEAD")
     if commit.error is not None:
-        return None, f"the checkout {top} has no commit yet: commit, or {SAY_IT}"
+        return None, f"the checkout {top} has no commit yet: commit, or {REMEDY}"
     code: Code = {"repo": _repository(start, top), "commit": commit.text}
     branch = _git(start, "symbolic-ref", "--short", "--quiet", "HEAD")  # fails on a detached HEAD
     if branch.error is None and 0 < len(branch.text) <= lineage_limits.ID_LENGTH:
@@ -65,10 +65,10 @@ def _described(start: Path, top: Path, cwd: Path) -> tuple[Code | None, str | No
 def _unread(start: Path, error: str) -> str:
     if foreign := _FOREIGN.search(error):
         trust = f"git config --global --add safe.directory '{foreign[1]}'"
-        return f"git refuses the checkout {foreign[1]}, which belongs to another user. Run {trust}, or {SAY_IT}"
+        return f"git refuses the checkout {foreign[1]}, which belongs to another user. Run {trust}, or {REMEDY}"
     if error == MISSING:
-        return f"{MISSING}: install it, or {SAY_IT}"
-    return f"git cannot read the checkout around {start} ({error}): mend that, or {SAY_IT}"
+        return f"{MISSING}: install it, or {REMEDY}"
+    return f"git cannot read the checkout around {start} ({error}): mend that, or {REMEDY}"
 
 
 def _repository(start: Path, top: Path) -> str:

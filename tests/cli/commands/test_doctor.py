@@ -161,7 +161,7 @@ def test_a_proxy_that_keeps_readiness_inside_is_nothing_wrong(
         done = run_cli("doctor", "--url", url, "--json")
 
     assert told(done)["registry"]["state"] == "ok"
-    assert "does not tell out here" in told(done)["registry"]["detail"]
+    assert "its readiness is not visible from here" in told(done)["registry"]["detail"]
 
 
 def test_who_names_a_database_in_a_file_is_on_the_servers_machine(

@@ -43,7 +43,7 @@ def test_a_commit_that_is_not_found_is_a_warning(
 
     found = [run_cli(*register), run_cli(*register, "--repo", "https://h/r", "--commit", "c0ffee")]
 
-    missing = f"the commit is not recorded: no git checkout is around {place.cwd}: say it with --repo and --commit"
+    missing = f"the commit is not recorded: no git checkout is around {place.cwd}: give it with --repo and --commit"
     assert [(done.code, done.err.partition(" (code=")[0]) for done in found] == [(0, f"warning: {missing}"), (0, "")]
     warning = json.loads(run_cli(*register, "--json").err)["warning"]
     assert warning["detail"].startswith(missing)

@@ -142,9 +142,9 @@ def test_a_name_that_two_datasets_have_identifies_none(run_cli: CommandLine, pla
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--commit", "c0ffee"], "say which with --repo"),
+        (["--commit", "c0ffee"], "name it with --repo"),
         (["--repo", "https://h:port/r"], "'https://h:port/r' is no address of a repository"),
-        (["--triggered-by", "ann"], "say which with --run-id"),
+        (["--triggered-by", "ann"], "name it with --run-id"),
     ],
 )
 def test_facts_of_nothing_are_wrong_usage(run_cli: CommandLine, place: Place, options: list[str], says: str) -> None:

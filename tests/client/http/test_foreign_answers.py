@@ -29,7 +29,7 @@ FOREIGN = [
     (page(302, "Found", Location="/login?next=/api"), "UnexpectedReply", r"redirecting to http://127\S+, .*login"),
     (page(301, "Moved", Location="https://127.0.0.1/x"), "UnexpectedReply", r"Is its address https://127\.0\.0\.1\?"),
     (page(302, "Found", Location="mailto:me"), "UnexpectedReply", "redirecting to an address that is none, "),
-    (page(401, "Login"), "UnexpectedReply", r"answered 401 Login nginx, .*asks for another login"),
+    (page(401, "Login"), "UnexpectedReply", r"answered 401 Login nginx, .*requires another login"),
     (page(403, "Blocked"), "UnexpectedReply", r"answered 403 Blocked nginx, .*firewall"),
     (page(404, "Not Found"), "UnexpectedReply", r"answered 404 Not Found nginx, .*/api/v1"),
     (page(405, "Not Allowed"), "UnexpectedReply", r"answered 405 Not Allowed nginx, .*/api/v1"),
