@@ -21,7 +21,7 @@ class Unset(Enum):
 UNSET = Unset.UNSET
 
 Expected = int | None | Unset
-"""The holder that the caller saw: a version's number, None for nobody, UNSET to not compare."""
+"""The holder that the caller saw: a version's number, None for no holder, UNSET to not compare."""
 
 
 def given(**fields: Any) -> dict[str, Any]:

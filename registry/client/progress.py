@@ -8,7 +8,7 @@ from collections.abc import Callable
 Progress = Callable[[str, int, int], None]
 """Called with the step ("hash", "upload", "download", "verify", "import"), the bytes done and the bytes in total.
 
-One call at a time. The total shrinks when bytes turn out to be there already; an import's is 0: nobody knows it yet.
+One call at a time. The total shrinks when bytes turn out to be there already; an import's is 0 until it is known.
 """
 
 

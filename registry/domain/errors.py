@@ -39,7 +39,7 @@
         └── Uncertain           the database went away while it was told to commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
-program can act on. The faces turn the tree into their own dialect: nothing here knows HTTP.
+program can act on. The faces turn the tree into their own dialect: nothing here depends on HTTP.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from registry.plugin import address
 from registry.plugin.answers import as_mlflow
 
 
-class VersionRepository(ArtifactRepository):  # type: ignore[misc] # mypy knows no MLflow
+class VersionRepository(ArtifactRepository):  # type: ignore[misc] # MLflow has no stubs
     """The files of one version, which cannot be changed."""
 
     def __init__(self, artifact_uri: str, tracking_uri: str | None = None, registry_uri: str | None = None) -> None:

@@ -30,7 +30,7 @@ _PROMPT = "mlflow.prompt.is_prompt"
 _NOTES = ("/registered_model_meta",)
 
 
-class RegistryStore(RestStore):  # type: ignore[misc] # mypy knows no MLflow
+class RegistryStore(RestStore):  # type: ignore[misc] # MLflow has no stubs
     """A registry at *store_uri*; files and runs are read through the client's own tracking store."""
 
     def __init__(self, store_uri: str | None = None, tracking_uri: str | None = None) -> None:

@@ -349,7 +349,7 @@ class Store:
 
     def _gathering(self, key: str) -> Gathering:
         if not keys.is_incoming(key):
-            raise ValueError(f"not a key of bytes that nobody has hashed: {key!r}")
+            raise ValueError(f"not a key of bytes that are not hashed: {key!r}")
         if not isinstance(self.driver, Gathering):
             raise Unsupported(
                 "Multipart upload is not supported for the current artifact repository: a local directory"

@@ -174,7 +174,7 @@ class Driver(Protocol):
         """Join the parts to one object, durably. Raises Missing when there is no such upload, Conflict without its
         parts.
 
-        A second join raises Missing or changes nothing. Only a driver that has the part size knows its parts.
+        A second join raises Missing or changes nothing. Only a driver that has the part size can list its parts.
         """
 
     def abort_parts(self, key: str, handle: str) -> None:

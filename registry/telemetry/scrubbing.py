@@ -19,7 +19,7 @@ LONGEST_TEXT = 8192
 MOST_SCANNED = 65_536
 _API_TOKEN = re.compile(r"(mr[psb]_[0-9A-Za-z]{0,12})[0-9A-Za-z]*")
 # https://user:password@host; a password may contain any character but a quote or a space. Every repetition that could
-# begin anew at many places is bounded: clients choose what stands in a path.
+# begin again at many places is bounded: clients choose the text of a path.
 _USER_INFORMATION = (
     (re.compile(r"(://[^\s:/@'\"]{0,128}):[^\s'\"]{0,256}@"), rf"\1:{HIDDEN}@"),
     (re.compile(r"(://)[^\s:/@'\"]{16,256}@"), rf"\1{HIDDEN}@"),

@@ -55,7 +55,7 @@ class ChainReport:
 def verify(registry: RegistryClient, *, model: str | None = None) -> Iterator[ChainReport]:
     """Verify every chain, or those of the models that have or had the name *model*. Raises NotFound.
 
-    Entries that are written meanwhile are checked as far as they are read. Memory grows with the longest chain.
+    Entries that are written in the meantime are checked as far as they are read. Memory grows with the longest chain.
     """
     verification = _Verification(registry)
     yield verification.begin()

@@ -96,7 +96,7 @@ def _page(
     measured: list[Key] = []
     if after is None:
         measured = [one.key for one in query.order if one.key.field == "metrics" and one.key.on is None]
-    # After the column that tells rows apart they sort nothing: they travel with the values of the order.
+    # After the column that distinguishes rows they sort nothing: they travel with the values of the order.
     compared = [Sorted(search_fields.compares_datasets(matching, key)) for key in measured]
     first = find(query.order[0].key) if query.order else None
     if isinstance(first, Related) and first.joined:

@@ -100,7 +100,7 @@ class Walk(ChainWalk):
             kind = "has no seal" if row.seal is None else "is sealed with another key"
             self.intruder = (
                 f"entry {row.seq} ({row.action}): it {kind}, and follows entries that this service sealed. It was "
-                "forged, or an earlier release that served meanwhile wrote it; for the latter, record a baseline with "
+                "forged, or an earlier release that served in between wrote it; for the latter, record a baseline with "
                 "--baseline --accept-unsealed"
             )
         elif not self.sealed:
