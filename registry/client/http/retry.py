@@ -162,5 +162,5 @@ def _retry_after(response: requests.Response) -> float | None:
     text = response.headers.get("Retry-After")
     try:
         return None if text is None else Retry().parse_retry_after(text)
-    except InvalidHeader:
+    except (InvalidHeader, ValueError):  # a number of 5,000 digits, the year 99999
         return None

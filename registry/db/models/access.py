@@ -55,7 +55,7 @@ class IdempotencyKey(Base):
     it, and ``status``, are the refusal that the release before this one sends, which reads no outcomes. Rows that such
     a release has written have its reply instead: ``status``, ``reply``, ``etag`` and ``location`` are sent as they are.
     ``permissions`` are those that it exercised, and that a repetition needs; None in rows of releases before 0007.
-    ``seal`` covers all of it but the time (``services.seals``).
+    ``seal`` covers all of it but the time (``services.audit.row_seals``).
     """
 
     __tablename__ = "idempotency_keys"

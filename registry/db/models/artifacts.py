@@ -62,7 +62,7 @@ class Upload(Leased, Base):
 
     One that comes in parts of ``part_size`` bytes has the store's ``handle`` for them. One that was not announced has
     no ``sha256`` until a worker has read it: after pending it is joined, and an ``Artifact`` has its object.
-    ``seal`` covers whose bytes these are, and that they arrived (``services.seals``).
+    ``seal`` covers whose bytes these are, and that they arrived (``services.audit.row_seals``).
     """
 
     __tablename__ = "uploads"

@@ -19,8 +19,8 @@ class Import(Leased, Base):
     waits for its files), ``files`` and ``bytes`` how much was fetched so far, ``number`` the version.
     ``permissions`` are those that the request exercised: the worker acts with them and no others.
     ``token_id`` is the token that asked; once it is revoked the import fails. ``seal`` covers what is asked for and in
-    whose name, until it is done (``services.seals``). ``ignored`` has the first paths that were left out, and how many
-    were.
+    whose name, until it is done (``services.audit.row_seals``). ``ignored`` has the first paths that were left out, and
+    how many were.
     With a ``version_id`` that pending version has its number already and is filled; else one is registered at the end.
     """
 

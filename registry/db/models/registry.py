@@ -15,7 +15,8 @@ class Registry(Base):
 
     ``epoch`` changes when the database was restored from a backup, ``restored_from`` is the digest of that backup.
     ``first_number`` is where the versions of a new model are numbered from. Until ``unsealed_until`` rows without a
-    seal count as sealed: an earlier release, which writes none, may serve at the same time (``services.seals``).
+    seal count as sealed: an earlier release, which writes none, may serve at the same time
+    (``services.audit.row_seals``).
     ``secret_keys`` has the fingerprints of the secret keys, the newest first; None until a process has recorded one.
     """
 

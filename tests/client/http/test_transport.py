@@ -30,6 +30,17 @@ def test_a_write_is_retried_with_the_same_key_after_the_time_that_the_server_ask
     assert time.monotonic() - began >= 1
 
 
+@pytest.mark.parametrize("pause", ["9" * 5000, "Mon, 01 Jan 99999 00:00:00 GMT", "soon"])
+def test_a_pause_that_cannot_be_read_is_no_pause(registry: FakeRegistry, client: RegistryClient, pause: str) -> None:
+    busy = problem(503, "unavailable", "The database is restarting.")
+    busy.headers["Retry-After"] = pause
+    registry.answers.append(once(busy))
+
+    client.models.create("fraud")
+
+    assert len(registry.requests("POST", "/models")) == 2
+
+
 def test_a_limit_that_lasts_is_reported_at_once(registry: FakeRegistry, client: RegistryClient) -> None:
     limited = problem(429, "rate_limited", "Too many logins failed.")
     limited.headers["Retry-After"] = "290"
