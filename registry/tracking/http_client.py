@@ -31,6 +31,7 @@ DOCUMENT_BYTES = 16 * 1024 * 1024
 NOTHING: Mapping[str, str] = {}
 _CONNECT_SECONDS = 5
 _KEPT = 32  # connections between requests
+_LENGTH_DIGITS = 19  # of a Content-Length, less than int() reads
 _PASSING = frozenset({408, 425, 429})
 _HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "model-registry"}
 
@@ -86,10 +87,21 @@ class Link:
             raise urllib3.exceptions.LocationValueError("the address can be read in two ways")
         target = f"{self._root}/{'/'.join(quote(step, safe='') for step in steps)}"
         header = self._authorize()
+        headers = _HEADERS | ({"Authorization": header} if header else {})
+        if query:
+            target = f"{target}?{urlencode(query)}"
+        try:
+            return self._send(target, headers)
+        except urllib3.exceptions.ProtocolError as error:
+            if not isinstance(error.args[-1], ConnectionResetError):
+                raise
+            return self._send(target, headers)  # a server may close a kept connection just when it is used again
+
+    def _send(self, target: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         return self._pool.urlopen(
             "GET",
-            f"{target}?{urlencode(query)}" if query else target,
-            headers=_HEADERS | ({"Authorization": header} if header else {}),
+            target,
+            headers=headers,
             retries=False,
             redirect=False,
             timeout=Timeout(connect=_CONNECT_SECONDS, read=self._patience),
@@ -112,9 +124,9 @@ class Link:
             raise Conflict(f"{self.url} answered {status} when it was asked for {what}")
         if reply.headers.get("Content-Encoding", "identity") != "identity":
             raise Conflict(f"{self.url} sends {what} encoded, not as it is")
-        announced = reply.headers.get("Content-Length", "")  # of one that is no number urllib3 thinks nothing
+        announced = reply.headers.get("Content-Length", "")  # urllib3 ignores one that it cannot read
         chunked = reply.headers.get("Transfer-Encoding", "").lower() == "chunked"
-        if not chunked and not (announced.isascii() and announced.isdigit()):
+        if not chunked and not (announced.isascii() and announced.isdigit() and len(announced) <= _LENGTH_DIGITS):
             raise Conflict(f"{self.url} does not say how long {what} is")
 
     def _no_server(self, what: str) -> Conflict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ RUN_BY = {
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _PATH = re.compile(r"`((?:registry|tests|migrations|deploy)/[\w/-][\w./-]*)`")
+_MODULE = re.compile(r"(?:``|:\w+:`~?)([a-z_]+(?:\.\w+)+)`")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -63,6 +65,26 @@ def test_files_that_the_pages_name_exist() -> None:
 
     assert named
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_modules_that_the_docstrings_name_exist() -> None:
+    sources = {path: path.read_text() for path in (ROOT / "registry").rglob("*.py")}
+    rooms = {path.name for path in (ROOT / "registry").iterdir() if path.is_dir()}
+    names = {name for text in sources.values() for name in _MODULE.findall(text) if name.split(".")[0] in rooms}
+
+    assert names
+    assert [name for name in sorted(names) if not defines(name, sources)] == []
+
+
+def defines(name: str, sources: Mapping[Path, str]) -> bool:
+    """Whether *name*, below the package, is a module, or has a part that its module names."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        path = ROOT.joinpath("registry", *parts[:count])
+        text = sources.get(path.with_suffix(".py"), sources.get(path / "__init__.py"))
+        if text is not None:
+            return count == len(parts) or re.search(rf"\b{parts[count]}\b", text) is not None
+    return False
 
 
 def test_the_readme_can_be_read_in_a_few_minutes() -> None:

@@ -35,6 +35,7 @@ class Dripping:
         self.url = f"http://127.0.0.1:{self.ear.getsockname()[1]}"
         self.pieces: Iterable[bytes] = ()
         self.over = threading.Event()
+        self.connections = 0
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
 
@@ -45,11 +46,18 @@ class Dripping:
         self.thread.join()
         self.ear.close()
 
+    def next_request(self) -> bytes:
+        """Wait for another request on the connection. Returns no bytes, which answer it."""
+        self._caller.recv(65_536)
+        return b""
+
     def _serve(self) -> None:
         while not self.over.is_set():
             caller, _ = self.ear.accept()
+            self.connections += 1
             with closing(caller), suppress(OSError):
                 caller.recv(65_536)
+                self._caller = caller
                 for piece in self.pieces:
                     caller.sendall(piece)
                     if self.over.wait(PIECE_SECONDS):
@@ -89,18 +97,36 @@ def test_an_answer_that_drips_is_given_up(dripping: Dripping, start: bytes, drip
         b"SSH-2.0-OpenSSH_9.6\r\n",
         HEAD + b"Content-Length: 5\r\n\r\nab",
         HEAD + b"Content-Length: -5\r\n\r\nab",
+        HEAD + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nab",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nab",
         HEAD + b"Transfer-Encoding: chunked\r\n\r\nxyz\r\nab",
         HEAD + b"X: y\r\n" * 1000 + b"\r\n",
     ],
-    ids=["nothing", "half a line", "another protocol", "short", "negative", "short chunk", "no chunk", "many headers"],
-)
+    ids=["nothing", "half a line", "another protocol", "short", "negative", "5,000 digits", "short chunk", "no chunk",
+         "many headers"],
+)  # fmt: skip
 def test_an_answer_that_breaks_off_is_never_taken_for_a_whole_one(dripping: Dripping, answer: bytes) -> None:
     dripping.pieces = [answer]
     link = Link(dripping.url, lambda: None, patience=5)
 
     with pytest.raises((Unavailable, Conflict)):
         b"".join(link.stream("x", "a file"))
+
+
+def test_a_kept_connection_that_is_closed_when_it_is_used_again_is_replaced(dripping: Dripping) -> None:
+    whole = HEAD + b"Content-Length: 1\r\n\r\na"
+    link = Link(dripping.url, lambda: None, patience=5)
+
+    def pieces() -> Iterator[bytes]:
+        yield whole
+        yield dripping.next_request()  # the second one, after which the server closes the connection
+
+    dripping.pieces = pieces()
+    first = b"".join(link.stream("x", "a file"))
+    dripping.pieces = [whole]
+    second = b"".join(link.stream("x", "a file"))
+
+    assert (first, second, dripping.connections) == (b"a", b"a", 2)
 
 
 def test_to_wait_for_an_answer_needs_no_thread(dripping: Dripping) -> None:

@@ -137,7 +137,7 @@ class _Verification:
             elif chain.startswith("model:"):
                 differences = answers.model(self._registry, chain.removeprefix("model:"), model_log.replay(steps))
             else:
-                raise Unfamiliar("unknown to this release: the chain")
+                raise Unfamiliar("the chain is unknown to this release")
             walk.end(head)
             problems = list(differences)
         except Unfamiliar as problem:

@@ -143,7 +143,7 @@ class _Verification:
                     holdings.check_refreshes(cursors, result)
                     baseline = restorations.baseline
                 elif next(steps, None) is not None:
-                    raise Unreplayable("unknown to this release: the chain")
+                    raise Unreplayable("the chain is unknown to this release")
                 walk.end(head)
         except (Broken, Unreplayable) as problem:
             return ChainReport(aggregate, walk.seq, [str(problem)])
