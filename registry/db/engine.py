@@ -25,8 +25,9 @@ STATEMENT_SECONDS = 10.0
 # A connection used within so many seconds counts as alive: a ping each time costs a round trip.
 TRUSTED_SECONDS = 1.0
 PING_SECONDS = 3.0
+WAL_SECONDS = 5.0  # how long a new SQLite file may be busy while it is switched to a write-ahead log
+WAL_PAUSE = 0.01
 SQLITE_PRAGMAS = {
-    "journal_mode": "WAL",
     "synchronous": "FULL",
     "busy_timeout": "20000",
     "foreign_keys": "ON",
@@ -164,8 +165,25 @@ def _keep_private(database: str | None) -> None:
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
+    _use_write_ahead_log(connection)
     for name, value in SQLITE_PRAGMAS.items():
         connection.execute(f"PRAGMA {name}={value}").close()
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch the file to a write-ahead log, which it keeps.
+
+    Where several processes open a new file at once, SQLite lets one switch it. It refuses the others without the wait
+    of ``busy_timeout``, because it takes the two locks for a deadlock. They repeat the statement.
+    """
+    end = time.monotonic() + WAL_SECONDS
+    while True:
+        try:
+            return connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(WAL_PAUSE)
 
 
 def _begin_transaction(connection: Connection) -> None:
