@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException, InternalServerError
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed
 from werkzeug.http import HTTP_STATUS_CODES
 
 from registry.domain import errors
@@ -80,12 +80,20 @@ def framework(error: HTTPException) -> Response | HTTPException:
     if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
         return unexpected(error.original_exception)  # of a function that runs after the view
     code = FRAMEWORK_CODES.get(error.code, HTTP_STATUS_CODES[error.code].lower().replace(" ", "_"))
-    detail = NO_SUCH_ADDRESS if error.code == 404 else error.description or HTTP_STATUS_CODES[error.code]
-    response = problem(error.code, code, detail)
+    response = problem(error.code, code, _framework_detail(error, error.code))
     for name, value in error.get_headers():
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value
     return response
+
+
+def _framework_detail(error: HTTPException, status: int) -> str:
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        return f"the address is right, but takes {', '.join(sorted(error.valid_methods))} only"
+    if status == 404:
+        is_doubled = request.path.startswith("/api/v1/api/v1")
+        return f"{NO_SUCH_ADDRESS}; the registry's URL ends before /api/v1" if is_doubled else NO_SUCH_ADDRESS
+    return error.description or HTTP_STATUS_CODES[status]
 
 
 def unexpected(error: Exception) -> Response:

@@ -21,8 +21,9 @@ from registry.domain.access import Actor, ActorKind, Role, permissions_of
 from registry.domain.errors import Unauthenticated, Unavailable
 from registry.domain.token_life import warns_from
 
-# One text for every refusal: a caller learns nothing about which tokens exist.
-REFUSED = "a valid API token is needed: send 'Authorization: Bearer mrp_…'"
+MISSING = "a valid API token is needed: send 'Authorization: Bearer mrp_…'"
+# One text for every token that is refused: a caller learns nothing about which tokens exist.
+REFUSED = "the API token was refused: it is unknown, has expired or was revoked; send another one"
 _NO_HASH = "0" * 64
 _ROLES = frozenset(Role)
 _REMEMBERED = 10_000
@@ -78,11 +79,11 @@ class Authenticator:
         Raises Unauthenticated, or RateLimited when too many failed before.
         """
         if not header:
-            raise Unauthenticated(REFUSED)
+            raise Unauthenticated(MISSING)
         text = bearer(header) or (basic(header) if as_password else None)
         token_id = tokens.lookup_id(text) if text else None
         if text is None or token_id is None:
-            raise self._failed(address, None)
+            raise self._failed(address, None, REFUSED if text else MISSING)
         self._failures.refuse_blocked(address, token_id)
         remembered, forgotten = None if fresh else self._remembered(token_id), self._forgotten
         known = remembered or _read_token(token_id)
@@ -90,7 +91,7 @@ class Authenticator:
         stored = known.hash if known else _NO_HASH
         matched = any(tokens.matches(text, stored, pepper=pepper) for pepper in self._peppers)
         if known is None or not matched or known.credential.expires_at <= times.now():
-            raise self._failed(address, token_id)
+            raise self._failed(address, token_id, REFUSED)
         if known is not remembered:
             _note_use(known)
             with self._lock:
@@ -104,10 +105,10 @@ class Authenticator:
             self._forgotten += 1
             self._known.pop(token_id, None)
 
-    def _failed(self, address: str, token_id: str | None) -> Unauthenticated:
-        """Count a failure. Raises RateLimited beyond a limit."""
+    def _failed(self, address: str, token_id: str | None, detail: str) -> Unauthenticated:
+        """Count a failure; return the error with *detail*. Raises RateLimited beyond a limit."""
         self._failures.count(address, token_id)
-        return Unauthenticated(REFUSED)
+        return Unauthenticated(detail)
 
     def _remembered(self, token_id: str) -> _KnownToken | None:
         with self._lock:

@@ -14,6 +14,7 @@ from registry.rules import names, selectors
 from registry.rules.selectors import STAGES
 
 _SCHEME = "models:/"
+_FORMS = "write fraud:7, fraud@champion, fraud#production or models:/fraud/7"
 _NUMBER = re.compile(r"[1-9][0-9]{0,9}\Z")
 
 
@@ -45,7 +46,7 @@ def parse(text: str) -> Reference:
     """Read a reference; raises ValueError with the sentence to show."""
     reference = _parse_uri(text[len(_SCHEME) :]) if text.startswith(_SCHEME) else _parse_short(text)
     if problem := model_problem(reference.model):
-        raise ValueError(f"{text!r} names no model: {problem}")
+        raise ValueError(f"{text!r} names no model: {problem}; {_FORMS}")
     return reference
 
 
@@ -56,7 +57,7 @@ def model_problem(name: str) -> str | None:
     if name in {".", ".."}:
         return "'.' and '..' are not names"
     if ":" in name or "/" in name:
-        return "a name holds no ':' or '/'; write fraud:7, fraud@champion, fraud#production or models:/fraud/7"
+        return "a name holds no ':' or '/'"
     return None
 
 

@@ -4,7 +4,7 @@ monitoring/    health, metrics from the database, diagnosis
 imports/       versions from bytes that lie elsewhere       maintenance/  garbage collection, fsck, cleanup
 artifacts/     files of MLflow's artifact area
 uploads/       announce, send, complete, verify
-stages/        transitions, rollback, holders
+stages/        transitions, rollback, holders (resolve), what both share (changes)
 catalog/       models, versions, registration, aliases, tags, tenures
 search/        both filter dialects       downloads/  signed URLs, archives       accounts/  accounts and tokens
 integrity/     checks before production, damage, scrubbing, ownership of the store

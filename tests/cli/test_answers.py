@@ -124,7 +124,7 @@ def test_a_broken_rule_names_its_field(run_cli: CommandLine, network: responses.
         (["show", "fraud:1", "--as-of", "7d"], "is for a stage or an alias"),
         (["show", "fraud#production", "--as-of", "yesterday"], "is no time"),
         (["alias", "set", "fraud", "3"], "names no alias"),
-        (["rollback", "fraud:3", "--reason", "x"], "a name holds no ':'"),
+        (["rollback", "fraud:3", "--reason", "x"], "a name holds no ':' or '/'; write the name of the model alone"),
         (["register", "fraud", "missing"], "does not exist"),
         (["register", "fraud", ".", "--metric", "auc"], "is not key=value"),
         (["register", "fraud", ".", "--metric", "auc=high"], "is not a number"),

@@ -48,7 +48,7 @@ class ModelParam(Param):
         from registry.client.references import model_problem
 
         if problem := model_problem(value):
-            self.fail(f"{value!r}: {problem}", param, ctx)
+            self.fail(f"{value!r}: {problem}; write the name of the model alone, as in fraud", param, ctx)
         return str(value)
 
 

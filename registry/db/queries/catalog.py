@@ -24,7 +24,7 @@ def model(session: Session, name: str) -> Model:
     newest: Model | None = session.scalars(_NEWEST, {"name": name}).first()
     if newest is not None:
         return newest
-    raise NotFound(f"there is no model {name!r}")
+    raise _no_model(name)
 
 
 def model_id(name: Any) -> ColumnElement[str]:
@@ -137,7 +137,13 @@ def is_ever_named(session: Session, name: str) -> bool:
 def require_ever_named(session: Session, name: str) -> None:
     """Raise NotFound unless a model has the name, or had it."""
     if not is_ever_named(session, name):
-        raise NotFound(f"there is no model {name!r}")
+        raise _no_model(name)
+
+
+def _no_model(name: str) -> NotFound:
+    """Return the error; a name with ``#`` is probably a reference with a wrong stage."""
+    advice = "; a stage is written #staging, #production or #archived" if "#" in name else ""
+    return NotFound(f"there is no model {name!r}{advice}")
 
 
 def version(session: Session, model_row: Model, number: int) -> Version:

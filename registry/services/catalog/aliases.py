@@ -59,7 +59,7 @@ def point(
         authority.require_fit(locked_model, alias, version, protected)
         before = _current_number(unit.session, locked_model, alias)
         if expected_current is not UNSAID and expected_current != before:
-            raise Stale(_stale_text(alias, before), holder=before)
+            raise Stale(_stale_text(alias, expected_current, before), holder=before)
         _check_match(unit.session, locked_model, alias, if_match)
         if before != number:
             assign(unit.session, locked_model, alias, version, actor=actor, reason=reason)
@@ -278,6 +278,7 @@ def _no_alias(model: str, alias: str, as_of: datetime | None) -> NotFound:
     return NotFound(f"the model {model!r} has no alias {alias!r}{when}")
 
 
-def _stale_text(alias: str, before: int | None) -> str:
+def _stale_text(alias: str, expected: object, before: int | None) -> str:
+    seen = "not to exist" if expected is None else f"to point at version {expected}"
     now = "does not exist" if before is None else f"points at version {before}"
-    return f"the alias {alias!r} {now}, not where you expected it; look again and decide"
+    return f"you expected the alias {alias!r} {seen}, but it {now}; look again and decide"
