@@ -217,13 +217,15 @@ def _followed(known: _KnownRun) -> Followed | None:
 def look_again(followed: Followed, upstreams: Sequence[Upstream]) -> Registration:
     """Return what is known by now of a run that was unfinished; it ``follows`` the run unless that has ended.
 
+    A logged model of another run, which a client may have named, is left out.
     Raises NotFound when the server answers and has no such run; Conflict or Unavailable.
     """
     upstream, run = _owner(followed, upstreams)
     model = None
     if followed.logged_model:
         with suppress(NotFound):  # it was deleted; its run was not
-            model = upstream.server.logged_model(followed.logged_model)
+            named = upstream.server.logged_model(followed.logged_model)
+            model = named if named.source_run_id == run.id else None
     known = _KnownRun(upstream, run, model)
     logged = _logged(known)
     return Registration(

@@ -62,6 +62,23 @@ def test_a_run_that_had_not_ended_at_a_native_registration_is_looked_at_again(
     assert problems(importer) == []
 
 
+@pytest.mark.parametrize("of_the_run", [True, False])
+def test_only_a_logged_model_of_the_run_adds_its_metrics(
+    importer: Importer, upstream: FakeTrackingServer, *, of_the_run: bool
+) -> None:
+    upstream.model["info"]["source_run_id"] = RUN if of_the_run else "e" * 32
+    upstream.model["data"]["metrics"].append({"key": "f1", "value": 0.7})
+    number = importer.registry.model("fraud").version(
+        run={"system": "mlflow", "id": RUN, "started_at": STARTED}, logged_model=MODEL
+    )
+
+    assert look(importer)
+
+    version = importer.version(number)
+    assert (version["run_state"], "f1" in version["metrics"]) == ("finished", of_the_run)
+    assert problems(importer) == []
+
+
 def test_a_run_that_no_configured_server_has_is_given_up(importer: Importer, upstream: FakeTrackingServer) -> None:
     upstream.set("/api/2.0/mlflow/experiments/search", document({}))
     number = importer.registry.model("fraud").version(run={"system": "mlflow", "id": "f" * 32})
