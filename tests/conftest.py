@@ -20,7 +20,7 @@ from registry.db.session import db
 from registry.domain.access import GRANTABLE, LOCAL_DEV
 from registry.http.context import EXTENSION
 from registry.services.accounts import accounts
-from tests.support import logging_state, openapi_conformance
+from tests.support import logging_state, open_connections, openapi_conformance
 from tests.support.api import Api
 from tests.support.databases import Database, PostgresDatabase, SqliteDatabase
 from tests.support.memory_disk import memory_disk
@@ -190,6 +190,13 @@ def _logging() -> Iterator[None]:
     """What runs in this process may configure logging; after each test it is as before."""
     yield
     logging_state.restore()
+
+
+@pytest.fixture(autouse=True)
+def _connections() -> Iterator[None]:
+    """A test that makes an app disposes its engine."""
+    yield
+    assert open_connections.left_open() == []
 
 
 @pytest.fixture

@@ -257,9 +257,12 @@ def test_no_name_is_exported(anonymous: Api, registry: RegistryBuilder) -> None:
 def test_without_a_token_the_numbers_do_not_pass_a_proxy(
     database: Database, make_settings: Callable[..., Settings]
 ) -> None:
-    client = create_app(make_settings(database.url, trusted_proxies=1)).test_client()
+    app = create_app(make_settings(database.url, trusted_proxies=1))
+    client = app.test_client()
 
     direct, through = client.get("/metrics"), client.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"})
+    with app.app_context():
+        db.engine.dispose()
 
     assert (direct.status_code, through.status_code) == (200, 401)
     assert "REGISTRY_METRICS_TOKEN" in through.get_data(as_text=True)
