@@ -56,7 +56,7 @@ class Transport:
         upload = expect(None, self.call("POST", "/uploads", {"sha256": line["sha256"], "size": line["size"]}))
         if upload["target"]:
             sent = self.put(upload["target"], content)
-            assert sent.status_code < 400, sent.text
+            assert sent.status_code < 400, f"{sent.status_code} {sent.text}"
             expect(200, self.call("POST", f"/uploads/{upload['id']}/complete", None))
         return line
 
