@@ -15,7 +15,7 @@ from registry.domain.errors import Undone
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 RETRIES = 3
-SECONDS = 2.0  # after this time the caller is told to come back
+SECONDS = 2.0  # after this time the caller gets Retry-After
 PAUSE = 0.05
 _COMMITS = "registry_commits"  # of flask.g: how many transactions of the request were committed
 _BEGUN = "registry_attempt"  # of flask.g: how many there were when the attempt that is under way began

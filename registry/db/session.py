@@ -24,7 +24,7 @@ from registry.rules.disk_space import shortage
 log = structlog.get_logger(__name__)
 UNDONE = frozenset({"40001", "40P01", "55P03"})  # serialisation failure, deadlock, a lock that was not to be had
 NO_ROOM = "53100"
-TOLD = {
+TEXTS = {
     **dict.fromkeys(UNDONE, "other requests hold what this one needs"),
     "25006": "the database takes no writes at the moment, only reads",
     NO_ROOM: "the database has no room left for this",
@@ -129,7 +129,7 @@ def _named_errors() -> Iterator[None]:
         if _took_too_long(error):
             raise Unavailable("the query takes too long; narrow it: a filter by name, fewer wildcards") from error
         state, lost = _state(error), getattr(error, "connection_invalidated", False)
-        text = _shortage_text() if _is_full(error) else TOLD.get(state, "the database does not answer")
+        text = _shortage_text() if _is_full(error) else TEXTS.get(state, "the database does not answer")
         raise (Undone if state in UNDONE or lost else Unavailable)(
             f"{text}; send the same request again", retry_after=2
         ) from error
@@ -160,7 +160,7 @@ def _shortage_text() -> str:
     path = Path(db.engine.url.database or "")
     text = shortage(OSError(errno.ENOSPC, ""), path.parent)
     log.error("database_disk_full", path=str(path), shortage=text)
-    return f"{TOLD[NO_ROOM]} ({text})"
+    return f"{TEXTS[NO_ROOM]} ({text})"
 
 
 def _took_too_long(error: BaseException) -> bool:

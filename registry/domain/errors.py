@@ -36,7 +36,7 @@
         ├── ForeignStore        the store is not known to be this registry's
         ├── BytesUnchecked      the store does not answer, so that a rollback cannot check its target
         ├── SecretKeyMismatch   the secret key is not the one of this database
-        └── Uncertain           the database went away while it was told to commit
+        └── Uncertain           the connection was lost during the commit
 
 Each class has a stable ``code``; each error has a ``detail`` that says what to do, and ``extras`` that a
 program can act on. The faces turn the tree into their own dialect: nothing here depends on HTTP.
@@ -255,7 +255,7 @@ class Invalid(RegistryError):
         return cls(f"{name}: {text}", errors={name: [text]})
 
     @classmethod
-    def told(cls, text: str) -> Invalid:
+    def whole(cls, text: str) -> Invalid:
         """Return the error with a whole text, in the words of a face's own dialect."""
         return cls(text, errors={"_schema": [text]})
 

@@ -54,7 +54,7 @@ def resolve(name: str, alias: str) -> VersionBrief:
         brief = mlflow_entities.aliased(name, alias)
     if brief is not None:
         return brief
-    raise Invalid.told(f"Registered model alias {alias} not found.")
+    raise Invalid.whole(f"Registered model alias {alias} not found.")
 
 
 def newest(name: str, stages: tuple[Stage, ...] = tuple(Stage)) -> VersionBrief:

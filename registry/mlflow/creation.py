@@ -163,7 +163,7 @@ def _check_lengths(source: str, creation: CreationRequest) -> None:
               ("run_id", creation.run_id, RUN_ID_LENGTH), ("model_id", creation.model_id, ID_LENGTH))  # fmt: skip
     for parameter, text, limit in limits:
         if text is not None and len(text) > limit:
-            raise Invalid.told(f"'{parameter}' exceeds the maximum length of {limit} characters")
+            raise Invalid.whole(f"'{parameter}' exceeds the maximum length of {limit} characters")
 
 
 def _reference(source: str, creation: CreationRequest) -> Registration:
@@ -200,7 +200,7 @@ def _check_owner(source: str, creation: CreationRequest) -> None:
 
 
 def _refuse_owner(source: str, parameter: str) -> NoReturn:
-    raise Invalid.told(
+    raise Invalid.whole(
         f"Invalid model version source: '{source}'. The {parameter} request parameter must identify the resource that "
         "contains the source."
     )
@@ -220,7 +220,7 @@ def _copy_version(name: str, source: str, creation: CreationRequest, *, actor: A
     """Return a version with the files of another of ours, or with its location where it has none here."""
     original = _resolve(source)
     if creation.run_id is not None and creation.run_id != (original.run_id or ""):
-        raise Invalid.told(
+        raise Invalid.whole(
             f"Invalid model version source: '{source}'. The run_id and model_id request parameters must match the "
             "referenced model version."
         )
@@ -261,14 +261,14 @@ def _resolve(source: str) -> VersionBrief:
     """
     parts = _parts(source)
     if urlsplit(source).netloc or len(parts) > 2 or not all(part.strip() for part in parts):
-        raise Invalid.told(
+        raise Invalid.whole(
             f"Invalid model version source: '{source}'. Registered model sources must be models:/<name>/<version>, "
             "models:/<name>/<stage>, models:/<name>/latest or models:/<name>@<alias> of this registry."
         )
     name, _, alias = parts[0].rpartition("@") if len(parts) == 1 else (parts[0], "", "")
     with not_found.no_model(name):
         if prompts.is_prompt(mlflow_entities.model(name).tags):
-            raise Invalid.told(
+            raise Invalid.whole(
                 f"Invalid model version source: '{source}'. Prompt versions cannot be used as model version sources."
             )
     return aliases.resolve(name, alias) if alias else _at(name, parts[1])

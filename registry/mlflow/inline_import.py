@@ -67,7 +67,7 @@ def _fetch(place: Place, source: str, facts: Mapping[str, Any], actor: Actor) ->
         registration = place.result("tracking server", look_and_fetch)
     except Refused as refusal:
         _count("refused")
-        raise Invalid.told(refusal.detail) from refusal
+        raise Invalid.whole(refusal.detail) from refusal
     except Beyond:
         _count("timeout" if place.is_over else "too_large")
         log.info("left_to_worker", source=source, reason="too large, or it takes too long")

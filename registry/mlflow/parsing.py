@@ -74,7 +74,7 @@ def _query(request: Request, fields: Mapping[str, Argument]) -> dict[str, Any]:
 def require_json(request: Request) -> None:
     """Raise Invalid, as MLflow does, for a body that is not declared as JSON, or is encoded."""
     if not bodies.is_json(request):
-        raise Invalid.told("Bad Request. Content-Type must be one of ['application/json'].")
+        raise Invalid.whole("Bad Request. Content-Type must be one of ['application/json'].")
 
 
 def _parse_body(request: Request) -> dict[str, Any]:
@@ -89,18 +89,18 @@ def _parse_body(request: Request) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise Invalid.told("The body must be one JSON object.")
+        raise Invalid.whole("The body must be one JSON object.")
     return document
 
 
 def _parse_value(arguments: Mapping[str, Any], name: str, field: Argument) -> Any:
     camel = _camel(name)
     if camel != name and name in arguments and camel in arguments:
-        raise Invalid.told(f"Both '{name}' and '{camel}' are given; they are one parameter.")
+        raise Invalid.whole(f"Both '{name}' and '{camel}' are given; they are one parameter.")
     raw = arguments.get(name, arguments.get(camel))
     if raw is None or (field.required and raw == ""):
         if field.required:
-            raise Invalid.told(f"Missing value for required parameter '{name}'.{SEE_DOCS}")
+            raise Invalid.whole(f"Missing value for required parameter '{name}'.{SEE_DOCS}")
         return None
     try:
         return field.read(raw)
@@ -108,7 +108,7 @@ def _parse_value(arguments: Mapping[str, Any], name: str, field: Argument) -> An
         quoted = json.dumps(raw, sort_keys=True, separators=(",", ":"))[:1000]
         hint = f" Hint: Value was of type '{type(raw).__name__}'."
         text = f"Invalid value {quoted} for parameter '{name}' supplied: {hint}{SEE_DOCS}"
-        raise Invalid.told(text) from error
+        raise Invalid.whole(text) from error
 
 
 def _camel(name: str) -> str:

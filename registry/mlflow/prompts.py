@@ -18,7 +18,7 @@ def is_prompt(tags: Mapping[str, str]) -> bool:
 def require_placeholder(source: str) -> None:
     """Raise Invalid for a prompt that names files: it has none."""
     if source not in PLACEHOLDERS:
-        raise Invalid.told(f"Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder.")
+        raise Invalid.whole(f"Invalid prompt source: '{source}'. Prompt sources must use an MLflow placeholder.")
 
 
 def taken(name: str, there: ModelBrief, tags: Mapping[str, str]) -> str:

@@ -33,9 +33,9 @@ _MISNAMED = (
 def model_name(name: str, parameter: str = "name") -> str:
     """Return *name*, or raise Invalid as MLflow does."""
     if not name.strip():
-        raise Invalid.told(f"Missing value for required parameter '{parameter}'.")
+        raise Invalid.whole(f"Missing value for required parameter '{parameter}'.")
     if "/" in name or ":" in name:
-        raise Invalid.told(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
+        raise Invalid.whole(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
     _require_plain("name", name)
     return name
 
@@ -43,7 +43,7 @@ def model_name(name: str, parameter: str = "name") -> str:
 def version_number(text: str, name: str) -> int:
     """Return the number that *text* stands for. Raises Invalid, or NotFound for one that no version can have."""
     if not _INTEGER.match(text):
-        raise Invalid.told(f"Parameter 'version' must be an integer, got '{text}'.")
+        raise Invalid.whole(f"Parameter 'version' must be an integer, got '{text}'.")
     number = int(text)
     if not 1 <= number <= LARGEST_NUMBER:
         raise NotFound(no_version(name, text))
@@ -61,13 +61,13 @@ def no_version(name: str, number: int | str) -> str:
 def alias(text: str) -> str:
     """Return the alias, or raise Invalid for one that cannot exist."""
     if not text:
-        raise Invalid.told("Registered model alias name cannot be empty.")
+        raise Invalid.whole("Registered model alias name cannot be empty.")
     if not _ALIAS.match(text):
-        raise Invalid.told(
+        raise Invalid.whole(
             f"Invalid alias name: '{text}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
         )
     if len(text) > 255:
-        raise Invalid.told("'Registered model alias name' exceeds the maximum length of 255 characters")
+        raise Invalid.whole("'Registered model alias name' exceeds the maximum length of 255 characters")
     return text
 
 
@@ -75,9 +75,9 @@ def settable_alias(text: str) -> str:
     """Return the alias, or raise Invalid for what cannot be set."""
     alias(text)
     if text.lower() == "latest":
-        raise Invalid.told("'latest' alias name (case insensitive) is reserved.")
+        raise Invalid.whole("'latest' alias name (case insensitive) is reserved.")
     if _VERSION_ALIAS.match(text):
-        raise Invalid.told(f"Version alias name '{text}' is reserved.")
+        raise Invalid.whole(f"Version alias name '{text}' is reserved.")
     return text
 
 
@@ -86,20 +86,20 @@ def tags(pairs: Mapping[str, str]) -> Mapping[str, str]:
     for key, value in pairs.items():
         tag_key(key)
         if len(key) > TAG_KEY_LENGTH:
-            raise Invalid.told(f"'key' exceeds the maximum length of {TAG_KEY_LENGTH} characters")
+            raise Invalid.whole(f"'key' exceeds the maximum length of {TAG_KEY_LENGTH} characters")
         if len(value) > TAG_VALUE_LENGTH:
             if key == PROMPT_TEXT:
-                raise Invalid.told(f"Prompt text exceeds max length of {TAG_VALUE_LENGTH} characters.")
-            raise Invalid.told(f"'value' exceeds the maximum length of {TAG_VALUE_LENGTH} characters")
+                raise Invalid.whole(f"Prompt text exceeds max length of {TAG_VALUE_LENGTH} characters.")
+            raise Invalid.whole(f"'value' exceeds the maximum length of {TAG_VALUE_LENGTH} characters")
     return pairs
 
 
 def tag_key(key: str) -> str:
     """Return the key of a tag to set or to remove, or raise Invalid. The length matters to one that is set."""
     if not key:
-        raise Invalid.told("Missing value for required parameter 'key'.")
+        raise Invalid.whole("Missing value for required parameter 'key'.")
     if not _KEY.match(key):
-        raise Invalid.told(f"Invalid value {json.dumps(key)} for parameter 'key' supplied: {_MISNAMED}")
+        raise Invalid.whole(f"Invalid value {json.dumps(key)} for parameter 'key' supplied: {_MISNAMED}")
     _require_plain("key", key)
     return key
 
@@ -108,14 +108,14 @@ def stage(text: str) -> Stage:
     """Return the stage of that name, in any case. Raises Invalid."""
     if text.lower() not in STAGES:
         listed = ", ".join(STAGES.values())
-        raise Invalid.told(f"Invalid Model Version stage: {text}. Value must be one of {listed}.")
+        raise Invalid.whole(f"Invalid Model Version stage: {text}. Value must be one of {listed}.")
     return Stage(text.lower())
 
 
 def archivable(target: Stage) -> None:
     """Raise Invalid where the others in the target stage cannot be archived."""
     if target not in ACTIVE:
-        raise Invalid.told(
+        raise Invalid.whole(
             "Model version transition cannot archive existing model versions because "
             f"'{STAGES[target]}' is not an Active stage. Valid stages are ['Staging', 'Production']"
         )
@@ -128,7 +128,7 @@ def source(text: str) -> str:
         plain = unquoted
     steps = plain.replace("\\", "/").split("/")
     if "\x00" in plain or ".." in steps or "." in _path(plain).split("/"):
-        raise Invalid.told(
+        raise Invalid.whole(
             f"Invalid model version source: '{text}'. If supplying a source as an http, https, local file path, ftp, "
             "objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references "
             "present. Please provide an absolute path."
@@ -145,7 +145,7 @@ def _path(text: str) -> str:
 
 def _require_plain(parameter: str, name: str) -> None:
     if name != posixpath.normpath(name) or name == "." or name.startswith(("/", "..")):
-        raise Invalid.told(
+        raise Invalid.whole(
             f"Invalid value {json.dumps(name)} for parameter '{parameter}' supplied: Names may be treated as files in "
             "certain cases, and must not resolve to other names when treated as such. This name would resolve to "
             f"{posixpath.normpath(name)!r}"

@@ -34,7 +34,7 @@ def create_webhook(**_asked: Any) -> dict[str, Any]:
 def list_webhooks(max_results: int = 100, page_token: str = "") -> dict[str, Any]:
     """List none."""
     if not 1 <= max_results <= 1000:
-        raise Invalid.told("max_results must be between 1 and 1000.")
+        raise Invalid.whole("max_results must be between 1 and 1000.")
     return {}
 
 

@@ -18,7 +18,7 @@ def require_none(path: str, content: bytes) -> None:
     *content* is all of the file, or any byte of one that is larger than what is searched.
     """
     if kind := credentials.held_by(path, content):
-        raise Invalid.told(
+        raise Invalid.whole(
             f"{path!r} holds credentials: {kind}. Every reader of the registry could read it. Leave it out of what is "
             f"logged, or {SETTING}"
         )
