@@ -9,9 +9,8 @@ from flask import Flask, current_app, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, PathConverter, ValidationError
 
-from registry.domain import names
-from registry.domain.names import Rule
-from registry.rules import paths
+from registry.rules import names, paths
+from registry.rules.names import Rule
 
 if TYPE_CHECKING:
     from flask_smorest import Api

@@ -26,8 +26,8 @@ from registry.config.environment import PREFIX, ProcessEnvironment, variable
 from registry.config.rules import host_problem
 from registry.config.secret import Secret
 from registry.config.tracking import Tracking
-from registry.domain import locations, names
-from registry.rules import part_sizes
+from registry.domain import locations
+from registry.rules import names, part_sizes
 from registry.rules.part_sizes import MIB
 
 CHECKSUM_MODES = ("when_required", "when_supported")

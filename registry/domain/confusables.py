@@ -10,7 +10,7 @@ import hashlib
 import unicodedata
 from collections.abc import Mapping
 
-from registry.domain import names
+from registry.rules import names
 
 # Scripts that occur together in names of one language; its readers distinguish their confusables.
 _TOGETHER = dict.fromkeys(("HAN", "HIRAGANA", "KATAKANA", "BOPOMOFO", "HANGUL"), "EAST_ASIAN")

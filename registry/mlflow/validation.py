@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from urllib.parse import unquote_plus, urlsplit
 
 from registry.domain.errors import Invalid, NotFound
-from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH
 from registry.domain.stages import Stage
+from registry.rules.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH
 
 LARGEST_NUMBER = 2**31 - 1
 PROMPT_TEXT = "mlflow.prompt.text"

@@ -18,7 +18,7 @@ from registry.db.queries.pages import BUDGET
 from registry.db.session import attach, db, look_up, transaction
 from registry.domain import sizes
 from registry.domain.errors import Unavailable
-from registry.domain.names import TAG_VALUE_LENGTH
+from registry.rules.names import TAG_VALUE_LENGTH
 from tests.support.api import HOST, Api
 from tests.support.databases import Database
 from tests.support.mlflow_api import MlflowApi

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.domain import confusables, names
+from registry.domain import confusables
+from registry.rules import names
 from tests.api.hostile import names as model_names
 
 # Rows of Unicode's confusables.txt: each is the skeleton of the other, or both have one.

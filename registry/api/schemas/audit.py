@@ -10,9 +10,9 @@ from marshmallow import Schema, ValidationError, fields, post_load, validates_sc
 from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Choice, Instant, Text, View, about, one_of, output
 from registry.api.schemas.paging import NEXT_CURSOR, PageQuery, page_of, seal, unseal
-from registry.domain import names
 from registry.domain.access import ActorKind
 from registry.domain.errors import Malformed
+from registry.rules import names
 from registry.services.audit import Criteria, Position
 
 START = "start"

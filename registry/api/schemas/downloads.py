@@ -8,7 +8,7 @@ from registry.api.schemas.criteria import CriteriaQuery
 from registry.api.schemas.fields import Instant, Text, View, about, output
 from registry.api.schemas.paging import page_of
 from registry.api.schemas.refusals import RefusedActorView
-from registry.domain import names
+from registry.rules import names
 from registry.services.usage.downloads import DownloadCriteria
 
 

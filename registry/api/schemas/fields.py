@@ -11,10 +11,10 @@ from typing import Any
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from registry.domain import clock
-from registry.domain.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.context import absolute
 from registry.rules import lineage_limits
+from registry.rules.names import TAG_KEY_LENGTH, TAG_VALUE_LENGTH, Rule
 from registry.rules.suggestions import hint, nearest
 
 SHA256 = "^[0-9a-f]{64}$"

@@ -22,9 +22,8 @@ from registry.api.schemas.fields import (
     output,
     version_number,
 )
-from registry.domain import names
 from registry.domain.lineage import Code, Dataset, DatasetRole, Environment, Parent, Run
-from registry.rules import digests, lineage_limits
+from registry.rules import digests, lineage_limits, names
 
 ROLES = Choice([role.value for role in DatasetRole])
 

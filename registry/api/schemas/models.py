@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from registry.api.schemas.fields import Choice, Document, Instant, Strict, Text, View, about, labels, output, reason
 from registry.api.schemas.paging import PageQuery, page_of
-from registry.domain import names
+from registry.rules import names
 
 LIFECYCLES = Choice(["enforced", "open"])
 

@@ -37,14 +37,13 @@ from registry.api.schemas.lineage import (
     RunBody,
 )
 from registry.api.schemas.paging import LIMITED, PageQuery, page_of
-from registry.domain import names
 from registry.domain.evaluations import Evaluation, identified
 from registry.domain.lineage import Dataset, Snapshot
 from registry.domain.manifest import File
 from registry.domain.registrations import Origin, Registration
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
-from registry.rules import digests, lineage_limits, paths
+from registry.rules import digests, lineage_limits, names, paths
 from registry.rules.manifest import MOST_FILES
 
 MEDIA_TYPE = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}$"

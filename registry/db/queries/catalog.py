@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session, aliased
 
 from registry.db import times
 from registry.db.models import AuditEntry, FormerName, Model, Registry, Version
-from registry.domain import names
 from registry.domain.errors import Conflict, Deleted, NotFound, PreconditionFailed
 from registry.domain.states import VersionState
+from registry.rules import names
 
 RENUMBERED = "model.renumbered"  # by a restore
 _LIVE = aliased(Model)  # made once: its columns take longer to make than the statement

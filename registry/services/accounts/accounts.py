@@ -18,10 +18,11 @@ from registry.db.models import Account, Token
 from registry.db.queries import records
 from registry.db.records import Page, TokenRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock, confusables, fact_digests, names
+from registry.domain import clock, confusables, fact_digests, validation
 from registry.domain.access import GRANTABLE, SYSTEM, Actor, ActorKind, Permission, Role
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Forbidden, Invalid, NotFound
+from registry.rules import names
 from registry.services import audit
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import unit_of_work
@@ -213,7 +214,7 @@ def _account(session: Session, name: str, event: audit.Event) -> Account:
         raise Invalid.field("owner", f"{name!r} is the registry's own account; choose another name")
     if existing is not None:
         return existing  # under any name: the rules may be newer
-    names.require(names.account_name_problem, "owner", name)
+    validation.require(names.account_name_problem, "owner", name)
     _refuse_impostor(session, name)
     account = Account(
         id=str(uuid.uuid4()),

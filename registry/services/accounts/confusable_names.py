@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, func, or_, select, update
 
 from registry.db.models import Account, FormerName, Model
 from registry.db.session import reading, transaction
-from registry.domain import confusables, names
+from registry.domain import confusables
 from registry.domain.access import ActorKind
+from registry.rules import names
 from registry.services.accounts import accounts
 
 BATCH = 500

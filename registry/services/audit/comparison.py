@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from registry.domain import clock, confusables, fact_digests, names
+from registry.domain import clock, confusables, fact_digests
 from registry.domain.errors import Invalid
 from registry.domain.manifest import File, digest_of
 from registry.domain.replay import replayed
 from registry.domain.replay.entry import UNKNOWN, Unknown
 from registry.domain.replay.storage import Storage
 from registry.domain.states import VersionState
+from registry.rules import names
 from registry.services.audit.streams import ModelRows
 from registry.storage import keys
 

@@ -11,11 +11,12 @@ from sqlalchemy.orm import Session
 from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, records
 from registry.db.session import reading
-from registry.domain import names
+from registry.domain import validation
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Invalid, NotReady
 from registry.domain.states import VersionState
+from registry.rules import names
 from registry.services import audit
 from registry.services.idempotency import Claim, Outcome
 from registry.services.unit_of_work import UnitOfWork, unit_of_work
@@ -44,7 +45,7 @@ def protect(
 ) -> Protection:
     """Protect the alias, which need not exist yet. Raises NotFound, Forbidden, Invalid for one alias too many, or
     NotReady while it points at a version that is not ready."""
-    names.require(names.alias_problem, "alias", alias)
+    validation.require(names.alias_problem, "alias", alias)
     actor.require(Permission.VERSION_PROMOTE)
     with unit_of_work(claim) as unit:
         locked_model = catalog.lock_model(unit.session, model)

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import Account, AliasRequest, Model, Version
-from registry.domain import clock, names
+from registry.domain import clock
 from registry.domain.access import SYSTEM, Actor, ActorKind, Permission
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.manifest import canonical_digest
 from registry.domain.states import VersionState
+from registry.rules import names
 from registry.services import audit
 from registry.services.audit import sealing
 from registry.services.catalog import aliases, authority

@@ -15,11 +15,12 @@ from registry.db.queries import catalog, governance, records
 from registry.db.queries.governance import covering
 from registry.db.records import AliasRecord, Page
 from registry.db.session import look_up, reading
-from registry.domain import clock, names, sizes
+from registry.domain import clock, sizes, validation
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, NotFound, PreconditionFailed, Stale
 from registry.domain.prompts import is_prompt
+from registry.rules import names
 from registry.services import audit
 from registry.services.catalog import authority
 from registry.services.idempotency import Claim, Outcome
@@ -49,12 +50,12 @@ def point(
     With *expected_current* (a number, or None for "it does not exist") raises Stale when it points elsewhere;
     with *if_match* (a tenure) raises PreconditionFailed when it was moved since.
     """
-    names.require(names.prompt_alias_problem, "alias", alias)
+    validation.require(names.prompt_alias_problem, "alias", alias)
     with unit_of_work(claim) as unit:
         locked_model = catalog.lock_model(unit.session, model)
         version = catalog.live_version(unit.session, locked_model, number)
         if not is_prompt(version.source):
-            names.require(names.alias_problem, "alias", alias)
+            validation.require(names.alias_problem, "alias", alias)
         authority.require_to_point(actor, locked_model, alias, protected)
         authority.require_fit(locked_model, alias, version, protected)
         before = _current_number(unit.session, locked_model, alias)

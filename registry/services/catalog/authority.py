@@ -12,12 +12,12 @@ from sqlalchemy.orm import Session
 
 from registry.db.models import AliasTenure, Model, Token, Version
 from registry.db.queries import governance
-from registry.domain import names
 from registry.domain.access import Actor, Permission
 from registry.domain.errors import NotReady
 from registry.domain.prompts import PLACEHOLDERS
 from registry.domain.stages import Stage
 from registry.domain.states import VersionState
+from registry.rules import names
 
 
 def require_to_move(actor: Actor, model: Model, version: Version) -> None:

@@ -14,12 +14,13 @@ from registry.db.queries import catalog, records
 from registry.db.queries.row_sizes import Escaped
 from registry.db.records import MetricRecord, Page, VersionRecord
 from registry.db.session import reading
-from registry.domain import fact_digests, names, sizes
+from registry.domain import fact_digests, sizes, validation
 from registry.domain.access import Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Invalid
 from registry.domain.evaluations import Evaluation, by_metric, identified
 from registry.domain.fact_digests import Measured
+from registry.rules import names
 from registry.services import audit
 from registry.services.catalog.versions import subject
 from registry.services.idempotency import Claim
@@ -99,7 +100,7 @@ def add_metrics(
 ) -> list[Measured]:
     """Append one row for each value, in the order of the evaluations; returns what was written. Raises Invalid."""
     for key in {key for evaluation in evaluations for key in evaluation.metrics}:
-        names.require(names.tag_key_problem, f"metrics.{key}", key)
+        validation.require(names.tag_key_problem, f"metrics.{key}", key)
     measured = [
         (key, float(value), one.step, one.dataset_digest, one.dataset_name, actor.id)
         for one in evaluations

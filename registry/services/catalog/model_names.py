@@ -6,8 +6,9 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from registry.db.models import Model
-from registry.domain import confusables, names
+from registry.domain import confusables
 from registry.domain.errors import AlreadyExists, Conflict
+from registry.rules import names
 from registry.services import audit
 
 NAMING = "registry"  # the chain whose lock orders those who name models

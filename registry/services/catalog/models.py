@@ -17,13 +17,13 @@ from registry.db.models import FormerName, Model, Tenure, Version
 from registry.db.queries import catalog, pages, records
 from registry.db.records import ModelRecord, Page
 from registry.db.session import reading
-from registry.domain import confusables, names, sizes
+from registry.domain import confusables, sizes, validation
 from registry.domain.access import Actor, Permission
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import Conflict, Deleted, NotFound
 from registry.domain.stages import Lifecycle, Stage
 from registry.domain.states import VersionState
-from registry.rules import selectors
+from registry.rules import names, selectors
 from registry.services import audit, known_values
 from registry.services.catalog import authority, tags
 from registry.services.catalog.model_deletion import AT_DELETION
@@ -53,9 +53,9 @@ def create(
     differs in case or form only, Conflict for one that looks like another model's in other scripts, or Forbidden: only
     admins may set lifecycle ``open`` where ``enforced`` is the default, and *claimed*, the facts of another registry.
     """
-    names.require(names.model_name_problem, "name", name)
+    validation.require(names.model_name_problem, "name", name)
     if claimed is None:  # an import keeps the name that another registry gave
-        names.require(selectors.name_problem, "name", name)
+        validation.require(selectors.name_problem, "name", name)
     sizes.require_description(description)
     sizes.require_facts(claimed)
     lifecycle = lifecycle or default
@@ -91,8 +91,8 @@ def lock_or_create(session: Session, name: str, *, actor: Actor, default: Lifecy
     except NotFound:
         pass
     actor.require(Permission.MODEL_CREATE)
-    names.require(names.model_name_problem, "name", name)
-    names.require(selectors.name_problem, "name", name)
+    validation.require(names.model_name_problem, "name", name)
+    validation.require(selectors.name_problem, "name", name)
     return _create(session, name, actor=actor, lifecycle=default), True
 
 
@@ -219,8 +219,8 @@ def rename(
     loses them. Its own name changes nothing but ``revised_at``, which MLflow's clients read, and is not recorded.
     """
     if new_name != name:
-        names.require(names.model_name_problem, "new_name", new_name)
-        names.require(selectors.name_problem, "new_name", new_name)
+        validation.require(names.model_name_problem, "new_name", new_name)
+        validation.require(selectors.name_problem, "new_name", new_name)
     with unit_of_work() as unit:
         locked_model = catalog.lock_model(unit.session, name)
         if new_name == name:

@@ -14,7 +14,7 @@ from registry.db.models import Model, Version, VersionFile, VersionParam
 from registry.db.queries import artifacts, catalog, records
 from registry.db.records import VersionRecord
 from registry.db.session import reading
-from registry.domain import manifest, names, sizes
+from registry.domain import manifest, sizes, validation
 from registry.domain.access import SYSTEM, Actor
 from registry.domain.audit import AuditEntryDraft
 from registry.domain.errors import BlobsMissing, Conflict, Invalid
@@ -24,7 +24,7 @@ from registry.domain.manifest import Manifest
 from registry.domain.prompts import is_prompt
 from registry.domain.registrations import Registration
 from registry.domain.states import RunState, VersionState
-from registry.rules import paths
+from registry.rules import names, paths
 from registry.services import audit
 from registry.services.audit import row_seals
 from registry.services.catalog import (
@@ -245,9 +245,9 @@ def require_sizes(registration: Registration) -> None:
     sizes.require_facts(*said, registration.origin, registration.description)
     sizes.require_metrics(by_metric(registration.measured))
     for key in {**(run.params if run else {}), **registration.params}:
-        names.require(names.tag_key_problem, f"params.{key}", key)
+        validation.require(names.tag_key_problem, f"params.{key}", key)
     for alias in registration.aliases:
-        names.require(names.alias_problem, "aliases", alias)
+        validation.require(names.alias_problem, "aliases", alias)
 
 
 def _check_blobs(session: Session, sealed: Manifest, actor: Actor) -> tuple[VersionState, Mapping[str, str] | None]:

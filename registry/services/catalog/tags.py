@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from registry.db.bulk_insert import insert_rows
 from registry.db.models import Model, ModelTag, Version, VersionTag
 from registry.db.queries.row_sizes import Escaped
-from registry.domain import names, sizes
+from registry.domain import sizes, validation
 from registry.domain.errors import Invalid
+from registry.rules import names
 from registry.rules.byte_sizes import escaped
 
 TAGS = 100
@@ -55,7 +56,7 @@ def _change(session: Session, table: Any, owner: Mapping[str, Any], labels: Mapp
 
 def _check_labels(labels: Mapping[str, str | None]) -> None:
     for key, value in labels.items():
-        names.require(names.tag_key_problem, f"tags.{key}", key)
+        validation.require(names.tag_key_problem, f"tags.{key}", key)
         if value is not None and len(value) > names.TAG_VALUE_LENGTH:
             raise Invalid.field(f"tags.{key}", f"must have at most {names.TAG_VALUE_LENGTH} characters")
 

@@ -11,9 +11,9 @@ from registry.db.models import AliasTenure, Model, Version
 from registry.db.queries import catalog, mlflow_entities
 from registry.db.records import ModelBrief, VersionBrief
 from registry.db.session import look_up, reading
-from registry.domain import names
 from registry.domain.errors import NotFound
 from registry.domain.stages import Stage
+from registry.rules import names
 
 _LIVE_MODEL = mlflow_entities.select_live_models().where(Model.name == bindparam("name"))
 _MODEL_BY_ID = mlflow_entities.select_live_models().where(Model.id == bindparam("id"))

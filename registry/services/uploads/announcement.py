@@ -18,7 +18,7 @@ from registry.db.models import Blob, Upload
 from registry.db.queries import artifacts
 from registry.db.records import UploadRecord
 from registry.db.session import reading, transaction
-from registry.domain import clock, manifest, names
+from registry.domain import clock, manifest, validation
 from registry.domain.access import Actor
 from registry.domain.errors import Conflict, Invalid, NotFound, TooLarge, Unavailable, UploadExpired
 from registry.domain.states import ARRIVED, UploadState
@@ -234,7 +234,7 @@ def _announce(
 ) -> Batch:
     """Record the uploads in one unit of work; everything slow is done before it begins."""
     for item in files:
-        names.require(manifest.sha256_problem, "sha256", item.sha256)
+        validation.require(manifest.sha256_problem, "sha256", item.sha256)
         _check_size(item.size, limits.size)
     with reading() as session:
         known = artifacts.known_blobs(session, [item.sha256 for item in files], actor=actor, genuine=row_seals.genuine)

@@ -14,9 +14,9 @@ from registry.db.bulk_insert import insert_rows
 from registry.db.models import Account, Artifact
 from registry.db.session import reading, transaction
 from registry.domain import clock
-from registry.domain.names import TAG_VALUE_LENGTH
 from registry.domain.sizes import DESCRIPTION_LENGTH
 from registry.http.bodies import MANIFEST_VALUES, PART_BYTES
+from registry.rules.names import TAG_VALUE_LENGTH
 from registry.rules.part_sizes import MOST_SIGNED
 from tests.support.registry_builder import RegistryBuilder
 from tests.support.replies import expect
