@@ -63,7 +63,7 @@ class VersionFiles(Lookup):
         Framework, signature and Python are read from an ``MLmodel`` file, and the digest of ``requirements.txt``, or of
         another file that pins packages, is recorded. Arguments win. The Python that runs this is not recorded.
 
-        The same files from the same ``run`` give the version that there is; without a run, the same files with the same
+        The same files from the same ``run`` return the existing version; without a run, the same files with the same
         lineage. Raises FactsDiffer when it has other facts than those given here. *update* adds metrics, tags, aliases
         and the description to it; *new_version* makes another version.
 

@@ -117,7 +117,7 @@ def test_an_upload_that_was_ended_is_gone_on_from(
 
     ok(run_cli("register", model, "model", "--json"))
 
-    told = "Interrupted. Run the same command again: it goes on where this one stopped.\n"
+    told = "Interrupted. Run the same command again to resume.\n"
     assert (process.returncode, out, err) == ((130, "", told) if number == signal.SIGINT else (-9, "", ""))
     assert len(proxy.transfers("PUT")) == PARTS - 3 + 1  # of the four that passed one was the small file
     ok(run_cli("pull", model, "-o", "out", "--json"))
@@ -142,7 +142,7 @@ def test_a_download_that_was_ended_is_gone_on_from(
 
     ok(run_cli("pull", f"{model}:{version}", "-o", "out", "--json"))
 
-    told = "Interrupted. Run the same command again: it goes on where this one stopped.\n"
+    told = "Interrupted. Run the same command again to resume.\n"
     assert (process.returncode, out, err) == ((130, "", told) if number == signal.SIGINT else (-9, "", ""))
     assert [one.range for one in proxy.transfers("GET")] == [f"bytes={32 << 20}-{SIZE - 1}"]
     assert same(tmp_path / "model", tmp_path / "out")

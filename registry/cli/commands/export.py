@@ -23,12 +23,12 @@ def export() -> None:
 def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, jobs: int) -> None:
     """Export models, versions, stages, aliases and tags to an MLflow registry, with their files.
 
-    Each version's files become the artifacts of a separate run in the experiment registry-export, with its params
-    and metrics. Metrics on datasets go on a logged model of that run, which MLflow has since 3.0; it keeps 36
-    characters of a digest, and the tag registry.dataset.… has the whole. Numbers stay equal: where one is missing
-    here, a version is made there and deleted again. Run again, it leaves what is there with the same digest (the tag
-    registry.manifest_digest), and goes on where it stopped. Only versions whose files are here and verified are
-    exported. Prompts keep their texts, numbers, tags and aliases. The exit code is 1 where something was left out.
+    Each version's files become the artifacts of a separate run in the experiment registry-export, with its params and
+    metrics. Metrics on datasets go on a logged model of that run, which MLflow has since 3.0; it keeps 36 characters of
+    a digest, and the tag registry.dataset.… has the whole. Numbers stay equal: where one is missing here, a version is
+    made there and deleted again. To resume, run the command again: versions that exist there with the same digest (the
+    tag registry.manifest_digest) are skipped. Only versions with verified files are exported. Prompts keep their texts,
+    numbers, tags and aliases. The exit code is 1 if anything was left out.
 
     \b
     Example:

@@ -25,23 +25,23 @@ DIRECTORY = click.Path(file_okay=False, path_type=Path)
 @click.argument("ref", type=REFERENCE)
 @click.option("-o", "--output", "directory", type=DIRECTORY, required=True, help="The directory to write to.")
 @click.option("--force", is_flag=True, help="Overwrite files there that differ; others stay.")
-@patterns("include", "Only these of the version's files: a path, a folder, or e.g. '*.onnx'.")
-@patterns("exclude", "Not these, e.g. 'logs/'.")
+@patterns("include", "Download only these files: a path, a folder, or e.g. '*.onnx'.")
+@patterns("exclude", "Leave out these files, e.g. 'logs/'.")
 @click.option("--cache", type=DIRECTORY, metavar="DIR", help="Keep downloaded files there, for later pulls.")
 @unsafe_paths
 @jobs
 @connected
 def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, ...], **options: Any) -> None:
-    """Download a version's files, verified. Files that are there already are not fetched again.
+    """Download and verify a version's files. Files that exist locally already are not downloaded again.
 
-    A version with paths that could harm this machine is refused. Nothing is ever written outside of the directory,
-    nor through a link.
+    A version with paths that could harm this machine is refused. Nothing is written outside of the directory or through
+    a link.
 
-    Interrupted, it goes on where it stopped when it is run again. Each file is whole and verified, or not there.
-    A model without a selector means its latest version that can be loaded.
+    To resume an interrupted download, run the same command again. A file appears when it is complete and verified. A
+    model without a selector means its latest version that can be loaded.
 
-    Patterns are as in .gitignore. An --include that matches no file is refused (4). Files in the cache are named by
-    their digest and verified before each use. It grows; files in it can be deleted at any time.
+    Patterns have the syntax of .gitignore. An --include that matches no file is refused (4). Files in the cache are
+    named by their digest and verified before each use. It grows; files in it can be deleted at any time.
 
     \b
     Example:
@@ -64,9 +64,10 @@ def pull(session: Session, ref: Reference, directory: Path, include: tuple[str, 
 def verify(session: Session, directory: Path, ref: Reference, jobs: int, **options: Any) -> None:
     """Compare a directory with a version, byte for byte. Exits with 7 when anything differs.
 
-    Every file there counts, also what a .registryignore in it names, and that file itself: what is compared must not
-    decide what is looked at. For the directory that was registered, say with --exclude what was left out. Names and
-    bytes are compared; empty directories and the executable bit are not.
+    All files in the directory are compared, also those that a .registryignore in it excludes, and that file itself: the
+    compared directory must not decide which files are compared. For the directory that was registered, name with
+    --exclude the files that were left out. Names and bytes are compared; empty directories and the executable bit are
+    not.
 
     \b
     Example:

@@ -30,13 +30,12 @@ def mlflow(session: Session, uri: str, models: tuple[str, ...], dry_run: bool, *
     """Import models, versions, stages, aliases and tags from an MLflow registry, with their files.
 
     Versions keep their numbers. Their files are read through MLflow, hashed and uploaded; their runs become lineage;
-    times and users are kept as what that registry claimed. Run again, it goes on where it stopped and makes nothing
-    twice; what has changed here since is left alone. Whatever is left out (a version whose files cannot be read, a name
-    that is refused here) or differs here is reported; the exit code is then 1. Prompts are imported with their texts,
-    versions, tags and aliases.
+    times and users are kept as that registry's claims. To resume, run the command again: nothing is imported twice, and
+    later changes here are kept. Versions whose files cannot be read, refused names and differences are reported; the
+    exit code is then 1. Prompts are imported with their texts, versions, tags and aliases.
 
-    In lifecycle enforced one version holds production: of several the one with the highest number ends there, the
-    others were superseded by it. With --lifecycle open all of them stay.
+    In lifecycle enforced one version holds production: of several, the one with the highest number; the others are
+    recorded as superseded by it. With --lifecycle open all of them hold it.
 
     The token needs the roles admin, for the numbers, and promoter, for production.
 

@@ -1,4 +1,4 @@
-"""``registry register``: a new version from files here, or from a place that the registry copies from."""
+"""``registry register``: a new version from local files, or from a location that the registry copies from."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REMOTE = ("s3://", "https://")
 
 
 class SourceParam(click.Path):
-    """A directory or file that is here, or a URL."""
+    """A local path, or a URL."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         remote = isinstance(value, str) and value.startswith(REMOTE)
@@ -38,78 +38,80 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("name", type=MODEL)
 @click.argument("path", type=SourceParam(exists=True, path_type=Path))
-@patterns("include", "Only these of the directory's files, e.g. '*.onnx'.")
-@patterns("exclude", "Not these, e.g. 'logs/'. See also .registryignore.")
-@click.option("--no-default-ignores", is_flag=True, help="Also files of version control, caches and operating systems.")
-@click.option("--allow-secrets", is_flag=True, help="Also files that hold credentials, which are refused otherwise.")
+@patterns("include", "Register only these files, e.g. '*.onnx'.")
+@patterns("exclude", "Leave out these files, e.g. 'logs/'. See also .registryignore.")
+@click.option(
+    "--no-default-ignores", is_flag=True, help="Include files of version control, caches and operating systems."
+)
+@click.option("--allow-secrets", is_flag=True, help="Include files that hold credentials, which are refused otherwise.")
 @follow_links
-@click.option("--data", multiple=True, metavar="[ROLE=][NAME=]DATA", help="Data to remember by its digest; see above.")
+@click.option("--data", multiple=True, metavar="[ROLE=][NAME=]DATA", help="Data to record by digest; see above.")
 @click.option("--metric", "metrics", multiple=True, type=METRIC, help="An evaluation, e.g. auc=0.93@test.csv.")
-@click.option("--metrics-file", type=FILE, help="Numbers as JSON or YAML; --metric wins.")
+@click.option("--metrics-file", type=FILE, help="Numbers as JSON or YAML; --metric takes precedence.")
 @click.option("--param", "params", multiple=True, type=PAIR, help="A training parameter, e.g. depth=6.")
-@click.option("--params-file", type=FILE, help="Values as JSON or YAML; --param wins.")
+@click.option("--params-file", type=FILE, help="Values as JSON or YAML; --param takes precedence.")
 @click.option("--tag", "tags", multiple=True, type=PAIR, help="A label, e.g. team=risk.")
-@click.option("--description", metavar="TEXT", help="What this version is.")
+@click.option("--description", metavar="TEXT", help="The description of this version.")
 @click.option("--framework", metavar="NAME", help="E.g. scikit-learn.")
 @click.option("--signature", type=FILE, help="Inputs and outputs as JSON or YAML.")
-@click.option("--run-id", metavar="ID", help="The run that made it; found by itself in CI.")
-@click.option("--run-url", metavar="URL", help="Where to look at the run.")
-@click.option("--run-system", metavar="NAME", help='What ran it; "manual" unless known.')
+@click.option("--run-id", metavar="ID", help="The run that created it; detected in CI.")
+@click.option("--run-url", metavar="URL", help="The run's page.")
+@click.option("--run-system", metavar="NAME", help='The system that ran it. Default: detected, or "manual".')
 @click.option("--triggered-by", metavar="NAME", help="The person who started the run.")
-@click.option("--repo", metavar="URL", help="The code's repository; found in CI, or by git.")
-@click.option("--commit", metavar="SHA", help="The code's commit; found in CI, or by git.")
-@click.option("--branch", metavar="NAME", help="The code's branch; found in CI, or by git.")
+@click.option("--repo", metavar="URL", help="The code's repository; detected in CI, or by git.")
+@click.option("--commit", metavar="SHA", help="The code's commit; detected in CI, or by git.")
+@click.option("--branch", metavar="NAME", help="The code's branch; detected in CI, or by git.")
 @click.option("--python", metavar="VERSION", help="The Python that trained the model; read from MLmodel.")
-@click.option("--lock-file", type=FILE, help="The environment's lock file, to remember by its digest.")
+@click.option("--lock-file", type=FILE, help="The environment's lock file, to record by digest.")
 @click.option("--image-digest", metavar="DIGEST", help="The container image, as sha256:…")
-@click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this derives from.")
+@click.option("--parent", "parents", multiple=True, type=REFERENCE, help="A version that this one derives from.")
 @click.option(
     "--alias", "aliases", multiple=True, metavar="NAME", help="Point this alias at the new version once it is ready."
 )
-@click.option("--update", is_flag=True, help="Add metrics, tags, aliases and description to the version that there is.")
-@click.option("--new-version", is_flag=True, help="Make another version of the same files from the same run.")
-@click.option("--no-detect", is_flag=True, help="Do not look at CI variables and git.")
-@click.option("--idempotency-key", metavar="KEY", help="Default: another one for each run of this command.")
+@click.option("--update", is_flag=True, help="Add metrics, tags, aliases and description to the existing version.")
+@click.option("--new-version", is_flag=True, help="Create another version of the same files from the same run.")
+@click.option("--no-detect", is_flag=True, help="Do not read CI variables and git.")
+@click.option("--idempotency-key", metavar="KEY", help="Default: a new key for each run of this command.")
 @wait("the bytes are verified, or copied from a URL")
 @jobs
 @connected
 def register(session: Session, name: str, path: Path | str, **options: Any) -> None:
     """Register the files at PATH as the next version of the model NAME.
 
-    The model is made if there is none. Files that the registry has already are not sent again; interrupted, the
-    command goes on where it stopped when it is run again.
+    Creates the model if it does not exist. Files that are stored already are not uploaded again. To resume an
+    interrupted upload, run the same command again.
 
-    The run, its person, repository, commit and branch are found by themselves in GitHub, Gitea and Forgejo Actions,
-    GitLab CI, Azure Pipelines, CircleCI, Buildkite, Bitbucket Pipelines, Jenkins and AWS CodeBuild; the run alone in
-    Airflow, Kubeflow Pipelines, Argo Workflows and SageMaker. Elsewhere repository, commit and branch are git's. A
-    warning says why no commit is found.
+    The run, the person who started it, repository, commit and branch are detected in GitHub, Gitea and Forgejo Actions,
+    GitLab CI, Azure Pipelines, CircleCI, Buildkite, Bitbucket Pipelines, Jenkins and AWS CodeBuild. In Airflow,
+    Kubeflow Pipelines, Argo Workflows and SageMaker only the run is detected. Elsewhere repository, commit and branch
+    are read from git. If no commit is found, a warning gives the reason.
 
-    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel); options
-    win.
+    Framework, signature, Python and the digest of requirements.txt are read from the model's files (MLmodel). Options
+    take precedence.
 
-    The same files from the same run give the version that there is, so a CI job can be retried; without a run, the same
-    files with the same lineage. Facts that this version has not are refused (exit 5). --update adds metrics, tags,
-    aliases and the description to it; --new-version makes another. What was changed since the first registration sent
-    it stays as it is.
+    A repeated registration returns the existing version, so a CI job can be retried. It has the same files from the
+    same run or, without a run, the same files with the same lineage. Facts that the existing version lacks are refused
+    (exit 5). --update adds metrics, tags, aliases and the description to it. Values that were changed since the first
+    registration are kept. --new-version creates another version.
 
-    Patterns are as in .gitignore; so is a file .registryignore in the directory, which is not registered itself. Files
-    of version control, caches and operating systems are left out and named; !name in .registryignore brings them back.
-    Files that hold credentials (.env, private keys, tokens, …) are refused. Symbolic links are followed inside the
-    directory; those that leave it are refused without --follow-links. Empty directories and the executable bit are not
-    kept, which is said.
+    Patterns have the syntax of .gitignore. A file .registryignore in the directory has patterns too, and is not
+    registered itself. Files of version control, caches and operating systems are left out and listed. !name in
+    .registryignore includes them. Files that hold credentials (.env, private keys, tokens, …) are refused. Symbolic
+    links inside the directory are followed. Links that leave it are refused without --follow-links. Empty directories
+    and executable bits are not kept; the output lists them.
 
-    PATH may be s3://bucket/prefix or https://…: then the registry itself copies the files, where it allows that, and
-    leaves out and refuses the same files.
+    If PATH is s3://bucket/prefix or https://…, the registry copies the files itself, from locations that its settings
+    allow. The same files are left out or refused.
 
-    --data takes a file, a directory, a digest (sha256:…, or as DVC spells it), or an address with a digest
-    (s3://bucket/key@sha256:…). A .dvc file and a pointer of git-lfs stand for the data that they point at. ROLE is
-    train (the default), validation, test or other; NAME replaces that of the file.
+    --data takes a file, a directory, a digest (sha256:…, or in DVC's form), or an address with a digest
+    (s3://bucket/key@sha256:…). A .dvc file or a git-lfs pointer means the data that it points at. ROLE is train (the
+    default), validation, test or other. NAME replaces the name of the file.
 
-    Files of metrics and params are YAML where their names end in .yaml or .yml, else JSON. Nested values get keys with
-    dots, such as val.auc. Lists are refused as metrics, and are JSON as params. NaN and infinities are kept with the
-    run, as with MLflow.
+    Files of metrics and params are YAML if their names end in .yaml or .yml, otherwise JSON. Nested values get keys
+    with dots, such as val.auc. Lists are refused as metrics, and stored as JSON as params. NaN and infinities are kept
+    with the run, as in MLflow.
 
-    After @, --metric names the data that it was measured on: a file of --data, another file here, or a digest. The same
+    After @, --metric takes the data of the measurement: a file of --data, another local file, or a digest. The same
     metric on two datasets is two values.
 
     \b

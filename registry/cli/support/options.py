@@ -15,7 +15,7 @@ from registry.cli.support.exit_codes import Exit
 from registry.cli.support.parsing import TIME, CurrentParam
 from registry.cli.support.session import Session
 
-RESUME = "Run the same command again: it goes on where this one stopped."
+RESUME = "Run the same command again to resume."
 
 # Of every command that calls the registry; the help of registry shows them once.
 COMMON = {
