@@ -34,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--concurrency", type=int, nargs="+", default=[1, 8, 32], help="connections at once")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=2.0, help="of each phase")
+    parser.add_argument(
+        "--delayed-acks", action=argparse.BooleanOptionalAction, default=True,
+        help="measure the fewest connections with delayed ACKs, too (%(default)s); the others have TCP_QUICKACK",
+    )  # fmt: skip
     parser.add_argument("--without-mlflow", action="store_true")
     parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="compare with the code of this checkout, too")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=PARTS[:2], help="the parts to run (%(default)s)")
@@ -46,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = [call for call in CALLS if not options.calls or any(text in call.name for text in options.calls)]
     if not chosen:
         parser.error(f"no call is named so; there are: {', '.join(call.name for call in CALLS)}")
-    plan = Plan(chosen, options.concurrency, options.rounds, options.seconds)
+    plan = Plan(chosen, options.concurrency, options.rounds, options.seconds, delayed_acks=options.delayed_acks)
     kept: dict[str, object] = {}
     missed = 0
     with tempfile.TemporaryDirectory(prefix="serving-") as name, running_postgres() as server:
@@ -70,8 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 kept[f"serving {versions}"] = table.document(found)
         if "scale" in options.only:
             found, more = scale.run(
-                folder, server, replace(plan, connections=[1]), small=options.versions[0], large=options.scale_to,
-                hot=options.hot, progress=progress,
+                folder, server, replace(plan, connections=[1], delayed_acks=False), small=options.versions[0],
+                large=options.scale_to, hot=options.hot, progress=progress,
             )  # fmt: skip
             missed += more
             kept["scale"] = table.document(found)

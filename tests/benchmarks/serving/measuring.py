@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tests.benchmarks.serving import calls, costs
 from tests.benchmarks.serving.calls import Call, Chooser, Maker
 from tests.benchmarks.serving.catalogue import Catalogue
-from tests.benchmarks.serving.driving import Sample, drive
+from tests.benchmarks.serving.driving import Acks, Sample, drive
 from tests.benchmarks.serving.services import Service
 
 WARM_SECONDS, WARM_CONNECTIONS = 0.5, 8  # every worker gets some of them
@@ -32,6 +32,7 @@ class Series:
     call: str
     who: str
     connections: int
+    acks: Acks
     rounds: list[Round] = field(default_factory=list)
 
     def median(self, value: Callable[[Round], float]) -> float:
@@ -57,12 +58,23 @@ class Series:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure, and for how long each time."""
+    """What to measure, and for how long each time.
+
+    With ``delayed_acks`` the fewest connections are measured with delayed ACKs too.
+    """
 
     calls: Sequence[Call]
     connections: Sequence[int]
     rounds: int
     seconds: float
+    delayed_acks: bool = False
+
+    def phases(self) -> Iterator[tuple[int, Acks]]:
+        """Yield the number of connections and the ACKs of each phase of a call."""
+        for connections in self.connections:
+            yield connections, Acks.AT_ONCE
+            if self.delayed_acks and connections == min(self.connections):
+                yield connections, Acks.DELAYED
 
 
 @dataclass(frozen=True)
@@ -83,23 +95,24 @@ def measure(
 
     *postgres* is the process of the database that they all share. Raises WrongAnswer.
     """
-    for connections in plan.connections:
+    for connections, acks in plan.phases():
         for call in plan.calls:
             asked = list(parties(call))
-            found = {party.who: Series(call.name, party.who, connections) for party in asked}
+            found = {party.who: Series(call.name, party.who, connections, acks) for party in asked}
             for party in asked:
                 alone = party.hot or plan.seconds < WARM_SECONDS
-                _drive(party, call, 1 if alone else WARM_CONNECTIONS, min(WARM_SECONDS, plan.seconds), "warm")
+                _drive(party, call, 1 if alone else WARM_CONNECTIONS, min(WARM_SECONDS, plan.seconds), "warm", acks)
             for number in range(plan.rounds):
                 for party in asked:
                     root = party.service.root
                     before = costs.cpu_seconds(root), costs.cpu_seconds(postgres)
-                    sample = _drive(party, call, connections, plan.seconds, f"{number} {call.name} {connections}")
+                    seed = f"{number} {call.name} {connections} {acks}"
+                    sample = _drive(party, call, connections, plan.seconds, seed, acks)
                     after = costs.cpu_seconds(root), costs.cpu_seconds(postgres)
                     spent = [(late - early) / len(sample.latencies) for early, late in zip(before, after, strict=True)]
                     found[party.who].rounds.append(Round(sample, *spent))
             for series in found.values():
-                progress(f"{call.name}, {connections} at once, {series.who}: {series.throughput:.0f}/s")
+                progress(f"{call.name}, {connections} at once, ACKs {acks}, {series.who}: {series.throughput:.0f}/s")
             yield from found.values()
 
 
@@ -120,7 +133,7 @@ def rivals(services: Mapping[str, Service], wanted: Catalogue, call: Call) -> It
         yield Party("floor", services["floor"], FLOORS[call.kind], wanted)
 
 
-def _drive(party: Party, call: Call, connections: int, seconds: float, seed: str) -> Sample:
+def _drive(party: Party, call: Call, connections: int, seconds: float, seed: str, acks: Acks) -> Sample:
     choosers = [Chooser(party.catalogue, number, connections, seed, party.hot) for number in range(connections)]
     streams = [party.make(party.service.server, chooser) for chooser in choosers]
-    return drive(party.service.server.port, streams, seconds=seconds, stride=call.stride)
+    return drive(party.service.server.port, streams, seconds=seconds, stride=call.stride, acks=acks)
