@@ -13,7 +13,7 @@ import select
 from datetime import UTC, datetime
 from typing import Any
 
-from registry.config import Settings
+from registry.config import Settings, readers
 from registry.telemetry import line_writer, processes
 from registry.telemetry.scrubbing import scrub
 
@@ -71,7 +71,7 @@ if hasattr(select, "epoll"):
         limits.Limits(
             header_seconds=_number("header_seconds"),
             stall_seconds=_number("stall_seconds"),
-            transfers=_number("transfers", max(1, threads // 2)),
+            transfers=_number("transfers", readers.transfers({"threads": threads})),
         )
     )
 

@@ -67,6 +67,12 @@ def uses_sqlite(values: Values) -> bool:
     return url.reveal().startswith("sqlite")
 
 
+def transfers(values: Values) -> int:
+    """Return how many threads of a process large uploads and downloads may take: half of them."""
+    threads: int = values["threads"]
+    return max(1, threads // 2)
+
+
 def database_prepared(environment: ProcessEnvironment, name: str, _values: Values) -> bool | None:
     """Return None for prepared statements where there is no pooler in between."""
     text = environment.choice(name, ("auto", "true", "false"), "auto")

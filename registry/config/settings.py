@@ -200,7 +200,7 @@ class Settings:
         4,
         least=1,
         most=256,
-        derive=lambda values: max(1, values["threads"] // 2),
+        derive=readers.transfers,
         default_text="half the threads",
         about="threads of each process that large uploads and downloads may take",
     )

@@ -31,11 +31,11 @@ ORPHAN_SECONDS = 3.0  # for requests under way when the master is gone
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an operator may tune. ``transfers`` is a number of threads, None means half of them."""
+    """What an operator may tune, see the settings of these names. ``transfers`` is a number of threads."""
 
-    header_seconds: float = 10.0
-    stall_seconds: float = 30.0
-    transfers: int | None = None
+    header_seconds: int
+    stall_seconds: int
+    transfers: int
 
 
 def most_connections(requested: int) -> int:

@@ -50,7 +50,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
     gunicorn's access log and its request hooks are not used: the application logs each request.
     """
 
-    limits: ClassVar[Limits] = Limits()
+    limits: ClassVar[Limits]
     shares: ClassVar[Shares]
     alive: bool  # gunicorn's: false from SIGTERM or the master's end on
 
@@ -61,7 +61,7 @@ class Worker(base.Worker):  # type: ignore[misc]  # gunicorn is not typed
             raise RuntimeError("this worker serves HTTP in the clear: terminate TLS at a proxy in front of it")
 
     def init_process(self) -> None:
-        places = self.limits.transfers or max(1, self.cfg.threads // 2)
+        places = self.limits.transfers
         self._is_counted = True
         self.connections = OpenConnections(most_connections(self.cfg.worker_connections), self._note_count)
         self.responses = self.connections.responses
