@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import socket
 import sys
@@ -69,13 +70,29 @@ def run(settings: Settings, *, workers: int | None = None, threads: int | None =
         migrate.upgrade(url)
     schema.require_working(url)
     _guard_clock(url, is_local=settings.uses_sqlite)
+    _prepare(settings)
+    _share_memory()
+    _Server(settings).run()
+
+
+def _prepare(settings: Settings) -> None:
+    """Check the key and the store, and show what a first start needs; the app for that does not outlive the call."""
     app = create_app(settings)
     check_key_and_store(app)
     if settings.dev:
         sys.stderr.write(DEV_BANNER.format(bind=settings.bind, data=settings.data_dir))
     else:
         offer_bootstrap(app)
-    _Server(settings).run()
+
+
+def _share_memory() -> None:
+    """Let the workers that are forked share the memory of this process: its modules and what they have computed.
+
+    The garbage collector writes to each object that it visits, and the kernel then copies the page for that worker.
+    It does not visit frozen objects.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _require_address(bind: str) -> None:

@@ -19,11 +19,12 @@ from tests.benchmarks.serving.measuring import Party, Plan, measure
 from tests.benchmarks.serving.services import Service
 from tests.support.postgres import ThrowawayPostgres
 
-READY_MOST, RESIDENT_MOST = 1.5, 250
+READY_MOST = 1.5
+RESIDENT_MOST = 250  # MiB of PSS: pages that processes share take memory once
 SMALL = Catalogue(1000)
 CONNECTIONS = 8
-HEAD = ("who", "ready after s", "goal", "CPU s", "idle RSS MiB", "idle PSS MiB", "worked RSS MiB", "goal",
-        "worked PSS MiB", "met")  # fmt: skip
+HEAD = ("who", "ready after s", "goal", "CPU s", "idle RSS MiB", "idle PSS MiB", "worked RSS MiB",
+        "worked PSS MiB", "goal", "met")  # fmt: skip
 
 
 @dataclass
@@ -113,7 +114,7 @@ def _both(who: str, service: Service, call: Call) -> Iterator[Party]:
 def _rows(found: list[Start]) -> Iterator[tuple[str, ...]]:
     for one in found:
         ours = one.who == "registry"
-        met = one.ready_after <= READY_MOST and one.worked.resident <= RESIDENT_MOST * MIB
+        met = one.ready_after <= READY_MOST and one.worked.proportional <= RESIDENT_MOST * MIB
         yield (
             one.who,
             f"{one.ready_after:.2f}",
@@ -122,7 +123,7 @@ def _rows(found: list[Start]) -> Iterator[tuple[str, ...]]:
             f"{one.idle.resident / MIB:.0f}",
             f"{one.idle.proportional / MIB:.0f}",
             f"{one.worked.resident / MIB:.0f}",
-            f"{RESIDENT_MOST}" if ours else "",
             f"{one.worked.proportional / MIB:.0f}",
+            f"{RESIDENT_MOST}" if ours else "",
             ("yes" if met else "NO") if ours else "",
         )
