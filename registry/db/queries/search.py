@@ -19,7 +19,7 @@ from registry.db.queries import catalog, pages, search_fields, search_order
 from registry.db.queries.pages import Details, Fitting, Sorted
 from registry.db.queries.search_terms import Column, Related, SearchDialect, where
 from registry.db.session import planned_anew
-from registry.domain.filters.terms import Key, Order, Term, required
+from registry.domain.filters.terms import Key, Order, Term, required, without_required
 
 Position = tuple[Any, ...]
 Find = Callable[[Key], Column | Related]
@@ -66,13 +66,16 @@ def compared_versions(session: Session, details: Details, query: SearchPage) -> 
     matching = _LIVE_VERSIONS
     if query.hides_prompts:
         matching = matching.where(not_(search_fields.VERSIONS_OF_PROMPTS))
-    for name in required(query.term, Key("name")):
+    for name in required(query.term, _NAME):
         # As a condition on the version it lets an index return the versions in their order.
         matching = matching.where(Version.model_id == catalog.live_id(name))
+    # The name is not compared as well: PostgreSQL would expect far fewer rows of two conditions than there are.
+    query = replace(query, term=without_required(query.term, _NAME))
     find = functools.partial(search_fields.of_versions, dialect=dialect)
     return _page(session, details, matching, query, find, Sorted(Version.id, kind="serial"))
 
 
+_NAME = Key("name")
 _LIVE_MODELS: Rows = (
     select(Model.id).select_from(Model).join(Account, Account.id == Model.created_by).where(Model.deleted_at.is_(None))
 )

@@ -5,7 +5,7 @@ Every part is true or false, never unknown, so that NOT is exact: a condition on
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,9 @@ class Column:
 class Related:
     """A field whose values are in other tables: the statement gives them for the row that is looked at.
 
-    ``beginning`` is the part of a value that an index holds. ``joined``: the conditions under which the table of the
-    values has one row at most for the row that is looked at, where an index has these rows in the order of the values.
+    ``beginning`` is the part of a value that an index holds, where one does. ``joined``: the conditions under which
+    the table of the values has one row at most for the row that is looked at, where an index has these rows in the
+    order of the values.
     """
 
     statement: Rows
@@ -104,11 +105,25 @@ def _holds(place: Column | Related, operator: Operator, value: Value, dialect: S
     if isinstance(place, Column):
         condition = _compared(place.expression, operator, value, dialect)
         return and_(place.expression.is_not(None), condition) if place.nullable else condition
-    test = _compared(place.value, operator, value, dialect)
     if place.beginning is not None and operator in {Operator.EQ, Operator.IN}:
-        values = value if isinstance(value, tuple) else (value,)
-        test = and_(place.beginning.in_([str(one)[:PREFIX] for one in values]), test)
+        test = _is_one_of(place, [str(one) for one in (value if isinstance(value, tuple) else (value,))])
+    else:
+        test = _compared(place.value, operator, value, dialect)
     return place.statement.where(test).exists()
+
+
+def _is_one_of(place: Related, values: Sequence[str]) -> ColumnElement[bool]:
+    """Return the condition that the value is one of *values*, so that the index of the beginnings can be used.
+
+    A value shorter than its indexed part is compared once: PostgreSQL takes two conditions for independent, and with
+    both it would expect the square of their selectivity.
+    """
+    short = [value for value in values if len(value) < PREFIX]
+    long = [value for value in values if len(value) >= PREFIX]
+    tests = [place.beginning.in_(short)] if short else []
+    if long:
+        tests.append(and_(place.beginning.in_([value[:PREFIX] for value in long]), place.value.in_(long)))
+    return or_(*tests)
 
 
 def _compared(column: Any, operator: Operator, value: Value, dialect: SearchDialect) -> ColumnElement[bool]:

@@ -135,3 +135,13 @@ def required(term: Term, key: Key) -> Iterator[Value]:
                 yield from required(part, key)
         case Condition(found, Operator.EQ, value) if found == key:
             yield value
+
+
+def without_required(term: Term, key: Key) -> Term:
+    """Return the tree without the conditions whose values :func:`required` yields."""
+    match term:
+        case And(parts):
+            return And(tuple(without_required(part, key) for part in parts))
+        case Condition(found, Operator.EQ) if found == key:
+            return EVERYTHING
+    return term

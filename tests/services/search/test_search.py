@@ -29,7 +29,7 @@ pytestmark = pytest.mark.share(3)
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEXTS = ["x", "X", "100%", "50_50", "a*b?", "[x]", "it's", 'say "x"', "back\\slash", "ünï", "Ünï", "", " ", "🦊",
-         "x\ny", "'; DROP TABLE models; --", "x" * 70 + "1", "x" * 70 + "2"]  # fmt: skip
+         "x\ny", "'; DROP TABLE models; --", "x" * 70 + "1", "x" * 70 + "2", "y" * 63, "y" * 64, "y" * 65]  # fmt: skip
 PATTERNS = ["%", "_", "x%", "%x", "%_%", "X", "100%", "%\\%", "[x]", "[%", "*", "a*b_", "%?", "%\n%", "%'%", "Ü%",
             "🦊", ""]  # fmt: skip
 COMPARED = ("=", "!=", "<", "<=", ">", ">=")
@@ -46,7 +46,8 @@ CONDITIONS = [
       for key in ("tags.a", "params.p") for operator in COMPARED[:2] for text in TEXTS),
     *(f"tags.a {operator} {quoted(pattern)}"
       for operator in ("LIKE", "ILIKE", "NOT LIKE", "NOT ILIKE") for pattern in PATTERNS),
-    "tags.a IN ('x', 'it''s', '')", "tags.a NOT IN ('x', 'X')", "tags.a IS NULL", "tags.`any key` = 'x'",
+    "tags.a IN ('x', 'it''s', '')", f"tags.a IN ('x', '{'y' * 64}', '{'y' * 63}')",
+    "tags.a NOT IN ('x', 'X')", "tags.a IS NULL", "tags.`any key` = 'x'",
     *(f"metrics.auc {operator} {value}" for operator in COMPARED for value in ("0.5", "-1", "1e300", "0")),
     "metrics.auc IN (0.5, 2)", "metrics.auc NOT IN (0.5, 2)", "metrics.auc IS NULL", "metrics.none IS NOT NULL",
     *(f"metrics.auc ON '{data}' {operator} {value}"

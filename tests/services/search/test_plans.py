@@ -1,0 +1,89 @@
+"""How many rows PostgreSQL expects of a search: what it takes for far fewer than there are, it plans badly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, text
+
+from registry.db.models import Version
+from registry.db.session import db, transaction
+from tests.support.api import Api
+from tests.support.registry_builder import RegistryBuilder
+from tests.support.replies import expect
+
+LONG = "of twenty " * 7  # longer than what the index has of a value
+
+
+@pytest.fixture
+def stocked(app: Flask, registry: RegistryBuilder) -> None:
+    """Two thousand versions with equal rows; each value of a tag or a param belongs to twenty of them."""
+    registry.model("other").version()
+    registry.model("fraud").version()
+    columns = ", ".join(column.name for column in Version.__table__.columns if column.name not in {"id", "number"})
+    with app.app_context(), transaction() as session:
+        session.execute(
+            text(f"""INSERT INTO versions (number, {columns}) SELECT series, {columns}
+            FROM generate_series(2, 2000) series, (SELECT * FROM versions ORDER BY id DESC LIMIT 1) of_fraud""")
+        )
+        for table, key, begin in (
+            ("version_tags", "team", "team-"), ("version_tags", "long", LONG), ("version_params", "depth", ""),
+        ):  # fmt: skip
+            session.execute(
+                text(f"""INSERT INTO {table} (version_id, key, value)
+                SELECT id, '{key}', '{begin}' || number % 100 FROM versions WHERE number > 1""")
+            )
+        session.execute(text("ANALYZE accounts, models, versions, version_tags, version_params"))
+
+
+@contextmanager
+def noted(app: Flask) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements of the block, with their values."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        seen.append((statement, values))
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def expected_rows(app: Flask, statement: str, values: Any) -> int:
+    """How many rows PostgreSQL expects before the page is cut off."""
+    with app.app_context(), transaction() as session:
+        plan = session.connection().exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}", values).scalar_one()
+    nodes = [plan[0]["Plan"]]
+    for node in nodes:
+        if node["Node Type"] == "Limit" and node.get("Subplan Name", "").startswith("CTE"):
+            return next(int(one["Plan Rows"]) for one in node["Plans"] if one["Parent Relationship"] == "Outer")
+        nodes.extend(node.get("Plans", ()))
+    raise LookupError(plan)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.usefixtures("stocked")
+def test_postgresql_expects_as_many_versions_as_a_search_finds(app: Flask, api: Api) -> None:
+    found = {
+        "tags.team = 'team-7'": 20,
+        "tags.team IN ('team-7', 'team-8', 'team-9')": 60,
+        f"tags.team IN ('team-7', '{LONG}')": 20,
+        "params.depth = '7'": 20,
+        "name = 'fraud'": 2000,
+        "name = 'fraud' AND tags.team = 'team-7'": 20,
+    }
+    expected = {}
+    for filter_ in found:
+        with noted(app) as statements:
+            expect(200, api.get("/search/versions", query_string={"filter": filter_}))
+        expected[filter_] = expected_rows(app, *statements[-1])
+
+    assert {one: rows for one, rows in expected.items() if not found[one] / 5 <= rows <= found[one] * 5} == {}
