@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from registry.api import blueprint, converters, metrics, operations, problems, transfer
@@ -88,7 +88,6 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _open_gates(app: Flask) -> None:
-    requests.register(app)
     converters.register(app)
     app.before_request(_check)
     app.after_request(_complete)
@@ -114,19 +113,29 @@ def _upstream(settings: Settings, tracking: Tracking) -> Upstream:
 
 
 def _check() -> None:
-    """Pass a request through all gates, in one function: Flask looks at each for being a coroutine, for 1.2 us."""
-    access.admit()
-    converters.refuse_unnameable()
-    bodies.limit()
-    blueprint.refuse_unknown_query()
-    blueprint.refuse_idle_conditions()
+    """Pass a request through all gates.
+
+    It is one function because Flask examines each function that it calls for being a coroutine. The gates take the
+    request itself, because each use of Flask's proxy for it is a look-up of the context.
+    """
+    requests.start()
+    request = context.current_request()
+    view = current_app.view_functions.get(request.endpoint or "")
+    access.admit(request, view)
+    converters.refuse_unnameable(request)
+    bodies.limit(request)
+    blueprint.refuse_unknown_query(request, view)
+    blueprint.refuse_idle_conditions(request, view)
 
 
 def _complete(response: Response) -> Response:
-    return _secure(access.warn_of_expiry(response))
-
-
-def _secure(response: Response) -> Response:
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
+    access.warn_of_expiry(response)
+    _secure(response)
+    requests.finish(response, context.current_request())
     return response
+
+
+def _secure(response: Response) -> None:
+    """Add the security headers that the view has not set."""
+    present = {name for name, _ in response.headers}
+    response.headers.extend([header for header in SECURITY_HEADERS.items() if header[0] not in present])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, ClassVar
 
-from flask import Flask, current_app, request
+from flask import Flask, Request, current_app
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.routing import BaseConverter, PathConverter, ValidationError
 
@@ -76,7 +76,7 @@ def register(app: Flask) -> None:
     app.url_map.merge_slashes = False
 
 
-def refuse_unnameable() -> None:
+def refuse_unnameable(request: Request) -> None:
     """Answer 404, before each request, to a URL with a part that can name nothing, for any method.
 
     Werkzeug answers 405 there when it has passed a rule of another method before it checks the part.

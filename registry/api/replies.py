@@ -26,7 +26,11 @@ from registry.services.idempotency import Claim, Outcome, Repeated
 
 Recall = Callable[[Outcome], Any]
 _KEY = re.compile(r"[\x21-\x7e]{1,128}\Z")
-_CONDITIONS = ("If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range")
+# As WSGI spells the headers: a request of another kind, which is most, costs one look at its environment.
+_CONDITIONS = frozenset(
+    f"HTTP_{name}"
+    for name in ("IF_MATCH", "IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "IF_RANGE", "RANGE")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def _send(reply: Reply, *, replayed: bool = False) -> BaseResponse:
         response.headers["Location"] = below_prefix(reply.location)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
-    if request.method not in {"GET", "HEAD"} or not any(name in request.headers for name in _CONDITIONS):
+    if request.method not in {"GET", "HEAD"} or _CONDITIONS.isdisjoint(request.environ):
         return response
     conditional = response.make_conditional(request)
     if conditional.status_code == HTTPStatus.PRECONDITION_FAILED:

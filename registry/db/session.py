@@ -49,7 +49,8 @@ def attach(
     with app.app_context():
         tuned = engine.tune(db.engine)
         engine.hurry(db.engine, statement_seconds=statement_seconds, prepared=prepared)
-        app.extensions[_READER] = tuned.execution_options(**engine.reading_options(tuned.dialect.name))
+        options = engine.reading_options(tuned.dialect.name)
+        app.extensions[_READER] = tuned.execution_options(**options) if options else tuned
 
 
 def look_up(statement: Executable, /, **values: Any) -> Sequence[Any]:

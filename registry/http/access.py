@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-import uuid
+import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, g
 
 from registry.db import times
 from registry.db.retry import persistently
@@ -29,7 +29,7 @@ EXPIRES = "X-Token-Expires-At"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
-_HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
+_HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?\Z")
 
 
 def requires(permission: Permission, *, surely: bool = False) -> Callable[[View], View]:
@@ -62,19 +62,22 @@ def check_declared(app: Flask) -> None:
         permission_of(app.view_functions[rule.endpoint])
 
 
-def admit() -> None:
-    """Before each request: name it, check its host, and identify and authorize its caller."""
-    _name_request()
-    _check_host()
-    _authorize()
+def admit(request: Request, view: Callable[..., Any] | None) -> None:
+    """Before each request: name it, check its host, and identify and authorize its caller.
+
+    Without a *view*, an address that does not exist, there is nothing to protect.
+    """
+    _name_request(request)
+    _check_host(request)
+    if view is not None:
+        _authorize(request, view)
 
 
-def warn_of_expiry(response: Response) -> Response:
+def warn_of_expiry(response: Response) -> None:
     """Add the end of the request's token to the response when it is near."""
     credential = g.get("credential")
     if credential is not None and credential.warns_from <= times.now():
         response.headers[EXPIRES] = clock.wire(credential.expires_at)
-    return response
 
 
 def _declare(permission: Permission | str, *, surely: bool = False) -> Callable[[View], View]:
@@ -86,16 +89,16 @@ def _declare(permission: Permission | str, *, surely: bool = False) -> Callable[
     return mark
 
 
-def _name_request() -> None:
+def _name_request(request: Request) -> None:
     """Give the request an id of ours, and keep the client's own where it is harmless: it may repeat, or be made up."""
-    g.request_id = uuid.uuid4().hex
+    g.request_id = secrets.token_hex(16)
     header = request.headers.get("X-Request-Id")
     if header and _REQUEST_ID.match(header) and scrub_line(header) == header:
         g.client_request_id = header
     structlog.contextvars.clear_contextvars()  # of the thread's request before
 
 
-def _check_host() -> None:
+def _check_host(request: Request) -> None:
     """Refuse names that are not ours: a page that rebinds its DNS name to this address sends its own name."""
     settings = adapters().settings
     if request.path in PROBES and not settings.dev:
@@ -103,17 +106,17 @@ def _check_host() -> None:
     host = request.headers.get("Host", "")
     if not host:
         raise Malformed("a Host header is needed")
-    if not _HOST.match(host):
+    parts = _HOST.match(host)
+    if parts is None:
         raise Malformed("the Host header is not a host name or an address, with or without a port")
-    name = host.rpartition(":")[0] if re.search(r":\d+\Z", host) else host
-    allowed = LOOPBACK if settings.dev else frozenset(settings.allowed_hosts)
+    name, allowed = parts["name"], LOOPBACK if settings.dev else settings.allowed_hosts
     if allowed and name.lower() not in allowed:
         raise Malformed(f"this registry does not answer to the host name {name[:255]!r}")
     if settings.dev:
-        _check_dev()
+        _check_dev(request)
 
 
-def _check_dev() -> None:
+def _check_dev(request: Request) -> None:
     """Refuse, without a login, all but this machine's programs: no proxy, no page of another origin."""
     if name := proxy_headers.first_of(request.headers.keys()):
         raise Forbidden(
@@ -125,20 +128,18 @@ def _check_dev() -> None:
         raise Forbidden("--dev takes writes from its own origin only", permission="local")
 
 
-def _authorize() -> None:
-    if request.endpoint is None:
-        return  # no such address: nothing to protect
-    view = current_app.view_functions[request.endpoint]
+def _authorize(request: Request, view: Callable[..., Any]) -> None:
     permission = permission_of(view)
     if permission == PUBLIC:
         return
     # What a revoked token may still do for some seconds is to look at models.
     fresh = permission is not Permission.MODEL_READ or getattr(view, SURELY, True)
-    g.actor = _identify(fresh=fresh).for_request(g.request_id, g.get("client_request_id"))
-    g.actor.require(Permission(permission))
+    actor = _identify(request, fresh=fresh).for_request(g.request_id, g.get("client_request_id"))
+    g.actor = actor
+    actor.require(Permission(permission))
 
 
-def _identify(*, fresh: bool) -> Actor:
+def _identify(request: Request, *, fresh: bool) -> Actor:
     shared = adapters()
     if shared.settings.dev:
         return LOCAL_DEV

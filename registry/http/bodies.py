@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from flask import Request, current_app, request
+from flask import Request, current_app
 
 from registry.domain import exhaustion
 from registry.domain.errors import BodyTimeout, Malformed, TooLarge
@@ -68,22 +68,23 @@ def announced_length(req: Request) -> int | None:
     return req.content_length
 
 
-def limit() -> None:
+def limit(request: Request) -> None:
     """Before each request: how many bytes its body may have."""
-    most = _most(request)
-    if (request.content_length or 0) > most:
+    kind, length, is_chunked = _kind(request), request.content_length or 0, "Transfer-Encoding" in request.headers
+    most = _most(kind)
+    if length > most:
         raise _too_large(most)
-    if request.content_length or "Transfer-Encoding" in request.headers:
+    if length or is_chunked:
         request.environ["wsgi.input"] = _Body(request.environ["wsgi.input"])
     # Werkzeug cuts a body of undeclared length off at its limit without a word: see read() for the byte more.
     request.max_content_length = most + 1
-    if "Transfer-Encoding" in request.headers and _kind(request) != "file":
+    if is_chunked and kind != "file":
         read(request)  # whether its chunks are well-formed is known at their end only: before anything is done
 
 
 def read(req: Request) -> bytes:
     """Return the whole body. Raises TooLarge."""
-    raw, most = req.get_data(cache=True), _most(req)
+    raw, most = req.get_data(cache=True), _most(_kind(req))
     if len(raw) > most:
         raise _too_large(most)
     return raw
@@ -108,10 +109,17 @@ def _kind(req: Request) -> str | None:
     return getattr(current_app.view_functions.get(req.endpoint or ""), "__body__", None)
 
 
-def _most(req: Request) -> int:
+def _most(kind: str | None) -> int:
     limits = settings()
-    sizes = {"file": limits.max_upload_bytes, "manifest": limits.max_manifest_bytes, "parts": MOST_SIGNED * PART_BYTES}
-    return sizes.get(_kind(req) or "", limits.max_body_bytes)
+    match kind:
+        case "file":
+            return limits.max_upload_bytes
+        case "manifest":
+            return limits.max_manifest_bytes
+        case "parts":
+            return MOST_SIGNED * PART_BYTES
+        case _:
+            return limits.max_body_bytes
 
 
 def _too_large(most: int) -> TooLarge:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
-from flask import current_app, g, request
+from flask import Request, current_app, g, request
 
 from registry.auth.authenticate import Authenticator, Credential
 from registry.config import Settings
@@ -42,6 +42,11 @@ class Adapters:
     refusals: Counts
     downloads: DownloadCounts
     places: Places
+
+
+def current_request() -> Request:
+    """Return the request itself, for a function that uses it often: each use of the proxy is a look-up."""
+    return request._get_current_object()  # type: ignore[attr-defined,no-any-return]  # of werkzeug's LocalProxy
 
 
 def adapters() -> Adapters:

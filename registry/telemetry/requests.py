@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flask import Flask, Request, Response, g, request
+from flask import Request, Response, g
 
 from registry.telemetry import logs
 from registry.telemetry.meters import meters
@@ -12,35 +12,31 @@ from registry.telemetry.meters import meters
 PROBES = frozenset({"/livez", "/readyz", "/metrics", "/health", "/version"})  # the last two are MLflow's
 
 
-def register(app: Flask) -> None:
-    """Time, count and log each request of *app*."""
+def start() -> None:
+    """Note when the request began."""
+    g.started = time.perf_counter()
 
-    @app.before_request
-    def _start() -> None:
-        g.started = time.perf_counter()
 
-    @app.after_request
-    def _finish(response: Response) -> Response:
-        current = request._get_current_object()  # type: ignore[attr-defined]  # once, where each use would cost
-        context = g._get_current_object().__dict__
-        seconds = time.perf_counter() - context["started"]
-        rule = current.url_rule
-        meters().request(rule.rule if rule is not None else None, current.method, response.status_code, seconds)
-        if "request_id" in context:
-            response.headers["X-Request-Id"] = context["request_id"]
-        if "client_request_id" in context:
-            response.headers["X-Client-Request-Id"] = context["client_request_id"]
-        if current.path not in PROBES:
-            logs.access(
-                {
-                    "method": current.method,
-                    "path": _shown_path(current),
-                    "status": response.status_code,
-                    "milliseconds": round(seconds * 1000, 1),
-                    "remote": current.remote_addr,
-                }
-            )
-        return response
+def finish(response: Response, request: Request) -> None:
+    """Count the request, log it, and name it in its response."""
+    context = g._get_current_object().__dict__  # once, where each use would cost
+    seconds = time.perf_counter() - context["started"]
+    rule = request.url_rule
+    meters().request(rule.rule if rule is not None else None, request.method, response.status_code, seconds)
+    if "request_id" in context:
+        response.headers["X-Request-Id"] = context["request_id"]
+    if "client_request_id" in context:
+        response.headers["X-Client-Request-Id"] = context["client_request_id"]
+    if request.path not in PROBES:
+        logs.access(
+            {
+                "method": request.method,
+                "path": _shown_path(request),
+                "status": response.status_code,
+                "milliseconds": round(seconds * 1000, 1),
+                "remote": request.remote_addr,
+            }
+        )
 
 
 def _shown_path(current: Request) -> str:
