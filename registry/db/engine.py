@@ -60,6 +60,7 @@ def options(url: str, *, pool_size: int = 10) -> dict[str, Any]:
         "connect_args": postgres.arguments(make_url(url)),
         "pool_recycle": 1800,
         "pool_size": pool_size,
+        "pool_use_lifo": True,  # the one used last has its statements prepared, and needs no ping
         "max_overflow": max_overflow("postgresql"),
         "pool_timeout": 10,
     }
