@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually
+from tests.support.gunicorn_server import PATIENCE, GunicornServer, eventually, read_all
 
 GRACE_SECONDS = 30
 
@@ -111,6 +111,26 @@ def test_new_workers_take_over_and_no_request_is_lost(serve: Callable[..., Gunic
 
     eventually(lambda: not is_alive(before), "the worker before ends")
     assert (statuses, server.get("/echo")[0]) == ({200}, 200)
+
+
+def test_a_killed_worker_takes_no_connection_along_that_it_has_not_accepted(
+    serve: Callable[..., GunicornServer],
+) -> None:
+    server = serve(REGISTRY_WORKERS="2")
+    killed, other = workers(server)
+    for worker in (killed, other):
+        os.kill(worker, signal.SIGSTOP)
+    waiting = [server.connect() for _ in range(20)]
+    for connection in waiting:
+        connection.sendall(b"GET /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: not is_alive(killed), "the worker ends")
+    os.kill(other, signal.SIGCONT)
+
+    assert [read_all(connection).endswith(b"GET /echo 0") for connection in waiting] == [True] * 20
+    for connection in waiting:
+        connection.close()
 
 
 def test_a_worker_that_has_served_enough_is_replaced(serve: Callable[..., GunicornServer]) -> None:
