@@ -10,9 +10,10 @@ from pathlib import Path
 
 from registry.front.connection_counts import PLACES, Shares
 from tests.front.test_endings import kept, workers
-from tests.support.gunicorn_server import GunicornServer
+from tests.support.gunicorn_server import GunicornServer, eventually
 
 MANY = 20
+SERVING_THREADS = 5  # the loop, two for requests, two for probes
 
 
 def test_a_worker_compares_itself_with_the_others_that_accept() -> None:
@@ -32,6 +33,8 @@ def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
 ) -> None:
     server = serve(REGISTRY_WORKERS="2")
     busy, stuck = workers(server)
+    for worker in (busy, stuck):  # importing opens files, too
+        eventually(lambda: threads(worker) >= SERVING_THREADS, "the worker serves")  # noqa: B023 -- called at once
     before = {worker: files(worker) for worker in (busy, stuck)}
 
     def connections(worker: int) -> int:
@@ -56,3 +59,7 @@ def test_a_worker_with_fewer_connections_gets_the_next_ones_unless_it_is_stuck(
 
 def files(worker: int) -> int:
     return len(list(Path(f"/proc/{worker}/fd").iterdir()))
+
+
+def threads(worker: int) -> int:
+    return len(list(Path(f"/proc/{worker}/task").iterdir()))
